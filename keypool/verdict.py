@@ -1,0 +1,124 @@
+"""What an upstream's answer says about the key that was used, and whether another key would help.
+
+One table for each provider's words. Only the machine-readable fields (`type`, `code`) are matched where there are any;
+of messages only the phrases for which a provider has no code.
+
+    401, account deactivated, access terminated      the key is refused          other key, free
+    429 with a quota code, 402, billing              its quota is gone           other key, free
+    429 otherwise                                    this model rests            budgeted
+    529, 500, 502, 503, 504, no answer at all        this model rests            other key, budgeted
+    403 or 404 about the model                       this model, this key        other key, free
+    400, 413, 422 and the rest of 4xx                nothing: the caller's fault
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from keypool.keys import Event
+
+QUOTA_CODES = frozenset(
+    {
+        "insufficient_quota",
+        "billing_not_active",
+        "billing_hard_limit_reached",
+        "billing_error",
+        "credit_balance_exhausted",
+        "organization_usage_limit_exceeded",
+        "organization_spend_limit_exceeded",
+        "project_spend_limit_exceeded",
+    }
+)
+REFUSED_CODES = frozenset({"invalid_api_key", "account_deactivated", "access_terminated", "authentication_error"})
+MODEL_CODES = frozenset({"model_not_found", "model_not_available"})
+# Anthropic answers these with 400 or 403 and no code of their own.
+QUOTA_PHRASES = ("credit balance is too low", "usage blocked until", "reached your specified api usage limits")
+REFUSED_PHRASES = ("organization has been disabled",)
+BUSY_TYPES = frozenset({"overloaded_error", "api_error", "server_error", "timeout_error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`event`: what the key learns (None: nothing). `free`: repeating costs no retry budget. `rest`: seconds asked."""
+
+    event: Event | None
+    free: bool = False
+    rest: float | None = None
+
+    @property
+    def another_key_helps(self) -> bool:
+        return self.event is not None and self.event is not Event.ANSWERED
+
+
+ANSWERED = Verdict(Event.ANSWERED)
+UNREACHABLE = Verdict(Event.FAILED)
+CALLERS_FAULT = Verdict(None)
+
+
+def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
+    """Judge an upstream's complete answer. `headers` must be case-insensitive or lower case."""
+    if status < 400:
+        return ANSWERED
+    words = _words(body)
+    rest = retry_after(headers)
+    if status == 401 or words.codes & REFUSED_CODES or words.says(REFUSED_PHRASES):
+        return Verdict(Event.KEY_REFUSED, free=True)
+    if status == 402 or words.codes & QUOTA_CODES or words.says(QUOTA_PHRASES):
+        return Verdict(Event.OUT_OF_QUOTA, free=True)
+    if status == 429:
+        return Verdict(Event.RATE_LIMITED, rest=rest)
+    if status >= 500:
+        return Verdict(Event.FAILED, rest=rest)
+    if status == 403 or (status == 404 and words.about_model()):
+        return Verdict(Event.NO_SUCH_MODEL, free=True)
+    return CALLERS_FAULT
+
+
+def judge_event(body: bytes) -> Verdict:
+    """Judge an error that came as the first event of a stream which began with status 200."""
+    words = _words(body)
+    if words.codes & BUSY_TYPES:
+        return Verdict(Event.FAILED)
+    if "rate_limit_error" in words.codes or "rate_limit_exceeded" in words.codes:
+        return Verdict(Event.RATE_LIMITED)
+    return judge(400, {}, body)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the provider asks to wait: `retry-after-ms`, else `retry-after`; None when neither is a number."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if 0.0 <= seconds <= 7 * 86_400.0:
+            return seconds
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    codes: frozenset[str]
+    message: str
+
+    def says(self, phrases: tuple[str, ...]) -> bool:
+        return any(phrase in self.message for phrase in phrases)
+
+    def about_model(self) -> bool:
+        return bool(self.codes & MODEL_CODES) or "model" in self.message
+
+
+def _words(body: bytes) -> _Words:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        document = None
+    error = document.get("error", document) if isinstance(document, dict) else None
+    if not isinstance(error, dict):
+        return _Words(frozenset(), "")
+    codes = frozenset(value for name in ("type", "code") if isinstance(value := error.get(name), str))
+    message = error.get("message")
+    return _Words(codes, message.lower() if isinstance(message, str) else "")
