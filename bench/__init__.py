@@ -1,0 +1,1 @@
+"""What a request costs in microseconds and a stream in bytes: `make bench`."""

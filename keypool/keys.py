@@ -89,8 +89,8 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (_P, Event.PAUSE): _P,
     (_U, Event.RESUME): _U,
     (_R, Event.RESUME): _R,
-    (_C, Event.RESUME): _C,
-    (_E, Event.RESUME): _E,
+    (_C, Event.RESUME): _U,
+    (_E, Event.RESUME): _U,  # the operator has topped it up: it need not rest for the hour
     (_V, Event.RESUME): _U,
     (_P, Event.RESUME): _U,
 }
@@ -98,6 +98,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 RESTING = frozenset({State.COOLING, State.EXHAUSTED})
 DEAD = frozenset({State.REVOKED, State.PAUSED})
 KEY_WIDE = frozenset({Event.KEY_REFUSED, Event.OUT_OF_QUOTA, Event.PAUSE, Event.RESUME})
+"""Events about a key as a whole. An answer says good things of both: `Pool.answered` tells each."""
 FOREVER = float("inf")
 
 # Seconds of rest where the provider names none. A failure doubles from one second to a minute (the providers' own
@@ -118,14 +119,21 @@ class Standing:
     trial: str | None = None  # the ticket that is trying a key which rested
 
     def apply(self, event: Event, now: float, rest: float | None = None) -> None:
-        """Move by the table. `rest` is what the provider asked for, in seconds."""
+        """Move by the table. `rest` is what the provider asked for, in seconds.
+
+        What fails during a rest was sent before it and says nothing new: a burst counts once, no rest is cut short, and
+        a trial under way stays the only one (whoever holds it gives it back when it ends).
+        """
         state = TRANSITIONS[self.state, event]
         if state is not self.state:
             self.since = now
         self.state = state
-        self.trial = None
-        self.failures = self.failures + 1 if state in RESTING else 0
-        self.until = now + _rest(event, self.failures, rest) if state in RESTING else 0.0
+        if state not in RESTING:
+            self.until, self.failures, self.trial = 0.0, 0, None
+            return
+        if now >= self.until:
+            self.failures += 1
+        self.until = max(self.until, now + _rest(event, self.failures, rest))
 
     def admits(self, now: float) -> bool:
         """May a request be sent now?"""
@@ -178,10 +186,8 @@ class Key:
         """Learn from an event: about the whole key, or about one model."""
         if event in KEY_WIDE:
             self.whole.apply(event, now, rest)
-            return
-        self.standing(model).apply(event, now, rest)
-        if event is Event.ANSWERED:
-            self.whole.apply(event, now)
+        else:
+            self.standing(model).apply(event, now, rest)
 
     def admits(self, model: str, now: float) -> bool:
         return self.running < self.slots and self.whole.admits(now) and self.standing(model).admits(now)

@@ -111,6 +111,11 @@ class Pool:
     def serves(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
         return any(_may(key, dialect, groups) for key in self._serving.get(model, ()))
 
+    @property
+    def complete(self) -> bool:
+        """The models of all keys are known."""
+        return all(key.models for key in self.keys.values())
+
     # The verbs
 
     def submit(self, ask: Ask, now: float) -> tuple[Ticket, list[Decision]]:
@@ -138,8 +143,7 @@ class Pool:
         if shed is not None:
             del self.tickets[shed.id]
             decisions.append(Refuse(shed, Reason.QUEUE_FULL))
-        self._wait(ticket)
-        return ticket, decisions + self._pump(now)
+        return ticket, decisions + self._enqueue(ticket, now)
 
     def answered(self, ticket: Ticket, now: float) -> list[Decision]:
         """The first bytes of a good answer have come. An answer to what was sent before a key rested proves nothing."""
@@ -156,8 +160,12 @@ class Pool:
         self._queue(ticket.model).progress(ticket, self.costs.cost(Tokens(ticket.input_tokens, 0, output)))
 
     def finish(self, ticket: Ticket, used: Tokens, now: float) -> list[Decision]:
-        """A request has ended after its first byte, well or not. `used` is what it cost in the end."""
+        """A complete answer has come, and cost this much."""
         self.lengths.learn(ticket.person, ticket.model, used.output)
+        return self._end(ticket, self.costs.cost(used), now)
+
+    def break_off(self, ticket: Ticket, used: Tokens, now: float) -> list[Decision]:
+        """A request in flight ended without a complete answer. It pays for what was used all the same."""
         return self._end(ticket, self.costs.cost(used), now)
 
     def failed(self, ticket: Ticket, verdict: Verdict, now: float) -> list[Decision]:
@@ -169,14 +177,13 @@ class Pool:
         key.apply(verdict.event, ticket.model, now, verdict.rest)
         ticket.tried |= {key.id}
         stranded = self._after_rest(key, ticket.model, now)
-        if (hopeless := self._hopeless(ticket, now)) is not None:
+        if not verdict.final and (hopeless := self._hopeless(ticket, now)) is not None:
             return [hopeless, *stranded, *self._end(ticket, 0.0, now)]
-        if not verdict.free and not self._may_retry(ticket, now):
+        if verdict.final or not (verdict.free or self._may_retry(ticket, now)):
             return [GiveUp(ticket), *stranded, *self._end(ticket, 0.0, now)]
         self._release(ticket)
         self._queue(ticket.model).refund(ticket)
-        self._wait(ticket)
-        return [*stranded, *self._pump(now)]
+        return [*stranded, *self._enqueue(ticket, now)]
 
     def cancel(self, ticket: Ticket, now: float) -> list[Decision]:
         """The caller has left before anything was delivered: queued or in flight."""
@@ -330,9 +337,12 @@ class Pool:
         ticket.retries += 1
         return True
 
-    def _wait(self, ticket: Ticket) -> None:
+    def _enqueue(self, ticket: Ticket, now: float) -> list[Decision]:
         self._busy.setdefault(ticket.model, self._queue(ticket.model))
-        heappush(self._alarms, (ticket.deadline, ticket.id))
+        decisions = self._pump(now)
+        if ticket.waiting:
+            heappush(self._alarms, (ticket.deadline, ticket.id))
+        return decisions
 
     def _drop(self, ticket: Ticket) -> None:
         del self.tickets[ticket.id]

@@ -34,28 +34,33 @@ QUOTA_CODES = frozenset(
 )
 REFUSED_CODES = frozenset({"invalid_api_key", "account_deactivated", "access_terminated", "authentication_error"})
 MODEL_CODES = frozenset({"model_not_found", "model_not_available"})
-# Anthropic answers these with 400 or 403 and no code of their own.
-QUOTA_PHRASES = ("credit balance is too low", "usage blocked until", "reached your specified api usage limits")
-REFUSED_PHRASES = ("organization has been disabled",)
-BUSY_TYPES = frozenset({"overloaded_error", "api_error", "server_error", "timeout_error"})
+# Anthropic answers these with 400 or 403 and no code of their own. Whole beginnings, since a message may quote the caller.
+QUOTA_PHRASES = (
+    "your credit balance is too low",
+    "usage blocked until",
+    "you have reached your specified api usage limits",
+)
+REFUSED_PHRASES = ("this organization has been disabled",)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`event`: what the key learns (None: nothing). `free`: repeating costs no retry budget. `rest`: seconds asked."""
+    """What a key learns, and what becomes of the request.
+
+    `event` None means nothing is learnt: the caller's fault. `free`: repeating costs no retry budget. `rest`: seconds
+    that the provider asked for. `final`: it must not be repeated, since the provider may have billed it.
+    """
 
     event: Event | None
     free: bool = False
     rest: float | None = None
-
-    @property
-    def another_key_helps(self) -> bool:
-        return self.event is not None and self.event is not Event.ANSWERED
+    final: bool = False
 
 
 ANSWERED = Verdict(Event.ANSWERED)
 UNREACHABLE = Verdict(Event.FAILED)
-CALLERS_FAULT = Verdict(None)
+NONSENSE = Verdict(Event.FAILED, final=True)  # an answer that is none, or none in time
+CALLERS_FAULT = Verdict(None, final=True)
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
@@ -77,16 +82,6 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
     return CALLERS_FAULT
 
 
-def judge_event(body: bytes) -> Verdict:
-    """Judge an error that came as the first event of a stream which began with status 200."""
-    words = _words(body)
-    if words.codes & BUSY_TYPES:
-        return Verdict(Event.FAILED)
-    if "rate_limit_error" in words.codes or "rate_limit_exceeded" in words.codes:
-        return Verdict(Event.RATE_LIMITED)
-    return judge(400, {}, body)
-
-
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that the provider asks to wait: `retry-after-ms`, else `retry-after`; None when neither is a number."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
@@ -105,7 +100,8 @@ class _Words:
     message: str
 
     def says(self, phrases: tuple[str, ...]) -> bool:
-        return any(phrase in self.message for phrase in phrases)
+        """Does the message begin so? One that names a field ("messages.0.role: ...") may repeat what the caller wrote."""
+        return self.message.startswith(phrases) and ": " not in self.message
 
     def about_model(self) -> bool:
         return bool(self.codes & MODEL_CODES) or "model" in self.message

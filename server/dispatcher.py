@@ -1,0 +1,163 @@
+"""The pool plus futures plus exactly one timer.
+
+The pool decides; this module carries its decisions out: a Grant or a refusal wakes the request that waits for it, and
+the timer is set to the pool's next wake-up. A `Lease` is one request's claim from the queue to its end. It is a context
+manager, so that a caller who leaves at any point gives back what it held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+from keypool.estimates import Tokens
+from keypool.fairqueue import Ticket
+from keypool.keys import Event, Key
+from keypool.pool import Ask, Decision, GiveUp, Grant, Pool, Reason, Refuse
+from keypool.snapshot import PoolSnapshot
+from keypool.verdict import Verdict
+from server.wire.errors import GatewayBusy, NoKey, QueueFull, QueueTimeout, Refusal
+
+_REFUSALS: dict[Reason, type[GatewayBusy]] = {
+    Reason.QUEUE_FULL: QueueFull,
+    Reason.TIMED_OUT: QueueTimeout,
+    Reason.NO_KEY: NoKey,
+}
+
+
+class Dispatcher:
+    """Runs a pool on an event loop."""
+
+    def __init__(self, pool: Pool, clock: Callable[[], float]) -> None:
+        self.pool = pool
+        self._clock = clock
+        self._waiting: dict[str, asyncio.Future[Grant | GiveUp | Refuse]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._due: float | None = None
+
+    def lease(self, ask: Ask) -> Lease:
+        """Claim a key: `async with dispatcher.lease(ask) as lease`. Raises GatewayBusy instead of waiting in vain."""
+        return Lease(self, ask)
+
+    def learn(self, key_id: str, event: Event, model: str = "") -> None:
+        """Tell the pool what a check or the operator says about a key."""
+        self.carry_out(self.pool.learn(key_id, event, self._clock(), model))
+
+    def offer(self, upstream: str, models: Iterable[str]) -> None:
+        """Tell the pool which models an upstream has."""
+        self.carry_out(self.pool.offer(upstream, frozenset(models), self._clock()))
+
+    def snapshot(self) -> PoolSnapshot:
+        return self.pool.snapshot()
+
+    def now(self) -> float:
+        return self._clock()
+
+    @property
+    def idle(self) -> bool:
+        """Nobody waits and nothing runs."""
+        return not self.pool.tickets and not self._waiting
+
+    def close(self) -> None:
+        """Set no further timer for what waits now."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = self._timer = None
+
+    def expect(self, ticket: Ticket) -> asyncio.Future[Grant | GiveUp | Refuse]:
+        """The future of the next decision about a ticket."""
+        future: asyncio.Future[Grant | GiveUp | Refuse] = asyncio.get_running_loop().create_future()
+        self._waiting[ticket.id] = future
+        return future
+
+    def forget(self, ticket: Ticket) -> None:
+        self._waiting.pop(ticket.id, None)
+
+    def carry_out(self, decisions: Iterable[Decision]) -> None:
+        for decision in decisions:
+            future = self._waiting.pop(decision.ticket.id, None)
+            if future is not None and not future.done():
+                future.set_result(decision)
+        self._arm()
+
+    def _arm(self) -> None:
+        due = self.pool.next_wakeup()
+        if due == self._due:
+            return
+        self.close()
+        if due is not None:
+            # A millisecond late rather than early: event loops round, and an early timer would find nothing to do.
+            delay = max(0.0, due - self._clock()) + 0.001
+            self._due, self._timer = due, asyncio.get_running_loop().call_later(delay, self._ring)
+
+    def _ring(self) -> None:
+        self._due = self._timer = None
+        self.carry_out(self.pool.tick(self._clock()))
+
+
+class Lease:
+    """One request's claim to a key. `key` is the key that was granted last."""
+
+    key: Key
+    ticket: Ticket
+
+    def __init__(self, dispatcher: Dispatcher, ask: Ask) -> None:
+        self._dispatcher = dispatcher
+        self._pool = dispatcher.pool
+        self._ask = ask
+
+    @property
+    def queue_seconds(self) -> float:
+        """How long it waited for the key that it has."""
+        return self.ticket.granted - self.ticket.submitted
+
+    async def __aenter__(self) -> Self:
+        self.ticket, decisions = self._pool.submit(self._ask, self._dispatcher.now())
+        await self._decided(decisions, None)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._abandon()
+
+    def answered(self) -> None:
+        """The upstream has begun a good answer."""
+        self._dispatcher.carry_out(self._pool.answered(self.ticket, self._dispatcher.now()))
+
+    def progress(self, output: int) -> None:
+        """The answer has grown to `output` tokens."""
+        self._pool.progress(self.ticket, output)
+
+    def finish(self, used: Tokens, *, complete: bool) -> None:
+        """The request has ended; its flow pays for what it used. Only complete answers teach how long answers are."""
+        if self.ticket.id in self._pool.tickets:
+            end = self._pool.finish if complete else self._pool.break_off
+            self._dispatcher.carry_out(end(self.ticket, used, self._dispatcher.now()))
+
+    async def again(self, verdict: Verdict, refusal: Refusal) -> None:
+        """An attempt failed before its first byte: wait for another key, or raise `refusal` when there is none."""
+        await self._decided(self._pool.failed(self.ticket, verdict, self._dispatcher.now()), refusal)
+
+    async def _decided(self, decisions: Iterable[Decision], refusal: Refusal | None) -> None:
+        future = self._dispatcher.expect(self.ticket)
+        try:
+            self._dispatcher.carry_out(decisions)
+            decision = await future
+        except BaseException:
+            self._abandon()
+            raise
+        if isinstance(decision, Grant):
+            self.key = decision.key
+        elif isinstance(decision, Refuse):
+            raise _REFUSALS[decision.reason](retry_after=decision.retry_after)
+        else:
+            assert refusal is not None, "only a failed attempt is given up"
+            raise refusal
+
+    def _abandon(self) -> None:
+        """Give back whatever is still held; nothing when the request has ended properly."""
+        self._dispatcher.forget(self.ticket)
+        self._dispatcher.carry_out(self._pool.cancel(self.ticket, self._dispatcher.now()))

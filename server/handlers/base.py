@@ -1,0 +1,139 @@
+"""What all handlers share: the house they live in, refusals in the caller's dialect, one line in the access log."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tornado.httputil import HTTPServerRequest
+from tornado.web import HTTPError, RequestHandler
+
+from server.accesslog import AccessLog
+from server.accounts import Accounts
+from server.dispatcher import Dispatcher
+from server.gateway import Gateway
+from server.settings import Settings
+from server.store.base import Caller, Store
+from server.wire.anthropic import ANTHROPIC
+from server.wire.dialect import Dialect
+from server.wire.errors import (
+    InternalError,
+    InvalidJson,
+    MethodNotAllowed,
+    Refusal,
+    UnknownUrl,
+)
+from server.wire.openai import OPENAI
+
+log = logging.getLogger("fairgate")
+
+
+@dataclass(slots=True)
+class House:
+    """Everything that a handler may use. `draining`: the gateway is about to stop."""
+
+    settings: Settings
+    gateway: Gateway
+    accounts: Accounts
+    dispatcher: Dispatcher
+    store: Store
+    access_log: AccessLog | None
+    clock: Callable[[], float]
+    wall: Callable[[], int]
+    started: float
+    demo: bool = False
+    draining: bool = False
+
+
+class BaseHandler(RequestHandler):
+    """A handler of the house. Refusals are raised anywhere and written here, in the dialect of the route."""
+
+    house: House
+    request_id: str
+
+    def initialize(self, house: House) -> None:
+        self.house = house
+
+    def set_default_headers(self) -> None:
+        # Called at each request's start and again before an error is written: the id must stay the same.
+        if not hasattr(self, "request_id"):
+            self.request_id = f"req_{secrets.token_hex(12)}"
+        self.clear_header("Server")
+        self.set_header("X-Request-Id", self.request_id)
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect to speak with this caller."""
+        return dialect_of(self.request)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Write whatever was raised as a refusal; tornado calls this before anything has gone out."""
+        self.refuse(_refusal_of(status_code, kwargs.get("exc_info", (None, None, None))[1]))
+
+    def refuse(self, refusal: Refusal) -> None:
+        dialect = self.dialect
+        self.set_status(dialect.status(refusal))
+        for name, value in dialect.headers(refusal).items():
+            self.set_header(name, value)
+        if isinstance(refusal, MethodNotAllowed):
+            self.set_header("Allow", ", ".join(self.allowed()))
+        self.finish(dialect.body(refusal, self.request_id))
+
+    def allowed(self) -> list[str]:
+        """The methods that this handler answers."""
+        absent = RequestHandler._unimplemented_method
+        return [name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) is not absent]
+
+    def log_exception(self, kind: Any, value: BaseException | None, trace: Any) -> None:
+        """Log our own faults only, and of those the place but not the text: it may quote what was sent."""
+        if isinstance(value, (Refusal, HTTPError)):
+            return
+        frames, last = [], trace
+        while last is not None:
+            frames.append(f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}")
+            last = last.tb_next
+        log.error(
+            "request %s: %s at %s", self.request_id, getattr(kind, "__name__", kind), " < ".join(frames[-4:][::-1])
+        )
+
+    def address(self) -> str:
+        """The caller's address: the n-th from the right of what our own proxies noted, else the socket's."""
+        hops = self.house.settings.trusted_proxy_hops
+        if hops:
+            noted = ",".join(self.request.headers.get_list("X-Forwarded-For")).split(",")
+            if len(noted) >= hops and len(candidate := noted[-hops].strip()) <= 64 and candidate:
+                return candidate
+        return str(self.request.remote_ip)
+
+    async def authenticate(self) -> Caller:
+        headers = self.request.headers
+        return await self.house.accounts.authenticate(
+            headers.get("Authorization"), headers.get("X-Api-Key"), self.address()
+        )
+
+
+class NotFound(BaseHandler):
+    """Every route that does not exist."""
+
+    def prepare(self) -> None:
+        raise UnknownUrl
+
+
+def dialect_of(request: HTTPServerRequest) -> Dialect:
+    """Anthropic's on its own routes and to its SDKs, else OpenAI's."""
+    anthropic = "/messages" in request.path or "/anthropic/" in request.path or "anthropic-version" in request.headers
+    return ANTHROPIC if anthropic else OPENAI
+
+
+def _refusal_of(status: int, error: BaseException | None) -> Refusal:
+    if isinstance(error, Refusal):
+        return error
+    if status == 405:
+        return MethodNotAllowed()
+    if status == 404:
+        return UnknownUrl()
+    return InvalidJson() if 400 <= status < 500 else InternalError()

@@ -1,0 +1,33 @@
+"""For machines that watch this one: is the loop alive, and may requests be sent here."""
+
+from __future__ import annotations
+
+from keypool.keys import State
+from server.handlers.base import BaseHandler
+from server.store.base import StoreError
+
+ALIVE = frozenset({State.UNCHECKED, State.READY, State.COOLING})
+
+
+class HealthHandler(BaseHandler):
+    """`/healthz`: the event loop answers."""
+
+    def get(self) -> None:
+        self.finish({"status": "ok"})
+
+
+class ReadyHandler(BaseHandler):
+    """`/readyz`: the store can be written, a key is alive, and nobody is stopping us."""
+
+    async def get(self) -> None:
+        problems = []
+        if self.house.draining:
+            problems.append("draining")
+        if not any(key.state in ALIVE for key in self.house.dispatcher.snapshot().keys):
+            problems.append("no upstream key is alive")
+        try:
+            await self.house.store.ping()
+        except StoreError:
+            problems.append("the store cannot be written")
+        self.set_status(503 if problems else 200)
+        self.finish({"status": "unready" if problems else "ready", "problems": problems})

@@ -1,0 +1,21 @@
+"""`GET /v1/models`: what the caller may use, in the dialect in which it was asked."""
+
+from __future__ import annotations
+
+from server.handlers.base import BaseHandler
+from server.wire.errors import UnknownModel
+
+
+class ModelsHandler(BaseHandler):
+    """The list, or one model of it."""
+
+    async def get(self, name: str | None = None) -> None:
+        caller = await self.authenticate()
+        names = self.house.gateway.models(caller, self.dialect.name)
+        self.set_header("Content-Type", "application/json")
+        if name is None:
+            self.finish(self.dialect.models(names))
+        elif name in names:
+            self.finish(self.dialect.model(name))
+        else:
+            raise UnknownModel

@@ -1,0 +1,153 @@
+"""The endpoints that are passed on: one class for all of them, the differences are rows of `wire.endpoints`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from tornado.iostream import StreamClosedError
+from tornado.web import stream_request_body
+
+from server.gateway import EVENT_STREAM, Call, ClientLeft
+from server.handlers.base import BaseHandler, House
+from server.ledger.usage import UsageRow
+from server.store.base import Caller
+from server.wire.dialect import Dialect
+from server.wire.endpoints import Endpoint
+from server.wire.errors import Draining, Refusal, TooLarge, UnsupportedMedia
+from server.wire.request import read_request
+
+
+@stream_request_body
+class RelayHandler(BaseHandler):
+    """Reads a request, has it served, and writes what comes: it is the gateway's `Sink`."""
+
+    endpoint: Endpoint
+    caller: Caller
+    started = False
+
+    def initialize(self, house: House, endpoint: Endpoint) -> None:  # type: ignore[override]  # a row more
+        self.house, self.endpoint = house, endpoint
+        self._pieces: list[bytes] = []
+        self._length = 0
+        self._task: asyncio.Task[object] | None = None
+        self._note = ""
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.endpoint.dialect
+
+    async def prepare(self) -> None:
+        """Refuse what can be refused before the body is read."""
+        if self.request.method != "POST":
+            return
+        if self.house.draining:
+            raise Draining
+        self.caller = await self.authenticate()
+        if "Content-Encoding" in self.request.headers:
+            raise UnsupportedMedia
+        if int(self.request.headers.get("Content-Length", "0")) > self._largest():
+            raise TooLarge
+
+    def data_received(self, chunk: bytes) -> None:
+        self._length += len(chunk)
+        if self._length <= self._largest():
+            self._pieces.append(chunk)
+        elif not self._finished:  # a chunked body tells its length only as it comes
+            self._pieces.clear()
+            self.refuse(TooLarge())
+
+    async def post(self) -> None:
+        body, self._pieces = b"".join(self._pieces), []
+        request = read_request(self.endpoint, body, self.request.headers.get("Content-Type", ""))
+        call = Call(self.request_id, self.caller, request, self._passed(), self.request.query)
+        self._task = asyncio.current_task()
+        try:
+            row = await self.house.gateway.serve(call, self)
+            self._note = _note(row)
+            self.finish()
+        except (asyncio.CancelledError, ClientLeft):
+            self._note = f"{request.model} client left"
+            self._hang_up()
+        except Refusal as refusal:
+            self._note = f"{request.model} {refusal.code}"
+            await self._break_off(refusal)
+        finally:
+            self._task = None
+
+    def on_connection_close(self) -> None:
+        """The client has left: so does its request."""
+        super().on_connection_close()
+        if self._task is not None:
+            self._task.cancel()
+
+    def on_finish(self) -> None:
+        if self.house.access_log is not None:
+            took = f"{round(self.request.request_time() * 1000)}ms"
+            what = (self.request_id, str(self.request.method), self.endpoint.path, str(self.get_status()), took)
+            self.house.access_log.add(" ".join((*what, self._note)).rstrip())
+
+    # The gateway's sink
+
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
+        self.set_status(status)
+        for name, value in headers.items():
+            self.set_header(name, value)
+        if headers["Content-Type"] == EVENT_STREAM:
+            self._without_delay()
+
+    async def write(self, chunk: bytes) -> None:  # type: ignore[override]  # tornado's own does not wait
+        super().write(chunk)
+        self.started = True
+        flushed = self.flush()
+        if flushed.done() and flushed.exception() is None:
+            return
+        try:
+            async with asyncio.timeout(self.house.settings.write_seconds):
+                await flushed
+        except (StreamClosedError, TimeoutError):
+            raise ClientLeft from None
+
+    # Odds and ends
+
+    def _largest(self) -> int:
+        settings = self.house.settings
+        return settings.max_audio_bytes if self.endpoint.media == "multipart" else settings.max_body_bytes
+
+    def _passed(self) -> dict[str, str]:
+        """The client's headers that may go upstream: those that the dialect lists, and no others."""
+        headers = self.request.headers
+        return {name: headers[name] for name in self.dialect.passed_headers if name in headers}
+
+    async def _break_off(self, refusal: Refusal) -> None:
+        """Tell the caller in the stream if it has begun, else as an answer of its own."""
+        if not self.started:
+            self.clear()
+            self.refuse(refusal)
+        elif self._headers.get("Content-Type") == EVENT_STREAM:
+            try:
+                await self.write(self.dialect.event(refusal, self.request_id))
+                self.finish()
+            except ClientLeft:
+                self._hang_up()
+        else:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close the connection: nobody reads any more, or what was sent cannot be mended."""
+        self._finished = True
+        self.on_finish()
+        stream = self.request.connection.stream if self.request.connection else None  # type: ignore[attr-defined]
+        if stream is not None:
+            stream.close()
+
+    def _without_delay(self) -> None:
+        """Nagle's algorithm would hold small events back for 25 ms; tornado turns it off only in `finish`."""
+        stream = self.request.connection.stream if self.request.connection else None  # type: ignore[attr-defined]
+        if stream is not None:
+            stream.set_nodelay(True)
+
+
+def _note(row: UsageRow) -> str:
+    used = row.usage
+    return f"{row.model_asked} {row.status} in={used.input} out={used.output} queue={row.queue_ms}ms"

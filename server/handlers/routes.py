@@ -1,0 +1,42 @@
+"""The one table of routes. What is not in it does not exist: every other path is `404 unknown_url`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tornado.web import Application, url
+
+from server.handlers.base import House, NotFound
+from server.handlers.health import HealthHandler, ReadyHandler
+from server.handlers.models import ModelsHandler
+from server.handlers.pages import StaticFile, StatusJson, StatusPage
+from server.handlers.relay import RelayHandler
+from server.wire.endpoints import ENDPOINTS
+
+
+def application(house: House) -> Application:
+    """The tornado application of a house. Its own access log is off: ours is batched."""
+    return Application(
+        _routes(house),
+        default_handler_class=NotFound,
+        default_handler_args={"house": house},
+        log_function=lambda handler: None,
+    )
+
+
+def _routes(house: House) -> list[Any]:
+    mine = {"house": house}
+    routes = [
+        url(r"/", StatusPage, mine),
+        url(r"/status\.json", StatusJson, mine),
+        url(r"/static/([a-z0-9.-]+)", StaticFile, mine),
+        url(r"/healthz", HealthHandler, mine),
+        url(r"/readyz", ReadyHandler, mine),
+    ]
+    for prefix in ("", "/proxy/openai", "/proxy/anthropic"):
+        routes.append(url(rf"{prefix}/v1/models", ModelsHandler, mine))
+        routes.append(url(rf"{prefix}/v1/models/([A-Za-z0-9._:/@+-]+)", ModelsHandler, mine))
+    for endpoint in ENDPOINTS.values():
+        for prefix in ("", f"/proxy/{endpoint.dialect.name}"):
+            routes.append(url(prefix + endpoint.path.replace(".", r"\."), RelayHandler, {**mine, "endpoint": endpoint}))
+    return routes

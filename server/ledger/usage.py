@@ -1,0 +1,49 @@
+"""One row for each dispatched request: what the ledger keeps of it.
+
+The row is written once, when the request has ended in whatever way, and never changed. Its id is the request's, so
+that a settlement that is repeated (a retry, a replayed journal) changes nothing. It holds no text of a prompt or of
+an answer, no name and no secret: a person and a token are their ids, a key is its fingerprint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from server.wire.usage import Usage
+
+
+class Outcome(StrEnum):
+    """How a dispatched request ended. Exactly one holds; the first that applies, in this order."""
+
+    CANCELLED = "cancelled"  # we stopped it: the caller left, its deadline passed, or the gateway drained
+    REJECTED = "rejected"  # the provider refused the request itself (400, 413, 422): the caller's to mend
+    FAILED = "failed"  # no key gave an answer: nothing but an error has gone to the caller
+    CUT = "cut"  # the answer broke off after its first byte
+    COMPLETED = "completed"  # the answer's end was seen and passed on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    """What one request used and how it went. Times ending in `_ms` are milliseconds; `started_at` is UTC."""
+
+    request_id: str
+    person_id: str
+    token_id: str | None  # None where no personal token was asked for
+    model_asked: str
+    model_served: str
+    endpoint: str  # the route, such as "/v1/chat/completions"
+    dialect: str  # "openai" or "anthropic"
+    upstream: str
+    key: str  # the key's fingerprint, never its secret
+    status: Outcome
+    started_at: int  # milliseconds since 1970, UTC: when the request arrived
+    queue_ms: int
+    first_byte_ms: int | None  # from arrival to the first byte of the answer; None if there was none
+    duration_ms: int  # from arrival to the end
+    attempts: int  # how often it was sent upstream
+    streamed: bool
+    usage: Usage
+    cost_micro_usd: int = 0
+    price_id: str | None = None  # the price the cost was computed with; None: no price was known
+    client_aborted: bool = False

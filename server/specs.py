@@ -1,0 +1,71 @@
+"""What the operator says about an upstream, in words that every floor above may share.
+
+A `Secret` cannot be shown by accident: `repr`, `str`, f-strings and tracebacks with locals all give `***`. Only
+`reveal()` gives the text, and only the modules that speak to a provider call it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+
+class Secret:
+    """A text that nobody may read in passing."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself. Whoever calls this answers for where it goes."""
+        return self._text
+
+    @property
+    def fingerprint(self) -> str:
+        """The first 8 hex digits of its SHA-256: names a key on pages, in logs and on the ledger."""
+        return hashlib.sha256(self._text.encode()).hexdigest()[:8]
+
+    @property
+    def last4(self) -> str:
+        """The end of the key as providers' consoles show it; of a short secret nothing is shown."""
+        return self._text[-4:] if len(self._text) >= 16 else "****"
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamSpec:
+    """One provider account, or several keys that are treated alike.
+
+    `base_url` is what stands before `/chat/completions` and `/messages`, without a slash at the end:
+    `https://api.openai.com/v1`. No `models` means: ask `GET /models` at the start. `slots` is requests in flight per
+    key. The limits are per minute (`rpm` requests; `tpm` tokens, or `itpm` input and `otpm` output tokens) or per day
+    (`rpd` requests); None means that the upstream tells by itself. Keys of one `organisation` share limits.
+    Empty `groups` means everyone. The cap is in micro-USD per calendar month, for all keys together.
+    """
+
+    name: str
+    dialects: tuple[str, ...]
+    base_url: str
+    keys: tuple[Secret, ...]
+    models: tuple[str, ...] = ()
+    slots: int = 8
+    rpm: int | None = None
+    tpm: int | None = None
+    itpm: int | None = None
+    otpm: int | None = None
+    rpd: int | None = None
+    organisation: str | None = None
+    owner: str | None = None
+    groups: tuple[str, ...] = ()
+    monthly_cap_micro_usd: int | None = None

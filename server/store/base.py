@@ -1,0 +1,139 @@
+"""What fairgate remembers, as a list of verbs.
+
+A store writes what it is given and decides nothing: ids and times come from the caller, it asks no clock and rolls no
+dice. No query language leaks out of it. Every implementation passes the one suite in `tests/store/test_contract.py`.
+
+Rules that let very different databases keep the same promises:
+
+* every verb touches one record, atomically; none needs a transaction over several;
+* a verb that returned has been written durably; one that raised `StoreError` may or may not have been;
+* `settle` is idempotent by request id, so that it may be repeated after such a doubt;
+* people and tokens are never deleted, only disabled and revoked: nothing dangles;
+* all times are integers, milliseconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from server.ledger.usage import UsageRow
+
+
+class StoreError(Exception):
+    """The store cannot be reached, opened or written."""
+
+
+class NameTaken(Exception):
+    """There is already a person of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who may use the gateway. All tokens of one person are one flow in the queue."""
+
+    id: str
+    name: str  # unique
+    disabled: bool
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A gatekeeper token as it may be shown: the secret itself is not kept, only its digest."""
+
+    id: str
+    person_id: str
+    name: str
+    hint: str  # prefix and last four characters, to recognise it by
+    created_at: int
+    expires_at: int | None = None
+    revoked_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request, once that is certain."""
+
+    person_id: str
+    person_name: str
+    token_id: str | None  # None where no personal token is asked for
+    weight: float = 1.0  # the person's share in the fair queue, relative to the others'
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a token's digest leads to: enough to decide without asking again."""
+
+    caller: Caller
+    disabled: bool
+    expires_at: int | None
+    revoked_at: int | None
+
+    def valid_at(self, now: int) -> bool:
+        """Whether this opens the door at `now`. A revocation holds from the moment it is read, whatever its date."""
+        return not self.disabled and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over many usage rows. Tokens as in `Usage`: `input` includes the cached, `output` the reasoning."""
+
+    requests: int
+    people: int
+    input: int
+    output: int
+
+
+class Store(Protocol):
+    """The verbs. All raise `StoreError` on an outage."""
+
+    async def token_by_hash(self, digest: bytes) -> Credential | None:
+        """What the token of this digest may do: the look-up of every request."""
+
+    async def settle(self, row: UsageRow) -> bool:
+        """Write a request's row. The first of an id wins: True if it was this one, False if it was there already."""
+
+    async def create_person(self, person: Person) -> None:
+        """Add a person; `NameTaken` if the name or the id is in use."""
+
+    async def people(self) -> list[Person]:
+        """Everybody, by name."""
+
+    async def person_by_name(self, name: str) -> Person | None: ...
+
+    async def set_person_disabled(self, person_id: str, disabled: bool) -> bool:
+        """False if there is no such person."""
+
+    async def add_token(self, digest: bytes, token: Token) -> None:
+        """Add a token of an existing person. Its digest and its id are unique."""
+
+    async def tokens(self, person_id: str | None = None) -> list[Token]:
+        """The tokens of one person, or all; the oldest first."""
+
+    async def revoke_token(self, token_id: str, revoked_at: int) -> bool:
+        """False if there is no such token. The first revocation's time stays."""
+
+    async def usage(self, request_id: str) -> UsageRow | None: ...
+
+    async def usage_rows(self, since: int, limit: int) -> list[UsageRow]:
+        """At most `limit` rows that started at `since` or later, the newest first."""
+
+    async def totals(self, since: int) -> Totals:
+        """Sums of the rows that started at `since` or later."""
+
+    async def ping(self) -> None:
+        """Write something and wait until it is durable: a store that only reads is not well."""
+
+    async def open(self) -> None:
+        """Connect and bring the schema up to date."""
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let everything go. Closing twice is closing once."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

@@ -1,0 +1,168 @@
+"""A thread that owns one SQLite connection and does jobs for the event loop.
+
+A job is a function of the connection; the loop gets a future. The thread takes all jobs that are waiting, at most
+`batch`, carries them out together and answers them with one call into the loop. How jobs are carried out is the
+difference between a writer (`in_one_transaction`) and a reader (`one_by_one`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
+
+from server.store.base import StoreError
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], Any]
+Job = tuple[Work, "asyncio.Future[Any]"]
+Answer = tuple[Any, BaseException | None]  # of each work: its result, or why there is none
+CarryOut = Callable[[sqlite3.Connection, Sequence[Work]], list[Answer]]
+
+
+class Worker:
+    """One thread, one connection, one bounded queue. Everything but the thread itself belongs to the event loop."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], carry_out: CarryOut, batch: int, most: int) -> None:
+        self._connect, self._carry_out, self._batch, self._most = connect, carry_out, batch, most
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._waiting = 0
+        self._open = False
+
+    async def start(self) -> None:
+        """Start the thread and wait for its connection. Whatever `connect` raises comes out here."""
+        self._loop = asyncio.get_running_loop()
+        self._ended = self._loop.create_future()
+        connected: asyncio.Future[None] = self._loop.create_future()
+        # A daemon, so that a process that dies without closing does not hang: what was answered is on the disk.
+        self._thread = Thread(target=self._run, args=(connected,), name="fairgate-store", daemon=True)
+        self._thread.start()
+        try:
+            await connected
+        except BaseException:
+            await self._join()
+            raise
+        self._open = True
+
+    def do(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Queue some work. `StoreError` at once if the worker is closed or too much is waiting."""
+        if not self._open:
+            raise StoreError("the store is not open")
+        if self._waiting >= self._most:
+            raise StoreError("too much is waiting for the store")
+        self._waiting += 1
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put((work, future))
+        return future
+
+    async def stop(self) -> None:
+        """Take no more work, finish what is queued, close the connection and end the thread."""
+        if self._open:
+            self._open = False
+            await self._join()
+
+    async def _join(self) -> None:
+        self._jobs.put(None)
+        await self._ended
+        self._thread.join()  # its last act was to say so: this does not wait
+
+    def _run(self, connected: asyncio.Future[None]) -> None:
+        try:
+            connection = self._connect()
+        except Exception as error:
+            self._call(_answer, [connected], [(None, error)])
+        else:
+            self._call(_answer, [connected], [(None, None)])
+            self._serve(connection)
+            connection.close()
+        self._call(_answer, [self._ended], [(None, None)])
+
+    def _serve(self, connection: sqlite3.Connection) -> None:
+        while (job := self._jobs.get()) is not None:
+            works, futures = zip(*self._gather(job), strict=True)
+            self._call(self._done, futures, self._carry_out(connection, works))
+
+    def _gather(self, first: Job) -> list[Job]:
+        jobs = [first]
+        while len(jobs) < self._batch:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                self._jobs.put(None)  # the end comes after these; nothing else is queued behind it
+                break
+            jobs.append(job)
+        return jobs
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _done(self, futures: Sequence[asyncio.Future[Any]], answers: list[Answer]) -> None:
+        self._waiting -= len(futures)
+        _answer(futures, answers)
+
+
+def one_by_one(connection: sqlite3.Connection, works: Sequence[Work]) -> list[Answer]:
+    """Each work by itself: for reading."""
+    return [_attempt(connection, work) for work in works]
+
+
+def in_one_transaction(connection: sqlite3.Connection, works: Sequence[Work]) -> list[Answer]:
+    """Group commit: one wait for the disk, however many works. Each is undone by itself if it raises.
+
+    If the database gives the transaction up (disk full, locked for too long), nothing is kept and all are told.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        answers = [_in_savepoint(connection, work) for work in works]
+        connection.execute("COMMIT")
+    except Exception as error:
+        # Should even this fail, the next group's BEGIN does, and comes here again.
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        return [(None, _told(error)) for _ in works]
+    return answers
+
+
+def _in_savepoint(connection: sqlite3.Connection, work: Work) -> Answer:
+    connection.execute("SAVEPOINT work")
+    try:
+        answer: Answer = (work(connection), None)
+    except Exception as error:
+        if not connection.in_transaction:
+            raise  # after some errors SQLite has rolled back everything: the group has failed, not only this work
+        connection.execute("ROLLBACK TO work")
+        answer = (None, _told(error))
+    connection.execute("RELEASE work")
+    return answer
+
+
+def _attempt(connection: sqlite3.Connection, work: Work) -> Answer:
+    try:
+        return work(connection), None
+    except Exception as error:
+        return None, _told(error)
+
+
+def _told(error: Exception) -> Exception:
+    """What the caller is told: the database's own exceptions do not leave the store."""
+    if not isinstance(error, sqlite3.Error):
+        return error
+    outage = StoreError(f"the database failed: {error}")
+    outage.__cause__ = error
+    return outage
+
+
+def _answer(futures: Sequence[asyncio.Future[Any]], answers: list[Answer]) -> None:
+    for future, (result, error) in zip(futures, answers, strict=True):
+        if future.done():
+            continue  # its caller has left; the work is done all the same
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)

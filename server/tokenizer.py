@@ -1,0 +1,122 @@
+"""Counting tokens with OpenAI's own encodings, from rank files that ship with fairgate. Nothing is ever downloaded.
+
+Short prompts are counted at once. Long ones go to two threads of their own: tiktoken releases the interpreter lock
+while it works, so that a megabyte of text does not hold up the streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import lzma
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import tiktoken
+
+from server.wire.tokens import Prompt, claude_factor, encoding_for, is_claude
+
+INLINE = 4_096  # characters that are counted on the event loop, in about a millisecond
+INLINE_TEXTS = 256  # texts that are
+COUNTED = 1_000_000  # characters that are counted, in at most half a second; the rest is taken to be as dense
+# tiktoken 0.14 panics, with an exception that is no `Exception`, on about a million spaces in a row.
+PIECE = 100_000  # characters that it is given at once
+
+_RANKS = Path(__file__).parent / "wire" / "ranks"
+
+# sha256 of the unpacked files and the patterns, as in tiktoken's own `tiktoken_ext/openai_public.py` (MIT).
+_O200K_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
+_O200K_PATTERN = "|".join(
+    [
+        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
+        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
+        r"""\p{N}{1,3}""",
+        r""" ?[^\s\p{L}\p{N}]+[\r\n/]*""",
+        r"""\s*[\r\n]+""",
+        r"""\s+(?!\S)""",
+        r"""\s+""",
+    ]
+)
+_O200K_SPECIAL = {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
+_CL100K_SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
+_CL100K_PATTERN = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+"
+    r"| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+)
+_CL100K_SPECIAL = {
+    "<|endoftext|>": 100257,
+    "<|fim_prefix|>": 100258,
+    "<|fim_middle|>": 100259,
+    "<|fim_suffix|>": 100260,
+    "<|endofprompt|>": 100276,
+}
+
+
+class DamagedRanks(Exception):
+    """A rank file is not the one that was published."""
+
+
+class Tokenizer:
+    """Counts what `tokens.prompt_of` found. Close it to end its threads."""
+
+    def __init__(self, encodings: Iterable[tiktoken.Encoding]) -> None:
+        self._encodings = {encoding.name: encoding for encoding in encodings}
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="tokenizer")
+
+    @classmethod
+    def load(cls) -> Tokenizer:
+        """Build both encodings, which takes about a second. Raises `DamagedRanks`."""
+        return cls(
+            (
+                _encoding("o200k_base", _O200K_SHA256, _O200K_PATTERN, _O200K_SPECIAL),
+                _encoding("cl100k_base", _CL100K_SHA256, _CL100K_PATTERN, _CL100K_SPECIAL),
+            )
+        )
+
+    async def count(self, prompt: Prompt, model: str) -> int:
+        """Return how many tokens this model reads. Close for OpenAI, an upper guess for Claude."""
+        if len(prompt.texts) <= INLINE_TEXTS and sum(map(len, prompt.texts)) <= INLINE:
+            return self._count_all(prompt, model)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._count_all, prompt, model)
+
+    def count_text(self, text: str, model: str) -> int:
+        """Return how many tokens this text has for this model."""
+        return self._count_all(Prompt((text,)), model)
+
+    def close(self) -> None:
+        """End the threads; a count that is under way is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _count_all(self, prompt: Prompt, model: str) -> int:
+        # encode_ordinary: a user who writes "<|endoftext|>" has written thirteen characters and no special token.
+        encode = self._encodings[encoding_for(model)].encode_ordinary
+        claude = is_claude(model)
+        tokens = 0.0
+        counted = 0
+        for piece in _pieces(prompt.texts):
+            if counted > COUNTED:
+                tokens *= sum(map(len, prompt.texts)) / counted
+                break
+            tokens += len(encode(piece)) * (claude_factor(piece) if claude else 1)
+            counted += len(piece)
+        return prompt.fixed + round(tokens)
+
+
+def _pieces(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        if len(text) <= PIECE:
+            yield text
+        else:
+            yield from (text[start : start + PIECE] for start in range(0, len(text), PIECE))
+
+
+def _encoding(name: str, sha256: str, pattern: str, special: dict[str, int]) -> tiktoken.Encoding:
+    content = lzma.decompress((_RANKS / f"{name}.tiktoken.xz").read_bytes())
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise DamagedRanks(name)
+    words = content.split()  # a token in base64, its rank, the next token, ...
+    ranks = dict(zip(map(base64.b64decode, words[::2]), map(int, words[1::2]), strict=True))
+    return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)

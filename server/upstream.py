@@ -1,0 +1,145 @@
+"""The only module that opens sockets to a provider, and the only one that reads a key's secret.
+
+aiohttp is the client because cancelling a request closes its socket at once, so that the provider stops generating and
+billing; Tornado's own clients go on reading, and httpx costs seven times as much (docs/performance.md).
+
+Nothing is followed, decompressed or repeated here: one attempt, one answer. What goes wrong before the first byte is an
+`AttemptFailed`, which carries what the key should learn and what the caller is told if no other key helps. What goes
+wrong afterwards is a `Broken`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from yarl import URL
+
+from keypool.keys import Key
+from keypool.verdict import NONSENSE, UNREACHABLE, Verdict
+from server.wire.errors import BadAnswer, Refusal, UpstreamTimeout, UpstreamUnreachable
+from server.wire.request import Request
+
+KEEP_ALIVE_SECONDS = 60.0
+LONGEST_ERROR = 64 << 10  # bytes of an upstream's error that are looked at
+OUR_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
+
+class AttemptFailed(Exception):
+    """No byte of an answer has come, or an error in place of one."""
+
+    def __init__(self, verdict: Verdict, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.verdict = verdict
+        self.refusal = refusal
+
+
+class Broken(Exception):
+    """The answer stopped before its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: to connect, for the answer's head, between two chunks of it."""
+
+    connect: float = 10.0
+    first_byte: float = 120.0
+    idle: float = 90.0
+
+
+class Answer:
+    """The head of an upstream's answer, and its body as it comes."""
+
+    def __init__(self, response: aiohttp.ClientResponse, idle: float) -> None:
+        self._response = response
+        self._idle = idle
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers  # case-insensitive
+        self.media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    async def read(self) -> bytes:
+        """What has come, at least a byte; empty at a clean end. Raises Broken."""
+        try:
+            async with asyncio.timeout(self._idle):
+                return await self._response.content.readany()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Broken from error
+
+    async def whole(self, limit: int) -> bytes:
+        """The body in one piece. Raises Broken, also when it is longer than `limit` bytes."""
+        pieces, length = [], 0
+        while piece := await self.read():
+            pieces.append(piece)
+            length += len(piece)
+            if length > limit:
+                raise Broken
+        return b"".join(pieces)
+
+    async def beginning(self) -> bytes:
+        """As much of an error as anyone needs. Never raises: an error that breaks off is still an error."""
+        body = bytearray()
+        try:
+            while len(body) < LONGEST_ERROR and (piece := await self.read()):
+                body += piece
+        except Broken:
+            pass
+        return bytes(body[:LONGEST_ERROR])
+
+
+class Upstreams:
+    """All providers of one gateway, over one pool of connections."""
+
+    def __init__(self, base_urls: Mapping[str, str], patience: Patience) -> None:
+        self._base_urls = dict(base_urls)  # by the upstream's name
+        self._patience = patience
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience.connect),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=OUR_HEADERS,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    @asynccontextmanager
+    async def send(self, key: Key, request: Request, passed: Mapping[str, str], query: str) -> AsyncIterator[Answer]:
+        """Send a request with a key. Leaving the block early closes the socket. Raises AttemptFailed."""
+        url = self._base_urls[key.upstream] + request.endpoint.path.removeprefix("/v1")
+        headers = {
+            **request.endpoint.dialect.credentials(key.secret),
+            **passed,
+            "Content-Type": request.content_type,
+            "Accept-Encoding": "identity",
+        }
+        response = await self._head(URL(f"{url}?{query}" if query else url, encoded=True), headers, request.body)
+        async with response:
+            answer = Answer(response, self._patience.idle)
+            _insist_on_plain(answer)
+            yield answer
+
+    async def _head(self, url: URL, headers: dict[str, str], body: bytes) -> aiohttp.ClientResponse:
+        try:
+            async with asyncio.timeout(self._patience.first_byte):
+                return await self._session.post(url, headers=headers, data=body, allow_redirects=False)
+        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
+            raise AttemptFailed(UNREACHABLE, UpstreamUnreachable()) from error
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            # It went away before it said anything; no provider bills for that.
+            raise AttemptFailed(UNREACHABLE, BadAnswer()) from error
+        except TimeoutError as error:
+            raise AttemptFailed(NONSENSE, UpstreamTimeout()) from error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise AttemptFailed(NONSENSE, BadAnswer()) from error
+
+
+def _insist_on_plain(answer: Answer) -> None:
+    """Refuse what was not asked for: redirects would take the key elsewhere, compressed bytes cannot be metered."""
+    compressed = answer.headers.get("Content-Encoding", "identity").lower() != "identity"
+    if compressed or 300 <= answer.status < 400 or answer.status < 200:
+        raise AttemptFailed(NONSENSE, BadAnswer())

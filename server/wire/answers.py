@@ -1,0 +1,216 @@
+"""The shapes of answers: one meter each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from server.wire.figures import anthropic_usage_of, input_of, usage_of
+from server.wire.meter import Watch, json_object
+
+
+class Choices(Watch):
+    """What chat and legacy completions share: chunks with `choices`, `usage` in any chunk, `[DONE]` at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: dict[int, bool] = {}  # choice index -> has it no finish_reason yet?
+
+    def ended(self) -> bool:
+        """Some compatible servers close after the last finish_reason without saying `[DONE]`."""
+        return self.finished or (bool(self._open) and not any(self._open.values()))
+
+    def _event(self, document: dict[str, Any]) -> bool:
+        if document.get("error") and self._failed_with(document):
+            return False
+        if not self.served_model:
+            self._served_by(document)
+        choices = document.get("choices")
+        for choice in _objects(choices):
+            index = choice.get("index")
+            self._open[index if type(index) is int else 0] = not choice.get("finish_reason")
+            self._choice(choice)
+        figures = document.get("usage")
+        if figures is None:
+            return False
+        self.usage = usage_of(figures) or self.usage
+        return choices == [] and type(figures) is dict
+
+    def _answer(self, document: dict[str, Any]) -> None:
+        self._served_by(document)
+        self.usage = usage_of(document.get("usage"))
+        for choice in _objects(document.get("choices")):
+            self._choice(choice)
+
+    def _choice(self, choice: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class Chat(Choices):
+    """`/v1/chat/completions`."""
+
+    def _choice(self, choice: dict[str, Any]) -> None:
+        delta = choice.get("delta") or choice.get("message")
+        if type(delta) is not dict:
+            return
+        for name in ("content", "reasoning_content", "reasoning", "refusal"):
+            if name in delta:
+                self._take(delta[name])
+        if "tool_calls" in delta:
+            for call in _objects(delta["tool_calls"]):
+                self._call(call.get("function"))
+        if "function_call" in delta:
+            self._call(delta["function_call"])
+
+    def _call(self, function: Any) -> None:
+        if type(function) is dict:
+            self._take(function.get("name"))
+            self._take(function.get("arguments"))
+
+
+class Completions(Choices):
+    """`/v1/completions`."""
+
+    def _choice(self, choice: dict[str, Any]) -> None:
+        self._take(choice.get("text"))
+
+
+class Responses(Watch):
+    """`/v1/responses`: typed events; the last one carries the whole response with its usage."""
+
+    _TERMINAL = frozenset({"response.completed", "response.failed", "response.incomplete"})
+
+    def _event(self, document: dict[str, Any]) -> bool:
+        kind = document.get("type")
+        if type(kind) is not str:
+            return False
+        if kind.endswith(".delta"):
+            if not kind.endswith("audio.delta"):  # base64, not text
+                self._take(document.get("delta"))
+            return False
+        if kind in ("error", "response.failed"):
+            self._failed_with(document)
+        response = document.get("response")
+        if type(response) is dict:
+            self._response(response)
+        if kind in self._TERMINAL:
+            self.finished = True
+        return False
+
+    def _answer(self, document: dict[str, Any]) -> None:
+        self._response(document)
+        for item in _objects(document.get("output")):
+            for part in (*_objects(item.get("content")), *_objects(item.get("summary"))):
+                self._take(part.get("text"))
+            self._take(item.get("name"))
+            self._take(item.get("arguments"))
+
+    def _response(self, response: dict[str, Any]) -> None:
+        self._served_by(response)
+        self.usage = usage_of(response.get("usage")) or self.usage
+
+
+class Messages(Watch):
+    """`/v1/messages`: input figures come with `message_start`, cumulative output figures with `message_delta`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._figures: dict[str, Any] = {}
+
+    def _event(self, document: dict[str, Any]) -> bool:
+        kind = document.get("type")
+        if kind == "content_block_delta":
+            self._content(document.get("delta"))
+        elif kind == "content_block_start":
+            self._content(document.get("content_block"))
+        elif kind == "message_start":
+            self._start(document.get("message"))
+        elif kind == "message_delta":
+            self._figures |= _known(document.get("usage"))
+            self.usage = anthropic_usage_of(self._figures)
+        elif kind == "message_stop":
+            self.finished = True
+        elif kind == "error":
+            self._failed_with(document)
+        return False
+
+    def _answer(self, document: dict[str, Any]) -> None:
+        self._served_by(document)
+        self.usage = anthropic_usage_of(document.get("usage"))
+        for block in _objects(document.get("content")):
+            self._content(block)
+
+    def _start(self, message: Any) -> None:
+        if type(message) is dict:
+            self._served_by(message)
+            self._figures = _known(message.get("usage"))
+            self.opening = anthropic_usage_of({**self._figures, "output_tokens": 0})
+
+    def _content(self, content: Any) -> None:
+        if type(content) is dict:
+            for name in ("text", "thinking", "name", "partial_json"):
+                if name in content:
+                    self._take(content[name])
+
+
+class Opaque(Watch):
+    """Answers which are relayed unread: audio, pictures, verdicts. Their usage counts if they report one."""
+
+    def _event(self, document: dict[str, Any]) -> bool:
+        if self._failed_with(document):
+            return False
+        self._answer(document)
+        kind = document.get("type")
+        if type(kind) is str and kind.endswith((".done", ".completed")):
+            self.finished = True
+        return False
+
+    def _answer(self, document: dict[str, Any]) -> None:
+        self._served_by(document)
+        self.usage = usage_of(document.get("usage")) or self.usage
+
+
+class Media(Opaque):
+    """Answers which need not be JSON: speech is audio, a transcription may be plain text or subtitles."""
+
+    def answer(self, body: bytes) -> bool:
+        super().answer(body)
+        self.finished = True
+        return True
+
+
+class Embeddings(Watch):
+    """`/v1/embeddings`: megabytes of numbers with the usage at the end."""
+
+    BIG = 256 * 1024
+    _TAIL = re.compile(rb'"usage"\s*:\s*(\{[^{}]*\})\s*(?:,[^{}\[\]]*)?\}\s*\Z')
+
+    def answer(self, body: bytes) -> bool:
+        """Of a big answer only the tail is parsed: the numbers would keep the event loop busy."""
+        if len(body) > self.BIG and body.startswith(b"{") and (tail := self._TAIL.search(body, len(body) - 1024)):
+            self.finished = True
+            self.usage = input_of(json_object(tail[1]))
+            return True
+        return super().answer(body)
+
+    def _event(self, document: dict[str, Any]) -> bool:
+        self._failed_with(document)
+        return False
+
+    def _answer(self, document: dict[str, Any]) -> None:
+        self._served_by(document)
+        self.usage = input_of(document.get("usage"))
+
+
+def _objects(values: Any) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a list, nothing if it is none."""
+    if type(values) is list:
+        for value in values:
+            if type(value) is dict:
+                yield value
+
+
+def _known(figures: Any) -> dict[str, Any]:
+    """Return the figures that say something: a later null does not take an earlier number back."""
+    return {name: value for name, value in figures.items() if value is not None} if type(figures) is dict else {}

@@ -1,0 +1,61 @@
+"""Anthropic's manners: `x-api-key`, a dated API version, errors with a type of their own and some statuses too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from server.wire.dialect import Dialect, refusal_headers
+from server.wire.errors import Refusal
+
+DEFAULT_VERSION = "2023-06-01"
+
+
+class Anthropic:
+    """The dialect of `/v1/messages`."""
+
+    name = "anthropic"
+    passed_headers = frozenset({"anthropic-version", "anthropic-beta"})
+
+    def status(self, refusal: Refusal) -> int:
+        return refusal.anthropic_status or refusal.status
+
+    def headers(self, refusal: Refusal) -> dict[str, str]:
+        return refusal_headers(refusal)
+
+    def body(self, refusal: Refusal, request_id: str) -> bytes:
+        error = {"type": refusal.anthropic_kind, "message": refusal.message}
+        return orjson.dumps({"type": "error", "error": error, "request_id": request_id})
+
+    def event(self, refusal: Refusal, request_id: str) -> bytes:
+        return b"\n\nevent: error\ndata: " + self.body(refusal, request_id) + b"\n\n"
+
+    def credentials(self, secret: str) -> dict[str, str]:
+        return {"x-api-key": secret, "anthropic-version": DEFAULT_VERSION}
+
+    def models(self, names: Sequence[str]) -> bytes:
+        listing = {
+            "data": [_model(name) for name in names],
+            "has_more": False,
+            "first_id": names[0] if names else None,
+            "last_id": names[-1] if names else None,
+        }
+        return orjson.dumps(listing)
+
+    def model(self, name: str) -> bytes:
+        return orjson.dumps(_model(name))
+
+
+def _model(name: str) -> dict[str, str]:
+    # The gateway does not know when a provider made a model; Anthropic itself gives the epoch for "unknown".
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        "created_at": "1970-01-01T00:00:00Z",
+        "lifecycle": "active",
+    }
+
+
+ANTHROPIC: Dialect = Anthropic()

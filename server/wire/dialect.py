@@ -1,0 +1,77 @@
+"""What the two families of APIs say differently: errors, credentials, model lists."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from server.wire.errors import Refusal
+
+JSON_TYPE = "application/json"
+
+# What a provider may echo of a secret or of the account behind it. Our own keys of every family are meant, also where
+# the provider has starred out the middle.
+_SECRETS = re.compile(
+    rb"\b(?:sk|pk|rk|sess|xai|pplx|nvapi|csk)-[\w*.-]{6,}"
+    rb"|\b(?:gsk|hf|r8)_[\w*]{6,}"
+    rb"|\bAIza[\w*-]{6,}"
+    rb"|\borg-[A-Za-z0-9]{6,}"
+    rb"|\bproj_[A-Za-z0-9]{6,}"
+    rb'|\bBearer\s+[^\s"\\,]+',
+    re.IGNORECASE,
+)
+
+
+class Dialect(Protocol):
+    """One family's manners. All methods are pure; `request_id` is the gateway's own."""
+
+    @property
+    def name(self) -> str:
+        """Return "openai" or "anthropic"."""
+
+    @property
+    def passed_headers(self) -> frozenset[str]:
+        """Return the request headers, in lower case, that may go upstream. Never a credential, never a person."""
+
+    def status(self, refusal: Refusal) -> int:
+        """Return the HTTP status."""
+
+    def headers(self, refusal: Refusal) -> dict[str, str]:
+        """Return the headers of a refusal, `Content-Type` included."""
+
+    def body(self, refusal: Refusal, request_id: str) -> bytes:
+        """Return the body of a refusal."""
+
+    def event(self, refusal: Refusal, request_id: str) -> bytes:
+        """Return the refusal as the last event of a stream that has begun."""
+
+    def credentials(self, secret: str) -> dict[str, str]:
+        """Return the headers that authenticate with a provider, and defaults that it insists on.
+
+        Lay the client's passed headers *over* them, `{**credentials(secret), **passed}`: so the client's own
+        `anthropic-version` wins, and no credential can be replaced since `passed_headers` names none.
+        """
+
+    def models(self, names: Sequence[str]) -> bytes:
+        """Return the answer to `GET /v1/models`."""
+
+    def model(self, name: str) -> bytes:
+        """Return the answer to `GET /v1/models/{name}`."""
+
+
+def refusal_headers(refusal: Refusal) -> dict[str, str]:
+    """Return what both families understand: how long to wait, and whether to come back at all."""
+    headers = {"Content-Type": JSON_TYPE, **refusal.headers}
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(refusal.retry_after))
+        headers["retry-after-ms"] = str(math.ceil(refusal.retry_after * 1000))
+    if not refusal.retriable:
+        headers["x-should-retry"] = "false"
+    return headers
+
+
+def scrub(body: bytes) -> bytes:
+    """Mask everything that looks like a provider's key, organisation or project in an answer that is relayed."""
+    return _SECRETS.sub(b"***", body)

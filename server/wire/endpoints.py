@@ -1,0 +1,131 @@
+"""The endpoints that fairgate passes on: one row each, and no others.
+
+Billing, organisation, files, fine-tuning, batches and assistants are absent on purpose: with a shared key they would
+show or change what belongs to others. `GET /v1/models` is answered by the gateway itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from server.wire.answers import Chat, Completions, Embeddings, Media, Messages, Opaque, Responses
+from server.wire.anthropic import ANTHROPIC
+from server.wire.dialect import Dialect
+from server.wire.meter import Meter
+from server.wire.openai import OPENAI
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What the gateway knows of an endpoint."""
+
+    path: str
+    kind: str  # names the shape of the request, for `tokens.prompt_of`, and of the answer, for statistics
+    dialect: Dialect
+    meter: Callable[[], Meter]
+    required: tuple[str, ...]  # fields beside the model, in the order in which they are asked for
+    output_limits: tuple[str, ...] = ()  # the fields that bound the output here; elsewhere they mean nothing
+    streams: bool = False
+    asks_usage: bool = False  # a stream reports its usage only if it is asked to
+    media: Literal["json", "multipart"] = "json"
+    answer: Literal["json", "any"] = "json"
+    default_model: str | None = None
+
+
+_TABLE = (
+    Endpoint(
+        path="/v1/chat/completions",
+        kind="chat",
+        dialect=OPENAI,
+        meter=Chat,
+        required=("messages",),
+        output_limits=("max_completion_tokens", "max_tokens"),
+        streams=True,
+        asks_usage=True,
+    ),
+    Endpoint(
+        path="/v1/completions",
+        kind="completions",
+        dialect=OPENAI,
+        meter=Completions,
+        required=("prompt",),
+        output_limits=("max_tokens",),
+        streams=True,
+        asks_usage=True,
+    ),
+    Endpoint(
+        path="/v1/responses",
+        kind="responses",
+        dialect=OPENAI,
+        meter=Responses,
+        required=("input",),
+        output_limits=("max_output_tokens",),
+        streams=True,
+    ),
+    Endpoint(path="/v1/embeddings", kind="embeddings", dialect=OPENAI, meter=Embeddings, required=("input",)),
+    Endpoint(
+        path="/v1/moderations",
+        kind="moderations",
+        dialect=OPENAI,
+        meter=Opaque,
+        required=("input",),
+        default_model="omni-moderation-latest",
+    ),
+    Endpoint(
+        path="/v1/images/generations",
+        kind="images",
+        dialect=OPENAI,
+        meter=Opaque,
+        required=("prompt",),
+        streams=True,
+        default_model="dall-e-2",
+    ),
+    Endpoint(
+        path="/v1/audio/speech",
+        kind="speech",
+        dialect=OPENAI,
+        meter=Media,
+        required=("input",),
+        streams=True,
+        answer="any",
+    ),
+    Endpoint(
+        path="/v1/audio/transcriptions",
+        kind="transcriptions",
+        dialect=OPENAI,
+        meter=Media,
+        required=("file",),
+        streams=True,
+        media="multipart",
+        answer="any",
+    ),
+    Endpoint(
+        path="/v1/audio/translations",
+        kind="translations",
+        dialect=OPENAI,
+        meter=Media,
+        required=("file",),
+        media="multipart",
+        answer="any",
+    ),
+    Endpoint(
+        path="/v1/messages",
+        kind="messages",
+        dialect=ANTHROPIC,
+        meter=Messages,
+        required=("messages", "max_tokens"),
+        output_limits=("max_tokens",),
+        streams=True,
+    ),
+    Endpoint(
+        path="/v1/messages/count_tokens",
+        kind="count_tokens",
+        dialect=ANTHROPIC,
+        meter=Opaque,
+        required=("messages",),
+    ),
+)
+
+ENDPOINTS: dict[str, Endpoint] = {endpoint.path: endpoint for endpoint in _TABLE}

@@ -1,0 +1,122 @@
+"""Watching an answer go by: is it complete, what did it use, and what was delivered if it broke off.
+
+A meter never changes a byte and never raises on what it is shown. There is one class for each shape of answer; this
+module has what they share, `answers.py` the shapes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import orjson
+
+from server.wire.faults import Fault, fault_of
+from server.wire.sse import Event
+from server.wire.usage import Usage
+
+MAX_MODEL_NAME = 256
+
+
+class Meter(Protocol):
+    """One answer, observed."""
+
+    finished: bool  # the terminal event was seen, or the plain answer
+    failed: bool  # the upstream itself reported an error in the answer
+    served_model: str  # what the upstream says it used; empty until seen
+    usage: Usage | None  # the upstream's figures; None until they are complete
+    opening: Usage | None  # its input figures alone, where they come first (Anthropic); for a stream that breaks off
+    output_pieces: int  # content deltas so far: a cheap running estimate of output tokens
+    garbled: int  # events with data that was not a JSON object
+
+    def event(self, event: Event) -> bool:
+        """Observe one event; True if it is the usage-only chunk that a client gets only if it asked."""
+
+    def answer(self, body: bytes) -> bool:
+        """Observe a plain answer; False if it is not what it should be, which makes the answer a 502."""
+
+    def ended(self) -> bool:
+        """The transport has ended cleanly: was the answer complete?"""
+
+    def delivered(self) -> str:
+        """Return the text, reasoning and tool arguments so far, for counting when no usage came."""
+
+    def error(self) -> Fault | None:
+        """Return the error that the upstream reported inside the answer, if it did."""
+
+
+class Watch:
+    """What all meters have in common. A shape implements `_event` and `_answer`."""
+
+    def __init__(self) -> None:
+        self.finished = False
+        self.failed = False
+        self.served_model = ""
+        self.usage: Usage | None = None
+        self.opening: Usage | None = None
+        self.output_pieces = 0
+        self.garbled = 0
+        self._pieces: list[str] = []
+        self._fault: Fault | None = None
+
+    def event(self, event: Event) -> bool:
+        data = event.data
+        if data is None:
+            return False
+        if data == b"[DONE]":
+            self.finished = True
+            return False
+        document = json_object(data)
+        if document is None:
+            self.garbled += 1
+            return False
+        return self._event(document)
+
+    def answer(self, body: bytes) -> bool:
+        document = json_object(body)
+        if document is None:
+            return False
+        self.finished = True
+        self._failed_with(document)
+        self._answer(document)
+        return True
+
+    def ended(self) -> bool:
+        return self.finished
+
+    def delivered(self) -> str:
+        return "".join(self._pieces)
+
+    def error(self) -> Fault | None:
+        return self._fault
+
+    def _event(self, document: dict[str, Any]) -> bool:
+        raise NotImplementedError
+
+    def _answer(self, document: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def _failed_with(self, document: dict[str, Any]) -> bool:
+        fault = fault_of(document)
+        if fault is None:
+            return False
+        self.failed = True
+        self._fault = fault
+        return True
+
+    def _served_by(self, document: dict[str, Any]) -> None:
+        model = document.get("model")
+        if type(model) is str:
+            self.served_model = model[:MAX_MODEL_NAME]
+
+    def _take(self, piece: Any) -> None:
+        if type(piece) is str and piece:
+            self._pieces.append(piece)
+            self.output_pieces += 1
+
+
+def json_object(data: bytes) -> dict[str, Any] | None:
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return document if type(document) is dict else None

@@ -1,0 +1,76 @@
+"""The text fields of a `multipart/form-data` body (RFC 7578), read strictly.
+
+Only the fields are wanted; the recording itself is forwarded unread. As with JSON, a kinder reader than the upstream's
+is a hole, so what is ambiguous is refused: a field named twice, `name*=` encodings, parts without a name.
+"""
+
+from __future__ import annotations
+
+import re
+
+from server.wire.errors import InvalidValue, UnsupportedMedia
+
+MAX_PARTS = 64
+MAX_TEXT = 64 * 1024  # bytes of one text field: prompts for transcriptions are a sentence or two
+
+_MULTIPART = re.compile(r'multipart/form-data\s*;\s*boundary=("?)([\w\'()+,./:=?-]{1,70})\1\s*', re.IGNORECASE)
+_VALUE = rb'(?:"((?:[^"\\\r\n]|\\.)*+)"|([^\s";]++))'
+_PARAMETER = re.compile(rb";[ \t]*([\w*-]+)=" + _VALUE)
+_DISPOSITION = re.compile(
+    rb"(?:\A|\r\n)content-disposition:[ \t]*form-data((?:;[ \t]*[\w*-]+=" + _VALUE + rb")++)[ \t]*(?:\r\n|\Z)",
+    re.IGNORECASE,
+)
+
+
+def read_fields(body: bytes, content_type: str) -> dict[str, str]:
+    """Return the text fields; a file appears as an empty text under its field's name.
+
+    Raises `UnsupportedMedia` for another content type, `InvalidValue` for a body that is malformed or ambiguous.
+    """
+    match = _MULTIPART.fullmatch(content_type.strip())
+    if not match:
+        raise UnsupportedMedia
+    fields: dict[str, str] = {}
+    for part in _parts(body, match[2].encode()):
+        name, text = _read_part(part)
+        if name in fields and not name.endswith("[]"):
+            raise InvalidValue(_safe(name))
+        fields[name] = text
+    return fields
+
+
+def _parts(body: bytes, boundary: bytes) -> list[bytes]:
+    delimiter = b"\r\n--" + boundary
+    preamble, *parts = (b"\r\n" + body).split(delimiter, MAX_PARTS + 1)
+    if preamble not in (b"", b"\r\n") or len(parts) < 2 or len(parts) > MAX_PARTS:
+        raise InvalidValue("body")
+    if parts.pop().strip() != b"--" or not all(part.startswith(b"\r\n") for part in parts):
+        raise InvalidValue("body")
+    return [part[2:] for part in parts]
+
+
+def _read_part(part: bytes) -> tuple[str, str]:
+    head, gap, content = part.partition(b"\r\n\r\n")
+    disposition = _DISPOSITION.search(head)
+    if not gap or not disposition or head.lower().count(b"content-disposition") > 1:
+        raise InvalidValue("body")
+    found = _PARAMETER.findall(disposition[1])
+    parameters = {name.lower(): quoted or bare for name, quoted, bare in found}
+    if not parameters.get(b"name") or b"name*" in parameters or len(found) > len(parameters):
+        raise InvalidValue("body")
+    try:
+        name = parameters[b"name"].decode()
+        return name, "" if b"filename" in parameters or b"filename*" in parameters else _text(content)
+    except UnicodeDecodeError:
+        raise InvalidValue("body") from None
+
+
+def _text(content: bytes) -> str:
+    if len(content) > MAX_TEXT:
+        raise InvalidValue("body")
+    return content.decode()
+
+
+def _safe(name: str) -> str:
+    """A caller's own name for a field is not repeated in a message, unless it is a plain word."""
+    return name if re.fullmatch(r"[a-z_]{1,32}", name) else "body"

@@ -1,0 +1,54 @@
+"""OpenAI's manners: `Authorization: Bearer`, `{"error": {...}}`, and an in-band error that no `[DONE]` follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+
+from server.wire.dialect import Dialect, refusal_headers
+from server.wire.errors import Refusal
+
+
+class OpenAI:
+    """The dialect of `/v1/chat/completions` and its neighbours."""
+
+    name = "openai"
+    # No organisation or project header (they name the client's account), no user agent, no SDK telemetry, and no
+    # idempotency key: people share an upstream account, and one person's key must never fetch another one's answer.
+    passed_headers = frozenset({"openai-beta"})
+
+    def status(self, refusal: Refusal) -> int:
+        return refusal.status
+
+    def headers(self, refusal: Refusal) -> dict[str, str]:
+        return refusal_headers(refusal)
+
+    def body(self, refusal: Refusal, request_id: str) -> bytes:
+        error = {
+            "message": refusal.message,
+            "type": refusal.kind,
+            "param": refusal.param,
+            "code": refusal.code,
+        }
+        return orjson.dumps({"error": error})
+
+    def event(self, refusal: Refusal, request_id: str) -> bytes:
+        return b"\n\ndata: " + self.body(refusal, request_id) + b"\n\n"
+
+    def credentials(self, secret: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {secret}"}
+
+    def models(self, names: Sequence[str]) -> bytes:
+        return orjson.dumps({"object": "list", "data": [_model(name) for name in names]})
+
+    def model(self, name: str) -> bytes:
+        return orjson.dumps(_model(name))
+
+
+def _model(name: str) -> dict[str, object]:
+    # The gateway does not know when a provider made a model; the SDKs insist on a number.
+    return {"id": name, "object": "model", "created": 0, "owned_by": "fairgate"}
+
+
+OPENAI: Dialect = OpenAI()

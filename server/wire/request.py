@@ -1,0 +1,193 @@
+"""Reading a request: what the gateway must know, and nothing else.
+
+Only named fields are read, and unknown ones pass: providers add fields faster than a gateway can list them. The body
+is forwarded byte for byte, with one exception (`_asking_for_usage`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from server.wire import multipart, strict
+from server.wire.endpoints import Endpoint
+from server.wire.errors import InvalidValue, MissingParameter, UnsupportedMedia
+from server.wire.tokens import Prompt, prompt_of
+
+MAX_OUTPUT = 10_000_000  # tokens; above this a number is a mistake or a probe
+MAX_CHOICES = 128
+
+_MODEL = re.compile(r"(?!.*\.\.)[A-Za-z0-9._:/@+-]{1,256}")
+_OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+# Some gateways let these choose another upstream. Here they never do, and nobody should believe otherwise.
+_FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "extra_headers"})
+# In what people write, and in the schemas of their own tools, those words are only words.
+_CONTENT = frozenset(
+    {
+        "messages", "input", "prompt", "system", "instructions", "tools", "functions", "tool_choice", "function_call",
+        "response_format", "text", "output_config", "metadata", "prediction", "mcp_servers", "container",
+    }
+)  # fmt: skip
+_ASKED = b'{"stream_options":{"include_usage":true},'
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request, read and found to be in order."""
+
+    endpoint: Endpoint
+    body: bytes = field(repr=False)  # what is forwarded
+    content_type: str
+    model: str
+    stream: bool
+    max_tokens: int | None  # the client's own bound on output tokens of one choice
+    choices: int  # how many outputs the client asked for
+    hides_usage: bool  # we asked for the usage-only chunk, the client did not
+    prompt: Prompt = field(repr=False)
+
+
+def read_request(endpoint: Endpoint, body: bytes, content_type: str) -> Request:
+    """Read and check a body. Raises a `ClientError` that names the parameter, never its value."""
+    document = _document(endpoint, body, content_type)
+    for name, value in document.items():
+        _refuse_forbidden(name, value)
+    model = _model(document.get("model", endpoint.default_model))
+    for name in endpoint.required:
+        _check_required(name, document)
+    stream = _stream(document) and endpoint.streams
+    max_tokens = _max_tokens(document, endpoint.output_limits)
+    choices = _choices(document)
+    _check_temperature(document.get("temperature"))
+    hides_usage = False
+    if stream and endpoint.asks_usage and not _asks_for_usage(document):
+        body, hides_usage = _asking_for_usage(body, document), True
+    return Request(
+        endpoint=endpoint,
+        body=body,
+        content_type=content_type,
+        model=model,
+        stream=stream,
+        max_tokens=max_tokens,
+        choices=choices,
+        hides_usage=hides_usage,
+        prompt=prompt_of(endpoint.kind, document),
+    )
+
+
+def _document(endpoint: Endpoint, body: bytes, content_type: str) -> dict[str, Any]:
+    if endpoint.media == "multipart":
+        fields: dict[str, Any] = dict(multipart.read_fields(body, content_type))
+        return fields | _typed(fields)
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMedia
+    return strict.loads(body)
+
+
+def _typed(fields: dict[str, Any]) -> dict[str, Any]:
+    """A form knows only texts; return those fields that are read as something else."""
+    typed: dict[str, Any] = {}
+    if "stream" in fields:
+        typed["stream"] = {"true": True, "false": False}.get(fields["stream"].lower(), fields["stream"])
+    if "temperature" in fields:
+        typed["temperature"] = _number(fields["temperature"])
+    return typed
+
+
+def _number(text: str) -> float | str:
+    return float(text) if re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", text, re.ASCII) else text
+
+
+def _model(value: Any) -> str:
+    if value is None:
+        raise MissingParameter("model")
+    if type(value) is not str or not _MODEL.fullmatch(value):
+        raise InvalidValue("model")
+    return value
+
+
+def _check_required(name: str, document: dict[str, Any]) -> None:
+    if name not in document:
+        raise MissingParameter(name)
+    value = document[name]
+    if name == "messages":
+        if type(value) is not list or not value or not all(type(message) is dict for message in value):
+            raise InvalidValue(name)
+    elif name in ("input", "prompt"):
+        if type(value) not in (str, list) or not value:
+            raise InvalidValue(name)
+    elif value is None:
+        raise InvalidValue(name)
+
+
+def _stream(document: dict[str, Any]) -> bool:
+    value = document.get("stream")
+    if value is not None and type(value) is not bool:
+        raise InvalidValue("stream")
+    # Speech has no `stream`; it asks for events this way.
+    return value is True or document.get("stream_format") == "sse"
+
+
+def _max_tokens(document: dict[str, Any], limits: Iterable[str]) -> int | None:
+    """Return the bound that holds at this endpoint: one that the upstream ignores must not shrink the estimate."""
+    for name in _OUTPUT_LIMITS:
+        _integer(document, name, MAX_OUTPUT)
+    bounds = [document[name] for name in limits if document.get(name) is not None]
+    return max(bounds, default=None)
+
+
+def _choices(document: dict[str, Any]) -> int:
+    """Return how many outputs are generated: `best_of` is paid for as well, and a list of prompts multiplies."""
+    each = max(_integer(document, "n", MAX_CHOICES) or 1, _integer(document, "best_of", MAX_CHOICES) or 1)
+    prompts = document.get("prompt")
+    return each * (len(prompts) if type(prompts) is list and type(prompts[0]) is not int else 1)
+
+
+def _integer(document: dict[str, Any], name: str, largest: int) -> int | None:
+    value = document.get(name)
+    if value is not None and (type(value) is not int or not 1 <= value <= largest):
+        raise InvalidValue(name)
+    return value
+
+
+def _check_temperature(value: Any) -> None:
+    if value is not None and type(value) not in (int, float):
+        raise InvalidValue("temperature")
+
+
+def _refuse_forbidden(name: str, value: Any) -> None:
+    if name in _FORBIDDEN:
+        raise InvalidValue(name)
+    if name not in _CONTENT:
+        _refuse_forbidden_inside(value)
+
+
+def _refuse_forbidden_inside(value: Any) -> None:
+    if type(value) is dict:
+        for name, child in value.items():
+            if name in _FORBIDDEN:
+                raise InvalidValue(name)
+            _refuse_forbidden_inside(child)
+    elif type(value) is list:
+        for child in value:
+            _refuse_forbidden_inside(child)
+
+
+def _asks_for_usage(document: dict[str, Any]) -> bool:
+    options = document.get("stream_options")
+    if options is not None and type(options) is not dict:
+        raise InvalidValue("stream_options")
+    return options is not None and options.get("include_usage") is True
+
+
+def _asking_for_usage(body: bytes, document: dict[str, Any]) -> bytes:
+    """Return the body with `stream_options.include_usage`: without it the upstream keeps a stream's usage to itself."""
+    if "stream_options" not in document:
+        return body.replace(b"{", _ASKED, 1)
+    # The field is there with another value, and a second one of the same name would be a duplicate key. Finding the
+    # end of the first in the text would be a second parser, so this rare body is written anew.
+    options = {**(document["stream_options"] or {}), "include_usage": True}
+    return orjson.dumps({**document, "stream_options": options})

@@ -1,0 +1,78 @@
+"""A whole gateway in this process, on a real socket, in front of a fake upstream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from server.app import listen, open_house
+from server.handlers.base import House
+from server.settings import Settings
+from server.specs import Secret, UpstreamSpec
+from tests.fakes.upstream import FakeUpstream
+
+KEYS = ("sk-upstream-one", "sk-upstream-two")
+MODELS = ("gpt-5", "gpt-4o", "claude-sonnet-4-5", "text-embedding-3-small")
+
+
+@dataclass
+class Running:
+    """A gateway that answers: its address, a token of the person `ada`, its insides and the upstream behind it."""
+
+    url: str
+    token: str
+    house: House
+    fake: FakeUpstream
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+
+    async def token_of(self, person: str) -> str:
+        """A token of a new person."""
+        await self.house.accounts.create_person(person)
+        return (await self.house.accounts.create_token(person, "test"))[1]
+
+    def assert_idle(self) -> None:
+        """Nothing is left over: no ticket, no slot, no trial, no task."""
+        pool = self.house.dispatcher.pool
+        assert self.house.dispatcher.idle, pool
+        assert [key.running for key in pool.keys.values()] == [0] * len(pool.keys)
+        assert [queue.waiting + queue.running for queue in pool._queues.values()] == [0] * len(pool._queues)
+        assert self.house.gateway.running == 0
+
+
+def spec(fake: FakeUpstream, keys: Iterable[str] = KEYS, **more: Any) -> UpstreamSpec:
+    """The fake upstream as an operator would name it."""
+    values: dict[str, Any] = {
+        "name": "fake",
+        "dialects": ("openai", "anthropic"),
+        "base_url": f"{fake.url}/v1",
+        "keys": tuple(Secret(key) for key in keys),
+        "models": MODELS,
+        **more,
+    }
+    return UpstreamSpec(**values)
+
+
+@asynccontextmanager
+async def gateway(
+    fake: FakeUpstream, *upstreams: UpstreamSpec, **settings: Any
+) -> AsyncIterator[Running]:
+    """A gateway in front of `fake` (or of `upstreams`), with a store of its own that is removed afterwards."""
+    with TemporaryDirectory() as folder:
+        values: dict[str, Any] = {
+            "port": 0,
+            "store_url": f"sqlite:///{Path(folder) / 'test.db'}",
+            "upstreams": upstreams or (spec(fake),),
+            "access_log": False,
+            **settings,
+        }
+        async with open_house(Settings(**values)) as house, listen(house) as url:
+            await house.accounts.create_person("ada")
+            token = (await house.accounts.create_token("ada", "test"))[1]
+            yield Running(url, token, house, fake)

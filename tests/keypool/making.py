@@ -1,0 +1,37 @@
+"""Keys, tickets and asks with everything filled in that a test does not care about."""
+
+from __future__ import annotations
+
+from keypool.fairqueue import Ticket
+from keypool.keys import Key
+from keypool.pool import Ask
+
+MODEL = "m"
+OPENAI = "openai"
+SECRET = "sk-do-not-tell-anybody"
+
+
+def a_key(
+    name: str = "k1",
+    slots: int = 1,
+    models: tuple[str, ...] = (MODEL,),
+    dialects: tuple[str, ...] = (OPENAI,),
+    groups: tuple[str, ...] = (),
+) -> Key:
+    return Key(name, "acme", SECRET, frozenset(dialects), frozenset(models), slots, frozenset(groups))
+
+
+def a_ticket(name: str, person: str, cost: float = 1.0, weight: float = 1.0, dialect: str = OPENAI) -> Ticket:
+    return Ticket(name, person, MODEL, dialect, cost, submitted=0.0, deadline=1e9, weight=weight)
+
+
+def an_ask(
+    name: str,
+    person: str,
+    model: str = MODEL,
+    deadline: float = 1e9,
+    groups: tuple[str, ...] = (),
+    weight: float = 1.0,
+    input_tokens: int = 100,
+) -> Ask:
+    return Ask(name, person, model, OPENAI, input_tokens, 100, deadline, weight, frozenset(groups))

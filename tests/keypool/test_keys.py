@@ -1,0 +1,260 @@
+"""The transition table of a key, and what a key admits while it rests."""
+
+from __future__ import annotations
+
+import pytest
+
+from keypool.keys import (
+    DEAD,
+    FIRST_REST,
+    FOREVER,
+    LONGEST_REST,
+    RESTING,
+    SLOW_REST,
+    TRANSITIONS,
+    Event,
+    Key,
+    Standing,
+    State,
+    fingerprint,
+)
+from keypool.pool import Grant, Pool
+from keypool.verdict import UNREACHABLE
+from tests.keypool.making import MODEL, SECRET, a_key, an_ask
+
+TROUBLE = (Event.RATE_LIMITED, Event.FAILED, Event.NO_SUCH_MODEL, Event.OUT_OF_QUOTA, Event.KEY_REFUSED)
+ORDINARY = (Event.RATE_LIMITED, Event.FAILED)
+
+
+def resting(until: float = 10.0) -> Standing:
+    return Standing(State.COOLING, since=0.0, until=until, failures=1)
+
+
+def test_every_state_knows_every_event_and_nothing_else_is_in_the_table() -> None:
+    assert set(TRANSITIONS) == {(state, event) for state in State for event in Event}
+
+
+def test_every_state_can_be_reached_from_unchecked() -> None:
+    reached = {State.UNCHECKED}
+    for _ in State:
+        reached |= {TRANSITIONS[state, event] for state in reached for event in Event}
+    assert reached == set(State)
+
+
+@pytest.mark.parametrize("state", sorted(DEAD, key=lambda each: each.value))
+@pytest.mark.parametrize("event", [event for event in Event if event is not Event.RESUME])
+def test_a_revoked_or_paused_key_comes_back_only_by_the_operator(state: State, event: Event) -> None:
+    assert TRANSITIONS[state, event] in DEAD
+
+
+@pytest.mark.parametrize("state", sorted(DEAD, key=lambda each: each.value))
+def test_the_operator_brings_a_dead_key_back_as_unchecked(state: State) -> None:
+    assert TRANSITIONS[state, Event.RESUME] is State.UNCHECKED
+
+
+@pytest.mark.parametrize("state", [state for state in State if state not in DEAD])
+def test_an_answer_makes_every_living_key_ready(state: State) -> None:
+    assert TRANSITIONS[state, Event.ANSWERED] is State.READY
+
+
+@pytest.mark.parametrize("event", TROUBLE)
+@pytest.mark.parametrize("state", list(State))
+def test_no_trouble_makes_a_key_usable(state: State, event: Event) -> None:
+    assert TRANSITIONS[state, event] in RESTING | DEAD
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_dead_standing_opens_only_when_the_operator_says_so(state: State) -> None:
+    assert (Standing(state).opens_at() == FOREVER) is (state in DEAD)
+
+
+@pytest.mark.parametrize("event", ORDINARY)
+def test_a_failure_rests_for_a_second_and_each_failed_trial_doubles_it_up_to_a_minute(event: Event) -> None:
+    standing, rests, now = Standing(), [], 0.0
+    for _ in range(8):
+        standing.apply(event, now)
+        rests.append(standing.until - now)
+        now = standing.until
+    assert rests == [FIRST_REST, 2.0, 4.0, 8.0, 16.0, 32.0, LONGEST_REST, LONGEST_REST]
+
+
+def test_an_answer_makes_the_next_rest_short_again() -> None:
+    standing = resting()
+    standing.apply(Event.FAILED, 10.0)
+    standing.apply(Event.ANSWERED, 20.0)
+    standing.apply(Event.FAILED, 30.0)
+    assert standing.until == 30.0 + FIRST_REST
+
+
+def test_failures_of_one_burst_count_once() -> None:
+    """Eight requests in flight that fail together say the same thing once: the key rests one second, not a minute."""
+    standing = Standing()
+    for step in range(8):
+        standing.apply(Event.FAILED, 0.01 * step)
+    assert standing.failures == 1
+    assert standing.until <= 0.07 + FIRST_REST
+
+
+def test_a_rest_that_the_provider_asked_for_is_not_cut_short_by_a_later_failure() -> None:
+    standing = Standing()
+    standing.apply(Event.RATE_LIMITED, 0.0, 45.0)
+    standing.apply(Event.FAILED, 0.5)
+    assert standing.until == 45.0
+
+
+def test_a_model_that_a_key_may_not_use_is_not_tried_early_because_of_a_rate_limit() -> None:
+    standing = Standing()
+    standing.apply(Event.NO_SUCH_MODEL, 0.0)
+    standing.apply(Event.RATE_LIMITED, 1.0)
+    assert standing.until == SLOW_REST
+
+
+def test_the_providers_own_rest_is_taken_as_asked() -> None:
+    standing = Standing()
+    standing.apply(Event.RATE_LIMITED, 5.0, 7.5)
+    assert standing.until == 12.5
+
+
+@pytest.mark.parametrize("event", [Event.OUT_OF_QUOTA, Event.NO_SUCH_MODEL])
+def test_what_will_not_change_soon_is_looked_at_again_each_hour(event: Event) -> None:
+    standing = Standing()
+    standing.apply(event, 5.0, 1.0)
+    assert standing.until == 5.0 + SLOW_REST
+
+
+def test_a_resting_standing_admits_one_trial_from_the_very_instant_it_opens() -> None:
+    standing = resting(until=10.0)
+    assert not standing.admits(9.999)
+    assert standing.admits(10.0)
+    standing.trial = "t1"
+    assert not standing.admits(11.0)
+
+
+def test_since_says_when_the_state_began_not_when_it_was_last_confirmed() -> None:
+    standing = Standing()
+    standing.apply(Event.ANSWERED, 3.0)
+    standing.apply(Event.ANSWERED, 9.0)
+    assert standing.since == 3.0
+
+
+def trial_pool() -> tuple[Pool, Key]:
+    """A key of two slots whose rest is over at 1.0: the next request is its trial."""
+    key = a_key(slots=2)
+    pool = Pool([key])
+    ticket, _ = pool.submit(an_ask("first", "ann"), 0.0)
+    pool.failed(ticket, UNREACHABLE, 0.0)
+    pool.cancel(ticket, 0.0)
+    assert key.standing(MODEL).until == 1.0
+    return pool, key
+
+
+def test_only_one_request_at_a_time_tries_a_key_that_rested() -> None:
+    pool, key = trial_pool()
+    pool.submit(an_ask("a", "ann"), 1.0)
+    _, decisions = pool.submit(an_ask("b", "bob"), 1.0)
+    assert decisions == []
+    assert key.running == 1
+
+
+def test_a_good_trial_opens_the_key_for_those_who_wait() -> None:
+    pool, key = trial_pool()
+    trial, _ = pool.submit(an_ask("a", "ann"), 1.0)
+    other, _ = pool.submit(an_ask("b", "bob"), 1.0)
+    assert pool.answered(trial, 2.0) == [Grant(other, key)]
+    assert key.state(MODEL) is State.READY
+
+
+def test_a_failed_trial_doubles_the_rest() -> None:
+    pool, key = trial_pool()
+    trial, _ = pool.submit(an_ask("a", "ann"), 1.0)
+    assert pool.failed(trial, UNREACHABLE, 2.0) == []
+    assert key.standing(MODEL).until == 4.0
+    assert key.standing(MODEL).trial is None
+
+
+def test_a_cancelled_trial_lets_the_next_one_try() -> None:
+    pool, key = trial_pool()
+    trial, _ = pool.submit(an_ask("a", "ann"), 1.0)
+    other, _ = pool.submit(an_ask("b", "bob"), 1.0)
+    assert pool.cancel(trial, 2.0) == [Grant(other, key)]
+    assert key.standing(MODEL).trial == "b"
+
+
+def test_a_failure_of_what_was_sent_before_the_rest_does_not_let_a_second_trial_in() -> None:
+    key = a_key(slots=3)
+    pool = Pool([key])
+    early, _ = pool.submit(an_ask("early", "ann"), 0.0)
+    late, _ = pool.submit(an_ask("late", "eve"), 0.0)
+    pool.failed(early, UNREACHABLE, 0.0)
+    assert [grant.ticket for grant in pool.tick(1.0) if isinstance(grant, Grant)] == [early], "the trial"
+    pool.failed(late, UNREACHABLE, 1.5)
+    assert pool.tick(100.0) == [], "the trial is still under way"
+    assert pool.answered(early, 101.0) == [Grant(late, key)]
+
+
+def test_an_answer_to_what_was_sent_before_the_rest_proves_nothing() -> None:
+    key = a_key(slots=2)
+    pool = Pool([key])
+    slow, _ = pool.submit(an_ask("slow", "ann"), 0.0)
+    quick, _ = pool.submit(an_ask("quick", "bob"), 0.0)
+    pool.failed(quick, UNREACHABLE, 0.5)
+    assert pool.answered(slow, 0.7) == []
+    assert key.state(MODEL) is State.COOLING
+
+
+def test_a_stream_that_outlives_a_revocation_does_not_revive_the_key() -> None:
+    key = a_key()
+    pool = Pool([key])
+    ticket, _ = pool.submit(an_ask("a", "ann"), 0.0)
+    pool.learn(key.id, Event.KEY_REFUSED, 1.0)
+    pool.answered(ticket, 2.0)
+    assert key.state(MODEL) is State.REVOKED
+
+
+def test_trouble_with_one_model_leaves_the_others_usable() -> None:
+    key = a_key(models=("m", "n"))
+    key.apply(Event.RATE_LIMITED, "m", 0.0, 30.0)
+    assert not key.admits("m", 1.0)
+    assert key.admits("n", 1.0)
+
+
+def test_trouble_with_the_whole_key_closes_every_model() -> None:
+    key = a_key(models=("m", "n"))
+    key.apply(Event.OUT_OF_QUOTA, "m", 0.0)
+    assert not key.admits("n", 1.0)
+    assert key.state("n") is State.EXHAUSTED
+
+
+def test_a_key_opens_when_both_the_key_and_the_model_have_rested() -> None:
+    key = a_key()
+    key.apply(Event.OUT_OF_QUOTA, MODEL, 0.0)
+    key.apply(Event.RATE_LIMITED, MODEL, 0.0, 5000.0)
+    assert key.opens_at(MODEL) == 5000.0
+
+
+def test_a_full_key_admits_nobody() -> None:
+    key = a_key(slots=1)
+    key.running = 1
+    assert not key.admits(MODEL, 0.0)
+
+
+def test_a_key_never_tells_its_secret() -> None:
+    key = a_key()
+    pool = Pool([key])
+    ticket, decisions = pool.submit(an_ask("a", "ann"), 0.0)
+    for shown in (key, pool, ticket, decisions, pool.snapshot()):
+        assert SECRET not in repr(shown)
+
+
+def test_a_fingerprint_names_a_secret_without_telling_it() -> None:
+    assert fingerprint(SECRET) == fingerprint(SECRET)
+    assert fingerprint(SECRET) != fingerprint(SECRET + "x")
+    assert len(fingerprint(SECRET)) == 8
+    assert fingerprint(SECRET) not in SECRET
+
+
+def test_a_key_that_the_operator_topped_up_need_not_rest_for_the_hour() -> None:
+    key = a_key()
+    key.apply(Event.OUT_OF_QUOTA, MODEL, 0.0)
+    key.apply(Event.RESUME, MODEL, 60.0)
+    assert key.admits(MODEL, 60.0)

@@ -1,0 +1,43 @@
+"""Records to try a store with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.ledger.usage import Outcome, UsageRow
+from server.store.base import Person, Token
+from server.wire.usage import Usage
+
+ADA = Person("usr_ada", "Ada", False, 1_000)
+BOB = Person("usr_bob", "Bob", False, 2_000)
+
+
+def token(name: str, person: Person = ADA, **changes: Any) -> Token:
+    fields: dict[str, Any] = {"id": f"tok_{name}", "person_id": person.id, "name": name, "hint": "fg_…abcd"}
+    return Token(**fields | {"created_at": 3_000} | changes)
+
+
+def usage_row(request_id: str, **changes: Any) -> UsageRow:
+    fields: dict[str, Any] = {
+        "request_id": request_id,
+        "person_id": ADA.id,
+        "token_id": "tok_laptop",
+        "model_asked": "small",
+        "model_served": "small-2026-01-01",
+        "endpoint": "/v1/chat/completions",
+        "dialect": "openai",
+        "upstream": "university",
+        "key": "0123abcd",
+        "status": Outcome.COMPLETED,
+        "started_at": 10_000,
+        "queue_ms": 5,
+        "first_byte_ms": 120,
+        "duration_ms": 900,
+        "attempts": 1,
+        "streamed": True,
+        "usage": Usage(input=100, cached=60, cache_write=10, output=40, reasoning=30, estimated=True),
+        "cost_micro_usd": 1_234,
+        "price_id": "price-1",
+        "client_aborted": True,
+    }
+    return UsageRow(**fields | changes)

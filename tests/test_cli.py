@@ -1,0 +1,164 @@
+"""The command line: one thing per verb, words for people, exit codes for scripts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.accounts import looks_like_token
+from server.cli import main
+from server.settings import SETTINGS
+
+SECRET = "sk-do-not-show-this-0123456789"
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without `.env` and an environment without settings."""
+    for setting in SETTINGS:
+        monkeypatch.delenv(setting.name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert main(argv) == 0
+    return capsys.readouterr().out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    assert main(argv) == 1
+    return capsys.readouterr().err
+
+
+def test_help_tells_every_verb_and_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert end.value.code == 0
+    for word in ("--port", "--host", "--store", "--demo", "user", "token", "key", "docs"):
+        assert f" {word} " in text
+    for setting in SETTINGS:
+        assert f"    {setting.name} " in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_all_wrong_settings_are_told_at_once_and_the_exit_code_is_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUEUE_TOTAL", SECRET)
+    Path(".env").write_text(f"OPENAI_KEY={SECRET} x\n")
+    assert main(["--port", "http", "key", "list"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "fairgate cannot start with these settings:",
+        "  PORT: expected a whole number from 0 to 65535",
+        "  OPENAI_KEY: expected a key without spaces, of ASCII characters only",
+        "  QUEUE_TOTAL: expected a whole number from 1 to 1000000",
+    ]
+
+
+def test_a_user_and_a_token_are_made_and_the_token_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "token create 'alice'" in said(capsys, "user", "create", "alice")
+    token = said(capsys, "token", "create", "alice", "--name", "laptop").strip()
+    assert looks_like_token(token)
+    listed = said(capsys, "token", "list")
+    assert token not in listed
+    assert token[-4:] in listed
+    assert re.search(r"alice +laptop +valid$", listed.strip())
+
+
+def test_a_token_may_end_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "user", "create", "alice")
+    said(capsys, "token", "create", "alice", "--days", "30")
+    assert re.search(r"valid until \d{4}-\d\d-\d\d", said(capsys, "token", "list"))
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "soon", "36501"])
+def test_a_length_of_days_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], days: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["token", "create", "alice", f"--days={days}"])
+    assert end.value.code == 2
+    assert "--days: expected a whole number from 1 to 36500" in capsys.readouterr().err
+
+
+def test_a_token_is_revoked_by_its_id(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "user", "create", "alice")
+    said(capsys, "token", "create", "alice")
+    said(capsys, "token", "revoke", said(capsys, "token", "list").split()[0])
+    assert re.search(r"revoked \d{4}-\d\d-\d\d", said(capsys, "token", "list"))
+
+
+def test_a_user_is_disabled_and_enabled_again(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "user", "create", "alice")
+    said(capsys, "user", "disable", "alice")
+    assert "disabled" in said(capsys, "user", "list")
+    said(capsys, "user", "enable", "alice")
+    assert "may ask" in said(capsys, "user", "list")
+
+
+@pytest.mark.parametrize(
+    ("argv", "reason"),
+    [
+        (("token", "create", "nobody"), "there is no such person"),
+        (("token", "revoke", "tok_1"), "there is no such token"),
+        (("user", "disable", "nobody"), "there is no such person"),
+        (("user", "create", "shared"), "this name is kept"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_the_exit_code_is_1(
+    capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], reason: str
+) -> None:
+    assert reason in refused(capsys, *argv)
+
+
+def test_a_damaged_pepper_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("fairgate.db.pepper").write_text("short")
+    assert "the pepper's file is damaged" in refused(capsys, "user", "list")
+
+
+def test_a_configured_pepper_needs_no_file(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_PEPPER", "p" * 32)
+    said(capsys, "user", "list")
+    assert not Path("fairgate.db.pepper").exists()
+
+
+def test_the_store_of_the_command_line_is_used(capsys: pytest.CaptureFixture[str], empty_place: Path) -> None:
+    said(capsys, "--store", "sqlite:///other.db", "user", "create", "alice")
+    assert (empty_place / "other.db").exists()
+    assert not (empty_place / "fairgate.db").exists()
+
+
+def test_keys_are_listed_by_fingerprint_and_end_only(capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text(f"OPENAI_KEY={SECRET}\nANTHROPIC_KEY=short\nANTHROPIC_MODELS=m1,m2\n")
+    openai, anthropic = said(capsys, "key", "list").splitlines()
+    assert re.fullmatch(r"openai +[0-9a-f]{8}  …6789  all its models", openai)
+    assert re.fullmatch(r"anthropic +[0-9a-f]{8}  …\*{4}  m1, m2", anthropic)
+
+
+def test_a_key_whose_upstream_is_not_there_fails_the_check(capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text(f"OPENAI_KEY={SECRET}@http://127.0.0.1:1/v1\n")
+    assert main(["key", "check"]) == 1
+    out, err = capsys.readouterr()
+    assert re.fullmatch(r"openai +[0-9a-f]{8}  …6789  unreachable +no connection, or not an HTTP answer\n", out)
+    assert err == ""
+
+
+@pytest.mark.slow
+def test_it_is_a_module_that_can_be_run(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "server", "--store", f"sqlite:///{tmp_path}/a.db", "user", "list"],
+        cwd=ROOT,
+        env={},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,116 @@
+"""Numbers and states in words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.web.examples import BROKEN, BUSY, CHECKING, IDLE, a_view
+from web import words
+from web.view import KEY_STATES, ModelView, StatusView
+
+
+@pytest.mark.parametrize(
+    ("view", "tone", "title", "sentence"),
+    [
+        (a_view(), "good", "Up", "All 2 models answer."),
+        (a_view(models=(IDLE,)), "good", "Up", "The model answers."),
+        (a_view(models=(IDLE, BROKEN)), "good", "Up", "1 of 2 models answers."),
+        (a_view(models=(IDLE, BUSY, BROKEN)), "good", "Up", "2 of 3 models answer."),
+        (a_view(state="degraded", models=(IDLE, BROKEN)), "warn", "Degraded", "1 of 2 models answers."),
+        (a_view(models=()), "idle", "No models yet", "The gateway is up. It has not been given a key."),
+        (a_view(models=(BROKEN,)), "bad", "Not answering", "The gateway is up, but no key works right now."),
+    ],
+)
+def test_the_headline_says_whether_it_is_up(view: StatusView, tone: words.Tone, title: str, sentence: str) -> None:
+    assert words.headline(view) == words.Headline(tone, title, sentence)
+
+
+def test_keys_that_are_being_checked_are_no_failure() -> None:
+    assert words.headline(a_view(state="degraded", models=(CHECKING,))).title == "Checking keys"
+
+
+def test_shutting_down_outranks_everything_else() -> None:
+    assert words.headline(a_view(state="draining", models=())).title == "Shutting down"
+
+
+@pytest.mark.parametrize(
+    ("keys", "waiting", "condition"),
+    [
+        ({"ready": 1}, 0, "available"),
+        ({"ready": 1}, 3, "busy"),
+        ({"unchecked": 1, "cooling": 1}, 0, "checking"),
+        ({"cooling": 1, "revoked": 1}, 0, "recovering"),
+        ({"exhausted": 1}, 0, "unavailable"),
+        ({"ready": 0}, 0, "unavailable"),
+        ({}, 0, "unavailable"),
+    ],
+)
+def test_a_models_condition_follows_from_its_keys(keys: dict[str, int], waiting: int, condition: str) -> None:
+    assert ModelView("m", waiting=waiting, running=0, slots=1, keys=keys).condition == condition
+
+
+@pytest.mark.parametrize(
+    ("models", "sentence"),
+    [
+        ((), "No request is running or waiting."),
+        ((ModelView("m", 0, 1, 1),), "1 request running, none waiting."),
+        ((BUSY, BROKEN), "14 requests running, 6 waiting."),
+        ((ModelView("m", 1200, 0, 1),), "0 requests running, 1,200 waiting."),
+    ],
+)
+def test_the_load_is_a_sentence(models: tuple[ModelView, ...], sentence: str) -> None:
+    assert words.load(a_view(models=models)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (3600, "1 h 0 min"),
+        (86_399, "23 h 59 min"),
+        (273_900, "3 d 4 h"),
+    ],
+)
+def test_a_duration_has_the_two_largest_units(seconds: float, text: str) -> None:
+    assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"),
+        (9_999, "9,999"),
+        (10_000, "10.0 k"),
+        (99_960, "100 k"),
+        (999_499, "999 k"),
+        (999_600, "1.00 M"),
+        (12_345_678, "12.3 M"),
+        (10**9, "1.00 B"),
+        (10**15, "1000 T"),
+    ],
+)
+def test_a_large_number_has_three_digits_and_a_unit(number: int, text: str) -> None:
+    assert words.compact(number) == text
+
+
+def test_instants_are_told_in_utc() -> None:
+    assert words.clock(1_790_000_000_000) == "14:13:20 UTC"
+    assert words.iso(1_790_000_000_000) == "2026-09-21T14:13:20Z"
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.dictionaries(st.sampled_from(KEY_STATES), st.integers(0, 10_000)))
+def test_the_bar_of_keys_is_filled_exactly_and_in_the_order_of_health(keys: dict[str, int]) -> None:
+    segments = words.key_segments(ModelView("m", 0, 0, 1, keys))
+    assert [segment.state for segment in segments] == [state for state in KEY_STATES if keys.get(state)]
+    assert not segments or sum(segment.width for segment in segments) == pytest.approx(100, abs=0.05)
+
+
+@pytest.mark.parametrize(("running", "slots", "share"), [(0, 0, 0.0), (3, 8, 37.5), (9, 8, 100.0)])
+def test_the_bar_of_slots_never_overflows(running: int, slots: int, share: float) -> None:
+    assert words.share(ModelView("m", 0, running, slots)) == share

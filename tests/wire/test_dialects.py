@@ -1,0 +1,222 @@
+"""What the official SDKs make of our refusals and model lists. They are the judges; no socket is opened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import anthropic
+import httpx2
+import openai
+import pytest
+
+from server.wire import errors
+from server.wire.anthropic import ANTHROPIC
+from server.wire.dialect import Dialect, scrub
+from server.wire.errors import Refusal
+from server.wire.openai import OPENAI
+
+KINDS = {errors.Refusal, errors.ClientError, errors.GatewayBusy, errors.UpstreamError}
+
+
+def leaves(cls: type[Refusal]) -> Iterator[type[Refusal]]:
+    if cls not in KINDS:
+        yield cls
+    for child in cls.__subclasses__():
+        yield from leaves(child)
+
+
+def an(cls: type[Refusal]) -> Refusal:
+    return cls() if cls is errors.UnknownModel else cls("prompt")
+
+
+REFUSALS = [an(cls) for cls in leaves(Refusal)]
+EVERY_REFUSAL = pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: type(refusal).__name__)
+
+OPENAI_RAISES: dict[int, type[openai.APIStatusError]] = {
+    400: openai.BadRequestError,
+    401: openai.AuthenticationError,
+    403: openai.PermissionDeniedError,
+    404: openai.NotFoundError,
+    429: openai.RateLimitError,
+}
+ANTHROPIC_RAISES: dict[int, type[anthropic.APIStatusError]] = {
+    400: anthropic.BadRequestError,
+    401: anthropic.AuthenticationError,
+    403: anthropic.PermissionDeniedError,
+    404: anthropic.NotFoundError,
+    413: anthropic.APIStatusError,
+    429: anthropic.RateLimitError,
+}
+
+Answer = Callable[[httpx2.Request], httpx2.Response]
+
+
+def openai_client(answer: Answer, retries: int = 0) -> openai.OpenAI:
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    return openai.OpenAI(api_key="k", base_url="http://127.0.0.1/v1", http_client=http, max_retries=retries)
+
+
+def anthropic_client(answer: Answer, retries: int = 0) -> anthropic.Anthropic:
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    return anthropic.Anthropic(api_key="k", base_url="http://127.0.0.1", http_client=http, max_retries=retries)
+
+
+def refusing(dialect: Dialect, refusal: Refusal) -> Answer:
+    return lambda request: httpx2.Response(
+        dialect.status(refusal), headers=dialect.headers(refusal), content=dialect.body(refusal, "req_1")
+    )
+
+
+def saying(body: bytes, content_type: str = "application/json") -> Answer:
+    return lambda request: httpx2.Response(200, headers={"content-type": content_type}, content=body)
+
+
+@EVERY_REFUSAL
+def test_the_openai_sdk_raises_the_right_error_with_our_words(refusal: Refusal) -> None:
+    expected = OPENAI_RAISES.get(refusal.status, openai.APIStatusError)
+    with openai_client(refusing(OPENAI, refusal)) as client, pytest.raises(expected) as raised:
+        client.models.list()
+    error = raised.value
+    assert (error.status_code, error.code, error.type, error.param) == (
+        refusal.status, refusal.code, refusal.kind, refusal.param,
+    )  # fmt: skip
+    assert refusal.message in error.message
+
+
+@EVERY_REFUSAL
+def test_the_anthropic_sdk_raises_the_right_error_with_our_words(refusal: Refusal) -> None:
+    status = refusal.anthropic_status or refusal.status
+    expected = ANTHROPIC_RAISES.get(status, anthropic.APIStatusError)
+    with anthropic_client(refusing(ANTHROPIC, refusal)) as client, pytest.raises(expected) as raised:
+        client.models.list()
+    assert raised.value.status_code == status
+    assert raised.value.body == {
+        "type": "error",
+        "error": {"type": refusal.anthropic_kind, "message": refusal.message},
+        "request_id": "req_1",
+    }
+
+
+@pytest.mark.parametrize("refusal", [r for r in REFUSALS if not r.retriable], ids=lambda r: type(r).__name__)
+def test_the_sdks_do_not_repeat_what_may_have_been_billed(refusal: Refusal) -> None:
+    seen: list[str] = []
+
+    def answer_with(dialect: Dialect) -> Answer:
+        refuse = refusing(dialect, refusal)
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            seen.append(dialect.name)
+            return refuse(request)
+
+        return answer
+
+    with openai_client(answer_with(OPENAI), retries=2) as client, pytest.raises(openai.APIStatusError):
+        client.models.list()
+    with anthropic_client(answer_with(ANTHROPIC), retries=2) as other, pytest.raises(anthropic.APIStatusError):
+        other.models.list()
+    assert seen == ["openai", "anthropic"]
+
+
+@EVERY_REFUSAL
+def test_the_openai_sdk_raises_in_the_middle_of_a_stream(refusal: Refusal) -> None:
+    begun = b'data: {"id":"x","object":"chat.completion.chunk","created":0,"model":"m","choices":[]}\n\n'
+    stream = saying(begun + OPENAI.event(refusal, "req_1"), "text/event-stream")
+    with openai_client(stream) as client, pytest.raises(openai.APIError) as raised:
+        list(client.chat.completions.create(model="m", messages=[], stream=True))
+    assert raised.value.code == refusal.code
+    assert raised.value.message == refusal.message
+
+
+@EVERY_REFUSAL
+def test_the_anthropic_sdk_raises_in_the_middle_of_a_stream(refusal: Refusal) -> None:
+    stream = saying(b"event: ping\ndata: {}\n\n" + ANTHROPIC.event(refusal, "req_1"), "text/event-stream")
+    with anthropic_client(stream) as client, pytest.raises(anthropic.APIStatusError) as raised:
+        list(client.messages.create(model="m", max_tokens=1, messages=[], stream=True))
+    assert refusal.message in str(raised.value)
+
+
+@pytest.mark.parametrize("dialect", [OPENAI, ANTHROPIC], ids=["openai", "anthropic"])
+def test_an_in_band_error_starts_a_fresh_event_and_is_the_last(dialect: Dialect) -> None:
+    event = dialect.event(errors.Disconnected(), "req_1")
+    assert event.startswith(b"\n\n")
+    assert event.endswith(b"}\n\n")
+    assert b"[DONE]" not in event
+
+
+def test_waiting_times_are_rounded_up_to_whole_seconds_and_given_in_milliseconds_too() -> None:
+    headers = OPENAI.headers(errors.RateLimited(retry_after=1.2345))
+    assert headers["Retry-After"] == "2"
+    assert headers["retry-after-ms"] == "1235"
+    assert "x-should-retry" not in headers
+
+
+def test_a_refusal_has_its_own_headers_and_json_as_its_type() -> None:
+    assert OPENAI.headers(errors.InvalidKey()) == {
+        "Content-Type": "application/json",
+        "WWW-Authenticate": "Bearer",
+    }
+    assert ANTHROPIC.headers(errors.Draining())["Connection"] == "close"
+    assert OPENAI.headers(errors.BadAnswer())["x-should-retry"] == "false"
+
+
+def test_both_sdks_read_the_model_lists() -> None:
+    names = ["gpt-4o", "claude-sonnet-4-5"]
+    with openai_client(saying(OPENAI.models(names))) as client:
+        assert [model.id for model in client.models.list()] == names
+    with anthropic_client(saying(ANTHROPIC.models(names))) as other:
+        assert [model.id for model in other.models.list()] == names
+    assert json.loads(ANTHROPIC.models([]))["first_id"] is None
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "org/model:free"])
+def test_both_sdks_find_every_field_that_a_model_must_have(name: str) -> None:
+    model = openai.types.Model.model_validate_json(OPENAI.model(name))
+    info = anthropic.types.ModelInfo.model_validate_json(ANTHROPIC.model(name))
+    assert model.id == info.id == info.display_name == name
+
+
+def test_credentials_go_where_each_provider_wants_them() -> None:
+    assert OPENAI.credentials("sk-1") == {"Authorization": "Bearer sk-1"}
+    assert ANTHROPIC.credentials("sk-1") == {"x-api-key": "sk-1", "anthropic-version": "2023-06-01"}
+
+
+@pytest.mark.parametrize("dialect", [OPENAI, ANTHROPIC], ids=["openai", "anthropic"])
+def test_no_header_that_may_pass_names_a_secret_a_person_or_an_account(dialect: Dialect) -> None:
+    never = {
+        "authorization", "x-api-key", "api-key", "cookie", "host", "user-agent", "openai-organization", "openai-project",
+        "accept", "accept-encoding", "content-length", "transfer-encoding", "connection", "idempotency-key",
+    }  # fmt: skip
+    assert not dialect.passed_headers & never
+    assert not any(name.startswith(("x-stainless", "x-forwarded")) for name in dialect.passed_headers)
+    assert all(name == name.lower() for name in dialect.passed_headers)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sk-abcdef0123456789ABCDEF",
+        "sk-proj-abc_DEF-0123456789",
+        "sk-ant-api03-abcDEF_0123-456789",
+        "sk-ab**********************cdef",
+        "Bearer abc.def-ghi",
+        "bearer  abcdef",
+        "org-AbCdEf0123456789",
+        "proj_AbCdEf0123456789",
+        "gsk_abcdef0123456789",
+        "xai-abcdef0123456789",
+        "AIzaSyAbcdef0123456789",
+    ],
+)
+def test_what_looks_like_a_providers_secret_is_masked(secret: str) -> None:
+    body = json.dumps({"error": {"message": f"Incorrect API key provided: {secret}. See docs, {secret}", "code": 1}})
+    scrubbed = scrub(body.encode())
+    assert secret.split()[-1].encode() not in scrubbed
+    assert json.loads(scrubbed)["error"]["message"].startswith("Incorrect API key provided: ***")
+
+
+def test_ordinary_words_are_left_alone() -> None:
+    body = (
+        b'{"error":{"message":"a task-specific, risk-based question about organisation-wide org-charts","param":null}}'
+    )
+    assert scrub(body) == body
