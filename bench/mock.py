@@ -7,11 +7,12 @@ stream. A plain answer is 1 KB of JSON; a stream's chunk is an event of 170 byte
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import resource
 import sys
 from typing import Any, cast
+
+import orjson
 
 PLAIN_BYTES = 1024
 CHUNK_BYTES = 170
@@ -22,23 +23,24 @@ STREAMED = re.compile(rb'"stream": *true')
 WANTS_USAGE = re.compile(rb'"include_usage": *true')
 
 
-def _frame(kind: str, choice: dict[str, Any], usage: dict[str, int] | None) -> dict[str, Any]:
-    frame = {"id": "chatcmpl-bench", "object": kind, "created": 1750000000, "model": "bench", "choices": [choice]}
+def _frame(kind: str, choice: dict[str, Any] | None, usage: dict[str, int] | None) -> dict[str, Any]:
+    choices = [choice] if choice else []
+    frame = {"id": "chatcmpl-bench", "object": kind, "created": 1750000000, "model": "bench", "choices": choices}
     return frame | {"usage": usage} if usage else frame
 
 
 def plain_answer() -> bytes:
     """A whole response of a kilobyte of JSON."""
     choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
-    room = PLAIN_BYTES - len(json.dumps(_frame("chat.completion", choice, USAGE)))
+    room = PLAIN_BYTES - len(orjson.dumps(_frame("chat.completion", choice, USAGE)))
     choice["message"] = {"role": "assistant", "content": "word " * (room // 5)}
-    body = json.dumps(_frame("chat.completion", choice, USAGE)).encode()
+    body = orjson.dumps(_frame("chat.completion", choice, USAGE))
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 def _event(delta: dict[str, str], finish: str | None = None, usage: dict[str, int] | None = None) -> bytes:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return b"data: " + json.dumps(_frame("chat.completion.chunk", choice, usage)).encode() + b"\n\n"
+    return b"data: " + orjson.dumps(_frame("chat.completion.chunk", choice, usage)) + b"\n\n"
 
 
 def _framed(data: bytes) -> bytes:
@@ -50,14 +52,7 @@ PLAIN = plain_answer()
 CHUNK = _framed(_event({"content": "w" * (CHUNK_BYTES - len(_event({"content": ""})))}))
 FINISH = _framed(_event({}, "stop"))
 LAST = _framed(b"data: [DONE]\n\n") + b"0\r\n\r\n"
-USAGE_EVENT = _framed(
-    b"data: "
-    + json.dumps(
-        {"id": "chatcmpl-bench", "object": "chat.completion.chunk", "created": 1750000000, "model": "bench"}
-        | {"choices": [], "usage": USAGE}
-    ).encode()
-    + b"\n\n"
-)
+USAGE_EVENT = _framed(b"data: " + orjson.dumps(_frame("chat.completion.chunk", None, USAGE)) + b"\n\n")
 
 
 class Mock(asyncio.Protocol):

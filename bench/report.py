@@ -40,13 +40,11 @@ class Line:
     @property
     def cells(self) -> tuple[str, str, str, str]:
         """Name, figure, bar, verdict."""
+        measured = f"{_number(self.figure)} {self.unit}"
         if self.bar is None:
-            return self.name, f"{self.figure:,.4g} {self.unit}", "", ""
+            return self.name, measured, "", ""
         sign = "≥" if self.at_least else "≤"
-        return self.name, f"{_number(self.figure)} {self.unit}", f"{sign} {_number(self.bar)}", self._verdict()
-
-    def _verdict(self) -> str:
-        return "kept" if self.kept else "MISSED"
+        return self.name, measured, f"{sign} {_number(self.bar)}", "kept" if self.kept else "MISSED"
 
 
 def _number(value: float) -> str:

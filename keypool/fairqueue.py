@@ -15,8 +15,8 @@ Five rules keep that fair; each was found by measuring what happens without it:
 3. BOUNDED CREDIT. A flow parked at its in-flight cap keeps a low counter while others move on. When it re-enters, it
    may be behind V by at most what its cap could hold: cap * largest cost / weight. Without this there is no bound.
 4. REFUND. A dispatch that failed before its first byte leaves the counters as if it had never been.
-5. SHED THE LONGEST. When the queue is full, the flow with the largest backlog per weight loses its newest request,
-   never a polite arrival.
+5. SHED THE LONGEST. When the queue is full, the flow with the largest backlog per weight, the arrival counted in,
+   loses its newest request: never a polite arrival, and never one who waits for an equal who comes later.
 
 The bound that the property tests hold: for two flows that wait, |c_f - c_g| <= (E + K*(d+ + d-) + K*E) / w, with E the
 largest cost, K the cap, d+ and d- the largest under- and overestimate.
@@ -104,7 +104,7 @@ class FairQueue:
         shed = None
         if self.waiting >= self.total:
             longest = max(self.flows.values(), key=lambda each: each.backlog / each.weight)
-            if longest is flow or not longest.waiting:
+            if longest.backlog / longest.weight <= (flow.backlog + ticket.cost) / flow.weight:
                 self._forget_if_idle(flow)
                 return ticket
             shed = self._newest(longest)

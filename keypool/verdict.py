@@ -34,7 +34,7 @@ QUOTA_CODES = frozenset(
 )
 REFUSED_CODES = frozenset({"invalid_api_key", "account_deactivated", "access_terminated", "authentication_error"})
 MODEL_CODES = frozenset({"model_not_found", "model_not_available"})
-# Anthropic answers these with 400 or 403 and no code of their own. Whole beginnings, since a message may quote the caller.
+# Anthropic answers these with 400 or 403 and no code of their own. They are beginnings: a message may quote its caller.
 QUOTA_PHRASES = (
     "your credit balance is too low",
     "usage blocked until",
@@ -100,7 +100,7 @@ class _Words:
     message: str
 
     def says(self, phrases: tuple[str, ...]) -> bool:
-        """Does the message begin so? One that names a field ("messages.0.role: ...") may repeat what the caller wrote."""
+        """Does the message begin so? One that names a field ("messages.0.role: ...") may repeat the caller's words."""
         return self.message.startswith(phrases) and ": " not in self.message
 
     def about_model(self) -> bool:

@@ -11,7 +11,7 @@ token is never compared, cut or used as text in a query: its digest is a key, fo
 Every refusal is the same `InvalidKey`, raised in one place, and everything that is shaped like a token goes the same
 way through digest and store before it is refused, whether it is unknown, revoked, expired or its person is disabled.
 
-A valid answer is remembered for `CACHE_SECONDS`: a revocation in another process takes effect within that time, one in
+A valid answer is remembered for `cache_seconds`: a revocation in another process takes effect within that time, one in
 this process at once. Only valid answers are kept, so that refusals take one path in time, too.
 
 Failures are counted by address. From the 31st in a minute on, further *failures* are told to slow down; a valid token
@@ -39,7 +39,6 @@ __all__ = ["AccountError", "Accounts", "Mode", "looks_like_token", "new_token", 
 
 Mode = Literal["user_token", "shared", "none"]
 
-CACHE_SECONDS = 5.0
 CACHE_ENTRIES = 10_000
 FAILURES_ALLOWED = 30
 FAILURE_SECONDS = 60.0
@@ -73,6 +72,7 @@ class Accounts:
         pepper: bytes,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        cache_seconds: float = 5.0,
     ) -> None:
         if mode == "shared" and not proxy_key:
             raise ValueError("a shared gatekeeper needs PROXY_KEY")
@@ -81,7 +81,7 @@ class Accounts:
         self._store, self._mode, self._pepper = store, mode, pepper
         self._clock, self._wall = clock, wall
         self._proxy_digest = self._digest(proxy_key)
-        self._cache = _Cache()
+        self._cache = _Cache(cache_seconds)
         self._failures = _Failures()
 
     async def authenticate(self, authorization: str | None, api_key: str | None, address: str) -> Caller:
@@ -123,7 +123,7 @@ class Accounts:
     async def disable(self, person_name: str) -> None:
         """Close the door for all tokens of a person, until `enable`."""
         await self._store.set_person_disabled((await self._person(person_name)).id, True)
-        self._cache = _Cache()
+        self._cache = _Cache(self._cache.seconds)
 
     async def enable(self, person_name: str) -> None:
         """Let a disabled person in again."""
@@ -153,7 +153,7 @@ class Accounts:
         """Close the door for one token, for good."""
         if not await self._store.revoke_token(token_id, self._wall()):
             raise AccountError("there is no such token")
-        self._cache = _Cache()
+        self._cache = _Cache(self._cache.seconds)
 
     async def _person_of(self, presented: str) -> Caller | None:
         if not looks_like_token(presented):
@@ -233,17 +233,18 @@ def _checked(name: str) -> str:
 
 
 class _Cache:
-    """Credentials by digest, each for `CACHE_SECONDS` from the moment the store was asked for it.
+    """Credentials by digest, each for `seconds` from the moment the store was asked for it.
 
     When it is full, the one that was asked for first goes: it has the least time left.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._entries: dict[bytes, tuple[float, Credential]] = {}
 
     def get(self, digest: bytes, now: float) -> Credential | None:
         entry = self._entries.get(digest)
-        if entry is None or now - entry[0] >= CACHE_SECONDS:
+        if entry is None or now - entry[0] >= self.seconds:
             return None
         return entry[1]
 

@@ -212,7 +212,13 @@ def _costs(specs: Iterable[UpstreamSpec]) -> CostModel:
 def _accounts(settings: Settings, store: Store) -> Accounts:
     proxy_key = settings.proxy_key.reveal() if settings.proxy_key else ""
     configured = settings.token_pepper.reveal() if settings.token_pepper else ""
-    return Accounts(store, settings.gatekeeper, proxy_key, pepper_for(settings.store_url, configured))
+    return Accounts(
+        store,
+        settings.gatekeeper,
+        proxy_key,
+        pepper_for(settings.store_url, configured),
+        cache_seconds=settings.token_cache_seconds,
+    )
 
 
 def _patience(settings: Settings) -> Patience:

@@ -106,7 +106,11 @@ def _key_verbs(parser: argparse.ArgumentParser) -> None:
 def _run(settings: Settings, _: argparse.Namespace) -> int:
     from server.app import serve  # late: the other verbs need neither Tornado nor the pool
 
-    return _in_loop(serve(settings, lambda text: print(text, flush=True)))
+    try:
+        return _in_loop(serve(settings, lambda text: print(text, flush=True)))
+    except OSError as error:  # all else that may fail has an error of its own
+        print(f"fairgate cannot listen on {settings.host} port {settings.port}: {error.strerror}", file=sys.stderr)
+        return 1
 
 
 def _in_loop(work: Coroutine[Any, Any, T]) -> T:

@@ -224,8 +224,9 @@ class Gateway:
         story.lease.answered()
         story.outcome, story.perhaps_billed = Outcome.REJECTED, False
         await self._pay(story)
-        self._begin(story, sink, status, "application/json")
-        await sink.write(scrub(body))
+        body = scrub(body)
+        self._begin(story, sink, status, "application/json", length=len(body))
+        await sink.write(body)
 
     async def _plain(self, story: Story, answer: Answer, sink: Sink) -> None:
         endpoint = story.call.request.endpoint
@@ -243,7 +244,8 @@ class Gateway:
         story.lease.answered()
         story.outcome = Outcome.COMPLETED
         await self._pay(story)  # a client that reads slowly must not hold a key
-        self._begin(story, sink, answer.status, answer.headers.get("Content-Type", "application/octet-stream"))
+        content_type = answer.headers.get("Content-Type", "application/octet-stream")
+        self._begin(story, sink, answer.status, content_type, length=len(body))
         await sink.write(body)
 
     async def _stream(self, story: Story, answer: Answer, sink: Sink) -> None:
@@ -281,12 +283,14 @@ class Gateway:
         story.outcome = Outcome.CUT
         return Disconnected()
 
-    def _begin(self, story: Story, sink: Sink, status: int, content_type: str) -> None:
+    def _begin(self, story: Story, sink: Sink, status: int, content_type: str, length: int | None = None) -> None:
         story.first_byte = self._clock()
         headers = {"Content-Type": content_type, "X-Queue-Wait-Ms": str(round(story.lease.queue_seconds * 1000))}
         if content_type == EVENT_STREAM:
             # Proxies must not hold events back to fill a buffer.
             headers |= {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        if length is not None:
+            headers["Content-Length"] = str(length)
         sink.start(status, headers)
 
     async def _settle(self, story: Story) -> UsageRow:

@@ -66,14 +66,11 @@ class Tokenizer:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="tokenizer")
 
     @classmethod
-    def load(cls) -> Tokenizer:
+    def load(cls, ranks: Path = _RANKS) -> Tokenizer:
         """Build both encodings, which takes about a second. Raises `DamagedRanks`."""
-        return cls(
-            (
-                _encoding("o200k_base", _O200K_SHA256, _O200K_PATTERN, _O200K_SPECIAL),
-                _encoding("cl100k_base", _CL100K_SHA256, _CL100K_PATTERN, _CL100K_SPECIAL),
-            )
-        )
+        o200k = _encoding(ranks, "o200k_base", _O200K_SHA256, _O200K_PATTERN, _O200K_SPECIAL)
+        cl100k = _encoding(ranks, "cl100k_base", _CL100K_SHA256, _CL100K_PATTERN, _CL100K_SPECIAL)
+        return cls((o200k, cl100k))
 
     async def count(self, prompt: Prompt, model: str) -> int:
         """Return how many tokens this model reads. Close for OpenAI, an upper guess for Claude."""
@@ -113,10 +110,10 @@ def _pieces(texts: Iterable[str]) -> Iterator[str]:
             yield from (text[start : start + PIECE] for start in range(0, len(text), PIECE))
 
 
-def _encoding(name: str, sha256: str, pattern: str, special: dict[str, int]) -> tiktoken.Encoding:
-    content = lzma.decompress((_RANKS / f"{name}.tiktoken.xz").read_bytes())
+def _encoding(ranks: Path, name: str, sha256: str, pattern: str, special: dict[str, int]) -> tiktoken.Encoding:
+    content = lzma.decompress((ranks / f"{name}.tiktoken.xz").read_bytes())
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DamagedRanks(name)
     words = content.split()  # a token in base64, its rank, the next token, ...
-    ranks = dict(zip(map(base64.b64decode, words[::2]), map(int, words[1::2]), strict=True))
-    return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
+    rank_of = dict(zip(map(base64.b64decode, words[::2]), map(int, words[1::2]), strict=True))
+    return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=rank_of, special_tokens=special)

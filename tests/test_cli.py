@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tornado.testing
 
 from server.accounts import looks_like_token
 from server.cli import main
@@ -150,15 +151,23 @@ def test_a_key_whose_upstream_is_not_there_fails_the_check(capsys: pytest.Captur
     assert err == ""
 
 
+def run(tmp_path: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "server", "--store", f"sqlite:///{tmp_path}/a.db", *argv]
+    return subprocess.run(
+        command, cwd=ROOT, env={"DEMO": "off"}, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
 @pytest.mark.slow
 def test_it_is_a_module_that_can_be_run(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "server", "--store", f"sqlite:///{tmp_path}/a.db", "user", "list"],
-        cwd=ROOT,
-        env={},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = run(tmp_path, "user", "list")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.slow
+def test_a_port_that_is_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+    socket, port = tornado.testing.bind_unused_port()
+    done = run(tmp_path, "--host", "127.0.0.1", "--port", str(port))
+    socket.close()
+    reason = f"fairgate cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", reason)

@@ -17,8 +17,8 @@ _SECRETS = re.compile(
     rb"\b(?:sk|pk|rk|sess|xai|pplx|nvapi|csk)-[\w*.-]{6,}"
     rb"|\b(?:gsk|hf|r8)_[\w*]{6,}"
     rb"|\bAIza[\w*-]{6,}"
-    rb"|\borg-[A-Za-z0-9]{6,}"
-    rb"|\bproj_[A-Za-z0-9]{6,}"
+    rb"|\borg-[A-Za-z0-9]{12,}"
+    rb"|\bproj_[A-Za-z0-9]{12,}"
     rb'|\bBearer\s+[^\s"\\,]+',
     re.IGNORECASE,
 )

@@ -31,7 +31,7 @@ class Endpoint:
     asks_usage: bool = False  # a stream reports its usage only if it is asked to
     media: Literal["json", "multipart"] = "json"
     answer: Literal["json", "any"] = "json"
-    default_model: str | None = None
+    default_model: str | None = None  # what the provider takes when the body names none
 
 
 _TABLE = (
@@ -80,7 +80,6 @@ _TABLE = (
         meter=Opaque,
         required=("prompt",),
         streams=True,
-        default_model="dall-e-2",
     ),
     Endpoint(
         path="/v1/audio/speech",

@@ -11,6 +11,7 @@ import re
 from server.wire.errors import InvalidValue, UnsupportedMedia
 
 MAX_PARTS = 64
+MAX_HEAD = 4 * 1024  # bytes of one part's headers
 MAX_TEXT = 64 * 1024  # bytes of one text field: prompts for transcriptions are a sentence or two
 
 _MULTIPART = re.compile(r'multipart/form-data\s*;\s*boundary=("?)([\w\'()+,./:=?-]{1,70})\1\s*', re.IGNORECASE)
@@ -51,8 +52,10 @@ def _parts(body: bytes, boundary: bytes) -> list[bytes]:
 
 def _read_part(part: bytes) -> tuple[str, str]:
     head, gap, content = part.partition(b"\r\n\r\n")
+    if not gap or len(head) > MAX_HEAD or head.lower().count(b"content-disposition") != 1:
+        raise InvalidValue("body")
     disposition = _DISPOSITION.search(head)
-    if not gap or not disposition or head.lower().count(b"content-disposition") > 1:
+    if not disposition:
         raise InvalidValue("body")
     found = _PARAMETER.findall(disposition[1])
     parameters = {name.lower(): quoted or bare for name, quoted, bare in found}

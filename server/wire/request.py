@@ -55,7 +55,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str) -> Request:
     document = _document(endpoint, body, content_type)
     for name, value in document.items():
         _refuse_forbidden(name, value)
-    model = _model(document.get("model", endpoint.default_model))
+    model = _model(document, endpoint.default_model)
     for name in endpoint.required:
         _check_required(name, document)
     stream = _stream(document) and endpoint.streams
@@ -101,9 +101,10 @@ def _number(text: str) -> float | str:
     return float(text) if re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", text, re.ASCII) else text
 
 
-def _model(value: Any) -> str:
-    if value is None:
+def _model(document: dict[str, Any], default: str | None) -> str:
+    if "model" not in document and default is None:
         raise MissingParameter("model")
+    value = document.get("model", default)
     if type(value) is not str or not _MODEL.fullmatch(value):
         raise InvalidValue("model")
     return value

@@ -166,12 +166,9 @@ class FakeUpstream:
         reply = self._reply(record, fate.content)
         if isinstance(reply, Said):
             return await self._refuse(courier, record, reply)
-        exhausted = self._limits_of(record).take(reply.usage.input + reply.usage.output, record.started_at)
-        if exhausted:
-            scope, wait = exhausted
-            record.fate = "rate_limit"
-            said = _say(Refuse(name="rate_limit", variant=scope, retry_after=wait), record)
-            return await self._refuse(courier, record, said)
+        if exhausted := self._take_from_limits(record, reply):
+            record.fate = exhausted.name
+            return await self._refuse(courier, record, _say(exhausted, record))
         await courier.answer(reply, fate.delivery, self._headers(record))
         spoilt = fate.delivery.stop_after is not None or fate.delivery.error_after is not None
         return Outcome.BROKEN if spoilt else Outcome.ANSWERED
@@ -206,6 +203,12 @@ class FakeUpstream:
             return bad_request(dialect, f"Missing required parameter: {error}.", str(error.args[0]))
         except (ValueError, TypeError, AttributeError, IndexError):
             return bad_request(dialect, "We could not parse the body of your request.")
+
+    def _take_from_limits(self, record: Record, reply: Reply) -> Refuse | None:
+        if record.path in FREE:
+            return None
+        ran_out = self._limits_of(record).take(reply.usage.input + reply.usage.output, record.started_at)
+        return Refuse(name="rate_limit", variant=ran_out[0], retry_after=ran_out[1]) if ran_out else None
 
     def _limits_of(self, record: Record) -> Limits:
         return self._limits.setdefault(record.key or "", Limits(PLENTY, PLENTY, record.started_at))

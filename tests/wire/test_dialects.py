@@ -184,8 +184,9 @@ def test_credentials_go_where_each_provider_wants_them() -> None:
 @pytest.mark.parametrize("dialect", [OPENAI, ANTHROPIC], ids=["openai", "anthropic"])
 def test_no_header_that_may_pass_names_a_secret_a_person_or_an_account(dialect: Dialect) -> None:
     never = {
-        "authorization", "x-api-key", "api-key", "cookie", "host", "user-agent", "openai-organization", "openai-project",
-        "accept", "accept-encoding", "content-length", "transfer-encoding", "connection", "idempotency-key",
+        "authorization", "x-api-key", "api-key", "cookie", "host", "user-agent", "openai-organization",
+        "openai-project", "accept", "accept-encoding", "content-length", "transfer-encoding", "connection",
+        "idempotency-key",
     }  # fmt: skip
     assert not dialect.passed_headers & never
     assert not any(name.startswith(("x-stainless", "x-forwarded")) for name in dialect.passed_headers)

@@ -65,6 +65,7 @@ def test_another_content_type_is_refused(content_type: str) -> None:
         part('form-data; name="model"', b"m", 'content-disposition: form-data; name="x"\r\n') + END,
         part('form-data; name="model"', b"\xff") + END,
         part('form-data; name="prompt"', b"x" * 70_000) + END,
+        part('form-data; name="model"', b"m", "X-Long: " + "x" * 5_000 + "\r\n") + END,
         b"--xx\r\n\r\nno header\r\n" + END,
         MODEL.replace(b"\r\n", b"\n") + END,
         b"".join(part(f'form-data; name="f{number}"', b"") for number in range(100)) + END,

@@ -1,0 +1,281 @@
+"""Reading requests: the catalogue's bad ones are refused by name, honest ones are forwarded byte for byte."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import orjson
+import pytest
+
+from server.wire.endpoints import ENDPOINTS, Endpoint
+from server.wire.errors import ClientError, InvalidJson, InvalidValue, MissingParameter, TooComplex, UnsupportedMedia
+from server.wire.request import Request, read_request
+
+CHAT = ENDPOINTS["/v1/chat/completions"]
+HELLO: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": HELLO,
+    "/v1/completions": {"model": "m", "prompt": "Once"},
+    "/v1/responses": {"model": "m", "input": "hello"},
+    "/v1/embeddings": {"model": "m", "input": ["a", "b"]},
+    "/v1/moderations": {"model": "m", "input": "hello"},
+    "/v1/images/generations": {"model": "m", "prompt": "a cat"},
+    "/v1/audio/speech": {"model": "m", "input": "hello", "voice": "alloy"},
+    "/v1/messages": {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]},
+    "/v1/messages/count_tokens": {"model": "m", "messages": [{"role": "user", "content": "hello"}]},
+}
+JSON_ENDPOINTS = pytest.mark.parametrize("path", EXAMPLES)
+
+
+def read(document: dict[str, Any], endpoint: Endpoint = CHAT) -> Request:
+    return read_request(endpoint, orjson.dumps(document), "application/json")
+
+
+def form(files: dict[str, Any] | None = None, **fields: str) -> tuple[bytes, str]:
+    files = {"file": ("a.wav", b"RIFF", "audio/wav")} if files is None else files
+    request = httpx2.Request("POST", "http://127.0.0.1/", data=fields, files=files)
+    return request.read(), request.headers["content-type"]
+
+
+def test_every_endpoint_of_the_table_has_an_example_here() -> None:
+    assert {path for path, endpoint in ENDPOINTS.items() if endpoint.media == "json"} == set(EXAMPLES)
+
+
+@JSON_ENDPOINTS
+def test_an_honest_request_is_forwarded_byte_for_byte(path: str) -> None:
+    body = b" \n" + orjson.dumps(
+        {**EXAMPLES[path], "a_field_of_next_year": {"x": [1e5, None]}}, option=orjson.OPT_INDENT_2
+    )
+    request = read_request(ENDPOINTS[path], body, "application/json; charset=utf-8")
+    assert request.body == body
+    assert (request.model, request.stream, request.hides_usage) == (EXAMPLES[path]["model"], False, False)
+    assert request.prompt.texts
+
+
+@JSON_ENDPOINTS
+def test_what_is_required_is_asked_for_by_name(path: str) -> None:
+    endpoint = ENDPOINTS[path]
+    for name in ("model", *endpoint.required):
+        rest = {key: value for key, value in EXAMPLES[path].items() if key != name}
+        if name == "model" and endpoint.default_model:
+            assert read(rest, endpoint).model == endpoint.default_model
+            continue
+        with pytest.raises(MissingParameter) as refusal:
+            read(rest, endpoint)
+        assert refusal.value.param == name
+        assert refusal.value.message == f"Missing required parameter: '{name}'."
+
+
+@JSON_ENDPOINTS
+@pytest.mark.parametrize(
+    "model",
+    [None, 5, ["m"], "", "a" * 257, "a\r\nX: b", "../x", "a/../b", {"$ne": 1}, "a b", "modèle", "a\x00", "a\n", True],
+    ids=repr,
+)
+def test_a_strange_model_is_refused_and_not_repeated(path: str, model: object) -> None:
+    with pytest.raises(InvalidValue) as refusal:
+        read({**EXAMPLES[path], "model": model}, ENDPOINTS[path])
+    assert refusal.value.message == "Invalid value for 'model'."
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "ft:gpt-4o-mini:org::id", "@cf/meta/llama-3", "a/b:free", "a" * 256, "m_1+x", "v1.5"]
+)
+def test_every_provider_s_way_of_naming_models_is_accepted(model: str) -> None:
+    assert read({**HELLO, "model": model}).model == model
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("messages", value) for value in (None, "hi", {}, [], [None], [HELLO["messages"][0], "x"])]
+    + [
+        (name, value)
+        for name in ("max_tokens", "max_completion_tokens", "max_output_tokens")
+        for value in (-1, 0, 1.5, True, "5", 10**12, 1e30, 10_000_001, [])
+    ]
+    + [("n", value) for value in (0, 129, 1.0, False, "2")]
+    + [("best_of", 1000)]
+    + [("stream", value) for value in ("yes", 1, 0, [], {})]
+    + [("temperature", value) for value in ("hot", True, [], {})]
+    + [("stream_options", value) for value in ([], "x", True)],
+    ids=lambda value: str(value)[:24],
+)
+def test_a_value_of_the_wrong_kind_or_size_is_refused(name: str, value: object) -> None:
+    with pytest.raises(InvalidValue) as refusal:
+        read({**HELLO, "stream": True, name: value})
+    assert refusal.value.param == name
+
+
+@pytest.mark.parametrize(
+    "name", ["max_tokens", "max_completion_tokens", "n", "stream", "temperature", "stream_options"]
+)
+def test_null_means_the_same_as_absent(name: str) -> None:
+    assert read({**HELLO, name: None}).max_tokens is None
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/responses", "/v1/embeddings"])
+@pytest.mark.parametrize("value", [None, "", [], {}, 5])
+def test_a_prompt_is_text_or_a_list(path: str, value: object) -> None:
+    (name,) = ENDPOINTS[path].required
+    with pytest.raises(InvalidValue) as refusal:
+        read({**EXAMPLES[path], name: value}, ENDPOINTS[path])
+    assert refusal.value.param == name
+
+
+@pytest.mark.parametrize("name", ["api_base", "base_url", "api_key", "extra_headers"])
+def test_nobody_chooses_an_upstream_or_its_headers(name: str) -> None:
+    for smuggled in ({name: "http://evil"}, {"extra_body": {name: "x"}}, {"x": [1, {"y": [{name: None}]}]}):
+        with pytest.raises(InvalidValue) as refusal:
+            read({**HELLO, **smuggled})
+        assert refusal.value.param == name
+
+
+def test_those_words_may_be_written_about_and_be_parameters_of_a_tool() -> None:
+    schema = {"type": "object", "properties": {"api_key": {"type": "string"}, "base_url": {"type": "string"}}}
+    tools = [{"type": "function", "function": {"name": "connect", "parameters": schema}}]
+    document = {
+        **HELLO,
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "api_key", "api_key": 1}]}],
+        "tools": tools,
+        "response_format": {"type": "json_schema", "json_schema": {"schema": schema}},
+        "metadata": {"api_base": "x"},
+    }
+    assert read(document).body == orjson.dumps(document)
+
+
+def test_the_output_is_bounded_by_the_fields_that_this_endpoint_heeds() -> None:
+    assert read({**HELLO, "max_tokens": 7, "max_completion_tokens": 9}).max_tokens == 9
+    assert read({**HELLO, "max_output_tokens": 1}).max_tokens is None
+    responses = ENDPOINTS["/v1/responses"]
+    assert read({"model": "m", "input": "x", "max_output_tokens": 5, "max_tokens": 1}, responses).max_tokens == 5
+
+
+@pytest.mark.parametrize(
+    ("more", "choices"),
+    [({}, 1), ({"n": 3}, 3), ({"n": 2, "best_of": 5}, 5), ({"prompt": ["a", "b"], "n": 3}, 6), ({"prompt": [1, 2]}, 1)],
+)
+def test_choices_count_everything_that_will_be_generated(more: dict[str, Any], choices: int) -> None:
+    assert read({"model": "m", "prompt": "a", **more}, ENDPOINTS["/v1/completions"]).choices == choices
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "multipart/form-data; boundary=x", "application/jsonx"])
+def test_only_json_is_json(content_type: str) -> None:
+    with pytest.raises(UnsupportedMedia):
+        read_request(CHAT, orjson.dumps(HELLO), content_type)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"model":"a","model":"b","messages":[{}]}', b'{"temperature":1e400}'])
+def test_a_body_is_parsed_strictly(body: bytes) -> None:
+    with pytest.raises(InvalidJson):
+        read_request(CHAT, body, "application/json")
+    with pytest.raises(TooComplex):
+        read_request(CHAT, b"[" * 100_000, "application/json")
+
+
+def test_a_special_token_in_a_prompt_is_text_like_any_other() -> None:
+    document = {**HELLO, "messages": [{"role": "user", "content": "<|endoftext|>"}]}
+    assert read(document).prompt.texts == ("<|endoftext|>",)
+
+
+class TestUsageOfStreams:
+    def test_a_stream_is_asked_for_its_usage_and_nothing_else_changes(self) -> None:
+        body = b'\n { "model":"gpt-4o" , "messages":[{"role":"user","content":"{"}],"stream":true, "seed":1e2}'
+        request = read_request(CHAT, body, "application/json")
+        inserted = b'"stream_options":{"include_usage":true},'
+        assert request.hides_usage
+        assert inserted in request.body
+        assert request.body.replace(inserted, b"", 1) == body
+        assert orjson.loads(request.body) == {**orjson.loads(body), "stream_options": {"include_usage": True}}
+
+    def test_a_stream_that_asks_for_usage_itself_is_left_alone(self) -> None:
+        document = {**HELLO, "stream": True, "stream_options": {"include_usage": True, "x": 1}}
+        request = read(document)
+        assert request.body == orjson.dumps(document)
+        assert not request.hides_usage
+
+    @pytest.mark.parametrize("options", [None, {}, {"include_usage": False}, {"include_obfuscation": False}])
+    def test_other_options_are_kept(self, options: dict[str, Any] | None) -> None:
+        request = read({**HELLO, "stream": True, "stream_options": options})
+        assert request.hides_usage
+        expected = {**(options or {}), "include_usage": True}
+        assert orjson.loads(request.body) == {**HELLO, "stream": True, "stream_options": expected}
+
+    @pytest.mark.parametrize("path", ["/v1/responses", "/v1/messages"])
+    def test_families_that_always_report_usage_are_not_asked(self, path: str) -> None:
+        document = {**EXAMPLES[path], "stream": True}
+        request = read(document, ENDPOINTS[path])
+        assert (request.stream, request.hides_usage, request.body) == (True, False, orjson.dumps(document))
+
+    def test_plain_answers_are_not_asked(self) -> None:
+        assert read({**HELLO, "stream": False}).body == orjson.dumps({**HELLO, "stream": False})
+
+    def test_an_endpoint_that_cannot_stream_does_not(self) -> None:
+        document = {**EXAMPLES["/v1/embeddings"], "stream": True}
+        assert not read(document, ENDPOINTS["/v1/embeddings"]).stream
+
+    def test_speech_streams_when_it_is_asked_for_events(self) -> None:
+        document = {**EXAMPLES["/v1/audio/speech"], "stream_format": "sse"}
+        assert read(document, ENDPOINTS["/v1/audio/speech"]).stream
+
+
+class TestForms:
+    TRANSCRIPTIONS = ENDPOINTS["/v1/audio/transcriptions"]
+
+    def test_a_recording_is_forwarded_as_it_came(self) -> None:
+        body, content_type = form(model="whisper-1", prompt="names", stream="true", temperature="0.5")
+        request = read_request(self.TRANSCRIPTIONS, body, content_type)
+        assert (request.model, request.stream, request.body, request.content_type) == (
+            "whisper-1", True, body, content_type,
+        )  # fmt: skip
+        assert request.prompt.texts == ("names",)
+
+    @pytest.mark.parametrize(
+        ("fields", "param"), [({}, "model"), ({"model": "../x"}, "model"), ({"model": "m", "stream": "yes"}, "stream")]
+    )
+    def test_a_form_is_checked_like_a_document(self, fields: dict[str, str], param: str) -> None:
+        with pytest.raises(ClientError) as refusal:
+            read_request(self.TRANSCRIPTIONS, *form(**fields))
+        assert refusal.value.param == param
+
+    @pytest.mark.parametrize("temperature", ["hot", "nan", "1e400", "0x1"])
+    def test_a_temperature_is_a_number(self, temperature: str) -> None:
+        with pytest.raises(InvalidValue):
+            read_request(self.TRANSCRIPTIONS, *form(model="m", temperature=temperature))
+
+    def test_a_form_without_a_file_is_refused(self) -> None:
+        with pytest.raises(MissingParameter) as refusal:
+            read_request(self.TRANSCRIPTIONS, *form(files={"other": ("a", b"x")}, model="m"))
+        assert refusal.value.param == "file"
+
+    def test_json_is_not_a_form(self) -> None:
+        with pytest.raises(UnsupportedMedia):
+            read_request(self.TRANSCRIPTIONS, orjson.dumps({"model": "m"}), "application/json")
+
+
+def test_prompts_and_bodies_do_not_show_in_a_repr() -> None:
+    assert "canary" not in repr(read({**HELLO, "messages": [{"role": "user", "content": "canary"}]}))
+
+
+@JSON_ENDPOINTS
+def test_no_junk_makes_the_reader_fail_otherwise_than_by_refusing(path: str) -> None:
+    junk: list[Any] = [
+        None,
+        True,
+        0,
+        -1.5,
+        "",
+        "x",
+        [],
+        {},
+        [[]],
+        [{}],
+        [None, 1, "x", {"type": []}],
+        {"type": {}, "x": 1},
+    ]
+    for name in (*EXAMPLES[path], "system", "tools", "text", "instructions", "response_format", "stop", "suffix"):
+        for value in junk:
+            try:
+                read({**EXAMPLES[path], name: value}, ENDPOINTS[path])
+            except ClientError as refusal:
+                assert refusal.param == name
