@@ -32,9 +32,13 @@ async def gateway(
 ) -> AsyncIterator[tuple[Target, int]]:
     """The gateway in front of the upstream, pinned, its files in `place`; yields how to ask it and its process id."""
     port = _unused_port()
-    async with _child(command, _settings(port, upstream, place), cores, place) as process:
-        await _until_healthy(port, process, place / "gateway.log")
-        yield Target(port, TOKEN, MODEL), process.pid
+    try:
+        async with _child(command, _settings(port, upstream, place), cores, place) as process:
+            await _until_healthy(port, process)
+            yield Target(port, TOKEN, MODEL), process.pid
+    except LoadError as error:
+        log = (place / "gateway.log").read_text(errors="replace")
+        raise LoadError(f"{error}\nThe end of the gateway's log:\n{log[-2000:]}") from None
 
 
 def _settings(port: int, upstream: Target, place: Path) -> dict[str, str]:
@@ -90,7 +94,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def _until_healthy(port: int, process: asyncio.subprocess.Process, log: Path) -> None:
+async def _until_healthy(port: int, process: asyncio.subprocess.Process) -> None:
     """Return when GET /healthz is answered with 200."""
     for _ in range(int(PATIENCE_SECONDS / 0.1)):
         if process.returncode is not None:
@@ -98,7 +102,7 @@ async def _until_healthy(port: int, process: asyncio.subprocess.Process, log: Pa
         if await _healthy(port):
             return
         await asyncio.sleep(0.1)
-    raise LoadError("the gateway did not start:\n" + log.read_text(errors="replace")[-2000:])
+    raise LoadError("the gateway did not start")
 
 
 async def _healthy(port: int) -> bool:

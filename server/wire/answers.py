@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,8 +44,9 @@ class Choices(Watch):
         for choice in _objects(document.get("choices")):
             self._choice(choice)
 
+    @abstractmethod
     def _choice(self, choice: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Take what a choice delivers."""
 
 
 class Chat(Choices):

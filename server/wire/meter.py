@@ -6,6 +6,7 @@ module has what they share, `answers.py` the shapes.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 import orjson
@@ -44,8 +45,8 @@ class Meter(Protocol):
         """Return the error that the upstream reported inside the answer, if it did."""
 
 
-class Watch:
-    """What all meters have in common. A shape implements `_event` and `_answer`."""
+class Watch(ABC):
+    """What all meters have in common."""
 
     def __init__(self) -> None:
         self.finished = False
@@ -89,11 +90,13 @@ class Watch:
     def error(self) -> Fault | None:
         return self._fault
 
+    @abstractmethod
     def _event(self, document: dict[str, Any]) -> bool:
-        raise NotImplementedError
+        """Observe an event's document; True if it is the usage-only chunk."""
 
+    @abstractmethod
     def _answer(self, document: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Observe a plain answer's document."""
 
     def _failed_with(self, document: dict[str, Any]) -> bool:
         fault = fault_of(document)
