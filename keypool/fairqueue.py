@@ -107,7 +107,7 @@ class FairQueue:
             if longest.backlog / longest.weight <= (flow.backlog + ticket.cost) / flow.weight:
                 self._forget_if_idle(flow)
                 return ticket
-            shed = self._newest(longest)
+            shed = longest.queue[-1]
             self.cancel(shed)
         if not flow.waiting and flow.counter < self.virtual_time:
             flow.counter = self.virtual_time
@@ -157,16 +157,15 @@ class FairQueue:
         self._wait(flow, ticket)
 
     def cancel(self, ticket: Ticket) -> None:
-        """Drop a ticket that waits. O(1): it stays in its queue, dead, until it surfaces."""
+        """Drop a ticket that waits. It stays in its queue, dead, until it is the first or the last there."""
         flow = self.flows[ticket.person]
         ticket.waiting = False
         flow.waiting -= 1
         self.waiting -= 1
-        flow.backlog -= ticket.cost
-        if not flow.waiting:
-            flow.queue.clear()
-            flow.backlog = 0.0
-            self._forget_if_idle(flow)
+        flow.backlog = flow.backlog - ticket.cost if flow.waiting else 0.0
+        while flow.queue and not flow.queue[-1].waiting:
+            flow.queue.pop()
+        self._forget_if_idle(flow)
 
     def tickets(self) -> list[Ticket]:
         """All that wait, in no particular order."""
@@ -195,11 +194,6 @@ class FairQueue:
         flow.backlog += ticket.cost
         if not self._parked(flow) and (flow.live is None or flow.counter < flow.live):
             self._push(flow)
-
-    def _newest(self, flow: Flow) -> Ticket:
-        while not flow.queue[-1].waiting:
-            flow.queue.pop()
-        return flow.queue.pop()
 
     def _take(self, flow: Flow, key: Key) -> Ticket:
         ticket = flow.queue.popleft()

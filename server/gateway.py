@@ -62,7 +62,7 @@ class Sink(Protocol):
     def start(self, status: int, headers: Mapping[str, str]) -> None:
         """Set the head of the answer. It goes out with the first write."""
 
-    async def write(self, chunk: bytes) -> None:
+    async def send(self, chunk: bytes) -> None:
         """Pass a piece on and wait until the client can take more. Raises ClientLeft."""
 
 
@@ -226,7 +226,7 @@ class Gateway:
         await self._pay(story)
         body = scrub(body)
         self._begin(story, sink, status, "application/json", length=len(body))
-        await sink.write(body)
+        await sink.send(body)
 
     async def _plain(self, story: Story, answer: Answer, sink: Sink) -> None:
         endpoint = story.call.request.endpoint
@@ -246,7 +246,7 @@ class Gateway:
         await self._pay(story)  # a client that reads slowly must not hold a key
         content_type = answer.headers.get("Content-Type", "application/octet-stream")
         self._begin(story, sink, answer.status, content_type, length=len(body))
-        await sink.write(body)
+        await sink.send(body)
 
     async def _stream(self, story: Story, answer: Answer, sink: Sink) -> None:
         """Relay events until the upstream ends, well or not. A stream without its end is a failure, never a success."""
@@ -264,7 +264,7 @@ class Gateway:
                         return
                     story.lease.answered()
                     self._begin(story, sink, answer.status, EVENT_STREAM)
-                await sink.write(events)
+                await sink.send(events)
                 if meter.output_pieces >= charged + CHARGE_EVERY:
                     charged = meter.output_pieces
                     story.lease.progress(charged)
@@ -274,7 +274,7 @@ class Gateway:
             raise self._cut(story)
         story.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
         if story.first_byte is not None and (rest := relay.end()):
-            await sink.write(rest)
+            await sink.send(rest)
 
     def _cut(self, story: Story) -> Exception:
         """A stream broke off: for the caller if it has begun there, else only for this attempt."""

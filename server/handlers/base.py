@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
-from tornado.web import HTTPError, RequestHandler
+from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from server.accesslog import AccessLog
 from server.accounts import Accounts
@@ -30,6 +32,8 @@ from server.wire.openai import OPENAI
 
 log = logging.getLogger("fairgate")
 
+LONGEST_ADDRESS = 64  # characters; an IPv6 zone has no end
+
 
 @dataclass(slots=True)
 class House:
@@ -48,8 +52,13 @@ class House:
     draining: bool = False
 
 
+@stream_request_body
 class BaseHandler(RequestHandler):
-    """A handler of the house. Refusals are raised anywhere and written here, in the dialect of the route."""
+    """A handler of the house. Refusals are raised anywhere and written here, in the dialect of the route.
+
+    Every handler is called before the body is read, so that a stranger's body is never collected for an answer which
+    does not depend on it.
+    """
 
     house: House
     request_id: str
@@ -62,8 +71,12 @@ class BaseHandler(RequestHandler):
         if not hasattr(self, "request_id"):
             self.request_id = f"req_{secrets.token_hex(12)}"
         self.clear_header("Server")
-        self.set_header("X-Request-Id", self.request_id)
+        self.set_header("X-Request-Id", self.request_id)  # where OpenAI's SDK looks for it
+        self.set_header("Request-Id", self.request_id)  # and Anthropic's
         self.set_header("X-Content-Type-Options", "nosniff")
+
+    def data_received(self, chunk: bytes) -> None:
+        """A piece of the body: dropped, where nobody asked for one."""
 
     @property
     def dialect(self) -> Dialect:
@@ -103,10 +116,10 @@ class BaseHandler(RequestHandler):
     def address(self) -> str:
         """The caller's address: the n-th from the right of what our own proxies noted, else the socket's."""
         hops = self.house.settings.trusted_proxy_hops
-        if hops:
-            noted = ",".join(self.request.headers.get_list("X-Forwarded-For")).split(",")
-            if len(noted) >= hops and len(candidate := noted[-hops].strip()) <= 64 and candidate:
-                return candidate
+        noted = ",".join(self.request.headers.get_list("X-Forwarded-For")).split(",")
+        if hops and len(noted) >= hops and len(candidate := noted[-hops].strip()) <= LONGEST_ADDRESS:
+            with suppress(ValueError):
+                return str(ip_address(candidate))
         return str(self.request.remote_ip)
 
     async def authenticate(self) -> Caller:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 from tornado.iostream import StreamClosedError
-from tornado.web import stream_request_body
 
 from server.gateway import EVENT_STREAM, Call, ClientLeft
 from server.handlers.base import BaseHandler, House
@@ -14,11 +14,10 @@ from server.ledger.usage import UsageRow
 from server.store.base import Caller
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
-from server.wire.errors import Draining, Refusal, TooLarge, UnsupportedMedia
+from server.wire.errors import Draining, MethodNotAllowed, Refusal, TooLarge, UnsupportedMedia
 from server.wire.request import read_request
 
 
-@stream_request_body
 class RelayHandler(BaseHandler):
     """Reads a request, has it served, and writes what comes: it is the gateway's `Sink`."""
 
@@ -40,13 +39,13 @@ class RelayHandler(BaseHandler):
     async def prepare(self) -> None:
         """Refuse what can be refused before the body is read."""
         if self.request.method != "POST":
-            return
+            raise MethodNotAllowed
         if self.house.draining:
             raise Draining
         self.caller = await self.authenticate()
         if "Content-Encoding" in self.request.headers:
             raise UnsupportedMedia
-        if int(self.request.headers.get("Content-Length", "0")) > self._largest():
+        if self._announced() > self._largest():
             raise TooLarge
 
     def data_received(self, chunk: bytes) -> None:
@@ -96,8 +95,8 @@ class RelayHandler(BaseHandler):
         if headers["Content-Type"] == EVENT_STREAM:
             self._without_delay()
 
-    async def write(self, chunk: bytes) -> None:  # type: ignore[override]  # tornado's own does not wait
-        super().write(chunk)
+    async def send(self, chunk: bytes) -> None:
+        self.write(chunk)
         self.started = True
         flushed = self.flush()
         if flushed.done() and flushed.exception() is None:
@@ -109,6 +108,11 @@ class RelayHandler(BaseHandler):
             raise ClientLeft from None
 
     # Odds and ends
+
+    def _announced(self) -> int:
+        """The body's length as the header gives it; 0 if that is no number, which Tornado refuses when it reads on."""
+        length = self.request.headers.get("Content-Length", "")
+        return int(length) if re.fullmatch(r"[0-9]{1,100}", length) else 0
 
     def _largest(self) -> int:
         settings = self.house.settings
@@ -126,7 +130,7 @@ class RelayHandler(BaseHandler):
             self.refuse(refusal)
         elif self._headers.get("Content-Type") == EVENT_STREAM:
             try:
-                await self.write(self.dialect.event(refusal, self.request_id))
+                await self.send(self.dialect.event(refusal, self.request_id))
                 self.finish()
             except ClientLeft:
                 self._hang_up()

@@ -9,6 +9,7 @@ from typing import Any
 
 from server.wire.figures import anthropic_usage_of, input_of, usage_of
 from server.wire.meter import Watch, json_object
+from server.wire.usage import Usage
 
 
 class Choices(Watch):
@@ -157,7 +158,7 @@ class Messages(Watch):
 
 
 class Opaque(Watch):
-    """Answers which are relayed unread: audio, pictures, verdicts. Their usage counts if they report one."""
+    """Answers which are relayed unread: audio, pictures. Their usage counts if they report one."""
 
     def _event(self, document: dict[str, Any]) -> bool:
         if self._failed_with(document):
@@ -171,6 +172,18 @@ class Opaque(Watch):
     def _answer(self, document: dict[str, Any]) -> None:
         self._served_by(document)
         self.usage = usage_of(document.get("usage")) or self.usage
+
+
+class Free(Opaque):
+    """Answers for which no provider charges, complete or not: verdicts on a text, counts of tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opening = Usage()
+
+    def _answer(self, document: dict[str, Any]) -> None:
+        super()._answer(document)
+        self.usage = self.usage or Usage()
 
 
 class Media(Opaque):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from server.wire.answers import Chat, Completions, Embeddings, Media, Messages, Opaque, Responses
+from server.wire.answers import Chat, Completions, Embeddings, Free, Media, Messages, Opaque, Responses
 from server.wire.anthropic import ANTHROPIC
 from server.wire.dialect import Dialect
 from server.wire.meter import Meter
@@ -69,7 +69,7 @@ _TABLE = (
         path="/v1/moderations",
         kind="moderations",
         dialect=OPENAI,
-        meter=Opaque,
+        meter=Free,
         required=("input",),
         default_model="omni-moderation-latest",
     ),
@@ -122,7 +122,7 @@ _TABLE = (
         path="/v1/messages/count_tokens",
         kind="count_tokens",
         dialect=ANTHROPIC,
-        meter=Opaque,
+        meter=Free,
         required=("messages",),
     ),
 )

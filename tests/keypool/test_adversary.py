@@ -77,13 +77,13 @@ def worst_gap(drill: Drill, jobs: list[Ticket]) -> float:
 
 def test_a_flow_parked_at_its_cap_comes_back_within_the_bound() -> None:
     drill, jobs = parked(FairQueue(cap=CAP))
-    assert drill.queue.virtual_time > 50 * drill.bound(), "the others have gone far ahead"
+    assert drill.queue.virtual_time > 40 * drill.bound(), "the others have gone far ahead"
     assert worst_gap(drill, jobs) <= drill.bound()
 
 
 def test_without_the_rule_of_bounded_credit_the_parked_flow_breaks_the_bound() -> None:
     drill, jobs = parked(UnboundedCredit(cap=CAP))
-    assert worst_gap(drill, jobs) > 50 * drill.bound()
+    assert worst_gap(drill, jobs) > 40 * drill.bound()
 
 
 def turns_in_a_row(drill: Drill, person: str) -> int:
@@ -117,18 +117,17 @@ def hangs_until_refund(queue: FairQueue, more_waiting: int) -> Drill:
     return drill
 
 
-@pytest.mark.parametrize("more_waiting", [0, 1, 40])
-@pytest.mark.parametrize("cap", [CAP, CAP + 1])
-def test_requests_that_hang_and_fail_bank_no_more_than_their_own_cost(cap: int, more_waiting: int) -> None:
-    drill = hangs_until_refund(FairQueue(cap=cap), more_waiting if cap == CAP else 0)
-    assert drill.queue.virtual_time > 50 * drill.bound()
+@pytest.mark.parametrize(("cap", "more_waiting"), [(CAP, 0), (CAP, 1), (CAP, 40), (None, 0)])
+def test_requests_that_hang_and_fail_bank_no_more_than_their_own_cost(cap: int | None, more_waiting: int) -> None:
+    drill = hangs_until_refund(FairQueue(cap=cap), more_waiting)
+    assert drill.queue.virtual_time > 40 * drill.bound()
     assert drill.queue.gap() <= drill.bound()
     assert turns_in_a_row(drill, "eve") <= 2 * CAP + 2
 
 
 def test_without_a_limit_on_refunds_who_hangs_and_fails_banks_the_past() -> None:
     drill = hangs_until_refund(RefundsBankCredit(), 0)
-    assert drill.queue.gap() > 50 * drill.bound()
+    assert drill.queue.gap() > 40 * drill.bound()
 
 
 def test_underestimates_are_paid_back() -> None:
@@ -165,15 +164,15 @@ def test_asking_and_leaving_again_and_again_wins_nothing() -> None:
     assert drill.queue.gap() <= drill.bound()
 
 
-def test_a_thousand_who_come_once_do_not_delay_each_other_by_more_than_their_number() -> None:
+def test_two_hundred_who_come_once_do_not_delay_each_other_by_more_than_their_number() -> None:
     drill = Drill(FairQueue(), 2)
-    for number in range(1000):
+    for number in range(200):
         drill.submit(f"p{number}")
     order = []
     while drill.running:
         order.append(drill.running[0].person)
         drill.finish(drill.running[0])
-    assert order == [f"p{number}" for number in range(1000)]
+    assert order == [f"p{number}" for number in range(200)]
 
 
 # Large requests among small ones: a key whose room is counted in tokens, not in slots

@@ -61,10 +61,11 @@ class TestChat:
             delta(content="Let me see. "),
             delta(tool_calls=[call]),
             delta(tool_calls=[{"index": 0, "function": {"arguments": '"x"}'}}]),
-            delta(refusal=" No."),
+            delta(refusal=" No. "),
+            delta(function_call={"name": "old", "arguments": "{}"}),
         )
         assert (meter.finished, meter.ended(), meter.usage) == (False, False, None)
-        assert meter.delivered() == 'Hmm. Let me see. find{"q":"x"} No.'
+        assert meter.delivered() == 'Hmm. Let me see. find{"q":"x"} No. old{}'
 
     def test_an_end_without_done_is_complete_when_every_choice_has_finished(self) -> None:
         meter = Chat()

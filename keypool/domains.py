@@ -1,0 +1,181 @@
+"""Capacity domains: who shares a provider's limits.
+
+A provider limits an organisation (or project) for each group of models, not a key: two keys of one organisation share
+requests per minute, tokens per minute and the prompt cache. A domain is that shared thing. It holds a token bucket for
+each limit that is known, because that is what providers use: full at first, refilled continuously, and a request may
+start when the bucket holds what it will probably need. A request that needs more than a full bucket may start on a full
+one, and leaves it in debt.
+
+Limits are known from the operator's configuration and corrected by the headers of every answer. Such a header was
+written some time ago: what was sent since may or may not be in it. So the truth lies between `remaining` less what was
+sent since, and `remaining`; our own count stands where it lies within, and is moved to the nearer end otherwise.
+
+Where a provider tells nothing, a refusal (429) narrows the domain to 0.7 of its width in flight, and every minute
+without one widens it by 5 % (additive increase, multiplicative decrease).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import ceil
+
+from keypool.keys import Event, Standing
+from keypool.limits import Measure, Window
+
+MINUTE = 60.0
+DAY = 86_400.0
+DECREASE = 0.7
+INCREASE = 0.05 / MINUTE  # of the full width, per second
+HAIR = 1e-6  # of a bucket: the slack that rounding needs
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one request will probably take from a domain, in tokens."""
+
+    input: int
+    output: int
+
+    def of(self, measure: Measure) -> float:
+        if measure is Measure.TOKENS:
+            return self.input + self.output
+        if measure is Measure.INPUT:
+            return self.input
+        return self.output if measure is Measure.OUTPUT else 1.0
+
+
+@dataclass(slots=True)
+class Bucket:
+    """One limit. `rate` is per second; times are seconds, monotonic."""
+
+    capacity: float
+    rate: float
+    level: float
+    at: float = 0.0
+    sent: float = 0.0  # all that was ever taken: two readings tell what was sent between them
+
+    def refill(self, now: float) -> None:
+        if now > self.at:
+            self.level = min(self.capacity, self.level + (now - self.at) * self.rate)
+            self.at = now
+
+    def wait(self, need: float, now: float) -> float:
+        """Seconds until `need` may be taken; 0 when it may be now."""
+        self.refill(now)
+        missing = min(need, self.capacity) * (1.0 - HAIR) - self.level
+        return 0.0 if missing <= 0.0 else missing / self.rate + HAIR
+
+    def take(self, need: float, now: float) -> None:
+        self.refill(now)
+        self.level -= need
+        self.sent += need
+
+    def learn(self, window: Window, sent_since: float, now: float) -> None:
+        """Believe a header as far as it can be believed."""
+        self.refill(now)
+        self.capacity = window.limit
+        if window.refill and window.remaining < window.limit:
+            self.rate = (window.limit - window.remaining) / window.refill
+        self.level = min(max(self.level, window.remaining - sent_since), window.remaining)
+
+
+@dataclass(slots=True, eq=False)
+class Domain:
+    """What the keys of one organisation share for one group of models. `slots`: in flight, of all its keys."""
+
+    id: str
+    buckets: dict[Measure, Bucket]
+    standing: Standing = field(default_factory=Standing)  # COOLING while the provider asked us to wait
+    slots: int = 0
+    running: int = 0
+    told: bool = False  # the provider sends headers
+    width: float = 1.0  # share of the slots that may be used, where it does not
+    widened: float = 0.0
+
+    def wait(self, need: Need, now: float) -> float:
+        """Seconds until a request with this need may start; 0 when it may now. Infinite while the width is used up."""
+        resting = max(0.0, self.standing.until - now)
+        if self.running >= self._wide(now):
+            return float("inf")
+        return max([resting, *(bucket.wait(need.of(each), now) for each, bucket in self.buckets.items())])
+
+    def take(self, need: Need, now: float) -> dict[Measure, float]:
+        """A request starts. Returns what has been sent so far, for `learn` when its answer comes."""
+        self.running += 1
+        for measure, bucket in self.buckets.items():
+            bucket.take(need.of(measure), now)
+        return {measure: bucket.sent for measure, bucket in self.buckets.items()}
+
+    def give(self, need: Need, used: Need | None, now: float) -> None:
+        """A request has ended. Where the provider tells nothing, what it did not use is given back (None: unknown)."""
+        self.running -= 1
+        if used is None or self.told:
+            return
+        for measure, bucket in self.buckets.items():
+            bucket.refill(now)
+            bucket.level = min(bucket.capacity, bucket.level + need.of(measure) - used.of(measure))
+
+    def learn(self, windows: Mapping[Measure, Window], sent: Mapping[Measure, float], now: float) -> None:
+        """An answer's headers tell the limits; `sent` is what `take` returned for its request."""
+        self.told = self.told or bool(windows)
+        for measure, window in windows.items():
+            bucket = self.buckets.get(measure)
+            if bucket is None:
+                bucket = self.buckets[measure] = Bucket(window.limit, window.limit / MINUTE, window.limit, now)
+            bucket.learn(window, bucket.sent - sent.get(measure, bucket.sent), now)
+
+    def answered(self, now: float) -> None:
+        """The provider took a request. It proves nothing while we were asked to wait."""
+        if now >= self.standing.until:
+            self.standing.apply(Event.ANSWERED, now)
+
+    def limited(self, now: float, rest: float | None) -> None:
+        """The provider refused a request for its rate; `rest` is what it asked for, in seconds."""
+        width = self._width(now)
+        self.standing.apply(Event.RATE_LIMITED, now, rest)
+        if not self.told:
+            self.width, self.widened = max(width * DECREASE, 1.0 / max(1, self.slots)), now
+
+    def utilisation(self, now: float) -> dict[Measure, float]:
+        """The used share of each bucket, 0 to 1 and above when in debt."""
+        for bucket in self.buckets.values():
+            bucket.refill(now)
+        return {each: 1.0 - bucket.level / bucket.capacity for each, bucket in self.buckets.items()}
+
+    def _width(self, now: float) -> float:
+        return min(1.0, self.width + (now - self.widened) * INCREASE)
+
+    def _wide(self, now: float) -> int:
+        return max(1, ceil(self.slots * self._width(now) - HAIR))
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A domain's limits as the operator knows them: per minute, `daily` per day. None: unknown."""
+
+    requests: int | None = None
+    tokens: int | None = None
+    input: int | None = None
+    output: int | None = None
+    daily: int | None = None
+
+    def buckets(self, now: float) -> dict[Measure, Bucket]:
+        """Full buckets of the limits that are known."""
+        limits = (
+            (Measure.REQUESTS, self.requests, MINUTE),
+            (Measure.TOKENS, self.tokens, MINUTE),
+            (Measure.INPUT, self.input, MINUTE),
+            (Measure.OUTPUT, self.output, MINUTE),
+            (Measure.DAILY, self.daily, DAY),
+        )
+        return {measure: Bucket(limit, limit / period, limit, now) for measure, limit, period in limits if limit}
+
+
+_SNAPSHOT = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
+
+
+def group_of(model: str) -> str:
+    """The models that share a limit: a dated snapshot shares that of the model it is one of."""
+    return _SNAPSHOT.sub("", model)
