@@ -83,16 +83,20 @@ class Bucket:
 
 @dataclass(slots=True, eq=False)
 class Domain:
-    """What the keys of one organisation share for one group of models. `slots`: in flight, of all its keys."""
+    """What the keys of one organisation share for one group of models. `members`: its keys and their slots."""
 
     id: str
     buckets: dict[Measure, Bucket]
     standing: Standing = field(default_factory=Standing)  # COOLING while the provider asked us to wait
-    slots: int = 0
+    members: dict[str, int] = field(default_factory=dict)
     running: int = 0
     told: bool = False  # the provider sends headers
     width: float = 1.0  # share of the slots that may be used, where it does not
     widened: float = 0.0
+
+    @property
+    def slots(self) -> int:
+        return sum(self.members.values())
 
     def wait(self, need: Need, now: float) -> float:
         """Seconds until a request with this need may start; 0 when it may now. Infinite while the width is used up."""

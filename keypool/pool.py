@@ -185,6 +185,14 @@ class Pool:
         self._queue(ticket.model).refund(ticket)
         return [*stranded, *self._enqueue(ticket, now)]
 
+    def opens_in(self, ticket: Ticket, now: float) -> float | None:
+        """Seconds until the first key wakes that may serve a ticket; None if one is awake or only an operator can help.
+
+        Asked for a ticket that was given up: its caller may come back then.
+        """
+        seconds = self._opens_at(ticket) - now
+        return seconds if 0.0 < seconds < FOREVER else None
+
     def cancel(self, ticket: Ticket, now: float) -> list[Decision]:
         """The caller has left before anything was delivered: queued or in flight."""
         if ticket.id not in self.tickets:
@@ -206,7 +214,7 @@ class Pool:
             if key.upstream == upstream:
                 key.models = models
         self._serving = _by_model(self.keys.values())
-        return self._pump(now)
+        return [*self._refuse_stranded(now), *self._pump(now)]
 
     def tick(self, now: float) -> list[Decision]:
         """Time has passed: give up on what waited too long, wake what rested."""
@@ -310,9 +318,12 @@ class Pool:
         fresh = [key for key in keys if key.id not in ticket.tried and key.opens_at(ticket.model) <= ticket.deadline]
         return fresh or keys
 
+    def _opens_at(self, ticket: Ticket) -> float:
+        return min((key.opens_at(ticket.model) for key in self._usable(ticket)), default=FOREVER)
+
     def _hopeless(self, ticket: Ticket, now: float) -> Refuse | None:
         """The refusal of a ticket that no key can serve before its deadline."""
-        opens = min((key.opens_at(ticket.model) for key in self._usable(ticket)), default=FOREVER)
+        opens = self._opens_at(ticket)
         if opens <= max(ticket.deadline, now):
             return None
         return Refuse(ticket, Reason.NO_KEY, None if opens == FOREVER else opens - now)
@@ -324,12 +335,16 @@ class Pool:
             heappush(self._alarms, (opens, ""))
         if opens <= now + LONGEST_REST:
             return []  # everybody can wait for that: their own deadlines will tell
-        refused = []
+        return self._refuse_stranded(now)
+
+    def _refuse_stranded(self, now: float) -> list[Decision]:
+        """Refuse all who wait for what no key will give them in time."""
+        refused: list[Decision] = []
         for ticket in [ticket for queue in self._busy.values() for ticket in queue.tickets()]:
             if (hopeless := self._hopeless(ticket, now)) is not None:
                 self._drop(ticket)
                 refused.append(hopeless)
-        return list(refused)
+        return refused
 
     def _may_retry(self, ticket: Ticket, now: float) -> bool:
         if ticket.retries >= MOST_RETRIES or ticket.deadline <= now or not self.retries.take(now):

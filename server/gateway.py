@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from keypool.estimates import Tokens
 from keypool.pool import Ask
@@ -42,6 +42,8 @@ from server.wire.relay import EventTooLong, Relay
 from server.wire.request import Request
 from server.wire.tokens import Prompt
 from server.wire.usage import Usage
+
+T = TypeVar("T")
 
 log = logging.getLogger("fairgate")
 
@@ -98,6 +100,7 @@ class Story:
     outcome: Outcome = Outcome.CANCELLED
     streamed: bool = False
     perhaps_billed: bool = False  # the upstream may have generated something
+    client_left: bool = False
     first_byte: float | None = None
     usage: Usage | None = None  # what it is billed, once it has paid
 
@@ -174,8 +177,11 @@ class Gateway:
         try:
             async with self._deadline():
                 await self._attempts(story, sink)
+        except (asyncio.CancelledError, ClientLeft):
+            story.client_left = not self._stopping
+            raise
         finally:
-            row = await self._settle(story)
+            row = await _undisturbed(self._settle(story))
         return row
 
     @asynccontextmanager
@@ -265,11 +271,15 @@ class Gateway:
                     story.lease.answered()
                     self._begin(story, sink, answer.status, EVENT_STREAM)
                 await sink.send(events)
+                if meter.finished and not meter.failed:
+                    story.outcome = Outcome.COMPLETED  # who leaves now has it all
                 if meter.output_pieces >= charged + CHARGE_EVERY:
                     charged = meter.output_pieces
                     story.lease.progress(charged)
         except (Broken, EventTooLong):
-            raise self._cut(story) from None
+            # What breaks behind the terminal event or the upstream's own error has nothing more to say.
+            if not (meter.finished or meter.failed):
+                raise self._cut(story) from None
         if not (meter.ended() or meter.failed):
             raise self._cut(story)
         story.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
@@ -342,8 +352,22 @@ class Gateway:
             attempts=lease.ticket.attempts,
             streamed=story.streamed,
             usage=usage,
-            client_aborted=story.outcome is Outcome.CANCELLED and not self._stopping,
+            client_aborted=story.outcome is Outcome.CANCELLED and story.client_left,
         )
+
+
+async def _undisturbed(work: Coroutine[Any, Any, T]) -> T:
+    """Do to its end what must not be left half done. A cancellation that comes meanwhile is heard afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    return task.result()
 
 
 def _told(verdict: Verdict, status: int) -> Refusal:

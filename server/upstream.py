@@ -24,6 +24,7 @@ from server.wire.errors import BadAnswer, Refusal, UpstreamTimeout, UpstreamUnre
 from server.wire.request import Request
 
 KEEP_ALIVE_SECONDS = 60.0
+GLANCE_SECONDS = 1.0  # between two looks at a silent connection
 LONGEST_ERROR = 64 << 10  # bytes of an upstream's error that are looked at
 OUR_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
@@ -62,11 +63,23 @@ class Answer:
 
     async def read(self) -> bytes:
         """What has come, at least a byte; empty at a clean end. Raises Broken."""
-        try:
-            async with asyncio.timeout(self._idle):
-                return await self._response.content.readany()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Broken from error
+        patience = self._idle
+        while patience > 0:
+            glance = min(patience, GLANCE_SECONDS)
+            try:
+                async with asyncio.timeout(glance):
+                    return await self._response.content.readany()
+            except TimeoutError:
+                patience = patience - glance if self._connected() else 0.0
+            except (aiohttp.ClientError, OSError) as error:
+                raise Broken from error
+        raise Broken
+
+    def _connected(self) -> bool:
+        """Whether more can come. aiohttp closes the connection over a malformed chunk, but lets its reader wait on."""
+        connection = self._response.connection
+        transport = None if connection is None else connection.transport
+        return transport is not None and not transport.is_closing()
 
     async def whole(self, limit: int) -> bytes:
         """The body in one piece. Raises Broken, also when it is longer than `limit` bytes."""

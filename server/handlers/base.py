@@ -94,6 +94,8 @@ class BaseHandler(RequestHandler):
             self.set_header(name, value)
         if isinstance(refusal, MethodNotAllowed):
             self.set_header("Allow", ", ".join(self.allowed()))
+        if not self.request._body_future.done():
+            self.set_header("Connection", "close")  # Tornado does not look for the next request behind an unread body
         self.finish(dialect.body(refusal, self.request_id))
 
     def allowed(self) -> list[str]:

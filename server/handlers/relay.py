@@ -17,6 +17,8 @@ from server.wire.endpoints import Endpoint
 from server.wire.errors import Draining, MethodNotAllowed, Refusal, TooLarge, UnsupportedMedia
 from server.wire.request import read_request
 
+PASSED_QUERY = re.compile(r"(?:beta|api-version)=[A-Za-z0-9.-]{1,32}")
+
 
 class RelayHandler(BaseHandler):
     """Reads a request, has it served, and writes what comes: it is the gateway's `Sink`."""
@@ -59,7 +61,7 @@ class RelayHandler(BaseHandler):
     async def post(self) -> None:
         body, self._pieces = b"".join(self._pieces), []
         request = read_request(self.endpoint, body, self.request.headers.get("Content-Type", ""))
-        call = Call(self.request_id, self.caller, request, self._passed(), self.request.query)
+        call = Call(self.request_id, self.caller, request, self._passed(), self._query())
         self._task = asyncio.current_task()
         try:
             row = await self.house.gateway.serve(call, self)
@@ -122,6 +124,10 @@ class RelayHandler(BaseHandler):
         """The client's headers that may go upstream: those that the dialect lists, and no others."""
         headers = self.request.headers
         return {name: headers[name] for name in self.dialect.passed_headers if name in headers}
+
+    def _query(self) -> str:
+        """Of the query only what the SDKs send: people put their keys there, too."""
+        return "&".join(pair for pair in self.request.query.split("&") if PASSED_QUERY.fullmatch(pair))
 
     async def _break_off(self, refusal: Refusal) -> None:
         """Tell the caller in the stream if it has begun, else as an answer of its own."""

@@ -7,7 +7,7 @@ a chunk that the client did not ask for can be left out. Nothing else is changed
 from __future__ import annotations
 
 from server.wire.meter import Meter
-from server.wire.sse import EventTooLong, Splitter
+from server.wire.sse import Event, EventTooLong, Splitter
 
 __all__ = ["EventTooLong", "Relay"]
 
@@ -19,17 +19,31 @@ class Relay:
         self._meter = meter
         self._hides_usage = hides_usage
         self._splitter = Splitter()
+        self._half_newline = False  # the hidden chunk ended in a CR whose LF may follow
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes to write now, perhaps none. Raises EventTooLong."""
-        meter = self._meter
         events = self._splitter.feed(chunk)
-        if not self._hides_usage:
-            for event in events:
-                meter.event(event)
-            return b"".join([event.raw for event in events])
-        return b"".join([event.raw for event in events if not meter.event(event)])
+        hidden = [self._meter.event(event) for event in events]
+        if self._hides_usage and (self._half_newline or True in hidden):
+            return b"".join(map(self._shown, events, hidden))
+        return b"".join([event.raw for event in events])
 
     def end(self) -> bytes:
         """The bytes behind the last event. They mean nothing to a client, and are passed on because they came."""
-        return self._splitter.rest()
+        return self._whole_newlines(self._splitter.rest())
+
+    def _shown(self, event: Event, hidden: bool) -> bytes:
+        """An event's bytes; of a hidden one only the newlines in front, since they may belong to the event before."""
+        raw = self._whole_newlines(event.raw)
+        if not hidden:
+            return raw
+        self._half_newline = raw.endswith(b"\r")
+        return raw[: len(raw) - len(raw.lstrip(b"\r\n"))]
+
+    def _whole_newlines(self, raw: bytes) -> bytes:
+        """What follows a hidden chunk, without the second half of that chunk's last newline."""
+        if not self._half_newline:
+            return raw
+        self._half_newline = False
+        return raw.removeprefix(b"\n")

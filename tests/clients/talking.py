@@ -45,7 +45,9 @@ class Talk:
         self.running = running
         self.fake = running.fake
         self.sent: list[httpx2.Request] = []
+        self._answered: list[str] = []
         self._stack = AsyncExitStack()
+        self._hooks = {"request": [self._note_request], "response": [self._note_answer]}
 
     async def __aenter__(self) -> Talk:
         return self
@@ -60,13 +62,13 @@ class Talk:
     async def openai(self, prefix: str = "/v1", **options: Any) -> Hasty:
         """OpenAI's SDK, as its user would set it up."""
         options = {"api_key": self.running.token, "base_url": self.running.url + prefix, **options}
-        web = openai.DefaultAsyncHttpxClient(event_hooks={"request": [self._note]})
+        web = openai.DefaultAsyncHttpxClient(event_hooks=self._hooks)
         return await self._stack.enter_async_context(Hasty(http_client=web, **options))
 
     async def anthropic(self, prefix: str = "", **options: Any) -> HastyAnthropic:
         """Anthropic's SDK, as its user would set it up."""
         options = {"api_key": self.running.token, "base_url": self.running.url + prefix, **options}
-        web = anthropic.DefaultAsyncHttpxClient(event_hooks={"request": [self._note]})
+        web = anthropic.DefaultAsyncHttpxClient(event_hooks=self._hooks)
         return await self._stack.enter_async_context(HastyAnthropic(http_client=web, **options))
 
     async def row(self, request_id: str | None) -> UsageRow:
@@ -76,10 +78,17 @@ class Talk:
         assert row is not None, "a dispatched request has a row"
         return row
 
-    async def last_row(self) -> UsageRow:
-        """The row of the request that came to the fake last, found by its time."""
+    async def rows(self) -> list[UsageRow]:
+        """All rows so far, the newest first, once every request has ended."""
         await self.running.house.gateway.quiet(5.0)
-        return (await self.running.house.store.usage_rows(0, 1))[0]
+        return await self.running.house.store.usage_rows(0, 1000)
 
-    async def _note(self, request: httpx2.Request) -> None:
+    async def last_row(self) -> UsageRow:
+        """The row of the request that was answered last."""
+        return await self.row(self._answered[-1])
+
+    async def _note_request(self, request: httpx2.Request) -> None:
         self.sent.append(request)
+
+    async def _note_answer(self, response: httpx2.Response) -> None:
+        self._answered.append(response.headers["x-request-id"])

@@ -40,6 +40,7 @@ class Stage:
 
     async def set(self) -> None:
         """Make everything new: no key has failed, no retry was spent, nothing is scripted."""
+        await self.quiet()
         self.renew_pool()
         self.fake.forget_script()
         self._old_rows = {row.request_id for row in await self._all_rows()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.hostile.http_raw import Reply
+from tests.hostile.http_raw import Reply, Wire
 
 BAD = "invalid_request_error"
 ID = "req_"
@@ -35,7 +35,7 @@ class Answer:
         return f'{{"error":{error}}}'
 
 
-TELLING = ("allow", "connection", "retry-after", "retry-after-ms", "www-authenticate", "x-should-retry")
+TELLING = ("allow", "retry-after", "retry-after-ms", "www-authenticate", "x-should-retry")
 
 JSON = Answer(400, "invalid_json", "The request body is not valid JSON.")
 DEEP = Answer(400, "json_too_complex", "The request body is nested too deeply or has too many elements.")
@@ -59,7 +59,6 @@ SIZE = Answer(
     "request_too_large",
     "The request body is too large.",
     anthropic_kind="request_too_large",
-    headers={"connection": "close"},
 )
 TYPE = Answer(415, "unsupported_media_type", "Content-Type must be application/json, without Content-Encoding.")
 RATE = Answer(
@@ -93,3 +92,12 @@ def assert_is(reply: Reply | None, answer: Answer, path: str) -> None:
         assert 0 < int(told.pop("retry-after")) <= 60
         assert 0 < int(told.pop("retry-after-ms")) <= 60_000
     assert told == answer.headers
+
+
+def assert_is_the_last(wire: Wire, answer: Answer, path: str) -> None:
+    """The next reply is this answer; it came before the body was read, says that it is the last one, and is."""
+    reply = wire.reply()
+    assert_is(reply, answer, path)
+    assert reply is not None
+    assert reply.headers["connection"] == "close"
+    assert wire.rest() == b""

@@ -1,17 +1,13 @@
-"""Bytes that two servers could read differently, and clients that never come to an end."""
+"""Bytes that two servers could read differently."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
-
 import orjson
 import pytest
-from tornado.test.security_corpus_test import CASES, Case
 
-from tests.hostile.catalogue import KEY, SIZE, URL, Answer, assert_is, invalid, not_allowed
+from tests.hostile.catalogue import KEY, SIZE, URL, assert_is, assert_is_the_last, invalid, not_allowed
 from tests.hostile.http_raw import Wire, chunked, request
-from tests.hostile.site import CHAT, MESSAGES, ROUTES, Site, site
+from tests.hostile.site import CHAT, MESSAGES, ROUTES, Site
 
 RAW400 = b"HTTP/1.1 400 Bad Request\r\n\r\n"  # Tornado's own: it gave up before there was a request
 BODY = b'{"model":"gpt-5","messages":[{"role":"user","content":"x"}]}'
@@ -53,6 +49,7 @@ MALFORMED = {
     "8 a chunk extension": post(HOST, CHUNKED, body=b"2;a=b\r\nok\r\n0\r\n\r\n"),
     "8 a chunk longer than it says": post(HOST, CHUNKED, body=b"2\r\nokay\r\n0\r\n\r\n"),
     "8 a trailer": post(HOST, CHUNKED, body=b"2\r\nok\r\n0\r\nX-Trailer: a\r\n\r\n"),
+    "9 a folded header": post(HOST, "X-Y: a", " Content-Length: 5", LENGTH),
     "9 a blank in a header's name": post(HOST, "X y: z", LENGTH),
     "9 a blank before the colon": post(HOST, "Content-Length : 5"),
     "9 a NUL in a value": post(HOST, "X-Y: a\x00b", LENGTH),
@@ -64,7 +61,7 @@ MALFORMED = {
     "11 HTTP/3.0": b"GET / HTTP/3.0\r\nHost: a\r\n\r\n",
     "11 lower case": b"GET / http/1.1\r\nHost: a\r\n\r\n",
     "11 two blanks": b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "65 a line break in a header that is passed on": post(HOST, "OpenAI-Beta: a\r\n b\x01", LENGTH),
+    "65 a line break in a header that is passed on": post(HOST, "OpenAI-Beta: a\rX-Injected: b", LENGTH),
     "88 1,001 query arguments": request("GET", "/status.json?" + "&".join(["a=b"] * 1001), {}),
 }
 
@@ -76,7 +73,7 @@ def test_what_is_not_clearly_http_is_refused_and_the_connection_closed(house: Si
         assert wire.rest() == RAW400
 
 
-@pytest.mark.parametrize("name", [name for name in MALFORMED if name < "5"])
+@pytest.mark.parametrize("name", [name for name in MALFORMED if name[:2] in ("1 ", "2 ", "3 ", "4 ")])
 def test_without_a_token_an_unclear_length_is_not_even_looked_at(house: Site, name: str) -> None:
     """The token is asked for first; that the connection ends with the answer keeps the rest from being a request."""
     smuggled = request("GET", "/healthz", {})
@@ -85,14 +82,6 @@ def test_without_a_token_an_unclear_length_is_not_even_looked_at(house: Site, na
         wire.send(MALFORMED[name].replace(b"Authorization: Bearer %b", headers) + smuggled)
         assert_is(wire.reply(), KEY, CHAT)
         assert wire.rest() in (b"", RAW400)
-
-
-def test_a_folded_header_is_read_as_one_line(house: Site) -> None:
-    # The list asks for a refusal. Tornado joins the lines with a blank (RFC 9112, section 5.2, allows both) and no
-    # handler can tell; what matters is that neither line becomes a header of its own.
-    folded = post(HOST, "X-Y: a", " Content-Length: 5", LENGTH).replace(b"%b", b"fg_unknown")
-    with house.untouched():
-        assert_is(house.ask(folded), KEY, CHAT)
 
 
 def test_the_same_length_twice_is_one_length(house: Site) -> None:
@@ -149,8 +138,7 @@ def test_a_body_for_nobody_is_not_waited_for(house: Site) -> None:
     for path in ("/nowhere", "/v1/files", "/admin"):
         with house.untouched(), Wire(house.url) as wire:
             wire.send(request("POST", path, house.from_elsewhere() | {"Content-Length": str(1 << 39)}))
-            assert_is(wire.reply(), URL, path)
-            assert wire.rest() == b""
+            assert_is_the_last(wire, URL, path)
 
 
 def test_pipelined_requests_are_answered_in_order_and_each_shows_its_token(house: Site) -> None:
@@ -159,84 +147,17 @@ def test_pipelined_requests_are_answered_in_order_and_each_shows_its_token(house
     with house.untouched(), Wire(house.url) as wire:
         wire.send(first + second + first)
         assert_is(wire.reply(), invalid("model"), CHAT)
-        assert_is(wire.reply(), KEY, MESSAGES)
-        assert wire.rest() == b""  # the second was refused before its body was read
+        assert_is_the_last(wire, KEY, MESSAGES)  # it was refused before its body was read
 
 
 def test_after_a_refusal_the_connection_serves_on(house: Site) -> None:
     with house.untouched(), Wire(house.url) as wire:
         for _ in range(3):
             wire.send(request("POST", CHAT, house.headers(), b'{"model":1}'))
-            assert_is(wire.reply(), invalid("model"), CHAT)
-
-
-# Clients that take their time
-
-
-@pytest.fixture(scope="module")
-def hasty() -> Iterator[Site]:
-    """A gateway that waits for nobody."""
-    with site(header_seconds=0.2, body_seconds=0.2) as built:
-        yield built
-
-
-SLOW = {
-    "11 the hello of TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(128, 250)),
-    "11 HTTP/0.9 without an end": b"GET /\r\n",
-    "15 nothing": b"",
-    "15 a header that stops": b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nX-Y",
-    "16 a body that stops": post(HOST, LENGTH)[:-1],
-    "16 a body that does not begin": post(HOST, LENGTH, body=b""),
-    "16 a chunk that stops": post(HOST, CHUNKED, body=b"10\r\nabc"),
-    "16 chunks without an end": post(HOST, CHUNKED, body=b"2\r\n{}\r\n"),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SLOW)
-def test_who_stops_in_the_middle_is_hung_up_on(hasty: Site, name: str) -> None:
-    # TLS and HTTP/0.9 should get a bare 400 by the list; there is nothing to answer before the header's end has come.
-    with hasty.untouched(), Wire(hasty.url) as wire:
-        wire.send(SLOW[name].replace(b"%b", hasty.token.encode()))
-        assert wire.rest() == b""
-
-
-@pytest.mark.slow
-def test_drops_now_and_then_do_not_keep_a_connection(hasty: Site) -> None:
-    """The time is for the whole header, not from one byte to the next."""
-    with hasty.untouched(), Wire(hasty.url) as wire:
-        for _ in range(1000):
-            wire.send(b"X")
-            if wire.closes_within(0.02):
-                return
-        pytest.fail("still open")
-
-
-# What Tornado keeps of its own past
-
-
-def ours(case: Case, token: str) -> bytes:
-    """The same attack on a route of ours, with a proper token."""
-    head = f"{CHAT} HTTP/1.1\r\nAuthorization: Bearer {token}".encode()
-    return case.request.replace(b"/echo HTTP/1.1", head)
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.advisory} {case.name}")
-def test_no_hole_that_was_mended_in_tornado_is_open_here(house: Site, case: Case) -> None:
-    with house.untouched(), Wire(house.url) as wire:
-        wire.send(ours(case, house.token))
-        answer = wire.rest()
-    assert answer.startswith(b"HTTP/1.1 4")
-    assert answer.count(b"HTTP/1.1 ") == 1
-    assert case.forbidden is None or case.forbidden not in answer
-
-
-def test_the_corpus_reaches_our_routes(house: Site) -> None:
-    """Else the test above would pass because nothing was attacked."""
-    framing = [case for case in CASES if b"POST /echo" in case.request and case.advisory in ("6.3.3", "6.4.1")]
-    assert len(framing) > 10
-    for case in islice(framing, 3):
-        assert house.token.encode() in ours(case, house.token)
+            reply = wire.reply()
+            assert_is(reply, invalid("model"), CHAT)
+            assert reply is not None
+            assert "connection" not in reply.headers
 
 
 def test_a_refusal_of_size_needs_a_token_too(house: Site) -> None:
@@ -248,7 +169,6 @@ def test_a_refusal_of_size_needs_a_token_too(house: Site) -> None:
 
 
 def test_a_query_is_no_place_for_parameters(house: Site) -> None:
-    answer: Answer = invalid("model")
     with house.untouched():
         body = orjson.dumps({"model": None, "messages": []})
-        assert_is(house.post(f"{CHAT}?model=gpt-5&api_base=http://127.0.0.1:9", body), answer, CHAT)
+        assert_is(house.post(f"{CHAT}?model=gpt-5&api_base=http://127.0.0.1:9", body), invalid("model"), CHAT)

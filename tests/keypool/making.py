@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from keypool.fairqueue import Ticket
-from keypool.keys import Key
-from keypool.pool import Ask
+from keypool.keys import Event, Key
+from keypool.pool import Ask, Limits, Pool
+from keypool.verdict import Verdict
+from tests.keypool.simulator import Fate, Simulator
 
 MODEL = "m"
 OPENAI = "openai"
@@ -35,3 +37,21 @@ def an_ask(
     input_tokens: int = 100,
 ) -> Ask:
     return Ask(name, person, model, OPENAI, input_tokens, 100, deadline, weight, frozenset(groups))
+
+
+REFUSED = Verdict(Event.KEY_REFUSED, free=True)
+NO_QUOTA = Verdict(Event.OUT_OF_QUOTA, free=True)
+NO_MODEL = Verdict(Event.NO_SUCH_MODEL, free=True)
+
+
+def limited(rest: float | None = None) -> Verdict:
+    return Verdict(Event.RATE_LIMITED, rest=rest)
+
+
+def broken(**verdicts: Verdict) -> Fate:
+    """Attempts on the named keys end so; the other keys answer."""
+    return lambda grant: verdicts.get(grant.key.id)
+
+
+def simulator(*keys: Key, limits: Limits | None = None) -> Simulator:
+    return Simulator(Pool(keys, limits))

@@ -52,7 +52,7 @@ class Simulator:
     """Runs a pool to the end of all that was planned with `at` and `ask`."""
 
     def __init__(self, pool: Pool) -> None:
-        self.pool, self.now = pool, 0.0
+        self.pool, self.now, self.ticks = pool, 0.0, 0
         self.stories: dict[str, Story] = {}
         self.order: list[Story] = []  # by grant
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -121,6 +121,7 @@ class Simulator:
                 story.refusal = decision if isinstance(decision, Refuse) else None
 
     def _tick(self) -> None:
+        self.ticks += 1
         self.carry_out(self.pool.tick(self.now))
         due = self.pool.next_wakeup()
         assert due is None or due > self.now, "a tick left something due: the timer would be busy"

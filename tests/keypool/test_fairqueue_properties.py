@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keypool.fairqueue import FairQueue, Flow
+from keypool.fairqueue import FairQueue, Flow, Ticket
 from keypool.keys import Key
 from tests.keypool.drill import NOBODY, Drill
 from tests.keypool.making import a_key, a_ticket
@@ -304,16 +304,16 @@ class TwoKeys:
     def __init__(self, slots: int) -> None:
         self.queue = FairQueue()
         self.keys = {name: a_key(name, slots) for name in "ab"}
-        self.running: list[tuple[str, Key]] = []
+        self.running: list[tuple[Ticket, Key]] = []
 
     def free(self) -> list[Key]:
         return [key for key in self.keys.values() if key.running < key.slots]
 
-    def choose(self, ticket, only):  # type: ignore[no-untyped-def]
+    def choose(self, ticket: Ticket, only: frozenset[str] | None) -> Key | None:
         fitting = (key for key in self.free() if key.id in ticket.dialect and (only is None or key.id in only))
         return next(fitting, None)
 
-    def fence(self, ticket):  # type: ignore[no-untyped-def]
+    def fence(self, ticket: Ticket) -> frozenset[str]:
         return frozenset(key.id for key in self.free() if key.id not in ticket.dialect)
 
     def pump(self) -> None:
@@ -326,7 +326,7 @@ class TwoKeys:
             lower = [head for counter, head in heads.values() if counter < heads[ticket.person][0]]
             assert not any(key.id in head.dialect for head in lower), "a lower head could have used that key"
             key.running += 1
-            self.running.append((ticket, key))  # type: ignore[arg-type]
+            self.running.append((ticket, key))
         self.check_busy()
 
     def check_busy(self) -> None:
@@ -349,5 +349,5 @@ def test_a_head_is_passed_only_on_keys_it_can_never_use_and_no_such_key_idles(
         elif bench.running:
             ticket, key = bench.running.pop(number % len(bench.running))
             key.running -= 1
-            bench.queue.finish(ticket, 1.0)  # type: ignore[arg-type]
+            bench.queue.finish(ticket, 1.0)
         bench.pump()

@@ -41,13 +41,13 @@ def test_every_state_can_be_reached_from_unchecked() -> None:
     assert reached == set(State)
 
 
-@pytest.mark.parametrize("state", sorted(DEAD, key=lambda each: each.value))
+@pytest.mark.parametrize("state", [State.REVOKED, State.PAUSED])
 @pytest.mark.parametrize("event", [event for event in Event if event is not Event.RESUME])
 def test_a_revoked_or_paused_key_comes_back_only_by_the_operator(state: State, event: Event) -> None:
     assert TRANSITIONS[state, event] in DEAD
 
 
-@pytest.mark.parametrize("state", sorted(DEAD, key=lambda each: each.value))
+@pytest.mark.parametrize("state", [State.REVOKED, State.PAUSED])
 def test_the_operator_brings_a_dead_key_back_as_unchecked(state: State) -> None:
     assert TRANSITIONS[state, Event.RESUME] is State.UNCHECKED
 

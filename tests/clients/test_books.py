@@ -1,0 +1,87 @@
+"""What is on the ledger is what the upstream counted: for every endpoint, whole and streamed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+import pytest
+
+from server.ledger.usage import Outcome, UsageRow
+from tests.clients.talking import CHAT, CLAUDE, EMBEDDING, IMAGE, MODERATION, QUESTION, SPEECH, Talk
+from tests.fakes.fates import ok
+
+GENERATING: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"model": CHAT, "messages": QUESTION},
+    "/v1/completions": {"model": CHAT, "prompt": "Say this"},
+    "/v1/responses": {"model": CHAT, "input": "Say this"},
+    "/v1/messages": {"model": CLAUDE, "max_tokens": 500, "messages": QUESTION},
+}
+COUNTING: dict[str, dict[str, Any]] = {
+    "/v1/embeddings": {"model": EMBEDDING, "input": ["three little words", "two more"]},
+    "/v1/images/generations": {"model": IMAGE, "prompt": "a red fox", "n": 2},
+}
+FREE: dict[str, dict[str, Any]] = {
+    "/v1/moderations": {"model": MODERATION, "input": "hello"},
+    "/v1/messages/count_tokens": {"model": CLAUDE, "messages": QUESTION},
+}
+FATES = {
+    "plain": ok(words=30),
+    "cached": ok(words=3, cached=40),
+    "reasoning": ok(words=5, reasoning=64),
+    "one word": ok("Yes"),
+}
+
+
+async def billed(talk: Talk, path: str, body: dict[str, Any]) -> UsageRow:
+    """The row of a request that is sent, and answered to its end."""
+    async with (
+        aiohttp.ClientSession(headers=talk.running.headers) as session,
+        session.post(talk.running.url + path, json=body) as answer,
+    ):
+        assert answer.status == 200
+        await answer.read()
+    return await talk.row(answer.headers["X-Request-Id"])
+
+
+@pytest.mark.parametrize("options", [{}, {"stream": True}], ids=["whole", "streamed"])
+@pytest.mark.parametrize("fate", FATES.values(), ids=FATES)
+@pytest.mark.parametrize("path", GENERATING)
+@pytest.mark.gen_test
+async def test_a_generated_answer_is_billed_as_the_upstream_counted_it(
+    talk: Talk, path: str, fate: Any, options: dict[str, Any]
+) -> None:
+    if path == "/v1/messages":  # Anthropic has no figure for reasoning, but a third one for input
+        fate = replace(fate, content=replace(fate.content, reasoning=0, cache_write=7))
+    async with talk:
+        talk.fake.script(None, fate)
+        row = await billed(talk, path, GENERATING[path] | options)
+        assert row.usage == talk.fake.records[-1].usage
+        assert row.usage.output > 0
+        assert (row.status, row.streamed, row.endpoint) == (Outcome.COMPLETED, bool(options), path)
+
+
+@pytest.mark.parametrize("path", COUNTING)
+@pytest.mark.gen_test
+async def test_embeddings_and_images_are_billed_as_the_upstream_counted_them(talk: Talk, path: str) -> None:
+    async with talk:
+        row = await billed(talk, path, COUNTING[path])
+        assert (row.status, row.usage) == (Outcome.COMPLETED, talk.fake.records[-1].usage)
+        assert row.usage.input > 0
+
+
+@pytest.mark.parametrize("path", FREE)
+@pytest.mark.gen_test
+async def test_what_is_free_at_the_upstream_is_free_here(talk: Talk, path: str) -> None:
+    async with talk:
+        row = await billed(talk, path, FREE[path])
+        assert (row.status, row.usage) == (Outcome.COMPLETED, talk.fake.records[-1].usage)
+        assert (row.usage.input, row.usage.output, row.usage.estimated) == (0, 0, False)
+
+
+@pytest.mark.gen_test
+async def test_speech_reports_no_usage_and_is_billed_by_the_words_it_speaks_as_counted_here(talk: Talk) -> None:
+    async with talk:
+        row = await billed(talk, "/v1/audio/speech", {"model": SPEECH, "voice": "alloy", "input": "two words"})
+        assert row.usage == replace(talk.fake.records[-1].usage, estimated=True)

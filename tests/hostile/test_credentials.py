@@ -1,0 +1,183 @@
+"""Whoever has no valid token gets one and the same answer, and nothing of what was shown is kept or passed on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import aiohttp
+import orjson
+import pytest
+
+from tests.fakes.upstream import FakeUpstream
+from tests.gateways import KEYS, gateway, spec
+from tests.hostile.catalogue import KEY, RATE, URL, assert_is
+from tests.hostile.http_raw import request
+from tests.hostile.site import CHAT, MESSAGES, ROUTES, Site, site
+
+JSON = {"Content-Type": "application/json"}
+BODY = orjson.dumps({"model": "gpt-5", "messages": [{"role": "user", "content": "x"}], "max_tokens": 5})
+FAILURES = 30  # of one address in a minute
+
+UNKNOWN = "fg_" + "a" * 49
+HEADERS = {
+    "43 nothing": {},
+    "44 an empty bearer": {"Authorization": "Bearer"},
+    "44 a blank bearer": {"Authorization": "Bearer \t "},
+    "44 an empty header": {"Authorization": ""},
+    "44 an empty key": {"X-Api-Key": ""},
+    "45 a password": {"Authorization": "Basic YWRhOnNlY3JldA=="},
+    "45 a token without its scheme": {"Authorization": UNKNOWN},
+    "46 an unknown token": {"Authorization": f"Bearer {UNKNOWN}"},
+    "46 an unknown key": {"X-Api-Key": UNKNOWN},
+    "47 SQL": {"Authorization": "Bearer ' OR '1'='1"},
+    "47 a query operator": {"Authorization": 'Bearer {"$ne":null}'},
+    "47 a query operator as key": {"X-Api-Key": '{"$gt":""}'},
+    "47 10 KB": {"Authorization": "Bearer fg_" + "a" * 10_000},
+    "47 bytes beyond ASCII": {"Authorization": "Bearer fg_\xe9\xff"},
+    "47 a format": {"Authorization": "Bearer %s{0}${x}"},
+    "48 two different ones": {"Authorization": f"Bearer {UNKNOWN}", "X-Api-Key": "other"},
+    "50 a key of ours": {"Authorization": f"Bearer {KEYS[0]}"},
+    "50 a key of ours in the other header": {"X-Api-Key": KEYS[1]},
+}
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("name", HEADERS)
+def test_every_false_credential_gets_the_same_answer(house: Site, path: str, name: str) -> None:
+    with house.untouched():
+        headers = house.from_elsewhere() | JSON | HEADERS[name]
+        assert_is(house.ask(request("POST", path, headers, BODY)), KEY, path)
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_token_that_was_good_once_gets_the_same_answer(house: Site, path: str) -> None:
+    accounts, wall = house.house.accounts, house.house.wall
+    name = f"eve{path.replace('/', '.')}"
+    house.do(accounts.create_person, name)
+    revoked, expired, disabled = [house.do(accounts.create_token, name, each, None) for each in ("a", "b", "c")]
+    house.do(accounts.revoke, revoked[0].id)
+    expires_at = wall() + 2
+    expired = house.do(accounts.create_token, name, "short", expires_at)
+    while wall() <= expires_at:
+        pass
+    with house.untouched():
+        for _, token in (revoked, expired):
+            assert_is(house.post(path, BODY, Authorization=f"Bearer {token}"), KEY, path)
+    house.do(accounts.disable, name)
+    with house.untouched():
+        assert_is(house.post(path, BODY, Authorization=f"Bearer {disabled[1]}"), KEY, path)
+
+
+def test_a_good_token_beside_another_one_is_not_good(house: Site) -> None:
+    with house.untouched():
+        assert_is(house.post(CHAT, BODY, X_Api_Key=UNKNOWN), KEY, CHAT)
+        assert_is(house.post(CHAT, BODY, Authorization=f"Bearer {house.token}, Bearer {house.token}"), KEY, CHAT)
+        assert_is(house.post(CHAT, BODY, Authorization=f"Bearer {house.token} {house.token}"), KEY, CHAT)
+        twice = request("POST", CHAT, house.headers(), BODY)
+        line = f"Authorization: Bearer {house.token}\r\n".encode()
+        assert_is(house.ask(twice.replace(line, line + line)), KEY, CHAT)
+
+
+def test_hop_by_hop_tricks_neither_take_the_token_away_nor_replace_it(house: Site) -> None:
+    with house.untouched():
+        headers = house.from_elsewhere() | JSON | {"Connection": "authorization, x-api-key"}
+        assert_is(house.ask(request("POST", CHAT, headers, BODY)), KEY, CHAT)
+    reply = house.post(CHAT, BODY, Connection="authorization, x-api-key")
+    assert reply is not None
+    assert reply.status == 200
+
+
+@pytest.mark.parametrize("target", ["/admin", "/v1/admin", "/v1/organization/api_keys", "/v1/keys"])
+def test_there_is_no_door_for_administrators(house: Site, target: str) -> None:
+    with house.untouched():
+        assert_is(house.ask(request("GET", target, house.headers())), URL, target)
+
+
+@pytest.mark.slow
+def test_a_key_in_the_address_opens_nothing_and_stands_in_no_log(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with site(access_log=True) as house:
+        for name in ("api_key", "key", "token", "access_token"):
+            target = f"{CHAT}?{name}={house.token}"
+            assert_is(house.ask(request("POST", target, house.from_elsewhere() | JSON, BODY)), KEY, CHAT)
+        for target in (f"/{house.token}{CHAT}", f"/v1/{house.token}/messages"):
+            assert_is(house.ask(request("POST", target, house.from_elsewhere() | JSON, BODY)), URL, target)
+        assert_is(house.post(CHAT, BODY, Authorization=f"Basic {house.token}"), KEY, CHAT)
+        secrets = (house.token, house.token[4:20], *KEYS)
+    written = capsys.readouterr()
+    assert written.out.count(CHAT) == 5
+    for secret in secrets:
+        assert secret not in written.out + written.err + caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test
+async def test_a_token_in_the_query_does_not_go_upstream() -> None:
+    heads: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n"))
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server, FakeUpstream() as fake:
+        port = server.sockets[0].getsockname()[1]
+        upstream = spec(fake, base_url=f"http://127.0.0.1:{port}/v1", keys=KEYS[:1])
+        async with gateway(fake, upstream) as running, aiohttp.ClientSession(headers=running.headers) as session:
+            target = f"{running.url}{CHAT}?api_key={running.token}&beta=true&beta=%23&x=\xff"
+            async with session.post(target, data=BODY) as response:
+                assert response.status == 400
+    assert heads == [f"POST {CHAT}?beta=true HTTP/1.1\r\n".encode()]
+
+
+# How often one may fail
+
+
+@pytest.mark.slow
+def test_the_31st_failure_in_a_minute_is_told_to_wait_whatever_it_says_of_its_address() -> None:
+    with site(trusted_proxy_hops=0) as house, house.untouched():
+        for number in range(200):
+            claims = {
+                "X-Forwarded-For": f"203.0.113.{number}",
+                "X-Real-Ip": f"203.0.113.{number}",
+                "Forwarded": f"for=203.0.113.{number}",
+                "True-Client-Ip": f"203.0.113.{number}",
+            }
+            path = ROUTES[number % 2]
+            assert_is(house.ask(request("POST", path, claims)), KEY if number < FAILURES else RATE, path)
+        # Somebody else's broken script must not lock out those who share its address.
+        reply = house.ask(request("POST", CHAT, house.headers(), b"{}"))
+        assert reply is not None
+        assert reply.status == 400
+
+
+@pytest.mark.slow
+def test_what_is_no_address_is_not_taken_for_one_even_from_our_own_proxy() -> None:
+    odd = [
+        "",
+        "unknown",
+        "localhost",
+        "203.0.113.1:80",
+        "[::1]",
+        "1.2.3",
+        "::1%" + "a" * 100,
+        "x" * 10_000,
+        "\xff",
+        ",",
+    ]
+    with site() as house, house.untouched():
+        for number in range(FAILURES + 1):
+            claim = {"X-Forwarded-For": odd[number % len(odd)]}
+            assert_is(house.ask(request("POST", MESSAGES, claim)), KEY if number < FAILURES else RATE, MESSAGES)
+
+
+@pytest.mark.slow
+def test_behind_a_proxy_only_what_the_proxy_wrote_counts() -> None:
+    with site() as house, house.untouched():
+        for number in range(FAILURES + 1):
+            claim = {"X-Forwarded-For": f"203.0.113.{number}, 198.51.100.7"}
+            assert_is(house.ask(request("POST", CHAT, claim)), KEY if number < FAILURES else RATE, CHAT)
+        assert_is(house.ask(request("POST", CHAT, {"X-Forwarded-For": "::ffff:198.51.100.8"})), KEY, CHAT)

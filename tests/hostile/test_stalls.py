@@ -1,0 +1,168 @@
+"""No request, however it is made, keeps the event loop from its streams for a tenth of a second.
+
+What is measured is the processor time that the loop's thread used between two looks at the clock, and not the time
+that went by: a busy machine must not fail a test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import orjson
+import pytest
+
+from tests.hostile.http_raw import chunked, request
+from tests.hostile.site import CHAT, MESSAGES, ROUTES, Site
+from tests.hostile.test_bodies import FIELDS, LIMIT, MODELS, NOT_JSON, TOO_COMPLEX, document
+
+pytestmark = pytest.mark.slow
+
+BAR = 0.1  # seconds of processor time
+LOOK = 0.001  # seconds between two looks
+SPEECH = "/v1/audio/transcriptions"
+
+
+class Ticker:
+    """Looks at the clock on a loop, again and again."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self.looks = 0
+        self._last: float | None = None
+
+    async def look(self) -> None:
+        while True:
+            now = time.thread_time()
+            if self._last is not None:
+                self.longest = max(self.longest, now - self._last)
+            self._last = now
+            self.looks += 1
+            await asyncio.sleep(LOOK)
+
+
+@contextmanager
+def ticking(house: Site) -> Iterator[Ticker]:
+    """Have the gateway's loop watched; nothing that happens in here may hold it up."""
+    ticker = Ticker()
+    task = asyncio.run_coroutine_threadsafe(ticker.look(), house.inside.loop)
+    yield ticker
+    task.cancel()
+    assert ticker.looks > 1
+    assert ticker.longest < BAR
+
+
+def padded(path: str, prefix: bytes, unit: bytes, suffix: bytes) -> bytes:
+    """A proper body and one field more, as long as a body may be."""
+    head = orjson.dumps(document(path))[:-1] + b',"x":' + prefix
+    room = LIMIT - len(head) - len(suffix) - 1
+    return head + unit * (room // len(unit)) + suffix + b"}"
+
+
+def prompt(path: str, text: str) -> bytes:
+    return orjson.dumps({"model": MODELS[path], "max_tokens": 5, "messages": [{"role": "user", "content": text}]})
+
+
+LARGE = {
+    "one long text": (b'"', b"x", b'"'),
+    "backslashes": (b'"', b"\\\\", b'"'),
+    "escaped quotes": (b'"', b'\\"', b'"'),
+    "escaped characters": (b'"', b"\\u00e9", b'"'),
+    "many short texts": (b'[""', b',""', b"]"),
+    "many brackets": (b"", b"[", b""),
+    "brackets in a text": (b'"', b"[{", b'"'),
+    "colons": (b"{", b":", b"}"),
+    "commas": (b"[", b",", b"]"),
+    "blanks": (b"[", b" ", b"]"),
+    "one long number": (b"", b"1", b""),
+    "numbers": (b"[1", b",1", b"]"),
+    "characters of four bytes": (b'"', "😀".encode(), b'"'),
+    "bytes that are no text": (b'"', b"\xff", b'"'),
+}
+JUST_ALLOWED = {
+    "50,000 objects": b"[" + b",".join([b"{}"] * 49_000) + b"]",
+    "50,000 objects with members": b"[" + b",".join([b'{"a":1,"b":2}'] * 49_000) + b"]",
+    "49,000 lists, each 60 deep": b"[" + b",".join([b"[" * 60 + b"]" * 60] * 800) + b"]",
+    "190,000 texts": b"[" + b",".join([b'"a"'] * 190_000) + b"]",
+    "190,000 members": b"{" + b",".join(b'"%d":1' % n for n in range(190_000)) + b"}",
+    "590,000 numbers": b"[" + b",".join([b"1"] * 590_000) + b"]",
+    "590,000 long numbers": b"[" + b",".join([b"1.23456789e5"] * 590_000) + b"]",
+}
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_the_whole_list_of_bad_bodies(house: Site, path: str) -> None:
+    bodies = [*NOT_JSON.values(), *TOO_COMPLEX.values()]
+    bodies += [orjson.dumps(document(path, **changes)) for changes, _ in FIELDS.values()]
+    with house.untouched(), ticking(house):
+        for body in bodies:
+            reply = house.post(path, body)
+            assert reply is not None
+            assert 400 <= reply.status < 500
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_bodies_of_eight_megabytes(house: Site, name: str) -> None:
+    body = padded(CHAT, *LARGE[name])
+    with ticking(house):
+        for data in (
+            request("POST", CHAT, house.headers(), body),
+            request("POST", CHAT, house.headers(Transfer_Encoding="chunked")) + chunked(body),
+        ):
+            reply = house.ask(data)
+            assert reply is not None
+            assert reply.status in (200, 400)
+        house.rest()
+
+
+@pytest.mark.parametrize("field", ["x", "tools", "metadata"])
+@pytest.mark.parametrize("name", JUST_ALLOWED)
+def test_bodies_that_are_just_not_too_complex(house: Site, name: str, field: str) -> None:
+    body = orjson.dumps(document(CHAT))[:-1] + b',"%b":%b}' % (field.encode(), JUST_ALLOWED[name])
+    with ticking(house):
+        reply = house.post(CHAT, body)
+        assert reply is not None
+        assert reply.status == 200
+        house.rest()
+
+
+@pytest.mark.parametrize("text", ["x", "x ", "\n", "é", "漢", "<|endoftext|>", " "])
+@pytest.mark.parametrize("path", ROUTES)
+def test_prompts_of_a_megabyte(house: Site, path: str, text: str) -> None:
+    body = prompt(path, text * (1_000_000 // len(text)))
+    with ticking(house):
+        reply = house.post(path, body)
+        assert reply is not None
+        assert reply.status == 200
+        house.rest()
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+@pytest.mark.parametrize("name", JUST_ALLOWED)
+def test_messages_that_are_just_not_too_complex(house: Site, path: str, name: str) -> None:
+    body = prompt(path, "PLACE").replace(b'"PLACE"', JUST_ALLOWED[name])
+    with ticking(house):
+        assert house.post(path, body) is not None
+        house.rest()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'Content-Disposition: form-data; x="' + b";" * 100_000 + b'"; name="a"\r\n\r\nb',
+        b'Content-Disposition: form-data; x="' + b"\\" * 100_001 + b'"; name="a"\r\n\r\nb',
+        b"Content-Disposition: form-data" + b"; a=b" * 100_000 + b"\r\n\r\nb",
+        b"X: " + b"y" * 8_000_000 + b"\r\n\r\nb",
+        b"\r\n" * 4_000_000,
+        b"\r\n--1234" * 800_000,
+    ],
+    ids=["semicolons", "backslashes", "parameters", "a long head", "line breaks", "boundaries"],
+)
+def test_forms(house: Site, part: bytes) -> None:
+    body = b"--1234\r\n" + part + b"\r\n--1234--\r\n"
+    with house.untouched(), ticking(house):
+        reply = house.post(SPEECH, body, Content_Type="multipart/form-data; boundary=1234")
+        assert reply is not None
+        assert reply.status == 400
