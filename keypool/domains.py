@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
-from keypool.keys import Event, Standing
 from keypool.limits import Measure, Window
+from keypool.standing import Event, Standing
 
 MINUTE = 60.0
 DAY = 86_400.0
@@ -35,8 +35,8 @@ HAIR = 1e-6  # of a bucket: the slack that rounding needs
 class Need:
     """What one request will probably take from a domain, in tokens."""
 
-    input: int
-    output: int
+    input: int = 0
+    output: int = 0
 
     def of(self, measure: Measure) -> float:
         if measure is Measure.TOKENS:

@@ -3,8 +3,11 @@
 Theory. Every person is a flow with a virtual counter: the cost served so far, divided by the flow's weight. The next
 request comes from the waiting flow with the lowest counter (virtual token counter, Sheng et al., OSDI 2024; start-time
 fair queueing, Goyal et al., 1996). What a request costs is guessed when it is dispatched, raised while its answer
-outgrows the guess, and settled when it is known (as in Kubernetes' priority and fairness). `V`, the counter of the flow
-dispatched last, is the queue's virtual time; it never falls.
+outgrows the guess, and settled when it is known (as in Kubernetes' priority and fairness).
+
+`V`, the highest counter dispatched so far, is the virtual time; it never falls. It is kept for each key, because not
+everybody may use every key: a flow's own virtual time is the highest among the keys that it can reach. So those who
+have a key of their own do not carry time away from those who have not.
 
 Five rules keep that fair; each was found by measuring what happens without it:
 
@@ -21,64 +24,27 @@ Five rules keep that fair; each was found by measuring what happens without it:
 The bound that the property tests hold: for two flows that wait, |c_f - c_g| <= (E + K*(d+ + d-) + K*E) / w, with E the
 largest cost, K the cap, d+ and d- the largest under- and overestimate.
 
-Costs are O(log flows) a request. Heap entries are never searched for: an entry whose counter is not the flow's `live`
-one is stale and is dropped when it surfaces.
+A request costs O(log flows). The order of the flows is kept in `order.py`.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from heapq import heappop, heappush, heapreplace
+from heapq import heappop, heappush
 
 from keypool.keys import Key
+from keypool.order import Entry, Flow, Order, Reach
+from keypool.ticket import Ticket
 
-LOOK_AHEAD = 16  # flows that may be asked to pass a head which can never use the free keys
+__all__ = ["Chooser", "FairQueue", "Fence", "Flow", "Ticket"]
 
-
-@dataclass(slots=True, eq=False)
-class Ticket:
-    """One request in the queue or in flight. Times are seconds, monotonic; costs are in the unit of `estimates`."""
-
-    id: str
-    person: str
-    model: str
-    dialect: str
-    cost: float
-    submitted: float
-    deadline: float
-    weight: float = 1.0
-    groups: frozenset[str] = frozenset()
-    attempts: int = 0  # grants
-    retries: int = 0  # of these, the ones that the retry budget paid
-    tried: frozenset[str] = frozenset()  # keys that failed it
-    input_tokens: int = 0
-    charged: float = 0.0  # what the flow has paid for it so far
-    key: Key | None = None  # set while in flight
-    granted: float = 0.0
-    waiting: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Flow:
-    """All that one person wants from one model."""
-
-    id: str
-    weight: float
-    counter: float
-    queue: deque[Ticket] = field(default_factory=deque)
-    waiting: int = 0  # live tickets in `queue`
-    running: int = 0
-    backlog: float = 0.0  # cost of what waits
-    live: float | None = None  # the counter under which it stands in the heap
-    owing: bool = False  # idle, but remembered because its counter is above V
-
+LOOK_AHEAD = 16  # heads that are looked past for a free key which they do not compete for
+NEWCOMER = 1.0  # the weight of the one person for whom room is kept
 
 # A chooser says which free key a ticket may have now, perhaps only of some (None: none fits yet).
-Chooser = Callable[[Ticket, frozenset[str] | None], Key | None]
-# A fence says which free keys a waiting head could never use: the only ones on which others may pass it.
-Fence = Callable[[Ticket], frozenset[str]]
+Chooser = Callable[[Ticket, Reach | None], Key | None]
+# A fence says on which free keys others may pass a head that waits: those that it could never use.
+Fence = Callable[[Ticket], Reach]
 
 
 class FairQueue:
@@ -90,10 +56,12 @@ class FairQueue:
         self.largest_cost = 0.0
         self.waiting = 0
         self.running = 0
+        self.backlog = 0.0  # cost of all that waits
+        self.active_weight = 0.0  # of the flows that wait or run
         self.flows: dict[str, Flow] = {}
-        self._heap: list[tuple[float, int, Flow]] = []
-        self._debtors: list[tuple[float, int, Flow]] = []
-        self._pushes = 0
+        self._times: dict[str, float] = {}  # the virtual time of each key
+        self._order = Order(self._parked)
+        self._debtors: list[Entry] = []
 
     def submit(self, ticket: Ticket) -> Ticket | None:
         """Take a ticket in. Returns the ticket that has to leave for it (perhaps itself), or None."""
@@ -109,8 +77,8 @@ class FairQueue:
                 return ticket
             shed = longest.queue[-1]
             self.cancel(shed)
-        if not flow.waiting and flow.counter < self.virtual_time:
-            flow.counter = self.virtual_time
+        if not flow.waiting:
+            flow.counter = max(flow.counter, self._time_of(flow))
         self.largest_cost = max(self.largest_cost, ticket.cost)
         flow.queue.append(ticket)
         self._wait(flow, ticket)
@@ -118,10 +86,10 @@ class FairQueue:
 
     def dispatch(self, choose: Chooser, fence: Fence) -> tuple[Ticket, Key] | None:
         """The next request that may go now and its key; None when the lowest flow's request does not fit (rule 2)."""
-        flow = self._top()
+        flow = self._order.lowest()
         if flow is None:
             return None
-        key = choose(flow.queue[0], None)
+        key = choose(flow.head(), None)
         return self._pass(choose, fence) if key is None else (self._take(flow, key), key)
 
     def progress(self, ticket: Ticket, cost: float) -> None:
@@ -142,7 +110,7 @@ class FairQueue:
         elif flow.live is None and self.cap is not None:  # it was parked
             self._reenter(flow, self.cap * self.largest_cost)
         elif flow.live is None or flow.counter < flow.live:
-            self._push(flow)
+            self._order.push(flow)
 
     def refund(self, ticket: Ticket) -> None:
         """A ticket failed before its first byte: give everything back and put it first in its own queue (rule 4)."""
@@ -152,20 +120,24 @@ class FairQueue:
         if parked:
             self._reenter(flow, (self.cap or 0) * self.largest_cost)
         elif not flow.waiting:  # it was idle but for this ticket, and idleness banks no credit
-            flow.counter = max(flow.counter, self.virtual_time - ticket.cost / flow.weight)
+            flow.counter = max(flow.counter, self._time_of(flow) - ticket.cost / flow.weight)
         flow.queue.appendleft(ticket)
         self._wait(flow, ticket)
 
     def cancel(self, ticket: Ticket) -> None:
         """Drop a ticket that waits. It stays in its queue, dead, until it is the first or the last there."""
         flow = self.flows[ticket.person]
-        ticket.waiting = False
-        flow.waiting -= 1
-        self.waiting -= 1
-        flow.backlog = flow.backlog - ticket.cost if flow.waiting else 0.0
+        self._wait_no_longer(flow, ticket)
         while flow.queue and not flow.queue[-1].waiting:
             flow.queue.pop()
         self._forget_if_idle(flow)
+
+    # What is seen from outside
+
+    def head(self) -> Ticket | None:
+        """The request for which everybody waits."""
+        flow = self._order.lowest()
+        return None if flow is None else flow.head()
 
     def tickets(self) -> list[Ticket]:
         """All that wait, in no particular order."""
@@ -176,35 +148,94 @@ class FairQueue:
         counters = [flow.counter for flow in self.flows.values() if flow.waiting and not self._parked(flow)]
         return max(counters) - min(counters) if counters else 0.0
 
+    def bound(self, slots: int) -> float:
+        """What `gap` may be, in cost: what one person may have in flight, guessed wrong, and the credit of rule 3."""
+        return (1 + 2 * (slots if self.cap is None else self.cap)) * self.largest_cost
+
+    def typical_cost(self) -> float:
+        """The mean cost of what waits."""
+        return self.backlog / self.waiting if self.waiting else self.largest_cost
+
+    def has_its_share(self, ticket: Ticket, slots: int) -> bool:
+        """Does its person run a fair share of the slots already, with one newcomer counted in?"""
+        flow = self.flows[ticket.person]
+        return flow.running >= slots * flow.weight / (self.active_weight + NEWCOMER)
+
+    def ahead(self, ticket: Ticket) -> tuple[float, int]:
+        """The cost and the number of the requests that will go before this one, which may not be here yet."""
+        flow = self.flows.get(ticket.person) or Flow(ticket.person, ticket.weight, 0.0, ticket.reach)
+        before = self._before(flow, ticket)
+        cost, count = sum(each.cost for each in before), len(before)
+        start = flow.counter if flow.waiting else max(flow.counter, self._time_of(flow))
+        until = start + cost / flow.weight
+        for other in self.flows.values():
+            if other is flow or not other.waiting or (flow.reach and flow.reach.isdisjoint(other.reach)):
+                continue
+            served = min(other.backlog, max(0.0, until - other.counter) * other.weight)
+            cost += served
+            count += round(other.waiting * served / other.backlog)
+        return cost, count
+
     def __repr__(self) -> str:
         return f"<FairQueue waiting={self.waiting} running={self.running} flows={len(self.flows)}>"
+
+    # How it is kept
 
     def _flow(self, ticket: Ticket) -> Flow:
         flow = self.flows.get(ticket.person)
         if flow is None:
-            flow = self.flows[ticket.person] = Flow(ticket.person, ticket.weight, self.virtual_time)
+            flow = self.flows[ticket.person] = Flow(ticket.person, ticket.weight, 0.0, ticket.reach)
+            flow.counter = self._time_of(flow)
         elif not flow.waiting and not flow.running:
-            flow.weight = ticket.weight
+            flow.weight, flow.reach, flow.live = ticket.weight, ticket.reach, None
+        elif flow.reach != ticket.reach:  # its person may use other keys now
+            flow.reach, flow.live = ticket.reach, None
         return flow
 
+    def _time_of(self, flow: Flow) -> float:
+        """The virtual time among the keys that a flow can reach."""
+        if not flow.reach:
+            return self.virtual_time
+        return max(self._times.get(key, 0.0) for key in flow.reach)
+
+    def _before(self, flow: Flow, ticket: Ticket) -> list[Ticket]:
+        """What its own flow has waiting before it."""
+        before = []
+        for each in flow.queue:
+            if each is ticket:
+                break
+            if each.waiting:
+                before.append(each)
+        return before
+
     def _wait(self, flow: Flow, ticket: Ticket) -> None:
+        if not flow.waiting and not flow.running:
+            self.active_weight += flow.weight
         ticket.waiting = True
         flow.waiting += 1
         self.waiting += 1
         flow.backlog += ticket.cost
+        self.backlog += ticket.cost
         if not self._parked(flow) and (flow.live is None or flow.counter < flow.live):
-            self._push(flow)
+            self._order.push(flow)
+
+    def _wait_no_longer(self, flow: Flow, ticket: Ticket) -> None:
+        ticket.waiting = False
+        flow.waiting -= 1
+        self.waiting -= 1
+        flow.backlog = flow.backlog - ticket.cost if flow.waiting else 0.0
+        self.backlog = self.backlog - ticket.cost if self.waiting else 0.0
+        if not flow.waiting and not flow.running:
+            self.active_weight -= flow.weight
 
     def _take(self, flow: Flow, key: Key) -> Ticket:
         ticket = flow.queue.popleft()
-        ticket.waiting = False
-        ticket.key = key
-        flow.waiting -= 1
         flow.running += 1
-        self.waiting -= 1
         self.running += 1
-        flow.backlog = flow.backlog - ticket.cost if flow.waiting else 0.0
+        self._wait_no_longer(flow, ticket)
+        ticket.key = key
         self.virtual_time = max(self.virtual_time, flow.counter)
+        self._times[key.id] = max(self._times.get(key.id, 0.0), flow.counter)
         ticket.charged = ticket.cost
         flow.counter += ticket.cost / flow.weight
         self._release_debtors()
@@ -216,71 +247,50 @@ class FairQueue:
         ticket.key = None
         flow.running -= 1
         self.running -= 1
+        if not flow.waiting and not flow.running:
+            self.active_weight -= flow.weight
 
     def _reenter(self, flow: Flow, credit: float) -> None:
         """A flow comes back from its cap with no more than `credit`, in cost (rule 3)."""
-        flow.counter = max(flow.counter, self.virtual_time - credit / flow.weight)
-        self._push(flow)
+        flow.counter = max(flow.counter, self._time_of(flow) - credit / flow.weight)
+        self._order.push(flow)
 
     def _parked(self, flow: Flow) -> bool:
         return self.cap is not None and flow.running >= self.cap
 
-    def _push(self, flow: Flow) -> None:
-        self._pushes += 1
-        flow.live = flow.counter
-        heappush(self._heap, (flow.counter, self._pushes, flow))
-
-    def _top(self) -> Flow | None:
-        """The waiting flow with the lowest counter. Stale entries are dropped, risen counters are re-sorted."""
-        while self._heap:
-            counter, _, flow = self._heap[0]
-            if flow.live != counter:
-                heappop(self._heap)
-            elif not flow.waiting or self._parked(flow):
-                heappop(self._heap)
-                flow.live = None
-            elif counter < flow.counter:
-                self._pushes += 1
-                flow.live = flow.counter
-                heapreplace(self._heap, (flow.counter, self._pushes, flow))
-            else:
-                while not flow.queue[0].waiting:
-                    flow.queue.popleft()
-                return flow
-        return None
-
     def _pass(self, choose: Chooser, fence: Fence) -> tuple[Ticket, Key] | None:
         """Let a later flow use a key that no head before it could ever use."""
-        held: list[tuple[float, int, Flow]] = []
-        allowed: frozenset[str] | None = None
+        held: list[Entry] = []
+        allowed: Reach | None = None
         found = None
-        while len(held) < LOOK_AHEAD and (flow := self._top()) is not None:
-            key = choose(flow.queue[0], allowed) if allowed else None
+        while len(held) < LOOK_AHEAD and (flow := self._order.lowest(allowed)) is not None:
+            key = None if allowed is None else choose(flow.head(), allowed)
             if key is not None:
                 found = self._take(flow, key), key
                 break
-            free = fence(flow.queue[0])
+            free = fence(flow.head())
             allowed = free if allowed is None else allowed & free
             if not allowed:
                 break
-            held.append(heappop(self._heap))
+            held.append(self._order.take_out(flow))
         for entry in held:
-            heappush(self._heap, entry)
+            self._order.put_back(entry)
         return found
 
     def _forget_if_idle(self, flow: Flow) -> None:
-        """A flow that is idle and owes nothing is like a new one; a debtor is remembered until V has caught up."""
+        """An idle flow that owes nothing is like a new one; a debtor is remembered until its time has caught up."""
         if flow.waiting or flow.running or flow.owing:
             return
-        if flow.counter <= self.virtual_time:
+        if flow.counter <= self._time_of(flow):
             self.flows.pop(flow.id, None)
         else:
             flow.owing = True
-            self._pushes += 1
-            heappush(self._debtors, (flow.counter, self._pushes, flow))
+            heappush(self._debtors, (flow.counter, id(flow), flow))
 
     def _release_debtors(self) -> None:
+        due = []
         while self._debtors and self._debtors[0][0] <= self.virtual_time:
-            flow = heappop(self._debtors)[2]
+            due.append(heappop(self._debtors)[2])
+        for flow in due:
             flow.owing = False
             self._forget_if_idle(flow)

@@ -12,9 +12,13 @@ from collections.abc import Iterable, Mapping
 
 from keypool.affinity import Affinity, Home
 from keypool.domains import Domain, Need, group_of
-from keypool.keys import DEAD, FOREVER, RESTING, Event, Key, State
+from keypool.keys import Key
 from keypool.limits import Measure, Window
+from keypool.standing import DEAD, FOREVER, RESTING, Event, State
 from keypool.ticket import Ticket
+
+MOST_REACHES = 10_000  # that are remembered
+LEAST_WAIT = 1e-6  # seconds: what rounding may leave of a wait must not wake anybody twice
 
 
 class Keyring:
@@ -25,6 +29,7 @@ class Keyring:
         self.domains: dict[str, Domain] = {}
         self.affinity = Affinity()
         self._serving: dict[str, list[Key]] = {}
+        self._reaches: dict[tuple[str, str, frozenset[str]], frozenset[str]] = {}
         for key in keys:
             self.keys[key.id] = key
         self._arrange()
@@ -52,8 +57,15 @@ class Keyring:
     def serving(self, model: str) -> list[Key]:
         return self._serving.get(model, [])
 
-    def serves(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
-        return any(_may(key, dialect, groups) for key in self.serving(model))
+    def reach(self, model: str, dialect: str, groups: frozenset[str]) -> frozenset[str]:
+        """The ids of the keys that somebody in these groups may ever use for a model in a dialect."""
+        asked = (model, dialect, groups)
+        reach = self._reaches.get(asked)
+        if reach is None:
+            reach = frozenset(key.id for key in self.serving(model) if _may(key, dialect, groups))
+            if len(self._reaches) < MOST_REACHES:
+                self._reaches[asked] = reach
+        return reach
 
     # Which key for a ticket
 
@@ -103,7 +115,7 @@ class Keyring:
                 rest = key.opens_at(ticket.model) - now
                 room = self._domain(key, ticket.model).wait(ticket.need, now) if key.id in usable else 0.0
                 waits.append(max(rest, room))
-        return min(wait for wait in waits if wait > 0.0)
+        return min(max(wait, LEAST_WAIT) for wait in waits if wait > 0.0)
 
     # What happens to a key
 
@@ -182,16 +194,13 @@ class Keyring:
         domain = key.domains.get(model)
         if domain is None:
             name = f"{key.organisation or key.id}/{group_of(model)}"
-            domain = self.domains.get(name)
-            if domain is None:
-                domain = self.domains[name] = Domain(name, key.quota.buckets(0.0))
+            domain = self.domains.setdefault(name, Domain(name, key.quota.buckets(0.0)))
+            domain.members[key.id] = key.slots
             key.domains[model] = domain
-            if key.id not in domain.members:
-                domain.members[key.id] = key.slots
         return domain
 
     def _arrange(self) -> None:
-        self._serving = {}
+        self._serving, self._reaches = {}, {}
         for key in self.keys.values():
             for model in key.models:
                 self._serving.setdefault(model, []).append(key)

@@ -1,38 +1,51 @@
 """The pool: which request gets which key, and when.
 
 Pure. Each verb takes `now` (seconds, monotonic) and returns decisions; the dispatcher carries them out and calls
-`tick` at `next_wakeup`. One fair queue per model; the keys, their slots and their standings are shared by all models.
-Where several models wait for one key, they take turns.
+`tick` at `next_wakeup`. One fair queue per model; the keys, their slots, standings and domains are shared by all
+models. Where several models wait for one key, they take turns.
 
 The life of a ticket:
 
-    submit -> Grant -> finish                      answered: settled at its cost
+    submit -> Grant -> finish, break_off           its cost is settled
            |        -> failed -> Grant             nothing was delivered, another attempt is allowed
            |                  -> GiveUp            no attempt is left; the caller is told the upstream's failure
            -> Refuse                               queue full, waited too long, or no key can serve it in time
     cancel at any point                            the caller left
+
+Headroom. When only the last slots of a model are free, a person who already runs a fair share of them (counting one
+newcomer who is not here yet) must leave them to others. That costs two percent of the slots under a flood, and spares
+everybody else the wait for somebody's answer to end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from heapq import heappop, heappush
 
+from keypool.domains import Need
 from keypool.estimates import CostModel, OutputLengths, Tokens
-from keypool.fairqueue import FairQueue, Ticket
-from keypool.keys import FOREVER, LONGEST_REST, RESTING, Event, Key, State
+from keypool.fairqueue import FairQueue
+from keypool.keyring import Keyring
+from keypool.keys import Key
+from keypool.limits import Measure, Window
+from keypool.queues import Forecast, ModelQueue
 from keypool.retries import RetryBudget
-from keypool.snapshot import KeySnapshot, ModelSnapshot, PoolSnapshot
+from keypool.snapshot import PoolSnapshot, snapshot_of
+from keypool.standing import FOREVER, Event
+from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 
 MOST_RETRIES = 2  # of one request, where the failures were not free
+NO_WINDOWS: Mapping[Measure, Window] = {}
 
 
 class Reason(Enum):
     QUEUE_FULL = "queue full"
     TIMED_OUT = "timed out"
+    TOO_LONG = "the wait would be too long"
     NO_KEY = "no key"
 
 
@@ -65,16 +78,24 @@ Decision = Grant | Refuse | GiveUp
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of each model's queue: requests in all, waiting per person, in flight per person (None: no cap)."""
+    """Bounds of each model's queue: requests in all, waiting per person, in flight per person (None: no cap).
+
+    `headroom`: the last slots that nobody may take beyond a fair share; None: one from 16 slots on.
+    """
 
     total: int = 5000
     per_person: int = 100
     cap: int | None = None
+    headroom: int | None = None
+
+    def headroom_of(self, slots: int) -> int:
+        return (1 if slots >= 16 else 0) if self.headroom is None else self.headroom
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What somebody wants. `deadline` is the instant until which it may wait for a key."""
+    """What somebody wants. `deadline` is the instant until which it may wait for a key, `max_wait` the seconds that the
+    caller is willing to wait, `choices` how many answers it asks for."""
 
     id: str
     person: str
@@ -85,6 +106,19 @@ class Ask:
     deadline: float
     weight: float = 1.0
     groups: frozenset[str] = frozenset()
+    conversation: bytes = b""
+    bound_to: str | None = None
+    max_wait: float | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been counted since the start."""
+
+    refusals: Counter[Reason] = field(default_factory=Counter)
+    retries: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
 
 
 class Pool:
@@ -93,309 +127,320 @@ class Pool:
     def __init__(self, keys: Iterable[Key], limits: Limits | None = None, costs: CostModel | None = None) -> None:
         self.limits = limits or Limits()
         self.costs = costs or CostModel()
-        self.keys: dict[str, Key] = {key.id: key for key in keys}
+        self.keyring = Keyring(keys)
         self.lengths = OutputLengths()
         self.retries = RetryBudget()
         self.tickets: dict[str, Ticket] = {}
-        self._queues: dict[str, FairQueue] = {}
-        self._busy: dict[str, FairQueue] = {}  # the queues where somebody waits, in the order of their turns
-        self._alarms: list[tuple[float, str]] = []  # (instant, the ticket whose deadline it is, or "" for a key's rest)
-        self._serving = _by_model(self.keys.values())
+        self.tally = Tally()
+        self._queues: dict[str, ModelQueue] = {}
+        self._busy: dict[str, ModelQueue] = {}  # the queues where somebody waits, in the order of their turns
+        self._deadlines: list[tuple[float, str]] = []
+        self._fits_at = FOREVER  # the earliest instant at which time alone may let a head go
+
+    @property
+    def keys(self) -> dict[str, Key]:
+        return self.keyring.keys
 
     # What may be asked for
 
     def models(self, dialect: str, groups: frozenset[str]) -> list[str]:
         """The models that somebody in these groups may ask for in this dialect."""
-        return [model for model in sorted(self._serving) if self.serves(model, dialect, groups)]
+        return [model for model in self.keyring.models() if self.serves(model, dialect, groups)]
 
     def serves(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
-        return any(_may(key, dialect, groups) for key in self._serving.get(model, ()))
+        return bool(self.keyring.reach(model, dialect, groups))
 
     @property
     def complete(self) -> bool:
         """The models of all keys are known."""
         return all(key.models for key in self.keys.values())
 
-    # The verbs
-
-    def submit(self, ask: Ask, now: float) -> tuple[Ticket, list[Decision]]:
-        """Put a request into its model's queue."""
-        output = self.lengths.expect(ask.person, ask.model, ask.most_output)
-        ticket = Ticket(
-            id=ask.id,
-            person=ask.person,
-            model=ask.model,
-            dialect=ask.dialect,
-            cost=self.costs.cost(Tokens(ask.input_tokens, 0, output)),
-            submitted=now,
-            deadline=ask.deadline,
-            weight=ask.weight,
-            groups=ask.groups,
-            input_tokens=ask.input_tokens,
-        )
-        if (hopeless := self._hopeless(ticket, now)) is not None:
-            return ticket, [hopeless]
-        shed = self._queue(ask.model).submit(ticket)
-        if shed is ticket:
-            return ticket, [Refuse(ticket, Reason.QUEUE_FULL)]
-        self.tickets[ticket.id] = ticket
-        decisions: list[Decision] = []
-        if shed is not None:
-            del self.tickets[shed.id]
-            decisions.append(Refuse(shed, Reason.QUEUE_FULL))
-        return ticket, decisions + self._enqueue(ticket, now)
-
-    def answered(self, ticket: Ticket, now: float) -> list[Decision]:
-        """The first bytes of a good answer have come. An answer to what was sent before a key rested proves nothing."""
-        key = ticket.key
-        assert key is not None, "only a granted ticket can be answered"
-        was_open = key.admits(ticket.model, now)
-        for standing in (key.whole, key.standing(ticket.model)):
-            if standing.state not in RESTING or standing.trial == ticket.id:
-                standing.apply(Event.ANSWERED, now)
-        return [] if was_open else self._pump(now)
-
-    def progress(self, ticket: Ticket, output: int) -> None:
-        """The answer has grown to `output` tokens and is still coming."""
-        self._queue(ticket.model).progress(ticket, self.costs.cost(Tokens(ticket.input_tokens, 0, output)))
-
-    def finish(self, ticket: Ticket, used: Tokens, now: float) -> list[Decision]:
-        """A complete answer has come, and cost this much."""
-        self.lengths.learn(ticket.person, ticket.model, used.output)
-        return self._end(ticket, self.costs.cost(used), now)
-
-    def break_off(self, ticket: Ticket, used: Tokens, now: float) -> list[Decision]:
-        """A request in flight ended without a complete answer. It pays for what was used all the same."""
-        return self._end(ticket, self.costs.cost(used), now)
-
-    def failed(self, ticket: Ticket, verdict: Verdict, now: float) -> list[Decision]:
-        """An attempt has ended before its first byte: learn, give the cost back, and try again where that helps."""
-        key = ticket.key
-        assert key is not None, "only a granted ticket can fail"
-        if verdict.event is None:  # the caller's fault: the upstream still counts it as a request
-            return [GiveUp(ticket), *self._end(ticket, self.costs.c0, now)]
-        key.apply(verdict.event, ticket.model, now, verdict.rest)
-        ticket.tried |= {key.id}
-        stranded = self._after_rest(key, ticket.model, now)
-        if not verdict.final and (hopeless := self._hopeless(ticket, now)) is not None:
-            return [hopeless, *stranded, *self._end(ticket, 0.0, now)]
-        if verdict.final or not (verdict.free or self._may_retry(ticket, now)):
-            return [GiveUp(ticket), *stranded, *self._end(ticket, 0.0, now)]
-        self._release(ticket)
-        self._queue(ticket.model).refund(ticket)
-        return [*stranded, *self._enqueue(ticket, now)]
+    def forecast(self, ask: Ask, now: float) -> Forecast:
+        """What somebody who asked this now would meet. Changes nothing."""
+        ticket = self._ticket(ask, now)
+        queue = self._queue(ask.model)
+        if not queue.fair.waiting and self.keyring.choose(ticket, None, now) is not None:
+            return Forecast(0, 0.0)
+        return queue.forecast(ticket, self.keyring.slots(ticket), now)
 
     def opens_in(self, ticket: Ticket, now: float) -> float | None:
         """Seconds until the first key wakes that may serve a ticket; None if one is awake or only an operator can help.
 
         Asked for a ticket that was given up: its caller may come back then.
         """
-        seconds = self._opens_at(ticket) - now
+        seconds = self.keyring.opens_at(ticket) - now
         return seconds if 0.0 < seconds < FOREVER else None
+
+    def outlook(self, ticket: Ticket, now: float) -> Forecast:
+        """What a ticket that waits has still to expect."""
+        return self._queue(ticket.model).forecast(ticket, self.keyring.slots(ticket), now)
+
+    # The verbs
+
+    def submit(self, ask: Ask, now: float) -> tuple[Ticket, list[Decision]]:
+        """Put a request into its model's queue."""
+        ticket = self._ticket(ask, now)
+        if (hopeless := self._hopeless(ticket, now)) is not None:
+            return ticket, [hopeless]
+        queue = self._queue(ask.model)
+        shed = queue.fair.submit(ticket)
+        if shed is ticket:
+            return ticket, [self._refuse(ticket, Reason.QUEUE_FULL, self._patience_needed(ticket, now))]
+        self.tickets[ticket.id] = ticket
+        decisions: list[Decision] = []
+        if shed is not None:
+            del self.tickets[shed.id]
+            decisions.append(self._refuse(shed, Reason.QUEUE_FULL, self._patience_needed(shed, now)))
+        decisions += self._enqueue(ticket, now)
+        if ticket.waiting:
+            decisions += self._at_the_door(ticket, ask.max_wait, now)
+        return ticket, decisions
+
+    def answered(self, ticket: Ticket, now: float, windows: Mapping[Measure, Window] = NO_WINDOWS) -> list[Decision]:
+        """The first bytes of a good answer have come, with what its headers say of the limits."""
+        self.keyring.answered(ticket, windows, now)
+        return self._pump(now) if self._busy else []
+
+    def progress(self, ticket: Ticket, output: int) -> None:
+        """The answer has grown to `output` tokens and is still coming."""
+        self._queue(ticket.model).fair.progress(ticket, self.costs.cost(Tokens(ticket.need.input, 0, output)))
+
+    def finish(self, ticket: Ticket, used: Tokens, now: float) -> list[Decision]:
+        """A complete answer has come, and cost this much."""
+        self.lengths.learn(ticket.person, ticket.model, used.output)
+        self.tally.input_tokens += used.input
+        self.tally.cached_tokens += used.cached
+        return self.break_off(ticket, used, now)
+
+    def break_off(self, ticket: Ticket, used: Tokens, now: float) -> list[Decision]:
+        """A request in flight ended without a complete answer. It pays for what was used all the same."""
+        return self._end(ticket, self.costs.cost(used), Need(used.input - used.cached, used.output), now)
+
+    def failed(
+        self, ticket: Ticket, verdict: Verdict, now: float, windows: Mapping[Measure, Window] = NO_WINDOWS
+    ) -> list[Decision]:
+        """An attempt has ended before its first byte: learn, give the cost back, and try again where that helps."""
+        key = ticket.key
+        assert key is not None, "only a granted ticket can fail"
+        if verdict.event is None:  # the caller's fault, or nobody's: the upstream has had the work all the same
+            return [GiveUp(ticket), *self._end(ticket, self._input_cost(ticket), None, now)]
+        self.keyring.failed(ticket, verdict.event, verdict.rest, windows, now)
+        ticket.tried |= {key.id}
+        stranded = self._refuse_stranded(now)
+        if not verdict.final and (hopeless := self._hopeless(ticket, now)) is not None:
+            return [hopeless, *stranded, *self._end(ticket, 0.0, None, now)]
+        if verdict.final:  # it may have been billed, so its flow pays: failing must not be a way to stay first
+            return [GiveUp(ticket), *stranded, *self._end(ticket, self._input_cost(ticket), None, now)]
+        if not verdict.free and not self._may_retry(ticket, now):
+            return [GiveUp(ticket), *stranded, *self._end(ticket, 0.0, None, now)]
+        self.keyring.give(ticket, None, now)
+        self._queue(ticket.model).fair.refund(ticket)
+        return [*stranded, *self._enqueue(ticket, now)]
 
     def cancel(self, ticket: Ticket, now: float) -> list[Decision]:
         """The caller has left before anything was delivered: queued or in flight."""
         if ticket.id not in self.tickets:
             return []
         if ticket.key is not None:
-            return self._end(ticket, 0.0, now)
-        self._drop(ticket)
+            return self._end(ticket, 0.0, None, now)
+        self._drop(ticket, now)
         return self._pump(now)  # it may have been a head for which others waited
 
     def learn(self, key_id: str, event: Event, now: float, model: str = "") -> list[Decision]:
         """A probe or the operator says something about a key."""
-        key = self.keys[key_id]
-        key.apply(event, model, now)
-        return [*self._after_rest(key, model, now), *self._pump(now)]
+        self.keys[key_id].apply(event, model, now)
+        return [*self._refuse_stranded(now), *self._pump(now)]
 
     def offer(self, upstream: str, models: frozenset[str], now: float) -> list[Decision]:
         """The models of an upstream became known."""
-        for key in self.keys.values():
-            if key.upstream == upstream:
-                key.models = models
-        self._serving = _by_model(self.keys.values())
+        self.keyring.offer(upstream, models)
+        return [*self._refuse_stranded(now), *self._pump(now)]
+
+    def add(self, key: Key, now: float) -> list[Decision]:
+        """A key has come."""
+        self.keyring.add(key)
+        return self._pump(now)
+
+    def remove(self, key_id: str, now: float) -> list[Decision]:
+        """A key goes: it gets nothing more, and what it is serving ends undisturbed."""
+        self.keyring.remove(key_id)
         return [*self._refuse_stranded(now), *self._pump(now)]
 
     def tick(self, now: float) -> list[Decision]:
         """Time has passed: give up on what waited too long, wake what rested."""
         decisions: list[Decision] = []
-        while self._alarms and self._alarms[0][0] <= now:
-            ticket = self.tickets.get(heappop(self._alarms)[1])
+        while self._deadlines and self._deadlines[0][0] <= now:
+            ticket = self.tickets.get(heappop(self._deadlines)[1])
             if ticket is not None and ticket.waiting and ticket.deadline <= now:
-                self._drop(ticket)
-                decisions.append(Refuse(ticket, Reason.TIMED_OUT))
+                self._drop(ticket, now)
+                decisions.append(self._refuse(ticket, Reason.TIMED_OUT, None))
         return decisions + self._pump(now)
 
     def next_wakeup(self) -> float | None:
         """The instant at which `tick` should be called; None when nobody waits."""
-        while self._alarms:
-            due, name = self._alarms[0]
-            ticket = self.tickets.get(name)
-            if name and (ticket is None or not ticket.waiting):
-                heappop(self._alarms)
-                continue
-            return due if self._busy else None
-        return None
+        if not self._busy:
+            return None
+        while self._deadlines:
+            ticket = self.tickets.get(self._deadlines[0][1])
+            if ticket is not None and ticket.waiting:
+                return min(self._deadlines[0][0], self._fits_at)
+            heappop(self._deadlines)
+        return self._fits_at
 
-    def snapshot(self) -> PoolSnapshot:
+    def snapshot(self, now: float) -> PoolSnapshot:
         """All that the outside may see."""
-        return PoolSnapshot(
-            models=tuple(self._model_snapshot(model) for model in sorted(self._serving)),
-            keys=tuple(
-                KeySnapshot(key.id, key.upstream, key.whole.state, key.whole.since, key.running, key.slots)
-                for key in self.keys.values()
-            ),
-        )
+        return snapshot_of(self.keyring, {model: self._queue(model) for model in self.keyring.models()}, now)
 
     def __repr__(self) -> str:
-        waiting = sum(queue.waiting for queue in self._busy.values())
+        waiting = sum(queue.fair.waiting for queue in self._busy.values())
         return f"<Pool keys={len(self.keys)} tickets={len(self.tickets)} waiting={waiting}>"
 
     # How it decides
 
-    def _queue(self, model: str) -> FairQueue:
+    def _ticket(self, ask: Ask, now: float) -> Ticket:
+        output = self.lengths.expect(ask.person, ask.model, ask.most_output)
+        return Ticket(
+            id=ask.id,
+            person=ask.person,
+            model=ask.model,
+            dialect=ask.dialect,
+            cost=self.costs.cost(Tokens(ask.input_tokens, 0, output)),
+            submitted=now,
+            deadline=ask.deadline if ask.max_wait is None else min(ask.deadline, now + ask.max_wait),
+            weight=ask.weight,
+            groups=ask.groups,
+            need=Need(ask.input_tokens, output),
+            conversation=ask.conversation,
+            bound_to=ask.bound_to,
+            reach=self.keyring.reach(ask.model, ask.dialect, ask.groups),
+        )
+
+    def _queue(self, model: str) -> ModelQueue:
         queue = self._queues.get(model)
         if queue is None:
             limits = self.limits
-            queue = self._queues[model] = FairQueue(limits.total, limits.per_person, limits.cap)
+            queue = self._queues[model] = ModelQueue(FairQueue(limits.total, limits.per_person, limits.cap))
         return queue
+
+    def _enqueue(self, ticket: Ticket, now: float) -> list[Decision]:
+        queue = self._busy.setdefault(ticket.model, self._queue(ticket.model))
+        queue.arrived(ticket, now)
+        decisions = self._pump(now)
+        if ticket.waiting:
+            heappush(self._deadlines, (ticket.deadline, ticket.id))
+        return decisions
 
     def _pump(self, now: float) -> list[Decision]:
         """Serve the queues in turn, one request each, until none of them has a request that fits."""
         decisions: list[Decision] = []
 
         def choose(ticket: Ticket, only: frozenset[str] | None) -> Key | None:
-            return self._choose(ticket, only, now)
+            return None if self._held_back(ticket, now) else self.keyring.choose(ticket, only, now)
 
         def fence(ticket: Ticket) -> frozenset[str]:
-            return self._never(ticket, now)
+            return self._open_to_others(ticket, now)
 
         stuck: set[str] = set()
         while len(stuck) < len(self._busy):
             model = next(name for name in self._busy if name not in stuck)
             queue = self._busy.pop(model)
-            found = queue.dispatch(choose, fence)
+            found = queue.fair.dispatch(choose, fence)
             if found is not None:
-                decisions.append(self._grant(*found, now))
-            if queue.waiting:
+                decisions.append(self._grant(queue, *found, now))
+            if queue.fair.waiting:
                 self._busy[model] = queue
                 if found is None:
                     stuck.add(model)
+        self._fits_at = now + min((self._until_it_fits(queue, now) for queue in self._busy.values()), default=FOREVER)
         return decisions
 
-    def _grant(self, ticket: Ticket, key: Key, now: float) -> Grant:
-        key.running += 1
-        key.granted += 1
-        for standing in (key.whole, key.standing(ticket.model)):
-            if standing.state in RESTING:
-                standing.trial = ticket.id
+    def _grant(self, queue: ModelQueue, ticket: Ticket, key: Key, now: float) -> Grant:
+        self.keyring.take(ticket, key, now)
         ticket.attempts += 1
         ticket.granted = now
         self.retries.dispatched.add(now)
+        queue.granted(ticket, now)
         return Grant(ticket, key)
 
-    def _choose(self, ticket: Ticket, only: frozenset[str] | None, now: float) -> Key | None:
-        """The free key with the largest free share of its slots; among equals the one used least."""
-        best, best_rank = None, (0.0, 0)
-        for key in self._usable(ticket):
-            if (only is None or key.id in only) and key.admits(ticket.model, now):
-                rank = (1.0 - key.running / key.slots, -key.granted)
-                if best is None or rank > best_rank:
-                    best, best_rank = key, rank
-        return best
+    def _held_back(self, ticket: Ticket, now: float) -> bool:
+        """Only the headroom is free, and its person has a fair share without it."""
+        slots = self.keyring.slots(ticket)
+        headroom = self.limits.headroom_of(slots)
+        if not headroom or self.keyring.free_slots(ticket, now) > headroom:
+            return False
+        return self._queue(ticket.model).fair.has_its_share(ticket, slots)
 
-    def _never(self, ticket: Ticket, now: float) -> frozenset[str]:
-        """The free keys of its model that a waiting ticket may never use."""
-        usable = {key.id for key in self._usable(ticket)}
-        serving = self._serving.get(ticket.model, ())
-        return frozenset(key.id for key in serving if key.id not in usable and key.admits(ticket.model, now))
+    def _open_to_others(self, ticket: Ticket, now: float) -> frozenset[str]:
+        """The free keys on which others may pass a head that waits: those that it may never use, or not now by rule."""
+        free = self.keyring.free(ticket, now)
+        if not free or self._held_back(ticket, now):
+            return free
+        return free - {key.id for key in self.keyring.usable(ticket)}
 
-    def _usable(self, ticket: Ticket) -> list[Key]:
-        """The keys that a ticket may use, now or later; of these the ones that have not failed it, if there are any."""
-        keys = [key for key in self._serving.get(ticket.model, ()) if _may(key, ticket.dialect, ticket.groups)]
-        if not ticket.tried:
-            return keys
-        fresh = [key for key in keys if key.id not in ticket.tried and key.opens_at(ticket.model) <= ticket.deadline]
-        return fresh or keys
-
-    def _opens_at(self, ticket: Ticket) -> float:
-        return min((key.opens_at(ticket.model) for key in self._usable(ticket)), default=FOREVER)
+    def _until_it_fits(self, queue: ModelQueue, now: float) -> float:
+        head = queue.fair.head()
+        return self.keyring.wait(head, now) if head is not None else FOREVER
 
     def _hopeless(self, ticket: Ticket, now: float) -> Refuse | None:
         """The refusal of a ticket that no key can serve before its deadline."""
-        opens = self._opens_at(ticket)
+        opens = self.keyring.opens_at(ticket)
         if opens <= max(ticket.deadline, now):
             return None
-        return Refuse(ticket, Reason.NO_KEY, None if opens == FOREVER else opens - now)
+        return self._refuse(ticket, Reason.NO_KEY, None if opens == FOREVER else opens - now)
 
-    def _after_rest(self, key: Key, model: str, now: float) -> list[Decision]:
-        """A key may rest now: be awake when it opens, and refuse those who cannot wait for so long."""
-        opens = key.opens_at(model)
-        if now < opens < FOREVER:
-            heappush(self._alarms, (opens, ""))
-        if opens <= now + LONGEST_REST:
-            return []  # everybody can wait for that: their own deadlines will tell
-        return self._refuse_stranded(now)
+    def _at_the_door(self, ticket: Ticket, max_wait: float | None, now: float) -> list[Decision]:
+        """An honest refusal, at once, of a request that would wait in vain."""
+        queue = self._queue(ticket.model)
+        forecast = queue.foresee(ticket, self.keyring.slots(ticket), now)
+        if max_wait is not None and forecast.seconds > max_wait:
+            reason = Reason.TOO_LONG
+        elif queue.experienced and forecast.seconds > ticket.deadline - now:
+            reason = Reason.QUEUE_FULL
+        else:
+            return []
+        self._drop(ticket, now)
+        return [self._refuse(ticket, reason, forecast.seconds), *self._pump(now)]
+
+    def _patience_needed(self, ticket: Ticket, now: float) -> float:
+        """Seconds after which somebody who found the queue full may find a place."""
+        queue = self._queue(ticket.model)
+        return max(1.0, queue.forecast(ticket, self.keyring.slots(ticket), now).seconds)
 
     def _refuse_stranded(self, now: float) -> list[Decision]:
         """Refuse all who wait for what no key will give them in time."""
         refused: list[Decision] = []
-        for ticket in [ticket for queue in self._busy.values() for ticket in queue.tickets()]:
+        for ticket in [ticket for queue in self._busy.values() for ticket in queue.fair.tickets()]:
             if (hopeless := self._hopeless(ticket, now)) is not None:
-                self._drop(ticket)
+                self._drop(ticket, now)
                 refused.append(hopeless)
         return refused
+
+    def _refuse(self, ticket: Ticket, reason: Reason, retry_after: float | None) -> Refuse:
+        self.tally.refusals[reason] += 1
+        return Refuse(ticket, reason, retry_after)
+
+    def _input_cost(self, ticket: Ticket) -> float:
+        return self.costs.cost(Tokens(ticket.need.input))
 
     def _may_retry(self, ticket: Ticket, now: float) -> bool:
         if ticket.retries >= MOST_RETRIES or ticket.deadline <= now or not self.retries.take(now):
             return False
         ticket.retries += 1
+        self.tally.retries += 1
         return True
 
-    def _enqueue(self, ticket: Ticket, now: float) -> list[Decision]:
-        self._busy.setdefault(ticket.model, self._queue(ticket.model))
-        decisions = self._pump(now)
-        if ticket.waiting:
-            heappush(self._alarms, (ticket.deadline, ticket.id))
-        return decisions
-
-    def _drop(self, ticket: Ticket) -> None:
+    def _drop(self, ticket: Ticket, now: float) -> None:
         del self.tickets[ticket.id]
-        self._queue(ticket.model).cancel(ticket)
+        queue = self._queue(ticket.model)
+        queue.fair.cancel(ticket)
+        queue.left(ticket, now)
+        if not queue.fair.waiting:
+            self._busy.pop(ticket.model, None)
 
-    def _release(self, ticket: Ticket) -> None:
-        key = ticket.key
-        assert key is not None, "only a granted ticket holds a slot"
-        key.running -= 1
-        for standing in (key.whole, key.standing(ticket.model)):
-            if standing.trial == ticket.id:
-                standing.trial = None
-
-    def _end(self, ticket: Ticket, cost: float, now: float) -> list[Decision]:
-        self._release(ticket)
+    def _end(self, ticket: Ticket, cost: float, used: Need | None, now: float) -> list[Decision]:
+        self.keyring.give(ticket, used, now)
         del self.tickets[ticket.id]
-        self._queue(ticket.model).finish(ticket, cost)
+        queue = self._queue(ticket.model)
+        queue.fair.finish(ticket, cost)
+        queue.ended(cost, now)
         return self._pump(now)
-
-    def _model_snapshot(self, model: str) -> ModelSnapshot:
-        queue, serving = self._queue(model), self._serving[model]
-        states = [key.state(model) for key in serving]
-        return ModelSnapshot(
-            name=model,
-            waiting=queue.waiting,
-            running=queue.running,
-            slots=sum(key.slots for key in serving),
-            keys={state: states.count(state) for state in State if state in states},
-        )
-
-
-def _may(key: Key, dialect: str, groups: frozenset[str]) -> bool:
-    return dialect in key.dialects and (not key.groups or not key.groups.isdisjoint(groups))
-
-
-def _by_model(keys: Iterable[Key]) -> dict[str, list[Key]]:
-    serving: dict[str, list[Key]] = {}
-    for key in keys:
-        for model in key.models:
-            serving.setdefault(model, []).append(key)
-    return serving

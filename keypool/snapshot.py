@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from keypool.keys import State
+from keypool.keyring import Keyring
+from keypool.limits import Measure
+from keypool.queues import ModelQueue
+from keypool.standing import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +25,68 @@ class KeySnapshot:
 
 @dataclass(frozen=True, slots=True)
 class ModelSnapshot:
-    """One model: requests waiting and in flight, slots of its keys, and how many keys are in each state."""
+    """One model.
+
+    `waiting` and `running` are requests, `slots` those of its keys; `keys` says how many are in each state. `gap` is
+    the largest difference between the counters of two persons who wait, `bound` what it may be, both in cost; `jain`
+    is the fairness index of the last minutes; `waits` are the latest waits, in seconds.
+    """
 
     name: str
     waiting: int
     running: int
     slots: int
     keys: dict[State, int]
+    gap: float = 0.0
+    bound: float = 0.0
+    jain: float = 1.0
+    waits: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DomainSnapshot:
+    """One capacity domain: the used share of each limit (0 to 1, more when in debt), and requests in flight."""
+
+    id: str
+    used: Mapping[Measure, float]
+    running: int
+    slots: int
 
 
 @dataclass(frozen=True, slots=True)
 class PoolSnapshot:
     models: tuple[ModelSnapshot, ...]
     keys: tuple[KeySnapshot, ...]
+    domains: tuple[DomainSnapshot, ...] = ()
+
+
+def snapshot_of(keyring: Keyring, queues: Mapping[str, ModelQueue], now: float) -> PoolSnapshot:
+    """Take the picture."""
+    return PoolSnapshot(
+        models=tuple(_model(keyring, model, queue, now) for model, queue in queues.items()),
+        keys=tuple(
+            KeySnapshot(key.id, key.upstream, key.whole.state, key.whole.since, key.running, key.slots)
+            for key in keyring.keys.values()
+        ),
+        domains=tuple(
+            DomainSnapshot(each.id, each.utilisation(now), each.running, each.slots)
+            for each in keyring.domains.values()
+        ),
+    )
+
+
+def _model(keyring: Keyring, model: str, queue: ModelQueue, now: float) -> ModelSnapshot:
+    serving = keyring.serving(model)
+    states = [keyring.state(key, model, now) for key in serving]
+    slots = sum(key.slots for key in serving)
+    return ModelSnapshot(
+        name=model,
+        waiting=queue.fair.waiting,
+        running=queue.fair.running,
+        slots=slots,
+        keys={state: states.count(state) for state in State if state in states},
+        gap=queue.fair.gap(),
+        bound=queue.fair.bound(slots),
+        jain=queue.shares.index(now),
+        waits=tuple(queue.waits),
+    )

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from keypool.keys import Event
+from keypool.standing import Event
 
 QUOTA_CODES = frozenset(
     {
@@ -59,7 +59,8 @@ class Verdict:
 
 ANSWERED = Verdict(Event.ANSWERED)
 UNREACHABLE = Verdict(Event.FAILED)
-NONSENSE = Verdict(Event.FAILED, final=True)  # an answer that is none, or none in time
+NONSENSE = Verdict(Event.FAILED, final=True)  # an answer that is none
+TOO_SLOW = Verdict(None, final=True)  # no answer in time: it says more about the request than about the key
 CALLERS_FAULT = Verdict(None, final=True)
 
 

@@ -21,8 +21,9 @@ from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 
 from keypool.estimates import CostModel
-from keypool.keys import Event, Key
+from keypool.keys import Key
 from keypool.pool import Limits, Pool
+from keypool.standing import Event
 from server import prober
 from server.accesslog import AccessLog
 from server.accounts import Accounts, pepper_for

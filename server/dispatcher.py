@@ -14,9 +14,10 @@ from typing import Self
 
 from keypool.estimates import Tokens
 from keypool.fairqueue import Ticket
-from keypool.keys import Event, Key
+from keypool.keys import Key
 from keypool.pool import Ask, Decision, GiveUp, Grant, Pool, Reason, Refuse
 from keypool.snapshot import PoolSnapshot
+from keypool.standing import Event
 from keypool.verdict import Verdict
 from server.wire.errors import GatewayBusy, NoKey, QueueFull, QueueTimeout, Refusal
 
@@ -50,7 +51,7 @@ class Dispatcher:
         self.carry_out(self.pool.offer(upstream, frozenset(models), self._clock()))
 
     def snapshot(self) -> PoolSnapshot:
-        return self.pool.snapshot()
+        return self.pool.snapshot(self._clock())
 
     def now(self) -> float:
         return self._clock()

@@ -21,6 +21,8 @@ T = TypeVar("T")
 Word = TypeVar("Word", bound=str)
 Parser = Callable[[str], T]
 
+SHORTEST_MASTER = 32  # characters of a master key
+
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _SIZE = re.compile(r"(\d{1,15})\s*([a-z]*)", re.ASCII)
 _SWITCH = {"on": True, "yes": True, "true": True, "1": True, "off": False, "no": False, "false": False, "0": False}
@@ -66,6 +68,23 @@ def seconds(value: str) -> float:
     return number
 
 
+def seconds_or_never(value: str) -> float:
+    """Seconds between two times of something; 0 is never again."""
+    return 0.0 if value == "0" else seconds(value)
+
+
+def number_or_auto(low: int, high: int) -> Parser[int | None]:
+    """A whole number, or `auto`, which is None."""
+
+    def parse(value: str) -> int | None:
+        try:
+            return None if value.lower() == "auto" else whole(low, high)(value)
+        except ValueError:
+            raise ValueError(f"expected auto, or a whole number from {low} to {high}") from None
+
+    return parse
+
+
 def switch(value: str) -> bool:
     if value.lower() not in _SWITCH:
         raise ValueError("expected on or off")
@@ -89,6 +108,14 @@ def words(value: str) -> tuple[str, ...]:
 
 def secret(value: str) -> Secret | None:
     return Secret(value) if value else None
+
+
+def master_keys(value: str) -> tuple[Secret, ...]:
+    """A comma list of texts that are long enough to encrypt with."""
+    texts = words(value)
+    if any(len(each) < SHORTEST_MASTER for each in texts):
+        raise ValueError(f"expected texts of {SHORTEST_MASTER} characters or more, the one to encrypt with first")
+    return tuple(map(Secret, texts))
 
 
 def key(value: str) -> Secret:

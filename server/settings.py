@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 from dotenv.parser import parse_stream
 
 from server import parsers
-from server.parsers import KeyAt, Parser, one_of, size, switch, whole
+from server.parsers import KeyAt, Parser, number_or_auto, one_of, size, switch, whole
 from server.specs import Secret, UpstreamSpec
 from server.upstreams_file import duplicates, read_upstreams
 
@@ -86,6 +86,10 @@ class Settings:
     store_url: str = row(
         "sqlite:///fairgate.db", parsers.store_url, "Where people, tokens and usage are kept.", section="What it keeps"
     )
+    master_keys: tuple[Secret, ...] = row(
+        "", parsers.master_keys,
+        "What upstream keys added at run time are encrypted with: new,old. `key new-master` makes one.", secret=True,
+    )  # fmt: skip
 
     openai_key: tuple[KeyAt, ...] = row(
         "", parsers.keys, "Your OpenAI keys, with commas between; KEY@URL is a compatible server.",
@@ -102,6 +106,12 @@ class Settings:
         "", parsers.text, "A YAML file with more upstreams and their limits.", example="upstreams.yaml"
     )
     key_slots: int = row("8", whole(1, 10_000), "Requests in flight per key, where the upstream says no other number.")
+    probe_interval: float = row(
+        "900", parsers.seconds_or_never, "Between two free checks of a key; 0 is at the start and on suspicion only."
+    )
+    keys_poll_seconds: float = row(
+        "2", parsers.seconds, "How soon the gateway learns of keys added, paused or removed."
+    )
     demo: Demo = row(
         "auto", one_of("auto", "on", "off"), "A small model on this machine; auto is on while no upstream is named."
     )
@@ -118,6 +128,9 @@ class Settings:
         "", parsers.secret, "Mixed into stored token hashes; by default a file beside the database.", secret=True
     )
     token_cache_seconds: float = row("5", parsers.seconds, "How long a revoked token may still work.")
+    stateful: bool = row(
+        "off", switch, "Permit requests that the provider stores for later: store, background, conversation."
+    )
 
     max_body_bytes: int = row("8MiB", size, "The largest request body.", section="Bounds")
     max_audio_bytes: int = row("26MiB", size, "The largest upload to an audio endpoint.")
@@ -129,6 +142,10 @@ class Settings:
     queue_per_person: int = row("100", whole(1, 1_000_000), "Requests of one person that may wait.")
     queue_seconds: float = row("300", parsers.seconds, "The longest wait in the queue.")
     running_per_person: int = row("0", whole(0, 1_000_000), "Requests of one person in flight; 0 is no bound.")
+    headroom_slots: int | None = row(
+        "auto", number_or_auto(0, 10_000),
+        "Slots of a model that only those take who run less than a fair share; auto is 1 from 16 slots on.",
+    )  # fmt: skip
 
     header_seconds: float = row(
         "15", parsers.seconds, "For a caller to send the header.", section="Patience, in seconds"
@@ -142,8 +159,9 @@ class Settings:
     drain_seconds: float = row("25", parsers.seconds, "For running requests to end when the gateway stops.")
 
     log_level: str = row(
-        "info", one_of("debug", "info", "warning", "error"), "The least serious thing to log.", section="The log"
+        "info", one_of("debug", "info", "warning", "error"), "The least serious thing to log.", section="What it tells"
     )
+    metrics: bool = row("on", switch, "Figures for Prometheus under /metrics.")
     access_log: bool = row("on", switch, "One line per request, without prompts, keys or queries.")
 
     upstreams: tuple[UpstreamSpec, ...] = ()  # made of the rows above, by `load`

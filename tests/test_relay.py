@@ -65,6 +65,28 @@ MESSAGES = (
     b'"usage":{"output_tokens":4}}',
     b'event: message_stop\ndata: {"type":"message_stop"}',
 )
+TRANSCRIPT = (
+    b'data: {"type":"transcript.text.delta","delta":"How many"}',
+    b'data: {"type":"transcript.text.delta","delta":" roads"}',
+    b'data: {"type":"transcript.text.done","text":"How many roads","usage":'
+    b'{"type":"tokens","input_tokens":9,"output_tokens":4,"total_tokens":13}}',
+)
+SPEECH = (
+    b'data: {"type":"speech.audio.delta","audio":"SUQzBAAB"}',
+    b'data: {"type":"speech.audio.done","usage":{"input_tokens":9,"output_tokens":4,"total_tokens":13}}',
+)
+IMAGES = (
+    b'event: image_generation.partial_image\ndata: {"type":"image_generation.partial_image","b64_json":"iVBO"}',
+    b'event: image_generation.completed\ndata: {"type":"image_generation.completed","b64_json":"iVBORw0K","usage":'
+    b'{"input_tokens":9,"output_tokens":4,"total_tokens":13}}',
+)
+COMPLETIONS = (
+    b'data: {"id":"c","model":"gpt-5-1","choices":[{"index":0,"text":"How many","finish_reason":null}]}',
+    b'data: {"id":"c","model":"gpt-5-1","choices":[{"index":0,"text":" roads","finish_reason":"stop"}]}',
+    USAGE,
+    DONE,
+)
+PLAIN_USED = Usage(input=9, output=4)
 CHAT_USED = Usage(input=9, cached=3, output=4, reasoning=2)
 MESSAGES_USED = Usage(input=9, cached=3, cache_write=2, output=4)
 WORDS = {"CJK": "你好，世界", "emoji": "👩‍👩‍👧‍👦 \U0001f600", "U+2028": "a\u2028b\u2029c\x85d", "combining": "é g̈"}
@@ -102,6 +124,10 @@ SCRIPTS = {
     "chat with usage in the last choice": Script(
         CHAT_PATH, lines(CHAT[0], STOP.replace(b"null", USAGE.partition(b'"usage":')[2][:-1]), DONE), CHAT_USED
     ),
+    "completions": Script("/v1/completions", lines(*COMPLETIONS), CHAT_USED, lines(USAGE)),
+    "transcription": Script("/v1/audio/transcriptions", lines(*TRANSCRIPT), PLAIN_USED),
+    "speech": Script("/v1/audio/speech", lines(*SPEECH), PLAIN_USED),
+    "images": Script("/v1/images/generations", lines(*IMAGES), PLAIN_USED),
     "responses": Script(RESPONSES_PATH, lines(*RESPONSES), CHAT_USED),
     "responses in CRLF": Script(RESPONSES_PATH, lines(*RESPONSES, end=b"\r\n"), CHAT_USED),
     "messages": messages(*MESSAGES),
@@ -148,7 +174,7 @@ def test_what_a_meter_finds_in_a_recorded_stream_is_what_the_upstream_said(name:
     script = SCRIPTS[name]
     _, meter = relayed(script, [script.stream], hides_usage=False)
     assert (meter.usage, meter.ended(), meter.failed, meter.garbled) == (script.usage, True, False, 0)
-    assert meter.delivered()
+    assert bool(meter.delivered()) is (name not in ("speech", "images")), "a sound or a picture is no text to count"
 
 
 @pytest.mark.slow
@@ -244,7 +270,7 @@ def body_for(path: str, *, usage: bool) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["chat with comments", "chat in CRLF", "messages in emoji"])
+@pytest.mark.parametrize("name", ["chat in CRLF", "messages in emoji"])
 @pytest.mark.gen_test(timeout=60)
 async def test_through_the_whole_gateway_the_client_reads_the_upstreams_bytes_wherever_they_are_cut(name: str) -> None:
     script = SCRIPTS[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keypool.keys import State
+from keypool.standing import State
 from server.handlers.base import BaseHandler
 from server.store.base import StoreError
 

@@ -8,17 +8,21 @@ Rules that let very different databases keep the same promises:
 * every verb touches one record, atomically; none needs a transaction over several;
 * a verb that returned has been written durably; one that raised `StoreError` may or may not have been;
 * `settle` is idempotent by request id, so that it may be repeated after such a doubt;
-* people and tokens are never deleted, only disabled and revoked: nothing dangles;
+* people and tokens are never deleted, only disabled and revoked: nothing dangles; an upstream key may go, since the
+  ledger names it by its fingerprint alone;
+* what changes a key or a wish changes `keys_version`, too, not before it: who reads the version first and the keys
+  then has nothing older than that version;
 * all times are integers, milliseconds since 1970, UTC.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
 from server.ledger.usage import UsageRow
+from server.specs import UpstreamSpec
 
 
 class StoreError(Exception):
@@ -27,6 +31,10 @@ class StoreError(Exception):
 
 class NameTaken(Exception):
     """There is already a person of this name."""
+
+
+class KeyTaken(Exception):
+    """This upstream key has been added already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,30 @@ class Credential:
         return not self.disabled and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedKey:
+    """An upstream key that was added at run time. Its secret is here only as the vault encrypted it."""
+
+    id: str  # its fingerprint
+    spec: UpstreamSpec  # what it may be used for; `keys` is empty
+    hint: str  # the last four characters, to recognise it by
+    encrypted: bytes = field(repr=False)
+    added_at: int
+
+    def __post_init__(self) -> None:
+        if self.spec.keys:
+            raise ValueError("a key's secret is kept encrypted only")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWish:
+    """What the operator wants of an upstream key, wherever it is named."""
+
+    id: str  # the key's fingerprint
+    paused: bool = False
+    recheck_at: int | None = None  # when it was asked for last
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Sums over many usage rows. Tokens as in `Usage`: `input` includes the cached, `output` the reasoning."""
@@ -122,6 +154,33 @@ class Store(Protocol):
 
     async def totals(self, since: int) -> Totals:
         """Sums of the rows that started at `since` or later."""
+
+    async def add_key(self, key: AddedKey) -> None:
+        """Add an upstream key; `KeyTaken` if it is there already."""
+
+    async def remove_key(self, key_id: str) -> bool:
+        """Forget an added key. False if there is no such key."""
+
+    async def reencrypt_key(self, key_id: str, old: bytes, new: bytes) -> bool:
+        """Replace an added key's encrypted secret; False if it is not `old` any more."""
+
+    async def added_keys(self) -> list[AddedKey]:
+        """The keys that were added, the oldest first."""
+
+    async def set_key_paused(self, key_id: str, paused: bool) -> None:
+        """Wish any key to be used or not, whether it is known here or not."""
+
+    async def ask_key_recheck(self, key_id: str, asked_at: int) -> None:
+        """Wish any key to be checked now."""
+
+    async def forget_key_wish(self, key_id: str) -> None:
+        """Wish nothing of a key any more."""
+
+    async def key_wishes(self) -> list[KeyWish]:
+        """All wishes, by the keys' ids."""
+
+    async def keys_version(self) -> int:
+        """A number that grows with every change of an added key or a wish; cheap enough to be asked every second."""
 
     async def ping(self) -> None:
         """Write something and wait until it is durable: a store that only reads is not well."""

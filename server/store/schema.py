@@ -35,6 +35,16 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE pulse (beats INTEGER NOT NULL) STRICT",
         "INSERT INTO pulse VALUES (0)",
     ),
+    (
+        # `terms` is JSON: what the key may be used for, which no query asks about.
+        """CREATE TABLE added_key (
+            id TEXT PRIMARY KEY, terms TEXT NOT NULL, hint TEXT NOT NULL, encrypted BLOB NOT NULL,
+            added_at INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE TABLE key_wish (id TEXT PRIMARY KEY, paused INTEGER NOT NULL, recheck_at INTEGER) STRICT",
+        "CREATE TABLE keys_version (version INTEGER NOT NULL) STRICT",
+        "INSERT INTO keys_version VALUES (0)",
+    ),
 )
 
 

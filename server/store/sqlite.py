@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import Self
 
 from server.ledger.usage import UsageRow
-from server.store import queries
-from server.store.base import Credential, Person, StoreError, Token, Totals
+from server.store import key_queries, queries
+from server.store.base import AddedKey, Credential, KeyWish, Person, StoreError, Token, Totals
 from server.store.schema import migrate
 from server.store.worker import Worker, in_one_transaction, one_by_one
 
@@ -76,6 +76,33 @@ class SqliteStore:
 
     async def totals(self, since: int) -> Totals:
         return await self._reports.do(lambda db: queries.totals(db, since))
+
+    async def add_key(self, key: AddedKey) -> None:
+        await self._writer.do(lambda db: key_queries.add_key(db, key))
+
+    async def remove_key(self, key_id: str) -> bool:
+        return await self._writer.do(lambda db: key_queries.remove_key(db, key_id))
+
+    async def reencrypt_key(self, key_id: str, old: bytes, new: bytes) -> bool:
+        return await self._writer.do(lambda db: key_queries.reencrypt_key(db, key_id, old, new))
+
+    async def added_keys(self) -> list[AddedKey]:
+        return await self._reports.do(key_queries.added_keys)
+
+    async def set_key_paused(self, key_id: str, paused: bool) -> None:
+        await self._writer.do(lambda db: key_queries.set_key_paused(db, key_id, paused))
+
+    async def ask_key_recheck(self, key_id: str, asked_at: int) -> None:
+        await self._writer.do(lambda db: key_queries.ask_key_recheck(db, key_id, asked_at))
+
+    async def forget_key_wish(self, key_id: str) -> None:
+        await self._writer.do(lambda db: key_queries.forget_key_wish(db, key_id))
+
+    async def key_wishes(self) -> list[KeyWish]:
+        return await self._reports.do(key_queries.key_wishes)
+
+    async def keys_version(self) -> int:
+        return await self._lookups.do(key_queries.keys_version)
 
     async def ping(self) -> None:
         await self._writer.do(queries.beat)

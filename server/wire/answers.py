@@ -165,7 +165,9 @@ class Opaque(Watch):
             return False
         self._answer(document)
         kind = document.get("type")
-        if type(kind) is str and kind.endswith((".done", ".completed")):
+        if kind == "transcript.text.delta":  # the deltas of sounds and pictures are no text
+            self._take(document.get("delta"))
+        elif type(kind) is str and kind.endswith((".done", ".completed")):
             self.finished = True
         return False
 

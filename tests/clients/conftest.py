@@ -5,7 +5,6 @@ Tests that spoil keys start a gateway of their own.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
@@ -19,12 +18,12 @@ from tests.gateways import Running, gateway, spec
 
 @pytest.fixture(scope="module")
 def io_loop() -> Iterator[IOLoop]:
-    """The loop on which pytest-tornado runs the tests of this module."""
-    loop = IOLoop(make_current=False)
-    asyncio.set_event_loop(loop.asyncio_loop)  # type: ignore[attr-defined]  # all of tornado's loops are asyncio's now
+    """The loop on which pytest-tornado runs the tests of a module: its own fixture makes one for each test."""
+    loop = IOLoop()
+    loop.make_current()
     yield loop
-    asyncio.set_event_loop(None)
-    loop.close()
+    loop.clear_current()
+    loop.close(all_fds=True)
 
 
 @pytest.fixture(scope="module")

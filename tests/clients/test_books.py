@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from server.ledger.usage import Outcome, UsageRow
 from tests.clients.talking import CHAT, CLAUDE, EMBEDDING, IMAGE, MODERATION, QUESTION, SPEECH, Talk
-from tests.fakes.fates import ok
+from tests.fakes.fates import held, ok
 
 GENERATING: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": CHAT, "messages": QUESTION},
@@ -85,3 +86,17 @@ async def test_speech_reports_no_usage_and_is_billed_by_the_words_it_speaks_as_c
     async with talk:
         row = await billed(talk, "/v1/audio/speech", {"model": SPEECH, "voice": "alloy", "input": "two words"})
         assert row.usage == replace(talk.fake.records[-1].usage, estimated=True)
+
+
+@pytest.mark.gen_test
+async def test_what_is_free_stays_free_for_a_client_that_leaves(talk: Talk) -> None:
+    async with talk:
+        talk.fake.script(None, held(asyncio.Event()))
+        before = len(talk.fake.records)
+        asking = asyncio.ensure_future(billed(talk, "/v1/moderations", FREE["/v1/moderations"]))
+        await talk.fake.wait_for(lambda: len(talk.fake.records) > before)
+        asking.cancel()
+        record = talk.fake.records[-1]
+        await talk.fake.wait_for(lambda: record.client_left_at)
+        cancelled = [row for row in await talk.rows() if row.status is Outcome.CANCELLED]
+        assert [(row.usage.input, row.usage.output) for row in cancelled] == [(0, 0)]

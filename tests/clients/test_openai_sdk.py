@@ -219,7 +219,6 @@ async def test_legacy_completions_are_answered_whole_and_streamed(talk: Talk) ->
         assert (await talk.last_row()).usage == talk.fake.records[-1].usage
 
 
-@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_responses_are_answered_whole_and_streamed(talk: Talk) -> None:
     async with talk:

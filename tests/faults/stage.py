@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from keypool.keys import Standing
 from keypool.pool import Pool
+from keypool.standing import Standing
 from server.ledger.usage import UsageRow
 from tests.fakes.ledger import Record
 from tests.gateways import Running

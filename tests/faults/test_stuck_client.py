@@ -15,8 +15,8 @@ from tests.faults.clients import Client
 from tests.faults.conftest import Opener
 from tests.faults.stage import Stage, until
 
-STUCK = 4  # clients
-PIECE, PIECES = 256 << 10, 160  # bytes of an event, events of an answer: 40 MiB
+STUCK = 3  # clients
+PIECE, PIECES = 256 << 10, 96  # bytes of an event, events of an answer: 24 MiB
 # What the systems on both sides of the gateway may hold between them: Linux lets a socket's buffers grow to 4 MiB for
 # sending and 6 MiB for receiving. The gateway adds no more than a piece or two.
 IN_BETWEEN = 16 << 20

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from keypool.fairqueue import Ticket
-from keypool.keys import Event, Key
+from keypool.keys import Key
 from keypool.pool import Ask, Limits, Pool
+from keypool.standing import Event
 from keypool.verdict import Verdict
 from tests.keypool.simulator import Fate, Simulator
 

@@ -14,8 +14,8 @@ from itertools import count
 
 from keypool.estimates import Tokens
 from keypool.fairqueue import Ticket
-from keypool.keys import FOREVER
 from keypool.pool import Ask, Decision, Grant, Pool, Refuse
+from keypool.standing import FOREVER
 from keypool.verdict import Verdict
 
 # How an attempt ends: a verdict, or None for a good answer.
@@ -103,7 +103,7 @@ class Simulator:
         assert self.pool.tickets == {}
         assert all(key.running == 0 for key in self.pool.keys.values())
         assert self.pool.next_wakeup() is None
-        assert all(model.waiting == model.running == 0 for model in self.pool.snapshot().models)
+        assert all(model.waiting == model.running == 0 for model in self.pool.snapshot(self.now).models)
         standings = [each for key in self.pool.keys.values() for each in (key.whole, *key.by_model.values())]
         assert all(standing.trial is None for standing in standings)
         assert [story.ticket.id for story in self.stories.values() if len(story.ended) != 1] == []
@@ -144,7 +144,7 @@ class Simulator:
             return
         self._end(story, "answered")
         self.carry_out(self.pool.answered(story.ticket, self.now))
-        self.carry_out(self.pool.finish(story.ticket, Tokens(story.ticket.input_tokens, 0, 100), self.now))
+        self.carry_out(self.pool.finish(story.ticket, Tokens(story.ticket.need.input, 0, 100), self.now))
 
     def _end(self, story: Story, how: str) -> None:
         story.ended.append((self.now, how))

@@ -80,7 +80,7 @@ def test_what_many_cancel_is_forgotten_when_the_queue_moves_on() -> None:
     for _ in range(20):
         serve(queue)
     assert queue.dispatch(choose, lambda ticket: NOBODY) is None
-    assert queue._heap == []
+    assert len(queue._order) == 0
 
 
 def test_what_one_person_cancels_is_not_kept() -> None:
@@ -92,7 +92,7 @@ def test_what_one_person_cancels_is_not_kept() -> None:
         queue.submit(ticket)
         queue.cancel(ticket)
     assert len(queue.flows["ann"].queue) == 1
-    assert len(queue._heap) == 1
+    assert len(queue._order) == 1
 
 
 @pytest.mark.slow

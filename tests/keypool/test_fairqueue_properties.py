@@ -169,9 +169,9 @@ def test_the_heap_holds_one_live_entry_for_each_flow_that_waits_below_its_cap(
     drill = Drill(FairQueue(cap=cap), 2, weights)
     for op in ops:
         perform(drill, op)
-        live = {flow.id for counter, _, flow in drill.queue._heap if flow.live == counter}
+        live = {flow.id for counter, _, flow in drill.queue._order.entries() if flow.live == counter}
         assert {flow.id for flow in drill.eligible()} <= live
-        assert len(drill.queue._heap) <= len(ops)
+        assert len(drill.queue._order) <= len(ops)
         assert len(drill.queue._debtors) <= len(PERSONS)
 
 

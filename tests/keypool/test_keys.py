@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from keypool.keys import (
+from keypool.keys import Key, fingerprint
+from keypool.pool import Grant, Pool
+from keypool.standing import (
     DEAD,
     FIRST_REST,
     FOREVER,
@@ -13,12 +15,9 @@ from keypool.keys import (
     SLOW_REST,
     TRANSITIONS,
     Event,
-    Key,
     Standing,
     State,
-    fingerprint,
 )
-from keypool.pool import Grant, Pool
 from keypool.verdict import UNREACHABLE
 from tests.keypool.making import MODEL, SECRET, a_key, an_ask
 
@@ -242,7 +241,7 @@ def test_a_key_never_tells_its_secret() -> None:
     key = a_key()
     pool = Pool([key])
     ticket, decisions = pool.submit(an_ask("a", "ann"), 0.0)
-    for shown in (key, pool, ticket, decisions, pool.snapshot()):
+    for shown in (key, pool, ticket, decisions, pool.snapshot(0.0)):
         assert SECRET not in repr(shown)
 
 

@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from keypool.estimates import Tokens
-from keypool.keys import Event
 from keypool.pool import Decision, Grant, Limits, Pool
+from keypool.standing import Event
 from keypool.verdict import CALLERS_FAULT, NONSENSE, UNREACHABLE, Verdict
 from tests.keypool.making import MODEL, NO_MODEL, NO_QUOTA, REFUSED, a_key, an_ask, limited, simulator
 
@@ -241,11 +241,11 @@ def test_an_answer_that_breaks_off_is_paid_for_and_teaches_nothing_about_lengths
     sim.assert_empty()
 
 
-def test_the_callers_mistake_costs_a_request_but_no_tokens() -> None:
+def test_the_callers_mistake_costs_what_was_sent() -> None:
     pool = Pool([a_key("k1", 1)])
     ticket, _ = pool.submit(an_ask("a", "ann"), 0.0)
     pool.failed(ticket, CALLERS_FAULT, 1.0)
-    assert ticket.charged == pool.costs.c0
+    assert ticket.charged == pool.costs.cost(Tokens(100))
 
 
 # All at once

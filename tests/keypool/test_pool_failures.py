@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from keypool.estimates import Tokens
-from keypool.keys import SLOW_REST, Event, State
 from keypool.pool import Pool, Reason
+from keypool.standing import SLOW_REST, Event, State
 from keypool.verdict import CALLERS_FAULT, NONSENSE, UNREACHABLE, Verdict
 from tests.keypool.making import MODEL, NO_MODEL, NO_QUOTA, REFUSED, a_key, an_ask, broken, limited, simulator
 
@@ -74,7 +74,6 @@ def test_what_may_have_been_billed_is_not_sent_again() -> None:
     sim.assert_empty()
 
 
-@pytest.mark.xfail(strict=True, reason="a final failure is refunded in full: hanging and failing costs a flow nothing")
 def test_what_may_have_been_billed_is_paid_for_by_its_flow() -> None:
     """Else who hangs and fails stays lowest: without a cap such a flow was seen to hold all of sixteen slots."""
     pool = Pool([a_key("k1", 1)])

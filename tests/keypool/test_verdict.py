@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import orjson
 import pytest
 
-from keypool.keys import Event
+from keypool.standing import Event
 from keypool.verdict import ANSWERED, CALLERS_FAULT, NONSENSE, UNREACHABLE, Verdict, judge, retry_after
 
 HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>cloudflare</body>\r\n</html>\r\n"

@@ -1,0 +1,149 @@
+"""How well something stands: a whole key, a key for one model, or a capacity domain.
+
+    UNCHECKED   nothing is known yet; it may serve
+    READY       it served last time
+    COOLING     it rests until an instant, then ONE request may try it (half open); an answer makes it READY
+    EXHAUSTED   its quota is gone; it rests long, then one request may try it
+    REVOKED     the provider does not accept it; only the operator brings it back
+    PAUSED      the operator does not want it used
+
+Everything comes back by itself except REVOKED and PAUSED. The table is total: every state knows every event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class State(Enum):
+    UNCHECKED = "unchecked"
+    READY = "ready"
+    COOLING = "cooling"
+    EXHAUSTED = "exhausted"
+    REVOKED = "revoked"
+    PAUSED = "paused"
+
+
+class Event(Enum):
+    """What was learnt about a key, or what the operator said."""
+
+    ANSWERED = "answered"
+    RATE_LIMITED = "rate limited"
+    FAILED = "failed"
+    NO_SUCH_MODEL = "no such model"
+    OUT_OF_QUOTA = "out of quota"
+    KEY_REFUSED = "key refused"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+_U, _R, _C, _E, _V, _P = State
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    (_U, Event.ANSWERED): _R,
+    (_R, Event.ANSWERED): _R,
+    (_C, Event.ANSWERED): _R,
+    (_E, Event.ANSWERED): _R,
+    (_V, Event.ANSWERED): _V,  # a stream that began before the revocation proves nothing
+    (_P, Event.ANSWERED): _P,
+    (_U, Event.RATE_LIMITED): _C,
+    (_R, Event.RATE_LIMITED): _C,
+    (_C, Event.RATE_LIMITED): _C,
+    (_E, Event.RATE_LIMITED): _E,
+    (_V, Event.RATE_LIMITED): _V,
+    (_P, Event.RATE_LIMITED): _P,
+    (_U, Event.FAILED): _C,
+    (_R, Event.FAILED): _C,
+    (_C, Event.FAILED): _C,
+    (_E, Event.FAILED): _E,
+    (_V, Event.FAILED): _V,
+    (_P, Event.FAILED): _P,
+    (_U, Event.NO_SUCH_MODEL): _C,
+    (_R, Event.NO_SUCH_MODEL): _C,
+    (_C, Event.NO_SUCH_MODEL): _C,
+    (_E, Event.NO_SUCH_MODEL): _E,
+    (_V, Event.NO_SUCH_MODEL): _V,
+    (_P, Event.NO_SUCH_MODEL): _P,
+    (_U, Event.OUT_OF_QUOTA): _E,
+    (_R, Event.OUT_OF_QUOTA): _E,
+    (_C, Event.OUT_OF_QUOTA): _E,
+    (_E, Event.OUT_OF_QUOTA): _E,
+    (_V, Event.OUT_OF_QUOTA): _V,
+    (_P, Event.OUT_OF_QUOTA): _P,
+    (_U, Event.KEY_REFUSED): _V,
+    (_R, Event.KEY_REFUSED): _V,
+    (_C, Event.KEY_REFUSED): _V,
+    (_E, Event.KEY_REFUSED): _V,
+    (_V, Event.KEY_REFUSED): _V,
+    (_P, Event.KEY_REFUSED): _V,
+    (_U, Event.PAUSE): _P,
+    (_R, Event.PAUSE): _P,
+    (_C, Event.PAUSE): _P,
+    (_E, Event.PAUSE): _P,
+    (_V, Event.PAUSE): _P,
+    (_P, Event.PAUSE): _P,
+    (_U, Event.RESUME): _U,
+    (_R, Event.RESUME): _R,
+    (_C, Event.RESUME): _U,
+    (_E, Event.RESUME): _U,  # the operator has topped it up: it need not rest for the hour
+    (_V, Event.RESUME): _U,
+    (_P, Event.RESUME): _U,
+}
+
+RESTING = frozenset({State.COOLING, State.EXHAUSTED})
+DEAD = frozenset({State.REVOKED, State.PAUSED})
+KEY_WIDE = frozenset({Event.KEY_REFUSED, Event.OUT_OF_QUOTA, Event.PAUSE, Event.RESUME})
+"""Events about a key as a whole. An answer says good things of both: `Pool.answered` tells each."""
+FOREVER = float("inf")
+
+# Seconds of rest where the provider names none. A failure doubles from one second to a minute (the providers' own
+# advice for 429 and 5xx); a quota is looked at again each hour, and so is a model that this key may not use.
+FIRST_REST = 1.0
+LONGEST_REST = 60.0
+SLOW_REST = 3600.0
+
+
+@dataclass(slots=True)
+class Standing:
+    """How one thing stands. Times are seconds, monotonic."""
+
+    state: State = State.UNCHECKED
+    since: float = 0.0
+    until: float = 0.0
+    failures: int = 0  # in a row
+    trial: str | None = None  # the ticket that is trying a key which rested
+
+    def apply(self, event: Event, now: float, rest: float | None = None) -> None:
+        """Move by the table. `rest` is what the provider asked for, in seconds.
+
+        What fails during a rest was sent before it and says nothing new: a burst counts once, no rest is cut short, and
+        a trial under way stays the only one (whoever holds it gives it back when it ends).
+        """
+        state = TRANSITIONS[self.state, event]
+        if state is not self.state:
+            self.since = now
+        self.state = state
+        if state not in RESTING:
+            self.until, self.failures, self.trial = 0.0, 0, None
+            return
+        if now >= self.until:
+            self.failures += 1
+        self.until = max(self.until, now + _rest(event, self.failures, rest))
+
+    def admits(self, now: float) -> bool:
+        """May a request be sent now?"""
+        if self.state in RESTING:
+            return now >= self.until and self.trial is None
+        return self.state not in DEAD
+
+    def opens_at(self) -> float:
+        """The instant from which a request may be sent; `FOREVER` when only the operator can say."""
+        return FOREVER if self.state in DEAD else self.until
+
+
+def _rest(event: Event, failures: int, asked: float | None) -> float:
+    if event in (Event.OUT_OF_QUOTA, Event.NO_SUCH_MODEL):
+        return SLOW_REST
+    if asked is not None:
+        return asked
+    return min(LONGEST_REST, FIRST_REST * 2.0 ** min(failures - 1, 10))

@@ -1,0 +1,41 @@
+"""One request on its way through the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from keypool.domains import Domain, Need
+from keypool.keys import Key
+from keypool.limits import Measure
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """One request in the queue or in flight. Times are seconds, monotonic; costs are in the unit of `estimates`."""
+
+    id: str
+    person: str
+    model: str
+    dialect: str
+    cost: float
+    submitted: float
+    deadline: float
+    weight: float = 1.0
+    groups: frozenset[str] = frozenset()
+    need: Need = Need()  # noqa: RUF009 - immutable; what it will probably take from a provider's limits
+    reach: frozenset[str] = frozenset()  # ids of the keys that may ever serve it; empty: not known
+    conversation: bytes = b""  # names the conversation, for affinity; empty: none
+    bound_to: str | None = None  # the only key that can serve it
+    attempts: int = 0  # grants
+    retries: int = 0  # of these, the ones that the retry budget paid
+    tried: frozenset[str] = frozenset()  # keys that failed it
+    position: int = 0  # its place in the queue when it came, from 1; 0: it did not wait
+    predicted: float = 0.0  # the wait that was predicted then, without the learnt factor
+
+    waiting: bool = False
+    charged: float = 0.0  # what the flow has paid for it so far
+    granted: float = 0.0
+    key: Key | None = None  # while in flight, and its domain, and what that had sent when it started
+    domain: Domain | None = None
+    sent: Mapping[Measure, float] = field(default_factory=dict)

@@ -1,0 +1,139 @@
+"""A seeded crowd: who asks for what, who leaves when, and what the upstream does to whom."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+
+import aiohttp
+
+from tests.fakes.fates import (
+    Answer,
+    Delivery,
+    Ending,
+    Fate,
+    context_too_long,
+    cut_mid_event,
+    cut_stream,
+    drop_after_first_byte,
+    drop_before_head,
+    garbage,
+    gzipped,
+    hang,
+    held,
+    html_page,
+    insufficient_quota,
+    model_missing,
+    ok,
+    overloaded,
+    rate_limit,
+    reset_before_head,
+    revoked,
+    server_error,
+)
+from tests.fakes.upstream import FakeUpstream
+from tests.faults.asks import Ask, Heard, chat, embeddings, hear, messages
+from tests.gateways import Running
+
+FAULTY = 0.25  # of the requests to an ordinary model
+ORDINARY = ("gpt-4o", "claude-sonnet-4-5", "text-embedding-3-small")
+# Models whose answers stop: in mid-stream after `HELD` events, before the head, in the body.
+HELD_MODELS, HANGING, HALF = ("gpt-4o-held", "claude-held"), ("gpt-4o-hang", "claude-hang"), ("gpt-4o-half", "claude-half")
+MODELS = (*ORDINARY, *HELD_MODELS, *HANGING, *HALF)
+HELD = 8
+LAST_WORD = {"openai": b"w7", "anthropic": b"w5"}  # of what comes before the stop
+
+
+class Manner(Enum):
+    """How somebody asks."""
+
+    STAYS = "stays to the end"
+    LEAVES_AFTER_WORDS = "leaves in mid-stream, having read all that came"
+    LEAVES_SOON = "leaves at some moment, whatever happens then"
+    ERRS = "asks for what there is not"
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request of the crowd. `body` is what its client has read."""
+
+    number: int
+    manner: Manner
+    ask: Ask
+    patience: float  # seconds, for those who leave soon
+    status: int | None = None
+    body: bytes = b""
+
+    async def happen(self, session: aiohttp.ClientSession, running: Running, token: str) -> None:
+        if self.manner is Manner.LEAVES_AFTER_WORDS:
+            await self._read_some(session, running, token)
+            return
+        answer = asyncio.create_task(hear(session, running, self.ask, token))
+        if self.manner is Manner.LEAVES_SOON:
+            await asyncio.wait([answer], timeout=self.patience)
+            if not answer.done():
+                answer.cancel()
+                await asyncio.wait([answer])
+                return
+        self._take(await answer)
+
+    def _take(self, heard: Heard) -> None:
+        self.status, self.body = heard.status, heard.body
+
+    async def _read_some(self, session: aiohttp.ClientSession, running: Running, token: str) -> None:
+        headers = running.headers | {"Authorization": f"Bearer {token}"}
+        async with session.post(running.url + self.ask.path, data=self.ask.body, headers=headers) as response:
+            self.status = response.status
+            while LAST_WORD[self.ask.dialect] not in self.body:
+                piece = await response.content.readany()
+                assert piece, "it is held: it cannot end"
+                self.body += piece
+            response.close()
+
+
+def crowd(size: int, seed: int) -> list[Visit]:
+    """The visits of one day; the same seed is the same day."""
+    dice = Random(seed)
+    return [_visit(number, dice) for number in range(size)]
+
+
+def _visit(number: int, dice: Random) -> Visit:
+    text = f"request {number} " + "word " * dice.randrange(1, 40)
+    converse, which = dice.choice([(chat, 0), (messages, 1)])
+    stream, patience, die = dice.random() < 0.6, dice.uniform(0.0, 0.03), dice.random()
+    if die < 0.06:
+        return Visit(number, Manner.LEAVES_AFTER_WORDS, converse(text, stream=True, model=HELD_MODELS[which]), patience)
+    if die < 0.12:
+        model = dice.choice([HANGING, HALF])[which]
+        return Visit(number, Manner.LEAVES_SOON, converse(text, stream=False, model=model), patience)
+    if die < 0.16:
+        return Visit(number, Manner.LEAVES_SOON, converse(text, stream=stream), patience)
+    if die < 0.20:
+        return Visit(number, Manner.ERRS, converse(text, stream=stream, model="nobody-has-this"), patience)
+    if die < 0.30:
+        return Visit(number, Manner.STAYS, embeddings(text), patience)
+    return Visit(number, Manner.STAYS, converse(text, stream=stream), patience)
+
+
+def script(fake: FakeUpstream, size: int, seed: int) -> None:
+    """Prepare the upstream for so many requests: some of each ordinary model go wrong in every way there is."""
+    dice = Random(seed)
+    for model in ORDINARY:
+        fake.script(None, *(_fate(dice) for _ in range(2 * size)), model=model)
+    for name in range(2):
+        fake.script(None, held(asyncio.Event(), after=HELD, words=50).for_ever(), model=HELD_MODELS[name])
+        fake.script(None, hang().for_ever(), model=HANGING[name])
+        fake.script(None, cut_stream(1, Ending.STALL).for_ever(), model=HALF[name])
+
+
+def _fate(dice: Random) -> Fate:
+    if dice.random() >= FAULTY:
+        return ok(words=dice.randrange(5, 60), cached=dice.choice([0, 0, 5]))
+    # Those that end a good HTTP answer by closing would leave a race for the connection's next request.
+    error = Answer(name="error", delivery=Delivery(error_after=dice.choice([0, 3])))
+    spoilt = [cut_stream(4), cut_stream(5, Ending.RESET), cut_stream(6, Ending.COMPLETE), cut_mid_event(4), error]
+    broken = [drop_after_first_byte(), drop_before_head(), reset_before_head(), garbage(), html_page(), gzipped()]
+    refused = [rate_limit(0.02), overloaded(), server_error(), server_error(502), model_missing(), revoked()]
+    return dice.choice([*spoilt, *broken, *refused, insufficient_quota(), context_too_long()])
