@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from keypool.limits import Measure, Window
-from keypool.standing import Event, Standing
+from keypool.standing import Event, Standing, State
 
 MINUTE = 60.0
 DAY = 86_400.0
@@ -101,8 +101,10 @@ class Domain:
     def wait(self, need: Need, now: float) -> float:
         """Seconds until a request with this need may start; 0 when it may now. Infinite while the width is used up."""
         resting = max(0.0, self.standing.until - now)
-        if self.running >= self._wide(now):
+        if self.width < 1.0 and self.running >= self._wide(now):
             return float("inf")
+        if not self.buckets:
+            return resting
         return max([resting, *(bucket.wait(need.of(each), now) for each, bucket in self.buckets.items())])
 
     def take(self, need: Need, now: float) -> dict[Measure, float]:
@@ -123,7 +125,9 @@ class Domain:
 
     def learn(self, windows: Mapping[Measure, Window], sent: Mapping[Measure, float], now: float) -> None:
         """An answer's headers tell the limits; `sent` is what `take` returned for its request."""
-        self.told = self.told or bool(windows)
+        if not windows:
+            return
+        self.told = True
         for measure, window in windows.items():
             bucket = self.buckets.get(measure)
             if bucket is None:
@@ -132,7 +136,7 @@ class Domain:
 
     def answered(self, now: float) -> None:
         """The provider took a request. It proves nothing while we were asked to wait."""
-        if now >= self.standing.until:
+        if self.standing.state is not State.READY and now >= self.standing.until:
             self.standing.apply(Event.ANSWERED, now)
 
     def limited(self, now: float, rest: float | None) -> None:

@@ -34,6 +34,7 @@ from heapq import heappop, heappush
 
 from keypool.keys import Key
 from keypool.order import Entry, Flow, Order, Reach
+from keypool.skyline import Skyline
 from keypool.ticket import Ticket
 
 __all__ = ["Chooser", "FairQueue", "Fence", "Flow", "Ticket"]
@@ -161,20 +162,19 @@ class FairQueue:
         flow = self.flows[ticket.person]
         return flow.running >= slots * flow.weight / (self.active_weight + NEWCOMER)
 
-    def ahead(self, ticket: Ticket) -> tuple[float, int]:
-        """The cost and the number of the requests that will go before this one, which may not be here yet."""
+    def ahead(self, ticket: Ticket, skyline: Skyline) -> tuple[float, int]:
+        """The cost and the number of the requests that will go before this one, which may not be here yet.
+
+        The skyline is a moment old and knows this flow, too: what the flow has there is not counted again.
+        """
         flow = self.flows.get(ticket.person) or Flow(ticket.person, ticket.weight, 0.0, ticket.reach)
-        before = self._before(flow, ticket)
-        cost, count = sum(each.cost for each in before), len(before)
+        own_cost, own_count = self._before(flow, ticket)
         start = flow.counter if flow.waiting else max(flow.counter, self._time_of(flow))
-        until = start + cost / flow.weight
-        for other in self.flows.values():
-            if other is flow or not other.waiting or (flow.reach and flow.reach.isdisjoint(other.reach)):
-                continue
-            served = min(other.backlog, max(0.0, until - other.counter) * other.weight)
-            cost += served
-            count += round(other.waiting * served / other.backlog)
-        return cost, count
+        until = start + own_cost / flow.weight
+        cost, count = skyline.below(until)
+        mine = min(flow.backlog, max(0.0, until - flow.counter) * flow.weight)
+        others = max(0.0, count - (flow.waiting * mine / flow.backlog if flow.backlog else 0.0))
+        return own_cost + max(0.0, cost - mine), own_count + round(others)
 
     def __repr__(self) -> str:
         return f"<FairQueue waiting={self.waiting} running={self.running} flows={len(self.flows)}>"
@@ -198,15 +198,18 @@ class FairQueue:
             return self.virtual_time
         return max(self._times.get(key, 0.0) for key in flow.reach)
 
-    def _before(self, flow: Flow, ticket: Ticket) -> list[Ticket]:
-        """What its own flow has waiting before it."""
-        before = []
+    def _before(self, flow: Flow, ticket: Ticket) -> tuple[float, int]:
+        """The cost and the number of what its own flow has waiting before it."""
+        if not ticket.waiting or flow.queue[-1] is ticket:
+            mine = ticket.cost if ticket.waiting else 0.0
+            return flow.backlog - mine, flow.waiting - ticket.waiting
+        cost, count = 0.0, 0
         for each in flow.queue:
             if each is ticket:
                 break
             if each.waiting:
-                before.append(each)
-        return before
+                cost, count = cost + each.cost, count + 1
+        return cost, count
 
     def _wait(self, flow: Flow, ticket: Ticket) -> None:
         if not flow.waiting and not flow.running:

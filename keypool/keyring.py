@@ -14,10 +14,10 @@ from keypool.affinity import Affinity, Home
 from keypool.domains import Domain, Need, group_of
 from keypool.keys import Key
 from keypool.limits import Measure, Window
-from keypool.standing import DEAD, FOREVER, RESTING, Event, State
+from keypool.standing import FOREVER, Event, State
 from keypool.ticket import Ticket
 
-MOST_REACHES = 10_000  # that are remembered
+MOST_REMEMBERED = 10_000  # answers to who may use what
 LEAST_WAIT = 1e-6  # seconds: what rounding may leave of a wait must not wake anybody twice
 
 
@@ -29,7 +29,7 @@ class Keyring:
         self.domains: dict[str, Domain] = {}
         self.affinity = Affinity()
         self._serving: dict[str, list[Key]] = {}
-        self._reaches: dict[tuple[str, str, frozenset[str]], frozenset[str]] = {}
+        self._allowed: dict[tuple[str, str, frozenset[str]], tuple[list[Key], frozenset[str]]] = {}
         for key in keys:
             self.keys[key.id] = key
         self._arrange()
@@ -59,13 +59,11 @@ class Keyring:
 
     def reach(self, model: str, dialect: str, groups: frozenset[str]) -> frozenset[str]:
         """The ids of the keys that somebody in these groups may ever use for a model in a dialect."""
-        asked = (model, dialect, groups)
-        reach = self._reaches.get(asked)
-        if reach is None:
-            reach = frozenset(key.id for key in self.serving(model) if _may(key, dialect, groups))
-            if len(self._reaches) < MOST_REACHES:
-                self._reaches[asked] = reach
-        return reach
+        return self._may(model, dialect, groups)[1]
+
+    def has_free_slot(self, model: str) -> bool:
+        """Whether anything could start at all: asked first, because most of the time a busy pool has none."""
+        return any(key.running < key.slots for key in self.serving(model))
 
     # Which key for a ticket
 
@@ -81,7 +79,7 @@ class Keyring:
 
     def usable(self, ticket: Ticket) -> list[Key]:
         """The keys that a ticket may use, now or later; of these the ones that have not failed it, if there are any."""
-        keys = [key for key in self.serving(ticket.model) if _may(key, ticket.dialect, ticket.groups)]
+        keys = self._may(ticket.model, ticket.dialect, ticket.groups)[0]
         if ticket.bound_to is not None:
             return [key for key in keys if key.id == ticket.bound_to]
         if not ticket.tried:
@@ -94,17 +92,27 @@ class Keyring:
         model = ticket.model
         return frozenset(key.id for key in self.serving(model) if key.running < key.slots and key.stands(model, now))
 
-    def free_slots(self, ticket: Ticket, now: float) -> int:
-        model = ticket.model
-        return sum(key.slots - key.running for key in self.usable(ticket) if key.stands(model, now))
+    def has_more_free_slots(self, ticket: Ticket, than: int, now: float) -> bool:
+        """Whether the keys that may serve it have more than so many free slots."""
+        for key in self.usable(ticket):
+            if key.running < key.slots and key.stands(ticket.model, now):
+                than -= key.slots - key.running
+                if than < 0:
+                    return True
+        return False
 
     def slots(self, ticket: Ticket) -> int:
         """The slots of all keys that it may use, the dead ones left out."""
-        return sum(key.slots for key in self.usable(ticket) if key.state(ticket.model) not in DEAD)
+        return sum(key.slots for key in self.usable(ticket) if not key.whole.dead)
 
     def opens_at(self, ticket: Ticket) -> float:
         """The earliest instant at which some key will stand well for it; `FOREVER` if only an operator can say."""
-        return min((self._open(key, ticket) for key in self.usable(ticket)), default=FOREVER)
+        earliest = FOREVER
+        for key in self.usable(ticket):
+            earliest = min(earliest, self._open(key, ticket))
+            if earliest <= 0.0:
+                break  # it stands well already
+        return earliest
 
     def wait(self, ticket: Ticket, now: float) -> float:
         """Seconds until time alone may let a key of its model be used; infinite when only an end can free one."""
@@ -125,7 +133,7 @@ class Keyring:
         key.running += 1
         key.granted += 1
         for standing in (key.whole, key.standing(ticket.model)):
-            if standing.state in RESTING:
+            if standing.resting:
                 standing.trial = ticket.id
         ticket.domain, ticket.sent = domain, domain.take(ticket.need, now)
         if ticket.conversation:
@@ -150,7 +158,7 @@ class Keyring:
         domain.learn(windows, ticket.sent, now)
         domain.answered(now)
         for standing in (key.whole, key.standing(ticket.model)):
-            if standing.state not in RESTING or standing.trial == ticket.id:
+            if standing.state is not State.READY and (not standing.resting or standing.trial == ticket.id):
                 standing.apply(Event.ANSWERED, now)
 
     def failed(
@@ -174,6 +182,17 @@ class Keyring:
 
     # Odds and ends
 
+    def _may(self, model: str, dialect: str, groups: frozenset[str]) -> tuple[list[Key], frozenset[str]]:
+        """The keys that may serve a model in a dialect for somebody in these groups, and their ids."""
+        asked = (model, dialect, groups)
+        found = self._allowed.get(asked)
+        if found is None:
+            keys = [key for key in self.serving(model) if _may(key, dialect, groups)]
+            found = keys, frozenset(key.id for key in keys)
+            if len(self._allowed) < MOST_REMEMBERED:
+                self._allowed[asked] = found
+        return found
+
     def _admits(self, key: Key, ticket: Ticket, now: float) -> bool:
         return key.admits(ticket.model, now) and self._domain(key, ticket.model).wait(ticket.need, now) <= 0.0
 
@@ -183,7 +202,7 @@ class Keyring:
             home is not None and home.key == key.id,
             home is not None and home.domain == domain.id,
             1.0 - key.running / key.slots,
-            min((1.0 - used for used in domain.utilisation(now).values()), default=1.0),
+            1.0 - max(domain.utilisation(now).values(), default=0.0) if domain.buckets else 1.0,
             -key.granted,
         )
 
@@ -200,7 +219,7 @@ class Keyring:
         return domain
 
     def _arrange(self) -> None:
-        self._serving, self._reaches = {}, {}
+        self._serving, self._allowed = {}, {}
         for key in self.keys.values():
             for model in key.models:
                 self._serving.setdefault(model, []).append(key)

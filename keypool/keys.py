@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from keypool.domains import Domain, Quota
-from keypool.standing import DEAD, KEY_WIDE, RESTING, Event, Standing, State
+from keypool.standing import KEY_WIDE, Event, Standing, State
 
 
 def fingerprint(secret: str) -> str:
@@ -54,7 +54,8 @@ class Key:
 
     def stands(self, model: str, now: float) -> bool:
         """Nothing but its slots and its limits keeps a request from it."""
-        return self.whole.admits(now) and self.standing(model).admits(now)
+        mine = self.by_model.get(model)
+        return self.whole.admits(now) and (mine is None or mine.admits(now))
 
     def admits(self, model: str, now: float) -> bool:
         """It stands well, and has a free slot."""
@@ -65,7 +66,7 @@ class Key:
 
     def state(self, model: str) -> State:
         """The state to show for one model: the whole key's unless only the model is troubled."""
-        if self.whole.state in RESTING or self.whole.state in DEAD:
+        if self.whole.resting or self.whole.dead:
             return self.whole.state
         mine = self.standing(model).state
         return self.whole.state if mine is State.UNCHECKED else mine

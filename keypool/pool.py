@@ -88,6 +88,10 @@ class Limits:
     cap: int | None = None
     headroom: int | None = None
 
+    @property
+    def largest_headroom(self) -> int:
+        return 1 if self.headroom is None else self.headroom
+
     def headroom_of(self, slots: int) -> int:
         return (1 if slots >= 16 else 0) if self.headroom is None else self.headroom
 
@@ -332,6 +336,8 @@ class Pool:
 
     def _pump(self, now: float) -> list[Decision]:
         """Serve the queues in turn, one request each, until none of them has a request that fits."""
+        if not self._busy:
+            return []
         decisions: list[Decision] = []
 
         def choose(ticket: Ticket, only: frozenset[str] | None) -> Key | None:
@@ -344,14 +350,15 @@ class Pool:
         while len(stuck) < len(self._busy):
             model = next(name for name in self._busy if name not in stuck)
             queue = self._busy.pop(model)
-            found = queue.fair.dispatch(choose, fence)
+            found = queue.fair.dispatch(choose, fence) if self.keyring.has_free_slot(model) else None
             if found is not None:
                 decisions.append(self._grant(queue, *found, now))
             if queue.fair.waiting:
                 self._busy[model] = queue
                 if found is None:
                     stuck.add(model)
-        self._fits_at = now + min((self._until_it_fits(queue, now) for queue in self._busy.values()), default=FOREVER)
+        waits = [self._until_it_fits(model, queue, now) for model, queue in self._busy.items()]
+        self._fits_at = now + min(waits, default=FOREVER)
         return decisions
 
     def _grant(self, queue: ModelQueue, ticket: Ticket, key: Key, now: float) -> Grant:
@@ -364,9 +371,11 @@ class Pool:
 
     def _held_back(self, ticket: Ticket, now: float) -> bool:
         """Only the headroom is free, and its person has a fair share without it."""
+        if self.keyring.has_more_free_slots(ticket, self.limits.largest_headroom, now):
+            return False
         slots = self.keyring.slots(ticket)
         headroom = self.limits.headroom_of(slots)
-        if not headroom or self.keyring.free_slots(ticket, now) > headroom:
+        if not headroom or self.keyring.has_more_free_slots(ticket, headroom, now):
             return False
         return self._queue(ticket.model).fair.has_its_share(ticket, slots)
 
@@ -377,7 +386,9 @@ class Pool:
             return free
         return free - {key.id for key in self.keyring.usable(ticket)}
 
-    def _until_it_fits(self, queue: ModelQueue, now: float) -> float:
+    def _until_it_fits(self, model: str, queue: ModelQueue, now: float) -> float:
+        if not self.keyring.has_free_slot(model):
+            return FOREVER  # only the end of an answer can help
         head = queue.fair.head()
         return self.keyring.wait(head, now) if head is not None else FOREVER
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from keypool.fairqueue import FairQueue, Flow
+from keypool.fairqueue import FairQueue
 from keypool.shares import Shares
+from keypool.skyline import Skyline
 from keypool.ticket import Ticket
 from keypool.waiting import ServiceRate, learn_bias
 
 REMEMBERED_WAITS = 1000
-FRESH = 1.0  # seconds for which a flow's forecast is extended instead of made anew: it looks at every flow
+FRESH = 1.0  # seconds for which a picture of all flows serves, since taking one looks at each of them
 EXPERIENCE = 30.0  # seconds of observed service from which a forecast may turn somebody away
 
 
@@ -23,16 +24,6 @@ class Forecast:
     seconds: float
 
 
-@dataclass(slots=True)
-class _Seen:
-    """A forecast as it was made for a flow: when, for how much of its own work, and what came out."""
-
-    at: float
-    own: float
-    seconds: float
-    position: float
-
-
 class ModelQueue:
     """A fair queue and its statistics. Times are seconds, monotonic."""
 
@@ -42,7 +33,7 @@ class ModelQueue:
         self.shares = Shares()
         self.waits: deque[float] = deque(maxlen=REMEMBERED_WAITS)
         self._bias: dict[str, float] = {}
-        self._seen: dict[str, _Seen] = {}
+        self._skyline: Skyline | None = None
 
     @property
     def experienced(self) -> bool:
@@ -51,18 +42,13 @@ class ModelQueue:
 
     def forecast(self, ticket: Ticket, slots: int, now: float) -> Forecast:
         """What a ticket has to expect, whether it waits here already or only might."""
-        cost, count = self.fair.ahead(ticket)
-        return Forecast(count + 1, self._bias.get(ticket.person, 1.0) * self._seconds(cost, slots))
+        seconds, count = self._ahead(ticket, slots, now)
+        return Forecast(count + 1, self._bias.get(ticket.person, 1.0) * seconds)
 
     def foresee(self, ticket: Ticket, slots: int, now: float) -> Forecast:
         """Note for a ticket that has just begun to wait what it has to expect, to learn from it later."""
-        flow = self.fair.flows[ticket.person]
-        seen = self._seen.get(ticket.person)
-        if seen is None or now - seen.at >= FRESH:
-            cost, count = self.fair.ahead(ticket)
-            seen = self._seen[ticket.person] = _Seen(now, flow.backlog, self._seconds(cost, slots), count + 1)
-        growth = flow.backlog / seen.own if seen.own else 1.0
-        ticket.predicted, ticket.position = seen.seconds * growth, max(1, round(seen.position * growth))
+        ticket.predicted, count = self._ahead(ticket, slots, now)
+        ticket.position = count + 1
         return Forecast(ticket.position, self._bias.get(ticket.person, 1.0) * ticket.predicted)
 
     def arrived(self, ticket: Ticket, now: float) -> None:
@@ -88,13 +74,16 @@ class ModelQueue:
             self.rate.ended(cost, now)
 
     def _if_content(self, person: str, now: float) -> None:
-        flow: Flow | None = self.fair.flows.get(person)
+        flow = self.fair.flows.get(person)
         if flow is None or not flow.waiting:
             self.shares.content(person, now)
-            self._seen.pop(person, None)
         if flow is None:
             self._bias.pop(person, None)
 
-    def _seconds(self, cost: float, slots: int) -> float:
-        typical = self.fair.typical_cost()
-        return cost / self.rate.per_second(slots, typical) + self.rate.gap()
+    def _ahead(self, ticket: Ticket, slots: int, now: float) -> tuple[float, int]:
+        """Seconds of service and number of requests before a ticket, without the learnt factor."""
+        if self._skyline is None or not 0.0 <= now - self._skyline.at < FRESH:
+            self._skyline = Skyline(self.fair.flows.values(), now)
+        cost, count = self.fair.ahead(ticket, self._skyline)
+        per_second = self.rate.per_second(slots, self.fair.typical_cost())
+        return cost / per_second + self.rate.gap(), count

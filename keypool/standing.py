@@ -12,7 +12,7 @@ Everything comes back by itself except REVOKED and PAUSED. The table is total: e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -112,6 +112,11 @@ class Standing:
     until: float = 0.0
     failures: int = 0  # in a row
     trial: str | None = None  # the ticket that is trying a key which rested
+    resting: bool = field(init=False, repr=False)  # both follow from the state, and are asked for at every choice
+    dead: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.resting, self.dead = self.state in RESTING, self.state in DEAD
 
     def apply(self, event: Event, now: float, rest: float | None = None) -> None:
         """Move by the table. `rest` is what the provider asked for, in seconds.
@@ -123,7 +128,8 @@ class Standing:
         if state is not self.state:
             self.since = now
         self.state = state
-        if state not in RESTING:
+        self.__post_init__()
+        if not self.resting:
             self.until, self.failures, self.trial = 0.0, 0, None
             return
         if now >= self.until:
@@ -132,13 +138,13 @@ class Standing:
 
     def admits(self, now: float) -> bool:
         """May a request be sent now?"""
-        if self.state in RESTING:
+        if self.resting:
             return now >= self.until and self.trial is None
-        return self.state not in DEAD
+        return not self.dead
 
     def opens_at(self) -> float:
         """The instant from which a request may be sent; `FOREVER` when only the operator can say."""
-        return FOREVER if self.state in DEAD else self.until
+        return FOREVER if self.dead else self.until
 
 
 def _rest(event: Event, failures: int, asked: float | None) -> float:

@@ -13,15 +13,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import aiohttp
-
-from server import parsers, prober, settings_docs
+from server import cli_keys, parsers, settings_docs
 from server.accounts import AccountError, Accounts, pepper_for
 from server.demo import DemoError
+from server.keydesk import KeyDeskError
 from server.settings import Settings, SettingsError, load
-from server.specs import Secret, UpstreamSpec
 from server.store import store_for
 from server.store.base import StoreError, Token
+from server.vault import VaultError
 
 T = TypeVar("T")
 Verb = Callable[[Settings, argparse.Namespace], int]
@@ -30,23 +29,23 @@ AccountVerb = Callable[[Accounts, argparse.Namespace], Coroutine[Any, Any, None]
 DAY = 86_400_000  # milliseconds
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the arguments say and return the exit code."""
-    options = _parser().parse_args(argv)
+def main(argv: Sequence[str] | None = None, ask_secret: cli_keys.AskSecret = cli_keys.ask_secret) -> int:
+    """Do what the arguments say and return the exit code. `ask_secret` gives an upstream key that is to be added."""
+    options = _parser(ask_secret).parse_args(argv)
     given = {"HOST": options.host, "PORT": options.port, "STORE_URL": options.store, "DEMO": options.demo}
     try:
         return int(options.verb(load(given), options))
     except SettingsError as error:
         print("fairgate cannot start with these settings:", *error.mistakes, sep="\n  ", file=sys.stderr)
         return 2
-    except (AccountError, DemoError, StoreError) as error:
+    except (AccountError, DemoError, KeyDeskError, StoreError, VaultError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m server",
         description="Share LLM keys fairly. Without a verb: run the gateway.",
@@ -63,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     nouns = parser.add_subparsers(title="verbs", metavar="VERB", required=False)
     _user_verbs(nouns.add_parser("user", help="create NAME | list | disable NAME | enable NAME"))
     _token_verbs(nouns.add_parser("token", help="create USER [--name NAME] [--days N] | list | revoke ID"))
-    _key_verbs(nouns.add_parser("key", help="list | check"))
+    keys = nouns.add_parser("key", help="list | check | add | pause, resume, recheck, remove KEY | new-, rotate-master")
+    cli_keys.add_verbs(keys, _in_loop, ask_secret)
     nouns.add_parser("docs", help="rewrite the files that are made from the settings").set_defaults(verb=_docs)
     return parser
 
@@ -95,12 +95,6 @@ def _days(text: str) -> int:
         return parsers.whole(1, 36_500)(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _key_verbs(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-    verbs.add_parser("list").set_defaults(verb=_key_list)
-    verbs.add_parser("check").set_defaults(verb=lambda settings, _: _in_loop(_key_check(settings)))
 
 
 def _run(settings: Settings, _: argparse.Namespace) -> int:
@@ -182,32 +176,6 @@ def _validity(token: Token) -> str:
     if token.expires_at is None:
         return "valid"
     return f"{'valid until' if _now() < token.expires_at else 'expired'} {_day(token.expires_at)}"
-
-
-def _key_list(settings: Settings, _: argparse.Namespace) -> int:
-    for spec, key in _keys(settings):
-        print(f"{_shown(spec, key)}  {', '.join(spec.models) or 'all its models'}")
-    return 0
-
-
-async def _key_check(settings: Settings) -> int:
-    """Ask about every key; 1 if any is not let in."""
-    ready = True
-    async with aiohttp.ClientSession() as session:
-        for spec, key in _keys(settings):
-            found = await prober.check(spec, key, session)
-            ready = ready and found.state == "ready"
-            said = f"{len(found.models)} models" if found.state == "ready" else found.detail
-            print(f"{_shown(spec, key)}  {found.state:<12} {said}")
-    return 0 if ready else 1
-
-
-def _keys(settings: Settings) -> list[tuple[UpstreamSpec, Secret]]:
-    return [(spec, key) for spec in settings.upstreams for key in spec.keys]
-
-
-def _shown(spec: UpstreamSpec, key: Secret) -> str:
-    return f"{spec.name:<16} {key.fingerprint}  …{key.last4}"
 
 
 def _docs(_: Settings, __: argparse.Namespace) -> int:

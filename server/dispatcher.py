@@ -8,22 +8,25 @@ manager, so that a caller who leaves at any point gives back what it held.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
 from keypool.estimates import Tokens
 from keypool.fairqueue import Ticket
 from keypool.keys import Key
+from keypool.limits import Measure, Window
 from keypool.pool import Ask, Decision, GiveUp, Grant, Pool, Reason, Refuse
+from keypool.queues import Forecast
 from keypool.snapshot import PoolSnapshot
 from keypool.standing import Event
 from keypool.verdict import Verdict
-from server.wire.errors import GatewayBusy, NoKey, QueueFull, QueueTimeout, Refusal
+from server.wire.errors import NoKey, QueueFull, QueueTimeout, Refusal, WaitTooLong
 
-_REFUSALS: dict[Reason, type[GatewayBusy]] = {
+_REFUSALS: dict[Reason, type[Refusal]] = {
     Reason.QUEUE_FULL: QueueFull,
     Reason.TIMED_OUT: QueueTimeout,
+    Reason.TOO_LONG: WaitTooLong,
     Reason.NO_KEY: NoKey,
 }
 
@@ -49,6 +52,14 @@ class Dispatcher:
     def offer(self, upstream: str, models: Iterable[str]) -> None:
         """Tell the pool which models an upstream has."""
         self.carry_out(self.pool.offer(upstream, frozenset(models), self._clock()))
+
+    def add(self, key: Key) -> None:
+        """A key has come."""
+        self.carry_out(self.pool.add(key, self._clock()))
+
+    def remove(self, key_id: str) -> None:
+        """A key goes; what it is serving ends undisturbed."""
+        self.carry_out(self.pool.remove(key_id, self._clock()))
 
     def snapshot(self) -> PoolSnapshot:
         return self.pool.snapshot(self._clock())
@@ -124,9 +135,23 @@ class Lease:
     ) -> None:
         self._abandon()
 
-    def answered(self) -> None:
-        """The upstream has begun a good answer."""
-        self._dispatcher.carry_out(self._pool.answered(self.ticket, self._dispatcher.now()))
+    @property
+    def position(self) -> int:
+        """Its place in the queue when it came, from 1; 0 if it did not wait."""
+        return self.ticket.position
+
+    @property
+    def expected_seconds(self) -> float:
+        """The wait that was predicted when it came."""
+        return self.ticket.predicted
+
+    def outlook(self) -> Forecast | None:
+        """Where it stands in the queue now; None when it does not wait."""
+        return self._pool.outlook(self.ticket, self._dispatcher.now()) if self.ticket.waiting else None
+
+    def answered(self, limits: Mapping[Measure, Window]) -> None:
+        """The upstream has begun a good answer, and its headers tell these limits."""
+        self._dispatcher.carry_out(self._pool.answered(self.ticket, self._dispatcher.now(), limits))
 
     def progress(self, output: int) -> None:
         """The answer has grown to `output` tokens."""
@@ -138,9 +163,9 @@ class Lease:
             end = self._pool.finish if complete else self._pool.break_off
             self._dispatcher.carry_out(end(self.ticket, used, self._dispatcher.now()))
 
-    async def again(self, verdict: Verdict, refusal: Refusal) -> None:
+    async def again(self, verdict: Verdict, refusal: Refusal, limits: Mapping[Measure, Window]) -> None:
         """An attempt failed before its first byte: wait for another key, or raise `refusal` when there is none."""
-        await self._decided(self._pool.failed(self.ticket, verdict, self._dispatcher.now()), refusal)
+        await self._decided(self._pool.failed(self.ticket, verdict, self._dispatcher.now(), limits), refusal)
 
     async def _decided(self, decisions: Iterable[Decision], refusal: Refusal | None) -> None:
         future = self._dispatcher.expect(self.ticket)

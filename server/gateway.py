@@ -1,4 +1,4 @@
-"""One request's story, from its estimate to its row on the ledger. Framework-free: the client is a `Sink`.
+"""One request's way, from its estimate to its row on the ledger. Framework-free: the client is a `Sink`.
 
     estimate -> queue -> key -> upstream -> relay -> settle
 
@@ -14,32 +14,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
+from keypool.limits import windows
 from keypool.pool import Ask
-from keypool.verdict import CALLERS_FAULT, NONSENSE, Verdict, judge
-from server.dispatcher import Dispatcher, Lease
+from keypool.queues import Forecast
+from server.dispatcher import Dispatcher
+from server.exchange import Exchange
+from server.heart import Heart, Pulse
 from server.ledger.usage import Outcome, UsageRow
 from server.store.base import Caller, Store, StoreError
+from server.story import Account, Call, ClientLeft, Recent, Sink, Story, milliseconds
 from server.tokenizer import Tokenizer
-from server.upstream import Answer, AttemptFailed, Broken, Upstreams
-from server.wire.dialect import scrub
+from server.upstream import Answer, AttemptFailed, Upstreams
+from server.wire.conversation import bind
+from server.wire.dialect import Dialect
 from server.wire.errors import (
-    BadAnswer,
-    Disconnected,
+    AccountingUnavailable,
     Draining,
     NoKey,
     Refusal,
+    StatefulDisabled,
+    UnknownId,
     UnknownModel,
     UpstreamTimeout,
 )
-from server.wire.meter import Meter, json_object
-from server.wire.relay import EventTooLong, Relay
-from server.wire.request import Request
 from server.wire.tokens import Prompt
 from server.wire.usage import Usage
 
@@ -48,65 +51,24 @@ T = TypeVar("T")
 log = logging.getLogger("fairgate")
 
 DISCOVERY_SECONDS = 5.0  # until an upstream's models are asked for again
-CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while it streams
-EVENT_STREAM = "text/event-stream"
-
-
-class ClientLeft(Exception):
-    """The client went away, or took nothing for too long."""
-
-
-class Sink(Protocol):
-    """Where an answer goes. `started`: its head has gone out, so that no status can be changed any more."""
-
-    started: bool
-
-    def start(self, status: int, headers: Mapping[str, str]) -> None:
-        """Set the head of the answer. It goes out with the first write."""
-
-    async def send(self, chunk: bytes) -> None:
-        """Pass a piece on and wait until the client can take more. Raises ClientLeft."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request that was read and whose caller is known. `passed`: the client's headers that may go upstream."""
-
-    id: str
-    caller: Caller
-    request: Request
-    passed: Mapping[str, str]
-    query: str
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Seconds in the queue and for a whole answer, bytes of a plain answer."""
+    """Seconds in the queue and for a whole answer, bytes of a plain answer.
+
+    `stateful`: providers may keep answers for later, for those who made them.
+    """
 
     queue_seconds: float = 300.0
     total_seconds: float = 900.0
     answer_bytes: int = 64 << 20
-
-
-@dataclass(slots=True)
-class Story:
-    """What has become known of a dispatched request so far. Times are seconds, monotonic."""
-
-    call: Call
-    lease: Lease
-    meter: Meter
-    input_estimate: int
-    arrived: float
-    outcome: Outcome = Outcome.CANCELLED
-    streamed: bool = False
-    perhaps_billed: bool = False  # the upstream may have generated something
-    client_left: bool = False
-    first_byte: float | None = None
-    usage: Usage | None = None  # what it is billed, once it has paid
+    stateful: bool = False
+    pulse: Pulse = Pulse()  # noqa: RUF009 - immutable
 
 
 class Gateway:
-    """Serves calls. `clock` is monotonic seconds, `wall` UTC milliseconds."""
+    """Serves calls. `clock` is monotonic seconds, `wall` UTC milliseconds; `observe` sees every row that is settled."""
 
     def __init__(
         self,
@@ -117,9 +79,11 @@ class Gateway:
         bounds: Bounds,
         clock: Callable[[], float],
         wall: Callable[[], int],
+        observe: Callable[[UsageRow], None] = lambda row: None,
     ) -> None:
         self._dispatcher, self._upstreams, self._store, self._tokenizer = dispatcher, upstreams, store, tokenizer
-        self._bounds, self._clock, self._wall = bounds, clock, wall
+        self._bounds, self._clock, self._wall, self._observe = bounds, clock, wall, observe
+        self.recent = Recent()
         self.unsettled = 0  # rows that the store did not take
         self._tasks: set[asyncio.Task[object]] = set()
         self._stopping = False
@@ -129,9 +93,18 @@ class Gateway:
         """Requests that wait or are being answered."""
         return len(self._tasks)
 
-    def models(self, caller: Caller, dialect: str) -> list[str]:
+    def models(self, caller: Caller, dialect: Dialect) -> list[str]:
         """The models that a caller may use."""
-        return self._dispatcher.pool.models(dialect, frozenset())
+        return self._dispatcher.pool.models(dialect.name, groups_of(caller))
+
+    def forecast(self, caller: Caller, model: str, dialect: Dialect) -> Forecast:
+        """Where a short request of this caller would stand now. Raises UnknownModel."""
+        groups = groups_of(caller)
+        if not self._dispatcher.pool.serves(model, dialect.name, groups):
+            raise UnknownModel
+        deadline = self._clock() + self._bounds.queue_seconds
+        ask = Ask("", caller.person_id, model, dialect.name, 0, None, deadline, caller.weight, groups)
+        return self._dispatcher.pool.forecast(ask, self._clock())
 
     async def quiet(self, seconds: float) -> None:
         """Wait until no request runs, at most for so long."""
@@ -150,9 +123,15 @@ class Gateway:
         task = asyncio.current_task()
         assert task is not None, "a request is a task"
         self._tasks.add(task)
+        model, person = call.request.model, call.caller.person_id
+        account = self.recent.keep(Account(call.id, person, model, self._wall()))
         try:
-            return await self._serve(call, sink)
+            return await self._serve(call, account, sink)
+        except Refusal as refusal:
+            account.refuse(refusal)
+            raise
         except asyncio.CancelledError:
+            account.state = "cancelled"
             if not self._stopping:
                 raise
             task.uncancel()
@@ -160,23 +139,62 @@ class Gateway:
         finally:
             self._tasks.discard(task)
 
-    async def _serve(self, call: Call, sink: Sink) -> UsageRow:
-        request, caller, arrived = call.request, call.caller, self._clock()
-        name = request.endpoint.dialect.name
-        if not self._dispatcher.pool.serves(request.model, name, frozenset()):
-            raise UnknownModel if self._dispatcher.pool.complete else NoKey(retry_after=DISCOVERY_SECONDS)
-        estimate = await self._tokenizer.count(request.prompt, request.model)
-        deadline = arrived + self._bounds.queue_seconds
-        most = request.max_tokens if request.endpoint.output_limits else 0
-        ask = Ask(call.id, caller.person_id, request.model, name, estimate, most, deadline, caller.weight)
-        async with self._dispatcher.lease(ask) as lease:
-            story = Story(call, lease, request.endpoint.meter(), estimate, arrived)
-            return await self._dispatched(story, sink)
+    async def _serve(self, call: Call, account: Account, sink: Sink) -> UsageRow:
+        request, arrived = call.request, self._clock()
+        ask = await self._ask(call, arrived)
+        lease = self._dispatcher.lease(ask)
+        story = Story(call, lease, account, request.endpoint.meter(), ask.input_tokens, arrived)
+        heart = Heart(sink, request.endpoint.dialect, self._bounds.pulse, lease.outlook)
+        try:
+            if request.stream:
+                heart.start()
+            async with lease:
+                heart.granted()
+                account.state, account.queue_ms = "running", milliseconds(lease.queue_seconds)
+                return await self._dispatched(story, sink, heart)
+        finally:
+            account.position, account.expected_wait_ms = lease.position, milliseconds(lease.expected_seconds)
+            await heart.stop()
 
-    async def _dispatched(self, story: Story, sink: Sink) -> UsageRow:
+    async def _ask(self, call: Call, arrived: float) -> Ask:
+        """What the pool must know of a call. Raises UnknownModel, UnknownId, NotStored."""
+        request, caller = call.request, call.caller
+        pool, dialect, groups = self._dispatcher.pool, request.endpoint.dialect.name, groups_of(caller)
+        if not pool.serves(request.model, dialect, groups):
+            raise UnknownModel if pool.complete else NoKey(retry_after=DISCOVERY_SECONDS)
+        if request.keeps is not None and not self._bounds.stateful:
+            raise StatefulDisabled(request.keeps)
+        return Ask(
+            id=call.id,
+            person=caller.person_id,
+            model=request.model,
+            dialect=dialect,
+            input_tokens=await self._tokenizer.count(request.prompt, request.model),
+            most_output=request.max_tokens if request.endpoint.output_limits else 0,
+            deadline=arrived + self._bounds.queue_seconds,
+            weight=caller.weight,
+            groups=groups,
+            conversation=bind(request.conversation, caller.person_id, request.model),
+            bound_to=await self._key_that_issued(request.follows, caller),
+            max_wait=call.max_wait,
+        )
+
+    async def _key_that_issued(self, reference: str | None, caller: Caller) -> str | None:
+        """The only key that knows what a request refers to. What somebody else made does not exist."""
+        if reference is None:
+            return None
+        try:
+            issued = await self._store.issued(reference) if self._bounds.stateful else None
+        except StoreError:
+            raise AccountingUnavailable from None
+        if issued is None or issued.person_id != caller.person_id:
+            raise UnknownId
+        return issued.key
+
+    async def _dispatched(self, story: Story, sink: Sink, heart: Heart) -> UsageRow:
         try:
             async with self._deadline():
-                await self._attempts(story, sink)
+                await self._attempts(story, sink, heart)
         except (asyncio.CancelledError, ClientLeft):
             story.client_left = not self._stopping
             raise
@@ -192,122 +210,45 @@ class Gateway:
         except TimeoutError:
             raise UpstreamTimeout from None
 
-    async def _attempts(self, story: Story, sink: Sink) -> None:
+    async def _attempts(self, story: Story, sink: Sink, heart: Heart) -> None:
         """Try keys until one answers. Only what failed before its first byte is tried again."""
         call = story.call
         while True:
             story.meter, story.perhaps_billed = call.request.endpoint.meter(), True
             try:
                 async with self._upstreams.send(story.lease.key, call.request, call.passed, call.query) as answer:
-                    await self._answer(story, answer, sink)
+                    await self._exchange(story, answer, sink, heart).run()
                     return
             except AttemptFailed as failure:
                 story.perhaps_billed = isinstance(failure.refusal, UpstreamTimeout)
+                story.account.attempts.append({"key": story.lease.key.id, "failed": failure.refusal.code})
                 await self._another_key(story, failure)
 
+    def _exchange(self, story: Story, answer: Answer, sink: Sink, heart: Heart) -> Exchange:
+        longest = self._bounds.answer_bytes
+        return Exchange(story, answer, sink, heart, self._pay, longest, self._clock, self._wall)
+
     async def _another_key(self, story: Story, failure: AttemptFailed) -> None:
+        limits = windows(failure.headers, self._wall() / 1000)
         try:
-            await story.lease.again(failure.verdict, failure.refusal)
+            await story.lease.again(failure.verdict, failure.refusal, limits)
         except Refusal:
             story.outcome = Outcome.FAILED
             raise
 
-    async def _answer(self, story: Story, answer: Answer, sink: Sink) -> None:
-        if answer.status >= 400:
-            await self._refused(story, answer.status, answer.headers, await answer.beginning(), sink)
-        elif answer.media_type == EVENT_STREAM:
-            await self._stream(story, answer, sink)
-        else:
-            await self._plain(story, answer, sink)
-
-    async def _refused(self, story: Story, status: int, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
-        """The upstream said no: to the caller, whose own mistake it is, or to our key, which is not the caller's."""
-        verdict = judge(status, headers, body)
-        if verdict is not CALLERS_FAULT:
-            raise AttemptFailed(verdict, _told(verdict, status))
-        if json_object(body) is None:
-            raise AttemptFailed(NONSENSE, BadAnswer())
-        story.lease.answered()
-        story.outcome, story.perhaps_billed = Outcome.REJECTED, False
-        await self._pay(story)
-        body = scrub(body)
-        self._begin(story, sink, status, "application/json", length=len(body))
-        await sink.send(body)
-
-    async def _plain(self, story: Story, answer: Answer, sink: Sink) -> None:
-        endpoint = story.call.request.endpoint
-        if endpoint.answer == "json" and answer.media_type != "application/json":
-            raise AttemptFailed(NONSENSE, BadAnswer())
-        try:
-            body = await answer.whole(self._bounds.answer_bytes)
-        except Broken:
-            raise AttemptFailed(NONSENSE, BadAnswer()) from None
-        if not story.meter.answer(body):
-            raise AttemptFailed(NONSENSE, BadAnswer())
-        if (fault := story.meter.error()) is not None:
-            await self._refused(story, fault.status, {}, fault.body, sink)
-            return
-        story.lease.answered()
-        story.outcome = Outcome.COMPLETED
-        await self._pay(story)  # a client that reads slowly must not hold a key
-        content_type = answer.headers.get("Content-Type", "application/octet-stream")
-        self._begin(story, sink, answer.status, content_type, length=len(body))
-        await sink.send(body)
-
-    async def _stream(self, story: Story, answer: Answer, sink: Sink) -> None:
-        """Relay events until the upstream ends, well or not. A stream without its end is a failure, never a success."""
-        story.streamed = True
-        meter, relay = story.meter, Relay(story.meter, hides_usage=story.call.request.hides_usage)
-        charged = 0
-        try:
-            while chunk := await answer.read():
-                events = relay.feed(chunk)
-                if not events:
-                    continue
-                if story.first_byte is None:
-                    if (fault := meter.error()) is not None:
-                        await self._refused(story, fault.status, {}, fault.body, sink)
-                        return
-                    story.lease.answered()
-                    self._begin(story, sink, answer.status, EVENT_STREAM)
-                await sink.send(events)
-                if meter.finished and not meter.failed:
-                    story.outcome = Outcome.COMPLETED  # who leaves now has it all
-                if meter.output_pieces >= charged + CHARGE_EVERY:
-                    charged = meter.output_pieces
-                    story.lease.progress(charged)
-        except (Broken, EventTooLong):
-            # What breaks behind the terminal event or the upstream's own error has nothing more to say.
-            if not (meter.finished or meter.failed):
-                raise self._cut(story) from None
-        if not (meter.ended() or meter.failed):
-            raise self._cut(story)
-        story.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
-        if story.first_byte is not None and (rest := relay.end()):
-            await sink.send(rest)
-
-    def _cut(self, story: Story) -> Exception:
-        """A stream broke off: for the caller if it has begun there, else only for this attempt."""
-        if story.first_byte is None:
-            return AttemptFailed(NONSENSE, BadAnswer())
-        story.outcome = Outcome.CUT
-        return Disconnected()
-
-    def _begin(self, story: Story, sink: Sink, status: int, content_type: str, length: int | None = None) -> None:
-        story.first_byte = self._clock()
-        headers = {"Content-Type": content_type, "X-Queue-Wait-Ms": str(round(story.lease.queue_seconds * 1000))}
-        if content_type == EVENT_STREAM:
-            # Proxies must not hold events back to fill a buffer.
-            headers |= {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        if length is not None:
-            headers["Content-Length"] = str(length)
-        sink.start(status, headers)
-
     async def _settle(self, story: Story) -> UsageRow:
         """Give the key back and write the row: once, whatever happened."""
-        row = self._row(story, await self._pay(story))
+        usage = await self._pay(story)
+        row = story.row(usage, self._clock(), self._wall())
+        account = story.account
+        account.state, account.settled = row.status, {"input": usage.input, "output": usage.output}
+        account.settled["estimated"] = usage.estimated
+        self._observe(row)
         try:
             await self._store.settle(row)
+            if self._bounds.stateful and story.call.request.kept:
+                for issued in story.meter.issued:
+                    await self._store.remember_issued(issued, row.person_id, row.key, row.started_at)
         except StoreError:
             self.unsettled += 1
             log.error("request %s could not be settled: the store is out of reach", row.request_id)
@@ -331,29 +272,10 @@ class Gateway:
         output = await self._tokenizer.count(delivered, story.call.request.model)
         return Usage(before.input, before.cached, before.cache_write, output, estimated=True)
 
-    def _row(self, story: Story, usage: Usage) -> UsageRow:
-        call, lease, now = story.call, story.lease, self._clock()
-        request, first = call.request, story.first_byte
-        return UsageRow(
-            request_id=call.id,
-            person_id=call.caller.person_id,
-            token_id=call.caller.token_id,
-            model_asked=request.model,
-            model_served=story.meter.served_model or request.model,
-            endpoint=request.endpoint.path,
-            dialect=request.endpoint.dialect.name,
-            upstream=lease.key.upstream,
-            key=lease.key.id,
-            status=story.outcome,
-            started_at=self._wall() - _ms(now - story.arrived),
-            queue_ms=_ms(lease.queue_seconds),
-            first_byte_ms=None if first is None else _ms(first - story.arrived),
-            duration_ms=_ms(now - story.arrived),
-            attempts=lease.ticket.attempts,
-            streamed=story.streamed,
-            usage=usage,
-            client_aborted=story.outcome is Outcome.CANCELLED and story.client_left,
-        )
+
+def groups_of(caller: Caller) -> frozenset[str]:
+    """The groups whose keys a caller may use: everybody is a group of one, for the keys that they own."""
+    return frozenset((f"person:{caller.person_name}",))
 
 
 async def _undisturbed(work: Coroutine[Any, Any, T]) -> T:
@@ -368,14 +290,3 @@ async def _undisturbed(work: Coroutine[Any, Any, T]) -> T:
     if cancelled:
         raise asyncio.CancelledError
     return task.result()
-
-
-def _told(verdict: Verdict, status: int) -> Refusal:
-    """What the caller hears when no other key helped. The upstream's own words are about our keys, so not those."""
-    if status in (500, 502, 504):
-        return BadAnswer()
-    return NoKey(retry_after=verdict.rest)
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)

@@ -19,7 +19,7 @@ import aiohttp
 from yarl import URL
 
 from keypool.keys import Key
-from keypool.verdict import NONSENSE, UNREACHABLE, Verdict
+from keypool.verdict import NONSENSE, TOO_SLOW, UNREACHABLE, Verdict
 from server.wire.errors import BadAnswer, Refusal, UpstreamTimeout, UpstreamUnreachable
 from server.wire.request import Request
 
@@ -32,10 +32,11 @@ OUR_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 class AttemptFailed(Exception):
     """No byte of an answer has come, or an error in place of one."""
 
-    def __init__(self, verdict: Verdict, refusal: Refusal) -> None:
+    def __init__(self, verdict: Verdict, refusal: Refusal, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(refusal.code)
         self.verdict = verdict
         self.refusal = refusal
+        self.headers = headers or {}  # of the upstream's answer, for what they say of its limits
 
 
 class Broken(Exception):
@@ -117,6 +118,10 @@ class Upstreams:
             trust_env=False,
         )
 
+    def know(self, upstream: str, base_url: str) -> None:
+        """An upstream has come, or moved."""
+        self._base_urls[upstream] = base_url
+
     async def close(self) -> None:
         await self._session.close()
 
@@ -130,15 +135,20 @@ class Upstreams:
             "Content-Type": request.content_type,
             "Accept-Encoding": "identity",
         }
-        response = await self._head(URL(f"{url}?{query}" if query else url, encoded=True), headers, request.body)
+        # A plain answer begins when it is complete: only the deadline of the whole bounds it.
+        patience = self._patience.first_byte if request.stream else None
+        target = URL(f"{url}?{query}" if query else url, encoded=True)
+        response = await self._head(target, headers, request.body, patience)
         async with response:
             answer = Answer(response, self._patience.idle)
             _insist_on_plain(answer)
             yield answer
 
-    async def _head(self, url: URL, headers: dict[str, str], body: bytes) -> aiohttp.ClientResponse:
+    async def _head(
+        self, url: URL, headers: dict[str, str], body: bytes, patience: float | None
+    ) -> aiohttp.ClientResponse:
         try:
-            async with asyncio.timeout(self._patience.first_byte):
+            async with asyncio.timeout(patience):
                 return await self._session.post(url, headers=headers, data=body, allow_redirects=False)
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
             raise AttemptFailed(UNREACHABLE, UpstreamUnreachable()) from error
@@ -146,7 +156,7 @@ class Upstreams:
             # It went away before it said anything; no provider bills for that.
             raise AttemptFailed(UNREACHABLE, BadAnswer()) from error
         except TimeoutError as error:
-            raise AttemptFailed(NONSENSE, UpstreamTimeout()) from error
+            raise AttemptFailed(TOO_SLOW, UpstreamTimeout()) from error
         except (aiohttp.ClientError, ValueError) as error:
             raise AttemptFailed(NONSENSE, BadAnswer()) from error
 

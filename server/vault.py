@@ -42,12 +42,12 @@ class Vault:
 
     def encrypt(self, secret: Secret) -> bytes:
         """The secret as it may be written to a disk."""
-        return self._ready().encrypt(secret.reveal().encode())
+        return self.insist().encrypt(secret.reveal().encode())
 
     def decrypt(self, encrypted: bytes, fingerprint: str) -> Secret:
         """The secret that was filed under this fingerprint. Raises VaultError, also when it is another one."""
         try:
-            secret = Secret(self._ready().decrypt(encrypted).decode())
+            secret = Secret(self.insist().decrypt(encrypted).decode())
         except InvalidToken:
             raise VaultError(_unreadable(fingerprint)) from None
         if secret.fingerprint != fingerprint:
@@ -58,13 +58,14 @@ class Vault:
         """The same secret, encrypted with the first master key."""
         return self.encrypt(self.decrypt(encrypted, fingerprint))
 
-    def __repr__(self) -> str:
-        return f"<Vault with {self._masters} master keys>"
-
-    def _ready(self) -> MultiFernet:
+    def insist(self) -> MultiFernet:
+        """What encrypts. Raises VaultError if there is no master key."""
         if self._fernet is None:
             raise VaultError(NO_MASTER)
         return self._fernet
+
+    def __repr__(self) -> str:
+        return f"<Vault with {self._masters} master keys>"
 
 
 def new_master() -> str:

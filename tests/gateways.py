@@ -42,7 +42,9 @@ class Running:
         pool = self.house.dispatcher.pool
         assert self.house.dispatcher.idle, pool
         assert [key.running for key in pool.keys.values()] == [0] * len(pool.keys)
-        assert [queue.waiting + queue.running for queue in pool._queues.values()] == [0] * len(pool._queues)
+        assert [model.waiting + model.running for model in self.house.dispatcher.snapshot().models] == [0] * len(
+            pool.keyring.models()
+        )
         assert self.house.gateway.running == 0
 
 
@@ -60,9 +62,7 @@ def spec(fake: FakeUpstream, keys: Iterable[str] = KEYS, **more: Any) -> Upstrea
 
 
 @asynccontextmanager
-async def gateway(
-    fake: FakeUpstream, *upstreams: UpstreamSpec, **settings: Any
-) -> AsyncIterator[Running]:
+async def gateway(fake: FakeUpstream, *upstreams: UpstreamSpec, **settings: Any) -> AsyncIterator[Running]:
     """A gateway in front of `fake` (or of `upstreams`), with a store of its own that is removed afterwards."""
     with TemporaryDirectory() as folder:
         values: dict[str, Any] = {

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 
 from tornado.iostream import StreamClosedError
 
-from server.gateway import EVENT_STREAM, Call, ClientLeft
 from server.handlers.base import BaseHandler, House
+from server.heart import EVENT_STREAM
 from server.ledger.usage import UsageRow
 from server.store.base import Caller
+from server.story import Call, ClientLeft
+from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
 from server.wire.errors import Draining, MethodNotAllowed, Refusal, TooLarge, UnsupportedMedia
-from server.wire.request import read_request
+from server.wire.request import max_wait, read_request
 
 PASSED_QUERY = re.compile(r"(?:beta|api-version)=[A-Za-z0-9.-]{1,32}")
 
@@ -60,8 +62,10 @@ class RelayHandler(BaseHandler):
 
     async def post(self) -> None:
         body, self._pieces = b"".join(self._pieces), []
-        request = read_request(self.endpoint, body, self.request.headers.get("Content-Type", ""))
-        call = Call(self.request_id, self.caller, request, self._passed(), self._query())
+        headers = self.request.headers
+        request = read_request(self.endpoint, body, headers.get("Content-Type", ""), session_of(headers))
+        patience = max_wait(headers.get("X-Max-Wait"))
+        call = Call(self.request_id, self.caller, request, self._passed(), self._query(), patience)
         self._task = asyncio.current_task()
         try:
             row = await self.house.gateway.serve(call, self)

@@ -28,6 +28,7 @@ class Choices(Watch):
             return False
         if not self.served_model:
             self._served_by(document)
+            self._issues(document)
         choices = document.get("choices")
         for choice in _objects(choices):
             index = choice.get("index")
@@ -41,6 +42,7 @@ class Choices(Watch):
 
     def _answer(self, document: dict[str, Any]) -> None:
         self._served_by(document)
+        self._issues(document)
         self.usage = usage_of(document.get("usage"))
         for choice in _objects(document.get("choices")):
             self._choice(choice)
@@ -111,6 +113,7 @@ class Responses(Watch):
 
     def _response(self, response: dict[str, Any]) -> None:
         self._served_by(response)
+        self._issues(response)
         self.usage = usage_of(response.get("usage")) or self.usage
 
 

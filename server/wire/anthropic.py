@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from server.wire.dialect import Dialect, refusal_headers
+from server.wire.dialect import Dialect, one_line, refusal_headers
 from server.wire.errors import Refusal
 
 DEFAULT_VERSION = "2023-06-01"
@@ -30,6 +30,12 @@ class Anthropic:
 
     def event(self, refusal: Refusal, request_id: str) -> bytes:
         return b"\n\nevent: error\ndata: " + self.body(refusal, request_id) + b"\n\n"
+
+    def heartbeat(self, position: int | None, wait: float | None) -> bytes:
+        return b'event: ping\ndata: {"type": "ping"}\n\n'  # as Anthropic's own, which says nothing either
+
+    def relayed(self, body: bytes) -> bytes:
+        return b"event: error\ndata: " + one_line(body) + b"\n\n"
 
     def credentials(self, secret: str) -> dict[str, str]:
         return {"x-api-key": secret, "anthropic-version": DEFAULT_VERSION}

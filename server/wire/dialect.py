@@ -47,6 +47,15 @@ class Dialect(Protocol):
     def event(self, refusal: Refusal, request_id: str) -> bytes:
         """Return the refusal as the last event of a stream that has begun."""
 
+    def heartbeat(self, position: int | None, wait: float | None) -> bytes:
+        """Return what keeps a stream open while its request waits, and no SDK takes for an event.
+
+        `position` counts from 1, `wait` is in seconds; None where it is not known.
+        """
+
+    def relayed(self, body: bytes) -> bytes:
+        """Return an upstream's error body as the last event of a stream that has begun."""
+
     def credentials(self, secret: str) -> dict[str, str]:
         """Return the headers that authenticate with a provider, and defaults that it insists on.
 
@@ -70,6 +79,11 @@ def refusal_headers(refusal: Refusal) -> dict[str, str]:
     if not refusal.retriable:
         headers["x-should-retry"] = "false"
     return headers
+
+
+def one_line(body: bytes) -> bytes:
+    """Return a JSON body without line breaks, which only stand between its parts: so it fits into one `data:` line."""
+    return body.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def scrub(body: bytes) -> bytes:

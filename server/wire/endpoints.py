@@ -29,6 +29,9 @@ class Endpoint:
     output_limits: tuple[str, ...] = ()  # the fields that bound the output here; elsewhere they mean nothing
     streams: bool = False
     asks_usage: bool = False  # a stream reports its usage only if it is asked to
+    keeping: tuple[str, ...] = ()  # the fields that ask the provider to keep the answer
+    keeps_by_default: bool = False  # it also does where `store` is absent
+    following: tuple[str, ...] = ()  # the fields that name something it has kept
     media: Literal["json", "multipart"] = "json"
     answer: Literal["json", "any"] = "json"
     default_model: str | None = None  # what the provider takes when the body names none
@@ -44,6 +47,7 @@ _TABLE = (
         output_limits=("max_completion_tokens", "max_tokens"),
         streams=True,
         asks_usage=True,
+        keeping=("store",),
     ),
     Endpoint(
         path="/v1/completions",
@@ -63,6 +67,9 @@ _TABLE = (
         required=("input",),
         output_limits=("max_output_tokens",),
         streams=True,
+        keeping=("store", "background", "conversation"),
+        keeps_by_default=True,
+        following=("previous_response_id", "conversation"),
     ),
     Endpoint(path="/v1/embeddings", kind="embeddings", dialect=OPENAI, meter=Embeddings, required=("input",)),
     Endpoint(

@@ -84,6 +84,18 @@ class InvalidValue(ClientError):
     code = "invalid_value"
 
 
+class PromptRejected(ClientError):
+    """The request was rejected by the gateway's content rules."""
+
+    code = "prompt_rejected"
+
+
+class StatefulDisabled(ClientError):
+    """'<param>' is not available: this gateway does not store answers, because its keys are shared."""
+
+    code = "stateful_disabled"
+
+
 class InvalidKey(ClientError):
     """Invalid or missing API key."""
 
@@ -111,6 +123,14 @@ class UnknownModel(ClientError):
 
     def __init__(self) -> None:
         super().__init__("model")
+
+
+class UnknownId(ClientError):
+    """The referenced object does not exist or is not yours."""
+
+    status = 404
+    anthropic_kind = "not_found_error"
+    code = "unknown_id"
 
 
 class UnknownUrl(ClientError):
@@ -152,6 +172,26 @@ class RateLimited(ClientError):
     anthropic_kind = "rate_limit_error"
     code = "rate_limit_exceeded"
     retry_after = 1.0
+
+
+class WaitTooLong(ClientError):
+    """The wait would be longer than you allowed."""
+
+    status = 429
+    kind = "rate_limit_error"
+    anthropic_kind = "rate_limit_error"
+    code = "wait_too_long"
+
+
+class InsufficientQuota(ClientError):
+    """You exceeded your current quota."""
+
+    status = 429
+    anthropic_status = 402
+    kind = "insufficient_quota"
+    anthropic_kind = "billing_error"
+    code = "insufficient_quota"
+    retriable = False
 
 
 class QueueFull(GatewayBusy):

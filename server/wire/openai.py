@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import orjson
 
-from server.wire.dialect import Dialect, refusal_headers
+from server.wire.dialect import Dialect, one_line, refusal_headers
 from server.wire.errors import Refusal
 
 
@@ -35,6 +36,15 @@ class OpenAI:
 
     def event(self, refusal: Refusal, request_id: str) -> bytes:
         return b"\n\ndata: " + self.body(refusal, request_id) + b"\n\n"
+
+    def heartbeat(self, position: int | None, wait: float | None) -> bytes:
+        figures = "" if position is None else f" position={position}"
+        if wait is not None:
+            figures += f" wait={math.ceil(wait)}s"
+        return f": {'queued' + figures if figures else 'waiting'}\n\n".encode()
+
+    def relayed(self, body: bytes) -> bytes:
+        return b"data: " + one_line(body) + b"\n\n"
 
     def credentials(self, secret: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {secret}"}

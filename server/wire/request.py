@@ -14,8 +14,10 @@ from typing import Any
 import orjson
 
 from server.wire import multipart, strict
+from server.wire.conversation import conversation_of
 from server.wire.endpoints import Endpoint
 from server.wire.errors import InvalidValue, MissingParameter, UnsupportedMedia
+from server.wire.stored import asks_to_keep, builds_on
 from server.wire.tokens import Prompt, prompt_of
 
 MAX_OUTPUT = 10_000_000  # tokens; above this a number is a mistake or a probe
@@ -48,10 +50,17 @@ class Request:
     choices: int  # how many outputs the client asked for
     hides_usage: bool  # we asked for the usage-only chunk, the client did not
     prompt: Prompt = field(repr=False)
+    conversation: bytes = field(repr=False)  # its name, to be bound to person and model; empty if it has none
+    follows: str | None = field(repr=False)  # the id of a kept object that it continues
+    keeps: str | None  # the field by which it asks the provider to keep something
+    kept: bool  # the provider keeps the answer, asked or by its own default: a later request may name it
 
 
-def read_request(endpoint: Endpoint, body: bytes, content_type: str) -> Request:
-    """Read and check a body. Raises a `ClientError` that names the parameter, never its value."""
+def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: str | None = None) -> Request:
+    """Read and check a body. Raises a `ClientError` that names the parameter, never its value.
+
+    `session` is the client's own name for the conversation (`conversation.session_of`).
+    """
     document = _document(endpoint, body, content_type)
     for name, value in document.items():
         _refuse_forbidden(name, value)
@@ -62,6 +71,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str) -> Request:
     max_tokens = _max_tokens(document, endpoint.output_limits)
     choices = _choices(document)
     _check_temperature(document.get("temperature"))
+    keeps = asks_to_keep(document, endpoint.keeping)
     hides_usage = False
     if stream and endpoint.asks_usage and not _asks_for_usage(document):
         body, hides_usage = _asking_for_usage(body, document), True
@@ -75,7 +85,23 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str) -> Request:
         choices=choices,
         hides_usage=hides_usage,
         prompt=prompt_of(endpoint.kind, document),
+        conversation=conversation_of(endpoint.kind, document, session),
+        follows=builds_on(document, endpoint.following),
+        keeps=keeps,
+        kept=keeps is not None or (endpoint.keeps_by_default and document.get("store") is None),
     )
+
+
+def max_wait(text: str | None) -> float | None:
+    """Return how long a caller would wait in the queue, in seconds, as the header `X-Max-Wait` says; None: no matter.
+
+    Raises InvalidValue.
+    """
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
+        raise InvalidValue("X-Max-Wait")
+    return float(text)
 
 
 def _document(endpoint: Endpoint, body: bytes, content_type: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -51,18 +52,15 @@ class Client:
     async def read_all(self) -> bytes:
         """What comes until the gateway closes the connection, however rudely."""
         seen = b""
-        try:
+        with suppress(ConnectionError):
             while piece := await self._reader.read(1 << 20):
                 seen += piece
-        except ConnectionError:
-            pass
         return seen
 
     async def leave(self) -> None:
         """Close the connection politely; what was not read makes it a reset."""
-        self.left_at = asyncio.get_running_loop().time()
+        if self.left_at is None:
+            self.left_at = asyncio.get_running_loop().time()
         self._writer.close()
-        try:
+        with suppress(ConnectionError):  # the gateway may have been quicker
             await self._writer.wait_closed()
-        except ConnectionError:
-            pass  # the gateway was quicker

@@ -36,7 +36,8 @@ def open_stage(io_loop: IOLoop) -> Iterator[Opener]:
         return Stage(await stack.enter_async_context(gateway(fake, *specs(fake), **settings)))
 
     def opened(specs: Callable[[FakeUpstream], tuple[UpstreamSpec, ...]] = lambda fake: (), **settings: Any) -> Stage:
-        return io_loop.run_sync(lambda: enter(specs, settings))
+        stage: Stage = io_loop.run_sync(lambda: enter(specs, settings))
+        return stage
 
     yield opened
     io_loop.run_sync(stack.aclose)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from random import Random
 
@@ -40,7 +40,11 @@ from tests.gateways import Running
 FAULTY = 0.25  # of the requests to an ordinary model
 ORDINARY = ("gpt-4o", "claude-sonnet-4-5", "text-embedding-3-small")
 # Models whose answers stop: in mid-stream after `HELD` events, before the head, in the body.
-HELD_MODELS, HANGING, HALF = ("gpt-4o-held", "claude-held"), ("gpt-4o-hang", "claude-hang"), ("gpt-4o-half", "claude-half")
+HELD_MODELS, HANGING, HALF = (
+    ("gpt-4o-held", "claude-held"),
+    ("gpt-4o-hang", "claude-hang"),
+    ("gpt-4o-half", "claude-half"),
+)
 MODELS = (*ORDINARY, *HELD_MODELS, *HANGING, *HALF)
 HELD = 8
 LAST_WORD = {"openai": b"w7", "anthropic": b"w5"}  # of what comes before the stop
@@ -134,6 +138,7 @@ def _fate(dice: Random) -> Fate:
     # Those that end a good HTTP answer by closing would leave a race for the connection's next request.
     error = Answer(name="error", delivery=Delivery(error_after=dice.choice([0, 3])))
     spoilt = [cut_stream(4), cut_stream(5, Ending.RESET), cut_stream(6, Ending.COMPLETE), cut_mid_event(4), error]
-    broken = [drop_after_first_byte(), drop_before_head(), reset_before_head(), garbage(), html_page(), gzipped()]
+    page = replace(html_page(), ending=Ending.COMPLETE)
+    broken = [drop_after_first_byte(), drop_before_head(), reset_before_head(), garbage(), page, gzipped()]
     refused = [rate_limit(0.02), overloaded(), server_error(), server_error(502), model_missing(), revoked()]
     return dice.choice([*spoilt, *broken, *refused, insufficient_quota(), context_too_long()])

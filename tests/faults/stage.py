@@ -51,9 +51,8 @@ class Stage:
         self.running.assert_idle()
         dispatcher = self.running.house.dispatcher
         dispatcher.close()
-        keys = [
-            replace(key, whole=Standing(), by_model={}, running=0, granted=0) for key in dispatcher.pool.keys.values()
-        ]
+        old = dispatcher.pool.keys.values()
+        keys = [replace(key, whole=Standing(), by_model={}, domains={}, running=0, granted=0) for key in old]
         dispatcher.pool = Pool(keys, dispatcher.pool.limits, dispatcher.pool.costs)
 
     async def rows(self) -> list[UsageRow]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 
-from keypool.keys import Event, State
+from keypool.standing import Event, State
 from server.ledger.usage import Outcome, UsageRow
 from server.tokenizer import Tokenizer
 from server.wire.endpoints import ENDPOINTS
@@ -139,9 +139,7 @@ async def test_after_a_day_of_faults_and_departures_both_ledgers_agree(tokenizer
             await hold_to_both_ledgers(day, rows, by_visit(fake.records), Auditor(tokenizer))
 
 
-async def hold_to_both_ledgers(
-    day: Day, rows: list[UsageRow], seen: dict[int, list[Record]], auditor: Auditor
-) -> None:
+async def hold_to_both_ledgers(day: Day, rows: list[UsageRow], seen: dict[int, list[Record]], auditor: Auditor) -> None:
     row_of = {day.visit_of[row.token_id or ""].number: row for row in rows}
     assert len(row_of) == len(rows), "nobody has two rows"
     assert seen.keys() <= row_of.keys(), "whoever reached the upstream has a row"

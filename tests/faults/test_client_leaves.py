@@ -22,10 +22,13 @@ from tests.faults.stage import Stage, until
 from tests.gateways import spec
 
 FEW, MANY = 30, 200
+PLENTY = 2 * MANY  # slots: nobody has to wait who is not meant to
 BOUND = 0.050  # seconds between a client's leaving and the upstream's seeing it, in 99 of 100 cases
 LONGEST = 1.0  # and in the other one, on a machine that is busy with other things
 NARROW, DEAF = "gpt-narrow", "gpt-deaf"  # models: of one key with a single slot; behind a door that nobody opens
 DIALECTS = ("openai", "anthropic")
+
+GUESTS: list[Client] = []  # of the test that runs; who has not left by its end is shown out
 
 counts = pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 
@@ -50,24 +53,30 @@ def opened(open_stage: Opener) -> Iterator[Stage]:
         def specs(fake: FakeUpstream) -> tuple[UpstreamSpec, ...]:
             deaf = f"http://127.0.0.1:{port}/v1"
             return (
-                spec(fake, slots=MANY),
+                spec(fake, slots=PLENTY),
                 spec(fake, ["sk-upstream-narrow"], name="narrow", models=(NARROW,), slots=1),
-                spec(fake, ["sk-upstream-deaf"], name="deaf", models=(DEAF,), slots=MANY, base_url=deaf),
+                spec(fake, ["sk-upstream-deaf"], name="deaf", models=(DEAF,), slots=PLENTY, base_url=deaf),
             )
 
         yield open_stage(specs, queue_per_person=2 * MANY)
 
 
 @pytest.fixture
-def stage(opened: Stage, io_loop: IOLoop) -> Stage:
+def stage(opened: Stage, io_loop: IOLoop) -> Iterator[Stage]:
     io_loop.run_sync(opened.set)
-    return opened
+    yield opened
+    io_loop.run_sync(lambda: leave(GUESTS))
+    GUESTS.clear()
 
 
 async def arrive(stage: Stage, count: int, *, stream: bool, model: str | None = None) -> list[Client]:
     """So many clients who have asked, in both dialects by turns."""
-    asks = [conversation(DIALECTS[number % 2], f"client {number}", stream=stream, model=model) for number in range(count)]
-    return list(await asyncio.gather(*(Client.ask(stage.running, ask) for ask in asks)))
+    asks = [
+        conversation(DIALECTS[number % 2], f"client {number}", stream=stream, model=model) for number in range(count)
+    ]
+    clients = await asyncio.gather(*(Client.ask(stage.running, ask) for ask in asks))
+    GUESTS.extend(clients)
+    return list(clients)
 
 
 async def leave(clients: list[Client]) -> None:
@@ -80,7 +89,9 @@ async def leave_and_measure(stage: Stage, clients: list[Client]) -> list[float]:
     gone = {record.number for record in stage.records if record.client_left_at is not None}
     for client in clients:
         await client.leave()
-        await stage.fake.wait_for(lambda: any(each.client_left_at and each.number not in gone for each in stage.records))
+        await stage.fake.wait_for(
+            lambda: any(each.client_left_at and each.number not in gone for each in stage.records)
+        )
         record = next(each for each in stage.records if each.client_left_at and each.number not in gone)
         gone.add(record.number)
         assert record.client_left_at is not None

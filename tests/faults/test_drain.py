@@ -34,9 +34,12 @@ EXIT_SECONDS = 5.0
 
 @asynccontextmanager
 async def drained_house(drain_seconds: float, **settings: object) -> AsyncIterator[tuple[Stage, aiohttp.ClientSession]]:
-    async with FakeUpstream() as fake, aiohttp.ClientSession() as session:
-        async with gateway(fake, drain_seconds=drain_seconds, **settings) as running:
-            yield Stage(running), session
+    async with (
+        FakeUpstream() as fake,
+        aiohttp.ClientSession() as session,
+        gateway(fake, drain_seconds=drain_seconds, **settings) as running,
+    ):
+        yield Stage(running), session
 
 
 def ask_all(stage: Stage, session: aiohttp.ClientSession, asks: list[Ask]) -> list[asyncio.Task[Heard]]:
@@ -73,7 +76,9 @@ async def test_first_nobody_new_is_sent_here_then_what_runs_ends_well() -> None:
         assert not stopped.done()
         gate.set()
         await stopped
-        assert [(heard.status, b'"error"' in heard.body) for heard in await asyncio.gather(*answers)] == [(200, False)] * 4
+        assert [(heard.status, b'"error"' in heard.body) for heard in await asyncio.gather(*answers)] == [
+            (200, False)
+        ] * 4
         assert [(row.status, row.usage.estimated) for row in await stage.rows()] == [(Outcome.COMPLETED, False)] * 4
         assert len(stage.records) == 4
 

@@ -1,4 +1,4 @@
-"""Who asks for a thousand answers does not delay those who ask for a few: seen at the upstream, in order of dispatch."""
+"""Who asks for a thousand answers does not delay those who ask for a few: seen in the order of dispatch."""
 
 from __future__ import annotations
 

@@ -160,6 +160,97 @@ def test_a_refusal_has_its_own_headers_and_json_as_its_type() -> None:
     assert OPENAI.headers(errors.BadAnswer())["x-should-retry"] == "false"
 
 
+def test_those_who_would_wait_too_long_are_told_how_long() -> None:
+    refusal = errors.WaitTooLong(retry_after=12.5)
+    with openai_client(refusing(OPENAI, refusal)) as client, pytest.raises(openai.RateLimitError) as raised:
+        client.models.list()
+    assert (raised.value.code, raised.value.response.headers["retry-after"]) == ("wait_too_long", "13")
+    with anthropic_client(refusing(ANTHROPIC, refusal)) as other, pytest.raises(anthropic.RateLimitError) as told:
+        other.models.list()
+    assert told.value.response.headers["retry-after-ms"] == "12500"
+
+
+def test_a_quota_is_a_matter_of_billing_to_anthropic() -> None:
+    refusal = errors.InsufficientQuota()
+    assert (OPENAI.status(refusal), ANTHROPIC.status(refusal)) == (429, 402)
+    with anthropic_client(refusing(ANTHROPIC, refusal)) as client, pytest.raises(anthropic.APIStatusError) as raised:
+        client.models.list()
+    assert raised.value.type == "billing_error"
+
+
+HEARTBEATS = [(3, 12.0), (1, None), (None, 0.2), (None, None)]
+
+
+class TestHeartbeats:
+    CHUNK = (
+        b'data: {"id":"x","object":"chat.completion.chunk","created":0,"model":"m",'
+        b'"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n'
+    )
+    RESPONSE = b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"Hi"}\n\n'
+    MESSAGE = (
+        b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message",'
+        b'"role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,'
+        b'"usage":{"input_tokens":1,"output_tokens":1}}}\n\n'
+        b'event: content_block_start\ndata: {"type":"content_block_start","index":0,'
+        b'"content_block":{"type":"text","text":""}}\n\n'
+        b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
+        b'"delta":{"type":"text_delta","text":"Hi"}}\n\n'
+        b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
+        b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},'
+        b'"usage":{"output_tokens":2}}\n\n'
+        b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+    )
+
+    @staticmethod
+    def beating(dialect: Dialect) -> bytes:
+        return b"".join(dialect.heartbeat(position, wait) for position, wait in HEARTBEATS)
+
+    def test_a_comment_tells_the_position_and_the_wait_where_they_are_known(self) -> None:
+        assert [OPENAI.heartbeat(position, wait) for position, wait in HEARTBEATS] == [
+            b": queued position=3 wait=12s\n\n", b": queued position=1\n\n", b": queued wait=1s\n\n", b": waiting\n\n",
+        ]  # fmt: skip
+
+    def test_a_ping_tells_nothing(self) -> None:
+        beats = {ANTHROPIC.heartbeat(position, wait) for position, wait in HEARTBEATS}
+        assert beats == {b'event: ping\ndata: {"type": "ping"}\n\n'}
+
+    def test_the_openai_sdk_sees_only_what_comes_after_them(self) -> None:
+        chat = saying(self.beating(OPENAI) + self.CHUNK + b"data: [DONE]\n\n", "text/event-stream")
+        with openai_client(chat) as client:
+            chunks = list(client.chat.completions.create(model="m", messages=[], stream=True))
+        assert [chunk.choices[0].delta.content for chunk in chunks] == ["Hi"]
+
+    @pytest.mark.slow  # the SDK loads the types of this API when they are first used
+    def test_the_openai_sdk_sees_only_what_comes_after_them_in_a_response_either(self) -> None:
+        responses = saying(self.beating(OPENAI) + self.RESPONSE, "text/event-stream")
+        with openai_client(responses) as client:
+            events = list(client.responses.create(model="m", input="x", stream=True))
+        assert [event.type for event in events] == ["response.output_text.delta"]
+
+    def test_the_anthropic_sdk_sees_only_what_comes_after_them(self) -> None:
+        answer = saying(self.beating(ANTHROPIC) + self.MESSAGE, "text/event-stream")
+        with anthropic_client(answer) as client:
+            events = list(client.messages.create(model="m", max_tokens=1, messages=[], stream=True))
+        assert (events[0].type, len(events)) == ("message_start", 6)
+
+    def test_the_anthropic_sdk_puts_the_message_together(self) -> None:
+        answer = saying(self.beating(ANTHROPIC) + self.MESSAGE, "text/event-stream")
+        with anthropic_client(answer) as client, client.messages.stream(model="m", max_tokens=1, messages=[]) as stream:
+            assert stream.get_final_text() == "Hi"
+
+    def test_an_error_that_follows_them_is_raised_by_the_openai_sdk(self) -> None:
+        content = self.beating(OPENAI) + OPENAI.event(errors.QueueTimeout(), "req_1")
+        with openai_client(saying(content, "text/event-stream")) as client, pytest.raises(openai.APIError) as raised:
+            list(client.chat.completions.create(model="m", messages=[], stream=True))
+        assert raised.value.code == "queue_timeout"
+
+    def test_an_error_that_follows_them_is_raised_by_the_anthropic_sdk(self) -> None:
+        content = self.beating(ANTHROPIC) + ANTHROPIC.event(errors.QueueTimeout(), "req_1")
+        answer = saying(content, "text/event-stream")
+        with anthropic_client(answer) as client, pytest.raises(anthropic.APIStatusError, match="waited too long"):
+            list(client.messages.create(model="m", max_tokens=1, messages=[], stream=True))
+
+
 def test_both_sdks_read_the_model_lists() -> None:
     names = ["gpt-4o", "claude-sonnet-4-5"]
     with openai_client(saying(OPENAI.models(names))) as client:

@@ -10,7 +10,7 @@ import pytest
 
 from server.wire.endpoints import ENDPOINTS, Endpoint
 from server.wire.errors import ClientError, InvalidJson, InvalidValue, MissingParameter, TooComplex, UnsupportedMedia
-from server.wire.request import Request, read_request
+from server.wire.request import Request, max_wait, read_request
 
 CHAT = ENDPOINTS["/v1/chat/completions"]
 HELLO: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
@@ -217,6 +217,35 @@ class TestUsageOfStreams:
     def test_speech_streams_when_it_is_asked_for_events(self) -> None:
         document = {**EXAMPLES["/v1/audio/speech"], "stream_format": "sse"}
         assert read(document, ENDPOINTS["/v1/audio/speech"]).stream
+
+
+class TestConversation:
+    def test_a_request_knows_its_conversation_by_the_session_or_by_its_words(self) -> None:
+        body = orjson.dumps(HELLO)
+        by_words = read_request(CHAT, body, "application/json")
+        by_session = read_request(CHAT, body, "application/json", "canary")
+        assert len({by_words.conversation, by_session.conversation, b""}) == 3
+        assert by_session.body == body
+        assert "canary" not in repr(by_session)
+
+    def test_a_form_has_none(self) -> None:
+        request = read_request(ENDPOINTS["/v1/audio/transcriptions"], *form(model="m"), "s")
+        assert (request.conversation, request.follows, request.keeps, request.kept) == (b"", None, None, False)
+
+
+class TestMaxWait:
+    @pytest.mark.parametrize(("text", "seconds"), [(None, None), ("0", 0.0), ("30", 30.0), ("0.25", 0.25)])
+    def test_it_is_a_number_of_seconds(self, text: str | None, seconds: float | None) -> None:
+        assert max_wait(text) == seconds
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "-1", "+1", "soon", "nan", "inf", "1e3", "1_0", "0x1", ".5", "5.", "1,5", " 5", "5s", "٣", "1" * 10],
+    )
+    def test_junk_is_refused_and_not_repeated(self, text: str) -> None:
+        with pytest.raises(InvalidValue) as refusal:
+            max_wait(text)
+        assert refusal.value.message == "Invalid value for 'X-Max-Wait'."
 
 
 class TestForms:

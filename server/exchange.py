@@ -1,0 +1,155 @@
+"""One answer of an upstream on its way to the client: refused, plain or streamed.
+
+Until the first byte has gone out, whatever is wrong is an `AttemptFailed`, and another key may try. A stream that
+breaks off afterwards is `Disconnected`: it is never a success just because the connection ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from keypool.limits import windows
+from keypool.verdict import CALLERS_FAULT, NONSENSE, Verdict, judge
+from server.heart import EVENT_STREAM, STREAM_HEADERS, Heart
+from server.ledger.usage import Outcome
+from server.story import Sink, Story, milliseconds
+from server.upstream import Answer, AttemptFailed, Broken
+from server.wire.dialect import scrub
+from server.wire.errors import BadAnswer, Disconnected, NoKey, Refusal
+from server.wire.meter import json_object
+from server.wire.relay import EventTooLong, Relay
+
+CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while it streams
+
+
+@dataclass(slots=True)
+class Exchange:
+    """The parts of one exchange. `pay` settles the story with the queue as soon as its cost is known."""
+
+    story: Story
+    answer: Answer
+    sink: Sink
+    heart: Heart
+    pay: Callable[[Story], Awaitable[object]]
+    longest: int  # bytes of a plain answer
+    clock: Callable[[], float]
+    wall: Callable[[], int]
+
+    async def run(self) -> None:
+        """Relay the answer. Raises AttemptFailed, Disconnected, ClientLeft."""
+        answer = self.answer
+        if answer.status >= 400:
+            await self._refused(answer.status, answer.headers, await answer.beginning())
+        elif answer.media_type == EVENT_STREAM:
+            await self._stream()
+        else:
+            await self._plain()
+
+    async def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """The upstream said no: to the caller, whose own mistake it is, or to our key, which is not the caller's."""
+        story = self.story
+        verdict = judge(status, headers, body)
+        if verdict is not CALLERS_FAULT:
+            raise AttemptFailed(verdict, _told(verdict, status), self.answer.headers)
+        document = json_object(body)
+        if document is None:
+            raise AttemptFailed(NONSENSE, BadAnswer())
+        self._answered()
+        story.outcome, story.perhaps_billed = Outcome.REJECTED, False
+        await self.pay(story)
+        body = scrub(body)
+        if await self._begin(status, {"Content-Type": "application/json", "Content-Length": str(len(body))}):
+            await self.sink.send(body)
+        else:  # the queue's heartbeats have opened a stream already
+            await self.sink.send(story.call.request.endpoint.dialect.relayed(body))
+
+    async def _plain(self) -> None:
+        story = self.story
+        if story.call.request.endpoint.answer == "json" and self.answer.media_type != "application/json":
+            raise AttemptFailed(NONSENSE, BadAnswer())
+        try:
+            body = await self.answer.whole(self.longest)
+        except Broken:
+            raise AttemptFailed(NONSENSE, BadAnswer()) from None
+        if not story.meter.answer(body):
+            raise AttemptFailed(NONSENSE, BadAnswer())
+        if (fault := story.meter.error()) is not None:
+            await self._refused(fault.status, {}, fault.body)
+            return
+        self._answered()
+        story.outcome = Outcome.COMPLETED
+        await self.pay(story)  # a client that reads slowly must not hold a key
+        content_type = self.answer.headers.get("Content-Type", "application/octet-stream")
+        if not await self._begin(self.answer.status, {"Content-Type": content_type, "Content-Length": str(len(body))}):
+            raise BadAnswer  # a stream was asked for and has begun; this is none
+        await self.sink.send(body)
+
+    async def _stream(self) -> None:
+        """Relay events until the upstream ends, well or not."""
+        story, meter = self.story, self.story.meter
+        relay = Relay(meter, hides_usage=story.call.request.hides_usage)
+        story.streamed = True
+        try:
+            await self._relay(relay)
+        except (Broken, EventTooLong):
+            # What breaks behind the terminal event or the upstream's own error has nothing more to say.
+            if not (meter.finished or meter.failed):
+                raise self._cut() from None
+        if story.outcome is Outcome.REJECTED:
+            return
+        if not (meter.ended() or meter.failed):
+            raise self._cut()
+        story.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
+        if story.first_byte is not None and (rest := relay.end()):
+            await self.sink.send(rest)
+
+    async def _relay(self, relay: Relay) -> None:
+        story, meter = self.story, self.story.meter
+        charged = 0
+        while chunk := await self.answer.read():
+            events = relay.feed(chunk)
+            if not events:
+                continue
+            if story.first_byte is None:
+                if (fault := meter.error()) is not None:
+                    await self._refused(fault.status, {}, fault.body)
+                    return
+                self._answered()
+                await self._begin(self.answer.status, STREAM_HEADERS)
+            await self.sink.send(events)
+            if meter.finished and not meter.failed:
+                story.outcome = Outcome.COMPLETED  # who leaves now has it all
+            if meter.output_pieces >= charged + CHARGE_EVERY:
+                charged = meter.output_pieces
+                story.lease.progress(charged)
+
+    def _cut(self) -> Exception:
+        """A stream broke off: for the caller if it has begun there, else only for this attempt."""
+        if self.story.first_byte is None:
+            return AttemptFailed(NONSENSE, BadAnswer())
+        self.story.outcome = Outcome.CUT
+        return Disconnected()
+
+    def _answered(self) -> None:
+        story = self.story
+        story.lease.answered(windows(self.answer.headers, self.wall() / 1000))
+        story.account.attempts.append({"key": story.lease.key.id, "answered": str(self.answer.status)})
+
+    async def _begin(self, status: int, headers: Mapping[str, str]) -> bool:
+        """Set the head of the answer; False when the heartbeats have sent one already."""
+        await self.heart.stop()
+        story, lease = self.story, self.story.lease
+        story.first_byte = self.clock()
+        if self.sink.started:
+            return False
+        waited = {"X-Queue-Wait-Ms": str(milliseconds(lease.queue_seconds)), "X-Queue-Position": str(lease.position)}
+        self.sink.start(status, {**headers, **waited})
+        return True
+
+
+def _told(verdict: Verdict, status: int) -> Refusal:
+    """What the caller hears when no other key helped. The upstream's own words are about our keys, so not those."""
+    if status in (500, 502, 504):
+        return BadAnswer()
+    return NoKey(retry_after=verdict.rest)

@@ -1,0 +1,145 @@
+"""What is known of one request: who asked for what, how far it has come, what it used.
+
+A `Story` grows while its request is served and ends as a row on the ledger. Its `Account` is the part that its owner
+may read afterwards, at `/api/explain`: small, without a word of the prompt, kept for the latest requests only.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from server.dispatcher import Lease
+from server.ledger.usage import Outcome, UsageRow
+from server.store.base import Caller
+from server.wire.errors import Refusal
+from server.wire.meter import Meter
+from server.wire.request import Request
+from server.wire.usage import Usage
+
+REMEMBERED = 10_000  # accounts
+
+
+class ClientLeft(Exception):
+    """The client went away, or took nothing for too long."""
+
+
+class Sink(Protocol):
+    """Where an answer goes. `started`: its head has gone out, so that no status can be changed any more."""
+
+    started: bool
+
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """Set the head of the answer. It goes out with the first piece."""
+
+    async def send(self, chunk: bytes) -> None:
+        """Pass a piece on and wait until the client can take more. Raises ClientLeft."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that was read and whose caller is known.
+
+    `passed`: the client's headers that may go upstream. `max_wait`: the seconds that the client is willing to wait.
+    """
+
+    id: str
+    caller: Caller
+    request: Request
+    passed: Mapping[str, str]
+    query: str
+    max_wait: float | None = None
+
+
+@dataclass(slots=True)
+class Account:
+    """What the owner of a request may read about it. Times are in milliseconds, `arrived_at` is UTC."""
+
+    request_id: str
+    person_id: str
+    model: str
+    arrived_at: int
+    state: str = "queued"
+    position: int = 0
+    expected_wait_ms: int = 0
+    queue_ms: int | None = None
+    reserved: dict[str, int] = field(default_factory=dict)
+    attempts: list[dict[str, str]] = field(default_factory=list)
+    settled: dict[str, Any] | None = None
+    refused: dict[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What is shown: all but the owner's id."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "person_id"}
+
+    def refuse(self, refusal: Refusal) -> None:
+        self.state = "refused" if self.queue_ms is None else "failed"
+        self.refused = {"code": refusal.code, "message": refusal.message, "retry_after": refusal.retry_after}
+
+
+class Recent:
+    """The accounts of the latest requests, by id."""
+
+    def __init__(self, capacity: int = REMEMBERED) -> None:
+        self._capacity = capacity
+        self._kept: OrderedDict[str, Account] = OrderedDict()
+
+    def keep(self, account: Account) -> Account:
+        self._kept[account.request_id] = account
+        if len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)
+        return account
+
+    def of(self, request_id: str, person_id: str) -> Account | None:
+        """The account of a request, if this person made it."""
+        found = self._kept.get(request_id)
+        return found if found is not None and found.person_id == person_id else None
+
+
+@dataclass(slots=True)
+class Story:
+    """What has become known of a request so far. Times are seconds, monotonic."""
+
+    call: Call
+    lease: Lease
+    account: Account
+    meter: Meter
+    input_estimate: int
+    arrived: float
+    outcome: Outcome = Outcome.CANCELLED
+    streamed: bool = False
+    perhaps_billed: bool = False  # the upstream may have generated something
+    client_left: bool = False
+    first_byte: float | None = None
+    usage: Usage | None = None  # what it is billed, once it has paid
+
+    def row(self, usage: Usage, now: float, wall: int) -> UsageRow:
+        """Its row on the ledger. `wall` is UTC milliseconds."""
+        call, lease, first = self.call, self.lease, self.first_byte
+        request = call.request
+        return UsageRow(
+            request_id=call.id,
+            person_id=call.caller.person_id,
+            token_id=call.caller.token_id,
+            model_asked=request.model,
+            model_served=self.meter.served_model or request.model,
+            endpoint=request.endpoint.path,
+            dialect=request.endpoint.dialect.name,
+            upstream=lease.key.upstream,
+            key=lease.key.id,
+            status=self.outcome,
+            started_at=wall - milliseconds(now - self.arrived),
+            queue_ms=milliseconds(lease.queue_seconds),
+            first_byte_ms=None if first is None else milliseconds(first - self.arrived),
+            duration_ms=milliseconds(now - self.arrived),
+            attempts=lease.ticket.attempts,
+            streamed=self.streamed,
+            usage=usage,
+            client_aborted=self.outcome is Outcome.CANCELLED and self.client_left,
+        )
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
