@@ -34,6 +34,8 @@ class Event(Enum):
     NO_SUCH_MODEL = "no such model"
     OUT_OF_QUOTA = "out of quota"
     KEY_REFUSED = "key refused"
+    LISTED = "listed"  # a free request was let in: it shows neither credit nor a model's health
+    UNREACHED = "unreached"  # a free request found nobody
     PAUSE = "pause"
     RESUME = "resume"
 
@@ -76,6 +78,18 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (_E, Event.KEY_REFUSED): _V,
     (_V, Event.KEY_REFUSED): _V,
     (_P, Event.KEY_REFUSED): _V,
+    (_U, Event.LISTED): _R,
+    (_R, Event.LISTED): _R,
+    (_C, Event.LISTED): _R,
+    (_E, Event.LISTED): _E,
+    (_V, Event.LISTED): _V,
+    (_P, Event.LISTED): _P,
+    (_U, Event.UNREACHED): _C,
+    (_R, Event.UNREACHED): _C,
+    (_C, Event.UNREACHED): _C,
+    (_E, Event.UNREACHED): _E,
+    (_V, Event.UNREACHED): _V,
+    (_P, Event.UNREACHED): _P,
     (_U, Event.PAUSE): _P,
     (_R, Event.PAUSE): _P,
     (_C, Event.PAUSE): _P,
@@ -92,7 +106,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 
 RESTING = frozenset({State.COOLING, State.EXHAUSTED})
 DEAD = frozenset({State.REVOKED, State.PAUSED})
-KEY_WIDE = frozenset({Event.KEY_REFUSED, Event.OUT_OF_QUOTA, Event.PAUSE, Event.RESUME})
+KEY_WIDE = frozenset({Event.KEY_REFUSED, Event.OUT_OF_QUOTA, Event.LISTED, Event.UNREACHED, Event.PAUSE, Event.RESUME})
 """Events about a key as a whole. An answer says good things of both: `Pool.answered` tells each."""
 FOREVER = float("inf")
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
-import aiohttp
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
@@ -23,8 +23,6 @@ from tornado.netutil import bind_sockets
 from keypool.estimates import CostModel
 from keypool.keys import Key
 from keypool.pool import Limits, Pool
-from keypool.standing import Event
-from server import prober
 from server.accesslog import AccessLog
 from server.accounts import Accounts, pepper_for
 from server.banner import banner, first_token
@@ -33,18 +31,19 @@ from server.dispatcher import Dispatcher
 from server.gateway import Bounds, Gateway
 from server.handlers.base import House
 from server.handlers.routes import application
+from server.keyroom import Keyroom
+from server.prober import Prober
+from server.running_keys import RunningKeys, key_of
 from server.settings import Settings
 from server.specs import UpstreamSpec
 from server.store import store_for
 from server.store.base import Store
 from server.tokenizer import Tokenizer
 from server.upstream import Patience, Upstreams
-
-log = logging.getLogger("fairgate")
+from server.vault import Vault
 
 ENOUGH = 1 << 40  # bytes: bodies are bounded by the handlers, which can say so in the caller's dialect
 LAST_WORDS_SECONDS = 3.0  # to write the in-band errors and settle, after the drain's time is over
-ASK_AGAIN_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 
 
 async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
@@ -88,23 +87,44 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         stack.push_async_callback(upstreams.close)
         dispatcher = Dispatcher(Pool(_keys(specs), _limits(settings), _costs(specs)), time.monotonic)
         stack.callback(dispatcher.close)
-        access_log = AccessLog(sys.stdout.write) if settings.access_log else None
-        if access_log is not None:
-            stack.callback(access_log.flush)
+        prober = await _watched_keys(settings, specs, store, RunningKeys(dispatcher, upstreams), stack)
+        dispatcher.suspect = prober.suspect
+        bounds = _bounds(settings)
         house = House(
             settings=settings,
-            gateway=Gateway(dispatcher, upstreams, store, tokenizer, _bounds(settings), time.monotonic, _wall),
+            gateway=Gateway(dispatcher, upstreams, store, tokenizer, bounds, time.monotonic, _wall),
             accounts=accounts,
             dispatcher=dispatcher,
             store=store,
-            access_log=access_log,
+            access_log=_access_log(settings, stack),
             clock=time.monotonic,
             wall=_wall,
             started=time.monotonic(),
             demo=settings.wants_demo,
+            prober=prober,
         )
-        await _discover(specs, dispatcher, stack)
         yield house
+
+
+async def _watched_keys(
+    settings: Settings, specs: list[UpstreamSpec], store: Store, keys: RunningKeys, stack: AsyncExitStack
+) -> Prober:
+    """Keep the running keys in step with the store, and what is known of them true."""
+    prober = Prober(keys, settings.probe_interval, random.random, time.monotonic)
+    keyroom = Keyroom(store, Vault(settings.master_keys), keys, prober, specs)
+    stack.push_async_callback(prober.close)
+    stack.push_async_callback(keyroom.close)
+    await keyroom.start(settings.keys_poll_seconds)
+    await prober.start(specs)
+    return prober
+
+
+def _access_log(settings: Settings, stack: AsyncExitStack) -> AccessLog | None:
+    if not settings.access_log:
+        return None
+    access_log = AccessLog(sys.stdout.write)
+    stack.callback(access_log.flush)
+    return access_log
 
 
 @asynccontextmanager
@@ -149,57 +169,8 @@ class Door(HTTPServer):
         super().handle_stream(stream, address)
 
 
-async def _discover(specs: Iterable[UpstreamSpec], dispatcher: Dispatcher, stack: AsyncExitStack) -> None:
-    """Ask the upstreams whose models the operator did not name; who does not answer soon is asked in the background."""
-    unknown = [spec for spec in specs if not spec.models]
-    if not unknown:
-        return
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    tasks = [asyncio.create_task(_ask_for_models(spec, dispatcher, session)) for spec in unknown]
-    stack.push_async_callback(_cancel, tasks)
-    await asyncio.wait(tasks, timeout=5.0)
-
-
-async def _ask_for_models(spec: UpstreamSpec, dispatcher: Dispatcher, session: aiohttp.ClientSession) -> None:
-    rounds = 0
-    while not await _listed(spec, dispatcher, session):
-        await asyncio.sleep(ASK_AGAIN_SECONDS[min(rounds, len(ASK_AGAIN_SECONDS) - 1)])
-        rounds += 1
-
-
-async def _listed(spec: UpstreamSpec, dispatcher: Dispatcher, session: aiohttp.ClientSession) -> bool:
-    for secret in spec.keys:
-        check = await prober.check(spec, secret, session)
-        if check.state == "revoked":
-            dispatcher.learn(secret.fingerprint, Event.KEY_REFUSED)
-        elif check.models:
-            dispatcher.offer(spec.name, check.models)
-            return True
-    log.warning("upstream %s did not list its models yet", spec.name)
-    return False
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 def _keys(specs: Iterable[UpstreamSpec]) -> list[Key]:
-    return [
-        Key(
-            id=secret.fingerprint,
-            upstream=spec.name,
-            secret=secret.reveal(),
-            dialects=frozenset(spec.dialects),
-            models=frozenset(spec.models),
-            slots=spec.slots,
-            groups=frozenset(spec.groups),
-        )
-        for spec in specs
-        for secret in spec.keys
-    ]
+    return [key_of(spec, secret) for spec in specs for secret in spec.keys]
 
 
 def _costs(specs: Iterable[UpstreamSpec]) -> CostModel:
@@ -227,11 +198,12 @@ def _patience(settings: Settings) -> Patience:
 
 
 def _limits(settings: Settings) -> Limits:
-    return Limits(settings.queue_total, settings.queue_per_person, settings.running_per_person or None)
+    cap = settings.running_per_person or None
+    return Limits(settings.queue_total, settings.queue_per_person, cap, settings.headroom_slots)
 
 
 def _bounds(settings: Settings) -> Bounds:
-    return Bounds(settings.queue_seconds, settings.total_seconds, settings.max_answer_bytes)
+    return Bounds(settings.queue_seconds, settings.total_seconds, settings.max_answer_bytes, settings.stateful)
 
 
 def _wall() -> int:

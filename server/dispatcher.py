@@ -38,6 +38,7 @@ class Dispatcher:
         self.pool = pool
         self._clock = clock
         self._waiting: dict[str, asyncio.Future[Grant | GiveUp | Refuse]] = {}
+        self.suspect: Callable[[str], None] = lambda key_id: None  # told which key failed a request
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None
 
@@ -165,6 +166,8 @@ class Lease:
 
     async def again(self, verdict: Verdict, refusal: Refusal, limits: Mapping[Measure, Window]) -> None:
         """An attempt failed before its first byte: wait for another key, or raise `refusal` when there is none."""
+        if verdict.event is Event.FAILED:
+            self._dispatcher.suspect(self.key.id)
         await self._decided(self._pool.failed(self.ticket, verdict, self._dispatcher.now(), limits), refusal)
 
     async def _decided(self, decisions: Iterable[Decision], refusal: Refusal | None) -> None:

@@ -157,7 +157,7 @@ class Gateway:
             await heart.stop()
 
     async def _ask(self, call: Call, arrived: float) -> Ask:
-        """What the pool must know of a call. Raises UnknownModel, UnknownId, NotStored."""
+        """What the pool must know of a call. Raises UnknownModel, UnknownId, StatefulDisabled."""
         request, caller = call.request, call.caller
         pool, dialect, groups = self._dispatcher.pool, request.endpoint.dialect.name, groups_of(caller)
         if not pool.serves(request.model, dialect, groups):

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 
 import aiohttp
 from yarl import URL
@@ -25,6 +26,7 @@ from server.wire.request import Request
 
 KEEP_ALIVE_SECONDS = 60.0
 GLANCE_SECONDS = 1.0  # between two looks at a silent connection
+LARGE = 1 << 20  # bytes of a body
 LONGEST_ERROR = 64 << 10  # bytes of an upstream's error that are looked at
 OUR_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
@@ -149,7 +151,7 @@ class Upstreams:
     ) -> aiohttp.ClientResponse:
         try:
             async with asyncio.timeout(patience):
-                return await self._session.post(url, headers=headers, data=body, allow_redirects=False)
+                return await self._session.post(url, headers=headers, data=_payload(body), allow_redirects=False)
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
             raise AttemptFailed(UNREACHABLE, UpstreamUnreachable()) from error
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
@@ -159,6 +161,11 @@ class Upstreams:
             raise AttemptFailed(TOO_SLOW, UpstreamTimeout()) from error
         except (aiohttp.ClientError, ValueError) as error:
             raise AttemptFailed(NONSENSE, BadAnswer()) from error
+
+
+def _payload(body: bytes) -> bytes | BytesIO:
+    """aiohttp writes a large body piece by piece if it comes as a file, and warns if it does not."""
+    return body if len(body) <= LARGE else BytesIO(body)
 
 
 def _insist_on_plain(answer: Answer) -> None:

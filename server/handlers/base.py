@@ -17,6 +17,7 @@ from server.accesslog import AccessLog
 from server.accounts import Accounts
 from server.dispatcher import Dispatcher
 from server.gateway import Gateway
+from server.prober import Prober
 from server.settings import Settings
 from server.store.base import Caller, Store
 from server.wire.anthropic import ANTHROPIC
@@ -48,6 +49,7 @@ class House:
     clock: Callable[[], float]
     wall: Callable[[], int]
     started: float
+    prober: Prober
     demo: bool = False
     draining: bool = False
 

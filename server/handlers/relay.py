@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from tornado.iostream import StreamClosedError
 
@@ -17,8 +18,9 @@ from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
 from server.wire.errors import Draining, MethodNotAllowed, Refusal, TooLarge, UnsupportedMedia
-from server.wire.request import max_wait, read_request
+from server.wire.request import Request, max_wait, read_request
 
+INLINE_BODY = 64 << 10  # bytes that are read on the event loop, in at most about ten milliseconds
 PASSED_QUERY = re.compile(r"(?:beta|api-version)=[A-Za-z0-9.-]{1,32}")
 
 
@@ -62,20 +64,19 @@ class RelayHandler(BaseHandler):
 
     async def post(self) -> None:
         body, self._pieces = b"".join(self._pieces), []
-        headers = self.request.headers
-        request = read_request(self.endpoint, body, headers.get("Content-Type", ""), session_of(headers))
-        patience = max_wait(headers.get("X-Max-Wait"))
-        call = Call(self.request_id, self.caller, request, self._passed(), self._query(), patience)
         self._task = asyncio.current_task()
         try:
-            row = await self.house.gateway.serve(call, self)
-            self._note = _note(row)
+            request = await self._read(body)
+            self._note = request.model
+            patience = max_wait(self.request.headers.get("X-Max-Wait"))
+            call = Call(self.request_id, self.caller, request, self._passed(), self._query(), patience)
+            self._note = _note(await self.house.gateway.serve(call, self))
             self.finish()
         except (asyncio.CancelledError, ClientLeft):
-            self._note = f"{request.model} client left"
+            self._note += " client left"
             self._hang_up()
         except Refusal as refusal:
-            self._note = f"{request.model} {refusal.code}"
+            self._note += f" {refusal.code}"
             await self._break_off(refusal)
         finally:
             self._task = None
@@ -90,7 +91,7 @@ class RelayHandler(BaseHandler):
         if self.house.access_log is not None:
             took = f"{round(self.request.request_time() * 1000)}ms"
             what = (self.request_id, str(self.request.method), self.endpoint.path, str(self.get_status()), took)
-            self.house.access_log.add(" ".join((*what, self._note)).rstrip())
+            self.house.access_log.add(" ".join((*what, self._note.strip())).rstrip())
 
     # The gateway's sink
 
@@ -123,6 +124,12 @@ class RelayHandler(BaseHandler):
     def _largest(self) -> int:
         settings = self.house.settings
         return settings.max_audio_bytes if self.endpoint.media == "multipart" else settings.max_body_bytes
+
+    async def _read(self, body: bytes) -> Request:
+        """Read a request; a long one, which may take a tenth of a second, beside the event loop."""
+        headers = self.request.headers
+        read = partial(read_request, self.endpoint, body, headers.get("Content-Type", ""), session_of(headers))
+        return read() if len(body) <= INLINE_BODY else await asyncio.to_thread(read)
 
     def _passed(self) -> dict[str, str]:
         """The client's headers that may go upstream: those that the dialect lists, and no others."""

@@ -200,7 +200,8 @@ def _refuse_forbidden_inside(value: Any) -> None:
             _refuse_forbidden_inside(child)
     elif type(value) is list:
         for child in value:
-            _refuse_forbidden_inside(child)
+            if type(child) is dict or type(child) is list:  # numbers may come by the hundred thousand
+                _refuse_forbidden_inside(child)
 
 
 def _asks_for_usage(document: dict[str, Any]) -> bool:

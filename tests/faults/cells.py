@@ -87,8 +87,14 @@ def rescued(name: str, *fates: Fate, **more: Any) -> Cell:
     return replace(Cell(name, (*fates, ok()), None, len(fates) + 1, Outcome.COMPLETED), **more)
 
 
-def without_head(ending: Ending, data: bytes = b"") -> Fate:
-    return Raw(name="raw", data=data, ending=ending)
+def half_a_head() -> Fate:
+    """A head that has no end."""
+    return Raw(name="raw", data=b"HTTP/1.1 200 OK\r\nContent-", ending=Ending.STALL)
+
+
+def overdue(name: str, fate: Fate) -> Cell:
+    """Only the deadline of the whole ends it."""
+    return Cell(name, (fate,), UpstreamTimeout, 1, Outcome.CANCELLED, manner="plain", billed=True)
 
 
 def with_head(*lines: str, body: bytes = b"{}", status: str = "200 OK") -> Fate:
@@ -154,16 +160,16 @@ CELLS = (
 )
 
 STALLS = (
-    failed("stall before the head", hang(), UpstreamTimeout, 1, billed=True),
-    failed(
-        "stall in the head", without_head(Ending.STALL, b"HTTP/1.1 200 OK\r\nContent-"), UpstreamTimeout, 1, billed=True
-    ),
+    failed("stall before the head", hang(), UpstreamTimeout, 1, manner="stream", billed=True),
+    failed("stall in the head", half_a_head(), UpstreamTimeout, 1, manner="stream", billed=True),
     failed("stall before the first event", cut_stream(0, Ending.STALL), BadAnswer, 1, manner="stream"),
     failed("stall in the body", cut_stream(1, Ending.STALL), BadAnswer, 1, manner="plain"),
     cut("stall in mid-stream", cut_stream(4, Ending.STALL)),
     cut("stall in the middle of an event", cut_mid_event(4, Ending.STALL)),
 )
 
+# A plain answer's head comes when the answer is complete, whenever that may be.
+OVERDUE = (overdue("stall before the head", hang()), overdue("stall in the head", half_a_head()))
 # The HTTP client does not notice this one: we look at silent connections once a second.
 UNNOTICED = (cut("chunk of no size", cut_stream(4, Ending.BAD_CHUNK)),)
 

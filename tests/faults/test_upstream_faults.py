@@ -19,7 +19,18 @@ from server.wire.openai import OPENAI
 from tests.fakes.fates import held, ok, rate_limit, revoked
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import Heard, conversation, hear
-from tests.faults.cells import CELLS, KEYS, NOWHERE, REFUSED, STALLS, UNNOTICED, Cell, error_after, refusal_with
+from tests.faults.cells import (
+    CELLS,
+    KEYS,
+    NOWHERE,
+    OVERDUE,
+    REFUSED,
+    STALLS,
+    UNNOTICED,
+    Cell,
+    error_after,
+    refusal_with,
+)
 from tests.faults.conftest import Opener
 from tests.faults.stage import Stage, until
 from tests.gateways import spec
@@ -27,7 +38,7 @@ from tests.gateways import spec
 DIALECTS = {"openai": OPENAI, "anthropic": ANTHROPIC}
 # What may be said to a client, by name; a gateway that says more tells of the people's keys and of itself.
 OURS = {"content-type", "content-length", "transfer-encoding", "date", "x-request-id", "x-content-type-options"}
-OURS |= {"x-queue-wait-ms", "cache-control", "x-accel-buffering", "request-id"}
+OURS |= {"x-queue-wait-ms", "x-queue-position", "cache-control", "x-accel-buffering", "request-id"}
 OURS_WITH_ERRORS = OURS | {"retry-after", "retry-after-ms", "x-should-retry"}
 
 streamed_or_plain = pytest.mark.parametrize("stream", [True, False], ids=["stream", "plain"])
@@ -251,4 +262,14 @@ async def test_an_answer_that_takes_too_long_in_all_ends_with_an_error_that_is_n
     assert heard.body.endswith(DIALECTS[dialect].event(UpstreamTimeout(), heard.headers["x-request-id"]))
     row = await the_row(brief)
     assert (row.status, row.client_aborted, row.usage.estimated) == (Outcome.CANCELLED, False, True)
+    await brief.fake.wait_for(lambda: brief.records[0].client_left_at)
+
+
+@table(OVERDUE)
+@pytest.mark.gen_test(timeout=20)
+async def test_a_plain_answer_may_take_its_time_but_no_longer_than_the_whole_may(
+    brief: Stage, cell: Cell, dialect: str, stream: bool
+) -> None:
+    await brief.set()
+    await hold_to(cell, brief, dialect, stream=stream)
     await brief.fake.wait_for(lambda: brief.records[0].client_left_at)

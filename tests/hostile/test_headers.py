@@ -45,7 +45,8 @@ UPSTREAM = {
     CHAT: COMMON | {"authorization", "openai-beta"},
     MESSAGES: COMMON | {"x-api-key", "anthropic-version", "anthropic-beta"},
 }
-DOWNSTREAM = {"content-type", "date", "request-id", "x-content-type-options", "x-queue-wait-ms", "x-request-id"}
+DOWNSTREAM = {"content-type", "date", "request-id", "x-content-type-options", "x-queue-position", "x-queue-wait-ms"}
+DOWNSTREAM |= {"x-request-id"}
 FRAMING = {False: {"content-length"}, True: {"transfer-encoding", "cache-control", "x-accel-buffering"}}
 ACCOUNT = ("org-fake", "__cf_bm", "cloudflare", "req_00", "openai-processing-ms", "ratelimit", *KEYS)
 

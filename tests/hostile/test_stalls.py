@@ -14,11 +14,15 @@ from contextlib import contextmanager
 import orjson
 import pytest
 
+from tests.fakes.fates import context_too_long
 from tests.hostile.http_raw import chunked, request
-from tests.hostile.site import CHAT, MESSAGES, ROUTES, Site
+from tests.hostile.site import CHAT, ROUTES, Site, site
 from tests.hostile.test_bodies import FIELDS, LIMIT, MODELS, NOT_JSON, TOO_COMPLEX, document
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # aiohttp says this of every body above a megabyte; what it warns of is what is measured here.
+]
 
 BAR = 0.1  # seconds of processor time
 LOOK = 0.001  # seconds between two looks
@@ -30,7 +34,6 @@ class Ticker:
 
     def __init__(self) -> None:
         self.longest = 0.0
-        self.looks = 0
         self._last: float | None = None
 
     async def look(self) -> None:
@@ -39,7 +42,6 @@ class Ticker:
             if self._last is not None:
                 self.longest = max(self.longest, now - self._last)
             self._last = now
-            self.looks += 1
             await asyncio.sleep(LOOK)
 
 
@@ -50,7 +52,6 @@ def ticking(house: Site) -> Iterator[Ticker]:
     task = asyncio.run_coroutine_threadsafe(ticker.look(), house.inside.loop)
     yield ticker
     task.cancel()
-    assert ticker.looks > 1
     assert ticker.longest < BAR
 
 
@@ -92,6 +93,25 @@ JUST_ALLOWED = {
 }
 
 
+@pytest.fixture(scope="module")
+def house() -> Iterator[Site]:
+    """A gateway whose upstream refuses everything: the fake would think for a minute about a megabyte of blanks."""
+    with site() as built:
+        built.fake.script(None, context_too_long().for_ever())
+        yield built
+
+
+def ask(house: Site, data: bytes) -> None:
+    """Send a request that goes as far as to the upstream, and wait until all is done."""
+    before = len(house.fake.records)
+    with ticking(house):
+        reply = house.ask(data)
+        house.rest()
+    assert reply is not None
+    assert reply.status == 400
+    assert len(house.fake.records) == before + 1
+
+
 @pytest.mark.parametrize("path", ROUTES)
 def test_the_whole_list_of_bad_bodies(house: Site, path: str) -> None:
     bodies = [*NOT_JSON.values(), *TOO_COMPLEX.values()]
@@ -113,7 +133,7 @@ def test_bodies_of_eight_megabytes(house: Site, name: str) -> None:
         ):
             reply = house.ask(data)
             assert reply is not None
-            assert reply.status in (200, 400)
+            assert reply.status == 400
         house.rest()
 
 
@@ -121,31 +141,20 @@ def test_bodies_of_eight_megabytes(house: Site, name: str) -> None:
 @pytest.mark.parametrize("name", JUST_ALLOWED)
 def test_bodies_that_are_just_not_too_complex(house: Site, name: str, field: str) -> None:
     body = orjson.dumps(document(CHAT))[:-1] + b',"%b":%b}' % (field.encode(), JUST_ALLOWED[name])
-    with ticking(house):
-        reply = house.post(CHAT, body)
-        assert reply is not None
-        assert reply.status == 200
-        house.rest()
+    ask(house, request("POST", CHAT, house.headers(), body))
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("name", JUST_ALLOWED)
+def test_messages_that_are_just_not_too_complex(house: Site, path: str, name: str) -> None:
+    body = prompt(path, "PLACE").replace(b'"PLACE"', JUST_ALLOWED[name])
+    ask(house, request("POST", path, house.headers(), body))
 
 
 @pytest.mark.parametrize("text", ["x", "x ", "\n", "é", "漢", "<|endoftext|>", " "])
 @pytest.mark.parametrize("path", ROUTES)
 def test_prompts_of_a_megabyte(house: Site, path: str, text: str) -> None:
-    body = prompt(path, text * (1_000_000 // len(text)))
-    with ticking(house):
-        reply = house.post(path, body)
-        assert reply is not None
-        assert reply.status == 200
-        house.rest()
-
-
-@pytest.mark.parametrize("path", [CHAT, MESSAGES])
-@pytest.mark.parametrize("name", JUST_ALLOWED)
-def test_messages_that_are_just_not_too_complex(house: Site, path: str, name: str) -> None:
-    body = prompt(path, "PLACE").replace(b'"PLACE"', JUST_ALLOWED[name])
-    with ticking(house):
-        assert house.post(path, body) is not None
-        house.rest()
+    ask(house, request("POST", path, house.headers(), prompt(path, text * (1_000_000 // len(text)))))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from server.ledger.usage import Outcome, UsageRow
-from server.store.base import Person, Token
+from server.specs import UpstreamSpec
+from server.store.base import AddedKey, Person, Token
 from server.wire.usage import Usage
 
 ADA = Person("usr_ada", "Ada", False, 1_000)
@@ -15,6 +16,12 @@ BOB = Person("usr_bob", "Bob", False, 2_000)
 def token(name: str, person: Person = ADA, **changes: Any) -> Token:
     fields: dict[str, Any] = {"id": f"tok_{name}", "person_id": person.id, "name": name, "hint": "fg_…abcd"}
     return Token(**fields | {"created_at": 3_000} | changes)
+
+
+def added_key(key_id: str, **changes: Any) -> AddedKey:
+    spec = UpstreamSpec(name="university", dialects=("openai",), base_url="https://llm.example.org/v1", keys=())
+    fields: dict[str, Any] = {"id": key_id, "spec": spec, "hint": "…abcd", "encrypted": b"\x00junk", "added_at": 4_000}
+    return AddedKey(**fields | changes)
 
 
 def usage_row(request_id: str, **changes: Any) -> UsageRow:

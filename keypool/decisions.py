@@ -1,0 +1,82 @@
+"""What is asked of the pool, and what it decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from keypool.keys import Key
+from keypool.ticket import Ticket
+
+
+class Reason(Enum):
+    QUEUE_FULL = "queue full"
+    TIMED_OUT = "timed out"
+    TOO_LONG = "the wait would be too long"
+    NO_KEY = "no key"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Send it now, with this key."""
+
+    ticket: Ticket
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """It leaves the queue without a key. `retry_after` is in seconds."""
+
+    ticket: Ticket
+    reason: Reason
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """It failed and is not tried again."""
+
+    ticket: Ticket
+
+
+Decision = Grant | Refuse | GiveUp
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of each model's queue: requests in all, waiting per person, in flight per person (None: no cap).
+
+    `headroom`: the last slots that nobody may take beyond a fair share; None: one from 16 slots on.
+    """
+
+    total: int = 5000
+    per_person: int = 100
+    cap: int | None = None
+    headroom: int | None = None
+
+    @property
+    def largest_headroom(self) -> int:
+        return 1 if self.headroom is None else self.headroom
+
+    def headroom_of(self, slots: int) -> int:
+        return (1 if slots >= 16 else 0) if self.headroom is None else self.headroom
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What somebody wants. `deadline` is the instant until which it may wait for a key, `max_wait` the seconds that the
+    caller is willing to wait, `choices` how many answers it asks for."""
+
+    id: str
+    person: str
+    model: str
+    dialect: str
+    input_tokens: int
+    most_output: int | None
+    deadline: float
+    weight: float = 1.0
+    groups: frozenset[str] = frozenset()
+    conversation: bytes = b""
+    bound_to: str | None = None
+    max_wait: float | None = None

@@ -1,0 +1,65 @@
+"""The keys of the running pool, as those see them who check them and who add and remove them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from keypool.domains import Quota
+from keypool.keys import Key
+from keypool.standing import Event, State
+from server.dispatcher import Dispatcher
+from server.prober import State as Found
+from server.specs import Secret, UpstreamSpec
+from server.upstream import Upstreams
+
+# What a free request teaches. It shows that a key is let in; it shows neither credit nor a model's health.
+_TAUGHT = {"ready": Event.LISTED, "revoked": Event.KEY_REFUSED, "unreachable": Event.UNREACHED}
+
+
+class RunningKeys:
+    """Speaks to the pool about single keys. A key is named by its fingerprint."""
+
+    def __init__(self, dispatcher: Dispatcher, upstreams: Upstreams) -> None:
+        self._dispatcher, self._upstreams = dispatcher, upstreams
+
+    def key_ids(self) -> Collection[str]:
+        return self._dispatcher.pool.keys.keys()
+
+    def state(self, key_id: str) -> State:
+        """How the key as a whole stands."""
+        return self._dispatcher.pool.keys[key_id].whole.state
+
+    def probed(self, key_id: str, found: Found) -> None:
+        """A free request has told something, or nothing."""
+        if (event := _TAUGHT.get(found)) is not None and key_id in self.key_ids():
+            self._dispatcher.learn(key_id, event)
+
+    def learn(self, key_id: str, event: Event) -> None:
+        self._dispatcher.learn(key_id, event)
+
+    def offer(self, upstream: str, models: Iterable[str]) -> None:
+        self._dispatcher.offer(upstream, models)
+
+    def add_key(self, spec: UpstreamSpec, secret: Secret) -> None:
+        """Use one more key from now on."""
+        self._upstreams.know(spec.name, spec.base_url)
+        self._dispatcher.add(key_of(spec, secret))
+
+    def remove_key(self, key_id: str) -> None:
+        self._dispatcher.remove(key_id)
+
+
+def key_of(spec: UpstreamSpec, secret: Secret) -> Key:
+    """A key of the pool, under the terms of its upstream."""
+    owner = {f"person:{spec.owner}"} if spec.owner and spec.groups else set()
+    return Key(
+        id=secret.fingerprint,
+        upstream=spec.name,
+        secret=secret.reveal(),
+        dialects=frozenset(spec.dialects),
+        models=frozenset(spec.models),
+        slots=spec.slots,
+        groups=frozenset(spec.groups) | owner,
+        organisation=spec.organisation or "",
+        quota=Quota(spec.rpm, spec.tpm, spec.itpm, spec.otpm, spec.rpd),
+    )

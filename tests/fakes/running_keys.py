@@ -1,0 +1,65 @@
+"""The running keys without a pool: what a prober and a key room need of a dispatcher, on the real table of states."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from keypool.standing import Event, Standing, State
+from server.prober import State as Found
+from server.specs import Secret, UpstreamSpec
+
+
+class Clock:
+    """Seconds, moved by the test alone."""
+
+    def __init__(self, now: float = 1_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class RunningKeys:
+    """`events` is all that was learnt, in order; `offered` the models of each upstream."""
+
+    def __init__(self, *specs: UpstreamSpec) -> None:
+        self.specs: dict[str, UpstreamSpec] = {}
+        self.secrets: dict[str, Secret] = {}
+        self.standings: dict[str, Standing] = {}
+        self.offered: dict[str, frozenset[str]] = {}
+        self.events: list[tuple[str, Event]] = []
+        for spec in specs:
+            for secret in spec.keys:
+                self.add_key(spec, secret)
+
+    def key_ids(self) -> Collection[str]:
+        return self.specs.keys()
+
+    def add_key(self, spec: UpstreamSpec, secret: Secret) -> None:
+        assert secret.fingerprint not in self.specs, "a key is added once"
+        self.specs[secret.fingerprint] = spec
+        self.secrets[secret.fingerprint] = secret
+        self.standings[secret.fingerprint] = Standing()
+
+    def remove_key(self, key_id: str) -> None:
+        for place in (self.specs, self.secrets, self.standings):
+            del place[key_id]
+
+    def state(self, key_id: str) -> State:
+        return self.standings[key_id].state
+
+    def learn(self, key_id: str, event: Event) -> None:
+        self.events.append((key_id, event))
+        self.standings[key_id].apply(event, 0.0)
+
+    def probed(self, key_id: str, found: Found) -> None:
+        state = self.state(key_id)
+        if found == "revoked":
+            self.learn(key_id, Event.KEY_REFUSED)
+        elif found == "ready" and state in (State.UNCHECKED, State.COOLING):
+            self.learn(key_id, Event.ANSWERED)
+        elif found == "unreachable" and state in (State.UNCHECKED, State.READY):
+            self.learn(key_id, Event.FAILED)
+
+    def offer(self, upstream: str, models: Iterable[str]) -> None:
+        self.offered[upstream] = frozenset(models)
