@@ -6,8 +6,10 @@ from setuptools import setup
 BASE = [
     "tornado>=6.6.1",
     "aiohttp>=3.14",
+    "cryptography>=43",
     "jinja2>=3.1.6",
     "orjson>=3.10",
+    "prometheus-client>=0.20",
     "python-dotenv>=1.0",
     "pyyaml>=6.0",
     "tiktoken>=0.12",

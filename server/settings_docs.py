@@ -8,6 +8,7 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
+from server import states_docs
 from server.settings import SETTINGS
 
 ROOT = Path(__file__).parent.parent
@@ -58,8 +59,12 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-# Each file that is written from the rows, relative to the checkout.
-GENERATED: dict[str, Callable[[], str]] = {".env.example": env_example, "docs/settings.md": markdown}
+# Each file that is written from the code, relative to the checkout.
+GENERATED: dict[str, Callable[[], str]] = {
+    ".env.example": env_example,
+    "docs/settings.md": markdown,
+    "ARCHITECTURE.md": states_docs.architecture,
+}
 
 
 def write(root: Path = ROOT) -> None:

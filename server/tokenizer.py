@@ -12,6 +12,7 @@ import hashlib
 import lzma
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import tiktoken
@@ -67,10 +68,8 @@ class Tokenizer:
 
     @classmethod
     def load(cls, ranks: Path = _RANKS) -> Tokenizer:
-        """Build both encodings, which takes about a second. Raises `DamagedRanks`."""
-        o200k = _encoding(ranks, "o200k_base", _O200K_SHA256, _O200K_PATTERN, _O200K_SPECIAL)
-        cl100k = _encoding(ranks, "cl100k_base", _CL100K_SHA256, _CL100K_PATTERN, _CL100K_SPECIAL)
-        return cls((o200k, cl100k))
+        """Build both encodings, which takes about a second the first time. Raises `DamagedRanks`."""
+        return cls(_encodings(ranks))
 
     async def count(self, prompt: Prompt, model: str) -> int:
         """Return how many tokens this model reads. Close for OpenAI, an upper guess for Claude."""
@@ -108,6 +107,14 @@ def _pieces(texts: Iterable[str]) -> Iterator[str]:
             yield text
         else:
             yield from (text[start : start + PIECE] for start in range(0, len(text), PIECE))
+
+
+@cache  # they never change, and weigh tens of megabytes
+def _encodings(ranks: Path) -> tuple[tiktoken.Encoding, ...]:
+    return (
+        _encoding(ranks, "o200k_base", _O200K_SHA256, _O200K_PATTERN, _O200K_SPECIAL),
+        _encoding(ranks, "cl100k_base", _CL100K_SHA256, _CL100K_PATTERN, _CL100K_SPECIAL),
+    )
 
 
 def _encoding(ranks: Path, name: str, sha256: str, pattern: str, special: dict[str, int]) -> tiktoken.Encoding:

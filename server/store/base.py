@@ -109,6 +109,15 @@ class KeyWish:
 
 
 @dataclass(frozen=True, slots=True)
+class Issued:
+    """Who made an object that a provider keeps, and with which upstream key: only that one knows it."""
+
+    person_id: str
+    key: str  # the key's fingerprint
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Sums over many usage rows. Tokens as in `Usage`: `input` includes the cached, `output` the reasoning."""
 
@@ -154,6 +163,15 @@ class Store(Protocol):
 
     async def totals(self, since: int) -> Totals:
         """Sums of the rows that started at `since` or later."""
+
+    async def remember_issued(self, object_id: str, person_id: str, key: str, at: int) -> None:
+        """Note who made a kept object. The first of an id wins: nobody takes over what another one made."""
+
+    async def issued(self, object_id: str) -> Issued | None:
+        """Who made a kept object; None if nobody did, or it was forgotten."""
+
+    async def forget_issued(self, before: int) -> int:
+        """Forget the objects that were made earlier than `before`; returns how many."""
 
     async def add_key(self, key: AddedKey) -> None:
         """Add an upstream key; `KeyTaken` if it is there already."""

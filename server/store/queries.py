@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from server.ledger.usage import Outcome, UsageRow
-from server.store.base import Caller, Credential, NameTaken, Person, Token, Totals
+from server.store.base import Caller, Credential, Issued, NameTaken, Person, Token, Totals
 from server.wire.usage import Usage
 
 # The columns of `usage` in the order of the table, by what they hold.
@@ -97,6 +97,20 @@ def totals(db: sqlite3.Connection, since: int) -> Totals:
         (since,),
     ).fetchone()
     return Totals(*row)
+
+
+def remember_issued(db: sqlite3.Connection, object_id: str, issued: Issued) -> None:
+    values = (object_id, issued.person_id, issued.key, issued.at)
+    db.execute("INSERT INTO issued VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", values)
+
+
+def issued(db: sqlite3.Connection, object_id: str) -> Issued | None:
+    row = db.execute("SELECT person_id, key, at FROM issued WHERE id = ?", (object_id,)).fetchone()
+    return None if row is None else Issued(*row)
+
+
+def forget_issued(db: sqlite3.Connection, before: int) -> int:
+    return db.execute("DELETE FROM issued WHERE at < ?", (before,)).rowcount
 
 
 def beat(db: sqlite3.Connection) -> None:

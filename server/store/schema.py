@@ -45,6 +45,12 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE keys_version (version INTEGER NOT NULL) STRICT",
         "INSERT INTO keys_version VALUES (0)",
     ),
+    (
+        """CREATE TABLE issued (
+            id TEXT PRIMARY KEY, person_id TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX issued_at ON issued (at)",
+    ),
 )
 
 

@@ -22,7 +22,7 @@ from typing import Self
 
 from server.ledger.usage import UsageRow
 from server.store import key_queries, queries
-from server.store.base import AddedKey, Credential, KeyWish, Person, StoreError, Token, Totals
+from server.store.base import AddedKey, Credential, Issued, KeyWish, Person, StoreError, Token, Totals
 from server.store.schema import migrate
 from server.store.worker import Worker, in_one_transaction, one_by_one
 
@@ -76,6 +76,15 @@ class SqliteStore:
 
     async def totals(self, since: int) -> Totals:
         return await self._reports.do(lambda db: queries.totals(db, since))
+
+    async def remember_issued(self, object_id: str, person_id: str, key: str, at: int) -> None:
+        await self._writer.do(lambda db: queries.remember_issued(db, object_id, Issued(person_id, key, at)))
+
+    async def issued(self, object_id: str) -> Issued | None:
+        return await self._lookups.do(lambda db: queries.issued(db, object_id))
+
+    async def forget_issued(self, before: int) -> int:
+        return await self._writer.do(lambda db: queries.forget_issued(db, before))
 
     async def add_key(self, key: AddedKey) -> None:
         await self._writer.do(lambda db: key_queries.add_key(db, key))

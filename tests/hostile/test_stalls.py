@@ -19,10 +19,7 @@ from tests.hostile.http_raw import chunked, request
 from tests.hostile.site import CHAT, ROUTES, Site, site
 from tests.hostile.test_bodies import FIELDS, LIMIT, MODELS, NOT_JSON, TOO_COMPLEX, document
 
-pytestmark = [
-    pytest.mark.slow,
-    # aiohttp says this of every body above a megabyte; what it warns of is what is measured here.
-]
+pytestmark = pytest.mark.slow
 
 BAR = 0.1  # seconds of processor time
 LOOK = 0.001  # seconds between two looks
