@@ -6,7 +6,6 @@ from pathlib import Path
 
 from keypool.standing import DEAD, RESTING, TRANSITIONS, Event, State
 
-
 PAGE = Path(__file__).parent.parent / "ARCHITECTURE.md"
 BEGIN, END = "<!-- key states: written by `make docs` -->\n", "<!-- end of key states -->\n"
 
