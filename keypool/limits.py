@@ -35,6 +35,16 @@ class Window:
     refill: float | None
 
 
+# Which headers tell a limit, what remains of it, and when it is full again.
+_OPENAI = [
+    (each, f"x-ratelimit-limit-{each.value}", f"x-ratelimit-remaining-{each.value}", f"x-ratelimit-reset-{each.value}")
+    for each in (Measure.REQUESTS, Measure.TOKENS)
+]
+_ANTHROPIC = [
+    (each, f"{prefix}-limit", f"{prefix}-remaining", f"{prefix}-reset")
+    for each in (Measure.REQUESTS, Measure.TOKENS, Measure.INPUT, Measure.OUTPUT)
+    for prefix in (f"anthropic-ratelimit-{each.value}",)
+]
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
@@ -47,23 +57,12 @@ def windows(headers: Mapping[str, str], wall: float) -> dict[Measure, Window]:
     `headers` must be case-insensitive or lower case. What cannot be read is left out.
     """
     found: dict[Measure, Window] = {}
-    for measure in (Measure.REQUESTS, Measure.TOKENS):
-        window = _window(
-            headers.get(f"x-ratelimit-limit-{measure.value}"),
-            headers.get(f"x-ratelimit-remaining-{measure.value}"),
-            duration(headers.get(f"x-ratelimit-reset-{measure.value}", "")),
-        )
-        if window is not None:
-            found[measure] = window
-    for measure in (Measure.REQUESTS, Measure.TOKENS, Measure.INPUT, Measure.OUTPUT):
-        prefix = f"anthropic-ratelimit-{measure.value}"
-        window = _window(
-            headers.get(f"{prefix}-limit"),
-            headers.get(f"{prefix}-remaining"),
-            _until(headers.get(f"{prefix}-reset", ""), wall),
-        )
-        if window is not None:
-            found[measure] = window
+    for measure, limit, remaining, reset in _OPENAI:
+        if limit in headers:
+            _note(found, measure, headers[limit], headers.get(remaining), duration(headers.get(reset, "")))
+    for measure, limit, remaining, reset in _ANTHROPIC:
+        if limit in headers:
+            _note(found, measure, headers[limit], headers.get(remaining), _until(headers.get(reset, ""), wall))
     return found
 
 
@@ -83,11 +82,12 @@ def _until(text: str, wall: float) -> float | None:
     return max(0.0, instant.timestamp() - wall) if instant.tzinfo is not None else None
 
 
-def _window(limit: str | None, remaining: str | None, refill: float | None) -> Window | None:
-    most, left = _number(limit or ""), _number(remaining or "")
-    if most is None or left is None or most <= 0:
-        return None
-    return Window(most, min(left, most), refill)
+def _note(
+    found: dict[Measure, Window], measure: Measure, limit: str, remaining: str | None, refill: float | None
+) -> None:
+    most, left = _number(limit), _number(remaining or "")
+    if most is not None and left is not None and most > 0:
+        found[measure] = Window(most, min(left, most), refill)
 
 
 def _number(text: str) -> float | None:

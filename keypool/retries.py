@@ -47,7 +47,11 @@ class RetryBudget:
 
     def take(self, now: float) -> bool:
         """Spend one retry if the budget has one."""
-        if self.retried.total(now) >= max(FLOOR, RATIO * self.dispatched.total(now)):
+        if self.retried.total(now) >= self.allowed(now):
             return False
         self.retried.add(now)
         return True
+
+    def allowed(self, now: float) -> float:
+        """The retries that there may be in this minute."""
+        return max(FLOOR, RATIO * self.dispatched.total(now))

@@ -28,8 +28,9 @@ class ModelSnapshot:
     """One model.
 
     `waiting` and `running` are requests, `slots` those of its keys; `keys` says how many are in each state. `gap` is
-    the largest difference between the counters of two persons who wait, `bound` what it may be, both in cost; `jain`
-    is the fairness index of the last minutes; `waits` are the latest waits, in seconds.
+    the largest difference between the counters of two persons who wait, `bound` what it may be, `largest` the largest
+    request so far, all in cost; `jain` is the fairness index of the last minutes; `waits` are the latest waits, in
+    seconds.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ModelSnapshot:
     keys: dict[State, int]
     gap: float = 0.0
     bound: float = 0.0
+    largest: float = 0.0
     jain: float = 1.0
     waits: tuple[float, ...] = ()
 
@@ -87,6 +89,7 @@ def _model(keyring: Keyring, model: str, queue: ModelQueue, now: float) -> Model
         keys={state: states.count(state) for state in State if state in states},
         gap=queue.fair.gap(),
         bound=queue.fair.bound(slots),
+        largest=queue.fair.largest_cost,
         jain=queue.shares.index(now),
         waits=tuple(queue.waits),
     )

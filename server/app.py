@@ -31,7 +31,10 @@ from server.dispatcher import Dispatcher
 from server.gateway import Bounds, Gateway
 from server.handlers.base import House
 from server.handlers.routes import application
+from server.heart import Pulse
 from server.keyroom import Keyroom
+from server.ledger.usage import UsageRow
+from server.metrics import Metrics
 from server.prober import Prober
 from server.running_keys import RunningKeys, key_of
 from server.settings import Settings
@@ -43,6 +46,7 @@ from server.upstream import Patience, Upstreams
 from server.vault import Vault
 
 ENOUGH = 1 << 40  # bytes: bodies are bounded by the handlers, which can say so in the caller's dialect
+PULSE = Pulse()
 LAST_WORDS_SECONDS = 3.0  # to write the in-band errors and settle, after the drain's time is over
 
 
@@ -70,7 +74,7 @@ def _stop_or_exit(stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings) -> AsyncIterator[House]:
+async def open_house(settings: Settings, pulse: Pulse = PULSE) -> AsyncIterator[House]:
     """Everything that serves requests, ready to be listened for."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(store_for(settings.store_url))
@@ -89,14 +93,18 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         stack.callback(dispatcher.close)
         prober = await _watched_keys(settings, specs, store, RunningKeys(dispatcher, upstreams), stack)
         dispatcher.suspect = prober.suspect
-        bounds = _bounds(settings)
+        metrics = Metrics(dispatcher, lambda: gateway.unsettled) if settings.metrics else None
+        observe = metrics.observe if metrics is not None else _unobserved
+        bounds = _bounds(settings, pulse)
+        gateway = Gateway(dispatcher, upstreams, store, tokenizer, bounds, time.monotonic, _wall, observe)
         house = House(
             settings=settings,
-            gateway=Gateway(dispatcher, upstreams, store, tokenizer, bounds, time.monotonic, _wall),
+            gateway=gateway,
             accounts=accounts,
             dispatcher=dispatcher,
             store=store,
             access_log=_access_log(settings, stack),
+            metrics=metrics,
             clock=time.monotonic,
             wall=_wall,
             started=time.monotonic(),
@@ -202,8 +210,12 @@ def _limits(settings: Settings) -> Limits:
     return Limits(settings.queue_total, settings.queue_per_person, cap, settings.headroom_slots)
 
 
-def _bounds(settings: Settings) -> Bounds:
-    return Bounds(settings.queue_seconds, settings.total_seconds, settings.max_answer_bytes, settings.stateful)
+def _bounds(settings: Settings, pulse: Pulse) -> Bounds:
+    return Bounds(settings.queue_seconds, settings.total_seconds, settings.max_answer_bytes, settings.stateful, pulse)
+
+
+def _unobserved(row: UsageRow) -> None:
+    """Without metrics nobody counts."""
 
 
 def _wall() -> int:

@@ -45,6 +45,7 @@ class Exchange:
             await self._stream()
         else:
             await self._plain()
+        self.sink.end()
 
     async def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """The upstream said no: to the caller, whose own mistake it is, or to our key, which is not the caller's."""

@@ -28,7 +28,7 @@ from server.exchange import Exchange
 from server.heart import Heart, Pulse
 from server.ledger.usage import Outcome, UsageRow
 from server.store.base import Caller, Store, StoreError
-from server.story import Account, Call, ClientLeft, Recent, Sink, Story, milliseconds
+from server.story import Account, Call, ClientLeft, Recent, Sink, Story, account_of, milliseconds
 from server.tokenizer import Tokenizer
 from server.upstream import Answer, AttemptFailed, Upstreams
 from server.wire.conversation import bind
@@ -106,6 +106,16 @@ class Gateway:
         ask = Ask("", caller.person_id, model, dialect.name, 0, None, deadline, caller.weight, groups)
         return self._dispatcher.pool.forecast(ask, self._clock())
 
+    async def explain(self, caller: Caller, request_id: str) -> Account | None:
+        """What became of a request of this caller's; None if there was none. Raises StoreError."""
+        account = self.recent.of(request_id, caller.person_id)
+        if account is None:
+            row = await self._store.usage(request_id)
+            return account_of(row) if row is not None and row.person_id == caller.person_id else None
+        if (ticket := self._dispatcher.pool.tickets.get(request_id)) is not None:
+            account.stands(ticket)
+        return account
+
     async def quiet(self, seconds: float) -> None:
         """Wait until no request runs, at most for so long."""
         deadline = self._clock() + seconds
@@ -153,7 +163,7 @@ class Gateway:
                 account.state, account.queue_ms = "running", milliseconds(lease.queue_seconds)
                 return await self._dispatched(story, sink, heart)
         finally:
-            account.position, account.expected_wait_ms = lease.position, milliseconds(lease.expected_seconds)
+            account.stands(lease.ticket)
             await heart.stop()
 
     async def _ask(self, call: Call, arrived: float) -> Ask:
@@ -240,9 +250,8 @@ class Gateway:
         """Give the key back and write the row: once, whatever happened."""
         usage = await self._pay(story)
         row = story.row(usage, self._clock(), self._wall())
-        account = story.account
-        account.state, account.settled = row.status, {"input": usage.input, "output": usage.output}
-        account.settled["estimated"] = usage.estimated
+        story.account.state = row.status
+        story.account.settle(usage)
         self._observe(row)
         try:
             await self._store.settle(row)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from keypool.ticket import Ticket
 from server.dispatcher import Lease
 from server.ledger.usage import Outcome, UsageRow
 from server.store.base import Caller
@@ -37,6 +38,9 @@ class Sink(Protocol):
     async def send(self, chunk: bytes) -> None:
         """Pass a piece on and wait until the client can take more. Raises ClientLeft."""
 
+    def end(self) -> None:
+        """The answer is complete: the client need not wait for the ledger."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -55,7 +59,11 @@ class Call:
 
 @dataclass(slots=True)
 class Account:
-    """What the owner of a request may read about it. Times are in milliseconds, `arrived_at` is UTC."""
+    """What the owner of a request may read about it. Times are in milliseconds, `arrived_at` is UTC.
+
+    `position` and `expected_wait_ms` are those of its arrival; 0 where it did not wait. `reserved` and `settled` are
+    tokens.
+    """
 
     request_id: str
     person_id: str
@@ -74,9 +82,25 @@ class Account:
         """What is shown: all but the owner's id."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "person_id"}
 
+    def stands(self, ticket: Ticket) -> None:
+        """Note where it stood when it came, and what was kept for it."""
+        self.position, self.expected_wait_ms = ticket.position, milliseconds(ticket.predicted)
+        self.reserved = {"input": ticket.need.input, "output": ticket.need.output}
+
+    def settle(self, usage: Usage) -> None:
+        self.settled = {"input": usage.input, "output": usage.output, "estimated": usage.estimated}
+
     def refuse(self, refusal: Refusal) -> None:
         self.state = "refused" if self.queue_ms is None else "failed"
         self.refused = {"code": refusal.code, "message": refusal.message, "retry_after": refusal.retry_after}
+
+
+def account_of(row: UsageRow) -> Account:
+    """What the ledger still knows of a request that has ended: not how many were before it, nor who failed it."""
+    account = Account(row.request_id, row.person_id, row.model_asked, row.started_at, row.status, queue_ms=row.queue_ms)
+    account.attempts.append({"key": row.key})
+    account.settle(row.usage)
+    return account
 
 
 class Recent:

@@ -9,8 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from server.app import listen, open_house
+from server.app import PULSE, listen, open_house
 from server.handlers.base import House
+from server.heart import Pulse
 from server.settings import Settings
 from server.specs import Secret, UpstreamSpec
 from tests.fakes.upstream import FakeUpstream
@@ -62,7 +63,9 @@ def spec(fake: FakeUpstream, keys: Iterable[str] = KEYS, **more: Any) -> Upstrea
 
 
 @asynccontextmanager
-async def gateway(fake: FakeUpstream, *upstreams: UpstreamSpec, **settings: Any) -> AsyncIterator[Running]:
+async def gateway(
+    fake: FakeUpstream, *upstreams: UpstreamSpec, pulse: Pulse = PULSE, **settings: Any
+) -> AsyncIterator[Running]:
     """A gateway in front of `fake` (or of `upstreams`), with a store of its own that is removed afterwards."""
     with TemporaryDirectory() as folder:
         values: dict[str, Any] = {
@@ -72,7 +75,7 @@ async def gateway(fake: FakeUpstream, *upstreams: UpstreamSpec, **settings: Any)
             "access_log": False,
             **settings,
         }
-        async with open_house(Settings(**values)) as house, listen(house) as url:
+        async with open_house(Settings(**values), pulse) as house, listen(house) as url:
             await house.accounts.create_person("ada")
             token = (await house.accounts.create_token("ada", "test"))[1]
             yield Running(url, token, house, fake)

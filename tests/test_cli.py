@@ -148,7 +148,7 @@ def test_a_key_whose_upstream_is_not_there_fails_the_check(capsys: pytest.Captur
     assert main(["key", "check"]) == 1
     out, err = capsys.readouterr()
     assert re.fullmatch(r"openai +[0-9a-f]{8}  …6789  unreachable +no connection, or not an HTTP answer\n", out)
-    assert err == ""
+    assert err == "not every key is let in\n"
 
 
 def run(tmp_path: Path, *argv: str) -> subprocess.CompletedProcess[str]:

@@ -64,8 +64,8 @@ async def test_at_the_start_every_key_is_asked_about_once() -> None:
     async with FakeUpstream() as fake, at_work(spec(fake)) as scene:
         await scene.quiet()
         assert scene.states() == [State.READY, State.READY]
-        assert sorted(record.key or "" for record in fake.records) == [ONE.reveal(), TWO.reveal()]
-        assert {record.path for record in fake.records} == {"/v1/models"}
+        assert sorted(record.key or "" for record in fake.probes) == [ONE.reveal(), TWO.reveal()]
+        assert {record.path for record in fake.probes} == {"/v1/models"}
         assert scene.prober.progress() == (2, 2)
 
 
@@ -111,9 +111,9 @@ async def test_the_start_does_not_wait_for_ever_and_models_are_asked_for_until_t
             await scene.quiet()
             for seconds in (1.0, 2.0, 4.0):
                 await scene.later(seconds - 0.1)
-                before = len(fake.records)
+                before = len(fake.probes)
                 await scene.later(0.2)
-                assert len(fake.records) == before + 1
+                assert len(fake.probes) == before + 1
             assert scene.keys.offered == {}
             fake.forget_script()
             await scene.later(8.1)
@@ -136,16 +136,16 @@ async def test_a_refused_key_is_not_asked_about_again_until_the_operator_wants_i
             await scene.later(10_000)
             scene.prober.suspect(ONE.fingerprint)
             await scene.quiet()
-            assert len(fake.records) == 1
+            assert len(fake.probes) == 1
             scene.prober.recheck(ONE.fingerprint)
             await scene.quiet()
-            assert (len(fake.records), scene.states()) == (2, [State.REVOKED])
+            assert (len(fake.probes), scene.states()) == (2, [State.REVOKED])
             fake.forget_script()
             scene.prober.recheck(ONE.fingerprint)
             await scene.quiet()
-            assert (len(fake.records), scene.states()) == (3, [State.READY])
+            assert (len(fake.probes), scene.states()) == (3, [State.READY])
             await scene.later(901)
-            assert len(fake.records) == 4
+            assert len(fake.probes) == 4
 
 
 @pytest.mark.gen_test
@@ -166,11 +166,11 @@ async def test_a_paused_key_is_left_in_peace_and_asked_about_as_soon_as_it_is_re
         await scene.quiet()
         scene.keys.learn(ONE.fingerprint, Event.PAUSE)
         await scene.later(10_000)
-        assert (len(fake.records), scene.prober.progress()) == (1, (0, 0))
+        assert (len(fake.probes), scene.prober.progress()) == (1, (0, 0))
         scene.keys.learn(ONE.fingerprint, Event.RESUME)
         scene.prober.wake()
         await scene.quiet()
-        assert (len(fake.records), scene.states()) == (2, [State.READY])
+        assert (len(fake.probes), scene.states()) == (2, [State.READY])
 
 
 @pytest.mark.gen_test
@@ -180,7 +180,7 @@ async def test_a_paused_key_that_the_operator_wants_checked_stays_paused() -> No
         scene.keys.learn(ONE.fingerprint, Event.PAUSE)
         scene.prober.recheck(ONE.fingerprint)
         await scene.quiet()
-        assert (len(fake.records), scene.states()) == (2, [State.PAUSED])
+        assert (len(fake.probes), scene.states()) == (2, [State.PAUSED])
 
 
 @pytest.mark.gen_test
@@ -188,10 +188,10 @@ async def test_an_idle_key_is_asked_about_every_interval_and_its_end_is_seen() -
     async with FakeUpstream() as fake, at_work(spec(fake, ONE)) as scene:
         await scene.quiet()
         await scene.later(899)
-        assert len(fake.records) == 1
+        assert len(fake.probes) == 1
         fake.script(ONE.reveal(), revoked().for_ever())
         await scene.later(2)
-        assert (len(fake.records), scene.states()) == (2, [State.REVOKED])
+        assert (len(fake.probes), scene.states()) == (2, [State.REVOKED])
 
 
 @pytest.mark.gen_test
@@ -199,16 +199,16 @@ async def test_a_suspected_key_is_asked_about_soon_also_without_an_interval() ->
     async with FakeUpstream() as fake, at_work(spec(fake, ONE), interval=0.0) as scene:
         await scene.quiet()
         await scene.later(100_000)
-        assert len(fake.records) == 1
+        assert len(fake.probes) == 1
         for _ in range(10):
             scene.prober.suspect(ONE.fingerprint)
         await scene.quiet()
-        assert len(fake.records) == 2
+        assert len(fake.probes) == 2
         scene.prober.suspect(ONE.fingerprint)
         await scene.later(9)
-        assert len(fake.records) == 2
+        assert len(fake.probes) == 2
         await scene.later(2)
-        assert len(fake.records) == 3
+        assert len(fake.probes) == 3
 
 
 @pytest.mark.gen_test
@@ -233,13 +233,13 @@ async def test_no_more_than_so_many_are_asked_about_at_a_time_and_never_one_twic
     async with FakeUpstream() as fake:
         fake.script(None, hang().for_ever())
         async with at_work(spec(fake, *keys)) as scene:
-            await fake.wait_for(lambda: len(fake.records) == 4)
+            await fake.wait_for(lambda: len(fake.probes) == 4)
             for key in keys:
                 scene.prober.recheck(key.fingerprint)
             scene.prober.wake()
             assert len(scene.prober._tasks) == 4
         await fake.wait_for(lambda: fake.running == 0)
-        assert len(fake.records) == 4
+        assert len(fake.probes) == 4
 
 
 @pytest.mark.gen_test
@@ -248,13 +248,13 @@ async def test_a_key_is_watched_when_it_is_added_and_its_asking_ends_when_it_is_
         fake.script(ONE.reveal(), hang())
         scene.keys.add_key(spec(fake, ONE), ONE)
         scene.prober.watch(spec(fake, ONE), ONE)
-        await fake.wait_for(lambda: len(fake.records) == 1)
+        await fake.wait_for(lambda: len(fake.probes) == 1)
         scene.prober.forget(ONE.fingerprint)
         scene.keys.remove_key(ONE.fingerprint)
-        await fake.wait_for(lambda: fake.records[0].client_left_at)
+        await fake.wait_for(lambda: fake.probes[0].client_left_at)
         scene.prober.recheck(ONE.fingerprint)
         await scene.later(10_000)
-        assert (len(fake.records), scene.prober.progress()) == (1, (0, 0))
+        assert (len(fake.probes), scene.prober.progress()) == (1, (0, 0))
 
 
 @pytest.mark.gen_test
@@ -275,7 +275,7 @@ async def test_it_wakes_by_itself() -> None:
     async with FakeUpstream() as fake:
         scene = Scene(spec(fake, ONE), interval=0.01, clock=time.monotonic)
         await scene.prober.start([spec(fake, ONE)])
-        await fake.wait_for(lambda: len(fake.records) >= 3)
+        await fake.wait_for(lambda: len(fake.probes) >= 3)
         await scene.prober.close()
 
 
@@ -286,7 +286,7 @@ async def test_trouble_is_logged_once_and_without_the_key(caplog: pytest.LogCapt
         async with at_work(replace(spec(fake, ONE), name="physics")) as scene:
             await scene.quiet()
             await scene.later(2.0)
-            assert len(fake.records) == 2
+            assert len(fake.probes) == 2
     (line,) = caplog.messages
     assert line == f"upstream physics, key {ONE.fingerprint}: unreachable, the upstream is not well (500)"
 

@@ -62,6 +62,7 @@ def _as_dict(view: StatusView) -> dict[str, Any]:
         "base_url": view.base_url,
         "waiting": view.waiting,
         "running": view.running,
+        "checking": None if view.checking is None else {"done": view.checking[0], "of": view.checking[1]},
         "models": [_model_as_dict(model) for model in view.models],
         "today": {
             "requests": view.requests_today,
@@ -79,7 +80,16 @@ def _model_as_dict(model: ModelView) -> dict[str, Any]:
         "running": model.running,
         "slots": model.slots,
         "keys": {state: model.keys.get(state, 0) for state in KEY_STATES},
+        "wait_p50_seconds": _rounded(model.wait_p50_seconds),
+        "wait_p99_seconds": _rounded(model.wait_p99_seconds),
+        "jain": round(model.jain, 4),
+        "gap": round(model.gap, 3),
+        "gap_bound": round(model.gap_bound, 3),
     }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def _phrase(status: int) -> str:

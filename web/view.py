@@ -19,13 +19,23 @@ Condition = Literal["available", "busy", "checking", "recovering", "unavailable"
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """One model: its queue and the keys that serve it."""
+    """One model: its queue and the keys that serve it.
+
+    The waits are of the latest requests, None before the first. `gap` is the largest difference between what two
+    people who wait have been served, and `gap_bound` what the queue's rule allows, both in largest requests; `jain` is
+    the fairness index (1: all the same) of those who waited in the last minutes.
+    """
 
     name: str
     waiting: int  # requests in the queue
     running: int  # requests that hold a slot
     slots: int  # requests that may run at once
     keys: Mapping[str, int] = field(default_factory=dict)  # state (one of KEY_STATES) -> number of keys
+    wait_p50_seconds: float | None = None
+    wait_p99_seconds: float | None = None
+    jain: float = 1.0
+    gap: float = 0.0
+    gap_bound: float = 0.0
 
     def __post_init__(self) -> None:
         unknown = set(self.keys) - set(KEY_STATES)
@@ -61,6 +71,7 @@ class StatusView:
     tokens_in_today: int
     tokens_out_today: int
     base_url: str  # scheme, host and port as callers reach them, without a path: "http://127.0.0.1:8080"
+    checking: tuple[int, int] | None = None  # keys checked so far and in all, while that is done for the first time
 
     @property
     def waiting(self) -> int:

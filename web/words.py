@@ -64,6 +64,31 @@ def load(view: StatusView) -> str:
     return f"{requests(view.running)} running, {grouped(view.waiting)} waiting."
 
 
+def fairness(view: StatusView) -> str:
+    """How evenly those who wait are served, as a sentence: of the model where it is least even."""
+    contested = [model for model in view.models if model.waiting and model.gap_bound]
+    if not contested:
+        return "Nobody has to wait."
+    worst = max(contested, key=lambda model: model.gap / model.gap_bound)
+    return (
+        f"Fairness: no two people who wait have been served more than {plain(worst.gap)} large requests apart;"
+        f" the queue's rule allows {plain(worst.gap_bound)}."
+    )
+
+
+def checking(view: StatusView) -> str:
+    """How far the first look at the keys has come, as a sentence; empty once it is over."""
+    if view.checking is None:
+        return ""
+    done, total = view.checking
+    return f"Checking {grouped(done)} of {grouped(total)} {'key' if total == 1 else 'keys'}."
+
+
+def plain(number: float) -> str:
+    """One decimal where it says something: "1.2", "17"."""
+    return f"{number:,.1f}".removesuffix(".0")
+
+
 def requests(count: int) -> str:
     """A number of requests with its noun."""
     return "1 request" if count == 1 else f"{grouped(count)} requests"
@@ -142,6 +167,8 @@ def share(model: ModelView) -> float:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "load": load,
+    "fairness": fairness,
+    "checking": checking,
     "duration": duration,
     "clock": clock,
     "iso": iso,

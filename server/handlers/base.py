@@ -17,6 +17,7 @@ from server.accesslog import AccessLog
 from server.accounts import Accounts
 from server.dispatcher import Dispatcher
 from server.gateway import Gateway
+from server.metrics import Metrics
 from server.prober import Prober
 from server.settings import Settings
 from server.store.base import Caller, Store
@@ -38,7 +39,7 @@ LONGEST_ADDRESS = 64  # characters; an IPv6 zone has no end
 
 @dataclass(slots=True)
 class House:
-    """Everything that a handler may use. `draining`: the gateway is about to stop."""
+    """Everything that a handler may use. `metrics`: None if they are off. `draining`: the gateway is about to stop."""
 
     settings: Settings
     gateway: Gateway
@@ -46,6 +47,7 @@ class House:
     dispatcher: Dispatcher
     store: Store
     access_log: AccessLog | None
+    metrics: Metrics | None
     clock: Callable[[], float]
     wall: Callable[[], int]
     started: float

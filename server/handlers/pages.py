@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import ceil
+
+from keypool.snapshot import ModelSnapshot
 from server.handlers.base import BaseHandler
 from server.store.base import StoreError, Totals
 from server.wire.errors import UnknownUrl
@@ -23,10 +27,7 @@ class PageHandler(BaseHandler):
         house, now = self.house, self.house.wall()
         pool = house.dispatcher.snapshot()
         today = await self._today(now - now % DAY_MS)
-        models = tuple(
-            ModelView(each.name, each.waiting, each.running, each.slots, {s.value: n for s, n in each.keys.items()})
-            for each in pool.models
-        )
+        models = tuple(map(_model, pool.models))
         well = any(model.answers for model in models)
         return StatusView(
             title=house.settings.title,
@@ -39,7 +40,12 @@ class PageHandler(BaseHandler):
             tokens_in_today=today.input,
             tokens_out_today=today.output,
             base_url=house.settings.public_url or f"{self.request.protocol}://{self.request.host}",
+            checking=self._checking(),
         )
+
+    def _checking(self) -> tuple[int, int] | None:
+        checked, total = self.house.prober.progress()
+        return (checked, total) if checked < total else None
 
     async def _today(self, since: int) -> Totals:
         try:
@@ -82,3 +88,24 @@ class StaticFile(PageHandler):
             self.finish()
         else:
             self.finish(body)
+
+
+def _model(model: ModelSnapshot) -> ModelView:
+    waits = sorted(model.waits)
+    return ModelView(
+        name=model.name,
+        waiting=model.waiting,
+        running=model.running,
+        slots=model.slots,
+        keys={state.value: count for state, count in model.keys.items()},
+        wait_p50_seconds=_quantile(waits, 0.5),
+        wait_p99_seconds=_quantile(waits, 0.99),
+        jain=model.jain,
+        gap=model.gap / model.largest if model.largest else 0.0,
+        gap_bound=model.bound / model.largest if model.largest else 0.0,
+    )
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float | None:
+    """The smallest value that so many do not exceed; None of none."""
+    return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None

@@ -71,7 +71,6 @@ class RelayHandler(BaseHandler):
             patience = max_wait(self.request.headers.get("X-Max-Wait"))
             call = Call(self.request_id, self.caller, request, self._passed(), self._query(), patience)
             self._note = _note(await self.house.gateway.serve(call, self))
-            self.finish()
         except (asyncio.CancelledError, ClientLeft):
             self._note += " client left"
             self._hang_up()
@@ -80,6 +79,7 @@ class RelayHandler(BaseHandler):
             await self._break_off(refusal)
         finally:
             self._task = None
+            self.on_finish()
 
     def on_connection_close(self) -> None:
         """The client has left: so does its request."""
@@ -88,7 +88,8 @@ class RelayHandler(BaseHandler):
             self._task.cancel()
 
     def on_finish(self) -> None:
-        if self.house.access_log is not None:
+        """Write the line of a request that is over; one that is being settled has its line afterwards."""
+        if self.house.access_log is not None and self._task is None:
             took = f"{round(self.request.request_time() * 1000)}ms"
             what = (self.request_id, str(self.request.method), self.endpoint.path, str(self.get_status()), took)
             self.house.access_log.add(" ".join((*what, self._note.strip())).rstrip())
@@ -113,6 +114,9 @@ class RelayHandler(BaseHandler):
                 await flushed
         except (StreamClosedError, TimeoutError):
             raise ClientLeft from None
+
+    def end(self) -> None:
+        self.finish()
 
     # Odds and ends
 
@@ -157,7 +161,6 @@ class RelayHandler(BaseHandler):
     def _hang_up(self) -> None:
         """Close the connection: nobody reads any more, or what was sent cannot be mended."""
         self._finished = True
-        self.on_finish()
         stream = self.request.connection.stream if self.request.connection else None  # type: ignore[attr-defined]
         if stream is not None:
             stream.close()

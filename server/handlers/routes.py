@@ -6,8 +6,10 @@ from typing import Any
 
 from tornado.web import Application, url
 
+from server.handlers.api import ExplainHandler, QueueHandler
 from server.handlers.base import House, NotFound
 from server.handlers.health import HealthHandler, ReadyHandler
+from server.handlers.metrics import MetricsHandler
 from server.handlers.models import ModelsHandler
 from server.handlers.pages import StaticFile, StatusJson, StatusPage
 from server.handlers.relay import RelayHandler
@@ -32,7 +34,11 @@ def _routes(house: House) -> list[Any]:
         url(r"/static/([a-z0-9.-]+)", StaticFile, mine),
         url(r"/healthz", HealthHandler, mine),
         url(r"/readyz", ReadyHandler, mine),
+        url(r"/api/explain/([A-Za-z0-9_-]{1,64})", ExplainHandler, mine),
+        url(r"/api/queue", QueueHandler, mine),
     ]
+    if house.metrics is not None:
+        routes.append(url(r"/metrics", MetricsHandler, {**mine, "metrics": house.metrics}))
     for prefix in ("", "/proxy/openai", "/proxy/anthropic"):
         routes.append(url(rf"{prefix}/v1/models", ModelsHandler, mine))
         routes.append(url(rf"{prefix}/v1/models/([A-Za-z0-9._:/@+-]+)", ModelsHandler, mine))

@@ -72,8 +72,13 @@ class FakeUpstream:
 
     @property
     def records(self) -> list[Record]:
-        """Every request so far, in the order of arrival."""
-        return self._ledger.records
+        """Every request for an answer so far, in the order of arrival; askings for the list of models are `probes`."""
+        return [record for record in self._ledger.records if record.request.method != "GET"]
+
+    @property
+    def probes(self) -> list[Record]:
+        """Every asking for the list of models so far."""
+        return [record for record in self._ledger.records if record.request.method == "GET"]
 
     @property
     def open_connections(self) -> int:
@@ -140,7 +145,7 @@ class FakeUpstream:
 
     async def _exchange(self, connection: Connection, request: Request) -> None:
         """One request from its arrival to its last byte; the record is closed in any case."""
-        record = self._ledger.add(_open_record(request, len(self.records)))
+        record = self._ledger.add(_open_record(request, len(self._ledger.records)))
         outcome = Outcome.STOPPED
         try:
             outcome = await self._answer(Courier(connection, record, self._ledger.changed), record)

@@ -42,7 +42,9 @@ async def test_an_object_stays_with_whom_it_was_first_issued_to(fresh: Fresh) ->
 @pytest.mark.gen_test
 async def test_of_many_who_claim_an_object_at_once_one_gets_it_and_nobody_fails(fresh: Fresh) -> None:
     async with fresh() as one, fresh() as other:
-        claims = [store.remember_issued("resp_1", f"usr_{n}", f"{n:08}", n) for n in range(20) for store in (one, other)]
+        claims = [
+            store.remember_issued("resp_1", f"usr_{n}", f"{n:08}", n) for n in range(20) for store in (one, other)
+        ]
         await asyncio.gather(*claims)
         found = await one.issued("resp_1")
         assert found is not None

@@ -8,7 +8,18 @@ from typing import Any
 
 from web.view import ModelView, StatusView
 
-BUSY = ModelView("gpt-5.2", waiting=4, running=14, slots=16, keys={"ready": 5, "cooling": 1, "exhausted": 2})
+BUSY = ModelView(
+    "gpt-5.2",
+    waiting=4,
+    running=14,
+    slots=16,
+    keys={"ready": 5, "cooling": 1, "exhausted": 2},
+    wait_p50_seconds=0.25,
+    wait_p99_seconds=12.3456,
+    jain=0.99876,
+    gap=1.2,
+    gap_bound=33.0,
+)
 IDLE = ModelView("claude-sonnet-4-5", waiting=0, running=0, slots=8, keys={"ready": 2})
 CHECKING = ModelView("gpt-5.2", waiting=0, running=0, slots=0, keys={"unchecked": 2})
 BROKEN = ModelView("gpt-5.2", waiting=2, running=0, slots=8, keys={"revoked": 1, "exhausted": 1})

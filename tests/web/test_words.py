@@ -114,3 +114,23 @@ def test_the_bar_of_keys_is_filled_exactly_and_in_the_order_of_health(keys: dict
 @pytest.mark.parametrize(("running", "slots", "share"), [(0, 0, 0.0), (3, 8, 37.5), (9, 8, 100.0)])
 def test_the_bar_of_slots_never_overflows(running: int, slots: int, share: float) -> None:
     assert words.share(ModelView("m", 0, running, slots)) == share
+
+
+def test_fairness_is_told_of_the_model_where_it_is_least_even() -> None:
+    even, uneven = (ModelView("m", 3, 8, 8, gap=gap, gap_bound=17.0) for gap in (0.3, 1.25))
+    idle = ModelView("m", 0, 8, 8, gap=9.0, gap_bound=17.0)
+    assert words.fairness(a_view(models=(even, uneven, idle))) == (
+        "Fairness: no two people who wait have been served more than 1.2 large requests apart;"
+        " the queue's rule allows 17."
+    )
+
+
+def test_nothing_is_claimed_about_fairness_where_nobody_waits() -> None:
+    assert words.fairness(a_view(models=(ModelView("m", 0, 8, 8, gap_bound=17.0),))) == "Nobody has to wait."
+
+
+@pytest.mark.parametrize(
+    ("progress", "sentence"), [(None, ""), ((3, 12), "Checking 3 of 12 keys."), ((0, 1), "Checking 0 of 1 key.")]
+)
+def test_the_first_look_at_the_keys_is_a_sentence(progress: tuple[int, int] | None, sentence: str) -> None:
+    assert words.checking(a_view(checking=progress)) == sentence

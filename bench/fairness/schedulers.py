@@ -1,0 +1,256 @@
+"""The core, and four simpler schedulers to compare it with, behind one interface.
+
+The simpler ones share the core's keys, limits and guesses of length, so that only the order differs. All of them are
+strict: while their next request does not fit, everybody waits.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from bench.fairness.world import DIALECT, MODEL, Job
+from keypool.domains import Need
+from keypool.estimates import CostModel, OutputLengths, Tokens
+from keypool.keyring import Keyring
+from keypool.keys import Key
+from keypool.pool import Ask, Decision, Grant, Limits, Pool
+from keypool.standing import FOREVER
+from keypool.ticket import Ticket
+
+BOUNDLESS = Limits(total=10**9, per_person=10**9, headroom=0)
+QUANTUM = 2000.0  # of deficit round robin, in cost: about one ordinary request
+
+
+class Scheduler(Protocol):
+    """What the simulation drives. `start` and `refuse` are set by it."""
+
+    start: Callable[[Job], None]
+    refuse: Callable[[Job], None]
+
+    def submit(self, job: Job, now: float) -> None: ...
+
+    def progress(self, job: Job, now: float) -> None: ...
+
+    def finish(self, job: Job, now: float) -> None: ...
+
+    def tick(self, now: float) -> None: ...
+
+    def next_wakeup(self) -> float: ...
+
+
+def _nobody(job: Job) -> None:
+    raise AssertionError("the simulation has not been told")
+
+
+class Fairgate:
+    """The real core."""
+
+    def __init__(self, keys: Iterable[Key], limits: Limits = BOUNDLESS, costs: CostModel | None = None) -> None:
+        self.pool = Pool(keys, limits, costs)
+        self.start = self.refuse = _nobody
+        self._jobs: dict[str, Job] = {}
+        self._count = 0
+
+    def submit(self, job: Job, now: float) -> None:
+        self._count += 1
+        name = str(self._count)
+        self._jobs[name] = job
+        ask = Ask(name, job.person, MODEL, DIALECT, job.input, None, 1e9, job.weight, conversation=job.conversation)
+        job.ticket, decisions = self.pool.submit(ask, now)
+        if job.ticket.waiting:
+            job.predicted = self.pool.outlook(job.ticket, now).seconds
+        self._carry_out(decisions)
+
+    def progress(self, job: Job, now: float) -> None:
+        assert job.ticket is not None
+        self.pool.progress(job.ticket, job.produced(now))
+
+    def finish(self, job: Job, now: float) -> None:
+        assert job.ticket is not None
+        self._carry_out(self.pool.finish(job.ticket, Tokens(job.input, job.cached, job.output), now))
+
+    def tick(self, now: float) -> None:
+        self._carry_out(self.pool.tick(now))
+
+    def next_wakeup(self) -> float:
+        due = self.pool.next_wakeup()
+        return FOREVER if due is None else due
+
+    def _carry_out(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            job = self._jobs.pop(decision.ticket.id)
+            if isinstance(decision, Grant):
+                self.start(job)
+            else:
+                self.refuse(job)
+
+
+class Line(Protocol):
+    """An order of service."""
+
+    def put(self, ticket: Ticket) -> bool:
+        """Take a ticket in, or say that it is refused."""
+        ...
+
+    def head(self) -> Ticket | None: ...
+
+    def pop(self) -> None:
+        """Remove the head, which is served."""
+        ...
+
+    def settle(self, ticket: Ticket, cost: float) -> None:
+        """Learn what it has really cost."""
+        ...
+
+
+class Simple:
+    """Serves a line, on the core's keys."""
+
+    def __init__(self, keys: Iterable[Key], line: Line) -> None:
+        self.start = self.refuse = _nobody
+        self._line, self._keyring = line, Keyring(keys)
+        self._lengths, self._costs = OutputLengths(), CostModel()
+        self._jobs: dict[Ticket, Job] = {}
+        self._wakes = FOREVER
+
+    def submit(self, job: Job, now: float) -> None:
+        output = self._lengths.expect(job.person, MODEL, None)
+        cost = self._costs.cost(Tokens(job.input, 0, output))
+        need = Need(job.input, output)
+        job.ticket = Ticket("", job.person, MODEL, DIALECT, cost, now, FOREVER, need=need)
+        if not self._line.put(job.ticket):
+            self.refuse(job)
+            return
+        self._jobs[job.ticket] = job
+        self.tick(now)
+
+    def progress(self, job: Job, now: float) -> None:
+        """None of them learns while an answer comes."""
+
+    def finish(self, job: Job, now: float) -> None:
+        assert job.ticket is not None
+        self._lengths.learn(job.person, MODEL, job.output)
+        self._keyring.give(job.ticket, Need(job.input, job.output), now)
+        self._line.settle(job.ticket, self._costs.cost(Tokens(job.input, 0, job.output)))
+        self.tick(now)
+
+    def tick(self, now: float) -> None:
+        self._wakes = FOREVER
+        while (head := self._line.head()) is not None:
+            key = self._keyring.choose(head, None, now)
+            if key is None:
+                self._wakes = now + self._keyring.wait(head, now)
+                return
+            self._line.pop()
+            head.key = key
+            self._keyring.take(head, key, now)
+            self.start(self._jobs.pop(head))
+
+    def next_wakeup(self) -> float:
+        return self._wakes
+
+
+class Fifo:
+    """First come, first served."""
+
+    def __init__(self) -> None:
+        self._tickets: deque[Ticket] = deque()
+
+    def put(self, ticket: Ticket) -> bool:
+        self._tickets.append(ticket)
+        return True
+
+    def head(self) -> Ticket | None:
+        return self._tickets[0] if self._tickets else None
+
+    def pop(self) -> None:
+        self._tickets.popleft()
+
+    def settle(self, ticket: Ticket, cost: float) -> None:
+        """Costs do not matter to it."""
+
+
+class OneEach(Fifo):
+    """First come, first served, and each person may have one request waiting; another one is refused (429)."""
+
+    def put(self, ticket: Ticket) -> bool:
+        if any(each.person == ticket.person for each in self._tickets):
+            return False
+        return super().put(ticket)
+
+
+class RoundRobin:
+    """One request of each person in turn."""
+
+    def __init__(self) -> None:
+        self._turns: deque[deque[Ticket]] = deque()
+        self._of: dict[str, deque[Ticket]] = {}
+
+    def put(self, ticket: Ticket) -> bool:
+        mine = self._of.setdefault(ticket.person, deque())
+        mine.append(ticket)
+        if len(mine) == 1:
+            self._turns.append(mine)
+        return True
+
+    def head(self) -> Ticket | None:
+        return self._turns[0][0] if self._turns else None
+
+    def pop(self) -> None:
+        mine = self._turns.popleft()
+        mine.popleft()
+        if mine:
+            self._turns.append(mine)
+
+    def settle(self, ticket: Ticket, cost: float) -> None:
+        """Costs do not matter to it."""
+
+
+class Deficit(RoundRobin):
+    """Deficit round robin (Shreedhar and Varghese, 1995): each turn is worth a quantum; what was guessed is settled.
+
+    Who has nothing waiting takes no deficit along, but debts stay.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._deficit: defaultdict[str, float] = defaultdict(float)
+
+    def put(self, ticket: Ticket) -> bool:
+        if not self._turns:
+            self._deficit[ticket.person] += QUANTUM  # its turn begins
+        return super().put(ticket)
+
+    def head(self) -> Ticket | None:
+        while self._turns:
+            ticket = self._turns[0][0]
+            if self._deficit[ticket.person] >= ticket.cost:
+                return ticket
+            self._turns.rotate(-1)
+            self._turn_begins()
+        return None
+
+    def pop(self) -> None:
+        ticket = self._turns[0].popleft()
+        self._deficit[ticket.person] -= ticket.cost
+        if not self._turns[0]:
+            self._turns.popleft()
+            self._deficit[ticket.person] = min(0.0, self._deficit[ticket.person])
+            self._turn_begins()
+
+    def settle(self, ticket: Ticket, cost: float) -> None:
+        self._deficit[ticket.person] += ticket.cost - cost
+
+    def _turn_begins(self) -> None:
+        if self._turns:
+            self._deficit[self._turns[0][0].person] += QUANTUM
+
+
+SIMPLE: dict[str, Callable[[], Line]] = {
+    "FIFO": Fifo,
+    "FIFO, one waiting each": OneEach,
+    "Round robin": RoundRobin,
+    "Deficit round robin": Deficit,
+}

@@ -1,0 +1,101 @@
+"""What the scenarios are made of: requests of random size, keys with slots and limits.
+
+An answer begins after `FIRST` seconds and comes with `SPEED` tokens a second. Lengths are lognormal (sigma 0.5), cut at
+twice their mean; how long an answer will be is known to nobody before it ends. Seconds and tokens throughout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, log
+from random import Random
+
+from keypool.domains import Bucket, Domain
+from keypool.keys import Key
+from keypool.limits import Measure
+from keypool.ticket import Ticket
+
+MODEL = "m"
+DIALECT = "openai"
+FIRST = 0.5  # seconds to the first token
+SPEED = 50.0  # tokens per second
+SIGMA = 0.5
+LONGEST = 2.0  # times the mean
+KEYS, SLOTS = 4, 8
+BURST = 12.0  # seconds of its rate that a bucket holds
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One request: what is asked, and what has become of it."""
+
+    person: str
+    input: int
+    output: int
+    weight: float = 1.0
+    conversation: bytes = b""
+    arrived: float = 0.0
+    predicted: float = 0.0  # the wait that its person was told on arrival
+    started: float | None = None
+    ended: float | None = None
+    refused: bool = False
+    cached: int = 0
+    ticket: Ticket | None = None
+
+    @property
+    def wait(self) -> float:
+        assert self.started is not None, "only what was served has waited"
+        return self.started - self.arrived
+
+    @property
+    def service(self) -> float:
+        return FIRST + self.output / SPEED
+
+    def produced(self, now: float) -> int:
+        """Tokens of the answer that have come."""
+        if self.started is None:
+            return 0
+        return max(0, min(self.output, int((now - self.started - FIRST) * SPEED)))
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Mean lengths of a person's requests and answers."""
+
+    input: int
+    output: int
+
+    @property
+    def service(self) -> float:
+        return FIRST + self.output / SPEED
+
+    def job(self, person: str, dice: Random, weight: float = 1.0) -> Job:
+        return Job(person, _length(self.input, dice), _length(self.output, dice), weight)
+
+
+USUAL = Size(500, 264)  # 5.8 seconds
+
+
+def _length(mean: int, dice: Random) -> int:
+    drawn = exp(dice.gauss(log(mean) - SIGMA * SIGMA / 2, SIGMA))
+    return max(1, round(min(drawn, LONGEST * mean)))
+
+
+def a_key(name: str, slots: int = SLOTS, **per_minute: float) -> Key:
+    """A key with limits of its own (`tokens`, `requests`), in buckets that hold twelve seconds' worth."""
+    key = Key(name, "upstream", "", frozenset({DIALECT}), frozenset({MODEL}), slots)
+    buckets = {
+        Measure(each): Bucket(limit * BURST / 60, limit / 60, limit * BURST / 60) for each, limit in per_minute.items()
+    }
+    key.domains[MODEL] = Domain(name, buckets, members={name: slots})
+    return key
+
+
+def bound_by_slots() -> list[Key]:
+    """Four keys with eight slots each."""
+    return [a_key(f"k{number}") for number in range(KEYS)]
+
+
+def bound_by_tokens() -> list[Key]:
+    """Four keys with 60,000 tokens per minute each, and more slots than these can fill."""
+    return [a_key(f"k{number}", 32, tokens=60_000) for number in range(KEYS)]

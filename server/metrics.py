@@ -1,0 +1,79 @@
+"""Figures for Prometheus: `fairgate_<noun>_<verb>_<unit>`, with label values that are known in advance.
+
+Two kinds. What has happened is counted as it happens: `observe` sees every row that is settled. How things stand is
+read from the pool when somebody asks (`pool_metrics.py`), so that it costs nothing in between and is never stale.
+
+Labels name models, states, outcomes and the like, and never a person, a token or a key, not even by its fingerprint. A
+model that the pool does not know is "other": a caller must not be able to make a time series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from server.dispatcher import Dispatcher
+from server.ledger.usage import UsageRow
+from server.pool_metrics import PoolMetrics
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+OTHER = "other"
+KINDS = ("input", "cached", "cache_write", "output", "reasoning")
+# Seconds: from "at once" to the longest wait and the longest answer that the settings allow by default.
+WAITS = (0.005, 0.05, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+LENGTHS = (0.05, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
+
+
+class Metrics:
+    """All figures of one gateway. `unsettled`: how many rows the store did not take so far."""
+
+    def __init__(self, dispatcher: Dispatcher, unsettled: Callable[[], int]) -> None:
+        # Else there is a second series for each, of the moment when it began, which nobody needs.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types there
+        self._dispatcher = dispatcher
+        self._registry = CollectorRegistry()
+        self._registry.register(PoolMetrics(dispatcher, unsettled))
+        self._ended = Counter(
+            "fairgate_requests_ended",
+            "Requests that were sent upstream and have ended.",
+            ("model", "outcome", "dialect"),
+            registry=self._registry,
+        )
+        self._tokens = Counter(
+            "fairgate_tokens_used",
+            "Tokens on the ledger. Input includes cached and cache_write, output includes reasoning.",
+            ("model", "kind"),
+            registry=self._registry,
+        )
+        self._waited = self._histogram("fairgate_queue_waited_seconds", "From arrival to the last key.", WAITS)
+        self._begun = self._histogram("fairgate_answer_begun_seconds", "From arrival to the first byte.", LENGTHS)
+        self._lasted = self._histogram(
+            "fairgate_request_lasted_seconds", "From arrival to the end.", LENGTHS, "outcome"
+        )
+
+    def observe(self, row: UsageRow) -> None:
+        """Count a request that has ended."""
+        model = row.model_asked if self._dispatcher.pool.keyring.serving(row.model_asked) else OTHER
+        self._ended.labels(model, row.status.value, row.dialect).inc()
+        self._waited.labels(model).observe(row.queue_ms / 1000)
+        self._lasted.labels(model, row.status.value).observe(row.duration_ms / 1000)
+        if row.first_byte_ms is not None:
+            self._begun.labels(model).observe(row.first_byte_ms / 1000)
+        for kind in KINDS:
+            if tokens := getattr(row.usage, kind):
+                self._tokens.labels(model, kind).inc(tokens)
+
+    def text(self) -> bytes:
+        """Everything in Prometheus' text format, as it is now."""
+        return generate_latest(self._registry)
+
+    def _histogram(self, name: str, help: str, buckets: tuple[float, ...], *more: str) -> Histogram:
+        return Histogram(name, help, ("model", *more), buckets=buckets, registry=self._registry)
