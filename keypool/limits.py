@@ -70,7 +70,7 @@ def duration(text: str) -> float | None:
     """Seconds of a Go duration: "17ms" is 0.017, "1d2h" is 93600, a bare number is seconds; None if it is neither."""
     text = text.strip()
     if _DURATION.fullmatch(text):
-        return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+        return min(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)), _MOST)
     return _number(text)
 
 

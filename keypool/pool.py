@@ -177,6 +177,8 @@ class Pool:
         if ticket.key is not None:
             return self._end(ticket, 0.0, None, now)
         self._drop(ticket, now)
+        if not self.keyring.has_free_slot(ticket.model):
+            return []  # nobody can go in its place: ten thousand who leave at once must not take long
         return self._pump(now)  # it may have been a head for which others waited
 
     def learn(self, key_id: str, event: Event, now: float, model: str = "") -> list[Decision]:
@@ -206,7 +208,7 @@ class Pool:
             ticket = self.tickets.get(heappop(self._deadlines)[1])
             if ticket is not None and ticket.waiting and ticket.deadline <= now:
                 self._drop(ticket, now)
-                decisions.append(self._refuse(ticket, Reason.TIMED_OUT, None))
+                decisions.append(self._timed_out(ticket, now))
         return decisions + self._pump(now)
 
     def next_wakeup(self) -> float | None:
@@ -240,6 +242,7 @@ class Pool:
             cost=self.costs.cost(Tokens(ask.input_tokens, 0, output)),
             submitted=now,
             deadline=ask.deadline if ask.max_wait is None else min(ask.deadline, now + ask.max_wait),
+            impatient=ask.max_wait is not None and now + ask.max_wait < ask.deadline,
             weight=ask.weight,
             groups=ask.groups,
             need=Need(ask.input_tokens, output),
@@ -332,14 +335,20 @@ class Pool:
         """An honest refusal, at once, of a request that would wait in vain."""
         queue = self._queue(ticket.model)
         forecast = queue.foresee(ticket, self.keyring.slots(ticket), now)
-        if max_wait is not None and forecast.seconds > max_wait:
+        if max_wait is not None and (forecast.seconds > max_wait or ticket.deadline <= now):
             reason = Reason.TOO_LONG
         elif queue.experienced and forecast.seconds > ticket.deadline - now:
             reason = Reason.QUEUE_FULL
         else:
             return []
         self._drop(ticket, now)
-        return [self._refuse(ticket, reason, forecast.seconds), *self._pump(now)]
+        return [self._refuse(ticket, reason, max(1.0, forecast.seconds)), *self._pump(now)]
+
+    def _timed_out(self, ticket: Ticket, now: float) -> Refuse:
+        """The refusal of a ticket that has waited until its deadline, whoever set it."""
+        if ticket.impatient:
+            return self._refuse(ticket, Reason.TOO_LONG, self._patience_needed(ticket, now))
+        return self._refuse(ticket, Reason.TIMED_OUT, None)
 
     def _patience_needed(self, ticket: Ticket, now: float) -> float:
         """Seconds after which somebody who found the queue full may find a place."""

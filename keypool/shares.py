@@ -49,12 +49,13 @@ class Shares:
             self._share(person, now).seconds += now - since
 
     def served(self, person: str, cost: float, weight: float, now: float) -> None:
-        """A person who waits, or waited until this request, was served."""
-        if person in self._waiting:
+        """A person was served. It counts for one who has waited until now; who got it at once was content."""
+        if self._waiting.get(person, now) < now:
             self._share(person, now).served += cost / weight
 
     def index(self, now: float) -> float:
         """Jain's index of the window."""
+        self._turn(now)
         for person, since in self._waiting.items():
             self._share(person, now).seconds += now - since
             self._waiting[person] = now
@@ -64,7 +65,10 @@ class Shares:
         return jain(served / seconds for served, seconds in sums if seconds >= LEAST)
 
     def _share(self, person: str, now: float) -> Share:
+        self._turn(now)
+        return self._now.setdefault(person, Share())
+
+    def _turn(self, now: float) -> None:
         if now - self._turned >= HALF:
             self._before = self._now if now - self._turned < 2 * HALF else {}
             self._now, self._turned = {}, now
-        return self._now.setdefault(person, Share())

@@ -21,6 +21,7 @@ class Ticket:
     cost: float
     submitted: float
     deadline: float
+    impatient: bool = False  # the deadline is the caller's own, before ours
     weight: float = 1.0
     groups: frozenset[str] = frozenset()
     need: Need = Need()  # noqa: RUF009 - immutable; what it will probably take from a provider's limits

@@ -31,7 +31,7 @@ class ServiceRate:
     at: float | None = None
 
     def idle(self, now: float) -> None:
-        """Nobody waits: the time until the next end says nothing about the rate."""
+        """Nobody has waited until now: the time since the last end says nothing about the rate."""
         self.at = now
 
     def ended(self, cost: float, now: float) -> None:

@@ -160,6 +160,7 @@ class Gateway:
                 heart.start()
             async with lease:
                 heart.granted()
+                account.stands(lease.ticket)  # its owner may ask before it has ended
                 account.state, account.queue_ms = "running", milliseconds(lease.queue_seconds)
                 return await self._dispatched(story, sink, heart)
         finally:

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -170,9 +171,23 @@ def _connected(path: Path, set_up: Callable[[sqlite3.Connection], None]) -> sqli
 
 
 def _set_up_writer(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
     migrate(connection)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on. Of those who open a new file at once, SQLite tells one that it is locked, without
+    the wait it was asked for, since both might wait for each other: that one tries again."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.005)
 
 
 def _set_up_reader(connection: sqlite3.Connection) -> None:

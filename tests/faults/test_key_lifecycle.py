@@ -1,0 +1,101 @@
+"""Keys that die, run dry and are rate limited under load: the clients notice nothing while one key is well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import aiohttp
+import pytest
+
+from keypool.standing import State
+from tests.fakes.fates import insufficient_quota, ok, overloaded, rate_limit, revoked, slow
+from tests.fakes.upstream import FakeUpstream
+from tests.faults.asks import conversation, hear
+from tests.gateways import Running, gateway, spec
+
+KEYS = ("sk-revoked-0123456", "sk-exhausted-01234", "sk-limited-0123456", "sk-healthy-0123456")
+REVOKED, EXHAUSTED, LIMITED, HEALTHY = KEYS
+RATE = 50  # requests per second
+REST = 1  # seconds of Retry-After
+
+
+async def steady(session: aiohttp.ClientSession, running: Running, requests: int) -> Counter[int]:
+    """So many requests at an even pace, in both dialects, plain and streamed; how often each status was heard."""
+
+    async def one(number: int) -> int:
+        await asyncio.sleep(number / RATE)
+        dialect = ("openai", "anthropic")[number % 2]
+        heard = await hear(session, running, conversation(dialect, f"request {number}", stream=number % 4 < 2))
+        return -1 if heard.status == 200 and b'"error"' in heard.body else heard.status
+
+    return Counter(await asyncio.gather(*(one(number) for number in range(requests))))
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test(timeout=30)
+async def test_three_keys_fail_in_three_ways_and_no_client_notices() -> None:
+    default = slow(first_byte=0.02, words=5)
+    async with (
+        FakeUpstream(default=default) as fake,
+        aiohttp.ClientSession() as session,
+        gateway(fake, spec(fake, KEYS)) as running,
+    ):
+        asked = asyncio.create_task(steady(session, running, 150))
+        await fake.wait_for(lambda: len(fake.records) >= 40)
+        fake.script(REVOKED, revoked().for_ever())
+        fake.script(EXHAUSTED, insufficient_quota().for_ever())
+        fake.script(LIMITED, rate_limit(retry_after=REST))
+        assert await asked == {200: 150}
+        await running.house.gateway.quiet(5.0)
+        states = {key.secret: key.state("gpt-5") for key in running.house.dispatcher.pool.keys.values()}
+        assert (states[REVOKED], states[EXHAUSTED]) == (State.REVOKED, State.EXHAUSTED)
+        assert states[LIMITED] is states[HEALTHY] is State.READY
+        assert_rested(fake)
+        assert len(fake.records) <= 1.2 * 150
+        await running.house.gateway.quiet(5.0)
+        running.assert_idle()
+
+
+def assert_rested(fake: FakeUpstream) -> None:
+    """No request reaches a dead key after its first verdict, and none a limited one for that model within its rest."""
+    for key, fate, seconds in (
+        (REVOKED, "revoked", 1e9),
+        (EXHAUSTED, "insufficient_quota", 1e9),
+        (LIMITED, "rate_limit", REST),
+    ):
+        refused = next(record for record in fake.of(key) if record.fate == fate)
+        told = refused.finished_at or 0.0
+        later = [record for record in fake.of(key) if told + 0.1 < record.started_at < told + seconds]
+        assert [record for record in later if fate != "rate_limit" or record.model == refused.model] == []
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test(timeout=30)
+async def test_in_the_worst_storm_the_upstream_sees_a_fifth_more_at_most() -> None:
+    """Every key answers 529 to everything: retries are rationed, and everybody hears so within the time of two rests."""
+    async with (
+        FakeUpstream(default=overloaded().for_ever()) as fake,
+        aiohttp.ClientSession() as session,
+        gateway(fake, spec(fake, KEYS), queue_seconds=2.0) as running,
+    ):
+        heard = await steady(session, running, 100)
+        assert set(heard) <= {503, 529}
+        assert len(fake.records) <= 1.2 * 100
+        await running.house.gateway.quiet(5.0)
+        running.assert_idle()
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test(timeout=30)
+async def test_a_key_that_recovers_is_used_again_by_itself() -> None:
+    async with (
+        FakeUpstream(default=ok()) as fake,
+        aiohttp.ClientSession() as session,
+        gateway(fake, spec(fake, (LIMITED,))) as running,
+    ):
+        fake.script(LIMITED, overloaded(), rate_limit(retry_after=REST))
+        assert await steady(session, running, 6) == {200: 6}
+        assert [record.fate for record in fake.of(LIMITED)].count("ok") == 6
+        await running.house.gateway.quiet(5.0)
+        running.assert_idle()
