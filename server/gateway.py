@@ -27,7 +27,7 @@ from server.dispatcher import Dispatcher
 from server.exchange import Exchange
 from server.heart import Heart, Pulse
 from server.ledger.usage import Outcome, UsageRow
-from server.store.base import Caller, Store, StoreError
+from server.store.base import Caller, Issued, Store, StoreError
 from server.story import Account, Call, ClientLeft, Recent, Sink, Story, account_of, milliseconds
 from server.tokenizer import Tokenizer
 from server.upstream import Answer, AttemptFailed, Upstreams
@@ -86,6 +86,7 @@ class Gateway:
         self.recent = Recent()
         self.unsettled = 0  # rows that the store did not take
         self._tasks: set[asyncio.Task[object]] = set()
+        self._stories: dict[str, Story] = {}  # of the requests that were dispatched and are not yet settled
         self._stopping = False
 
     @property
@@ -194,15 +195,23 @@ class Gateway:
         """The only key that knows what a request refers to. What somebody else made does not exist."""
         if reference is None:
             return None
-        try:
-            issued = await self._store.issued(reference) if self._bounds.stateful else None
-        except StoreError:
-            raise AccountingUnavailable from None
+        issued = await self._issued(reference) if self._bounds.stateful else None
         if issued is None or issued.person_id != caller.person_id:
             raise UnknownId
         return issued.key
 
+    async def _issued(self, reference: str) -> Issued | None:
+        """Who made an object. A client may name it before the answer that it came with has been settled."""
+        for story in self._stories.values():
+            if story.call.request.kept and reference in story.meter.issued:
+                return Issued(story.call.caller.person_id, story.lease.key.id, self._wall())
+        try:
+            return await self._store.issued(reference)
+        except StoreError:
+            raise AccountingUnavailable from None
+
     async def _dispatched(self, story: Story, sink: Sink, heart: Heart) -> UsageRow:
+        self._stories[story.call.id] = story
         try:
             async with self._deadline():
                 await self._attempts(story, sink, heart)
@@ -210,7 +219,10 @@ class Gateway:
             story.client_left = not self._stopping
             raise
         finally:
-            row = await _undisturbed(self._settle(story))
+            try:
+                row = await _undisturbed(self._settle(story))
+            finally:
+                del self._stories[story.call.id]
         return row
 
     @asynccontextmanager

@@ -38,9 +38,11 @@ async def running(kind: str) -> AsyncIterator[Keys]:
         return
     upstreams = Upstreams({SPEC.name: SPEC.base_url}, Patience())
     dispatcher = Dispatcher(Pool([key_of(SPEC, ONE)]), Clock())
-    yield RunningKeys(dispatcher, upstreams)
-    dispatcher.close()
-    await upstreams.close()
+    try:
+        yield RunningKeys(dispatcher, upstreams)
+    finally:
+        dispatcher.close()
+        await upstreams.close()
 
 
 @KINDS

@@ -8,6 +8,7 @@ measurement makes it only longer.
 from __future__ import annotations
 
 import gc
+from collections import deque
 from dataclasses import dataclass
 from heapq import heappush, heapreplace
 from random import Random
@@ -15,10 +16,11 @@ from statistics import mean, median
 from time import perf_counter, process_time
 
 from bench.fairness.schedulers import BOUNDLESS
-from bench.fairness.world import DIALECT, MODEL, a_key, bound_by_slots
+from bench.fairness.world import DIALECT, KEYS, MODEL, SLOTS, a_key, bound_by_slots
+from keypool.estimates import Tokens
 from keypool.fairqueue import FairQueue
 from keypool.keys import Key
-from keypool.pool import Ask, Grant, Pool
+from keypool.pool import Ask, Pool
 from keypool.ticket import Ticket
 
 YARD = 0.6  # microseconds of one step of the yardstick on the reference machine
@@ -53,6 +55,11 @@ def decision(waiting: int) -> Decision:
     yard = yardstick() / YARD
     rounds = [_decisions(waiting) for _ in range(ROUNDS)]
     return Decision(min(map(median, rounds)) / yard, min(map(mean, rounds)) / yard)
+
+
+def turn(waiting: int) -> float:
+    """Microseconds (mean) of `Pool.finish` with so many waiting: settle, learn, choose the next and its key."""
+    return min(_turn(waiting) for _ in range(ROUNDS)) / (yardstick() / YARD)
 
 
 def storm(waiting: int = 10_000) -> Storm:
@@ -110,16 +117,29 @@ def _decisions(waiting: int) -> list[float]:
     return taken
 
 
-def _storm(waiting: int) -> Storm:
+def _full(waiting: int) -> tuple[Pool, list[Ticket]]:
+    """A pool with every slot in use and so many waiting; all its tickets, the running ones first."""
     pool = Pool(bound_by_slots(), BOUNDLESS)
-    tickets, grants = [], []
-    for number in range(waiting + 32):
-        ask = Ask(str(number), f"p{number % 1000}", MODEL, DIALECT, 100, None, 1e9)
-        ticket, decisions = pool.submit(ask, 0.0)
-        tickets.append(ticket)
-        grants += [each for each in decisions if isinstance(each, Grant)]
-    leaving = [ticket for ticket in tickets if ticket.waiting]
-    assert len(leaving) == waiting
+    persons = waiting // EACH
+    count = waiting + KEYS * SLOTS
+    asks = (Ask(str(number), f"p{number % persons}", MODEL, DIALECT, 100, None, 1e9) for number in range(count))
+    return pool, [pool.submit(ask, 0.0)[0] for ask in asks]
+
+
+def _turn(waiting: int) -> float:
+    pool, tickets = _full(waiting)
+    running = deque(tickets[: KEYS * SLOTS])
+    turns = min(2000, waiting)
+    start = process_time()
+    for number in range(turns):
+        for decision in pool.finish(running.popleft(), Tokens(100, 0, 300), 10.0 + number):
+            running.append(decision.ticket)
+    return (process_time() - start) * 1e6 / turns
+
+
+def _storm(waiting: int) -> Storm:
+    pool, tickets = _full(waiting)
+    running, leaving = tickets[: KEYS * SLOTS], tickets[KEYS * SLOTS :]
     gc.collect()
     gc.disable()
     start = process_time()
@@ -127,8 +147,8 @@ def _storm(waiting: int) -> Storm:
         pool.cancel(ticket, 1.0)
     milliseconds = (process_time() - start) * 1e3
     gc.enable()
-    for grant in grants:
-        pool.cancel(grant.ticket, 2.0)
+    for ticket in running:
+        pool.cancel(ticket, 2.0)
     return Storm(milliseconds, _left(pool))
 
 

@@ -28,6 +28,7 @@ EIGHT = {f"u{number}": 1.0 for number in range(8)}
 WEIGHTS = {f"u{number}": 1.0 + number % 2 for number in range(8)}
 ALWAYS = 40  # requests that a backlogged person has waiting: more than there are slots
 
+FIVE = ("tiny", "o0", "o1", "o2", "o3")
 TINY, ORDINARY = Size(20, 10), Size(500, 200)
 REQUESTS, TOKENS = 240, 240_000  # per minute
 BIG, SMALL = Size(10_000, 100), Size(200, 100)
@@ -40,15 +41,6 @@ def flood(scheduler: Scheduler, size: Size, seconds: float, seed: int) -> Record
     for person in POLITE:
         simulation.poisson(person, USUAL, each, seconds)
     simulation.poisson(FLOOD, size, 100 * each, seconds)
-    return simulation.run(seconds)
-
-
-def alone(scheduler: Scheduler, seconds: float, seed: int) -> Record:
-    """The polite persons without the flood."""
-    simulation = Simulation(scheduler, seed)
-    each = POLITE_SHARE * KEYS * SLOTS / USUAL.service / len(POLITE)
-    for person in POLITE:
-        simulation.poisson(person, USUAL, each, seconds)
     return simulation.run(seconds)
 
 
@@ -80,9 +72,8 @@ def returning(scheduler: Scheduler, seed: int) -> Record:
 def tiny(costs: CostModel, seconds: float, seed: int) -> Record:
     key = a_key("k0", 64, requests=REQUESTS, tokens=TOKENS)
     simulation = Simulation(Fairgate([key], BOUNDLESS, costs), seed, costs)
-    simulation.backlogged("tiny", TINY, ALWAYS)
-    for number in range(4):
-        simulation.backlogged(f"o{number}", ORDINARY, ALWAYS)
+    for person in FIVE:
+        simulation.backlogged(person, TINY if person == "tiny" else ORDINARY, ALWAYS)
     return simulation.run(seconds)
 
 

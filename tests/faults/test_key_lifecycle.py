@@ -73,7 +73,7 @@ def assert_rested(fake: FakeUpstream) -> None:
 @pytest.mark.slow
 @pytest.mark.gen_test(timeout=30)
 async def test_in_the_worst_storm_the_upstream_sees_a_fifth_more_at_most() -> None:
-    """Every key answers 529 to everything: retries are rationed, and everybody hears so within the time of two rests."""
+    """Every key answers 529 to everything: retries are rationed, and everybody hears so soon."""
     async with (
         FakeUpstream(default=overloaded().for_ever()) as fake,
         aiohttp.ClientSession() as session,

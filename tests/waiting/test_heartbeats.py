@@ -177,9 +177,7 @@ async def test_who_waits_too_long_hears_it_in_the_stream(hurried: Stage, questio
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize(
-    ("question", "status"), [(chat("q", stream=True), 503), (messages("q", stream=True), 529)]
-)
+@pytest.mark.parametrize(("question", "status"), [(chat("q", stream=True), 503), (messages("q", stream=True), 529)])
 async def test_before_the_first_beat_a_refusal_keeps_its_true_status(calm: Stage, question: Ask, status: int) -> None:
     await calm.set()
     async with full(calm):

@@ -1,0 +1,293 @@
+"""The figures and the bars that they must keep. The tests hold each of them, and the page shows them.
+
+A bar is a promise to people, set before anything was built; it is not moved to where the figure happens to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from statistics import mean
+
+from bench.fairness import measures, micro, scenarios
+from bench.fairness.schedulers import BOUNDLESS, Fairgate, Fifo, Simple
+from bench.fairness.simulation import Record
+from bench.fairness.talks import Talks, cached_share
+from bench.fairness.world import KEYS, SLOTS, USUAL, Job, bound_by_slots, bound_by_tokens
+from keypool.estimates import CostModel, Tokens
+from keypool.keys import Key
+from keypool.pool import Limits
+from keypool.shares import jain
+
+TOKENS_PER_SECOND = KEYS * 1000.0
+CROWDED = Limits(total=500, per_person=10**9)  # so small that the flood must be shed
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much is simulated: seconds, and how many times."""
+
+    seconds: float
+    seeds: tuple[int, ...]
+
+
+QUICK = Extent(1200.0, (1,))
+THOROUGH = Extent(3600.0, (1, 2, 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure and the bar that it must keep, if it has one."""
+
+    name: str
+    value: float
+    unit: str = ""
+    most: float | None = None
+    least: float | None = None
+    timed: bool = False  # it depends on the machine
+
+    @property
+    def kept(self) -> bool:
+        return (self.most is None or self.value <= self.most) and (self.least is None or self.value >= self.least)
+
+    @property
+    def bar(self) -> str:
+        if self.most is not None and self.least is not None:
+            return f"{number(self.least)} to {number(self.most)}"
+        if self.most is not None:
+            return f"≤ {number(self.most)}"
+        return "" if self.least is None else f"≥ {number(self.least)}"
+
+
+def number(value: float) -> str:
+    """Four significant digits, and no more than four after the point."""
+    return f"{value:,.0f}" if value >= 1000 else f"{round(value, 4):.4g}"
+
+
+Bars = Callable[[Extent], list[Figure]]
+
+
+def flood(extent: Extent) -> list[Figure]:
+    """100 times the requests of a polite person, of the same size."""
+    records = [scenarios.flood(fairgate(0), USUAL, extent.seconds, seed) for seed in extent.seeds]
+    with_headroom = [scenarios.flood(fairgate(1), USUAL, extent.seconds, seed) for seed in extent.seeds]
+    waits, easier = measures.waits(polite(records)), measures.waits(polite(with_headroom))
+    return [
+        Figure("polite wait, median", measures.percentile(waits, 0.5), "s", most=0.3),
+        Figure("polite wait, p99", measures.percentile(waits, 0.99), "s", most=0.35 * USUAL.service),
+        Figure("slots in use", slots_used(records), most=1.0 + 1e-9, least=0.99),
+        Figure("headroom 1: polite wait, median", measures.percentile(easier, 0.5), "s", most=0.0),
+        Figure("headroom 1: polite wait, p99", measures.percentile(easier, 0.99), "s", most=0.2 * USUAL.service),
+        Figure("headroom 1: slots in use", slots_used(with_headroom), least=0.975),
+        Figure("polite requests refused", refused([*records, *with_headroom]), most=0),
+    ]
+
+
+def crowd(extent: Extent) -> list[Figure]:
+    """The same flood on a queue with room for only 500: it is the flood that is shed."""
+    record = scenarios.flood(Fairgate(bound_by_slots(), CROWDED), USUAL, extent.seconds, extent.seeds[0])
+    shed = sum(job.refused for job in record.jobs if job.person == scenarios.FLOOD)
+    return [
+        Figure("room for 500: the flood's requests refused", shed, least=1),
+        Figure("room for 500: polite requests refused", refused([record]), most=0),
+    ]
+
+
+def large_flood(extent: Extent) -> list[Figure]:
+    """100 times the requests, each 12 times as long in and 6 times as long out: 30 seconds of a slot."""
+    records = [scenarios.flood(fairgate(1), scenarios.LARGE, extent.seconds, seed) for seed in extent.seeds]
+    fifo = scenarios.flood(Simple(bound_by_slots(), Fifo()), scenarios.LARGE, extent.seconds, extent.seeds[0])
+    p99 = measures.percentile(measures.waits(polite(records)), 0.99)
+    return [
+        Figure("large flood: polite wait, median", measures.percentile(measures.waits(polite(records)), 0.5), "s"),
+        Figure("large flood: polite wait, p99", p99, "s"),
+        Figure("large flood: FIFO's p99 over ours", measures.percentile(measures.waits(polite([fifo])), 0.99) / p99),
+        Figure("large flood: polite requests refused", refused(records), most=0),
+    ]
+
+
+def token_flood(extent: Extent) -> list[Figure]:
+    """The flood on a pool that is bound by tokens per minute."""
+    records = [scenarios.flood(Fairgate(bound_by_tokens()), USUAL, extent.seconds, seed) for seed in extent.seeds]
+    return [
+        Figure("bound by tokens: polite wait, p99", measures.percentile(measures.waits(polite(records)), 0.99), "s"),
+        Figure("bound by tokens: tokens in use", least(tokens_used(each) for each in records), least=0.97),
+        Figure("bound by tokens: polite requests refused", refused(records), most=0),
+    ]
+
+
+def forecasts(extent: Extent) -> list[Figure]:
+    """What those were told who then waited for more than five seconds, in the flood."""
+    told = [job for seed in extent.seeds for job in _told(extent.seconds, seed)]
+    usual = mean(job.wait for job in told)
+    errors = [abs(job.wait - job.predicted) / usual for job in told]
+    return [
+        Figure("error of the forecast wait, median, of the mean wait", measures.percentile(errors, 0.5), most=0.15),
+        Figure("error of the forecast wait, p90, of the mean wait", measures.percentile(errors, 0.9), most=0.35),
+    ]
+
+
+def sizes_by_slots(extent: Extent) -> list[Figure]:
+    return _sizes("slots", bound_by_slots, extent)
+
+
+def sizes_by_tokens(extent: Extent) -> list[Figure]:
+    return _sizes("tokens", bound_by_tokens, extent)
+
+
+def weights(extent: Extent) -> list[Figure]:
+    """Weights 1 and 2: how far a share is from what it should be."""
+    off = 0.0
+    for keys in (bound_by_slots, bound_by_tokens):
+        for seed in extent.seeds:
+            record = scenarios.weights(Fairgate(keys(), BOUNDLESS), extent.seconds, seed)
+            off = max(off, _farthest(record.samples[-1].served))
+    return [Figure("weights 1:2: largest error of a share", off, most=0.02)]
+
+
+def returning(extent: Extent) -> list[Figure]:
+    """One of three comes back from ten idle minutes."""
+    shares = []
+    for seed in extent.seeds:
+        record = scenarios.returning(fairgate(0), seed)
+        served = measures.served(record.samples, "abc", 660.0, 720.0)
+        shares.append(served["a"] / sum(served.values()))
+    worst = max(shares, key=lambda share: abs(share - 1 / 3))
+    return [Figure("back from idleness: share of three, first minute", worst, most=0.36, least=0.30)]
+
+
+def tiny(extent: Extent) -> list[Figure]:
+    """A flood of tiny requests on a pool bound by requests per minute."""
+    costs = CostModel.of_limits(scenarios.REQUESTS, scenarios.TOKENS)
+    ratios = []
+    for seed in extent.seeds:
+        record = scenarios.tiny(costs, extent.seconds, seed)
+        done = [sum(job.person == each and job.ended is not None for job in record.jobs) for each in scenarios.FIVE]
+        ratios.append(done[0] / mean(done[1:]))
+    return [Figure("tiny requests: requests of the tiny flood over another's", max(ratios), most=2.0)]
+
+
+def big(extent: Extent) -> list[Figure]:
+    """Prompts that fill a bucket among small requests."""
+    records = [scenarios.big(Fairgate(scenarios.one_key(), BOUNDLESS), 20, seed) for seed in extent.seeds]
+    prompts = [job for record in records for job in record.jobs if job.person == "big"]
+    return [
+        Figure("big prompts: share served", mean(job.ended is not None for job in prompts), least=1.0),
+        Figure("big prompts: wait, p99", measures.percentile(measures.waits(prompts), 0.99), "s", most=30.0),
+        Figure("big prompts: tokens in use", least(measures.tokens_used(each, 1000.0) for each in records), least=0.97),
+    ]
+
+
+def affinity(extent: Extent) -> list[Figure]:
+    """Conversations at half load."""
+    seconds = max(1800.0, extent.seconds)
+    with_it = least(cached_share(Talks(seed, affinity=True).run(0.5, seconds)) for seed in extent.seeds)
+    without = least(cached_share(Talks(seed, affinity=False).run(0.5, seconds)) for seed in extent.seeds)
+    return [
+        Figure("cached share of the prompts at half load", with_it, least=0.85),
+        Figure("the same without affinity", without),
+    ]
+
+
+def decisions(extent: Extent) -> list[Figure]:
+    """Microseconds, on the reference machine."""
+    few, usual, many = (micro.decision(waiting) for waiting in (1000, 10_000, 100_000))
+    return [
+        Figure("a decision at 10,000 queued, median", usual.median, "µs", most=10.0, timed=True),
+        Figure("a decision at 10,000 queued, mean", usual.mean, "µs", most=20.0, timed=True),
+        Figure("growth of the median, 1,000 to 100,000 queued", many.median / few.median, most=2.0, timed=True),
+        Figure("the pool's whole turn at 10,000 queued, mean", micro.turn(10_000), "µs", timed=True),
+    ]
+
+
+def cancels(extent: Extent) -> list[Figure]:
+    """Ten thousand leave at once."""
+    storm = micro.storm()
+    return [
+        Figure("10,000 leave: tickets, slots, flows left over", storm.left, most=0),
+        Figure("10,000 leave: time", storm.milliseconds, "ms", most=50.0, timed=True),
+    ]
+
+
+GROUPS: tuple[tuple[str, tuple[Bars, ...]], ...] = (
+    ("One person asks a hundred times as often", (flood, crowd, large_flood, token_flood)),
+    ("Eight persons who always have work", (sizes_by_slots, sizes_by_tokens, weights)),
+    ("Special cases", (returning, tiny, big)),
+    ("What people are told, and what caches save", (forecasts, affinity)),
+    ("What it costs", (decisions, cancels)),
+)
+
+
+# How the figures are made
+
+
+def fairgate(headroom: int) -> Fairgate:
+    return Fairgate(bound_by_slots(), replace(BOUNDLESS, headroom=headroom))
+
+
+def polite(records: Iterable[Record]) -> list[Job]:
+    return [job for record in records for job in record.jobs if job.person != scenarios.FLOOD]
+
+
+def refused(records: Iterable[Record]) -> int:
+    return sum(job.refused for job in polite(records))
+
+
+def slots_used(records: Iterable[Record]) -> float:
+    return least(measures.slots_used(record, KEYS * SLOTS) for record in records)
+
+
+def tokens_used(record: Record) -> float:
+    return measures.tokens_used(record, TOKENS_PER_SECOND)
+
+
+def least(values: Iterable[float]) -> float:
+    return min(values)
+
+
+def largest_cost(record: Record) -> float:
+    """Of all requests that were started, in cost."""
+    costs = CostModel()
+    return max(costs.cost(Tokens(job.input, 0, job.output)) for job in record.jobs if job.started is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Fairness:
+    """How equal the service of the eight was: gap in largest costs, Jain's index in all and p10 of the minutes."""
+
+    gap: float
+    jain: float
+    minutes: float
+
+
+def fairness(record: Record) -> Fairness:
+    everybody = scenarios.EIGHT
+    return Fairness(
+        gap=measures.gap(record.samples, everybody) / largest_cost(record),
+        jain=jain(record.samples[-1].served[each] for each in everybody),
+        minutes=measures.percentile(measures.jain_by_window(record.samples, everybody), 0.1),
+    )
+
+
+def _sizes(bound: str, keys: Callable[[], list[Key]], extent: Extent) -> list[Figure]:
+    records = [scenarios.sizes(Fairgate(keys(), BOUNDLESS), extent.seconds, seed) for seed in extent.seeds]
+    found = [fairness(record) for record in records]
+    used = slots_used(records) if bound == "slots" else least(map(tokens_used, records))
+    return [
+        Figure(f"bound by {bound}: gap, in largest requests", max(each.gap for each in found), most=3.0),
+        Figure(f"bound by {bound}: Jain's index", least(each.jain for each in found), least=0.999),
+        Figure(f"bound by {bound}: of minutes, p10", least(each.minutes for each in found), least=0.98),
+        Figure(f"bound by {bound}: {bound} in use", used, least=0.99 if bound == "slots" else 0.97),
+    ]
+
+
+def _told(seconds: float, seed: int) -> list[Job]:
+    jobs = scenarios.flood(fairgate(1), USUAL, seconds, seed).jobs
+    return [job for job in jobs if job.started is not None and job.wait > 5.0]
+
+
+def _farthest(served: dict[str, float]) -> float:
+    """The largest relative error of a share."""
+    rightful = {person: weight / sum(scenarios.WEIGHTS.values()) for person, weight in scenarios.WEIGHTS.items()}
+    total = sum(served.values())
+    return max(abs(served[person] / total / share - 1.0) for person, share in rightful.items())

@@ -1,0 +1,121 @@
+"""How fast a queue is served, and how a forecast learns from what it got wrong."""
+
+from __future__ import annotations
+
+from math import exp
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keypool.waiting import BIAS_RANGE, LEAST_LEARNT, MEMORY, USUAL_ANSWER, ServiceRate, learn_bias
+
+LOW, HIGH = BIAS_RANGE
+seconds = st.floats(0.0, 1e6)
+
+
+def served(ends: int, every: float, cost: float, start: float = 0.0) -> ServiceRate:
+    """A queue in which somebody waits all the time."""
+    rate = ServiceRate()
+    rate.idle(start)
+    for step in range(1, ends + 1):
+        rate.ended(cost, start + step * every)
+    return rate
+
+
+# The rate
+
+
+def test_before_anything_was_seen_every_slot_is_thought_to_answer_in_the_usual_time() -> None:
+    rate = ServiceRate()
+    assert rate.per_second(8, 500.0) == 8 * 500.0 / USUAL_ANSWER
+    assert rate.gap() == 0.0
+
+
+@pytest.mark.parametrize(("slots", "typical"), [(0, 500.0), (8, 0.0), (0, 0.0)])
+def test_a_rate_is_never_zero_so_that_it_can_be_divided_by(slots: int, typical: float) -> None:
+    assert ServiceRate().per_second(slots, typical) > 0.0
+    assert served(3, 1.0, cost=0.0).per_second(slots, typical) > 0.0
+
+
+@pytest.mark.parametrize("ends", [1, 10, 1000])
+def test_a_steady_service_is_told_exactly(ends: int) -> None:
+    rate = served(ends, every=2.0, cost=300.0)
+    assert rate.per_second(1, 1.0) == pytest.approx(150.0)
+    assert rate.gap() == pytest.approx(2.0)
+
+
+def test_ends_at_one_instant_count_together() -> None:
+    rate = served(1, every=4.0, cost=100.0)
+    rate.ended(100.0, 4.0)
+    assert rate.per_second(1, 1.0) == pytest.approx(50.0)
+    assert rate.gap() == pytest.approx(2.0)
+
+
+def test_the_first_end_ever_has_nothing_to_be_measured_from() -> None:
+    rate = ServiceRate()
+    rate.ended(100.0, 50.0)
+    assert rate.per_second(2, 10.0) == 2 * 10.0 / USUAL_ANSWER
+    rate.ended(100.0, 60.0)
+    assert rate.per_second(2, 10.0) == 10.0
+
+
+def test_an_hour_in_which_nobody_waited_is_not_slow_service() -> None:
+    rate = served(100, every=1.0, cost=100.0)
+    rate.idle(3700.0)
+    rate.ended(100.0, 3701.0)
+    assert rate.per_second(1, 1.0) == pytest.approx(100.0)
+
+
+def test_a_change_of_pace_is_believed_within_minutes_and_the_older_pace_fades_as_the_memory_says() -> None:
+    rate = served(1000, every=1.0, cost=100.0)
+    for step in range(1, 121):
+        rate.ended(50.0, 1000.0 + step)
+    faded = exp(-120.0 / MEMORY)
+    assert rate.per_second(1, 1.0) == pytest.approx(50.0 + 50.0 * faded, rel=0.01)
+
+
+@given(st.lists(st.tuples(st.floats(0.001, 1000.0), st.floats(0.1, 1e6)), min_size=1, max_size=50))
+def test_the_rate_lies_between_the_slowest_and_the_fastest_that_was_seen(ends: list[tuple[float, float]]) -> None:
+    rate, now = ServiceRate(), 0.0
+    rate.idle(now)
+    for pause, cost in ends:
+        now += pause
+        rate.ended(cost, now)
+    paces = [cost / pause for pause, cost in ends]
+    assert min(paces) * 0.999 <= rate.per_second(1, 1.0) <= max(paces) * 1.001
+    assert min(pause for pause, _ in ends) * 0.999 <= rate.gap() <= max(pause for pause, _ in ends) * 1.001
+
+
+# The learnt factor
+
+
+@given(st.floats(LOW, HIGH), st.lists(st.tuples(seconds, seconds), max_size=50))
+def test_the_factor_never_leaves_its_range(bias: float, waits: list[tuple[float, float]]) -> None:
+    for predicted, actual in waits:
+        bias = learn_bias(bias, predicted, actual)
+        assert LOW <= bias <= HIGH
+
+
+@given(st.floats(LOW, HIGH), st.floats(LEAST_LEARNT, 1e4), st.floats(0.0, 10.0))
+def test_the_factor_converges_to_what_is_seen_as_far_as_its_range_goes(bias: float, predicted: float, off: float) -> None:
+    for _ in range(100):
+        bias = learn_bias(bias, predicted, off * predicted)
+    assert bias == pytest.approx(min(HIGH, max(LOW, off)), rel=0.001)
+
+
+@given(st.floats(LOW, HIGH), st.floats(LEAST_LEARNT, 1e4), seconds)
+def test_each_wait_moves_the_factor_towards_itself_and_never_past(bias: float, predicted: float, actual: float) -> None:
+    seen = min(HIGH, max(LOW, actual / predicted))
+    learnt = learn_bias(bias, predicted, actual)
+    assert min(bias, seen) - 1e-9 <= learnt <= max(bias, seen) + 1e-9
+
+
+def test_one_strange_wait_moves_the_factor_by_a_tenth_of_the_way() -> None:
+    assert learn_bias(1.0, 10.0, 30.0) == pytest.approx(1.2)
+    assert learn_bias(1.0, 10.0, 1e6) == pytest.approx(1.3)
+
+
+@pytest.mark.parametrize("predicted", [0.0, 0.001, LEAST_LEARNT - 0.001])
+def test_a_prediction_of_less_than_a_second_teaches_nothing(predicted: float) -> None:
+    assert learn_bias(1.5, predicted, 60.0) == 1.5
