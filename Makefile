@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint fast bench docs clean
+.PHONY: run test lint fast bench bench-fairness docs clean
 .DEFAULT_GOAL := run
 
 run: .venv/demo  ## start the gateway on http://127.0.0.1:8080 (ARGS="--port 9000" passes options on)
@@ -22,6 +22,9 @@ lint: .venv/dev
 
 bench: .venv/dev  ## what a request costs in microseconds and a stream in bytes
 	$(BIN)/python -m bench
+
+bench-fairness: .venv/dev  ## the fair queue next to others, in virtual time
+	$(BIN)/python -m bench.fairness
 
 docs: .venv/dev  ## rewrite what is generated from the code (.env.example, diagrams)
 	$(BIN)/python -m server docs

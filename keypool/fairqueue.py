@@ -159,8 +159,8 @@ class FairQueue:
 
     def has_its_share(self, ticket: Ticket, slots: int) -> bool:
         """Does its person run a fair share of the slots already, with one newcomer counted in?"""
-        flow = self.flows[ticket.person]
-        return flow.running >= slots * flow.weight / (self.active_weight + NEWCOMER)
+        flow = self.flows.get(ticket.person)
+        return flow is not None and flow.running >= slots * flow.weight / (self.active_weight + NEWCOMER)
 
     def ahead(self, ticket: Ticket, skyline: Skyline) -> tuple[float, int]:
         """The cost and the number of the requests that will go before this one, which may not be here yet.

@@ -92,7 +92,8 @@ class Pool:
         """What somebody who asked this now would meet. Changes nothing."""
         ticket = self._ticket(ask, now)
         queue = self._queue(ask.model)
-        if not queue.fair.waiting and self.keyring.choose(ticket, None, now) is not None:
+        free = not queue.fair.waiting and self.keyring.choose(ticket, None, now) is not None
+        if free and not self._held_back(ticket, now):
             return Forecast(0, 0.0)
         return queue.forecast(ticket, self.keyring.slots(ticket), now)
 

@@ -71,4 +71,4 @@ class Shares:
     def _turn(self, now: float) -> None:
         if now - self._turned >= HALF:
             self._before = self._now if now - self._turned < 2 * HALF else {}
-            self._now, self._turned = {}, now
+            self._now, self._turned = {}, now - (now - self._turned) % HALF

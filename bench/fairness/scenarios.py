@@ -1,11 +1,11 @@
 """The scenarios: who asks for what. Each runs on any scheduler and returns what happened.
 
-    flood       20 polite persons want 40 % of the pool between them; one other asks a hundred times as often as each
-    sizes       8 persons with 4 sizes of request, who always have more waiting
-    weights     the same size for all; 4 persons of weight 1 and 4 of weight 2
-    returning   one of three comes back after ten idle minutes; the two others were always there
-    tiny        a pool bound by requests per minute; one person asks for next to nothing, four for ordinary answers
-    big         prompts that fill a bucket, among ten persons who always have small requests waiting
+flood       20 polite persons want 40 % of the pool between them; one other asks a hundred times as often as each
+sizes       8 persons with 4 sizes of request, who always have more waiting
+weights     the same size for all; 4 persons of weight 1 and 4 of weight 2
+returning   one of three comes back after ten idle minutes; the two others were always there
+tiny        a pool bound by requests per minute; one person asks for next to nothing, four for ordinary answers
+big         prompts that fill a bucket, among ten persons who always have small requests waiting
 """
 
 from __future__ import annotations

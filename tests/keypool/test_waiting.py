@@ -98,7 +98,9 @@ def test_the_factor_never_leaves_its_range(bias: float, waits: list[tuple[float,
 
 
 @given(st.floats(LOW, HIGH), st.floats(LEAST_LEARNT, 1e4), st.floats(0.0, 10.0))
-def test_the_factor_converges_to_what_is_seen_as_far_as_its_range_goes(bias: float, predicted: float, off: float) -> None:
+def test_the_factor_converges_to_what_is_seen_as_far_as_its_range_goes(
+    bias: float, predicted: float, off: float
+) -> None:
     for _ in range(100):
         bias = learn_bias(bias, predicted, off * predicted)
     assert bias == pytest.approx(min(HIGH, max(LOW, off)), rel=0.001)

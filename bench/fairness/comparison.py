@@ -1,0 +1,95 @@
+"""The same people on simpler schedulers: how long the polite wait, how equal the service is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from bench.fairness import measures, scenarios
+from bench.fairness.figures import Fairness, fairness, polite
+from bench.fairness.schedulers import BOUNDLESS, SIMPLE, Fairgate, Line, Scheduler, Simple
+from bench.fairness.simulation import Record
+from bench.fairness.svg import Line as Curve
+from bench.fairness.svg import Plot
+from bench.fairness.world import USUAL, bound_by_slots, bound_by_tokens
+from keypool.keys import Key
+
+OURS = "fairgate"
+SHORTEST = 0.01  # seconds: what is less is drawn as this
+Builder = Callable[[list[Key]], Scheduler]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One scheduler: the polite waits under the two floods in seconds, and the service of the eight."""
+
+    name: str
+    waits: list[float]
+    refused: int
+    large: list[float]
+    by_slots: Fairness
+    by_tokens: Fairness
+    ahead: list[Curve]  # of its fair share, for each of the eight, in cost
+
+
+def compare(seconds: float, seed: int) -> list[Row]:
+    """Run all of them."""
+    builders: dict[str, Builder] = {name: _simple(line) for name, line in SIMPLE.items()}
+    builders[f"{OURS}, no headroom"] = lambda keys: Fairgate(keys, BOUNDLESS)
+    builders[OURS] = lambda keys: Fairgate(keys, replace(BOUNDLESS, headroom=1))
+    return [_row(name, build, seconds, seed) for name, build in builders.items()]
+
+
+def waits_plot(rows: list[Row]) -> Plot:
+    """For each scheduler: which share of the polite requests waited longer than so many seconds."""
+    curves = [Curve(row.name, _longer(row.waits)) for row in rows]
+    return Plot(
+        "Waits of 20 polite persons while one other floods",
+        "seconds waited",
+        "of their requests waited longer",
+        curves,
+        logarithmic=True,
+    )
+
+
+def service_plot(row: Row) -> Plot:
+    """How far each of the eight is ahead of an equal share."""
+    return Plot(f"Service of 8 persons, {row.name}", "seconds", "cost ahead of an equal share, thousands", row.ahead)
+
+
+def _simple(line: Callable[[], Line]) -> Builder:
+    return lambda keys: Simple(keys, line())
+
+
+def _row(name: str, build: Builder, seconds: float, seed: int) -> Row:
+    equal = polite([scenarios.flood(build(bound_by_slots()), USUAL, seconds, seed)])
+    large = polite([scenarios.flood(build(bound_by_slots()), scenarios.LARGE, seconds, seed)])
+    by_slots = scenarios.sizes(build(bound_by_slots()), seconds, seed)
+    by_tokens = scenarios.sizes(build(bound_by_tokens()), seconds, seed)
+    return Row(
+        name=name,
+        waits=sorted(measures.waits(equal)),
+        refused=sum(job.refused for job in equal),
+        large=sorted(measures.waits(large)),
+        by_slots=fairness(by_slots),
+        by_tokens=fairness(by_tokens),
+        ahead=_ahead(by_slots),
+    )
+
+
+def _longer(waits: list[float]) -> list[tuple[float, float]]:
+    """Points of the curve: seconds, share of the requests that waited longer."""
+    step = max(1, len(waits) // 200)
+    return [(max(SHORTEST, wait), 1.0 - rank / len(waits)) for rank, wait in enumerate(waits) if rank % step == 0]
+
+
+def _ahead(record: Record) -> list[Curve]:
+    names = [f"{size.input}/{size.output}" for size in scenarios.SIZES for _ in range(2)]
+    curves = []
+    for person, name in zip(scenarios.EIGHT, names, strict=True):
+        points = []
+        for sample in record.samples[::20]:
+            equal = sum(sample.served.values()) / len(scenarios.EIGHT)
+            points.append((sample.at, (sample.served.get(person, 0.0) - equal) / 1000))
+        curves.append(Curve(name, points))
+    return curves

@@ -1,0 +1,132 @@
+"""The figures as text for the terminal, and as docs/fairness.md with its pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.fairness.comparison import OURS, Row, service_plot, waits_plot
+from bench.fairness.figures import Figure, number
+from bench.fairness.measures import percentile
+from bench.fairness.world import USUAL
+
+DOCS = Path("docs")
+PAGE = DOCS / "fairness.md"
+HEAD = ("", "polite wait p50/p99/max, s", "refused", "large flood, s", "gap", "Jain", "of minutes", "gap", "Jain")
+INTRODUCTION = """# Is it fair?
+
+Written by `python -m bench.fairness --write`, in virtual time on the core that also runs in the gateway. Four keys with
+eight slots each; an answer begins after half a second and comes with 50 tokens a second; lengths are lognormal, and
+nobody knows beforehand how long an answer will be. What is measured does not depend on the machine, except where
+microseconds are named. The tests hold every bar of this page.
+
+## Beside simpler schedulers
+
+**Polite waits**: 20 persons want 40 % of the slots between them, 5.8 seconds a request; one other asks a hundred times
+as often as each of them. *Large flood*: its requests are 6,000 tokens long, its answers 1,500, half a minute each.
+**Gap**: eight persons with four sizes of request always have more waiting; the largest difference of service between
+two of them over all intervals, in largest requests, and Jain's index in all and in the worst tenth of the minutes; first
+with the slots as the limit, then with the tokens per minute.
+
+"One waiting each" refuses a person's second waiting request, so it also refuses polite persons who ask twice. Deficit
+round robin settles its guesses at the end of an answer, the core also while it comes. Under every scheduler a wait ends
+only when somebody's answer does: headroom keeps one of the 32 slots for those who have less than a fair share.
+"""
+NOTES = """
+## The bars
+
+What is promised, and what was measured ({extent}); where there are several runs, the worst of them counts, and waits
+are taken together.
+"""
+PICTURES = """
+![Waits of the polite persons](fairness-waits.svg)
+
+Lower and further left is better: at one second, the curve shows which share of the polite requests waited longer.
+
+![Service under round robin](fairness-round-robin.svg)
+![Service under fairgate](fairness-fairgate.svg)
+
+The same eight persons, two of each size (input/output tokens). Mind the vertical scales: in turns by request, who asks
+for much gets much; by cost, nobody is ahead for long.
+"""
+
+
+def comparison(rows: list[Row]) -> list[tuple[str, ...]]:
+    """The schedulers side by side."""
+    return [HEAD, *(_cells(row) for row in rows)]
+
+
+def bars(figures: list[Figure]) -> list[tuple[str, ...]]:
+    """The figures of one group beside their bars."""
+    return [("", "measured", "bar", ""), *(_line(figure) for figure in figures)]
+
+
+def text(table: list[tuple[str, ...]]) -> str:
+    """A table for a terminal."""
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    return "\n".join(
+        f"{row[0]:<{widths[0]}}  "
+        + "  ".join(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        for row in table
+    )
+
+
+def markdown(table: list[tuple[str, ...]]) -> str:
+    """A table for a page."""
+    rule = "|---|" + "---:|" * (len(table[0]) - 1)
+    lines = ["| " + " | ".join(row) + " |" for row in table]
+    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
+
+
+def write(rows: list[Row], groups: list[tuple[str, list[Figure]]], extent: str) -> None:
+    """Write the page and its pictures."""
+    plots = {"waits": waits_plot(rows)}
+    for name, row in (("round-robin", _named(rows, "Round robin")), ("fairgate", _named(rows, OURS))):
+        plots[name] = service_plot(row)
+    for name, plot in plots.items():
+        (DOCS / f"fairness-{name}.svg").write_text(plot.svg(), encoding="utf-8")
+    parts = [INTRODUCTION, markdown(comparison(rows)), PICTURES, NOTES.format(extent=extent)]
+    parts += [f"### {title}\n\n{markdown(bars(figures))}" for title, figures in groups]
+    parts.append(_short_of_it(groups))
+    PAGE.write_text("\n".join(part.strip("\n") + "\n" for part in parts), encoding="utf-8")
+
+
+def _short_of_it(groups: list[tuple[str, list[Figure]]]) -> str:
+    """What is not as good as we wanted it."""
+    figures = {figure.name: figure.value for _, group in groups for figure in group}
+    p99 = figures["large flood: polite wait, p99"]
+    return f"""## Where it falls short
+
+* Under the large flood the 99th percentile of the polite waits is {p99:.1f} s, {p99 / USUAL.service:.2f} times their mean
+  service; we wanted 1.5. Answers are not interrupted, so only more headroom helps, and that costs throughput.
+* Who finds the pool empty may fill it. Those who come later have the next slots, but what was taken before they came is
+  not counted against anybody.
+"""
+
+
+def _named(rows: list[Row], name: str) -> Row:
+    return next(row for row in rows if row.name == name)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    slots, tokens = row.by_slots, row.by_tokens
+    return (
+        row.name,
+        _waits(row.waits),
+        str(row.refused),
+        _waits(row.large),
+        f"{slots.gap:.1f}",
+        f"{slots.jain:.4f}",
+        f"{slots.minutes:.3f}",
+        f"{tokens.gap:.1f}",
+        f"{tokens.jain:.4f}",
+    )
+
+
+def _waits(waits: list[float]) -> str:
+    return " / ".join(f"{percentile(waits, share):.3g}" for share in (0.5, 0.99, 1.0))
+
+
+def _line(figure: Figure) -> tuple[str, ...]:
+    measured = f"{number(figure.value)} {figure.unit}".strip()
+    verdict = "" if not figure.bar else "kept" if figure.kept else "MISSED"
+    return figure.name, measured, figure.bar, verdict
