@@ -198,7 +198,7 @@ def _period(seconds: float) -> float:
     return HOUR if seconds < 5 * HOUR else DAY
 
 
-_SNAPSHOT = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
+_SNAPSHOT = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|latest)$")
 
 
 def group_of(model: str) -> str:

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-
 USUAL_TOKEN = 1.75  # what a token costs where three of four are input and one is output
 
 

@@ -30,7 +30,7 @@ class Key:
     models: frozenset[str]
     slots: int  # most requests in flight
     groups: frozenset[str] = frozenset()  # who may use it; empty: everybody
-    organisation: str = ""  # whose limits it shares; empty: it has limits of its own
+    organisation: str = ""  # provider and organisation whose limits it shares; empty: it has limits of its own
     quota: Quota = Quota()  # noqa: RUF009 - immutable
     whole: Standing = field(default_factory=Standing)
     by_model: dict[str, Standing] = field(default_factory=dict, repr=False)

@@ -274,7 +274,9 @@ class Pool:
         decisions: list[Decision] = []
 
         def choose(ticket: Ticket, only: frozenset[str] | None) -> Key | None:
-            return None if self._held_back(ticket, now) else self.keyring.choose(ticket, only, now)
+            if self._held_back(ticket, now) or (only is not None and self._overtakes(ticket, now)):
+                return None
+            return self.keyring.choose(ticket, only, now)
 
         def fence(ticket: Ticket) -> frozenset[str]:
             return self._open_to_others(ticket, now)
@@ -304,13 +306,22 @@ class Pool:
 
     def _held_back(self, ticket: Ticket, now: float) -> bool:
         """Only the headroom is free, and its person has a fair share without it."""
+        fair = self._queue(ticket.model).fair
+        return self._only_headroom(ticket, now) and fair.has_its_share(ticket, self.keyring.slots(ticket))
+
+    def _overtakes(self, ticket: Ticket, now: float) -> bool:
+        """It would pass a head that is held back, though its person has had more than others so far.
+
+        Without this the slots that somebody runs would decide in the place of what everybody was served: measured with
+        eight persons who always have work, a gap of 62 largest requests instead of 2.
+        """
+        return self._only_headroom(ticket, now) and not self._queue(ticket.model).fair.is_behind(ticket)
+
+    def _only_headroom(self, ticket: Ticket, now: float) -> bool:
         if self.keyring.has_more_free_slots(ticket, self.limits.largest_headroom, now):
             return False
-        slots = self.keyring.slots(ticket)
-        headroom = self.limits.headroom_of(slots)
-        if not headroom or self.keyring.has_more_free_slots(ticket, headroom, now):
-            return False
-        return self._queue(ticket.model).fair.has_its_share(ticket, slots)
+        headroom = self.limits.headroom_of(self.keyring.slots(ticket))
+        return bool(headroom) and not self.keyring.has_more_free_slots(ticket, headroom, now)
 
     def _open_to_others(self, ticket: Ticket, now: float) -> frozenset[str]:
         """The free keys on which others may pass a head that waits: those that it may never use, or not now by rule."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 HALF = 300.0  # seconds
-LEAST = 5.0  # seconds of waiting below which a person says nothing about fairness
+LEAST = 60.0  # seconds of waiting below which a person says nothing about fairness: several answers' time
 
 
 def jain(values: Iterable[float]) -> float:

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 from tornado.httpserver import HTTPServer
@@ -32,6 +32,7 @@ from server.gateway import Bounds, Gateway
 from server.handlers.base import House
 from server.handlers.routes import application
 from server.heart import Pulse
+from server.housekeeping import keep_house
 from server.keyroom import Keyroom
 from server.ledger.usage import UsageRow
 from server.metrics import Metrics
@@ -78,6 +79,8 @@ async def open_house(settings: Settings, pulse: Pulse = PULSE) -> AsyncIterator[
     """Everything that serves requests, ready to be listened for."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(store_for(settings.store_url))
+        housekeeping = asyncio.create_task(keep_house(store, _wall))
+        stack.push_async_callback(_end, housekeeping)
         accounts = _accounts(settings, store)
         await accounts.prepare()
         tokenizer = await asyncio.to_thread(Tokenizer.load)
@@ -112,6 +115,12 @@ async def open_house(settings: Settings, pulse: Pulse = PULSE) -> AsyncIterator[
             prober=prober,
         )
         yield house
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 async def _watched_keys(

@@ -141,11 +141,6 @@ class Lease:
         """Its place in the queue when it came, from 1; 0 if it did not wait."""
         return self.ticket.position
 
-    @property
-    def expected_seconds(self) -> float:
-        """The wait that was predicted when it came."""
-        return self.ticket.predicted
-
     def outlook(self) -> Forecast | None:
         """Where it stands in the queue now; None when it does not wait."""
         return self._pool.outlook(self.ticket, self._dispatcher.now()) if self.ticket.waiting else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from urllib.parse import urlsplit
 
 from keypool.domains import Quota
 from keypool.keys import Key
@@ -60,6 +61,6 @@ def key_of(spec: UpstreamSpec, secret: Secret) -> Key:
         models=frozenset(spec.models),
         slots=spec.slots,
         groups=frozenset(spec.groups) | owner,
-        organisation=spec.organisation or "",
+        organisation=f"{urlsplit(spec.base_url).hostname}:{spec.organisation}" if spec.organisation else "",
         quota=Quota(spec.rpm, spec.tpm, spec.itpm, spec.otpm, spec.rpd),
     )

@@ -72,7 +72,7 @@ def fairness(view: StatusView) -> str:
     worst = max(contested, key=lambda model: model.gap / model.gap_bound)
     return (
         f"Fairness: no two people who wait have been served more than {plain(worst.gap)} large requests apart;"
-        f" the queue's rule allows {plain(worst.gap_bound)}."
+        f" the queue’s rule allows {plain(worst.gap_bound)}."
     )
 
 

@@ -23,11 +23,14 @@ BOUNDLESS = Limits(total=10**9, per_person=10**9, headroom=0)
 QUANTUM = 2000.0  # of deficit round robin, in cost: about one ordinary request
 
 
+Hook = Callable[[Job], None]
+
+
 class Scheduler(Protocol):
     """What the simulation drives. `start` and `refuse` are set by it."""
 
-    start: Callable[[Job], None]
-    refuse: Callable[[Job], None]
+    start: Hook
+    refuse: Hook
 
     def submit(self, job: Job, now: float) -> None: ...
 
@@ -40,7 +43,7 @@ class Scheduler(Protocol):
     def next_wakeup(self) -> float: ...
 
 
-def _nobody(job: Job) -> None:
+def _nobody(job: Job, /) -> None:
     raise AssertionError("the simulation has not been told")
 
 
@@ -49,7 +52,8 @@ class Fairgate:
 
     def __init__(self, keys: Iterable[Key], limits: Limits = BOUNDLESS, costs: CostModel | None = None) -> None:
         self.pool = Pool(keys, limits, costs)
-        self.start = self.refuse = _nobody
+        self.start: Hook = _nobody
+        self.refuse: Hook = _nobody
         self._jobs: dict[str, Job] = {}
         self._count = 0
 
@@ -109,7 +113,8 @@ class Simple:
     """Serves a line, on the core's keys."""
 
     def __init__(self, keys: Iterable[Key], line: Line) -> None:
-        self.start = self.refuse = _nobody
+        self.start: Hook = _nobody
+        self.refuse: Hook = _nobody
         self._line, self._keyring = line, Keyring(keys)
         self._lengths, self._costs = OutputLengths(), CostModel()
         self._jobs: dict[Ticket, Job] = {}

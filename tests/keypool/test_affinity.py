@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keypool.affinity import CAPACITY, SECONDS, Affinity, Home
@@ -65,6 +65,7 @@ def test_what_has_expired_is_not_kept_until_the_capacity_is_reached() -> None:
     assert len(affinity) == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(0.0, 200.0)), max_size=60), st.integers(1, 5))
 def test_it_never_remembers_more_than_its_capacity_nor_longer_than_its_time(
     turns: list[tuple[int, float]], capacity: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import exp
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keypool.waiting import BIAS_RANGE, LEAST_LEARNT, MEMORY, USUAL_ANSWER, ServiceRate, learn_bias
@@ -75,6 +75,7 @@ def test_a_change_of_pace_is_believed_within_minutes_and_the_older_pace_fades_as
     assert rate.per_second(1, 1.0) == pytest.approx(50.0 + 50.0 * faded, rel=0.01)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.001, 1000.0), st.floats(0.1, 1e6)), min_size=1, max_size=50))
 def test_the_rate_lies_between_the_slowest_and_the_fastest_that_was_seen(ends: list[tuple[float, float]]) -> None:
     rate, now = ServiceRate(), 0.0
@@ -90,6 +91,7 @@ def test_the_rate_lies_between_the_slowest_and_the_fastest_that_was_seen(ends: l
 # The learnt factor
 
 
+@settings(deadline=None)
 @given(st.floats(LOW, HIGH), st.lists(st.tuples(seconds, seconds), max_size=50))
 def test_the_factor_never_leaves_its_range(bias: float, waits: list[tuple[float, float]]) -> None:
     for predicted, actual in waits:
@@ -97,6 +99,7 @@ def test_the_factor_never_leaves_its_range(bias: float, waits: list[tuple[float,
         assert LOW <= bias <= HIGH
 
 
+@settings(deadline=None)
 @given(st.floats(LOW, HIGH), st.floats(LEAST_LEARNT, 1e4), st.floats(0.0, 10.0))
 def test_the_factor_converges_to_what_is_seen_as_far_as_its_range_goes(
     bias: float, predicted: float, off: float
@@ -106,6 +109,7 @@ def test_the_factor_converges_to_what_is_seen_as_far_as_its_range_goes(
     assert bias == pytest.approx(min(HIGH, max(LOW, off)), rel=0.001)
 
 
+@settings(deadline=None)
 @given(st.floats(LOW, HIGH), st.floats(LEAST_LEARNT, 1e4), seconds)
 def test_each_wait_moves_the_factor_towards_itself_and_never_past(bias: float, predicted: float, actual: float) -> None:
     seen = min(HIGH, max(LOW, actual / predicted))

@@ -100,7 +100,7 @@ def test_a_model_shows_its_queue_its_slots_and_its_keys_by_state() -> None:
 
 def test_the_page_says_how_even_the_waiting_is_and_how_far_the_first_check_has_come() -> None:
     text = page_of(a_view(models=(BUSY,), checking=(3, 12))).text
-    assert "more than 1.2 large requests apart; the queue's rule allows 33." in text
+    assert "more than 1.2 large requests apart; the queue’s rule allows 33." in text
     assert "Checking 3 of 12 keys." in text
     assert "Checking" not in page_of(a_view()).text
 

@@ -121,7 +121,7 @@ def test_fairness_is_told_of_the_model_where_it_is_least_even() -> None:
     idle = ModelView("m", 0, 8, 8, gap=9.0, gap_bound=17.0)
     assert words.fairness(a_view(models=(even, uneven, idle))) == (
         "Fairness: no two people who wait have been served more than 1.2 large requests apart;"
-        " the queue's rule allows 17."
+        " the queue’s rule allows 17."
     )
 
 
