@@ -162,10 +162,10 @@ class FairQueue:
         flow = self.flows.get(ticket.person)
         return flow is not None and flow.running >= slots * flow.weight / (self.active_weight + NEWCOMER)
 
-    def is_behind(self, ticket: Ticket) -> bool:
-        """Has its person been served no further than the virtual time?"""
+    def is_near(self, ticket: Ticket, head: Ticket) -> bool:
+        """Has its person been served no more than the head's, but for one request like this?"""
         flow = self.flows[ticket.person]
-        return flow.counter <= self._time_of(flow)
+        return flow.counter - self.flows[head.person].counter <= ticket.cost / flow.weight
 
     def ahead(self, ticket: Ticket, skyline: Skyline) -> tuple[float, int]:
         """The cost and the number of the requests that will go before this one, which may not be here yet.

@@ -273,18 +273,24 @@ class Pool:
             return []
         decisions: list[Decision] = []
 
+        held: list[Ticket] = []  # heads that only the headroom keeps waiting
+
         def choose(ticket: Ticket, only: frozenset[str] | None) -> Key | None:
-            if self._held_back(ticket, now) or (only is not None and self._overtakes(ticket, now)):
+            if self._held_back(ticket, now) or (held and self._overtakes(ticket, held[0], now)):
                 return None
             return self.keyring.choose(ticket, only, now)
 
         def fence(ticket: Ticket) -> frozenset[str]:
+            if self._held_back(ticket, now):
+                held.append(ticket)
+                return self.keyring.free(ticket, now)
             return self._open_to_others(ticket, now)
 
         stuck: set[str] = set()
         while len(stuck) < len(self._busy):
             model = next(name for name in self._busy if name not in stuck)
             queue = self._busy.pop(model)
+            held.clear()
             found = queue.fair.dispatch(choose, fence) if self.keyring.has_free_slot(model) else None
             if found is not None:
                 decisions.append(self._grant(queue, *found, now))
@@ -309,13 +315,13 @@ class Pool:
         fair = self._queue(ticket.model).fair
         return self._only_headroom(ticket, now) and fair.has_its_share(ticket, self.keyring.slots(ticket))
 
-    def _overtakes(self, ticket: Ticket, now: float) -> bool:
-        """It would pass a head that is held back, though its person has had more than others so far.
+    def _overtakes(self, ticket: Ticket, head: Ticket, now: float) -> bool:
+        """It would take the headroom before a head that is held back, though its person was served more than the head's.
 
         Without this the slots that somebody runs would decide in the place of what everybody was served: measured with
         eight persons who always have work, a gap of 62 largest requests instead of 2.
         """
-        return self._only_headroom(ticket, now) and not self._queue(ticket.model).fair.is_behind(ticket)
+        return self._only_headroom(ticket, now) and not self._queue(ticket.model).fair.is_near(ticket, head)
 
     def _only_headroom(self, ticket: Ticket, now: float) -> bool:
         if self.keyring.has_more_free_slots(ticket, self.limits.largest_headroom, now):
@@ -324,11 +330,9 @@ class Pool:
         return bool(headroom) and not self.keyring.has_more_free_slots(ticket, headroom, now)
 
     def _open_to_others(self, ticket: Ticket, now: float) -> frozenset[str]:
-        """The free keys on which others may pass a head that waits: those that it may never use, or not now by rule."""
+        """The free keys on which others may pass a head that waits: those that it may never use."""
         free = self.keyring.free(ticket, now)
-        if not free or self._held_back(ticket, now):
-            return free
-        return free - {key.id for key in self.keyring.usable(ticket)}
+        return free - {key.id for key in self.keyring.usable(ticket)} if free else free
 
     def _until_it_fits(self, model: str, queue: ModelQueue, now: float) -> float:
         if not self.keyring.has_free_slot(model):

@@ -55,28 +55,46 @@ class Patience:
 
 
 class Answer:
-    """The head of an upstream's answer, and its body as it comes."""
+    """The head of an upstream's answer, and its body as it comes.
+
+    Silence is watched by one timer for the whole answer, not by one for each read: a stream is thousands of reads.
+    """
 
     def __init__(self, response: aiohttp.ClientResponse, idle: float) -> None:
         self._response = response
         self._idle = idle
+        self._waiting = False  # for the upstream, not for the client
+        self._silent = 0.0  # seconds, as far as the timer has seen
+        self._timer = self._look_again()
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers  # case-insensitive
         self.media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
     async def read(self) -> bytes:
         """What has come, at least a byte; empty at a clean end. Raises Broken."""
-        patience = self._idle
-        while patience > 0:
-            glance = min(patience, GLANCE_SECONDS)
-            try:
-                async with asyncio.timeout(glance):
-                    return await self._response.content.readany()
-            except TimeoutError:
-                patience = patience - glance if self._connected() else 0.0
-            except (aiohttp.ClientError, OSError) as error:
-                raise Broken from error
-        raise Broken
+        self._waiting, self._silent = True, 0.0
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise Broken from error
+        finally:
+            self._waiting = False
+
+    def close(self) -> None:
+        """Watch it no longer."""
+        self._timer.cancel()
+
+    def _look_again(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(min(self._idle, GLANCE_SECONDS), self._look)
+
+    def _look(self) -> None:
+        """End a read that waits for too long, or for what cannot come any more."""
+        if self._waiting:
+            self._silent += min(self._idle, GLANCE_SECONDS)
+            if self._silent >= self._idle or not self._connected():
+                self._response.content.set_exception(aiohttp.ServerTimeoutError())
+                return
+        self._timer = self._look_again()
 
     def _connected(self) -> bool:
         """Whether more can come. aiohttp closes the connection over a malformed chunk, but lets its reader wait on."""
@@ -143,8 +161,11 @@ class Upstreams:
         response = await self._head(target, headers, request.body, patience)
         async with response:
             answer = Answer(response, self._patience.idle)
-            _insist_on_plain(answer)
-            yield answer
+            try:
+                _insist_on_plain(answer)
+                yield answer
+            finally:
+                answer.close()
 
     async def _head(
         self, url: URL, headers: dict[str, str], body: bytes, patience: float | None

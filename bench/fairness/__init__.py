@@ -1,1 +1,1 @@
-"""Is it fair, measured: scenarios in virtual time on the real core, beside simpler schedulers (`make bench-fairness`)."""
+"""Is it fair: scenarios in virtual time on the real core, beside simpler schedulers (`make bench-fairness`)."""

@@ -1,8 +1,8 @@
 """What a decision costs in microseconds, and how quickly ten thousand cancelled requests are gone.
 
-Machines differ, so each figure is scaled by a yardstick: fixed work of the same kind (dictionary, heap, attribute), which
-took `YARD` microseconds on the machine for which the bars were set. The best of several rounds counts: what disturbs a
-measurement makes it only longer.
+Machines differ, so each figure is scaled by a yardstick: fixed work of the same kind (dictionary, heap, attribute),
+which took `YARD` microseconds on the machine for which the bars were set. The best of several rounds counts: what
+disturbs a measurement makes it only longer.
 """
 
 from __future__ import annotations

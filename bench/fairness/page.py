@@ -24,8 +24,8 @@ microseconds are named. The tests hold every bar of this page.
 **Polite waits**: 20 persons want 40 % of the slots between them, 5.8 seconds a request; one other asks a hundred times
 as often as each of them. *Large flood*: its requests are 6,000 tokens long, its answers 1,500, half a minute each.
 **Gap**: eight persons with four sizes of request always have more waiting; the largest difference of service between
-two of them over all intervals, in largest requests, and Jain's index in all and in the worst tenth of the minutes; first
-with the slots as the limit, then with the tokens per minute.
+two of them over all intervals, in largest requests, and Jain's index in all and in the worst tenth of the minutes;
+first with the slots as the limit, then with the tokens per minute.
 
 "One waiting each" refuses a person's second waiting request, so it also refuses polite persons who ask twice. Deficit
 round robin settles its guesses at the end of an answer, the core also while it comes. Under every scheduler a wait ends
@@ -63,10 +63,9 @@ def bars(figures: list[Figure]) -> list[tuple[str, ...]]:
 def text(table: list[tuple[str, ...]]) -> str:
     """A table for a terminal."""
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = [[f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)] for row in table]
     return "\n".join(
-        f"{row[0]:<{widths[0]}}  "
-        + "  ".join(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
-        for row in table
+        "  ".join([row[0].ljust(widths[0]), *cells[1:]]).rstrip() for row, cells in zip(table, lines, strict=True)
     )
 
 
@@ -96,10 +95,10 @@ def _short_of_it(groups: list[tuple[str, list[Figure]]]) -> str:
     p99 = figures["large flood: polite wait, p99"]
     return f"""## Where it falls short
 
-* Under the large flood the 99th percentile of the polite waits is {p99:.1f} s, {p99 / USUAL.service:.2f} times their mean
-  service; we wanted 1.5. Answers are not interrupted, so only more headroom helps, and that costs throughput.
-* Who finds the pool empty may fill it. Those who come later have the next slots, but what was taken before they came is
-  not counted against anybody.
+* Under the large flood the 99th percentile of the polite waits is {p99:.1f} s, {p99 / USUAL.service:.2f} times their
+  mean service; we wanted 1.5. Answers are not interrupted, so only more headroom helps, and that costs throughput.
+* Who finds the pool empty may fill it. Those who come later have the next slots, but what was taken before they came
+  is not counted against anybody.
 """
 
 

@@ -71,7 +71,8 @@ class _Axes:
         xs = [x for line in plot.lines for x, _ in line.points]
         ys = [y for line in plot.lines for _, y in line.points]
         self.logarithmic = plot.logarithmic
-        self.left, self.right = (floor(log10(min(xs))), ceil(log10(max(xs)))) if plot.logarithmic else (0.0, max(xs))
+        self.left = float(floor(log10(min(xs)))) if plot.logarithmic else 0.0
+        self.right = float(ceil(log10(max(xs)))) if plot.logarithmic else max(xs)
         self.bottom, self.top = min(0.0, min(ys) * HEADROOM), max(0.0, max(ys) * HEADROOM) or 1.0
 
     def x(self, value: float) -> float:
