@@ -14,7 +14,8 @@ The life of a ticket:
 
 Headroom. When only the last slots of a model are free, a person who already runs a fair share of them (counting one
 newcomer who is not here yet) must leave them to others. That costs two percent of the slots under a flood, and spares
-everybody else the wait for somebody's answer to end.
+everybody else the wait for somebody's answer to end. Who passes a head that is kept waiting so must have been served no
+more than the head's person, but for one request: else the headroom would undo the order of the queue.
 """
 
 from __future__ import annotations
@@ -316,7 +317,7 @@ class Pool:
         return self._only_headroom(ticket, now) and fair.has_its_share(ticket, self.keyring.slots(ticket))
 
     def _overtakes(self, ticket: Ticket, head: Ticket, now: float) -> bool:
-        """It would take the headroom before a head that is held back, though its person was served more than the head's.
+        """It would take the headroom before a head that is held back, though its person was served more.
 
         Without this the slots that somebody runs would decide in the place of what everybody was served: measured with
         eight persons who always have work, a gap of 62 largest requests instead of 2.

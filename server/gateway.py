@@ -239,7 +239,8 @@ class Gateway:
         while True:
             story.meter, story.perhaps_billed = call.request.endpoint.meter(), True
             try:
-                async with self._upstreams.send(story.lease.key, call.request, call.passed, call.query) as answer:
+                sending = self._upstreams.send(story.lease.key, call.request, call.passed, call.query, story.sent_again)
+                async with sending as answer:
                     await self._exchange(story, answer, sink, heart).run()
                     return
             except AttemptFailed as failure:

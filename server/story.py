@@ -136,8 +136,12 @@ class Story:
     streamed: bool = False
     perhaps_billed: bool = False  # the upstream may have generated something
     client_left: bool = False
+    resent: int = 0  # over another connection, because the first one was just being closed
     first_byte: float | None = None
     usage: Usage | None = None  # what it is billed, once it has paid
+
+    def sent_again(self) -> None:
+        self.resent += 1
 
     def row(self, usage: Usage, now: float, wall: int) -> UsageRow:
         """Its row on the ledger. `wall` is UTC milliseconds."""
@@ -158,7 +162,7 @@ class Story:
             queue_ms=milliseconds(lease.queue_seconds),
             first_byte_ms=None if first is None else milliseconds(first - self.arrived),
             duration_ms=milliseconds(now - self.arrived),
-            attempts=lease.ticket.attempts,
+            attempts=lease.ticket.attempts + self.resent,
             streamed=self.streamed,
             usage=usage,
             client_aborted=self.outcome is Outcome.CANCELLED and self.client_left,

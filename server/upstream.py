@@ -11,10 +11,11 @@ wrong afterwards is a `Broken`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from types import SimpleNamespace
 
 import aiohttp
 from yarl import URL
@@ -26,6 +27,7 @@ from server.wire.request import Request
 
 KEEP_ALIVE_SECONDS = 60.0
 GLANCE_SECONDS = 1.0  # between two looks at a silent connection
+MOST_STALE = 8  # kept connections in a row that may turn out to be closed
 LARGE = 1 << 20  # bytes of a body
 LONGEST_ERROR = 64 << 10  # bytes of an upstream's error that are looked at
 OUR_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
@@ -136,6 +138,7 @@ class Upstreams:
             auto_decompress=False,
             skip_auto_headers=OUR_HEADERS,
             trust_env=False,
+            trace_configs=[_noting_reuse()],
         )
 
     def know(self, upstream: str, base_url: str) -> None:
@@ -146,8 +149,13 @@ class Upstreams:
         await self._session.close()
 
     @asynccontextmanager
-    async def send(self, key: Key, request: Request, passed: Mapping[str, str], query: str) -> AsyncIterator[Answer]:
-        """Send a request with a key. Leaving the block early closes the socket. Raises AttemptFailed."""
+    async def send(
+        self, key: Key, request: Request, passed: Mapping[str, str], query: str, sent_again: Callable[[], None]
+    ) -> AsyncIterator[Answer]:
+        """Send a request with a key. Leaving the block early closes the socket. Raises AttemptFailed.
+
+        `sent_again` is called when it had to be sent once more over another connection.
+        """
         url = self._base_urls[key.upstream] + request.endpoint.path.removeprefix("/v1")
         headers = {
             **request.endpoint.dialect.credentials(key.secret),
@@ -158,7 +166,7 @@ class Upstreams:
         # A plain answer begins when it is complete: only the deadline of the whole bounds it.
         patience = self._patience.first_byte if request.stream else None
         target = URL(f"{url}?{query}" if query else url, encoded=True)
-        response = await self._head(target, headers, request.body, patience)
+        response = await self._fresh_head(target, headers, request.body, patience, sent_again)
         async with response:
             answer = Answer(response, self._patience.idle)
             try:
@@ -167,21 +175,64 @@ class Upstreams:
             finally:
                 answer.close()
 
+    async def _fresh_head(
+        self,
+        url: URL,
+        headers: dict[str, str],
+        body: bytes,
+        patience: float | None,
+        sent_again: Callable[[], None],
+    ) -> aiohttp.ClientResponse:
+        """Send, and send again if the connection had been kept from an earlier request and was just being closed.
+
+        That says nothing about the key, so it is no failed attempt. The connection is gone then; the next one that was
+        kept may be as stale, but there are only so many.
+        """
+        for _ in range(MOST_STALE):
+            connection = _Connection()
+            try:
+                return await self._head(url, headers, body, patience, connection)
+            except AttemptFailed:
+                if not connection.stale:
+                    raise
+                sent_again()
+        return await self._head(url, headers, body, patience, _Connection())
+
     async def _head(
-        self, url: URL, headers: dict[str, str], body: bytes, patience: float | None
+        self, url: URL, headers: dict[str, str], body: bytes, patience: float | None, connection: _Connection
     ) -> aiohttp.ClientResponse:
         try:
             async with asyncio.timeout(patience):
-                return await self._session.post(url, headers=headers, data=_payload(body), allow_redirects=False)
+                return await self._session.post(
+                    url, headers=headers, data=_payload(body), allow_redirects=False, trace_request_ctx=connection
+                )
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
             raise AttemptFailed(UNREACHABLE, UpstreamUnreachable()) from error
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             # It went away before it said anything; no provider bills for that.
+            connection.stale = connection.reused
             raise AttemptFailed(UNREACHABLE, BadAnswer()) from error
         except TimeoutError as error:
             raise AttemptFailed(TOO_SLOW, UpstreamTimeout()) from error
         except (aiohttp.ClientError, ValueError) as error:
             raise AttemptFailed(NONSENSE, BadAnswer()) from error
+
+
+@dataclass(slots=True)
+class _Connection:
+    """What is noted of the connection of one request."""
+
+    reused: bool = False  # kept from an earlier request
+    stale: bool = False  # and closed before this one was answered
+
+
+def _noting_reuse() -> aiohttp.TraceConfig:
+    async def note(session: aiohttp.ClientSession, context: SimpleNamespace, _: object) -> None:
+        context.trace_request_ctx.reused = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(note)
+    return trace
 
 
 def _payload(body: bytes) -> bytes | BytesIO:

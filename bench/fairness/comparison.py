@@ -15,7 +15,7 @@ from bench.fairness.world import USUAL, bound_by_slots, bound_by_tokens
 from keypool.keys import Key
 
 OURS = "fairgate"
-SHORTEST = 0.01  # seconds: what is less is drawn as this
+SHORTEST = 0.01  # seconds: what is less is drawn as this, since the axis is logarithmic
 Builder = Callable[[list[Key]], Scheduler]
 
 
@@ -46,7 +46,7 @@ def waits_plot(rows: list[Row]) -> Plot:
     return Plot(
         "Waits of 20 polite persons while one other floods",
         "seconds waited",
-        "of their requests waited longer",
+        "share of requests that waited longer",
         curves,
         logarithmic=True,
     )

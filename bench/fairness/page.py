@@ -11,7 +11,17 @@ from bench.fairness.world import USUAL
 
 DOCS = Path("docs")
 PAGE = DOCS / "fairness.md"
-HEAD = ("", "polite wait p50/p99/max, s", "refused", "large flood, s", "gap", "Jain", "of minutes", "gap", "Jain")
+HEAD = (
+    "",
+    "polite wait p50/p99/max, s",
+    "refused",
+    "large flood, s",
+    "gap by slots",
+    "Jain",
+    "of minutes",
+    "gap by tokens",
+    "Jain",
+)
 INTRODUCTION = """# Is it fair?
 
 Written by `python -m bench.fairness --write`, in virtual time on the core that also runs in the gateway. Four keys with
@@ -41,6 +51,7 @@ PICTURES = """
 ![Waits of the polite persons](fairness-waits.svg)
 
 Lower and further left is better: at one second, the curve shows which share of the polite requests waited longer.
+Waits below a hundredth of a second are drawn as one.
 
 ![Service under round robin](fairness-round-robin.svg)
 ![Service under fairgate](fairness-fairgate.svg)
@@ -122,7 +133,8 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _waits(waits: list[float]) -> str:
-    return " / ".join(f"{percentile(waits, share):.3g}" for share in (0.5, 0.99, 1.0))
+    found = [percentile(waits, share) for share in (0.5, 0.99, 1.0)]
+    return " / ".join(f"{wait:,.0f}" if wait >= 100 else f"{wait:.3g}" for wait in found)
 
 
 def _line(figure: Figure) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ big         prompts that fill a bucket, among ten persons who always have small 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from bench.fairness.schedulers import BOUNDLESS, Fairgate, Scheduler
@@ -17,6 +18,8 @@ from bench.fairness.simulation import Record, Simulation
 from bench.fairness.world import KEYS, SLOTS, USUAL, Job, Size, a_key
 from keypool.estimates import CostModel
 from keypool.keys import Key
+
+Keys = Callable[[], list[Key]]
 
 POLITE = tuple(f"p{number:02}" for number in range(20))
 FLOOD = "flood"

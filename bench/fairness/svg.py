@@ -8,7 +8,7 @@ from html import escape
 from math import ceil, floor, log10
 
 WIDTH, HEIGHT = 720, 400
-LEFT, RIGHT, TOP, BOTTOM = 64, 196, 40, 52  # margins; the right one holds the legend
+LEFT, RIGHT, TOP, BOTTOM = 76, 196, 40, 52  # margins; the right one holds the legend
 HEADROOM = 1.08  # of the vertical axis
 TICKS = 5
 STYLE = """

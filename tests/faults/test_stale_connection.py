@@ -1,0 +1,54 @@
+"""A kept connection that the upstream is just closing is nobody's fault."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import aiohttp
+import pytest
+
+from keypool.standing import State
+from tests.fakes.upstream import FakeUpstream
+from tests.faults.asks import chat, hear
+from tests.gateways import KEYS, gateway, spec
+
+ANSWER = (
+    b'{"id":"x","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"finish_reason":"stop",'
+    b'"message":{"role":"assistant","content":"hi"}}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}'
+)
+
+
+async def one_answer_each(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer the first request of a connection, and close it over the second one."""
+    for number in range(2):
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            break
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        await reader.readexactly(int(length[1]) if length else 0)
+        if number == 0:
+            status = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
+            writer.write(status + ANSWER)
+    writer.close()
+
+
+@pytest.mark.gen_test
+async def test_what_met_a_closing_connection_is_sent_over_a_new_one_and_no_key_rests() -> None:
+    async with (
+        await asyncio.start_server(one_answer_each, "127.0.0.1", 0) as server,
+        FakeUpstream() as fake,
+        aiohttp.ClientSession() as session,
+    ):
+        upstream = spec(fake, KEYS[:1], base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+        async with gateway(fake, upstream) as running:
+            for number in range(3):
+                assert (await hear(session, running, chat(f"{number}", stream=False))).status == 200
+            await running.house.gateway.quiet(5.0)
+            pool = running.house.dispatcher.pool
+            assert [key.state("gpt-4o") for key in pool.keys.values()] == [State.READY]
+            assert pool.tally.retries == 0
+            rows = await running.house.store.usage_rows(0, 10)
+            assert sorted(row.attempts for row in rows) == [1, 2, 2]
+            running.assert_idle()
