@@ -21,10 +21,10 @@ lint: .venv/dev
 	$(BIN)/lint-imports
 
 bench: .venv/dev  ## what a request costs in microseconds and a stream in bytes
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(ARGS)
 
 bench-fairness: .venv/dev  ## the fair queue next to others, in virtual time
-	$(BIN)/python -m bench.fairness
+	$(BIN)/python -m bench.fairness $(ARGS)
 
 docs: .venv/dev  ## rewrite what is generated from the code (.env.example, diagrams)
 	$(BIN)/python -m server docs

@@ -119,9 +119,9 @@ class FairQueue:
         parked = flow.waiting and flow.live is None and self.cap is not None
         self._settle(flow, ticket, 0.0)
         if parked:
-            self._reenter(flow, (self.cap or 0) * self.largest_cost)
+            self._reenter(flow, max((self.cap or 0) * self.largest_cost, ticket.lag * flow.weight))
         elif not flow.waiting:  # it was idle but for this ticket, and idleness banks no credit
-            flow.counter = max(flow.counter, self._time_of(flow) - ticket.cost / flow.weight)
+            flow.counter = max(flow.counter, self._time_of(flow) - max(ticket.cost / flow.weight, ticket.lag))
         flow.queue.appendleft(ticket)
         self._wait(flow, ticket)
 
@@ -244,6 +244,7 @@ class FairQueue:
         ticket.key = key
         self.virtual_time = max(self.virtual_time, flow.counter)
         self._times[key.id] = max(self._times.get(key.id, 0.0), flow.counter)
+        ticket.lag = self._time_of(flow) - flow.counter
         ticket.charged = ticket.cost
         flow.counter += ticket.cost / flow.weight
         self._release_debtors()

@@ -36,6 +36,7 @@ class Ticket:
 
     waiting: bool = False
     charged: float = 0.0  # what the flow has paid for it so far
+    lag: float = 0.0  # how far its flow was behind the virtual time when it was dispatched
     granted: float = 0.0
     key: Key | None = None  # while in flight, and its domain, and what that had sent when it started
     domain: Domain | None = None

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
@@ -195,7 +194,7 @@ def _costs(specs: Iterable[UpstreamSpec]) -> CostModel:
     limited = [spec for spec in specs if spec.rpm and (spec.tpm or spec.itpm)]
     requests = sum((spec.rpm or 0) * len(spec.keys) for spec in limited)
     tokens = sum((spec.tpm or spec.itpm or 0) * len(spec.keys) for spec in limited)
-    return replace(CostModel(), c0=tokens / requests) if requests else CostModel()
+    return CostModel.of_limits(requests, tokens) if requests else CostModel()
 
 
 def _accounts(settings: Settings, store: Store) -> Accounts:

@@ -107,7 +107,8 @@ def _short_of_it(groups: list[tuple[str, list[Figure]]]) -> str:
     return f"""## Where it falls short
 
 * Under the large flood the 99th percentile of the polite waits is {p99:.1f} s, {p99 / USUAL.service:.2f} times their
-  mean service; we wanted 1.5. Answers are not interrupted, so only more headroom helps, and that costs throughput.
+  mean service. We wanted no more than 1.5, and simpler schedulers are as good there. Answers are not interrupted, so
+  only more headroom helps, and that costs throughput.
 * Who finds the pool empty may fill it. Those who come later have the next slots, but what was taken before they came
   is not counted against anybody.
 """
