@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
@@ -87,12 +88,13 @@ class Gateway:
         self.unsettled = 0  # rows that the store did not take
         self._tasks: set[asyncio.Task[object]] = set()
         self._stories: dict[str, Story] = {}  # of the requests that were dispatched and are not yet settled
+        self._writes: set[asyncio.Future[bool]] = set()
         self._stopping = False
 
     @property
     def running(self) -> int:
-        """Requests that wait or are being answered."""
-        return len(self._tasks)
+        """Requests that wait, are being answered, or whose rows are being written."""
+        return len(self._tasks) + len(self._writes)
 
     def models(self, caller: Caller, dialect: Dialect) -> list[str]:
         """The models that a caller may use."""
@@ -120,8 +122,9 @@ class Gateway:
     async def quiet(self, seconds: float) -> None:
         """Wait until no request runs, at most for so long."""
         deadline = self._clock() + seconds
-        while self._tasks and (left := deadline - self._clock()) > 0:
-            await asyncio.wait(self._tasks, timeout=left)
+        while self.running and (left := deadline - self._clock()) > 0:
+            pending: set[asyncio.Future[Any]] = {*self._tasks, *self._writes}
+            await asyncio.wait(pending, timeout=left)
 
     def stop(self) -> None:
         """End every running request with `Draining`, in its stream where it has begun one."""
@@ -213,25 +216,19 @@ class Gateway:
     async def _dispatched(self, story: Story, sink: Sink, heart: Heart) -> UsageRow:
         self._stories[story.call.id] = story
         try:
-            async with self._deadline():
+            async with asyncio.timeout(self._bounds.total_seconds):
                 await self._attempts(story, sink, heart)
+        except TimeoutError:
+            raise UpstreamTimeout from None
         except (asyncio.CancelledError, ClientLeft):
             story.client_left = not self._stopping
             raise
         finally:
             try:
-                row = await _undisturbed(self._settle(story))
+                row = await self._settle_undisturbed(story)
             finally:
                 del self._stories[story.call.id]
         return row
-
-    @asynccontextmanager
-    async def _deadline(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._bounds.total_seconds):
-                yield
-        except TimeoutError:
-            raise UpstreamTimeout from None
 
     async def _attempts(self, story: Story, sink: Sink, heart: Heart) -> None:
         """Try keys until one answers. Only what failed before its first byte is tried again."""
@@ -260,6 +257,11 @@ class Gateway:
             story.outcome = Outcome.FAILED
             raise
 
+    async def _settle_undisturbed(self, story: Story) -> UsageRow:
+        """Settle, whoever leaves meanwhile. What does not wait for anything needs no task of its own for that."""
+        waits = self._keeps(story) or (story.usage is None and self._reported(story) is None)
+        return await (_undisturbed(self._settle(story)) if waits else self._settle(story))
+
     async def _settle(self, story: Story) -> UsageRow:
         """Give the key back and write the row: once, whatever happened."""
         usage = await self._pay(story)
@@ -267,29 +269,42 @@ class Gateway:
         story.account.state = row.status
         story.account.settle(usage)
         self._observe(row)
-        try:
-            await self._store.settle(row)
-            if self._bounds.stateful and story.call.request.kept:
+        self._write(row)
+        if self._keeps(story):
+            with suppress(StoreError):  # the answer cannot be continued then; the row tells of the outage
                 for issued in story.meter.issued:
                     await self._store.remember_issued(issued, row.person_id, row.key, row.started_at)
-        except StoreError:
+        return row
+
+    def _write(self, row: UsageRow) -> None:
+        """Put a row on its way to the ledger; `quiet` waits until it is there."""
+        writing = asyncio.ensure_future(self._store.settle(row))
+        self._writes.add(writing)
+        writing.add_done_callback(partial(self._written, row))
+
+    def _written(self, row: UsageRow, writing: asyncio.Future[bool]) -> None:
+        self._writes.discard(writing)
+        if writing.exception() is not None:
             self.unsettled += 1
             log.error("request %s could not be settled: the store is out of reach", row.request_id)
-        return row
 
     async def _pay(self, story: Story) -> Usage:
         """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
         if story.usage is None:
-            story.usage = await self._used(story)
+            story.usage = self._reported(story) or await self._counted(story)
             used = Tokens(story.usage.input, story.usage.cached, story.usage.output)
             story.lease.finish(used, complete=story.outcome is Outcome.COMPLETED)
         return story.usage
 
-    async def _used(self, story: Story) -> Usage:
-        if story.meter.usage is not None:
-            return story.meter.usage
-        if not story.perhaps_billed:
-            return Usage()
+    def _keeps(self, story: Story) -> bool:
+        """The provider keeps the answer, and its maker may continue it."""
+        return self._bounds.stateful and story.call.request.kept
+
+    def _reported(self, story: Story) -> Usage | None:
+        """What is known without counting: the upstream's own figures, or that nothing was billed."""
+        return story.meter.usage or (None if story.perhaps_billed else Usage())
+
+    async def _counted(self, story: Story) -> Usage:
         before = story.meter.opening or Usage(input=story.input_estimate)
         delivered = Prompt((story.meter.delivered(),), 0)
         output = await self._tokenizer.count(delivered, story.call.request.model)

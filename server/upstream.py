@@ -67,13 +67,15 @@ class Answer:
         self._idle = idle
         self._waiting = False  # for the upstream, not for the client
         self._silent = 0.0  # seconds, as far as the timer has seen
-        self._timer = self._look_again()
+        self._timer: asyncio.TimerHandle | None = None
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers  # case-insensitive
         self.media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
     async def read(self) -> bytes:
         """What has come, at least a byte; empty at a clean end. Raises Broken."""
+        if self._timer is None and not self._response.content.is_eof():
+            self._timer = self._look_again()  # most plain answers are here already, and need no watching
         self._waiting, self._silent = True, 0.0
         try:
             return await self._response.content.readany()
@@ -84,7 +86,8 @@ class Answer:
 
     def close(self) -> None:
         """Watch it no longer."""
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _look_again(self) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(min(self._idle, GLANCE_SECONDS), self._look)

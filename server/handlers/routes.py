@@ -27,8 +27,19 @@ def application(house: House) -> Application:
 
 
 def _routes(house: House) -> list[Any]:
+    """The busiest first: tornado tries them one after the other."""
     mine = {"house": house}
-    routes = [
+    routes = []
+    for endpoint in ENDPOINTS.values():
+        for prefix in ("", f"/proxy/{endpoint.dialect.name}"):
+            routes.append(url(prefix + endpoint.path.replace(".", r"\."), RelayHandler, {**mine, "endpoint": endpoint}))
+    for prefix in ("", "/proxy/openai", "/proxy/anthropic"):
+        routes.append(url(rf"{prefix}/v1/models", ModelsHandler, mine))
+        routes.append(url(rf"{prefix}/v1/models/([A-Za-z0-9._:/@+-]+)", ModelsHandler, mine))
+    if house.metrics is not None:
+        routes.append(url(r"/metrics", MetricsHandler, {**mine, "metrics": house.metrics}))
+    return [
+        *routes,
         url(r"/", StatusPage, mine),
         url(r"/status\.json", StatusJson, mine),
         url(r"/static/([a-z0-9.-]+)", StaticFile, mine),
@@ -37,12 +48,3 @@ def _routes(house: House) -> list[Any]:
         url(r"/api/explain/([A-Za-z0-9_-]{1,64})", ExplainHandler, mine),
         url(r"/api/queue", QueueHandler, mine),
     ]
-    if house.metrics is not None:
-        routes.append(url(r"/metrics", MetricsHandler, {**mine, "metrics": house.metrics}))
-    for prefix in ("", "/proxy/openai", "/proxy/anthropic"):
-        routes.append(url(rf"{prefix}/v1/models", ModelsHandler, mine))
-        routes.append(url(rf"{prefix}/v1/models/([A-Za-z0-9._:/@+-]+)", ModelsHandler, mine))
-    for endpoint in ENDPOINTS.values():
-        for prefix in ("", f"/proxy/{endpoint.dialect.name}"):
-            routes.append(url(prefix + endpoint.path.replace(".", r"\."), RelayHandler, {**mine, "endpoint": endpoint}))
-    return routes

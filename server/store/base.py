@@ -17,6 +17,7 @@ Rules that let very different databases keep the same promises:
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
@@ -133,8 +134,11 @@ class Store(Protocol):
     async def token_by_hash(self, digest: bytes) -> Credential | None:
         """What the token of this digest may do: the look-up of every request."""
 
-    async def settle(self, row: UsageRow) -> bool:
-        """Write a request's row. The first of an id wins: True if it was this one, False if it was there already."""
+    def settle(self, row: UsageRow) -> Awaitable[bool]:
+        """Write a request's row. The first of an id wins: True if it was this one, False if it was there already.
+
+        The row is on its way when this returns: whoever does not wait for it loses the answer, not the row.
+        """
 
     async def create_person(self, person: Person) -> None:
         """Add a person; `NameTaken` if the name or the id is in use."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,6 +30,7 @@ from server.store.worker import Worker, in_one_transaction, one_by_one
 SCHEME = "sqlite:///"
 BUSY_SECONDS = 10.0
 GROUP = 500  # works in one transaction: bounds the time until the first of them is answered
+LINGER = 0.003  # seconds that a busy writer waits for more, so that one wait for the disk serves them all
 MOST_WAITING = 10_000  # works in one queue; a request has at most one there, so that only an outage fills it
 
 
@@ -38,15 +39,15 @@ class SqliteStore:
 
     def __init__(self, url: str, most_waiting: int = MOST_WAITING) -> None:
         self._path = database_path(url)
-        self._writer = Worker(self._connect_writer, in_one_transaction, GROUP, most_waiting)
+        self._writer = Worker(self._connect_writer, in_one_transaction, GROUP, most_waiting, LINGER)
         self._lookups = Worker(self._connect_reader, one_by_one, GROUP, most_waiting)
         self._reports = Worker(self._connect_reader, one_by_one, 1, most_waiting)
 
     async def token_by_hash(self, digest: bytes) -> Credential | None:
         return await self._lookups.do(lambda db: queries.token_by_hash(db, digest))
 
-    async def settle(self, row: UsageRow) -> bool:
-        return await self._writer.do(lambda db: queries.settle(db, row))
+    def settle(self, row: UsageRow) -> Awaitable[bool]:
+        return self._writer.do(lambda db: queries.settle(db, row))
 
     async def create_person(self, person: Person) -> None:
         await self._writer.do(lambda db: queries.create_person(db, person))

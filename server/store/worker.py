@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -24,11 +25,25 @@ Answer = tuple[Any, BaseException | None]  # of each work: its result, or why th
 CarryOut = Callable[[sqlite3.Connection, Sequence[Work]], list[Answer]]
 
 
-class Worker:
-    """One thread, one connection, one bounded queue. Everything but the thread itself belongs to the event loop."""
+BUSY = 0.02  # seconds between two groups of jobs below which more are worth waiting for
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], carry_out: CarryOut, batch: int, most: int) -> None:
+
+class Worker:
+    """One thread, one connection, one bounded queue. Everything but the thread itself belongs to the event loop.
+
+    `linger`: seconds that it waits for more jobs while it is busy.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        carry_out: CarryOut,
+        batch: int,
+        most: int,
+        linger: float = 0.0,
+    ) -> None:
         self._connect, self._carry_out, self._batch, self._most = connect, carry_out, batch, most
+        self._linger = linger
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._waiting = 0
         self._open = False
@@ -49,14 +64,15 @@ class Worker:
         self._open = True
 
     def do(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """Queue some work. `StoreError` at once if the worker is closed or too much is waiting."""
+        """Queue some work. Its future holds a `StoreError` if the worker is closed or too much is waiting."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if not self._open:
-            raise StoreError("the store is not open")
-        if self._waiting >= self._most:
-            raise StoreError("too much is waiting for the store")
-        self._waiting += 1
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put((work, future))
+            future.set_exception(StoreError("the store is not open"))
+        elif self._waiting >= self._most:
+            future.set_exception(StoreError("too much is waiting for the store"))
+        else:
+            self._waiting += 1
+            self._jobs.put((work, future))
         return future
 
     async def stop(self) -> None:
@@ -82,9 +98,13 @@ class Worker:
         self._call(_answer, [self._ended], [(None, None)])
 
     def _serve(self, connection: sqlite3.Connection) -> None:
+        ended = 0.0
         while (job := self._jobs.get()) is not None:
+            if time.monotonic() - ended < BUSY:
+                time.sleep(self._linger)  # work follows on work: let some more come, and wait for the disk once
             works, futures = zip(*self._gather(job), strict=True)
             self._call(self._done, futures, self._carry_out(connection, works))
+            ended = time.monotonic()
 
     def _gather(self, first: Job) -> list[Job]:
         jobs = [first]
