@@ -10,6 +10,7 @@ model that the pool does not know is "other": a caller must not be able to make 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar, cast
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -23,6 +24,8 @@ from prometheus_client import (
 from server.dispatcher import Dispatcher
 from server.ledger.usage import UsageRow
 from server.pool_metrics import PoolMetrics
+
+M = TypeVar("M", Counter, Histogram)
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"
@@ -39,6 +42,7 @@ class Metrics:
         # Else there is a second series for each, of the moment when it began, which nobody needs.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types there
         self._dispatcher = dispatcher
+        self._known: dict[tuple[int, tuple[str, ...]], Counter | Histogram] = {}
         self._registry = CollectorRegistry()
         self._registry.register(PoolMetrics(dispatcher, unsettled))
         self._ended = Counter(
@@ -62,18 +66,25 @@ class Metrics:
     def observe(self, row: UsageRow) -> None:
         """Count a request that has ended."""
         model = row.model_asked if self._dispatcher.pool.keyring.serving(row.model_asked) else OTHER
-        self._ended.labels(model, row.status.value, row.dialect).inc()
-        self._waited.labels(model).observe(row.queue_ms / 1000)
-        self._lasted.labels(model, row.status.value).observe(row.duration_ms / 1000)
+        self._series(self._ended, model, row.status.value, row.dialect).inc()
+        self._series(self._waited, model).observe(row.queue_ms / 1000)
+        self._series(self._lasted, model, row.status.value).observe(row.duration_ms / 1000)
         if row.first_byte_ms is not None:
-            self._begun.labels(model).observe(row.first_byte_ms / 1000)
+            self._series(self._begun, model).observe(row.first_byte_ms / 1000)
         for kind in KINDS:
             if tokens := getattr(row.usage, kind):
-                self._tokens.labels(model, kind).inc(tokens)
+                self._series(self._tokens, model, kind).inc(tokens)
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format, as it is now."""
         return generate_latest(self._registry)
+
+    def _series(self, metric: M, *labels: str) -> M:
+        """One series of a metric. The library looks it up under a lock each time; there are few, so they are kept."""
+        found = self._known.get((id(metric), labels))
+        if found is None:
+            found = self._known[id(metric), labels] = metric.labels(*labels)
+        return cast(M, found)
 
     def _histogram(self, name: str, help: str, buckets: tuple[float, ...], *more: str) -> Histogram:
         return Histogram(name, help, ("model", *more), buckets=buckets, registry=self._registry)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import count
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
@@ -33,6 +34,10 @@ from server.wire.errors import (
 from server.wire.openai import OPENAI
 
 log = logging.getLogger("fairgate")
+
+# A request's id names it and opens nothing, so it need not be guessed at random each time: a start's own, and a number.
+_START = secrets.token_hex(8)
+_NUMBERS = count(1)
 
 LONGEST_ADDRESS = 64  # characters; an IPv6 zone has no end
 
@@ -73,7 +78,7 @@ class BaseHandler(RequestHandler):
     def set_default_headers(self) -> None:
         # Called at each request's start and again before an error is written: the id must stay the same.
         if not hasattr(self, "request_id"):
-            self.request_id = f"req_{secrets.token_hex(12)}"
+            self.request_id = f"req_{_START}{next(_NUMBERS):08x}"
         self.clear_header("Server")
         self.set_header("X-Request-Id", self.request_id)  # where OpenAI's SDK looks for it
         self.set_header("Request-Id", self.request_id)  # and Anthropic's

@@ -132,7 +132,9 @@ class RelayHandler(BaseHandler):
     async def _read(self, body: bytes) -> Request:
         """Read a request; a long one, which may take a tenth of a second, beside the event loop."""
         headers = self.request.headers
-        read = partial(read_request, self.endpoint, body, headers.get("Content-Type", ""), session_of(headers))
+        read = partial(
+            read_request, self.endpoint, body, headers.get("Content-Type", ""), session_of(headers.get_all())
+        )
         return read() if len(body) <= INLINE_BODY else await asyncio.to_thread(read)
 
     def _passed(self) -> dict[str, str]:

@@ -11,7 +11,7 @@ The name is a digest. It is for affinity only: two conversations that get the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 
@@ -27,6 +27,7 @@ LONGEST = 64 * 1024  # characters that are read of the system prompt, and as man
 DIGEST = 16  # bytes
 PREAMBLE = 16  # messages in which the first of the user must be found
 
+_SESSION_NAMES = tuple(name.lower() for name in SESSION_HEADERS)
 _CONVERSING = frozenset({"chat", "completions", "messages", "responses"})
 _TURNS = {"chat": "messages", "messages": "messages", "responses": "input"}
 _SYSTEM = {"messages": "system", "responses": "instructions"}  # where it is no turn
@@ -53,9 +54,10 @@ def bind(conversation: bytes, person: str, model: str) -> bytes:
     return _digest(conversation, person, model) if conversation else b""
 
 
-def session_of(headers: Mapping[str, str]) -> str | None:
-    """Return how the client itself names the session. The mapping must not care about the case of a header's name."""
-    return next((headers[name] for name in SESSION_HEADERS if headers.get(name)), None)
+def session_of(headers: Iterable[tuple[str, str]]) -> str | None:
+    """Return how the client itself names the session, from all its headers."""
+    named = {name: value for each, value in headers if (name := each.lower()) in _SESSION_NAMES and value}
+    return next((named[name] for name in _SESSION_NAMES if name in named), None) if named else None
 
 
 def _digest(what: bytes, *texts: str) -> bytes:
