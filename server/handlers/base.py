@@ -140,13 +140,6 @@ class BaseHandler(RequestHandler):
         )
 
 
-class NotFound(BaseHandler):
-    """Every route that does not exist."""
-
-    def prepare(self) -> None:
-        raise UnknownUrl
-
-
 def dialect_of(request: HTTPServerRequest) -> Dialect:
     """Anthropic's on its own routes and to its SDKs, else OpenAI's."""
     anthropic = "/messages" in request.path or "/anthropic/" in request.path or "anthropic-version" in request.headers

@@ -109,3 +109,14 @@ def _model(model: ModelSnapshot) -> ModelView:
 def _quantile(ordered: Sequence[float], share: float) -> float | None:
     """The smallest value that so many do not exceed; None of none."""
     return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None
+
+
+class NoSuchPage(PageHandler):
+    """Every route that does not exist: a page for a browser, a refusal in its dialect for everybody else."""
+
+    def prepare(self) -> None:
+        if self.request.method != "GET" or "text/html" not in self.request.headers.get("Accept", ""):
+            raise UnknownUrl
+        self.set_status(404)
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.finish(render.error_page(404, "There is nothing at this address."))

@@ -7,11 +7,11 @@ from typing import Any
 from tornado.web import Application, url
 
 from server.handlers.api import ExplainHandler, QueueHandler
-from server.handlers.base import House, NotFound
+from server.handlers.base import House
 from server.handlers.health import HealthHandler, ReadyHandler
 from server.handlers.metrics import MetricsHandler
 from server.handlers.models import ModelsHandler
-from server.handlers.pages import StaticFile, StatusJson, StatusPage
+from server.handlers.pages import NoSuchPage, StaticFile, StatusJson, StatusPage
 from server.handlers.relay import RelayHandler
 from server.wire.endpoints import ENDPOINTS
 
@@ -20,7 +20,7 @@ def application(house: House) -> Application:
     """The tornado application of a house. Its own access log is off: ours is batched."""
     return Application(
         _routes(house),
-        default_handler_class=NotFound,
+        default_handler_class=NoSuchPage,
         default_handler_args={"house": house},
         log_function=lambda handler: None,
     )
