@@ -21,6 +21,7 @@ from server.wire.errors import Draining, MethodNotAllowed, Refusal, TooLarge, Un
 from server.wire.request import Request, max_wait, read_request
 
 INLINE_BODY = 64 << 10  # bytes that are read on the event loop, in at most about ten milliseconds
+SMALL_BODY = 64 << 10  # bytes that are read even of a request which is refused already
 PASSED_QUERY = re.compile(r"(?:beta|api-version)=[A-Za-z0-9.-]{1,32}")
 
 
@@ -36,6 +37,7 @@ class RelayHandler(BaseHandler):
         self._pieces: list[bytes] = []
         self._length = 0
         self._task: asyncio.Task[object] | None = None
+        self._refusal: Refusal | None = None  # told when the small body has been read
         self._note = ""
 
     @property
@@ -43,9 +45,22 @@ class RelayHandler(BaseHandler):
         return self.endpoint.dialect
 
     async def prepare(self) -> None:
-        """Refuse what can be refused before the body is read."""
+        """Refuse what can be refused before the body is read.
+
+        A small body is let in all the same: a connection that is closed over unread bytes is reset, and the client may
+        never see why.
+        """
         if self.request.method != "POST":
             raise MethodNotAllowed
+        try:
+            await self._admit()
+        except Refusal as refusal:
+            headers = self.request.headers
+            if not 0 < self._announced() <= SMALL_BODY or "Expect" in headers or "Transfer-Encoding" in headers:
+                raise
+            self._refusal = refusal
+
+    async def _admit(self) -> None:
         if self.house.draining:
             raise Draining
         self.caller = await self.authenticate()
@@ -63,6 +78,8 @@ class RelayHandler(BaseHandler):
             self.refuse(TooLarge())
 
     async def post(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
         body, self._pieces = b"".join(self._pieces), []
         self._task = asyncio.current_task()
         try:

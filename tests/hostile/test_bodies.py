@@ -201,11 +201,11 @@ def test_a_body_of_exactly_the_limit_is_read(house: Site, path: str) -> None:
 
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "identity", "x" * 1000])
-def test_a_compressed_body_is_refused_before_it_is_read(house: Site, path: str, coding: str) -> None:
+def test_a_compressed_body_is_refused_and_never_unpacked(house: Site, path: str, coding: str) -> None:
     bomb = gzip.compress(bytes(1 << 20))
     with house.untouched(), Wire(house.url) as wire:
         wire.send(request("POST", path, house.headers(Content_Encoding=coding), bomb))
-        assert_is_the_last(wire, TYPE, path)
+        assert_is(wire.reply(), TYPE, path)
 
 
 @pytest.mark.parametrize("path", ROUTES)
