@@ -188,7 +188,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise
-            time.sleep(0.005)
+            time.sleep(0.005)  # at the start only, before any thread or request waits for it
 
 
 def _set_up_reader(connection: sqlite3.Connection) -> None:

@@ -100,7 +100,7 @@ class Worker:
     def _serve(self, connection: sqlite3.Connection) -> None:
         ended = 0.0
         while (job := self._jobs.get()) is not None:
-            if time.monotonic() - ended < BUSY:
+            if self._linger and time.monotonic() - ended < BUSY:
                 time.sleep(self._linger)  # work follows on work: let some more come, and wait for the disk once
             works, futures = zip(*self._gather(job), strict=True)
             self._call(self._done, futures, self._carry_out(connection, works))

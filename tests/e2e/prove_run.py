@@ -94,7 +94,7 @@ def wait_for(look: Callable[[], T | None], seconds: float, what: str) -> T:
         found = look()
         if found:
             return found
-        time.sleep(0.1)
+        time.sleep(0.1)  # another process is watched: there is nothing to wait on but its doings
     raise AssertionError(f"{what} did not come within {seconds:.0f} seconds")
 
 
