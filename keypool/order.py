@@ -19,12 +19,13 @@ Entry = tuple[float, int, "Flow"]
 
 @dataclass(slots=True, eq=False)
 class Flow:
-    """All that one person wants from one model."""
+    """All that one person wants from one model in one class. `cap`: so many may be in flight; None is any number."""
 
     id: str
     weight: float
     counter: float
     reach: Reach
+    cap: int | None = None
     queue: deque[Ticket] = field(default_factory=deque)
     waiting: int = 0  # live tickets in `queue`
     running: int = 0

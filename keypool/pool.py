@@ -36,7 +36,7 @@ from keypool.queues import Forecast, ModelQueue
 from keypool.retries import RetryBudget
 from keypool.snapshot import PoolSnapshot, snapshot_of
 from keypool.standing import FOREVER, Event
-from keypool.ticket import Ticket
+from keypool.ticket import BATCH_WEIGHT, Ticket
 from keypool.verdict import Verdict
 
 __all__ = ["Ask", "Decision", "GiveUp", "Grant", "Limits", "Pool", "Reason", "Refuse", "Tally"]
@@ -245,7 +245,9 @@ class Pool:
             submitted=now,
             deadline=ask.deadline if ask.max_wait is None else min(ask.deadline, now + ask.max_wait),
             impatient=ask.max_wait is not None and now + ask.max_wait < ask.deadline,
-            weight=ask.weight,
+            weight=ask.weight * (BATCH_WEIGHT if ask.batch else 1.0),
+            batch=ask.batch,
+            running_cap=ask.running_cap,
             groups=ask.groups,
             need=Need(ask.input_tokens, output),
             conversation=ask.conversation,

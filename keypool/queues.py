@@ -43,42 +43,42 @@ class ModelQueue:
     def forecast(self, ticket: Ticket, slots: int, now: float) -> Forecast:
         """What a ticket has to expect, whether it waits here already or only might."""
         seconds, count = self._ahead(ticket, slots, now)
-        return Forecast(count + 1, self._bias.get(ticket.person, 1.0) * seconds)
+        return Forecast(count + 1, self._bias.get(ticket.flow, 1.0) * seconds)
 
     def foresee(self, ticket: Ticket, slots: int, now: float) -> Forecast:
         """Note for a ticket that has just begun to wait what it has to expect, to learn from it later."""
         ticket.predicted, count = self._ahead(ticket, slots, now)
         ticket.position = count + 1
-        return Forecast(ticket.position, self._bias.get(ticket.person, 1.0) * ticket.predicted)
+        return Forecast(ticket.position, self._bias.get(ticket.flow, 1.0) * ticket.predicted)
 
     def arrived(self, ticket: Ticket, now: float) -> None:
         if self.fair.waiting <= 1:
             self.rate.idle(now)
-        self.shares.waits(ticket.person, now)
+        self.shares.waits(ticket.flow, now)
 
     def granted(self, ticket: Ticket, now: float) -> None:
         waited = now - ticket.submitted
         self.waits.append(waited)
         if ticket.predicted:
-            bias = self._bias.get(ticket.person, 1.0)
-            self._bias[ticket.person] = learn_bias(bias, ticket.predicted, waited)
-        self.shares.served(ticket.person, ticket.cost, ticket.weight, now)
-        self._if_content(ticket.person, now)
+            bias = self._bias.get(ticket.flow, 1.0)
+            self._bias[ticket.flow] = learn_bias(bias, ticket.predicted, waited)
+        self.shares.served(ticket.flow, ticket.cost, ticket.weight, now)
+        self._if_content(ticket.flow, now)
 
     def left(self, ticket: Ticket, now: float) -> None:
         """A ticket that waited has gone without a key."""
-        self._if_content(ticket.person, now)
+        self._if_content(ticket.flow, now)
 
     def ended(self, cost: float, now: float) -> None:
         if self.fair.waiting:
             self.rate.ended(cost, now)
 
-    def _if_content(self, person: str, now: float) -> None:
-        flow = self.fair.flows.get(person)
+    def _if_content(self, name: str, now: float) -> None:
+        flow = self.fair.flows.get(name)
         if flow is None or not flow.waiting:
-            self.shares.content(person, now)
+            self.shares.content(name, now)
         if flow is None:
-            self._bias.pop(person, None)
+            self._bias.pop(name, None)
 
     def _ahead(self, ticket: Ticket, slots: int, now: float) -> tuple[float, int]:
         """Seconds of service and number of requests before a ticket, without the learnt factor."""

@@ -9,6 +9,13 @@ from keypool.domains import Domain, Need
 from keypool.keys import Key
 from keypool.limits import Measure
 
+BATCH_WEIGHT = 0.125  # of a batch flow beside an interactive one: while both wait, it gets one part in nine
+
+
+def flow_of(person: str, *, batch: bool) -> str:
+    """The name of the flow to which a person's requests of one class belong."""
+    return f"{person} (batch)" if batch else person
+
 
 @dataclass(slots=True, eq=False)
 class Ticket:
@@ -22,7 +29,10 @@ class Ticket:
     submitted: float
     deadline: float
     impatient: bool = False  # the deadline is the caller's own, before ours
-    weight: float = 1.0
+    weight: float = 1.0  # of its flow
+    batch: bool = False
+    running_cap: int | None = None  # of its flow, below the queue's own cap
+    flow: str = field(init=False)
     groups: frozenset[str] = frozenset()
     need: Need = Need()  # noqa: RUF009 - immutable; what it will probably take from a provider's limits
     reach: frozenset[str] = frozenset()  # ids of the keys that may ever serve it; empty: not known
@@ -41,3 +51,6 @@ class Ticket:
     key: Key | None = None  # while in flight, and its domain, and what that had sent when it started
     domain: Domain | None = None
     sent: Mapping[Measure, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.flow = flow_of(self.person, batch=self.batch)

@@ -62,6 +62,7 @@ UNREACHABLE = Verdict(Event.FAILED)
 NONSENSE = Verdict(Event.FAILED, final=True)  # an answer that is none
 TOO_SLOW = Verdict(None, final=True)  # no answer in time: it says more about the request than about the key
 CALLERS_FAULT = Verdict(None, final=True)
+USED_UP = Verdict(Event.OUT_OF_QUOTA, free=True)  # not sent at all: its owner's monthly cap leaves no room
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:

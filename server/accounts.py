@@ -12,7 +12,8 @@ Every refusal is the same `InvalidKey`, raised in one place, and everything that
 way through digest and store before it is refused, whether it is unknown, revoked, expired or its person is disabled.
 
 A valid answer is remembered for `cache_seconds`: a revocation in another process takes effect within that time, one in
-this process at once. Only valid answers are kept, so that refusals take one path in time, too.
+this process at once. Only valid answers are kept, so that refusals take one path in time, too. While the store is away
+an answer may be older, up to `outage_seconds`: people go on, and a revocation waits as long at most.
 
 Failures are counted by address. From the 31st in a minute on, further *failures* are told to slow down; a valid token
 from that address still passes, because a whole campus may share it and one broken script must not lock it out. The
@@ -27,11 +28,11 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Literal
 
-from server.store.base import Caller, Credential, NameTaken, Person, Store, StoreError, Token
+from server.store.base import Caller, Credential, NameTaken, Person, Store, StoreError, Terms, Token
 from server.store.pepper import pepper_for
 from server.wire.errors import AccountingUnavailable, ClientError, InvalidKey, RateLimited
 
@@ -39,7 +40,10 @@ __all__ = ["AccountError", "Accounts", "Mode", "looks_like_token", "new_token", 
 
 Mode = Literal["user_token", "shared", "none"]
 
+Lookup = Callable[[bytes], Awaitable[Credential | None]]
+
 CACHE_ENTRIES = 10_000
+ANY_TERMS = Terms()
 FAILURES_ALLOWED = 30
 FAILURE_SECONDS = 60.0
 ADDRESSES_WATCHED = 10_000
@@ -51,7 +55,9 @@ _TOKEN = re.compile(TOKEN_PATTERN)
 # Where no personal token is asked for, everybody is one person and so one flow. Both names are kept for that.
 SHARED = Caller("shared", "shared", None)
 EVERYONE = Caller("everyone", "everyone", None)
-RESERVED = {caller.person_name for caller in (SHARED, EVERYONE)}
+# Who holds ADMIN_KEY: the first administrator, before there are any people.
+OPERATOR = Caller("operator", "operator", None, admin=True)
+RESERVED = {caller.person_name for caller in (SHARED, EVERYONE, OPERATOR)}
 
 
 class AccountError(ValueError):
@@ -73,14 +79,19 @@ class Accounts:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         cache_seconds: float = 5.0,
+        admin_key: str = "",
+        lookup: Lookup | None = None,
+        outage_seconds: float = 0.0,
     ) -> None:
         if mode == "shared" and not proxy_key:
             raise ValueError("a shared gatekeeper needs PROXY_KEY")
         if not pepper:
             raise ValueError("the pepper is empty")
         self._store, self._mode, self._pepper = store, mode, pepper
+        self._lookup, self._outage_seconds = lookup or store.token_by_hash, outage_seconds
         self._clock, self._wall = clock, wall
         self._proxy_digest = self._digest(proxy_key)
+        self._admin_digest = self._digest(admin_key) if admin_key else None
         self._cache = _Cache(cache_seconds)
         self._failures = _Failures()
 
@@ -90,22 +101,47 @@ class Accounts:
         Raises `InvalidKey`; `RateLimited` instead, from the 31st failure in a minute of `address` on; and
         `AccountingUnavailable` if the store is out of reach and the token is not remembered.
         """
+        presented = _presented(authorization, api_key)
+        if presented is not None and self._is_operator(presented):
+            return OPERATOR
         if self._mode == "none":
             return EVERYONE
-        presented = _presented(authorization, api_key)
         if presented is not None:
             caller = self._shared(presented) if self._mode == "shared" else await self._person_of(presented)
             if caller is not None:
                 return caller
         raise self._refusal(address)
 
+    async def person_named(self, name: str) -> Caller:
+        """The person of a name that somebody trustworthy vouches for; new ones are welcome.
+
+        Raises `InvalidKey` for one who is disabled or cannot be called so, and `AccountingUnavailable`.
+        """
+        try:
+            person = await self._store.person_by_name(_checked(name)) or await self._welcomed(name)
+        except AccountError:
+            raise InvalidKey from None
+        except StoreError as error:
+            raise AccountingUnavailable from error
+        if person.disabled:
+            raise InvalidKey
+        return Caller(person.id, person.name, None, groups=tuple(dict.fromkeys((*person.groups, *person.claimed))))
+
+    async def _welcomed(self, name: str) -> Person:
+        """A new person; the same one for two requests that are the first at once."""
+        try:
+            return await self.create_person(name)
+        except AccountError:
+            return await self._person(name)
+
     async def prepare(self) -> None:
-        """See to it that the person exists whom everybody is in this mode."""
-        if self._mode == "user_token":
-            return
-        name = (SHARED if self._mode == "shared" else EVERYONE).person_name
-        with suppress(NameTaken):
-            await self._store.create_person(Person(name, name, False, self._wall()))
+        """See to it that the people exist whom nobody creates: the operator, and whom everybody is in this mode."""
+        needed = {"user_token": [], "shared": [SHARED], "none": [EVERYONE]}[self._mode]
+        if self._admin_digest is not None:
+            needed.append(OPERATOR)
+        for caller in needed:
+            with suppress(NameTaken):
+                await self._store.create_person(Person(caller.person_id, caller.person_name, False, self._wall()))
 
     async def create_person(self, name: str) -> Person:
         """Add a person. The name is unique and has 1 to 64 printable characters."""
@@ -129,7 +165,9 @@ class Accounts:
         """Let a disabled person in again."""
         await self._store.set_person_disabled((await self._person(person_name)).id, False)
 
-    async def create_token(self, person_name: str, name: str, expires_at: int | None = None) -> tuple[Token, str]:
+    async def create_token(
+        self, person_name: str, name: str, expires_at: int | None = None, terms: Terms = ANY_TERMS
+    ) -> tuple[Token, str]:
         """Make a token of a person; the text is the secret, which is shown now and never again.
 
         `expires_at` is in milliseconds since 1970, UTC; None is never.
@@ -140,7 +178,7 @@ class Accounts:
         person = await self._person(person_name)
         secret = new_token()
         hint = f"{PREFIX}…{secret[-4:]}"
-        token = Token(f"tok_{secrets.token_hex(8)}", person.id, _checked(name), hint, now, expires_at)
+        token = Token(f"tok_{secrets.token_hex(8)}", person.id, _checked(name), hint, now, expires_at, terms=terms)
         await self._store.add_token(self._digest(secret), token)
         return token, secret
 
@@ -167,8 +205,11 @@ class Accounts:
     async def _looked_up(self, digest: bytes, asked_at: float) -> Caller | None:
         cache = self._cache  # if a revocation replaces it meanwhile, this answer is not remembered
         try:
-            credential = await self._store.token_by_hash(digest)
+            credential = await self._lookup(digest)
         except StoreError as error:
+            known = cache.get(digest, asked_at, self._outage_seconds)
+            if known is not None and known.valid_at(self._wall()):
+                return known.caller
             raise AccountingUnavailable from error
         if credential is None or not credential.valid_at(self._wall()):
             return None
@@ -179,6 +220,9 @@ class Accounts:
         # Digests have one length, so that the comparison's time does not tell the key's.
         matches = presented.isascii() and hmac.compare_digest(self._digest(presented), self._proxy_digest)
         return SHARED if matches else None
+
+    def _is_operator(self, presented: str) -> bool:
+        return self._admin_digest is not None and hmac.compare_digest(self._digest(presented), self._admin_digest)
 
     def _digest(self, secret: str) -> bytes:
         return hmac.digest(self._pepper, secret.encode(), "sha256")
@@ -242,9 +286,10 @@ class _Cache:
         self.seconds = seconds
         self._entries: dict[bytes, tuple[float, Credential]] = {}
 
-    def get(self, digest: bytes, now: float) -> Credential | None:
+    def get(self, digest: bytes, now: float, seconds: float | None = None) -> Credential | None:
+        """What is remembered, if it is not older than `seconds`; than this cache's own, if that is not said."""
         entry = self._entries.get(digest)
-        if entry is None or now - entry[0] >= self.seconds:
+        if entry is None or now - entry[0] >= (self.seconds if seconds is None else seconds):
             return None
         return entry[1]
 

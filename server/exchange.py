@@ -25,13 +25,14 @@ CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while 
 
 @dataclass(slots=True)
 class Exchange:
-    """The parts of one exchange. `pay` settles the story with the queue as soon as its cost is known."""
+    """The parts of one exchange. `settle` puts the story on the ledger: before its end goes out, so that nothing which
+    a client has seen to its end is ever missing there."""
 
     story: Story
     answer: Answer
     sink: Sink
     heart: Heart
-    pay: Callable[[Story], Awaitable[object]]
+    settle: Callable[[Story], Awaitable[object]]
     longest: int  # bytes of a plain answer
     clock: Callable[[], float]
     wall: Callable[[], int]
@@ -58,7 +59,7 @@ class Exchange:
             raise AttemptFailed(NONSENSE, BadAnswer())
         self._answered()
         story.outcome, story.perhaps_billed = Outcome.REJECTED, False
-        await self.pay(story)
+        await self.settle(story)
         body = scrub(body)
         if await self._begin(status, {"Content-Type": "application/json", "Content-Length": str(len(body))}):
             await self.sink.send(body)
@@ -80,7 +81,7 @@ class Exchange:
             return
         self._answered()
         story.outcome = Outcome.COMPLETED
-        await self.pay(story)  # a client that reads slowly must not hold a key
+        await self.settle(story)  # also: a client that reads slowly must not hold a key
         content_type = self.answer.headers.get("Content-Type", "application/octet-stream")
         if not await self._begin(self.answer.status, {"Content-Type": content_type, "Content-Length": str(len(body))}):
             raise BadAnswer  # a stream was asked for and has begun; this is none
@@ -101,7 +102,9 @@ class Exchange:
             return
         if not (meter.ended() or meter.failed):
             raise self._cut()
-        story.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
+        if story.outcome is not Outcome.COMPLETED:
+            story.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
+            await self.settle(story)
         if story.first_byte is not None and (rest := relay.end()):
             await self.sink.send(rest)
 
@@ -118,9 +121,10 @@ class Exchange:
                     return
                 self._answered()
                 await self._begin(self.answer.status, STREAM_HEADERS)
-            await self.sink.send(events)
             if meter.finished and not meter.failed:
-                story.outcome = Outcome.COMPLETED  # who leaves now has it all
+                story.outcome = Outcome.COMPLETED
+                await self.settle(story)
+            await self.sink.send(events)
             if meter.output_pieces >= charged + CHARGE_EVERY:
                 charged = meter.output_pieces
                 story.lease.progress(charged)
@@ -145,7 +149,7 @@ class Exchange:
         if self.sink.started:
             return False
         waited = {"X-Queue-Wait-Ms": str(milliseconds(lease.queue_seconds)), "X-Queue-Position": str(lease.position)}
-        self.sink.start(status, {**headers, **waited})
+        self.sink.start(status, {**headers, **waited, **story.bill.headers})
         return True
 
 

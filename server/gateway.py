@@ -1,10 +1,11 @@
 """One request's way, from its estimate to its row on the ledger. Framework-free: the client is a `Sink`.
 
-    estimate -> queue -> key -> upstream -> relay -> settle
+    estimate -> reserve -> queue -> key -> upstream -> relay -> settle
 
 The request is one task. The caller leaving, the drain and the deadlines all cancel that task; what it holds (its place
 in the queue, a key's slot, the upstream's socket) are context managers, so nothing is left over. Whatever happened, a
-dispatched request is settled exactly once, in the one `finally` of `_dispatched`.
+dispatched request is settled exactly once: before its end goes out to the client, else in the one `finally` of
+`_dispatched`. What was reserved for it is given back in the `finally` of `_serve` if it was never dispatched.
 
 What is billed: the upstream's own figures if they were seen; else the input and the delivered text as counted here,
 flagged as estimated. Nothing dispatched, nothing billed; an upstream's error is not billed either.
@@ -16,32 +17,28 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
 from keypool.limits import windows
 from keypool.pool import Ask
-from keypool.queues import Forecast
+from keypool.verdict import USED_UP
+from server.bill import Bill
+from server.cashier import Cashier
+from server.contents import LONGEST, TOLD, Recorder
 from server.dispatcher import Dispatcher
 from server.exchange import Exchange
-from server.heart import Heart, Pulse
+from server.heart import Heart
+from server.intake import Bounds, Intake
 from server.ledger.usage import Outcome, UsageRow
-from server.store.base import Caller, Issued, Store, StoreError
+from server.store.base import Caller, Content, Issued, Store, StoreError
 from server.story import Account, Call, ClientLeft, Recent, Sink, Story, account_of, milliseconds
 from server.tokenizer import Tokenizer
 from server.upstream import Answer, AttemptFailed, Upstreams
-from server.wire.conversation import bind
-from server.wire.dialect import Dialect
 from server.wire.errors import (
-    AccountingUnavailable,
     Draining,
     NoKey,
     Refusal,
-    StatefulDisabled,
-    UnknownId,
-    UnknownModel,
     UpstreamTimeout,
 )
 from server.wire.tokens import Prompt
@@ -51,21 +48,8 @@ T = TypeVar("T")
 
 log = logging.getLogger("fairgate")
 
-DISCOVERY_SECONDS = 5.0  # until an upstream's models are asked for again
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Seconds in the queue and for a whole answer, bytes of a plain answer.
-
-    `stateful`: providers may keep answers for later, for those who made them.
-    """
-
-    queue_seconds: float = 300.0
-    total_seconds: float = 900.0
-    answer_bytes: int = 64 << 20
-    stateful: bool = False
-    pulse: Pulse = Pulse()  # noqa: RUF009 - immutable
+DAY = 86_400_000  # milliseconds
+LEAST_OUTPUT = 256  # tokens that are reserved for an answer without a bound of its own, however short the others were
 
 
 class Gateway:
@@ -80,34 +64,23 @@ class Gateway:
         bounds: Bounds,
         clock: Callable[[], float],
         wall: Callable[[], int],
+        cashier: Cashier,
+        intake: Intake,
         observe: Callable[[UsageRow], None] = lambda row: None,
     ) -> None:
         self._dispatcher, self._upstreams, self._store, self._tokenizer = dispatcher, upstreams, store, tokenizer
+        self._cashier, self._intake = cashier, intake
+        intake.under_way = self._under_way
         self._bounds, self._clock, self._wall, self._observe = bounds, clock, wall, observe
         self.recent = Recent()
-        self.unsettled = 0  # rows that the store did not take
         self._tasks: set[asyncio.Task[object]] = set()
         self._stories: dict[str, Story] = {}  # of the requests that were dispatched and are not yet settled
-        self._writes: set[asyncio.Future[bool]] = set()
         self._stopping = False
 
     @property
     def running(self) -> int:
         """Requests that wait, are being answered, or whose rows are being written."""
-        return len(self._tasks) + len(self._writes)
-
-    def models(self, caller: Caller, dialect: Dialect) -> list[str]:
-        """The models that a caller may use."""
-        return self._dispatcher.pool.models(dialect.name, groups_of(caller))
-
-    def forecast(self, caller: Caller, model: str, dialect: Dialect) -> Forecast:
-        """Where a short request of this caller would stand now. Raises UnknownModel."""
-        groups = groups_of(caller)
-        if not self._dispatcher.pool.serves(model, dialect.name, groups):
-            raise UnknownModel
-        deadline = self._clock() + self._bounds.queue_seconds
-        ask = Ask("", caller.person_id, model, dialect.name, 0, None, deadline, caller.weight, groups)
-        return self._dispatcher.pool.forecast(ask, self._clock())
+        return len(self._tasks) + self._cashier.backlog
 
     async def explain(self, caller: Caller, request_id: str) -> Account | None:
         """What became of a request of this caller's; None if there was none. Raises StoreError."""
@@ -122,9 +95,9 @@ class Gateway:
     async def quiet(self, seconds: float) -> None:
         """Wait until no request runs, at most for so long."""
         deadline = self._clock() + seconds
-        while self.running and (left := deadline - self._clock()) > 0:
-            pending: set[asyncio.Future[Any]] = {*self._tasks, *self._writes}
-            await asyncio.wait(pending, timeout=left)
+        while self._tasks and (left := deadline - self._clock()) > 0:
+            await asyncio.wait(set(self._tasks), timeout=left)
+        await self._cashier.quiet(deadline - self._clock())
 
     def stop(self) -> None:
         """End every running request with `Draining`, in its stream where it has begun one."""
@@ -154,11 +127,31 @@ class Gateway:
             self._tasks.discard(task)
 
     async def _serve(self, call: Call, account: Account, sink: Sink) -> UsageRow:
-        request, arrived = call.request, self._clock()
-        ask = await self._ask(call, arrived)
-        lease = self._dispatcher.lease(ask)
-        story = Story(call, lease, account, request.endpoint.meter(), ask.input_tokens, arrived)
-        heart = Heart(sink, request.endpoint.dialect, self._bounds.pulse, lease.outlook)
+        arrived, rights = self._clock(), self._intake.rights(call.caller)
+        call = await self._intake.admitted(call, rights)
+        bill = self._cashier.open(call, rights, account.arrived_at)
+        try:
+            ask = await self._intake.ask(call, rights, arrived)
+            await self._reserve(bill, call, ask)
+            lease, meter = self._dispatcher.lease(ask), call.request.endpoint.meter()
+            return await self._queued(Story(call, lease, account, meter, ask.input_tokens, arrived, bill), sink)
+        finally:
+            self._cashier.close(bill)
+
+    async def _reserve(self, bill: Bill, call: Call, ask: Ask) -> None:
+        """Keep what the request may cost. Raises RateLimited, InsufficientQuota, AccountingUnavailable."""
+        choices = call.request.choices if ask.most_output != 0 else 0
+        learnt = self._dispatcher.pool.lengths.expect(ask.person, ask.model, None)
+        output = max(learnt, LEAST_OUTPUT) if ask.most_output is None else ask.most_output
+        await self._cashier.reserve(bill, ask.input_tokens, output * choices)
+
+    async def _queued(self, story: Story, sink: Sink) -> UsageRow:
+        request, lease, account = story.call.request, story.lease, story.account
+        if story.bill.content_days:
+            sink = recorder = Recorder(sink)
+            story.recorded = recorder.recorded
+            story.bill.headers |= TOLD
+        heart = Heart(sink, request.endpoint.dialect, self._bounds.pulse, lease.outlook, story.bill.headers)
         try:
             if request.stream:
                 heart.start()
@@ -171,47 +164,11 @@ class Gateway:
             account.stands(lease.ticket)
             await heart.stop()
 
-    async def _ask(self, call: Call, arrived: float) -> Ask:
-        """What the pool must know of a call. Raises UnknownModel, UnknownId, StatefulDisabled."""
-        request, caller = call.request, call.caller
-        pool, dialect, groups = self._dispatcher.pool, request.endpoint.dialect.name, groups_of(caller)
-        if not pool.serves(request.model, dialect, groups):
-            raise UnknownModel if pool.complete else NoKey(retry_after=DISCOVERY_SECONDS)
-        if request.keeps is not None and not self._bounds.stateful:
-            raise StatefulDisabled(request.keeps)
-        return Ask(
-            id=call.id,
-            person=caller.person_id,
-            model=request.model,
-            dialect=dialect,
-            input_tokens=await self._tokenizer.count(request.prompt, request.model),
-            most_output=request.max_tokens if request.endpoint.output_limits else 0,
-            deadline=arrived + self._bounds.queue_seconds,
-            weight=caller.weight,
-            groups=groups,
-            conversation=bind(request.conversation, caller.person_id, request.model),
-            bound_to=await self._key_that_issued(request.follows, caller),
-            max_wait=call.max_wait,
-        )
-
-    async def _key_that_issued(self, reference: str | None, caller: Caller) -> str | None:
-        """The only key that knows what a request refers to. What somebody else made does not exist."""
-        if reference is None:
-            return None
-        issued = await self._issued(reference) if self._bounds.stateful else None
-        if issued is None or issued.person_id != caller.person_id:
-            raise UnknownId
-        return issued.key
-
-    async def _issued(self, reference: str) -> Issued | None:
-        """Who made an object. A client may name it before the answer that it came with has been settled."""
+    def _under_way(self, reference: str) -> Issued | None:
         for story in self._stories.values():
             if story.call.request.kept and reference in story.meter.issued:
                 return Issued(story.call.caller.person_id, story.lease.key.id, self._wall())
-        try:
-            return await self._store.issued(reference)
-        except StoreError:
-            raise AccountingUnavailable from None
+        return None
 
     async def _dispatched(self, story: Story, sink: Sink, heart: Heart) -> UsageRow:
         self._stories[story.call.id] = story
@@ -225,7 +182,10 @@ class Gateway:
             raise
         finally:
             try:
-                row = await self._settle_undisturbed(story)
+                if story.sent:
+                    row = await self._settle_undisturbed(story)
+                else:
+                    await self._pay(story)  # nothing: but the key goes back
             finally:
                 del self._stories[story.call.id]
         return row
@@ -234,8 +194,9 @@ class Gateway:
         """Try keys until one answers. Only what failed before its first byte is tried again."""
         call = story.call
         while True:
-            story.meter, story.perhaps_billed = call.request.endpoint.meter(), True
+            story.meter = call.request.endpoint.meter()
             try:
+                await self._cleared(story)
                 sending = self._upstreams.send(story.lease.key, call.request, call.passed, call.query, story.sent_again)
                 async with sending as answer:
                     await self._exchange(story, answer, sink, heart).run()
@@ -245,9 +206,17 @@ class Gateway:
                 story.account.attempts.append({"key": story.lease.key.id, "failed": failure.refusal.code})
                 await self._another_key(story, failure)
 
+    async def _cleared(self, story: Story) -> None:
+        """Note durably that it goes out now. A key whose upstream has used its money up is passed over."""
+        if not await self._cashier.clear(story.bill, story.lease.key.upstream):
+            raise AttemptFailed(USED_UP, NoKey())
+        guess = Usage(story.input_estimate, output=story.bill.output, estimated=True)
+        self._cashier.dispatched(story.bill, story.row(guess, self._clock()))
+        story.sent = story.perhaps_billed = True
+
     def _exchange(self, story: Story, answer: Answer, sink: Sink, heart: Heart) -> Exchange:
         longest = self._bounds.answer_bytes
-        return Exchange(story, answer, sink, heart, self._pay, longest, self._clock, self._wall)
+        return Exchange(story, answer, sink, heart, self._bookkeep, longest, self._clock, self._wall)
 
     async def _another_key(self, story: Story, failure: AttemptFailed) -> None:
         limits = windows(failure.headers, self._wall() / 1000)
@@ -259,34 +228,46 @@ class Gateway:
 
     async def _settle_undisturbed(self, story: Story) -> UsageRow:
         """Settle, whoever leaves meanwhile. What does not wait for anything needs no task of its own for that."""
-        waits = self._keeps(story) or (story.usage is None and self._reported(story) is None)
+        keeps = self._keeps(story) or story.recorded is not None
+        if story.settled is not None and not keeps:
+            return story.settled
+        waits = keeps or (story.usage is None and self._reported(story) is None)
         return await (_undisturbed(self._settle(story)) if waits else self._settle(story))
 
     async def _settle(self, story: Story) -> UsageRow:
-        """Give the key back and write the row: once, whatever happened."""
-        usage = await self._pay(story)
-        row = story.row(usage, self._clock(), self._wall())
-        story.account.state = row.status
-        story.account.settle(usage)
-        self._observe(row)
-        self._write(row)
+        """Settle, and remember what the provider keeps for the caller."""
+        row = await self._bookkeep(story)
+        if story.recorded is not None:
+            await self._keep_content(story, row)
         if self._keeps(story):
             with suppress(StoreError):  # the answer cannot be continued then; the row tells of the outage
                 for issued in story.meter.issued:
                     await self._store.remember_issued(issued, row.person_id, row.key, row.started_at)
         return row
 
-    def _write(self, row: UsageRow) -> None:
-        """Put a row on its way to the ledger; `quiet` waits until it is there."""
-        writing = asyncio.ensure_future(self._store.settle(row))
-        self._writes.add(writing)
-        writing.add_done_callback(partial(self._written, row))
+    async def _keep_content(self, story: Story, row: UsageRow) -> None:
+        recorded, story.recorded = story.recorded, None
+        assert recorded is not None, "only what is recorded is kept"
+        until = row.started_at + story.bill.content_days * DAY
+        asked, answered = story.call.request.body[:LONGEST], recorded()
+        content = Content(
+            row.request_id, row.person_id, story.bill.content_group, row.started_at, until, asked, answered
+        )
+        try:
+            await self._store.keep_content(content)
+        except StoreError:
+            log.warning("the content of request %s is not kept: the store is out of reach", row.request_id)
 
-    def _written(self, row: UsageRow, writing: asyncio.Future[bool]) -> None:
-        self._writes.discard(writing)
-        if writing.exception() is not None:
-            self.unsettled += 1
-            log.error("request %s could not be settled: the store is out of reach", row.request_id)
+    async def _bookkeep(self, story: Story) -> UsageRow:
+        """Give the key back and put the row on the ledger: once, whatever happens and however often this is called."""
+        usage = await self._pay(story)
+        if story.settled is None:
+            row = story.settled = story.row(usage, self._clock())
+            story.account.state = row.status
+            story.account.settle(usage)
+            self._observe(row)
+            self._cashier.settle(story.bill, row)
+        return story.settled
 
     async def _pay(self, story: Story) -> Usage:
         """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
@@ -309,11 +290,6 @@ class Gateway:
         delivered = Prompt((story.meter.delivered(),), 0)
         output = await self._tokenizer.count(delivered, story.call.request.model)
         return Usage(before.input, before.cached, before.cache_write, output, estimated=True)
-
-
-def groups_of(caller: Caller) -> frozenset[str]:
-    """The groups whose keys a caller may use: everybody is a group of one, for the keys that they own."""
-    return frozenset((f"person:{caller.person_name}",))
 
 
 async def _undisturbed(work: Coroutine[Any, Any, T]) -> T:

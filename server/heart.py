@@ -8,7 +8,7 @@ can only be told inside the stream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from keypool.queues import Forecast
@@ -30,10 +30,21 @@ class Pulse:
 
 
 class Heart:
-    """Beats from `start` to `stop`. `outlook` says where the request stands; None once it has a key."""
+    """Beats from `start` to `stop`. `outlook` says where the request stands; None once it has a key.
 
-    def __init__(self, sink: Sink, dialect: Dialect, pulse: Pulse, outlook: Callable[[], Forecast | None]) -> None:
+    `headers` go with the head of the stream, if a beat has to open it.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        dialect: Dialect,
+        pulse: Pulse,
+        outlook: Callable[[], Forecast | None],
+        headers: Mapping[str, str],
+    ) -> None:
         self._sink, self._dialect, self._pulse, self._outlook = sink, dialect, pulse, outlook
+        self._headers = {**STREAM_HEADERS, **headers}
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._owner = asyncio.current_task()
@@ -61,7 +72,7 @@ class Heart:
         self._task = asyncio.create_task(self._beat())
 
     async def _beat(self) -> None:
-        self._sink.start(200, STREAM_HEADERS)
+        self._sink.start(200, self._headers)
         try:
             while True:
                 forecast = self._outlook()

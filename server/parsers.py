@@ -6,27 +6,38 @@ secret in the wrong place, and the text goes to a terminal and into logs.
 
 from __future__ import annotations
 
+import csv
 import ipaddress
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, tzinfo
+from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
+from server.ledger import money
 from server.specs import Secret
+from server.wire.filters import Phrases
 
 T = TypeVar("T")
 Word = TypeVar("Word", bound=str)
 Parser = Callable[[str], T]
 
+Network = IPv4Network | IPv6Network
+
 SHORTEST_MASTER = 32  # characters of a master key
+SHORTEST_SECRET = 16  # characters of a secret that strangers may try to guess
+SQLITE = "sqlite:///"
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _SIZE = re.compile(r"(\d{1,15})\s*([a-z]*)", re.ASCII)
 _SWITCH = {"on": True, "yes": True, "true": True, "1": True, "off": False, "no": False, "false": False, "0": False}
 _KEY = re.compile(r"[!-~]+")
+_STORE_URL = re.compile(r"sqlite:///.*[^/]|mongodb(\+srv)?://[!-~]+")
+_HALF_A_COUNT = re.compile(r"\{\d*$")  # of "x{2,3}" that was taken apart at its comma
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,12 @@ def secret(value: str) -> Secret | None:
     return Secret(value) if value else None
 
 
+def long_secret(value: str) -> Secret | None:
+    if value and len(value) < SHORTEST_SECRET:
+        raise ValueError(f"expected {SHORTEST_SECRET} characters or more")
+    return secret(value)
+
+
 def master_keys(value: str) -> tuple[Secret, ...]:
     """A comma list of texts that are long enough to encrypt with."""
     texts = words(value)
@@ -172,17 +189,40 @@ def is_loopback(host: str) -> bool:
 
 
 def store_url(value: str) -> str:
-    if not re.fullmatch(r"sqlite:///.*[^/]", value):
-        raise ValueError("expected sqlite:///file.db, or sqlite:////absolute/path/file.db")
+    if not _STORE_URL.fullmatch(value):
+        raise ValueError("expected sqlite:///file.db, sqlite:////absolute/path/file.db or mongodb://host/database")
     return value
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """A comma list of networks (10.0.0.0/8) and of single addresses."""
+    try:
+        return tuple(map(ipaddress.ip_network, words(value)))
+    except ValueError:
+        raise ValueError("expected networks such as 10.0.0.0/8 (nothing set behind the prefix), or addresses") from None
+
+
+def timezone(value: str) -> tzinfo:
+    """A time zone by its name in the IANA database; UTC is known without one."""
+    try:
+        return UTC if value.upper() == "UTC" else ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("expected a time zone such as Europe/Berlin, or UTC") from None
+
+
+def phrases(value: str) -> tuple[str, ...]:
+    """A comma list of RE2 patterns; one that holds a comma stands in quotes."""
+    (patterns,) = csv.reader([value], skipinitialspace=True)
+    found = tuple(pattern for pattern in map(str.strip, patterns) if pattern)
+    if any(map(_HALF_A_COUNT.search, found)):
+        raise ValueError('expected "quotes" around a pattern that holds a comma')
+    Phrases.of(found)
+    return found
 
 
 def micro_usd(value: str) -> int:
     """Micro-USD of an amount in US dollars, exactly."""
     try:
-        micro = Decimal(value) * 1_000_000
-    except InvalidOperation:
-        micro = Decimal("NaN")
-    if not micro.is_finite() or not 0 <= micro <= 10**15 or micro != int(micro):
-        raise ValueError("expected US dollars such as 25 or 2.50")
-    return int(micro)
+        return money.micro_usd(value)
+    except ValueError:
+        raise ValueError("expected US dollars such as 25 or 2.50") from None

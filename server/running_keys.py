@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from urllib.parse import urlsplit
 
 from keypool.domains import Quota
@@ -18,10 +18,12 @@ _TAUGHT = {"ready": Event.LISTED, "revoked": Event.KEY_REFUSED, "unreachable": E
 
 
 class RunningKeys:
-    """Speaks to the pool about single keys. A key is named by its fingerprint."""
+    """Speaks to the pool about single keys, each named by its fingerprint. `know` hears of each one that is added."""
 
-    def __init__(self, dispatcher: Dispatcher, upstreams: Upstreams) -> None:
-        self._dispatcher, self._upstreams = dispatcher, upstreams
+    def __init__(
+        self, dispatcher: Dispatcher, upstreams: Upstreams, know: Callable[[UpstreamSpec], None] = lambda spec: None
+    ) -> None:
+        self._dispatcher, self._upstreams, self._know = dispatcher, upstreams, know
 
     def key_ids(self) -> Collection[str]:
         return self._dispatcher.pool.keys.keys()
@@ -44,6 +46,7 @@ class RunningKeys:
     def add_key(self, spec: UpstreamSpec, secret: Secret) -> None:
         """Use one more key from now on."""
         self._upstreams.know(spec.name, spec.base_url)
+        self._know(spec)
         self._dispatcher.add(key_of(spec, secret))
 
     def remove_key(self, key_id: str) -> None:

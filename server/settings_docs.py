@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from server import states_docs
+from server import architecture_docs
 from server.settings import SETTINGS
 
 ROOT = Path(__file__).parent.parent
@@ -22,7 +22,7 @@ def help_text() -> str:
         for row in rows:
             said = f"{row.help} [{row.default}]" if row.default else row.help
             lines += textwrap.wrap(
-                said, 116, initial_indent=f"    {row.name:<22}", subsequent_indent=" " * 26, break_on_hyphens=False
+                said, 116, initial_indent=f"    {row.name:<30}", subsequent_indent=" " * 34, break_on_hyphens=False
             )
     return "\n".join(lines)
 
@@ -31,7 +31,7 @@ def env_example() -> str:
     """A `.env` that changes nothing: every setting stands in it, commented out, with its default."""
     lines = [
         "# Copy this file to .env and take the # away from what you change. The environment and the command line win.",
-        "# It is written by `make docs` from server/settings.py.",
+        "# It is written by `make docs` from server/settings_rows.py.",
     ]
     for section, rows in groupby(SETTINGS, attrgetter("section")):
         lines += ["", f"# ---- {section}"]
@@ -48,7 +48,7 @@ def markdown() -> str:
         "What counts is the command line, then the environment, then `.env`, then the default. Sizes may be written as",
         "`8MiB`; durations are seconds. All mistakes are reported together, and then the exit code is 2.",
         "",
-        "This page is written by `make docs` from `server/settings.py`.",
+        "This page is written by `make docs` from `server/settings_rows.py`.",
     ]
     for section, rows in groupby(SETTINGS, attrgetter("section")):
         lines += ["", f"## {section}", "", "| setting | default | |", "|---|---|---|"]
@@ -63,7 +63,7 @@ def markdown() -> str:
 GENERATED: dict[str, Callable[[], str]] = {
     ".env.example": env_example,
     "docs/settings.md": markdown,
-    "ARCHITECTURE.md": states_docs.architecture,
+    "ARCHITECTURE.md": architecture_docs.architecture,
 }
 
 

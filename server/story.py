@@ -7,11 +7,12 @@ may read afterwards, at `/api/explain`: small, without a word of the prompt, kep
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from keypool.ticket import Ticket
+from server.bill import Bill
 from server.dispatcher import Lease
 from server.ledger.usage import Outcome, UsageRow
 from server.store.base import Caller
@@ -132,25 +133,30 @@ class Story:
     meter: Meter
     input_estimate: int
     arrived: float
+    bill: Bill
     outcome: Outcome = Outcome.CANCELLED
     streamed: bool = False
+    sent: bool = False  # it has been dispatched: there will be a row
     perhaps_billed: bool = False  # the upstream may have generated something
     client_left: bool = False
     resent: int = 0  # over another connection, because the first one was just being closed
     first_byte: float | None = None
     usage: Usage | None = None  # what it is billed, once it has paid
+    recorded: Callable[[], bytes] | None = None  # what went to the client, if that is to be kept
+    settled: UsageRow | None = None  # its row, once that is on the ledger
 
     def sent_again(self) -> None:
         self.resent += 1
 
-    def row(self, usage: Usage, now: float, wall: int) -> UsageRow:
-        """Its row on the ledger. `wall` is UTC milliseconds."""
-        call, lease, first = self.call, self.lease, self.first_byte
+    def row(self, usage: Usage, now: float) -> UsageRow:
+        """Its row on the ledger, if it ends now."""
+        call, lease, first, bill = self.call, self.lease, self.first_byte, self.bill
         request = call.request
         return UsageRow(
             request_id=call.id,
             person_id=call.caller.person_id,
             token_id=call.caller.token_id,
+            group=call.caller.groups[0] if call.caller.groups else None,
             model_asked=request.model,
             model_served=self.meter.served_model or request.model,
             endpoint=request.endpoint.path,
@@ -158,13 +164,16 @@ class Story:
             upstream=lease.key.upstream,
             key=lease.key.id,
             status=self.outcome,
-            started_at=wall - milliseconds(now - self.arrived),
+            started_at=bill.at,
+            day=bill.day,
             queue_ms=milliseconds(lease.queue_seconds),
             first_byte_ms=None if first is None else milliseconds(first - self.arrived),
             duration_ms=milliseconds(now - self.arrived),
             attempts=lease.ticket.attempts + self.resent,
             streamed=self.streamed,
             usage=usage,
+            cost_micro_usd=bill.cost(usage),
+            price_id=bill.price_id,
             client_aborted=self.outcome is Outcome.CANCELLED and self.client_left,
         )
 

@@ -169,7 +169,32 @@ class Upstreams:
         # A plain answer begins when it is complete: only the deadline of the whole bounds it.
         patience = self._patience.first_byte if request.stream else None
         target = URL(f"{url}?{query}" if query else url, encoded=True)
-        response = await self._fresh_head(target, headers, request.body, patience, sent_again)
+        async with self._answer("POST", target, headers, request.body, patience, sent_again) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def pass_through(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> AsyncIterator[Answer]:
+        """Send a caller's request with the caller's own credential, in `headers`. No key of ours is anywhere near.
+
+        `url` is whole, encoded, and of an address that the operator named. Raises AttemptFailed.
+        """
+        sent = {**headers, "Accept-Encoding": "identity"}
+        async with self._answer(method, URL(url, encoded=True), sent, body, None, _unnoted) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def _answer(
+        self,
+        method: str,
+        url: URL,
+        headers: dict[str, str],
+        body: bytes,
+        patience: float | None,
+        sent_again: Callable[[], None],
+    ) -> AsyncIterator[Answer]:
+        response = await self._fresh_head(method, url, headers, body, patience, sent_again)
         async with response:
             answer = Answer(response, self._patience.idle)
             try:
@@ -180,6 +205,7 @@ class Upstreams:
 
     async def _fresh_head(
         self,
+        method: str,
         url: URL,
         headers: dict[str, str],
         body: bytes,
@@ -194,20 +220,31 @@ class Upstreams:
         for _ in range(MOST_STALE):
             connection = _Connection()
             try:
-                return await self._head(url, headers, body, patience, connection)
+                return await self._head(method, url, headers, body, patience, connection)
             except AttemptFailed:
                 if not connection.stale:
                     raise
                 sent_again()
-        return await self._head(url, headers, body, patience, _Connection())
+        return await self._head(method, url, headers, body, patience, _Connection())
 
     async def _head(
-        self, url: URL, headers: dict[str, str], body: bytes, patience: float | None, connection: _Connection
+        self,
+        method: str,
+        url: URL,
+        headers: dict[str, str],
+        body: bytes,
+        patience: float | None,
+        connection: _Connection,
     ) -> aiohttp.ClientResponse:
         try:
             async with asyncio.timeout(patience):
-                return await self._session.post(
-                    url, headers=headers, data=_payload(body), allow_redirects=False, trace_request_ctx=connection
+                return await self._session.request(
+                    method,
+                    url,
+                    headers=headers,
+                    data=_payload(body),
+                    allow_redirects=False,
+                    trace_request_ctx=connection,
                 )
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
             raise AttemptFailed(UNREACHABLE, UpstreamUnreachable()) from error
@@ -238,8 +275,14 @@ def _noting_reuse() -> aiohttp.TraceConfig:
     return trace
 
 
-def _payload(body: bytes) -> bytes | BytesIO:
+def _unnoted() -> None:
+    """Nobody counts how often a passed-through request was sent again."""
+
+
+def _payload(body: bytes) -> bytes | BytesIO | None:
     """aiohttp writes a large body piece by piece if it comes as a file, and warns if it does not."""
+    if not body:
+        return None
     return body if len(body) <= LARGE else BytesIO(body)
 
 

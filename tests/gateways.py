@@ -73,6 +73,7 @@ async def gateway(
             "store_url": f"sqlite:///{Path(folder) / 'test.db'}",
             "upstreams": upstreams or (spec(fake),),
             "access_log": False,
+            "unpriced_models": "free",
             **settings,
         }
         async with open_house(Settings(**values), pulse) as house, listen(house) as url:

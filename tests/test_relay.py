@@ -127,7 +127,7 @@ SCRIPTS = {
     "completions": Script("/v1/completions", lines(*COMPLETIONS), CHAT_USED, lines(USAGE)),
     "transcription": Script("/v1/audio/transcriptions", lines(*TRANSCRIPT), PLAIN_USED),
     "speech": Script("/v1/audio/speech", lines(*SPEECH), PLAIN_USED),
-    "images": Script("/v1/images/generations", lines(*IMAGES), PLAIN_USED),
+    "images": Script("/v1/images/generations", lines(*IMAGES), Usage(input=9, output=4, images=1)),
     "responses": Script(RESPONSES_PATH, lines(*RESPONSES), CHAT_USED),
     "responses in CRLF": Script(RESPONSES_PATH, lines(*RESPONSES, end=b"\r\n"), CHAT_USED),
     "messages": messages(*MESSAGES),

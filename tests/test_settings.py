@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from operator import attrgetter
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from server import parsers, settings_docs
+from server.ledger.limits import words
 from server.settings import SETTINGS, Secret, Setting, Settings, SettingsError, UpstreamSpec, load
+from server.wire.filters import Caps
 
 SECRET = "sk-do-not-show-this-0123456789"
 
@@ -69,7 +73,10 @@ def test_all_mistakes_are_reported_together() -> None:
     ]
 
 
-FREE_TEXT = {"HOST", "TITLE", "PUBLIC_URL", "UPSTREAMS_FILE", "STORE_URL", "OPENAI_MODELS", "ANTHROPIC_MODELS"}
+FREE_TEXT = {
+    *("HOST", "TITLE", "PUBLIC_URL", "UPSTREAMS_FILE", "OPENAI_MODELS", "ANTHROPIC_MODELS", "JOURNAL", "PRICES_FILE"),
+    *("REJECT_PHRASES", "REJECT_PHRASES_FILE", "REJECT_MESSAGE", "BLOCKED_ORIGINS", "BLOCK_MESSAGE"),
+}
 
 
 @pytest.mark.parametrize("setting", [each for each in SETTINGS if each.name not in FREE_TEXT], ids=attrgetter("name"))
@@ -220,3 +227,111 @@ def test_every_setting_has_a_section_help_and_an_example_that_can_be_read(settin
     assert setting.section
     assert setting.help.endswith(".")
     setting.parse(setting.example or setting.default)
+
+
+class TestStore:
+    @pytest.mark.parametrize(
+        "url", ["sqlite:///a.db", "sqlite:////var/a.db", "mongodb://u:p@h:1/d?tls=true", "mongodb+srv://h/d"]
+    )
+    def test_it_is_a_file_or_mongodb(self, url: str) -> None:
+        assert load(environ={"STORE_URL": url, "TOKEN_PEPPER": SECRET}, dotenv=None).store_url == url
+
+    def test_mongodb_needs_a_pepper_that_outlives_this_machine(self) -> None:
+        (mistake,) = mistakes({"STORE_URL": "mongodb://h/d"})
+        assert mistake.startswith("TOKEN_PEPPER: expected with MongoDB")
+
+    @pytest.mark.parametrize(
+        "url", ["a.db", "sqlite:///", "sqlite:///a/", "postgres://h/d", "mongodb://", "mongodb://h d"]
+    )
+    def test_anything_else_is_refused(self, url: str) -> None:
+        with pytest.raises(ValueError, match="expected sqlite:///file"):
+            parsers.store_url(url)
+
+    def test_its_password_is_in_no_repr_and_in_no_message(self) -> None:
+        told = {"STORE_URL": f"mongodb://u:{SECRET}@h/d", "TOKEN_PEPPER": "p" * 32}
+        assert SECRET not in repr(load(environ=told, dotenv=None))
+        assert SECRET not in str(mistakes({"STORE_URL": f"mongo://u:{SECRET}@h/d"}))
+
+    @pytest.mark.parametrize(
+        ("environ", "folder"),
+        [
+            ({}, "fairgate.db.journal"),
+            ({"STORE_URL": "sqlite:////var/lib/fairgate/f.db"}, "/var/lib/fairgate/f.db.journal"),
+            ({"STORE_URL": "mongodb://h/d"}, "fairgate-journal"),
+            ({"STORE_URL": "mongodb://h/d", "JOURNAL": "/j"}, "/j"),
+        ],
+    )
+    def test_the_journal_is_kept_beside_it_if_there_is_a_beside(self, environ: dict[str, str], folder: str) -> None:
+        assert load(environ={"TOKEN_PEPPER": SECRET, **environ}, dotenv=None).journal_folder == Path(folder)
+
+
+class TestMoney:
+    def test_limits_are_read_as_sentences(self) -> None:
+        assert [words(each) for each in load(environ={"LIMITS": "5 usd/day"}, dotenv=None).limits] == ["5.00 USD a day"]
+        (mistake,) = mistakes({"LIMITS": SECRET})
+        assert mistake.startswith("LIMITS: expected limits such as")
+
+    def test_an_allowance_is_counted_in_micro_dollars(self) -> None:
+        assert load(environ={"OUTAGE_ALLOWANCE_USD": "0.25"}, dotenv=None).outage_allowance_usd == 250_000
+
+    @pytest.mark.parametrize("text", ["1e999999", "-1e999999", "1e-999999"])
+    def test_numbers_beyond_all_bounds_are_mistakes_and_no_crash(self, text: str) -> None:
+        assert mistakes({"OUTAGE_ALLOWANCE_USD": text}) == [
+            "OUTAGE_ALLOWANCE_USD: expected US dollars such as 25 or 2.50"
+        ]
+
+    def test_a_time_zone_has_a_name(self) -> None:
+        assert load(environ={"TIMEZONE": "utc"}, dotenv=None).timezone is UTC
+        assert load(environ={"TIMEZONE": "Europe/Berlin"}, dotenv=None).timezone == ZoneInfo("Europe/Berlin")
+
+    @pytest.mark.parametrize("name", ["Berlin", "Europe", "+01:00", "/etc/passwd", "../UTC", "Europe/Berlin\0"])
+    def test_another_time_zone_is_refused(self, name: str) -> None:
+        assert mistakes({"TIMEZONE": name}) == ["TIMEZONE: expected a time zone such as Europe/Berlin, or UTC"]
+
+    def test_caps_are_told_by_dialect(self) -> None:
+        settings = load(environ={"MAX_CONTEXT_TOKENS_OPENAI": "9", "MAX_OUTPUT_TOKENS_ANTHROPIC": "8"}, dotenv=None)
+        assert settings.caps == {"openai": Caps(9, 0), "anthropic": Caps(0, 8)}
+
+
+class TestContentRules:
+    def test_phrases_come_from_the_row_and_from_the_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "phrases.txt"
+        file.write_text("from, the file\n\n  a{2,3}h  \n")
+        environ = {"REJECT_PHRASES": 'one, "two, too",', "REJECT_PHRASES_FILE": str(file)}
+        settings = load(environ=environ, dotenv=None)
+        assert settings.phrases.patterns == ("one", "two, too", "from, the file", "a{2,3}h")
+        assert settings.phrases.hit(["AAH"])
+
+    def test_a_count_that_its_comma_would_take_apart_is_a_mistake(self) -> None:
+        assert mistakes({"REJECT_PHRASES": "x{2,3}"}) == [
+            'REJECT_PHRASES: expected "quotes" around a pattern that holds a comma'
+        ]
+        assert load(environ={"REJECT_PHRASES": '"x{2,3}"'}, dotenv=None).reject_phrases == ("x{2,3}",)
+
+    def test_a_wrong_pattern_is_named_by_its_number(self, tmp_path: Path) -> None:
+        file = tmp_path / "phrases.txt"
+        file.write_text(f"fine\n({SECRET}\n")
+        for environ in ({"REJECT_PHRASES": f"fine,({SECRET}"}, {"REJECT_PHRASES_FILE": str(file)}):
+            (mistake,) = mistakes(environ)
+            assert "pattern 2: expected RE2" in mistake
+            assert SECRET not in mistake
+
+    def test_a_file_that_cannot_be_read_is_reported(self, tmp_path: Path) -> None:
+        (tmp_path / "latin").write_bytes(b"Universit\xe4t")
+        for file in (tmp_path, tmp_path / "none", tmp_path / "latin"):
+            wrong = mistakes({"REJECT_PHRASES_FILE": str(file)})
+            assert wrong == ["REJECT_PHRASES_FILE: expected a readable text file in UTF-8"]
+
+
+def test_networks_are_written_as_prefixes_or_addresses() -> None:
+    networks = load(environ={"USER_HEADER_NETWORKS": "10.0.0.0/8, ::1"}, dotenv=None).user_header_networks
+    assert [str(network) for network in networks] == ["10.0.0.0/8", "::1/128"]
+    for wrong in ("10.0.0.1/8", "10/8/1", "example.org"):
+        assert mistakes({"USER_HEADER_NETWORKS": wrong})[0].startswith(
+            "USER_HEADER_NETWORKS: expected networks such as"
+        )
+
+
+def test_the_admin_key_has_at_least_16_characters() -> None:
+    assert mistakes({"ADMIN_KEY": "x" * 15}) == ["ADMIN_KEY: expected 16 characters or more"]
+    assert load(environ={"ADMIN_KEY": "x" * 16}, dotenv=None).admin_key == Secret("x" * 16)

@@ -34,7 +34,7 @@ class QueueHandler(BaseHandler):
         model = self.get_query_argument("model", "")
         if not model:
             raise MissingParameter("model")
-        forecast = self.house.gateway.forecast(caller, model, self._asked_dialect())
+        forecast = self.house.intake.forecast(caller, model, self._asked_dialect())
         self.finish(
             {
                 "model": model,

@@ -16,22 +16,31 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from server.accesslog import AccessLog
 from server.accounts import Accounts
+from server.book import Book
+from server.byo import OwnKeys
+from server.cashier import Cashier
 from server.dispatcher import Dispatcher
 from server.gateway import Gateway
+from server.intake import Intake
+from server.ledger.calendar import Calendar
 from server.metrics import Metrics
+from server.price_watch import PriceWatch
 from server.prober import Prober
 from server.settings import Settings
-from server.store.base import Caller, Store
+from server.store.base import Caller, Store, StoreError
 from server.wire.anthropic import ANTHROPIC
 from server.wire.dialect import Dialect
 from server.wire.errors import (
+    AccountingUnavailable,
     InternalError,
     InvalidJson,
     MethodNotAllowed,
+    PermissionDenied,
     Refusal,
     UnknownUrl,
 )
 from server.wire.openai import OPENAI
+from server.wire.trusted import trusted_user
 
 log = logging.getLogger("fairgate")
 
@@ -48,15 +57,21 @@ class House:
 
     settings: Settings
     gateway: Gateway
+    intake: Intake
     accounts: Accounts
     dispatcher: Dispatcher
     store: Store
+    book: Book
+    cashier: Cashier
+    calendar: Calendar
     access_log: AccessLog | None
     metrics: Metrics | None
     clock: Callable[[], float]
     wall: Callable[[], int]
     started: float
     prober: Prober
+    price_watch: PriceWatch
+    own_keys: OwnKeys | None = None
     demo: bool = False
     draining: bool = False
 
@@ -114,7 +129,7 @@ class BaseHandler(RequestHandler):
 
     def log_exception(self, kind: Any, value: BaseException | None, trace: Any) -> None:
         """Log our own faults only, and of those the place but not the text: it may quote what was sent."""
-        if isinstance(value, (Refusal, HTTPError)):
+        if isinstance(value, (Refusal, HTTPError, StoreError)):
             return
         frames, last = [], trace
         while last is not None:
@@ -134,10 +149,23 @@ class BaseHandler(RequestHandler):
         return str(self.request.remote_ip)
 
     async def authenticate(self) -> Caller:
-        headers = self.request.headers
+        """Who asks. A name in `X-User` counts where that is trusted, and only without any other credential."""
+        headers, networks = self.request.headers, self.house.settings.user_header_networks
+        if networks and "Authorization" not in headers and "X-Api-Key" not in headers:
+            name = trusted_user(headers.get_list("X-User"), self.address(), networks)
+            if name is not None:
+                return await self.house.accounts.person_named(name)
         return await self.house.accounts.authenticate(
             headers.get("Authorization"), headers.get("X-Api-Key"), self.address()
         )
+
+
+    async def authenticate_admin(self) -> Caller:
+        """The caller, if they may change things for others. Raises InvalidKey, PermissionDenied."""
+        caller = await self.authenticate()
+        if not caller.admin:
+            raise PermissionDenied
+        return caller
 
 
 def dialect_of(request: HTTPServerRequest) -> Dialect:
@@ -149,6 +177,8 @@ def dialect_of(request: HTTPServerRequest) -> Dialect:
 def _refusal_of(status: int, error: BaseException | None) -> Refusal:
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, StoreError):
+        return AccountingUnavailable()
     if status == 405:
         return MethodNotAllowed()
     if status == 404:

@@ -17,7 +17,7 @@ class HealthHandler(BaseHandler):
 
 
 class ReadyHandler(BaseHandler):
-    """`/readyz`: the store can be written, a key is alive, and nobody is stopping us."""
+    """`/readyz`: the store can be written, a key is alive, and nobody is stopping us. Warnings change nothing."""
 
     async def get(self) -> None:
         problems = []
@@ -30,4 +30,5 @@ class ReadyHandler(BaseHandler):
         except StoreError:
             problems.append("the store cannot be written")
         self.set_status(503 if problems else 200)
-        self.finish({"status": "unready" if problems else "ready", "problems": problems})
+        status = "unready" if problems else "ready"
+        self.finish({"status": status, "problems": problems, "warnings": self.house.price_watch.warnings})

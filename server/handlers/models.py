@@ -11,7 +11,7 @@ class ModelsHandler(BaseHandler):
 
     async def get(self, name: str | None = None) -> None:
         caller = await self.authenticate()
-        names = self.house.gateway.models(caller, self.dialect)
+        names = self.house.intake.models(caller, self.dialect)
         self.set_header("Content-Type", "application/json")
         if name is None:
             self.finish(self.dialect.models(names))

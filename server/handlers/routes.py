@@ -8,11 +8,14 @@ from tornado.web import Application, url
 
 from server.handlers.api import ExplainHandler, QueueHandler
 from server.handlers.base import House
+from server.handlers.compat_routes import compat_routes, first_routes
 from server.handlers.health import HealthHandler, ReadyHandler
+from server.handlers.me import MeHandler, MyUsageHandler
 from server.handlers.metrics import MetricsHandler
 from server.handlers.models import ModelsHandler
 from server.handlers.pages import NoSuchPage, StaticFile, StatusJson, StatusPage
 from server.handlers.relay import RelayHandler
+from server.handlers.usage import ExportHandler, RequestsHandler, UsageHandler
 from server.wire.endpoints import ENDPOINTS
 
 
@@ -29,7 +32,7 @@ def application(house: House) -> Application:
 def _routes(house: House) -> list[Any]:
     """The busiest first: tornado tries them one after the other."""
     mine = {"house": house}
-    routes = []
+    routes = first_routes(house, house.own_keys)
     for endpoint in ENDPOINTS.values():
         for prefix in ("", f"/proxy/{endpoint.dialect.name}"):
             routes.append(url(prefix + endpoint.path.replace(".", r"\."), RelayHandler, {**mine, "endpoint": endpoint}))
@@ -47,4 +50,10 @@ def _routes(house: House) -> list[Any]:
         url(r"/readyz", ReadyHandler, mine),
         url(r"/api/explain/([A-Za-z0-9_-]{1,64})", ExplainHandler, mine),
         url(r"/api/queue", QueueHandler, mine),
+        url(r"/api/usage", UsageHandler, mine),
+        url(r"/api/requests", RequestsHandler, mine),
+        url(r"/api/requests/export", ExportHandler, mine),
+        url(r"/api/me", MeHandler, mine),
+        url(r"/api/me/usage", MyUsageHandler, mine),
+        *compat_routes(house, house.own_keys),
     ]

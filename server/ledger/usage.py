@@ -20,6 +20,7 @@ class Outcome(StrEnum):
     REJECTED = "rejected"  # the provider refused the request itself (400, 413, 422): the caller's to mend
     FAILED = "failed"  # no key gave an answer: nothing but an error has gone to the caller
     CUT = "cut"  # the answer broke off after its first byte
+    INTERRUPTED = "interrupted"  # the gateway itself died meanwhile; recovered at its next start, as an estimate
     COMPLETED = "completed"  # the answer's end was seen and passed on
 
 
@@ -30,6 +31,7 @@ class UsageRow:
     request_id: str
     person_id: str
     token_id: str | None  # None where no personal token was asked for
+    group: str | None = None  # whom it is booked on beside the person
     model_asked: str
     model_served: str
     endpoint: str  # the route, such as "/v1/chat/completions"
@@ -38,6 +40,7 @@ class UsageRow:
     key: str  # the key's fingerprint, never its secret
     status: Outcome
     started_at: int  # milliseconds since 1970, UTC: when the request arrived
+    day: str  # that day where the operator lives, such as "2026-11-21": the day of all sums
     queue_ms: int
     first_byte_ms: int | None  # from arrival to the first byte of the answer; None if there was none
     duration_ms: int  # from arrival to the end
@@ -45,5 +48,5 @@ class UsageRow:
     streamed: bool
     usage: Usage
     cost_micro_usd: int = 0
-    price_id: str | None = None  # the price the cost was computed with; None: no price was known
+    price_id: str | None = None  # the price the cost was computed with; None: the model has none
     client_aborted: bool = False

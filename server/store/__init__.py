@@ -6,6 +6,14 @@ from server.store.base import Store
 from server.store.sqlite import SqliteStore
 
 
-def store_for(url: str) -> Store:
-    """The store that a STORE_URL names, not yet open. `ValueError` if it names none."""
+def store_for(url: str, driver: str = "motor") -> Store:
+    """The store that a STORE_URL names, not yet open. `ValueError` if it names none.
+
+    `driver` is what MongoDB is spoken to with: "motor" or "pymongo".
+    """
+    if url.startswith(("mongodb://", "mongodb+srv://")):
+        # Not before it is wanted: the embedded store starts without MongoDB's packages.
+        from server.store.mongo import MongoStore
+
+        return MongoStore(url, driver)
     return SqliteStore(url)

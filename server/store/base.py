@@ -5,151 +5,93 @@ dice. No query language leaks out of it. Every implementation passes the one sui
 
 Rules that let very different databases keep the same promises:
 
-* every verb touches one record, atomically; none needs a transaction over several;
+* every verb is atomic to its callers, on MongoDB without a transaction over several documents;
 * a verb that returned has been written durably; one that raised `StoreError` may or may not have been;
-* `settle` is idempotent by request id, so that it may be repeated after such a doubt;
+* `settle` is idempotent by request id, and so is `reserve`: they may be repeated after such a doubt;
 * people and tokens are never deleted, only disabled and revoked: nothing dangles; an upstream key may go, since the
   ledger names it by its fingerprint alone;
-* what changes a key or a wish changes `keys_version`, too, not before it: who reads the version first and the keys
-  then has nothing older than that version;
+* what changes a key or a wish changes `keys_version`, what changes a record changes `book_version`, not before it: who
+  reads the version first and the things then has nothing older than that version;
+* a person or a token is changed by named fields, never written back whole: what another one changed meanwhile stays;
 * all times are integers, milliseconds since 1970, UTC.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
-from server.ledger.usage import UsageRow
-from server.specs import UpstreamSpec
+from server.store.ledger_verbs import BookVerbs, LedgerVerbs, ReportVerbs
+from server.store.records import (
+    AddedKey,
+    Audit,
+    Caller,
+    Content,
+    Credential,
+    Issued,
+    KeyTaken,
+    KeyWish,
+    NameTaken,
+    Person,
+    Record,
+    Session,
+    StoreError,
+    Terms,
+    Token,
+    Totals,
+)
 
-
-class StoreError(Exception):
-    """The store cannot be reached, opened or written."""
-
-
-class NameTaken(Exception):
-    """There is already a person of this name."""
-
-
-class KeyTaken(Exception):
-    """This upstream key has been added already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who may use the gateway. All tokens of one person are one flow in the queue."""
-
-    id: str
-    name: str  # unique
-    disabled: bool
-    created_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A gatekeeper token as it may be shown: the secret itself is not kept, only its digest."""
-
-    id: str
-    person_id: str
-    name: str
-    hint: str  # prefix and last four characters, to recognise it by
-    created_at: int
-    expires_at: int | None = None
-    revoked_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sends a request, once that is certain."""
-
-    person_id: str
-    person_name: str
-    token_id: str | None  # None where no personal token is asked for
-    weight: float = 1.0  # the person's share in the fair queue, relative to the others'
+__all__ = [
+    "AddedKey",
+    "Audit",
+    "Caller",
+    "Content",
+    "Credential",
+    "Issued",
+    "KeyTaken",
+    "KeyWish",
+    "NameTaken",
+    "Person",
+    "Record",
+    "Session",
+    "Store",
+    "StoreError",
+    "Terms",
+    "Token",
+    "Totals",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """What a token's digest leads to: enough to decide without asking again."""
-
-    caller: Caller
-    disabled: bool
-    expires_at: int | None
-    revoked_at: int | None
-
-    def valid_at(self, now: int) -> bool:
-        """Whether this opens the door at `now`. A revocation holds from the moment it is read, whatever its date."""
-        return not self.disabled and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddedKey:
-    """An upstream key that was added at run time. Its secret is here only as the vault encrypted it."""
-
-    id: str  # its fingerprint
-    spec: UpstreamSpec  # what it may be used for; `keys` is empty
-    hint: str  # the last four characters, to recognise it by
-    encrypted: bytes = field(repr=False)
-    added_at: int
-
-    def __post_init__(self) -> None:
-        if self.spec.keys:
-            raise ValueError("a key's secret is kept encrypted only")
-
-
-@dataclass(frozen=True, slots=True)
-class KeyWish:
-    """What the operator wants of an upstream key, wherever it is named."""
-
-    id: str  # the key's fingerprint
-    paused: bool = False
-    recheck_at: int | None = None  # when it was asked for last
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """Who made an object that a provider keeps, and with which upstream key: only that one knows it."""
-
-    person_id: str
-    key: str  # the key's fingerprint
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums over many usage rows. Tokens as in `Usage`: `input` includes the cached, `output` the reasoning."""
-
-    requests: int
-    people: int
-    input: int
-    output: int
-
-
-class Store(Protocol):
-    """The verbs. All raise `StoreError` on an outage."""
+class PeopleVerbs(Protocol):
+    """People, their tokens and their logins."""
 
     async def token_by_hash(self, digest: bytes) -> Credential | None:
-        """What the token of this digest may do: the look-up of every request."""
+        """What the token of this digest may do: the look-up of every request.
 
-    def settle(self, row: UsageRow) -> Awaitable[bool]:
-        """Write a request's row. The first of an id wins: True if it was this one, False if it was there already.
-
-        The row is on its way when this returns: whoever does not wait for it loses the answer, not the row.
+        The caller's `groups` are the person's own and claimed ones together, in that order, without repetition.
         """
 
     async def create_person(self, person: Person) -> None:
-        """Add a person; `NameTaken` if the name or the id is in use."""
+        """Add a person; `NameTaken` if the name, the id, the login or the nickname is in use."""
 
     async def people(self) -> list[Person]:
         """Everybody, by name."""
 
+    async def person(self, person_id: str) -> Person | None: ...
+
     async def person_by_name(self, name: str) -> Person | None: ...
+
+    async def person_by_login(self, login: str) -> Person | None: ...
 
     async def set_person_disabled(self, person_id: str, disabled: bool) -> bool:
         """False if there is no such person."""
+
+    async def update_person(self, person_id: str, changes: Mapping[str, Any]) -> bool:
+        """Set these fields of `Person` (any but `id` and `created_at`); False if there is no such person.
+
+        `NameTaken` if a name, a login or a nickname is in use.
+        """
 
     async def add_token(self, digest: bytes, token: Token) -> None:
         """Add a token of an existing person. Its digest and its id are unique."""
@@ -160,13 +102,29 @@ class Store(Protocol):
     async def revoke_token(self, token_id: str, revoked_at: int) -> bool:
         """False if there is no such token. The first revocation's time stays."""
 
-    async def usage(self, request_id: str) -> UsageRow | None: ...
+    async def open_session(self, session: Session) -> None:
+        """Remember a login."""
 
-    async def usage_rows(self, since: int, limit: int) -> list[UsageRow]:
-        """At most `limit` rows that started at `since` or later, the newest first."""
+    async def session(self, digest: bytes) -> Session | None: ...
 
-    async def totals(self, since: int) -> Totals:
-        """Sums of the rows that started at `since` or later."""
+    async def close_session(self, digest: bytes) -> bool:
+        """Forget a login; False if there is none."""
+
+    async def close_sessions_of(self, person_id: str) -> int:
+        """Forget all logins of a person; returns how many."""
+
+    async def use_once(self, mark: str, expires_at: int) -> bool:
+        """True the first time that a mark is used, False ever after; it may be forgotten when it has expired."""
+
+    async def note_address(self, token_id: str, address: str, most: int) -> bool:
+        """Note from where a token is used (a digest of the address). False if `most` other addresses are known."""
+
+    async def forget_expired(self, now: int) -> int:
+        """Forget sessions, marks and contents that expired before `now`; returns how many."""
+
+
+class KeyVerbs(Protocol):
+    """Upstream keys that were added at run time, wishes for any key, and what providers keep for us."""
 
     async def remember_issued(self, object_id: str, person_id: str, key: str, at: int) -> None:
         """Note who made a kept object. The first of an id wins: nobody takes over what another one made."""
@@ -203,6 +161,10 @@ class Store(Protocol):
 
     async def keys_version(self) -> int:
         """A number that grows with every change of an added key or a wish; cheap enough to be asked every second."""
+
+
+class Store(PeopleVerbs, KeyVerbs, LedgerVerbs, ReportVerbs, BookVerbs, Protocol):
+    """All verbs. All raise `StoreError` on an outage."""
 
     async def ping(self) -> None:
         """Write something and wait until it is durable: a store that only reads is not well."""

@@ -1,4 +1,4 @@
-"""The SQL about upstream keys that were added at run time, and about the operator's wishes for any key."""
+"""The SQL about upstream keys: added at run time, wished about by the operator, and what providers keep under them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from server.specs import UpstreamSpec
-from server.store.base import AddedKey, KeyTaken, KeyWish
+from server.store.base import AddedKey, Issued, KeyTaken, KeyWish
 
 _TERMS = tuple(each.name for each in fields(UpstreamSpec) if each.name != "keys")
 
@@ -61,6 +61,20 @@ def key_wishes(db: sqlite3.Connection) -> list[KeyWish]:
 def keys_version(db: sqlite3.Connection) -> int:
     (version,) = db.execute("SELECT version FROM keys_version").fetchone()
     return int(version)
+
+
+def remember_issued(db: sqlite3.Connection, object_id: str, issued: Issued) -> None:
+    values = (object_id, issued.person_id, issued.key, issued.at)
+    db.execute("INSERT INTO issued VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", values)
+
+
+def issued(db: sqlite3.Connection, object_id: str) -> Issued | None:
+    row = db.execute("SELECT person_id, key, at FROM issued WHERE id = ?", (object_id,)).fetchone()
+    return None if row is None else Issued(*row)
+
+
+def forget_issued(db: sqlite3.Connection, before: int) -> int:
+    return db.execute("DELETE FROM issued WHERE at < ?", (before,)).rowcount
 
 
 def _count(db: sqlite3.Connection) -> None:

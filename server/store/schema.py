@@ -51,6 +51,93 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX issued_at ON issued (at)",
     ),
+    (
+        # Groups are JSON, as no query asks about them.
+        "ALTER TABLE person ADD COLUMN groups TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE person ADD COLUMN claimed TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE person ADD COLUMN admin INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE person ADD COLUMN login TEXT",
+        "ALTER TABLE person ADD COLUMN email TEXT",
+        "ALTER TABLE person ADD COLUMN last_login_at INTEGER",
+        "ALTER TABLE person ADD COLUMN nickname TEXT",
+        "ALTER TABLE person ADD COLUMN note TEXT NOT NULL DEFAULT ''",
+        "CREATE UNIQUE INDEX person_login ON person (login)",
+        "CREATE UNIQUE INDEX person_nickname ON person (nickname)",
+        "ALTER TABLE token ADD COLUMN terms TEXT NOT NULL DEFAULT '{}'",
+        """CREATE TABLE session (
+            digest BLOB PRIMARY KEY, person_id TEXT NOT NULL, created_at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL, sealed BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX session_person ON session (person_id)",
+        "CREATE TABLE mark (mark TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+        """CREATE TABLE address (
+            token_id TEXT NOT NULL, address TEXT NOT NULL, PRIMARY KEY (token_id, address)
+        ) STRICT, WITHOUT ROWID""",
+    ),
+    (
+        'ALTER TABLE usage ADD COLUMN "group" TEXT',
+        "ALTER TABLE usage ADD COLUMN day TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE usage ADD COLUMN images INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE usage ADD COLUMN audio_ms INTEGER NOT NULL DEFAULT 0",
+        "UPDATE usage SET day = strftime('%Y-%m-%d', started_at / 1000, 'unixepoch')",
+        # Rows come in the order of time, so that this index only grows at its end and may be wide: whatever a list of
+        # rows is filtered by stands in it, and only the rows that are wanted are looked up.
+        "DROP INDEX usage_started",
+        """CREATE INDEX usage_listed ON usage (
+            started_at, request_id, person_id, "group", token_id, model_asked, status, day
+        )""",
+        "CREATE INDEX usage_person ON usage (person_id, started_at)",
+        # Where a row says NULL, a sum's key says ''.
+        *(
+            f"""CREATE TABLE {span}_sum (
+                {span} TEXT NOT NULL, person_id TEXT NOT NULL, "group" TEXT NOT NULL, token_id TEXT NOT NULL,
+                model_asked TEXT NOT NULL, status TEXT NOT NULL,
+                requests INTEGER NOT NULL, input INTEGER NOT NULL, cached INTEGER NOT NULL,
+                cache_write INTEGER NOT NULL, output INTEGER NOT NULL, reasoning INTEGER NOT NULL,
+                cost_micro_usd INTEGER NOT NULL,
+                PRIMARY KEY ({span}, person_id, "group", token_id, model_asked, status)
+            ) STRICT, WITHOUT ROWID"""
+            for span in ("day", "month")
+        ),
+        """INSERT INTO day_sum
+            SELECT day, person_id, '', coalesce(token_id, ''), model_asked, status, count(*),
+                sum(input), sum(cached), sum(cache_write), sum(output), sum(reasoning), sum(cost_micro_usd)
+            FROM usage GROUP BY 1, 2, 3, 4, 5, 6""",
+        """INSERT INTO month_sum
+            SELECT substr(day, 1, 7), person_id, "group", token_id, model_asked, status, sum(requests),
+                sum(input), sum(cached), sum(cache_write), sum(output), sum(reasoning), sum(cost_micro_usd)
+            FROM day_sum GROUP BY 1, 2, 3, 4, 5, 6""",
+    ),
+    (
+        # `taken` is what was settled there plus what is held.
+        "CREATE TABLE counter (name TEXT PRIMARY KEY, taken INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+        """CREATE TABLE reservation (
+            request_id TEXT PRIMARY KEY, holder TEXT NOT NULL, expires_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE hold (
+            request_id TEXT NOT NULL, counter TEXT NOT NULL, amount INTEGER NOT NULL,
+            PRIMARY KEY (request_id, counter)
+        ) STRICT, WITHOUT ROWID""",
+    ),
+    (
+        # Bodies are JSON, which no query asks about.
+        """CREATE TABLE record (
+            kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE TABLE book_version (version INTEGER NOT NULL) STRICT",
+        "INSERT INTO book_version VALUES (0)",
+        """CREATE TABLE audit (
+            id TEXT PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+            target TEXT NOT NULL, before TEXT, after TEXT
+        ) STRICT""",
+        "CREATE INDEX audit_at ON audit (at, id)",
+        """CREATE TABLE content (
+            request_id TEXT PRIMARY KEY, person_id TEXT NOT NULL, "group" TEXT NOT NULL, at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL, asked BLOB NOT NULL, answered BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX content_person ON content (person_id, at)",
+        "CREATE INDEX content_expires ON content (expires_at)",
+    ),
 )
 
 

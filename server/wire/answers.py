@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from server.wire.figures import anthropic_usage_of, input_of, usage_of
 from server.wire.meter import Watch, json_object
 from server.wire.usage import Usage
+
+LONGEST_SOUND = 1_000_000  # seconds: more is no answer to believe
 
 
 class Choices(Watch):
@@ -179,6 +182,18 @@ class Opaque(Watch):
         self.usage = usage_of(document.get("usage")) or self.usage
 
 
+class Pictures(Opaque):
+    """`/v1/images/generations`: some models are paid for by the token, some by the picture, so both are counted."""
+
+    def _answer(self, document: dict[str, Any]) -> None:
+        super()._answer(document)
+        made = document.get("data")
+        if type(made) is list and made:
+            self.usage = replace(self.usage or Usage(), images=len(made))
+        elif document.get("type") == "image_generation.completed":
+            self.usage = replace(self.usage or Usage(), images=(self.usage.images if self.usage else 0) + 1)
+
+
 class Free(Opaque):
     """Answers for which no provider charges, complete or not: verdicts on a text, counts of tokens."""
 
@@ -192,7 +207,17 @@ class Free(Opaque):
 
 
 class Media(Opaque):
-    """Answers which need not be JSON: speech is audio, a transcription may be plain text or subtitles."""
+    """Answers which need not be JSON: speech is audio, a transcription may be plain text or subtitles.
+
+    Models that are paid for by the time say how much of that there was.
+    """
+
+    def _answer(self, document: dict[str, Any]) -> None:
+        super()._answer(document)
+        figures = document.get("usage")
+        seconds = figures.get("seconds") if type(figures) is dict else document.get("duration")
+        if self.usage is None and isinstance(seconds, int | float) and 0 < seconds < LONGEST_SOUND:
+            self.usage = Usage(audio_ms=round(seconds * 1000))
 
     def answer(self, body: bytes) -> bool:
         super().answer(body)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from server.wire.answers import Chat, Completions, Embeddings, Free, Media, Messages, Opaque, Responses
+from server.wire.answers import Chat, Completions, Embeddings, Free, Media, Messages, Pictures, Responses
 from server.wire.anthropic import ANTHROPIC
 from server.wire.dialect import Dialect
 from server.wire.meter import Meter
@@ -84,7 +84,7 @@ _TABLE = (
         path="/v1/images/generations",
         kind="images",
         dialect=OPENAI,
-        meter=Opaque,
+        meter=Pictures,
         required=("prompt",),
         streams=True,
     ),

@@ -9,6 +9,7 @@ themselves, which must not happen to a request that may have been billed or that
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -20,9 +21,9 @@ class Refusal(Exception):
     kind: ClassVar[str] = "invalid_request_error"  # OpenAI's `error.type`
     anthropic_kind: ClassVar[str] = "invalid_request_error"  # Anthropic's `error.error.type`
     code: ClassVar[str]
-    retriable: ClassVar[bool] = True
+    retriable: bool = True
     retry_after: float | None = None  # seconds
-    headers: ClassVar[dict[str, str]] = {}
+    headers: Mapping[str, str] = {}  # for the caller beside the usual ones
 
     def __init__(self, param: str | None = None, *, retry_after: float | None = None) -> None:
         super().__init__(type(self).__name__)
@@ -84,10 +85,37 @@ class InvalidValue(ClientError):
     code = "invalid_value"
 
 
-class PromptRejected(ClientError):
+class InOwnWords(ClientError):
+    """The operator may say it in other words."""
+
+    def __init__(self, param: str | None = None, *, words: str = "") -> None:
+        super().__init__(param)
+        self._words = words
+
+    @property
+    def message(self) -> str:
+        return self._words or super().message
+
+
+class PromptRejected(InOwnWords):
     """The request was rejected by the gateway's content rules."""
 
     code = "prompt_rejected"
+
+
+class OriginBlocked(InOwnWords):
+    """This web site may not use the gateway."""
+
+    status = 403
+    kind = "permission_error"
+    anthropic_kind = "permission_error"
+    code = "origin_blocked"
+
+
+class ContextTooLong(ClientError):
+    """The prompt has more tokens than this gateway accepts."""
+
+    code = "context_length_exceeded"
 
 
 class StatefulDisabled(ClientError):
@@ -120,6 +148,18 @@ class UnknownModel(ClientError):
     status = 404
     anthropic_kind = "not_found_error"
     code = "model_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("model")
+
+
+class ModelNotPriced(ClientError):
+    """The gateway has no price for this model, so it may not be used."""
+
+    status = 403
+    kind = "permission_error"
+    anthropic_kind = "permission_error"
+    code = "model_not_priced"
 
     def __init__(self) -> None:
         super().__init__("model")

@@ -1,14 +1,14 @@
 """Reading a request: what the gateway must know, and nothing else.
 
 Only named fields are read, and unknown ones pass: providers add fields faster than a gateway can list them. The body
-is forwarded byte for byte, with one exception (`_asking_for_usage`).
+is forwarded byte for byte, with two exceptions: `_asking_for_usage` and `capped`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -90,6 +90,30 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         keeps=keeps,
         kept=keeps is not None or (endpoint.keeps_by_default and document.get("store") is None),
     )
+
+
+def capped(request: Request, most_output: int) -> Request:
+    """Return the request with a bound of at most so many output tokens for each choice; 0 is no bound.
+
+    Where it has none, the first field that bounds an answer here is put into the body, and all else stays as it came.
+    Where it has a higher one, the body is written anew. Endpoints whose answers are not counted in tokens have none.
+    """
+    limits = request.endpoint.output_limits
+    if not most_output or not limits or (request.max_tokens is not None and request.max_tokens <= most_output):
+        return request
+    document = orjson.loads(request.body)
+    if limits[0] not in document and request.max_tokens is None:
+        bound = b'{"%b":%d,' % (limits[0].encode(), most_output)
+        body = request.body.replace(b"{", bound, 1)
+    else:
+        body = orjson.dumps(document | _bounds(document, limits, most_output))
+    return replace(request, body=body, max_tokens=most_output)
+
+
+def _bounds(document: dict[str, Any], limits: tuple[str, ...], most: int) -> dict[str, int]:
+    """Return the bounds that the client gave, none of them above `most`; the first one if it gave none."""
+    given = {name: min(document[name], most) for name in limits if document.get(name) is not None}
+    return given or {limits[0]: most}
 
 
 def max_wait(text: str | None) -> float | None:

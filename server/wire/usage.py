@@ -1,4 +1,4 @@
-"""What one answer used, by kind of token."""
+"""What one answer used, by kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer.
+    """Tokens of one answer; and, where a provider bills those, its pictures and its milliseconds of sound.
 
     `input` includes `cached` (read from a prompt cache) and `cache_write`; `output` includes `reasoning`.
     OpenAI counts this way; Anthropic's three input figures are added up where they are read.
@@ -20,3 +20,5 @@ class Usage:
     output: int = 0
     reasoning: int = 0
     estimated: bool = False
+    images: int = 0
+    audio_ms: int = 0

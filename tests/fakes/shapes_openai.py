@@ -174,7 +174,7 @@ def images(body: Json, _content: Content) -> Reply:
         "total_tokens": tokens + 100 * n,
     }
     whole = {"created": CREATED, "data": [{"b64_json": picture}] * n, "usage": usage}
-    return Reply(dump(whole), Usage(input=tokens, output=100 * n))
+    return Reply(dump(whole), Usage(input=tokens, output=100 * n, images=n))
 
 
 def speech(body: Json, _content: Content) -> Reply:

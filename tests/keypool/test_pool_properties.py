@@ -35,12 +35,16 @@ class Play:
     dice: Random
     now: float = 0.0
     asked: int = 0
+    heard: bool = False
     answered: set[str] = field(default_factory=set)
     ends: Counter[str] = field(default_factory=Counter)
 
     def speak(self, verb: str) -> None:
         self.now += self.dice.choice((0.0, 0.01, 1.0, 7.0))
+        self.heard = False
         getattr(self, verb)()
+        if not self.heard:  # there was nobody to speak of, but time has passed
+            self.tick()
         self.assert_books()
 
     def submit(self) -> None:
@@ -57,6 +61,8 @@ class Play:
             weight=dice.choice((1.0, 2.0)),
             conversation=dice.choice((b"", b"one", b"two")),
             max_wait=dice.choice((None, None, 0.0, 5.0)),
+            batch=dice.choice((False, True)),
+            running_cap=dice.choice((None, None, 1, 3)),
         )
         self.hear(self.pool.submit(ask, self.now)[1])
 
@@ -115,6 +121,7 @@ class Play:
         self.hear(decisions)
 
     def hear(self, decisions: list[Decision]) -> None:
+        self.heard = True
         for decision in decisions:
             if isinstance(decision, Grant):
                 assert decision.ticket.key is decision.key

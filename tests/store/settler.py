@@ -14,14 +14,14 @@ from os import getpid
 
 from server.store.base import Store
 from server.store.sqlite import SqliteStore
-from tests.store.samples import usage_row
+from tests.store.samples import settlement
 
 AT_ONCE = 20
 
 
 async def settle_some(store: Store, ids: Iterable[str]) -> None:
     for request_id in ids:
-        if await store.settle(usage_row(request_id)):
+        if await store.settle(settlement(request_id)):
             print(request_id, flush=True)
 
 

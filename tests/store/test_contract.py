@@ -1,27 +1,19 @@
-"""What every store promises. A new kind of store is a new parameter of `fresh`, and nothing else changes."""
+"""What every store promises. A new kind of store is a new parameter of `kind`, and nothing else changes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+from server.ledger.quota import Settlement
 from server.ledger.usage import Outcome
 from server.store import store_for
-from server.store.base import Caller, Credential, NameTaken, Person, Store, StoreError, Totals
-from tests.store.samples import ADA, BOB, token, usage_row
+from server.store.base import Caller, Credential, NameTaken, Person, StoreError, Totals
+from tests.store.conftest import Fresh
+from tests.store.samples import ADA, BOB, settlement, token, usage_row
 
 DIGEST = b"d" * 32
-Fresh = Callable[[], Store]
-
-
-@pytest.fixture(params=["sqlite"])
-def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Fresh:
-    """Makes stores that are not open yet; all of one test are the same place."""
-    urls = {"sqlite": f"sqlite:///{tmp_path}/fairgate.db"}
-    return lambda: store_for(urls[request.param])
 
 
 @pytest.mark.gen_test
@@ -109,11 +101,18 @@ async def test_tokens_are_listed_for_one_or_for_all_and_the_oldest_is_first(fres
 async def test_a_settled_row_reads_back_unchanged(fresh: Fresh) -> None:
     full = usage_row("full")
     bare = usage_row(
-        "bare", token_id=None, first_byte_ms=None, price_id=None, streamed=False, client_aborted=False, cost_micro_usd=0
+        "bare",
+        token_id=None,
+        group=None,
+        first_byte_ms=None,
+        price_id=None,
+        streamed=False,
+        client_aborted=False,
+        cost_micro_usd=0,
     )
     async with fresh() as store:
         for row in (full, bare):
-            assert await store.settle(row) is True
+            assert await store.settle(Settlement(row)) is True
             assert await store.usage(row.request_id) == row
 
 
@@ -121,7 +120,7 @@ async def test_a_settled_row_reads_back_unchanged(fresh: Fresh) -> None:
 async def test_every_outcome_can_be_kept(fresh: Fresh) -> None:
     async with fresh() as store:
         for outcome in Outcome:
-            await store.settle(usage_row(outcome, status=outcome))
+            await store.settle(settlement(outcome, status=outcome))
             row = await store.usage(outcome)
             assert row is not None
             assert row.status is outcome
@@ -130,25 +129,25 @@ async def test_every_outcome_can_be_kept(fresh: Fresh) -> None:
 @pytest.mark.gen_test
 async def test_the_first_settlement_of_a_request_wins(fresh: Fresh) -> None:
     async with fresh() as store:
-        assert await store.settle(usage_row("r", cost_micro_usd=1)) is True
-        assert await store.settle(usage_row("r", cost_micro_usd=2)) is False
+        assert await store.settle(settlement("r", cost_micro_usd=1)) is True
+        assert await store.settle(settlement("r", cost_micro_usd=2)) is False
         assert await store.usage("r") == usage_row("r", cost_micro_usd=1)
 
 
 @pytest.mark.gen_test
 async def test_of_200_racing_settlements_exactly_one_is_written(fresh: Fresh) -> None:
     async with fresh() as store:
-        rows = [usage_row("r", cost_micro_usd=number) for number in range(200)]
+        rows = [settlement("r", cost_micro_usd=number) for number in range(200)]
         written = await asyncio.gather(*map(store.settle, rows))
         assert written.count(True) == 1
-        assert await store.usage("r") == rows[written.index(True)]
+        assert await store.usage("r") == rows[written.index(True)].row
         assert (await store.totals(0)).requests == 1
 
 
 @pytest.mark.gen_test
 async def test_settlements_race_alike_through_two_connections(fresh: Fresh) -> None:
     async with fresh() as one, fresh() as other:
-        row = usage_row("r")
+        row = settlement("r")
         written = await asyncio.gather(*[store.settle(row) for store in (one, other) for _ in range(50)])
         assert written.count(True) == 1
 
@@ -157,7 +156,7 @@ async def test_settlements_race_alike_through_two_connections(fresh: Fresh) -> N
 async def test_rows_are_listed_from_an_instant_on_and_the_newest_is_first(fresh: Fresh) -> None:
     async with fresh() as store:
         for started_at in (30, 10, 20, 40):
-            await store.settle(usage_row(f"r{started_at}", started_at=started_at))
+            await store.settle(settlement(f"r{started_at}", started_at=started_at))
         rows = await store.usage_rows(since=20, limit=2)
         assert [row.started_at for row in rows] == [40, 30]
         assert [row.started_at for row in await store.usage_rows(since=20, limit=9)] == [40, 30, 20]
@@ -168,7 +167,7 @@ async def test_totals_are_sums_from_an_instant_on(fresh: Fresh) -> None:
     async with fresh() as store:
         assert await store.totals(0) == Totals(requests=0, people=0, input=0, output=0)
         for number, person in enumerate((ADA, BOB, BOB)):
-            await store.settle(usage_row(f"r{number}", person_id=person.id, started_at=number))
+            await store.settle(settlement(f"r{number}", person_id=person.id, started_at=number))
         assert await store.totals(0) == Totals(requests=3, people=2, input=300, output=120)
         assert await store.totals(1) == Totals(requests=2, people=1, input=200, output=80)
 
@@ -177,7 +176,7 @@ async def test_totals_are_sums_from_an_instant_on(fresh: Fresh) -> None:
 async def test_what_was_acknowledged_is_there_after_opening_again(fresh: Fresh) -> None:
     async with fresh() as store:
         await store.create_person(ADA)
-        await store.settle(usage_row("r"))
+        await store.settle(settlement("r"))
     async with fresh() as store:
         assert await store.people() == [ADA]
         assert await store.usage("r") == usage_row("r")
@@ -201,7 +200,7 @@ async def test_a_ping_of_an_open_store_returns(fresh: Fresh) -> None:
 async def test_closing_finishes_what_was_accepted(fresh: Fresh) -> None:
     store = fresh()
     await store.open()
-    settling = [asyncio.ensure_future(store.settle(usage_row(f"r{number}"))) for number in range(100)]
+    settling = [asyncio.ensure_future(store.settle(settlement(f"r{number}"))) for number in range(100)]
     await asyncio.sleep(0)
     await store.close()
     assert await asyncio.gather(*settling) == [True] * 100
@@ -212,7 +211,7 @@ async def test_closing_finishes_what_was_accepted(fresh: Fresh) -> None:
 @pytest.mark.gen_test
 async def test_a_settlement_is_written_though_its_caller_was_cancelled(fresh: Fresh) -> None:
     async with fresh() as store:
-        settling = asyncio.ensure_future(store.settle(usage_row("r")))
+        settling = asyncio.ensure_future(store.settle(settlement("r")))
         await asyncio.sleep(0)
         settling.cancel()
         await store.ping()  # queued behind it
@@ -227,7 +226,7 @@ async def test_a_closed_store_says_so_and_may_be_closed_again(fresh: Fresh) -> N
     async with store:
         pass
     await store.close()
-    for verb in (store.ping(), store.settle(usage_row("r")), store.token_by_hash(DIGEST), store.people()):
+    for verb in (store.ping(), store.settle(settlement("r")), store.token_by_hash(DIGEST), store.people()):
         with pytest.raises(StoreError):
             await verb
 

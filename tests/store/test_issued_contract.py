@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from server.store import store_for
-from server.store.base import Issued, Store
+from server.store.base import Issued
+from tests.store.conftest import Fresh
 from tests.store.samples import ADA, BOB
-
-Fresh = Callable[[], Store]
-
-
-@pytest.fixture(params=["sqlite"])
-def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Fresh:
-    """Makes stores that are not open yet; all of one test are the same place."""
-    urls = {"sqlite": f"sqlite:///{tmp_path}/fairgate.db"}
-    return lambda: store_for(urls[request.param])
 
 
 @pytest.mark.gen_test

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,23 +12,16 @@ import pytest
 
 from server.specs import Secret, UpstreamSpec
 from server.store import store_for
-from server.store.base import KeyTaken, KeyWish, Store
+from server.store.base import KeyTaken, KeyWish
 from server.store.schema import STEPS
+from tests.store.conftest import Fresh
 from tests.store.samples import added_key
 
-Fresh = Callable[[], Store]
 EVERY_TERM = UpstreamSpec(
     name="physics", dialects=("openai", "anthropic"), base_url="http://127.0.0.1:9/v1", keys=(), models=("m1", "m2"),
     slots=3, rpm=1, tpm=2, itpm=3, otpm=4, rpd=5, organisation="org", owner="Ada", groups=("staff", "phd"),
     monthly_cap_micro_usd=6,
 )  # fmt: skip
-
-
-@pytest.fixture(params=["sqlite"])
-def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Fresh:
-    """Makes stores that are not open yet; all of one test are the same place."""
-    urls = {"sqlite": f"sqlite:///{tmp_path}/fairgate.db"}
-    return lambda: store_for(urls[request.param])
 
 
 def test_the_sample_says_every_term() -> None:

@@ -29,6 +29,18 @@ def test_of_two_processes_that_settle_the_same_requests_each_is_written_once(tmp
 
 
 @pytest.mark.slow
+def test_of_a_thousand_that_two_processes_reserve_ten_are_admitted(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.store.reserver", f"sqlite:///{tmp_path}/fairgate.db"]
+    processes = [
+        subprocess.Popen([*command, prefix, "500", "10"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for prefix in "ab"
+    ]
+    admitted = [int(process.communicate()[0]) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sum(admitted) == 10
+
+
+@pytest.mark.slow
 def test_a_killed_process_loses_no_acknowledged_settlement(tmp_path: Path) -> None:
     path = tmp_path / "fairgate.db"
     acknowledged: list[str] = []

@@ -9,8 +9,9 @@ from typing import get_type_hints
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.ledger.quota import Settlement
 from server.ledger.usage import Outcome, UsageRow
-from server.store import queries
+from server.store import ledger_queries, report_queries
 from server.store.schema import migrate
 from server.wire.usage import Usage
 
@@ -36,5 +37,5 @@ def records(kind: type) -> dict[str, st.SearchStrategy[object]]:
 def test_any_row_reads_back_unchanged(row: UsageRow) -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         migrate(db)
-        assert queries.settle(db, row) is True
-        assert queries.usage(db, row.request_id) == row
+        assert ledger_queries.settle(db, Settlement(row)) is True
+        assert report_queries.usage(db, row.request_id) == row

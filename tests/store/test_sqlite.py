@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from server.ledger.quota import Reserved
 from server.store.base import StoreError
 from server.store.schema import STEPS
 from server.store.sqlite import SqliteStore, database_path
-from tests.store.samples import usage_row
+from tests.store.samples import reservation, settlement
 
 
 @pytest.fixture
@@ -128,18 +129,33 @@ async def test_the_writer_waits_for_the_disk_so_that_an_acknowledged_write_survi
 
 @pytest.mark.gen_test
 async def test_a_row_that_cannot_be_written_spoils_no_other_of_its_group(url: str) -> None:
-    rows = [usage_row("before"), usage_row("huge", duration_ms=2**70), usage_row("null", key=None), usage_row("after")]
+    rows = [
+        *(settlement("before"), settlement("huge", duration_ms=2**70)),
+        *(settlement("null", key=None), settlement("after")),
+    ]
     async with SqliteStore(url) as store:
         results = await asyncio.gather(*map(store.settle, rows), return_exceptions=True)
         assert [type(result) for result in results] == [bool, OverflowError, StoreError, bool]
         assert {row.request_id for row in await store.usage_rows(0, 9)} == {"before", "after"}
 
 
+@pytest.mark.slow
+@pytest.mark.gen_test
+async def test_of_a_thousand_that_reserve_at_once_through_two_stores_ten_are_admitted(url: str) -> None:
+    async with SqliteStore(url) as one, SqliteStore(url) as other:
+        answers = await asyncio.gather(
+            *[(one, other)[number % 2].reserve(reservation(f"r{number}", ("c", 1, 10))) for number in range(1_000)]
+        )
+        assert sum(isinstance(answer, Reserved) for answer in answers) == 10
+        assert await one.taken(["c"]) == [10]
+        assert await other.reserved() == 10
+
+
 @pytest.mark.gen_test
 async def test_a_long_report_holds_up_neither_a_look_up_nor_a_settlement(url: str) -> None:
     finished = threading.Event()
     async with SqliteStore(url) as store:
-        await store.settle(usage_row("before"))
+        await store.settle(settlement("before"))
 
         def report(db: sqlite3.Connection) -> int:
             cursor = db.execute("SELECT request_id FROM usage")
@@ -148,7 +164,7 @@ async def test_a_long_report_holds_up_neither_a_look_up_nor_a_settlement(url: st
             return len(cursor.fetchall())
 
         reading = store._reports.do(report)
-        assert await store.settle(usage_row("meanwhile")) is True
+        assert await store.settle(settlement("meanwhile")) is True
         assert await store.usage("meanwhile") is not None
         assert not reading.done()
         finished.set()
@@ -159,9 +175,9 @@ async def test_a_long_report_holds_up_neither_a_look_up_nor_a_settlement(url: st
 async def test_a_full_queue_refuses_at_once_and_recovers(url: str, path: Path) -> None:
     async with SqliteStore(url, most_waiting=2) as store:
         with locked(path):
-            waiting = [asyncio.ensure_future(store.settle(usage_row(name))) for name in ("a", "b")]
+            waiting = [asyncio.ensure_future(store.settle(settlement(name))) for name in ("a", "b")]
             await asyncio.sleep(0)
             with pytest.raises(StoreError, match="too much is waiting"):
-                await store.settle(usage_row("c"))
+                await store.settle(settlement("c"))
         assert await asyncio.gather(*waiting) == [True, True]
-        assert await store.settle(usage_row("c")) is True
+        assert await store.settle(settlement("c")) is True

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from server.store.base import StoreError
-from server.store.worker import Work, in_one_transaction, one_by_one
+from server.store.worker import Work, Worker, in_one_transaction, one_by_one
 
 
 @pytest.fixture
@@ -48,6 +48,24 @@ def test_a_work_that_raises_is_undone_by_itself(db: sqlite3.Connection) -> None:
     assert kept(db) == ["a", "c"]
 
 
+def test_only_where_one_raises_are_the_others_done_twice(db: sqlite3.Connection) -> None:
+    begun: list[str] = []
+
+    def noted(name: str) -> Work:
+        def work(db: sqlite3.Connection) -> str:
+            begun.append(name)
+            return str(keep(name)(db))
+
+        return work
+
+    assert in_one_transaction(db, [noted("a"), noted("b")]) == [("a", None), ("b", None)]
+    assert begun == ["a", "b"]
+    answers = in_one_transaction(db, [noted("c"), noted("b"), noted("d")])
+    assert [result for result, _ in answers] == ["c", None, "d"]
+    assert begun == ["a", "b", "c", "b", "c", "b", "d"]
+    assert kept(db) == ["a", "b", "c", "d"]
+
+
 def test_the_database_s_own_exceptions_do_not_come_out(db: sqlite3.Connection) -> None:
     answers = in_one_transaction(db, [keep("a"), keep("a"), keep("b")])
     assert answers[0] == ("a", None)
@@ -82,6 +100,18 @@ def test_a_database_that_stays_locked_is_an_outage(tmp_path: Path) -> None:
         assert isinstance(error, StoreError)
         other.execute("ROLLBACK")
         assert in_one_transaction(db, [keep("a")]) == [("a", None)]
+
+
+@pytest.mark.gen_test
+async def test_a_busy_worker_waits_for_more_unless_somebody_waits_for_it(tmp_path: Path) -> None:
+    worker = Worker(lambda: sqlite3.connect(tmp_path / "kept.db"), one_by_one, 10, 10, linger=3600.0)
+    await worker.start()
+    assert await worker.do(lambda _: 1) == 1  # the first one found it idle
+    waiting = worker.do(lambda _: 2)
+    assert await worker.do_at_once(lambda _: 3) == 3
+    assert await waiting == 2
+    await worker.do_at_once(lambda _: 4)
+    await worker.stop()
 
 
 def test_reading_answers_each_by_itself(db: sqlite3.Connection) -> None:

@@ -16,7 +16,7 @@ from server.wire.dialect import Dialect, scrub
 from server.wire.errors import Refusal
 from server.wire.openai import OPENAI
 
-KINDS = {errors.Refusal, errors.ClientError, errors.GatewayBusy, errors.UpstreamError}
+KINDS = {errors.Refusal, errors.ClientError, errors.InOwnWords, errors.GatewayBusy, errors.UpstreamError}
 
 
 def leaves(cls: type[Refusal]) -> Iterator[type[Refusal]]:
@@ -27,7 +27,7 @@ def leaves(cls: type[Refusal]) -> Iterator[type[Refusal]]:
 
 
 def an(cls: type[Refusal]) -> Refusal:
-    return cls() if cls is errors.UnknownModel else cls("prompt")
+    return cls() if cls in (errors.UnknownModel, errors.ModelNotPriced) else cls("prompt")
 
 
 REFUSALS = [an(cls) for cls in leaves(Refusal)]

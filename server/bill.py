@@ -1,0 +1,48 @@
+"""The money side of one request: what it is priced by, what is held for it, what it is charged in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from server.ledger.holds import NOTHING, Claim, Estimate, Who
+from server.ledger.limits import Limit
+from server.ledger.prices import Price, cost
+from server.ledger.ratelimit import Taken
+from server.wire.usage import Usage
+
+NO_CLAIM = Claim()
+
+
+@dataclass(slots=True)
+class Bill:
+    """One request's bill. `at` is its arrival, UTC milliseconds: the instant whose prices, limits and windows count."""
+
+    request_id: str
+    at: int
+    day: str
+    who: Who
+    model: str
+    dialect: str
+    price: Price | None  # None only where nothing is billed anyway
+    limits: tuple[Limit, ...] = ()  # those that apply
+    content_days: int = 0  # so long its content is kept, and by whose wish; 0 is not at all
+    content_group: str = ""
+    output: int = 0  # tokens of the answer that are reserved for
+    needs: Estimate = NOTHING
+    budgets: Claim = NO_CLAIM  # of the caller
+    claim: Claim = NO_CLAIM  # of the caller, and of the upstream that is used
+    taken: Taken | None = None  # its places in the rates of the minute
+    held: bool = False  # the store may hold something for it
+    offline: bool = False  # it was let in while the store was away, on this process's allowance
+    settled: bool = False
+    headers: dict[str, str] = field(default_factory=dict)  # for the caller, with the answer's head
+
+    @property
+    def price_id(self) -> str | None:
+        return None if self.price is None else self.price.id
+
+    def cost(self, usage: Usage) -> int:
+        """Micro-USD. What used nothing costs nothing, even where a request as such has a price."""
+        if self.price is None or not (usage.input or usage.output or usage.images or usage.audio_ms):
+            return 0
+        return cost(self.price, usage)

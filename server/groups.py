@@ -1,0 +1,147 @@
+"""Groups of people: a course, a team, a status at the university. What they are, and what they give their members.
+
+A person is in some groups by an operator's hand and in others by what the identity provider says. Their rights add up
+to the best of each: the largest weight, the models of all groups together. A group has a beginning and an end; outside
+of these it gives nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from fnmatch import fnmatchcase
+from typing import Any
+
+NAME = re.compile(r"[\w][\w .@+/-]{0,63}")
+MOST_WEIGHT = 1000.0
+
+Check = Callable[[object], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """One group. Empty `models` means all; `running` 0 is no bound. Times are UTC milliseconds."""
+
+    name: str
+    weight: float = 1.0
+    models: tuple[str, ...] = ()  # patterns such as "gpt-5*"
+    running: int = 0  # requests in flight, of each member
+    batch: bool = False  # its members' requests are batch work unless they have a better group
+    content_days: int = 0  # so long prompts and answers are kept; 0 is not at all
+    since: int | None = None
+    until: int | None = None
+    teachers: tuple[str, ...] = ()  # ids of people who may see its totals
+    join: str = ""  # the digest of the code by which people join; empty: nobody joins by themselves
+    note: str = ""
+
+    def lasts_at(self, now: int) -> bool:
+        return (self.since is None or self.since <= now) and (self.until is None or now < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What somebody may do by their groups. `models` None is all."""
+
+    weight: float = 1.0
+    models: tuple[str, ...] | None = None
+    running: int = 0
+    batch: bool = False
+    groups: tuple[str, ...] = ()  # those that last now
+    content_days: int = 0
+    content_group: str = ""  # whose wish it is to keep contents
+
+    def may_use(self, model: str) -> bool:
+        return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
+
+
+def rights_of(names: Iterable[str], groups: Mapping[str, Group], now: int) -> Rights:
+    """The rights of a member of all these groups. A name without a group of its own is a label that gives nothing."""
+    lasting = [name for name in names if name not in groups or groups[name].lasts_at(now)]
+    mine = [groups[name] for name in lasting if name in groups]
+    if not mine:
+        return Rights(groups=tuple(lasting))
+    keeps = max(mine, key=lambda group: group.content_days)
+    return Rights(
+        weight=max(group.weight for group in mine),
+        models=None if any(not group.models for group in mine) else tuple(p for group in mine for p in group.models),
+        running=0 if any(not group.running for group in mine) else max(group.running for group in mine),
+        batch=all(group.batch for group in mine),
+        groups=tuple(lasting),
+        content_days=keeps.content_days,
+        content_group=keeps.name if keeps.content_days else "",
+    )
+
+
+def group_body(group: Group) -> dict[str, Any]:
+    """What a record of kind "group" holds; the name is its id."""
+    body = asdict(group)
+    del body["name"]
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in body.items()}
+
+
+def group_of(name: str, body: Mapping[str, Any]) -> Group:
+    """Read what an operator wrote. `ValueError` names the field, never its value."""
+    if not NAME.fullmatch(name):
+        raise ValueError("name: expected 1 to 64 letters, digits, blanks and .@+/-_")
+    known = {each.name for each in fields(Group)} - {"name"}
+    if set(body) - known:
+        raise ValueError(f"unknown field; the fields are {', '.join(sorted(known))}")
+    for field, check in _CHECKS.items():
+        if field in body and not check(body[field]):
+            raise ValueError(f"{field}: {_EXPECTED[field]}")
+    values: dict[str, Any] = {
+        field: tuple(value) if isinstance(value, list) else value for field, value in body.items()
+    }
+    if "weight" in values:
+        values["weight"] = float(values["weight"])
+    group = Group(name=name, **values)
+    if group.since is not None and group.until is not None and group.until <= group.since:
+        raise ValueError("until: expected a time after since")
+    return group
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(_text(256)(each) for each in value)
+
+
+def _text(longest: int) -> Check:
+    return lambda value: isinstance(value, str) and len(value) <= longest and value.isprintable()
+
+
+def _whole(most: int) -> Check:
+    return lambda value: type(value) is int and 0 <= value <= most
+
+
+def _weight(value: object) -> bool:
+    return isinstance(value, (int, float)) and value is not True and 0.01 <= value <= MOST_WEIGHT
+
+
+def _time(value: object) -> bool:
+    return value is None or _whole(10**14)(value)
+
+
+_CHECKS: dict[str, Check] = {
+    "weight": _weight,
+    "models": _texts,
+    "running": _whole(1_000_000),
+    "batch": lambda value: type(value) is bool,
+    "content_days": _whole(3650),
+    "since": _time,
+    "until": _time,
+    "teachers": _texts,
+    "join": _text(64),
+    "note": _text(1000),
+}
+_EXPECTED = {
+    "weight": "expected a number from 0.01 to 1000",
+    "models": "expected a list of model names or patterns",
+    "running": "expected a whole number",
+    "batch": "expected true or false",
+    "content_days": "expected days from 0 to 3650",
+    "since": "expected milliseconds since 1970, or null",
+    "until": "expected milliseconds since 1970, or null",
+    "teachers": "expected a list of people's ids",
+    "join": "expected a text",
+    "note": "expected at most 1000 characters",
+}

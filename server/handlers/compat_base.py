@@ -1,0 +1,76 @@
+"""What the handlers for other projects' clients share: small bodies, an outage's words, notes of what was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from server.handlers.base import BaseHandler, House
+from server.store.base import Audit, Caller, StoreError
+from server.wire.errors import AccountingUnavailable, InvalidValue, TooLarge
+from server.wire.strict import loads
+from server.wire.trusted import within
+
+LARGEST_BODY = 64 << 10  # bytes
+
+
+class CompatHandler(BaseHandler):
+    """A handler that speaks another project's words. Its errors are ours."""
+
+    def initialize(self, house: House) -> None:
+        super().initialize(house)
+        self._pieces: list[bytes] = []
+        self._length = 0
+        self._notes = 0
+
+    def data_received(self, chunk: bytes) -> None:
+        self._length += len(chunk)
+        if self._length <= LARGEST_BODY:
+            self._pieces.append(chunk)
+        elif not self._finished:
+            self._pieces.clear()
+            self.refuse(TooLarge())
+
+    def document(self) -> dict[str, Any]:
+        """The JSON object in the body. Raises InvalidJson, TooComplex."""
+        return loads(b"".join(self._pieces))
+
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:
+        """What is no text names nothing; tornado would call it a fault of the body."""
+        return value.decode("utf-8", "replace")
+
+    def argument(self, name: str) -> str | None:
+        """The value of a query parameter, which may stand there once."""
+        values = self.get_query_arguments(name, strip=False)
+        if len(values) > 1:
+            raise InvalidValue(name)
+        return values[0] if values else None
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        if isinstance(kwargs.get("exc_info", (None, None, None))[1], StoreError):
+            self.refuse(AccountingUnavailable())
+        else:
+            super().write_error(status_code, **kwargs)
+
+    async def reader(self) -> Caller | None:
+        """Whose figures may be read: this caller's; None is everybody's.
+
+        Administrators read everything, and so does who asks without a credential from a network whose `X-User` is
+        believed: there anybody may be anyone.
+        """
+        headers = self.request.headers
+        bare = "Authorization" not in headers and "X-Api-Key" not in headers
+        if bare and within(self.address(), self.house.settings.user_header_networks):
+            return None
+        caller = await self.authenticate()
+        return None if caller.admin else caller
+
+    async def note(
+        self, actor: Caller, action: str, target: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+    ) -> None:
+        """Write down who changed what."""
+        self._notes += 1
+        entry_id = f"{self.request_id}-{self._notes}"
+        await self.house.store.append_audit(
+            Audit(entry_id, self.house.wall(), actor.person_id, action, target, before, after)
+        )

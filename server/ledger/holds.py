@@ -1,0 +1,196 @@
+"""What one request may take from which counters: the limits that apply, turned into holds and charges.
+
+A `Claim` is made once, when a request arrives, and goes with it to its end. It names each counter by the window of that
+moment. However late the request ends, it is charged to the same counters: what was held in November is paid in
+November. Where several limits share a counter, the tightest counts, so that no counter is ever held twice.
+
+What is held is the estimate; nothing is held where it is zero, so that a model that costs nothing may be used when the
+money is gone. What is charged is what the row says, on all counters of the claim. A request that nobody served does
+not count as one: its slot is given back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from server.ledger.calendar import Calendar
+from server.ledger.limits import Limit, Limits, Scope, Unit, Window
+from server.ledger.quota import Charge, Exceeded, Hold
+from server.ledger.usage import Outcome, UsageRow
+
+UNSERVED = frozenset((Outcome.FAILED, Outcome.REJECTED))
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Whose limits apply. Somebody in several groups draws on the pots of all of them."""
+
+    person_id: str
+    token_id: str | None = None
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a request will probably take, or what it took: micro-USD, tokens (input and output), requests."""
+
+    cost_micro_usd: int
+    tokens: int
+    requests: int = 1
+
+    def of(self, unit: Unit) -> int:
+        if unit is Unit.USD:
+            return self.cost_micro_usd
+        return self.tokens if unit is Unit.TOKENS else self.requests
+
+
+NOTHING = Estimate(0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One counter of a claim. `most` is what the limit admits now; `needs` what the request would take of it.
+
+    `resets_at` is when its window ends, UTC milliseconds; None for never, and for a minute, which slides.
+    """
+
+    counter: str
+    limit: Limit
+    most: int
+    needs: int
+    resets_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How much of a counter is taken."""
+
+    entry: Entry
+    taken: int
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.entry.most - self.taken)
+
+    def retry_after(self, now_ms: int) -> int | None:
+        """Whole seconds until the window is a new one; None if no waiting helps."""
+        entry = self.entry
+        if entry.resets_at is None or entry.needs > entry.most:
+            return None
+        return max(1, -((now_ms - entry.resets_at) // 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The counters of one request, each once: `budgets` are kept by the store, `rates` (minutes) in memory."""
+
+    budgets: tuple[Entry, ...] = ()
+    rates: tuple[Entry, ...] = ()
+
+    @property
+    def holds(self) -> tuple[Hold, ...]:
+        """What is to be reserved."""
+        return tuple(Hold(it.counter, it.needs, it.most) for it in self.budgets if it.needs)
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """All budgets' counters, whether something is held there or not."""
+        return tuple(entry.counter for entry in self.budgets)
+
+    def also(self, other: Claim) -> Claim:
+        """This claim and another one, such as that of the upstream that was chosen meanwhile."""
+        return Claim(_once((*self.budgets, *other.budgets)), _once((*self.rates, *other.rates)))
+
+    def charges(self, row: UsageRow) -> tuple[Charge, ...]:
+        """What a row takes from the counters in the end."""
+        used = Estimate(row.cost_micro_usd, row.usage.input + row.usage.output, int(row.status not in UNSERVED))
+        owed = ((entry.counter, used.of(entry.limit.unit)) for entry in self.budgets)
+        return tuple(Charge(counter, amount) for counter, amount in owed if amount)
+
+    def standings(self, taken: Mapping[str, int]) -> list[Standing]:
+        """How the counters stand of which is known what they have taken."""
+        return [Standing(entry, taken[entry.counter]) for entry in self.budgets if entry.counter in taken]
+
+    def reserved(self, taken: Iterable[int]) -> list[Standing]:
+        """The same from `Reserved.taken`, which follows the order of the holds."""
+        return self.standings({hold.counter: amount for hold, amount in zip(self.holds, taken, strict=True)})
+
+    def refused(self, exceeded: Exceeded) -> Standing:
+        """Which budget did not suffice. `KeyError` if that counter is not of this claim."""
+        found = self.standings({exceeded.counter: exceeded.taken})
+        if not found:
+            raise KeyError(exceeded.counter)
+        return found[0]
+
+
+def applying(limits: Limits, who: Who, model: str | None, now_ms: int) -> list[Limit]:
+    """The limits of a caller for a model; None for all models. Those of upstreams are another matter.
+
+    A person's own limit replaces everyone's of the same unit, window and family while it applies.
+    """
+    found = _now(limits.of(Scope.PERSON, who.person_id), model, now_ms)
+    own = {limit.kind for limit in found}
+    found += [it for it in _now(limits.of(Scope.EVERYONE), model, now_ms) if it.kind not in own]
+    if who.token_id is not None:
+        found += _now(limits.of(Scope.TOKEN, who.token_id), model, now_ms)
+    for group in who.groups:
+        found += _now(limits.of(Scope.GROUP, group), model, now_ms)
+        found += _now(limits.of(Scope.MEMBER, group), model, now_ms)
+    return found
+
+
+def applying_to_upstream(limits: Limits, upstream: str, model: str | None, now_ms: int) -> list[Limit]:
+    """The caps of an upstream for a model."""
+    return _now(limits.of(Scope.UPSTREAM, upstream), model, now_ms)
+
+
+def claim(limits: Iterable[Limit], who: Who, needs: Estimate, calendar: Calendar, now_ms: int) -> Claim:
+    """What a request takes from which counters, under the limits that apply to it."""
+    entries = _once(_entry(limit, who, needs, calendar, now_ms) for limit in limits)
+    return Claim(
+        tuple(entry for entry in entries if entry.limit.window is not Window.MINUTE),
+        tuple(entry for entry in entries if entry.limit.window is Window.MINUTE),
+    )
+
+
+def tightest(standings: Iterable[Standing], unit: Unit) -> Standing | None:
+    """The one of a unit with the least left."""
+    return min((it for it in standings if it.entry.limit.unit is unit), key=lambda it: it.remaining, default=None)
+
+
+def _now(limits: Iterable[Limit], model: str | None, now_ms: int) -> list[Limit]:
+    return [limit for limit in limits if limit.applies(model, now_ms)]
+
+
+def _entry(limit: Limit, who: Who, needs: Estimate, calendar: Calendar, now_ms: int) -> Entry:
+    """A counter's name begins with whose it is and ends with when: `person:usr_1/usd/*/month/2026-11`."""
+    name = f"{_owner(limit, who)}/{limit.unit}/{_escaped(limit.family)}/{limit.window}"
+    most, amount = limit.amount_at(now_ms), needs.of(limit.unit)
+    if limit.window is Window.MINUTE:
+        return Entry(name, limit, most, amount, None)
+    period = calendar.window(limit.window, now_ms, limit.since, limit.until)
+    return Entry(f"{name}/{period.name}", limit, most, amount, period.ends_at)
+
+
+def _owner(limit: Limit, who: Who) -> str:
+    """Everyone's default and a person's own limit count the same, so that a new limit knows what was used before."""
+    if limit.scope in (Scope.EVERYONE, Scope.PERSON):
+        return f"person:{_escaped(who.person_id)}"
+    if limit.scope is Scope.MEMBER:
+        return f"member:{_escaped(limit.subject)}/{_escaped(who.person_id)}"
+    return f"{limit.scope}:{_escaped(limit.subject)}"
+
+
+def _escaped(part: str) -> str:
+    """No slash of a group's or a model's name can make one counter's name out of two others."""
+    return part.replace("%", "%25").replace("/", "%2F")
+
+
+def _once(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    kept: dict[str, Entry] = {}
+    for entry in entries:
+        other = kept.get(entry.counter)
+        if other is None or entry.most < other.most:
+            kept[entry.counter] = entry
+    return tuple(kept.values())

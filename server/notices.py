@@ -1,0 +1,72 @@
+"""What the operator tells everybody: an announcement, maintenance, an incident.
+
+A notice is one line of plain text with a beginning and an end. It is shown as it is, on pages as in headers, so nothing
+in it is ever taken for markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+LONGEST = 500  # characters
+_LATEST = 10**14  # milliseconds since 1970
+_FIELDS = {"kind", "text", "since", "until"}
+
+
+class Kind(StrEnum):
+    """What a notice is about."""
+
+    ANNOUNCEMENT = "announcement"
+    MAINTENANCE = "maintenance"
+    INCIDENT = "incident"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One notice. Times are UTC milliseconds; `until` is exclusive, and None is until it is removed."""
+
+    id: str
+    kind: Kind
+    text: str
+    since: int
+    until: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise ValueError("id: expected a name")
+        if not 0 < len(self.text) <= LONGEST or not self.text.isprintable() or not self.text.strip():
+            raise ValueError(f"text: expected one line of at most {LONGEST} printable characters")
+        if not 0 <= self.since < _LATEST or (self.until is not None and not 0 <= self.until < _LATEST):
+            raise ValueError("since, until: expected milliseconds since 1970")
+        if self.until is not None and self.until <= self.since:
+            raise ValueError("until: expected a time after since")
+
+    def holds_at(self, now: int) -> bool:
+        return self.since <= now and (self.until is None or now < self.until)
+
+
+def notice_body(notice: Notice) -> dict[str, Any]:
+    """What a record of kind "notice" holds."""
+    return {"kind": str(notice.kind), "text": notice.text, "since": notice.since, "until": notice.until}
+
+
+def notice_of(notice_id: str, body: Mapping[str, Any]) -> Notice:
+    """A record's notice. `ValueError` names the field that is wrong, never what was written there."""
+    if not set(body) <= _FIELDS:
+        raise ValueError("expected no other fields than " + ", ".join(sorted(_FIELDS)))
+    text, since, until = body.get("text"), body.get("since"), body.get("until")
+    if not isinstance(text, str):
+        raise ValueError("text: expected a text")
+    if type(since) is not int or not (until is None or type(until) is int):
+        raise ValueError("since, until: expected milliseconds since 1970")
+    return Notice(notice_id, _kind(body.get("kind")), text, since, until)
+
+
+def _kind(value: object) -> Kind:
+    try:
+        return Kind(str(value))
+    except ValueError:
+        raise ValueError("kind: expected one of " + ", ".join(Kind)) from None

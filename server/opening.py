@@ -1,0 +1,65 @@
+"""What needs the store at the start, and waits for it if it is away.
+
+A gateway whose store is away starts all the same: it says so on /readyz, refuses requests, and becomes ready by itself
+when the store is back. Only an embedded store that cannot be opened ends the start: that is a mistake in a setting,
+and who starts it wants to see it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+from server.store.base import Store, StoreError
+
+log = logging.getLogger("fairgate")
+
+PAUSE = 0.5  # seconds between two attempts
+
+Step = Callable[[], Awaitable[object]]
+
+
+class Opening:
+    """Opens a store and takes the first steps with it, in order, as soon as that is possible."""
+
+    def __init__(self, store: Store, patient: bool) -> None:
+        self._store, self._patient = store, patient
+        self._task: asyncio.Task[None] | None = None
+        self.done = False
+
+    async def begin(self, steps: Sequence[Step]) -> None:
+        """Try once; if the store is away and that is nobody's mistake, go on trying behind the scenes."""
+        try:
+            await self._open(steps)
+        except StoreError as error:
+            if not self._patient:
+                raise
+            log.warning("the store is out of reach, and is waited for: %s", error)
+            self._task = asyncio.create_task(self._keep_trying(steps))
+
+    async def close(self) -> None:
+        """Try no more, and close the store."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._store.close()
+
+    async def _keep_trying(self, steps: Sequence[Step]) -> None:
+        while not self.done:
+            await asyncio.sleep(PAUSE)
+            with suppress(StoreError):
+                await self._open(steps)
+        log.info("the store is there")
+
+    async def _open(self, steps: Sequence[Step]) -> None:
+        try:
+            await self._store.open()
+            for step in steps:
+                await step()
+        except StoreError:
+            await self._store.close()
+            raise
+        self.done = True

@@ -1,0 +1,41 @@
+"""The rules of the house about what is sent: no rejected phrase, no prompt and no answer that is too long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from server.wire.errors import ContextTooLong, PromptRejected
+from server.wire.filters import Caps, Phrases
+from server.wire.request import Request, capped
+
+INLINE_TEXT = 16 << 10  # characters that are searched on the event loop, in a tenth of a millisecond
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for everybody. `caps` are those of each dialect, by its name; `words` are said of a phrase."""
+
+    phrases: Phrases = Phrases()  # noqa: RUF009 - immutable
+    words: str = ""
+    caps: Mapping[str, Caps] = field(default_factory=dict)
+
+    async def applied(self, request: Request) -> Request:
+        """The request as it may go on, its answer bounded. Raises PromptRejected."""
+        if self.phrases.patterns and await self._hit(request):
+            raise PromptRejected(words=self.words)
+        cap = self.caps.get(request.endpoint.dialect.name)
+        return capped(request, cap.output) if cap is not None else request
+
+    def check_length(self, request: Request, tokens: int) -> None:
+        """Raises ContextTooLong if a prompt of so many tokens is too long."""
+        cap = self.caps.get(request.endpoint.dialect.name)
+        if cap is not None and cap.too_long(tokens):
+            raise ContextTooLong
+
+    async def _hit(self, request: Request) -> bool:
+        texts = request.prompt.texts
+        if sum(map(len, texts)) <= INLINE_TEXT:
+            return self.phrases.hit(texts)
+        return await asyncio.to_thread(self.phrases.hit, texts)

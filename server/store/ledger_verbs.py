@@ -1,0 +1,119 @@
+"""The verbs of a store about what was used: the ledger itself, reports on it, and the operator's book.
+
+The rules at the top of `base` hold here, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
+
+from server.ledger.quota import Exceeded, Reservation, Reserved, Settlement
+from server.ledger.reports import By, Cursor, Days, Measure, Sum, Which
+from server.ledger.usage import UsageRow
+from server.store.records import Audit, Content, Record, Totals
+
+
+class LedgerVerbs(Protocol):
+    """Reserve and settle. `server/ledger/quota.py` tells the theory."""
+
+    async def reserve(self, reservation: Reservation) -> Reserved | Exceeded:
+        """Hold everything or nothing. Repeated for the same request it adds the counters that it does not hold yet.
+
+        On `Exceeded` nothing of this call is held; what an earlier call held stays until it is released or settled.
+        """
+
+    async def release(self, request_id: str) -> bool:
+        """Give back what a request holds, because it was never dispatched. False if it held nothing."""
+
+    def settle(self, settlement: Settlement) -> Awaitable[bool]:
+        """Write a request's row, give back its holds, take its charges and add it to the sums of its day.
+
+        The first of an id wins: True if it was this one, False if it was there already (nothing has changed then). The
+        settlement is on its way when this returns: whoever does not wait for it loses the answer, not the settlement.
+        """
+
+    async def release_holder(self, holder: str) -> int:
+        """Give back all that a process held which has died; returns how many requests held something."""
+
+    async def release_expired(self, now: int) -> int:
+        """Give back what reservations held that expired before `now`; returns how many."""
+
+    async def taken(self, counters: Sequence[str]) -> list[int]:
+        """What each counter has taken; 0 for one that nobody has used."""
+
+    async def reserved(self) -> int:
+        """How many requests hold something at the moment."""
+
+    async def forget_counters(self, before: str) -> int:
+        """Forget counters whose window ended: those whose name ends in a day, week or month before the day `before`
+        ("2026-11-21"); returns how many. Counters of a term or of all time stay."""
+
+
+class ReportVerbs(Protocol):
+    """Rows and sums. `usage_*` read the rows themselves, `sums*` the sums by day that every settlement adds to."""
+
+    async def usage(self, request_id: str) -> UsageRow | None: ...
+
+    async def usage_rows(self, since: int, limit: int) -> list[UsageRow]:
+        """At most `limit` rows that started at `since` or later, the newest first."""
+
+    async def usage_after(self, which: Which, cursor: Cursor | None, limit: int) -> list[UsageRow]:
+        """The next `limit` rows behind a cursor, the oldest first: for exports of any length with flat memory."""
+
+    async def usage_before(self, which: Which, cursor: Cursor | None, limit: int) -> list[UsageRow]:
+        """The next `limit` rows, the newest first: for a page that somebody reads."""
+
+    async def usage_sums(self, which: Which, by: Sequence[By]) -> list[Sum]:
+        """Sums over the rows, exact to the millisecond; by key, `None` first. Without `by` always one sum."""
+
+    async def sums(self, days: Days, by: Sequence[By]) -> list[Sum]:
+        """The same from the sums by day."""
+
+    async def leaders(self, days: Days, measure: Measure, limit: int) -> list[tuple[str, Sum]]:
+        """The people who used the most, most first: their ids and sums (with an empty key)."""
+
+    async def totals(self, since: int) -> Totals:
+        """Sums of the rows that started at `since` or later."""
+
+    async def resum(self, first: str, last: str) -> int:
+        """Compute the sums of these days anew from the rows; returns how many rows that were.
+
+        Days whose rows have been purged must not be asked for: their sums are all that is left.
+        """
+
+    async def reprice(self, prices: Sequence[tuple[str, int, str | None]]) -> int:
+        """Set cost (micro-USD) and price id of rows by request id; returns how many changed. Sums follow by `resum`."""
+
+    async def purge_usage(self, before: int, limit: int) -> int:
+        """Delete at most `limit` rows that started before; their sums by day stay. Returns how many."""
+
+
+class BookVerbs(Protocol):
+    """What the operator decides at run time, who changed what, and contents that people know to be kept."""
+
+    async def put_record(self, record: Record) -> None:
+        """Write a record; one of the same kind and id is replaced."""
+
+    async def remove_record(self, kind: str, record_id: str) -> bool:
+        """False if there is none."""
+
+    async def records(self, kind: str) -> list[Record]:
+        """All records of a kind, by id."""
+
+    async def book_version(self) -> int:
+        """A number that grows with every change of a record; cheap enough to be asked every second."""
+
+    async def append_audit(self, entry: Audit) -> None:
+        """Note a change. Entries are never changed; an id that is there already changes nothing."""
+
+    async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
+        """The next `limit` entries, the newest first; the cursor is time and id of the last one seen."""
+
+    async def keep_content(self, content: Content) -> None: ...
+
+    async def contents(self, person_id: str) -> list[Content]:
+        """What is kept of a person, the oldest first."""
+
+    async def forget_contents(self, person_id: str) -> int:
+        """Delete what is kept of a person; returns how many."""

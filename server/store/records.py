@@ -1,0 +1,183 @@
+"""The records that a store keeps, and the errors that its verbs raise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.specs import UpstreamSpec
+
+
+class StoreError(Exception):
+    """The store cannot be reached, opened or written."""
+
+
+class NameTaken(Exception):
+    """There is already a person of this name, nickname or login."""
+
+
+class KeyTaken(Exception):
+    """This upstream key has been added already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who may use the gateway. All tokens of one person are one flow in the queue."""
+
+    id: str
+    name: str  # unique
+    disabled: bool
+    created_at: int
+    groups: tuple[str, ...] = ()  # by an operator's hand
+    claimed: tuple[str, ...] = ()  # by what the identity provider said at the last login
+    admin: bool = False
+    login: str | None = None  # who it is at the identity provider; unique
+    email: str | None = None
+    last_login_at: int | None = None
+    nickname: str | None = None  # on the leaderboard, if they want to be there; unique
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a token may be used for; empty is no condition."""
+
+    kind: str = "normal"  # or "special" (no rate limits) or "temporary"
+    models: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()  # such as "10.0.0.0/8"
+    addresses: int = 0  # from how many different ones; 0 is any number
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A gatekeeper token as it may be shown: the secret itself is not kept, only its digest."""
+
+    id: str
+    person_id: str
+    name: str
+    hint: str  # prefix and last four characters, to recognise it by
+    created_at: int
+    expires_at: int | None = None
+    revoked_at: int | None = None
+    terms: Terms = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request, once that is certain."""
+
+    person_id: str
+    person_name: str
+    token_id: str | None  # None where no personal token is asked for
+    weight: float = 1.0  # the person's share in the fair queue, relative to the others'
+    groups: tuple[str, ...] = ()  # the first is the one that usage is booked on
+    admin: bool = False
+    terms: Terms = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a token's digest leads to: enough to decide without asking again."""
+
+    caller: Caller
+    disabled: bool
+    expires_at: int | None
+    revoked_at: int | None
+    last_login_at: int | None = None
+
+    def valid_at(self, now: int) -> bool:
+        """Whether this opens the door at `now`. A revocation holds from the moment it is read, whatever its date."""
+        return not self.disabled and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedKey:
+    """An upstream key that was added at run time. Its secret is here only as the vault encrypted it."""
+
+    id: str  # its fingerprint
+    spec: UpstreamSpec  # what it may be used for; `keys` is empty
+    hint: str  # the last four characters, to recognise it by
+    encrypted: bytes = field(repr=False)
+    added_at: int
+
+    def __post_init__(self) -> None:
+        if self.spec.keys:
+            raise ValueError("a key's secret is kept encrypted only")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWish:
+    """What the operator wants of an upstream key, wherever it is named."""
+
+    id: str  # the key's fingerprint
+    paused: bool = False
+    recheck_at: int | None = None  # when it was asked for last
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """Who made an object that a provider keeps, and with which upstream key: only that one knows it."""
+
+    person_id: str
+    key: str  # the key's fingerprint
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over many usage rows. Tokens as in `Usage`: `input` includes the cached, `output` the reasoning."""
+
+    requests: int
+    people: int
+    input: int
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One of the few things that an operator decides at run time: a limit, a price, a group, an announcement.
+
+    Records of a kind are read together and kept in memory; `body` is what JSON can say.
+    """
+
+    kind: str
+    id: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """A change that somebody made: who, when, what, and how it was before and after. Never a secret."""
+
+    id: str
+    at: int
+    actor: str  # a person's id, or "operator" at the command line
+    action: str  # such as "limit.set"
+    target: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login in a browser. Its id is the digest of what the cookie holds."""
+
+    digest: bytes
+    person_id: str
+    created_at: int
+    expires_at: int
+    sealed: bytes = field(default=b"", repr=False)  # what the logout needs, encrypted
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was asked and answered, where a group wants that kept and its people are told so."""
+
+    request_id: str
+    person_id: str
+    group: str
+    at: int
+    expires_at: int
+    asked: bytes = field(repr=False)
+    answered: bytes = field(repr=False)

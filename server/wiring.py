@@ -1,0 +1,92 @@
+"""What the settings mean for each part of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from keypool.estimates import CostModel
+from keypool.keys import Key
+from keypool.pool import Limits
+from server.accounts import Accounts, pepper_for
+from server.byo import Provider
+from server.demo import MODEL as DEMO_MODEL
+from server.heart import Pulse
+from server.intake import Bounds
+from server.ledger.prices import Price, Rates
+from server.rules import Rules
+from server.running_keys import key_of
+from server.settings import ANTHROPIC as ANTHROPIC_HOME
+from server.settings import OPENAI as OPENAI_HOME
+from server.settings import Settings
+from server.specs import UpstreamSpec
+from server.store.base import Store
+from server.store.breaker import Guarded
+from server.upstream import Patience
+from server.wire.anthropic import ANTHROPIC
+from server.wire.filters import Caps
+from server.wire.openai import OPENAI
+
+
+def keys(specs: Iterable[UpstreamSpec]) -> list[Key]:
+    return [key_of(spec, secret) for spec in specs for secret in spec.keys]
+
+
+def costs(specs: Iterable[UpstreamSpec]) -> CostModel:
+    """What a request as such is worth: tokens per minute over requests per minute of all keys, where that is known."""
+    limited = [spec for spec in specs if spec.rpm and (spec.tpm or spec.itpm)]
+    requests = sum((spec.rpm or 0) * len(spec.keys) for spec in limited)
+    tokens = sum((spec.tpm or spec.itpm or 0) * len(spec.keys) for spec in limited)
+    return CostModel.of_limits(requests, tokens) if requests else CostModel()
+
+
+def accounts(settings: Settings, store: Store, guard: Guarded) -> Accounts:
+    proxy_key = settings.proxy_key.reveal() if settings.proxy_key else ""
+    configured = settings.token_pepper.reveal() if settings.token_pepper else ""
+    return Accounts(
+        store,
+        settings.gatekeeper,
+        proxy_key,
+        pepper_for(settings.store_url, configured),
+        cache_seconds=settings.token_cache_seconds,
+        admin_key=settings.admin_key.reveal() if settings.admin_key else "",
+        lookup=guard.token_by_hash,
+        outage_seconds=settings.outage_seconds,
+    )
+
+
+def own_prices(settings: Settings) -> list[Price]:
+    """The demo's model is ours, and costs nobody anything."""
+    return [Price("demo", DEMO_MODEL, 0, Rates())] if settings.wants_demo else []
+
+
+def patience(settings: Settings) -> Patience:
+    return Patience(settings.connect_seconds, settings.first_byte_seconds, settings.idle_seconds)
+
+
+def limits(settings: Settings) -> Limits:
+    cap = settings.running_per_person or None
+    return Limits(settings.queue_total, settings.queue_per_person, cap, settings.headroom_slots)
+
+
+def providers(specs: Iterable[UpstreamSpec]) -> list[Provider]:
+    """Where people may go with a provider's key of their own: the two homes, and the operator's upstreams by name."""
+    homes = [Provider("openai", OPENAI_HOME, OPENAI), Provider("anthropic", ANTHROPIC_HOME, ANTHROPIC)]
+    dialects = {"openai": OPENAI, "anthropic": ANTHROPIC}
+    named = [Provider(spec.name, spec.base_url, dialects[spec.dialects[0]]) for spec in specs]
+    return list({provider.name: provider for provider in (*homes, *named)}.values())
+
+
+def _rules(settings: Settings) -> Rules:
+    held = {name: cap for name, cap in settings.caps.items() if cap != Caps()}
+    return Rules(settings.phrases, settings.reject_message, held)
+
+
+def bounds(settings: Settings, pulse: Pulse) -> Bounds:
+    return Bounds(
+        settings.queue_seconds,
+        settings.total_seconds,
+        settings.max_answer_bytes,
+        settings.stateful,
+        pulse,
+        _rules(settings),
+    )

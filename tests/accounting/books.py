@@ -1,0 +1,112 @@
+"""Where the books are kept, what an operator writes there, and how they are read again when the gateway has gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from server.accounts import Accounts, pepper_for
+from server.handlers.base import House
+from server.ledger.limits import Limit, Scope, Unit, Window, limit_body
+from server.ledger.prices import Price, price_body
+from server.ledger.usage import UsageRow
+from server.specs import Secret
+from server.store import store_for
+from server.store.base import Record, Store
+from server.wire.usage import Usage
+
+PEPPER = "the pepper of these tests, which is long enough"
+ALL = 1_000_000  # rows: more than any test writes
+USD = 1_000_000  # micro-USD
+
+
+@dataclass(frozen=True)
+class Place:
+    """A store's URL, and a folder for what is kept beside it."""
+
+    url: str
+    folder: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """For a gateway in this process."""
+        return {"store_url": self.url, "journal": str(self.journal), "token_pepper": Secret(PEPPER)}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For one of its own."""
+        return {"STORE_URL": self.url, "JOURNAL": str(self.journal), "TOKEN_PEPPER": PEPPER}
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Store]:
+        """The store, beside whoever else uses it."""
+        async with store_for(self.url) as store:
+            yield store
+
+    async def welcome(self, *names: str) -> list[str]:
+        """New people, before there is a gateway; their tokens."""
+        async with self.opened() as store:
+            accounts = Accounts(store, "user_token", "", pepper_for(self.url, PEPPER))
+            for name in names:
+                await accounts.create_person(name)
+            return [(await accounts.create_token(name, "test"))[1] for name in names]
+
+
+async def put_limits(house: House, *limits: Limit) -> None:
+    await _put(house, [Record("limit", limit.id, limit_body(limit)) for limit in limits])
+
+
+async def put_prices(house: House, *prices: Price) -> None:
+    await _put(house, [Record("price", price.id, price_body(price)) for price in prices])
+
+
+async def _put(house: House, records: Iterable[Record]) -> None:
+    for record in records:
+        await house.store.put_record(record)
+    await house.book.sync()
+
+
+async def person_id(store: Store, name: str) -> str:
+    person = await store.person_by_name(name)
+    assert person is not None
+    return person.id
+
+
+def budget(scope: Scope, subject: str, unit: Unit, amount: int, **more: Any) -> Limit:
+    """A limit for all time, so that no midnight comes in between."""
+    values: dict[str, Any] = {"window": Window.EVER, **more}
+    name = f"{scope}-{subject}-{unit}-{values['window']}"
+    return Limit(id=name, scope=scope, subject=subject, unit=unit, amount=amount, **values)
+
+
+def counter(owner: str, unit: Unit) -> str:
+    """The counter of a budget for all time; the owner is such as "person:usr_1"."""
+    return f"{owner}/{unit}/*/ever/ever"
+
+
+def worth(price: Price, usage: Usage) -> int:
+    """Micro-USD, as a person with a pencil computes it: in fractions, rounded once and half to even."""
+    rates = price.rates
+    cached = rates.input if rates.cached is None else rates.cached
+    written = rates.input if rates.cache_write is None else rates.cache_write
+    fresh = usage.input - usage.cached - usage.cache_write
+    tokens = fresh * rates.input + usage.cached * cached + usage.cache_write * written + usage.output * rates.output
+    return rates.request * bool(usage.input) + round(Fraction(tokens, 1_000_000))
+
+
+async def all_rows(store: Store) -> list[UsageRow]:
+    return await store.usage_rows(0, ALL)
+
+
+async def assert_all_quiet(store: Store, journal: Path) -> None:
+    """Nobody holds anything, and the journal has nothing that the store does not have."""
+    assert await store.reserved() == 0
+    assert not list(journal.glob("*.journal"))

@@ -1,0 +1,246 @@
+"""What a request costs, which price counts when, and that a price survives the store."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.ledger.prices import UNPRICED, Price, PriceTable, Rates, Tier, cost, dearest, price_body, price_of
+from server.wire.usage import Usage
+
+MILLION = 1_000_000
+
+amounts = st.integers(0, 10**8)
+plain_rates = st.builds(
+    Rates,
+    input=amounts,
+    output=amounts,
+    cached=st.none() | amounts,
+    cache_write=st.none() | amounts,
+    reasoning=st.none() | amounts,
+    request=amounts,
+    image=amounts,
+    audio_hour=amounts,
+)
+
+
+@st.composite
+def any_rates(draw: st.DrawFn) -> Rates:
+    starts = sorted(draw(st.sets(st.integers(0, 300_000), max_size=2)))
+    tiers = tuple(Tier(start, draw(plain_rates)) for start in starts)
+    base = draw(plain_rates)
+    return Rates(**{**{name: getattr(base, name) for name in Rates.__slots__}, "tiers": tiers})
+
+
+@st.composite
+def usages(draw: st.DrawFn) -> Usage:
+    read = draw(st.integers(0, 400_000))
+    cached = draw(st.integers(0, read))
+    written = draw(st.integers(0, read - cached))
+    output = draw(st.integers(0, 100_000))
+    return Usage(
+        input=read,
+        cached=cached,
+        cache_write=written,
+        output=output,
+        reasoning=draw(st.integers(0, output)),
+        images=draw(st.integers(0, 10)),
+        audio_ms=draw(st.integers(0, 10**7)),
+    )
+
+
+def priced(rates: Rates, model: str = "m", valid_from: int = 0, name: str = "p") -> Price:
+    return Price(name, model, valid_from, rates)
+
+
+def nothing(model: str, at_ms: int) -> Price | None:
+    return None
+
+
+# ---- what a request costs ----
+
+
+def test_each_kind_of_token_costs_its_own_rate() -> None:
+    rates = Rates(
+        input=2 * MILLION, cached=1 * MILLION, cache_write=3 * MILLION, output=10 * MILLION, reasoning=7 * MILLION
+    )
+    usage = Usage(input=100, cached=30, cache_write=20, output=50, reasoning=10)
+    assert cost(priced(rates), usage) == 50 * 2 + 30 * 1 + 20 * 3 + 40 * 10 + 10 * 7
+
+
+def test_a_kind_without_a_rate_costs_what_the_kind_costs_that_includes_it() -> None:
+    usage = Usage(input=100, cached=30, cache_write=20, output=50, reasoning=10)
+    assert cost(priced(Rates(input=2 * MILLION, output=10 * MILLION)), usage) == 100 * 2 + 50 * 10
+
+
+def test_a_rate_of_nothing_is_not_a_missing_rate() -> None:
+    assert cost(priced(Rates(input=2 * MILLION, cached=0)), Usage(input=100, cached=30)) == 70 * 2
+
+
+def test_requests_pictures_and_sound_cost_beside_the_tokens() -> None:
+    rates = Rates(request=12_000, image=40_000, audio_hour=360_000)
+    assert cost(priced(rates), Usage(images=2, audio_ms=90_000)) == 12_000 + 80_000 + 9_000
+
+
+def test_everything_is_rounded_once_at_the_end() -> None:
+    rates = Rates(input=300_000, output=300_000, audio_hour=360_000)
+    assert cost(priced(rates), Usage(input=1)) == 0  # 0.3
+    assert cost(priced(rates), Usage(input=1, output=1, audio_ms=9)) == 2  # 0.3 + 0.3 + 0.9
+
+
+def test_parts_that_are_larger_than_their_whole_count_and_nothing_is_paid_back() -> None:
+    rates = Rates(input=MILLION, output=MILLION)
+    assert cost(priced(rates), Usage(input=10, cached=8, cache_write=8, output=5, reasoning=9)) == 16 + 9
+
+
+@pytest.mark.parametrize(("tokens", "micro"), [(199_999, 199_999), (200_000, 200_000), (200_001, 400_002)])
+def test_a_long_prompt_is_billed_by_its_tier_as_a_whole(tokens: int, micro: int) -> None:
+    rates = Rates(input=MILLION, tiers=(Tier(200_000, Rates(input=2 * MILLION)),))
+    assert cost(priced(rates), Usage(input=tokens)) == micro
+
+
+def test_of_several_tiers_the_highest_that_is_passed_counts() -> None:
+    tiers = (Tier(10, Rates(output=2 * MILLION)), Tier(20, Rates(output=3 * MILLION)))
+    rates = Rates(output=MILLION, tiers=tiers)
+    assert [cost(priced(rates), Usage(input=read, output=1)) for read in (10, 11, 20, 21)] == [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "tiers",
+    [
+        (Tier(20, Rates()), Tier(10, Rates())),
+        (Tier(10, Rates()), Tier(10, Rates())),
+        (Tier(10, Rates(tiers=(Tier(20, Rates()),))),),
+    ],
+)
+def test_tiers_that_do_not_ascend_or_hold_others_cannot_be_written(tiers: tuple[Tier, ...]) -> None:
+    with pytest.raises(ValueError, match="expected tiers"):
+        Rates(tiers=tiers)
+
+
+@given(plain_rates, usages())
+@settings(max_examples=100, deadline=None)
+def test_a_cost_is_the_exact_sum_of_its_parts_rounded_half_to_even(rates: Rates, usage: Usage) -> None:
+    read = rates.input if rates.cached is None else rates.cached
+    written = rates.input if rates.cache_write is None else rates.cache_write
+    thought = rates.output if rates.reasoning is None else rates.reasoning
+    exact = (
+        Fraction((usage.input - usage.cached - usage.cache_write) * rates.input, MILLION)
+        + Fraction(usage.cached * read + usage.cache_write * written, MILLION)
+        + Fraction((usage.output - usage.reasoning) * rates.output + usage.reasoning * thought, MILLION)
+        + Fraction(usage.audio_ms * rates.audio_hour, 3_600_000)
+        + rates.request
+        + usage.images * rates.image
+    )
+    assert cost(priced(rates), usage) == round(exact)
+
+
+@given(any_rates(), any_rates(), usages())
+@settings(max_examples=60, deadline=None)
+def test_nothing_costs_less_by_the_dearest_of_two(one: Rates, other: Rates, usage: Usage) -> None:
+    both = cost(priced(dearest(one, other)), usage)
+    assert both >= max(cost(priced(one), usage), cost(priced(other), usage))
+
+
+@given(any_rates(), usages())
+@settings(max_examples=50, deadline=None)
+def test_the_dearest_of_one_and_the_same_costs_the_same(rates: Rates, usage: Usage) -> None:
+    assert cost(priced(dearest(rates, rates)), usage) == cost(priced(rates), usage)
+
+
+# ---- which price counts ----
+
+
+def test_a_price_holds_from_its_millisecond_on_and_its_predecessor_until_then() -> None:
+    old, new = priced(Rates(input=5), name="old"), priced(Rates(input=4), valid_from=1_000_000, name="new")
+    table = PriceTable([new, old], nothing, "refuse")
+    assert [table.of("m", at) for at in (0, 999_999, 1_000_000, 1_000_001)] == [old, old, new, new]
+
+
+def test_before_the_operators_first_price_the_base_counts() -> None:
+    own, base = priced(Rates(), valid_from=10, name="own"), priced(Rates(input=1), name="base")
+    table = PriceTable([own], lambda model, at_ms: base, "refuse")
+    assert [table.of("m", at) for at in (9, 10)] == [base, own]
+
+
+def test_the_base_is_asked_for_the_model_and_the_time() -> None:
+    asked = []
+
+    def base(model: str, at_ms: int) -> Price | None:
+        asked.append((model, at_ms))
+        return None
+
+    assert PriceTable([], base, "refuse").of("gpt-5", 77) is None
+    assert asked == [("gpt-5", 77)]
+
+
+def test_an_exact_name_counts_before_the_longest_beginning() -> None:
+    names = ["*", "gpt-*", "gpt-5*", "gpt-5"]
+    table = PriceTable([priced(Rates(), model=name, name=name) for name in names], nothing, "refuse")
+    found = [table.of(model, 0) for model in ("gpt-5", "gpt-5-mini", "gpt-4", "o3")]
+    assert [price and price.id for price in found] == ["gpt-5", "gpt-5*", "gpt-*", "*"]
+
+
+def test_a_beginning_counts_until_the_exact_price_holds() -> None:
+    wide, exact = priced(Rates(), "gpt-*", name="wide"), priced(Rates(), "gpt-5", 10, "exact")
+    table = PriceTable([wide, exact], nothing, "refuse")
+    assert [table.of("gpt-5", at) for at in (9, 10)] == [wide, exact]
+
+
+def test_of_two_prices_from_the_same_time_the_one_given_last_counts() -> None:
+    first, last = priced(Rates(), name="first"), priced(Rates(), name="last")
+    assert PriceTable([first, last], nothing, "refuse").of("m", 0) == last
+
+
+def test_a_model_without_a_price_is_refused_or_free_as_the_operator_wants() -> None:
+    assert PriceTable([], nothing, "refuse").of("m", 0) is None
+    free = PriceTable([], nothing, "free").of("m", 0)
+    assert free is UNPRICED
+    assert cost(free, Usage(input=10**6, output=10**6, images=3, audio_ms=10**6)) == 0
+
+
+def test_a_free_price_is_a_price_with_an_id_and_hides_the_base() -> None:
+    free = priced(Rates(), name="ours")
+    assert PriceTable([free], lambda model, at_ms: priced(Rates(input=1)), "refuse").of("m", 0) is free
+
+
+# ---- as a record's body ----
+
+
+@given(any_rates(), st.integers(0, 10**14))
+@settings(max_examples=100, deadline=None)
+def test_a_price_comes_back_from_json_as_it_was(rates: Rates, valid_from: int) -> None:
+    price = Price("prc_1", "gpt-5*", valid_from, rates)
+    assert price_of("prc_1", json.loads(json.dumps(price_body(price)))) == price
+
+
+def test_a_body_need_not_name_what_costs_nothing() -> None:
+    body = {"model": "m", "valid_from": 5, "output": 7}
+    assert price_of("p", body) == Price("p", "m", 5, Rates(output=7))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"model": "", "valid_from": 0},
+        {"model": "m"},
+        {"model": "m", "valid_from": "today"},
+        {"model": "m", "valid_from": 0, "input": 1.5},
+        {"model": "m", "valid_from": 0, "input": True},
+        {"model": "m", "valid_from": 0, "input": -1},
+        {"model": "m", "valid_from": 0, "input": None},
+        {"model": "m", "valid_from": 0, "inputs": 1},
+        {"model": "m", "valid_from": 0, "tiers": "none"},
+        {"model": "m", "valid_from": 0, "tiers": [3]},
+        {"model": "m", "valid_from": 0, "tiers": [{"input": 3}]},
+        {"model": "m", "valid_from": 0, "tiers": [{"above": 9}, {"above": 8}]},
+    ],
+)
+def test_a_body_that_is_no_price_is_a_value_error(body: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        price_of("p", body)

@@ -1,0 +1,30 @@
+"""One office for all tests of this package: to open it takes longer than all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from server.ledger.when import instant
+from tests.usage.office import NOW, Office, open_office
+
+
+@pytest.fixture(scope="package")
+def io_loop() -> Iterator[IOLoop]:
+    loop = IOLoop()
+    loop.make_current()
+    yield loop
+    loop.clear_current()
+    loop.close(all_fds=True)
+
+
+@pytest.fixture(scope="package")
+def office(io_loop: IOLoop) -> Iterator[Office]:
+    stack = AsyncExitStack()
+    opened: Office = io_loop.run_sync(lambda: stack.enter_async_context(open_office()))
+    opened.house.wall = lambda: instant(NOW)
+    yield opened
+    io_loop.run_sync(stack.aclose)
