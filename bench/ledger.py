@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import resource
+import re
 import statistics
 import sys
 import tempfile
@@ -85,6 +85,7 @@ async def _median_ms(question: Callable[[], Awaitable[object]]) -> float:
 
 
 async def _exports(store: Store) -> list[Line]:
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew, here
     before = _peak_mib()
     exports = {
         "all": Which(),
@@ -136,7 +137,9 @@ async def _writes(store: Store) -> list[Line]:
 
 
 def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1024
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ calls fail at once, and the store has a rest. Then one call may try; how that en
 Every change of state begins a new round, and only calls of the present round are heard: how an old call ends, which
 waited through half an outage, says nothing about now.
 
+Only `AT_ONCE` calls are under way; the others wait for their turn, and their patience begins with it. A thousand people
+who come at once would else make each other's calls slow, and the store would seem to be away.
+
 A call that was given up may have been carried out all the same. For a look-up that does not matter. Who gave up a
 `reserve` has to give back later what it may hold; should that fail, too, it expires.
 """
@@ -34,6 +37,7 @@ T = TypeVar("T")
 FAILURES = 5
 WITHIN = 2.0
 REST = 1.0
+AT_ONCE = 32
 
 
 class State(StrEnum):
@@ -99,7 +103,7 @@ class Breaker:
 
 
 class Guarded:
-    """The verbs of a store that stand before an answer; all raise `StoreError` within `patience` seconds.
+    """The verbs of a store that stand before an answer; in its turn each raises `StoreError` within `patience` seconds.
 
     `clock` is seconds, monotonic.
     """
@@ -107,6 +111,7 @@ class Guarded:
     def __init__(self, store: Store, patience: float, clock: Callable[[], float]) -> None:
         self._store, self._patience, self._clock = store, patience, clock
         self._breaker = Breaker()
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self.counts = Counts()
 
     @property
@@ -115,6 +120,10 @@ class Guarded:
 
     async def ask(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make any call of a store that is worth no longer wait. Raises what it raises, and `StoreError`."""
+        async with self._turns:
+            return await self._asked(call)
+
+    async def _asked(self, call: Callable[[], Awaitable[T]]) -> T:
         called_in = self._breaker.admit(self._clock())
         if called_in is None:
             self.counts.rejected += 1

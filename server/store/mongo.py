@@ -11,10 +11,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from pymongo.errors import DuplicateKeyError
-
 from server.store.mongo_book import MongoBook, index_book
-from server.store.mongo_connect import Database, border, together, verb
+from server.store.mongo_connect import Database, border, together, upsert, verb
 from server.store.mongo_keys import MongoKeys, index_keys
 from server.store.mongo_ledger import MongoLedger, index_ledger
 from server.store.mongo_people import MongoPeople, index_people
@@ -39,11 +37,7 @@ class MongoStore(MongoPeople, MongoKeys, MongoLedger, MongoUsage, MongoSums, Mon
         """What was accepted before is written, too, when this returns."""
         if self._settler is not None:
             await self._settler.caught_up()
-        pulse, beat = {"_id": "pulse"}, {"$inc": {"beats": 1}}
-        try:
-            await self._db.pulse.update_one(pulse, beat, upsert=True)
-        except DuplicateKeyError:  # two pinged a new database at once
-            await self._db.pulse.update_one(pulse, beat)
+        await upsert(self._db.pulse, {"_id": "pulse"}, {"$inc": {"beats": 1}})
 
     async def open(self) -> None:
         """Connect, make the indices that are missing, and finish what a process that died had begun to settle."""

@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.ledger.reports import Cursor
 from server.store.base import Audit, Content, Record
-from server.store.mongo_connect import Connected, Database, Document, verb
+from server.store.mongo_connect import Connected, Database, Document, upsert, verb
 from server.store.mongo_keys import count, version_of
 
 _CONTENT = tuple(each.name for each in fields(Content) if each.name != "request_id")
@@ -33,11 +33,8 @@ class MongoBook(Connected):
 
     @verb
     async def put_record(self, record: Record) -> None:
-        name, body = {"kind": record.kind, "id": record.id}, {"$set": {"body": _json(record.body)}}
-        try:
-            await self._db.records.update_one(name, body, upsert=True)
-        except DuplicateKeyError:  # two put it at once, and one of them made the document
-            await self._db.records.update_one(name, body)
+        name = {"kind": record.kind, "id": record.id}
+        await upsert(self._db.records, name, {"$set": {"body": _json(record.body)}})
         await count(self._db, "book")
 
     @verb

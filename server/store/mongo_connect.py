@@ -20,7 +20,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from server.store.base import StoreError
@@ -81,6 +81,14 @@ async def aggregated(collection: Collection, pipeline: Sequence[Mapping[str, Any
     if inspect.isawaitable(cursor):
         cursor = await cursor
     return cast(list[Document], await cursor.to_list(None))
+
+
+async def upsert(collection: Collection, which: Mapping[str, Any], change: Mapping[str, Any]) -> None:
+    """Change a document, or make it. Of two that make it at once, one fails, and changes what the other one made."""
+    try:
+        await collection.update_one(which, change, upsert=True)
+    except DuplicateKeyError:
+        await collection.update_one(which, change, upsert=True)
 
 
 async def together(*works: Awaitable[Any]) -> None:

@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.specs import UpstreamSpec
 from server.store.base import AddedKey, Issued, KeyTaken, KeyWish
-from server.store.mongo_connect import Connected, Database, Document, verb
+from server.store.mongo_connect import Connected, Database, Document, upsert, verb
 
 _TERMS = tuple(each.name for each in fields(UpstreamSpec) if each.name != "keys")
 
@@ -22,7 +22,7 @@ async def index_keys(db: Database) -> None:
 
 async def count(db: Database, version: str) -> None:
     """Tell that something has changed, after it has."""
-    await db.versions.update_one({"_id": version}, {"$inc": {"version": 1}}, upsert=True)
+    await upsert(db.versions, {"_id": version}, {"$inc": {"version": 1}})
 
 
 async def version_of(db: Database, version: str) -> int:
@@ -36,10 +36,7 @@ class MongoKeys(Connected):
     @verb
     async def remember_issued(self, object_id: str, person_id: str, key: str, at: int) -> None:
         first = {"$setOnInsert": {"person_id": person_id, "key": key, "at": at}}
-        try:
-            await self._db.issued.update_one({"_id": object_id}, first, upsert=True)
-        except DuplicateKeyError:
-            return  # somebody was first, in this very moment
+        await upsert(self._db.issued, {"_id": object_id}, first)
 
     @verb
     async def issued(self, object_id: str) -> Issued | None:
@@ -101,10 +98,7 @@ class MongoKeys(Connected):
         return await version_of(self._db, "keys")
 
     async def _wish(self, key_id: str, wish: Mapping[str, Any]) -> None:
-        try:
-            await self._db.key_wishes.update_one({"_id": key_id}, {"$set": wish}, upsert=True)
-        except DuplicateKeyError:  # two wished at once, and one of them made the document
-            await self._db.key_wishes.update_one({"_id": key_id}, {"$set": wish})
+        await upsert(self._db.key_wishes, {"_id": key_id}, {"$set": wish})
         await count(self._db, "keys")
 
 

@@ -13,12 +13,11 @@ from collections.abc import Awaitable, Mapping, Sequence
 from datetime import date
 
 from pymongo import DeleteOne
-from pymongo.errors import DuplicateKeyError
 
 from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
 from server.store import mongo_counters
 from server.store.base import StoreError
-from server.store.mongo_connect import Connected, Database, Document, verb
+from server.store.mongo_connect import Connected, Database, Document, upsert, verb
 from server.store.mongo_counters import field
 from server.store.mongo_per_request import PerRequest
 from server.store.mongo_settle import GROUP, Settler, finish_all
@@ -120,10 +119,7 @@ class MongoLedger(Connected):
             "$addToSet": {"counters": {"$each": [each.counter for each in reservation.holds]}},
             "$inc": {"calls": 1},
         }
-        try:
-            await self._db.reservations.update_one({"_id": reservation.request_id}, change, upsert=True)
-        except DuplicateKeyError:  # two calls for one request, and one of them made the document
-            await self._db.reservations.update_one({"_id": reservation.request_id}, change)
+        await upsert(self._db.reservations, {"_id": reservation.request_id}, change)
 
     async def _give_up(self, request_id: str, names: Sequence[str]) -> None:
         """Give back what this call held. The document stays if an earlier call made it."""
