@@ -70,7 +70,7 @@ def connect(url: str, driver: str) -> tuple[Client, Database]:
 
 async def disconnect(client: Client) -> None:
     """Let the connections go."""
-    closing: object = client.close()
+    closing: object = await asyncio.to_thread(client.close)  # motor's waits for the server to say good-bye
     if inspect.isawaitable(closing):
         await closing
 

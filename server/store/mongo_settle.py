@@ -117,14 +117,21 @@ async def _settle(db: Database, docs: Sequence[Document]) -> set[str]:
     """Take the four steps; which rows were there already."""
     await together(mongo_counters.announce(db.counters, docs), mongo_sums.announce(db.sums, docs))
     there = await _write(db, docs)
-    late = [doc for doc in docs if doc["_id"] in there]
+    unfinished = await _unfinished(db, there)
+    # A driver that got no answer may have written twice: a row that names our nonce is ours.
+    nonces = {row["due"] for row in unfinished}
+    late = [doc for doc in docs if doc["_id"] in there and doc["due"] not in nonces]
     if late:
         await together(mongo_counters.withdraw(db.counters, late), mongo_sums.withdraw(db.sums, late))
-    unfinished = (
-        await db.usage.find({"_id": {"$in": list(there)}, "due": {"$exists": True}}).to_list(None) if late else []
-    )
     await finish(db, [*(doc for doc in docs if doc["_id"] not in there), *unfinished])
-    return there
+    return {doc["_id"] for doc in late}
+
+
+async def _unfinished(db: Database, ids: set[str]) -> list[Document]:
+    """The rows of these requests that somebody began to settle: another one, or we in an attempt before."""
+    if not ids:
+        return []
+    return await db.usage.find({"_id": {"$in": list(ids)}, "due": {"$exists": True}}).to_list(None)
 
 
 async def _write(db: Database, docs: Sequence[Document]) -> set[str]:

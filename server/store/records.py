@@ -43,7 +43,7 @@ class Person:
 class Terms:
     """What a token may be used for; empty is no condition."""
 
-    kind: str = "normal"  # or "special" (no rate limits) or "temporary"
+    kind: str = "normal"  # or "special" (no rate limits) or "temporary"; "guest" of who comes with a pass
     models: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()  # such as "10.0.0.0/8"
     addresses: int = 0  # from how many different ones; 0 is any number
@@ -74,6 +74,7 @@ class Caller:
     groups: tuple[str, ...] = ()  # the first is the one that usage is booked on
     admin: bool = False
     terms: Terms = Terms()
+    spend: int | None = None  # micro-USD in all, where the credential itself says so: a guest's
 
 
 @dataclass(frozen=True, slots=True)
