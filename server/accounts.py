@@ -1,19 +1,9 @@
-"""Who is calling: one account's story, without a framework.
+"""Who is calling, and the verbs about people and their tokens: one account's story, without a framework.
 
-A gatekeeper token is `fg_`, 32 random bytes in base64url (43 characters) and a checksum of 6 characters, so that a
-secret scanner finds it by the pattern in `TOKEN_PATTERN` and tells a real one from a look-alike without asking us.
-The checksum is no secret: it only spares the store the look-up of what cannot be a token.
+A caller is known by a gatekeeper token (`tokens`, `token_door`), by a guest pass (`passes`), or by what `bearer` knows:
+the identity provider's own tokens. What each of these is worth is told there.
 
-Kept is the HMAC-SHA256 of a token under the *pepper*, a secret that is not in the database: whoever steals the database
-can neither use a token nor test a guess. The random part has 256 bits, so a slow hash would protect nothing more. A
-token is never compared, cut or used as text in a query: its digest is a key, found or not.
-
-Every refusal is the same `InvalidKey`, raised in one place, and everything that is shaped like a token goes the same
-way through digest and store before it is refused, whether it is unknown, revoked, expired or its person is disabled.
-
-A valid answer is remembered for `cache_seconds`: a revocation in another process takes effect within that time, one in
-this process at once. Only valid answers are kept, so that refusals take one path in time, too. While the store is away
-an answer may be older, up to `outage_seconds`: people go on, and a revocation waits as long at most.
+Every refusal is the same `InvalidKey`, raised in one place.
 
 Failures are counted by address. From the 31st in a minute on, further *failures* are told to slow down; a valid token
 from that address still passes, because a whole campus may share it and one broken script must not lock it out. The
@@ -22,35 +12,37 @@ limit is there for the logs and the database: guessing 256 bits is hopeless at a
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import hmac
-import re
 import secrets
 import time
-import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Literal
 
-from server.store.base import Caller, Credential, NameTaken, Person, Store, StoreError, Terms, Token
+from server.failures import Failures
+from server.passes import PassDoor, Passes, looks_like_pass
+from server.remembered import Away
+from server.store.base import Caller, NameTaken, Person, Record, Store, StoreError, Terms, Token
+from server.store.breaker import Guarded
 from server.store.pepper import pepper_for
-from server.wire.errors import AccountingUnavailable, ClientError, InvalidKey, RateLimited
+from server.token_door import Memory, TokenDoor
+from server.token_terms import SPECIAL, checked_terms
+from server.tokens import hint, looks_like_token, new_id, new_token, next_id
+from server.wire.errors import AccountingUnavailable, ClientError, InvalidKey, PermissionDenied, RateLimited
 
-__all__ = ["AccountError", "Accounts", "Mode", "looks_like_token", "new_token", "pepper_for"]
+__all__ = ["AccountError", "Accounts", "Mode", "looks_like_token", "pepper_for"]
 
 Mode = Literal["user_token", "shared", "none"]
+Bearer = Callable[[str], Awaitable[Caller | None]]
 
-Lookup = Callable[[bytes], Awaitable[Credential | None]]
-
-CACHE_ENTRIES = 10_000
 ANY_TERMS = Terms()
-FAILURES_ALLOWED = 30
-FAILURE_SECONDS = 60.0
-ADDRESSES_WATCHED = 10_000
-
-PREFIX = "fg_"
-TOKEN_PATTERN = r"fg_[A-Za-z0-9_-]{49}"  # noqa: S105 - a pattern for secret scanners, not a secret
-_TOKEN = re.compile(TOKEN_PATTERN)
+USUAL = Memory()
+PATIENCE = 10.0  # seconds that the store may take, where nobody says
+MOST_LIVE = 50  # tokens of one person, made by themselves
+LONGEST_GRACE = 30 * 86_400  # seconds
+RETIRING = "retiring"  # the kind of record that says when a token that was rotated is to be revoked
 
 # Where no personal token is asked for, everybody is one person and so one flow. Both names are kept for that.
 SHARED = Caller("shared", "shared", None)
@@ -78,22 +70,24 @@ class Accounts:
         pepper: bytes,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-        cache_seconds: float = 5.0,
+        memory: Memory = USUAL,
         admin_key: str = "",
-        lookup: Lookup | None = None,
-        outage_seconds: float = 0.0,
+        guard: Guarded | None = None,
     ) -> None:
         if mode == "shared" and not proxy_key:
             raise ValueError("a shared gatekeeper needs PROXY_KEY")
         if not pepper:
             raise ValueError("the pepper is empty")
-        self._store, self._mode, self._pepper = store, mode, pepper
-        self._lookup, self._outage_seconds = lookup or store.token_by_hash, outage_seconds
-        self._clock, self._wall = clock, wall
-        self._proxy_digest = self._digest(proxy_key)
-        self._admin_digest = self._digest(admin_key) if admin_key else None
-        self._cache = _Cache(cache_seconds)
-        self._failures = _Failures()
+        self._store, self._mode, self._clock, self._wall = store, mode, clock, wall
+        guard = guard or Guarded(store, PATIENCE, clock)
+        self._tokens = TokenDoor(store, guard, pepper, memory, clock, wall)
+        self._guests = PassDoor(store, guard, Passes(pepper), memory, clock, wall)
+        self.bearer: Bearer | None = None  # knows the tokens of an identity provider
+        self.forget_bearers: Callable[[], None] = lambda: None
+        self._proxy_digest = self._tokens.digest(proxy_key)
+        self._admin_digest = self._tokens.digest(admin_key) if admin_key else None
+        self._failures = Failures()
+        self._making = asyncio.Lock()  # somebody's tokens are counted, and then there is one more
 
     async def authenticate(self, authorization: str | None, api_key: str | None, address: str) -> Caller:
         """Who presents these headers: the whole `Authorization` and the whole `X-Api-Key`, None where absent.
@@ -107,10 +101,20 @@ class Accounts:
         if self._mode == "none":
             return EVERYONE
         if presented is not None:
-            caller = self._shared(presented) if self._mode == "shared" else await self._person_of(presented)
+            caller = self._shared(presented) if self._mode == "shared" else await self._person_of(presented, address)
             if caller is not None:
                 return caller
         raise self._refusal(address)
+
+    def denial(self, caller: Caller, authorization: str | None, api_key: str | None, address: str) -> ClientError:
+        """What a caller hears who is no administrator, where only those may go.
+
+        Where nobody needs a credential, one that was presented all the same is a guess at `ADMIN_KEY`: it is counted
+        and told like any other failure.
+        """
+        if caller is EVERYONE and _presented(authorization, api_key) is not None:
+            return self._refusal(address)
+        return PermissionDenied()
 
     async def person_named(self, name: str) -> Caller:
         """The person of a name that somebody trustworthy vouches for; new ones are welcome.
@@ -157,9 +161,11 @@ class Accounts:
         return await self._store.people()
 
     async def disable(self, person_name: str) -> None:
-        """Close the door for all tokens of a person, until `enable`."""
-        await self._store.set_person_disabled((await self._person(person_name)).id, True)
-        self._cache = _Cache(self._cache.seconds)
+        """Close the door for all tokens of a person, until `enable`, and end their logins in browsers."""
+        person = await self._person(person_name)
+        await self._store.set_person_disabled(person.id, True)
+        await self._store.close_sessions_of(person.id)
+        self.forget()
 
     async def enable(self, person_name: str) -> None:
         """Let a disabled person in again."""
@@ -176,56 +182,114 @@ class Accounts:
         if expires_at is not None and expires_at <= now:
             raise AccountError("the expiry lies in the past")
         person = await self._person(person_name)
-        secret = new_token()
-        hint = f"{PREFIX}…{secret[-4:]}"
-        token = Token(f"tok_{secrets.token_hex(8)}", person.id, _checked(name), hint, now, expires_at, terms=terms)
-        await self._store.add_token(self._digest(secret), token)
-        return token, secret
+        return await self._add(Token(new_id(), person.id, _checked(name), "", now, expires_at, terms=terms))
+
+    async def create_own_token(
+        self, person: Person, name: str, expires_at: int | None = None, terms: Terms = ANY_TERMS
+    ) -> tuple[Token, str]:
+        """The same by the person: nobody frees themselves of rate limits, or makes tokens without end."""
+        if terms.kind == SPECIAL:
+            raise AccountError("only an administrator makes special tokens")
+        async with self._making:
+            now = self._wall()
+            tokens = await self._store.tokens(person.id)
+            live = [it for it in tokens if it.revoked_at is None and (it.expires_at is None or now < it.expires_at)]
+            if len(live) >= MOST_LIVE:
+                raise AccountError(f"nobody has more than {MOST_LIVE} tokens: revoke one that is not used any more")
+            return await self.create_token(person.name, name, expires_at, terms)
 
     async def tokens(self, person_name: str | None = None) -> list[Token]:
         """The tokens of one person, or all; the oldest first."""
         person_id = None if person_name is None else (await self._person(person_name)).id
         return await self._store.tokens(person_id)
 
-    async def revoke(self, token_id: str) -> None:
-        """Close the door for one token, for good."""
+    async def tokens_of(self, person_id: str) -> list[Token]:
+        """The tokens of one person; the oldest first."""
+        return await self._store.tokens(person_id)
+
+    async def revoke(self, token_id: str, owner: str | None = None) -> None:
+        """Close the door for one token, for good. With `owner`, a person's id, only if it is theirs."""
+        if owner is not None:
+            await self._token(token_id, owner)
         if not await self._store.revoke_token(token_id, self._wall()):
-            raise AccountError("there is no such token")
-        self._cache = _Cache(self._cache.seconds)
+            raise AccountError(NO_SUCH_TOKEN)
+        self.forget()
 
-    async def _person_of(self, presented: str) -> Caller | None:
-        if not looks_like_token(presented):
-            return None
-        digest, asked_at = self._digest(presented), self._clock()
-        remembered = self._cache.get(digest, asked_at)
-        if remembered is not None and remembered.valid_at(self._wall()):
-            return remembered.caller
-        return await self._looked_up(digest, asked_at)
+    async def rotate(self, token_id: str, owner: str | None = None, grace_seconds: int = 0) -> tuple[Token, str]:
+        """A new secret with the same name, terms and budgets; the old one ends now, or after a grace.
 
-    async def _looked_up(self, digest: bytes, asked_at: float) -> Caller | None:
-        cache = self._cache  # if a revocation replaces it meanwhile, this answer is not remembered
+        With `owner`, a person's id, only if it is theirs. The grace ends by `retire`, some seconds late.
+        """
+        if not 0 <= grace_seconds <= LONGEST_GRACE:
+            raise AccountError(f"the old token lasts {LONGEST_GRACE // 86_400} days longer at most")
+        old, now = await self._token(token_id, owner), self._wall()
+        if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+            raise AccountError("this token has ended: make a new one")
+        successor = next_id(old.id)
+        if any(token.id == successor for token in await self._store.tokens(old.person_id)):
+            raise AccountError("this token has been rotated already: rotate the one that took its place")
+        made = await self._add(replace(old, id=successor, created_at=now))
+        if grace_seconds:
+            await self._store.put_record(Record(RETIRING, old.id, {"at": now + grace_seconds * 1000}))
+        else:
+            await self.revoke(old.id)
+        return made
+
+    async def retire(self) -> int:
+        """Revoke the tokens whose grace is over; returns how many. To be called every minute or so."""
+        now = self._wall()
+        due = [record.id for record in await self._store.records(RETIRING) if record.body["at"] <= now]
+        for token_id in due:
+            await self._store.revoke_token(token_id, now)
+            await self._store.remove_record(RETIRING, token_id)
+        if due:
+            self.forget()
+        return len(due)
+
+    def forget(self) -> None:
+        """Ask the store anew about everybody: something has changed that must hold at once."""
+        self._tokens.forget()
+        self._guests.forget()
+        self.forget_bearers()
+
+    async def _add(self, token: Token) -> tuple[Token, str]:
         try:
-            credential = await self._lookup(digest)
-        except StoreError as error:
-            known = cache.get(digest, asked_at, self._outage_seconds)
-            if known is not None and known.valid_at(self._wall()):
-                return known.caller
-            raise AccountingUnavailable from error
-        if credential is None or not credential.valid_at(self._wall()):
+            terms = checked_terms(token.terms, token.expires_at)
+        except ValueError as error:
+            raise AccountError(str(error)) from None
+        secret = new_token()
+        token = replace(token, hint=hint(secret), terms=terms)
+        await self._store.add_token(self._tokens.digest(secret), token)
+        return token, secret
+
+    async def _token(self, token_id: str, owner: str | None) -> Token:
+        """A token by its id. What belongs to somebody else is not there."""
+        for token in await self._store.tokens(owner):
+            if token.id == token_id:
+                return token
+        raise AccountError(NO_SUCH_TOKEN)
+
+    async def _person_of(self, presented: str, address: str) -> Caller | None:
+        if looks_like_token(presented):
+            return await self._tokens.caller_of(presented, address)
+        if looks_like_pass(presented):
+            return await self._guests.caller_of(presented)
+        if self.bearer is None:
             return None
-        cache.put(digest, credential, asked_at)
-        return credential.caller
+        try:
+            return await self.bearer(presented)
+        except (StoreError, Away) as error:
+            raise AccountingUnavailable from error
 
     def _shared(self, presented: str) -> Caller | None:
         # Digests have one length, so that the comparison's time does not tell the key's.
-        matches = presented.isascii() and hmac.compare_digest(self._digest(presented), self._proxy_digest)
+        matches = presented.isascii() and hmac.compare_digest(self._tokens.digest(presented), self._proxy_digest)
         return SHARED if matches else None
 
     def _is_operator(self, presented: str) -> bool:
-        return self._admin_digest is not None and hmac.compare_digest(self._digest(presented), self._admin_digest)
-
-    def _digest(self, secret: str) -> bytes:
-        return hmac.digest(self._pepper, secret.encode(), "sha256")
+        return self._admin_digest is not None and hmac.compare_digest(
+            self._tokens.digest(presented), self._admin_digest
+        )
 
     def _refusal(self, address: str) -> ClientError:
         wait = self._failures.count(address, self._clock())
@@ -238,23 +302,7 @@ class Accounts:
         return person
 
 
-def new_token() -> str:
-    """A fresh token, from the operating system's randomness."""
-    body = PREFIX + _base64url(secrets.token_bytes(32))
-    return body + _checksum(body)
-
-
-def looks_like_token(text: str) -> bool:
-    """Whether this has a token's shape and checksum. It says nothing about whether it is known."""
-    return _TOKEN.fullmatch(text) is not None and _checksum(text[:-6]) == text[-6:]
-
-
-def _checksum(body: str) -> str:
-    return _base64url(zlib.crc32(body.encode()).to_bytes(4, "big"))
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+NO_SUCH_TOKEN = "there is no such token"  # noqa: S105 - words
 
 
 def _presented(authorization: str | None, api_key: str | None) -> str | None:
@@ -274,44 +322,3 @@ def _checked(name: str) -> str:
     if name in RESERVED:
         raise AccountError("this name is kept for the gateway itself")
     return name
-
-
-class _Cache:
-    """Credentials by digest, each for `seconds` from the moment the store was asked for it.
-
-    When it is full, the one that was asked for first goes: it has the least time left.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._entries: dict[bytes, tuple[float, Credential]] = {}
-
-    def get(self, digest: bytes, now: float, seconds: float | None = None) -> Credential | None:
-        """What is remembered, if it is not older than `seconds`; than this cache's own, if that is not said."""
-        entry = self._entries.get(digest)
-        if entry is None or now - entry[0] >= (self.seconds if seconds is None else seconds):
-            return None
-        return entry[1]
-
-    def put(self, digest: bytes, credential: Credential, asked_at: float) -> None:
-        self._entries.pop(digest, None)
-        self._entries[digest] = (asked_at, credential)
-        if len(self._entries) > CACHE_ENTRIES:
-            del self._entries[next(iter(self._entries))]
-
-
-class _Failures:
-    """Failures by address, in windows of `FAILURE_SECONDS` that begin with an address's first failure."""
-
-    def __init__(self) -> None:
-        self._windows: dict[str, tuple[float, int]] = {}  # by address: when it began, how many
-
-    def count(self, address: str, now: float) -> float | None:
-        """Count one more. None while that is tolerated, else the seconds until it will be again."""
-        began, failures = self._windows.pop(address, (now, 0))
-        if now - began >= FAILURE_SECONDS:
-            began, failures = now, 0
-        self._windows[address] = (began, failures + 1)
-        if len(self._windows) > ADDRESSES_WATCHED:
-            del self._windows[next(iter(self._windows))]
-        return None if failures < FAILURES_ALLOWED else began + FAILURE_SECONDS - now

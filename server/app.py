@@ -17,6 +17,7 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 
+from server import logs
 from server.banner import banner, first_token
 from server.building import Building
 from server.handlers.base import House
@@ -34,7 +35,7 @@ LAST_WORDS_SECONDS = 3.0  # to write the in-band errors and settle, after the dr
 
 async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     """Run a gateway until SIGTERM or SIGINT; returns the exit code."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    logs.configure(settings)
     for note in settings.notes:
         log.info("%s", note)
     stop = asyncio.Event()
@@ -109,6 +110,7 @@ async def listen(house: House) -> AsyncIterator[str]:
 async def drain(house: House) -> None:
     """Let running requests end within their time; what is left then ends with an error in its own dialect."""
     house.draining = True
+    await house.face.drain()
     answering = [each for each in (house.gateway, house.own_keys) if each is not None]
     await asyncio.gather(*(each.quiet(house.settings.drain_seconds) for each in answering))
     for each in answering:

@@ -25,6 +25,7 @@ class Bill:
     dialect: str
     price: Price | None  # None only where nothing is billed anyway
     limits: tuple[Limit, ...] = ()  # those that apply
+    spend: int | None = None  # micro-USD that a guest's pass may spend in all
     content_days: int = 0  # so long its content is kept, and by whose wish; 0 is not at all
     content_group: str = ""
     output: int = 0  # tokens of the answer that are reserved for

@@ -44,6 +44,7 @@ class Book:
         self._version: int | None = None
         self._away = False
         self._task: asyncio.Task[None] | None = None
+        self._reading = asyncio.Lock()  # or else who has begun earlier might have the last word
         self._recorded: tuple[Price, ...] = ()
         self.groups: dict[str, Group] = {}
         self.notices: tuple[Record, ...] = ()
@@ -55,6 +56,11 @@ class Book:
         await self.sync()
         self._task = asyncio.create_task(self._follow(poll_seconds))
 
+    @property
+    def known(self) -> bool:
+        """It has been read. Before that nobody knows whose limits there are, so nobody may spend."""
+        return self._version is not None
+
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
@@ -63,6 +69,10 @@ class Book:
 
     async def sync(self) -> None:
         """Read what has changed since the last time. An outage changes nothing and is told once."""
+        async with self._reading:
+            await self._sync()
+
+    async def _sync(self) -> None:
         try:
             version = await self._store.book_version()
             if version != self._version:

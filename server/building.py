@@ -4,36 +4,57 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
+from typing import Protocol
 
 from keypool.pool import Pool
 from server import wiring
 from server.accesslog import AccessLog
 from server.accounts import Accounts
+from server.books_metrics import BooksMetrics
 from server.byo import OwnKeys
+from server.courses import Courses
 from server.demo import Demo
+from server.desk import Desk
 from server.dispatcher import Dispatcher
+from server.face import Clocks, history_of, open_face
 from server.gateway import Gateway
 from server.handlers.base import House
 from server.heart import Pulse
 from server.housekeeping import Housekeeping
 from server.intake import Intake
+from server.key_office import KeyOffice
+from server.keydesk import KeyDesk
 from server.keyroom import Keyroom
 from server.ledger.usage import UsageRow
 from server.metrics import Metrics
+from server.oidc import Oidc, oidc_of
 from server.opening import Opening
+from server.pass_office import PassOffice
+from server.passes import Passes
+from server.people_desk import PeopleDesk
+from server.people_import import PeopleTable
+from server.privacy import Privacy
 from server.prober import Prober
 from server.running_keys import RunningKeys
+from server.sessions import Sessions
 from server.settings import Settings
 from server.specs import UpstreamSpec
 from server.store import store_for
+from server.token_desk import TokenDesk
 from server.tokenizer import Tokenizer
+from server.tracing import Tracing, open_tracing
 from server.treasury import Treasury, open_treasury
 from server.upstream import Upstreams
 from server.vault import Vault
+from server.wire.filters import Origins
+
+Observe = Callable[[UsageRow], None]
 
 
 class Building:
@@ -55,9 +76,15 @@ class Building:
         upstreams = Upstreams({spec.name: spec.base_url for spec in self._specs}, wiring.patience(settings))
         stack.push_async_callback(upstreams.close)
         dispatcher, prober = await self._keys(upstreams, treasury)
-        metrics = Metrics(dispatcher, lambda: treasury.poster.counts.refused) if settings.metrics else None
-        gateway, intake = await self._gateway(treasury, dispatcher, upstreams, metrics, pulse)
-        return House(
+        clocks = Clocks(time.monotonic, _wall, time.monotonic())
+        history = history_of(settings, self._store, treasury, dispatcher, clocks)
+        metrics = Metrics(dispatcher, BooksMetrics(treasury)) if settings.metrics else None
+        access_log = self._access_log()
+        observe = _observers(history, metrics, access_log, self._tracing())
+        gateway, intake = await self._gateway(treasury, dispatcher, upstreams, observe, pulse)
+        face = await open_face(settings, self._store, treasury, dispatcher, prober, history, clocks, stack)
+        rooms = partial(
+            House,
             settings=settings,
             gateway=gateway,
             intake=intake,
@@ -67,15 +94,39 @@ class Building:
             book=treasury.book,
             cashier=treasury.cashier,
             calendar=treasury.calendar,
-            access_log=self._access_log(),
+            access_log=access_log,
             metrics=metrics,
-            clock=time.monotonic,
-            wall=_wall,
-            started=time.monotonic(),
-            demo=settings.wants_demo,
+            clock=clocks.clock,
+            wall=clocks.wall,
+            started=clocks.started,
             prober=prober,
             price_watch=treasury.price_watch,
-            own_keys=self._own_keys(treasury, upstreams),
+            face=face,
+        )
+        return self._with_offices(rooms, accounts, self._own_keys(treasury, upstreams))
+
+    def _with_offices(self, rooms: Callable[..., House], accounts: Accounts, own_keys: OwnKeys | None) -> House:
+        """The house with those who administer it, and with its doors."""
+        settings, store, pepper = self._settings, self._store, wiring.pepper(self._settings)
+        desk = Desk(store, _wall, partial(secrets.token_hex, 8), accounts.forget)
+        sessions = Sessions(store, pepper, _wall, settings.session_hours, settings.admin_key)
+        key_desk = KeyDesk(store, Vault(settings.master_keys), self._specs, _wall)
+        people, passes = PeopleDesk(store, desk, accounts), PassOffice(store, desk, Passes(pepper), _wall)
+        return rooms(
+            demo=settings.wants_demo,
+            sessions=sessions,
+            oidc=self._login(accounts),
+            desk=desk,
+            key_desk=key_desk,
+            courses=Courses(store, desk, pepper, time.monotonic, _wall),
+            passes=passes,
+            people=people,
+            people_table=PeopleTable(store, desk, people),
+            tokens=TokenDesk(store, desk, accounts),
+            keys=KeyOffice(key_desk, desk, settings.key_slots),
+            privacy=Privacy(store, desk, accounts, sessions, passes),
+            own_keys=own_keys,
+            origins=Origins.of(settings.blocked_origins),
         )
 
     async def _books(self) -> tuple[Treasury, Accounts]:
@@ -86,7 +137,7 @@ class Building:
         treasury = await open_treasury(settings, store, wiring.own_prices(settings), stack)
         accounts = wiring.accounts(settings, store, treasury.guard)
         await opening.begin((accounts.prepare, partial(treasury.recover, store)))
-        housekeeping = Housekeeping(store, treasury.calendar, settings.usage_days, _wall)
+        housekeeping = Housekeeping(store, treasury.calendar, settings.usage_days, _wall, (accounts.retire,))
         stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
         return treasury, accounts
 
@@ -112,7 +163,7 @@ class Building:
         return dispatcher, prober
 
     async def _gateway(
-        self, treasury: Treasury, dispatcher: Dispatcher, upstreams: Upstreams, metrics: Metrics | None, pulse: Pulse
+        self, treasury: Treasury, dispatcher: Dispatcher, upstreams: Upstreams, observe: Observe, pulse: Pulse
     ) -> tuple[Gateway, Intake]:
         tokenizer = await asyncio.to_thread(Tokenizer.load)
         self._stack.callback(tokenizer.close)
@@ -128,9 +179,19 @@ class Building:
             _wall,
             treasury.cashier,
             intake,
-            metrics.observe if metrics is not None else _unobserved,
+            observe,
         )
         return gateway, intake
+
+    def _login(self, accounts: Accounts) -> Oidc | None:
+        """The organisation's login, whose tokens may open the API, too."""
+        settings = self._settings
+        oidc = oidc_of(settings, self._store, wiring.pepper(settings), time.monotonic, _wall)
+        if oidc is not None:
+            self._stack.push_async_callback(oidc.close)
+            accounts.bearer = oidc.bearer.caller_of if settings.oidc_bearer else None
+            accounts.forget_bearers = oidc.bearer.forget
+        return oidc
 
     def _own_keys(self, treasury: Treasury, upstreams: Upstreams) -> OwnKeys | None:
         settings = self._settings
@@ -144,9 +205,15 @@ class Building:
     def _access_log(self) -> AccessLog | None:
         if not self._settings.access_log:
             return None
-        access_log = AccessLog(sys.stdout.write)
+        access_log = AccessLog(sys.stdout.write, self._settings.log_format)
         self._stack.callback(access_log.flush)
         return access_log
+
+    def _tracing(self) -> Tracing | None:
+        tracing = open_tracing(self._settings.otel_exporter_otlp_endpoint, self._settings.title)
+        if tracing is not None:
+            self._stack.push_async_callback(asyncio.to_thread, tracing.close)
+        return tracing
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -155,8 +222,21 @@ async def _end(task: asyncio.Task[None]) -> None:
         await task
 
 
-def _unobserved(row: UsageRow) -> None:
-    """Without metrics nobody counts."""
+class Observer(Protocol):
+    """What hears of every request that has ended."""
+
+    def observe(self, row: UsageRow) -> None: ...
+
+
+def _observers(*observers: Observer | None) -> Observe:
+    """All of these that there are, as one."""
+    heard = tuple(each.observe for each in observers if each is not None)
+
+    def observe(row: UsageRow) -> None:
+        for each in heard:
+            each(row)
+
+    return observe
 
 
 def _wall() -> int:

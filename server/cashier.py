@@ -8,13 +8,14 @@
     close      give back what was held for a request that was never dispatched
 
 Where the store is away, people without budgets go on as before: the journal takes what the store cannot. People with
-budgets go on within what this process leased from these budgets while the store was there, and no further.
+budgets go on within what this process leased from these budgets while the store was there, and no further. Guests go
+on within the money of their passes (`purses`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,22 +39,25 @@ from server.ledger.holds import (
     claim,
     tightest,
 )
-from server.ledger.limits import Unit, words
+from server.ledger.limits import Limit, Scope, Unit, Window, words
+from server.ledger.money import MOST
 from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
 from server.ledger.ratelimit import RateLimits, Wait
 from server.ledger.usage import Outcome, UsageRow
 from server.poster import Poster
+from server.purses import Purses
 from server.store.base import Caller, StoreError
 from server.store.breaker import Guarded
 from server.story import Call
+from server.token_terms import SPECIAL
+from server.tokens import budget_id
 from server.wire.errors import AccountingUnavailable, InsufficientQuota, ModelNotPriced, RateLimited, Refusal
 from server.wire.usage import Usage
 
 log = logging.getLogger("fairgate")
 
 LIFETIME = 60_000  # milliseconds that a reservation outlives the longest request
-# Reservations on their way to the store. Of a thousand callers at once each would be slow, and the store called away.
-AT_ONCE = 64
+BEYOND = 4 * MOST  # micro-USD: more than any limit admits, with its increase, and still a number for every store
 FREE_KINDS = frozenset({"moderations", "count_tokens"})  # for these no provider charges
 
 
@@ -83,8 +87,14 @@ class Cashier:
         self._guard, self._journal, self._poster, self._book = guard, journal, poster, book
         self._calendar, self._allowances, self._terms = calendar, allowances, terms
         self._clock, self._wall = clock, wall
-        self._rates = RateLimits()
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._rates, self._purses = RateLimits(), Purses()
+        self._holding: set[str] = set()  # requests for which the store may hold something
+        self.exceeded: Counter[tuple[Scope, Unit]] = Counter()  # budgets that refused a request, since the start
+
+    @property
+    def holding(self) -> int:
+        """Requests under way for which the store may hold something."""
+        return len(self._holding)
 
     @property
     def backlog(self) -> int:
@@ -97,23 +107,24 @@ class Cashier:
 
     def open(self, call: Call, rights: Rights, at: int) -> Bill:
         """Begin a request's bill. `at`: its arrival, UTC milliseconds. Raises ModelNotPriced, AccountingUnavailable."""
-        if self._poster.full:
+        if self._poster.full or not self._book.known:
             raise AccountingUnavailable
         request, caller = call.request, call.caller
         price = self._book.prices.of(request.model, at)
         if price is None and request.endpoint.kind not in FREE_KINDS:
             raise ModelNotPriced
-        who = Who(caller.person_id, caller.token_id, rights.groups)
-        limits = applying(self._book.limits, who, request.model, at)
+        who = _who(caller, () if call.group is None else (call.group,))
+        limits = self._applying(caller, who, request.model, at)
         dialect = request.endpoint.dialect.name
         bill = Bill(call.id, at, self._calendar.day(at), who, request.model, dialect, price, tuple(limits))
-        bill.content_days, bill.content_group = rights.content_days, rights.content_group
+        bill.content_days, bill.content_group, bill.spend = rights.content_days, rights.content_group, caller.spend
         return bill
 
     async def reserve(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
         """Hold what the request may cost. Raises RateLimited, InsufficientQuota, AccountingUnavailable."""
         bill.output = output_tokens
-        bill.needs = Estimate(bill.cost(Usage(input_tokens, output=output_tokens)), input_tokens + output_tokens)
+        cost = min(bill.cost(Usage(input_tokens, output=output_tokens)), BEYOND)
+        bill.needs = Estimate(cost, input_tokens + output_tokens)
         if not bill.limits:
             return
         bill.claim = bill.budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at)
@@ -122,15 +133,24 @@ class Cashier:
         bill.headers |= self._headers(bill, standings)
 
     async def clear(self, bill: Bill, upstream: str) -> bool:
-        """Hold the cost against the cap of the upstream that is to be used; False if that leaves no room for it."""
+        """Hold the cost against the cap of the upstream that is to be used; False if that leaves no room for it.
+
+        Raises AccountingUnavailable: while the store is away nobody can tell what a cap has left.
+        """
+        bill.claim = bill.budgets  # of an upstream that was tried before nothing is charged
         limits = applying_to_upstream(self._book.limits, upstream, bill.model, bill.at)
         if not limits:
             return True
         cap = claim(limits, bill.who, bill.needs, self._calendar, bill.at)
-        bill.claim = bill.budgets.also(cap)  # of this upstream alone: one that was tried before is paid nothing
+        bill.claim = bill.budgets.also(cap)
         if not cap.holds:
             return True
-        answer = await self._reserved(bill, cap.holds)
+        try:
+            answer = await self._reserved(bill, cap.holds)
+        except StoreError:
+            raise AccountingUnavailable from None
+        if isinstance(answer, Exceeded):
+            self.exceeded[Scope.UPSTREAM, cap.refused(answer).entry.limit.unit] += 1
         return isinstance(answer, Reserved)
 
     def dispatched(self, bill: Bill, row: UsageRow) -> None:
@@ -145,10 +165,12 @@ class Cashier:
     def settle(self, bill: Bill, row: UsageRow) -> None:
         """The request has ended. From here on its row cannot be lost, whatever dies."""
         bill.settled = True
+        self._holding.discard(bill.request_id)
         settlement = Settlement(row, bill.claim.charges(row))
         self.note(settlement)
         if bill.offline:
             self._allowances.settle(bill.request_id, settlement.charges)
+        self._spend(bill, row.cost_micro_usd)
         if bill.taken is not None:
             if row.status in UNSERVED:
                 self._rates.give_back(bill.taken)
@@ -168,22 +190,33 @@ class Cashier:
         if bill.settled:
             return
         bill.settled = True
+        self._holding.discard(bill.request_id)
         if bill.taken is not None:
             self._rates.give_back(bill.taken)
         if bill.offline:
             self._allowances.settle(bill.request_id, ())
             self._allowances.written(bill.request_id)
+            self._spend(bill, 0)
         if bill.held:
             self._poster.release(bill.request_id)
 
     async def standing(self, caller: Caller) -> list[dict[str, Any]]:
         """How a caller's limits stand now, the store's ones and the minute's. Raises StoreError."""
         at = self._wall()
-        who = Who(caller.person_id, caller.token_id, self._book.rights(caller.groups, at).groups)
-        mine = claim(applying(self._book.limits, who, None, at), who, Estimate(0, 0), self._calendar, at)
+        who = _who(caller, self._book.rights(caller.groups, at).groups)
+        mine = claim(self._applying(caller, who, None, at), who, Estimate(0, 0), self._calendar, at)
         taken = await self._guard.taken(mine.counters)
         standings = mine.standings(dict(zip(mine.counters, taken, strict=True)))
         return [_told(it) for it in (*standings, *map(self._rate, mine.rates))]
+
+    def _applying(self, caller: Caller, who: Who, model: str | None, at: int) -> list[Limit]:
+        """The limits of a caller: those that were decided, but for who is special, and what a guest may spend."""
+        limits = applying(self._book.limits, who, model, at)
+        if caller.terms.kind == SPECIAL:
+            limits = [limit for limit in limits if limit.window is not Window.MINUTE]
+        if caller.spend is not None and caller.token_id is not None:
+            limits.append(Limit(caller.token_id, Scope.TOKEN, caller.token_id, Unit.USD, Window.EVER, caller.spend))
+        return limits
 
     def _rate(self, entry: Entry) -> Standing:
         left = self._rates.left((entry,), entry.limit.unit, self._clock())
@@ -206,29 +239,46 @@ class Cashier:
             if isinstance(answer, Exceeded) and await self._gave_leases_back(answer.counter):
                 answer = await self._reserved(bill, bill.claim.holds)
         except StoreError:
-            if not self._allowances.take(bill.request_id, bill.claim.holds, self._wall()):
+            if not self._may_go_on(bill):
                 raise AccountingUnavailable from None
             bill.offline = True
             return []
         if isinstance(answer, Exceeded):
             refused = bill.claim.refused(answer)
+            self.exceeded[refused.entry.limit.scope, refused.entry.limit.unit] += 1
             raise self._with_headers(InsufficientQuota(retry_after=refused.retry_after(self._wall())), bill, [refused])
         self._allowances.seen(bill.claim.holds, answer.taken, self._wall())
         return bill.claim.reserved(answer.taken)
 
+    def _may_go_on(self, bill: Bill) -> bool:
+        """Whether a request is let in while the store is away."""
+        if bill.spend is None:
+            return self._allowances.take(bill.request_id, bill.claim.holds, self._wall())
+        return self._purses.take(bill.request_id, _purse(bill), bill.needs.cost_micro_usd, bill.spend, self._wall())
+
+    def _spend(self, bill: Bill, cost: int) -> None:
+        """A guest's request has ended, and so much of the pass is gone."""
+        if bill.spend is not None:
+            self._purses.settle(bill.request_id, _purse(bill), cost, self._wall())
+
     async def _reserved(self, bill: Bill, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
         """Ask the store. Whatever becomes of the question, it may hold something from now on."""
         bill.held = True
+        self._holding.add(bill.request_id)
         expires_at = bill.at + self._terms.longest + LIFETIME
         reservation = Reservation(bill.request_id, self._terms.holder, holds, expires_at)
-        async with self._turns:
-            return await self._guard.reserve(reservation)
+        return await self._guard.reserve(reservation)
 
     async def _gave_leases_back(self, counter: str) -> bool:
         """What this process keeps for an outage must not refuse anybody."""
         leases = self._allowances.release_for(counter)
-        for lease in leases:
-            await self._guard.release(lease)
+        try:
+            for lease in leases:
+                await self._guard.release(lease)
+        except BaseException:  # also of who leaves meanwhile: nobody else knows of them any more
+            for lease in leases:
+                self._poster.release(lease)
+            raise
         return bool(leases)
 
     def _headers(self, bill: Bill, standings: list[Standing]) -> dict[str, str]:
@@ -246,6 +296,16 @@ class Cashier:
     def _with_headers(self, refusal: Refusal, bill: Bill, standings: list[Standing]) -> Refusal:
         refusal.headers = self._headers(bill, standings)
         return refusal
+
+
+def _who(caller: Caller, groups: tuple[str, ...]) -> Who:
+    """Whose limits count. A token that took another one's place has that one's."""
+    return Who(caller.person_id, None if caller.token_id is None else budget_id(caller.token_id), groups)
+
+
+def _purse(bill: Bill) -> str:
+    assert bill.who.token_id is not None, "a guest has a pass"
+    return bill.who.token_id
 
 
 def _told(standing: Standing) -> dict[str, Any]:

@@ -27,6 +27,7 @@ async def purge(job: Job, before: int, day: str) -> int:
     bookmark, which = Bookmark(job.store, "purge", day), Which(before=before)
     found = await bookmark.read()
     audit, purged = (job.desk.new_id(), 0) if found is None else (found["audit"], found["purged"])
+    await bookmark.put({"audit": audit, "purged": purged})
     await job.desk.note(job.actor, "usage.purge.begin", day, None, None, audit)
     total = purged + await job.count(which)
     job.progress(purged, total)

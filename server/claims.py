@@ -179,5 +179,6 @@ def _rule(place: str, entry: object, mistakes: list[str]) -> Rule | None:
 
 def _words(value: object) -> tuple[str, ...]:
     """A text or a list of texts; nothing if it is anything else, or one of them is empty."""
-    values = value if isinstance(value, list) else [value]
-    return tuple(values) if all(isinstance(each, str) and each for each in values) else ()
+    values: list[object] = value if isinstance(value, list) else [value]
+    words = tuple(each for each in values if isinstance(each, str) and each)
+    return words if len(words) == len(values) else ()

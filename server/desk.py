@@ -4,11 +4,13 @@ The command line and the web ask for the same verbs. Each of them first notes in
 was before and how it will be after, and only then changes it. So nothing happens that was not noted; an entry whose
 change was cut off by a failure says what was wanted. Secrets are never noted.
 
-Running gateways read what has changed within seconds (`book.py`).
+Running gateways read what has changed within seconds (`book.py`). What closes a door to somebody holds at once in this
+process (`changed`), and ends their logins in browsers everywhere.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -21,6 +23,7 @@ from server.ledger.prices import Price, price_body, price_of
 from server.ledger.reports import Cursor
 from server.notices import Notice, notice_body, notice_of
 from server.store.base import Audit, NameTaken, Person, Record, Store
+from server.tokens import budget_id
 
 T = TypeVar("T")
 Body = Mapping[str, Any]
@@ -58,19 +61,32 @@ _SHELVES: tuple[_Shelf[Any], ...] = (_LIMITS, _PRICES, _GROUPS, _NOTICES)
 class Desk:
     """The verbs. `actor` is a person's id, or `OPERATOR`; `wall` gives UTC milliseconds, `new_id` an id never used.
 
+    `changed` is called when what is remembered of people and tokens is true no more.
     All raise DeskError for what is not there, and StoreError on an outage.
     """
 
-    def __init__(self, store: Store, wall: Callable[[], int], new_id: Callable[[], str]) -> None:
-        self._store, self._wall, self.new_id = store, wall, new_id
+    def __init__(
+        self,
+        store: Store,
+        wall: Callable[[], int],
+        new_id: Callable[[], str],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store, self._wall, self.new_id, self.changed = store, wall, new_id, changed
+        self._membership = asyncio.Lock()  # somebody's groups are read, and written with a change
 
     async def limits(self) -> list[Limit]:
         """Those decided at run time, by id; what cannot be read is left out, see `unreadable`."""
         return await self._all(_LIMITS)
 
     async def set_limit(self, actor: str, limit: Limit) -> None:
-        """Write a limit, in place of one of the same id. An upstream's name is not checked here."""
+        """Write a limit, in place of one of the same id. An upstream's name is not checked here.
+
+        A token's limit is that of all tokens which took its place: a new secret is no new budget.
+        """
         await self._insist_on_subject(limit)
+        if limit.scope is Scope.TOKEN:
+            limit = replace(limit, subject=budget_id(limit.subject))
         await self._put(actor, _LIMITS, limit.id, limit)
 
     async def raise_limit(self, actor: str, limit_id: str, extra: int, until: int) -> None:
@@ -137,25 +153,29 @@ class Desk:
 
     async def put_in_group(self, actor: str, person_id: str, group: str) -> None:
         """Make somebody a member. Whoever is one by an operator's hand already stays so."""
-        person = await self._person(person_id)
-        await self._record("group", group)
-        if group not in person.groups:
-            await self._update(actor, "person.groups", person, {"groups": (*person.groups, group)})
+        async with self._membership:
+            person = await self._person(person_id)
+            await self._record("group", group)
+            if group not in person.groups:
+                await self._update(actor, "person.groups", person, {"groups": (*person.groups, group)})
 
     async def take_from_group(self, actor: str, person_id: str, group: str) -> None:
         """End a membership that an operator gave. What the identity provider says is not ours to change."""
-        person = await self._person(person_id)
-        if group not in person.groups:
-            raise DeskError("nobody has put this person into this group here")
-        left = tuple(name for name in person.groups if name != group)
-        await self._update(actor, "person.groups", person, {"groups": left})
+        async with self._membership:
+            person = await self._person(person_id)
+            if group not in person.groups:
+                raise DeskError("nobody has put this person into this group here")
+            left = tuple(name for name in person.groups if name != group)
+            await self._update(actor, "person.groups", person, {"groups": left})
 
     async def set_admin(self, actor: str, person_id: str, admin: bool) -> None:
         await self._update(actor, "person.admin", await self._person(person_id), {"admin": admin})
 
     async def set_disabled(self, actor: str, person_id: str, disabled: bool) -> None:
-        """Close the door for all tokens of a person, or open it again."""
+        """Close the door for all tokens of a person and end their logins, or open it again."""
         await self._update(actor, "person.disabled", await self._person(person_id), {"disabled": disabled})
+        if disabled:
+            await self._store.close_sessions_of(person_id)
 
     async def rename(self, actor: str, person_id: str, name: str) -> None:
         """The name is unique and has 1 to 64 printable characters."""
@@ -171,6 +191,7 @@ class Desk:
                 before, after = {"revoked_at": token.revoked_at}, {"revoked_at": token.revoked_at or now}
                 await self.note(actor, "token.revoke", token_id, before, after)
                 await self._store.revoke_token(token_id, now)
+                self.changed()
                 return
         raise DeskError(NO_SUCH_TOKEN)
 
@@ -218,6 +239,7 @@ class Desk:
             await self._store.update_person(person.id, changes)
         except NameTaken:
             raise DeskError(NAME_TAKEN) from None
+        self.changed()
 
     async def _person(self, person_id: str) -> Person:
         person = await self._store.person(person_id)

@@ -16,6 +16,7 @@ from keypool.estimates import Tokens
 from keypool.fairqueue import Ticket
 from keypool.keys import Key
 from keypool.limits import Measure, Window
+from keypool.live import MOST, LiveRequest, live
 from keypool.pool import Ask, Decision, GiveUp, Grant, Pool, Reason, Refuse
 from keypool.queues import Forecast
 from keypool.snapshot import PoolSnapshot
@@ -64,6 +65,10 @@ class Dispatcher:
 
     def snapshot(self) -> PoolSnapshot:
         return self.pool.snapshot(self._clock())
+
+    def live(self, most: int = MOST) -> list[LiveRequest]:
+        """The requests of this moment, for an administrator."""
+        return live(self.pool, self._clock(), most)
 
     def now(self) -> float:
         return self._clock()

@@ -58,6 +58,7 @@ class Exchange:
         if document is None:
             raise AttemptFailed(NONSENSE, BadAnswer())
         self._answered()
+        story.first_byte = story.first_byte or self.clock()
         story.outcome, story.perhaps_billed = Outcome.REJECTED, False
         await self.settle(story)
         body = scrub(body)
@@ -80,6 +81,7 @@ class Exchange:
             await self._refused(fault.status, {}, fault.body)
             return
         self._answered()
+        story.first_byte = self.clock()
         story.outcome = Outcome.COMPLETED
         await self.settle(story)  # also: a client that reads slowly must not hold a key
         content_type = self.answer.headers.get("Content-Type", "application/octet-stream")
@@ -145,7 +147,7 @@ class Exchange:
         """Set the head of the answer; False when the heartbeats have sent one already."""
         await self.heart.stop()
         story, lease = self.story, self.story.lease
-        story.first_byte = self.clock()
+        story.first_byte = story.first_byte or self.clock()
         if self.sink.started:
             return False
         waited = {"X-Queue-Wait-Ms": str(milliseconds(lease.queue_seconds)), "X-Queue-Position": str(lease.position)}

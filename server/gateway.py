@@ -17,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
@@ -36,6 +37,7 @@ from server.story import Account, Call, ClientLeft, Recent, Sink, Story, account
 from server.tokenizer import Tokenizer
 from server.upstream import Answer, AttemptFailed, Upstreams
 from server.wire.errors import (
+    Cancelled,
     Draining,
     NoKey,
     Refusal,
@@ -73,7 +75,8 @@ class Gateway:
         intake.under_way = self._under_way
         self._bounds, self._clock, self._wall, self._observe = bounds, clock, wall, observe
         self.recent = Recent()
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: dict[str, asyncio.Task[object]] = {}  # by the request's id
+        self._ended: set[str] = set()  # ids of those that an administrator has ended
         self._stories: dict[str, Story] = {}  # of the requests that were dispatched and are not yet settled
         self._stopping = False
 
@@ -96,20 +99,32 @@ class Gateway:
         """Wait until no request runs, at most for so long."""
         deadline = self._clock() + seconds
         while self._tasks and (left := deadline - self._clock()) > 0:
-            await asyncio.wait(set(self._tasks), timeout=left)
+            await asyncio.wait(set(self._tasks.values()), timeout=left)
         await self._cashier.quiet(deadline - self._clock())
 
     def stop(self) -> None:
         """End every running request with `Draining`, in its stream where it has begun one."""
         self._stopping = True
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
+
+    def cancel(self, request_id: str) -> bool:
+        """End a request for an administrator: its client hears `Cancelled`. False if it is not, or no longer, here.
+
+        It is settled like every other one that ends early; a row that is being written is written.
+        """
+        task = self._tasks.get(request_id)
+        if task is None:
+            return False
+        self._ended.add(request_id)
+        task.cancel()
+        return True
 
     async def serve(self, call: Call, sink: Sink) -> UsageRow:
         """Answer a call; returns its row. Raises Refusal, ClientLeft, or CancelledError when the client left."""
         task = asyncio.current_task()
         assert task is not None, "a request is a task"
-        self._tasks.add(task)
+        self._tasks[call.id] = task
         model, person = call.request.model, call.caller.person_id
         account = self.recent.keep(Account(call.id, person, model, self._wall()))
         try:
@@ -119,12 +134,20 @@ class Gateway:
             raise
         except asyncio.CancelledError:
             account.state = "cancelled"
-            if not self._stopping:
+            reason = self._reason(call.id)
+            if reason is None:
                 raise
             task.uncancel()
-            raise Draining from None
+            raise reason from None
         finally:
-            self._tasks.discard(task)
+            del self._tasks[call.id]
+            self._ended.discard(call.id)
+
+    def _reason(self, request_id: str) -> Refusal | None:
+        """Why a task was cancelled, if it was by us and not because its client left."""
+        if request_id in self._ended:
+            return Cancelled()
+        return Draining() if self._stopping else None
 
     async def _serve(self, call: Call, account: Account, sink: Sink) -> UsageRow:
         arrived, rights = self._clock(), self._intake.rights(call.caller)
@@ -178,7 +201,7 @@ class Gateway:
         except TimeoutError:
             raise UpstreamTimeout from None
         except (asyncio.CancelledError, ClientLeft):
-            story.client_left = not self._stopping
+            story.client_left = self._reason(story.call.id) is None
             raise
         finally:
             try:
@@ -211,8 +234,10 @@ class Gateway:
         if not await self._cashier.clear(story.bill, story.lease.key.upstream):
             raise AttemptFailed(USED_UP, NoKey())
         guess = Usage(story.input_estimate, output=story.bill.output, estimated=True)
-        self._cashier.dispatched(story.bill, story.row(guess, self._clock()))
-        story.sent = story.perhaps_billed = True
+        row = story.row(guess, self._clock())
+        self._cashier.dispatched(story.bill, replace(row, attempts=row.attempts + 1))
+        story.sends += 1
+        story.perhaps_billed = True
 
     def _exchange(self, story: Story, answer: Answer, sink: Sink, heart: Heart) -> Exchange:
         longest = self._bounds.answer_bytes

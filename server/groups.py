@@ -15,6 +15,7 @@ from typing import Any
 
 NAME = re.compile(r"[\w][\w .@+/-]{0,63}")
 MOST_WEIGHT = 1000.0
+EVERYONE = "everyone"  # the group of all who are in no other one
 
 Check = Callable[[object], bool]
 
@@ -33,6 +34,7 @@ class Group:
     until: int | None = None
     teachers: tuple[str, ...] = ()  # ids of people who may see its totals
     join: str = ""  # the digest of the code by which people join; empty: nobody joins by themselves
+    guests: bool = False  # its members may issue guest passes
     note: str = ""
 
     def lasts_at(self, now: int) -> bool:
@@ -56,9 +58,14 @@ class Rights:
 
 
 def rights_of(names: Iterable[str], groups: Mapping[str, Group], now: int) -> Rights:
-    """The rights of a member of all these groups. A name without a group of its own is a label that gives nothing."""
+    """The rights of a member of all these groups. A name without a group of its own is a label that gives nothing.
+
+    Who is in no group that lasts has the rights of the group "everyone", if there is one, else all rights.
+    """
     lasting = [name for name in names if name not in groups or groups[name].lasts_at(now)]
     mine = [groups[name] for name in lasting if name in groups]
+    if not mine and EVERYONE in groups and groups[EVERYONE].lasts_at(now):
+        mine = [groups[EVERYONE]]
     if not mine:
         return Rights(groups=tuple(lasting))
     keeps = max(mine, key=lambda group: group.content_days)
@@ -131,6 +138,7 @@ _CHECKS: dict[str, Check] = {
     "until": _time,
     "teachers": _texts,
     "join": _text(64),
+    "guests": lambda value: type(value) is bool,
     "note": _text(1000),
 }
 _EXPECTED = {
@@ -143,5 +151,6 @@ _EXPECTED = {
     "until": "expected milliseconds since 1970, or null",
     "teachers": "expected a list of people's ids",
     "join": "expected a text",
+    "guests": "expected true or false",
     "note": "expected at most 1000 characters",
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import partial
 
 from keypool.pool import Ask
 from keypool.queues import Forecast
@@ -19,8 +21,19 @@ from server.story import Call
 from server.tokenizer import Tokenizer
 from server.wire.conversation import bind
 from server.wire.dialect import Dialect
-from server.wire.errors import AccountingUnavailable, NoKey, StatefulDisabled, UnknownId, UnknownModel
+from server.wire.errors import (
+    AccountingUnavailable,
+    InvalidValue,
+    NoKey,
+    PermissionDenied,
+    StatefulDisabled,
+    UnknownId,
+    UnknownModel,
+)
+from server.wire.identity import Identity
+from server.wire.request import Request
 
+INLINE_BODY = 64 << 10  # bytes that are searched for names on the event loop, in a millisecond or two
 DISCOVERY_SECONDS = 5.0  # until an upstream's models are asked for again
 
 
@@ -37,6 +50,7 @@ class Bounds:
     stateful: bool = False
     pulse: Pulse = Pulse()  # noqa: RUF009 - immutable
     rules: Rules = Rules()  # noqa: RUF009 - immutable
+    identity: Identity = Identity()  # noqa: RUF009 - immutable
 
 
 class Intake:
@@ -75,19 +89,29 @@ class Intake:
             raise UnknownModel
         deadline = self._clock() + self._bounds.queue_seconds
         ask = Ask("", caller.person_id, model, dialect.name, 0, None, deadline, rights.weight, groups)
-        return self._dispatcher.pool.forecast(ask, self._clock())
+        return self._dispatcher.pool.forecast(replace(ask, batch=rights.batch), self._clock())
 
     async def admitted(self, call: Call, rights: Rights) -> Call:
-        """The call as it may go on. Raises UnknownModel, PromptRejected."""
+        """The call as it may go on. Raises UnknownModel, PromptRejected, InvalidValue."""
         if not self._may_use(call.caller, rights, call.request.model):
             raise UnknownModel
-        return replace(call, request=await self._bounds.rules.applied(call.request))
+        group = _booked_on(call.group, rights)
+        request = await self._nameless(await self._bounds.rules.applied(call.request), call.caller)
+        return replace(call, request=request, group=group)
+
+    async def _nameless(self, request: Request, caller: Caller) -> Request:
+        """The request as its provider may see it. A long body is searched beside the event loop."""
+        applied = partial(self._bounds.identity.applied, request, caller.person_id)
+        return applied() if len(request.body) <= INLINE_BODY else await asyncio.to_thread(applied)
 
     def rights(self, caller: Caller) -> Rights:
         return self._book.rights(caller.groups, self._wall())
 
     async def ask(self, call: Call, rights: Rights, arrived: float) -> Ask:
-        """What the pool must know of a call. Raises UnknownModel, UnknownId, StatefulDisabled, ContextTooLong."""
+        """What the pool must know of a call.
+
+        Raises UnknownModel, UnknownId, StatefulDisabled, ContextTooLong, PermissionDenied.
+        """
         request, caller = call.request, call.caller
         pool, dialect, groups = self._dispatcher.pool, request.endpoint.dialect.name, key_groups(caller, rights)
         if not pool.serves(request.model, dialect, groups):
@@ -109,6 +133,8 @@ class Intake:
             conversation=bind(request.conversation, caller.person_id, request.model),
             bound_to=await self._key_that_issued(request.follows, caller),
             max_wait=call.max_wait,
+            batch=_is_batch(call, rights),
+            running_cap=rights.running or None,
         )
 
     async def _key_that_issued(self, reference: str | None, caller: Caller) -> str | None:
@@ -128,6 +154,22 @@ class Intake:
             return await self._guard.issued(reference)
         except StoreError:
             raise AccountingUnavailable from None
+
+
+def _booked_on(named: str | None, rights: Rights) -> str | None:
+    """The group whose pot pays, and in whose sums a request counts: the one that was named, else the caller's first."""
+    if named is None:
+        return rights.groups[0] if rights.groups else None
+    if named not in rights.groups:
+        raise InvalidValue("X-Fairgate-Group")
+    return named
+
+
+def _is_batch(call: Call, rights: Rights) -> bool:
+    """Whether nobody sits and waits for the answer. Anybody may say so; the contrary only who has the right."""
+    if rights.batch and call.asked_class == "interactive":
+        raise PermissionDenied
+    return rights.batch or call.asked_class == "batch"
 
 
 def key_groups(caller: Caller, rights: Rights) -> frozenset[str]:

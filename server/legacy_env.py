@@ -10,6 +10,7 @@ beside another one that shows whose it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -101,6 +102,15 @@ def _long(name: str) -> Callable[[Known], str]:
     return lambda known: known[name] if len(known[name]) >= SHORTEST_ADMIN_KEY else ""
 
 
+def _login(ours: str, theirs: str) -> Renamed:
+    """A list of theirs is JSON; of ours it has commas between."""
+
+    def read(known: Known) -> str:
+        return re.sub(r'^\[\s*"|"\s*\]$|"(?=\s*,)|(?<=,)\s*"', "", known[theirs])
+
+    return Renamed((ours,), _beside(("ISSUER",), read), f"any program may have it: say {ours}")
+
+
 RENAMED: dict[str, Renamed] = {
     # OAI Reverse Proxy
     "SERVER_TITLE": Renamed(("TITLE",), _same("SERVER_TITLE")),
@@ -117,6 +127,14 @@ RENAMED: dict[str, Renamed] = {
     "MONGO_URL": Renamed(
         ("STORE_URL",), _beside(FHSWF, _same("MONGO_URL")), "any program may have it: say STORE_URL"
     ),
+    "ISSUER": Renamed(
+        ("OIDC_ISSUER",), _beside(("CLIENT_ID",), _same("ISSUER")), "CLIENT_ID is not said beside it"
+    ),
+    "CLIENT_ID": _login("OIDC_CLIENT_ID", "CLIENT_ID"),
+    "CLIENT_SECRET": _login("OIDC_CLIENT_SECRET", "CLIENT_SECRET"),
+    "REDIRECT_URIS": _login("OIDC_REDIRECT_URIS", "REDIRECT_URIS"),
+    "REDIRECT_URI": _login("OIDC_REDIRECT_URIS", "REDIRECT_URI"),
+    "POST_LOGOUT_REDIRECT_URI": _login("POST_LOGOUT_URI", "POST_LOGOUT_REDIRECT_URI"),
     # AI-Northstar-Tech/openai-proxy, and the README of fhswf/openai-proxy
     "OPENAI_API_KEY": Renamed(
         ("OPENAI_KEY",), _beside((*FHSWF, *_FLASK), _key_at("OPENAI_API_KEY", "API_URL")),
@@ -194,7 +212,7 @@ UNUSED: dict[str, str] = {
         OPENAI_MODERATION_KEY MODERATION_THRESHOLD_* USE_REMOTE_TOKEN_COUNTING
     """,
     "the page shows what there is to see without names": """
-        PAGE_BODY SHOW_TOKEN_COSTS SHOW_RECENT_IMAGES STATIC_SERVICE_INFO SERVICE_INFO_PASSWORD SERVICE_INFO_AUTH_MODE
+        SHOW_TOKEN_COSTS SHOW_RECENT_IMAGES STATIC_SERVICE_INFO SERVICE_INFO_PASSWORD SERVICE_INFO_AUTH_MODE
         ENABLE_INFO_PAGE_LOGIN LOGIN_IMAGE_URL DISABLE_USER_STATS QUOTA_DISPLAY_MODE ALLOW_NICKNAME_CHANGES
     """,
     "pictures are passed on and not kept": "IMAGE_EXPIRY IMGBB_KEY",
@@ -202,8 +220,7 @@ UNUSED: dict[str, str] = {
     "GATEKEEPER says who may ask": "IGNORE_AUTH",
     "PUBLIC_URL says under which address people come": "BASE_URL",
     "SSL_CERT_FILE names the certificates that are trusted": "NODE_EXTRA_CA_CERTS",
-    "this version knows no login by OpenID Connect": """
-        ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI REDIRECT_URIS POST_LOGOUT_REDIRECT_URI COOKIE_SECRET SIGNING_KEY
-        USE_INSECURE_COOKIES
+    "cookies are sealed under TOKEN_PEPPER, and are Secure but on this machine": """
+        COOKIE_SECRET SIGNING_KEY USE_INSECURE_COOKIES
     """,
 }

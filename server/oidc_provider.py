@@ -7,7 +7,7 @@ too; an unknown key makes us ask for them again, at most once in 30 seconds.
 
 from __future__ import annotations
 
-import asyncio
+import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from server.remembered import Away, Remembered
 from server.specs import Secret
 
 LARGEST = 256 << 10  # bytes of an answer
-PATIENCE = aiohttp.ClientTimeout(total=5.0)
+PATIENCE_SECONDS = 5.0  # for a whole answer
 FRESH_SECONDS = 3600.0
 KEYS_PAUSE_SECONDS = 30.0
 METADATA_PAUSE_SECONDS = 5.0
@@ -50,8 +50,16 @@ class Metadata:
 class Provider:
     """One provider, and us as its client. `secret` None: a public client, which PKCE alone protects."""
 
-    def __init__(self, issuer: str, client_id: str, secret: Secret | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        client_id: str,
+        secret: Secret | None,
+        clock: Callable[[], float],
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self.issuer, self._client_id, self._secret = issuer, client_id, secret
+        self._patience = aiohttp.ClientTimeout(total=patience)
         self.metadata = Remembered(self._metadata, clock, pause=METADATA_PAUSE_SECONDS, fresh=FRESH_SECONDS)
         self.keys = Remembered(self._keys, clock, pause=KEYS_PAUSE_SECONDS, fresh=FRESH_SECONDS)
         self._session: aiohttp.ClientSession | None = None
@@ -68,8 +76,8 @@ class Provider:
             form["client_secret"] = self._secret.reveal()
         elif self._secret is not None:
             # RFC 6749 section 2.3.1: both are form-encoded first.
-            basic = aiohttp.BasicAuth(quote_plus(self._client_id), quote_plus(self._secret.reveal()))
-            headers["Authorization"] = basic.encode()
+            pair = f"{quote_plus(self._client_id)}:{quote_plus(self._secret.reveal())}"
+            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         status, answer = await self._ask("POST", metadata.token_endpoint, headers, form)
         if 400 <= status < 500:
             raise CodeRefused
@@ -113,7 +121,7 @@ class Provider:
                     if len(body) > LARGEST:
                         raise Away("an answer is too large")
                 return answer.status, bytes(body)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise Away("it did not answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
             raise Away(f"it cannot be reached: {type(error).__name__}") from None
@@ -121,7 +129,7 @@ class Provider:
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=PATIENCE, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+                timeout=self._patience, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             )
         return self._session
 
@@ -131,15 +139,17 @@ def metadata_of(document: Mapping[str, Any], issuer: str) -> Metadata:
     said = document.get("issuer")
     if not isinstance(said, str) or said.rstrip("/") != issuer.rstrip("/"):
         raise Away("the discovery document is of another issuer than OIDC_ISSUER")
-    needed = {name: document.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
-    if not all(map(_is_safe, needed.values())):
+    urls = {name: url for name, url in document.items() if _is_safe(url)}
+    if not urls.keys() >= {"authorization_endpoint", "token_endpoint", "jwks_uri"}:
         raise Away("the discovery document lacks an endpoint, or names one without https")
-    optional = {name: document.get(name) for name in ("userinfo_endpoint", "end_session_endpoint")}
     methods = document.get("token_endpoint_auth_methods_supported")
     return Metadata(
         issuer=said,
-        **needed,
-        **{name: url if _is_safe(url) else None for name, url in optional.items()},
+        authorization_endpoint=urls["authorization_endpoint"],
+        token_endpoint=urls["token_endpoint"],
+        jwks_uri=urls["jwks_uri"],
+        userinfo_endpoint=urls.get("userinfo_endpoint"),
+        end_session_endpoint=urls.get("end_session_endpoint"),
         secret_in_body=isinstance(methods, list)
         and "client_secret_basic" not in methods
         and "client_secret_post" in methods,
@@ -153,6 +163,7 @@ def _is_safe(url: object) -> bool:
         return False
     try:
         parts = urlsplit(url)
+        _ = parts.port  # reading it checks it
     except ValueError:
         return False
     host = parts.hostname or ""

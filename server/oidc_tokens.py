@@ -9,19 +9,26 @@ with or without a name.
 from __future__ import annotations
 
 import hmac
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jwt
+from jwt.types import Options
 
 from server.oidc_keys import PublicKey
 from server.oidc_provider import Provider
 
 LONGEST = 16 << 10  # characters of a token
 LEEWAY_SECONDS = 30.0
+LAST_SECOND = 1e12  # since 1970: nobody means a later time, and no number breaks a comparison
 LONGEST_SUBJECT = 255  # characters; what OpenID Connect allows
-_NEEDED = ["exp", "iat", "iss", "aud", "sub"]
+_OPTIONS: Options = {
+    "require": ["exp", "iat", "iss", "aud", "sub"],
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+}
 _ONLY_IN_ID_TOKENS = ("nonce", "at_hash", "c_hash")
 
 Claims = Mapping[str, Any]
@@ -32,7 +39,10 @@ class TokenRefused(Exception):
 
 
 class Verifier:
-    """Judges tokens of one provider for one client. `now` is seconds since 1970."""
+    """Judges tokens of one provider for one client. `now` is seconds since 1970.
+
+    All verbs raise TokenRefused, and Away if the provider's keys are not known.
+    """
 
     def __init__(self, provider: Provider, client_id: str, algorithms: Sequence[str]) -> None:
         self._provider, self._client_id, self._algorithms = provider, client_id, tuple(algorithms)
@@ -49,16 +59,21 @@ class Verifier:
     async def bearer(self, token: str, now: float) -> Claims:
         """The claims of an id token, or of an access token, that a program presents."""
         claims = await self.verify(token, now)
-        is_id_token = claims.get("typ") == "ID" or any(name in claims for name in _ONLY_IN_ID_TOKENS)
-        if is_id_token or (self._client_id not in _audiences(claims) and claims.get("azp") != self._client_id):
+        if is_id_token(claims) or (self._client_id not in _audiences(claims) and claims.get("azp") != self._client_id):
             self._check_audience(claims)
         return claims
 
-    async def verify(self, token: str, now: float) -> Claims:
-        """The claims, signed by the provider and of this time; for whom they are meant is not looked at.
+    async def completed(self, claims: Claims, access_token: str) -> Claims:
+        """The claims, and behind them what the userinfo endpoint says of the same person."""
+        more = await self._provider.userinfo(access_token)
+        if more is None:
+            return claims
+        if more.get("sub") != claims["sub"]:
+            raise TokenRefused("the userinfo is of somebody else")
+        return {**more, **claims}
 
-        Raises TokenRefused, and Away if the provider's keys are not known.
-        """
+    async def verify(self, token: str, now: float) -> Claims:
+        """The claims, signed by the provider and of this time; for whom they are meant is not looked at."""
         header = _header(token)
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in self._algorithms or not isinstance(kid, (str, type(None))):
@@ -91,11 +106,8 @@ def _header(token: str) -> Mapping[str, Any]:
 
 def _signed(token: str, key: PublicKey, algorithm: str, issuer: str) -> Claims | None:
     """The claims; None if this key has not signed them. Times are looked at by `_check_times`, at a time we know."""
-    unchecked = {f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud")}
     try:
-        claims = jwt.decode(
-            token, key, algorithms=[algorithm], issuer=issuer, options={"require": _NEEDED, **unchecked}  # type: ignore[typeddict-item]  # fmt: skip
-        )
+        claims = jwt.decode(token, key, algorithms=[algorithm], issuer=issuer, options=_OPTIONS)
     except jwt.InvalidSignatureError:
         return None
     except jwt.PyJWTError as error:
@@ -118,8 +130,15 @@ def _check_times(claims: Claims, now: float) -> None:
 
 def _time(claims: Claims, name: str) -> float | None:
     value = claims.get(name)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number and abs(value) < 1e12 else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < LAST_SECOND:
+        return None
+    return float(value)
+
+
+def is_id_token(claims: Claims) -> bool:
+    """Keycloak says it; elsewhere it shows by what only a login brings. Its older access tokens have a nonce, too."""
+    kind = claims.get("typ")
+    return kind == "ID" or (kind != "Bearer" and any(name in claims for name in _ONLY_IN_ID_TOKENS))
 
 
 def _audiences(claims: Claims) -> list[object]:

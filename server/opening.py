@@ -48,10 +48,17 @@ class Opening:
         await self._store.close()
 
     async def _keep_trying(self, steps: Sequence[Step]) -> None:
+        told = ""
         while not self.done:
             await asyncio.sleep(PAUSE)
-            with suppress(StoreError):
+            try:
                 await self._open(steps)
+            except StoreError:
+                continue  # that was told already
+            except Exception as error:  # whoever waits for this gateway wants to know, and once is enough
+                if str(error) != told:
+                    log.error("the store is there, but a first step fails and is tried again: %s", error)
+                told = str(error)
         log.info("the store is there")
 
     async def _open(self, steps: Sequence[Step]) -> None:
@@ -59,7 +66,7 @@ class Opening:
             await self._store.open()
             for step in steps:
                 await step()
-        except StoreError:
+        except Exception:
             await self._store.close()
             raise
         self.done = True

@@ -10,6 +10,7 @@ import csv
 import ipaddress
 import math
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -50,6 +51,14 @@ class KeyAt:
 
 def text(value: str) -> str:
     return value
+
+
+def base64_text(value: str) -> str:
+    """A text in UTF-8, written in Base64."""
+    try:
+        return b64decode("".join(value.split()), validate=True).decode()
+    except ValueError:  # of either: UnicodeDecodeError is one
+        raise ValueError("expected a text in UTF-8, written in Base64") from None
 
 
 def whole(low: int, high: int) -> Parser[int]:

@@ -7,7 +7,7 @@ pool's own name for such a domain is the key's fingerprint, which must not leave
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -23,10 +23,10 @@ Row = tuple[Sequence[str], float]  # the values of the labels, and the figure
 
 
 class PoolMetrics(Collector):
-    """The figures of a pool. `unsettled`: how many rows the store did not take so far."""
+    """The figures of a pool."""
 
-    def __init__(self, dispatcher: Dispatcher, unsettled: Callable[[], int]) -> None:
-        self._dispatcher, self._unsettled = dispatcher, unsettled
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
         self._names: dict[str, str] = {}  # of each key that was ever seen, so that a series stays one key's
         self._counted: Counter[str] = Counter()  # keys of each upstream
 
@@ -37,7 +37,6 @@ class PoolMetrics(Collector):
         yield from self._domains(snapshot.domains, pool)
         yield from _retries(pool, self._dispatcher.now())
         yield from _tallies(pool)
-        yield _counter("fairgate_rows_unsettled", "Rows that the store did not take.", (), [((), self._unsettled())])
 
     def _domains(self, domains: Iterable[DomainSnapshot], pool: Pool) -> Iterator[Metric]:
         owners = self._owners(pool.keys.values())
@@ -49,9 +48,9 @@ class PoolMetrics(Collector):
         ]
         labels = ("domain", "models")
         used = [((*name, measure.value), share) for name, each in known for measure, share in each.used.items()]
-        yield _gauge("fairgate_domain_used_ratio", "Used share of a provider's limit.", (*labels, "measure"), used)
+        yield gauge("fairgate_domain_used_ratio", "Used share of a provider's limit.", (*labels, "measure"), used)
         running = [(name, each.running) for name, each in known]
-        yield _gauge("fairgate_domain_running_requests", "Requests in flight that share limits.", labels, running)
+        yield gauge("fairgate_domain_running_requests", "Requests in flight that share limits.", labels, running)
 
     def _owners(self, keys: Iterable[Key]) -> dict[str, str]:
         """What stands first in a domain's id -> how it is shown."""
@@ -67,45 +66,47 @@ class PoolMetrics(Collector):
 def _queues(models: Iterable[ModelSnapshot]) -> Iterator[Metric]:
     by_model = ("model",)
     waiting = [((each.name,), each.waiting) for each in models]
-    yield _gauge("fairgate_queue_waiting_requests", "Requests that wait for a key.", by_model, waiting)
+    yield gauge("fairgate_queue_waiting_requests", "Requests that wait for a key.", by_model, waiting)
     running = [((each.name,), each.running) for each in models]
-    yield _gauge("fairgate_queue_running_requests", "Requests that have a key.", by_model, running)
+    yield gauge("fairgate_queue_running_requests", "Requests that have a key.", by_model, running)
     slots = [((each.name,), each.slots) for each in models]
-    yield _gauge("fairgate_keys_offered_slots", "Requests that the model's keys may serve at once.", by_model, slots)
+    yield gauge("fairgate_keys_offered_slots", "Requests that the model's keys may serve at once.", by_model, slots)
     states = [((each.name, state.value), each.keys.get(state, 0)) for each in models for state in State]
-    yield _gauge("fairgate_keys_standing_count", "Keys of a model in each state.", ("model", "state"), states)
+    yield gauge("fairgate_keys_standing_count", "Keys of a model in each state.", ("model", "state"), states)
 
 
 def _fairness(models: Iterable[ModelSnapshot]) -> Iterator[Metric]:
     by_model = ("model",)
     gap = [((each.name,), each.gap) for each in models]
-    yield _gauge("fairgate_shares_differ_cost", "Largest difference between two who wait.", by_model, gap)
+    yield gauge("fairgate_shares_differ_cost", "Largest difference between two who wait.", by_model, gap)
     bound = [((each.name,), each.bound) for each in models]
-    yield _gauge("fairgate_shares_bounded_cost", "What that difference may be by the queue's rule.", by_model, bound)
+    yield gauge("fairgate_shares_bounded_cost", "What that difference may be by the queue's rule.", by_model, bound)
     jain = [((each.name,), each.jain) for each in models]
-    yield _gauge("fairgate_shares_compared_ratio", "Jain's index of those who waited lately.", by_model, jain)
+    yield gauge("fairgate_shares_compared_ratio", "Jain's index of those who waited lately.", by_model, jain)
 
 
 def _retries(pool: Pool, now: float) -> Iterator[Metric]:
     spent, allowed = pool.retries.retried.total(now), pool.retries.allowed(now)
-    yield _gauge("fairgate_retries_spent_count", "Paid retries in the last minute.", (), [((), spent)])
-    yield _gauge("fairgate_retries_allowed_count", "What the budget allows in a minute.", (), [((), allowed)])
+    yield gauge("fairgate_retries_spent_count", "Paid retries in the last minute.", (), [((), spent)])
+    yield gauge("fairgate_retries_allowed_count", "What the budget allows in a minute.", (), [((), allowed)])
 
 
 def _tallies(pool: Pool) -> Iterator[Metric]:
     tally = pool.tally
     reasons = [((reason.name.lower(),), tally.refusals[reason]) for reason in Reason]
-    yield _counter("fairgate_requests_refused", "Requests that the queue turned away.", ("reason",), reasons)
-    yield _counter("fairgate_requests_retried", "Retries that the budget paid.", (), [((), tally.retries)])
+    yield counter("fairgate_requests_refused", "Requests that the queue turned away.", ("reason",), reasons)
+    yield counter("fairgate_requests_retried", "Retries that the budget paid.", (), [((), tally.retries)])
     share = tally.cached_tokens / tally.input_tokens if tally.input_tokens else 0.0
-    yield _gauge("fairgate_input_cached_ratio", "Share of input tokens that providers had cached.", (), [((), share)])
+    yield gauge("fairgate_input_cached_ratio", "Share of input tokens that providers had cached.", (), [((), share)])
 
 
-def _gauge(name: str, help: str, labels: Sequence[str], rows: Iterable[Row]) -> Metric:
+def gauge(name: str, help: str, labels: Sequence[str], rows: Iterable[Row]) -> Metric:
+    """How something stands: a family with the values of its labels and its figures."""
     return _filled(GaugeMetricFamily(name, help, labels=labels), rows)
 
 
-def _counter(name: str, help: str, labels: Sequence[str], rows: Iterable[Row]) -> Metric:
+def counter(name: str, help: str, labels: Sequence[str], rows: Iterable[Row]) -> Metric:
+    """How often something has happened; Prometheus adds `_total` to the name."""
     return _filled(CounterMetricFamily(name, help, labels=labels), rows)
 
 

@@ -131,6 +131,7 @@ async def reprice(job: Job, prices: Prices, wanted: Wanted) -> Tally:
     target, asked = f"{wanted.span} {wanted.pattern}", {"prices": prices.digest[:16]}
     body = await bookmark.read()
     standing = _Standing(job.desk.new_id()) if body is None else _standing(body)
+    await bookmark.put(standing.body())
     await job.desk.note(job.actor, "usage.reprice.begin", target, None, asked, standing.audit)
     total = await job.count(wanted.which)
     job.progress(standing.seen, total)

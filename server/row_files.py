@@ -11,7 +11,6 @@ import asyncio
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, BinaryIO
@@ -79,15 +78,19 @@ async def export(
 
 
 def whole_part(file: BinaryIO, form: str) -> Found:
-    """What an earlier export has left in a file. Raises WorkError if it is none of this form."""
+    """What an earlier export has left in a file. Raises WorkError if it is none of this form: it would be lost."""
+    expected = layout("csv", REQUEST_COLUMNS).head if form == "csv" else b'{"request_id":"'
+    if not expected.startswith(file.read(len(expected))):
+        raise WorkError(NO_EXPORT)
+    file.seek(0)
     return _whole_table(file) if form == "csv" else _whole_lines(file)
 
 
 async def import_rows(job: Job, file: BinaryIO, size: int, people: Mapping[str, str]) -> Imported:
     """Put the requests of a file (a document in each line, `size` bytes) on the ledger; `people` are ids by name.
 
-    No budget is charged. Raises WorkError at the first line that cannot be used, with its number; what stands before it
-    has been written.
+    No budget is charged. Raises WorkError at the first line that cannot be used, with its number; the steps
+    before have been written.
     """
     await job.desk.note(job.actor, "usage.import", "file", None, {"bytes": size})
     written = rows = done = 0
@@ -171,9 +174,9 @@ def _whole_lines(file: BinaryIO) -> Found:
         return Found()
     try:
         document = _document(last)
-        return Found(length, rows, _cursor(document["started_at"], document["request_id"]))
     except ValueError:
         raise WorkError(NO_EXPORT) from None
+    return Found(length, rows, _cursor(document["started_at"], document["request_id"]))
 
 
 def _whole_table(file: BinaryIO) -> Found:
@@ -190,18 +193,25 @@ def _whole_table(file: BinaryIO) -> Found:
             yield line.decode()
 
     try:
-        with suppress(csv.Error):  # the end of the file in the middle of a cell
-            for record in csv.reader(lines(), strict=True):
-                if not records and record != list(REQUEST_COLUMNS):
-                    raise WorkError(NO_EXPORT)
-                length, records, last = read, records + 1, record
-        return Found(length, records - 1, _cursor(last[1], last[0])) if records > 1 else Found(length)
-    except ValueError:
+        for record in csv.reader(lines(), strict=True):
+            length, records, last = read, records + 1, record
+    except csv.Error:
+        if file.read(1):  # not at the end, where a cell may be cut
+            raise WorkError(NO_EXPORT) from None
+    except UnicodeDecodeError:
         raise WorkError(NO_EXPORT) from None
+    if records < 2:
+        return Found(length)
+    if len(last) != len(REQUEST_COLUMNS):
+        raise WorkError(NO_EXPORT)
+    return Found(length, records - 1, _cursor(last[1], last[0]))
 
 
 NO_EXPORT = "the file is there, and no export of this kind"
 
 
 def _cursor(started_at: object, request_id: object) -> Cursor:
-    return instant(str(started_at)), str(request_id)
+    try:
+        return instant(str(started_at)), str(request_id)
+    except ValueError:
+        raise WorkError(NO_EXPORT) from None

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from server.wire.errors import ContextTooLong, PromptRejected
+from server.wire.errors import ContextTooLong, InvalidValue, PromptRejected
 from server.wire.filters import Caps, Phrases
 from server.wire.request import Request, capped
 
@@ -20,9 +20,12 @@ class Rules:
     phrases: Phrases = Phrases()  # noqa: RUF009 - immutable
     words: str = ""
     caps: Mapping[str, Caps] = field(default_factory=dict)
+    dearer: bool = False  # a request may ask for more than the list price buys
 
     async def applied(self, request: Request) -> Request:
-        """The request as it may go on, its answer bounded. Raises PromptRejected."""
+        """The request as it may go on, its answer bounded. Raises PromptRejected, InvalidValue."""
+        if request.dearer is not None and not self.dearer:
+            raise InvalidValue(request.dearer)
         if self.phrases.patterns and await self._hit(request):
             raise PromptRejected(words=self.words)
         cap = self.caps.get(request.endpoint.dialect.name)

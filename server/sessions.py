@@ -2,8 +2,8 @@
 
 The cookie holds 32 random bytes; the store keeps their HMAC under a key made of the pepper, so that a stolen database
 opens no session. A login always makes a new one, so that nobody can prepare a session for somebody else. A session ends
-by its time, by a logout, when its person is disabled, and all of a person's at once by `close_all`. The sessions of who
-came with `ADMIN_KEY` end when that key is changed.
+by its time, by a logout, when its person is disabled, with the token that began it, and all of a person's at once by
+`close_all`. The sessions of who came with `ADMIN_KEY` end when that key is changed.
 
 The token of a form is an HMAC of the cookie: another site can neither read nor guess it.
 """
@@ -22,6 +22,7 @@ from server.specs import Secret
 from server.store.base import Person, Session, Store
 
 LONGEST = 64  # characters of a cookie that is worth a look-up
+OF_TOKEN = b"token:"  # before the id of the token that began a session
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,19 @@ class Sessions:
         self._digests, self._forms = derived(pepper, "sessions"), derived(pepper, "forms")
         self._operator = hmac.digest(self._digests, admin_key.reveal().encode(), "sha256") if admin_key else None
 
-    async def open(self, person_id: str, sealed: bytes = b"", until: int | None = None) -> str:
-        """Begin a session, which ends at `until` at the latest; returns what the cookie holds."""
+    async def open(
+        self, person_id: str, sealed: bytes = b"", until: int | None = None, token_id: str | None = None
+    ) -> str:
+        """Begin a session, which ends at `until` at the latest; returns what the cookie holds.
+
+        `token_id`: the token that begins it, and without which it is over.
+        """
         now, cookie = self._wall(), new_cookie()
         expires_at = now + self.seconds * 1000 if until is None else min(now + self.seconds * 1000, until)
         if person_id == OPERATOR.person_id:
             sealed = self._operator or b""
+        elif token_id is not None:
+            sealed = OF_TOKEN + token_id.encode()
         await self._store.open_session(Session(self._digest(cookie), person_id, now, expires_at, sealed))
         return cookie
 
@@ -64,10 +72,20 @@ class Sessions:
         if person is None or person.disabled:
             return None
         if person.id != OPERATOR.person_id:
-            return Visit(person, session.created_at, session.expires_at, session.sealed)
+            return await self._visit(person, session)
         if self._operator is None or not hmac.compare_digest(self._operator, session.sealed):
             return None
         return Visit(replace(person, admin=True), session.created_at, session.expires_at)
+
+    async def _visit(self, person: Person, session: Session) -> Visit | None:
+        """A visit of this person; None if the token that began it opens nothing any more."""
+        if not session.sealed.startswith(OF_TOKEN):
+            return Visit(person, session.created_at, session.expires_at, session.sealed)
+        token_id = session.sealed.removeprefix(OF_TOKEN).decode()
+        tokens = await self._store.tokens(person.id)
+        if all(token.id != token_id or token.revoked_at is not None for token in tokens):
+            return None
+        return Visit(person, session.created_at, session.expires_at, session.sealed)
 
     async def person_of(self, cookie: str | None) -> Person | None:
         """Whose cookie this is."""

@@ -15,6 +15,7 @@ from typing import Any
 from dotenv.parser import parse_stream
 
 from server import legacy_env, parsers
+from server.claims import ClaimRules, read_claims
 from server.legacy_env import Translation
 from server.parsers import KeyAt
 from server.settings_rows import SETTINGS, Setting, Settings
@@ -51,10 +52,12 @@ def load(
     settings = Settings(**_parsed(said, mistakes))
     upstreams = _upstreams(settings, said.known, mistakes)
     phrases = _phrases(settings, mistakes)
+    claim_rules = _claim_rules(settings, mistakes)
+    settings = replace(settings, page=_page(settings, mistakes))
     mistakes += _contradictions(settings)
     if mistakes:
         raise SettingsError(mistakes)
-    return replace(settings, upstreams=upstreams, phrases=phrases, notes=said.notes)
+    return replace(settings, upstreams=upstreams, phrases=phrases, claim_rules=claim_rules, notes=said.notes)
 
 
 def _given(texts: Mapping[str, str | None]) -> dict[str, str]:
@@ -100,6 +103,27 @@ def _phrases(settings: Settings, mistakes: list[str]) -> Phrases:
     return Phrases()
 
 
+def _page(settings: Settings, mistakes: list[str]) -> str:
+    """The operator's own page; empty if there is none."""
+    if settings.page_body and settings.page_file:
+        mistakes.append("PAGE_FILE: expected nothing, because PAGE_BODY is set")
+    if not settings.page_file:
+        return settings.page_body
+    try:
+        return Path(settings.page_file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        mistakes.append("PAGE_FILE: expected a readable text file in UTF-8")
+        return ""
+
+
+def _claim_rules(settings: Settings, mistakes: list[str]) -> ClaimRules:
+    if not settings.claims_file:
+        return ClaimRules()
+    rules, wrong = read_claims(Path(settings.claims_file))
+    mistakes += wrong
+    return rules
+
+
 def _upstreams(settings: Settings, known: Mapping[str, str], mistakes: list[str]) -> tuple[UpstreamSpec, ...]:
     named = [
         *_simple_upstreams("openai", OPENAI, settings.openai_key, settings.openai_models, settings.key_slots),
@@ -136,3 +160,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "TOKEN_PEPPER: expected with MongoDB, because tokens must stay valid wherever this gateway runs"
     if settings.gatekeeper == "none" and not parsers.is_loopback(settings.host) and not settings.allow_public:
         yield "GATEKEEPER: none would let anyone use your keys; set ALLOW_PUBLIC=yes if other machines may"
+    if settings.oidc_issuer and not settings.oidc_client_id:
+        yield "OIDC_CLIENT_ID: expected the name of this gateway at the provider, because OIDC_ISSUER is set"
+    known = settings.oidc_redirect_uris or settings.public_url or parsers.is_loopback(settings.host)
+    if settings.oidc_issuer and not known:
+        yield "OIDC_REDIRECT_URIS: expected this, or PUBLIC_URL, because OIDC_ISSUER is set"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from server import architecture_docs
 from server.settings import SETTINGS
+from web import snippets
 
 ROOT = Path(__file__).parent.parent
 
@@ -63,6 +64,7 @@ def markdown() -> str:
 GENERATED: dict[str, Callable[[], str]] = {
     ".env.example": env_example,
     "docs/settings.md": markdown,
+    "docs/clients.md": snippets.markdown,
     "ARCHITECTURE.md": architecture_docs.architecture,
 }
 

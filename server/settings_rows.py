@@ -14,12 +14,15 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from server import parsers
+from server import oidc_parsers, parsers
+from server.claims import ClaimRules, Condition, condition
 from server.ledger.limits import Limit, parse_limits
 from server.ledger.prices import Unpriced
+from server.page_policy import page_csp
 from server.parsers import KeyAt, Network, Parser, number_or_auto, one_of, size, switch, whole
 from server.specs import Secret, UpstreamSpec
 from server.wire.filters import Caps, Phrases
+from server.wire.identity import Manner
 from server.wire.request import MAX_OUTPUT
 
 T = TypeVar("T")
@@ -27,6 +30,7 @@ T = TypeVar("T")
 Gatekeeper = Literal["user_token", "shared", "none"]
 Demo = Literal["auto", "on", "off"]
 Driver = Literal["motor", "pymongo"]
+LogFormat = Literal["console", "json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,38 @@ class Settings:
         example="10.0.0.0/8,192.168.1.7",
     )  # fmt: skip
 
+    oidc_issuer: str = row(
+        "", oidc_parsers.issuer, "Who vouches for people: your OpenID Connect provider; empty is no such login.",
+        section="Login with OIDC", example="https://id.example.org/realms/main",
+    )  # fmt: skip
+    oidc_client_id: str = row("", parsers.text, "What the provider calls this gateway.", example="fairgate")
+    oidc_client_secret: Secret | None = row(
+        "", parsers.secret, "What the gateway shows to the provider; empty is a public client.", secret=True
+    )
+    oidc_redirect_uris: tuple[str, ...] = row(
+        "", oidc_parsers.redirect_uris, "Where the provider may send people back to; by default PUBLIC_URL/callback.",
+        example="https://llm.example.org/callback",
+    )  # fmt: skip
+    oidc_scopes: str = row("openid profile email", oidc_parsers.scopes, "What the provider is asked to tell.")
+    oidc_algorithms: tuple[str, ...] = row(
+        "RS256", oidc_parsers.algorithms, "How its tokens may be signed, with commas between."
+    )
+    login_name_claim: str = row("preferred_username", oidc_parsers.claim, "The claim that names a new person.")
+    claims_file: str = row(
+        "", parsers.text, "A YAML file that says which claims lead to which groups.", example="claims.yaml"
+    )
+    oidc_admin: Condition | None = row(
+        "", condition, "The claim of administrators; empty leaves it to you who is one.", example="groups=llm-admins"
+    )
+    oidc_bearer: bool = row("off", switch, "Accept the provider's own tokens at the API, beside gatekeeper tokens.")
+    affiliation_days: int = row(
+        "0", whole(0, 3650), "Days after the last login when a person's tokens rest until the next; 0 is never."
+    )
+    session_hours: int = row("12", whole(1, 8760), "How long a login in a browser lasts.")
+    post_logout_uri: str = row(
+        "", oidc_parsers.page, "Where the provider sends people after a logout.", example="https://llm.example.org/"
+    )
+
     timezone: tzinfo = row(
         "UTC", parsers.timezone, "Where a day, a week and a month begin.", section="Money and limits",
         example="Europe/Berlin",
@@ -158,7 +194,7 @@ class Settings:
     )  # fmt: skip
     store_seconds: float = row("0.5", parsers.seconds, "Patience with the store before an answer.")
     outage_seconds: float = row(
-        "60", parsers.seconds_or_never, "How long known tokens go on working while the store is away; 0 is not at all."
+        "90", parsers.seconds_or_never, "How long known tokens go on working while the store is away; 0 is not at all."
     )
     outage_allowance_usd: int = row(  # micro-USD
         "1.00", parsers.micro_usd, "The most of a budget that may be used while the store is away, in US dollars."
@@ -178,6 +214,14 @@ class Settings:
     )  # fmt: skip
     block_message: str = row("", parsers.text, "What they are told, in place of our own words.")
 
+    identity_upstream: Manner = row(
+        "pseudonym", one_of("pseudonym", "strip", "pass"),
+        "What providers get for the user that a client names: a lasting pseudonym, nothing, or what the client wrote.",
+    )  # fmt: skip
+    allow_service_tier: bool = row(
+        "off", switch, "Let requests ask for a faster service (service_tier, speed), which costs more than listed."
+    )
+
     legacy_routes: bool = row(
         "off", switch, "Routes of older proxies that carry a token in the path or in the query: logs may keep it.",
         section="Compatibility",
@@ -193,7 +237,9 @@ class Settings:
     queue_total: int = row("5000", whole(1, 1_000_000), "Requests that may wait in all.", section="The queue")
     queue_per_person: int = row("100", whole(1, 1_000_000), "Requests of one person that may wait.")
     queue_seconds: float = row("300", parsers.seconds, "The longest wait in the queue.")
-    running_per_person: int = row("0", whole(0, 1_000_000), "Requests of one person in flight; 0 is no bound.")
+    running_per_person: int = row(
+        "0", whole(0, 1_000_000), "Requests of one person in flight, for each model and class; 0 is no bound."
+    )
     headroom_slots: int | None = row(
         "auto", number_or_auto(0, 10_000),
         "Slots of a model that only those take who run less than a fair share; auto is 1 from 16 slots on.",
@@ -210,15 +256,36 @@ class Settings:
     write_seconds: float = row("60", parsers.seconds, "For a caller to take a piece of the answer.")
     drain_seconds: float = row("25", parsers.seconds, "For running requests to end when the gateway stops.")
 
+    leaderboard: bool = row(
+        "on", switch, "A page of who used the most, of those who chose a nickname for it.", section="Pages"
+    )
+    page_body: str = row(
+        "", parsers.base64_text, "A page of your own in place of ours, as HTML in Base64; ours stays at /status."
+    )
+    page_file: str = row("", parsers.text, "The same as a file.", example="page.html")
+    page_csp: str = row(
+        "", page_csp, "What your page may load beside its own origin: directives of a content security policy.",
+        example="img-src https://example.org; style-src 'unsafe-inline'",
+    )  # fmt: skip
+
     log_level: str = row(
         "info", one_of("debug", "info", "warning", "error"), "The least serious thing to log.", section="What it tells"
     )
+    log_format: LogFormat = row(
+        "console", one_of("console", "json"), "Lines for a person to read, or one JSON object each."
+    )
     metrics: bool = row("on", switch, "Figures for Prometheus under /metrics.")
     access_log: bool = row("on", switch, "One line per request, without prompts, keys or queries.")
+    otel_exporter_otlp_endpoint: str = row(
+        "", parsers.public_url, "Where traces go, by OTLP over HTTP; it needs `pip install .[otel]`.",
+        example="http://127.0.0.1:4318",
+    )  # fmt: skip
 
     # Made of the rows above, by `load`:
     upstreams: tuple[UpstreamSpec, ...] = ()
     phrases: Phrases = Phrases()
+    claim_rules: ClaimRules = ClaimRules()
+    page: str = field(default="", repr=False)  # the operator's own, as HTML
     notes: tuple[str, ...] = ()  # what becomes of the names of other proxies, for the operator; never a value
 
     @property

@@ -18,7 +18,7 @@ from server.ledger.usage import Outcome, UsageRow
 from server.store.base import Caller
 from server.wire.errors import Refusal
 from server.wire.meter import Meter
-from server.wire.request import Request
+from server.wire.request import AskedClass, Request
 from server.wire.usage import Usage
 
 REMEMBERED = 10_000  # accounts
@@ -48,6 +48,8 @@ class Call:
     """A request that was read and whose caller is known.
 
     `passed`: the client's headers that may go upstream. `max_wait`: the seconds that the client is willing to wait.
+    `asked_class`: whether it wants this to be batch work. `group`: the one that it names to be booked on, and once it
+    is admitted the one that it is booked on.
     """
 
     id: str
@@ -56,6 +58,8 @@ class Call:
     passed: Mapping[str, str]
     query: str
     max_wait: float | None = None
+    asked_class: AskedClass | None = None
+    group: str | None = None
 
 
 @dataclass(slots=True)
@@ -136,7 +140,7 @@ class Story:
     bill: Bill
     outcome: Outcome = Outcome.CANCELLED
     streamed: bool = False
-    sent: bool = False  # it has been dispatched: there will be a row
+    sends: int = 0  # how often it was handed to an upstream; a key that was passed over is none
     perhaps_billed: bool = False  # the upstream may have generated something
     client_left: bool = False
     resent: int = 0  # over another connection, because the first one was just being closed
@@ -144,6 +148,11 @@ class Story:
     usage: Usage | None = None  # what it is billed, once it has paid
     recorded: Callable[[], bytes] | None = None  # what went to the client, if that is to be kept
     settled: UsageRow | None = None  # its row, once that is on the ledger
+
+    @property
+    def sent(self) -> bool:
+        """It has been dispatched: there will be a row."""
+        return self.sends > 0
 
     def sent_again(self) -> None:
         self.resent += 1
@@ -156,7 +165,7 @@ class Story:
             request_id=call.id,
             person_id=call.caller.person_id,
             token_id=call.caller.token_id,
-            group=call.caller.groups[0] if call.caller.groups else None,
+            group=call.group,
             model_asked=request.model,
             model_served=self.meter.served_model or request.model,
             endpoint=request.endpoint.path,
@@ -169,7 +178,7 @@ class Story:
             queue_ms=milliseconds(lease.queue_seconds),
             first_byte_ms=None if first is None else milliseconds(first - self.arrived),
             duration_ms=milliseconds(now - self.arrived),
-            attempts=lease.ticket.attempts + self.resent,
+            attempts=self.sends + self.resent,
             streamed=self.streamed,
             usage=usage,
             cost_micro_usd=bill.cost(usage),

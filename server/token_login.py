@@ -2,11 +2,12 @@
 
 Who comes in may do there whatever their person may, so a token that was narrowed down on purpose (to models, to
 networks, to a short time) does not let anybody in. Failures are counted by address, together with those of the API.
+A session ends with the token that began it.
 """
 
 from __future__ import annotations
 
-from server.accounts import OPERATOR, Accounts
+from server.accounts import EVERYONE, OPERATOR, Accounts
 from server.sessions import Sessions
 from server.store.base import Store, StoreError, Terms
 from server.wire.errors import AccountingUnavailable, InvalidKey
@@ -17,12 +18,15 @@ async def login_with_token(accounts: Accounts, store: Store, sessions: Sessions,
 
     Raises InvalidKey, RateLimited, AccountingUnavailable.
     """
-    caller = await accounts.authenticate(f"Bearer {presented}", None, address)
+    bearer = f"Bearer {presented}"
+    caller = await accounts.authenticate(bearer, None, address)
+    if caller is EVERYONE:
+        raise accounts.denial(caller, bearer, None, address)
     if caller.person_id != OPERATOR.person_id and (caller.token_id is None or caller.terms != Terms()):
         raise InvalidKey
     try:
         mine = await store.tokens(caller.person_id) if caller.token_id else []
         until = next((token.expires_at for token in mine if token.id == caller.token_id), None)
-        return await sessions.open(caller.person_id, until=until)
+        return await sessions.open(caller.person_id, until=until, token_id=caller.token_id)
     except StoreError as error:
         raise AccountingUnavailable from error

@@ -19,7 +19,7 @@ from server.ledger.calendar import Calendar
 from server.ledger.limits import Unit
 from server.ledger.money import MOST
 from server.ledger.prices import Price
-from server.ledger.quota import Exceeded
+from server.ledger.quota import Exceeded, Settlement
 from server.poster import Poster
 from server.price_catalogue import Catalogue
 from server.price_watch import PriceWatch
@@ -48,19 +48,25 @@ class Treasury:
     price_watch: PriceWatch
 
     async def recover(self, store: Store) -> None:
-        """Write what the dead have left, and give back what they held. Raises StoreError; then nothing is forgotten."""
-        orphans = self.journal.orphans()
+        """Write what the dead have left, give back what they held, and read the operator's book.
+
+        Raises StoreError; then nothing is forgotten. Nor is it if the store will not have one of them at all: that one
+        is told at every start, and must not keep the gateway from starting.
+        """
+        orphans, refused = self.journal.orphans(), 0
         for start in range(0, len(orphans), AT_ONCE):
-            await asyncio.gather(*map(store.settle, orphans[start : start + AT_ONCE]))
+            refused += await _settled(store, orphans[start : start + AT_ONCE])
         for holder in self.journal.dead_holders():
             await store.release_holder(holder)
-        self.journal.forget_orphans()
+        if not refused:
+            self.journal.forget_orphans()
         if orphans or self.journal.damaged:
             log.warning(
                 "took over %d settlements of a gateway that died; %d lines were damaged",
                 len(orphans),
                 self.journal.damaged,
             )
+        await self.book.sync()
 
     async def keep_leases(self) -> None:
         """Lease what an outage may need, while there is none, until cancelled."""
@@ -87,9 +93,7 @@ class Treasury:
             self.poster.release(lease_id)
 
 
-async def open_treasury(
-    settings: Settings, store: Store, own: Sequence[Price], stack: AsyncExitStack
-) -> Treasury:
+async def open_treasury(settings: Settings, store: Store, own: Sequence[Price], stack: AsyncExitStack) -> Treasury:
     """Everything but the store, which may be away. Raises JournalError if the journal cannot be kept."""
     holder = secrets.token_hex(8)
     calendar, guard = Calendar(settings.timezone), Guarded(store, settings.store_seconds, time.monotonic)
@@ -121,6 +125,17 @@ async def open_treasury(
     stack.callback(treasury.give_leases_back)
     stack.push_async_callback(_end, asyncio.create_task(treasury.keep_leases()))
     return treasury
+
+
+async def _settled(store: Store, settlements: Sequence[Settlement]) -> int:
+    """Write these; returns how many the store does not take, however often it is tried. Raises StoreError."""
+    answers = await asyncio.gather(*map(store.settle, settlements), return_exceptions=True)
+    wrong = [(each, answer) for each, answer in zip(settlements, answers, strict=True) if not isinstance(answer, bool)]
+    for each, error in wrong:
+        if isinstance(error, StoreError):
+            raise error
+        log.error("the store refuses the settlement of request %s: %s", each.row.request_id, type(error).__name__)
+    return len(wrong)
 
 
 def _allowance(micro_usd: int) -> Callable[[str], int]:

@@ -21,9 +21,11 @@ from server.settings import Settings
 from server.specs import UpstreamSpec
 from server.store.base import Store
 from server.store.breaker import Guarded
+from server.token_door import Memory
 from server.upstream import Patience
 from server.wire.anthropic import ANTHROPIC
 from server.wire.filters import Caps
+from server.wire.identity import Identity
 from server.wire.openai import OPENAI
 
 
@@ -41,17 +43,19 @@ def costs(specs: Iterable[UpstreamSpec]) -> CostModel:
 
 def accounts(settings: Settings, store: Store, guard: Guarded) -> Accounts:
     proxy_key = settings.proxy_key.reveal() if settings.proxy_key else ""
-    configured = settings.token_pepper.reveal() if settings.token_pepper else ""
     return Accounts(
         store,
         settings.gatekeeper,
         proxy_key,
-        pepper_for(settings.store_url, configured),
-        cache_seconds=settings.token_cache_seconds,
+        pepper(settings),
+        memory=Memory(settings.token_cache_seconds, settings.outage_seconds, settings.affiliation_days),
         admin_key=settings.admin_key.reveal() if settings.admin_key else "",
-        lookup=guard.token_by_hash,
-        outage_seconds=settings.outage_seconds,
+        guard=guard,
     )
+
+
+def pepper(settings: Settings) -> bytes:
+    return pepper_for(settings.store_url, settings.token_pepper.reveal() if settings.token_pepper else "")
 
 
 def own_prices(settings: Settings) -> list[Price]:
@@ -78,7 +82,7 @@ def providers(specs: Iterable[UpstreamSpec]) -> list[Provider]:
 
 def _rules(settings: Settings) -> Rules:
     held = {name: cap for name, cap in settings.caps.items() if cap != Caps()}
-    return Rules(settings.phrases, settings.reject_message, held)
+    return Rules(settings.phrases, settings.reject_message, held, settings.allow_service_tier)
 
 
 def bounds(settings: Settings, pulse: Pulse) -> Bounds:
@@ -89,4 +93,5 @@ def bounds(settings: Settings, pulse: Pulse) -> Bounds:
         settings.stateful,
         pulse,
         _rules(settings),
+        Identity.of(settings.identity_upstream, pepper(settings)),
     )

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from server import accounts as module
-from server.accounts import TOKEN_PATTERN, AccountError, Accounts, Mode, looks_like_token, new_token
+from server.accounts import AccountError, Accounts, Mode
 from server.store import store_for
-from server.store.base import Caller, Store, Token
-from server.wire.errors import AccountingUnavailable, InvalidKey, RateLimited
+from server.store.base import Caller, Store
+from server.tokens import new_token
+from server.wire.errors import AccountingUnavailable, RateLimited
+from tests.accounts import HOME, PROXY_KEY, Doors, Times, ada, bearer, refused
 
-HOME = "192.0.2.1"
-PROXY_KEY = "the whole campus knows this"
 YEAR_3000 = 32_503_680_000_000
-
-
-class Times:
-    """A monotonic clock in seconds and a wall clock in milliseconds; they move when a test says so."""
-
-    def __init__(self) -> None:
-        self.clock = 1_000.0
-        self.wall = 1_800_000_000_000
-
-    def advance(self, seconds: float) -> None:
-        self.clock += seconds
-        self.wall += int(seconds * 1000)
 
 
 @pytest.fixture
@@ -44,74 +27,16 @@ def store(tmp_path: Path) -> Store:
     return store_for(f"sqlite:///{tmp_path}/fairgate.db")
 
 
-Door = Callable[..., Accounts]
-
-
 @pytest.fixture
-def door(store: Store, times: Times) -> Door:
-    """Makes accounts over one store: each is like another process of the same gateway."""
-
-    def make(mode: Mode = "user_token", pepper: bytes = b"pepper") -> Accounts:
-        return Accounts(store, mode, PROXY_KEY, pepper, clock=lambda: times.clock, wall=lambda: times.wall)
-
-    return make
-
-
-async def ada(accounts: Accounts, expires_at: int | None = None) -> tuple[Token, str]:
-    await accounts.create_person("Ada")
-    return await accounts.create_token("Ada", "laptop", expires_at)
-
-
-async def bearer(accounts: Accounts, secret: str, address: str = HOME) -> Caller:
-    return await accounts.authenticate(f"Bearer {secret}", None, address)
-
-
-async def refused(attempt: Awaitable[Caller]) -> None:
-    """The one refusal: of the same class, with the same words and nothing besides."""
-    with pytest.raises(InvalidKey) as caught:
-        await attempt
-    error = caught.value
-    assert (type(error), error.param, error.retry_after, error.message) == (
-        InvalidKey,
-        None,
-        None,
-        "Invalid or missing API key.",
-    )
-    assert error.args == ("InvalidKey",)
-    assert error.__cause__ is None
-    assert error.__context__ is None
-
-
-# The token
-
-
-def test_a_token_can_be_found_by_a_secret_scanner_and_told_from_a_look_alike() -> None:
-    secret = new_token()
-    assert re.fullmatch(TOKEN_PATTERN, secret)
-    assert looks_like_token(secret)
-    assert new_token() != secret
-
-
-@given(st.integers(0, 51), st.characters(codec="ascii"))
-@settings(deadline=None, max_examples=100)
-def test_a_token_with_one_other_character_is_no_token(position: int, character: str) -> None:
-    secret = new_token()
-    other = secret[:position] + character + secret[position + 1 :]
-    assert looks_like_token(other) is (other == secret)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "fg_", "fg_" + "A" * 49, new_token() + "\n", new_token()[:-1], "ｆｇ_" + "A" * 49]
-)
-def test_what_is_not_of_a_token_s_shape_is_no_token(text: str) -> None:
-    assert not looks_like_token(text)
+def door(store: Store, times: Times) -> Doors:
+    return Doors(store, times)
 
 
 # Letting in
 
 
 @pytest.mark.gen_test
-async def test_a_token_opens_the_door_in_either_header_or_in_both(store: Store, door: Door) -> None:
+async def test_a_token_opens_the_door_in_either_header_or_in_both(store: Store, door: Doors) -> None:
     async with store:
         accounts = door()
         token, secret = await ada(accounts)
@@ -123,7 +48,7 @@ async def test_a_token_opens_the_door_in_either_header_or_in_both(store: Store, 
 
 
 @pytest.mark.gen_test
-async def test_the_secret_is_nowhere_in_the_database(store: Store, door: Door, tmp_path: Path) -> None:
+async def test_the_secret_is_nowhere_in_the_database(store: Store, door: Doors, tmp_path: Path) -> None:
     async with store:
         token, secret = await ada(door())
         assert token.hint == f"fg_…{secret[-4:]}"
@@ -131,7 +56,7 @@ async def test_the_secret_is_nowhere_in_the_database(store: Store, door: Door, t
 
 
 @pytest.mark.gen_test
-async def test_with_another_pepper_no_token_is_known(store: Store, door: Door) -> None:
+async def test_with_another_pepper_no_token_is_known(store: Store, door: Doors) -> None:
     async with store:
         _, secret = await ada(door())
         await refused(bearer(door(pepper=b"another"), secret))
@@ -141,7 +66,7 @@ async def test_with_another_pepper_no_token_is_known(store: Store, door: Door) -
 
 
 @pytest.mark.gen_test
-async def test_unknown_revoked_expired_and_disabled_are_refused_alike(store: Store, door: Door, times: Times) -> None:
+async def test_unknown_revoked_expired_and_disabled_are_refused_alike(store: Store, door: Doors, times: Times) -> None:
     async with store:
         accounts = door()
         await refused(bearer(accounts, new_token()))
@@ -182,14 +107,14 @@ MALFORMED = {
 @pytest.mark.parametrize(("authorization", "api_key"), MALFORMED.values(), ids=MALFORMED.keys())
 @pytest.mark.parametrize("mode", ["user_token", "shared"])
 async def test_what_is_no_token_is_refused_without_asking_the_store(
-    door: Door, mode: Mode, authorization: str | None, api_key: str | None
+    door: Doors, mode: Mode, authorization: str | None, api_key: str | None
 ) -> None:
     # The store is not even open: asking it would be AccountingUnavailable.
     await refused(door(mode).authenticate(authorization, api_key, HOME))
 
 
 @pytest.mark.gen_test
-async def test_two_headers_that_disagree_are_refused_though_each_is_right(store: Store, door: Door) -> None:
+async def test_two_headers_that_disagree_are_refused_though_each_is_right(store: Store, door: Doors) -> None:
     async with store:
         accounts = door()
         _, one = await ada(accounts)
@@ -201,7 +126,7 @@ async def test_two_headers_that_disagree_are_refused_though_each_is_right(store:
 
 @pytest.mark.gen_test
 async def test_the_31st_failure_in_a_minute_from_one_address_is_told_to_slow_down(
-    store: Store, door: Door, times: Times
+    store: Store, door: Doors, times: Times
 ) -> None:
     async with store:
         accounts = door()
@@ -218,20 +143,12 @@ async def test_the_31st_failure_in_a_minute_from_one_address_is_told_to_slow_dow
         await refused(accounts.authenticate(None, "wrong", HOME))
 
 
-@pytest.mark.gen_test
-async def test_no_more_addresses_are_watched_than_there_is_room_for(door: Door) -> None:
-    accounts = door()
-    for number in range(module.ADDRESSES_WATCHED + 5):
-        await refused(accounts.authenticate(None, "wrong", str(number)))
-    assert len(accounts._failures._windows) == module.ADDRESSES_WATCHED
-
-
 # What is remembered
 
 
 @pytest.mark.gen_test
 async def test_a_known_token_is_remembered_for_five_seconds_of_an_outage(
-    store: Store, door: Door, times: Times
+    store: Store, door: Doors, times: Times
 ) -> None:
     async with store:
         accounts = door()
@@ -245,7 +162,7 @@ async def test_a_known_token_is_remembered_for_five_seconds_of_an_outage(
 
 
 @pytest.mark.gen_test
-async def test_an_outage_is_never_a_refusal_and_counts_as_no_failure(door: Door) -> None:
+async def test_an_outage_is_never_a_refusal_and_counts_as_no_failure(door: Doors) -> None:
     accounts = door()
     for _ in range(40):
         with pytest.raises(AccountingUnavailable):
@@ -255,7 +172,7 @@ async def test_an_outage_is_never_a_refusal_and_counts_as_no_failure(door: Door)
 
 @pytest.mark.gen_test
 async def test_what_another_process_revokes_or_disables_is_refused_within_five_seconds(
-    store: Store, door: Door, times: Times
+    store: Store, door: Doors, times: Times
 ) -> None:
     async with store:
         accounts, elsewhere = door(), door()
@@ -275,7 +192,7 @@ async def test_what_another_process_revokes_or_disables_is_refused_within_five_s
 
 
 @pytest.mark.gen_test
-async def test_what_this_process_revokes_or_disables_is_refused_at_once(store: Store, door: Door) -> None:
+async def test_what_this_process_revokes_or_disables_is_refused_at_once(store: Store, door: Doors) -> None:
     async with store:
         accounts = door()
         token, secret = await ada(accounts)
@@ -290,7 +207,7 @@ async def test_what_this_process_revokes_or_disables_is_refused_at_once(store: S
 
 
 @pytest.mark.gen_test
-async def test_a_look_up_that_a_revocation_overtakes_is_not_remembered(store: Store, door: Door) -> None:
+async def test_a_look_up_that_a_revocation_overtakes_is_not_remembered(store: Store, door: Doors) -> None:
     async with store:
         accounts = door()
         token, secret = await ada(accounts)
@@ -303,7 +220,7 @@ async def test_a_look_up_that_a_revocation_overtakes_is_not_remembered(store: St
 
 
 @pytest.mark.gen_test
-async def test_a_refusal_is_never_remembered_so_that_each_takes_the_same_way(store: Store, door: Door) -> None:
+async def test_a_refusal_is_never_remembered_so_that_each_takes_the_same_way(store: Store, door: Doors) -> None:
     accounts = door()
     async with store:
         token, secret = await ada(accounts)
@@ -315,7 +232,7 @@ async def test_a_refusal_is_never_remembered_so_that_each_takes_the_same_way(sto
 
 
 @pytest.mark.gen_test
-async def test_a_remembered_token_expires_on_time(store: Store, door: Door, times: Times) -> None:
+async def test_a_remembered_token_expires_on_time(store: Store, door: Doors, times: Times) -> None:
     async with store:
         accounts = door()
         _, secret = await ada(accounts, times.wall + 2_000)
@@ -325,27 +242,11 @@ async def test_a_remembered_token_expires_on_time(store: Store, door: Door, time
         await refused(bearer(accounts, secret))
 
 
-@pytest.mark.gen_test
-async def test_no_more_tokens_are_remembered_than_there_is_room_for_and_the_oldest_goes(
-    store: Store, door: Door
-) -> None:
-    async with store:
-        accounts = door()
-        _, secret = await ada(accounts)
-        await bearer(accounts, secret)
-        ((digest, (asked_at, credential)),) = accounts._cache._entries.items()
-        for number in range(module.CACHE_ENTRIES):
-            accounts._cache.put(str(number).encode(), credential, asked_at)
-        assert len(accounts._cache._entries) == module.CACHE_ENTRIES
-        assert accounts._cache.get(digest, asked_at) is None
-        assert accounts._cache.get(b"0", asked_at) is credential
-
-
 # The two modes without personal tokens
 
 
 @pytest.mark.gen_test
-async def test_a_shared_key_makes_everybody_one_person(store: Store, door: Door) -> None:
+async def test_a_shared_key_makes_everybody_one_person(store: Store, door: Doors) -> None:
     async with store:
         accounts = door("shared")
         await accounts.prepare()
@@ -368,7 +269,7 @@ def test_the_pepper_may_not_be_empty(store: Store) -> None:
 
 
 @pytest.mark.gen_test
-async def test_without_a_gatekeeper_everybody_is_let_in_as_one_person(store: Store, door: Door) -> None:
+async def test_without_a_gatekeeper_everybody_is_let_in_as_one_person(store: Store, door: Doors) -> None:
     async with store:
         accounts = door("none")
         for _ in range(2):
@@ -379,7 +280,7 @@ async def test_without_a_gatekeeper_everybody_is_let_in_as_one_person(store: Sto
 
 
 @pytest.mark.gen_test
-async def test_with_personal_tokens_nobody_is_made_in_advance(store: Store, door: Door) -> None:
+async def test_with_personal_tokens_nobody_is_made_in_advance(store: Store, door: Doors) -> None:
     async with store:
         await door().prepare()
         assert await door().people() == []
@@ -392,7 +293,7 @@ async def test_with_personal_tokens_nobody_is_made_in_advance(store: Store, door
 @pytest.mark.parametrize(
     "name", ["", " Ada", "Ada ", "A" * 65, "A\nB", "A\x00", "\u202eadA", "\ud800", "shared", "everyone"]
 )
-async def test_a_name_is_1_to_64_printable_characters_and_not_one_of_ours(store: Store, door: Door, name: str) -> None:
+async def test_a_name_is_1_to_64_printable_characters_and_not_one_of_ours(store: Store, door: Doors, name: str) -> None:
     async with store:
         accounts = door()
         with pytest.raises(AccountError) as caught:
@@ -402,14 +303,14 @@ async def test_a_name_is_1_to_64_printable_characters_and_not_one_of_ours(store:
 
 
 @pytest.mark.gen_test
-async def test_names_in_any_script_are_welcome(store: Store, door: Door) -> None:
+async def test_names_in_any_script_are_welcome(store: Store, door: Doors) -> None:
     async with store:
         for name in ("Ada Lovelace", "Żółć", "李雷", "x" * 64, "<img onerror>"):
             assert (await door().create_person(name)).name == name
 
 
 @pytest.mark.gen_test
-async def test_a_name_is_given_once(store: Store, door: Door) -> None:
+async def test_a_name_is_given_once(store: Store, door: Doors) -> None:
     async with store:
         await door().create_person("Ada")
         with pytest.raises(AccountError, match="already"):
@@ -417,7 +318,7 @@ async def test_a_name_is_given_once(store: Store, door: Door) -> None:
 
 
 @pytest.mark.gen_test
-async def test_what_does_not_exist_is_said_not_to(store: Store, door: Door) -> None:
+async def test_what_does_not_exist_is_said_not_to(store: Store, door: Doors) -> None:
     async with store:
         accounts = door()
         for attempt in (accounts.create_token("Bob", "laptop"), accounts.disable("Bob"), accounts.tokens("Bob")):
@@ -428,7 +329,7 @@ async def test_what_does_not_exist_is_said_not_to(store: Store, door: Door) -> N
 
 
 @pytest.mark.gen_test
-async def test_a_token_cannot_be_born_expired(store: Store, door: Door, times: Times) -> None:
+async def test_a_token_cannot_be_born_expired(store: Store, door: Doors, times: Times) -> None:
     async with store:
         accounts = door()
         with pytest.raises(AccountError, match="past"):
@@ -438,7 +339,7 @@ async def test_a_token_cannot_be_born_expired(store: Store, door: Door, times: T
 
 
 @pytest.mark.gen_test
-async def test_tokens_are_listed_for_one_or_for_all(store: Store, door: Door, times: Times) -> None:
+async def test_tokens_are_listed_for_one_or_for_all(store: Store, door: Doors, times: Times) -> None:
     async with store:
         accounts = door()
         laptop, _ = await ada(accounts)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import tornado.testing
 
-from server.accounts import looks_like_token
 from server.cli import main
+from server.passes import looks_like_pass
 from server.settings import SETTINGS
+from server.tokens import looks_like_token
 
 SECRET = "sk-do-not-show-this-0123456789"
 ROOT = Path(__file__).parent.parent
@@ -42,7 +43,7 @@ def test_help_tells_every_verb_and_every_setting(capsys: pytest.CaptureFixture[s
         main(["--help"])
     text = capsys.readouterr().out
     assert end.value.code == 0
-    for word in ("--port", "--host", "--store", "--demo", "user", "token", "key", "docs"):
+    for word in ("--port", "--host", "--store", "--demo", "user", "token", "pass", "course", "key", "docs"):
         assert f" {word} " in text
     for setting in SETTINGS:
         assert f"    {setting.name} " in text
@@ -102,6 +103,76 @@ def test_a_user_is_disabled_and_enabled_again(capsys: pytest.CaptureFixture[str]
     assert "disabled" in said(capsys, "user", "list")
     said(capsys, "user", "enable", "alice")
     assert "may ask" in said(capsys, "user", "list")
+
+
+def test_a_token_has_terms_and_is_listed_with_them(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "user", "create", "alice")
+    terms = (
+        "--kind",
+        "temporary",
+        "--days",
+        "3",
+        "--models",
+        "gpt-4*,o1",
+        "--networks",
+        "10.0.0.1/8",
+        "--addresses",
+        "2",
+    )
+    said(capsys, "token", "create", "alice", *terms)
+    listed = said(capsys, "token", "list")
+    assert ", temporary, models gpt-4* o1, from 10.0.0.0/8, from 2 addresses" in listed
+
+
+@pytest.mark.slow
+def test_a_token_is_rotated_and_the_old_one_is_revoked(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "user", "create", "alice")
+    said(capsys, "token", "create", "alice", "--name", "laptop")
+    old = said(capsys, "token", "list").split()[0]
+    assert looks_like_token(said(capsys, "token", "rotate", old).strip())
+    assert re.search(rf"{old} .* laptop +revoked .*\n{old}-2 .* laptop +valid$", said(capsys, "token", "list").strip())
+    assert "this token has ended" in refused(capsys, "token", "rotate", old)
+
+
+def test_a_pass_is_issued_listed_and_revoked(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "user", "create", "alice")
+    assert looks_like_pass(said(capsys, "pass", "issue", "alice", "--usd", "2.50", "--days", "7").strip())
+    listed = said(capsys, "pass", "list")
+    assert re.search(r"alice +- +2\.50 USD +until 20", listed)
+    said(capsys, "pass", "revoke", listed.splitlines()[1].split()[0])
+    assert "revoked" in said(capsys, "pass", "list")
+    assert "no such pass" in refused(capsys, "pass", "revoke", "nothing")
+
+
+@pytest.mark.slow
+def test_a_course_is_made_looked_at_and_closed(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "user", "create", "curie")
+    dates = ("--since", "2026-10-01", "--until", "2199-03-31")
+    made = ("course", "create", "NLP", "--teachers", "curie", "--pot", "200", "--per-head", "5", *dates)
+    assert "needs --since and --until" in refused(capsys, *made[:-2])
+    code = said(capsys, *made).strip()
+    assert said(capsys, "course", "code", "NLP").strip() != code
+    assert re.search(r"NLP +2026-10-01T00:00:00Z +2199-04-01T00:00:00Z +yes", said(capsys, "course", "list"))
+    assert "NLP: 0.00 USD used; pot 200.00 USD, per head 5.00 USD" in said(capsys, "course", "view", "NLP")
+    said(capsys, "group", "add", "NLP", "curie")
+    assert re.search(r"curie +0 +0 +0 +0\.00", said(capsys, "course", "view", "NLP"))
+    said(capsys, "course", "close", "NLP")
+    assert re.search(r"NLP .* no$", said(capsys, "course", "list").strip())
+
+
+@pytest.mark.slow
+def test_what_is_done_to_people_is_in_the_audit_log_without_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "user", "create", "alice")
+    secret = said(capsys, "token", "create", "alice").strip()
+    token = said(capsys, "token", "list").split()[0]
+    another = said(capsys, "token", "rotate", token).strip()
+    said(capsys, "token", "revoke", f"{token}-2")
+    said(capsys, "user", "disable", "alice")
+    guest = said(capsys, "pass", "issue", "alice", "--usd", "1").strip()
+    log = said(capsys, "audit")
+    for action in ("person.create", "token.create", "token.rotate", "token.revoke", "person.disabled", "pass.issue"):
+        assert action in log
+    assert all(each not in log for each in (secret, another, guest))
 
 
 @pytest.mark.parametrize(

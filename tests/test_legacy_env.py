@@ -141,7 +141,8 @@ class TestKeys:
         assert len(settings.notes) == 4
 
     def test_beside_their_own_names_they_count(self) -> None:
-        fhswf = read(API_KEY="k", API_URL="https://llm.example.org/v1/", MONGO_URL="mongodb://h:1")
+        mongo = {"MONGO_URL": "mongodb://h:1", "TOKEN_PEPPER": SECRET}
+        fhswf = read(API_KEY="k", API_URL="https://llm.example.org/v1/", **mongo)
         assert (fhswf.upstreams[0].base_url, fhswf.store_url) == ("https://llm.example.org/v1", "mongodb://h:1")
         readme = read(ISSUER="https://id.example.org", CLIENT_ID="c", CLIENT_SECRET=SECRET, OPENAI_API_KEY="k")
         assert [each.base_url for each in readme.upstreams] == ["https://api.openai.com/v1"]

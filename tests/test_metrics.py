@@ -252,6 +252,7 @@ async def test_the_status_tells_waits_and_fairness_of_each_model(two_keys: Stage
     for number in range(3):
         await ask(two_keys, chat(f"{number}", stream=False))
     await two_keys.quiet()
+    two_keys.running.house.face.status.forget()
     _, after = await get(two_keys.running, "/status.json")
     (model,) = [model for model in after["models"] if model["name"] == "gpt-4o"]
     assert 0 <= model["wait_p50_seconds"] <= model["wait_p99_seconds"] < 1

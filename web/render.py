@@ -1,95 +1,87 @@
-"""A snapshot goes in, bytes come out: the status page, its JSON twin, error pages and static files.
-
-Everything is loaded from the package when this module is imported, so that a missing file fails at the start and not
-at a visitor. Templates escape by default and refuse undefined names; no page has inline script or style, so that the
-strict policy below holds for all of them.
+"""A view goes in, bytes come out: the pages for everybody, UTF-8. Those of one's own are in `render_me.py`, the
+administrators' in `render_admin.py`, what is for programs in `status_data.py` and `feeds.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from http import HTTPStatus
-from importlib.resources import files
-from typing import Any
 
-from jinja2 import DictLoader, Environment, StrictUndefined, Template
+from web import live, press, status_data, words
+from web.press import CONTENT_SECURITY_POLICY, static
+from web.snippets import SNIPPETS, filled
+from web.view import Frame, StatusView
+from web.view_public import DocsView, LeaderboardView, LoginView, MessageView
 
-from web import words
-from web.view import KEY_STATES, ModelView, StatusView
+__all__ = [
+    "CONTENT_SECURITY_POLICY", "docs_html", "error_page", "leaderboard_html", "login_html", "login_page", "logout_page",
+    "message_html", "static", "status_html", "status_json",
+]  # fmt: skip
 
-# `connect-src` is for live.js, which asks this very page for fresh numbers.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-
-_CONTENT_TYPES = {
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "svg": "image/svg+xml",
-}
+TOKEN = "YOUR_TOKEN"  # noqa: S105 - what stands in its place
 
 
 def status_html(view: StatusView) -> bytes:
-    """The public page, UTF-8."""
-    return _page("status.html", view=view, headline=words.headline(view))
+    """The status page. It is the same for everybody."""
+    return press.printed(
+        "status.html",
+        view.frame,
+        "status",
+        view=view,
+        headline=words.headline(view),
+        texts=live.texts(view),
+        widths=live.widths(view),
+        shape=live.shape(view),
+        watched_days=max((sum(day is not None for day in model.uptime_days) for model in view.models), default=0),
+    )
 
 
 def status_json(view: StatusView) -> bytes:
-    """The same facts for programs. Keys are never missing and never renamed; new ones may be added."""
-    return json.dumps(_as_dict(view), indent=2).encode()
+    """The same facts for programs (docs/status-json.md)."""
+    return status_data.status_json(view)
+
+
+def leaderboard_html(view: LeaderboardView) -> bytes:
+    return press.printed("leaderboard.html", view.frame, "leaderboard", view=view)
+
+
+def docs_html(view: DocsView) -> bytes:
+    """How to use this installation, with its own address in every snippet."""
+    models = {"openai": view.openai_model, "anthropic": view.anthropic_model}
+    snippets = [filled(each, view.base_url, TOKEN, models[each.dialect]) for each in SNIPPETS]
+    return press.printed("docs.html", view.frame, "docs", view=view, snippets=snippets)
+
+
+def login_html(view: LoginView) -> bytes:
+    return press.printed("login.html", view.frame, "login", view=view)
+
+
+def message_html(view: MessageView) -> bytes:
+    return press.printed("message.html", view.frame, "", view=view)
 
 
 def error_page(status: int, message: str) -> bytes:
     """A page that says what went wrong; `message` is a sentence of ours, never what a caller sent."""
-    return _page("error.html", status=status, phrase=_phrase(status), message=message)
+    return message_html(MessageView(_plain_frame("fairgate"), str(status), _phrase(status), message))
 
 
-def static(name: str) -> tuple[bytes, str, str] | None:
-    """(content, content type, quoted ETag) of a file of the page, None if there is none of that name."""
-    return _STATIC.get(name)
+def login_page(title: str, provider_path: str | None, next_path: str, xsrf: str, problem: str, answer: str) -> bytes:
+    """The login where nothing but the title is known. `answer` is the provider's own word for the problem."""
+    failed = f"{problem} ({answer})" if answer else problem
+    provider = "your organisation" if provider_path else ""
+    frame = Frame(title, 0, xsrf=xsrf, login=True)
+    return login_html(LoginView(frame, provider, provider_path or "", next=next_path, failed=failed))
 
 
-def _as_dict(view: StatusView) -> dict[str, Any]:
-    return {
-        "title": view.title,
-        "state": view.state,
-        "demo": view.demo,
-        "uptime_seconds": int(view.uptime_seconds),
-        "now_ms": view.now_ms,
-        "base_url": view.base_url,
-        "waiting": view.waiting,
-        "running": view.running,
-        "checking": None if view.checking is None else {"done": view.checking[0], "of": view.checking[1]},
-        "models": [_model_as_dict(model) for model in view.models],
-        "today": {
-            "requests": view.requests_today,
-            "tokens_in": view.tokens_in_today,
-            "tokens_out": view.tokens_out_today,
-        },
-    }
+def logout_page(title: str) -> bytes:
+    """For who came to the logout from another site: they go on by a link of ours."""
+    frame = Frame(title, 0, login=True)
+    return message_html(
+        MessageView(frame, "", "Log out?", "Another page has sent you here.", ("/logout", "Yes, log me out"))
+    )
 
 
-def _model_as_dict(model: ModelView) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "condition": model.condition,
-        "waiting": model.waiting,
-        "running": model.running,
-        "slots": model.slots,
-        "keys": {state: model.keys.get(state, 0) for state in KEY_STATES},
-        "wait_p50_seconds": _rounded(model.wait_p50_seconds),
-        "wait_p99_seconds": _rounded(model.wait_p99_seconds),
-        "jain": round(model.jain, 4),
-        "gap": round(model.gap, 3),
-        "gap_bound": round(model.gap_bound, 3),
-    }
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)
+def _plain_frame(title: str) -> Frame:
+    return Frame(title, 0)
 
 
 def _phrase(status: int) -> str:
@@ -97,32 +89,3 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Error"
-
-
-def _page(name: str, **values: object) -> bytes:
-    # A lone surrogate in a model's name has no UTF-8 form: it becomes a question mark instead of an error.
-    return _TEMPLATES[name].render(**values).encode("utf-8", "replace")
-
-
-def _templates() -> dict[str, Template]:
-    sources = {name: content.decode() for name, content in _package_files("templates").items()}
-    environment = Environment(
-        loader=DictLoader(sources), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(words.FILTERS)
-    return {name: environment.get_template(name) for name in sources}
-
-
-def _package_files(folder: str) -> Mapping[str, bytes]:
-    return {entry.name: entry.read_bytes() for entry in (files("web") / folder).iterdir() if entry.is_file()}
-
-
-def _static_files() -> dict[str, tuple[bytes, str, str]]:
-    return {
-        name: (content, _CONTENT_TYPES[name.rpartition(".")[2]], f'"{hashlib.sha256(content).hexdigest()[:20]}"')
-        for name, content in _package_files("static").items()
-    }
-
-
-_TEMPLATES = _templates()
-_STATIC = _static_files()

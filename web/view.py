@@ -1,25 +1,101 @@
-"""What the status page may know: counts and names, frozen.
+"""What the public pages may know: counts and names, frozen.
 
-The page is public, so this module is the border. No key, fingerprint, person or token has a field here; whoever
-builds a view decides nothing about privacy any more. Words and layout are `render.py`'s, numbers are the caller's.
+These pages are public, so this module is the border. No key, fingerprint, person or token has a field here; whoever
+builds a view decides nothing about privacy any more. Words and layout are the renderer's, numbers are the caller's.
+
+In all views: instants are UTC milliseconds since 1970 and end in `_ms`; durations are seconds; money is integer
+micro-USD; shares are 0 to 1; days are "2026-11-21" where the operator lives; None is "not known", which is not 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Literal
 
 KEY_STATES = ("ready", "cooling", "exhausted", "unchecked", "paused", "revoked")
 """The states of a key as the page names them, the healthiest first."""
 
-State = Literal["up", "draining", "degraded"]
+PERIODS = ("24h", "7d", "30d")
+
+State = Literal["up", "draining", "degraded", "maintenance"]
 Condition = Literal["available", "busy", "checking", "recovering", "unavailable"]
+Demand = Literal["low", "medium", "high", "very high"]
+Tone = Literal["good", "warn", "bad", "idle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who has come in, as the head of a page greets them."""
+
+    name: str
+    admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeView:
+    """A line that the operator wants everybody to read."""
+
+    kind: Literal["announcement", "maintenance", "incident"]
+    text: str
+    since_ms: int
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """What became of the form that was just sent: one sentence of ours."""
+
+    tone: Tone
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What surrounds every page.
+
+    `xsrf` goes into every form and is empty where there is none. `login` and `leaderboard` say whether those pages
+    exist. `zone` is in which times are told. `notices` are those that hold now.
+    """
+
+    title: str  # the installation's name
+    now_ms: int
+    zone: tzinfo = UTC
+    visitor: Visitor | None = None
+    xsrf: str = ""
+    login: bool = False
+    leaderboard: bool = False
+    notices: tuple[NoticeView, ...] = ()
+    flash: Flash | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Percentiles of so many durations, in seconds."""
+
+    count: int
+    p50: float
+    p90: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodView:
+    """One model over the last 24 hours, 7 or 30 days. `uptime` is of the time that was watched at all."""
+
+    period: Literal["24h", "7d", "30d"]
+    requests: int
+    failed: int = 0
+    uptime: float | None = None
+    watched: float = 1.0  # how much of the period there is a record of
+    wait: Ladder | None = None  # in the queue
+    first_byte: Ladder | None = None  # from arrival to the first byte of the answer
 
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """One model: its queue and the keys that serve it.
+    """One model: its queue, the keys that serve it and how it has been.
 
     The waits are of the latest requests, None before the first. `gap` is the largest difference between what two
     people who wait have been served, and `gap_bound` what the queue's rule allows, both in largest requests; `jain` is
@@ -36,6 +112,10 @@ class ModelView:
     jain: float = 1.0
     gap: float = 0.0
     gap_bound: float = 0.0
+    wait_seconds: float | None = None  # what somebody who asks now would wait; None: no telling
+    demand: Demand | None = None
+    periods: tuple[PeriodView, ...] = ()  # those of PERIODS that there is any record of, in that order
+    uptime_days: tuple[float | None, ...] = ()  # of the last 30 days, the oldest first; None: not watched
 
     def __post_init__(self) -> None:
         unknown = set(self.keys) - set(KEY_STATES)
@@ -56,22 +136,96 @@ class ModelView:
         """Whether at least one key is ready."""
         return bool(self.keys.get("ready"))
 
+    def over(self, period: str) -> PeriodView | None:
+        """How it has been over one of PERIODS."""
+        return next((each for each in self.periods if each.period == period), None)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """One key without a name: whose service it is for, how it is and since when."""
+
+    provider: str  # such as "openai"
+    state: str  # one of KEY_STATES
+    since_ms: int | None = None
+    models: int = 0  # how many it serves
+
+
+@dataclass(frozen=True, slots=True)
+class HourView:
+    """One hour of the last 24. `busy` is the share of all slots that was in use; None where nobody watched."""
+
+    start_ms: int
+    requests: int
+    busy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TotalsView:
+    """What was done in a stretch of time."""
+
+    requests: int
+    tokens_in: int
+    tokens_out: int
+    micro_usd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentView:
+    """Something that did not work, in words of ours. It lasts while `ended_ms` is None."""
+
+    title: str  # such as "gpt-5.2 did not answer"
+    began_ms: int
+    ended_ms: int | None = None
+    detail: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """The whole installation at one instant. `today` is the day in UTC."""
+    """The whole installation at one instant. `today` is the operator's day, in the `zone`.
+
+    Everything from `checking` on may be left out: where the history is young, the page says so and shows what there is.
+    """
 
     title: str  # the installation's name
     state: State
     demo: bool  # whether the built-in demo model answers instead of a provider
     uptime_seconds: float
-    now_ms: int  # UTC, milliseconds since 1970
+    now_ms: int
     models: tuple[ModelView, ...]
     requests_today: int
     tokens_in_today: int
     tokens_out_today: int
     base_url: str  # scheme, host and port as callers reach them, without a path: "http://127.0.0.1:8080"
     checking: tuple[int, int] | None = None  # keys checked so far and in all, while that is done for the first time
+    cost_today_micro_usd: int | None = None
+    month: TotalsView | None = None
+    ever: TotalsView | None = None
+    people_online: int | None = None  # different people in the last minutes
+    keys: tuple[KeyView, ...] = ()
+    hours: tuple[HourView, ...] = ()  # at most 24, the oldest first, the last one not yet over
+    history_since_ms: int | None = None  # when the record begins
+    incidents: tuple[IncidentView, ...] = ()  # the newest first
+    notices: tuple[NoticeView, ...] = ()  # those that hold now
+    zone: tzinfo = UTC
+    login: bool = False
+    leaderboard: bool = False
+
+    @property
+    def frame(self) -> Frame:
+        """The page is the same for everybody, so that it can be made once for all who look."""
+        return Frame(
+            self.title,
+            self.now_ms,
+            zone=self.zone,
+            login=self.login,
+            leaderboard=self.leaderboard,
+            notices=self.notices,
+        )
+
+    @property
+    def today(self) -> TotalsView:
+        return TotalsView(self.requests_today, self.tokens_in_today, self.tokens_out_today, self.cost_today_micro_usd)
 
     @property
     def waiting(self) -> int:

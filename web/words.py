@@ -1,17 +1,21 @@
-"""Numbers and states in words: everything that the templates print and that is not a fact itself."""
+"""Numbers and states in words: everything that the templates print and that is not a fact itself.
+
+Times are told in the operator's zone and name it where a visitor might be in another one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal
+from datetime import UTC, date, datetime, tzinfo
+from math import floor
+from typing import Any
+from urllib.parse import quote
 
-from web.view import KEY_STATES, ModelView, StatusView
+from web.view import KEY_STATES, ModelView, NoticeView, StatusView, Tone
 
 _UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
-
-Tone = Literal["good", "warn", "bad", "idle"]
+_MICRO = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +27,15 @@ class Headline:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A stretch of a bar, in per cent of its width."""
-
-    state: str
-    start: float
-    width: float
+# --- is it up?
 
 
 def headline(view: StatusView) -> Headline:
     """What a visitor reads first. What the operator has to do comes before how well it goes."""
     if view.state == "draining":
         return Headline("warn", "Shutting down", "Running requests are finished; new ones are turned away.")
+    if view.state == "maintenance":
+        return Headline("warn", "Maintenance", "The operator is at work; new requests are turned away until then.")
     if not view.models:
         return Headline("idle", "No models yet", "The gateway is up. It has not been given a key.")
     if all(model.condition == "checking" for model in view.models):
@@ -64,6 +64,15 @@ def load(view: StatusView) -> str:
     return f"{requests(view.running)} running, {grouped(view.waiting)} waiting."
 
 
+def online(view: StatusView) -> str:
+    """How many people are here, as a sentence; empty where nobody counts them."""
+    if view.people_online is None:
+        return ""
+    if not view.people_online:
+        return "Nobody is here at the moment."
+    return "1 person is here." if view.people_online == 1 else f"{grouped(view.people_online)} people are here."
+
+
 def fairness(view: StatusView) -> str:
     """How evenly those who wait are served, as a sentence: of the model where it is least even."""
     contested = [model for model in view.models if model.waiting and model.gap_bound]
@@ -84,6 +93,32 @@ def checking(view: StatusView) -> str:
     return f"Checking {grouped(done)} of {grouped(total)} {'key' if total == 1 else 'keys'}."
 
 
+def wait(model: ModelView) -> str:
+    """How long somebody who asks now would wait."""
+    if not model.answers:
+        return "no answer"
+    if model.wait_seconds is None:
+        return "a queue" if model.waiting else "none"
+    return "none" if model.wait_seconds < 0.5 else f"≈ {seconds(model.wait_seconds)}"
+
+
+def keys_in_words(model: ModelView) -> str:
+    """The keys by state, for readers of text: "2 ready, 1 cooling"."""
+    return (
+        ", ".join(f"{grouped(model.keys[state])} {state}" for state in KEY_STATES if model.keys.get(state)) or "no keys"
+    )
+
+
+def lasts(notice: NoticeView, now_ms: int, zone: tzinfo = UTC) -> str:
+    """When a notice holds, as a phrase."""
+    if notice.since_ms > now_ms:
+        return f"from {moment(notice.since_ms, zone)}"
+    return f"until {moment(notice.until_ms, zone)}" if notice.until_ms is not None else ""
+
+
+# --- numbers
+
+
 def plain(number: float) -> str:
     """One decimal where it says something: "1.2", "17"."""
     return f"{number:,.1f}".removesuffix(".0")
@@ -92,32 +127,6 @@ def plain(number: float) -> str:
 def requests(count: int) -> str:
     """A number of requests with its noun."""
     return "1 request" if count == 1 else f"{grouped(count)} requests"
-
-
-def duration(seconds: float) -> str:
-    """The two largest units that matter: "3 d 4 h", "12 min", "40 s"."""
-    whole = max(0, int(seconds))
-    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{whole} s"
-
-
-def clock(now_ms: int) -> str:
-    """The time of day in UTC."""
-    return moment(now_ms).strftime("%H:%M:%S UTC")
-
-
-def iso(now_ms: int) -> str:
-    """The instant for machines, as in `<time datetime>`."""
-    return moment(now_ms).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def moment(now_ms: int) -> datetime:
-    """UTC milliseconds as a date."""
-    return datetime.fromtimestamp(now_ms / 1000, UTC)
 
 
 def grouped(number: int) -> str:
@@ -139,42 +148,125 @@ def _three_digits(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
-def keys_in_words(model: ModelView) -> str:
-    """The keys by state, for readers of text: "2 ready, 1 cooling"."""
-    return ", ".join(f"{grouped(model.keys[state])} {state}" for state in present(model)) or "no keys"
+def money(micro_usd: int) -> str:
+    """Dollars as people read them: "$1,204", "$3.20", "$0.0042", and never a rounded-away something."""
+    if micro_usd < 0:
+        return f"−{money(-micro_usd)}"
+    if 0 < micro_usd < 100:
+        return "< $0.0001"
+    if 0 < micro_usd < _MICRO // 100:
+        return f"${micro_usd / _MICRO:.4f}"
+    return f"${micro_usd / _MICRO:,.0f}" if micro_usd >= 1000 * _MICRO else f"${micro_usd / _MICRO:,.2f}"
 
 
-def present(model: ModelView) -> list[str]:
-    """The states that at least one key is in."""
-    return [state for state in KEY_STATES if model.keys.get(state)]
+def dollars(micro_usd: int) -> str:
+    """Dollars with all their digits, as a form takes them: "12.50", "0.000075"."""
+    whole, rest = divmod(micro_usd, _MICRO)
+    return f"{whole}.{f'{rest:06d}'.rstrip('0'):0<2}"
 
 
-def key_segments(model: ModelView) -> list[Segment]:
-    """The bar of keys: each state as wide as its share."""
-    total = sum(model.keys.values())
-    segments, start = [], 0.0
-    for state in present(model):
-        width = 100 * model.keys[state] / total
-        segments.append(Segment(state, round(start, 2), round(width, 2)))
-        start += width
-    return segments
+def amount(number: int, unit: str) -> str:
+    """So much of what a limit or a chart counts."""
+    if unit in ("usd", "cost"):
+        return money(number)
+    return f"{compact(number)} {unit.removesuffix('s') if number == 1 else unit}"
 
 
-def share(model: ModelView) -> float:
-    """Slots in use, in per cent."""
-    return round(min(100.0, 100 * model.running / model.slots), 2) if model.slots else 0.0
+def percent(share: float) -> str:
+    """A share of 1, never rounded up to all of it: "99.98 %", "100 %"."""
+    if share >= 1:
+        return "100 %"
+    hundredths = floor(share * 10_000)
+    return f"{hundredths / 100:.2f} %" if hundredths >= 9_900 else f"{hundredths / 100:.1f} %"
+
+
+def energy(watt_hours: float) -> str:
+    """An estimate of energy, in two digits: more would be a claim."""
+    kilo = watt_hours >= 1000
+    return f"≈ {float(f'{watt_hours / (1000 if kilo else 1):.2g}'):g} {'kWh' if kilo else 'Wh'}"
+
+
+# --- durations and instants
+
+
+def seconds(value: float) -> str:
+    """A short duration: "80 ms", "1.4 s", "12 s", "3 min"."""
+    if value < 0.0995:
+        return f"{value * 1000:.0f} ms"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    return f"{value:.0f} s" if value < 119.5 else f"{value / 60:.0f} min"
+
+
+def duration(value: float) -> str:
+    """The two largest units that matter: "3 d 4 h", "12 min", "40 s"."""
+    whole = max(0, int(value))
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{whole} s"
+
+
+def ago(then_ms: int, now_ms: int) -> str:
+    """How long something has been so."""
+    return duration((now_ms - then_ms) / 1000)
+
+
+def clock(ms: int, zone: tzinfo = UTC) -> str:
+    """The time of day with its zone: "14:13:20 UTC"."""
+    return local(ms, zone).strftime("%H:%M:%S %Z")
+
+
+def hour(ms: int, zone: tzinfo = UTC) -> str:
+    """The time of day: "14:00"."""
+    return local(ms, zone).strftime("%H:%M")
+
+
+def moment(ms: int, zone: tzinfo = UTC) -> str:
+    """A day and a time of day: "21 Sep 2026, 14:13"."""
+    at = local(ms, zone)
+    return f"{at.day} {at:%b %Y, %H:%M}"
+
+
+def since(ms: int, zone: tzinfo = UTC) -> str:
+    """A day: "21 Sep 2026"."""
+    at = local(ms, zone)
+    return f"{at.day} {at:%b %Y}"
+
+
+def day(name: str) -> str:
+    """A day's name for people: "21 Sep"."""
+    at = date.fromisoformat(name)
+    return f"{at.day} {at:%b}"
+
+
+def iso(ms: int) -> str:
+    """The instant for machines, as in `<time datetime>`."""
+    return local(ms, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def quoted(text: str) -> str:
+    """A text as one part of an address: whatever it is, no slash or question mark of it counts."""
+    return quote(text, safe="", errors="replace")
+
+
+def input_day(ms: int | None, zone: tzinfo = UTC) -> str:
+    """The day as `<input type=date>` takes it; empty for None."""
+    return "" if ms is None else local(ms, zone).strftime("%Y-%m-%d")
+
+
+def local(ms: int, zone: tzinfo) -> datetime:
+    """UTC milliseconds as a date in a zone."""
+    return datetime.fromtimestamp(ms / 1000, zone)
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "load": load,
-    "fairness": fairness,
-    "checking": checking,
-    "duration": duration,
-    "clock": clock,
-    "iso": iso,
-    "grouped": grouped,
-    "compact": compact,
-    "keys_in_words": keys_in_words,
-    "key_segments": key_segments,
-    "share": share,
-}
+    filter_.__name__: filter_
+    for filter_ in (
+        checking, keys_in_words, lasts, plain, requests, grouped, compact, money,
+        dollars, amount, percent, energy, seconds, duration, ago, clock, hour, moment, since, day, iso, input_day,
+        quoted,
+    )
+}  # fmt: skip

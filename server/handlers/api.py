@@ -29,6 +29,8 @@ class ExplainHandler(BaseHandler):
 class QueueHandler(BaseHandler):
     """`GET /api/queue?model=NAME`: where a short request of the caller's would stand now."""
 
+    guests = True
+
     async def get(self) -> None:
         caller = await self.authenticate()
         model = self.get_query_argument("model", "")

@@ -19,15 +19,28 @@ from server.accounts import Accounts
 from server.book import Book
 from server.byo import OwnKeys
 from server.cashier import Cashier
+from server.courses import Courses
+from server.desk import Desk
 from server.dispatcher import Dispatcher
+from server.face import Face
 from server.gateway import Gateway
 from server.intake import Intake
+from server.key_office import KeyOffice
+from server.keydesk import KeyDesk
 from server.ledger.calendar import Calendar
 from server.metrics import Metrics
+from server.oidc import Oidc
+from server.pass_office import PassOffice
+from server.people_desk import PeopleDesk
+from server.people_import import PeopleTable
 from server.price_watch import PriceWatch
+from server.privacy import Privacy
 from server.prober import Prober
+from server.sessions import Sessions
 from server.settings import Settings
 from server.store.base import Caller, Store, StoreError
+from server.token_desk import TokenDesk
+from server.token_terms import GUEST
 from server.wire.anthropic import ANTHROPIC
 from server.wire.dialect import Dialect
 from server.wire.errors import (
@@ -39,6 +52,7 @@ from server.wire.errors import (
     Refusal,
     UnknownUrl,
 )
+from server.wire.filters import Origins
 from server.wire.openai import OPENAI
 from server.wire.trusted import trusted_user
 
@@ -48,6 +62,7 @@ log = logging.getLogger("fairgate")
 _START = secrets.token_hex(8)
 _NUMBERS = count(1)
 
+NO_ORIGINS = Origins()
 LONGEST_ADDRESS = 64  # characters; an IPv6 zone has no end
 
 
@@ -71,9 +86,27 @@ class House:
     started: float
     prober: Prober
     price_watch: PriceWatch
+    sessions: Sessions
+    desk: Desk
+    key_desk: KeyDesk
+    courses: Courses
+    passes: PassOffice
+    people: PeopleDesk
+    people_table: PeopleTable
+    tokens: TokenDesk
+    keys: KeyOffice
+    privacy: Privacy
+    face: Face
+    oidc: Oidc | None = None
     own_keys: OwnKeys | None = None
+    origins: Origins = NO_ORIGINS
     demo: bool = False
     draining: bool = False
+
+    async def take_effect(self) -> None:
+        """Let what an administrator has changed hold here at once; other gateways read it within seconds."""
+        self.accounts.forget()
+        await self.book.sync()
 
 
 @stream_request_body
@@ -86,6 +119,7 @@ class BaseHandler(RequestHandler):
 
     house: House
     request_id: str
+    guests = False  # whether who comes with a guest pass may use this
 
     def initialize(self, house: House) -> None:
         self.house = house
@@ -112,6 +146,7 @@ class BaseHandler(RequestHandler):
         self.refuse(_refusal_of(status_code, kwargs.get("exc_info", (None, None, None))[1]))
 
     def refuse(self, refusal: Refusal) -> None:
+        self.count(refusal)
         dialect = self.dialect
         self.set_status(dialect.status(refusal))
         for name, value in dialect.headers(refusal).items():
@@ -121,6 +156,11 @@ class BaseHandler(RequestHandler):
         if not self.request._body_future.done():
             self.set_header("Connection", "close")  # Tornado does not look for the next request behind an unread body
         self.finish(dialect.body(refusal, self.request_id))
+
+    def count(self, refusal: Refusal) -> None:
+        """Count a refusal that is told."""
+        if self.house.metrics is not None:
+            self.house.metrics.refused(refusal.code)
 
     def allowed(self) -> list[str]:
         """The methods that this handler answers."""
@@ -149,23 +189,34 @@ class BaseHandler(RequestHandler):
         return str(self.request.remote_ip)
 
     async def authenticate(self) -> Caller:
-        """Who asks. A name in `X-User` counts where that is trusted, and only without any other credential."""
+        """Who asks. A name in `X-User` counts where that is trusted, and only without any other credential.
+
+        What belongs to a person is not shown to their guests. Raises InvalidKey, RateLimited, PermissionDenied.
+        """
         headers, networks = self.request.headers, self.house.settings.user_header_networks
         if networks and "Authorization" not in headers and "X-Api-Key" not in headers:
             name = trusted_user(headers.get_list("X-User"), self.address(), networks)
             if name is not None:
                 return await self.house.accounts.person_named(name)
-        return await self.house.accounts.authenticate(
+        caller = await self.house.accounts.authenticate(
             headers.get("Authorization"), headers.get("X-Api-Key"), self.address()
         )
-
-
-    async def authenticate_admin(self) -> Caller:
-        """The caller, if they may change things for others. Raises InvalidKey, PermissionDenied."""
-        caller = await self.authenticate()
-        if not caller.admin:
+        if caller.terms.kind == GUEST and not self.guests:
             raise PermissionDenied
         return caller
+
+    async def authenticate_admin(self) -> Caller:
+        """The caller, if they may change things for others. Raises InvalidKey, RateLimited, PermissionDenied."""
+        caller = await self.authenticate()
+        if not caller.admin:
+            raise self.denial(caller)
+        return caller
+
+    def denial(self, caller: Caller) -> Refusal:
+        """What this caller hears where only administrators may go."""
+        headers = self.request.headers
+        presented = headers.get("Authorization"), headers.get("X-Api-Key")
+        return self.house.accounts.denial(caller, *presented, self.address())
 
 
 def dialect_of(request: HTTPServerRequest) -> Dialect:

@@ -72,12 +72,13 @@ class OwnKeyHandler(RelayHandler):
         self._task = asyncio.current_task()
         try:
             row = await self._own_keys.serve(self._passage(body), self)
-            self._note = f"{row.model_asked} {row.status} own key".strip()
+            self._model = row.model_asked
+            if self.house.access_log is not None:
+                self.house.access_log.observe(row)  # the gateway tells of rows with its own keys only
         except (asyncio.CancelledError, ClientLeft):
-            self._note = "client left"
+            self._left = True
             self._hang_up()
         except Refusal as refusal:
-            self._note = refusal.code
             await self._break_off(refusal)
         finally:
             self._task = None

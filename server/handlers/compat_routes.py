@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from tornado.routing import Rule
-from tornado.web import url
-
 from server.byo import OwnKeys
 from server.handlers.base import House
 from server.handlers.byo import ForeignKey, OwnKeyHandler
@@ -16,55 +11,60 @@ from server.handlers.compat_flask import CreateApiKey, KeyInPath
 from server.handlers.compat_java import AllPrices, ModelPrices, Queries, UpstreamLimits, UsageSums
 from server.handlers.health import HealthHandler
 from server.handlers.models import ModelsHandler
-from server.handlers.pages import StatusJson
 from server.handlers.relay import RelayHandler
+from server.handlers.roles import Role, Route
 from server.wire.endpoints import ENDPOINTS
 
 MODEL = r"([A-Za-z0-9._:/@+-]{1,200})"
 TOKEN = r"([A-Za-z0-9]{1,32}_[A-Za-z0-9_-]{1,100})"  # noqa: S105 - a pattern
+CALLERS = {"GET": Role.CALLER}
+ANY_METHOD = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), Role.CALLER)
 IN_PATH = ("/v1/chat/completions", "/v1/embeddings")
 
 
-def first_routes(house: House, own_keys: OwnKeys | None) -> list[Any]:
+def first_routes(house: House, own_keys: OwnKeys | None) -> list[Route]:
     """What must be tried before the routes of the same paths: a key that is not ours."""
     if own_keys is None or not house.settings.legacy_routes:
         return []
-    return [Rule(ForeignKey(house.settings), OwnKeyHandler, {"house": house, "own_keys": own_keys})]
+    return [Route(ForeignKey(house.settings), OwnKeyHandler, ANY_METHOD, {"own_keys": own_keys}, own_door=True)]
 
 
-def compat_routes(house: House, own_keys: OwnKeys | None) -> list[Any]:
+def compat_routes(house: House, own_keys: OwnKeys | None) -> list[Route]:
     """The others. `own_keys` is None unless `BYO_KEYS` is on."""
-    mine = {"house": house}
-    routes = [
-        url(rf"/model/{MODEL}", ModelPrices, mine),
-        url(r"/models", AllPrices, mine),
-        url(r"/usage", UsageSums, mine),
-        url(r"/queries", Queries, mine),
-        url(r"/ratelimits", UpstreamLimits, mine),
-        url(r"/create_api_key/([^/]{1,200})", CreateApiKey, mine),
-        url(r"/dashboard", Dashboard, mine),
-        url(r"/ip", CallersAddress, mine),
-        url(r"/health", HealthHandler, mine),
-        url(r"/status", StatusJson, mine),
-        url(r"/admin/users", AdminUsers, mine),
-        url(r"/admin/users/([A-Za-z0-9_-]{1,64})", AdminUser, mine),
-        *_without_version(house),
+    found = [
+        Route(rf"/model/{MODEL}", ModelPrices, {"GET": Role.CALLER, "POST": Role.ADMIN}, own_door=True),
+        Route("/models", AllPrices, CALLERS, own_door=True),
+        Route("/usage", UsageSums, CALLERS, own_door=True),
+        Route("/queries", Queries, CALLERS, own_door=True),
+        Route("/ratelimits", UpstreamLimits, CALLERS, own_door=True),
+        Route("/create_api_key/([^/]{1,200})", CreateApiKey, {"GET": Role.ADMIN, "POST": Role.ADMIN}, own_door=True),
+        Route("/dashboard", Dashboard, {"GET": Role.ADMIN}),
+        Route("/ip", CallersAddress, {"GET": Role.PUBLIC}),
+        Route("/health", HealthHandler, {"GET": Role.PUBLIC}),
+        Route("/admin/users", AdminUsers, {"GET": Role.ADMIN, "POST": Role.ADMIN, "PUT": Role.ADMIN}),
+        Route(
+            "/admin/users/([A-Za-z0-9_-]{1,64})",
+            AdminUser,
+            {"GET": Role.ADMIN, "PUT": Role.ADMIN, "DELETE": Role.ADMIN},
+        ),
+        *_without_version(),
     ]
     if house.settings.legacy_routes:
-        routes += [url(rf"/{TOKEN}{path}", KeyInPath, {**mine, "endpoint": ENDPOINTS[path]}) for path in IN_PATH]
+        for path in IN_PATH:
+            in_path = {"endpoint": ENDPOINTS[path]}
+            found.append(Route(rf"/{TOKEN}{path}", KeyInPath, {"POST": Role.CALLER}, in_path, own_door=True))
     if own_keys is not None:
-        routes.append(url(r"/byo/.*", OwnKeyHandler, {**mine, "own_keys": own_keys}))
-    return routes
+        found.append(Route("/byo/.*", OwnKeyHandler, ANY_METHOD, {"own_keys": own_keys}, own_door=True))
+    return found
 
 
-def _without_version(house: House) -> list[Any]:
+def _without_version() -> list[Route]:
     """OAI Reverse Proxy adds a "/v1" that is missing behind `/proxy/openai` and `/proxy/anthropic`."""
-    mine = {"house": house}
-    routes = []
+    found = []
     for path, endpoint in ENDPOINTS.items():
-        short = f"/proxy/{endpoint.dialect.name}{path.removeprefix('/v1')}"
-        routes.append(url(short.replace(".", r"\."), RelayHandler, {**mine, "endpoint": endpoint}))
+        short = f"/proxy/{endpoint.dialect.name}{path.removeprefix('/v1')}".replace(".", r"\.")
+        found.append(Route(short, RelayHandler, {"POST": Role.CALLER}, {"endpoint": endpoint}, own_door=True))
     for dialect in ("openai", "anthropic"):
-        routes.append(url(rf"/proxy/{dialect}/models", ModelsHandler, mine))
-        routes.append(url(rf"/proxy/{dialect}/models/{MODEL}", ModelsHandler, mine))
-    return routes
+        found.append(Route(rf"/proxy/{dialect}/models", ModelsHandler, CALLERS))
+        found.append(Route(rf"/proxy/{dialect}/models/{MODEL}", ModelsHandler, CALLERS))
+    return found

@@ -29,6 +29,8 @@ class ReadyHandler(BaseHandler):
             await self.house.store.ping()
         except StoreError:
             problems.append("the store cannot be written")
+        if not self.house.book.known:
+            problems.append("the store has not told limits and prices yet")
         self.set_status(503 if problems else 200)
         status = "unready" if problems else "ready"
         self.finish({"status": status, "problems": problems, "warnings": self.house.price_watch.warnings})

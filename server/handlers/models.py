@@ -9,13 +9,16 @@ from server.wire.errors import UnknownModel
 class ModelsHandler(BaseHandler):
     """The list, or one model of it."""
 
+    guests = True
+
     async def get(self, name: str | None = None) -> None:
         caller = await self.authenticate()
         names = self.house.intake.models(caller, self.dialect)
+        facts = await self.house.face.status.facts()
         self.set_header("Content-Type", "application/json")
         if name is None:
-            self.finish(self.dialect.models(names))
+            self.finish(self.dialect.models(names, facts))
         elif name in names:
-            self.finish(self.dialect.model(name))
+            self.finish(self.dialect.model(name, facts))
         else:
             raise UnknownModel

@@ -1,18 +1,16 @@
-"""Pages for people: the snapshot goes in, HTML comes out of `web`."""
+"""Pages for people: what everybody may see goes in, HTML comes out of `web`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import ceil
+import re
 
-from keypool.snapshot import ModelSnapshot
 from server.handlers.base import BaseHandler
-from server.store.base import StoreError, Totals
 from server.wire.errors import UnknownUrl
 from web import render
-from web.view import ModelView, StatusView
 
-DAY_MS = 86_400_000
+HTML = "text/html; charset=utf-8"
+
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,255}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 
 
 class PageHandler(BaseHandler):
@@ -23,53 +21,58 @@ class PageHandler(BaseHandler):
         self.set_header("Content-Security-Policy", render.CONTENT_SECURITY_POLICY)
         self.set_header("Referrer-Policy", "no-referrer")
 
-    async def view(self) -> StatusView:
-        house, now = self.house, self.house.wall()
-        pool = house.dispatcher.snapshot()
-        today = await self._today(now - now % DAY_MS)
-        models = tuple(map(_model, pool.models))
-        well = any(model.answers for model in models)
-        return StatusView(
-            title=house.settings.title,
-            state="draining" if house.draining else "up" if well else "degraded",
-            demo=house.demo,
-            uptime_seconds=house.clock() - house.started,
-            now_ms=now,
-            models=models,
-            requests_today=today.requests,
-            tokens_in_today=today.input,
-            tokens_out_today=today.output,
-            base_url=house.settings.public_url or f"{self.request.protocol}://{self.request.host}",
-            checking=self._checking(),
-        )
+    def base_url(self) -> str:
+        """How the caller has reached us, without a path. What is no host's name is not repeated."""
+        settings, host = self.house.settings, self.request.host
+        if not _HOST.fullmatch(host):
+            host = f"{settings.host}:{settings.port}"
+        return settings.public_url or f"{self.request.protocol}://{host}"
 
-    def _checking(self) -> tuple[int, int] | None:
-        checked, total = self.house.prober.progress()
-        return (checked, total) if checked < total else None
+    def wants_html(self) -> bool:
+        """Whether a browser asks, and not a program."""
+        return "text/html" in self.request.headers.get("Accept", "")
 
-    async def _today(self, since: int) -> Totals:
-        try:
-            return await self.house.store.totals(since)
-        except StoreError:
-            return Totals(0, 0, 0, 0)
+    def give(self, body: bytes, content_type: str) -> None:
+        """End with this."""
+        self.set_header("Content-Type", content_type)
+        self.finish(body)
 
 
-class StatusPage(PageHandler):
-    """`/`"""
+class FrontPage(PageHandler):
+    """`/`: the operator's own page, if there is one, else the status page."""
 
     async def get(self) -> None:
-        page = render.status_html(await self.view())
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(page)
+        own, base_url = self.house.face.own_page, self.base_url()
+        if own is None:
+            self.give(await self.house.face.status.page(base_url), HTML)
+        else:
+            self.set_header("Content-Security-Policy", own.policy)
+            self.give(await own.page(base_url), HTML)
 
 
 class StatusJson(PageHandler):
     """`/status.json`"""
 
     async def get(self) -> None:
-        status = render.status_json(await self.view())
-        self.set_header("Content-Type", "application/json")
-        self.finish(status)
+        self.give(await self.house.face.status.json(self.base_url()), "application/json")
+
+
+class StatusPage(StatusJson):
+    """`/status`: the page for a browser; the same as JSON for programs, as the OAI Reverse Proxy has it."""
+
+    async def get(self) -> None:
+        self.set_header("Vary", "Accept")
+        if self.wants_html():
+            self.give(await self.house.face.status.page(self.base_url()), HTML)
+        else:
+            await super().get()
+
+
+class DocsPage(PageHandler):
+    """`/docs`: how to use this installation, with its own address."""
+
+    async def get(self) -> None:
+        self.give(await self.house.face.docs(self.base_url()), HTML)
 
 
 class StaticFile(PageHandler):
@@ -90,33 +93,11 @@ class StaticFile(PageHandler):
             self.finish(body)
 
 
-def _model(model: ModelSnapshot) -> ModelView:
-    waits = sorted(model.waits)
-    return ModelView(
-        name=model.name,
-        waiting=model.waiting,
-        running=model.running,
-        slots=model.slots,
-        keys={state.value: count for state, count in model.keys.items()},
-        wait_p50_seconds=_quantile(waits, 0.5),
-        wait_p99_seconds=_quantile(waits, 0.99),
-        jain=model.jain,
-        gap=model.gap / model.largest if model.largest else 0.0,
-        gap_bound=model.bound / model.largest if model.largest else 0.0,
-    )
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float | None:
-    """The smallest value that so many do not exceed; None of none."""
-    return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None
-
-
 class NoSuchPage(PageHandler):
     """Every route that does not exist: a page for a browser, a refusal in its dialect for everybody else."""
 
     def prepare(self) -> None:
-        if self.request.method != "GET" or "text/html" not in self.request.headers.get("Accept", ""):
+        if self.request.method != "GET" or not self.wants_html():
             raise UnknownUrl
         self.set_status(404)
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(render.error_page(404, "There is nothing at this address."))
+        self.give(render.error_page(404, "There is nothing at this address."), HTML)

@@ -6,19 +6,21 @@ import asyncio
 import re
 from collections.abc import Mapping
 from functools import partial
+from urllib.parse import unquote
 
 from tornado.iostream import StreamClosedError
 
+from server.accesslog import Access
 from server.handlers.base import BaseHandler, House
 from server.heart import EVENT_STREAM
-from server.ledger.usage import UsageRow
+from server.maintenance import maintenance
 from server.store.base import Caller
-from server.story import Call, ClientLeft
+from server.story import Call, ClientLeft, milliseconds
 from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
-from server.wire.errors import Draining, MethodNotAllowed, Refusal, TooLarge, UnsupportedMedia
-from server.wire.request import Request, max_wait, read_request
+from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal, TooLarge, UnsupportedMedia
+from server.wire.request import Request, asked_class, max_wait, read_request
 
 INLINE_BODY = 64 << 10  # bytes that are read on the event loop, in at most about ten milliseconds
 SMALL_BODY = 64 << 10  # bytes that are read even of a request which is refused already
@@ -30,6 +32,7 @@ class RelayHandler(BaseHandler):
 
     endpoint: Endpoint
     caller: Caller
+    guests = True
     started = False
 
     def initialize(self, house: House, endpoint: Endpoint) -> None:  # type: ignore[override]  # a row more
@@ -38,7 +41,10 @@ class RelayHandler(BaseHandler):
         self._length = 0
         self._task: asyncio.Task[object] | None = None
         self._refusal: Refusal | None = None  # told when the small body has been read
-        self._note = ""
+        # What the access log tells:
+        self._model: str | None = None
+        self._error: str | None = None
+        self._left = False
 
     @property
     def dialect(self) -> Dialect:
@@ -63,11 +69,23 @@ class RelayHandler(BaseHandler):
     async def _admit(self) -> None:
         if self.house.draining:
             raise Draining
+        self._refuse_blocked_origin()
         self.caller = await self.authenticate()
+        self._refuse_in_maintenance()
         if "Content-Encoding" in self.request.headers:
             raise UnsupportedMedia
         if self._announced() > self._largest():
             raise TooLarge
+
+    def _refuse_blocked_origin(self) -> None:
+        headers = self.request.headers
+        if self.house.origins.blocked(headers.get("Origin"), headers.get("Referer")):
+            raise OriginBlocked(words=self.house.settings.block_message)
+
+    def _refuse_in_maintenance(self) -> None:
+        notices = self.house.book.notices
+        if notices and not self.caller.admin and (closed := maintenance(notices, self.house.wall())) is not None:
+            raise closed
 
     def data_received(self, chunk: bytes) -> None:
         self._length += len(chunk)
@@ -84,19 +102,23 @@ class RelayHandler(BaseHandler):
         self._task = asyncio.current_task()
         try:
             request = await self._read(body)
-            self._note = request.model
-            patience = max_wait(self.request.headers.get("X-Max-Wait"))
-            call = Call(self.request_id, self.caller, request, self._passed(), self._query(), patience)
-            self._note = _note(await self.house.gateway.serve(call, self))
+            self._model = request.model
+            await self.house.gateway.serve(self._call(request), self)
         except (asyncio.CancelledError, ClientLeft):
-            self._note += " client left"
+            self._left = True
             self._hang_up()
         except Refusal as refusal:
-            self._note += f" {refusal.code}"
             await self._break_off(refusal)
         finally:
             self._task = None
             self.on_finish()
+
+    def _call(self, request: Request) -> Call:
+        headers = self.request.headers
+        patience, wanted = max_wait(headers.get("X-Max-Wait")), asked_class(headers.get("X-Fairgate-Class"))
+        group = headers.get("X-Fairgate-Group")
+        named = None if group is None else unquote(group)  # the name of a group has no percent sign
+        return Call(self.request_id, self.caller, request, self._passed(), self._query(), patience, wanted, named)
 
     def on_connection_close(self) -> None:
         """The client has left: so does its request."""
@@ -107,9 +129,26 @@ class RelayHandler(BaseHandler):
     def on_finish(self) -> None:
         """Write the line of a request that is over; one that is being settled has its line afterwards."""
         if self.house.access_log is not None and self._task is None:
-            took = f"{round(self.request.request_time() * 1000)}ms"
-            what = (self.request_id, str(self.request.method), self.endpoint.path, str(self.get_status()), took)
-            self.house.access_log.add(" ".join((*what, self._note.strip())).rstrip())
+            self.house.access_log.note(self._access())
+
+    def refuse(self, refusal: Refusal) -> None:
+        self._error = refusal.code
+        super().refuse(refusal)
+
+    def _access(self) -> Access:
+        caller: Caller | None = getattr(self, "caller", None)  # not before somebody was recognised
+        return Access(
+            request_id=self.request_id,
+            at=self.house.wall(),
+            endpoint=self.endpoint.path,
+            dialect=self.dialect.name,
+            http=self.get_status(),
+            duration_ms=milliseconds(self.request.request_time()),
+            error=self._error,
+            left=self._left,
+            person_id=None if caller is None else caller.person_id,
+            model=self._model,
+        )
 
     # The gateway's sink
 
@@ -165,10 +204,12 @@ class RelayHandler(BaseHandler):
 
     async def _break_off(self, refusal: Refusal) -> None:
         """Tell the caller in the stream if it has begun, else as an answer of its own."""
+        self._error = refusal.code
         if not self.started:
             self.clear()
             self.refuse(refusal)
         elif self._headers.get("Content-Type") == EVENT_STREAM:
+            self.count(refusal)
             try:
                 await self.send(self.dialect.event(refusal, self.request_id))
                 self.finish()
@@ -189,8 +230,3 @@ class RelayHandler(BaseHandler):
         stream = self.request.connection.stream if self.request.connection else None  # type: ignore[attr-defined]
         if stream is not None:
             stream.set_nodelay(True)
-
-
-def _note(row: UsageRow) -> str:
-    used = row.usage
-    return f"{row.model_asked} {row.status} in={used.input} out={used.output} queue={row.queue_ms}ms"

@@ -1,59 +1,116 @@
-"""The one table of routes. What is not in it does not exist: every other path is `404 unknown_url`."""
+"""The one table of routes, with who may use them. What is not in it does not exist: `404 unknown_url`."""
 
 from __future__ import annotations
 
-from typing import Any
+from tornado.web import Application
 
-from tornado.web import Application, url
-
+from server.handlers import admin_api_book, admin_api_house, admin_api_people, my_api
 from server.handlers.api import ExplainHandler, QueueHandler
+from server.handlers.api_docs import ApiDocsPage, OpenApiJson
 from server.handlers.base import House
 from server.handlers.compat_routes import compat_routes, first_routes
 from server.handlers.health import HealthHandler, ReadyHandler
+from server.handlers.live import Events
+from server.handlers.login import Callback, LoginBegin, LoginPage, Logout, UserHandler
 from server.handlers.me import MeHandler, MyUsageHandler
 from server.handlers.metrics import MetricsHandler
 from server.handlers.models import ModelsHandler
-from server.handlers.pages import NoSuchPage, StaticFile, StatusJson, StatusPage
+from server.handlers.operations import Operation, routes_of
+from server.handlers.page_routes import page_routes
+from server.handlers.pages import DocsPage, FrontPage, NoSuchPage, StaticFile, StatusJson, StatusPage
+from server.handlers.public import Badge, Feed, LeaderboardPage
 from server.handlers.relay import RelayHandler
+from server.handlers.roles import Role, Route
 from server.handlers.usage import ExportHandler, RequestsHandler, UsageHandler
 from server.wire.endpoints import ENDPOINTS
+
+OPERATIONS: tuple[Operation, ...] = (
+    *my_api.OPERATIONS,
+    *admin_api_people.OPERATIONS,
+    *admin_api_book.OPERATIONS,
+    *admin_api_house.OPERATIONS,
+)
+ANYBODY = {"GET": Role.PUBLIC}
+CALLERS = {"GET": Role.CALLER}
 
 
 def application(house: House) -> Application:
     """The tornado application of a house. Its own access log is off: ours is batched."""
     return Application(
-        _routes(house),
+        [route.rule(house) for route in routes(house)],
         default_handler_class=NoSuchPage,
         default_handler_args={"house": house},
         log_function=lambda handler: None,
     )
 
 
-def _routes(house: House) -> list[Any]:
-    """The busiest first: tornado tries them one after the other."""
-    mine = {"house": house}
-    routes = first_routes(house, house.own_keys)
+def routes(house: House) -> list[Route]:
+    """All of them, the busiest first: tornado tries them one after the other."""
+    return [
+        *first_routes(house, house.own_keys),
+        *_relayed(),
+        *_public(house),
+        *_asked(),
+        *_doors(),
+        *routes_of(OPERATIONS),
+        *page_routes(),
+        *compat_routes(house, house.own_keys),
+    ]
+
+
+def _relayed() -> list[Route]:
+    """What is passed on, and the models that can be asked for."""
+    found = []
     for endpoint in ENDPOINTS.values():
         for prefix in ("", f"/proxy/{endpoint.dialect.name}"):
-            routes.append(url(prefix + endpoint.path.replace(".", r"\."), RelayHandler, {**mine, "endpoint": endpoint}))
+            path = prefix + endpoint.path.replace(".", r"\.")
+            found.append(Route(path, RelayHandler, {"POST": Role.CALLER}, {"endpoint": endpoint}, own_door=True))
     for prefix in ("", "/proxy/openai", "/proxy/anthropic"):
-        routes.append(url(rf"{prefix}/v1/models", ModelsHandler, mine))
-        routes.append(url(rf"{prefix}/v1/models/([A-Za-z0-9._:/@+-]+)", ModelsHandler, mine))
-    if house.metrics is not None:
-        routes.append(url(r"/metrics", MetricsHandler, {**mine, "metrics": house.metrics}))
+        found.append(Route(rf"{prefix}/v1/models", ModelsHandler, CALLERS))
+        found.append(Route(rf"{prefix}/v1/models/([A-Za-z0-9._:/@+-]+)", ModelsHandler, CALLERS))
+    return found
+
+
+def _public(house: House) -> list[Route]:
+    """What everybody may see."""
+    figures = [] if house.metrics is None else [Route("/metrics", MetricsHandler, ANYBODY, {"metrics": house.metrics})]
     return [
-        *routes,
-        url(r"/", StatusPage, mine),
-        url(r"/status\.json", StatusJson, mine),
-        url(r"/static/([a-z0-9.-]+)", StaticFile, mine),
-        url(r"/healthz", HealthHandler, mine),
-        url(r"/readyz", ReadyHandler, mine),
-        url(r"/api/explain/([A-Za-z0-9_-]{1,64})", ExplainHandler, mine),
-        url(r"/api/queue", QueueHandler, mine),
-        url(r"/api/usage", UsageHandler, mine),
-        url(r"/api/requests", RequestsHandler, mine),
-        url(r"/api/requests/export", ExportHandler, mine),
-        url(r"/api/me", MeHandler, mine),
-        url(r"/api/me/usage", MyUsageHandler, mine),
-        *compat_routes(house, house.own_keys),
+        *figures,
+        Route("/", FrontPage, ANYBODY),
+        Route("/status", StatusPage, ANYBODY),
+        Route("/events", Events, ANYBODY),
+        Route("/docs", DocsPage, ANYBODY),
+        Route("/leaderboard", LeaderboardPage, ANYBODY),
+        Route(r"/badge\.svg", Badge, ANYBODY),
+        Route(r"/feed\.xml", Feed, ANYBODY),
+        Route(r"/status\.json", StatusJson, ANYBODY),
+        Route(r"/static/([a-z0-9.-]+)", StaticFile, ANYBODY),
+        Route("/healthz", HealthHandler, ANYBODY),
+        Route("/readyz", ReadyHandler, ANYBODY),
+        Route(r"/openapi\.json", OpenApiJson, ANYBODY),
+        Route("/api/docs", ApiDocsPage, ANYBODY),
+    ]
+
+
+def _asked() -> list[Route]:
+    """What a caller may ask about what is theirs."""
+    return [
+        Route("/api/explain/([A-Za-z0-9_-]{1,64})", ExplainHandler, CALLERS),
+        Route("/api/queue", QueueHandler, CALLERS),
+        Route("/api/usage", UsageHandler, CALLERS),
+        Route("/api/requests", RequestsHandler, CALLERS),
+        Route("/api/requests/export", ExportHandler, CALLERS),
+        Route("/api/me", MeHandler, CALLERS),
+        Route("/api/me/usage", MyUsageHandler, CALLERS),
+    ]
+
+
+def _doors() -> list[Route]:
+    """In and out."""
+    return [
+        Route("/login", LoginPage, {"GET": Role.PUBLIC, "POST": Role.PUBLIC}),
+        Route("/login/oidc", LoginBegin, ANYBODY),
+        Route("/callback", Callback, ANYBODY),
+        Route("/logout", Logout, ANYBODY),
+        Route("/user", UserHandler, {"GET": Role.PERSON}, own_door=True),
     ]

@@ -24,7 +24,7 @@ UNSERVED = frozenset((Outcome.FAILED, Outcome.REJECTED))
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Whose limits apply. Somebody in several groups draws on the pots of all of them."""
+    """Whose limits apply. `groups` are those that it is booked on: at most one, for a request."""
 
     person_id: str
     token_id: str | None = None

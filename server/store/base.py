@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from server.store.history_verbs import HistoryVerbs
 from server.store.ledger_verbs import BookVerbs, LedgerVerbs, ReportVerbs
 from server.store.records import (
     AddedKey,
@@ -163,7 +164,7 @@ class KeyVerbs(Protocol):
         """A number that grows with every change of an added key or a wish; cheap enough to be asked every second."""
 
 
-class Store(PeopleVerbs, KeyVerbs, LedgerVerbs, ReportVerbs, BookVerbs, Protocol):
+class Store(PeopleVerbs, KeyVerbs, LedgerVerbs, ReportVerbs, BookVerbs, HistoryVerbs, Protocol):
     """All verbs. All raise `StoreError` on an outage."""
 
     async def ping(self) -> None:

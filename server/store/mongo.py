@@ -3,7 +3,7 @@
 Nothing here needs more than conditional updates of single documents: no transaction, no change stream, no expression in
 a query. What belongs together but lies in several documents is made safe by the order of the steps (`mongo_settle`,
 `mongo_ledger`). Each room of verbs is a module: `mongo_people`, `mongo_keys`, `mongo_ledger`, `mongo_usage` (rows),
-`mongo_sums` (reports) and `mongo_book`; `mongo_connect` alone knows the driver.
+`mongo_sums` (reports), `mongo_book` and `mongo_history`; `mongo_connect` alone knows the driver.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Self
 
 from server.store.mongo_book import MongoBook, index_book
 from server.store.mongo_connect import Database, border, together, upsert, verb
+from server.store.mongo_history import MongoHistory, index_history
 from server.store.mongo_keys import MongoKeys, index_keys
 from server.store.mongo_ledger import MongoLedger, index_ledger
 from server.store.mongo_people import MongoPeople, index_people
@@ -20,10 +21,10 @@ from server.store.mongo_settle import Settler, finish_all
 from server.store.mongo_sums import MongoSums, index_sums
 from server.store.mongo_usage import MongoUsage, index_usage
 
-_INDICES = (index_people, index_keys, index_ledger, index_usage, index_sums, index_book)
+_INDICES = (index_people, index_keys, index_ledger, index_usage, index_sums, index_book, index_history)
 
 
-class MongoStore(MongoPeople, MongoKeys, MongoLedger, MongoUsage, MongoSums, MongoBook):
+class MongoStore(MongoPeople, MongoKeys, MongoLedger, MongoUsage, MongoSums, MongoBook, MongoHistory):
     """The `Store` in a MongoDB. `url` is `mongodb://...` or `mongodb+srv://...`, `driver` "motor" or "pymongo".
 
     `ValueError` if it is neither.

@@ -37,6 +37,8 @@ class PerRequest:
     def _ended(self, request_id: str, task: asyncio.Task[Any]) -> None:
         if self._latest[request_id] is task:
             del self._latest[request_id]
+        if not task.cancelled():
+            task.exception()  # looked at, for callers who have left: or else it would be logged as nobody's
 
 
 async def _after(before: asyncio.Task[Any] | None, work: Coroutine[Any, Any, T]) -> T:

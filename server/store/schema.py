@@ -138,6 +138,18 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX content_person ON content (person_id, at)",
         "CREATE INDEX content_expires ON content (expires_at)",
     ),
+    (
+        # `figures` is JSON, which no query asks about.
+        """CREATE TABLE hour (
+            hour INTEGER NOT NULL, model TEXT NOT NULL, writer TEXT NOT NULL, figures TEXT NOT NULL,
+            PRIMARY KEY (hour, model, writer)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE incident (
+            id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, began_at INTEGER NOT NULL,
+            seen_at INTEGER NOT NULL, ended_at INTEGER, detail TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX incident_seen ON incident (seen_at)",
+    ),
 )
 
 

@@ -22,10 +22,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from server.incidents import Incident
+from server.ledger.history import HourRow
 from server.ledger.quota import Exceeded, Reservation, Reserved, Settlement
 from server.ledger.reports import By, Cursor, Days, Measure, Sum, Which
 from server.ledger.usage import UsageRow
-from server.store import book_queries, key_queries, ledger_queries, people_queries, report_queries, sum_queries
+from server.store import (
+    book_queries,
+    history_queries,
+    key_queries,
+    ledger_queries,
+    people_queries,
+    report_queries,
+    sum_queries,
+)
 from server.store.base import (
     AddedKey,
     Audit,
@@ -243,6 +253,23 @@ class SqliteStore:
 
     async def forget_contents(self, person_id: str) -> int:
         return await self._writer.do(lambda db: book_queries.forget_contents(db, person_id))
+
+    # What has been.
+
+    async def put_hours(self, writer: str, rows: Sequence[HourRow]) -> None:
+        await self._writer.do(lambda db: history_queries.put_hours(db, writer, rows))
+
+    async def hours(self, first: int, last: int) -> list[HourRow]:
+        return await self._reports.do(lambda db: history_queries.hours(db, first, last))
+
+    async def put_incidents(self, incidents: Sequence[Incident]) -> None:
+        await self._writer.do(lambda db: history_queries.put_incidents(db, incidents))
+
+    async def incidents(self, since: int) -> list[Incident]:
+        return await self._reports.do(lambda db: history_queries.incidents(db, since))
+
+    async def forget_history(self, before: int) -> int:
+        return await self._writer.do(lambda db: history_queries.forget_history(db, before))
 
     # Itself.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from server.wire.dialect import Dialect, one_line, refusal_headers
+from server.wire.dialect import NO_FACTS, Dialect, Facts, one_line, refusal_headers
 from server.wire.errors import Refusal
 
 DEFAULT_VERSION = "2023-06-01"
@@ -40,20 +40,20 @@ class Anthropic:
     def credentials(self, secret: str) -> dict[str, str]:
         return {"x-api-key": secret, "anthropic-version": DEFAULT_VERSION}
 
-    def models(self, names: Sequence[str]) -> bytes:
+    def models(self, names: Sequence[str], facts: Facts = NO_FACTS) -> bytes:
         listing = {
-            "data": [_model(name) for name in names],
+            "data": [_model(name, facts) for name in names],
             "has_more": False,
             "first_id": names[0] if names else None,
             "last_id": names[-1] if names else None,
         }
         return orjson.dumps(listing)
 
-    def model(self, name: str) -> bytes:
-        return orjson.dumps(_model(name))
+    def model(self, name: str, facts: Facts = NO_FACTS) -> bytes:
+        return orjson.dumps(_model(name, facts))
 
 
-def _model(name: str) -> dict[str, str]:
+def _model(name: str, facts: Facts) -> dict[str, object]:
     # The gateway does not know when a provider made a model; Anthropic itself gives the epoch for "unknown".
     return {
         "type": "model",
@@ -61,6 +61,7 @@ def _model(name: str) -> dict[str, str]:
         "display_name": name,
         "created_at": "1970-01-01T00:00:00Z",
         "lifecycle": "active",
+        **facts.get(name, {}),
     }
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from server.wire.errors import Refusal
 
 JSON_TYPE = "application/json"
+
+Facts = Mapping[str, Mapping[str, object]]  # by the models' names; both SDKs keep fields that they do not know
+NO_FACTS: Facts = {}
 
 # What a provider may echo of a secret or of the account behind it. Our own keys of every family are meant, also where
 # the provider has starred out the middle.
@@ -63,10 +66,10 @@ class Dialect(Protocol):
         `anthropic-version` wins, and no credential can be replaced since `passed_headers` names none.
         """
 
-    def models(self, names: Sequence[str]) -> bytes:
-        """Return the answer to `GET /v1/models`."""
+    def models(self, names: Sequence[str], facts: Facts = NO_FACTS) -> bytes:
+        """Return the answer to `GET /v1/models`, with what is known of each model beside the dialect's own fields."""
 
-    def model(self, name: str) -> bytes:
+    def model(self, name: str, facts: Facts = NO_FACTS) -> bytes:
         """Return the answer to `GET /v1/models/{name}`."""
 
 

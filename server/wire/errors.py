@@ -263,6 +263,20 @@ class Draining(GatewayBusy):
     headers = {"Connection": "close"}
 
 
+class Maintenance(GatewayBusy):
+    """The gateway is closed for maintenance."""
+
+    code = "maintenance"
+    retry_after = 60.0
+
+
+class Cancelled(GatewayBusy):
+    """An administrator ended this request."""
+
+    code = "cancelled"
+    retriable = False
+
+
 class AccountingUnavailable(GatewayBusy):
     """The gateway cannot account for requests at the moment."""
 

@@ -7,6 +7,7 @@ is a hole, so what is ambiguous is refused: a field named twice, `name*=` encodi
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from server.wire.errors import InvalidValue, UnsupportedMedia
 
@@ -38,6 +39,21 @@ def read_fields(body: bytes, content_type: str) -> dict[str, str]:
             raise InvalidValue(_safe(name))
         fields[name] = text
     return fields
+
+
+def renamed(body: bytes, content_type: str, names: Collection[str], value: str | None) -> bytes:
+    """Return a form that was read before, with this value in the fields of these names; None leaves the fields out."""
+    match = _MULTIPART.fullmatch(content_type.strip())
+    assert match is not None, "it has been read"
+    delimiter = b"\r\n--" + match[2].encode()
+    preamble, *parts, end = (b"\r\n" + body).split(delimiter)
+    kept = [preamble]
+    for part in parts:
+        if _read_part(part[2:])[0] not in names:
+            kept.append(part)
+        elif value is not None:
+            kept.append(part.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + value.encode())
+    return delimiter.join([*kept, end])[2:]
 
 
 def _parts(body: bytes, boundary: bytes) -> list[bytes]:

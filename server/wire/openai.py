@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from server.wire.dialect import Dialect, one_line, refusal_headers
+from server.wire.dialect import NO_FACTS, Dialect, Facts, one_line, refusal_headers
 from server.wire.errors import Refusal
 
 
@@ -49,16 +49,16 @@ class OpenAI:
     def credentials(self, secret: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {secret}"}
 
-    def models(self, names: Sequence[str]) -> bytes:
-        return orjson.dumps({"object": "list", "data": [_model(name) for name in names]})
+    def models(self, names: Sequence[str], facts: Facts = NO_FACTS) -> bytes:
+        return orjson.dumps({"object": "list", "data": [_model(name, facts) for name in names]})
 
-    def model(self, name: str) -> bytes:
-        return orjson.dumps(_model(name))
+    def model(self, name: str, facts: Facts = NO_FACTS) -> bytes:
+        return orjson.dumps(_model(name, facts))
 
 
-def _model(name: str) -> dict[str, object]:
+def _model(name: str, facts: Facts) -> dict[str, object]:
     # The gateway does not know when a provider made a model; the SDKs insist on a number.
-    return {"id": name, "object": "model", "created": 0, "owned_by": "fairgate"}
+    return {"id": name, "object": "model", "created": 0, "owned_by": "fairgate", **facts.get(name, {})}
 
 
 OPENAI: Dialect = OpenAI()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -19,6 +19,8 @@ from server.wire.endpoints import Endpoint
 from server.wire.errors import InvalidValue, MissingParameter, UnsupportedMedia
 from server.wire.stored import asks_to_keep, builds_on
 from server.wire.tokens import Prompt, prompt_of
+
+AskedClass = Literal["batch", "interactive"]
 
 MAX_OUTPUT = 10_000_000  # tokens; above this a number is a mistake or a probe
 MAX_CHOICES = 128
@@ -34,6 +36,7 @@ _CONTENT = frozenset(
         "response_format", "text", "output_config", "metadata", "prediction", "mcp_servers", "container",
     }
 )  # fmt: skip
+_LIST_PRICE = (None, "auto", "default", "flex", "standard_only")
 _ASKED = b'{"stream_options":{"include_usage":true},'
 
 
@@ -54,6 +57,8 @@ class Request:
     follows: str | None = field(repr=False)  # the id of a kept object that it continues
     keeps: str | None  # the field by which it asks the provider to keep something
     kept: bool  # the provider keeps the answer, asked or by its own default: a later request may name it
+    names_person: bool  # it tells the provider who asks
+    dearer: str | None  # the field by which it asks to be served better, for more than the list price
 
 
 def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: str | None = None) -> Request:
@@ -89,6 +94,8 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         follows=builds_on(document, endpoint.following),
         keeps=keeps,
         kept=keeps is not None or (endpoint.keeps_by_default and document.get("store") is None),
+        names_person=names_person(document),
+        dearer=_dearer(document),
     )
 
 
@@ -126,6 +133,17 @@ def max_wait(text: str | None) -> float | None:
     if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
         raise InvalidValue("X-Max-Wait")
     return float(text)
+
+
+def asked_class(text: str | None) -> AskedClass | None:
+    """Return the class that the header `X-Fairgate-Class` asks for; None if it does not say. Raises InvalidValue."""
+    if text is None:
+        return None
+    if text == "batch":
+        return "batch"
+    if text == "interactive":
+        return "interactive"
+    raise InvalidValue("X-Fairgate-Class")
 
 
 def _document(endpoint: Endpoint, body: bytes, content_type: str) -> dict[str, Any]:
@@ -226,6 +244,20 @@ def _refuse_forbidden_inside(value: Any) -> None:
         for child in value:
             if type(child) is dict or type(child) is list:  # numbers may come by the hundred thousand
                 _refuse_forbidden_inside(child)
+
+
+def names_person(document: dict[str, Any]) -> bool:
+    """Whether it has one of the fields by which providers are told who asks (`wire/identity.py`)."""
+    metadata = document.get("metadata")
+    named = type(metadata) is dict and "user_id" in metadata
+    return named or "user" in document or "safety_identifier" in document
+
+
+def _dearer(document: dict[str, Any]) -> str | None:
+    """The field that asks for a service of which no price list here knows the price; a new one is taken for dear."""
+    if document.get("service_tier") not in _LIST_PRICE:
+        return "service_tier"
+    return "speed" if document.get("speed") == "fast" else None
 
 
 def _asks_for_usage(document: dict[str, Any]) -> bool:

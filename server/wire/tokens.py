@@ -22,6 +22,7 @@ PER_MEDIUM = 1_500
 _MEDIA = frozenset(
     {"image_url", "image", "input_image", "input_audio", "audio", "file", "input_file", "document", "video_url"}
 )
+_WRITTEN = ("text", "content")  # sources of a document that are no file
 # Parts of a message which name or sign something and cost the model little or nothing.
 _NOT_READ = frozenset(
     {
@@ -104,6 +105,9 @@ class _Reader:
 
     def _read_part(self, part: dict[str, Any]) -> None:
         kind = part.get("type")
+        if kind == "document" and type(part.get("source")) is dict and part["source"].get("type") in _WRITTEN:
+            self._read_document(part)
+            return
         if type(kind) is str and kind in _MEDIA:
             self.fixed += PER_MEDIUM
             return
@@ -112,6 +116,12 @@ class _Reader:
                 self.read_json(value)
             elif name not in _NOT_READ:
                 self.read(value)
+
+    def _read_document(self, part: dict[str, Any]) -> None:
+        """Anthropic's documents whose text stands in the request itself, with what is said about them."""
+        source = part["source"]
+        for value in (part.get("title"), part.get("context"), source.get("data"), source.get("content")):
+            self.read(value)
 
 
 def _read_conversation(reader: _Reader, document: dict[str, Any]) -> None:

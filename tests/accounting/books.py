@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from server.accounts import Accounts, pepper_for
 from server.handlers.base import House
@@ -18,6 +20,7 @@ from server.specs import Secret
 from server.store import store_for
 from server.store.base import Record, Store
 from server.wire.usage import Usage
+from tests.fakes.wire import Wire
 
 PEPPER = "the pepper of these tests, which is long enough"
 ALL = 1_000_000  # rows: more than any test writes
@@ -45,6 +48,17 @@ class Place:
         """For one of its own."""
         return {"STORE_URL": self.url, "JOURNAL": str(self.journal), "TOKEN_PEPPER": PEPPER}
 
+    def through(self, wire: Wire) -> Place:
+        """The same, by way of a wire, and by no other: the server tells its own address to whoever asks."""
+        scheme, _, path, _, _ = urlsplit(self.url)
+        return replace(self, url=urlunsplit((scheme, f"127.0.0.1:{wire.port}", path, "directConnection=true", "")))
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.url).port
+        assert port is not None
+        return port
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:
         """The store, beside whoever else uses it."""
@@ -54,24 +68,39 @@ class Place:
     async def welcome(self, *names: str) -> list[str]:
         """New people, before there is a gateway; their tokens."""
         async with self.opened() as store:
-            accounts = Accounts(store, "user_token", "", pepper_for(self.url, PEPPER))
+            accounts = self._accounts(store)
             for name in names:
                 await accounts.create_person(name)
             return [(await accounts.create_token(name, "test"))[1] for name in names]
 
+    async def tokens(self, name: str, number: int) -> list[tuple[str, str]]:
+        """So many new tokens of a person: ids and secrets."""
+        async with self.opened() as store:
+            made = [self._accounts(store).create_token(name, "test") for _ in range(number)]
+            return [(token.id, secret) for token, secret in await asyncio.gather(*made)]
+
+    def _accounts(self, store: Store) -> Accounts:
+        return Accounts(store, "user_token", "", pepper_for(self.url, PEPPER))
+
 
 async def put_limits(house: House, *limits: Limit) -> None:
-    await _put(house, [Record("limit", limit.id, limit_body(limit)) for limit in limits])
+    await write_limits(house.store, *limits)
+    await house.book.sync()
 
 
 async def put_prices(house: House, *prices: Price) -> None:
-    await _put(house, [Record("price", price.id, price_body(price)) for price in prices])
-
-
-async def _put(house: House, records: Iterable[Record]) -> None:
-    for record in records:
-        await house.store.put_record(record)
+    await write_prices(house.store, *prices)
     await house.book.sync()
+
+
+async def write_limits(store: Store, *limits: Limit) -> None:
+    for limit in limits:
+        await store.put_record(Record("limit", limit.id, limit_body(limit)))
+
+
+async def write_prices(store: Store, *prices: Price) -> None:
+    for price in prices:
+        await store.put_record(Record("price", price.id, price_body(price)))
 
 
 async def person_id(store: Store, name: str) -> str:

@@ -23,9 +23,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest) -> Place:
     """Where the books are kept: on each kind of store once."""
-    return request.getfixturevalue(request.param)
+    kept: Place = request.getfixturevalue(request.param)
+    return kept
 
 
 @pytest.fixture

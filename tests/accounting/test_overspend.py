@@ -24,6 +24,7 @@ from tests.gateways import gateway
 
 BUDGET, CALLERS = 10, 1_000
 A_DOLLAR = Price("a-dollar", "gpt-4o", 0, Rates(request=USD))
+PATIENCE = 20.0  # seconds with the store: this is about money, on a machine that may have other things to do
 
 
 @asynccontextmanager
@@ -66,7 +67,7 @@ async def assert_exactly_ten(place: Place, fake: FakeUpstream, heard: list[Heard
 async def test_of_a_thousand_at_once_on_a_budget_for_ten_exactly_ten_are_admitted(place: Place) -> None:
     limits = parse_limits(f"{BUDGET} usd/ever")
     async with crowded() as (fake, gate, session):
-        async with gateway(fake, **place.settings, limits=limits) as running:
+        async with gateway(fake, **place.settings, limits=limits, store_seconds=PATIENCE) as running:
             await put_prices(running.house, A_DOLLAR)
             heard = await ask_all(session, [running.url], running.token, gate)
             await Stage(running).quiet()
@@ -86,6 +87,7 @@ async def test_two_gateways_on_one_store_admit_exactly_ten_between_them(sqlite: 
             "LIMITS": f"{BUDGET} usd/ever",
             "PRICES_FILE": str(prices),
             "KEY_SLOTS": str(BUDGET),
+            "STORE_SECONDS": str(PATIENCE),
         }
         async with AsyncExitStack() as stack:
             gateways = [await stack.enter_async_context(child(settings, tmp_path / f"log-{n}")) for n in range(2)]

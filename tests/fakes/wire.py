@@ -1,10 +1,10 @@
 """A wire between a gateway and its database: it can be cut, be slow, or lose what comes back.
 
-    async with Wire(27017) as wire:       # wire.port leads to 27017 on this machine
-        wire.delay = 0.5                  # seconds before each piece of an answer is passed on
-        wire.loss = 0.3                   # of the answers: what was asked has arrived, and the connection breaks
-        await wire.cut()                  # nobody is there any more
-        await wire.mend()                 # under the same port
+async with Wire(27017) as wire:       # wire.port leads to 27017 on this machine
+    wire.delay = 0.5                  # seconds before each piece of an answer is passed on
+    wire.loss = 0.3                   # of the answers: what was asked has arrived, and the connection breaks
+    await wire.cut()                  # nobody is there any more
+    await wire.mend()                 # under the same port
 """
 
 from __future__ import annotations

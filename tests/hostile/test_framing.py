@@ -135,7 +135,7 @@ def test_a_path_is_taken_as_it_stands(house: Site, target: str) -> None:
 
 def test_a_body_for_nobody_is_not_waited_for(house: Site) -> None:
     """Else a stranger could have it collected: no route, no limit."""
-    for path in ("/nowhere", "/v1/files", "/admin"):
+    for path in ("/nowhere", "/v1/files", "/admins"):
         with house.untouched(), Wire(house.url) as wire:
             wire.send(request("POST", path, house.from_elsewhere() | {"Content-Length": str(1 << 39)}))
             assert_is_the_last(wire, URL, path)

@@ -19,27 +19,34 @@ NOBODY: frozenset[str] = frozenset()
 class Drill:
     """Drives `queue` over one key of `slots` slots that everybody may use."""
 
-    def __init__(self, queue: FairQueue, slots: int = 4, weights: dict[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        queue: FairQueue,
+        slots: int = 4,
+        weights: dict[str, float] | None = None,
+        caps: dict[str, int] | None = None,
+    ) -> None:
         self.queue, self.key = queue, a_key(slots=slots)
-        self.weights = weights or {}
+        self.weights, self.caps = weights or {}, caps or {}
         self.waiting: list[Ticket] = []
         self.running: list[Ticket] = []
         self.ended: Counter[str] = Counter()
-        self.served: Counter[str] = Counter()
+        self.served: Counter[str] = Counter()  # by flow, like `spent`
         self.submitted = 0
-        self.spent: dict[str, float] = {}  # what the ended tickets of each person did cost
+        self.spent: dict[str, float] = {}  # what the ended tickets of each flow did cost
         self.largest = self.under = self.over = 0.0
         self.most_running = 1
 
     # The verbs
 
-    def submit(self, person: str, cost: float = 1.0) -> Ticket:
+    def submit(self, person: str, cost: float = 1.0, *, batch: bool = False) -> Ticket:
         self.submitted += 1
-        ticket = a_ticket(f"t{self.submitted}", person, cost, self.weights.get(person, 1.0))
+        weight, cap = self.weights.get(person, 1.0), self.caps.get(person)
+        ticket = a_ticket(f"t{self.submitted}", person, cost, weight, batch=batch, running_cap=cap)
         self.largest = max(self.largest, cost)
         before = self._counters()
         shed = self.queue.submit(ticket)
-        self._check_moves(before, person, 0.0, lift=True)
+        self._check_moves(before, ticket.flow, 0.0, lift=True)
         if shed is not ticket:
             self.waiting.append(ticket)
         if shed is not None:
@@ -55,10 +62,10 @@ class Drill:
         self._leave_slot(ticket)
         before = self._counters()
         self.queue.finish(ticket, cost)
-        self._check_moves(before, ticket.person, cost - charged, lift=True)
-        self.spent[ticket.person] = self.spent.get(ticket.person, 0.0) + cost
+        self._check_moves(before, ticket.flow, cost - charged, lift=True)
+        self.spent[ticket.flow] = self.spent.get(ticket.flow, 0.0) + cost
         self.ended[ticket.id] += 1
-        self.served[ticket.person] += 1
+        self.served[ticket.flow] += 1
         self.pump()
 
     def refund(self, ticket: Ticket) -> None:
@@ -67,14 +74,14 @@ class Drill:
         self._leave_slot(ticket)
         before = self._counters()
         self.queue.refund(ticket)
-        self._check_moves(before, ticket.person, -charged, lift=True)
+        self._check_moves(before, ticket.flow, -charged, lift=True)
         self.waiting.append(ticket)
         self.pump()
 
     def cancel(self, ticket: Ticket) -> None:
         before = self._counters()
         self.queue.cancel(ticket)
-        self._check_moves(before, ticket.person, 0.0, lift=False)
+        self._check_moves(before, ticket.flow, 0.0, lift=False)
         self.waiting.remove(ticket)
         self.ended[ticket.id] += 1
         self.pump()
@@ -83,7 +90,7 @@ class Drill:
         before, charged = self._counters(), ticket.charged
         self.queue.progress(ticket, cost)
         self._note(cost, ticket)
-        self._check_moves(before, ticket.person, max(0.0, cost - charged), lift=False)
+        self._check_moves(before, ticket.flow, max(0.0, cost - charged), lift=False)
 
     def pump(self) -> None:
         while self._dispatch():
@@ -100,12 +107,12 @@ class Drill:
 
     def eligible(self) -> list[Flow]:
         """The flows that wait below their cap."""
-        cap = self.queue.cap
-        return [flow for flow in self.queue.flows.values() if flow.waiting and (cap is None or flow.running < cap)]
+        flows = [flow for flow in self.queue.flows.values() if flow.waiting]
+        return [flow for flow in flows if flow.cap is None or flow.running < flow.cap]
 
     def bound(self) -> float:
         """The bound of the theory for what this drill has seen."""
-        cap = self.queue.cap or self.most_running
+        cap = self.queue.cap or max(self.most_running, *self.caps.values(), 1)
         lightest = min(self.weights.values(), default=1.0)
         return (self.largest + cap * (self.under + self.over) + cap * self.largest) / lightest
 
@@ -129,16 +136,16 @@ class Drill:
         if found is None:
             return False
         ticket = found[0]
-        flow = self.queue.flows[ticket.person]
-        assert before[ticket.person][1] == lowest, "somebody lower waited"
-        assert self.queue.virtual_time == max(virtual_time, before[ticket.person][1])
+        flow = self.queue.flows[ticket.flow]
+        assert before[ticket.flow][1] == lowest, "somebody lower waited"
+        assert self.queue.virtual_time == max(virtual_time, before[ticket.flow][1])
         assert ticket.charged == ticket.cost
-        self._check_moves(before, ticket.person, ticket.cost, lift=False)
+        self._check_moves(before, ticket.flow, ticket.cost, lift=False)
         self.key.running += 1
         self.waiting.remove(ticket)
         self.running.append(ticket)
         self.most_running = max(self.most_running, flow.running)
-        assert self.queue.cap is None or flow.running <= self.queue.cap
+        assert flow.cap is None or flow.running <= flow.cap
         return True
 
     def _leave_slot(self, ticket: Ticket) -> None:
@@ -153,9 +160,9 @@ class Drill:
     def _counters(self) -> dict[str, tuple[Flow, float]]:
         return {flow.id: (flow, flow.counter) for flow in self.queue.flows.values()}
 
-    def _check_moves(self, before: dict[str, tuple[Flow, float]], person: str, cost: float, *, lift: bool) -> None:
+    def _check_moves(self, before: dict[str, tuple[Flow, float]], own: str, cost: float, *, lift: bool) -> None:
         for name, (flow, counter) in before.items():
-            if name != person:
+            if name != own:
                 assert flow.counter == counter, "somebody else's counter moved"
                 continue
             due = counter + cost / flow.weight

@@ -24,8 +24,19 @@ def a_key(
     return Key(name, "acme", SECRET, frozenset(dialects), frozenset(models), slots, frozenset(groups))
 
 
-def a_ticket(name: str, person: str, cost: float = 1.0, weight: float = 1.0, dialect: str = OPENAI) -> Ticket:
-    return Ticket(name, person, MODEL, dialect, cost, submitted=0.0, deadline=1e9, weight=weight)
+def a_ticket(
+    name: str,
+    person: str,
+    cost: float = 1.0,
+    weight: float = 1.0,
+    dialect: str = OPENAI,
+    *,
+    batch: bool = False,
+    running_cap: int | None = None,
+) -> Ticket:
+    return Ticket(
+        name, person, MODEL, dialect, cost, 0.0, deadline=1e9, weight=weight, batch=batch, running_cap=running_cap
+    )
 
 
 def an_ask(
@@ -36,8 +47,22 @@ def an_ask(
     groups: tuple[str, ...] = (),
     weight: float = 1.0,
     input_tokens: int = 100,
+    batch: bool = False,
+    running_cap: int | None = None,
 ) -> Ask:
-    return Ask(name, person, model, OPENAI, input_tokens, 100, deadline, weight, frozenset(groups))
+    return Ask(
+        name,
+        person,
+        model,
+        OPENAI,
+        input_tokens,
+        100,
+        deadline,
+        weight,
+        frozenset(groups),
+        batch=batch,
+        running_cap=running_cap,
+    )
 
 
 REFUSED = Verdict(Event.KEY_REFUSED, free=True)

@@ -27,6 +27,7 @@ submits = st.tuples(st.just("submit"), numbers, st.sampled_from([1.0, 3.0, 10.0,
 others = st.tuples(st.sampled_from(["finish", "finish", "refund", "cancel", "progress"]), numbers, factors)
 op_lists = st.lists(st.one_of(submits, others), min_size=30, max_size=120)
 caps = st.sampled_from([None, 1, 2, 8])
+cap_tables = st.dictionaries(st.sampled_from(PERSONS), st.sampled_from([1, 2, 5]))
 weight_tables = st.fixed_dictionaries({person: st.sampled_from([1.0, 1.0, 2.0, 8.0]) for person in PERSONS})
 
 
@@ -48,11 +49,11 @@ def perform(drill: Drill, op: Op) -> None:
 
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
-@given(op_lists, caps, weight_tables, st.integers(1, 9))
+@given(op_lists, caps, weight_tables, cap_tables, st.integers(1, 9))
 def test_any_two_flows_that_wait_below_their_cap_stay_within_the_bound(
-    ops: list[Op], cap: int | None, weights: dict[str, float], slots: int
+    ops: list[Op], cap: int | None, weights: dict[str, float], own_caps: dict[str, int], slots: int
 ) -> None:
-    drill = Drill(FairQueue(cap=cap), slots, weights)
+    drill = Drill(FairQueue(cap=cap), slots, weights, own_caps)
     for op in ops:
         perform(drill, op)
         for one, other in combinations(drill.eligible(), 2):
@@ -62,11 +63,11 @@ def test_any_two_flows_that_wait_below_their_cap_stay_within_the_bound(
 
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
-@given(op_lists, caps, weight_tables, st.integers(1, 9), st.integers(2, 12), st.integers(1, 5))
+@given(op_lists, caps, cap_tables, st.integers(1, 9), st.integers(2, 12), st.integers(1, 5))
 def test_every_ticket_ends_exactly_once_and_nothing_is_left(
-    ops: list[Op], cap: int | None, weights: dict[str, float], slots: int, total: int, per_person: int
+    ops: list[Op], cap: int | None, own_caps: dict[str, int], slots: int, total: int, per_person: int
 ) -> None:
-    drill = Drill(FairQueue(total, per_person, cap), slots, weights)
+    drill = Drill(FairQueue(total, per_person, cap), slots, {"joe": 2.0}, own_caps)
     for op in ops:
         perform(drill, op)
         assert drill.queue.waiting == len(drill.waiting) == len(drill.queue.tickets()) <= total + slots

@@ -35,16 +35,15 @@ class Play:
     dice: Random
     now: float = 0.0
     asked: int = 0
-    heard: bool = False
     answered: set[str] = field(default_factory=set)
     ends: Counter[str] = field(default_factory=Counter)
 
     def speak(self, verb: str) -> None:
         self.now += self.dice.choice((0.0, 0.01, 1.0, 7.0))
-        self.heard = False
-        getattr(self, verb)()
-        if not self.heard:  # there was nobody to speak of, but time has passed
+        due = self.pool.next_wakeup()
+        if due is not None and due <= self.now:
             self.tick()
+        getattr(self, verb)()
         self.assert_books()
 
     def submit(self) -> None:
@@ -121,7 +120,6 @@ class Play:
         self.hear(decisions)
 
     def hear(self, decisions: list[Decision]) -> None:
-        self.heard = True
         for decision in decisions:
             if isinstance(decision, Grant):
                 assert decision.ticket.key is decision.key

@@ -49,7 +49,8 @@ def a_model(name: str) -> ModelView:
 class Page(HTMLParser):
     """A page taken apart: its tags, its visible text, and what is wrong with its nesting."""
 
-    VOID = frozenset({"meta", "link", "img", "wbr", "rect"})
+    VOID = frozenset({"meta", "link", "img", "wbr", "br", "input"})
+    BLOCKS = frozenset({"dt", "dd", "th", "td", "p", "li", "div", "option", "label"})
 
     def __init__(self, html: bytes) -> None:
         super().__init__()
@@ -79,6 +80,8 @@ class Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if not self._open or self._open.pop() != tag:
             self.faults.append(f"</{tag}> closes nothing")
+        if tag in self.BLOCKS:
+            self._texts.append(" ")
 
     def handle_data(self, data: str) -> None:
         self._texts.append(data)

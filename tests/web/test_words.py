@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.web.examples import BROKEN, BUSY, CHECKING, IDLE, a_view
 from web import words
-from web.view import KEY_STATES, ModelView, StatusView
+from web.view import ModelView, StatusView, Tone
 
 
 @pytest.mark.parametrize(
@@ -23,7 +21,7 @@ from web.view import KEY_STATES, ModelView, StatusView
         (a_view(models=(BROKEN,)), "bad", "Not answering", "The gateway is up, but no key works right now."),
     ],
 )
-def test_the_headline_says_whether_it_is_up(view: StatusView, tone: words.Tone, title: str, sentence: str) -> None:
+def test_the_headline_says_whether_it_is_up(view: StatusView, tone: Tone, title: str, sentence: str) -> None:
     assert words.headline(view) == words.Headline(tone, title, sentence)
 
 
@@ -103,19 +101,6 @@ def test_instants_are_told_in_utc() -> None:
     assert words.iso(1_790_000_000_000) == "2026-09-21T14:13:20Z"
 
 
-@settings(deadline=None, max_examples=50)
-@given(st.dictionaries(st.sampled_from(KEY_STATES), st.integers(0, 10_000)))
-def test_the_bar_of_keys_is_filled_exactly_and_in_the_order_of_health(keys: dict[str, int]) -> None:
-    segments = words.key_segments(ModelView("m", 0, 0, 1, keys))
-    assert [segment.state for segment in segments] == [state for state in KEY_STATES if keys.get(state)]
-    assert not segments or sum(segment.width for segment in segments) == pytest.approx(100, abs=0.05)
-
-
-@pytest.mark.parametrize(("running", "slots", "share"), [(0, 0, 0.0), (3, 8, 37.5), (9, 8, 100.0)])
-def test_the_bar_of_slots_never_overflows(running: int, slots: int, share: float) -> None:
-    assert words.share(ModelView("m", 0, running, slots)) == share
-
-
 def test_fairness_is_told_of_the_model_where_it_is_least_even() -> None:
     even, uneven = (ModelView("m", 3, 8, 8, gap=gap, gap_bound=17.0) for gap in (0.3, 1.25))
     idle = ModelView("m", 0, 8, 8, gap=9.0, gap_bound=17.0)
@@ -134,3 +119,72 @@ def test_nothing_is_claimed_about_fairness_where_nobody_waits() -> None:
 )
 def test_the_first_look_at_the_keys_is_a_sentence(progress: tuple[int, int] | None, sentence: str) -> None:
     assert words.checking(a_view(checking=progress)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("micro_usd", "text"),
+    [
+        (0, "$0.00"),
+        (1, "< $0.0001"),
+        (99, "< $0.0001"),
+        (4_200, "$0.0042"),
+        (10_000, "$0.01"),
+        (3_200_000, "$3.20"),
+        (999_990_000, "$999.99"),
+        (1_204_400_000, "$1,204"),
+        (-3_200_000, "−$3.20"),
+    ],
+)
+def test_money_is_short_and_never_rounds_something_to_nothing(micro_usd: int, text: str) -> None:
+    assert words.money(micro_usd) == text
+
+
+@pytest.mark.parametrize(("micro_usd", "text"), [(0, "0.00"), (12_500_000, "12.50"), (75, "0.000075")])
+def test_a_form_is_filled_with_all_digits_of_an_amount(micro_usd: int, text: str) -> None:
+    assert words.dollars(micro_usd) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0, "0.0 %"), (0.5, "50.0 %"), (0.99931, "99.93 %"), (0.999999, "99.99 %"), (1.0, "100 %")]
+)
+def test_an_uptime_is_never_rounded_up_to_all_of_the_time(share: float, text: str) -> None:
+    assert words.percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 ms"), (0.08, "80 ms"), (1.44, "1.4 s"), (12.4, "12 s"), (119, "119 s"), (200, "3 min")]
+)
+def test_a_wait_has_the_unit_that_people_think_in(seconds: float, text: str) -> None:
+    assert words.seconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("keys", "waiting", "expected", "text"),
+    [
+        ({"ready": 1}, 0, 0.0, "none"),
+        ({"ready": 1}, 4, 12.4, "≈ 12 s"),
+        ({"ready": 1}, 4, None, "a queue"),
+        ({"ready": 1}, 0, None, "none"),
+        ({"revoked": 1}, 0, 0.0, "no answer"),
+    ],
+)
+def test_the_wait_of_a_newcomer_is_said_in_a_word(
+    keys: dict[str, int], waiting: int, expected: float | None, text: str
+) -> None:
+    assert words.wait(ModelView("m", waiting, 0, 1, keys, wait_seconds=expected)) == text
+
+
+@pytest.mark.parametrize(
+    ("people", "text"), [(None, ""), (0, "Nobody is here at the moment."), (1, "1 person is here.")]
+)
+def test_who_is_here_is_only_told_where_somebody_counts(people: int | None, text: str) -> None:
+    assert words.online(a_view(people_online=people)) == text
+
+
+@pytest.mark.parametrize(("watt_hours", "text"), [(0.2, "≈ 0.2 Wh"), (912.0, "≈ 910 Wh"), (2345.0, "≈ 2.3 kWh")])
+def test_energy_is_told_as_the_estimate_that_it_is(watt_hours: float, text: str) -> None:
+    assert words.energy(watt_hours) == text
+
+
+def test_a_name_in_an_address_is_one_part_of_it_whatever_it_holds() -> None:
+    assert words.quoted("a/b?c#d é\ud800") == "a%2Fb%3Fc%23d%20%C3%A9%3F"

@@ -10,7 +10,7 @@ import pytest
 
 from server.wire.endpoints import ENDPOINTS, Endpoint
 from server.wire.errors import ClientError, InvalidJson, InvalidValue, MissingParameter, TooComplex, UnsupportedMedia
-from server.wire.request import Request, max_wait, read_request
+from server.wire.request import Request, asked_class, max_wait, read_request
 
 CHAT = ENDPOINTS["/v1/chat/completions"]
 HELLO: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
@@ -308,3 +308,31 @@ def test_no_junk_makes_the_reader_fail_otherwise_than_by_refusing(path: str) -> 
                 read({**EXAMPLES[path], name: value}, ENDPOINTS[path])
             except ClientError as refusal:
                 assert refusal.param == name
+
+
+@pytest.mark.parametrize("tier", [None, "auto", "default", "flex", "standard_only"])
+def test_a_service_at_the_list_price_is_nothing_special(tier: str | None) -> None:
+    assert read({**HELLO, "service_tier": tier, "speed": 1.25}).dearer is None
+    assert read(HELLO).dearer is None
+
+
+@pytest.mark.parametrize("tier", ["priority", "fast", "scale", "Priority", 5, ["auto"], {}])
+def test_a_service_of_another_price_is_noted(tier: Any) -> None:
+    assert read({**HELLO, "service_tier": tier}).dearer == "service_tier"
+
+
+def test_fast_answers_are_noted_too() -> None:
+    assert read({**HELLO, "speed": "fast"}).dearer == "speed"
+    assert read({**HELLO, "speed": "standard"}).dearer is None
+
+
+@pytest.mark.parametrize("text", [None, "batch", "interactive"])
+def test_a_request_may_ask_for_a_class(text: str | None) -> None:
+    assert asked_class(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "Batch", "urgent", "batch,interactive"])
+def test_there_are_no_other_classes(text: str) -> None:
+    with pytest.raises(InvalidValue) as refusal:
+        asked_class(text)
+    assert refusal.value.message == "Invalid value for 'X-Fairgate-Class'."

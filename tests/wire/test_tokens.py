@@ -51,6 +51,28 @@ def test_anthropics_blocks_are_read() -> None:
     assert prompt.fixed == 3 * PER_MESSAGE + PER_ANSWER + PER_MEDIUM
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"type": "text", "media_type": "text/plain", "data": "a long story"},
+        {"type": "content", "content": "a long story"},
+        {"type": "content", "content": [{"type": "text", "text": "a long story"}]},
+    ],
+)
+def test_a_document_whose_text_stands_in_the_request_is_read_with_what_is_said_of_it(source: dict[str, Any]) -> None:
+    document = {"type": "document", "title": "Tales", "context": "old ones", "source": source, "citations": {}}
+    prompt = prompt_of("messages", {"messages": [{"role": "user", "content": [document]}]})
+    assert set(prompt.texts) == {"a long story", "Tales", "old ones"}
+    assert prompt.fixed == PER_MESSAGE + PER_ANSWER
+
+
+@pytest.mark.parametrize("source", [{"type": "base64", "data": "A" * 9999}, {"type": "url", "url": "x"}, None, "text"])
+def test_a_document_that_is_a_file_has_a_price_of_its_own(source: Any) -> None:
+    content = [{"type": "tool_result", "content": [{"type": "document", "source": source}]}]
+    prompt = prompt_of("messages", {"messages": [{"role": "user", "content": content}]})
+    assert (prompt.texts, prompt.fixed) == ((), PER_MESSAGE + PER_ANSWER + PER_MEDIUM)
+
+
 def test_the_responses_api_is_read() -> None:
     items = [
         {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Look:"}]},

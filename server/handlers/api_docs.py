@@ -1,0 +1,41 @@
+"""`/openapi.json`, and the same to read at `/api/docs`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from server.handlers import admin_api_book, admin_api_house, admin_api_people, my_api
+from server.handlers.described import DESCRIPTIONS
+from server.handlers.pages import HTML, PageHandler
+from server.openapi import JSON, Description, document
+from web import api_page
+
+ALL: tuple[Description, ...] = (
+    *DESCRIPTIONS,
+    *(
+        operation.told
+        for table in (my_api, admin_api_people, admin_api_book, admin_api_house)
+        for operation in table.OPERATIONS
+    ),
+)
+
+
+class OpenApiJson(PageHandler):
+    """The document; the same for everybody."""
+
+    def get(self) -> None:
+        self.give(orjson.dumps(described(self.house.settings.title)), JSON)
+
+
+class ApiDocsPage(PageHandler):
+    """The document as a page."""
+
+    async def get(self) -> None:
+        frame = (await self.house.face.status.view(self.base_url())).frame
+        self.give(api_page.html(frame, described(self.house.settings.title)), HTML)
+
+
+def described(title: str) -> dict[str, Any]:
+    return document(title, ALL)

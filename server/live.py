@@ -1,0 +1,71 @@
+"""The moving numbers for all who look: computed once every two seconds while anybody does.
+
+Whoever is slow misses events and gets the next one: nothing is kept for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+
+EVERY_SECONDS = 2.0
+MOST = 500  # listeners
+
+
+class Live:
+    """Shares what `event` gives. `every`: seconds between two events."""
+
+    def __init__(self, event: Callable[[], Awaitable[bytes]], every: float = EVERY_SECONDS, most: int = MOST) -> None:
+        self._event, self._every, self._most = event, every, most
+        self._listeners: set[object] = set()
+        self._next: asyncio.Future[bytes | None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def listeners(self) -> int:
+        return len(self._listeners)
+
+    @property
+    def full(self) -> bool:
+        """Nobody else can listen: whoever comes may ask for the page now and then."""
+        return self._closed or len(self._listeners) >= self._most
+
+    async def listen(self) -> AsyncGenerator[bytes, None]:
+        """The events from now on, until this is closed."""
+        me = object()
+        self._listeners.add(me)
+        try:
+            if self._task is None or self._task.done():
+                self._next = asyncio.get_running_loop().create_future()
+                self._task = asyncio.create_task(self._tell())
+            while not self._closed and self._next is not None:
+                event = await asyncio.shield(self._next)
+                if event is None:
+                    return
+                yield event
+        finally:
+            self._listeners.discard(me)
+
+    async def close(self) -> None:
+        """Let everybody go."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _tell(self) -> None:
+        try:
+            while self._listeners:
+                event = await self._event()
+                self._announce(event)
+                await asyncio.sleep(self._every)
+        finally:
+            self._announce(None)
+
+    def _announce(self, event: bytes | None) -> None:
+        now, self._next = self._next, asyncio.get_running_loop().create_future()
+        if now is not None and not now.done():
+            now.set_result(event)

@@ -1,0 +1,22 @@
+"""The names under which people stand on the leaderboard, if they want to. Pure."""
+
+from __future__ import annotations
+
+import re
+from unicodedata import normalize
+
+LONGEST = 32
+
+# Letters and digits of any script, `_`, dots, dashes and blanks; nothing that is not seen or turns the text around.
+_NICKNAME = re.compile(rf"[\w .\-]{{1,{LONGEST}}}")
+
+
+def nickname_of(text: str) -> str:
+    """What somebody wants to be called, as it is kept: composed (NFC), without blanks around it.
+
+    `ValueError`, whose text is for people, if nobody can be called so.
+    """
+    nickname = normalize("NFC", text).strip(" ")
+    if not _NICKNAME.fullmatch(nickname) or not any(map(str.isalnum, nickname)):
+        raise ValueError(f"a nickname has 1 to {LONGEST} letters, digits, blanks and . - _")
+    return nickname

@@ -1,0 +1,149 @@
+"""People as a table: read strictly, told line by line what is wrong, and written so that it can be read back.
+
+    name,email,groups,admin,disabled,note,limits
+    ada,ada@example.org,physics; choir,,,,"5 usd/day, 100 requests/minute"
+
+Only `name` must be there. What a column says, also by an empty cell, is how it shall be; a column that is not there
+changes nothing. Groups have semicolons between them; limits are a person's own, in the words of the settings. Limits
+with dates or increases cannot be said so: they are neither written here nor touched.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from server.ledger.export import safe
+from server.ledger.limits import Limit, Scope, Unit, Window, parse_limits
+from server.ledger.money import usd
+from server.store.base import Person
+
+COLUMNS = ("name", "email", "groups", "admin", "disabled", "note", "limits")
+MOST_ROWS = 5000
+_FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong with a line of the file; the sentence repeats nothing of it."""
+
+    line: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One person as the file wants them. `wishes` are fields of `Person`; `limits` None is not to be touched."""
+
+    line: int
+    name: str
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    limits: tuple[Limit, ...] | None = None
+
+
+def read_table(text: str) -> tuple[list[Row], list[Mistake]]:
+    """The lines that make sense, and what is wrong with the others."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    try:
+        head = [name.strip() for name in next(reader, [])]
+        if "name" not in head or len(set(head)) < len(head) or not set(head) <= set(COLUMNS):
+            return [], [Mistake(1, "expected a first line with columns of " + ", ".join(COLUMNS))]
+        lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
+    except csv.Error:
+        return [], [Mistake(reader.line_num, "this is no table: a quote is open, or a cell too long")]
+    if len(lines) > MOST_ROWS:
+        return [], [Mistake(lines[MOST_ROWS][0], f"expected at most {MOST_ROWS} people in a file")]
+    return _sorted_out(head, lines)
+
+
+def table(people: Iterable[Person], limits: Iterable[Limit]) -> bytes:
+    """All these people with their own limits, as UTF-8."""
+    by_person: dict[str, list[Limit]] = {}
+    for limit in limits:
+        if is_sayable(limit):
+            by_person.setdefault(limit.subject, []).append(limit)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    writer.writerows([safe(cell) for cell in _cells(each, by_person.get(each.id, []))] for each in people)
+    return text.getvalue().encode()
+
+
+def is_sayable(limit: Limit) -> bool:
+    """Whether a cell can hold the limit."""
+    timeless = limit.since is None and limit.until is None and not limit.extra
+    return limit.scope is Scope.PERSON and limit.window is not Window.TERM and timeless
+
+
+def for_person(limit: Limit, person_id: str) -> Limit:
+    """A limit from a cell, as this person's own."""
+    name = f"person/{person_id}/{limit.unit}/{limit.family}/{limit.window}"
+    return replace(limit, id=name, scope=Scope.PERSON, subject=person_id)
+
+
+def _sorted_out(head: Sequence[str], lines: Iterable[tuple[int, list[str]]]) -> tuple[list[Row], list[Mistake]]:
+    rows: list[Row] = []
+    mistakes: list[Mistake] = []
+    names: set[str] = set()
+    for number, cells in lines:
+        try:
+            row = _row(number, head, cells)
+            if row.name in names:
+                raise ValueError("this name stands in the file twice")
+            names.add(row.name)
+            rows.append(row)
+        except ValueError as error:
+            mistakes.append(Mistake(number, str(error)))
+    return rows, mistakes
+
+
+def _row(line: int, head: Sequence[str], cells: Sequence[str]) -> Row:
+    if len(cells) != len(head):
+        raise ValueError("expected as many cells as there are columns")
+    said = {name: _plain(cell) for name, cell in zip(head, cells, strict=True)}
+    wishes: dict[str, Any] = {}
+    if "email" in said:
+        wishes["email"] = said["email"] or None
+    if "groups" in said:
+        wishes["groups"] = tuple(filter(None, map(str.strip, said["groups"].split(";"))))
+    wishes |= {name: _flag(name, said[name]) for name in ("admin", "disabled") if name in said}
+    wishes |= {"note": said["note"]} if "note" in said else {}
+    return Row(line, said["name"], wishes, _limits(said["limits"]) if "limits" in said else None)
+
+
+def _plain(cell: str) -> str:
+    """A cell without the quote that keeps spreadsheets from taking it for a formula."""
+    text = cell.strip()
+    return text[1:] if text.startswith("'") and safe(text[1:]) == text else text
+
+
+def _flag(name: str, cell: str) -> bool:
+    if cell.lower() not in _FLAGS:
+        raise ValueError(f"{name}: expected yes or no")
+    return _FLAGS[cell.lower()]
+
+
+def _limits(cell: str) -> tuple[Limit, ...]:
+    try:
+        return parse_limits(cell)
+    except ValueError as error:
+        raise ValueError(f"limits: {error}") from None
+
+
+def _cells(person: Person, limits: Sequence[Limit]) -> Iterator[str]:
+    yield person.name
+    yield person.email or ""
+    yield "; ".join(person.groups)
+    yield "yes" if person.admin else ""
+    yield "yes" if person.disabled else ""
+    yield person.note
+    yield ", ".join(map(_sentence, limits))
+
+
+def _sentence(limit: Limit) -> str:
+    """What `parse_limits` reads."""
+    amount = usd(limit.amount) if limit.unit is Unit.USD else str(limit.amount)
+    return f"{amount} {limit.unit}/{limit.window}" + ("" if limit.family == "*" else f" {limit.family}")

@@ -1,0 +1,72 @@
+"""What was done today, this month and ever, as far as the ledger has told.
+
+Today's sum is read every two seconds while somebody looks, the others once a minute. A store that is slow or away
+delays nobody for longer than its patience: the figures stay as they were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from server.ledger.calendar import Calendar
+from server.ledger.reports import By, Days, Sum
+from server.store.base import Store, StoreError
+from web.view import TotalsView
+
+TODAY_SECONDS = 2.0
+LONG_SECONDS = 60.0  # of the sums that change slowly
+
+
+class Turnover:
+    """`patience`: seconds for which an answer may wait for the figures. `clock` is monotonic, `wall` UTC ms."""
+
+    def __init__(
+        self,
+        store: Store,
+        calendar: Calendar,
+        patience: float,
+        clock: Callable[[], float],
+        wall: Callable[[], int],
+    ) -> None:
+        self._store, self._calendar, self._patience, self._clock, self._wall = store, calendar, patience, clock, wall
+        self._next_today = self._next_long = float("-inf")
+        self._task: asyncio.Task[None] | None = None
+        self.today = TotalsView(0, 0, 0)
+        self.month: TotalsView | None = None
+        self.ever: TotalsView | None = None
+
+    async def refresh(self) -> None:
+        """Read what is due; what takes long goes on behind the answer."""
+        if self._task is None and self._clock() >= self._next_today:
+            self._task = asyncio.create_task(self._read())
+        if self._task is not None:
+            await asyncio.wait((self._task,), timeout=self._patience)
+
+    async def by_model(self) -> list[Sum]:
+        """What was ever done, by model. Raises StoreError."""
+        return await self._store.sums(Days(), (By.MODEL,))
+
+    async def close(self) -> None:
+        """Wait for nothing any more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def _read(self) -> None:
+        day = self._calendar.day(self._wall())
+        try:
+            with suppress(StoreError):
+                self.today = await self._sum(Days(first=day, last=day))
+                if self._clock() >= self._next_long:
+                    self.month = await self._sum(Days(first=f"{day[:7]}-01", last=day))
+                    self.ever = await self._sum(Days())
+                    self._next_long = self._clock() + LONG_SECONDS
+        finally:
+            self._next_today = self._clock() + TODAY_SECONDS
+            self._task = None
+
+    async def _sum(self, days: Days) -> TotalsView:
+        (found,) = await self._store.sums(days, ())
+        return TotalsView(found.requests, found.input, found.output, found.cost_micro_usd)

@@ -1,0 +1,94 @@
+"""How the pages look, as far as a machine can see: no error, nobody else is asked, nothing is cut off, all can read it.
+
+With `SCREENSHOTS=folder` in the environment the pictures are kept there, for somebody to look at.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from server.groups import Group
+from server.ledger.limits import Limit, Scope, Unit, Window
+from tests.e2e.chromium import Watched, chromium, log_in, tab
+from tests.gateways import Running
+from tests.pages.visitors import ADMIN_KEY, ask, house
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+AXE = "axe-core@4.10.3"
+PAGES = [
+    "/", "/docs", "/leaderboard", "/me", "/me/tokens", "/me/groups", "/me/privacy", "/admin", "/admin/usage",
+    "/admin/people", "/admin/people/import", "/admin/groups", "/admin/tokens", "/admin/keys", "/admin/limits",
+    "/admin/prices", "/admin/notices", "/admin/audit",
+]  # fmt: skip
+
+
+async def furnished(running: Running) -> list[str]:
+    """Something on every page; returns the pages that are about a single thing."""
+    desk, store = running.house.desk, running.house.store
+    (ada,) = [person for person in await store.people() if person.name == "ada"]
+    await desk.set_group("operator", Group(name="Physics 101", teachers=(ada.id,), note="Mondays", models=("gpt-5*",)))
+    await desk.put_in_group("operator", ada.id, "Physics 101")
+    await desk.put_in_group("operator", "operator", "Physics 101")
+    await desk.set_limit("operator", Limit("everyone/usd", Scope.EVERYONE, "", Unit.USD, Window.MONTH, 5_000_000))
+    await desk.set_limit("operator", Limit("pot", Scope.GROUP, "Physics 101", Unit.USD, Window.MONTH, 20_000_000))
+    await running.house.take_effect()
+    asked = [await ask(running, ADMIN_KEY) for _ in range(3)]
+    await running.token_of("a person with a name of as many letters as anybody may have, 64")
+    return [f"/me/requests/{asked[0].request_id}", f"/admin/people/{ada.id}", "/me/groups/Physics%20101"]
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])
+@pytest.mark.gen_test(timeout=120)
+async def test_no_page_has_an_error_an_outside_request_or_a_sideways_scroll(width: int, dark: bool) -> None:
+    async with house() as running, chromium() as browser, tab(browser, running.url, width, dark) as operator:
+        pages = [*PAGES, *await furnished(running)]
+        await log_in(operator, ADMIN_KEY, "/admin")
+        for path in pages:
+            answer = await operator.page.goto(path)
+            assert answer is not None
+            assert answer.status == 200, path
+            inner = await operator.page.evaluate("document.documentElement.scrollWidth")
+            assert inner <= width, f"{path} is {inner} pixels wide"
+            await _picture(operator, path, width, dark)
+        operator.assert_clean(running.url)
+
+
+async def _picture(seen: Watched, path: str, width: int, dark: bool) -> None:
+    if folder := os.environ.get("SCREENSHOTS"):
+        name = path.strip("/").replace("/", "-").replace("%20", "-") or "status"
+        file = Path(folder) / f"{name}-{width}-{'dark' if dark else 'light'}.png"
+        await seen.page.screenshot(path=str(file), full_page=True)
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core."""
+    if shutil.which("npm") is None:
+        pytest.skip("NO NPM HERE: axe-core was not fetched, and nobody looked whether everybody can use the pages")
+    folder = tmp_path_factory.mktemp("axe")
+    command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), AXE]
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.gen_test(timeout=150)
+async def test_axe_finds_nothing_serious(axe: str, dark: bool) -> None:
+    async with house() as running, chromium() as browser, tab(browser, running.url, dark=dark) as operator:
+        pages = ["/login", *PAGES, *await furnished(running)]
+        await log_in(operator, ADMIN_KEY, "/admin")
+        found = {}
+        for path in pages:
+            await operator.page.goto(path)
+            await operator.page.evaluate(axe)
+            violations = (await operator.page.evaluate("axe.run()"))["violations"]
+            serious = [each for each in violations if each["impact"] in ("serious", "critical")]
+            if serious:
+                found[path] = [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in serious]
+        assert found == {}

@@ -1,0 +1,73 @@
+"""The administrators' pages: a view goes in, a page comes out."""
+
+from __future__ import annotations
+
+from web import charts, press
+from web.view_admin import (
+    AdminGroupsView,
+    AdminTokensView,
+    AdminUsageView,
+    AdminView,
+    AuditView,
+    ImportView,
+    KeysView,
+    LimitsView,
+    NoticesView,
+    PeopleView,
+    PersonView,
+    PricesView,
+)
+from web.view_public import MEASURES
+
+GROUPINGS = ("model", "user", "group", "token", "day", "status")
+
+
+def admin_html(view: AdminView) -> bytes:
+    return press.printed("admin.html", view.frame, "admin queues", view=view)
+
+
+def people_html(view: PeopleView) -> bytes:
+    return press.printed("people.html", view.frame, "admin people", view=view)
+
+
+def person_html(view: PersonView) -> bytes:
+    return press.printed("person.html", view.frame, "admin people", view=view)
+
+
+def import_html(view: ImportView) -> bytes:
+    return press.printed("import.html", view.frame, "admin people", view=view)
+
+
+def admin_groups_html(view: AdminGroupsView) -> bytes:
+    return press.printed("admin_groups.html", view.frame, "admin groups", view=view)
+
+
+def admin_tokens_html(view: AdminTokensView) -> bytes:
+    return press.printed("admin_tokens.html", view.frame, "admin tokens", view=view)
+
+
+def keys_html(view: KeysView) -> bytes:
+    return press.printed("keys.html", view.frame, "admin keys", view=view)
+
+
+def prices_html(view: PricesView) -> bytes:
+    return press.printed("prices.html", view.frame, "admin prices", view=view)
+
+
+def limits_html(view: LimitsView) -> bytes:
+    return press.printed("limits.html", view.frame, "admin limits", view=view)
+
+
+def notices_html(view: NoticesView) -> bytes:
+    return press.printed("notices.html", view.frame, "admin notices", view=view)
+
+
+def usage_html(view: AdminUsageView) -> bytes:
+    bars = charts.daily(view.cells, view.first_day, view.last_day, view.by)
+    return press.printed(
+        "usage.html", view.frame, "admin usage", view=view, bars=bars, measures=MEASURES, groupings=GROUPINGS
+    )
+
+
+def audit_html(view: AuditView) -> bytes:
+    return press.printed("audit.html", view.frame, "admin audit", view=view)

@@ -1,0 +1,33 @@
+"""The pages of somebody's own: a view goes in, a page comes out."""
+
+from __future__ import annotations
+
+from web import charts, press
+from web.view_me import CourseView, ExplainView, GroupsView, MeView, PrivacyView, TokensView
+from web.view_public import MEASURES
+
+
+def me_html(view: MeView) -> bytes:
+    bars = charts.daily(view.cells, view.first_day, view.last_day, view.by)
+    return press.printed("me.html", view.frame, "me usage", view=view, bars=bars, measures=MEASURES)
+
+
+def explain_html(view: ExplainView) -> bytes:
+    return press.printed("explain.html", view.frame, "me usage", view=view)
+
+
+def tokens_html(view: TokensView) -> bytes:
+    return press.printed("tokens.html", view.frame, "me tokens", view=view)
+
+
+def groups_html(view: GroupsView) -> bytes:
+    return press.printed("groups.html", view.frame, "me groups", view=view)
+
+
+def course_html(view: CourseView) -> bytes:
+    bars = charts.daily(view.cells, view.first_day, view.last_day, "cost")
+    return press.printed("course.html", view.frame, "me groups", view=view, bars=bars)
+
+
+def privacy_html(view: PrivacyView) -> bytes:
+    return press.printed("privacy.html", view.frame, "me privacy", view=view)

@@ -1,0 +1,15 @@
+// Buttons that copy the text of the element they name. Without this file they are not shown.
+"use strict";
+
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  if (!navigator.clipboard) break;
+  const words = button.firstChild;
+  const before = words.textContent;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const text = document.getElementById(button.dataset.copy).textContent;
+    const done = await navigator.clipboard.writeText(text).then(() => true, () => false);
+    words.textContent = done ? "Copied" : "Not allowed";
+    setTimeout(() => { words.textContent = before; }, 2000);
+  });
+}

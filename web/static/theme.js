@@ -1,0 +1,25 @@
+// Dark or light: what the system says, unless somebody chose otherwise here. The choice stays in this browser.
+"use strict";
+
+const NAME = "fairgate-theme";
+
+function chosen() {
+  try { return localStorage.getItem(NAME); } catch { return null; }
+}
+
+function wear(theme) {
+  if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
+}
+
+wear(chosen());
+
+addEventListener("DOMContentLoaded", () => {
+  const button = document.getElementById("theme");
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const dark = document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+    const theme = dark === "dark" ? "light" : "dark";
+    wear(theme);
+    try { localStorage.setItem(NAME, theme); } catch { /* then it lasts as long as this page */ }
+  });
+});

@@ -1,0 +1,286 @@
+"""What the administrators' pages may know. Units as in `view.py`; no secret has a field here.
+
+A key is known by its fingerprint and its last four characters: what was typed in is never shown again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from web.view import Frame, NoticeView
+from web.view_me import Cell, LimitView, NewSecret, RequestView, SpentView, TokenView
+from web.view_public import Measure
+
+
+@dataclass(frozen=True, slots=True)
+class LiveView:
+    """A request that waits or runs now."""
+
+    id: str
+    person: str
+    model: str
+    state: str  # "waiting" or "running"
+    since_ms: int
+    position: int | None = None  # in its queue; None: it runs
+    wait_seconds: float | None = None  # how long it is expected to wait yet
+    upstream: str = ""
+    tokens_in: int = 0  # estimated
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """One model's queue in figures."""
+
+    model: str
+    waiting: int
+    running: int
+    slots: int
+    people: int  # different ones who wait
+
+
+@dataclass(frozen=True, slots=True)
+class AdminView:
+    """`/admin`: what happens now. `alerts` are sentences of ours about what the operator should look at."""
+
+    frame: Frame
+    queues: tuple[QueueView, ...]
+    live: tuple[LiveView, ...]
+    alerts: tuple[str, ...] = ()
+    spent: tuple[SpentView, ...] = ()  # of all people: today and this month
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """One person in the list."""
+
+    id: str
+    name: str
+    groups: tuple[str, ...] = ()
+    admin: bool = False
+    disabled: bool = False
+    lapsed: bool = False  # their last login is too long ago
+    last_seen_ms: int | None = None
+    month_micro_usd: int = 0
+    month_requests: int = 0
+    tokens: int = 0  # live ones
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleView:
+    """`/admin/people?q=&after=`."""
+
+    frame: Frame
+    people: tuple[PersonRow, ...]
+    total: int
+    query: str = ""
+    next: str | None = None  # the cursor of the next page
+    made: NewSecret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """`/admin/people/ID`."""
+
+    frame: Frame
+    person: PersonRow
+    email: str = ""
+    login: str = ""  # who it is at the identity provider
+    claimed: tuple[str, ...] = ()  # groups that the provider gave
+    note: str = ""
+    created_ms: int = 0
+    tokens: tuple[TokenView, ...] = ()
+    limits: tuple[LimitView, ...] = ()
+    groups: tuple[str, ...] = ()  # that there are, to choose from
+    requests: tuple[RequestView, ...] = ()
+    made: NewSecret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """One group and its rights. Empty `models` means all; `running` 0 is no bound."""
+
+    name: str
+    weight: float = 1.0
+    models: tuple[str, ...] = ()
+    running: int = 0
+    batch: bool = False
+    content_days: int = 0
+    since_ms: int | None = None
+    until_ms: int | None = None
+    teachers: tuple[str, ...] = ()  # names
+    joinable: bool = False
+    note: str = ""
+    members: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AdminGroupsView:
+    """`/admin/groups`, with the one that is edited in the form."""
+
+    frame: Frame
+    groups: tuple[GroupRow, ...]
+    edited: GroupRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdminTokensView:
+    """`/admin/tokens?q=&after=`."""
+
+    frame: Frame
+    tokens: tuple[TokenView, ...]
+    query: str = ""
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One upstream key."""
+
+    id: str  # its fingerprint
+    hint: str  # the last four characters
+    upstream: str
+    state: str  # one of KEY_STATES
+    since_ms: int | None = None
+    models: tuple[str, ...] = ()
+    running: int = 0
+    slots: int = 0
+    added: bool = False  # at run time: it can be removed here; else it stands in the configuration
+    paused: bool = False
+    month_micro_usd: int | None = None
+    reason: str = ""  # what the provider said last, in our words
+
+
+@dataclass(frozen=True, slots=True)
+class KeysView:
+    """`/admin/keys`. `may_add`: whether there is a master key to encrypt with."""
+
+    frame: Frame
+    keys: tuple[KeyRow, ...]
+    upstreams: tuple[str, ...]  # names that a new key may be for
+    may_add: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """What a model costs, in micro-USD per million tokens, and micro-USD for one request."""
+
+    id: str
+    model: str
+    valid_from_ms: int
+    input: int
+    output: int
+    cached: int | None = None
+    cache_write: int | None = None
+    request: int = 0
+    own: bool = True  # the operator's; else the catalogue's
+    holds: bool = True  # whether it is the one that counts now
+
+
+@dataclass(frozen=True, slots=True)
+class PricesView:
+    """`/admin/prices`. `unpriced` are models that are served and that nobody has priced."""
+
+    frame: Frame
+    prices: tuple[PriceRow, ...]
+    unpriced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """One limit as it was set. `subject` is a name to read, `subject_id` what the form sends."""
+
+    id: str
+    scope: str  # "everyone", "person", "token", "group", "member" or "upstream"
+    subject: str
+    unit: str  # "usd", "tokens" or "requests"
+    window: str  # "minute", "day", "week", "month", "term" or "ever"
+    amount: int
+    models: str = "*"
+    since_ms: int | None = None
+    until_ms: int | None = None
+    extra: int = 0
+    extra_until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsView:
+    """`/admin/limits`."""
+
+    frame: Frame
+    limits: tuple[LimitRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRow:
+    """A notice and whether it holds now."""
+
+    id: str
+    notice: NoticeView
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoticesView:
+    """`/admin/notices`: announcements, and whether requests are turned away for maintenance."""
+
+    frame: Frame
+    notices: tuple[NoticeRow, ...]
+    maintenance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSum:
+    """One line of the sums: what it is of, and how much."""
+
+    name: str
+    requests: int
+    tokens_in: int
+    tokens_out: int
+    micro_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdminUsageView:
+    """`/admin/usage?first=&last=&of=&by=`: sums of all people, grouped by `of`, with the days as a chart."""
+
+    frame: Frame
+    first_day: str
+    last_day: str
+    of: str  # "model", "user", "group", "token", "day" or "status"
+    by: Measure
+    sums: tuple[UsageSum, ...]
+    total: UsageSum
+    cells: tuple[Cell, ...]
+    requests: tuple[RequestView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """A change: who, when, what, and how it was. `before` and `after` are lines such as "amount: 5.00"."""
+
+    at_ms: int
+    actor: str
+    action: str
+    target: str
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditView:
+    """`/admin/audit?after=`, the newest first."""
+
+    frame: Frame
+    rows: tuple[AuditRow, ...]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportView:
+    """`/admin/people/import`: what came of a file. `faults` are (line, sentence)."""
+
+    frame: Frame
+    added: int | None = None  # None: nothing was sent yet
+    changed: int = 0
+    faults: tuple[tuple[int, str], ...] = ()
+    trial: bool = False  # whether it was only a rehearsal

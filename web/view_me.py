@@ -1,0 +1,229 @@
+"""What the pages of somebody's own may know: their usage, limits, tokens, groups, and what is kept of them.
+
+Units as in `view.py`. A token's secret is here once, in the answer to the form that made it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from web.view import Frame
+from web.view_public import Measure
+
+Unit = Literal["usd", "tokens", "requests"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpentView:
+    """What was used in a stretch of time. `label` is its name, such as "Today" or "Winter term"."""
+
+    label: str
+    requests: int
+    tokens_in: int
+    tokens_out: int
+    micro_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class LimitView:
+    """One limit and how much of it is taken, in micro-USD, tokens or requests."""
+
+    whose: str  # "Yours", "Of the token laptop", "Pot of Physics 101", "Your share of Physics 101"
+    unit: Unit
+    window: str  # "minute", "day", "week", "month", "term" or "ever"
+    most: int
+    taken: int
+    models: str = "*"  # patterns with blanks between; a star is all
+    resets_at_ms: int | None = None
+    extra: int = 0  # how much of `most` is a temporary increase
+    extra_until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What was used of one model on one day."""
+
+    day: str
+    model: str
+    requests: int
+    tokens_in: int
+    tokens_out: int
+    micro_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """One request on the ledger."""
+
+    id: str
+    at_ms: int
+    model: str
+    status: str  # "completed", "failed", "cancelled", "rejected", "cut", "interrupted"
+    wait_seconds: float
+    first_byte_seconds: float | None
+    duration_seconds: float
+    tokens_in: int
+    tokens_out: int
+    micro_usd: int
+    estimated: bool = False  # whether the tokens were counted here, because the provider did not tell
+    token: str = ""  # the name of the token it came with
+    person: str = ""  # on the administrators' pages only
+
+
+@dataclass(frozen=True, slots=True)
+class MeView:
+    """`/me?by=`: what was used, against what may be, and the latest requests. `cells` lie within the two days."""
+
+    frame: Frame
+    groups: tuple[str, ...]
+    spent: tuple[SpentView, ...]  # today, this month, and a term if there is one
+    limits: tuple[LimitView, ...]
+    first_day: str
+    last_day: str
+    cells: tuple[Cell, ...]
+    requests: tuple[RequestView, ...]
+    by: Measure = "cost"
+    older: str | None = None  # the cursor of the page behind, for `/me?after=`
+    content_days: int = 0  # so long prompts and answers are kept because a group wishes it; 0: they are not
+    content_group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of an explanation: what, and how it was."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainView:
+    """`/me/requests/ID`: what became of a request. The stages are seconds; `facts` are the rest, in our words."""
+
+    frame: Frame
+    request: RequestView | None  # None: it has not got as far as the ledger
+    request_id: str
+    sentence: str  # the answer in short, such as "It waited 4 s behind 3 requests and was answered in 2 s."
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """A gatekeeper token as it may be shown."""
+
+    id: str
+    name: str
+    hint: str  # its beginning and its last four characters
+    kind: str  # "normal", "special" or "temporary"
+    created_ms: int
+    expires_ms: int | None = None
+    revoked_ms: int | None = None
+    last_used_ms: int | None = None
+    models: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    addresses: int = 0
+    limit: LimitView | None = None
+    owner: str = ""  # on the administrators' pages only
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """What is shown once and never again: a token, a guest pass, a join code."""
+
+    what: str  # "token", "guest pass" or "join code"
+    name: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokensView:
+    """`/me/tokens`. `passes` says whether they may hand out guest passes, and up to how many micro-USD each."""
+
+    frame: Frame
+    tokens: tuple[TokenView, ...]
+    base_url: str
+    most: int = 50  # how many live ones somebody may have
+    made: NewSecret | None = None
+    passes: int | None = None  # None: no guest passes; 0: no bound but theirs
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipView:
+    """A group that somebody is in. `leave`: whether they may go by themselves."""
+
+    name: str
+    note: str = ""
+    since_ms: int | None = None
+    until_ms: int | None = None
+    limits: tuple[LimitView, ...] = ()
+    teaches: bool = False
+    leave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsView:
+    """`/me/groups`. `may_found`: whether they may begin a course of their own."""
+
+    frame: Frame
+    groups: tuple[MembershipView, ...]
+    may_found: bool = False
+    made: NewSecret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """One member of a course, in sums only."""
+
+    name: str
+    requests: int
+    tokens: int
+    micro_usd: int
+    last_day: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CourseView:
+    """`/me/groups/NAME`, for those who teach it: totals, and nobody's prompts."""
+
+    frame: Frame
+    group: MembershipView
+    total: SpentView
+    members: tuple[MemberView, ...]
+    first_day: str
+    last_day: str
+    cells: tuple[Cell, ...]
+    joinable: bool = False  # whether a join code is in force
+    made: NewSecret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptView:
+    """One kind of thing that is kept of somebody: what it holds of them, why, and until when."""
+
+    what: str
+    value: str
+    why: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSession:
+    """A browser in which somebody has come in."""
+
+    created_ms: int
+    expires_ms: int
+    this: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyView:
+    """`/me/privacy`: exactly what is kept, to take away or to erase. `confirm` is what to type for the latter."""
+
+    frame: Frame
+    kept: tuple[KeptView, ...]
+    nickname: str | None
+    confirm: str
+    sessions: tuple[LoginSession, ...] = ()
+    content_days: int = 0
+    content_group: str = ""
