@@ -36,10 +36,12 @@ DEV = [
     "mypy>=1.13",
     "oidc-provider-mock==0.3.4",
     "openai>=2.0",
+    "playwright>=1.50",
     "pytest>=9,<10",
     "pytest-timeout>=2.3",
     "pytest-tornado==0.8.1",
     "ruff>=0.8",
+    "schemathesis>=4.0",
     "SecantusDB==0.7.0b3; python_version < '3.14'",  # a wire server for the MongoDB store's tests: GPL, never shipped
     "types-PyYAML",
     "types-tqdm",

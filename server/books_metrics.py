@@ -32,7 +32,9 @@ class BooksMetrics(Collector):
         states = [((state.value,), float(guard.state is state)) for state in State]
         yield gauge("fairgate_store_standing_count", "1 for the state of the store's breaker.", ("state",), states)
         calls = guard.counts
-        yield _sum("fairgate_store_calls_failed", "Calls before an answer that failed or took too long.", calls.failures)
+        yield _sum(
+            "fairgate_store_calls_failed", "Calls before an answer that failed or took too long.", calls.failures
+        )
         yield _sum("fairgate_store_calls_delayed", "Of these, the ones that took too long.", calls.slow)
         yield _sum("fairgate_store_calls_rejected", "Calls that were not made, to give it a rest.", calls.rejected)
         yield _sum("fairgate_store_breaker_opened", "How often the store was left alone.", calls.opened)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,8 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from keypool.keys import Key
 from keypool.pool import Pool
 from server.dispatcher import Dispatcher
+from server.ledger.limits import Limit, Scope, Unit, Window
 from server.ledger.usage import Outcome
 from server.metrics import Metrics
+from server.store.base import Person
 from server.wire.usage import Usage
 from tests.fakes.fates import ok, server_error
 from tests.faults.asks import chat, embeddings
@@ -25,6 +29,7 @@ from tests.waiting.house import ask, full, get, one_slot, queued
 
 __all__ = ["io_loop", "open_stage"]
 
+ROOT = Path(__file__).parent.parent
 Figures = dict[tuple[str, ...], float]
 
 
@@ -51,14 +56,20 @@ async def scrape(stage: Stage) -> dict[str, Figures]:
         return figures(await answer.text())
 
 
+async def ada_of(stage: Stage) -> Person:
+    person = await stage.running.house.store.person_by_name("ada")
+    assert person is not None
+    return person
+
+
 def key(name: str, upstream: str = "university", **more: Any) -> Key:
     values: dict[str, Any] = {"dialects": frozenset({"openai"}), "models": frozenset({"small"}), "slots": 4, **more}
     return Key(id=name, upstream=upstream, secret="sk", **values)
 
 
-def metrics_of(*keys: Key, unsettled: int = 0) -> tuple[Metrics, Dispatcher]:
+def metrics_of(*keys: Key) -> tuple[Metrics, Dispatcher]:
     dispatcher = Dispatcher(Pool(keys), lambda: 1000.0)
-    return Metrics(dispatcher, lambda: unsettled), dispatcher
+    return Metrics(dispatcher), dispatcher
 
 
 # What has happened
@@ -89,6 +100,23 @@ def test_tokens_are_counted_by_kind() -> None:
         ("cache_write", "small"): 10,
         ("output", "small"): 40,
         ("reasoning", "small"): 30,
+    }
+
+
+def test_money_is_counted_in_micro_usd_by_model() -> None:
+    metrics, _ = metrics_of(key("0123abcd"))
+    for cost in (1_250_000, 7, 0):
+        metrics.observe(usage_row("r", cost_micro_usd=cost))
+    assert figures(metrics.text().decode())["fairgate_cost_micro_usd_total"] == {("small",): 1_250_007}
+
+
+def test_refusals_are_counted_by_their_codes() -> None:
+    metrics, _ = metrics_of(key("0123abcd"))
+    for code in ("insufficient_quota", "rate_limit_exceeded", "insufficient_quota"):
+        metrics.refused(code)
+    assert figures(metrics.text().decode())["fairgate_requests_rejected_total"] == {
+        ("insufficient_quota",): 2,
+        ("rate_limit_exceeded",): 1,
     }
 
 
@@ -128,11 +156,6 @@ def test_every_name_says_the_noun_the_verb_and_the_unit() -> None:
 
 
 # How things stand
-
-
-def test_rows_that_the_store_did_not_take_are_counted() -> None:
-    metrics, _ = metrics_of(key("0123abcd"), unsettled=3)
-    assert figures(metrics.text().decode())["fairgate_rows_unsettled_total"] == {(): 3}
 
 
 def test_a_domain_is_named_by_its_organisation_or_by_its_upstream_and_a_number_that_stays() -> None:
@@ -227,6 +250,58 @@ async def test_what_the_gateway_settles_is_counted(two_keys: Stage) -> None:
     after = (await scrape(two_keys))["fairgate_requests_ended_total"]
     name = ("openai", "text-embedding-3-small", "completed")
     assert after[name] == before.get(name, 0) + 1
+
+
+@pytest.mark.gen_test
+async def test_a_scrape_shows_how_the_books_stand(two_keys: Stage) -> None:
+    await two_keys.set()
+    house = two_keys.running.house
+    await two_keys.quiet()
+    before = await scrape(two_keys)
+    none_left = Limit("lim_0", Scope.PERSON, (await ada_of(two_keys)).id, Unit.REQUESTS, Window.DAY, 0)
+    await house.desk.set_limit("operator", none_left)
+    await house.take_effect()
+    assert (await ask(two_keys, chat("not today", stream=False))).status == 429
+    await house.desk.remove_limit("operator", "lim_0")
+    await house.take_effect()
+    assert (await ask(two_keys, embeddings("one two"))).status == 200
+    await two_keys.quiet()
+    now = await scrape(two_keys)
+    assert now["fairgate_store_standing_count"] == {("closed",): 1, ("open",): 0, ("trial",): 0}
+    assert now["fairgate_budgets_exceeded_total"]["person", "requests"] == 1
+    assert now["fairgate_requests_rejected_total"]["insufficient_quota",] == 1
+    assert now["fairgate_rows_written_total"][()] == before["fairgate_rows_written_total"][()] + 1
+    for nothing in (
+        "fairgate_rows_waiting_count",
+        "fairgate_rows_unsettled_total",
+        "fairgate_journal_waiting_count",
+        "fairgate_journal_damaged_lines",
+        "fairgate_reservations_held_count",
+        "fairgate_leases_held_count",
+        "fairgate_store_breaker_opened_total",
+    ):
+        assert now[nothing] == {(): 0}, nothing
+
+
+@pytest.mark.gen_test
+async def test_what_may_cost_something_is_shown_while_it_is_held(stage: Stage) -> None:
+    await stage.set()
+    house = stage.running.house
+    enough = Limit("lim_1", Scope.PERSON, (await ada_of(stage)).id, Unit.REQUESTS, Window.DAY, 1000)
+    await house.desk.set_limit("operator", enough)
+    await house.take_effect()
+    async with full(stage):
+        assert (await scrape(stage))["fairgate_reservations_held_count"] == {(): 1}
+    await stage.quiet()
+    assert (await scrape(stage))["fairgate_reservations_held_count"] == {(): 0}
+    await house.desk.remove_limit("operator", "lim_1")
+    await house.take_effect()
+
+
+def test_every_figure_is_explained_in_the_handbook() -> None:
+    told = set(re.findall(r"`(fairgate_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
+    sources = "".join(path.read_text() for path in (ROOT / "server").glob("*metrics.py"))
+    assert told == set(re.findall(r'"(fairgate_\w+)"', sources))
 
 
 @pytest.fixture(scope="module")

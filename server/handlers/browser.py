@@ -140,6 +140,7 @@ class BrowserHandler(PageHandler):
         if "text/html" not in self.request.headers.get("Accept", ""):
             super().refuse(refusal)
             return
+        self.count(refusal)
         for name, value in self.dialect.headers(refusal).items():
             if name.lower() != "content-type":
                 self.set_header(name, value)

@@ -10,11 +10,13 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from server.accounts import AccountError
+from server.desk import DeskError
 from server.handlers.compat_base import CompatHandler
-from server.ledger.limits import Limit, Scope, Unit, Window, limit_body
+from server.ledger.limits import Limit, Scope, Unit, Window
 from server.ledger.reports import By, Days, Sum, Which
-from server.store.base import Caller, Person, Record, Terms, Token
+from server.store.base import Caller, Person, Terms, Token
+from server.token_desk import WantedToken
+from server.tokens import budget_id
 from server.wire.errors import InvalidValue, MissingParameter, UnknownId
 
 KINDS = ("normal", "special", "temporary")
@@ -50,18 +52,16 @@ class AdminHandler(CompatHandler):
         check_change(user, document)
         (token,) = [each for each in await self.house.store.tokens() if each.id == token_id]
         if (note := document.get("adminNote", user["adminNote"])) != user["adminNote"]:
-            await self.house.store.update_person(token.person_id, {"note": note})
-            await self.note(self.caller, "person.note", token.person_id, None, None)
+            await self.house.people.change(self.caller.person_id, token.person_id, {"note": note})
         if document.get("disabledAt") is not None and user["disabledAt"] is None:
             await self.revoke(token_id)
         return (await self.users(token_id))[0]
 
     async def revoke(self, token_id: str) -> None:
         try:
-            await self.house.accounts.revoke(token_id)
-        except AccountError:
+            await self.house.desk.revoke_token(self.caller.person_id, token_id)
+        except DeskError:
             raise UnknownId from None
-        await self.note(self.caller, "token.revoke", token_id, None, None)
 
 
 class AdminUsers(AdminHandler):
@@ -74,22 +74,28 @@ class AdminUsers(AdminHandler):
     async def post(self) -> None:
         """A new user; answers with the token, which nobody can ask for again, and its id."""
         document = self.document() if self._length else {}
-        wanted = wanted_user(document, self.house.wall())
-        name = wanted.name or f"user-{secrets.token_hex(4)}"
+        house, actor, wanted = self.house, self.caller.person_id, wanted_user(document, self.house.wall())
         try:
-            person = await self.house.store.person_by_name(name) or await self.house.accounts.create_person(name)
-            token, secret = await self.house.accounts.create_token(name, "admin", wanted.expires_at, wanted.terms)
-        except AccountError:
+            person = await self._person(wanted)
+            made = WantedToken("admin", wanted.expires_at, wanted.terms)
+            token, secret = await house.tokens.create_for(actor, person.id, made)
+        except DeskError:
             raise InvalidValue("nickname") from None
         for family, amount in wanted.token_limits.items():
             limit = Limit(f"{token.id}-{family}", Scope.TOKEN, token.id, Unit.TOKENS, Window.EVER, amount, family)
-            await self.house.store.put_record(Record("limit", limit.id, limit_body(limit)))
-        if wanted.note:
-            await self.house.store.update_person(person.id, {"note": wanted.note})
-        await self.house.book.sync()
-        await self.note(self.caller, "token.create", token.id, None, {"person": person.id})
+            await house.desk.set_limit(actor, limit)
+        await house.take_effect()
         self.set_header("Cache-Control", "no-store")
         self.finish({"token": secret, "id": token.id})
+
+    async def _person(self, wanted: Wanted) -> Person:
+        """The person of the nickname, with the note; a new one if there is none. Raises DeskError."""
+        people, actor = self.house.people, self.caller.person_id
+        name = wanted.name or f"user-{secrets.token_hex(4)}"
+        found = await self.house.store.person_by_name(name)
+        if found is None:
+            return await people.create(actor, name, note=wanted.note)
+        return await people.change(actor, found.id, {"note": wanted.note}) if wanted.note else found
 
     async def put(self) -> None:
         """Change many: `{"users": [{"token": id, ...}]}`."""
@@ -195,7 +201,7 @@ def user_json(token: Token, person: Person, used: Iterable[Sum], limits: Iterabl
         "tokenLimits": {
             limit.family: limit.amount
             for limit in limits
-            if (limit.scope, limit.subject, limit.unit) == (Scope.TOKEN, token.id, Unit.TOKENS)
+            if (limit.scope, limit.subject, limit.unit) == (Scope.TOKEN, budget_id(token.id), Unit.TOKENS)
         },
         "createdAt": token.created_at,
         "expiresAt": token.expires_at,

@@ -1,12 +1,11 @@
-"""What the handlers for other projects' clients share: small bodies, an outage's words, notes of what was changed."""
+"""What the handlers for other projects' clients share: small bodies, an outage's words, whose figures may be read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from server.handlers.base import BaseHandler, House
-from server.store.base import Audit, Caller, StoreError
+from server.store.base import Caller, StoreError
 from server.wire.errors import AccountingUnavailable, InvalidValue, TooLarge
 from server.wire.strict import loads
 from server.wire.trusted import within
@@ -21,7 +20,6 @@ class CompatHandler(BaseHandler):
         super().initialize(house)
         self._pieces: list[bytes] = []
         self._length = 0
-        self._notes = 0
 
     def data_received(self, chunk: bytes) -> None:
         self._length += len(chunk)
@@ -64,13 +62,3 @@ class CompatHandler(BaseHandler):
             return None
         caller = await self.authenticate()
         return None if caller.admin else caller
-
-    async def note(
-        self, actor: Caller, action: str, target: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
-    ) -> None:
-        """Write down who changed what."""
-        self._notes += 1
-        entry_id = f"{self.request_id}-{self._notes}"
-        await self.house.store.append_audit(
-            Audit(entry_id, self.house.wall(), actor.person_id, action, target, before, after)
-        )

@@ -10,12 +10,13 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error as NotBase64
 
-from server.accounts import AccountError
+from server.desk import DeskError
 from server.handlers.compat_base import CompatHandler
 from server.handlers.relay import RelayHandler
-from server.ledger.limits import Limit, Scope, Unit, Window, limit_body
-from server.store.base import Caller, Person, Record
-from server.wire.errors import InvalidKey, InvalidValue
+from server.ledger.limits import Limit, Scope, Unit, Window
+from server.store.base import Caller, Person
+from server.token_desk import WantedToken
+from server.wire.errors import InvalidKey, InvalidValue, PermissionDenied
 
 INITIAL_QUOTA = 20_000_000  # micro-USD: what a key is good for there, until somebody adds to it
 TAKEN = "Username already exists. Please try again with a different username."
@@ -33,7 +34,7 @@ class CreateApiKey(CompatHandler):
             self.set_status(401)
             self.set_header("WWW-Authenticate", 'Basic realm="fairgate"')
             self.finish(WRONG)
-        elif (person := await self._created(name)) is None:
+        elif (person := await self._created(caller, name)) is None:
             self.set_status(409)
             self.finish(TAKEN)
         else:
@@ -50,15 +51,17 @@ class CreateApiKey(CompatHandler):
         presented = f"Bearer {password}" if password is not None else self.request.headers.get("Authorization")
         try:
             caller = await self.house.accounts.authenticate(presented, None, self.address())
-        except InvalidKey:
+            if not caller.admin:
+                raise self.house.accounts.denial(caller, presented, None, self.address())
+        except (InvalidKey, PermissionDenied):
             return None
-        return caller if caller.admin else None
+        return caller
 
-    async def _created(self, name: str) -> Person | None:
+    async def _created(self, caller: Caller, name: str) -> Person | None:
         """The new person; None if the name is taken. Raises InvalidValue."""
         try:
-            return await self.house.accounts.create_person(name)
-        except AccountError:
+            return await self.house.people.create(caller.person_id, name)
+        except DeskError:
             if await self.house.store.person_by_name(name) is None:
                 raise InvalidValue("username") from None
             return None
@@ -66,12 +69,10 @@ class CreateApiKey(CompatHandler):
     async def _endowed(self, caller: Caller, person: Person) -> str:
         """A token of the person. The quota comes first: a token without one never exists."""
         limit = Limit(f"initial-{person.id}", Scope.PERSON, person.id, Unit.USD, Window.EVER, INITIAL_QUOTA)
-        await self.house.store.put_record(Record("limit", limit.id, limit_body(limit)))
-        await self.house.book.sync()
-        token, secret = await self.house.accounts.create_token(person.name, "create_api_key")
-        after = {"person": person.id, "limit": limit_body(limit)}
-        await self.note(caller, "token.create", token.id, None, after)
-        return secret
+        await self.house.desk.set_limit(caller.person_id, limit)
+        await self.house.take_effect()
+        wanted = WantedToken("create_api_key")
+        return (await self.house.tokens.create_for(caller.person_id, person.id, wanted))[1]
 
 
 class KeyInPath(RelayHandler):

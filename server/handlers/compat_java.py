@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,13 +19,14 @@ from tornado.iostream import StreamClosedError
 
 from keypool.domains import Bucket
 from keypool.limits import Measure
+from server.desk import Desk
 from server.handlers.compat_base import CompatHandler
 from server.ledger.money import MICRO, MOST
-from server.ledger.prices import Price, Rates, price_body, price_of
+from server.ledger.prices import Price, Rates
 from server.ledger.reports import By, Cursor, Sum, Which
 from server.ledger.usage import Outcome, UsageRow
 from server.ledger.when import instant
-from server.store.base import Record, Store
+from server.store.base import Store
 from server.wire.errors import InvalidValue, MissingParameter, PermissionDenied, UnknownId, UnknownModel
 
 PER_1K = 10**9  # micro-USD per million tokens in one dollar per thousand
@@ -40,7 +41,7 @@ class ModelPrices(CompatHandler):
 
     async def get(self, name: str) -> None:
         await self.reader()
-        found = [price for price in await own_prices(self.house.store) if price.model == name]
+        found = [price for price in await own_prices(self.house.desk) if price.model == name]
         if not found:
             raise UnknownModel
         self.finish(model_json(name, found))
@@ -49,11 +50,9 @@ class ModelPrices(CompatHandler):
         """Write a price; one from the same time on is replaced."""
         caller = await self.authenticate_admin()
         price = price_in(self.document(), name)
-        old = next((each for each in await own_prices(self.house.store) if is_same_time(each, price)), None)
-        record = Record("price", old.id if old else price.id, price_body(price))
-        await self.house.store.put_record(record)
-        await self.house.book.sync()
-        await self.note(caller, "price.set", record.id, price_body(old) if old else None, record.body)
+        old = next((each for each in await own_prices(self.house.desk) if is_same_time(each, price)), None)
+        await self.house.desk.set_price(caller.person_id, replace(price, id=old.id) if old else price)
+        await self.house.take_effect()
         self.finish()
 
 
@@ -63,7 +62,7 @@ class AllPrices(CompatHandler):
     async def get(self) -> None:
         await self.reader()
         by_model: dict[str, list[Price]] = {}
-        for price in await own_prices(self.house.store):
+        for price in await own_prices(self.house.desk):
             by_model.setdefault(price.model, []).append(price)
         self.set_header("Content-Type", "application/json")
         self.finish(orjson.dumps([model_json(name, prices) for name, prices in sorted(by_model.items())]))
@@ -139,13 +138,9 @@ class UpstreamLimits(CompatHandler):
         )
 
 
-async def own_prices(store: Store) -> list[Price]:
-    """The prices that were written at run time, by the time from which they hold. What cannot be read is no price."""
-    found = []
-    for record in await store.records("price"):
-        with suppress(ValueError):
-            found.append(price_of(record.id, record.body))
-    return sorted(found, key=lambda price: price.valid_from)
+async def own_prices(desk: Desk) -> list[Price]:
+    """The prices that were written at run time, by the time from which they hold."""
+    return sorted(await desk.prices(), key=lambda price: price.valid_from)
 
 
 def price_in(document: dict[str, Any], model: str) -> Price:

@@ -101,7 +101,7 @@ class Door(BaseHandler):
         # A method without a role is not implemented, and tornado says so.
         role = self.roles.get(str(self.request.method), Role.PUBLIC)
         try:
-            if role is not Role.PUBLIC and not self:
+            if role is not Role.PUBLIC:
                 await self.insist(role)
         except Refusal as refusal:
             self._refuse_behind_the_body(refusal)

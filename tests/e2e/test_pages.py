@@ -62,61 +62,70 @@ async def test_in_and_out_by_the_organisations_login() -> None:
     command = [*PROVIDER, "--user-claims", json.dumps(GRACE)]
     async with child(command, r"running on (http://127\.0\.0\.1:\d+)") as issuer, FakeUpstream() as fake:
         client = {"oidc_client_id": "fairgate", "oidc_client_secret": Secret("any")}
-        async with gateway(fake, oidc_issuer=issuer, **client) as running, chromium() as browser:
-            async with tab(browser, running.url) as grace:
-                page = grace.page
-                await page.goto("/me/tokens")
-                await page.click("text=Continue with")
-                await page.fill("[name=sub]", "grace-1")
-                await page.keyboard.press("Enter")
-                await page.wait_for_url(f"{running.url}/me/tokens")
-                await expect(page.locator("footer")).to_contain_text("grace")
-                await page.click("text=Log out")
-                await page.goto(f"{running.url}/me")
-                await expect(page.locator("h1")).to_have_text("Log in")
-                grace.assert_clean(running.url, issuer)
+        async with (
+            gateway(fake, oidc_issuer=issuer, **client) as running,
+            chromium() as browser,
+            tab(browser, running.url) as grace,
+        ):
+            page = grace.page
+            await page.goto("/me/tokens")
+            await page.click("text=Continue with")
+            await page.fill("[name=sub]", "grace-1")
+            await page.keyboard.press("Enter")
+            await page.wait_for_url(f"{running.url}/me/tokens")
+            await expect(page.locator("footer")).to_contain_text("grace")
+            await page.click("text=Log out")
+            await page.goto(f"{running.url}/me")
+            await expect(page.locator("h1")).to_have_text("Log in")
+            grace.assert_clean(running.url, issuer)
 
 
 @pytest.mark.gen_test(timeout=60)
 async def test_an_administrator_moves_the_queue_to_another_key_raises_a_budget_and_reads_who_did_it() -> None:
-    async with FakeUpstream() as fake, house(upstreams=(spec(fake, ["sk-upstream-one-of-the-house"]),)) as running:
-        async with chromium() as browser, tab(browser, running.url) as operator:
-            page = operator.page
-            await log_in(operator, ADMIN_KEY, "/admin")
-            await page.get_by_role("link", name="Keys", exact=True).click()
-            await page.fill("#k-secret", ONE_MORE)
-            await page.get_by_role("button", name="Add").click()
-            await expect(page.get_by_role("status")).to_contain_text("The key is added.")
-            keys = running.house.dispatcher.snapshot
-            await until(lambda: len(keys().keys) == 2)
-            await page.locator("li.card", has_text="From the configuration").get_by_role("button", name="Pause").click()
-            await until(lambda: [key.state.value for key in keys().keys].count("paused") == 1)
-            assert await ask(running, running.token)
-            assert len(fake.of(ONE_MORE)) == 1
-            await page.reload()
-            await expect(page.locator("li.card", has_text="From the configuration")).to_contain_text("paused")
+    async with (
+        FakeUpstream() as fake,
+        house(upstreams=(spec(fake, ["sk-upstream-one-of-the-house"]),)) as running,
+        chromium() as browser,
+        tab(browser, running.url) as operator,
+    ):
+        page = operator.page
+        await log_in(operator, ADMIN_KEY, "/admin")
+        await page.get_by_role("link", name="Keys", exact=True).click()
+        await page.fill("#k-secret", ONE_MORE)
+        await page.get_by_role("button", name="Add").click()
+        await expect(page.get_by_role("status")).to_contain_text("The key is added.")
+        keys = running.house.dispatcher.snapshot
+        await until(lambda: len(keys().keys) == 2)
+        await page.locator("li.card", has_text="From the configuration").get_by_role("button", name="Pause").click()
+        await until(lambda: [key.state.value for key in keys().keys].count("paused") == 1)
+        assert await ask(running, running.token)
+        assert len(fake.of(ONE_MORE)) == 1
+        await page.reload()
+        await expect(page.locator("li.card", has_text="From the configuration")).to_contain_text("paused")
 
-            await page.get_by_role("link", name="Limits").click()
-            await page.select_option("#l-scope", "person")
-            await page.fill("#l-subject", "ada")
-            await page.select_option("#l-unit", "requests")
-            await page.select_option("#l-window", "day")
-            await page.fill("#l-amount", "1")
-            await page.get_by_role("button", name="Set").click()
-            with pytest.raises(openai.RateLimitError):
-                await ask(running, running.token)
-            await page.click("summary:has-text('Raise for a while')")
-            await page.fill("[name=extra]", "5")
-            await page.fill("form.inline [name=until]", datetime.now(UTC).date().isoformat())
-            await page.get_by_role("button", name="Raise", exact=True).click()
-            await expect(page.get_by_role("status")).to_contain_text("The limit is raised.")
-            assert await ask(running, running.token)
+        await page.get_by_role("link", name="Limits").click()
+        await page.select_option("#l-scope", "person")
+        await page.fill("#l-subject", "ada")
+        await page.select_option("#l-unit", "requests")
+        await page.select_option("#l-window", "day")
+        await page.fill("#l-amount", "1")
+        await page.get_by_role("button", name="Set").click()
+        await expect(page.get_by_role("status")).to_contain_text("The limit is set.")
+        assert await ask(running, running.token)
+        with pytest.raises(openai.RateLimitError):
+            await ask(running, running.token)
+        await page.click("summary:has-text('Raise for a while')")
+        await page.fill("[name=extra]", "5")
+        await page.fill("form.inline [name=until]", datetime.now(UTC).date().isoformat())
+        await page.get_by_role("button", name="Raise", exact=True).click()
+        await expect(page.get_by_role("status")).to_contain_text("The limit is raised.")
+        assert await ask(running, running.token)
 
-            await page.get_by_role("link", name="Audit log").click()
-            noted = await page.locator("ol.audit b.mono").all_inner_texts()
-            assert noted == ["limit.raise", "limit.set", "key.pause", "key.add"]
-            assert ONE_MORE not in await page.content()
-            operator.assert_clean(running.url)
+        await page.get_by_role("link", name="Audit log").click()
+        noted = await page.locator("ol.audit b.mono").all_inner_texts()
+        assert noted == ["limit.raise", "limit.set", "key.pause", "key.add"]
+        assert ONE_MORE not in await page.content()
+        operator.assert_clean(running.url)
 
 
 @pytest.mark.gen_test(timeout=60)

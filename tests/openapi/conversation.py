@@ -1,0 +1,86 @@
+"""A gateway that is asked by schemathesis, which reads our document and invents what to send."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from server.handlers.api_docs import described
+from tests.admin.estate import ADMIN_KEY, Estate, estate
+from tests.hostile.site import LoopThread
+
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
+    "response_headers_conformance,negative_data_rejection"
+)
+
+
+@dataclass
+class Heard:
+    """What came of it: the exit code, and all that was said."""
+
+    code: int
+    said: str
+
+
+@contextmanager
+def opened() -> Iterator[tuple[LoopThread, Estate]]:
+    with LoopThread() as inside:
+        place: Estate = inside.enter(estate())
+        inside.do(_furnish(place))
+        yield inside, place
+
+
+async def _furnish(place: Estate) -> None:
+    """One thing of each kind, so that not every path leads to nothing."""
+    limit = {"scope": "person", "subject": place.ids["ada"], "unit": "usd", "window": "day", "amount": 5}
+    for path, body in (
+        ("groups/physics", {"weight": 2, "guests": True}),
+        ("limits/l1", limit),
+        ("prices/p1", {"model": "gpt-5", "valid_from": "2020-01-01T00:00:00Z", "input": 5}),
+        ("notices/n1", {"kind": "announcement", "text": "hello", "since": "2020-01-01T00:00:00Z"}),
+    ):
+        assert (await place.ask("PUT", f"/api/admin/{path}", body=body)).status == 200
+
+
+def document_for(place: Estate) -> dict[str, Any]:
+    """Our document, with the ids of this place in it."""
+    keys = [key.id for key in place.house.dispatcher.snapshot().keys]
+    there = {
+        "person": [place.ids["ada"], place.ids["bob"]],
+        "group": ["physics"],
+        "limit": ["l1"],
+        "price": ["p1"],
+        "notice": ["n1"],
+        "key": keys,
+        "model": ["gpt-5"],
+    }
+    document: dict[str, Any] = orjson.loads(orjson.dumps(described("test")))
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for parameter in operation["parameters"]:
+                if parameter["in"] == "path":
+                    ids = there.get(parameter["name"], [])
+                    parameter["schema"] = {"type": "string", "enum": [*ids, "nothing", "a/b", "ü"]}
+    return document
+
+
+def talk(place: Estate, folder: Path, examples: int, token: str = ADMIN_KEY, checks: str = CHECKS) -> Heard:
+    """Let it ask so many things of every operation."""
+    document = folder / "openapi.json"
+    document.write_bytes(orjson.dumps(document_for(place)))
+    command = [
+        str(Path(sys.executable).with_name("st")), "run", str(document), "--url", place.url, "--no-color",
+        "--header", f"Authorization: Bearer {token}", "--checks", checks, "--max-examples", str(examples),
+        "--phases", "examples,coverage,fuzzing", "--warnings", "off", "--continue-on-failure", "--seed", "7",
+        "--generation-database", ":memory:", "--generation-codec", "utf-8", "--suppress-health-check", "all",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    return Heard(done.returncode, done.stdout + done.stderr)
