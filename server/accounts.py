@@ -79,7 +79,7 @@ class Accounts:
         if not pepper:
             raise ValueError("the pepper is empty")
         self._store, self._mode, self._clock, self._wall = store, mode, clock, wall
-        guard = guard or Guarded(store, PATIENCE, clock)
+        self._guard = guard = guard or Guarded(store, PATIENCE, clock)
         self._tokens = TokenDoor(store, guard, pepper, memory, clock, wall)
         self._guests = PassDoor(store, guard, Passes(pepper), memory, clock, wall)
         self.bearer: Bearer | None = None  # knows the tokens of an identity provider
@@ -122,7 +122,9 @@ class Accounts:
         Raises `InvalidKey` for one who is disabled or cannot be called so, and `AccountingUnavailable`.
         """
         try:
-            person = await self._store.person_by_name(_checked(name)) or await self._welcomed(name)
+            name = _checked(name)
+            found = await self._guard.ask(lambda: self._store.person_by_name(name))
+            person = found or await self._welcomed(name)
         except AccountError:
             raise InvalidKey from None
         except StoreError as error:

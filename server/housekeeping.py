@@ -23,7 +23,7 @@ KEPT_DAYS = 30  # for so long providers keep an answer that can be continued
 class Housekeeping:
     """`usage_days`: so long the rows of single requests are kept; 0 is for ever. `wall` is UTC milliseconds.
 
-    `each_minute` are chores of others.
+    `each_minute` are chores of others; `pause` is seconds between two rounds.
     """
 
     def __init__(
@@ -33,9 +33,10 @@ class Housekeeping:
         usage_days: int,
         wall: Callable[[], int],
         each_minute: Sequence[Callable[[], Awaitable[object]]] = (),
+        pause: float = MINUTE,
     ) -> None:
         self._store, self._calendar, self._usage_days, self._wall = store, calendar, usage_days, wall
-        self._each_minute = (self._release, *each_minute)
+        self._each_minute, self._pause = (self._release, *each_minute), pause
 
     async def keep(self) -> None:
         """Do every chore when it is due, until cancelled. What fails is due again a minute later."""
@@ -46,7 +47,7 @@ class Housekeeping:
             # A clock that was set back must not put this off until it is where it was.
             if abs(self._wall() - swept) >= DAY_MS and await _done(self._forget) and await _done(self._purge):
                 swept = self._wall()
-            await asyncio.sleep(MINUTE)
+            await asyncio.sleep(self._pause)
 
     async def _release(self) -> None:
         """Give back what was reserved for requests that cannot be under way any more."""

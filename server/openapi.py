@@ -44,7 +44,8 @@ REFUSALS = {
 class Description:
     """One operation. `path` has its parameters in braces; `answer` None is an empty one.
 
-    `takes` is the media type of the body; what is no JSON has no shape.
+    `gives` and `takes` are media types, of which only JSON has a shape. `needs` are parameters of the query that must
+    be there, `query` those that may.
     """
 
     method: str
@@ -53,11 +54,13 @@ class Description:
     role: str
     answer: Shape | None = None
     status: int = 200
-    gives: str = JSON
+    gives: tuple[str, ...] = (JSON,)
+    needs: Mapping[str, Shape] = field(default_factory=dict)
     query: Mapping[str, Shape] = field(default_factory=dict)
     body: Thing | None = None
     takes: str = JSON
-    others: Mapping[int, str] = field(default_factory=dict)  # further statuses, with the answer's shape
+    unready: bool = False  # whether 503 is an answer as well
+    looks_up: bool = False  # whether what the query names may not be there
 
     @property
     def parameters(self) -> list[str]:
@@ -74,7 +77,7 @@ class Description:
         found = {400, 405, 503}
         if self.role != "public":
             found |= {401, 403, 429}
-        if self.parameters:
+        if self.parameters or self.looks_up:
             found.add(404)
         if self.has_body:
             found |= {413, 415}
@@ -110,7 +113,7 @@ def _operation(each: Description, known: Known) -> dict[str, Any]:
         "responses": _responses(each, known),
     }
     if each.has_body:
-        schema = each.body.schema(known) if each.body is not None else {"type": "string"}
+        schema = {} if each.body is None else each.body.schema(known)
         operation["requestBody"] = {"required": True, "content": {_bare(each.takes): {"schema": schema}}}
     return operation
 
@@ -129,25 +132,25 @@ def _in_path(name: str) -> Schema:
 
 def _in_query(each: Description, known: Known) -> list[Schema]:
     return [
-        {"name": name, "in": "query", "required": False, "schema": it.schema(known)} for name, it in each.query.items()
+        {"name": name, "in": "query", "required": name in each.needs, "schema": it.schema(known)}
+        for name, it in (*each.needs.items(), *each.query.items())
     ]
 
 
 def _responses(each: Description, known: Known) -> dict[str, Any]:
     told: dict[str, Any] = {str(each.status): _answer(each, "Done.", known)}
-    told |= {str(status): _answer(each, words, known) for status, words in each.others.items()}
+    if each.unready:
+        told["503"] = _answer(each, "Not now; the answer says why.", known)
     error = {"content": {JSON: {"schema": ERROR.schema(known)}}}
-    told |= {
-        str(status): {"description": REFUSALS[status], **error}
-        for status in sorted(each.refusals - {each.status, *each.others})
-    }
-    return told
+    refused = {str(status): {"description": REFUSALS[status], **error} for status in sorted(each.refusals)}
+    return {**refused, **told}
 
 
 def _answer(each: Description, words: str, known: Known) -> dict[str, Any]:
     if each.answer is None:
         return {"description": words}
-    return {"description": words, "content": {_bare(each.gives): {"schema": each.answer.schema(known)}}}
+    shaped = {"schema": each.answer.schema(known)}
+    return {"description": words, "content": {_bare(it): shaped if it == JSON else {"schema": {}} for it in each.gives}}
 
 
 def _bare(media_type: str) -> str:

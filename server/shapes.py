@@ -33,19 +33,22 @@ class Shape(Protocol):
 
 @dataclass(frozen=True)
 class Text:
-    """Characters that can be printed; `pattern` is a regular expression of the whole."""
+    """Characters that can be printed; `pattern` is a regular expression of the whole. No `longest` is no bound."""
 
-    longest: int = 200
+    longest: int | None = 200
     least: int = 1
     pattern: str | None = None
 
     def schema(self, known: Known) -> Schema:
+        bound = {} if self.longest is None else {"maxLength": self.longest}
         pattern = {"pattern": f"^{self.pattern}$"} if self.pattern else {}
-        return {"type": "string", "minLength": self.least, "maxLength": self.longest, **pattern}
+        return {"type": "string", "minLength": self.least, **bound, **pattern}
 
     def read(self, value: object) -> str:
-        if not isinstance(value, str) or not self.least <= len(value) <= self.longest or not value.isprintable():
+        if not isinstance(value, str) or len(value) < self.least or not value.isprintable():
             raise ValueError("expected a text")
+        if self.longest is not None and len(value) > self.longest:
+            raise ValueError("expected a shorter text")
         if self.pattern and not re.fullmatch(self.pattern, value, re.ASCII):
             raise ValueError("expected another text")
         return value

@@ -168,7 +168,7 @@ OPERATIONS = (
         _told("POST", "/people/{person}/erase", "Forget somebody; what was used stays, as nobody's", status=204),
         erase_person,
     ),
-    Operation(_told("GET", "/people.csv", "Everybody as a table", gives=CSV, answer=Text()), export_people),
+    Operation(_told("GET", "/people.csv", "Everybody as a table", gives=(CSV,), answer=Text()), export_people),
     Operation(
         _told(
             "POST", "/people.csv", "Add and change people as a table says: all of them, or with a mistake nobody",

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from server.ledger.export import REQUEST_COLUMNS, sum_columns
 from server.ledger.question import GROUPINGS
 from server.ledger.usage import Outcome
-from server.openapi import Description
+from server.openapi import CSV, JSON, Description
 from server.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 
 NUMBERS = frozenset({"attempts", "images", "audio_ms", "requests", "average_tokens"})
 FLAGS = frozenset({"streamed", "client_aborted", "estimated"})
 FACTS = Thing({}, open=True)  # what is told of further facts may grow
 
+ANY = Text(None)
 FILTERS: Mapping[str, Shape] = {
-    "group": Text(),
-    "token": Text(),
-    "model": Text(),
+    "group": ANY,
+    "token": ANY,
+    "model": ANY,
     "status": Word(tuple(Outcome)),
     "after": Instant(),
     "before": Instant(),
@@ -94,61 +96,48 @@ STANDING = Thing({"model": Text(1000), "position": Whole(), "wait_seconds": Numb
 PAGE = Thing({"data": Many(REQUEST, 1000), "next_cursor": Maybe(Text(1000))})
 
 
-def _get(path: str, summary: str, role: str, answer: Shape, **query: Shape) -> Description:
-    return Description(method="GET", path=path, summary=summary, role=role, answer=answer, query=query)
+def _get(path: str, summary: str, role: str, answer: Shape, **more: Any) -> Description:
+    return Description(method="GET", path=path, summary=summary, role=role, answer=answer, **more)
+
+
+def _sums(path: str, summary: str, answer: Shape, query: Mapping[str, Shape]) -> Description:
+    asked = {"by": BY, "limit": Whole(1, 10_000), "format": Word(("json", "csv")), **query}
+    return _get(path, summary, "caller", answer, gives=(JSON, CSV), query=asked)
 
 
 DESCRIPTIONS = (
-    _get("/v1/models", "Models that the caller may use", "caller", Thing({"object": Text(), "data": Many(MODEL)})),
+    _get("/v1/models", "Models that the caller may use", "caller", Thing({"object": ANY, "data": Many(MODEL)})),
     _get("/v1/models/{model}", "One of them", "caller", MODEL),
-    _get("/status.json", "How the gateway is", "public", Thing({"state": Text()}, open=True)),
+    _get("/status.json", "How the gateway is", "public", Thing({"state": ANY}, open=True)),
     _get("/healthz", "Whether the gateway runs", "public", HEALTH),
-    Description(
-        method="GET",
-        path="/readyz",
-        summary="Whether requests may be sent here",
-        role="public",
-        answer=READINESS,
-        others={503: "Not now; `problems` says why."},
-    ),
+    _get("/readyz", "Whether requests may be sent here", "public", READINESS, unready=True),
+    _get("/openapi.json", "This document", "public", Thing({"openapi": ANY}, open=True)),
     _get("/api/explain/{request}", "What became of a request of mine", "caller", FACTS),
     _get(
         "/api/queue",
         "Where a short request of mine would stand now",
         "caller",
         STANDING,
-        model=Text(1000),
-        dialect=Word(("openai", "anthropic")),
+        needs={"model": ANY},
+        query={"dialect": Word(("openai", "anthropic"))},
+        looks_up=True,
     ),
-    _get(
-        "/api/usage",
-        "Sums of what was used",
-        "caller",
-        Thing(SUMS),
-        user=Text(),
-        by=BY,
-        limit=Whole(1, 10_000),
-        **FILTERS,
-    ),
+    _sums("/api/usage", "Sums of what was used", Thing(SUMS), {"user": ANY, **FILTERS}),
     _get(
         "/api/requests",
         "Single requests, the newest first",
         "caller",
         PAGE,
-        user=Text(),
-        limit=Whole(1, 1000),
-        cursor=Text(1000),
-        **FILTERS,
+        query={"user": ANY, "limit": Whole(1, 1000), "cursor": ANY, **FILTERS},
     ),
-    _get("/api/requests/export", "Single requests as a file", "caller", Many(REQUEST, 10**9), user=Text(), **FILTERS),
-    _get("/api/me", "Who I am here, and my limits", "caller", ME),
     _get(
-        "/api/me/usage",
-        "What I have used",
+        "/api/requests/export",
+        "Single requests as a file",
         "caller",
-        Thing({**SUMS, "today": SUM, "this_month": SUM}),
-        by=BY,
-        limit=Whole(1, 10_000),
-        **FILTERS,
+        Many(REQUEST, 10**9),
+        gives=(CSV, JSON, "application/jsonl"),
+        query={"user": ANY, "format": Word(("csv", "jsonl", "json")), **FILTERS},
     ),
+    _get("/api/me", "Who I am here, and my limits", "caller", ME),
+    _sums("/api/me/usage", "What I have used", Thing({**SUMS, "today": SUM, "this_month": SUM}), FILTERS),
 )

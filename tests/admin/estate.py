@@ -63,9 +63,7 @@ class Estate:
 
     async def send(self, method: str, path: str, data: Any, headers: dict[str, str]) -> Answer:
         address = URL(self.url + path, encoded=True)
-        async with self.session.request(
-            method, address, data=data, headers=headers, allow_redirects=False
-        ) as answer:
+        async with self.session.request(method, address, data=data, headers=headers, allow_redirects=False) as answer:
             found = {name.lower(): value for name, value in answer.headers.items()}
             # What never ends is known by its beginning.
             content = b"" if "event-stream" in found.get("content-type", "") else await answer.read()
@@ -74,8 +72,7 @@ class Estate:
     async def audited(self) -> list[tuple[str, str, Any, Any]]:
         """Who did what, and how it was before and after; the newest first."""
         return [
-            (entry.actor, entry.action, entry.before, entry.after)
-            for entry in await self.house.desk.audits(None, 100)
+            (entry.actor, entry.action, entry.before, entry.after) for entry in await self.house.desk.audits(None, 100)
         ]
 
     async def person(self, name: str) -> None:

@@ -144,7 +144,7 @@ async def test_the_keyboard_alone_suffices_to_log_in_and_make_a_token() -> None:
         await tab_to("token")
         await page.keyboard.type(running.token)
         await page.keyboard.press("Enter")
-        await page.wait_for_url("**/me/tokens")
+        await page.wait_for_url(f"{running.url}/me/tokens")
         await tab_to("t-name")
         await page.keyboard.type("by hand")
         await tab_to("Make the token")

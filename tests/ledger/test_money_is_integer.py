@@ -12,7 +12,7 @@ import pytest
 SERVER = Path(__file__).parents[2] / "server"
 
 # They count seconds, which are floats; money is none of their business.
-OF_SECONDS = {"ratelimit.py", "headers.py"}
+OF_SECONDS = {"ratelimit.py", "headers.py", "history.py", "summaries.py"}
 
 # The formats of other programs: their JSON has dollars as a number, and it is made when it is printed, not before.
 FOREIGN = "compat_"

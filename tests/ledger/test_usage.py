@@ -22,4 +22,5 @@ def test_a_row_has_no_room_for_the_text_of_a_prompt_or_of_an_answer() -> None:
 
 
 def test_outcomes_are_kept_by_their_plain_names() -> None:
-    assert [str(outcome) for outcome in Outcome] == ["cancelled", "rejected", "failed", "cut", "interrupted", "completed"]
+    names = ["cancelled", "rejected", "failed", "cut", "interrupted", "completed"]
+    assert [str(outcome) for outcome in Outcome] == names

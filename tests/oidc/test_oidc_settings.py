@@ -54,7 +54,7 @@ def test_redirect_addresses_are_taken_exactly_and_lead_to_the_callback() -> None
     both = "https://a.example.org/callback, http://localhost:8080/callback"
     assert oidc_parsers.redirect_uris(both) == ("https://a.example.org/callback", "http://localhost:8080/callback")
     for wrong in ("https://a.example.org/", "https://a.example.org/callback/", "http://a.example.org/callback"):
-        with pytest.raises(ValueError, match="expected (an )?address"):
+        with pytest.raises(ValueError, match=r"expected (an )?address"):
             oidc_parsers.redirect_uris(wrong)
     assert oidc_parsers.page("https://a.example.org/") == "https://a.example.org/"
 

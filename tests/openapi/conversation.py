@@ -68,7 +68,7 @@ def document_for(place: Estate) -> dict[str, Any]:
             for parameter in operation["parameters"]:
                 if parameter["in"] == "path":
                     ids = there.get(parameter["name"], [])
-                    parameter["schema"] = {"type": "string", "enum": [*ids, "nothing", "a/b", "ü"]}
+                    parameter["schema"] = {"anyOf": [{"enum": [*ids, "nothing", "a/b", "ü"]}, parameter["schema"]]}
     return document
 
 
