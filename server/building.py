@@ -124,7 +124,7 @@ class Building:
             people_table=PeopleTable(store, desk, people),
             tokens=TokenDesk(store, desk, accounts),
             keys=KeyOffice(key_desk, desk, settings.key_slots),
-            privacy=Privacy(store, desk, accounts, sessions, passes),
+            privacy=Privacy(store, desk, accounts, sessions, passes, _wall),
             own_keys=own_keys,
             origins=Origins.of(settings.blocked_origins),
         )

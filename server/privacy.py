@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -34,10 +34,18 @@ NOBODY: Mapping[str, Any] = {
 
 
 class Privacy:
-    """The two verbs. Both raise StoreError."""
+    """The two verbs. Both raise StoreError. `wall` gives UTC milliseconds."""
 
-    def __init__(self, store: Store, desk: Desk, accounts: Accounts, sessions: Sessions, passes: PassOffice) -> None:
-        self._store, self._desk, self._accounts = store, desk, accounts
+    def __init__(
+        self,
+        store: Store,
+        desk: Desk,
+        accounts: Accounts,
+        sessions: Sessions,
+        passes: PassOffice,
+        wall: Callable[[], int],
+    ) -> None:
+        self._store, self._desk, self._accounts, self._wall = store, desk, accounts, wall
         self._sessions, self._passes = sessions, passes
 
     async def export(self, person: Person) -> AsyncGenerator[bytes, None]:
@@ -79,6 +87,7 @@ class Privacy:
         await self._forget_decisions(actor, person_id)
         await self._store.forget_contents(person_id)
         await self._store.update_person(person_id, {**NOBODY, "name": f"erased-{secrets.token_hex(8)}"})
+        await self._store.forget_tokens(person_id, self._wall())
         self._accounts.forget()
 
     async def _close_doors(self, actor: str, person_id: str) -> None:

@@ -1,8 +1,9 @@
-"""A door that is closed is closed everywhere at once: for tokens, logins in browsers, passes, and while it is opened."""
+"""A door that is closed is closed at once and everywhere: for tokens, logins in browsers, and passes."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -52,12 +53,17 @@ async def running() -> AsyncIterator[Running]:
         yield it
 
 
+def basic(password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}"}
+
+
 async def models(it: Running) -> int:
     """The status with which ada's token is answered."""
     async with aiohttp.ClientSession() as session, session.get(f"{it.url}/v1/models", headers=it.headers) as answer:
         return answer.status
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_who_is_disabled_at_the_desk_is_out_at_once_and_does_not_come_back_in_with_an_old_login() -> None:
     async with running() as it:
@@ -98,6 +104,7 @@ async def test_a_login_ends_with_the_token_that_began_it_and_with_no_other(tmp_p
         assert await sessions.person_of(renewed) is None, "nor does a new session in its place go on"
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_what_the_provider_s_tokens_are_remembered_for_is_forgotten_with_everything_else() -> None:
     async with lobby() as place:
@@ -128,7 +135,7 @@ async def test_a_bearer_who_is_looked_up_while_all_are_forgotten_is_not_remember
 async def test_a_pass_that_is_looked_up_while_all_are_forgotten_is_not_remembered(tmp_path: Path) -> None:
     async with store_for(f"sqlite:///{tmp_path}/db") as store:
         slow = Waiting(store)
-        doors: Any = Doors(slow, Times())  # type: ignore[arg-type]  # a store, by delegation
+        doors: Any = Doors(slow, Times())
         accounts, issuer = doors(), await somebody(store, "Ada")
         office = PassOffice(store, Desk(store, lambda: doors.times.wall, lambda: "aud"), Passes(PEPPER), accounts._wall)
         what, text = await office.issue_for("operator", issuer, Wanted(3600, 1))
@@ -178,7 +185,9 @@ async def test_without_a_gatekeeper_a_wrong_key_on_an_administrator_s_door_count
             assert isinstance(accounts.denial(caller, "Bearer a guess", None, HOME), InvalidKey)
         assert isinstance(accounts.denial(caller, "Bearer a guess", None, HOME), RateLimited)
         assert isinstance(accounts.denial(caller, None, "a guess", HOME), RateLimited)
-        assert isinstance(accounts.denial(caller, None, None, HOME), PermissionDenied), "who says nothing guesses nothing"
+        assert isinstance(accounts.denial(caller, None, None, HOME), PermissionDenied), (
+            "who says nothing guesses nothing"
+        )
         sessions = Sessions(store, PEPPER, lambda: 0, 12)
         with pytest.raises(RateLimited):
             await login_with_token(accounts, store, sessions, "a guess", HOME)
@@ -195,6 +204,7 @@ async def test_whom_a_token_makes_no_administrator_is_denied_and_not_counted(tmp
             assert isinstance(accounts.denial(caller, f"Bearer {secret}", None, HOME), PermissionDenied)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_the_31st_guess_over_the_wire_is_told_to_slow_down() -> None:
     async with (
@@ -204,8 +214,8 @@ async def test_the_31st_guess_over_the_wire_is_told_to_slow_down() -> None:
     ):
         url, statuses = f"{it.url}/create_api_key/eve", []
         for _ in range(31):
-            async with session.get(url, auth=aiohttp.BasicAuth("admin", "a guess")) as answer:
+            async with session.get(url, headers=basic("a guess")) as answer:
                 statuses.append(answer.status)
         assert statuses == [401] * 30 + [429]
-        async with session.get(url, auth=aiohttp.BasicAuth("admin", ADMIN_KEY)) as answer:
+        async with session.get(url, headers=basic(ADMIN_KEY)) as answer:
             assert answer.status == 200

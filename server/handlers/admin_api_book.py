@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from server.courses import Plan
 from server.groups import group_body, group_of
 from server.handlers.operations import Asking, Operation
 from server.handlers.told import (
+    AMOUNT,
     GROUP,
     LIMIT,
     NOTICE,
@@ -29,7 +31,7 @@ from server.ledger.limits import limit_of
 from server.ledger.prices import price_of
 from server.notices import notice_of
 from server.openapi import Description
-from server.shapes import Flag, Instant, Many, Number, Text, Thing, Whole
+from server.shapes import Flag, Instant, Many, Maybe, Number, Text, Thing, Whole
 from server.wire.errors import InvalidValue
 
 T = TypeVar("T")
@@ -63,6 +65,22 @@ async def put_in_group(asking: Asking) -> None:
 async def take_from_group(asking: Asking) -> None:
     name, person = asking.ids
     await asking.house.desk.take_from_group(asking.actor, person, name)
+
+
+async def create_course(asking: Asking) -> object:
+    """A group with teachers, dates, a pot and a cap per head, and the code by which people join."""
+    body = asking.body
+    plan = Plan(
+        name=body["name"],
+        teachers=body["teachers"],
+        since=body["since"],
+        until=body["until"],
+        pot=body.get("pot_micro_usd"),
+        per_head=body.get("per_head_micro_usd"),
+        models=body.get("models", ()),
+    )
+    group, code = await asking.house.courses.create(await asking.person(), plan)
+    return {"group": group_json(group), "code": code}
 
 
 async def list_limits(asking: Asking) -> object:
@@ -135,6 +153,12 @@ def _read(make: Callable[[Mapping[str, Any]], T], body: Mapping[str, Any], other
         raise InvalidValue(named if named in body or named in ("models", "name") else otherwise) from None
 
 
+WANTED_COURSE = Thing(
+    {"name": Text(64), "teachers": Many(Text(64)), "since": Instant(), "until": Instant()},
+    {"pot_micro_usd": Maybe(AMOUNT), "per_head_micro_usd": Maybe(AMOUNT), "models": PATTERNS},
+    name="WantedCourse",
+)
+FOUNDED = Thing({"group": GROUP, "code": Text()})
 WANTED_GROUP = Thing(
     {},
     {
@@ -179,6 +203,17 @@ OPERATIONS = (
     Operation(
         _told("DELETE", "/groups/{group}/members/{person}", "End a membership given here", status=204),
         take_from_group,
+    ),
+    Operation(
+        _told(
+            "POST",
+            "/courses",
+            "Make a course; the code by which people join is told now and never again",
+            body=WANTED_COURSE,
+            answer=FOUNDED,
+            status=201,
+        ),
+        create_course,
     ),
     Operation(_told("GET", "/limits", "Limits decided at run time", answer=list_of(LIMIT)), list_limits),
     Operation(_told("PUT", "/limits/{limit}", "Set a limit", body=WANTED_LIMIT, answer=LIMIT), set_limit),

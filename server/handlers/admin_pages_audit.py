@@ -42,11 +42,17 @@ def _row(entry: Audit, names: Mapping[str, str]) -> AuditRow:
 
 
 def _lines(body: Mapping[str, Any]) -> Iterator[str]:
-    """One line for each field, in words: times as such, money in dollars."""
+    """One line for each field."""
     for name, value in body.items():
-        if isinstance(value, int) and (name in INSTANTS or name.endswith("_at")):
-            yield f"{name}: {iso(value)}"
-        elif name in AMOUNTS and body.get("unit") == "usd":
-            yield f"{name}: {usd(value)} USD"
-        else:
-            yield f"{name}: {', '.join(map(str, value)) if isinstance(value, (list, tuple)) else value}"
+        in_money = name in AMOUNTS and body.get("unit") == "usd"
+        yield f"{name}: {f'{usd(value)} USD' if in_money else _words(name, value)}"
+
+
+def _words(name: str, value: object) -> str:
+    if value is None or value in ("", [], ()):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and (name in INSTANTS or name.endswith("_at")):
+        return iso(value)
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

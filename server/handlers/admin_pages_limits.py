@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -51,21 +52,21 @@ class LimitsPage(AdminPage):
         except ValueError:
             raise FormError("Please choose for whom, of what and in which time.") from None
         subject = await self._subject(form, scope)
-        family = family_of(form.words("models"))
         body = {
             "scope": scope,
             "subject": subject,
             "unit": unit,
             "window": window,
             "amount": _amount(form, "amount", unit),
-            "family": family,
+            "family": family_of(form.words("models")),
             "since": form.begins("since"),
             "until": form.ends("until"),
         }
         try:
-            return limit_of("/".join(filter(None, (scope, subject, unit, family, window))), body)
+            wanted = limit_of("wanted", body)
         except ValueError as error:
             raise FormError(sentence(error)) from None
+        return replace(wanted, id=f"lim_{hashlib.sha256(repr(_purpose(wanted)).encode()).hexdigest()[:10]}")
 
     async def _subject(self, form: Form, scope: Scope) -> str:
         """Whose it is, by id: a person is called by their name."""
@@ -88,7 +89,7 @@ def _amount(form: Form, name: str, unit: Unit) -> int:
 
 def _purpose(limit: Limit) -> tuple[object, ...]:
     """What a limit has in common with one that it replaces: all but how much."""
-    return limit.scope, limit.subject, limit.kind, limit.since, limit.until
+    return (*map(str, (limit.scope, limit.subject, *limit.kind)), limit.since, limit.until)
 
 
 def _row(limit: Limit, names: Mapping[str, str], now: int) -> LimitRow:

@@ -7,7 +7,14 @@ from dataclasses import replace
 
 from server.handlers.admin_pages import AdminPage
 from server.handlers.forms import Done, Form, FormError
-from server.handlers.me_pages_ledger import limit_views, page_of_requests, request_view, token_limits, token_view
+from server.handlers.me_pages_ledger import (
+    THEIRS,
+    limit_views,
+    page_of_requests,
+    request_view,
+    token_limits,
+    token_view,
+)
 from server.handlers.me_pages_tokens import budget_of, wanted
 from server.ledger.reports import By, Days, Sum, Which
 from server.store.base import Person, Token
@@ -18,6 +25,7 @@ from web.view_admin import PeopleView, PersonRow, PersonView
 from web.view_me import NewSecret
 
 PAGE = 50  # people
+MOST = 1_000_000  # that are searched
 ROWS = 15  # requests of a person
 NOTHING = Sum()
 
@@ -26,16 +34,16 @@ class PeoplePage(AdminPage):
     """`/admin/people?q=&after=`; the cursor is the name of the last one seen."""
 
     async def draw(self, *path: str) -> bytes:
-        query, after = self.asked("q"), self.asked("after") or None
-        total = len(await self.house.people.find(query, None, limit=10**9))
-        found = await self.house.people.find(query, after, PAGE + 1)
-        page, used, tokens = found[:PAGE], await self.used(), await self._tokens()
+        query, after = self.asked("q"), self.asked("after")
+        found = await self.house.people.find(query, limit=MOST)
+        behind = [each for each in found if each.name > after]
+        page, used, tokens = behind[:PAGE], await self.used(), await self._tokens()
         view = PeopleView(
             frame=self.frame,
             people=tuple(self.row(each, used, tokens.get(each.id, [])) for each in page),
-            total=total,
+            total=len(found),
             query=query,
-            next=page[-1].name if len(found) > PAGE else None,
+            next=page[-1].name if len(behind) > PAGE else None,
         )
         return render_admin.people_html(view)
 
@@ -91,7 +99,7 @@ class PersonPage(PeoplePage):
             note=person.note,
             created_ms=person.created_at,
             tokens=tuple(token_view(each, limits.get(each.id), person.name) for each in reversed(tokens)),
-            limits=await limit_views(house, person),
+            limits=await limit_views(house, person, THEIRS),
             groups=tuple(group.name for group in await house.desk.groups()),
             requests=tuple(map(request_view, rows)),
             made=self.made,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from server.handlers.base import House
 from server.handlers.me_pages import caller_of
@@ -17,6 +18,17 @@ from web.view_me import Cell, LimitView, RequestView, SpentView, TokenView
 
 NO_NEED = Estimate(0, 0, 0)
 NO_NAMES: Mapping[str, str] = {}
+
+
+class Own(NamedTuple):
+    """How somebody's limits are called on this page."""
+
+    limit: str
+    share: str
+
+
+YOURS = Own("Yours", "Your share")
+THEIRS = Own("Their own", "Their share")
 
 
 def first_day(today: str, days: int) -> str:
@@ -82,13 +94,13 @@ def _cell(found: Sum) -> Cell:
 # --- limits
 
 
-async def limit_views(house: House, person: Person) -> tuple[LimitView, ...]:
+async def limit_views(house: House, person: Person, own: Own) -> tuple[LimitView, ...]:
     """All limits of somebody, with what is taken of them."""
     now, caller = house.wall(), caller_of(person)
     who = Who(person.id, None, house.book.rights(caller.groups, now).groups)
     budgets = await _standings(house, applying(house.book.limits, who, None, now), who)
     minutes = [each for each in await house.cashier.standing(caller) if each["window"] == Window.MINUTE]
-    return (*(limit_view(each, house.wall()) for each in budgets), *map(_minute, minutes))
+    return (*(limit_view(each, now, own) for each in budgets), *(_minute(each, own) for each in minutes))
 
 
 async def group_limits(house: House, person_id: str, group: str, scopes: Iterable[Scope]) -> tuple[LimitView, ...]:
@@ -117,11 +129,11 @@ async def _standings(house: House, limits: Iterable[Limit], who: Who) -> list[St
     return mine.standings(dict(zip(mine.counters, taken, strict=True)))
 
 
-def limit_view(standing: Standing, now: int) -> LimitView:
+def limit_view(standing: Standing, now: int, own: Own = YOURS) -> LimitView:
     entry, limit = standing.entry, standing.entry.limit
     raised = bool(limit.extra) and (limit.extra_until is None or now < limit.extra_until)
     return LimitView(
-        whose=_whose(limit.scope, limit.subject),
+        whose=_whose(limit.scope, limit.subject, own),
         unit=limit.unit.value,
         window=limit.window.value,
         most=entry.most,
@@ -133,19 +145,20 @@ def limit_view(standing: Standing, now: int) -> LimitView:
     )
 
 
-def _minute(told: Mapping[str, object]) -> LimitView:
+def _minute(told: Mapping[str, object], own: Own) -> LimitView:
     unit, most, taken = Unit(str(told["unit"])), told["most"], told["taken"]
     assert isinstance(most, int), "a limit is a number"
     assert isinstance(taken, int), "and so is what is taken of it"
-    return LimitView(_whose(Scope(str(told["scope"])), ""), unit.value, "minute", most, taken, str(told["models"]))
+    whose = _whose(Scope(str(told["scope"])), "", own)
+    return LimitView(whose, unit.value, "minute", most, taken, str(told["models"]))
 
 
-def _whose(scope: Scope, subject: str) -> str:
+def _whose(scope: Scope, subject: str, own: Own) -> str:
     if scope is Scope.GROUP:
         return f"Pot of {subject or 'a group'}"
     if scope is Scope.MEMBER:
-        return f"Your share of {subject or 'a group'}"
-    return "Of this token" if scope is Scope.TOKEN else "Yours"
+        return f"{own.share} of {subject or 'a group'}"
+    return "Of this token" if scope is Scope.TOKEN else own.limit
 
 
 # --- tokens

@@ -17,6 +17,10 @@ from web.view_public import MessageView
 
 PRIVACY = "/me/privacy"
 FOR_EVER = "Until you erase it."
+ALWAYS = (
+    KeptView("Addresses", "digests only", "Of tokens that may be used from so many addresses; else none.", "For ever."),
+    KeptView("Changes", "in the audit log", "What you changed, and what was changed of you.", "For ever."),
+)
 
 
 class PrivacyPage(OwnPage):
@@ -81,27 +85,17 @@ class PrivacyPage(OwnPage):
         """What is kept of what they did."""
         house, me = self.house, self.me
         (used,) = await house.store.sums(Days(person_id=me.id), ())
-        tokens, contents = await house.store.tokens(me.id), await house.store.contents(me.id)
-        days = house.settings.usage_days
+        tokens, passes = await house.store.tokens(me.id), await house.passes.issued(me.id)
+        contents, days = await house.store.contents(me.id), house.settings.usage_days
+        names = ", ".join(token.name for token in tokens) or "none"
+        requests = f"{used.requests:,} for {usd(used.cost_micro_usd)} USD"
+        rows = f"Single requests for {days} days, their sums for ever." if days else "For ever."
         return [
-            KeptView(
-                "Tokens",
-                ", ".join(token.name for token in tokens) or "none",
-                "Their names and digests; a digest opens nothing.",
-                FOR_EVER,
-            ),
-            KeptView(
-                "Requests",
-                f"{used.requests:,} for {usd(used.cost_micro_usd)} USD",
-                "When, which model, how long, how many tokens; no text.",
-                f"Single requests for {days} days, their sums for ever." if days else "For ever.",
-            ),
-            KeptView(
-                "Prompts and answers",
-                f"{len(contents):,} requests" if contents else "none",
-                "Only where a group wishes it and you were told so.",
-                "Until the days that the group keeps them are over.",
-            ),
+            KeptView("Tokens", names, "Their names and digests; a digest opens nothing.", FOR_EVER),
+            KeptView("Guest passes", f"{len(passes):,}", "What guests use counts as yours.", "Until they expire."),
+            KeptView("Requests", requests, "When, which model, how long, how many tokens; no text.", rows),
+            KeptView("Prompts and answers", f"{len(contents):,}", "Only where a group wishes it.", "See above."),
+            *ALWAYS,
         ]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import cast
 
 from server.handlers.me_pages import OwnPage, caller_of
-from server.handlers.me_pages_ledger import cells, first_day, limit_views, page_of_requests, request_view, spent
+from server.handlers.me_pages_ledger import YOURS, cells, first_day, limit_views, page_of_requests, request_view, spent
 from server.ledger.question import cursor, cursor_text
 from server.ledger.reports import Days, Which
+from server.ledger.usage import Outcome
 from server.story import Account
 from server.wire.errors import InvalidValue, UnknownId
 from web import render_me
@@ -17,6 +18,14 @@ from web.view_public import MEASURES, Measure
 DAYS = 30  # of the chart
 ROWS = 25  # requests on a page
 MOST_TERMS = 3
+ENDS: dict[str, str] = {
+    Outcome.COMPLETED: "was answered",
+    Outcome.CANCELLED: "was cancelled",
+    Outcome.REJECTED: "was refused by the provider",
+    Outcome.FAILED: "got no answer",
+    Outcome.CUT: "its answer broke off",
+    Outcome.INTERRUPTED: "was interrupted",
+}
 
 
 class UsagePage(OwnPage):
@@ -37,7 +46,7 @@ class UsagePage(OwnPage):
             frame=self.frame,
             groups=rights.groups,
             spent=await self._spent(today, rights.groups),
-            limits=await limit_views(house, me),
+            limits=await limit_views(house, me, YOURS),
             first_day=first,
             last_day=today,
             cells=await cells(house, Days(person_id=me.id, first=first, last=today)),
@@ -89,11 +98,11 @@ def _sentence(account: Account) -> str:
         return f"It waits, and began at place {account.position}." if account.position else "It is being looked at."
     if account.state == "running":
         return f"It got a key {waited}, and is being answered."
-    return f"It got a key {waited}, and is {account.state}."
+    return f"It got a key {waited}, and {ENDS.get(account.state, 'ended')}."
 
 
 def _facts(account: Account) -> list[Fact]:
-    facts = [Fact("State", account.state)]
+    facts = []
     if account.position:
         expected = f", with {account.expected_wait_ms / 1000:.1f} s to wait" if account.expected_wait_ms else ""
         facts.append(Fact("When it came", f"place {account.position}{expected}"))

@@ -51,8 +51,8 @@ TERMS: Mapping[str, Shape] = {
 TOKEN_MEMBERS: Mapping[str, Shape] = {
     "id": Text(),
     "person": Text(),
-    "name": Text(),
-    "hint": Text(),
+    "name": Text(least=0),
+    "hint": Text(least=0),
     "created_at": Instant(),
     "expires_at": WHEN,
     "revoked_at": WHEN,

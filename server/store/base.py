@@ -103,6 +103,9 @@ class PeopleVerbs(Protocol):
     async def revoke_token(self, token_id: str, revoked_at: int) -> bool:
         """False if there is no such token. The first revocation's time stays."""
 
+    async def forget_tokens(self, person_id: str, revoked_at: int) -> int:
+        """Revoke all tokens of a person and forget how they were called and from where they were used; how many."""
+
     async def open_session(self, session: Session) -> None:
         """Remember a login."""
 

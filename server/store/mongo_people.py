@@ -98,6 +98,15 @@ class MongoPeople(Connected):
         return await self._db.tokens.find_one({"id": token_id}, {"id": 1}) is not None
 
     @verb
+    async def forget_tokens(self, person_id: str, revoked_at: int) -> int:
+        mine = {"person_id": person_id}
+        await self._db.tokens.update_many({**mine, "revoked_at": None}, {"$set": {"revoked_at": revoked_at}})
+        await self._db.tokens.update_many(mine, {"$set": {"name": "", "hint": ""}})
+        ids = [token["id"] for token in await self._db.tokens.find(mine, {"id": 1}).to_list(None)]
+        await self._db.addresses.delete_many({"_id": {"$in": ids}})
+        return len(ids)
+
+    @verb
     async def open_session(self, session: Session) -> None:
         values = {each.name: getattr(session, each.name) for each in fields(Session) if each.name != "digest"}
         await self._db.sessions.replace_one({"_id": session.digest}, values, upsert=True)

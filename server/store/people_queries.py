@@ -95,6 +95,12 @@ def revoke_token(db: sqlite3.Connection, token_id: str, revoked_at: int) -> bool
     return db.execute(change, (revoked_at, token_id)).rowcount == 1
 
 
+def forget_tokens(db: sqlite3.Connection, person_id: str, revoked_at: int) -> int:
+    db.execute("DELETE FROM address WHERE token_id IN (SELECT id FROM token WHERE person_id = ?)", (person_id,))
+    change = "UPDATE token SET revoked_at = coalesce(revoked_at, ?), name = '', hint = '' WHERE person_id = ?"
+    return db.execute(change, (revoked_at, person_id)).rowcount
+
+
 def open_session(db: sqlite3.Connection, session: Session) -> None:
     values = (session.digest, session.person_id, session.created_at, session.expires_at, session.sealed)
     db.execute("INSERT INTO session VALUES (?, ?, ?, ?, ?)", values)

@@ -105,6 +105,9 @@ class SqliteStore:
     async def revoke_token(self, token_id: str, revoked_at: int) -> bool:
         return await self._writer.do(lambda db: people_queries.revoke_token(db, token_id, revoked_at))
 
+    async def forget_tokens(self, person_id: str, revoked_at: int) -> int:
+        return await self._writer.do(lambda db: people_queries.forget_tokens(db, person_id, revoked_at))
+
     async def open_session(self, session: Session) -> None:
         await self._writer.do(lambda db: people_queries.open_session(db, session))
 

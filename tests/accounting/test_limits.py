@@ -188,6 +188,7 @@ async def test_a_key_whose_owners_month_is_used_up_rests_and_the_others_serve_un
             assert told(await ask(running, running.token, 5)) == [200] * 3 + ["no_upstream_key"] * 2
             rows = await Stage(running).rows()
             assert Counter(row.upstream for row in rows) == {"ann": 2, "ben": 1}
+            assert {row.attempts for row in rows} == {1}, "a key that was passed over was sent nothing"
             assert {key.whole.state for key in running.house.dispatcher.pool.keys.values()} == {State.EXHAUSTED}
     assert len(fake.records) == 3
     async with sqlite.opened() as store:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from server.handlers.api_docs import ALL, described
 from server.handlers.roles import Role
@@ -16,7 +16,7 @@ from server.openapi import Description, document
 from server.shapes import Flag, Instant, Many, Maybe, Number, Text, Thing, Whole, Word, read_text
 from server.wire.errors import InvalidValue, MissingParameter, Refusal
 from tests.admin.estate import Estate, estate
-from tests.openapi.conversation import document_for, opened, talk
+from tests.openapi.conversation import opened, talk
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ async def test_everybody_reads_the_document_and_its_page() -> None:
         assert page.status == 200
         for description in ALL:
             assert f"{description.method} {description.path}" in page.text
-            assert description.summary in page.text
+            assert escape(description.summary) in page.text
         assert_is_complete(place)
 
 
@@ -80,7 +80,13 @@ def test_no_answer_but_of_what_is_made_has_room_for_a_secret(told: dict[str, Any
 
 THING = Thing(
     {"name": Text(5), "many": Many(Whole(1, 9), 2)},
-    {"at": Maybe(Instant()), "on": Flag(), "word": Word(("a", "b")), "share": Number(0, 1), "more": Thing({"x": Flag()})},
+    {
+        "at": Maybe(Instant()),
+        "on": Flag(),
+        "word": Word(("a", "b")),
+        "share": Number(0, 1),
+        "more": Thing({"x": Flag()}),
+    },
 )
 GOOD: dict[str, Any] = {"name": "ada", "many": [1, 9.0], "at": "1970-01-01T00:00:01Z", "share": 1, "more": {"x": True}}
 
@@ -168,7 +174,7 @@ def test_schemathesis_gets_nowhere_without_a_credential(tmp_path: Path) -> None:
 @pytest.mark.timeout(3600)
 def test_schemathesis_finds_nothing_in_ten_thousand_examples(tmp_path: Path) -> None:
     with opened() as (_, place):
-        heard = talk(place, tmp_path, 150)
+        heard = talk(place, tmp_path, 170)
     assert heard.code == 0, heard.said
     assert asked(heard.said) >= 10_000
 

@@ -102,6 +102,7 @@ async def test_people_go_out_and_come_in_as_a_table() -> None:
         assert "Added 0, changed 0." in again.text
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_long_list_of_people_has_pages() -> None:
     async with house() as running, operator_at(running) as operator:
@@ -223,6 +224,7 @@ async def test_maintenance_turns_requests_away_and_lets_them_in_again() -> None:
 # --- keys, the queue, usage
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_key_is_added_serves_alone_while_the_others_pause_and_is_never_shown() -> None:
     async with house() as running, operator_at(running) as operator:

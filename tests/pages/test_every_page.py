@@ -107,3 +107,11 @@ async def test_what_became_of_a_form_is_told_once_and_cannot_be_invented() -> No
         assert "You are on the leaderboard." not in (await ada.get("/me/privacy")).text
         ada.browser.session.cookie_jar.update_cookies({"fairgate-flash": "nickname-set.x"})
         assert "You are on the leaderboard." not in (await ada.get("/me/privacy")).text
+
+
+@pytest.mark.gen_test
+async def test_while_the_store_is_away_a_page_says_so() -> None:
+    async with house() as running, ada_at(running) as ada:
+        await running.house.store.close()
+        page = await ada.get("/me")
+        assert (page.status, "<h1>" in page.text) == (503, True)

@@ -114,6 +114,7 @@ async def test_a_request_is_in_the_sums_the_chart_and_the_list_and_is_explained(
         assert (explained.status, "completed" in explained.text, "gpt-5" in explained.text) == (200, True, True)
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test
 async def test_older_requests_are_behind_a_link() -> None:
     async with house() as running, ada_at(running) as ada:

@@ -158,6 +158,26 @@ async def test_a_token_is_used_from_so_many_addresses_and_no_others(fresh: Fresh
 
 
 @pytest.mark.gen_test
+async def test_the_tokens_of_who_is_forgotten_open_nothing_and_have_no_names(fresh: Fresh) -> None:
+    async with fresh() as store:
+        for person in (ADA, BOB):
+            await store.create_person(person)
+        await store.add_token(b"1" * 32, token("old", revoked_at=5_000))
+        await store.add_token(b"2" * 32, token("laptop"))
+        await store.add_token(b"3" * 32, token("phone", BOB))
+        for token_id in ("tok_laptop", "tok_phone"):
+            assert await store.note_address(token_id, "a", 1) is True
+        assert await store.forget_tokens(ADA.id, 7_000) == 2
+        told = {each.id: (each.name, each.hint, each.revoked_at) for each in await store.tokens(ADA.id)}
+        assert told == {"tok_old": ("", "", 5_000), "tok_laptop": ("", "", 7_000)}
+        assert await store.tokens(BOB.id) == [token("phone", BOB)]
+        assert await store.note_address("tok_laptop", "b", 1) is True  # the first one is forgotten
+        assert await store.note_address("tok_phone", "b", 1) is False
+        assert await store.forget_tokens(ADA.id, 9_000) == 2
+        assert {each.revoked_at for each in await store.tokens(ADA.id)} == {5_000, 7_000}
+
+
+@pytest.mark.gen_test
 async def test_of_addresses_that_come_at_once_no_more_are_let_in(fresh: Fresh) -> None:
     async with fresh() as one, fresh() as other:
         noted = await asyncio.gather(

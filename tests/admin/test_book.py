@@ -1,0 +1,158 @@
+"""Groups, limits, prices, notices: what administrators decide by a program holds at once, and is noted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.admin.estate import Estate
+
+LIMIT = {"scope": "everyone", "unit": "usd", "window": "day", "amount": 5_000_000}
+PRICE = {"model": "gpt-5", "valid_from": "2026-01-01T00:00:00Z", "input": 1_250_000, "output": 10_000_000}
+NOTICE = {"kind": "announcement", "text": "New models on Monday", "since": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.gen_test
+async def test_a_group_is_made_changed_and_filled_by_its_members(place: Estate) -> None:
+    path, ada = "/api/admin/groups/physics%20101", place.ids["ada"]
+    made = await place.ask("PUT", path, body={"weight": 2, "models": ["gpt-5*"], "teachers": [place.ids["bob"]]})
+    assert (made.json["name"], made.json["weight"], made.json["joinable"]) == ("physics 101", 2.0, False)
+    assert (await place.ask("PUT", f"{path}/members/{ada}")).status == 204
+    assert (await place.ask("GET", "/api/me", "ada")).json["groups"] == ["physics 101"]
+    assert (await place.ask("DELETE", f"{path}/members/{ada}")).status == 204
+    assert (await place.ask("GET", "/api/me", "ada")).json["groups"] == []
+    assert (await place.ask("DELETE", path)).status == 204
+    assert "physics 101" not in place.house.book.groups
+    assert [action for _, action, _, _ in await place.audited()][:4] == [
+        "group.remove",
+        "person.groups",
+        "person.groups",
+        "group.set",
+    ]
+
+
+@pytest.mark.gen_test
+async def test_a_course_that_is_changed_keeps_its_code(place: Estate) -> None:
+    await place.ask("PUT", "/api/admin/groups/logic", body={"teachers": [place.ids["bob"]]})
+    code = (await place.ask("POST", "/api/me/courses/logic/code", "bob")).json["code"]
+    changed = await place.ask("PUT", "/api/admin/groups/logic", body={"teachers": [place.ids["bob"]], "note": "II"})
+    assert changed.json["joinable"] is True
+    assert (await place.ask("POST", "/api/me/courses/join", "ada", {"code": code})).json == {"name": "logic"}
+    assert (await place.ask("PUT", "/api/admin/groups/logic", body={"join": "x"})).refusal[2] == "join"
+
+
+@pytest.mark.gen_test
+async def test_a_course_is_made_with_its_pot_and_its_code(place: Estate) -> None:
+    term = {"since": "2026-01-01T00:00:00Z", "until": "2099-01-01T00:00:00Z"}
+    body = {"name": "algebra", "teachers": [place.ids["bob"]], "pot_micro_usd": 50_000_000, **term}
+    made = await place.ask("POST", "/api/admin/courses", body=body)
+    assert (made.status, made.json["group"]["teachers"]) == (201, [place.ids["bob"]])
+    assert (await place.ask("POST", "/api/me/courses/join", "ada", {"code": made.json["code"]})).status == 200
+    assert (await place.ask("GET", "/api/me/courses/algebra", "bob")).json["pot_micro_usd"] == 50_000_000
+    assert (await place.ask("POST", "/api/admin/courses", body=body)).refusal == (409, "not_possible", None)
+    other = await place.ask("POST", "/api/admin/courses", "operator", {**body, "name": "by who holds ADMIN_KEY"})
+    assert other.status == 201
+    assert (await place.ask("POST", "/api/admin/courses", "bob", body)).refusal == (403, "permission_denied", None)
+    await place.ask("DELETE", "/api/me/courses/algebra", "ada")
+
+
+@pytest.mark.gen_test
+async def test_a_limit_holds_at_once_is_raised_for_a_time_and_removed(place: Estate) -> None:
+    path = "/api/admin/limits/everyone%2Fday"
+    assert (await place.ask("PUT", path, body=LIMIT)).json["id"] == "everyone/day"
+    limits = (await place.ask("GET", "/api/me", "bob")).json["limits"]
+    assert [(each["unit"], each["most"]) for each in limits] == [("usd", 5_000_000)]
+    raised = await place.ask("POST", f"{path}/raise", body={"extra": 10**6, "until": "2099-01-01T00:00:00Z"})
+    assert (raised.json["extra"], raised.json["extra_until"]) == (10**6, "2099-01-01T00:00:00.000Z")
+    assert (await place.ask("GET", "/api/me", "bob")).json["limits"][0]["most"] == 6_000_000
+    assert (await place.ask("DELETE", path)).status == 204
+    assert (await place.ask("GET", "/api/me", "bob")).json["limits"] == []
+    boss = place.ids["boss"]
+    set_, raised_, removed = reversed((await place.audited())[:3])
+    assert (set_[:2], raised_[:2], removed[:2]) == ((boss, "limit.set"), (boss, "limit.raise"), (boss, "limit.remove"))
+    assert (set_[2], set_[3]["amount"]) == (None, 5_000_000)
+    assert raised_[2] == set_[3]
+    assert removed[3] is None
+
+
+BAD_LIMITS: list[tuple[dict[str, Any], str]] = [
+    ({"amount": -1}, "amount"),
+    ({"amount": 10**16}, "amount"),
+    ({"amount": 1.5}, "amount"),
+    ({"amount": "5"}, "amount"),
+    ({"amount": True}, "amount"),
+    ({"unit": "euro"}, "unit"),
+    ({"window": "minute"}, "window"),
+    ({"window": "term"}, "body"),
+    ({"subject": "somebody"}, "subject"),
+    ({"models": "no/pattern?"}, "models"),
+    ({"since": "tomorrow"}, "since"),
+    ({"until": "2026-01-01T00:00:00"}, "until"),
+    ({"family": "*"}, "family"),
+]
+
+
+@pytest.mark.parametrize(("change", "named"), BAD_LIMITS)
+@pytest.mark.gen_test
+async def test_a_limit_that_makes_no_sense_is_refused_by_name(
+    place: Estate, change: dict[str, Any], named: str
+) -> None:
+    answer = await place.ask("PUT", "/api/admin/limits/bad", body={**LIMIT, **change})
+    assert answer.refusal == (400, "invalid_value", named)
+
+
+@pytest.mark.parametrize("body", ['{"amount": NaN}', '{"amount": 1e999}', '{"amount": Infinity}'])
+@pytest.mark.gen_test
+async def test_what_is_no_number_is_no_json(place: Estate, body: str) -> None:
+    assert (await place.ask("PUT", "/api/admin/limits/bad", body=body)).refusal == (400, "invalid_json", None)
+
+
+@pytest.mark.gen_test
+async def test_a_limit_for_nobody_is_not_set(place: Estate) -> None:
+    body = {**LIMIT, "scope": "person", "subject": "usr_nobody"}
+    assert (await place.ask("PUT", "/api/admin/limits/bad", body=body)).refusal == (404, "unknown_id", None)
+    assert (await place.ask("PUT", "/api/admin/limits/%00", body=LIMIT)).refusal == (400, "invalid_value", "id")
+
+
+@pytest.mark.gen_test
+async def test_a_price_counts_at_once(place: Estate) -> None:
+    made = await place.ask("PUT", "/api/admin/prices/dear", body={**PRICE, "tiers": [{"above": 200_000, "input": 5}]})
+    assert (made.json["input"], made.json["tiers"][0]["above"]) == (1_250_000, 200_000)
+    price = place.house.book.prices.of("gpt-5", place.house.wall())
+    assert price is not None
+    assert price.id == "dear"
+    assert (await place.ask("GET", "/api/admin/prices")).json["data"] == [made.json]
+    assert (await place.ask("DELETE", "/api/admin/prices/dear")).status == 204
+    assert (await place.ask("DELETE", "/api/admin/prices/dear")).refusal == (404, "unknown_id", None)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"input": -1}, "input"), ({"input": 10**16}, "input"), ({"valid_from": 5}, "valid_from"), ({"euro": 1}, "euro")],
+)
+@pytest.mark.gen_test
+async def test_a_price_that_makes_no_sense_is_refused_by_name(
+    place: Estate, change: dict[str, Any], named: str
+) -> None:
+    answer = await place.ask("PUT", "/api/admin/prices/bad", body={**PRICE, **change})
+    assert answer.refusal == (400, "invalid_value", named)
+
+
+@pytest.mark.gen_test
+async def test_maintenance_turns_requests_away_until_it_is_over(place: Estate) -> None:
+    chat = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
+    body = {**NOTICE, "kind": "maintenance"}
+    assert (await place.ask("PUT", "/api/admin/notices/m", body=body)).status == 200
+    assert (await place.ask("POST", "/v1/chat/completions", "ada", chat)).refusal == (503, "maintenance", None)
+    assert (await place.ask("DELETE", "/api/admin/notices/m")).status == 204
+    assert (await place.ask("POST", "/v1/chat/completions", "ada", chat)).status == 200
+
+
+@pytest.mark.gen_test
+async def test_a_notice_is_one_line_with_an_end_after_its_beginning(place: Estate) -> None:
+    told = (await place.ask("PUT", "/api/admin/notices/n", body=NOTICE)).json
+    assert told == {**NOTICE, "id": "n", "since": "2026-01-01T00:00:00.000Z", "until": None}
+    for change, named in (({"text": "a\nb"}, "text"), ({"until": "2025-01-01T00:00:00Z"}, "until")):
+        answer = await place.ask("PUT", "/api/admin/notices/n", body={**NOTICE, **change})
+        assert answer.refusal == (400, "invalid_value", named)

@@ -1,0 +1,104 @@
+"""What is kept of somebody: all of it to take away, and then nothing that leads to them."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.desk import OPERATOR
+from server.groups import Group
+from server.ledger.limits import Limit, Scope, Unit, Window
+from server.pass_office import Wanted
+from server.store.base import Content
+from tests.admin.estate import Estate
+
+CHAT = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
+PROMPT = "a prompt that was kept"
+
+
+async def full_life(place: Estate, name: str) -> str:
+    """Somebody of whom everything is kept that there is; returns their id."""
+    await place.person(name)
+    house, person_id = place.house, place.ids[name]
+    await house.people.change(OPERATOR, person_id, {"email": f"{name}@example.org", "note": "likes tea"})
+    await house.store.update_person(
+        person_id, {"login": f"https://idp/{name}", "nickname": name, "claimed": ("staff",)}
+    )
+    await house.desk.set_group(OPERATOR, Group(name=f"course {person_id}", teachers=(person_id,)))
+    await house.desk.put_in_group(OPERATOR, person_id, f"course {person_id}")
+    limit = Limit(f"limit of {name}", Scope.PERSON, person_id, Unit.USD, Window.DAY, 10**9)
+    await house.desk.set_limit(OPERATOR, limit)
+    person = await house.people.person(person_id)
+    _, place.tokens[f"guest of {name}"] = await house.passes.issue_for(OPERATOR, person, Wanted(3600, 10**6))
+    place.tokens[f"cookie of {name}"] = await house.sessions.open(person_id)
+    now = house.wall()
+    await house.store.keep_content(Content("req_1", person_id, "staff", now, now + 10**9, PROMPT.encode(), b"\xff"))
+    assert (await place.ask("POST", "/v1/chat/completions", name, CHAT)).status == 200
+    await house.gateway.quiet(5)
+    return person_id
+
+
+@pytest.mark.gen_test
+async def test_everything_that_is_stored_about_somebody_is_theirs_to_take(place: Estate) -> None:
+    person_id = await full_life(place, "iris")
+    answer = await place.ask("GET", "/api/me/export", "iris")
+    assert answer.headers["content-disposition"] == 'attachment; filename="fairgate-me.json"'
+    told = answer.json
+    assert (told["person"]["id"], told["person"]["email"], told["person"]["login"]) == (
+        person_id,
+        "iris@example.org",
+        "https://idp/iris",
+    )
+    assert [len(told[part]) for part in ("tokens", "passes", "limits", "teaches", "contents", "requests")] == [1] * 6
+    assert (told["contents"][0]["asked"], told["contents"][0]["answered"]) == (PROMPT, "/w==")
+    assert told["requests"][0]["user"] == "iris"
+    assert {entry["action"] for entry in told["changes"]} >= {"person.change", "person.groups"}
+    for secret in (place.tokens["iris"], place.tokens["guest of iris"], place.tokens["cookie of iris"]):
+        assert secret not in answer.text
+
+
+@pytest.mark.gen_test
+async def test_nobody_takes_what_is_somebody_elses(place: Estate) -> None:
+    theirs = (await place.ask("GET", "/api/me/export", "bob")).text
+    assert "iris" not in theirs
+
+
+@pytest.mark.gen_test
+async def test_who_is_erased_is_nobody_and_what_they_used_stays(place: Estate) -> None:
+    person_id, house = await full_life(place, "kira"), place.house
+    wrong = await place.ask("POST", "/api/me/erase", "kira", {"confirm": "Kira"})
+    assert wrong.refusal == (409, "not_possible", None)
+    assert (await place.ask("POST", "/api/me/erase", "kira", {"confirm": "kira"})).status == 204
+    for credential in ("kira", "guest of kira"):
+        assert (await place.ask("GET", "/v1/models", credential)).status == 401
+    assert await house.sessions.visit(place.tokens["cookie of kira"]) is None
+    person = await house.people.person(person_id)
+    assert person.disabled
+    assert person.name.startswith("erased-")
+    kept = (person.email, person.login, person.nickname, person.note, person.groups, person.claimed, person.admin)
+    assert kept == (None, None, None, "", (), (), False)
+    assert {(token.name, token.hint) for token in await house.store.tokens(person_id)} == {("", "")}
+    assert await house.store.contents(person_id) == []
+    assert all(limit.subject != person_id for limit in await house.desk.limits())
+    assert all(person_id not in group.teachers for group in await house.desk.groups())
+    (row,) = [row for row in await house.store.usage_rows(0, 100) if row.person_id == person_id]
+    assert row.usage.output > 0
+    for table in ("/api/requests", "/api/usage?by=user", "/api/admin/people", "/api/admin/people.csv"):
+        text = (await place.ask("GET", table)).text
+        assert "kira" not in text, text[max(0, text.find("kira") - 300) :][:600]
+
+
+@pytest.mark.gen_test
+async def test_an_administrator_erases_who_asks_for_it(place: Estate) -> None:
+    person_id = await full_life(place, "lena")
+    path = f"/api/admin/people/{person_id}/erase"
+    assert (await place.ask("POST", path)).status == 204
+    assert (await place.ask("GET", "/api/me", "lena")).status == 401
+    assert (await place.ask("POST", path)).status == 204  # what was interrupted is gone on with
+    assert (place.ids["boss"], "person.erase") in [entry[:2] for entry in await place.audited()]
+
+
+@pytest.mark.gen_test
+async def test_who_is_no_person_is_not_erased(place: Estate) -> None:
+    assert (await place.ask("POST", "/api/admin/people/operator/erase")).refusal == (409, "not_possible", None)
+    assert (await place.ask("POST", "/api/me/erase", "operator", {"confirm": "operator"})).status == 409
+    assert (await place.ask("GET", "/api/admin/people", "operator")).status == 200

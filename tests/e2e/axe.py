@@ -1,0 +1,38 @@
+"""axe-core, which knows what people who do not see, or use no mouse, need of a page. It is fetched once, by npm."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.e2e.chromium import Watched
+
+AXE = "axe-core@4.10.3"
+COMMAND = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix"]
+
+
+async def serious(seen: Watched) -> list[str]:
+    """What is seriously or critically wrong with the page that is open, each with a piece of it."""
+    await seen.page.evaluate(axe_script())
+    found = (await seen.page.evaluate("axe.run()"))["violations"]
+    return [
+        f"{each['id']}: {[node['html'][:200] for node in each['nodes'][:3]]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+@cache
+def axe_script() -> str:
+    if shutil.which("npm") is None:
+        assert not os.environ.get("CI"), "CI has no npm, so nobody looked whether everybody can use the pages"
+        pytest.skip("NO NPM HERE: axe-core was not fetched, and nobody looked whether everybody can use the pages")
+    with TemporaryDirectory() as folder:
+        subprocess.run([*COMMAND, folder, AXE], check=True, timeout=120, capture_output=True)
+        return (Path(folder) / "node_modules" / "axe-core" / "axe.min.js").read_text()
