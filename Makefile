@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint fast bench bench-fairness docs clean
+.PHONY: run test lint fast soak bench bench-fairness docs clean
 .DEFAULT_GOAL := run
 
 run: .venv/demo  ## start the gateway on http://127.0.0.1:8080 (ARGS="--port 9000" passes options on)
@@ -19,6 +19,9 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+soak: .venv/dev  ## what takes too long for every change: 20,000 requests with faults, 60 s outages, 50 kills, 10,000 API calls
+	$(BIN)/python -m pytest -m soak -k "not mongodb or minute"
 
 bench: .venv/dev  ## what a request costs in microseconds and a stream in bytes
 	$(BIN)/python -m bench $(ARGS)

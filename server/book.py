@@ -94,6 +94,12 @@ class Book:
         self._apply_limits()
         self._apply_prices()
 
+    def forget(self, upstream: UpstreamSpec) -> None:
+        """It serves no more: its cap must not hold for a key that takes its place."""
+        self._upstreams.remove(upstream)
+        self._apply_limits()
+        self._apply_prices()
+
     def use_prices(self, own: Sequence[Price]) -> None:
         """Take another price file's rows."""
         self._own = tuple(own)

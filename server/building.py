@@ -152,7 +152,7 @@ class Building:
         settings, specs, stack = self._settings, self._specs, self._stack
         dispatcher = Dispatcher(Pool(wiring.keys(specs), wiring.limits(settings), wiring.costs(specs)), time.monotonic)
         stack.callback(dispatcher.close)
-        keys = RunningKeys(dispatcher, upstreams, treasury.book.know)
+        keys = RunningKeys(dispatcher, upstreams, treasury.book.know, treasury.book.forget)
         prober = Prober(keys, settings.probe_interval, random.random, time.monotonic)
         keyroom = Keyroom(self._store, Vault(settings.master_keys), keys, prober, specs)
         stack.push_async_callback(prober.close)

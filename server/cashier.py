@@ -101,13 +101,18 @@ class Cashier:
         """Settlements that the store does not have yet."""
         return self._poster.backlog
 
+    @property
+    def full(self) -> bool:
+        """So much waits for the store that nothing more may be begun."""
+        return self._poster.full
+
     async def quiet(self, seconds: float) -> None:
         """Wait until the store has everything, at most for so long."""
         await self._poster.quiet(seconds)
 
     def open(self, call: Call, rights: Rights, at: int) -> Bill:
         """Begin a request's bill. `at`: its arrival, UTC milliseconds. Raises ModelNotPriced, AccountingUnavailable."""
-        if self._poster.full or not self._book.known:
+        if self.full or not self._book.known:
             raise AccountingUnavailable
         request, caller = call.request, call.caller
         price = self._book.prices.of(request.model, at)

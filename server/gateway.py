@@ -51,6 +51,7 @@ T = TypeVar("T")
 log = logging.getLogger("fairgate")
 
 DAY = 86_400_000  # milliseconds
+ROWS_SECONDS = 5.0  # what the store does not have after that is in the journal: an outage must not hold up a restart
 LEAST_OUTPUT = 256  # tokens that are reserved for an answer without a bound of its own, however short the others were
 
 
@@ -96,11 +97,11 @@ class Gateway:
         return account
 
     async def quiet(self, seconds: float) -> None:
-        """Wait until no request runs, at most for so long."""
+        """Wait until no request runs, at most for so long, and a little for the store to have all rows."""
         deadline = self._clock() + seconds
         while self._tasks and (left := deadline - self._clock()) > 0:
             await asyncio.wait(set(self._tasks.values()), timeout=left)
-        await self._cashier.quiet(deadline - self._clock())
+        await self._cashier.quiet(min(deadline - self._clock(), ROWS_SECONDS))
 
     def stop(self) -> None:
         """End every running request with `Draining`, in its stream where it has begun one."""
@@ -290,8 +291,8 @@ class Gateway:
             row = story.settled = story.row(usage, self._clock())
             story.account.state = row.status
             story.account.settle(usage)
-            self._observe(row)
             self._cashier.settle(story.bill, row)
+            self._observe(row)  # afterwards: whoever looks on cannot keep it off the ledger
         return story.settled
 
     async def _pay(self, story: Story) -> Usage:

@@ -119,10 +119,11 @@ def _operation(each: Description, known: Known) -> dict[str, Any]:
 
 
 def _tag(each: Description) -> str:
-    words = each.path.strip("/").split("/")
-    return (
-        " ".join(word.partition(".")[0] for word in words[1:3] if "{" not in word) if words[0] == "api" else "gateway"
-    )
+    """Under which heading it stands: "gateway", "asking", "me", "admin people"."""
+    first, *words = each.path.strip("/").replace(".", "/").split("/")
+    if first != "api":
+        return "gateway"
+    return {"me": "me", "admin": " ".join(words[:2])}.get(words[0], "asking")
 
 
 def _in_path(name: str) -> Schema:

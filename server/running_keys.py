@@ -15,15 +15,24 @@ from server.upstream import Upstreams
 
 # What a free request teaches. It shows that a key is let in; it shows neither credit nor a model's health.
 _TAUGHT = {"ready": Event.LISTED, "revoked": Event.KEY_REFUSED, "unreachable": Event.UNREACHED}
+Heard = Callable[[UpstreamSpec], None]
+
+
+def _nobody(spec: UpstreamSpec) -> None:
+    """Hears nothing."""
 
 
 class RunningKeys:
-    """Speaks to the pool about single keys, each named by its fingerprint. `know` hears of each one that is added."""
+    """Speaks to the pool about single keys, each named by its fingerprint.
+
+    `know` hears of each one that is added, and `forget` of each of these that is removed.
+    """
 
     def __init__(
-        self, dispatcher: Dispatcher, upstreams: Upstreams, know: Callable[[UpstreamSpec], None] = lambda spec: None
+        self, dispatcher: Dispatcher, upstreams: Upstreams, know: Heard = _nobody, forget: Heard = _nobody
     ) -> None:
-        self._dispatcher, self._upstreams, self._know = dispatcher, upstreams, know
+        self._dispatcher, self._upstreams, self._know, self._forget = dispatcher, upstreams, know, forget
+        self._added: dict[str, UpstreamSpec] = {}
 
     def key_ids(self) -> Collection[str]:
         return self._dispatcher.pool.keys.keys()
@@ -46,11 +55,14 @@ class RunningKeys:
     def add_key(self, spec: UpstreamSpec, secret: Secret) -> None:
         """Use one more key from now on."""
         self._upstreams.know(spec.name, spec.base_url)
+        self._added[secret.fingerprint] = spec
         self._know(spec)
         self._dispatcher.add(key_of(spec, secret))
 
     def remove_key(self, key_id: str) -> None:
         self._dispatcher.remove(key_id)
+        if (spec := self._added.pop(key_id, None)) is not None:
+            self._forget(spec)
 
 
 def key_of(spec: UpstreamSpec, secret: Secret) -> Key:

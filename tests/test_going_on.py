@@ -10,12 +10,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 
 from server.book import Book
 from server.cashier import BEYOND, Cashier, Terms
+from server.gateway import ROWS_SECONDS, Gateway
 from server.groups import Rights
 from server.housekeeping import DAY_MS, Housekeeping
+from server.intake import Bounds
 from server.journal import Journal
 from server.ledger.allowance import Allowances
 from server.ledger.limits import Limit, Scope, Unit, Window, limit_body
@@ -34,7 +37,10 @@ from server.treasury import Treasury, open_treasury
 from server.wire.endpoints import ENDPOINTS
 from server.wire.errors import AccountingUnavailable, InsufficientQuota
 from tests.accounting.books import counter
+from tests.fakes.upstream import FakeUpstream
+from tests.faults.asks import chat, hear
 from tests.faults.stage import until
+from tests.gateways import gateway
 from tests.store.samples import settlement
 from tests.usage.rows import BERLIN
 from tests.workbench import Delegate
@@ -229,6 +235,46 @@ async def till(tmp_path: Path, store: Any, allowance: int = 0) -> AsyncIterator[
     yield SimpleNamespace(cashier=cashier, allowances=allowances, poster=poster)
     await poster.close()
     journal.close()
+
+
+@pytest.mark.gen_test
+async def test_a_restart_waits_for_requests_and_not_for_a_store_that_is_away() -> None:
+    told: list[float] = []
+
+    async def quiet(seconds: float) -> None:
+        told.append(seconds)
+
+    parts: Any = SimpleNamespace(quiet=quiet)
+    none: Any = None
+    it = Gateway(none, none, none, none, Bounds(), lambda: 0.0, lambda: NOW, parts, parts)
+    await it.quiet(300.0)
+    await it.quiet(1.0)
+    assert told == [ROWS_SECONDS, 1.0]
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test
+async def test_who_looks_on_and_stumbles_keeps_no_row_off_the_ledger() -> None:
+    def stumble(row: object) -> None:
+        raise RuntimeError("a full disk of figures")
+
+    async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
+        running.house.gateway._observe = stumble
+        await hear(session, running, chat("Hello.", stream=False))
+        await until(lambda: running.house.gateway.running == 0)
+        assert len(await running.house.store.usage_rows(0, 10)) == 1
+        running.assert_idle()
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test
+async def test_own_keys_wait_too_while_too_much_waits_for_the_store() -> None:
+    async with FakeUpstream() as fake, gateway(fake, byo_keys=True) as running, aiohttp.ClientSession() as session:
+        running.house.cashier._poster._most = 0
+        headers = {"X-Fairgate-Token": running.token, "Authorization": "Bearer sk-my-own-key-of-the-provider"}
+        async with session.get(f"{running.url}/byo/fake/models", headers=headers) as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (503, "accounting_unavailable")
+        assert not [record for record in fake.records if record.key == "sk-my-own-key-of-the-provider"]
 
 
 def call(request_id: str) -> Call:

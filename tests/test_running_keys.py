@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from keypool.pool import Pool
 from keypool.standing import Event, State
 from server import keyroom, prober
+from server.book import Book
 from server.dispatcher import Dispatcher
 from server.prober import State as Found
 from server.running_keys import RunningKeys, key_of
 from server.specs import Secret, UpstreamSpec
+from server.store import store_for
 from server.upstream import Patience, Upstreams
 from tests.fakes import running_keys as fakes
 from tests.fakes.running_keys import Clock
@@ -102,3 +105,22 @@ async def test_a_free_request_ends_neither_a_pause_nor_a_lack_of_credit(kind: st
         for found in ("ready", "unreachable", "unclear"):
             keys.probed(ONE.fingerprint, found)
             assert keys.state(ONE.fingerprint) is before
+
+
+@pytest.mark.gen_test
+async def test_what_a_removed_key_was_known_for_is_forgotten_with_it_so_that_its_cap_binds_no_other() -> None:
+    upstreams, store = Upstreams({SPEC.name: SPEC.base_url}, Patience()), store_for("sqlite:///unopened")
+    book = Book(store)
+    dispatcher = Dispatcher(Pool([key_of(SPEC, ONE)]), Clock())
+    keys = RunningKeys(dispatcher, upstreams, book.know, book.forget)
+    book.know(SPEC)
+    keys.add_key(replace(SPEC, keys=(TWO,), monthly_cap_micro_usd=5), TWO)
+    assert [limit.amount for limit in book.limits] == [5]
+    keys.remove_key(TWO.fingerprint)
+    assert list(book.limits) == []
+    keys.add_key(replace(SPEC, keys=(TWO,), monthly_cap_micro_usd=50), TWO)
+    assert [limit.amount for limit in book.limits] == [50]
+    keys.remove_key(ONE.fingerprint)  # of the configuration: nobody was told to forget it
+    dispatcher.close()
+    await upstreams.close()
+    await store.close()

@@ -21,7 +21,7 @@ from server.wire.answers import Free
 from server.wire.anthropic import ANTHROPIC
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
-from server.wire.errors import InvalidKey, Refusal, UnknownUrl
+from server.wire.errors import AccountingUnavailable, InvalidKey, Refusal, UnknownUrl
 from server.wire.openai import OPENAI
 
 TOKEN_HEADER = "X-Fairgate-Token"  # noqa: S105 - a header's name
@@ -68,6 +68,8 @@ class OwnKeyHandler(RelayHandler):
     async def post(self) -> None:
         if self._refusal is not None:
             raise self._refusal
+        if self.house.cashier.full:
+            raise AccountingUnavailable
         body, self._pieces = b"".join(self._pieces), []
         self._task = asyncio.current_task()
         try:

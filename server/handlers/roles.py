@@ -112,7 +112,11 @@ class Door(BaseHandler):
 
     async def insist(self, role: Role) -> None:
         """Raises InvalidKey, PermissionDenied, RateLimited, AccountingUnavailable for who is not what the role says."""
-        check(await self.authenticate(), role)
+        caller = await self.authenticate()
+        try:
+            check(caller, role)
+        except PermissionDenied:
+            raise (self.denial(caller) if role is Role.ADMIN else PermissionDenied()) from None
 
     async def authenticate(self) -> Caller:
         if self._admitted is None:

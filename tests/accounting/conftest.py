@@ -1,4 +1,4 @@
-"""The stores that the books are tried on, and what takes too long for every day (`pytest -m soak`)."""
+"""The stores that the books are tried on."""
 
 from __future__ import annotations
 
@@ -11,15 +11,6 @@ from tests.faults.conftest import io_loop, open_stage
 from tests.store.mongo_kinds import mongo_url, real_server, secantus_server
 
 __all__ = ["io_loop", "open_stage", "real_server", "secantus_server"]  # fixtures
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "soak: the whole length of what every run does shortly; only where -m names it")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "soak" not in config.option.markexpr:
-        items[:] = [item for item in items if item.get_closest_marker("soak") is None]
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import aiohttp
 import pytest
 
 from server.desk import OPERATOR
 from server.groups import Group
 from server.ledger.limits import Limit, Scope, Unit, Window
 from server.pass_office import Wanted
-from server.store.base import Content
+from server.privacy import Privacy
+from server.store.base import Content, StoreError
 from tests.admin.estate import Estate
 
 CHAT = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
@@ -102,3 +106,25 @@ async def test_who_is_no_person_is_not_erased(place: Estate) -> None:
     assert (await place.ask("POST", "/api/admin/people/operator/erase")).refusal == (409, "not_possible", None)
     assert (await place.ask("POST", "/api/me/erase", "operator", {"confirm": "operator"})).status == 409
     assert (await place.ask("GET", "/api/admin/people", "operator")).status == 200
+
+
+@pytest.mark.gen_test
+async def test_an_export_that_an_outage_cuts_off_does_not_look_whole(place: Estate) -> None:
+    house = place.house
+
+    class Failing:
+        """A store that is away when the requests are read."""
+
+        def __getattr__(self, verb: str) -> Any:
+            return getattr(house.store, verb)
+
+        async def usage_after(self, *asked: object) -> None:
+            raise StoreError("away")
+
+    usual = house.privacy
+    house.privacy = Privacy(Failing(), house.desk, house.accounts, house.sessions, house.passes, house.wall)  # type: ignore[arg-type]  # all that is asked of it
+    try:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await place.ask("GET", "/api/me/export", "ada")
+    finally:
+        house.privacy = usual

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from time import time
 from typing import Any
 
+from keypool.standing import State
 from server.groups import Group, group_body
 from server.incidents import Incident, Kind
 from server.ledger.history import HOUR_MS, HOUSE, HourRow, hour_of
@@ -22,6 +23,7 @@ from server.notices import Notice, notice_body
 from server.store import store_for
 from server.store.base import Record
 from tests.fakes.upstream import FakeUpstream
+from tests.faults.stage import until
 from tests.gateways import KEYS, MODELS, Running, gateway, spec
 from tests.store.samples import usage_row
 
@@ -42,7 +44,7 @@ HOSTILE = (
     "]]><script>hostile=1</script>",
     "&lt;script&gt;hostile=1&lt;/script&gt;",
     "{{ 7*7 }}{% raw %}{user:data}{JSON}",
-    "${hostile=1}`'\"\\",
+    "${hostile=1}`'\"\\n",
     "\u202etxet denrut\u202c",
     "Z" + "\u0335\u0321\u0334" * 20,
     "W" * 300,
@@ -126,6 +128,7 @@ async def _furnish(running: Running, people: Sequence[str], notice: str) -> None
         await _use(running, person.id, len(people) - place + 1)
     (ada,) = [person for person in await house.store.people() if person.name == "ada"]
     await _use(running, ada.id, 1)
+    await until(lambda: all(key.state is State.READY for key in house.dispatcher.snapshot().keys))
     house.face.status.forget()
 
 

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from server.ledger.quota import Exceeded, Reserved
+from server.ledger.reports import By, Days
 from tests.store.conftest import Fresh
 from tests.store.samples import reservation, settlement
 
@@ -177,6 +178,21 @@ async def test_a_counter_that_something_is_held_of_is_not_forgotten(fresh: Fresh
         await store.settle(settlement("r1", {"a/day/2026-11-20": 3}))
         assert await store.taken(["a/day/2026-11-20"]) == [3]
         assert await store.forget_counters("2026-11-21") == 1
+
+
+@pytest.mark.parametrize(
+    "group", ["Übung 1", "a.b.c", "$set", "fb-in.example.org", "\N{GREEK SMALL LETTER ALPHA}/%", "x" * 200]
+)
+@pytest.mark.gen_test
+async def test_counters_groups_and_requests_may_be_called_anything(fresh: Fresh, group: str) -> None:
+    name, request = f"group:{group}/usd/*/ever/ever", "req.$1 ü%"
+    async with fresh() as store:
+        assert await store.reserve(reservation(request, (name, 5, 10**15), (MONEY, 1, 10**15))) == Reserved((5, 1))
+        assert await store.settle(settlement(request, {name: 10**15}, group=group)) is True
+        assert await store.taken([name, MONEY]) == [10**15, 0]
+        (sums,) = await store.sums(Days(group=group), (By.GROUP,))
+        assert sums.key == (group,)
+        assert await store.reserve(reservation("r2", (name, 4 * 10**15, 2 * 10**15))) == Exceeded(name, 10**15)
 
 
 @pytest.mark.gen_test
