@@ -29,6 +29,8 @@ CONFIG = (
 ABSENT = "Not Available"
 
 _TAG = re.compile(r"(?<!\{)\{([A-Za-z0-9_.:/@+-]{1,120})\}(?!\})")
+_PLAIN = {r"\\": r"\u005c", r"\"": r"\u0022"}
+_ESCAPED = re.compile(r"""\\[\\"]""")  # both in one go: the second backslash of two escapes nothing
 _HARMLESS = str.maketrans({each: f"\\u{ord(each):04x}" for each in "<>&'=`\u2028\u2029"})
 
 
@@ -186,4 +188,4 @@ def _everything(view: CustomView) -> Mapping[str, Any]:
 
 def _json(value: object) -> str:
     """JSON that ends no script, opens no tag and makes no attribute: quotes inside its texts are \\u0022."""
-    return json.dumps(value).replace(r"\"", r"\u0022").translate(_HARMLESS)
+    return _ESCAPED.sub(lambda found: _PLAIN[found[0]], json.dumps(value)).translate(_HARMLESS)

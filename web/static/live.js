@@ -29,7 +29,8 @@ function follow(old, fresh) {
 }
 
 async function refresh() {
-  const response = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+  const asked = { headers: { Accept: "text/html" }, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) };
+  const response = await fetch(location.pathname, asked); // without the header /status would answer with JSON
   if (!response.ok) throw new Error("no status page");
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   document.title = fresh.title;
