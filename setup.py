@@ -53,7 +53,11 @@ setup(
     description="Shares the LLM keys that a community owns, fairly.",
     license="MIT",
     python_requires=">=3.11",
-    packages=["server", "server.handlers", "server.ledger", "server.store", "server.wire", "keypool", "web"],
+    packages=[
+        *("keypool", "web"),
+        *("server", "server.books", "server.cli", "server.config", "server.handlers", "server.keys", "server.ledger"),
+        *("server.login", "server.people", "server.public", "server.store", "server.terms", "server.wire"),
+    ],
     package_data={"server.wire": ["ranks/*"], "web": ["templates/*", "static/*"]},
     install_requires=BASE,
     extras_require={"demo": DEMO, "dev": DEV, "otel": OTEL},

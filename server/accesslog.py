@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from server.config.settings_rows import LogFormat
 from server.ledger.usage import UsageRow
 from server.logs import json_line, moment, one_word
 from server.redaction import redact
-from server.settings_rows import LogFormat
 
 INTERVAL = 1.0  # seconds between two writes
 MOST = 10_000  # lines kept for one write; what is more is counted instead

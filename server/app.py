@@ -20,10 +20,10 @@ from tornado.netutil import bind_sockets
 from server import logs
 from server.banner import banner, first_token
 from server.building import Building
+from server.config.settings import Settings
 from server.handlers.base import House
 from server.handlers.routes import application
 from server.heart import Pulse
-from server.settings import Settings
 from server.store.base import StoreError
 
 log = logging.getLogger("fairgate")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 
-from server.accounts import AccountError, Accounts
-from server.settings import Settings
+from server.config.settings import Settings
+from server.people.accounts import AccountError, Accounts
 
 FIRST_PERSON = "me"
 

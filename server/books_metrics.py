@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from server.books.treasury import Treasury
 from server.ledger.limits import Scope, Unit
 from server.pool_metrics import counter, gauge
 from server.store.breaker import State
-from server.treasury import Treasury
 
 
 class BooksMetrics(Collector):

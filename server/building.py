@@ -15,43 +15,43 @@ from typing import Protocol
 from keypool.pool import Pool
 from server import wiring
 from server.accesslog import AccessLog
-from server.accounts import Accounts
+from server.books.housekeeping import Housekeeping
+from server.books.opening import Opening
+from server.books.treasury import Treasury, open_treasury
 from server.books_metrics import BooksMetrics
 from server.byo import OwnKeys
-from server.courses import Courses
+from server.config.settings import Settings
+from server.config.specs import UpstreamSpec
 from server.demo import Demo
-from server.desk import Desk
 from server.dispatcher import Dispatcher
-from server.face import Clocks, history_of, open_face
 from server.gateway import Gateway
 from server.handlers.base import House
 from server.heart import Pulse
-from server.housekeeping import Housekeeping
 from server.intake import Intake
-from server.key_office import KeyOffice
-from server.keydesk import KeyDesk
-from server.keyroom import Keyroom
+from server.keys.key_office import KeyOffice
+from server.keys.keydesk import KeyDesk
+from server.keys.keyroom import Keyroom
+from server.keys.prober import Prober
+from server.keys.running_keys import RunningKeys
+from server.keys.vault import Vault
 from server.ledger.usage import UsageRow
+from server.login.oidc import Oidc, oidc_of
+from server.login.sessions import Sessions
 from server.metrics import Metrics
-from server.oidc import Oidc, oidc_of
-from server.opening import Opening
-from server.pass_office import PassOffice
-from server.passes import Passes
-from server.people_desk import PeopleDesk
-from server.people_import import PeopleTable
+from server.people.accounts import Accounts
+from server.people.courses import Courses
+from server.people.desk import Desk
+from server.people.pass_office import PassOffice
+from server.people.passes import Passes
+from server.people.people_desk import PeopleDesk
+from server.people.people_import import PeopleTable
+from server.people.token_desk import TokenDesk
 from server.privacy import Privacy
-from server.prober import Prober
-from server.running_keys import RunningKeys
-from server.sessions import Sessions
-from server.settings import Settings
-from server.specs import UpstreamSpec
+from server.public.face import Clocks, history_of, open_face
 from server.store import store_for
-from server.token_desk import TokenDesk
 from server.tokenizer import Tokenizer
 from server.tracing import Tracing, open_tracing
-from server.treasury import Treasury, open_treasury
 from server.upstream import Upstreams
-from server.vault import Vault
 from server.wire.filters import Origins
 
 Observe = Callable[[UsageRow], None]

@@ -17,7 +17,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from server.specs import Secret, UpstreamSpec
+from server.config.specs import Secret, UpstreamSpec
 
 MODEL = "smollm2"
 SLOTS = 2  # per key: together as many as the model has

@@ -25,8 +25,8 @@ from keypool.limits import windows
 from keypool.pool import Ask
 from keypool.verdict import USED_UP
 from server.bill import Bill
-from server.cashier import Cashier
-from server.contents import LONGEST, TOLD, Recorder
+from server.books.cashier import Cashier
+from server.books.contents import LONGEST, TOLD, Recorder
 from server.dispatcher import Dispatcher
 from server.exchange import Exchange
 from server.heart import Heart

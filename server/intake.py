@@ -10,14 +10,14 @@ from functools import partial
 
 from keypool.pool import Ask
 from keypool.queues import Forecast
-from server.book import Book
+from server.books.book import Book
 from server.dispatcher import Dispatcher
-from server.groups import Rights
 from server.heart import Pulse
 from server.rules import Rules
 from server.store.base import Caller, Issued, StoreError
 from server.store.breaker import Guarded
 from server.story import Call
+from server.terms.groups import Rights
 from server.tokenizer import Tokenizer
 from server.wire.conversation import bind
 from server.wire.dialect import Dialect

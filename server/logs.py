@@ -13,8 +13,8 @@ from typing import Any, TextIO
 
 import orjson
 
+from server.config.settings_rows import LogFormat, Settings
 from server.redaction import redact
-from server.settings_rows import LogFormat, Settings
 
 _LINE_ENDS = {code: f"\\x{code:02x}" for code in (*range(32), 127, 133)} | {0x2028: "\\u2028", 0x2029: "\\u2029"}
 _TRACES = logging.Formatter()

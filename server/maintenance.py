@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from server.notices import Kind, Notice, notice_of
 from server.store.base import Record
+from server.terms.notices import Kind, Notice, notice_of
 from server.wire.errors import Maintenance
 
 

@@ -16,14 +16,14 @@ from typing import Any
 
 import orjson
 
-from server.accounts import RESERVED, Accounts
-from server.desk import NO_SUCH_PERSON, Desk, DeskError
 from server.ledger.export import request_fields
 from server.ledger.limits import Scope, limit_body
 from server.ledger.reports import Cursor, Which
 from server.ledger.when import iso
-from server.pass_office import PassOffice
-from server.sessions import Sessions
+from server.login.sessions import Sessions
+from server.people.accounts import RESERVED, Accounts
+from server.people.desk import NO_SUCH_PERSON, Desk, DeskError
+from server.people.pass_office import PassOffice
 from server.store.base import Audit, Content, Person, Store
 
 PAGE = 250  # rows of the ledger, or of the audit log

@@ -7,21 +7,21 @@ from collections.abc import Iterable
 from keypool.estimates import CostModel
 from keypool.keys import Key
 from keypool.pool import Limits
-from server.accounts import Accounts, pepper_for
 from server.byo import Provider
+from server.config.settings import ANTHROPIC as ANTHROPIC_HOME
+from server.config.settings import OPENAI as OPENAI_HOME
+from server.config.settings import Settings
+from server.config.specs import UpstreamSpec
 from server.demo import MODEL as DEMO_MODEL
 from server.heart import Pulse
 from server.intake import Bounds
+from server.keys.running_keys import key_of
 from server.ledger.prices import Price, Rates
+from server.people.accounts import Accounts, pepper_for
+from server.people.token_door import Memory
 from server.rules import Rules
-from server.running_keys import key_of
-from server.settings import ANTHROPIC as ANTHROPIC_HOME
-from server.settings import OPENAI as OPENAI_HOME
-from server.settings import Settings
-from server.specs import UpstreamSpec
 from server.store.base import Store
 from server.store.breaker import Guarded
-from server.token_door import Memory
 from server.upstream import Patience
 from server.wire.anthropic import ANTHROPIC
 from server.wire.filters import Caps

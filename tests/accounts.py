@@ -8,11 +8,11 @@ from itertools import count
 
 import pytest
 
-from server.accounts import Accounts, Mode
-from server.desk import Desk
+from server.people.accounts import Accounts, Mode
+from server.people.desk import Desk
+from server.people.token_door import Memory
 from server.store.base import Caller, Person, Store, StoreError, Terms, Token
 from server.store.breaker import Guarded
-from server.token_door import Memory
 from server.wire.errors import InvalidKey
 
 HOME = "192.0.2.1"

@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from server.app import PULSE, listen, open_house
+from server.config.settings import Settings
+from server.config.specs import Secret, UpstreamSpec
 from server.handlers.base import House
 from server.heart import Pulse
-from server.settings import Settings
-from server.specs import Secret, UpstreamSpec
 from tests.fakes.upstream import FakeUpstream
 
 KEYS = ("sk-upstream-one", "sk-upstream-two")

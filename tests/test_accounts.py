@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from server.accounts import AccountError, Accounts, Mode
+from server.people.accounts import AccountError, Accounts, Mode
+from server.people.tokens import new_token
 from server.store import store_for
 from server.store.base import Caller, Store
-from server.tokens import new_token
 from server.wire.errors import AccountingUnavailable, RateLimited
 from tests.accounts import HOME, PROXY_KEY, Doors, Times, ada, bearer, refused
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from server.accounts import MOST_LIVE, AccountError, Accounts
+from server.people.accounts import MOST_LIVE, AccountError, Accounts
+from server.people.token_door import Memory
 from server.remembered import Away
 from server.store import store_for
 from server.store.base import Caller, Person, Store, StoreError, Terms
-from server.token_door import Memory
 from server.wire.errors import AccountingUnavailable
 from tests.accounts import DAY, HOME, Doors, Times, ada, bearer, no_store, refused, somebody
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from server.accounts import Accounts, looks_like_token
 from server.banner import banner, first_token
-from server.settings import Secret, Settings, UpstreamSpec
+from server.config.settings import Secret, Settings, UpstreamSpec
+from server.people.accounts import Accounts, looks_like_token
 from server.store import store_for
 
 URL = "http://127.0.0.1:8080"

@@ -10,15 +10,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.desk import Desk
-from server.groups import Group
+from server.config.specs import Secret
 from server.ledger.limits import Limit, Scope, Unit, Window
 from server.ledger.prices import Price, Rates
 from server.ledger.usage import UsageRow
-from server.pass_office import PassOffice, Wanted
-from server.passes import Passes
-from server.specs import Secret
+from server.people.desk import Desk
+from server.people.pass_office import PassOffice, Wanted
+from server.people.passes import Passes
 from server.store.base import Person, Terms
+from server.terms.groups import Group
 from tests.accounting.books import ALL, PEPPER, budget, put_limits, put_prices
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway

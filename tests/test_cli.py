@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import tornado.testing
 
-from server.cli import main
-from server.passes import looks_like_pass
-from server.settings import SETTINGS
-from server.tokens import looks_like_token
+from server.cli.main import main
+from server.config.settings import SETTINGS
+from server.people.passes import looks_like_pass
+from server.people.tokens import looks_like_token
 
 SECRET = "sk-do-not-show-this-0123456789"
 ROOT = Path(__file__).parent.parent

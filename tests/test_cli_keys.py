@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from server.cli import main
-from server.settings import SETTINGS
-from server.specs import Secret
+from server.cli.main import main
+from server.config.settings import SETTINGS
+from server.config.specs import Secret
 
 CONFIGURED, ADDED = "sk-do-not-show-configured", "sk-do-not-show-added"
 KEY = Secret(ADDED).fingerprint

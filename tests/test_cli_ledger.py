@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import pytest
 
-from server.cli import main
-from server.desk import Desk
-from server.journal import Journal
+from server.books.journal import Journal
+from server.cli.main import main
+from server.config.settings import SETTINGS
 from server.ledger.limits import Limit, Scope, Unit, Window
 from server.ledger.quota import Settlement
-from server.settings import SETTINGS
+from server.people.desk import Desk
 from server.store import store_for
 from server.store.base import Person, Record, Store
 from tests.store.samples import settlement

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from server.courses import THE_OPERATOR, CourseError, Courses, Plan
-from server.desk import DeskError
-from server.groups import Group, rights_of
 from server.ledger.limits import Scope, Unit, Window
 from server.ledger.quota import Settlement
+from server.people.courses import THE_OPERATOR, CourseError, Courses, Plan
+from server.people.desk import DeskError
 from server.store import store_for
 from server.store.base import Person, Store
+from server.terms.groups import Group, rights_of
 from server.wire.errors import RateLimited
 from tests.accounts import DAY, HOME, PEPPER, Doors, Times, somebody
 from tests.usage.rows import row

@@ -10,9 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from server.config.settings import Secret, UpstreamSpec
 from server.demo import Demo
-from server.prober import check
-from server.settings import Secret, UpstreamSpec
+from server.keys.prober import check
 
 pytestmark = pytest.mark.slow
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from server.desk import Desk, DeskError
-from server.groups import Group
 from server.ledger.limits import Limit, Scope, Unit, Window
 from server.ledger.prices import Price, Rates
-from server.notices import Kind, Notice
+from server.people.desk import Desk, DeskError
 from server.store import store_for
 from server.store.base import Audit, Record, Store, StoreError
+from server.terms.groups import Group
+from server.terms.notices import Kind, Notice
 from tests.store.samples import ADA, BOB, token
 from tests.workbench import Delegate
 

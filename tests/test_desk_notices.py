@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.notices import Kind, Notice, notice_body, notice_of
+from server.terms.notices import Kind, Notice, notice_body, notice_of
 
 BODY: dict[str, Any] = {"kind": "incident", "text": "Slow <today>", "since": 10, "until": 20}
 

@@ -13,27 +13,27 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.book import Book
-from server.cashier import BEYOND, Cashier, Terms
+from server.books.book import Book
+from server.books.cashier import BEYOND, Cashier, Terms
+from server.books.housekeeping import DAY_MS, Housekeeping
+from server.books.journal import Journal
+from server.books.opening import Opening
+from server.books.poster import Poster
+from server.books.price_watch import PriceWatch
+from server.books.treasury import Treasury, open_treasury
+from server.config.settings import Settings
 from server.gateway import ROWS_SECONDS, Gateway
-from server.groups import Rights
-from server.housekeeping import DAY_MS, Housekeeping
 from server.intake import Bounds
-from server.journal import Journal
 from server.ledger.allowance import Allowances
 from server.ledger.limits import Limit, Scope, Unit, Window, limit_body
 from server.ledger.money import MOST
 from server.ledger.prices import Price, Rates, price_body
 from server.ledger.quota import Hold, Settlement
-from server.opening import Opening
-from server.poster import Poster
-from server.price_watch import PriceWatch
-from server.settings import Settings
 from server.store import store_for
 from server.store.base import Caller, Record, Store, StoreError
 from server.store.breaker import Guarded
 from server.story import Call
-from server.treasury import Treasury, open_treasury
+from server.terms.groups import Rights
 from server.wire.endpoints import ENDPOINTS
 from server.wire.errors import AccountingUnavailable, InsufficientQuota
 from tests.accounting.books import counter

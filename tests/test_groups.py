@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.groups import Group, Rights, group_body, group_of, rights_of
+from server.terms.groups import Group, Rights, group_body, group_of, rights_of
 
 STUDENTS = Group(name="students", weight=1.0, models=("gpt-5-mini", "text-*"), running=2, batch=True)
 STAFF = Group(name="staff", weight=4.0, models=("gpt-5*",), content_days=7)

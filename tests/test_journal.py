@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from server.journal import Journal, JournalError
+from server.books.journal import Journal, JournalError
 from server.ledger.codec import settled_line
 from server.ledger.quota import Settlement
 from server.ledger.usage import Outcome

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from server.keydesk import KeyDesk, KeyDeskError, ListedKey
-from server.specs import Secret, UpstreamSpec
+from server.config.specs import Secret, UpstreamSpec
+from server.keys.keydesk import KeyDesk, KeyDeskError, ListedKey
+from server.keys.vault import Vault, VaultError
 from server.store import store_for
 from server.store.base import KeyWish, Store
-from server.vault import Vault, VaultError
 
 MASTER = Secret("m" * 32)
 CONFIGURED, ADDED = Secret("sk-do-not-show-configured"), Secret("sk-do-not-show-added")

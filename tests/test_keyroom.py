@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from keypool.standing import Event, State
-from server.keydesk import KeyDesk
-from server.keyroom import Keyroom
-from server.specs import Secret, UpstreamSpec
+from server.config.specs import Secret, UpstreamSpec
+from server.keys.keydesk import KeyDesk
+from server.keys.keyroom import Keyroom
+from server.keys.vault import Vault
 from server.store.base import StoreError
 from server.store.sqlite import SqliteStore
-from server.vault import Vault
 from tests.fakes.running_keys import RunningKeys
 
 MASTER = Secret("m" * 32)

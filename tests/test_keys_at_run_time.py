@@ -10,9 +10,9 @@ from collections.abc import Callable
 import aiohttp
 import pytest
 
-from server.keydesk import KeyDesk
-from server.specs import Secret
-from server.vault import Vault
+from server.config.specs import Secret
+from server.keys.keydesk import KeyDesk
+from server.keys.vault import Vault
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway, spec
 

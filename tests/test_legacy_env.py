@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from server import legacy_limits
+from server.config import legacy_limits
+from server.config.legacy_env import RENAMED, REWORDED, UNUSED, translate
+from server.config.settings import SETTINGS, Secret, Settings, SettingsError, load
 from server.ledger.limits import words
-from server.legacy_env import RENAMED, REWORDED, UNUSED, translate
-from server.settings import SETTINGS, Secret, Settings, SettingsError, load
 
 SECRET = "sk-do-not-show-this-0123456789"
 OURS = {setting.name for setting in SETTINGS}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from keypool.live import LiveRequest
-from server.groups import Group, group_body
 from server.ledger.usage import Outcome
 from server.store.base import Record
+from server.terms.groups import Group, group_body
 from server.wire.errors import Cancelled
 from tests.fakes.fates import held
 from tests.faults.asks import Ask, Heard, chat, error_in, messages

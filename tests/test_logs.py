@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.accesslog import MOST, Access, AccessLog, as_json, as_words
-from server.accounts import new_token
+from server.config.settings import Settings
+from server.config.settings_rows import LogFormat
 from server.ledger.usage import Outcome, UsageRow
 from server.logs import configure, handler
+from server.people.accounts import new_token
 from server.redaction import MASK, redact
-from server.settings import Settings
-from server.settings_rows import LogFormat
 from server.wire.usage import Usage
 from tests.usage.rows import row
 

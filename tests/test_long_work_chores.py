@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from server.chores import Replayed, purge, replay, resum
-from server.journal import Journal
+from server.books.journal import Journal
+from server.cli.chores import Replayed, purge, replay, resum
+from server.cli.long_work import WorkError
 from server.ledger.reports import Days
 from server.ledger.usage import Outcome
-from server.long_work import WorkError
 from server.store.base import Store, StoreError
 from tests.store.samples import reservation, settlement
 from tests.usage.rows import BERLIN

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from server.cli.long_work import Job, Pace, WorkError
+from server.cli.row_files import Found, Imported, export, import_rows, whole_part
 from server.ledger.reports import Which
 from server.ledger.usage import UsageRow
-from server.long_work import Job, Pace, WorkError
-from server.row_files import Found, Imported, export, import_rows, whole_part
 from tests.usage.rows import row
 from tests.workbench import Interrupting, actions, all_rows, job, ledger, rows, sums_by_day
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from server.progress import shown
+from server.cli.progress import shown
 
 
 class Terminal(io.StringIO):

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from server.byo import OWN
+from server.cli.long_work import Span, WorkError
+from server.cli.repricing import Tally, Wanted, preview, price_table, reprice
+from server.config.settings import load
 from server.ledger.prices import Price, Rates
 from server.ledger.quota import Charge, Settlement
 from server.ledger.reports import Days
-from server.long_work import Span, WorkError
-from server.repricing import Tally, Wanted, preview, price_table, reprice
-from server.settings import load
 from server.store.base import Record
 from server.wire.usage import Usage
 from tests.usage.rows import BERLIN, row

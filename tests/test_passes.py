@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server import purses
-from server.desk import DeskError
-from server.groups import Group
-from server.pass_office import MOST_LIVE, PROMISED, PassOffice, Wanted
-from server.passes import LONGEST_MS, TYPE, Pass, Passes, looks_like_pass
-from server.purses import Purses
+from server.books import purses
+from server.books.purses import Purses
+from server.people.desk import DeskError
+from server.people.pass_office import MOST_LIVE, PROMISED, PassOffice, Wanted
+from server.people.passes import LONGEST_MS, TYPE, Pass, Passes, looks_like_pass
+from server.people.token_door import Memory
 from server.sealing import derived
 from server.store import store_for
 from server.store.base import Person, Record, Store
-from server.token_door import Memory
+from server.terms.groups import Group
 from tests.accounts import DAY, PEPPER, Doors, Times, bearer, no_store, refused, somebody
 
 USD = 1_000_000

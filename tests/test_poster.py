@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from server.journal import Journal
+from server.books.journal import Journal
+from server.books.poster import FIRST_PAUSE, Poster
 from server.ledger.quota import Settlement
-from server.poster import FIRST_PAUSE, Poster
 from server.store.records import StoreError
 from server.store.sqlite import SqliteStore
 from tests.store.samples import reservation, settlement

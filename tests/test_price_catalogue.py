@@ -15,12 +15,12 @@ from genai_prices import calc_price
 from genai_prices.data import providers
 from genai_prices.types import ModelInfo
 
+from server.books.list_prices import CHARACTERS_A_TOKEN
+from server.books.list_prices import listed as prices_of
+from server.books.price_catalogue import Catalogue
+from server.config.specs import UpstreamSpec
 from server.ledger.prices import Base, Price, Rates, Tier, Timeline, cost
 from server.ledger.when import instant
-from server.list_prices import CHARACTERS_A_TOKEN
-from server.list_prices import listed as prices_of
-from server.price_catalogue import Catalogue
-from server.specs import UpstreamSpec
 from server.wire.usage import Usage
 
 NOW = instant("2026-11-21T00:00Z")
@@ -276,8 +276,8 @@ def watch(event, arguments):
     if event.startswith("socket."):
         raise SystemExit("the network was used: " + event)
 sys.addaudithook(watch)
-from server.price_catalogue import Catalogue
-from server.specs import UpstreamSpec
+from server.books.price_catalogue import Catalogue
+from server.config.specs import UpstreamSpec
 spec = UpstreamSpec(name="u", dialects=("openai",), base_url="{OPENAI}", keys=())
 assert Catalogue.load().base([spec])("gpt-5", {NOW}).id == "genai:openai/gpt-5"
 """

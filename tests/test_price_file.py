@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from server.books.price_file import read_prices
 from server.ledger.prices import Price, PriceTable, Rates, Tier
 from server.ledger.when import instant
-from server.price_file import read_prices
 
 
 def read(tmp_path: Path, text: str) -> tuple[list[Price], list[str]]:

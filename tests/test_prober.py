@@ -10,8 +10,8 @@ import pytest
 import tornado.testing
 import tornado.web
 
-from server.prober import LARGEST_LIST, Check, check
-from server.settings import Secret, UpstreamSpec
+from server.config.settings import Secret, UpstreamSpec
+from server.keys.prober import LARGEST_LIST, Check, check
 
 SECRET = "sk-do-not-show-this-0123456789"
 GOOD = json.dumps({"object": "list", "data": [{"id": "m2"}, {"id": "m1"}, {"id": "m1"}]})

@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 
 from keypool.standing import Event, State
-from server.prober import Prober
-from server.specs import Secret, UpstreamSpec
+from server.config.specs import Secret, UpstreamSpec
+from server.keys.prober import Prober
 from tests.fakes.fates import hang, html_page, revoked, server_error
 from tests.fakes.running_keys import Clock, RunningKeys
 from tests.fakes.upstream import MODELS, FakeUpstream

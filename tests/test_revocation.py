@@ -12,16 +12,16 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.accounts import OPERATOR, Accounts
-from server.desk import Desk
-from server.groups import Group
-from server.pass_office import PROMISED, PassOffice, Wanted
-from server.passes import Passes
-from server.sessions import Sessions
-from server.specs import Secret
+from server.config.specs import Secret
+from server.login.sessions import Sessions
+from server.login.token_login import login_with_token
+from server.people.accounts import OPERATOR, Accounts
+from server.people.desk import Desk
+from server.people.pass_office import PROMISED, PassOffice, Wanted
+from server.people.passes import Passes
 from server.store import store_for
 from server.store.base import Person, Store
-from server.token_login import login_with_token
+from server.terms.groups import Group
 from server.wire.errors import InvalidKey, PermissionDenied, RateLimited
 from tests.accounts import ANY, HOME, PEPPER, Doors, Times, ada, bearer, refused, somebody
 from tests.fakes.upstream import FakeUpstream

@@ -11,12 +11,12 @@ import pytest
 
 from keypool.pool import Pool
 from keypool.standing import Event, State
-from server import keyroom, prober
-from server.book import Book
+from server.books.book import Book
+from server.config.specs import Secret, UpstreamSpec
 from server.dispatcher import Dispatcher
-from server.prober import State as Found
-from server.running_keys import RunningKeys, key_of
-from server.specs import Secret, UpstreamSpec
+from server.keys import keyroom, prober
+from server.keys.prober import State as Found
+from server.keys.running_keys import RunningKeys, key_of
 from server.store import store_for
 from server.upstream import Patience, Upstreams
 from tests.fakes import running_keys as fakes

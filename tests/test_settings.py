@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from server import parsers, settings_docs
+from server.config import parsers, settings_docs
+from server.config.settings import SETTINGS, Secret, Setting, Settings, SettingsError, UpstreamSpec, load
 from server.ledger.limits import words
-from server.settings import SETTINGS, Secret, Setting, Settings, SettingsError, UpstreamSpec, load
 from server.wire.filters import Caps
 
 SECRET = "sk-do-not-show-this-0123456789"

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server import failures, token_door
-from server.failures import Failures
+from server.people import failures, token_door
+from server.people.failures import Failures
+from server.people.token_door import Cache
+from server.people.token_terms import checked_terms, in_networks, place
+from server.people.tokens import TOKEN_PATTERN, budget_id, hint, looks_like_token, new_id, new_token, next_id
 from server.store.base import Caller, Credential, Terms
-from server.token_door import Cache
-from server.token_terms import checked_terms, in_networks, place
-from server.tokens import TOKEN_PATTERN, budget_id, hint, looks_like_token, new_id, new_token, next_id
 
 # The text
 

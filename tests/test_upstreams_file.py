@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import Secret, SettingsError, UpstreamSpec, load
+from server.config.settings import Secret, SettingsError, UpstreamSpec, load
 
 SECRET = "sk-do-not-show-this-0123456789"
 PLAIN = f"name: a, dialect: openai, base_url: 'https://a.example/v1', keys: [{SECRET}]"

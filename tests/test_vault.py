@@ -7,8 +7,8 @@ from cryptography.fernet import Fernet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.specs import Secret
-from server.vault import Vault, VaultError, new_master
+from server.config.specs import Secret
+from server.keys.vault import Vault, VaultError, new_master
 
 SECRET = Secret("sk-do-not-show-this-0123456789")
 OLD, NEW = Secret("o" * 32), Secret("n" * 32)

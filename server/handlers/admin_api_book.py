@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from server.courses import Plan
-from server.groups import group_body, group_of
+from server.config.openapi import Description
+from server.config.shapes import Flag, Instant, Many, Maybe, Number, Text, Thing, Whole
 from server.handlers.operations import Asking, Operation
 from server.handlers.told import (
     AMOUNT,
@@ -29,9 +29,9 @@ from server.handlers.told import (
 )
 from server.ledger.limits import limit_of
 from server.ledger.prices import price_of
-from server.notices import notice_of
-from server.openapi import Description
-from server.shapes import Flag, Instant, Many, Maybe, Number, Text, Thing, Whole
+from server.people.courses import Plan
+from server.terms.groups import group_body, group_of
+from server.terms.notices import notice_of
 from server.wire.errors import InvalidValue
 
 T = TypeVar("T")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from server.config.openapi import Description
+from server.config.shapes import Flag, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.handlers.operations import Asking, Operation
 from server.handlers.told import CHANGE, change_json, list_of, page_of
-from server.keydesk import ListedKey
+from server.keys.keydesk import ListedKey
 from server.ledger.question import cursor, cursor_text
-from server.openapi import Description
-from server.shapes import Flag, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.wire.errors import UnknownId
 
 PAGE, MOST = 100, 1000

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from server.config.openapi import CSV, Description
+from server.config.shapes import Flag, Many, Maybe, Shape, Text, Thing, Whole, Word
 from server.handlers.operations import Asking, File, Operation
 from server.handlers.told import (
     AMOUNT,
@@ -25,10 +27,8 @@ from server.handlers.told import (
     terms_of,
     token_json,
 )
-from server.openapi import CSV, Description
-from server.pass_office import Wanted
-from server.shapes import Flag, Many, Maybe, Shape, Text, Thing, Whole, Word
-from server.token_desk import WantedToken
+from server.people.pass_office import Wanted
+from server.people.token_desk import WantedToken
 
 PAGE, MOST = 100, 1000
 GRACE = 30 * 86_400  # seconds

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from keypool.standing import State
-from server.desk import DeskError
 from server.handlers.forms import Done, Form
 from server.handlers.me_pages import OwnPage
 from server.handlers.me_pages_ledger import spent
 from server.ledger.reports import Days
 from server.maintenance import maintenance
+from server.people.desk import DeskError
 from web import render_admin
 from web.view_admin import AdminView, LiveView, QueueView
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from server.groups import Group, group_body, group_of
 from server.handlers.admin_pages import AdminPage
 from server.handlers.forms import Done, Form, FormError, sentence
 from server.handlers.me_pages_ledger import last_moment
+from server.terms.groups import Group, group_body, group_of
 from web import render_admin
 from web.view_admin import AdminGroupsView, GroupRow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from server.handlers.admin_pages import AdminPage
 from server.handlers.forms import Form
 from server.ledger.export import CSV_TYPE
-from server.people_import import Imported
+from server.people.people_import import Imported
 from web import render_admin
 from web.view_admin import ImportView
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from keypool.snapshot import KeySnapshot
 from server.handlers.admin_pages import AdminPage
 from server.handlers.forms import Done, Form
-from server.key_office import HOMES
-from server.keydesk import ListedKey
+from server.keys.key_office import HOMES
+from server.keys.keydesk import ListedKey
 from web import render_admin
 from web.view_admin import KeyRow, KeysView
 

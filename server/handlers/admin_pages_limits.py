@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from server.desk import DeskError
 from server.handlers.admin_pages import AdminPage
 from server.handlers.forms import Done, Form, FormError, sentence
 from server.handlers.me_pages_ledger import last_moment
 from server.ledger.limits import Limit, Scope, Unit, Window, family_of, limit_of
+from server.people.desk import DeskError
 from web import render_admin
 from web.view_admin import LimitRow, LimitsView
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from server.handlers.admin_pages import AdminPage
 from server.handlers.forms import Done, Form, FormError, sentence
 from server.maintenance import maintenance
-from server.notices import Kind, Notice, notice_of
-from server.views import notice_view
+from server.public.views import notice_view
+from server.terms.notices import Kind, Notice, notice_of
 from web import render_admin
 from web.view_admin import NoticeRow, NoticesView
 

@@ -17,8 +17,8 @@ from server.handlers.me_pages_ledger import (
 )
 from server.handlers.me_pages_tokens import budget_of, wanted
 from server.ledger.reports import By, Days, Sum, Which
+from server.people.token_door import has_lapsed
 from server.store.base import Person, Token
-from server.token_door import has_lapsed
 from server.wire.errors import UnknownId
 from web import render_admin
 from web.view_admin import PeopleView, PersonRow, PersonView

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
+from server.config.openapi import JSON, Description, document
 from server.handlers import admin_api_book, admin_api_house, admin_api_people, my_api
 from server.handlers.described import DESCRIPTIONS
 from server.handlers.pages import HTML, PageHandler
-from server.openapi import JSON, Description, document
 from web import api_page
 
 ALL: tuple[Description, ...] = (

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from server.config.parsers import is_loopback
 from server.handlers.base import House
 from server.handlers.own_paths import own_path
 from server.handlers.pages import PageHandler
-from server.parsers import is_loopback
-from server.sessions import Visit
+from server.login.sessions import Visit
 from server.store.base import Person, StoreError
 from server.wire.errors import AccountingUnavailable, InvalidValue, PermissionDenied, Refusal, TooLarge
 from web import render

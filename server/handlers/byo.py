@@ -9,12 +9,12 @@ from typing import Any
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher
 
-from server.accounts import looks_like_token
 from server.byo import REQUEST_HEADERS, OwnKeys, Passage, Provider, endpoint_of, institution, target
+from server.config.settings import Settings
+from server.config.specs import Secret
 from server.handlers.base import House, dialect_of
 from server.handlers.relay import SMALL_BODY, RelayHandler
-from server.settings import Settings
-from server.specs import Secret
+from server.people.accounts import looks_like_token
 from server.store.base import Caller
 from server.story import ClientLeft
 from server.wire.answers import Free

@@ -10,13 +10,13 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from server.desk import DeskError
 from server.handlers.compat_base import CompatHandler
 from server.ledger.limits import Limit, Scope, Unit, Window
 from server.ledger.reports import By, Days, Sum, Which
+from server.people.desk import DeskError
+from server.people.token_desk import WantedToken
+from server.people.tokens import budget_id
 from server.store.base import Caller, Person, Terms, Token
-from server.token_desk import WantedToken
-from server.tokens import budget_id
 from server.wire.errors import InvalidValue, MissingParameter, UnknownId
 
 KINDS = ("normal", "special", "temporary")

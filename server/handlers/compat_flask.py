@@ -10,12 +10,12 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error as NotBase64
 
-from server.desk import DeskError
 from server.handlers.compat_base import CompatHandler
 from server.handlers.relay import RelayHandler
 from server.ledger.limits import Limit, Scope, Unit, Window
+from server.people.desk import DeskError
+from server.people.token_desk import WantedToken
 from server.store.base import Caller, Person
-from server.token_desk import WantedToken
 from server.wire.errors import InvalidKey, InvalidValue, PermissionDenied
 
 INITIAL_QUOTA = 20_000_000  # micro-USD: what a key is good for there, until somebody adds to it

@@ -19,13 +19,13 @@ from tornado.iostream import StreamClosedError
 
 from keypool.domains import Bucket
 from keypool.limits import Measure
-from server.desk import Desk
 from server.handlers.compat_base import CompatHandler
 from server.ledger.money import MICRO, MOST
 from server.ledger.prices import Price, Rates
 from server.ledger.reports import By, Cursor, Sum, Which
 from server.ledger.usage import Outcome, UsageRow
 from server.ledger.when import instant
+from server.people.desk import Desk
 from server.store.base import Store
 from server.wire.errors import InvalidValue, MissingParameter, PermissionDenied, UnknownId, UnknownModel
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from server.config.openapi import CSV, JSON, Description
+from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.ledger.export import REQUEST_COLUMNS, sum_columns
 from server.ledger.question import GROUPINGS
 from server.ledger.usage import Outcome
-from server.openapi import CSV, JSON, Description
-from server.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 
 NUMBERS = frozenset({"attempts", "images", "audio_ms", "requests", "average_tokens"})
 FLAGS = frozenset({"streamed", "client_aborted", "estimated"})

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from server.ledger.calendar import Calendar
 from server.ledger.money import micro_usd
-from server.sessions import Sessions
+from server.login.sessions import Sessions
 from web.view import Flash
 
 MOST_WHOLE = 10**15

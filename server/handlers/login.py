@@ -9,11 +9,11 @@ import orjson
 
 from server.handlers.browser import SESSION, BrowserHandler
 from server.handlers.own_paths import own_path
-from server.oidc import LoginRefused, Oidc
-from server.oidc_attempt import SECONDS
+from server.login.attempt import SECONDS
+from server.login.oidc import LoginRefused, Oidc
+from server.login.sessions import new_cookie
+from server.login.token_login import login_with_token
 from server.remembered import Away
-from server.sessions import new_cookie
-from server.token_login import login_with_token
 from server.wire.errors import InvalidKey, PermissionDenied, UnknownUrl
 from web import render
 

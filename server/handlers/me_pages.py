@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from server.desk import DeskError
 from server.handlers.base import House
 from server.handlers.browser import SESSION, BrowserHandler
 from server.handlers.forms import Done, Form, FormError, flash_cookie, flash_of, sentence
+from server.people.desk import DeskError
+from server.public.views import notice_view, notices
 from server.store.base import Caller, Person
-from server.views import notice_view, notices
 from server.wire.errors import InvalidKey
 from web.view import Flash, Frame, Visitor
 from web.view_me import NewSecret

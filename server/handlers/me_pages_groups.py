@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from server.courses import NO_SUCH_COURSE, CourseError, Member, Plan
-from server.groups import Group
 from server.handlers.forms import Done, Form
 from server.handlers.me_pages import OwnPage, caller_of
 from server.handlers.me_pages_ledger import cells, first_day, group_limits, last_moment, spent_view
 from server.ledger.limits import Scope
 from server.ledger.reports import By, Days
+from server.people.courses import NO_SUCH_COURSE, CourseError, Member, Plan
+from server.terms.groups import Group
 from server.wire.errors import UnknownId
 from web import render_me
 from web.view_me import CourseView, GroupsView, MembershipView, MemberView, NewSecret

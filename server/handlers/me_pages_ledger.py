@@ -12,8 +12,8 @@ from server.ledger.holds import Estimate, Standing, Who, applying, claim
 from server.ledger.limits import Limit, Scope, Unit, Window
 from server.ledger.reports import By, Cursor, Days, Sum, Which
 from server.ledger.usage import UsageRow
+from server.people.tokens import budget_id
 from server.store.base import Person, Token
-from server.tokens import budget_id
 from web.view_me import Cell, LimitView, RequestView, SpentView, TokenView
 
 NO_NEED = Estimate(0, 0, 0)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from server.accounts import MOST_LIVE
 from server.handlers.forms import Done, Form
 from server.handlers.me_pages import OwnPage, caller_of
 from server.handlers.me_pages_ledger import token_limits, token_view
 from server.ledger.limits import Limit, Scope, Unit, Window
-from server.pass_office import PROMISED, Wanted
-from server.passes import LONGEST_MS
+from server.people.accounts import MOST_LIVE
+from server.people.pass_office import PROMISED, Wanted
+from server.people.passes import LONGEST_MS
+from server.people.token_desk import WantedToken
+from server.people.token_terms import NORMAL
+from server.people.tokens import budget_id
 from server.store.base import Terms, Token
-from server.token_desk import WantedToken
-from server.token_terms import NORMAL
-from server.tokens import budget_id
 from web import render_me
 from web.view_me import NewSecret, TokensView
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.courses import View
+from server.config.openapi import JSON, Description
+from server.config.shapes import Anything, Flag, Many, Maybe, Text, Thing, Whole
 from server.handlers.admin_api_people import (
     ROTATION,
     WANTED_PASS,
@@ -27,8 +28,7 @@ from server.handlers.told import (
     token_json,
 )
 from server.ledger.export import sum_fields
-from server.openapi import JSON, Description
-from server.shapes import Anything, Flag, Many, Maybe, Text, Thing, Whole
+from server.people.courses import View
 
 CODE = Text(64)
 USED = Thing({"requests": Whole(), "total_tokens": Whole(), "cost_micro_usd": AMOUNT}, name="Used")

@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 
 import orjson
 
-from server.desk import DeskError
+from server.config.openapi import JSON, Description
+from server.config.shapes import Thing, read_text
 from server.handlers.base import BaseHandler, House
 from server.handlers.roles import Role, Route
 from server.handlers.streaming import stream
 from server.ledger.question import parameters
-from server.openapi import JSON, Description
-from server.shapes import Thing, read_text
+from server.people.desk import DeskError
 from server.store.base import Caller, Person, StoreError
 from server.wire.dialect import Dialect
 from server.wire.errors import (

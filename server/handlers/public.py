@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from server.handlers.browser import SESSION, BrowserHandler
 from server.handlers.pages import HTML, PageHandler
-from server.leaderboard import ENERGY
+from server.public.leaderboard import ENERGY
 from server.store.base import Person
 from server.wire.errors import InvalidValue, UnknownUrl
 from web import feeds, render, words

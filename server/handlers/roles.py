@@ -30,11 +30,11 @@ from urllib.parse import urlencode
 from tornado.routing import Matcher, Rule
 from tornado.web import RequestHandler, url
 
-from server.accounts import EVERYONE, SHARED
 from server.handlers.base import BaseHandler, House
 from server.handlers.browser import BrowserHandler
 from server.handlers.own_paths import own_path
-from server.sessions import Visit
+from server.login.sessions import Visit
+from server.people.accounts import EVERYONE, SHARED
 from server.store.base import Caller, Terms
 from server.wire.errors import InvalidKey, PermissionDenied, Refusal
 

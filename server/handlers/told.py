@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from server.groups import Group
+from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.ledger.limits import Limit
 from server.ledger.prices import Price, price_body
 from server.ledger.when import iso
-from server.notices import Notice
-from server.pass_office import Issued
-from server.passes import Pass
-from server.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
+from server.people.pass_office import Issued
+from server.people.passes import Pass
 from server.store.base import Audit, Person, Terms, Token
+from server.terms.groups import Group
+from server.terms.notices import Notice
 
 Fields = dict[str, Any]
 

@@ -6,8 +6,8 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from server.incidents import Incident, Kind
 from server.ledger.history import HOUR_MS, HourRow, figures_of, row_of
+from server.terms.incidents import Incident, Kind
 
 
 def put_hours(db: sqlite3.Connection, writer: str, rows: Sequence[HourRow]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from server.incidents import Incident
 from server.ledger.history import HourRow
+from server.terms.incidents import Incident
 
 
 class HistoryVerbs(Protocol):

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import fields
 from typing import Any
 
-from server.specs import UpstreamSpec
+from server.config.specs import UpstreamSpec
 from server.store.base import AddedKey, Issued, KeyTaken, KeyWish
 
 _TERMS = tuple(each.name for each in fields(UpstreamSpec) if each.name != "keys")

@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 from pymongo import ASCENDING, ReplaceOne
 
-from server.incidents import Incident, Kind
 from server.ledger.history import HOUR_MS, HourRow, figures_of, row_of
 from server.store.mongo_connect import Connected, Database, Document, verb
+from server.terms.incidents import Incident, Kind
 
 
 async def index_history(db: Database) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from server.specs import UpstreamSpec
+from server.config.specs import UpstreamSpec
 from server.store.base import AddedKey, Issued, KeyTaken, KeyWish
 from server.store.mongo_connect import Connected, Database, Document, upsert, verb
 

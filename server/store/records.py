@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.specs import UpstreamSpec
+from server.config.specs import UpstreamSpec
 
 
 class StoreError(Exception):

@@ -22,7 +22,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from server.incidents import Incident
 from server.ledger.history import HourRow
 from server.ledger.quota import Exceeded, Reservation, Reserved, Settlement
 from server.ledger.reports import By, Cursor, Days, Measure, Sum, Which
@@ -52,6 +51,7 @@ from server.store.base import (
 )
 from server.store.schema import migrate
 from server.store.worker import Worker, in_one_transaction, one_by_one
+from server.terms.incidents import Incident
 
 SCHEME = "sqlite:///"
 BUSY_SECONDS = 10.0

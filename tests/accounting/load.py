@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from server.app import listen, open_house
-from server.settings import Settings
+from server.config.settings import Settings
 from tests.accounting.books import Place
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import Heard, chat, hear

@@ -7,10 +7,10 @@ import asyncio
 import aiohttp
 import pytest
 
-from server.groups import Rights
 from server.ledger.prices import Price, Rates
 from server.store.base import Caller
 from server.story import Call
+from server.terms.groups import Rights
 from server.wire.endpoints import ENDPOINTS
 from server.wire.request import read_request
 from tests.accounting.books import Place, put_prices

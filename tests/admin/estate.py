@@ -11,8 +11,8 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from server.config.specs import Secret
 from server.handlers.base import House
-from server.specs import Secret
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import gateway
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.handlers.operations import LARGEST_FILE
-from server.people_csv import COLUMNS, MOST_ROWS, Mistake, for_person, read_table, table
+from server.people.people_csv import COLUMNS, MOST_ROWS, Mistake, for_person, read_table, table
 from server.store.base import Person
 from tests.admin.estate import Answer, Estate
 

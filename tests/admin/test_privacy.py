@@ -7,12 +7,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.desk import OPERATOR
-from server.groups import Group
 from server.ledger.limits import Limit, Scope, Unit, Window
-from server.pass_office import Wanted
+from server.people.desk import OPERATOR
+from server.people.pass_office import Wanted
 from server.privacy import Privacy
 from server.store.base import Content, StoreError
+from server.terms.groups import Group
 from tests.admin.estate import Estate
 
 CHAT = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}

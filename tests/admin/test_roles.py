@@ -12,7 +12,6 @@ import pytest
 from tornado.ioloop import IOLoop
 from tornado.routing import Matcher
 
-from server.accounts import EVERYONE, SHARED
 from server.handlers.base import BaseHandler
 from server.handlers.browser import MOST_FIELDS, SESSION, BrowserHandler
 from server.handlers.byo import OwnKeyHandler
@@ -20,7 +19,8 @@ from server.handlers.compat_flask import KeyInPath
 from server.handlers.login import UserHandler
 from server.handlers.roles import Role, Route, check
 from server.handlers.routes import routes
-from server.pass_office import Wanted
+from server.people.accounts import EVERYONE, SHARED
+from server.people.pass_office import Wanted
 from server.store.base import Caller, Terms
 from server.wire.errors import PermissionDenied
 from tests.admin.estate import Answer, Estate, estate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import Any
 
-from server.specs import Secret, UpstreamSpec
+from server.config.specs import Secret, UpstreamSpec
 from tests.clients.talking import CLAUDE
 from tests.compat.commands import ADMIN
 from tests.fakes.upstream import FakeUpstream

@@ -10,7 +10,7 @@ import openai
 import pytest
 from playwright.async_api import expect
 
-from server.specs import Secret
+from server.config.specs import Secret
 from tests.e2e.chromium import chromium, log_in, tab
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.stage import until

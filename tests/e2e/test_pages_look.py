@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from server.groups import Group
 from server.ledger.limits import Limit, Scope, Unit, Window
+from server.terms.groups import Group
 from tests.e2e.axe import serious
 from tests.e2e.chromium import Watched, chromium, log_in, tab
 from tests.gateways import Running

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 from playwright.async_api import Page, expect
 
-from server.settings import load
+from server.config.settings import load
 from tests.e2e.axe import serious
 from tests.e2e.chromium import NAMES, chromium, log_in, tab
 from tests.e2e.public_house import GROUP, HOSTILE, PEOPLE, public_house

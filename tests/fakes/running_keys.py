@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from keypool.standing import Event, Standing, State
-from server.prober import State as Found
-from server.specs import Secret, UpstreamSpec
+from server.config.specs import Secret, UpstreamSpec
+from server.keys.prober import State as Found
 
 
 class Clock:

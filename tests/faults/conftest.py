@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tornado.ioloop import IOLoop
 
-from server.specs import UpstreamSpec
+from server.config.specs import UpstreamSpec
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.stage import Stage
 from tests.gateways import gateway

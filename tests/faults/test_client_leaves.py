@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 from tornado.ioloop import IOLoop
 
+from server.config.specs import UpstreamSpec
 from server.ledger.usage import Outcome, UsageRow
-from server.specs import UpstreamSpec
 from tests.fakes.fates import Ending, cut_stream, hang, held, ok, rate_limit
 from tests.fakes.ledger import Outcome as Seen
 from tests.fakes.upstream import FakeUpstream

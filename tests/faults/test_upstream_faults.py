@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from tornado.ioloop import IOLoop
 
+from server.config.specs import UpstreamSpec
 from server.ledger.usage import Outcome, UsageRow
-from server.specs import UpstreamSpec
 from server.wire.anthropic import ANTHROPIC
 from server.wire.errors import NoKey, UpstreamTimeout
 from server.wire.openai import OPENAI

@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from server.claims import ClaimRules, Condition, Rule
-from server.oidc import Arrival, Client, Oidc
-from server.oidc_people import Reading
-from server.specs import Secret
+from server.config.specs import Secret
+from server.login.arrivals import Reading
+from server.login.oidc import Arrival, Client, Oidc
 from server.store import store_for
 from server.store.base import Store
+from server.terms.claims import ClaimRules, Condition, Rule
 from tests.oidc.idp import CLIENT_ID, CLIENT_SECRET, NOW, Idp, identity_provider
 
 ORIGIN = "https://llm.example.org"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.claims import DAY_MS, MOST_GROUPS, ClaimRules, Condition, Rule, condition, found, lapsed, read_claims
-from server.groups import NAME
+from server.terms.claims import DAY_MS, MOST_GROUPS, ClaimRules, Condition, Rule, condition, found, lapsed, read_claims
+from server.terms.groups import NAME
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from server.oidc import DISABLED, REFUSED, STALE, LoginRefused
-from server.oidc_people import People, Profile
+from server.login.arrivals import People, Profile
+from server.login.oidc import DISABLED, REFUSED, STALE, LoginRefused
 from server.remembered import Away
 from server.store.base import Person
 from tests.oidc.idp import CLIENT_ID, CLIENT_SECRET, NOW, broken, rsa_key, signed

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from server import oidc_parsers
-from server.claims import ClaimRules, Condition
-from server.settings import Settings, SettingsError, load
+from server.config import oidc_parsers
+from server.config.settings import Settings, SettingsError, load
+from server.terms.claims import ClaimRules, Condition
 
 ISSUER = "https://id.example.org/realms/main"
 LOGIN = {"OIDC_ISSUER": f"{ISSUER}/", "OIDC_CLIENT_ID": "fairgate"}

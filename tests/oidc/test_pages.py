@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from yarl import URL
 
+from server.config.specs import Secret
 from server.handlers.own_paths import own_path
-from server.specs import Secret
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
 from tests.oidc.browsing import Answer, Browser, browser

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from server.specs import Secret
+from server.config.specs import Secret
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
 from tests.oidc.browsing import browser

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from server.accounts import OPERATOR, Accounts
+from server.config.specs import Secret
+from server.login.sessions import Sessions, new_cookie
+from server.login.token_login import login_with_token
+from server.people.accounts import OPERATOR, Accounts
 from server.sealing import Seal, derived
-from server.sessions import Sessions, new_cookie
-from server.specs import Secret
 from server.store import store_for
 from server.store.base import Store, Terms
-from server.token_login import login_with_token
 from server.wire.errors import InvalidKey, RateLimited
 from tests.oidc.lobby import PEPPER, Clock
 from tests.store.samples import ADA, BOB

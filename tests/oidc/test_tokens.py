@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.oidc_provider import Provider
-from server.oidc_tokens import TokenRefused, Verifier
+from server.config.specs import Secret
+from server.login.id_tokens import TokenRefused, Verifier
+from server.login.provider import Provider
 from server.remembered import Away
-from server.specs import Secret
 from tests.oidc.idp import (
     CLIENT_ID,
     CLIENT_SECRET,

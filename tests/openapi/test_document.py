@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
+from server.config.openapi import Description, document
+from server.config.shapes import Flag, Instant, Many, Maybe, Number, Text, Thing, Whole, Word, read_text
 from server.handlers.api_docs import ALL, described
 from server.handlers.roles import Role
 from server.handlers.routes import OPERATIONS, routes
-from server.openapi import Description, document
-from server.shapes import Flag, Instant, Many, Maybe, Number, Text, Thing, Whole, Word, read_text
 from server.wire.errors import InvalidValue, MissingParameter, Refusal
 from tests.admin.estate import Estate, estate
 from tests.openapi.conversation import opened, talk

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.desk import NO_SUCH_PERSON, NO_SUCH_TOKEN, DeskError
 from server.handlers.forms import SENTENCES, Form, FormError, flash_cookie, flash_of, sentence
 from server.ledger.calendar import Calendar
 from server.ledger.when import instant
-from server.sessions import Sessions
+from server.login.sessions import Sessions
+from server.people.desk import NO_SUCH_PERSON, NO_SUCH_TOKEN, DeskError
 from server.store.sqlite import SqliteStore
 
 BERLIN = Calendar(ZoneInfo("Europe/Berlin"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import ClientSession
 
-from server.specs import Secret
+from server.config.specs import Secret
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
 from tests.oidc.browsing import Answer, Browser, browser

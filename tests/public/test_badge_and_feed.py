@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import aiohttp
 import pytest
 
-from server.incidents import Incident, Kind
-from server.page_policy import policy_words
+from server.terms.incidents import Incident, Kind
+from server.terms.page_policy import policy_words
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import gateway
 from web.render import CONTENT_SECURITY_POLICY

@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from server.incidents import GRACE_MS, SAME_MS, STALE_MS, Incident, KeyState, Kind, Watch, detail, title, told
+from server.terms.incidents import GRACE_MS, SAME_MS, STALE_MS, Incident, KeyState, Kind, Watch, detail, title, told
 
 MODEL = (Kind.MODEL, "gpt-5")
 BEGAN = Incident("i1", Kind.MODEL, "gpt-5", 1_000_000, 1_000_000)

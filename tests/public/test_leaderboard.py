@@ -12,9 +12,9 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from server.groups import Group, group_body
 from server.ledger.quota import Settlement
 from server.store.base import Record
+from server.terms.groups import Group, group_body
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
 from tests.store.samples import usage_row

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import Settings, SettingsError, load
+from server.config.settings import Settings, SettingsError, load
 
 
 def read(**environ: str) -> Settings:

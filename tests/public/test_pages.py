@@ -10,10 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.incidents import Incident, Kind
-from server.notices import Kind as NoticeKind
-from server.notices import Notice, notice_body
 from server.store.base import Record
+from server.terms.incidents import Incident, Kind
+from server.terms.notices import Kind as NoticeKind
+from server.terms.notices import Notice, notice_body
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
 

@@ -8,8 +8,8 @@ from itertools import count
 
 import pytest
 
-from server.live import Live
-from server.shared import MOST, Shared
+from server.public.live import Live
+from server.public.shared import MOST, Shared
 
 
 class Clock:

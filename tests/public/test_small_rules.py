@@ -6,14 +6,14 @@ import unicodedata
 
 import pytest
 
-from server.families import family_of
-from server.incidents import Incident, Kind
-from server.leaderboard import first_day, watt_hours
-from server.news import feed_view
-from server.nicknames import nickname_of
-from server.notices import Kind as NoticeKind
-from server.notices import Notice
-from server.page_policy import page_csp, policy_words, widened
+from server.public.families import family_of
+from server.public.leaderboard import first_day, watt_hours
+from server.public.news import feed_view
+from server.terms.incidents import Incident, Kind
+from server.terms.nicknames import nickname_of
+from server.terms.notices import Kind as NoticeKind
+from server.terms.notices import Notice
+from server.terms.page_policy import page_csp, policy_words, widened
 
 OURS = "default-src 'none'; img-src 'self' data:; frame-ancestors 'none'"
 

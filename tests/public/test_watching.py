@@ -9,9 +9,9 @@ from datetime import UTC
 import pytest
 
 from keypool.standing import Event
-from server.history import ONLINE_MS, History
-from server.incidents import Kind, title
 from server.ledger.history import HOUR_MS, HOUSE
+from server.public.history import ONLINE_MS, History
+from server.terms.incidents import Kind, title
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
 from tests.store.samples import usage_row

@@ -20,14 +20,14 @@ import pytest
 from cryptography.fernet import Fernet
 
 from server import logs
-from server.accounts import OPERATOR
 from server.app import listen, open_house
-from server.groups import Group
+from server.config.settings import Settings
+from server.config.specs import Secret
 from server.handlers.routes import routes
 from server.ledger.limits import Limit, Scope, Unit, Window
-from server.pass_office import Wanted
-from server.settings import Settings
-from server.specs import Secret
+from server.people.accounts import OPERATOR
+from server.people.pass_office import Wanted
+from server.terms.groups import Group
 from tests.fakes import fates
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import Ask, chat, embeddings, messages

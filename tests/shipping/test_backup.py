@@ -16,10 +16,10 @@ import aiohttp
 import pytest
 
 from server.app import listen, open_house
-from server.cli import main
-from server.cli_backup import add_verb, back_up
-from server.settings import Settings
-from server.specs import Secret
+from server.cli.backup import add_verb, back_up
+from server.cli.main import main
+from server.config.settings import Settings
+from server.config.specs import Secret
 from server.store.base import StoreError
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import gateway

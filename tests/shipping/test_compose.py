@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from server.app import LAST_WORDS_SECONDS
-from server.settings import SETTINGS, Settings, load
+from server.config.settings import SETTINGS, Settings, load
 from tests.shipping.place import ROOT
 
 FILE = ROOT / "docker-compose.yml"

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from server.parsers import size
-from server.settings import SETTINGS, Settings
+from server.config.parsers import size
+from server.config.settings import SETTINGS, Settings
 from tests.fakes.fates import held
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.config.specs import UpstreamSpec
 from server.ledger.quota import Charge, Hold, Reservation, Settlement
 from server.ledger.usage import Outcome, UsageRow
-from server.specs import UpstreamSpec
 from server.store.base import AddedKey, Person, Token
 from server.wire.usage import Usage
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from server.incidents import Incident, Kind
 from server.ledger.history import HOUR_MS, HourRow
+from server.terms.incidents import Incident, Kind
 from tests.store.conftest import Fresh
 
 ROW = HourRow(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from server.specs import Secret, UpstreamSpec
+from server.config.specs import Secret, UpstreamSpec
 from server.store import store_for
 from server.store.base import KeyTaken, KeyWish
 from server.store.schema import STEPS

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from server.specs import UpstreamSpec
+from server.config.specs import UpstreamSpec
 from tests.clients.talking import CLAUDE
 from tests.fakes.fates import Fate, held
 from tests.fakes.upstream import FakeUpstream

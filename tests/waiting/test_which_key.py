@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.specs import UpstreamSpec
+from server.config.specs import UpstreamSpec
 from tests.fakes.fates import rate_limit
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import Ask, chat, error_in

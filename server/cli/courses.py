@@ -1,0 +1,89 @@
+"""The verbs about courses: `python -m server course ...`."""
+# ruff: noqa: T201 - a command prints
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from server.cli.people import pepper_of
+from server.cli.room import Add, Room, parsed, plain, table, times, wall, when
+from server.config import parsers
+from server.ledger.money import micro_usd, usd
+from server.people.courses import THE_OPERATOR, CourseError, Courses, Plan
+
+
+def add_verbs(add: Add) -> None:
+    create = add("create", _create, "make a course, and tell the code by which people join")
+    create.add_argument("course", metavar="COURSE")
+    create.add_argument(
+        "--teachers", type=parsed(parsers.words), required=True, metavar="A,B", help="who looks after it"
+    )
+    create.add_argument("--pot", type=parsed(micro_usd), metavar="USD", help="what all members together may spend")
+    create.add_argument("--per-head", type=parsed(micro_usd), metavar="USD", help="what each member may spend of it")
+    create.add_argument("--models", type=parsed(parsers.words), default=(), metavar="A,B*", help="which may be used")
+    times(create)
+    for name, work, told in (
+        ("code", _code, "a new code in place of the one before"),
+        ("close", _close, "end it now"),
+        ("view", _view, "what its members have used"),
+    ):
+        add(name, work, told).add_argument("course", metavar="COURSE")
+    add("list", _list, "all courses")
+
+
+def _courses(room: Room) -> Courses:
+    return Courses(room.store, room.desk, pepper_of(room), time.monotonic, wall)
+
+
+async def _create(room: Room, options: argparse.Namespace) -> None:
+    since, until = room.begins_if(options.since), room.ends_if(options.until)
+    if since is None or until is None:
+        raise CourseError("a course needs --since and --until")
+    teachers = tuple([(await room.desk.person_named(name)).id for name in options.teachers])
+    plan = Plan(
+        name=options.course,
+        teachers=teachers,
+        since=since,
+        until=until,
+        pot=options.pot,
+        per_head=options.per_head,
+        models=tuple(options.models),
+    )
+    _, code = await _courses(room).create(THE_OPERATOR, plan)
+    print(code)
+
+
+async def _code(room: Room, options: argparse.Namespace) -> None:
+    print(await _courses(room).new_code(THE_OPERATOR, options.course))
+
+
+async def _close(room: Room, options: argparse.Namespace) -> None:
+    await _courses(room).close(THE_OPERATOR, options.course)
+
+
+async def _list(room: Room, _: argparse.Namespace) -> None:
+    courses = await _courses(room).taught_by(THE_OPERATOR)
+    if courses:
+        rows = [(each.name, when(each.since), when(each.until), "yes" if each.join else "no") for each in courses]
+        print(table(("course", "since", "until", "people may join"), rows))
+
+
+async def _view(room: Room, options: argparse.Namespace) -> None:
+    view = await _courses(room).view(THE_OPERATOR, options.course)
+    pot, head = (None if it is None else f"{usd(it)} USD" for it in (view.pot, view.per_head))
+    print(
+        f"{plain(view.group.name)}: {usd(view.used.cost_micro_usd)} USD used; pot {pot or '-'}, per head {head or '-'}"
+    )
+    rows = [
+        (
+            f"{each.name} (left)" if each.left else each.name,
+            each.used.requests,
+            each.used.input,
+            each.used.output,
+            usd(each.used.cost_micro_usd),
+        )
+        for each in view.members
+    ]
+    if rows:
+        print(table(("member", "requests", "input", "output", "USD"), rows))

@@ -1,0 +1,90 @@
+"""The verbs about groups: `python -m server group ...`."""
+# ruff: noqa: T201 - a command prints
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from server.cli.room import Add, Room, parsed, plain, read, tell_unreadable, times, when
+from server.config import parsers
+from server.people.desk import OPERATOR, DeskError
+from server.terms.groups import Group, group_body, group_of
+
+
+def add_verbs(add: Add) -> None:
+    add("list", _list, "all groups with what they give")
+    _terms(add("create", _create, "make a group"))
+    _terms(add("change", _change, "change what is said, and leave the rest"))
+    add("remove", _remove, "forget a group; its name stays with its members as a label").add_argument(
+        "group", metavar="GROUP"
+    )
+    for name, work, told in (("add", _add, "make somebody a member"), ("drop", _drop, "end a membership")):
+        each = add(name, work, told)
+        each.add_argument("group", metavar="GROUP")
+        each.add_argument("person", metavar="PERSON")
+
+
+def _terms(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("group", metavar="GROUP")
+    parser.add_argument("--weight", type=float, metavar="N", help="share in the queue; 1 is everybody's")
+    parser.add_argument("--models", type=parsed(parsers.words), metavar="A,B*", help="which may be used; '' is all")
+    parser.add_argument("--running", type=int, metavar="N", help="requests in flight, of each member; 0 is any number")
+    parser.add_argument("--batch", action=argparse.BooleanOptionalAction, help="what its members ask waits behind")
+    parser.add_argument("--content-days", type=int, metavar="N", help="keep prompts and answers so long; 0 is not")
+    parser.add_argument("--teachers", type=parsed(parsers.words), metavar="A,B", help="people who may see its totals")
+    parser.add_argument("--note", metavar="TEXT")
+    times(parser)
+
+
+async def _list(room: Room, _: argparse.Namespace) -> None:
+    for group in await room.desk.groups():
+        body = {**group_body(group), "since": when(group.since), "until": when(group.until)}
+        usual = group_body(Group(name=group.name)) | {"since": "-", "until": "-"}
+        told = [name for name in body if body[name] != usual[name] and name != "join"]
+        said = [f"{name} {_words(body[name])}" for name in told]
+        print(f"{group.name:<24} {', '.join(said)}".rstrip())
+    await tell_unreadable(room, "group")
+
+
+def _words(value: object) -> str:
+    return plain(" ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+async def _create(room: Room, options: argparse.Namespace) -> None:
+    if any(group.name == options.group for group in await room.desk.groups()):
+        raise DeskError("there is already a group of this name: `group change` changes it")
+    await _write(room, options, {})
+
+
+async def _change(room: Room, options: argparse.Namespace) -> None:
+    for group in await room.desk.groups():
+        if group.name == options.group:
+            return await _write(room, options, group_body(group))
+    raise DeskError("there is no such group: `group list` shows them")
+
+
+async def _write(room: Room, options: argparse.Namespace, before: Mapping[str, Any]) -> None:
+    names = ("weight", "models", "running", "batch", "content_days", "note")
+    said: dict[str, Any] = {name: getattr(options, name) for name in names}
+    said |= {"since": room.begins_if(options.since), "until": room.ends_if(options.until)}
+    if options.teachers is not None:
+        said["teachers"] = [(await room.desk.person_named(name)).id for name in options.teachers]
+    body = {**before, **{name: value for name, value in said.items() if value is not None}}
+    group = read(lambda: group_of(options.group, body))
+    await room.desk.set_group(OPERATOR, group)
+
+
+async def _remove(room: Room, options: argparse.Namespace) -> None:
+    await room.desk.remove_group(OPERATOR, options.group)
+
+
+async def _add(room: Room, options: argparse.Namespace) -> None:
+    person = await room.desk.person_named(options.person)
+    await room.desk.put_in_group(OPERATOR, person.id, options.group)
+
+
+async def _drop(room: Room, options: argparse.Namespace) -> None:
+    person = await room.desk.person_named(options.person)
+    await room.desk.take_from_group(OPERATOR, person.id, options.group)

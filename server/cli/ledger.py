@@ -1,0 +1,91 @@
+"""The verbs about what the operator decides and what was used, by their nouns; and two of the nouns themselves."""
+# ruff: noqa: T201 - a command prints
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from server.cli import groups as cli_groups
+from server.cli import limits as cli_limits
+from server.cli import prices as cli_prices
+from server.cli import usage as cli_usage
+from server.cli.room import (
+    Add,
+    InLoop,
+    Room,
+    hooked,
+    parsed,
+    plain,
+    read,
+    table,
+    tell_unreadable,
+    times,
+    wall,
+    when,
+)
+from server.config import parsers
+from server.people.desk import OPERATOR
+from server.terms.notices import Kind, Notice
+
+_SHOWN_AUDITS = 50
+
+
+def add_verbs(nouns: Any, in_loop: InLoop) -> None:
+    """Add the nouns to the parser's; `in_loop` runs a coroutine."""
+    for name, verbs, told in (
+        ("limit", cli_limits.add_verbs, "list | set WHOM LIMIT | raise ID AMOUNT | remove ID"),
+        ("price", cli_prices.add_verbs, "list | set MODEL | remove ID | show MODEL"),
+        ("group", cli_groups.add_verbs, "list | create, change, remove GROUP | add, drop GROUP PERSON"),
+        ("notice", _notice_verbs, "list | set TEXT | remove ID"),
+    ):
+        verbs(Add(nouns.add_parser(name, help=told), in_loop))
+    cli_usage.add_verbs(nouns, in_loop)
+    audit = nouns.add_parser("audit", help="[--limit N]: who changed what, the newest first")
+    audit.add_argument("--limit", type=parsed(parsers.whole(1, 100_000)), default=_SHOWN_AUDITS, metavar="N")
+    hooked(audit, _audit, in_loop)
+
+
+def _notice_verbs(add: Add) -> None:
+    add("list", _notice_list, "what people are told")
+    each = add("set", _notice_set, "tell people something, from now on if nothing else is said")
+    each.add_argument("text", metavar="TEXT", help="one line, which is shown as it is")
+    each.add_argument("--kind", choices=list(map(str, Kind)), default=str(Kind.ANNOUNCEMENT))
+    each.add_argument("--id", metavar="ID", help="in place of the notice of this id")
+    times(each)
+    add("remove", _notice_remove, "tell it no more").add_argument("id", metavar="ID")
+
+
+async def _notice_list(room: Room, _: argparse.Namespace) -> None:
+    rows = [(each.id, each.kind, when(each.since), when(each.until), each.text) for each in await room.desk.notices()]
+    if rows:
+        print(table(("id", "kind", "since", "until", "text"), rows))
+    await tell_unreadable(room, "notice")
+
+
+async def _notice_set(room: Room, options: argparse.Namespace) -> None:
+    notice_id = options.id or f"ntc_{secrets.token_hex(4)}"
+    since = wall() if options.since is None else room.begins(options.since)
+    until = room.ends_if(options.until)
+    notice = read(lambda: Notice(notice_id, Kind(options.kind), options.text, since, until))
+    await room.desk.set_notice(OPERATOR, notice)
+    print(notice.id)
+
+
+async def _notice_remove(room: Room, options: argparse.Namespace) -> None:
+    await room.desk.remove_notice(OPERATOR, options.id)
+
+
+async def _audit(room: Room, options: argparse.Namespace) -> None:
+    for entry in await room.desk.audits(None, options.limit):
+        print(f"{when(entry.at)}  {plain(entry.actor)}  {plain(entry.action)}  {plain(entry.target)}")
+        for sign, body in (("-", entry.before), ("+", entry.after)):
+            if body is not None:
+                print(f"    {sign} {_json(body)}")
+
+
+def _json(body: Mapping[str, Any]) -> str:
+    return json.dumps(dict(body), sort_keys=True)

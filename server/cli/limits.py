@@ -1,0 +1,121 @@
+"""The verbs about limits: `python -m server limit ...`.
+
+A limit that is set again for the same purpose takes the place of the one before, under the same id.
+"""
+# ruff: noqa: T201 - a command prints
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from server.cli.room import A_DAY, Add, Room, table, tell_unreadable, times, when
+from server.config import parsers
+from server.ledger.limits import Limit, Scope, Unit, Window, parse_limits, words
+from server.ledger.money import micro_usd, usd
+from server.people.desk import OPERATOR, DeskError
+
+_TERM = re.compile(r"/\s*term\b", re.IGNORECASE)
+
+
+def add_verbs(add: Add) -> None:
+    add("list", _list, "the limits that were decided at run time; those of LIMITS hold beside them")
+    each = add("set", _set, 'such as: set --person ada "5 usd/day"')
+    whom = each.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--everyone", action="store_true", help="each person for themselves")
+    for scope, name, told in (
+        ("person", "NAME", "one person, in place of everyone's limit of the same kind"),
+        ("token", "ID", "one token"),
+        ("group", "NAME", "one pot for all members"),
+        ("member", "NAME", "each member of a group"),
+        ("upstream", "NAME", "all that is used at an upstream"),
+    ):
+        whom.add_argument(f"--{scope}", metavar=name, help=told)
+    each.add_argument("limit", metavar="LIMIT", help='"5 usd/day", "200 usd/term", "100 requests/day gpt-4*"')
+    times(each)
+    each = add("raise", _raise, 'allow more for a while: raise ID "50 usd" --until 2026-12-31')
+    each.add_argument("id", metavar="ID")
+    each.add_argument("amount", metavar="AMOUNT", help="in the unit of the limit")
+    each.add_argument("--until", required=True, metavar="WHEN", help=A_DAY)
+    add("remove", _remove, "limit nothing by it any more").add_argument("id", metavar="ID")
+
+
+async def _list(room: Room, _: argparse.Namespace) -> None:
+    limits = await room.desk.limits()
+    if limits:
+        names = {person.id: person.name for person in await room.store.people()}
+        print(table(("id", "for", "limit", "since", "until"), [_row(each, names) for each in limits]))
+    await tell_unreadable(room, "limit")
+
+
+def _row(limit: Limit, names: Mapping[str, str]) -> tuple[object, ...]:
+    whom = f"{limit.scope} {names.get(limit.subject, limit.subject)}".strip()
+    told = words(limit)
+    if limit.extra:
+        more = f"{usd(limit.extra)} USD" if limit.unit is Unit.USD else f"{limit.extra:,}"
+        told += f", and {more} more until {when(limit.extra_until)}"
+    return limit.id, whom, told, when(limit.since), when(limit.until)
+
+
+async def _set(room: Room, options: argparse.Namespace) -> None:
+    scope, subject = await _whom(room, options)
+    since, until = room.begins_if(options.since), room.ends_if(options.until)
+    known = await room.desk.limits()
+    for wanted in _said_limits(options.limit, scope, subject, since, until):
+        same = [each for each in known if _purpose(each) == _purpose(wanted)]
+        limit = replace(wanted, id=same[0].id, extra=same[0].extra, extra_until=same[0].extra_until) if same else wanted
+        await room.desk.set_limit(OPERATOR, limit)
+        print(f"{limit.id}  {words(limit)}")
+
+
+async def _whom(room: Room, options: argparse.Namespace) -> tuple[Scope, str]:
+    scope = next(each for each in Scope if getattr(options, each))
+    if scope is Scope.EVERYONE:
+        return scope, ""
+    subject = str(getattr(options, scope))
+    if scope is Scope.PERSON:
+        return scope, (await room.desk.person_named(subject)).id
+    added = [key.spec for key in await room.store.added_keys()]
+    if scope is Scope.UPSTREAM and all(spec.name != subject for spec in (*room.settings.upstreams, *added)):
+        raise DeskError("there is no such upstream: `key list` names them")
+    return scope, subject
+
+
+def _said_limits(text: str, scope: Scope, subject: str, since: int | None, until: int | None) -> Iterator[Limit]:
+    for part in text.split(","):
+        try:
+            (limit,) = parse_limits(_TERM.sub("/ever", part))
+            window = Window.TERM if _TERM.search(part) else limit.window
+            wanted = replace(limit, scope=scope, subject=subject, window=window, since=since, until=until)
+        except ValueError as error:
+            raise DeskError(str(error) if part.strip() else "expected a limit such as 5 usd/day") from None
+        digest = hashlib.sha256(repr(_purpose(wanted)).encode()).hexdigest()
+        yield replace(wanted, id=f"lim_{digest[:10]}")
+
+
+def _purpose(limit: Limit) -> tuple[object, ...]:
+    """What a limit has in common with one that it replaces: all but how much."""
+    return (*map(str, (limit.scope, limit.subject, *limit.kind)), limit.since, limit.until)
+
+
+async def _raise(room: Room, options: argparse.Namespace) -> None:
+    limit = next((each for each in await room.desk.limits() if each.id == options.id), None)
+    if limit is None:
+        raise DeskError("there is no such limit: `limit list` shows them")
+    await room.desk.raise_limit(OPERATOR, limit.id, _amount(options.amount, limit.unit), room.ends(options.until))
+
+
+def _amount(text: str, unit: Unit) -> int:
+    """So much of the unit, whose name may stand behind it."""
+    number = re.sub(rf"\s*{unit.removesuffix('s')}s?$", "", text.strip(), flags=re.IGNORECASE)
+    try:
+        return micro_usd(number) if unit is Unit.USD else parsers.whole(1, 10**15 - 1)(number)
+    except ValueError as error:
+        raise DeskError(f"{error}, of {unit}") from None
+
+
+async def _remove(room: Room, options: argparse.Namespace) -> None:
+    await room.desk.remove_limit(OPERATOR, options.id)

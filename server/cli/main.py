@@ -1,0 +1,101 @@
+"""The command line: `python -m server` runs the gateway, with a verb it does one thing and ends.
+
+Exit codes: 0, 1 if what was asked cannot be done, 2 if the settings or the arguments cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from server.books.journal import JournalError
+from server.cli import backup as cli_backup
+from server.cli import courses as cli_courses
+from server.cli import keys as cli_keys
+from server.cli import ledger as cli_ledger
+from server.cli import people as cli_people
+from server.cli.room import Add
+from server.config import settings_docs
+from server.config.settings import Settings, SettingsError, load
+from server.demo import DemoError
+from server.keys.keydesk import KeyDeskError
+from server.keys.vault import VaultError
+from server.people.accounts import AccountError
+from server.people.desk import DeskError
+from server.store.base import StoreError
+
+T = TypeVar("T")
+
+
+def main(argv: Sequence[str] | None = None, ask_secret: cli_keys.AskSecret = cli_keys.ask_secret) -> int:
+    """Do what the arguments say and return the exit code. `ask_secret` gives an upstream key that is to be added."""
+    options = _parser(ask_secret).parse_args(argv)
+    given = {"HOST": options.host, "PORT": options.port, "STORE_URL": options.store, "DEMO": options.demo}
+    try:
+        return int(options.verb(load(given), options))
+    except SettingsError as error:
+        print("fairgate cannot start with these settings:", *error.mistakes, sep="\n  ", file=sys.stderr)
+        return 2
+    except (AccountError, DemoError, DeskError, JournalError, KeyDeskError, StoreError, VaultError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m server",
+        description="Share LLM keys fairly. Without a verb: run the gateway.",
+        epilog=settings_docs.help_text(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", help="the address to listen on (HOST)")
+    parser.add_argument("--port", help="the port to listen on (PORT)")
+    parser.add_argument("--store", metavar="URL", help="where people, tokens and usage are kept (STORE_URL)")
+    parser.add_argument(
+        "--demo", action="store_const", const="on", help="answer with a small local model, too (DEMO=on)"
+    )
+    parser.set_defaults(verb=_run)
+    nouns = parser.add_subparsers(title="verbs", metavar="VERB", required=False)
+    cli_people.add_verbs(nouns, _in_loop)
+    courses = nouns.add_parser("course", help="create COURSE | list | code, close, view COURSE")
+    cli_courses.add_verbs(Add(courses, _in_loop))
+    keys = nouns.add_parser("key", help="list | check | add | pause, resume, recheck, remove KEY | new-, rotate-master")
+    cli_keys.add_verbs(keys, _in_loop, ask_secret)
+    cli_ledger.add_verbs(nouns, _in_loop)
+    cli_backup.add_verb(nouns.add_parser("backup", help="FILE: copy the embedded store while the gateway runs"))
+    nouns.add_parser("docs", help="rewrite the files that are made from the settings").set_defaults(verb=_docs)
+    return parser
+
+
+def _run(settings: Settings, _: argparse.Namespace) -> int:
+    from server.app import serve  # late: the other verbs need neither Tornado nor the pool
+
+    try:
+        return _in_loop(serve(settings, lambda text: print(text, flush=True)))
+    except OSError as error:  # all else that may fail has an error of its own
+        print(f"fairgate cannot listen on {settings.host} port {settings.port}: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def _in_loop(work: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(work)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where there is uvloop (not on Windows)."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _docs(_: Settings, __: argparse.Namespace) -> int:
+    settings_docs.write()
+    return 0

@@ -1,0 +1,80 @@
+"""The verbs about prices: `python -m server price ...`. Prices with tiers stand in the price file."""
+# ruff: noqa: T201 - a command prints
+
+from __future__ import annotations
+
+import argparse
+
+from server.cli.repricing import price_table
+from server.cli.room import A_DAY, Add, Room, parsed, plain, read, tell_unreadable, wall, when
+from server.config import parsers
+from server.ledger.money import usd
+from server.ledger.prices import Price, Rates, price_body, price_of
+from server.people.desk import OPERATOR, DeskError
+
+_TOKENS = ("input", "output", "cached", "cache_write", "reasoning")
+
+
+def add_verbs(add: Add) -> None:
+    add("list", _list, "the prices that were decided at run time; those of PRICES_FILE hold beside them")
+    each = add("set", _set, "set --input USD --output USD MODEL: from now on, if nothing else is said")
+    each.add_argument("model", metavar="MODEL", help="a name, or its beginning and a *")
+    for kind in _TOKENS:
+        each.add_argument(_option(kind), type=parsed(parsers.micro_usd), metavar="USD", help="a million tokens")
+    for kind, told in (("request", "each request"), ("image", "each picture"), ("audio_minute", "a minute of sound")):
+        each.add_argument(_option(kind), type=parsed(parsers.micro_usd), metavar="USD", help=told)
+    each.add_argument("--since", metavar="WHEN", help=A_DAY)
+    add("remove", _remove, "forget a price").add_argument("id", metavar="ID")
+    each = add("show", _show, "what a model costs, by whichever price holds")
+    each.add_argument("model", metavar="MODEL")
+    each.add_argument("--at", metavar="WHEN", help=A_DAY)
+
+
+def _option(kind: str) -> str:
+    return "--" + kind.replace("_", "-")
+
+
+async def _list(room: Room, _: argparse.Namespace) -> None:
+    for price in await room.desk.prices():
+        print(f"{plain(price.id)}  since {when(price.valid_from)}  {_rates(price)}")
+    await tell_unreadable(room, "price")
+
+
+async def _set(room: Room, options: argparse.Namespace) -> None:
+    since = wall() if options.since is None else room.begins(options.since)
+    said = {kind: getattr(options, kind) for kind in (*_TOKENS, "request", "image")}
+    said["audio_hour"] = None if options.audio_minute is None else options.audio_minute * 60
+    rates = {kind: amount for kind, amount in said.items() if amount is not None}
+    if not rates or (rates.keys() & set(_TOKENS) and not {"input", "output"} <= rates.keys()):
+        raise DeskError("say what input and what output cost, or what a request, a picture or a minute of sound does")
+    body = {"model": options.model, "valid_from": since, **rates}
+    price = read(lambda: price_of(f"desk:{options.model}@{when(since)}", body))
+    await room.desk.set_price(OPERATOR, price)
+    print(f"{plain(price.id)}  {_rates(price)}")
+
+
+async def _remove(room: Room, options: argparse.Namespace) -> None:
+    await room.desk.remove_price(OPERATOR, options.id)
+
+
+async def _show(room: Room, options: argparse.Namespace) -> None:
+    at = wall() if options.at is None else room.begins(options.at)
+    price = (await price_table(room.settings, room.store)).of(options.model, at)
+    if price is None:
+        raise DeskError("this model has no price, so that requests for it are refused")
+    print(f"{plain(price.id)}  {_rates(price)}")
+
+
+def _rates(price: Price) -> str:
+    """In dollars; what goes without saying is left out."""
+    tiers = [f"above {tier.above:,}: {_flat(tier.rates)}" for tier in price.rates.tiers]
+    return "; ".join([_flat(price.rates), *tiers])
+
+
+def _flat(rates: Rates) -> str:
+    body = price_body(Price("", "", 0, rates))
+    others = rates.request or rates.image or rates.audio_hour
+    kinds = _TOKENS if rates.input or rates.output or not others else ()
+    told = [f"{kind} {usd(body[kind])}" for kind in kinds if body.get(kind) is not None]
+    told += [f"{kind} {usd(body[kind])} each" for kind in ("request", "image") if body[kind]]
+    return ", ".join(told + [f"sound {usd(rates.audio_hour)} an hour"] * bool(rates.audio_hour))

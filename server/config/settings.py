@@ -1,0 +1,167 @@
+"""Reading the settings: the command line counts, then the environment, then `.env`, then the default.
+
+An empty value is no value. The names that other proxies had for the same are understood (`legacy_env.py`). This is the
+only module that reads the environment. All mistakes are reported together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dotenv.parser import parse_stream
+
+from server.config import legacy_env, parsers
+from server.config.legacy_env import Translation
+from server.config.parsers import KeyAt
+from server.config.settings_rows import SETTINGS, Setting, Settings
+from server.config.specs import Secret, UpstreamSpec
+from server.config.upstreams_file import duplicates, read_upstreams
+from server.terms.claims import ClaimRules, read_claims
+from server.wire.filters import Phrases
+
+__all__ = ["SETTINGS", "Secret", "Setting", "Settings", "SettingsError", "UpstreamSpec", "load"]
+
+OPENAI = "https://api.openai.com/v1"
+ANTHROPIC = "https://api.anthropic.com/v1"
+
+
+class SettingsError(Exception):
+    """Some settings cannot be used; `mistakes` has one line for each."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+def load(
+    arguments: Mapping[str, str | None] | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    dotenv: Path | None = Path(".env"),
+) -> Settings:
+    """Read all settings; `arguments` are those of the command line by their names in capitals.
+
+    Raises SettingsError with every mistake that was found.
+    """
+    mistakes: list[str] = []
+    said = legacy_env.translate({**_dotenv(dotenv, mistakes), **_given(environ), **_given(arguments or {})})
+    settings = Settings(**_parsed(said, mistakes))
+    upstreams = _upstreams(settings, said.known, mistakes)
+    phrases = _phrases(settings, mistakes)
+    claim_rules = _claim_rules(settings, mistakes)
+    settings = replace(settings, page=_page(settings, mistakes))
+    mistakes += _contradictions(settings)
+    if mistakes:
+        raise SettingsError(mistakes)
+    return replace(settings, upstreams=upstreams, phrases=phrases, claim_rules=claim_rules, notes=said.notes)
+
+
+def _given(texts: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value.strip() for name, value in texts.items() if value and value.strip()}
+
+
+def _dotenv(path: Path | None, mistakes: list[str]) -> dict[str, str]:
+    """What the file says, without the variable expansion of a shell: a `$` in a key is a `$`."""
+    if path is None or not path.is_file():
+        return {}
+    try:
+        with path.open(encoding="utf-8") as file:
+            bindings = list(parse_stream(file))
+    except (OSError, UnicodeDecodeError):
+        mistakes.append(f"{path.name}: expected a readable text file in UTF-8")
+        return {}
+    mistakes += [f"{path.name} line {each.original.line}: expected NAME=value" for each in bindings if each.error]
+    return _given({each.key: each.value for each in bindings if each.key})
+
+
+def _parsed(said: Translation, mistakes: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        if setting.name in said.known:
+            try:
+                values[setting.name.lower()] = setting.parse(said.known[setting.name])
+            except ValueError as error:
+                source = f" (from {said.sources[setting.name]})" if setting.name in said.sources else ""
+                mistakes.append(f"{setting.name}{source}: {error}")
+    return values
+
+
+def _phrases(settings: Settings, mistakes: list[str]) -> Phrases:
+    """The patterns of the row and those of the file, whose empty lines are none."""
+    try:
+        file = Path(settings.reject_phrases_file)
+        lines = file.read_text(encoding="utf-8").splitlines() if settings.reject_phrases_file else []
+        return Phrases.of([*settings.reject_phrases, *filter(None, map(str.strip, lines))])
+    except (OSError, UnicodeDecodeError):
+        mistakes.append("REJECT_PHRASES_FILE: expected a readable text file in UTF-8")
+    except ValueError as error:
+        mistakes.append(f"REJECT_PHRASES_FILE: {error}")
+    return Phrases()
+
+
+def _page(settings: Settings, mistakes: list[str]) -> str:
+    """The operator's own page; empty if there is none."""
+    if settings.page_body and settings.page_file:
+        mistakes.append("PAGE_FILE: expected nothing, because PAGE_BODY is set")
+    if not settings.page_file:
+        return settings.page_body
+    try:
+        return Path(settings.page_file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        mistakes.append("PAGE_FILE: expected a readable text file in UTF-8")
+        return ""
+
+
+def _claim_rules(settings: Settings, mistakes: list[str]) -> ClaimRules:
+    if not settings.claims_file:
+        return ClaimRules()
+    rules, wrong = read_claims(Path(settings.claims_file))
+    mistakes += wrong
+    return rules
+
+
+def _upstreams(settings: Settings, known: Mapping[str, str], mistakes: list[str]) -> tuple[UpstreamSpec, ...]:
+    named = [
+        *_simple_upstreams("openai", OPENAI, settings.openai_key, settings.openai_models, settings.key_slots),
+        *_simple_upstreams(
+            "anthropic", ANTHROPIC, settings.anthropic_key, settings.anthropic_models, settings.key_slots
+        ),
+    ]
+    if settings.upstreams_file:
+        read, wrong = read_upstreams(Path(settings.upstreams_file), known, settings.key_slots)
+        named += read
+        mistakes += wrong
+    mistakes += duplicates(named)
+    return tuple(named)
+
+
+def _simple_upstreams(
+    dialect: str, home: str, keys: tuple[KeyAt, ...], models: tuple[str, ...], slots: int
+) -> Iterator[UpstreamSpec]:
+    """One upstream for each address; the provider's own, or the first one named, has the plain name."""
+    by_url: dict[str, list[Secret]] = {}
+    for key in keys:
+        by_url.setdefault(key.base_url or home, []).append(key.secret)
+    for number, (url, secrets) in enumerate(by_url.items(), start=1):
+        name = dialect if number == 1 else f"{dialect}-{number}"
+        yield UpstreamSpec(
+            name=name, dialects=(dialect,), base_url=url, keys=tuple(secrets), models=models, slots=slots
+        )  # fmt: skip
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    if settings.gatekeeper == "shared" and len(settings.proxy_key.reveal() if settings.proxy_key else "") < 16:
+        yield "PROXY_KEY: expected 16 characters or more, because GATEKEEPER is shared"
+    if not settings.store_url.startswith(parsers.SQLITE) and settings.token_pepper is None:
+        yield "TOKEN_PEPPER: expected with MongoDB, because tokens must stay valid wherever this gateway runs"
+    if settings.gatekeeper == "none" and not parsers.is_loopback(settings.host) and not settings.allow_public:
+        yield "GATEKEEPER: none would let anyone use your keys; set ALLOW_PUBLIC=yes if other machines may"
+    if settings.oidc_issuer and not settings.oidc_client_id:
+        yield "OIDC_CLIENT_ID: expected the name of this gateway at the provider, because OIDC_ISSUER is set"
+    known = settings.oidc_redirect_uris or settings.public_url or parsers.is_loopback(settings.host)
+    if settings.oidc_issuer and not known:
+        yield "OIDC_REDIRECT_URIS: expected this, or PUBLIC_URL, because OIDC_ISSUER is set"

@@ -1,0 +1,265 @@
+"""Whether a key works, asked for free.
+
+`GET /models` costs nothing at any provider and shows whether a key is let in and which models it has. It does not show
+whether there is credit left: that is learnt from real traffic. Only keys that the operator named are asked about.
+Nothing that the upstream says is repeated, except the names of its models.
+
+`check` asks once. A `Prober` asks about all keys of a running gateway, when `keypool.probing` says so, and tells the
+pool. A key that was refused is asked about again only if the operator wants that, a paused one when it is resumed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import aiohttp
+
+from keypool.probing import Schedule
+from keypool.standing import DEAD, Event
+from keypool.standing import State as Stands
+from server.config.specs import Secret, UpstreamSpec
+
+log = logging.getLogger("fairgate")
+
+State = Literal["ready", "revoked", "unclear", "unreachable"]
+
+PATIENCE = aiohttp.ClientTimeout(total=20, connect=10)
+LARGEST_LIST = 4 << 20  # bytes; OpenRouter's list of some 400 models has 0.5 MB
+CONCURRENCY = 4  # askings at a time
+ANTHROPIC_VERSION = "2023-06-01"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What is known of a key now. `detail` is our own words; `models` is empty unless the state is ready."""
+
+    state: State
+    detail: str
+    models: tuple[str, ...] = ()
+
+
+class Keys(Protocol):
+    """The running keys, as far as a prober is concerned. It asks only about keys that are among them."""
+
+    def state(self, key_id: str) -> Stands:
+        """How the key as a whole stands."""
+
+    def probed(self, key_id: str, found: State) -> None:
+        """What a free request told: the key is let in (not that it has credit), refused, out of reach, or nothing."""
+
+    def learn(self, key_id: str, event: Event) -> None: ...
+
+    def offer(self, upstream: str, models: Iterable[str]) -> None:
+        """The keys of this upstream have these models between them."""
+
+
+class Prober:
+    """Keeps what is shown of idle keys true. `clock` is seconds, monotonic; `jitter` gives numbers from 0 to 1."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        interval: float,
+        jitter: Callable[[], float],
+        clock: Callable[[], float],
+        concurrency: int = CONCURRENCY,
+    ) -> None:
+        self._keys, self._jitter, self._clock = keys, jitter, clock
+        self._schedule = Schedule(interval, concurrency)
+        self._watched: dict[str, tuple[UpstreamSpec, Secret]] = {}
+        self._found: dict[str, State] = {}  # what was found last
+        self._models: dict[str, tuple[str, ...]] = {}  # what each key listed last
+        self._wanted: set[str] = set()  # the operator asked, and has no answer yet
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._listed = asyncio.Event()  # nobody's models are unknown
+
+    async def start(self, specs: Iterable[UpstreamSpec], patience: float = 5.0) -> None:
+        """Begin, with these and what was named by `watch`; returns when all models are known, or after some seconds."""
+        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        for spec in sorted(specs, key=lambda each: bool(each.models)):  # first those whose models are awaited
+            for secret in spec.keys:
+                self._watched[secret.fingerprint] = (spec, secret)
+        self.wake()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._listed.wait(), patience)
+
+    async def close(self) -> None:
+        """Ask nobody any more."""
+        self._watched.clear()
+        self._disarm()
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    def watch(self, spec: UpstreamSpec, secret: Secret) -> None:
+        """Ask about one more key, from now on. The pool knows it already."""
+        self._watched[secret.fingerprint] = (spec, secret)
+        self.wake()
+
+    def forget(self, key_id: str) -> None:
+        """Ask no more about a key."""
+        self._watched.pop(key_id, None)
+        self._found.pop(key_id, None)
+        self._models.pop(key_id, None)
+        self._wanted.discard(key_id)
+        self._schedule.forget(key_id)
+        if (task := self._tasks.pop(key_id, None)) is not None:
+            task.cancel()
+
+    def suspect(self, key_id: str) -> None:
+        """Real traffic made this key look bad: ask soon."""
+        self._schedule.suspect(key_id, self._clock())
+        self.wake()
+
+    def recheck(self, key_id: str) -> None:
+        """The operator wants to know now, also of a key that was refused; if it is let in, it begins anew."""
+        if key_id in self._watched:
+            self._wanted.add(key_id)
+            self._schedule.watch(key_id, self._clock())
+            self._schedule.want(key_id, self._clock())
+            self.wake()
+
+    def progress(self) -> tuple[int, int]:
+        """How many keys have been asked about since the start, and how many are to be."""
+        return self._schedule.progress()
+
+    def wake(self) -> None:
+        """Ask whoever is due, and be awake when the next one is. To be called when keys were paused or resumed, too."""
+        if self._session is None:
+            return
+        now, alive = self._clock(), self._alive()
+        for key_id in self._watched:
+            if key_id in alive:
+                self._schedule.watch(key_id, now)
+            elif key_id not in self._wanted and key_id not in self._tasks:
+                self._schedule.forget(key_id)
+        for key_id in self._schedule.begin(now):
+            self._tasks[key_id] = asyncio.create_task(self._probe(key_id, key_id in self._wanted))
+            self._wanted.discard(key_id)
+        if not any(self._unlisted(self._watched[key_id][0]) for key_id in alive):
+            self._listed.set()
+        self._arm()
+
+    def _alive(self) -> set[str]:
+        return {key_id for key_id in self._watched if self._keys.state(key_id) not in DEAD}
+
+    async def _probe(self, key_id: str, wanted: bool) -> None:
+        spec, secret = self._watched[key_id]
+        assert self._session is not None, "nobody is asked before the start"
+        found = await check(spec, secret, self._session)
+        del self._tasks[key_id]
+        self._teach(key_id, spec, found, wanted)
+        if found.state == "unreachable" or (found.state != "revoked" and self._unlisted(spec)):
+            self._schedule.missed(key_id, self._clock())
+        else:
+            self._schedule.settled(key_id, self._clock(), self._jitter())
+        self.wake()
+
+    def _teach(self, key_id: str, spec: UpstreamSpec, found: Check, wanted: bool) -> None:
+        before, self._found[key_id] = self._found.get(key_id, "ready"), found.state
+        if found.state not in ("ready", before):
+            log.warning("upstream %s, key %s: %s, %s", spec.name, key_id, found.state, found.detail)
+        if wanted and found.state == "ready" and self._keys.state(key_id) is not Stands.PAUSED:
+            self._keys.learn(key_id, Event.RESUME)
+        self._keys.probed(key_id, found.state)
+        if not spec.models and found.models:
+            self._models[key_id] = found.models
+            self._keys.offer(spec.name, self._listed_by(spec.name))
+
+    def _unlisted(self, spec: UpstreamSpec) -> bool:
+        """Neither the operator nor the upstream has told its models."""
+        return not spec.models and not self._listed_by(spec.name)
+
+    def _listed_by(self, upstream: str) -> frozenset[str]:
+        """What the keys of an upstream list between them. Which key may use which model is learnt from real traffic."""
+        keys = [key_id for key_id, (spec, _) in self._watched.items() if spec.name == upstream]
+        return frozenset(model for key_id in keys for model in self._models.get(key_id, ()))
+
+    def _arm(self) -> None:
+        self._disarm()
+        due = self._schedule.next_wakeup()
+        if due is not None:
+            # A millisecond late rather than early: event loops round, and an early timer would find nothing to do.
+            delay = max(0.0, due - self._clock()) + 0.001
+            self._timer = asyncio.get_running_loop().call_later(delay, self.wake)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+async def check(spec: UpstreamSpec, secret: Secret, session: aiohttp.ClientSession) -> Check:
+    """Ask the upstream for the models of this key. Never raises for what an upstream does or fails to do."""
+    try:
+        async with session.get(
+            f"{spec.base_url}/models",
+            params=_params(spec),
+            headers=_headers(spec, secret),
+            allow_redirects=False,
+            timeout=PATIENCE,
+        ) as response:
+            if response.status == 200:
+                return _listed(await _body(response))
+            return _refused(response.status)
+    except TimeoutError:
+        return Check("unreachable", "no answer in time")
+    except (aiohttp.ClientError, OSError, ValueError):
+        # The reason may hold the address and the headers, and so the key.
+        return Check("unreachable", "no connection, or not an HTTP answer")
+
+
+def _params(spec: UpstreamSpec) -> dict[str, str]:
+    return {} if "openai" in spec.dialects else {"limit": "1000"}  # Anthropic gives 20 unless asked for more
+
+
+def _headers(spec: UpstreamSpec, secret: Secret) -> dict[str, str]:
+    plain = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    if "openai" in spec.dialects:
+        return {**plain, "Authorization": f"Bearer {secret.reveal()}"}
+    return {**plain, "x-api-key": secret.reveal(), "anthropic-version": ANTHROPIC_VERSION}
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """The body, or nothing where it is far too long."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > LARGEST_LIST:
+            return b""
+    return bytes(body)
+
+
+def _listed(body: bytes) -> Check:
+    try:
+        models = tuple(sorted({_name(each) for each in json.loads(body)["data"]}))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return Check("unclear", "the answer is no list of models")
+    return Check("ready", "let in", models)
+
+
+def _name(entry: dict[str, object]) -> str:
+    name = entry["id"]
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 256:
+        raise ValueError
+    return name
+
+
+def _refused(status: int) -> Check:
+    if status == 401:
+        return Check("revoked", "the upstream does not know this key (401)")
+    if status >= 500:
+        return Check("unreachable", f"the upstream is not well ({status})")
+    # 403: OpenAI's restricted keys may not list models; 404: some servers have no list; 429: asked too often.
+    return Check("unclear", f"the upstream does not say ({status})")
