@@ -54,6 +54,7 @@ def _settings(port: int, upstream: Target, place: Path) -> dict[str, str]:
         "UPSTREAMS_FILE": str(upstreams),
         "GATEKEEPER": "shared",
         "PROXY_KEY": TOKEN,
+        "UNPRICED_MODELS": "free",
         "MAX_CONNECTIONS": "20000",
         "DEMO": "off",
     }

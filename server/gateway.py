@@ -17,7 +17,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
@@ -235,8 +234,7 @@ class Gateway:
         if not await self._cashier.clear(story.bill, story.lease.key.upstream):
             raise AttemptFailed(USED_UP, NoKey())
         guess = Usage(story.input_estimate, output=story.bill.output, estimated=True)
-        row = story.row(guess, self._clock())
-        self._cashier.dispatched(story.bill, replace(row, attempts=row.attempts + 1))
+        self._cashier.dispatched(story.bill, story.row_if_interrupted(guess, self._clock()))
         story.sends += 1
         story.perhaps_billed = True
 

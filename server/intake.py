@@ -97,6 +97,8 @@ class Intake:
             raise UnknownModel
         group = _booked_on(call.group, rights)
         request = await self._nameless(await self._bounds.rules.applied(call.request), call.caller)
+        if request is call.request and group == call.group:
+            return call
         return replace(call, request=request, group=group)
 
     async def _nameless(self, request: Request, caller: Caller) -> Request:

@@ -159,6 +159,13 @@ class Story:
 
     def row(self, usage: Usage, now: float) -> UsageRow:
         """Its row on the ledger, if it ends now."""
+        return self._row(usage, now, self.outcome, self.sends + self.resent)
+
+    def row_if_interrupted(self, usage: Usage, now: float) -> UsageRow:
+        """Its row, if it is sent now and nothing more is ever heard of it."""
+        return self._row(usage, now, Outcome.INTERRUPTED, self.sends + self.resent + 1)
+
+    def _row(self, usage: Usage, now: float, outcome: Outcome, attempts: int) -> UsageRow:
         call, lease, first, bill = self.call, self.lease, self.first_byte, self.bill
         request = call.request
         return UsageRow(
@@ -172,18 +179,18 @@ class Story:
             dialect=request.endpoint.dialect.name,
             upstream=lease.key.upstream,
             key=lease.key.id,
-            status=self.outcome,
+            status=outcome,
             started_at=bill.at,
             day=bill.day,
             queue_ms=milliseconds(lease.queue_seconds),
             first_byte_ms=None if first is None else milliseconds(first - self.arrived),
             duration_ms=milliseconds(now - self.arrived),
-            attempts=self.sends + self.resent,
+            attempts=attempts,
             streamed=self.streamed,
             usage=usage,
             cost_micro_usd=bill.cost(usage),
             price_id=bill.price_id,
-            client_aborted=self.outcome is Outcome.CANCELLED and self.client_left,
+            client_aborted=outcome is Outcome.CANCELLED and self.client_left,
         )
 
 

@@ -23,6 +23,7 @@ from server.terms.groups import Group, Rights, group_of, rights_of
 log = logging.getLogger("fairgate")
 
 T = TypeVar("T")
+ALL_RIGHTS = Rights()
 NO_LISTS = Catalogue(lambda url, dialects: ())
 
 
@@ -84,9 +85,9 @@ class Book:
                 log.warning("the store does not tell limits, prices and groups, so they stay as they are: %s", error)
             self._away = True
 
-    def rights(self, groups: Iterable[str], now: int) -> Rights:
+    def rights(self, groups: Sequence[str], now: int) -> Rights:
         """What somebody may do who is in these groups. `now` is UTC milliseconds."""
-        return rights_of(groups, self.groups, now)
+        return rights_of(groups, self.groups, now) if groups or self.groups else ALL_RIGHTS
 
     def know(self, upstream: UpstreamSpec) -> None:
         """An upstream serves from now on: its provider's price list and its monthly cap count."""

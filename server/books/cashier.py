@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from server.bill import Bill
@@ -44,7 +44,7 @@ from server.ledger.limits import Limit, Scope, Unit, Window, words
 from server.ledger.money import MOST
 from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
 from server.ledger.ratelimit import RateLimits, Wait
-from server.ledger.usage import Outcome, UsageRow
+from server.ledger.usage import UsageRow
 from server.people.token_terms import SPECIAL
 from server.people.tokens import budget_id
 from server.store.base import Caller, StoreError
@@ -160,7 +160,6 @@ class Cashier:
 
     def dispatched(self, bill: Bill, row: UsageRow) -> None:
         """The request goes out now. `row` is how it stands if nothing more is heard. Raises AccountingUnavailable."""
-        row = replace(row, status=Outcome.INTERRUPTED)
         try:
             self._journal.opened(Settlement(row, bill.claim.charges(row)))
         except JournalError as error:

@@ -104,6 +104,8 @@ class Claim:
 
     def charges(self, row: UsageRow) -> tuple[Charge, ...]:
         """What a row takes from the counters in the end."""
+        if not self.budgets:
+            return ()
         used = Estimate(row.cost_micro_usd, row.usage.input + row.usage.output, int(row.status not in UNSERVED))
         owed = ((entry.counter, used.of(entry.limit.unit)) for entry in self.budgets)
         return tuple(Charge(counter, amount) for counter, amount in owed if amount)
