@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 import orjson
@@ -74,12 +75,20 @@ def json_line(fields: dict[str, Any]) -> str:
 
 def moment(milliseconds: float, between: str = "T") -> str:
     """A time since 1970 as ISO 8601 has it, in UTC and to the millisecond."""
-    told = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return f"{told:%Y-%m-%d}{between}{told:%H:%M:%S}.{told.microsecond // 1000:03d}{'Z' if between == 'T' else ''}"
+    seconds, rest = divmod(int(milliseconds), 1000)
+    return f"{_second(seconds, between)}.{rest:03d}{'Z' if between == 'T' else ''}"
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int, between: str) -> str:
+    """Hundreds of lines have the same one."""
+    return datetime.fromtimestamp(seconds, UTC).strftime(f"%Y-%m-%d{between}%H:%M:%S")
 
 
 def one_word(text: str) -> str:
     """A value as it stands in a line of words: without blanks and control characters, which end words and lines."""
+    if text.isprintable() and " " not in text:
+        return text
     return text.translate(_LINE_ENDS).replace(" ", "\\x20")
 
 
