@@ -57,7 +57,7 @@ SCHEME = "sqlite:///"
 BUSY_SECONDS = 10.0
 GROUP = 500  # works in one transaction: bounds the time until the first of them is answered
 CACHE_KIB = 16_384  # of the writer: the pages that today's settlements go to, an index of people among them
-LINGER = 0.003  # seconds that a busy writer waits for more, so that one wait for the disk serves them all
+LINGER = 0.02  # seconds that a busy writer waits for more, so that one wait for the disk serves them all
 MOST_WAITING = 10_000  # works in one queue; a request has at most one there, so that only an outage fills it
 
 
