@@ -8,6 +8,7 @@ done is said on top of the page, with the status 400.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 
 from server.handlers.base import House
@@ -44,9 +45,9 @@ class OwnPage(BrowserHandler):
             raise InvalidKey
         self.me, self.session_cookie = visit.person, self.cookie(SESSION) or ""
 
+    @abstractmethod
     async def draw(self, *path: str) -> bytes:
         """The page. `path` are the parts of the address that name something, of the page or of one of its forms."""
-        raise NotImplementedError
 
     @property
     def frame(self) -> Frame:

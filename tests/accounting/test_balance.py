@@ -25,10 +25,10 @@ from tests.accounting.books import (
     put_prices,
     worth,
 )
-from tests.accounting.traffic import PEOPLE, POOR, Day, by_visit, mixed
+from tests.accounting.traffic import PEOPLE, POOR, Day, mixed
 from tests.fakes.ledger import Record
 from tests.fakes.upstream import FakeUpstream
-from tests.faults.crowd import MODELS, Manner, Visit, script
+from tests.faults.crowd import MODELS, Manner, Visit, by_visit, script
 from tests.faults.stage import Stage
 from tests.gateways import gateway, spec
 

@@ -16,11 +16,11 @@ from server.ledger.prices import Price, Rates
 from server.ledger.usage import Outcome, UsageRow
 from tests.accounting.books import Place, all_rows, assert_all_quiet, counter, person_id, worth
 from tests.accounting.children import Child, child
-from tests.accounting.traffic import by_visit
 from tests.fakes.fates import slow
 from tests.fakes.ledger import Record
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import chat
+from tests.faults.crowd import by_visit
 
 RATE = 100  # requests a second
 MOST = 110  # requests in a life

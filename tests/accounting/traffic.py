@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import defaultdict
 from dataclasses import replace
 from random import Random
 
 import aiohttp
 
-from keypool.standing import Event, State
-from tests.fakes.ledger import Record
 from tests.faults.asks import Ask
-from tests.faults.crowd import MODELS, Manner, Visit, crowd
+from tests.faults.crowd import Manner, Visit, crowd, mend_keys
 from tests.gateways import Running
 
 PEOPLE = ("ada", "bob", "cyd", "dan")
@@ -59,25 +56,7 @@ class Day:
             token, secret = await self.running.house.accounts.create_token(person, f"visit {visit.number}")
             self.visit_of[token.id] = visit
             await visit.happen(session, self.running, secret)
-            self._mend_keys()
-
-    def _mend_keys(self) -> None:
-        """An operator who never sleeps: what the upstream took away is given back, so that the day goes on."""
-        dispatcher = self.running.house.dispatcher
-        for key in list(dispatcher.pool.keys.values()):
-            if key.whole.state in (State.REVOKED, State.EXHAUSTED):
-                dispatcher.learn(key.id, Event.RESUME)
-            for model in MODELS:
-                if key.standing(model).state is State.COOLING:
-                    dispatcher.learn(key.id, Event.ANSWERED, model)
-
-
-def by_visit(records: list[Record]) -> dict[int, list[Record]]:
-    """What the upstream saw of each visit, in order."""
-    seen: dict[int, list[Record]] = defaultdict(list)
-    for record in records:
-        seen[number_in(record.body)].append(record)
-    return seen
+            mend_keys(self.running.house.dispatcher)
 
 
 def number_in(body: bytes) -> int:

@@ -9,15 +9,9 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from tests.admin.estate import Estate, estate
+from tests.loops import one_loop
 
-
-@pytest.fixture(scope="module")
-def io_loop() -> Iterator[IOLoop]:
-    loop = IOLoop()
-    loop.make_current()
-    yield loop
-    loop.clear_current()
-    loop.close(all_fds=True)
+io_loop = pytest.fixture(one_loop, scope="module", name="io_loop")
 
 
 @pytest.fixture(scope="module")

@@ -14,16 +14,9 @@ from tornado.ioloop import IOLoop
 from tests.clients.talking import MODELS, Talk
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway, spec
+from tests.loops import one_loop
 
-
-@pytest.fixture(scope="module")
-def io_loop() -> Iterator[IOLoop]:
-    """The loop on which pytest-tornado runs the tests of a module: its own fixture makes one for each test."""
-    loop = IOLoop()
-    loop.make_current()
-    yield loop
-    loop.clear_current()
-    loop.close(all_fds=True)
+io_loop = pytest.fixture(one_loop, scope="module", name="io_loop")
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+
+from tests.needs import program
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # It runs as root in CI, which the sandbox does not bear; and nobody is asked but this machine.
@@ -58,17 +58,9 @@ class Watched:
         del self.errors[before:]
 
 
-def chromium_path() -> str:
-    """Where there is a Chromium; skips the test, and says why, where there is none."""
-    for name in NAMES:
-        if (path := shutil.which(name)) is not None:
-            return path
-    pytest.skip("NO CHROMIUM HERE: no page was looked at. `apt-get install chromium` gives one")
-
-
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    path = chromium_path()
+    path = program(*NAMES)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         try:

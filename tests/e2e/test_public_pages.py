@@ -122,7 +122,7 @@ async def test_twenty_hostile_names_are_shown_as_they_are(width: int, dark: bool
         chromium() as browser,
         tab(browser, running.url, width, dark) as seen,
     ):
-        for name, path in {**PAGES, "status": "/"}.items():
+        for name, path in PAGES.items():
             await visit(seen, path)
             await assert_nothing_ran(seen)
             await photograph(seen, f"hostile-{name}", width, dark)
@@ -138,7 +138,7 @@ async def test_hostile_names_run_nothing_where_no_policy_forbids_it() -> None:
         trusting_tab(browser, running.url) as seen,
     ):
         seen.page.on("dialog", lambda dialog: seen.errors.append(dialog.message))
-        for path in ("/", "/docs", "/login", "/leaderboard"):
+        for path in ("/", "/status", "/docs", "/login", "/leaderboard"):
             await visit(seen, path)
             await assert_nothing_ran(seen)
         await visit(seen, "/")

@@ -13,17 +13,12 @@ from server.config.specs import UpstreamSpec
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.stage import Stage
 from tests.gateways import gateway
+from tests.loops import one_loop
 
 Opener = Callable[..., Stage]
 
 
-@pytest.fixture(scope="module")
-def io_loop() -> Iterator[IOLoop]:
-    loop = IOLoop()
-    loop.make_current()
-    yield loop
-    loop.clear_current()
-    loop.close(all_fds=True)
+io_loop = pytest.fixture(one_loop, scope="module", name="io_loop")
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from enum import Enum
 from random import Random
 
 import aiohttp
 
+from keypool.standing import Event, State
+from server.dispatcher import Dispatcher
 from tests.fakes.fates import (
     Answer,
     Delivery,
@@ -33,6 +37,7 @@ from tests.fakes.fates import (
     revoked,
     server_error,
 )
+from tests.fakes.ledger import Record
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import Ask, Heard, chat, embeddings, hear, messages
 from tests.gateways import Running
@@ -142,3 +147,23 @@ def _fate(dice: Random) -> Fate:
     broken = [drop_after_first_byte(), drop_before_head(), reset_before_head(), garbage(), page, gzipped()]
     refused = [rate_limit(0.02), overloaded(), server_error(), server_error(502), model_missing(), revoked()]
     return dice.choice([*spoilt, *broken, *refused, insufficient_quota(), context_too_long()])
+
+
+def mend_keys(dispatcher: Dispatcher) -> None:
+    """An operator who never sleeps: what the upstream took away is given back, so that the day goes on."""
+    for key in list(dispatcher.pool.keys.values()):
+        if key.whole.state in (State.REVOKED, State.EXHAUSTED):
+            dispatcher.learn(key.id, Event.RESUME)
+        for model in MODELS:
+            if key.standing(model).state is State.COOLING:
+                dispatcher.learn(key.id, Event.ANSWERED, model)
+
+
+def by_visit(records: list[Record]) -> dict[int, list[Record]]:
+    """What the upstream saw of each visit, in order."""
+    seen: dict[int, list[Record]] = defaultdict(list)
+    for record in records:
+        found = re.search(rb"request (\d+) ", record.body)
+        assert found is not None
+        seen[int(found[1])].append(record)
+    return seen

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 
 import aiohttp
 import pytest
 
-from keypool.standing import Event, State
 from server.ledger.usage import Outcome, UsageRow
 from server.tokenizer import Tokenizer
 from server.wire.endpoints import ENDPOINTS
@@ -19,7 +17,7 @@ from server.wire.usage import Usage
 from tests.fakes.ledger import Record
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import text_of
-from tests.faults.crowd import MODELS, Manner, Visit, crowd, script
+from tests.faults.crowd import MODELS, Manner, Visit, by_visit, crowd, mend_keys, script
 from tests.faults.stage import Stage
 from tests.gateways import Running, gateway, spec
 
@@ -60,27 +58,7 @@ class Day:
         self.visit_of[token.id] = visit
         async with door:
             await visit.happen(session, self.running, secret)
-            self._mend_keys()
-
-    def _mend_keys(self) -> None:
-        """An operator who never sleeps: what the upstream took away is given back, so that the day goes on."""
-        dispatcher = self.running.house.dispatcher
-        for key in list(dispatcher.pool.keys.values()):
-            if key.whole.state in (State.REVOKED, State.EXHAUSTED):
-                dispatcher.learn(key.id, Event.RESUME)
-            for model in MODELS:
-                if key.standing(model).state is State.COOLING:
-                    dispatcher.learn(key.id, Event.ANSWERED, model)
-
-
-def by_visit(records: list[Record]) -> dict[int, list[Record]]:
-    """What the upstream saw of each visit, in order."""
-    seen: dict[int, list[Record]] = defaultdict(list)
-    for record in records:
-        found = re.search(rb"request (\d+) ", record.body)
-        assert found is not None
-        seen[int(found[1])].append(record)
-    return seen
+            mend_keys(self.running.house.dispatcher)
 
 
 class Auditor:

@@ -17,6 +17,7 @@ from server.config.specs import Secret
 from server.login.provider import CodeRefused, Provider
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
+from tests.needs import program
 from tests.oidc.browsing import Answer, Browser, browser
 from tests.oidc.children import child
 from tests.oidc.idp import CLIENT_ID, CLIENT_SECRET
@@ -31,8 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(INSTALL_SECONDS + 60)]
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The provider's script beside its packages."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are needed to run npm's oidc-provider")
+    program("node"), program("npm")
     folder = tmp_path_factory.mktemp("node")
     command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), PACKAGE]
     subprocess.run(command, check=True, timeout=INSTALL_SECONDS, capture_output=True)

@@ -18,6 +18,7 @@ from tornado.ioloop import IOLoop
 
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
+from tests.loops import one_loop
 from web.snippets import BASE_URL, MODEL, SNIPPETS, TOKEN, Snippet, filled, markdown
 
 ROOT = Path(__file__).parent.parent.parent
@@ -30,14 +31,7 @@ LANGCHAIN = ("langchain-openai", "langchain-anthropic")
 NODE = ("openai-node", "anthropic-node", "vercel-ai", "vercel-ai-anthropic")
 
 
-@pytest.fixture(scope="module")
-def io_loop() -> Iterator[IOLoop]:
-    """One loop for the module: its gateway serves all tests."""
-    loop = IOLoop()
-    loop.make_current()
-    yield loop
-    loop.clear_current()
-    loop.close(all_fds=True)
+io_loop = pytest.fixture(one_loop, scope="module", name="io_loop")
 
 
 @pytest.fixture(scope="module")

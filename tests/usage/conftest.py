@@ -9,16 +9,10 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from server.ledger.when import instant
+from tests.loops import one_loop
 from tests.usage.office import NOW, Office, open_office
 
-
-@pytest.fixture(scope="package")
-def io_loop() -> Iterator[IOLoop]:
-    loop = IOLoop()
-    loop.make_current()
-    yield loop
-    loop.clear_current()
-    loop.close(all_fds=True)
+io_loop = pytest.fixture(one_loop, scope="package", name="io_loop")
 
 
 @pytest.fixture(scope="package")
