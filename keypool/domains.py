@@ -25,10 +25,8 @@ from math import ceil
 
 from keypool.limits import Measure, Window
 from keypool.standing import Event, Standing, State
+from keypool.times import DAY, HOUR, MINUTE
 
-MINUTE = 60.0
-HOUR = 3600.0
-DAY = 86_400.0
 RESERVE = 5.0  # seconds of refill
 TELLING = 0.1  # of a limit: with less than this gone, a rounded reset says nothing about the period
 DECREASE = 0.7
@@ -44,7 +42,7 @@ class Need:
     output: int = 0
 
     def of(self, measure: Measure) -> float:
-        if measure is Measure.TOKENS:
+        if measure in (Measure.TOKENS, Measure.HOURLY_TOKENS, Measure.DAILY_TOKENS):
             return self.input + self.output
         if measure is Measure.INPUT:
             return self.input
@@ -81,8 +79,10 @@ class Bucket:
         """Believe a header as far as it can be believed."""
         self.refill(now)
         gone = window.limit - window.remaining
-        if window.refill and gone >= TELLING * window.limit:
-            self.rate = window.limit / _period(window.refill * window.limit / gone)
+        if window.period:
+            self.rate = window.limit / window.period
+        elif window.refill and gone >= TELLING * window.limit:
+            self.rate = window.limit / _period(window.refill, window.limit / gone)
         else:
             self.rate *= window.limit / self.capacity
         self.capacity = window.limit
@@ -191,11 +191,14 @@ class Quota:
         return {measure: Bucket(limit, limit / period, limit, now) for measure, limit, period in limits if limit}
 
 
-def _period(seconds: float) -> float:
-    """The period that a provider means. Resets are rounded and clocks differ, so only its order is believed."""
-    if seconds < 8 * MINUTE:
+def _period(refill: float, whole: float) -> float:
+    """The period that a provider means, where it does not say. Resets are rounded and clocks differ, so only its order
+    is believed. A bucket of which a tenth is gone is full again in `whole` times `refill`; a fixed window opens anew in
+    `refill`, and is at least so long. Both fit only the smaller period where the refill is shorter than that.
+    """
+    if refill <= 1.5 * MINUTE or refill * whole < 8 * MINUTE:
         return MINUTE
-    return HOUR if seconds < 5 * HOUR else DAY
+    return HOUR if refill <= 1.5 * HOUR or refill * whole < 5 * HOUR else DAY
 
 
 _SNAPSHOT = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|latest)$")

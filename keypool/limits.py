@@ -1,10 +1,17 @@
-"""What a provider says about its limits, in the headers of every answer.
+"""What a provider says about its limits and about how long to wait.
 
-OpenAI and compatibles:  x-ratelimit-{limit,remaining,reset}-{requests,tokens}; reset is a Go duration (17ms, 1s, 6m0s)
-Anthropic:               anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-{limit,remaining,reset};
-                         reset is an instant (RFC 3339)
+A limit is told with every answer, in three headers: how much there may be, how much is left, and when it will be full
+again. `NAMES` is the table of what the providers call them. When an answer refuses, `retry_after` reads how long.
 
-Both say the same: how much there may be, how much is left, and when it will be full again.
+A time comes in whatever form its provider likes (see `times`). Of two headers about one limit the one with less left
+counts.
+
+Known, and left out on purpose:
+* anthropic-priority-*: what a commitment covers. Beyond it the standard limits serve, so it limits nothing.
+* anthropic-fast-*: limits of the fast mode alone; they would throttle what is not fast.
+* anthropic-ratelimit-unified-*: shares of a subscription, not amounts. Its reset is read when it refuses.
+* *-month: a month's window says nothing about the next minute, and its refusal is a quota.
+* "Please try again in 20s" in a message: a sentence for people is no interface, and its senders send headers too.
 """
 
 from __future__ import annotations
@@ -12,8 +19,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum
+
+import orjson
+
+from keypool.times import DAY, HOUR, MINUTE, SECOND, duration, plain_number, seconds_until
 
 
 class Measure(Enum):
@@ -23,74 +33,201 @@ class Measure(Enum):
     TOKENS = "tokens"
     INPUT = "input-tokens"
     OUTPUT = "output-tokens"
+    HOURLY = "requests per hour"
+    HOURLY_TOKENS = "tokens per hour"
     DAILY = "requests per day"
+    DAILY_TOKENS = "tokens per day"
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One limit as a provider tells it. `refill`: seconds until it is full again, None if not told."""
+    """One limit as a provider tells it. `refill`: seconds until it is full again; `period`: the seconds in which
+    `limit` may be used. None where it is not told."""
 
     limit: float
     remaining: float
     refill: float | None
+    period: float | None = None
 
 
-# Which headers tell a limit, what remains of it, and when it is full again.
-_OPENAI = [
-    (each, f"x-ratelimit-limit-{each.value}", f"x-ratelimit-remaining-{each.value}", f"x-ratelimit-reset-{each.value}")
-    for each in (Measure.REQUESTS, Measure.TOKENS)
-]
-_ANTHROPIC = [
-    (each, f"{prefix}-limit", f"{prefix}-remaining", f"{prefix}-reset")
-    for each in (Measure.REQUESTS, Measure.TOKENS, Measure.INPUT, Measure.OUTPUT)
-    for prefix in (f"anthropic-ratelimit-{each.value}",)
-]
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d))+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
-_MOST = 1e12  # what is larger is a mistake or an attack
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The three headers of one limit: `{}` stands for limit, remaining and reset."""
+
+    pattern: str
+    measure: Measure
+    period: float | None = None
+
+
+NAMES = (
+    # OpenAI, Azure, xAI, DeepInfra, NVIDIA, vLLM's routers. The first is Groq's and OpenAI's smallest tiers' day.
+    Name("x-ratelimit-{}-requests", Measure.REQUESTS),
+    Name("x-ratelimit-{}-tokens", Measure.TOKENS),
+    # Anthropic
+    Name("anthropic-ratelimit-requests-{}", Measure.REQUESTS),
+    Name("anthropic-ratelimit-tokens-{}", Measure.TOKENS),
+    Name("anthropic-ratelimit-input-tokens-{}", Measure.INPUT),
+    Name("anthropic-ratelimit-output-tokens-{}", Measure.OUTPUT),
+    # Mistral, now and before
+    Name("x-ratelimit-{}-req-minute", Measure.REQUESTS, MINUTE),
+    Name("x-ratelimit-{}-tokens-minute", Measure.TOKENS, MINUTE),
+    Name("x-ratelimitbysize-{}-minute", Measure.TOKENS, MINUTE),
+    Name("ratelimitbysize-{}", Measure.TOKENS, MINUTE),
+    # Cerebras, SambaNova
+    Name("x-ratelimit-{}-requests-minute", Measure.REQUESTS, MINUTE),
+    Name("x-ratelimit-{}-requests-hour", Measure.HOURLY, HOUR),
+    Name("x-ratelimit-{}-tokens-hour", Measure.HOURLY_TOKENS, HOUR),
+    Name("x-ratelimit-{}-requests-day", Measure.DAILY, DAY),
+    Name("x-ratelimit-{}-tokens-day", Measure.DAILY_TOKENS, DAY),
+    # Fireworks
+    Name("x-ratelimit-{}-tokens-prompt", Measure.INPUT, MINUTE),
+    Name("x-ratelimit-{}-tokens-cache-adjusted-prompt", Measure.INPUT, MINUTE),
+    Name("x-ratelimit-{}-tokens-generated", Measure.OUTPUT, MINUTE),
+    # OpenRouter, and Together, whose limits are per second and come with the second pair
+    Name("x-ratelimit-{}", Measure.REQUESTS),
+    Name("x-tokenlimit-{}", Measure.TOKENS, SECOND),
+    # The drafts of the IETF up to -06
+    Name("ratelimit-{}", Measure.REQUESTS),
+)
+OPENROUTER, TOGETHER = "x-ratelimit-{}", "x-tokenlimit-{}"
+_PLACES = {each.pattern.format(part): (each, part) for each in NAMES for part in ("limit", "remaining", "reset")}
+_DRAFT = frozenset({"ratelimit", "ratelimit-policy"})  # the IETF's drafts from -07
+
+# Where no Retry-After is sent: the end of a window of which nothing is left, and the header that says so.
+_ENDS = (
+    ("x-ratelimit-reset", "x-ratelimit-remaining", "0"),
+    ("ratelimit-reset", "ratelimit-remaining", "0"),
+    ("ratelimitbysize-reset", "ratelimitbysize-remaining", "0"),
+    ("anthropic-ratelimit-unified-reset", "anthropic-ratelimit-unified-status", "rejected"),
+)
+_ITEM = re.compile(r'(?:"([^"]*)"|([\w-]+))((?:;\s*\w+=[^,;]*)*)')  # of a list of structured fields, simplified
+_PARAMETER = re.compile(r";\s*(\w+)=\"?([^,;\"]*)")
+_LONGEST_REST = 7 * DAY
 
 
 def windows(headers: Mapping[str, str], wall: float) -> dict[Measure, Window]:
     """The limits that an answer's headers tell. `wall` is seconds since 1970, for the instants among them.
 
-    `headers` must be case-insensitive or lower case. What cannot be read is left out.
+    Names are found however they are capitalised. What cannot be read is left out.
     """
     found: dict[Measure, Window] = {}
-    for measure, limit, remaining, reset in _OPENAI:
-        if limit in headers:
-            _note(found, measure, headers[limit], headers.get(remaining), duration(headers.get(reset, "")))
-    for measure, limit, remaining, reset in _ANTHROPIC:
-        if limit in headers:
-            _note(found, measure, headers[limit], headers.get(remaining), _until(headers.get(reset, ""), wall))
+    told: dict[Name, dict[str, str]] = {}
+    draft: dict[str, str] = {}
+    for name, value in headers.items():
+        lower = name.lower()
+        if (place := _PLACES.get(lower)) is not None:
+            told.setdefault(place[0], {}).setdefault(place[1], value)
+        elif lower in _DRAFT:
+            draft.setdefault(lower, value)
+    per_second = any(each.pattern == TOGETHER for each in told)
+    for each, parts in told.items():
+        period = SECOND if per_second and each.pattern == OPENROUTER else each.period
+        refill = seconds_until(parts.get("reset", ""), wall)
+        _note(found, each.measure, parts.get("limit", ""), parts.get("remaining", ""), refill, period)
+    if "ratelimit" in draft:
+        _read_draft(found, draft["ratelimit"], draft.get("ratelimit-policy", ""))
     return found
 
 
-def duration(text: str) -> float | None:
-    """Seconds of a Go duration: "17ms" is 0.017, "1d2h" is 93600, a bare number is seconds; None if it is neither."""
-    text = text.strip()
-    if _DURATION.fullmatch(text):
-        return min(sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)), _MOST)
-    return _number(text)
+def retry_after(headers: Mapping[str, str], wall: float, body: bytes = b"") -> float | None:
+    """Seconds that a refusal asks to wait; None when it does not say, or says something absurd.
+
+    In this order: `retry-after-ms`, `retry-after`, a machine-readable word in the body, the end of a used-up window.
+    `headers` must be case-insensitive or lower case.
+    """
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        if (number := plain_number(headers.get(name, ""))) is not None and (rest := _rest(number / 1000)) is not None:
+            return rest
+    if (rest := _rest(seconds_until(headers.get("retry-after", ""), wall))) is not None:
+        return rest
+    if (rest := _rest(_in_body(body, wall))) is not None:
+        return rest
+    return _end_of_window(headers, wall)
 
 
-def _until(text: str, wall: float) -> float | None:
+def _rest(seconds: float | None) -> float | None:
+    """A rest that may be believed: what has passed already, or lasts longer than a week, says nothing."""
+    return seconds if seconds is not None and 0.0 <= seconds <= _LONGEST_REST else None
+
+
+def _end_of_window(headers: Mapping[str, str], wall: float) -> float | None:
+    for reset, sign, means in _ENDS:
+        if headers.get(sign) == means:
+            return _rest(seconds_until(headers.get(reset, ""), wall))
+    used_up = [each for _, each in _items(headers.get("ratelimit", "")) if each.get("r") == "0"]
+    waits = [_rest(plain_number(each.get("t", ""))) for each in used_up]
+    return max((each for each in waits if each is not None), default=None)
+
+
+def _in_body(body: bytes, wall: float) -> float | None:
+    """Gemini's `google.rpc.RetryInfo` (it may put its error into a list), and the headers that OpenRouter passes on."""
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
         return None
-    return max(0.0, instant.timestamp() - wall) if instant.tzinfo is not None else None
+    if isinstance(document, list) and document:
+        document = document[0]
+    error = document.get("error") if isinstance(document, dict) else None
+    if not isinstance(error, dict):
+        return None
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict) and str(detail.get("@type", "")).endswith("google.rpc.RetryInfo"):
+            return duration(str(detail.get("retryDelay", "")))
+    metadata = error.get("metadata")
+    passed_on = metadata.get("headers") if isinstance(metadata, dict) else None
+    if not isinstance(passed_on, dict):
+        return None
+    return retry_after({name.lower(): str(value) for name, value in passed_on.items()}, wall)
+
+
+def _read_draft(found: dict[Measure, Window], state: str, policy: str) -> None:
+    """`RateLimit: "default";r=50;t=30` with `RateLimit-Policy: "default";q=100;w=60` (from -08), or
+    `RateLimit: limit=100, remaining=50, reset=30` (-07)."""
+    if state.startswith("limit="):
+        parts = dict(part.strip().partition("=")[::2] for part in state.split(","))
+        policies = {name: each.get("w", "") for name, each in _items(policy)}
+        period = plain_number(policies.get(parts["limit"], ""))
+        _note_draft(found, parts["limit"], parts.get("remaining", ""), parts.get("reset", ""), period, "requests")
+        return
+    quotas = dict(_items(policy))
+    for name, each in _items(state):
+        quota = quotas.get(name, {})
+        unit = quota.get("qu", "tokens" if name == "tokens" else "requests")
+        _note_draft(
+            found, quota.get("q", ""), each.get("r", ""), each.get("t", ""), plain_number(quota.get("w", "")), unit
+        )
+
+
+def _note_draft(
+    found: dict[Measure, Window], limit: str, remaining: str, reset: str, period: float | None, unit: str
+) -> None:
+    """Note a limit whose header names no measure: its unit and its period do."""
+    measures = {
+        "requests": (Measure.REQUESTS, Measure.HOURLY, Measure.DAILY),
+        "tokens": (Measure.TOKENS, Measure.HOURLY_TOKENS, Measure.DAILY_TOKENS),
+    }.get(unit)
+    if measures is not None:
+        longer = period or MINUTE
+        measure = measures[(longer >= HOUR) + (longer >= DAY)]
+        _note(found, measure, limit, remaining, plain_number(reset), period or None)
+
+
+def _items(text: str) -> list[tuple[str, dict[str, str]]]:
+    return [(quoted or plain, dict(_PARAMETER.findall(rest))) for quoted, plain, rest in _ITEM.findall(text[:1000])]
 
 
 def _note(
-    found: dict[Measure, Window], measure: Measure, limit: str, remaining: str | None, refill: float | None
+    found: dict[Measure, Window],
+    measure: Measure,
+    limit: str,
+    remaining: str,
+    refill: float | None,
+    period: float | None,
 ) -> None:
-    most, left = _number(limit), _number(remaining or "")
-    if most is not None and left is not None and most > 0:
-        found[measure] = Window(most, min(left, most), refill)
-
-
-def _number(text: str) -> float | None:
-    if not re.fullmatch(r"\d{1,15}(\.\d{1,9})?", text, re.ASCII):
-        return None
-    return min(float(text), _MOST)
+    most, left = plain_number(limit.partition(",")[0]), plain_number(remaining)
+    if most is None or left is None or most <= 0:
+        return
+    window = Window(most, min(left, most), None if refill is None else max(0.0, refill), period)
+    if measure not in found or window.remaining < found[measure].remaining:
+        found[measure] = window

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from keypool.limits import retry_after
 from keypool.standing import Event
 
 QUOTA_CODES = frozenset(
@@ -65,12 +66,15 @@ CALLERS_FAULT = Verdict(None, final=True)
 USED_UP = Verdict(Event.OUT_OF_QUOTA, free=True)  # not sent at all: its owner's monthly cap leaves no room
 
 
-def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
-    """Judge an upstream's complete answer. `headers` must be case-insensitive or lower case."""
+def judge(status: int, headers: Mapping[str, str], body: bytes, wall: float) -> Verdict:
+    """Judge an upstream's complete answer. `headers` must be case-insensitive or lower case.
+
+    `wall` is seconds since 1970, for instants among the headers.
+    """
     if status < 400:
         return ANSWERED
     words = _words(body)
-    rest = retry_after(headers)
+    rest = retry_after(headers, wall, body)
     if status == 401 or words.codes & REFUSED_CODES or words.says(REFUSED_PHRASES):
         return Verdict(Event.KEY_REFUSED, free=True)
     if status == 402 or words.codes & QUOTA_CODES or words.says(QUOTA_PHRASES):
@@ -82,18 +86,6 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
     if status == 403 or (status == 404 and words.about_model()):
         return Verdict(Event.NO_SUCH_MODEL, free=True)
     return CALLERS_FAULT
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the provider asks to wait: `retry-after-ms`, else `retry-after`; None when neither is a number."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-        if 0.0 <= seconds <= 7 * 86_400.0:
-            return seconds
-    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from keypool.limits import duration
+from keypool.times import duration
 
 WINDOW = 60  # seconds, of all limits that the x-ratelimit headers tell
 COUNT = re.compile(r"[0-9]{1,15}")

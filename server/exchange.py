@@ -51,7 +51,7 @@ class Exchange:
     async def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """The upstream said no: to the caller, whose own mistake it is, or to our key, which is not the caller's."""
         story = self.story
-        verdict = judge(status, headers, body)
+        verdict = judge(status, headers, body, self.wall() / 1000)
         if verdict is not CALLERS_FAULT:
             raise AttemptFailed(verdict, _told(verdict, status), self.answer.headers)
         document = json_object(body)

@@ -25,7 +25,7 @@ from keypool.standing import State
 from tests.fakes.limits import Limits
 from tests.keypool.making import a_key, a_ticket
 
-REQUESTS, TOKENS, INPUT, OUTPUT, DAILY = Measure
+REQUESTS, TOKENS, DAILY = Measure.REQUESTS, Measure.TOKENS, Measure.DAILY
 WALL = 1_700_000_000.0
 ONE = Need(100, 100)
 EXACT = 1e-3
@@ -259,10 +259,20 @@ def test_a_request_waits_for_the_slowest_of_its_limits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("measure", "taken"), [(REQUESTS, 1.0), (TOKENS, 70.0), (INPUT, 50.0), (OUTPUT, 20.0), (DAILY, 1.0)]
+    ("measure", "taken"),
+    [
+        (Measure.REQUESTS, 1.0),
+        (Measure.TOKENS, 70.0),
+        (Measure.INPUT, 50.0),
+        (Measure.OUTPUT, 20.0),
+        (Measure.HOURLY, 1.0),
+        (Measure.HOURLY_TOKENS, 70.0),
+        (Measure.DAILY, 1.0),
+        (Measure.DAILY_TOKENS, 70.0),
+    ],
 )
 def test_every_limit_counts_its_own_measure(measure: Measure, taken: float) -> None:
-    domain = a_domain(requests=100, tokens=100, input=100, output=100, daily=100)
+    domain = Domain("d", {each: Bucket(100.0, 1.0, 100.0) for each in Measure})
     sent = domain.take(Need(50, 20), 0.0)
     assert sent[measure] == taken
     assert domain.utilisation(0.0)[measure] == pytest.approx(taken / 100)
@@ -362,6 +372,35 @@ def test_headers_teach_nothing_about_limits_that_they_do_not_tell() -> None:
     answer(domain, domain.take(ONE, 0.0), 0.0, requests=(60, 10))
     assert domain.buckets[REQUESTS].level == 10.0
     assert domain.buckets[TOKENS].level == 5800.0
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining", "refill", "period"),
+    [
+        (20, 0, 60.0, 60.0),  # a fixed minute, at its begin
+        (20, 2, 1.0, 60.0),  # and at its end
+        (20, 18, 55.0, 60.0),  # of which little is gone
+        (600, 300, 30.0, 60.0),  # a bucket of a minute
+        (600, 300, 75.0, 60.0),  # by a clock that goes wrong
+        (1000, 900, 3500.0, 3600.0),  # a fixed hour
+        (1000, 500, 1800.0, 3600.0),  # a bucket of an hour
+        (14_400, 12_000, 14_400.0, 86_400.0),  # a bucket of a day
+        (50, 0, 50_000.0, 86_400.0),  # a fixed day
+    ],
+)
+def test_the_period_of_a_limit_follows_from_its_refill_for_buckets_and_for_fixed_windows(
+    limit: int, remaining: int, refill: float, period: float
+) -> None:
+    domain = a_domain()
+    domain.learn({REQUESTS: Window(limit, remaining, refill)}, domain.take(ONE, 0.0), 0.0)
+    assert domain.buckets[REQUESTS].rate == pytest.approx(limit / period)
+
+
+def test_a_period_that_is_told_is_believed() -> None:
+    domain = a_domain()
+    domain.learn({REQUESTS: Window(10, 9, 1.0, 1.0), DAILY: Window(1000, 1000, None, 86_400.0)}, {}, 0.0)
+    rates = {measure: bucket.rate for measure, bucket in domain.buckets.items()}
+    assert rates == {REQUESTS: 10.0, DAILY: pytest.approx(1000 / 86_400)}
 
 
 # Slots, where a provider tells nothing

@@ -11,8 +11,9 @@ import orjson
 import pytest
 
 from keypool.standing import Event
-from keypool.verdict import ANSWERED, CALLERS_FAULT, NONSENSE, UNREACHABLE, Verdict, judge, retry_after
+from keypool.verdict import ANSWERED, CALLERS_FAULT, NONSENSE, UNREACHABLE, Verdict, judge
 
+WALL = 1_772_366_400.0
 HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>cloudflare</body>\r\n</html>\r\n"
 
 
@@ -25,7 +26,7 @@ def anthropic(kind: str, message: str) -> bytes:
 
 
 def check(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Verdict:
-    return judge(status, headers or {}, body)
+    return judge(status, headers or {}, body, WALL)
 
 
 REFUSED = {
@@ -224,31 +225,10 @@ def test_a_word_of_money_in_a_message_alone_does_not_exhaust_a_key() -> None:
     assert check(400, anthropic("invalid_request_error", message)) == CALLERS_FAULT
 
 
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after-ms": "1500"}, 1.5),
-        ({"retry-after-ms": "1500", "retry-after": "2"}, 1.5),
-        ({"retry-after-ms": "soon", "retry-after": "2"}, 2.0),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
-        ({"retry-after": "-1"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "1e9"}, None),
-    ],
-)
-def test_the_rest_that_the_provider_asks_for_is_read_in_seconds_or_not_at_all(
-    headers: dict[str, str], seconds: float | None
-) -> None:
-    assert retry_after(headers) == seconds
-
-
 @pytest.mark.parametrize("status", [429, 503, 529])
 def test_a_rest_that_was_asked_for_comes_with_the_verdict(status: int) -> None:
     assert check(status, b"", {"retry-after": "12"}).rest == 12.0
+    assert check(status, b"", {"retry-after": "Sun, 01 Mar 2026 12:00:12 GMT"}).rest == 12.0
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from keypool.limits import duration as read_duration
 from keypool.limits import windows
+from keypool.times import duration as read_duration
 from server.ledger.headers import duration, limit_headers
 from server.ledger.ratelimit import Left
 
