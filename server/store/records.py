@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from server.config.specs import UpstreamSpec
-from server.wire.keepalive import Keepalive
+from server.wire.keepalive import DEFAULT
 
 
 class StoreError(Exception):
@@ -48,12 +48,12 @@ class Terms:
     models: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()  # such as "10.0.0.0/8"
     addresses: int = 0  # from how many different ones; 0 is any number
-    keepalive: Keepalive | None = None  # the signs of life in streams; None: as each dialect has them
+    keepalive: str = DEFAULT  # the signs of life in streams: no condition, but a choice (`wire/keepalive.py`)
 
     @property
     def narrow(self) -> bool:
         """The token may do less than its owner."""
-        return replace(self, keepalive=None) != Terms()
+        return replace(self, keepalive=DEFAULT) != Terms()
 
 
 @dataclass(frozen=True, slots=True)

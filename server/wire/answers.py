@@ -37,7 +37,9 @@ class Choices(Watch):
             if "error" in choice:
                 self._failed_with(document)
             index = choice.get("index")
-            self._open[index if type(index) is int else 0] = not choice.get("finish_reason")
+            index = index if type(index) is int else 0
+            # What is finished stays so, whatever comes behind: figures, in a chunk with the choice once more.
+            self._open[index] = self._open.get(index, True) and not choice.get("finish_reason")
             self._choice(choice)
         figures = document.get("usage")
         if figures is None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, cast, get_args
 
 import orjson
 
@@ -18,26 +17,26 @@ from server.wire.errors import InvalidValue
 from server.wire.openai import OPENAI
 from server.wire.request import Request
 
-Keepalive = Literal["off", "comment", "chunk"]
-CHOICES: tuple[str, ...] = get_args(Keepalive)
+DEFAULT = ""  # whatever the dialect does
+CHOICES = (DEFAULT, "off", "comment", "chunk")
 HEADER = "X-Fairgate-Keepalive"
 
 Sign = Callable[[int | None, float | None], bytes]  # from the place in the queue and the seconds there, if it waits
 
 
-def keepalive_of(text: str | None) -> Keepalive | None:
-    """Return what the header asks for; None if it does not say. Raises InvalidValue."""
+def keepalive_of(text: str | None) -> str:
+    """Return what the header asks for; `DEFAULT` if it does not say. Raises InvalidValue."""
     if text is None:
-        return None
-    if text not in CHOICES:
+        return DEFAULT
+    if text not in CHOICES[1:]:
         raise InvalidValue(HEADER)
-    return cast("Keepalive", text)
+    return text
 
 
-def sign_of_life(request: Request, chosen: Keepalive | None, request_id: str, created: int) -> Sign | None:
+def sign_of_life(request: Request, chosen: str, request_id: str, created: int) -> Sign | None:
     """Return what makes this stream's signs of life; None where none are sent. `created` is UTC seconds."""
     endpoint = request.endpoint
-    if chosen is None:
+    if chosen == DEFAULT:
         return endpoint.dialect.heartbeat
     if chosen == "comment":
         return OPENAI.heartbeat

@@ -137,6 +137,7 @@ class _LongEvent:
         self._name = b""
         self._line = bytearray()  # how the line begins, until its field is known
         self._field: bytes | None = None  # of the line that has begun
+        self._value = False  # something of its value has come; a space in front of it is not a part of it
         self._empty = True  # nothing of the line has come
         self._after_return = False  # the last byte was a CR that ended a line: an LF would belong to it
 
@@ -174,14 +175,17 @@ class _LongEvent:
             self._begin(field)
             if not text:
                 return
-        if self._field == b"data":
-            self._data(text)
+        if not self._value:
+            self._value = True
+            text = text.removeprefix(b" ")
+        if self._abridger is not None and self._field == b"data":
+            self._abridger.feed(text)
         elif self._field == b"event" and len(self._name) < _LONGEST_NAME:
             self._name += text
 
     def _begin(self, field: bytes) -> None:
         """A line's field is known."""
-        self._field = field
+        self._field, self._value = field, False
         self._line.clear()
         if field == b"event":
             self._name = b""
@@ -191,15 +195,9 @@ class _LongEvent:
             else:
                 self._abridger.feed(b"\n")
 
-    def _data(self, text: bytes) -> None:
-        assert self._abridger is not None, "made where the line began"
-        self._abridger.feed(text)
-
     def _line_ends(self) -> None:
         if self._field is None:
             self._begin(bytes(self._line))
-        if self._field == b"event":
-            self._name = self._name.removeprefix(b" ")
         self._field, self._empty = None, True
         self._line.clear()
 
