@@ -62,6 +62,8 @@ ANSWERED = Verdict(Event.ANSWERED)
 UNREACHABLE = Verdict(Event.FAILED)
 NONSENSE = Verdict(Event.FAILED, final=True)  # an answer that is none
 TOO_SLOW = Verdict(None, final=True)  # no answer in time: it says more about the request than about the key
+EMPTY = Verdict(Event.FAILED)  # it ended well and had said nothing: nothing was delivered, so another key may try
+UNREADABLE = Verdict(None, final=True)  # our own bounds, and what we cannot read, say nothing about a key
 CALLERS_FAULT = Verdict(None, final=True)
 USED_UP = Verdict(Event.OUT_OF_QUOTA, free=True)  # not sent at all: its owner's monthly cap leaves no room
 

@@ -27,7 +27,7 @@ from server.wire.dialect import Dialect
 from server.wire.endpoints import ENDPOINTS, Endpoint
 from server.wire.errors import Disconnected, Draining, InvalidValue, UpstreamTimeout
 from server.wire.meter import Meter, json_object
-from server.wire.relay import EventTooLong, Relay
+from server.wire.relay import Relay, StreamTooLong
 from server.wire.usage import Usage
 
 OWN = "own"  # stands in the row where a key's fingerprint does
@@ -143,7 +143,10 @@ class OwnKeys:
             async with sending as answer:
                 seen.begins(answer)
                 shown = STREAM_HEADERS if answer.media_type == EVENT_STREAM else {}
-                sink.start(answer.status, passed_back(answer.headers) | shown)
+                headers = passed_back(answer.headers) | shown
+                if answer.packed:  # its length was that of other bytes
+                    headers.pop("Content-Length", None)
+                sink.start(answer.status, headers)
                 while chunk := await answer.read():
                     seen.feed(chunk, self._clock())
                     await sink.send(chunk)
@@ -183,7 +186,7 @@ class Seen:
         if self._relay is not None:
             try:
                 self._relay.feed(chunk)
-            except EventTooLong:
+            except StreamTooLong:
                 self._meter = self._relay = None  # it passes, but nothing is known of it
         elif self._meter is not None:
             self._body += chunk

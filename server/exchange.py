@@ -2,25 +2,44 @@
 
 Until the first byte has gone out, whatever is wrong is an `AttemptFailed`, and another key may try. A stream that
 breaks off afterwards is `Disconnected`: it is never a success just because the connection ended.
+
+Upstreams say `200 OK` before they know whether they can answer, and a role, an id or a `ping` long before the first
+word. None of that is an answer yet. It is held until something is said, and then sent as it came; if an error is said
+instead, it is an error before the first byte. What is held is bounded in bytes, and in time once an answer was opened.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from keypool.limits import windows
-from keypool.verdict import CALLERS_FAULT, NONSENSE, Verdict, judge
+from keypool.verdict import CALLERS_FAULT, EMPTY, NONSENSE, UNREADABLE, Verdict, judge
 from server.heart import EVENT_STREAM, STREAM_HEADERS, Heart
 from server.ledger.usage import Outcome
 from server.story import Sink, Story, milliseconds
-from server.upstream import Answer, AttemptFailed, Broken
-from server.wire.dialect import scrub
-from server.wire.errors import BadAnswer, Disconnected, NoKey, Refusal
+from server.upstream import Answer, AttemptFailed, Broken, TooLong
+from server.wire.abridge import Abridger
+from server.wire.added import refuses_what_we_added
+from server.wire.dialect import JSON_TYPE, scrub
+from server.wire.errors import AnswerTooLong, BadAnswer, Disconnected, NoKey, Refusal
 from server.wire.meter import json_object
-from server.wire.relay import EventTooLong, Relay
+from server.wire.relay import LONGEST_STREAM, TELLING, Relay, StreamTooLong, is_stream
+from server.wire.request import Request
 
 CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while it streams
+MOST_HELD = 1 << 20  # bytes of a stream's opening: a response is opened with all of its instructions and tools
+HELD_SECONDS = 30.0
+
+
+class FieldRefused(Exception):
+    """The upstream refuses a field that the gateway has put into the request."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 @dataclass(slots=True)
@@ -29,6 +48,7 @@ class Exchange:
     a client has seen to its end is ever missing there."""
 
     story: Story
+    sent: Request  # as it went to this upstream
     answer: Answer
     sink: Sink
     heart: Heart
@@ -42,14 +62,25 @@ class Exchange:
         answer = self.answer
         if answer.status >= 400:
             await self._refused(answer.status, answer.headers, await answer.beginning())
-        elif answer.media_type == EVENT_STREAM:
+        elif await self._is_stream():
             await self._stream()
         else:
             await self._plain()
+        await self.heart.stop()
         self.sink.end()
+
+    async def _is_stream(self) -> bool:
+        """What an answer is called is believed only where its beginning does not tell, or no stream was asked for."""
+        labelled = self.answer.media_type == EVENT_STREAM
+        if not self.story.call.request.stream:
+            return labelled
+        told = is_stream(await self.answer.peek(TELLING))
+        return labelled if told is None else told
 
     async def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """The upstream said no: to the caller, whose own mistake it is, or to our key, which is not the caller's."""
+        if (added := refuses_what_we_added(self.sent, status, body)) is not None:
+            raise FieldRefused(added)
         story = self.story
         verdict = judge(status, headers, body, self.wall() / 1000)
         if verdict is not CALLERS_FAULT:
@@ -69,12 +100,13 @@ class Exchange:
 
     async def _plain(self) -> None:
         story = self.story
-        if story.call.request.endpoint.answer == "json" and self.answer.media_type != "application/json":
-            raise AttemptFailed(NONSENSE, BadAnswer())
         try:
             body = await self.answer.whole(self.longest)
         except Broken:
             raise AttemptFailed(NONSENSE, BadAnswer()) from None
+        except TooLong as answer:
+            await self._read_for_the_bill(answer.beginning)
+            raise AttemptFailed(UNREADABLE, AnswerTooLong(), billed=True) from None
         if not story.meter.answer(body):
             raise AttemptFailed(NONSENSE, BadAnswer())
         if (fault := story.meter.error()) is not None:
@@ -85,9 +117,22 @@ class Exchange:
         story.outcome = Outcome.COMPLETED
         await self.settle(story)  # also: a client that reads slowly must not hold a key
         content_type = self.answer.headers.get("Content-Type", "application/octet-stream")
+        if story.call.request.endpoint.answer == "json":
+            content_type = JSON_TYPE  # which it is, whatever it is called
         if not await self._begin(self.answer.status, {"Content-Type": content_type, "Content-Length": str(len(body))}):
             raise BadAnswer  # a stream was asked for and has begun; this is none
         await self.sink.send(body)
+
+    async def _read_for_the_bill(self, beginning: list[bytes]) -> None:
+        """What is too long to be passed on was generated all the same: its figures are looked for to its end."""
+        abridger, length = Abridger(), 0
+        for piece in beginning:
+            abridger.feed(piece)
+        with suppress(Broken):
+            while length < LONGEST_STREAM and (piece := await self.answer.read()):
+                abridger.feed(piece)
+                length += len(piece)
+        self.story.meter.answer(abridger.document())
 
     async def _stream(self) -> None:
         """Relay events until the upstream ends, well or not."""
@@ -96,10 +141,13 @@ class Exchange:
         story.streamed = True
         try:
             await self._relay(relay)
-        except (Broken, EventTooLong):
+        except Broken:
             # What breaks behind the terminal event or the upstream's own error has nothing more to say.
-            if not (meter.finished or meter.failed):
+            if story.first_byte is None or not (meter.finished or meter.failed):
                 raise self._cut() from None
+        except StreamTooLong:
+            story.outcome = Outcome.CUT
+            raise AnswerTooLong from None
         if story.outcome is Outcome.REJECTED:
             return
         if not (meter.ended() or meter.failed):
@@ -107,34 +155,51 @@ class Exchange:
         if story.outcome is not Outcome.COMPLETED:
             story.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
             await self.settle(story)
-        if story.first_byte is not None and (rest := relay.end()):
-            await self.sink.send(rest)
+        if rest := relay.end():
+            await self.heart.send(rest, between=True)
 
     async def _relay(self, relay: Relay) -> None:
-        story, meter = self.story, self.story.meter
+        story, meter, heart = self.story, self.story.meter, self.heart
+        events = await self._opening(relay)
+        if (fault := meter.error()) is not None:
+            await self._refused(fault.status, {}, fault.body)
+            return
+        self._answered()
+        await self._begin(self.answer.status, STREAM_HEADERS)
         charged = 0
-        while chunk := await self.answer.read():
-            events = relay.feed(chunk)
-            if not events:
-                continue
-            if story.first_byte is None:
-                if (fault := meter.error()) is not None:
-                    await self._refused(fault.status, {}, fault.body)
-                    return
-                self._answered()
-                await self._begin(self.answer.status, STREAM_HEADERS)
+        while True:
             if meter.finished and not meter.failed:
                 story.outcome = Outcome.COMPLETED
                 await self.settle(story)
-            await self.sink.send(events)
+            if events:
+                await heart.send(events, between=relay.between)
             if meter.output_pieces >= charged + CHARGE_EVERY:
                 charged = meter.output_pieces
                 story.lease.progress(charged)
+            if not (chunk := await self.answer.read()):
+                return
+            events = relay.feed(chunk)
+
+    async def _opening(self, relay: Relay) -> bytes:
+        """Return how the stream begins, up to the first thing that it says. Raises AttemptFailed if it says nothing."""
+        meter, held = self.story.meter, bytearray()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HELD_SECONDS):
+                await self._hold(relay, held, lambda: meter.begun)
+        await self._hold(relay, held, lambda: meter.opened or meter.begun)
+        return bytes(held)
+
+    async def _hold(self, relay: Relay, held: bytearray, enough: Callable[[], bool]) -> None:
+        meter = self.story.meter
+        while not (enough() or meter.failed or len(held) > MOST_HELD):
+            if not (chunk := await self.answer.read()):
+                raise AttemptFailed(EMPTY, BadAnswer(), billed=meter.opened)
+            held += relay.feed(chunk)
 
     def _cut(self) -> Exception:
         """A stream broke off: for the caller if it has begun there, else only for this attempt."""
         if self.story.first_byte is None:
-            return AttemptFailed(NONSENSE, BadAnswer())
+            return AttemptFailed(NONSENSE, BadAnswer(), billed=self.story.meter.opened)
         self.story.outcome = Outcome.CUT
         return Disconnected()
 
@@ -145,7 +210,7 @@ class Exchange:
 
     async def _begin(self, status: int, headers: Mapping[str, str]) -> bool:
         """Set the head of the answer; False when the heartbeats have sent one already."""
-        await self.heart.stop()
+        await (self.heart.rest() if headers is STREAM_HEADERS else self.heart.stop())
         story, lease = self.story, self.story.lease
         story.first_byte = story.first_byte or self.clock()
         if self.sink.started:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ from server.bill import Bill
 from server.books.cashier import Cashier
 from server.books.contents import LONGEST, TOLD, Recorder
 from server.dispatcher import Dispatcher
-from server.exchange import Exchange
+from server.exchange import Exchange, FieldRefused
 from server.heart import Heart
 from server.intake import Bounds, Intake
 from server.ledger.usage import Outcome, UsageRow
@@ -35,6 +35,7 @@ from server.store.base import Caller, Content, Issued, Store, StoreError
 from server.story import Account, Call, ClientLeft, Recent, Sink, Story, account_of, milliseconds
 from server.tokenizer import Tokenizer
 from server.upstream import Answer, AttemptFailed, Upstreams
+from server.wire.added import Unwanted, without
 from server.wire.errors import (
     Cancelled,
     Draining,
@@ -42,6 +43,8 @@ from server.wire.errors import (
     Refusal,
     UpstreamTimeout,
 )
+from server.wire.keepalive import sign_of_life
+from server.wire.request import Request
 from server.wire.tokens import Prompt
 from server.wire.usage import Usage
 
@@ -74,6 +77,7 @@ class Gateway:
         self._cashier, self._intake = cashier, intake
         intake.under_way = self._under_way
         self._bounds, self._clock, self._wall, self._observe = bounds, clock, wall, observe
+        self._unwanted = Unwanted()
         self.recent = Recent()
         self._tasks: dict[str, asyncio.Task[object]] = {}  # by the request's id
         self._ended: set[str] = set()  # ids of those that an administrator has ended
@@ -174,7 +178,8 @@ class Gateway:
             sink = recorder = Recorder(sink)
             story.recorded = recorder.recorded
             story.bill.headers |= TOLD
-        heart = Heart(sink, request.endpoint.dialect, self._bounds.pulse, lease.outlook, story.bill.headers)
+        sign = sign_of_life(request, story.call.keepalive, story.call.id, account.arrived_at // 1000)
+        heart = Heart(sink, sign, self._bounds.pulse, lease.outlook, story.bill.headers)
         try:
             if request.stream:
                 heart.start()
@@ -216,16 +221,25 @@ class Gateway:
     async def _attempts(self, story: Story, sink: Sink, heart: Heart) -> None:
         """Try keys until one answers. Only what failed before its first byte is tried again."""
         call = story.call
+        refused: set[str] = set()  # fields of our own, by the upstream whose turn it is
         while True:
             story.meter = call.request.endpoint.meter()
+            key = story.lease.key
+            request = without(self._unwanted.fitted(call.request, key.upstream, self._clock()), refused)
             try:
                 await self._cleared(story)
-                sending = self._upstreams.send(story.lease.key, call.request, call.passed, call.query, story.sent_again)
+                sending = self._upstreams.send(key, request, call.passed, call.query, story.sent_again)
                 async with sending as answer:
-                    await self._exchange(story, answer, sink, heart).run()
+                    await self._exchange(story, request, answer, sink, heart).run()
+                    self._learn(story, refused)
                     return
+            except FieldRefused as field:
+                refused.add(field.name)
+                story.perhaps_billed = False
+                story.account.attempts.append({"key": key.id, "refused": field.name})
             except AttemptFailed as failure:
-                story.perhaps_billed = isinstance(failure.refusal, UpstreamTimeout)
+                refused.clear()
+                story.perhaps_billed = failure.billed
                 story.account.attempts.append({"key": story.lease.key.id, "failed": failure.refusal.code})
                 await self._another_key(story, failure)
 
@@ -238,9 +252,15 @@ class Gateway:
         story.sends += 1
         story.perhaps_billed = True
 
-    def _exchange(self, story: Story, answer: Answer, sink: Sink, heart: Heart) -> Exchange:
+    def _learn(self, story: Story, refused: Iterable[str]) -> None:
+        """The upstream has answered without these fields of ours: it is not sent them again for a while."""
+        if story.outcome is Outcome.COMPLETED:
+            for field in refused:
+                self._unwanted.note(story.lease.key.upstream, story.call.request.model, field, self._clock())
+
+    def _exchange(self, story: Story, sent: Request, answer: Answer, sink: Sink, heart: Heart) -> Exchange:
         longest = self._bounds.answer_bytes
-        return Exchange(story, answer, sink, heart, self._bookkeep, longest, self._clock, self._wall)
+        return Exchange(story, sent, answer, sink, heart, self._bookkeep, longest, self._clock, self._wall)
 
     async def _another_key(self, story: Story, failure: AttemptFailed) -> None:
         limits = windows(failure.headers, self._wall() / 1000)

@@ -1,8 +1,13 @@
-"""Signs of life in a stream whose request still waits.
+"""Signs of life in a stream, while its request waits and while its upstream thinks.
 
 For the first seconds nothing is sent, so that a quick failure keeps its true status. Then the stream is opened and a
-comment goes out now and then: proxies do not close it, and its client may read where it stands. From then on an error
-can only be told inside the stream.
+sign of life goes out now and then: proxies do not close it, and its client may read where it stands. From then on an
+error can only be told inside the stream. It is the same in the middle of an answer: a model may think for minutes, and
+whatever is between it and its user takes silence for death.
+
+One timer for the whole request looks when something was sent last; no piece of an answer sets one. A sign goes out only
+between two events, only while it is the upstream that is waited for, and never before the last one has gone out: so
+a client that reads slowly gets none on top of what it has not read.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from dataclasses import dataclass
 
 from keypool.queues import Forecast
 from server.story import ClientLeft, Sink
-from server.wire.dialect import Dialect
+from server.wire.keepalive import Sign
 
 EVENT_STREAM = "text/event-stream"
 # Proxies must not hold events back to fill a buffer.
@@ -22,7 +27,7 @@ STREAM_HEADERS = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """Seconds: until the first beat in the queue, until the first beat while an upstream is silent, between beats."""
+    """Seconds: until the first beat in the queue, between beats there, until a beat while an upstream is silent."""
 
     queued: float = 5.0
     silent: float = 15.0
@@ -32,31 +37,45 @@ class Pulse:
 class Heart:
     """Beats from `start` to `stop`. `outlook` says where the request stands; None once it has a key.
 
-    `headers` go with the head of the stream, if a beat has to open it.
+    `sign` makes what is sent; None if this client gets none. `headers` go with the head of the stream, if a beat has to
+    open it.
     """
 
     def __init__(
         self,
         sink: Sink,
-        dialect: Dialect,
+        sign: Sign | None,
         pulse: Pulse,
         outlook: Callable[[], Forecast | None],
         headers: Mapping[str, str],
     ) -> None:
-        self._sink, self._dialect, self._pulse, self._outlook = sink, dialect, pulse, outlook
+        self._sink, self._sign, self._pulse, self._outlook = sink, sign, pulse, outlook
         self._headers = {**STREAM_HEADERS, **headers}
+        self._loop = asyncio.get_running_loop()
+        self._last, self._pause, self._next_pause = 0.0, pulse.queued, pulse.every
+        self._open = True  # nothing is being sent, and the stream is between two events
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._owner = asyncio.current_task()
 
     def start(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._pulse.queued, self._begin)
+        if self._sign is not None:
+            self._last = self._loop.time()
+            self._timer = self._loop.call_later(self._pause, self._look)
 
     def granted(self) -> None:
         """The request has a key: what it waits for now is usually quick."""
-        if self._task is None and self._timer is not None:
-            self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(self._pulse.silent, self._begin)
+        self._next_pause = self._pulse.silent
+        if not self._sink.started:
+            self._last, self._pause = self._loop.time(), self._pulse.silent
+
+    async def send(self, piece: bytes, *, between: bool) -> None:
+        """Pass a piece of the stream on; `between`: it ends where an event does. Raises ClientLeft."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+        self._open = False
+        await self._sink.send(piece)
+        self._open, self._last, self._pause = between, self._loop.time(), self._pulse.silent
 
     async def stop(self) -> None:
         """Be silent, and leave nothing half written."""
@@ -68,17 +87,31 @@ class Heart:
             task.cancel()
             await asyncio.wait((task,))
 
-    def _begin(self) -> None:
-        self._task = asyncio.create_task(self._beat())
+    async def rest(self) -> None:
+        """Return when no beat is on its way: the head of the answer is to be set, or was by a beat."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+
+    def _look(self) -> None:
+        wait = self._last + self._pause - self._loop.time()
+        if wait <= 0:
+            wait = self._pause
+            if self._open and self._task is None:
+                self._task = asyncio.create_task(self._beat())
+                wait = self._next_pause
+        self._timer = self._loop.call_later(wait, self._look)
 
     async def _beat(self) -> None:
-        self._sink.start(200, self._headers)
+        assert self._sign is not None, "without it there is no timer"
+        if not self._sink.started:
+            self._sink.start(200, self._headers)
+        forecast = self._outlook()
+        position, wait = (forecast.position, forecast.seconds) if forecast else (None, None)
         try:
-            while True:
-                forecast = self._outlook()
-                position, wait = (forecast.position, forecast.seconds) if forecast else (None, None)
-                await self._sink.send(self._dialect.heartbeat(position, wait))
-                await asyncio.sleep(self._pulse.every)
+            await self._sink.send(self._sign(position, wait))
+            self._last, self._pause = self._loop.time(), self._next_pause
         except ClientLeft:
             if self._owner is not None:
                 self._owner.cancel()
+        finally:
+            self._task = None

@@ -17,6 +17,7 @@ from server.dispatcher import Lease
 from server.ledger.usage import Outcome, UsageRow
 from server.store.base import Caller
 from server.wire.errors import Refusal
+from server.wire.keepalive import DEFAULT
 from server.wire.meter import Meter
 from server.wire.request import AskedClass, Request
 from server.wire.usage import Usage
@@ -49,7 +50,7 @@ class Call:
 
     `passed`: the client's headers that may go upstream. `max_wait`: the seconds that the client is willing to wait.
     `asked_class`: whether it wants this to be batch work. `group`: the one that it names to be booked on, and once it
-    is admitted the one that it is booked on.
+    is admitted the one that it is booked on. `keepalive`: the signs of life that its stream gets (`wire/keepalive.py`).
     """
 
     id: str
@@ -60,6 +61,7 @@ class Call:
     max_wait: float | None = None
     asked_class: AskedClass | None = None
     group: str | None = None
+    keepalive: str = DEFAULT
 
 
 @dataclass(slots=True)

@@ -3,9 +3,9 @@
 aiohttp is the client because cancelling a request closes its socket at once, so that the provider stops generating and
 billing; Tornado's own clients go on reading, and httpx costs seven times as much (docs/performance.md).
 
-Nothing is followed, decompressed or repeated here: one attempt, one answer. What goes wrong before the first byte is an
-`AttemptFailed`, which carries what the key should learn and what the caller is told if no other key helps. What goes
-wrong afterwards is a `Broken`.
+Nothing is followed or repeated here: one attempt, one answer, unpacked if it came packed. What goes wrong before the
+first byte is an `AttemptFailed`, which carries what the key should learn and what the caller is told if no other key
+helps. What goes wrong afterwards is a `Broken`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import aiohttp
 from yarl import URL
 
 from keypool.keys import Key
-from keypool.verdict import NONSENSE, TOO_SLOW, UNREACHABLE, Verdict
+from keypool.verdict import NONSENSE, TOO_SLOW, UNREACHABLE, UNREADABLE, Verdict
 from server.wire.errors import BadAnswer, Refusal, UpstreamTimeout, UpstreamUnreachable
+from server.wire.packed import Damaged, Dropping, UnknownEncoding, Unpacker, unpacker_of
 from server.wire.request import Request
 
 KEEP_ALIVE_SECONDS = 60.0
@@ -34,26 +35,40 @@ OUR_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
 class AttemptFailed(Exception):
-    """No byte of an answer has come, or an error in place of one."""
+    """No byte of an answer has gone to the caller, or an error came in place of one.
 
-    def __init__(self, verdict: Verdict, refusal: Refusal, headers: Mapping[str, str] | None = None) -> None:
+    `billed`: the upstream may have generated something all the same.
+    """
+
+    def __init__(
+        self, verdict: Verdict, refusal: Refusal, headers: Mapping[str, str] | None = None, *, billed: bool = False
+    ) -> None:
         super().__init__(refusal.code)
         self.verdict = verdict
         self.refusal = refusal
         self.headers = headers or {}  # of the upstream's answer, for what they say of its limits
+        self.billed = billed or isinstance(refusal, UpstreamTimeout)
 
 
 class Broken(Exception):
     """The answer stopped before its end."""
 
 
+class TooLong(Exception):
+    """A plain answer is longer than it may be here. `beginning` is what has come of it."""
+
+    def __init__(self, beginning: list[bytes]) -> None:
+        super().__init__()
+        self.beginning = beginning
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: to connect, for the answer's head, between two chunks of it."""
+    """Seconds: to connect, for the answer's head, between two chunks of it. A model may think for minutes."""
 
     connect: float = 10.0
-    first_byte: float = 120.0
-    idle: float = 90.0
+    first_byte: float = 600.0
+    idle: float = 600.0
 
 
 class Answer:
@@ -65,6 +80,8 @@ class Answer:
     def __init__(self, response: aiohttp.ClientResponse, idle: float) -> None:
         self._response = response
         self._idle = idle
+        self._unpacker: Unpacker | None = None
+        self._peeked = b""  # read already, and not yet given out
         self._waiting = False  # for the upstream, not for the client
         self._silent = 0.0  # seconds, as far as the timer has seen
         self._timer: asyncio.TimerHandle | None = None
@@ -72,8 +89,53 @@ class Answer:
         self.headers: Mapping[str, str] = response.headers  # case-insensitive
         self.media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
+    @property
+    def packed(self) -> bool:
+        """It comes in other bytes than it is read in."""
+        return self._unpacker is not None
+
+    def unpacked(self) -> None:
+        """From now on read what its `Content-Encoding` holds. Raises UnknownEncoding."""
+        if (encoding := self.headers.get("Content-Encoding")) is not None:
+            self._unpacker = unpacker_of(encoding)
+
+    def unreadable(self) -> None:
+        """Read its body as an empty one."""
+        self._unpacker = Dropping()
+
     async def read(self) -> bytes:
         """What has come, at least a byte; empty at a clean end. Raises Broken."""
+        if self._peeked:
+            peeked, self._peeked = self._peeked, b""
+            return peeked
+        return await (self._read() if self._unpacker is None else self._unpack(self._unpacker))
+
+    async def peek(self, least: int) -> bytes:
+        """How it begins: so many bytes, or more, or all that there are. They are read again afterwards."""
+        beginning = b""
+        try:
+            while len(beginning) < least and (piece := await self.read()):
+                beginning += piece
+        except Broken:
+            pass  # the next read says so again
+        self._peeked = beginning
+        return beginning
+
+    async def _unpack(self, unpacker: Unpacker) -> bytes:
+        await asyncio.sleep(0)  # a little that is packed may be much: others must have their turn between its pieces
+        try:
+            while not (piece := unpacker.take()):
+                packed = await self._read()
+                if not packed and not unpacker.complete:
+                    raise Broken
+                if not packed:
+                    return b""
+                unpacker.feed(packed)
+        except Damaged as error:
+            raise Broken from error
+        return piece
+
+    async def _read(self) -> bytes:
         if self._timer is None and not self._response.content.is_eof():
             self._timer = self._look_again()  # most plain answers are here already, and need no watching
         self._waiting, self._silent = True, 0.0
@@ -108,13 +170,13 @@ class Answer:
         return transport is not None and not transport.is_closing()
 
     async def whole(self, limit: int) -> bytes:
-        """The body in one piece. Raises Broken, also when it is longer than `limit` bytes."""
+        """The body in one piece. Raises Broken, and TooLong when it is longer than `limit` bytes."""
         pieces, length = [], 0
         while piece := await self.read():
             pieces.append(piece)
             length += len(piece)
             if length > limit:
-                raise Broken
+                raise TooLong(pieces)
         return b"".join(pieces)
 
     async def beginning(self) -> bytes:
@@ -198,7 +260,7 @@ class Upstreams:
         async with response:
             answer = Answer(response, self._patience.idle)
             try:
-                _insist_on_plain(answer)
+                _insist_on_readable(answer)
                 yield answer
             finally:
                 answer.close()
@@ -286,8 +348,16 @@ def _payload(body: bytes) -> bytes | BytesIO | None:
     return body if len(body) <= LARGE else BytesIO(body)
 
 
-def _insist_on_plain(answer: Answer) -> None:
-    """Refuse what was not asked for: redirects would take the key elsewhere, compressed bytes cannot be metered."""
-    compressed = answer.headers.get("Content-Encoding", "identity").lower() != "identity"
-    if compressed or 300 <= answer.status < 400 or answer.status < 200:
+def _insist_on_readable(answer: Answer) -> None:
+    """Refuse what was not asked for: a redirect would take the key elsewhere, what is not unpacked is not metered.
+
+    Of an error, the status says enough. That its words cannot be read is not the key's doing, either.
+    """
+    if 300 <= answer.status < 400 or answer.status < 200:
         raise AttemptFailed(NONSENSE, BadAnswer())
+    try:
+        answer.unpacked()
+    except UnknownEncoding:
+        if answer.status < 400:
+            raise AttemptFailed(UNREADABLE, BadAnswer(), billed=True) from None
+        answer.unreadable()

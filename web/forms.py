@@ -13,7 +13,7 @@ XSRF = "xsrf"
 FORMS: dict[str, tuple[str, ...]] = {
     "/login": ("token", "next"),
     # --- one's own
-    "/me/tokens": ("name", "until", "models", "networks", "addresses", "usd"),
+    "/me/tokens": ("name", "until", "models", "networks", "addresses", "keepalive", "usd"),
     "/me/tokens/*/rotate": ("grace",),  # hours for which the old secret still works
     "/me/tokens/*/revoke": (),
     "/me/passes": ("name", "until", "models", "usd"),
@@ -35,7 +35,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/people/*/promote": (),
     "/admin/people/*/demote": (),
     "/admin/people/*/erase": ("confirm",),
-    "/admin/people/*/tokens": ("name", "kind", "until", "models", "networks", "addresses", "usd"),
+    "/admin/people/*/tokens": ("name", "kind", "until", "models", "networks", "addresses", "keepalive", "usd"),
     "/admin/tokens/*/revoke": (),
     "/admin/groups": (
         "name", "weight", "models", "running", "batch", "content_days", "since", "until", "teachers", "note",

@@ -123,6 +123,7 @@ class TokenView:
     models: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     addresses: int = 0
+    keepalive: str = ""  # "off", "comment" or "chunk"; empty: as each dialect has it
     limit: LimitView | None = None
     owner: str = ""  # on the administrators' pages only
 

@@ -17,6 +17,7 @@ from server.people.passes import Passes
 from server.people.token_terms import KINDS, NORMAL
 from server.store.base import Terms, Token
 from server.store.pepper import pepper_for
+from server.wire.keepalive import CHOICES, DEFAULT
 
 DAY = 86_400  # seconds
 _SHOWN_NOW = "It is shown only now."
@@ -91,6 +92,7 @@ def _token_verbs(add: Add) -> None:
     create.add_argument("--models", type=parsed(parsers.words), default=(), metavar="A,B*", help="which may be used")
     create.add_argument("--networks", type=parsed(parsers.words), default=(), metavar="A,B", help="from where")
     create.add_argument("--addresses", type=int, default=0, metavar="N", help="from so many different ones at most")
+    create.add_argument("--keepalive", choices=CHOICES[1:], default=DEFAULT, help="signs of life in its streams")
     add("list", _token_list, "all tokens, without their secrets")
     rotate = add("rotate", _token_rotate, "a new secret for a token, shown once")
     rotate.add_argument("id", metavar="ID")
@@ -100,7 +102,7 @@ def _token_verbs(add: Add) -> None:
 
 async def _token_create(room: Room, options: argparse.Namespace) -> None:
     expires_at = None if options.days is None else wall() + options.days * DAY * 1000
-    terms = Terms(options.kind, tuple(options.models), tuple(options.networks), options.addresses)
+    terms = Terms(options.kind, tuple(options.models), tuple(options.networks), options.addresses, options.keepalive)
     person = await room.desk.person_named(options.user)
     token, secret = await _accounts(room).create_token(person.name, options.name, expires_at, terms)
     await room.desk.note(OPERATOR, "token.create", token.id, None, {"person": person.id, "name": token.name})
@@ -140,6 +142,7 @@ def _told(token: Token) -> str:
     said += [f"models {' '.join(terms.models)}"] if terms.models else []
     said += [f"from {' '.join(terms.networks)}"] if terms.networks else []
     said += [f"from {terms.addresses} addresses"] if terms.addresses else []
+    said += [f"keepalive {terms.keepalive}"] if terms.keepalive else []
     return "".join(f", {plain(each)}" for each in said)
 
 

@@ -230,7 +230,7 @@ class Settings:
 
     max_body_bytes: int = row("8MiB", size, "The largest request body.", section="Bounds")
     max_audio_bytes: int = row("26MiB", size, "The largest upload to an audio endpoint.")
-    max_answer_bytes: int = row("64MiB", size, "The largest answer of an upstream.")
+    max_answer_bytes: int = row("64MiB", size, "The largest answer of an upstream that is not streamed.")
     max_header_bytes: int = row("32KiB", size, "The largest header of a request.")
     max_connections: int = row("10000", whole(1, 1_000_000), "Connections at a time.")
 
@@ -250,9 +250,9 @@ class Settings:
     )
     body_seconds: float = row("30", parsers.seconds, "For a caller to send the body.")
     connect_seconds: float = row("10", parsers.seconds, "To connect to an upstream.")
-    first_byte_seconds: float = row("120", parsers.seconds, "For an upstream's first byte.")
-    idle_seconds: float = row("90", parsers.seconds, "Between two pieces of an upstream's answer.")
-    total_seconds: float = row("900", parsers.seconds, "For a whole answer.")
+    first_byte_seconds: float = row("600", parsers.seconds, "For an upstream's first byte.")
+    idle_seconds: float = row("600", parsers.seconds, "Between two pieces of an upstream's answer.")
+    total_seconds: float = row("3600", parsers.seconds, "For a whole answer.")
     write_seconds: float = row("60", parsers.seconds, "For a caller to take a piece of the answer.")
     drain_seconds: float = row("25", parsers.seconds, "For running requests to end when the gateway stops.")
 

@@ -176,6 +176,7 @@ def token_view(token: Token, limit: LimitView | None = None, owner: str = "") ->
         models=token.terms.models,
         networks=token.terms.networks,
         addresses=token.terms.addresses,
+        keepalive=token.terms.keepalive,
         limit=limit,
         owner=owner,
     )

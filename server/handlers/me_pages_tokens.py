@@ -73,7 +73,8 @@ class TokensPage(OwnPage):
 
 def wanted(form: Form, kind: str = NORMAL) -> WantedToken:
     """The token that a form asks for."""
-    terms = Terms(kind, form.words("models"), form.words("networks"), form.whole("addresses"))
+    models, networks, alive = form.words("models"), form.words("networks"), form.text("keepalive")
+    terms = Terms(kind, models, networks, form.whole("addresses"), alive)
     return WantedToken(form.needed("name"), form.ends("until"), terms)
 
 

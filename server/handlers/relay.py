@@ -20,6 +20,7 @@ from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
 from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal, TooLarge, UnsupportedMedia
+from server.wire.keepalive import HEADER, keepalive_of
 from server.wire.request import Request, asked_class, max_wait, read_request
 
 INLINE_BODY = 64 << 10  # bytes that are read on the event loop, in at most about ten milliseconds
@@ -114,11 +115,12 @@ class RelayHandler(BaseHandler):
             self.on_finish()
 
     def _call(self, request: Request) -> Call:
-        headers = self.request.headers
+        headers, passed, query = self.request.headers, self._passed(), self._query()
         patience, wanted = max_wait(headers.get("X-Max-Wait")), asked_class(headers.get("X-Fairgate-Class"))
         group = headers.get("X-Fairgate-Group")
         named = None if group is None else unquote(group)  # the name of a group has no percent sign
-        return Call(self.request_id, self.caller, request, self._passed(), self._query(), patience, wanted, named)
+        alive = keepalive_of(headers.get(HEADER)) or self.caller.terms.keepalive
+        return Call(self.request_id, self.caller, request, passed, query, patience, wanted, named, alive)
 
     def on_connection_close(self) -> None:
         """The client has left: so does its request."""

@@ -35,7 +35,7 @@ from server.handlers.browser import BrowserHandler
 from server.handlers.own_paths import own_path
 from server.login.sessions import Visit
 from server.people.accounts import EVERYONE, SHARED
-from server.store.base import Caller, Terms
+from server.store.base import Caller
 from server.wire.errors import InvalidKey, PermissionDenied, Refusal
 
 SMALL_BODY = 64 << 10  # bytes that are read even of a request which is refused already
@@ -165,5 +165,5 @@ def check(caller: Caller, role: Role) -> None:
     """Raises PermissionDenied unless the caller is what the role says."""
     if role is Role.CALLER:
         return
-    if caller.terms != Terms() or (role is Role.ADMIN and not caller.admin) or caller.person_id in SHARED_NAMES:
+    if caller.terms.narrow or (role is Role.ADMIN and not caller.admin) or caller.person_id in SHARED_NAMES:
         raise PermissionDenied

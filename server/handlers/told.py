@@ -17,6 +17,7 @@ from server.people.passes import Pass
 from server.store.base import Audit, Person, Terms, Token
 from server.terms.groups import Group
 from server.terms.notices import Notice
+from server.wire.keepalive import CHOICES
 
 Fields = dict[str, Any]
 
@@ -47,6 +48,7 @@ TERMS: Mapping[str, Shape] = {
     "models": PATTERNS,
     "networks": Many(Text(64)),
     "addresses": Whole(0, 1000),
+    "keepalive": Word(CHOICES),
 }
 TOKEN_MEMBERS: Mapping[str, Shape] = {
     "id": Text(),
@@ -173,6 +175,7 @@ def token_json(token: Token) -> Fields:
         "models": terms.models,
         "networks": terms.networks,
         "addresses": terms.addresses,
+        "keepalive": terms.keepalive,
     }
 
 

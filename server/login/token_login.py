@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from server.login.sessions import Sessions
 from server.people.accounts import EVERYONE, OPERATOR, Accounts
-from server.store.base import Store, StoreError, Terms
+from server.store.base import Store, StoreError
 from server.wire.errors import AccountingUnavailable, InvalidKey
 
 
@@ -22,7 +22,7 @@ async def login_with_token(accounts: Accounts, store: Store, sessions: Sessions,
     caller = await accounts.authenticate(bearer, None, address)
     if caller is EVERYONE:
         raise accounts.denial(caller, bearer, None, address)
-    if caller.person_id != OPERATOR.person_id and (caller.token_id is None or caller.terms != Terms()):
+    if caller.person_id != OPERATOR.person_id and (caller.token_id is None or caller.terms.narrow):
         raise InvalidKey
     try:
         mine = await store.tokens(caller.person_id) if caller.token_id else []

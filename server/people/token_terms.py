@@ -8,6 +8,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from server.store.records import Terms
+from server.wire.keepalive import CHOICES
 from server.wire.trusted import within
 
 Network = IPv4Network | IPv6Network
@@ -29,6 +30,8 @@ def checked_terms(terms: Terms, expires_at: int | None) -> Terms:
         raise ValueError("a temporary token needs an expiry")
     if not 0 <= terms.addresses <= MOST_ADDRESSES:
         raise ValueError(f"addresses: expected a whole number from 0 to {MOST_ADDRESSES}")
+    if terms.keepalive not in CHOICES:
+        raise ValueError("keepalive: expected " + ", ".join(CHOICES[1:]) + " or nothing")
     models, networks = checked_models(terms.models), _checked_networks(terms.networks)
     return replace(terms, models=models, networks=networks)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from server.config.specs import UpstreamSpec
+from server.wire.keepalive import DEFAULT
 
 
 class StoreError(Exception):
@@ -47,6 +48,12 @@ class Terms:
     models: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()  # such as "10.0.0.0/8"
     addresses: int = 0  # from how many different ones; 0 is any number
+    keepalive: str = DEFAULT  # the signs of life in streams: no condition, but a choice (`wire/keepalive.py`)
+
+    @property
+    def narrow(self) -> bool:
+        """The token may do less than its owner."""
+        return replace(self, keepalive=DEFAULT) != Terms()
 
 
 @dataclass(frozen=True, slots=True)

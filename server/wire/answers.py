@@ -27,15 +27,19 @@ class Choices(Watch):
         return self.finished or (bool(self._open) and not any(self._open.values()))
 
     def _event(self, document: dict[str, Any]) -> bool:
-        if document.get("error") and self._failed_with(document):
+        if (document.get("error") or document.get("object") == "error") and self._failed_with(document):
             return False
         if not self.served_model:
             self._served_by(document)
             self._issues(document)
         choices = document.get("choices")
         for choice in _objects(choices):
+            if "error" in choice:
+                self._failed_with(document)
             index = choice.get("index")
-            self._open[index if type(index) is int else 0] = not choice.get("finish_reason")
+            index = index if type(index) is int else 0
+            # What is finished stays so, whatever comes behind: figures, in a chunk with the choice once more.
+            self._open[index] = self._open.get(index, True) and not choice.get("finish_reason")
             self._choice(choice)
         figures = document.get("usage")
         if figures is None:
@@ -49,6 +53,18 @@ class Choices(Watch):
         self.usage = usage_of(document.get("usage"))
         for choice in _objects(document.get("choices")):
             self._choice(choice)
+
+    def _begins(self, document: dict[str, Any]) -> None:
+        """A role alone is not the answer yet; the figures at the end, without any choice, are the answer's."""
+        choices = document.get("choices")
+        if choices == []:
+            self.begun = type(document.get("usage")) is dict
+        for choice in _objects(choices):
+            self.opened = True
+            delta = choice.get("delta")
+            said = [value for name, value in delta.items() if name != "role"] if type(delta) is dict else []
+            said += [choice.get(name) for name in ("text", "message", "finish_reason")]
+            self.begun |= any(said)
 
     @abstractmethod
     def _choice(self, choice: dict[str, Any]) -> None:
@@ -88,6 +104,7 @@ class Responses(Watch):
     """`/v1/responses`: typed events; the last one carries the whole response with its usage."""
 
     _TERMINAL = frozenset({"response.completed", "response.failed", "response.incomplete"})
+    _OPENINGS = frozenset({"response.created", "response.queued", "response.in_progress"})
 
     def _event(self, document: dict[str, Any]) -> bool:
         kind = document.get("type")
@@ -105,6 +122,12 @@ class Responses(Watch):
         if kind in self._TERMINAL:
             self.finished = True
         return False
+
+    def _begins(self, document: dict[str, Any]) -> None:
+        kind = document.get("type")
+        if type(kind) is str:
+            self.opened |= kind in self._OPENINGS
+            self.begun = kind not in self._OPENINGS and kind != "keepalive"
 
     def _answer(self, document: dict[str, Any]) -> None:
         self._response(document)
@@ -143,6 +166,14 @@ class Messages(Watch):
         elif kind == "error":
             self._failed_with(document)
         return False
+
+    def _begins(self, document: dict[str, Any]) -> None:
+        """An empty block is opened at once, long before the model has said a word."""
+        kind = document.get("type")
+        block = document.get("content_block")
+        empty = type(block) is dict and block.get("text", block.get("thinking")) == ""
+        self.opened |= kind == "message_start" or empty
+        self.begun = type(kind) is str and kind not in ("message_start", "ping") and not empty
 
     def _answer(self, document: dict[str, Any]) -> None:
         self._served_by(document)

@@ -297,6 +297,12 @@ class BadAnswer(UpstreamError):
     code = "upstream_bad_response"
 
 
+class AnswerTooLong(UpstreamError):
+    """The answer is longer than this gateway passes on."""
+
+    code = "answer_too_long"
+
+
 class UpstreamTimeout(UpstreamError):
     """The upstream did not answer in time."""
 

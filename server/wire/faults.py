@@ -65,12 +65,21 @@ def _error_in(document: dict[str, Any]) -> dict[str, Any] | None:
         return error
     if type(error) is str and error:
         return {"message": error}
+    if document.get("object") == "error":  # vLLM and its like have no envelope
+        return {name: document[name] for name in ("type", "code", "message", "param") if name in document}
     response = document.get("response")
     if type(response) is dict and type(response.get("error")) is dict:
         return dict(response["error"])
     if document.get("type") == "error":  # the Responses API has no envelope in a stream
         return {name: document[name] for name in ("code", "message", "param") if name in document}
-    return None
+    return _error_of_choice(document.get("choices"))
+
+
+def _error_of_choice(choices: Any) -> dict[str, Any] | None:
+    """OpenRouter may say it in the first choice."""
+    first = choices[0] if type(choices) is list and choices else None
+    error = first.get("error") if type(first) is dict else None
+    return error if type(error) is dict else None
 
 
 def _status(error: dict[str, Any]) -> int:

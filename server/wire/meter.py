@@ -24,6 +24,8 @@ class Meter(Protocol):
 
     finished: bool  # the terminal event was seen, or the plain answer
     failed: bool  # the upstream itself reported an error in the answer
+    opened: bool  # an event said that an answer begins: a role, an id, figures of the input
+    begun: bool  # and one said something of the answer itself; until then an error is one before the first byte
     served_model: str  # what the upstream says it used; empty until seen
     usage: Usage | None  # the upstream's figures; None until they are complete
     opening: Usage | None  # its input figures alone, where they come first (Anthropic); for a stream that breaks off
@@ -53,6 +55,8 @@ class Watch(ABC):
     def __init__(self) -> None:
         self.finished = False
         self.failed = False
+        self.opened = False
+        self.begun = False
         self.served_model = ""
         self.usage: Usage | None = None
         self.opening: Usage | None = None
@@ -73,7 +77,10 @@ class Watch(ABC):
         if document is None:
             self.garbled += 1
             return False
-        return self._event(document)
+        hidden = self._event(document)
+        if not self.begun:
+            self._begins(document)
+        return hidden
 
     def answer(self, body: bytes) -> bool:
         document = json_object(body)
@@ -100,6 +107,10 @@ class Watch(ABC):
     @abstractmethod
     def _answer(self, document: dict[str, Any]) -> None:
         """Observe a plain answer's document."""
+
+    def _begins(self, document: dict[str, Any]) -> None:
+        """Note what an event makes of the beginning of the answer."""
+        self.opened = self.begun = True
 
     def _failed_with(self, document: dict[str, Any]) -> bool:
         fault = fault_of(document)

@@ -1,30 +1,50 @@
 """From the upstream's chunks to the client's: whole events, byte for byte, each observed on its way.
 
-Only complete events are passed on. So a line of our own (an error, a heartbeat) always starts on a clean boundary, and
-a chunk that the client did not ask for can be left out. Nothing else is changed: what is written, in all, is what came.
+Only complete events are passed on, and the pieces of very long ones. So a line of our own (an error, a heartbeat)
+always starts on a clean boundary, and a chunk that the client did not ask for can be left out. Nothing else is changed:
+what is written, in all, is what came.
 """
 
 from __future__ import annotations
 
-from server.wire.meter import Meter
-from server.wire.sse import Event, EventTooLong, Splitter
+import re
 
-__all__ = ["EventTooLong", "Relay"]
+from server.wire.meter import Meter
+from server.wire.sse import Event, Splitter
+
+LONGEST_STREAM = 512 << 20  # bytes; a stream may be longer than a plain answer, since no more than an event is kept
+
+_EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?::|(?:data|event|id|retry)[:\r\n])")
+_DOCUMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]")
+TELLING = 16  # bytes at the beginning of an answer that tell which of the two it is
+
+
+class StreamTooLong(Exception):
+    """A stream goes on for longer than it may here."""
 
 
 class Relay:
     """One stream on its way through. `hides_usage`: drop the usage chunk which we asked for and the client did not."""
 
-    def __init__(self, meter: Meter, *, hides_usage: bool) -> None:
+    def __init__(self, meter: Meter, *, hides_usage: bool, longest: int = LONGEST_STREAM) -> None:
         self._meter = meter
         self._hides_usage = hides_usage
         self._splitter = Splitter()
         self._half_newline = False  # the hidden chunk ended in a CR whose LF may follow
+        self._left = longest
+
+    @property
+    def between(self) -> bool:
+        """What has been written ends where an event does."""
+        return self._splitter.between
 
     def feed(self, chunk: bytes) -> bytes:
-        """The bytes to write now, perhaps none. Raises EventTooLong."""
+        """The bytes to write now, perhaps none. Raises StreamTooLong."""
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise StreamTooLong
         events = self._splitter.feed(chunk)
-        hidden = [self._meter.event(event) for event in events]
+        hidden = [self._meter.event(event) and not event.long for event in events]
         if self._hides_usage and (self._half_newline or True in hidden):
             return b"".join(map(self._shown, events, hidden))
         return b"".join([event.raw for event in events])
@@ -47,3 +67,10 @@ class Relay:
             return raw
         self._half_newline = False
         return raw.removeprefix(b"\n")
+
+
+def is_stream(beginning: bytes) -> bool | None:
+    """Whether an answer that begins so is a stream of events, whatever it is called; None if it does not tell."""
+    if _EVENTS.match(beginning):
+        return True
+    return False if _DOCUMENT.match(beginning) else None

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
 
-from server.wire.sse import Event, EventTooLong, Splitter
+from server.wire.sse import Event, Splitter
 
 CHAT = (
     b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
@@ -38,8 +38,8 @@ SCRIPTS = {
 }
 
 
-def fed(chunks: Iterable[bytes]) -> tuple[list[Event], bytes]:
-    splitter = Splitter()
+def fed(chunks: Iterable[bytes], splitter: Splitter | None = None) -> tuple[list[Event], bytes]:
+    splitter = splitter or Splitter()
     events = [event for chunk in chunks for event in splitter.feed(chunk)]
     return events, splitter.rest()
 
@@ -78,6 +78,45 @@ def test_no_way_to_chop_a_stream_changes_a_byte_or_an_event() -> None:
             assert meaning(events) == whole
             combinations += 1
     assert combinations >= 10_000
+
+
+def told(events: Iterable[Event]) -> list[tuple[str, bytes | None]]:
+    """What means something: of a long event its last piece."""
+    return [(event.name, event.data) for event in events if event.name or event.data is not None]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("long", [3, 5, 30])
+def test_what_comes_in_pieces_is_the_same_event_at_the_end(long: int) -> None:
+    for script in SCRIPTS.values():
+        whole = told(fed([script])[0])
+        for chunks in (*in_two(script), *in_equal_parts(script)):
+            events, rest = fed(chunks, Splitter(long))
+            assert b"".join(event.raw for event in events) + rest == script
+            assert told(events) == whole
+
+
+@pytest.mark.slow
+def test_a_long_event_is_the_same_in_every_way_to_chop_it() -> None:
+    picture = b'event: partial_image\r\ndata: {"type":"p","b64_json":"' + b"A" * 20_000 + b'","n":1}\r\n\r\n'
+    script = picture + b'data: {"usage":1}\n\n' + picture.replace(b"\r\n", b"\r")
+    whole = told(fed([script], Splitter(1000))[0])
+    assert [name for name, _ in whole] == ["partial_image", "", "partial_image"]
+    assert [len(data or b"") for _, data in whole] == [16_416, 11, 16_416]
+    for size in (*range(1, 50), 999, 1000, 1001, 4096, 20_000):
+        events, rest = fed([script[start : start + size] for start in range(0, len(script), size)], Splitter(1000))
+        assert b"".join(event.raw for event in events) + rest == script
+        assert told(events) == whole
+        assert all(len(event.raw) <= 1000 + size for event in events), "piece by piece"
+
+
+def test_between_two_events_is_never_inside_of_a_long_one() -> None:
+    splitter = Splitter(long=10)
+    between = []
+    for chunk in (b"data: short\n\n"[:6], b"x" * 20, b"x\n", b"\ndata: y", b"\n\n"):
+        splitter.feed(chunk)
+        between.append(splitter.between)
+    assert between == [True, False, False, True, True]
 
 
 _FIELDS = (b"data: a", b"data:b", b"data", b"event: x", b"event:y", b": c", b"id", b"z", "é😀".encode())
@@ -130,14 +169,15 @@ def test_several_events_in_one_chunk_come_at_once() -> None:
     assert [event.data for event in Splitter().feed(b"data: a\n\ndata: b\n\ndata: c\n\ndat")] == [b"a", b"b", b"c"]
 
 
-@pytest.mark.parametrize("filler", [b"x", b"data: x\n", b"\n"])
-def test_an_event_without_an_end_is_given_up(filler: bytes) -> None:
-    splitter = Splitter(max_event=1000)
-    with pytest.raises(EventTooLong):
-        for _ in range(1001):
-            splitter.feed(filler)
+@pytest.mark.parametrize("filler", [b"x", b"data: x\n", b"\n", b"\r\n", b": wait\n"])
+def test_of_an_event_without_an_end_little_is_held(filler: bytes) -> None:
+    splitter = Splitter(long=100)
+    out = b"".join(event.raw for _ in range(1000) for event in splitter.feed(filler))
+    assert len(splitter.rest()) <= 100 + len(filler)
+    assert out + splitter.rest() == filler * 1000
 
 
 def test_the_limit_is_for_one_event_and_not_for_the_stream() -> None:
-    splitter = Splitter(max_event=100)
-    assert sum(len(splitter.feed(b"data: " + b"x" * 80 + b"\n\n")) for _ in range(100)) == 100
+    splitter = Splitter(long=100)
+    events = [event for _ in range(100) for event in splitter.feed(b"data: " + b"x" * 80 + b"\n\n")]
+    assert (len(events), any(event.long for event in events)) == (100, False)

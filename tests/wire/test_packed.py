@@ -1,0 +1,100 @@
+"""Packed bodies are unpacked as they come, in pieces of a bounded size."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+
+from server.wire.packed import LONGEST_PIECE, Damaged, Dropping, UnknownEncoding, Unpacker, unpacker_of
+
+TEXT = b'data: {"choices":[]}\n\n' * 400
+
+
+def raw(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+PACKED = {
+    "gzip": ("gzip", gzip.compress(TEXT)),
+    "x-gzip": ("X-GZIP", gzip.compress(TEXT)),
+    "gzip in two members": ("gzip", gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:])),
+    "gzip with zeros behind it": ("gzip", gzip.compress(TEXT) + bytes(512)),
+    "gzip among others that are none": ("identity, gzip", gzip.compress(TEXT)),
+    "deflate": ("deflate", zlib.compress(TEXT)),
+    "deflate without zlib's frame": ("deflate", raw(TEXT)),
+}
+
+
+def unpacked(unpacker: Unpacker, packed: bytes, size: int) -> bytes:
+    out = b""
+    for start in range(0, len(packed), size):
+        unpacker.feed(packed[start : start + size])
+        while piece := unpacker.take():
+            assert len(piece) <= LONGEST_PIECE
+            out += piece
+    return out
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1 << 20])
+@pytest.mark.parametrize("name", PACKED)
+def test_however_it_is_chopped_the_same_comes_out(name: str, size: int) -> None:
+    encoding, packed = PACKED[name]
+    unpacker = unpacker_of(encoding)
+    assert unpacker is not None
+    assert unpacked(unpacker, packed, size) == TEXT
+    assert unpacker.complete
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "none", "None", " identity , none"])
+def test_what_names_no_encoding_is_not_packed(encoding: str) -> None:
+    assert unpacker_of(encoding) is None
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "aws-chunked", "utf-8"])
+def test_an_encoding_that_cannot_be_read_is_said_to_be_one(encoding: str) -> None:
+    with pytest.raises(UnknownEncoding):
+        unpacker_of(encoding)
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "deflate without zlib's frame"])
+def test_a_body_that_breaks_off_is_not_complete(name: str) -> None:
+    encoding, packed = PACKED[name]
+    unpacker = Unpacker(encoding)
+    assert unpacker.complete, "a body without a byte needs no end"
+    assert TEXT.startswith(unpacked(unpacker, packed[:-9], 16))
+    assert not unpacker.complete
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_what_is_not_packed_is_damaged(encoding: str) -> None:
+    unpacker = Unpacker(encoding)
+    unpacker.feed(b'{"id": "chatcmpl-1"}' * 10)
+    with pytest.raises(Damaged):
+        unpacker.take()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_bomb_goes_off_piece_by_piece(encoding: str) -> None:
+    size = 50 << 20
+    bomb = gzip.compress(bytes(size), 9) if encoding == "gzip" else zlib.compress(bytes(size), 9)
+    unpacker = Unpacker(encoding)
+    unpacker.feed(bomb)
+    taken = [len(unpacker.take()) for _ in range(4)]
+    assert taken == [LONGEST_PIECE] * 4, "no more is unpacked than is asked for"
+
+
+def test_an_event_comes_out_as_soon_as_it_was_flushed() -> None:
+    packer = zlib.compressobj(wbits=31)
+    unpacker = Unpacker("gzip")
+    for event in (b"data: one\n\n", b"data: two\n\n"):
+        unpacker.feed(packer.compress(event) + packer.flush(zlib.Z_SYNC_FLUSH))
+        assert unpacker.take() == event
+
+
+def test_what_cannot_be_unpacked_can_be_read_to_its_end() -> None:
+    dropping = Dropping()
+    dropping.feed(b"\x8b" * 100)
+    assert (dropping.take(), dropping.complete) == (b"", True)
