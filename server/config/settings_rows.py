@@ -187,6 +187,10 @@ class Settings:
         "0", whole(0, MAX_OUTPUT), "The longest answer in OpenAI's dialect, in tokens; 0 is no bound."
     )
     max_output_tokens_anthropic: int = row("0", whole(0, MAX_OUTPUT), "The same in Anthropic's dialect.")
+    default_max_output: int = row(
+        "16384", whole(1, MAX_OUTPUT),
+        "The longest answer, in tokens, of a request that draws on a budget and sets no bound itself.",
+    )  # fmt: skip
 
     journal: str = row(
         "", parsers.text, "The folder of what the store does not know yet; by default beside the SQLite file.",
