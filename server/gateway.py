@@ -30,6 +30,7 @@ from server.heart import Heart
 from server.holding import Holding
 from server.intake import Bounds, Intake
 from server.ledger.usage import Outcome, UsageRow
+from server.reading_on import ReadingOn, generates_unseen
 from server.store.base import Caller, Content, Issued, Store, StoreError
 from server.story import Account, Call, ClientLeft, Recent, Sink, Story, account_of, milliseconds
 from server.tokenizer import Tokenizer
@@ -44,7 +45,7 @@ from server.wire.errors import (
 from server.wire.sound import INLINE_SOUND, Sound, sound_of
 from server.wire.speech import Speech
 from server.wire.tokens import Prompt
-from server.wire.unreported import completed, unreported
+from server.wire.unreported import completed, hidden, unreported
 from server.wire.usage import Usage
 
 T = TypeVar("T")
@@ -75,6 +76,7 @@ class Gateway:
         self._cashier, self._intake = cashier, intake
         intake.under_way = self._under_way
         self._bounds, self._clock, self._wall, self._observe = bounds, clock, wall, observe
+        self._reading_on = ReadingOn(bounds.usage_seconds)
         self._holding = Holding(cashier, bounds.longest_output, self._usual_output)
         self.recent = Recent()
         self._tasks: dict[str, asyncio.Task[object]] = {}  # by the request's id
@@ -120,6 +122,14 @@ class Gateway:
             return False
         self._ended.add(request_id)
         task.cancel()
+        return True
+
+    def reads_on(self, request_id: str) -> bool:
+        """The client of a request has left; whether its answer is read on for its usage, or is to be cancelled."""
+        story, task = self._stories.get(request_id), self._tasks.get(request_id)
+        if story is None or task is None or not self._reading_on.begin(story, task.cancel):
+            return False
+        story.client_left = True
         return True
 
     async def serve(self, call: Call, sink: Sink) -> UsageRow:
@@ -199,9 +209,10 @@ class Gateway:
         except TimeoutError:
             raise UpstreamTimeout from None
         except (asyncio.CancelledError, ClientLeft):
-            story.client_left = self._reason(story.call.id) is None
+            story.client_left |= self._reason(story.call.id) is None
             raise
         finally:
+            self._reading_on.end(story)
             try:
                 if story.sent:
                     row = await self._settle_undisturbed(story)
@@ -224,6 +235,8 @@ class Gateway:
                     return
             except AttemptFailed as failure:
                 story.perhaps_billed = isinstance(failure.refusal, UpstreamTimeout)
+                if story.client_left:  # nobody waits for another key's answer
+                    raise ClientLeft from failure
                 story.account.attempts.append({"key": story.lease.key.id, "failed": failure.refusal.code})
                 await self._another_key(story, failure)
 
@@ -234,7 +247,7 @@ class Gateway:
         guess = Usage(story.input_estimate, output=story.bill.output, estimated=True)
         self._cashier.dispatched(story.bill, story.row_if_interrupted(guess, self._clock()))
         story.sends += 1
-        story.perhaps_billed = True
+        story.sent_at, story.perhaps_billed = self._clock(), True
 
     def _exchange(self, story: Story, answer: Answer, sink: Sink, heart: Heart) -> Exchange:
         longest = self._bounds.answer_bytes
@@ -313,6 +326,10 @@ class Gateway:
         before = story.meter.opening or Usage(input=story.input_estimate)
         delivered = Prompt((story.meter.delivered(),), 0)
         output = await self._tokenizer.count(delivered, story.call.request.model)
+        if story.outcome is Outcome.CANCELLED and generates_unseen(story):
+            most = story.call.request.max_tokens
+            allowed = None if most is None else most * story.call.request.choices
+            output += hidden(self._clock() - story.sent_at, output, allowed)
         return unreported(story.call.request.extent, before, output, await _heard(story))
 
 

@@ -42,7 +42,8 @@ class Bounds:
     """Seconds in the queue and for a whole answer, bytes of a plain answer.
 
     `stateful`: providers may keep answers for later, for those who made them. `longest_output`: tokens of an answer
-    without a bound of its own, where a budget applies.
+    without a bound of its own, where a budget applies. `usage_seconds`: how long an answer is read on for its usage, if
+    its client has left.
     """
 
     queue_seconds: float = 300.0
@@ -50,6 +51,7 @@ class Bounds:
     answer_bytes: int = 64 << 20
     stateful: bool = False
     longest_output: int = 16_384
+    usage_seconds: float = 0.0
     pulse: Pulse = Pulse()  # noqa: RUF009 - immutable
     rules: Rules = Rules()  # noqa: RUF009 - immutable
     identity: Identity = Identity()  # noqa: RUF009 - immutable

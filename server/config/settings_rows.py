@@ -259,6 +259,10 @@ class Settings:
     total_seconds: float = row("900", parsers.seconds, "For a whole answer.")
     write_seconds: float = row("60", parsers.seconds, "For a caller to take a piece of the answer.")
     drain_seconds: float = row("25", parsers.seconds, "For running requests to end when the gateway stops.")
+    drain_usage_seconds: float = row(
+        "30", parsers.seconds_or_never,
+        "For an answer to tell its usage after its client has left, where that cannot be seen; 0 closes it at once.",
+    )  # fmt: skip
 
     leaderboard: bool = row(
         "on", switch, "A page of who used the most, of those who chose a nickname for it.", section="Pages"

@@ -37,6 +37,8 @@ DEAREST_PIXELS = 248
 LARGEST_PICTURE = 3_840 * 2_160
 USUAL_PICTURE = 1_024 * 1_536
 PARTIAL = 100  # tokens of a picture that is shown before it is ready
+_THINKING = ("thinking", "reasoning", "reasoning_effort")
+_NO = ("none", "disabled", False)
 _KEPT = ("previous_response_id", "conversation", "prompt")
 _SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
 
@@ -65,6 +67,7 @@ class Extent:
 
     media: tuple[Medium, ...] = ()
     tools: bool = False
+    thinks: bool = False  # it asks the model to reason
     pictures: int = 0
     picture_tokens: int = 0
     sound: Sound | None = None  # to be written down
@@ -121,7 +124,15 @@ def _text(prompt: Prompt, model: str, counted: int) -> int:
 def _conversation(document: Mapping[str, Any], *turns: str) -> Extent:
     media = tuple(medium for name in turns for medium in media_in(document.get(name)))
     tools = bool(document.get("tools") or document.get("functions"))
-    return Extent(media, tools) if media or tools else NOTHING
+    thinks = any(_asks_for(document.get(name)) for name in _THINKING)
+    return Extent(media, tools, thinks) if media or tools or thinks else NOTHING
+
+
+def _asks_for(value: Any) -> bool:
+    """Whether a field that may ask for reasoning does."""
+    if type(value) is dict:
+        return (value.get("type") not in _NO and value.get("effort") not in (*_NO, None)) or "budget_tokens" in value
+    return value is not None and value not in _NO
 
 
 def _continuing(document: Mapping[str, Any], found: Extent) -> Extent:

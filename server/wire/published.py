@@ -105,6 +105,8 @@ _THINKS = re.compile(
     r"o\d|gpt-5(?!(?:\.\d)?-chat)|gpt-[6-9]|gpt-\d\d|gpt-oss|codex|deepseek-(r|v[4-9])|deepseek-reasoner|qwq|qwen3"
     r"|gemini-(2\.5|[3-9])|grok-(3-mini|[4-9])|magistral|glm-[4-9]|kimi-k2|minimax-m|sonar-(reasoning|deep)"
 )
+# Of these it is known that they answer at once, unless they are asked to reason.
+_ANSWERS = re.compile(r"gpt-3|gpt-4|chatgpt-4|gpt-5(\.\d)?-chat|claude|llama|gemma|mistral-|mixtral|codestral")
 
 
 @lru_cache(maxsize=4_096)
@@ -122,6 +124,11 @@ def is_openai(model: str) -> bool:
 def may_think(model: str) -> bool:
     """Whether models of this name reason in silence without being asked to."""
     return _THINKS.match(_bare(model)) is not None
+
+
+def answers_at_once(model: str) -> bool:
+    """Whether models of this name do not reason unless they are asked to."""
+    return _ANSWERS.match(_bare(model)) is not None
 
 
 def _bare(model: str) -> str:
