@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
-from server.ledger.holds import NOTHING, Claim, Estimate, Who
-from server.ledger.limits import Limit
-from server.ledger.prices import Price, cost
+from server.ledger.ceiling import fitting, most_taken
+from server.ledger.holds import NOTHING, Claim, Estimate, Standing, Who
+from server.ledger.limits import Limit, Unit, Window
+from server.ledger.prices import Price, Rates, cost
 from server.ledger.ratelimit import Taken
+from server.wire.extent import Ceiling
 from server.wire.usage import Usage
 
 NO_CLAIM = Claim()
+FREE = Rates()
 
 
 @dataclass(slots=True)
@@ -28,7 +32,9 @@ class Bill:
     spend: int | None = None  # micro-USD that a guest's pass may spend in all
     content_days: int = 0  # so long its content is kept, and by whose wish; 0 is not at all
     content_group: str = ""
-    output: int = 0  # tokens of the answer that are reserved for
+    output: int = 0  # tokens that the answer will probably have
+    most: Ceiling | None = None  # the most that it can be billed; None where no budget applies
+    least: int = 0  # tokens to which the bound of its answer may be lowered; 0: it is the caller's own, and stays
     needs: Estimate = NOTHING
     budgets: Claim = NO_CLAIM  # of the caller
     claim: Claim = NO_CLAIM  # of the caller, and of the upstream that is used
@@ -47,3 +53,23 @@ class Bill:
         if self.price is None or not (usage.input or usage.output or usage.images or usage.audio_ms):
             return 0
         return cost(self.price, usage)
+
+    def needed(self) -> Estimate:
+        """What its budgets must give: the most that it can take, else what it probably will."""
+        return self.needs if self.most is None else most_taken(self.price, self.most)
+
+    def lowered(self, refused: Standing) -> bool:
+        """Bound its answer by what a budget that refused it has left; False if that is too little or not allowed."""
+        if self.most is None or not self.least:
+            return False
+        output = fitting(self.price, self.most, refused.remaining, refused.entry.limit.unit)
+        if output < self.least:
+            return False
+        self.most = replace(self.most, output=output)
+        return True
+
+    def bounded_by(self, limits: Iterable[Limit]) -> bool:
+        """Whether one of these is a budget that it can draw on: in tokens, or in money if it costs any."""
+        free = self.price is None or self.price.rates == FREE
+        units = (Unit.TOKENS,) if free else (Unit.TOKENS, Unit.USD)
+        return any(limit.unit in units and limit.window is not Window.MINUTE for limit in limits)

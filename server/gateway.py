@@ -21,16 +21,16 @@ from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
 from keypool.limits import windows
-from keypool.pool import Ask
 from keypool.verdict import USED_UP
-from server.bill import Bill
 from server.books.cashier import Cashier
 from server.books.contents import LONGEST, TOLD, Recorder
 from server.dispatcher import Dispatcher
 from server.exchange import Exchange, FieldRefused
 from server.heart import Heart
+from server.holding import Holding
 from server.intake import Bounds, Intake
 from server.ledger.usage import Outcome, UsageRow
+from server.reading_on import ReadingOn, generates_unseen
 from server.store.base import Caller, Content, Issued, Store, StoreError
 from server.story import Account, Call, ClientLeft, Recent, Sink, Story, account_of, milliseconds
 from server.tokenizer import Tokenizer
@@ -45,7 +45,10 @@ from server.wire.errors import (
 )
 from server.wire.keepalive import sign_of_life
 from server.wire.request import Request
+from server.wire.sound import INLINE_SOUND, Sound, sound_of
+from server.wire.speech import Speech
 from server.wire.tokens import Prompt
+from server.wire.unreported import completed, hidden, unreported
 from server.wire.usage import Usage
 
 T = TypeVar("T")
@@ -54,7 +57,6 @@ log = logging.getLogger("fairgate")
 
 DAY = 86_400_000  # milliseconds
 ROWS_SECONDS = 5.0  # what the store does not have after that is in the journal: an outage must not hold up a restart
-LEAST_OUTPUT = 256  # tokens that are reserved for an answer without a bound of its own, however short the others were
 
 
 class Gateway:
@@ -78,6 +80,8 @@ class Gateway:
         intake.under_way = self._under_way
         self._bounds, self._clock, self._wall, self._observe = bounds, clock, wall, observe
         self._unwanted = Unwanted()
+        self._reading_on = ReadingOn(bounds.usage_seconds)
+        self._holding = Holding(cashier, bounds.longest_output, self._usual_output)
         self.recent = Recent()
         self._tasks: dict[str, asyncio.Task[object]] = {}  # by the request's id
         self._ended: set[str] = set()  # ids of those that an administrator has ended
@@ -124,6 +128,14 @@ class Gateway:
         task.cancel()
         return True
 
+    def reads_on(self, request_id: str) -> bool:
+        """The client of a request has left; whether its answer is read on for its usage, or is to be cancelled."""
+        story, task = self._stories.get(request_id), self._tasks.get(request_id)
+        if story is None or task is None or not self._reading_on.begin(story, task.cancel):
+            return False
+        story.client_left = True
+        return True
+
     async def serve(self, call: Call, sink: Sink) -> UsageRow:
         """Answer a call; returns its row. Raises Refusal, ClientLeft, or CancelledError when the client left."""
         task = asyncio.current_task()
@@ -154,23 +166,16 @@ class Gateway:
         return Draining() if self._stopping else None
 
     async def _serve(self, call: Call, account: Account, sink: Sink) -> UsageRow:
-        arrived, rights = self._clock(), self._intake.rights(call.caller)
+        arrived, rights, asked = self._clock(), self._intake.rights(call.caller), call.request.max_tokens
         call = await self._intake.admitted(call, rights)
         bill = self._cashier.open(call, rights, account.arrived_at)
         try:
             ask = await self._intake.ask(call, rights, arrived)
-            await self._reserve(bill, call, ask)
+            call, ask = await self._holding.hold(bill, call, ask, asked)
             lease, meter = self._dispatcher.lease(ask), call.request.endpoint.meter()
             return await self._queued(Story(call, lease, account, meter, ask.input_tokens, arrived, bill), sink)
         finally:
             self._cashier.close(bill)
-
-    async def _reserve(self, bill: Bill, call: Call, ask: Ask) -> None:
-        """Keep what the request may cost. Raises RateLimited, InsufficientQuota, AccountingUnavailable."""
-        choices = call.request.choices if ask.most_output != 0 else 0
-        learnt = self._dispatcher.pool.lengths.expect(ask.person, ask.model, None)
-        output = max(learnt, LEAST_OUTPUT) if ask.most_output is None else ask.most_output
-        await self._cashier.reserve(bill, ask.input_tokens, output * choices)
 
     async def _queued(self, story: Story, sink: Sink) -> UsageRow:
         request, lease, account = story.call.request, story.lease, story.account
@@ -192,6 +197,9 @@ class Gateway:
             account.stands(lease.ticket)
             await heart.stop()
 
+    def _usual_output(self, person: str, model: str) -> int:
+        return self._dispatcher.pool.lengths.expect(person, model, None)
+
     def _under_way(self, reference: str) -> Issued | None:
         for story in self._stories.values():
             if story.call.request.kept and reference in story.meter.issued:
@@ -206,9 +214,10 @@ class Gateway:
         except TimeoutError:
             raise UpstreamTimeout from None
         except (asyncio.CancelledError, ClientLeft):
-            story.client_left = self._reason(story.call.id) is None
+            story.client_left |= self._reason(story.call.id) is None
             raise
         finally:
+            self._reading_on.end(story)
             try:
                 if story.sent:
                     row = await self._settle_undisturbed(story)
@@ -240,6 +249,8 @@ class Gateway:
             except AttemptFailed as failure:
                 refused.clear()
                 story.perhaps_billed = failure.billed
+                if story.client_left:  # nobody waits for another key's answer
+                    raise ClientLeft from failure
                 story.account.attempts.append({"key": story.lease.key.id, "failed": failure.refusal.code})
                 await self._another_key(story, failure)
 
@@ -250,7 +261,7 @@ class Gateway:
         guess = Usage(story.input_estimate, output=story.bill.output, estimated=True)
         self._cashier.dispatched(story.bill, story.row_if_interrupted(guess, self._clock()))
         story.sends += 1
-        story.perhaps_billed = True
+        story.sent_at, story.perhaps_billed = self._clock(), True
 
     def _learn(self, story: Story, refused: Iterable[str]) -> None:
         """The upstream has answered without these fields of ours: it is not sent them again for a while."""
@@ -327,13 +338,28 @@ class Gateway:
 
     def _reported(self, story: Story) -> Usage | None:
         """What is known without counting: the upstream's own figures, or that nothing was billed."""
-        return story.meter.usage or (None if story.perhaps_billed else Usage())
+        if story.meter.usage is None:
+            return None if story.perhaps_billed else Usage()
+        return completed(story.meter.usage, story.call.request.extent, story.input_estimate)
 
     async def _counted(self, story: Story) -> Usage:
         before = story.meter.opening or Usage(input=story.input_estimate)
         delivered = Prompt((story.meter.delivered(),), 0)
         output = await self._tokenizer.count(delivered, story.call.request.model)
-        return Usage(before.input, before.cached, before.cache_write, output, estimated=True)
+        if story.outcome is Outcome.CANCELLED and generates_unseen(story):
+            most = story.call.request.max_tokens
+            allowed = None if most is None else most * story.call.request.choices
+            output += hidden(self._clock() - story.sent_at, output, allowed)
+        return unreported(story.call.request.extent, before, output, await _heard(story))
+
+
+async def _heard(story: Story) -> Sound | None:
+    """How long the sound is that came, if it was to be spoken. A long one is looked at beside the event loop."""
+    meter = story.meter
+    if not isinstance(meter, Speech) or not meter.spoken:
+        return None
+    spoken = meter.spoken
+    return sound_of(spoken) if len(spoken) <= INLINE_SOUND else await asyncio.to_thread(sound_of, spoken)
 
 
 async def _undisturbed(work: Coroutine[Any, Any, T]) -> T:

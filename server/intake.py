@@ -41,13 +41,17 @@ DISCOVERY_SECONDS = 5.0  # until an upstream's models are asked for again
 class Bounds:
     """Seconds in the queue and for a whole answer, bytes of a plain answer.
 
-    `stateful`: providers may keep answers for later, for those who made them.
+    `stateful`: providers may keep answers for later, for those who made them. `longest_output`: tokens of an answer
+    without a bound of its own, where a budget applies. `usage_seconds`: how long an answer is read on for its usage, if
+    its client has left.
     """
 
     queue_seconds: float = 300.0
     total_seconds: float = 900.0
     answer_bytes: int = 64 << 20
     stateful: bool = False
+    longest_output: int = 16_384
+    usage_seconds: float = 0.0
     pulse: Pulse = Pulse()  # noqa: RUF009 - immutable
     rules: Rules = Rules()  # noqa: RUF009 - immutable
     identity: Identity = Identity()  # noqa: RUF009 - immutable

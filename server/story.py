@@ -146,6 +146,7 @@ class Story:
     perhaps_billed: bool = False  # the upstream may have generated something
     client_left: bool = False
     resent: int = 0  # over another connection, because the first one was just being closed
+    sent_at: float = 0.0  # when an upstream began to work for it
     first_byte: float | None = None
     usage: Usage | None = None  # what it is billed, once it has paid
     recorded: Callable[[], bytes] | None = None  # what went to the client, if that is to be kept
@@ -160,8 +161,9 @@ class Story:
         self.resent += 1
 
     def row(self, usage: Usage, now: float) -> UsageRow:
-        """Its row on the ledger, if it ends now."""
-        return self._row(usage, now, self.outcome, self.sends + self.resent)
+        """Its row on the ledger, if it ends now. What came for a client who had left was passed on to nobody."""
+        gone = self.client_left and self.outcome is Outcome.COMPLETED
+        return self._row(usage, now, Outcome.CANCELLED if gone else self.outcome, self.sends + self.resent)
 
     def row_if_interrupted(self, usage: Usage, now: float) -> UsageRow:
         """Its row, if it is sent now and nothing more is ever heard of it."""

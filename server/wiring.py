@@ -91,6 +91,8 @@ def bounds(settings: Settings, pulse: Pulse) -> Bounds:
         settings.total_seconds,
         settings.max_answer_bytes,
         settings.stateful,
+        settings.default_max_output,
+        settings.drain_usage_seconds,
         pulse,
         _rules(settings),
         Identity.of(settings.identity_upstream, pepper(settings)),

@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from server.bill import Bill
@@ -28,9 +28,11 @@ from server.books.purses import Purses
 from server.draft8 import draft8
 from server.ledger.allowance import Allowances
 from server.ledger.calendar import Calendar
+from server.ledger.ceiling import unmeasured
 from server.ledger.headers import limit_headers
 from server.ledger.holds import (
     UNSERVED,
+    Claim,
     Entry,
     Estimate,
     Standing,
@@ -57,6 +59,7 @@ from server.wire.usage import Usage
 log = logging.getLogger("fairgate")
 
 LIFETIME = 60_000  # milliseconds that a reservation outlives the longest request
+MOST_LOWERED = 4  # times that one request's bound is fitted to a budget from which others take at the same time
 BEYOND = 4 * MOST  # micro-USD: more than any limit admits, with its increase, and still a number for every store
 FREE_KINDS = frozenset({"moderations", "count_tokens"})  # for these no provider charges
 
@@ -125,14 +128,25 @@ class Cashier:
         bill.content_days, bill.content_group, bill.spend = rights.content_days, rights.content_group, caller.spend
         return bill
 
+    def bounds(self, bill: Bill) -> bool:
+        """Whether a budget applies: the caller's, or the cap of an upstream that may serve it."""
+        caps = (it for it in self._book.limits if it.scope is Scope.UPSTREAM and it.applies(bill.model, bill.at))
+        return bill.bounded_by(bill.limits) or bill.bounded_by(caps)
+
     async def reserve(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
-        """Hold what the request may cost. Raises RateLimited, InsufficientQuota, AccountingUnavailable."""
+        """Hold what the request may take: of rates what it probably will, of budgets the most (`Bill.most`).
+
+        Where a budget has too little, `Bill.most` is lowered to what it has, if it may be. Raises RateLimited,
+        ModelNotPriced, InsufficientQuota, AccountingUnavailable.
+        """
         bill.output = output_tokens
-        cost = min(bill.cost(Usage(input_tokens, output=output_tokens)), BEYOND)
-        bill.needs = Estimate(cost, input_tokens + output_tokens)
-        if not bill.limits:
+        bill.needs = Estimate(bill.cost(Usage(input_tokens, output=output_tokens)), input_tokens + output_tokens)
+        if bill.most is not None and unmeasured(bill.price, bill.most):
+            raise ModelNotPriced
+        if not bill.limits and bill.most is None:
             return
-        bill.claim = bill.budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at)
+        rates = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at).rates
+        self._claim(bill, rates)
         self._take_rates(bill)
         standings = await self._hold(bill) if bill.claim.holds else []
         bill.headers |= self._headers(bill, standings)
@@ -222,6 +236,13 @@ class Cashier:
             limits.append(Limit(caller.token_id, Scope.TOKEN, caller.token_id, Unit.USD, Window.EVER, caller.spend))
         return limits
 
+    def _claim(self, bill: Bill, rates: tuple[Entry, ...]) -> None:
+        """What it takes of which budgets, beside its places in the rates."""
+        needed = bill.needed()
+        bill.needs = replace(needed, cost_micro_usd=min(needed.cost_micro_usd, BEYOND))
+        budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at).budgets
+        bill.claim = bill.budgets = Claim(budgets, rates)
+
     def _rate(self, entry: Entry) -> Standing:
         left = self._rates.left((entry,), entry.limit.unit, self._clock())
         return Standing(entry, 0 if left is None else left.limit - left.remaining)
@@ -239,9 +260,12 @@ class Cashier:
     async def _hold(self, bill: Bill) -> list[Standing]:
         """Hold what the budgets must give, and tell how they stand then."""
         try:
-            answer = await self._reserved(bill, bill.claim.holds)
-            if isinstance(answer, Exceeded) and await self._gave_leases_back(answer.counter):
-                answer = await self._reserved(bill, bill.claim.holds)
+            answer = await self._admitted(bill)
+            for _ in range(MOST_LOWERED):  # others take from it meanwhile
+                if not isinstance(answer, Exceeded) or not bill.lowered(bill.claim.refused(answer)):
+                    break
+                self._claim(bill, bill.claim.rates)
+                answer = await self._admitted(bill)
         except StoreError:
             if not self._may_go_on(bill):
                 raise AccountingUnavailable from None
@@ -253,6 +277,12 @@ class Cashier:
             raise self._with_headers(InsufficientQuota(retry_after=refused.retry_after(self._wall())), bill, [refused])
         self._allowances.seen(bill.claim.holds, answer.taken, self._wall())
         return bill.claim.reserved(answer.taken)
+
+    async def _admitted(self, bill: Bill) -> Reserved | Exceeded:
+        answer = await self._reserved(bill, bill.claim.holds)
+        if isinstance(answer, Exceeded) and await self._gave_leases_back(answer.counter):
+            answer = await self._reserved(bill, bill.claim.holds)
+        return answer
 
     def _may_go_on(self, bill: Bill) -> bool:
         """Whether a request is let in while the store is away."""

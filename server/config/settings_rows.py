@@ -187,6 +187,10 @@ class Settings:
         "0", whole(0, MAX_OUTPUT), "The longest answer in OpenAI's dialect, in tokens; 0 is no bound."
     )
     max_output_tokens_anthropic: int = row("0", whole(0, MAX_OUTPUT), "The same in Anthropic's dialect.")
+    default_max_output: int = row(
+        "16384", whole(1, MAX_OUTPUT),
+        "The longest answer, in tokens, of a request that draws on a budget and sets no bound itself.",
+    )  # fmt: skip
 
     journal: str = row(
         "", parsers.text, "The folder of what the store does not know yet; by default beside the SQLite file.",
@@ -255,6 +259,10 @@ class Settings:
     total_seconds: float = row("3600", parsers.seconds, "For a whole answer.")
     write_seconds: float = row("60", parsers.seconds, "For a caller to take a piece of the answer.")
     drain_seconds: float = row("25", parsers.seconds, "For running requests to end when the gateway stops.")
+    drain_usage_seconds: float = row(
+        "30", parsers.seconds_or_never,
+        "For an answer to tell its usage after its client has left, where that cannot be seen; 0 closes it at once.",
+    )  # fmt: skip
 
     leaderboard: bool = row(
         "on", switch, "A page of who used the most, of those who chose a nickname for it.", section="Pages"

@@ -45,7 +45,7 @@ class RelayHandler(BaseHandler):
         # What the access log tells:
         self._model: str | None = None
         self._error: str | None = None
-        self._left = False
+        self._left = False  # and what still comes for it goes nowhere
 
     @property
     def dialect(self) -> Dialect:
@@ -109,7 +109,8 @@ class RelayHandler(BaseHandler):
             self._left = True
             self._hang_up()
         except Refusal as refusal:
-            await self._break_off(refusal)
+            if not self._left:
+                await self._break_off(refusal)
         finally:
             self._task = None
             self.on_finish()
@@ -123,10 +124,17 @@ class RelayHandler(BaseHandler):
         return Call(self.request_id, self.caller, request, passed, query, patience, wanted, named, alive)
 
     def on_connection_close(self) -> None:
-        """The client has left: so does its request."""
+        """The client has left: so does its request, unless its answer is read on for its usage."""
         super().on_connection_close()
-        if self._task is not None:
+        if self._task is not None and not self._goes_on():
             self._task.cancel()
+
+    def _goes_on(self) -> bool:
+        """Whether the answer is read on without a client."""
+        if not self._left and self.house.gateway.reads_on(self.request_id):
+            self._left = True
+            self._hang_up()
+        return self._left
 
     def on_finish(self) -> None:
         """Write the line of a request that is over; one that is being settled has its line afterwards."""
@@ -162,6 +170,8 @@ class RelayHandler(BaseHandler):
             self._without_delay()
 
     async def send(self, chunk: bytes) -> None:
+        if self._left:
+            return
         self.write(chunk)
         self.started = True
         flushed = self.flush()
@@ -171,10 +181,12 @@ class RelayHandler(BaseHandler):
             async with asyncio.timeout(self.house.settings.write_seconds):
                 await flushed
         except (StreamClosedError, TimeoutError):
-            raise ClientLeft from None
+            if not self._goes_on():
+                raise ClientLeft from None
 
     def end(self) -> None:
-        self.finish()
+        if not self._left:
+            self.finish()
 
     # Odds and ends
 

@@ -15,6 +15,7 @@ from server.wire.anthropic import ANTHROPIC
 from server.wire.dialect import Dialect
 from server.wire.meter import Meter
 from server.wire.openai import OPENAI
+from server.wire.speech import Speech
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ _TABLE = (
         path="/v1/audio/speech",
         kind="speech",
         dialect=OPENAI,
-        meter=Media,
+        meter=Speech,
         required=("input",),
         streams=True,
         answer="any",

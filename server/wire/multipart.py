@@ -41,6 +41,16 @@ def read_fields(body: bytes, content_type: str) -> dict[str, str]:
     return fields
 
 
+def file_in(body: bytes, content_type: str, name: str) -> bytes:
+    """Return what the part of this name carries, of a form that was read before; empty if there is none."""
+    match = _MULTIPART.fullmatch(content_type.strip())
+    assert match is not None, "it has been read"
+    for part in _parts(body, match[2].encode()):
+        if _read_part(part)[0] == name:
+            return part.partition(b"\r\n\r\n")[2]
+    return b""
+
+
 def renamed(body: bytes, content_type: str, names: Collection[str], value: str | None) -> bytes:
     """Return a form that was read before, with this value in the fields of these names; None leaves the fields out."""
     match = _MULTIPART.fullmatch(content_type.strip())

@@ -7,7 +7,6 @@ is forwarded byte for byte, with two exceptions: `_asking_for_usage` and `capped
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -17,6 +16,9 @@ from server.wire import multipart, strict
 from server.wire.conversation import conversation_of
 from server.wire.endpoints import Endpoint
 from server.wire.errors import InvalidValue, MissingParameter, UnsupportedMedia
+from server.wire.extent import Extent, extent_of
+from server.wire.published import is_openai
+from server.wire.sound import Sound, sound_of
 from server.wire.stored import asks_to_keep, builds_on
 from server.wire.tokens import Prompt, prompt_of
 
@@ -36,6 +38,7 @@ _CONTENT = frozenset(
         "response_format", "text", "output_config", "metadata", "prediction", "mcp_servers", "container",
     }
 )  # fmt: skip
+_NOTHING_GENERATED = frozenset({"messages", "completions"})  # kinds of endpoints that know a bound of 0
 _LIST_PRICE = (None, "auto", "default", "flex", "standard_only")
 _ASKED = b'{"stream_options":{"include_usage":true},'
 
@@ -53,6 +56,7 @@ class Request:
     choices: int  # how many outputs the client asked for
     hides_usage: bool  # we asked for the usage-only chunk, the client did not
     prompt: Prompt = field(repr=False)
+    extent: Extent = field(repr=False)  # what it asks for beside text
     conversation: bytes = field(repr=False)  # its name, to be bound to person and model; empty if it has none
     follows: str | None = field(repr=False)  # the id of a kept object that it continues
     keeps: str | None  # the field by which it asks the provider to keep something
@@ -73,7 +77,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
     for name in endpoint.required:
         _check_required(name, document)
     stream = _stream(document) and endpoint.streams
-    max_tokens = _max_tokens(document, endpoint.output_limits)
+    max_tokens = _max_tokens(document, endpoint)
     choices = _choices(document)
     _check_temperature(document.get("temperature"))
     keeps = asks_to_keep(document, endpoint.keeping)
@@ -90,6 +94,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         choices=choices,
         hides_usage=hides_usage,
         prompt=prompt_of(endpoint.kind, document),
+        extent=extent_of(endpoint.kind, document, _sound(endpoint, body, content_type)),
         conversation=conversation_of(endpoint.kind, document, session),
         follows=builds_on(document, endpoint.following),
         keeps=keeps,
@@ -109,18 +114,35 @@ def capped(request: Request, most_output: int) -> Request:
     if not most_output or not limits or (request.max_tokens is not None and request.max_tokens <= most_output):
         return request
     document = orjson.loads(request.body)
-    if limits[0] not in document and request.max_tokens is None:
-        bound = b'{"%b":%d,' % (limits[0].encode(), most_output)
+    if request.max_tokens is None and (name := bounding_field(request)) not in document:
+        bound = b'{"%b":%d,' % (name.encode(), most_output)
         body = request.body.replace(b"{", bound, 1)
     else:
-        body = orjson.dumps(document | _bounds(document, limits, most_output))
+        body = orjson.dumps(document | _bounds(document, limits, bounding_field(request), most_output))
     return replace(request, body=body, max_tokens=most_output)
 
 
-def _bounds(document: dict[str, Any], limits: tuple[str, ...], most: int) -> dict[str, int]:
-    """Return the bounds that the client gave, none of them above `most`; the first one if it gave none."""
+def bounding_field(request: Request) -> str:
+    """The field by which its model's providers take a bound of the answer. Only where the endpoint has one.
+
+    OpenAI's newer models refuse `max_tokens` in a chat; other makers' servers do not know `max_completion_tokens`, and
+    some pass over it in silence.
+    """
+    first, *others = request.endpoint.output_limits
+    return first if not others or is_openai(request.model) else others[0]
+
+
+def _bounds(document: dict[str, Any], limits: tuple[str, ...], otherwise: str, most: int) -> dict[str, int]:
+    """Return the bounds that the client gave, none of them above `most`; `otherwise` if it gave none."""
     given = {name: min(document[name], most) for name in limits if document.get(name) is not None}
-    return given or {limits[0]: most}
+    return given or {otherwise: most}
+
+
+def _sound(endpoint: Endpoint, body: bytes, content_type: str) -> Sound | None:
+    """How long a recording is that is uploaded here; None where none is."""
+    if endpoint.media != "multipart":
+        return None
+    return sound_of(multipart.file_in(body, content_type, "file"))
 
 
 def max_wait(text: str | None) -> float | None:
@@ -200,11 +222,15 @@ def _stream(document: dict[str, Any]) -> bool:
     return value is True or document.get("stream_format") == "sse"
 
 
-def _max_tokens(document: dict[str, Any], limits: Iterable[str]) -> int | None:
-    """Return the bound that holds at this endpoint: one that the upstream ignores must not shrink the estimate."""
+def _max_tokens(document: dict[str, Any], endpoint: Endpoint) -> int | None:
+    """Return the bound that holds at this endpoint: one that the upstream ignores must not shrink the estimate.
+
+    Nothing is generated with a bound of 0, where that means something: it warms Anthropic's cache, and weighs a text.
+    """
+    least = 0 if endpoint.kind in _NOTHING_GENERATED else 1
     for name in _OUTPUT_LIMITS:
-        _integer(document, name, MAX_OUTPUT)
-    bounds = [document[name] for name in limits if document.get(name) is not None]
+        _integer(document, name, MAX_OUTPUT, least)
+    bounds = [document[name] for name in endpoint.output_limits if document.get(name) is not None]
     return max(bounds, default=None)
 
 
@@ -215,9 +241,9 @@ def _choices(document: dict[str, Any]) -> int:
     return each * (len(prompts) if type(prompts) is list and type(prompts[0]) is not int else 1)
 
 
-def _integer(document: dict[str, Any], name: str, largest: int) -> int | None:
+def _integer(document: dict[str, Any], name: str, largest: int, least: int = 1) -> int | None:
     value = document.get(name)
-    if value is not None and (type(value) is not int or not 1 <= value <= largest):
+    if value is not None and (type(value) is not int or not least <= value <= largest):
         raise InvalidValue(name)
     return value
 

@@ -39,17 +39,21 @@ _OLD_ALPHABET = re.compile(r"(?:gpt-4(?![o.])|gpt-3|gpt-35|text-embedding-|davin
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the model reads: texts yet to be counted, and `fixed` tokens that are known without counting."""
+    """What the model reads: texts yet to be counted, and `fixed` tokens that are known without counting.
+
+    `fixed` has `PER_MEDIUM` for each of the `media`.
+    """
 
     texts: tuple[str, ...] = ()
     fixed: int = 0
+    media: int = 0
 
 
 def prompt_of(kind: str, document: dict[str, Any]) -> Prompt:
     """Return what a model reads of a request of this kind (`Endpoint.kind`). Never raises on odd values."""
     reader = _Reader()
     _READERS.get(kind, _read_prompt)(reader, document)
-    return Prompt(tuple(reader.texts), reader.fixed)
+    return Prompt(tuple(reader.texts), reader.fixed, reader.media)
 
 
 def encoding_for(model: str) -> str:
@@ -80,6 +84,7 @@ class _Reader:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.fixed = 0
+        self.media = 0
 
     def read(self, value: Any) -> None:
         if type(value) is str:
@@ -110,6 +115,7 @@ class _Reader:
             return
         if type(kind) is str and kind in _MEDIA:
             self.fixed += PER_MEDIUM
+            self.media += 1
             return
         for name, value in part.items():
             if name in _READ_AS_JSON:

@@ -25,7 +25,7 @@ def running(io_loop: IOLoop) -> Iterator[Running]:
 
     async def start() -> Running:
         fake = await stack.enter_async_context(FakeUpstream())
-        return await stack.enter_async_context(gateway(fake, spec(fake, models=MODELS)))
+        return await stack.enter_async_context(gateway(fake, spec(fake, models=MODELS), drain_usage_seconds=0.0))
 
     yield io_loop.run_sync(start, timeout=30)
     io_loop.run_sync(stack.aclose, timeout=10)

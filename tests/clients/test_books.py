@@ -82,10 +82,13 @@ async def test_what_is_free_at_the_upstream_is_free_here(talk: Talk, path: str) 
 
 
 @pytest.mark.gen_test
-async def test_speech_reports_no_usage_and_is_billed_by_the_words_it_speaks_as_counted_here(talk: Talk) -> None:
+async def test_speech_reports_no_usage_and_is_billed_by_its_words_and_by_the_sound_as_measured_here(talk: Talk) -> None:
     async with talk:
         row = await billed(talk, "/v1/audio/speech", {"model": SPEECH, "voice": "alloy", "input": "two words"})
-        assert row.usage == replace(talk.fake.records[-1].usage, estimated=True)
+        assert row.usage.estimated
+        assert row.usage.input == max(talk.fake.records[-1].usage.input, 3)  # nine characters
+        assert 9 / 30 <= row.usage.audio_ms / 1000 <= 9 / 5
+        assert row.usage.output == -(-row.usage.audio_ms * 21 // 1000)
 
 
 @pytest.mark.gen_test

@@ -13,7 +13,7 @@ from server.wire.endpoints import ENDPOINTS, Endpoint
 from server.wire.request import Request, capped, read_request
 
 CHAT = ENDPOINTS["/v1/chat/completions"]
-HELLO: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hello {"}]}
+HELLO: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello {"}]}
 BOUNDED = {
     "/v1/chat/completions": HELLO,
     "/v1/completions": {"model": "m", "prompt": "Once"},
@@ -60,7 +60,7 @@ def test_a_missing_bound_is_put_in_and_all_other_bytes_stay(path: str) -> None:
 
 
 def test_a_bound_of_null_does_not_become_a_second_field_of_that_name() -> None:
-    body = rb'{"model":"m","messages":[{}],"max_completion_\u0074okens":null}'
+    body = rb'{"model":"gpt-4o","messages":[{}],"max_completion_\u0074okens":null}'
     request = capped(read_request(CHAT, body, "application/json"), 400)
     assert request.body.count(b"okens") == 1
     assert orjson.loads(request.body)["max_completion_tokens"] == 400

@@ -1,0 +1,171 @@
+"""What a request asks for beside text: media to read, pictures to make, sound to write down or to speak.
+
+`Extent` is read once, with the body, and says nothing about money. `most` turns it into the most that the provider can
+bill for the request, before it has answered: an upper bound for each kind of usage, by the rules that the providers
+publish (`published.py`, `media.py`). What remains uncertain:
+
+* Only OpenAI's tokenizers are known here. Texts for other models are taken to have at most twice the tokens that were
+  counted, and never more than one token a byte, which holds for every tokenizer that works on bytes.
+* What a hosted tool reads in its turns (pages, files) is not in the request: a fixed amount stands for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from server.wire.media import Medium, media_in
+from server.wire.published import is_openai, published
+from server.wire.sound import Sound
+from server.wire.tokens import PER_MEDIUM, Prompt
+
+COUNTED = 1_000_000  # characters; beyond, `Tokenizer` takes the rest to be as dense, and so a byte stands for a token
+OWN_MARGIN, OTHER_MARGIN = 1.05, 2.0  # over what was counted, for OpenAI's tokenizers and for others
+HIDDEN = 1_000  # tokens that a provider adds to a prompt by itself, where it has tools or pictures
+HEARD = 17  # tokens a second that transcription bills for sound, rounded up from 6 USD a million and 0.006 a minute
+WRITTEN = 5  # tokens a second that people speak
+SPOKEN = 21  # tokens a second of spoken answers: 12 USD a million and 0.015 a minute
+CHARACTERS_A_TOKEN = 4  # where speech is billed by the character (`books/list_prices.py`)
+SLOWEST = 5  # characters a second that a voice speaks at the least; 15 is usual
+USUAL = 15
+
+# A picture that is made has up to 6,240 tokens at 1024 x 1536 in high quality: one for 252 pixels.
+PICTURE_PIXELS = {"low": 3_840, "medium": 992, "standard": 992}
+DEAREST_PIXELS = 248
+LARGEST_PICTURE = 3_840 * 2_160
+USUAL_PICTURE = 1_024 * 1_536
+PARTIAL = 100  # tokens of a picture that is shown before it is ready
+_THINKING = ("thinking", "reasoning", "reasoning_effort")
+_NO = ("none", "disabled", False)
+_KEPT = ("previous_response_id", "conversation", "prompt")
+_SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most of each kind that a provider can bill for one request.
+
+    `output` is that of one choice; of `choices`, all are generated. `sounds` may be billed in tokens or by time.
+    """
+
+    input: int
+    output: int
+    choices: int = 1
+    images: int = 0
+    audio_ms: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.input + self.output * self.choices
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What was found beside the text. `pictures` are to be made, of `picture_tokens` each."""
+
+    media: tuple[Medium, ...] = ()
+    tools: bool = False
+    thinks: bool = False  # it asks the model to reason
+    pictures: int = 0
+    picture_tokens: int = 0
+    sound: Sound | None = None  # to be written down
+    characters: int = 0  # to be spoken
+    speed: float = 1.0
+
+    def spoken_ms(self, characters_a_second: int) -> int:
+        return round(self.characters / (characters_a_second * self.speed) * 1000)
+
+
+NOTHING = Extent()
+
+
+def extent_of(kind: str, document: Mapping[str, Any], sound: Sound | None = None) -> Extent:
+    """What a request of this kind (`Endpoint.kind`) asks for. `sound` is what it uploads. Never raises."""
+    if kind in ("chat", "messages", "count_tokens"):
+        return _conversation(document, "messages", "system")
+    if kind == "responses":
+        return _continuing(document, _conversation(document, "input"))
+    if kind == "images":
+        return Extent(pictures=_whole(document.get("n")) or 1, picture_tokens=_picture_tokens(document))
+    if kind == "speech":
+        return _speech(document)
+    return Extent(sound=sound) if sound is not None else NOTHING
+
+
+def most(prompt: Prompt, extent: Extent, model: str, counted: int, output: int, choices: int) -> Ceiling:
+    """The ceiling of a request whose prompt has `counted` tokens, and whose choices are bounded by `output` each."""
+    rules = published(model)
+    media = sum(medium.most_tokens(rules) for medium in extent.media)
+    hidden = HIDDEN if extent.tools or extent.media else 0
+    read = min(_text(prompt, model, counted) + media + hidden, max(rules.window, counted))
+    if extent.pictures:
+        return Ceiling(read, extent.picture_tokens, extent.pictures, images=extent.pictures)
+    if extent.sound is not None:
+        ms = extent.sound.most_ms
+        return Ceiling(read + _tokens(ms, HEARD), _tokens(ms, WRITTEN), audio_ms=ms)
+    if extent.characters:
+        ms = extent.spoken_ms(SLOWEST)
+        return Ceiling(max(read, -(-extent.characters // CHARACTERS_A_TOKEN)), _tokens(ms, SPOKEN), audio_ms=ms)
+    return Ceiling(read, output, choices)
+
+
+def _text(prompt: Prompt, model: str, counted: int) -> int:
+    """The most tokens of its texts. `counted` includes a fixed amount for each medium, which is taken off again."""
+    fixed = prompt.fixed - PER_MEDIUM * prompt.media
+    in_bytes = sum(len(text) if text.isascii() else len(text.encode(errors="surrogatepass")) for text in prompt.texts)
+    if sum(map(len, prompt.texts)) > COUNTED:
+        return fixed + in_bytes
+    margin = OWN_MARGIN if is_openai(model) else OTHER_MARGIN
+    return fixed + min(in_bytes, round((counted - prompt.fixed) * margin + 1))
+
+
+def _conversation(document: Mapping[str, Any], *turns: str) -> Extent:
+    media = tuple(medium for name in turns for medium in media_in(document.get(name)))
+    tools = bool(document.get("tools") or document.get("functions"))
+    thinks = any(_asks_for(document.get(name)) for name in _THINKING)
+    return Extent(media, tools, thinks) if media or tools or thinks else NOTHING
+
+
+def _asks_for(value: Any) -> bool:
+    """Whether a field that may ask for reasoning does."""
+    if type(value) is dict:
+        return (value.get("type") not in _NO and value.get("effort") not in (*_NO, None)) or "budget_tokens" in value
+    return value is not None and value not in _NO
+
+
+def _continuing(document: Mapping[str, Any], found: Extent) -> Extent:
+    """What the provider has kept is read too, and nobody here knows how long that is: as long as a file may be."""
+    if not any(document.get(name) for name in _KEPT):
+        return found
+    return replace(found, media=(*found.media, Medium("file")))
+
+
+def _speech(document: Mapping[str, Any]) -> Extent:
+    text, speed = document.get("input"), document.get("speed")
+    characters = len(text) if type(text) is str else 0
+    slowed = float(speed) if isinstance(speed, int | float) and 0.25 <= speed <= 4 else 1.0
+    return Extent(characters=max(1, characters), speed=slowed)
+
+
+def _picture_tokens(document: Mapping[str, Any]) -> int:
+    size, quality, partial = document.get("size"), document.get("quality"), _whole(document.get("partial_images"))
+    found = _SIZE.fullmatch(size) if type(size) is str else None
+    pixels = int(found[1]) * int(found[2]) if found else _unsized(document.get("model"))
+    each = PICTURE_PIXELS.get(quality, DEAREST_PIXELS) if type(quality) is str else DEAREST_PIXELS
+    return -(-pixels // each) + PARTIAL * partial
+
+
+def _unsized(model: Any) -> int:
+    """A model that chooses the size itself may choose the largest that it knows."""
+    fixed = type(model) is str and re.search(r"gpt-image-1|chatgpt-image|dall-e", model)
+    return USUAL_PICTURE if fixed else LARGEST_PICTURE
+
+
+def _whole(value: Any) -> int:
+    return value if type(value) is int and value > 0 else 0
+
+
+def _tokens(ms: int, a_second: int) -> int:
+    return -(-ms * a_second // 1000)

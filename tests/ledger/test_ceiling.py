@@ -1,0 +1,111 @@
+"""What is held is an upper bound: no answer within the ceiling costs more, and no number of them at once does."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.ledger.ceiling import GENERATED, READ, fitting, most_cost, most_taken, unmeasured
+from server.ledger.limits import Unit
+from server.ledger.prices import Price, Rates, Tier, cost
+from server.wire.extent import Ceiling
+from server.wire.usage import Usage
+
+RATE = st.integers(0, 200_000_000)
+OPTIONAL = st.none() | RATE
+FLAT = st.builds(
+    Rates, input=RATE, output=RATE, cached=OPTIONAL, cache_write=OPTIONAL, reasoning=OPTIONAL,
+    request=st.integers(0, 10_000), image=st.integers(0, 500_000), audio_hour=RATE,
+)  # fmt: skip
+TIERED = st.builds(
+    lambda flat, above, rates: replace(flat, tiers=(Tier(above, rates),)), FLAT, st.integers(0, 300_000), FLAT
+)
+PRICES = st.builds(lambda rates: Price("p", "m", 0, rates), FLAT | TIERED)
+TOKENS = st.integers(0, 500_000)
+CEILINGS = st.builds(
+    Ceiling, TOKENS, TOKENS, st.integers(1, 8), images=st.integers(0, 8), audio_ms=st.integers(0, 10_000_000)
+)
+
+
+@st.composite
+def answers(draw: st.DrawFn, ceiling: Ceiling) -> Usage:
+    """Any usage within a ceiling."""
+    read, generated = draw(st.integers(0, ceiling.input)), draw(st.integers(0, ceiling.output * ceiling.choices))
+    cached = draw(st.integers(0, read))
+    return Usage(
+        read,
+        cached,
+        draw(st.integers(0, read - cached)),
+        generated,
+        draw(st.integers(0, generated)),
+        images=draw(st.integers(0, ceiling.images)),
+        audio_ms=draw(st.integers(0, ceiling.audio_ms)),
+    )
+
+
+def test_every_kind_of_usage_has_its_place_in_the_bound() -> None:
+    """Who adds a kind of usage says here whether it is a part of what is read, or of what is generated."""
+    whole = {"input", "output", "images", "audio_ms", "estimated"}
+    assert {field.name for field in fields(Usage)} == whole | set(READ) | set(GENERATED)
+
+
+@given(st.data(), PRICES, CEILINGS)
+def test_no_answer_within_the_ceiling_costs_more_than_was_held(
+    data: st.DataObject, price: Price, ceiling: Ceiling
+) -> None:
+    usage = data.draw(answers(ceiling))
+    assert cost(price, usage) <= most_cost(price, ceiling)
+    assert usage.input + usage.output <= most_taken(price, ceiling).tokens
+
+
+@given(PRICES, CEILINGS, st.integers(0, 10**9), st.sampled_from([Unit.USD, Unit.TOKENS]))
+def test_a_bound_that_is_lowered_to_a_budget_fits_into_it(
+    price: Price, ceiling: Ceiling, left: int, unit: Unit
+) -> None:
+    output = fitting(price, ceiling, left, unit)
+    assert 0 <= output <= ceiling.output
+    if output:
+        assert most_taken(price, replace(ceiling, output=output)).of(unit) <= left
+        assert most_taken(price, replace(ceiling, output=output + ceiling.output // 100 + 2)).of(unit) > left
+
+
+@given(st.data(), PRICES, st.integers(0, 50_000_000), st.lists(CEILINGS, min_size=1, max_size=12))
+def test_requests_at_once_never_settle_more_than_their_budget(
+    data: st.DataObject, price: Price, budget: int, asked: list[Ceiling]
+) -> None:
+    """All are held before the first is settled, each with as long an answer as the budget still has."""
+    held, admitted = 0, []
+    for ceiling in asked:
+        if held + most_cost(price, ceiling) > budget:
+            ceiling = replace(ceiling, output=fitting(price, ceiling, budget - held, Unit.USD))
+        if ceiling.output and held + most_cost(price, ceiling) <= budget:
+            held += most_cost(price, ceiling)
+            admitted.append(ceiling)
+    assert sum(cost(price, data.draw(answers(ceiling))) for ceiling in admitted) <= held <= budget
+
+
+SOUND_ONLY = Price("p", "m", 0, Rates(audio_hour=360_000))
+TOKENS_ONLY = Price("p", "m", 0, Rates(input=20_000))
+
+
+@pytest.mark.parametrize(
+    ("price", "ceiling", "expected"),
+    [
+        (SOUND_ONLY, Ceiling(1_000, 1_000), True),
+        (SOUND_ONLY, Ceiling(1_000, 1_000, audio_ms=1), False),
+        (TOKENS_ONLY, Ceiling(1, 0), False),
+        (TOKENS_ONLY, Ceiling(0, 0), False),
+        (Price("p", "m", 0, Rates(image=40_000)), Ceiling(1_000, 1_000), True),
+        (Price("p", "m", 0, Rates(image=40_000)), Ceiling(10, 0, images=1), False),
+        (Price("p", "m", 0, Rates(request=1)), Ceiling(10, 10), False),
+        (Price("free", "m", 0, Rates()), Ceiling(1_000, 1_000), False),
+        (None, Ceiling(1_000, 1_000), False),
+    ],
+)
+def test_a_price_in_units_that_a_request_has_none_of_measures_nothing(
+    price: Price | None, ceiling: Ceiling, expected: bool
+) -> None:
+    assert unmeasured(price, ceiling) is expected

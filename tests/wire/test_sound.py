@@ -1,0 +1,65 @@
+"""How long a recording is: what its head says, within what its bytes allow."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.wire.sound import HIGHEST_RATE, LOWEST_RATE, Sound, sound_of
+from tests.wire.sounds import mp3, opus, wav
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        wav(60),
+        wav(60, rate=100),
+        wav(60, rate=44_100, channels=2, bits=16),
+        wav(60, length=8),
+        wav(60, length=0xFFFFFFFF),
+        wav(60, bytes_a_second=1),
+        wav(60, bytes_a_second=10**9),
+        wav(60, before=1),
+    ],
+    ids=["plain", "slow", "stereo", "short claim", "no claim", "slow claim", "quick claim", "another head in front"],
+)
+def test_plain_wav_is_as_long_as_its_bytes_whatever_it_claims(data: bytes) -> None:
+    assert sound_of(data) == Sound(60_000, 60_000, 60_000)
+
+
+def test_an_hour_at_a_hundred_samples_a_second_is_an_hour() -> None:
+    assert sound_of(wav(3_600, rate=100)).ms == 3_600_000
+
+
+def test_frames_of_mpeg_are_measured() -> None:
+    sound = sound_of(mp3(10))
+    assert 9_500 <= sound.ms <= 10_500
+    assert sound.least_ms <= sound.ms <= sound.most_ms
+
+
+def test_a_claim_of_a_container_is_held_within_what_its_bytes_allow() -> None:
+    honest = sound_of(opus(10, padding=20_000))
+    assert honest.ms == pytest.approx(10_000, rel=0.01)
+    too_short = sound_of(opus(1, padding=4_000_000))
+    assert too_short.ms == too_short.least_ms > 60_000
+    too_long = sound_of(opus(100_000))
+    assert too_long.ms == too_long.most_ms < 1_000
+
+
+@pytest.mark.parametrize("data", [b"", b"RIFF", b"RIFF\0\0\0\0WAVEfmt ", b"\x1a\x45\xdf\xa3" + bytes(999), b"OggS"])
+def test_what_cannot_be_read_is_as_long_as_the_lowest_rate_allows(data: bytes) -> None:
+    sound = sound_of(data)
+    assert sound.ms == sound.most_ms == -(-len(data) * 8_000 // LOWEST_RATE)
+
+
+HEADS = st.sampled_from([b"", b"RIFF\0\0\0\0WAVE", b"OggS", b"ID3", b"fLaC", b"\xff\xfb", b"\0\0\0\x20ftypM4A "])
+
+
+@given(HEADS, st.binary(max_size=400))
+def test_no_bytes_make_it_fail_or_claim_less_than_the_highest_rate(head: bytes, rest: bytes) -> None:
+    data = head + rest
+    sound = sound_of(data)
+    assert 0 <= sound.least_ms <= sound.ms <= sound.most_ms
+    if not data.startswith(b"RIFF"):
+        assert sound.ms >= len(data) * 8_000 // HIGHEST_RATE
