@@ -79,7 +79,7 @@ class Ask:
     weight: float = 1.0
     groups: frozenset[str] = frozenset()
     conversation: bytes = b""
-    bound_to: str | None = None
+    bound_to: frozenset[str] | None = None
     max_wait: float | None = None
     batch: bool = False
     running_cap: int | None = None

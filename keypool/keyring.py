@@ -81,7 +81,7 @@ class Keyring:
         """The keys that a ticket may use, now or later; of these the ones that have not failed it, if there are any."""
         keys = self._may(ticket.model, ticket.dialect, ticket.groups)[0]
         if ticket.bound_to is not None:
-            return [key for key in keys if key.id == ticket.bound_to]
+            keys = [key for key in keys if key.id in ticket.bound_to]
         if not ticket.tried:
             return keys
         fresh = [key for key in keys if key.id not in ticket.tried and key.opens_at(ticket.model) <= ticket.deadline]

@@ -37,7 +37,7 @@ class Ticket:
     need: Need = Need()  # noqa: RUF009 - immutable; what it will probably take from a provider's limits
     reach: frozenset[str] = frozenset()  # ids of the keys that may ever serve it; empty: not known
     conversation: bytes = b""  # names the conversation, for affinity; empty: none
-    bound_to: str | None = None  # the only key that can serve it
+    bound_to: frozenset[str] | None = None  # the only keys that can serve it
     attempts: int = 0  # grants
     retries: int = 0  # of these, the ones that the retry budget paid
     tried: frozenset[str] = frozenset()  # keys that failed it

@@ -202,7 +202,7 @@ class Gateway:
 
     def _under_way(self, reference: str) -> Issued | None:
         for story in self._stories.values():
-            if story.call.request.kept and reference in story.meter.issued:
+            if reference in self._kept_of(story):
                 return Issued(story.call.caller.person_id, story.lease.key.id, self._wall())
         return None
 
@@ -283,7 +283,7 @@ class Gateway:
 
     async def _settle_undisturbed(self, story: Story) -> UsageRow:
         """Settle, whoever leaves meanwhile. What does not wait for anything needs no task of its own for that."""
-        keeps = self._keeps(story) or story.recorded is not None
+        keeps = self._kept_of(story) or story.recorded is not None
         if story.settled is not None and not keeps:
             return story.settled
         waits = keeps or (story.usage is None and self._reported(story) is None)
@@ -294,10 +294,9 @@ class Gateway:
         row = await self._bookkeep(story)
         if story.recorded is not None:
             await self._keep_content(story, row)
-        if self._keeps(story):
+        if kept := self._kept_of(story):
             with suppress(StoreError):  # the answer cannot be continued then; the row tells of the outage
-                for issued in story.meter.issued:
-                    await self._store.remember_issued(issued, row.person_id, row.key, row.started_at)
+                await self._store.remember_issued(kept, Issued(row.person_id, row.key, row.started_at))
         return row
 
     async def _keep_content(self, story: Story, row: UsageRow) -> None:
@@ -328,13 +327,17 @@ class Gateway:
         """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
         if story.usage is None:
             story.usage = self._reported(story) or await self._counted(story)
+            self._intake.made(story.meter.made.seals, story.lease.key)
             used = Tokens(story.usage.input, story.usage.cached, story.usage.output)
             story.lease.finish(used, complete=story.outcome is Outcome.COMPLETED)
         return story.usage
 
-    def _keeps(self, story: Story) -> bool:
-        """The provider keeps the answer, and its maker may continue it."""
-        return self._bounds.stateful and story.call.request.kept
+    def _kept_of(self, story: Story) -> tuple[str, ...]:
+        """The ids of what the provider keeps of an answer, and its maker may name."""
+        if not self._bounds.stateful:
+            return ()
+        made = story.meter.made
+        return (*made.answer, *made.objects) if story.call.request.kept else made.objects
 
     def _reported(self, story: Story) -> Usage | None:
         """What is known without counting: the upstream's own figures, or that nothing was billed."""

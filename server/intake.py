@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 
+from keypool.affinity import Affinity, Home
+from keypool.keys import Key
 from keypool.pool import Ask
 from keypool.queues import Forecast
 from server.books.book import Book
@@ -29,11 +31,15 @@ from server.wire.errors import (
     StatefulDisabled,
     UnknownId,
     UnknownModel,
+    UnreadableContent,
 )
 from server.wire.identity import Identity
-from server.wire.request import Request
+from server.wire.request import Request, unkept
+from server.wire.stored import Reference
 
 INLINE_BODY = 64 << 10  # bytes that are searched for names on the event loop, in a millisecond or two
+READERS_SECONDS = 7 * 86_400.0  # how long it is known who can read encrypted content
+READERS = 100_000  # pieces of encrypted content, of which that is known
 DISCOVERY_SECONDS = 5.0  # until an upstream's models are asked for again
 
 
@@ -72,6 +78,7 @@ class Intake:
     ) -> None:
         self._dispatcher, self._guard, self._tokenizer, self._book = dispatcher, guard, tokenizer, book
         self._bounds, self._clock, self._wall = bounds, clock, wall
+        self._readers = Affinity(READERS_SECONDS, READERS)
         # Who made an object whose answer has not been settled yet: a client may name it sooner.
         self.under_way: Callable[[str], Issued | None] = lambda reference: None
 
@@ -100,15 +107,18 @@ class Intake:
         if not self._may_use(call.caller, rights, call.request.model):
             raise UnknownModel
         group = _booked_on(call.group, rights)
-        request = await self._nameless(await self._bounds.rules.applied(call.request), call.caller)
+        request = await self._as_sent(await self._bounds.rules.applied(call.request), call.caller)
         if request is call.request and group == call.group:
             return call
         return replace(call, request=request, group=group)
 
-    async def _nameless(self, request: Request, caller: Caller) -> Request:
+    async def _as_sent(self, request: Request, caller: Caller) -> Request:
         """The request as its provider may see it. A long body is searched beside the event loop."""
-        applied = partial(self._bounds.identity.applied, request, caller.person_id)
+        applied = partial(self._changed, request, caller.person_id)
         return applied() if len(request.body) <= INLINE_BODY else await asyncio.to_thread(applied)
+
+    def _changed(self, request: Request, person_id: str) -> Request:
+        return self._bounds.identity.applied(request if self._bounds.stateful else unkept(request), person_id)
 
     def rights(self, caller: Caller) -> Rights:
         return self._book.rights(caller.groups, self._wall())
@@ -116,14 +126,14 @@ class Intake:
     async def ask(self, call: Call, rights: Rights, arrived: float) -> Ask:
         """What the pool must know of a call.
 
-        Raises UnknownModel, UnknownId, StatefulDisabled, ContextTooLong, PermissionDenied.
+        Raises UnknownModel, UnknownId, StatefulDisabled, UnreadableContent, ContextTooLong, PermissionDenied.
         """
         request, caller = call.request, call.caller
         pool, dialect, groups = self._dispatcher.pool, request.endpoint.dialect.name, key_groups(caller, rights)
         if not pool.serves(request.model, dialect, groups):
             raise UnknownModel if pool.complete else NoKey(retry_after=DISCOVERY_SECONDS)
-        if request.keeps is not None and not self._bounds.stateful:
-            raise StatefulDisabled(request.keeps)
+        if not self._bounds.stateful:
+            _refuse_kept_state(request)
         tokens = await self._tokenizer.count(request.prompt, request.model)
         self._bounds.rules.check_length(request, tokens)
         return Ask(
@@ -137,29 +147,71 @@ class Intake:
             weight=rights.weight,
             groups=groups,
             conversation=bind(request.conversation, caller.person_id, request.model),
-            bound_to=await self._key_that_issued(request.follows, caller),
+            bound_to=await self._bound_to(request, caller),
             max_wait=call.max_wait,
             batch=_is_batch(call, rights),
             running_cap=rights.running or None,
         )
 
-    async def _key_that_issued(self, reference: str | None, caller: Caller) -> str | None:
-        """The only key that knows what a request refers to. What somebody else made does not exist."""
-        if reference is None:
-            return None
-        issued = await self._issued(reference) if self._bounds.stateful else None
-        if issued is None or issued.person_id != caller.person_id:
-            raise UnknownId
-        return issued.key
+    def made(self, seals: Sequence[bytes], key: Key) -> None:
+        """Note which key made some encrypted content."""
+        for seal in seals:
+            self._readers.remember(seal, Home(key.id, key.organisation), self._clock())
 
-    async def _issued(self, reference: str) -> Issued | None:
-        """Who made an object. A client may name it before the answer that it came with has been settled."""
-        if (issued := self.under_way(reference)) is not None:
-            return issued
-        try:
-            return await self._guard.issued(reference)
-        except StoreError:
-            raise AccountingUnavailable from None
+    async def _bound_to(self, request: Request, caller: Caller) -> frozenset[str] | None:
+        """The only keys that know what a request refers to; None if any does. Raises UnknownId, UnreadableContent."""
+        known = [frozenset((key,)) for key in await self._makers(request.refers, caller)]
+        known += [keys for keys in (self._readers_of(request.seals),) if keys is not None]
+        if not known:
+            return None
+        common = frozenset.intersection(*known)
+        if not common:
+            raise UnknownId  # of several keys: each would say so of the other's
+        return common
+
+    async def _makers(self, references: Sequence[Reference], caller: Caller) -> set[str]:
+        """The keys with which kept objects were made. What somebody else made does not exist."""
+        if not references or not self._bounds.stateful:
+            return set()
+        issued, keys = await self._issued({each.id for each in references}), set()
+        for each in references:
+            found = issued.get(each.id)
+            if found is not None and found.person_id == caller.person_id:
+                keys.add(found.key)
+            elif found is not None or each.needed:
+                raise UnknownId(each.param)
+        return keys
+
+    async def _issued(self, references: set[str]) -> dict[str, Issued]:
+        """Who made some objects. A client may name one before the answer that it came with has been settled."""
+        early = {each: issued for each in references if (issued := self.under_way(each)) is not None}
+        if late := references - early.keys():
+            try:
+                return early | await self._guard.issued(late)
+            except StoreError:
+                raise AccountingUnavailable from None
+        return early
+
+    def _readers_of(self, seals: Sequence[bytes]) -> frozenset[str] | None:
+        """The keys that can read encrypted content: those of the organisation that made the latest. None: not known."""
+        homes = (self._readers.home(seal, self._clock()) for seal in seals)
+        home = next((each for each in homes if each is not None), None)
+        if home is None:
+            return None
+        keys = self._dispatcher.pool.keys.values()
+        able = [key for key in keys if key.id == home.key or (home.domain and key.organisation == home.domain)]
+        if all(key.whole.dead for key in able):
+            raise UnreadableContent("input")
+        return frozenset(key.id for key in able)
+
+
+def _refuse_kept_state(request: Request) -> None:
+    """Raises StatefulDisabled, which names the field that keeps something or names what is kept."""
+    if request.keeps is not None:
+        raise StatefulDisabled(request.keeps)
+    for each in request.refers:
+        if each.needed:
+            raise StatefulDisabled(each.param)
 
 
 def _booked_on(named: str | None, rights: Rights) -> str | None:

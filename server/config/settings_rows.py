@@ -125,7 +125,9 @@ class Settings:
     )
     token_cache_seconds: float = row("5", parsers.seconds, "How long a revoked token may still work.")
     stateful: bool = row(
-        "off", switch, "Permit requests that the provider stores for later: store, background, conversation."
+        "off",
+        switch,
+        "Permit what providers keep for later (store, background, files), each to its maker: docs/stateful.md.",
     )
     admin_key: Secret | None = row(
         "", parsers.long_secret, "Who shows it may administer: 16 characters or more; empty lets nobody.", secret=True

@@ -18,7 +18,7 @@ Rules that let very different databases keep the same promises:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -130,11 +130,11 @@ class PeopleVerbs(Protocol):
 class KeyVerbs(Protocol):
     """Upstream keys that were added at run time, wishes for any key, and what providers keep for us."""
 
-    async def remember_issued(self, object_id: str, person_id: str, key: str, at: int) -> None:
-        """Note who made a kept object. The first of an id wins: nobody takes over what another one made."""
+    async def remember_issued(self, object_ids: Collection[str], issued: Issued) -> None:
+        """Note who made some kept objects. The first of an id wins: nobody takes over what another one made."""
 
-    async def issued(self, object_id: str) -> Issued | None:
-        """Who made a kept object; None if nobody did, or it was forgotten."""
+    async def issued(self, object_ids: Collection[str]) -> dict[str, Issued]:
+        """Who made which of some kept objects. Left out is what nobody made, or was forgotten."""
 
     async def forget_issued(self, before: int) -> int:
         """Forget the objects that were made earlier than `before`; returns how many."""

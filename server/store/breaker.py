@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -155,8 +155,8 @@ class Guarded:
     async def taken(self, counters: Sequence[str]) -> list[int]:
         return await self.ask(lambda: self._store.taken(counters))
 
-    async def issued(self, object_id: str) -> Issued | None:
-        return await self.ask(lambda: self._store.issued(object_id))
+    async def issued(self, object_ids: Collection[str]) -> dict[str, Issued]:
+        return await self.ask(lambda: self._store.issued(object_ids))
 
     async def _in_time(self, call: Callable[[], Awaitable[T]]) -> T:
         try:

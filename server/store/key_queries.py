@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Collection
 from dataclasses import fields
 from typing import Any
 
@@ -63,14 +64,15 @@ def keys_version(db: sqlite3.Connection) -> int:
     return int(version)
 
 
-def remember_issued(db: sqlite3.Connection, object_id: str, issued: Issued) -> None:
-    values = (object_id, issued.person_id, issued.key, issued.at)
-    db.execute("INSERT INTO issued VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", values)
+def remember_issued(db: sqlite3.Connection, object_ids: Collection[str], issued: Issued) -> None:
+    rows = [(each, issued.person_id, issued.key, issued.at) for each in object_ids]
+    db.executemany("INSERT INTO issued VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
 
-def issued(db: sqlite3.Connection, object_id: str) -> Issued | None:
-    row = db.execute("SELECT person_id, key, at FROM issued WHERE id = ?", (object_id,)).fetchone()
-    return None if row is None else Issued(*row)
+def issued(db: sqlite3.Connection, object_ids: Collection[str]) -> dict[str, Issued]:
+    chosen = "SELECT id, person_id, key, at FROM issued WHERE id IN (SELECT value FROM json_each(?))"
+    rows = db.execute(chosen, (json.dumps(list(object_ids)),))
+    return {object_id: Issued(*values) for object_id, *values in rows}
 
 
 def forget_issued(db: sqlite3.Connection, before: int) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 from pymongo import ASCENDING
@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.config.specs import UpstreamSpec
 from server.store.base import AddedKey, Issued, KeyTaken, KeyWish
-from server.store.mongo_connect import Connected, Database, Document, upsert, verb
+from server.store.mongo_connect import Connected, Database, Document, together, upsert, verb
 
 _TERMS = tuple(each.name for each in fields(UpstreamSpec) if each.name != "keys")
 
@@ -34,14 +34,14 @@ class MongoKeys(Connected):
     """The `KeyVerbs`."""
 
     @verb
-    async def remember_issued(self, object_id: str, person_id: str, key: str, at: int) -> None:
-        first = {"$setOnInsert": {"person_id": person_id, "key": key, "at": at}}
-        await upsert(self._db.issued, {"_id": object_id}, first)
+    async def remember_issued(self, object_ids: Collection[str], issued: Issued) -> None:
+        first = {"$setOnInsert": asdict(issued)}
+        await together(*(upsert(self._db.issued, {"_id": each}, first) for each in object_ids))
 
     @verb
-    async def issued(self, object_id: str) -> Issued | None:
-        found = await self._db.issued.find_one({"_id": object_id})
-        return None if found is None else Issued(found["person_id"], found["key"], found["at"])
+    async def issued(self, object_ids: Collection[str]) -> dict[str, Issued]:
+        found = await self._db.issued.find({"_id": {"$in": list(object_ids)}}).to_list(None)
+        return {each["_id"]: Issued(each["person_id"], each["key"], each["at"]) for each in found}
 
     @verb
     async def forget_issued(self, before: int) -> int:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -131,11 +131,11 @@ class SqliteStore:
 
     # Upstream keys, wishes for them, and what providers keep.
 
-    async def remember_issued(self, object_id: str, person_id: str, key: str, at: int) -> None:
-        await self._writer.do(lambda db: key_queries.remember_issued(db, object_id, Issued(person_id, key, at)))
+    async def remember_issued(self, object_ids: Collection[str], issued: Issued) -> None:
+        await self._writer.do(lambda db: key_queries.remember_issued(db, object_ids, issued))
 
-    async def issued(self, object_id: str) -> Issued | None:
-        return await self._lookups.do(lambda db: key_queries.issued(db, object_id))
+    async def issued(self, object_ids: Collection[str]) -> dict[str, Issued]:
+        return await self._lookups.do(lambda db: key_queries.issued(db, object_ids))
 
     async def forget_issued(self, before: int) -> int:
         return await self._writer.do(lambda db: key_queries.forget_issued(db, before))

@@ -31,7 +31,7 @@ class Choices(Watch):
             return False
         if not self.served_model:
             self._served_by(document)
-            self._issues(document)
+            self.made.whole(document)
         choices = document.get("choices")
         for choice in _objects(choices):
             if "error" in choice:
@@ -49,7 +49,7 @@ class Choices(Watch):
 
     def _answer(self, document: dict[str, Any]) -> None:
         self._served_by(document)
-        self._issues(document)
+        self.made.whole(document)
         self.usage = usage_of(document.get("usage"))
         for choice in _objects(document.get("choices")):
             self._choice(choice)
@@ -81,6 +81,7 @@ class Chat(Choices):
         for name in ("content", "reasoning_content", "reasoning", "refusal"):
             if name in delta:
                 self._take(delta[name])
+        self.made.kept(delta.get("audio"))
         if "tool_calls" in delta:
             for call in _objects(delta["tool_calls"]):
                 self._call(call.get("function"))
@@ -116,6 +117,8 @@ class Responses(Watch):
             return False
         if kind in ("error", "response.failed"):
             self._failed_with(document)
+        if kind == "response.output_item.done":
+            self.made.item(document.get("item"))
         response = document.get("response")
         if type(response) is dict:
             self._response(response)
@@ -139,7 +142,9 @@ class Responses(Watch):
 
     def _response(self, response: dict[str, Any]) -> None:
         self._served_by(response)
-        self._issues(response)
+        self.made.whole(response)
+        for item in _objects(response.get("output")):
+            self.made.item(item)
         self.usage = usage_of(response.get("usage")) or self.usage
 
 
@@ -160,6 +165,8 @@ class Messages(Watch):
             self._start(document.get("message"))
         elif kind == "message_delta":
             self._figures |= _known(document.get("usage"))
+            delta = document.get("delta")
+            self.made.kept(delta.get("container") if type(delta) is dict else None)
             self.usage = anthropic_usage_of(self._figures)
         elif kind == "message_stop":
             self.finished = True
@@ -178,12 +185,14 @@ class Messages(Watch):
     def _answer(self, document: dict[str, Any]) -> None:
         self._served_by(document)
         self.usage = anthropic_usage_of(document.get("usage"))
+        self.made.kept(document.get("container"))
         for block in _objects(document.get("content")):
             self._content(block)
 
     def _start(self, message: Any) -> None:
         if type(message) is dict:
             self._served_by(message)
+            self.made.kept(message.get("container"))
             self._figures = _known(message.get("usage"))
             self.opening = anthropic_usage_of({**self._figures, "output_tokens": 0})
 
@@ -192,6 +201,7 @@ class Messages(Watch):
             for name in ("text", "thinking", "name", "partial_json"):
                 if name in content:
                     self._take(content[name])
+            self.made.block(content)
 
 
 class Opaque(Watch):

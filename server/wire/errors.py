@@ -34,7 +34,7 @@ class Refusal(Exception):
     @property
     def message(self) -> str:
         """The words for the caller. They never contain a value that the caller or an upstream sent."""
-        return (type(self).__doc__ or "").replace("<param>", self.param or "")
+        return " ".join((type(self).__doc__ or "").split()).replace("<param>", self.param or "")
 
 
 class ClientError(Refusal):
@@ -119,7 +119,8 @@ class ContextTooLong(ClientError):
 
 
 class StatefulDisabled(ClientError):
-    """'<param>' is not available: this gateway does not store answers, because its keys are shared."""
+    """'<param>' is not available: this gateway keeps nothing at providers, because its keys are shared. Send the whole
+    conversation, with store: false and include: reasoning.encrypted_content, and files in the request itself."""
 
     code = "stateful_disabled"
 
@@ -171,6 +172,13 @@ class UnknownId(ClientError):
     status = 404
     anthropic_kind = "not_found_error"
     code = "unknown_id"
+
+
+class UnreadableContent(ClientError):
+    """The encrypted content cannot be read any more: the organisation that made it does not serve here. Leave the items
+    with encrypted_content out, and send store: false with include: reasoning.encrypted_content to get new ones."""
+
+    code = "invalid_encrypted_content"  # OpenAI's word for it: clients know what to do
 
 
 class UnknownUrl(ClientError):

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import orjson
 
 from server.wire.faults import Fault, fault_of
+from server.wire.issued import Made
 from server.wire.sse import Event
-from server.wire.stored import id_in
 from server.wire.usage import Usage
 
 MAX_MODEL_NAME = 256
@@ -31,7 +31,7 @@ class Meter(Protocol):
     opening: Usage | None  # its input figures alone, where they come first (Anthropic); for a stream that breaks off
     output_pieces: int  # content deltas so far: a cheap running estimate of output tokens
     garbled: int  # events with data that was not a JSON object
-    issued: tuple[str, ...]  # ids which a later request may name, if the answer is kept (`Request.kept`)
+    made: Made  # what a later request may name
 
     def event(self, event: Event) -> bool:
         """Observe one event; True if it is the usage-only chunk that a client gets only if it asked."""
@@ -62,7 +62,7 @@ class Watch(ABC):
         self.opening: Usage | None = None
         self.output_pieces = 0
         self.garbled = 0
-        self.issued: tuple[str, ...] = ()
+        self.made = Made()
         self._pieces: list[str] = []
         self._fault: Fault | None = None
 
@@ -124,10 +124,6 @@ class Watch(ABC):
         model = document.get("model")
         if type(model) is str:
             self.served_model = model[:MAX_MODEL_NAME]
-
-    def _issues(self, document: dict[str, Any]) -> None:
-        if (issued := id_in(document)) is not None:
-            self.issued = (issued,)
 
     def _take(self, piece: Any) -> None:
         if type(piece) is str and piece:

@@ -1,7 +1,8 @@
 """Reading a request: what the gateway must know, and nothing else.
 
 Only named fields are read, and unknown ones pass: providers add fields faster than a gateway can list them. The body
-is forwarded byte for byte, with two exceptions: `_asking_for_usage` and `capped`.
+is forwarded byte for byte, with three exceptions: `_asking_for_usage`, `capped` and `unkept`. What we put into a body
+that had no such field is named in `Request.added`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from server.wire.errors import InvalidValue, MissingParameter, UnsupportedMedia
 from server.wire.extent import Extent, extent_of
 from server.wire.published import is_openai
 from server.wire.sound import Sound, sound_of
-from server.wire.stored import asks_to_keep, builds_on
+from server.wire.stored import Reference, asks_to_keep, references, seals
 from server.wire.tokens import Prompt, prompt_of
 
 AskedClass = Literal["batch", "interactive"]
@@ -41,6 +42,7 @@ _CONTENT = frozenset(
 _NOTHING_GENERATED = frozenset({"messages", "completions"})  # kinds of endpoints that know a bound of 0
 _LIST_PRICE = (None, "auto", "default", "flex", "standard_only")
 _ASKED = b'{"stream_options":{"include_usage":true},'
+_UNKEPT = b'{"store":false,'
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,13 @@ class Request:
     prompt: Prompt = field(repr=False)
     extent: Extent = field(repr=False)  # what it asks for beside text
     conversation: bytes = field(repr=False)  # its name, to be bound to person and model; empty if it has none
-    follows: str | None = field(repr=False)  # the id of a kept object that it continues
+    refers: tuple[Reference, ...] = field(repr=False)  # the kept objects that it names
+    seals: tuple[bytes, ...] = field(repr=False)  # of the encrypted content that it brings (`stored.seal_of`)
     keeps: str | None  # the field by which it asks the provider to keep something
     kept: bool  # the provider keeps the answer, asked or by its own default: a later request may name it
     names_person: bool  # it tells the provider who asks
     dearer: str | None  # the field by which it asks to be served better, for more than the list price
+    added: tuple[str, ...] = ()  # the fields that we put into the body and the client did not send
 
 
 def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: str | None = None) -> Request:
@@ -81,12 +85,11 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
     choices = _choices(document)
     _check_temperature(document.get("temperature"))
     keeps = asks_to_keep(document, endpoint.keeping)
-    hides_usage = False
-    if stream and endpoint.asks_usage and not _asks_for_usage(document):
-        body, hides_usage = _asking_for_usage(body, document), True
+    refers = references(body, document, endpoint.following) if endpoint.media == "json" else ()
+    hides_usage = stream and endpoint.asks_usage and not _asks_for_usage(document)
     return Request(
         endpoint=endpoint,
-        body=body,
+        body=_asking_for_usage(body, document) if hides_usage else body,
         content_type=content_type,
         model=model,
         stream=stream,
@@ -96,11 +99,13 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         prompt=prompt_of(endpoint.kind, document),
         extent=extent_of(endpoint.kind, document, _sound(endpoint, body, content_type)),
         conversation=conversation_of(endpoint.kind, document, session),
-        follows=builds_on(document, endpoint.following),
+        refers=refers,
+        seals=seals(document) if endpoint.following else (),
         keeps=keeps,
         kept=keeps is not None or (endpoint.keeps_by_default and document.get("store") is None),
         names_person=names_person(document),
         dearer=_dearer(document),
+        added=("stream_options",) if hides_usage and "stream_options" not in document else (),
     )
 
 
@@ -114,12 +119,24 @@ def capped(request: Request, most_output: int) -> Request:
     if not most_output or not limits or (request.max_tokens is not None and request.max_tokens <= most_output):
         return request
     document = orjson.loads(request.body)
+    added = request.added
     if request.max_tokens is None and (name := bounding_field(request)) not in document:
         bound = b'{"%b":%d,' % (name.encode(), most_output)
-        body = request.body.replace(b"{", bound, 1)
+        body, added = request.body.replace(b"{", bound, 1), (*added, name)
     else:
         body = orjson.dumps(document | _bounds(document, limits, bounding_field(request), most_output))
-    return replace(request, body=body, max_tokens=most_output)
+    return replace(request, body=body, max_tokens=most_output, added=added)
+
+
+def unkept(request: Request) -> Request:
+    """Return the request with `store: false`, where its provider would keep the answer without being asked to."""
+    if not request.kept or request.keeps is not None:
+        return request
+    body = request.body
+    may_say = b'"store"' in body or b"\\u00" in body  # most do not, and are not parsed again
+    if may_say and "store" in (document := orjson.loads(body)):  # null, and a second one would be a duplicate key
+        return replace(request, body=orjson.dumps(document | {"store": False}), kept=False)
+    return replace(request, body=body.replace(b"{", _UNKEPT, 1), kept=False, added=(*request.added, "store"))
 
 
 def bounding_field(request: Request) -> str:

@@ -230,7 +230,7 @@ class TestConversation:
 
     def test_a_form_has_none(self) -> None:
         request = read_request(ENDPOINTS["/v1/audio/transcriptions"], *form(model="m"), "s")
-        assert (request.conversation, request.follows, request.keeps, request.kept) == (b"", None, None, False)
+        assert (request.conversation, request.refers, request.keeps, request.kept) == (b"", (), None, False)
 
 
 class TestMaxWait:
