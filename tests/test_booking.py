@@ -15,6 +15,7 @@ from server.ledger.limits import Limit, Scope, Unit, Window
 from server.ledger.prices import Price, Rates
 from server.ledger.usage import UsageRow
 from server.people.desk import Desk
+from server.people.makers import THE_OPERATOR
 from server.people.pass_office import PassOffice, Wanted
 from server.people.passes import Passes
 from server.store.base import Person, Terms
@@ -66,7 +67,7 @@ class Town:
         house = self.running.house
         desk = Desk(house.store, house.wall, lambda: f"aud_{usd}_{group}")
         office = PassOffice(house.store, desk, Passes(PEPPER.encode()), house.wall)
-        return (await office.issue_for("operator", await self.ada(), Wanted(3600, usd, group)))[1]
+        return (await office.issue_for(THE_OPERATOR, "operator", await self.ada(), Wanted(3600, usd, group)))[1]
 
 
 @asynccontextmanager

@@ -27,20 +27,22 @@ from server.keys.key_office import KeyOffice
 from server.keys.keydesk import KeyDesk
 from server.keys.prober import Prober
 from server.ledger.calendar import Calendar
+from server.ledger.limits import Scope
 from server.login.oidc import Oidc
-from server.login.sessions import Sessions
+from server.login.sessions import Sessions, Visit
 from server.metrics import Metrics
-from server.people.accounts import Accounts
+from server.people.accounts import ANY_TERMS, Accounts
 from server.people.courses import Courses
 from server.people.desk import Desk
 from server.people.pass_office import PassOffice
 from server.people.people_desk import PeopleDesk
 from server.people.people_import import PeopleTable
 from server.people.token_desk import TokenDesk
-from server.people.token_terms import GUEST
+from server.people.tokens import budget_id
 from server.privacy import Privacy
 from server.public.face import Face
 from server.store.base import Caller, Store, StoreError
+from server.terms.authority import Authority, Means, Power, authority_of
 from server.wire.anthropic import ANTHROPIC
 from server.wire.dialect import Dialect
 from server.wire.errors import (
@@ -102,6 +104,36 @@ class House:
     origins: Origins = NO_ORIGINS
     demo: bool = False
     draining: bool = False
+
+    def authority(self, caller: Caller) -> Authority:
+        """With what authority a caller acts. What cannot be known yet counts as a limit."""
+        limited = caller.token_id is not None and self._is_limited(caller.token_id)
+        return authority_of(
+            caller.means,
+            admin=caller.admin,
+            narrowed=caller.terms != ANY_TERMS,
+            limited=limited,
+            ends_at=caller.ends_at,
+        )
+
+    def authority_of_visit(self, visit: Visit) -> Authority:
+        """With what authority a browser acts: that of its person, and no more than the token's that began its session.
+
+        The token counts as it is now, not as it was at the login.
+        """
+        token = visit.token
+        if token is None:
+            return authority_of(Means.SESSION, admin=visit.person.admin)
+        return authority_of(
+            Means.SESSION,
+            admin=visit.person.admin,
+            narrowed=token.terms != ANY_TERMS,
+            limited=self._is_limited(token.id),
+            ends_at=token.expires_at,
+        )
+
+    def _is_limited(self, token_id: str) -> bool:
+        return not self.book.known or bool(self.book.limits.of(Scope.TOKEN, budget_id(token_id)))
 
     async def take_effect(self) -> None:
         """Let what an administrator has changed hold here at once; other gateways read it within seconds."""
@@ -197,20 +229,26 @@ class BaseHandler(RequestHandler):
         if networks and "Authorization" not in headers and "X-Api-Key" not in headers:
             name = trusted_user(headers.get_list("X-User"), self.address(), networks)
             if name is not None:
-                return await self.house.accounts.person_named(name)
+                return self.insist_on(await self.house.accounts.person_named(name), self.needed)
         caller = await self.house.accounts.authenticate(
             headers.get("Authorization"), headers.get("X-Api-Key"), self.address()
         )
-        if caller.terms.kind == GUEST and not self.guests:
-            raise PermissionDenied
-        return caller
+        return self.insist_on(caller, self.needed)
+
+    @property
+    def needed(self) -> Power:
+        """What a credential may do at least that is let in here."""
+        return Power.CALL if self.guests else Power.READ_OWN
+
+    def insist_on(self, caller: Caller, power: Power) -> Caller:
+        """The caller, whose credential may do this. Raises PermissionDenied, or what else a guess at a key hears."""
+        if self.house.authority(caller).may(power):
+            return caller
+        raise self.denial(caller) if power is Power.ADMINISTER else PermissionDenied()
 
     async def authenticate_admin(self) -> Caller:
         """The caller, if they may change things for others. Raises InvalidKey, RateLimited, PermissionDenied."""
-        caller = await self.authenticate()
-        if not caller.admin:
-            raise self.denial(caller)
-        return caller
+        return self.insist_on(await self.authenticate(), Power.ADMINISTER)
 
     def denial(self, caller: Caller) -> Refusal:
         """What this caller hears where only administrators may go."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from server.handlers.base import BaseHandler, House
+from server.people.makers import Maker
 from server.store.base import Caller, StoreError
+from server.terms.authority import Power
 from server.wire.errors import AccountingUnavailable, InvalidValue, TooLarge
 from server.wire.strict import loads
 from server.wire.trusted import within
@@ -50,6 +52,10 @@ class CompatHandler(BaseHandler):
         else:
             super().write_error(status_code, **kwargs)
 
+    def maker(self, caller: Caller) -> Maker:
+        """The credential that asks, where it makes another one."""
+        return Maker(self.house.authority(caller), caller.token_id)
+
     async def reader(self) -> Caller | None:
         """Whose figures may be read: this caller's; None is everybody's.
 
@@ -61,4 +67,4 @@ class CompatHandler(BaseHandler):
         if bare and within(self.address(), self.house.settings.user_header_networks):
             return None
         caller = await self.authenticate()
-        return None if caller.admin else caller
+        return None if self.house.authority(caller).may(Power.ADMINISTER) else caller
