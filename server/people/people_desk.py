@@ -14,6 +14,7 @@ from server.people.accounts import RESERVED, AccountError, Accounts
 from server.people.desk import NO_SUCH_PERSON, Desk, DeskError
 from server.store.base import NameTaken, Person, Store
 from server.terms.authority import TOO_WEAK, Authority
+from server.terms.groups import LEFT
 from server.terms.nicknames import nickname_of
 
 CHANGEABLE = ("name", "email", "groups", "admin", "disabled", "note")
@@ -100,7 +101,7 @@ class PeopleDesk:
 
     async def _insist_on_groups(self, wanted: Sequence[str], mine: Sequence[str] = ()) -> None:
         known = {group.name for group in await self._desk.groups()} if wanted else set()
-        if not set(wanted) <= known | set(mine):
+        if not set(wanted) <= known | set(mine) | {LEFT}:
             raise DeskError("there is no such group: `group create` makes one")
 
 

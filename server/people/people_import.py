@@ -12,6 +12,7 @@ from server.people.people_csv import Mistake, Row, for_person, is_sayable, read_
 from server.people.people_desk import PeopleDesk, check, insist_on_promoting
 from server.store.base import Person, Store
 from server.terms.authority import Authority
+from server.terms.groups import LEFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class PeopleTable:
         self, rows: Sequence[Row], known: Mapping[str, Person], by: Authority | None
     ) -> tuple[list[Row], list[Mistake]]:
         """The rows that can be followed, and why the others cannot."""
-        groups = {group.name for group in await self._desk.groups()}
+        groups = {LEFT, *(group.name for group in await self._desk.groups())}
         good: list[Row] = []
         mistakes: list[Mistake] = []
         for row in rows:
