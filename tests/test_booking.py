@@ -105,8 +105,7 @@ async def test_a_group_that_is_not_one_s_own_or_has_ended_cannot_be_named() -> N
         await here.running.house.store.update_person(ada.id, {"groups": ("gone", "Übung 1")})
         desk = Desk(here.running.house.store, here.running.house.wall, lambda: "aud_1")
         await desk.set_group("operator", Group(name="gone", until=1))
-        other = Desk(here.running.house.store, here.running.house.wall, lambda: "aud_2")
-        await other.set_group("operator", Group(name="Übung 1"))
+        await here.running.house.desk.set_group("operator", Group(name="Übung 1"))
         await here.running.house.book.sync()
         for name in ("gone", "course", "", "%"):
             status, answer = await here.ask(**{"X-Fairgate-Group": name})
@@ -119,11 +118,8 @@ async def test_a_group_that_is_not_one_s_own_or_has_ended_cannot_be_named() -> N
 async def test_a_group_does_not_pay_for_what_only_another_one_allows() -> None:
     """Once `X-Fairgate-Group` let a pot of one group pay for a model that only the other's members may use."""
     async with town() as here:
-        for number, group in enumerate(
-            (Group(name="lab", models=("gpt-4o",)), Group(name="course", models=("gpt-5",)))
-        ):
-            desk = Desk(here.running.house.store, here.running.house.wall, lambda number=number: f"aud_{number}")  # type: ignore[misc]
-            await desk.set_group("operator", group)
+        for group in (Group(name="lab", models=("gpt-4o",)), Group(name="course", models=("gpt-5",))):
+            await here.running.house.desk.set_group("operator", group)
         await here.running.house.book.sync()
         status, answer = await here.ask(**{"X-Fairgate-Group": "lab"})
         assert (status, answer["error"]["param"]) == (400, "X-Fairgate-Group")
@@ -133,13 +129,16 @@ async def test_a_group_does_not_pay_for_what_only_another_one_allows() -> None:
 
 @pytest.mark.gen_test
 async def test_a_key_of_one_group_serves_nothing_that_another_one_pays() -> None:
-    async with FakeUpstream() as fake, gateway(fake, spec(fake, groups=("course",))) as running:
-        async with aiohttp.ClientSession() as session:
-            here = Town(running, session)
-            await running.house.store.update_person((await here.ada()).id, {"groups": ("lab", "course")})
-            assert await here.status(**{"X-Fairgate-Group": "lab"}) == 404
-            assert [await here.status(**named) for named in ({"X-Fairgate-Group": "course"}, {})] == [200, 200]
-            assert [row.group for row in await here.rows()] == ["course", "course"]
+    async with (
+        FakeUpstream() as fake,
+        gateway(fake, spec(fake, groups=("course",))) as running,
+        aiohttp.ClientSession() as session,
+    ):
+        here = Town(running, session)
+        await running.house.store.update_person((await here.ada()).id, {"groups": ("lab", "course")})
+        assert await here.status(**{"X-Fairgate-Group": "lab"}) == 404
+        assert [await here.status(**named) for named in ({"X-Fairgate-Group": "course"}, {})] == [200, 200]
+        assert [row.group for row in await here.rows()] == ["course", "course"]
 
 
 # Tokens

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 from itertools import count
 from typing import Any
 
@@ -31,7 +29,7 @@ from server.ledger.limits import Scope
 from server.login.oidc import Oidc
 from server.login.sessions import Sessions, Visit
 from server.metrics import Metrics
-from server.people.accounts import ANY_TERMS, Accounts
+from server.people.accounts import ANY_TERMS, EVERYONE, Accounts
 from server.people.courses import Courses
 from server.people.desk import Desk
 from server.people.pass_office import PassOffice
@@ -50,13 +48,16 @@ from server.wire.errors import (
     InternalError,
     InvalidJson,
     MethodNotAllowed,
+    OriginBlocked,
     PermissionDenied,
     Refusal,
+    UnknownHost,
     UnknownUrl,
 )
 from server.wire.filters import Origins
 from server.wire.openai import OPENAI
-from server.wire.trusted import trusted_user
+from server.wire.sites import is_from_elsewhere, is_own_name
+from server.wire.trusted import address_of, trusted_user
 
 log = logging.getLogger("fairgate")
 
@@ -65,7 +66,6 @@ _START = secrets.token_hex(8)
 _NUMBERS = count(1)
 
 NO_ORIGINS = Origins()
-LONGEST_ADDRESS = 64  # characters; an IPv6 zone has no end
 
 
 @dataclass(slots=True)
@@ -212,13 +212,9 @@ class BaseHandler(RequestHandler):
         )
 
     def address(self) -> str:
-        """The caller's address: the n-th from the right of what our own proxies noted, else the socket's."""
-        hops = self.house.settings.trusted_proxy_hops
-        noted = ",".join(self.request.headers.get_list("X-Forwarded-For")).split(",")
-        if hops and len(noted) >= hops and len(candidate := noted[-hops].strip()) <= LONGEST_ADDRESS:
-            with suppress(ValueError):
-                return str(ip_address(candidate))
-        return str(self.request.remote_ip)
+        """The caller's address, or a word for "unknown"."""
+        noted = self.request.headers.get_list("X-Forwarded-For")
+        return address_of(str(self.request.remote_ip), noted, self.house.settings.trusted_proxy_hops)
 
     async def authenticate(self) -> Caller:
         """Who asks. A name in `X-User` counts where that is trusted, and only without any other credential.
@@ -229,11 +225,27 @@ class BaseHandler(RequestHandler):
         if networks and "Authorization" not in headers and "X-Api-Key" not in headers:
             name = trusted_user(headers.get_list("X-User"), self.address(), networks)
             if name is not None:
+                self.insist_on_own_site()
                 return self.insist_on(await self.house.accounts.person_named(name), self.needed)
-        caller = await self.house.accounts.authenticate(
-            headers.get("Authorization"), headers.get("X-Api-Key"), self.address()
-        )
+        return await self.known_by(headers.get("Authorization"), headers.get("X-Api-Key"))
+
+    async def known_by(self, authorization: str | None, api_key: str | None) -> Caller:
+        """Who presents these two headers, if that is enough here. Raises as `authenticate`."""
+        caller = await self.house.accounts.authenticate(authorization, api_key, self.address())
+        if caller is EVERYONE:
+            self.insist_on_own_site()
         return self.insist_on(caller, self.needed)
+
+    def insist_on_own_site(self) -> None:
+        """Raises OriginBlocked, UnknownHost for what a page of another site may have sent, where no credential counts.
+
+        A browser adds a credential to a request only for a page that has it.
+        """
+        headers, host, public_url = self.request.headers, self.request.host, self.house.settings.public_url
+        if not is_own_name(host, self.house.settings.own_names):
+            raise UnknownHost
+        if is_from_elsewhere(headers.get("Sec-Fetch-Site"), headers.get("Origin"), host, public_url):
+            raise OriginBlocked
 
     @property
     def needed(self) -> Power:

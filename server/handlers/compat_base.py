@@ -60,11 +60,13 @@ class CompatHandler(BaseHandler):
         """Whose figures may be read: this caller's; None is everybody's.
 
         Administrators read everything, and so does who asks without a credential from a network whose `X-User` is
-        believed: there anybody may be anyone.
+        believed, where anybody may be anyone. Who is named by that header reads what is theirs: a service in front has
+        told people apart.
         """
         headers = self.request.headers
-        bare = "Authorization" not in headers and "X-Api-Key" not in headers
+        bare = not any(name in headers for name in ("Authorization", "X-Api-Key", "X-User"))
         if bare and within(self.address(), self.house.settings.user_header_networks):
+            self.insist_on_own_site()
             return None
         caller = await self.authenticate()
         return None if self.house.authority(caller).may(Power.ADMINISTER) else caller

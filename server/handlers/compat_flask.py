@@ -84,7 +84,7 @@ class KeyInPath(RelayHandler):
         await super().prepare()
 
     async def authenticate(self) -> Caller:
-        return await self.house.accounts.authenticate(f"Bearer {self._presented}", None, self.address())
+        return await self.known_by(f"Bearer {self._presented}", None)
 
 
 def basic_password(authorization: str) -> str | None:
