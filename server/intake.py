@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -83,10 +83,20 @@ class Intake:
         self.under_way: Callable[[str], Issued | None] = lambda reference: None
 
     def models(self, caller: Caller, dialect: Dialect) -> list[str]:
-        """The models that a caller may use."""
+        """The models that a caller may use: a group allows each, and a key serves that group."""
         rights = self.rights(caller)
-        names = self._dispatcher.pool.models(dialect.name, key_groups(caller, rights))
-        return [name for name in names if self._may_use(caller, rights, name)]
+        names = self._dispatcher.pool.models(dialect.name, key_groups(caller, rights.groups))
+        return [name for name in names if self._keys_for(caller, rights, name, dialect)]
+
+    def _keys_for(self, caller: Caller, rights: Rights, model: str, dialect: Dialect) -> frozenset[str]:
+        """The groups whose keys serve the model for one of its payers; empty if there is none."""
+        if not self._may_use(caller, rights, model):
+            return frozenset()
+        for payer in rights.payers(model):
+            groups = key_groups(caller, () if payer is None else (payer,))
+            if self._dispatcher.pool.serves(model, dialect.name, groups):
+                return groups
+        return frozenset()
 
     def _may_use(self, caller: Caller, rights: Rights, model: str) -> bool:
         patterns = caller.terms.models
@@ -95,22 +105,42 @@ class Intake:
     def forecast(self, caller: Caller, model: str, dialect: Dialect) -> Forecast:
         """Where a short request of this caller would stand now. Raises UnknownModel."""
         rights = self.rights(caller)
-        groups = key_groups(caller, rights)
-        if not self._dispatcher.pool.serves(model, dialect.name, groups) or not self._may_use(caller, rights, model):
+        groups = self._keys_for(caller, rights, model, dialect)
+        if not groups:
             raise UnknownModel
         deadline = self._clock() + self._bounds.queue_seconds
         ask = Ask("", caller.person_id, model, dialect.name, 0, None, deadline, rights.weight, groups)
         return self._dispatcher.pool.forecast(replace(ask, batch=rights.batch), self._clock())
 
     async def admitted(self, call: Call, rights: Rights) -> Call:
-        """The call as it may go on. Raises UnknownModel, PromptRejected, InvalidValue."""
+        """The call as it may go on, with the group that pays. Raises UnknownModel, PromptRejected, InvalidValue."""
+        if call.group is not None and call.group not in rights.groups:
+            raise InvalidValue("X-Fairgate-Group")
         if not self._may_use(call.caller, rights, call.request.model):
             raise UnknownModel
-        group = _booked_on(call.group, rights)
+        group = self._payer(call, rights)
         request = await self._as_sent(await self._bounds.rules.applied(call.request), call.caller)
         if request is call.request and group == call.group:
             return call
         return replace(call, request=request, group=group)
+
+    def _payer(self, call: Call, rights: Rights) -> str | None:
+        """The group that pays, and by whose rights and keys the model is used: the one that was named, if it may.
+
+        If none was named, the first that allows the model and has a key for it; if none has one, the first that allows
+        it. Raises InvalidValue.
+        """
+        payers = rights.payers(call.request.model)
+        if call.group is None:
+            return next((each for each in payers if self._serves(call, each)), payers[0] if payers else None)
+        if call.group not in payers:
+            raise InvalidValue("X-Fairgate-Group")
+        return call.group
+
+    def _serves(self, call: Call, payer: str | None) -> bool:
+        request = call.request
+        groups = key_groups(call.caller, () if payer is None else (payer,))
+        return self._dispatcher.pool.serves(request.model, request.endpoint.dialect.name, groups)
 
     async def _as_sent(self, request: Request, caller: Caller) -> Request:
         """The request as its provider may see it. A long body is searched beside the event loop."""
@@ -129,7 +159,8 @@ class Intake:
         Raises UnknownModel, UnknownId, StatefulDisabled, UnreadableContent, ContextTooLong, PermissionDenied.
         """
         request, caller = call.request, call.caller
-        pool, dialect, groups = self._dispatcher.pool, request.endpoint.dialect.name, key_groups(caller, rights)
+        pool, dialect = self._dispatcher.pool, request.endpoint.dialect.name
+        groups = key_groups(caller, () if call.group is None else (call.group,))
         if not pool.serves(request.model, dialect, groups):
             raise UnknownModel if pool.complete else NoKey(retry_after=DISCOVERY_SECONDS)
         if not self._bounds.stateful:
@@ -214,15 +245,6 @@ def _refuse_kept_state(request: Request) -> None:
             raise StatefulDisabled(each.param)
 
 
-def _booked_on(named: str | None, rights: Rights) -> str | None:
-    """The group whose pot pays, and in whose sums a request counts: the one that was named, else the caller's first."""
-    if named is None:
-        return rights.groups[0] if rights.groups else None
-    if named not in rights.groups:
-        raise InvalidValue("X-Fairgate-Group")
-    return named
-
-
 def _is_batch(call: Call, rights: Rights) -> bool:
     """Whether nobody sits and waits for the answer. Anybody may say so; the contrary only who has the right."""
     if rights.batch and call.asked_class == "interactive":
@@ -230,6 +252,6 @@ def _is_batch(call: Call, rights: Rights) -> bool:
     return rights.batch or call.asked_class == "batch"
 
 
-def key_groups(caller: Caller, rights: Rights) -> frozenset[str]:
-    """The groups whose keys a caller may use: everybody is a group of one, too, for the keys that they own."""
-    return frozenset((f"person:{caller.person_name}", *rights.groups))
+def key_groups(caller: Caller, paying: Iterable[str]) -> frozenset[str]:
+    """The groups whose keys serve what these groups pay: everybody is a group of one, too, for the keys they own."""
+    return frozenset((f"person:{caller.person_name}", *paying))

@@ -22,7 +22,7 @@ from server.ledger.reports import Cursor, Which
 from server.ledger.when import iso
 from server.login.sessions import Sessions
 from server.people.accounts import RESERVED, Accounts
-from server.people.desk import NO_SUCH_PERSON, Desk, DeskError
+from server.people.desk import JOINED, NO_SUCH_PERSON, Desk, DeskError, joined_id
 from server.people.pass_office import PassOffice
 from server.store.base import Audit, Content, Person, Store
 
@@ -102,6 +102,8 @@ class Privacy:
         for limit in await self._desk.limits():
             if (limit.scope, limit.subject) == (Scope.PERSON, person_id):
                 await self._desk.remove_limit(actor, limit.id)
+        for name in await self._desk.joined(person_id):
+            await self._store.remove_record(JOINED, joined_id(person_id, name))
         for group in await self._desk.groups():
             if person_id in group.teachers:
                 others = tuple(each for each in group.teachers if each != person_id)

@@ -11,6 +11,7 @@ from server.people.accounts import AccountError, Accounts, Mode
 from server.people.tokens import new_token
 from server.store import store_for
 from server.store.base import Caller, Store
+from server.terms.authority import Means
 from server.wire.errors import AccountingUnavailable, RateLimited
 from tests.accounts import HOME, PROXY_KEY, Doors, Times, ada, bearer, refused
 
@@ -252,7 +253,7 @@ async def test_a_shared_key_makes_everybody_one_person(store: Store, door: Doors
         await accounts.prepare()
         caller = await bearer(accounts, PROXY_KEY)
         assert caller == await accounts.authenticate(None, PROXY_KEY, HOME)
-        assert caller == Caller("shared", "shared", None)
+        assert caller == Caller("shared", "shared", None, means=Means.SHARED)
         assert [(person.id, person.name) for person in await accounts.people()] == [("shared", "shared")]
         for wrong in ("wrong", PROXY_KEY + "x", PROXY_KEY[:-1], new_token()):
             await refused(bearer(accounts, wrong))
@@ -274,8 +275,8 @@ async def test_without_a_gatekeeper_everybody_is_let_in_as_one_person(store: Sto
         accounts = door("none")
         for _ in range(2):
             await accounts.prepare()
-        assert await accounts.authenticate(None, None, HOME) == Caller("everyone", "everyone", None)
-        assert await bearer(accounts, "whatever") == Caller("everyone", "everyone", None)
+        assert await accounts.authenticate(None, None, HOME) == Caller("everyone", "everyone", None, means=Means.SHARED)
+        assert await bearer(accounts, "whatever") == Caller("everyone", "everyone", None, means=Means.SHARED)
         assert [person.name for person in await accounts.people()] == ["everyone"]
 
 

@@ -15,13 +15,14 @@ from server.ledger.limits import Limit, Scope, Unit, Window
 from server.ledger.prices import Price, Rates
 from server.ledger.usage import UsageRow
 from server.people.desk import Desk
+from server.people.makers import THE_OPERATOR
 from server.people.pass_office import PassOffice, Wanted
 from server.people.passes import Passes
 from server.store.base import Person, Terms
 from server.terms.groups import Group
 from tests.accounting.books import ALL, PEPPER, budget, put_limits, put_prices
 from tests.fakes.upstream import FakeUpstream
-from tests.gateways import Running, gateway
+from tests.gateways import Running, gateway, spec
 
 USD = 1_000_000
 BODY = {"model": "gpt-5", "messages": [{"role": "user", "content": "Hello"}]}
@@ -66,7 +67,7 @@ class Town:
         house = self.running.house
         desk = Desk(house.store, house.wall, lambda: f"aud_{usd}_{group}")
         office = PassOffice(house.store, desk, Passes(PEPPER.encode()), house.wall)
-        return (await office.issue_for("operator", await self.ada(), Wanted(3600, usd, group)))[1]
+        return (await office.issue_for(THE_OPERATOR, "operator", await self.ada(), Wanted(3600, usd, group)))[1]
 
 
 @asynccontextmanager
@@ -104,12 +105,40 @@ async def test_a_group_that_is_not_one_s_own_or_has_ended_cannot_be_named() -> N
         await here.running.house.store.update_person(ada.id, {"groups": ("gone", "Übung 1")})
         desk = Desk(here.running.house.store, here.running.house.wall, lambda: "aud_1")
         await desk.set_group("operator", Group(name="gone", until=1))
+        await here.running.house.desk.set_group("operator", Group(name="Übung 1"))
         await here.running.house.book.sync()
         for name in ("gone", "course", "", "%"):
             status, answer = await here.ask(**{"X-Fairgate-Group": name})
             assert (status, answer["error"]["param"]) == (400, "X-Fairgate-Group")
         assert await here.status(**{"X-Fairgate-Group": "%C3%9Cbung%201"}) == 200
         assert [row.group for row in await here.rows()] == ["Übung 1"]
+
+
+@pytest.mark.gen_test
+async def test_a_group_does_not_pay_for_what_only_another_one_allows() -> None:
+    """Once `X-Fairgate-Group` let a pot of one group pay for a model that only the other's members may use."""
+    async with town() as here:
+        for group in (Group(name="lab", models=("gpt-4o",)), Group(name="course", models=("gpt-5",))):
+            await here.running.house.desk.set_group("operator", group)
+        await here.running.house.book.sync()
+        status, answer = await here.ask(**{"X-Fairgate-Group": "lab"})
+        assert (status, answer["error"]["param"]) == (400, "X-Fairgate-Group")
+        assert [await here.status(**named) for named in ({"X-Fairgate-Group": "course"}, {})] == [200, 200]
+        assert [row.group for row in await here.rows()] == ["course", "course"]
+
+
+@pytest.mark.gen_test
+async def test_a_key_of_one_group_serves_nothing_that_another_one_pays() -> None:
+    async with (
+        FakeUpstream() as fake,
+        gateway(fake, spec(fake, groups=("course",))) as running,
+        aiohttp.ClientSession() as session,
+    ):
+        here = Town(running, session)
+        await running.house.store.update_person((await here.ada()).id, {"groups": ("lab", "course")})
+        assert await here.status(**{"X-Fairgate-Group": "lab"}) == 404
+        assert [await here.status(**named) for named in ({"X-Fairgate-Group": "course"}, {})] == [200, 200]
+        assert [row.group for row in await here.rows()] == ["course", "course"]
 
 
 # Tokens

@@ -13,7 +13,7 @@ from server.people.courses import THE_OPERATOR, CourseError, Courses, Plan
 from server.people.desk import DeskError
 from server.store import store_for
 from server.store.base import Person, Store
-from server.terms.groups import Group, rights_of
+from server.terms.groups import LEFT, Group, rights_of
 from server.wire.errors import RateLimited
 from tests.accounts import DAY, HOME, PEPPER, Doors, Times, somebody
 from tests.usage.rows import row
@@ -161,12 +161,52 @@ async def test_members_leave_courses_and_nothing_else(store: Store, courses: Cou
         ada = await somebody(store, "Ada", groups=("kept",))
         await courses.join(ada, code, HOME)
         await courses.leave(ada, "NLP 2027")
-        assert await groups_of(store, ada) == ("kept",)
+        assert await groups_of(store, ada) == ("kept", LEFT)
         for name in ("kept", "nothing"):
             with pytest.raises(CourseError, match="no such course"):
                 await courses.leave(ada, name)
         with pytest.raises(DeskError, match="nobody has put"):
             await courses.leave(ada, "NLP 2027")
+
+
+@pytest.mark.gen_test
+async def test_nobody_leaves_a_course_that_an_operator_has_put_them_in(
+    store: Store, courses: Courses, times: Times
+) -> None:
+    async with store:
+        _, code = await lecture(store, courses, times)
+        desk = Doors(store, times).desk()
+        ada, bob = await somebody(store, "Ada"), await somebody(store, "Bob")
+        await desk.put_in_group("operator", ada.id, "NLP 2027")
+        await courses.join(bob, code, HOME)
+        await desk.put_in_group("operator", bob.id, "NLP 2027")
+        for person in (ada, bob):
+            with pytest.raises(DeskError, match="an administrator has put you"):
+                await courses.leave(person, "NLP 2027")
+            await courses.join(person, code, HOME)  # who is in it joins it no second time
+            with pytest.raises(DeskError, match="an administrator has put you"):
+                await courses.leave(person, "NLP 2027")
+            assert await groups_of(store, person) == ("NLP 2027",)
+
+
+@pytest.mark.gen_test
+async def test_who_leaves_or_whose_course_ends_has_no_more_than_before(
+    store: Store, courses: Courses, times: Times
+) -> None:
+    async with store:
+        _, code = await lecture(store, courses, times)
+        desk = Doors(store, times).desk()
+        ada = await somebody(store, "Ada")
+        await courses.join(ada, code, HOME)
+        known = {group.name: group for group in await desk.groups()}
+        ended = known["NLP 2027"].until
+        assert ended is not None
+        assert rights_of(await groups_of(store, ada), known, ended - 1).may_use("gpt-5")
+        assert not rights_of(await groups_of(store, ada), known, ended).may_use("gpt-5")
+        await courses.leave(ada, "NLP 2027")
+        assert not rights_of(await groups_of(store, ada), known, ended - 1).may_use("gpt-5")
+        await courses.join(ada, code, HOME)
+        assert rights_of(await groups_of(store, ada), known, ended - 1).may_use("gpt-5")
 
 
 @pytest.mark.gen_test

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.terms.groups import Group, Rights, group_body, group_of, rights_of
+from server.terms.groups import LEFT, Group, Rights, group_body, group_of, rights_of
 
 STUDENTS = Group(name="students", weight=1.0, models=("gpt-5-mini", "text-*"), running=2, batch=True)
 STAFF = Group(name="staff", weight=4.0, models=("gpt-5*",), content_days=7)
@@ -33,8 +33,37 @@ def test_rights_add_up_to_the_best_of_each_group() -> None:
 def test_a_group_gives_something_from_its_beginning_to_its_end(now: int, lasts: bool) -> None:
     rights = rights_of(("course",), GROUPS, now)
     assert (rights.groups == ("course",)) is lasts
-    assert rights.may_use("o3")
-    assert rights.may_use("gpt-5") is not lasts, "who is in no group that lasts is in none"
+    assert rights.may_use("o3") is lasts
+    assert not rights.may_use("gpt-5"), "the end of a group is no freedom from it"
+
+
+def test_who_has_left_a_group_has_what_everyone_has_and_else_nothing() -> None:
+    groups = {**GROUPS, "everyone": Group(name="everyone", models=("small",))}
+    assert [rights_of((LEFT,), known, 0).may_use("small") for known in (groups, GROUPS)] == [True, False]
+    assert rights_of((LEFT, "staff"), GROUPS, 0).may_use("gpt-5")
+    assert rights_of((LEFT,), GROUPS, 0).groups == ()
+    with pytest.raises(ValueError, match="name"):
+        group_of(LEFT, {})
+
+
+@pytest.mark.parametrize(
+    ("names", "model", "payers"),
+    [
+        (("students", "staff"), "gpt-5-mini", ("students", "staff")),
+        (("students", "staff"), "gpt-5", ("staff",)),
+        (("students", "staff"), "o3", ()),
+        (("staff", "students"), "text-embedding-3-small", ("students",)),
+        (("alumni", "staff"), "gpt-5", ("staff",)),
+        (("alumni",), "gpt-5", ("alumni",)),
+        ((), "gpt-5", (None,)),
+        (("course",), "o3", ()),
+        ((LEFT,), "o3", ()),
+    ],
+)
+def test_the_group_that_pays_is_one_that_allows_the_model(
+    names: tuple[str, ...], model: str, payers: tuple[str | None, ...]
+) -> None:
+    assert rights_of(names, GROUPS, 300).payers(model) == payers
 
 
 def test_the_group_everyone_is_of_those_who_are_in_no_other_one() -> None:

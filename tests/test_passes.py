@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from server.books import purses
 from server.books.purses import Purses
 from server.people.desk import DeskError
+from server.people.makers import THE_OPERATOR
 from server.people.pass_office import MOST_LIVE, PROMISED, PassOffice, Wanted
 from server.people.passes import LONGEST_MS, TYPE, Pass, Passes, looks_like_pass
 from server.people.token_door import Memory
@@ -136,7 +137,7 @@ def test_a_guest_is_booked_on_the_issuer_and_bears_no_right_of_theirs() -> None:
 
 async def issued(store: Store, office: PassOffice, seconds: int = 86_400) -> tuple[Person, Pass, str]:
     issuer = await somebody(store, "Ada", groups=("lab",))
-    what, text = await office.issue_for("operator", issuer, Wanted(seconds, USD, "lab"))
+    what, text = await office.issue_for(THE_OPERATOR, "operator", issuer, Wanted(seconds, USD, "lab"))
     return issuer, what, text
 
 
@@ -228,12 +229,12 @@ async def test_a_member_issues_passes_only_in_a_group_of_theirs_that_may_have_gu
         await desk.set_group("operator", Group(name="others", guests=True))
         for group in ("", "label", "staff", "others", "nothing"):
             with pytest.raises(DeskError, match="may have guests"):
-                await office.issue(ada, Wanted(3600, USD, group))
-        what, _ = await office.issue(ada, Wanted(3600, USD, "lab", ("gpt-4*",)))
+                await office.issue(THE_OPERATOR, ada, Wanted(3600, USD, group))
+        what, _ = await office.issue(THE_OPERATOR, ada, Wanted(3600, USD, "lab", ("gpt-4*",)))
         assert (what.issuer, what.group, what.models) == (ada.id, "lab", ("gpt-4*",))
         await desk.set_group("operator", Group(name="lab", guests=True, until=1))
         with pytest.raises(DeskError, match="may have guests"):
-            await office.issue(ada, Wanted(3600, USD, "lab"))
+            await office.issue(THE_OPERATOR, ada, Wanted(3600, USD, "lab"))
 
 
 @pytest.mark.gen_test
@@ -243,13 +244,13 @@ async def test_a_member_s_passes_together_are_bounded_and_a_revoked_or_expired_o
     async with store:
         ada = await somebody(store, "Ada", groups=("lab",))
         await door.desk().set_group("operator", Group(name="lab", guests=True))
-        what, _ = await office.issue(ada, Wanted(3600, PROMISED, "lab"))
+        what, _ = await office.issue(THE_OPERATOR, ada, Wanted(3600, PROMISED, "lab"))
         with pytest.raises(DeskError, match=r"50\.00 USD"):
-            await office.issue(ada, Wanted(3600, 1, "lab"))
+            await office.issue(THE_OPERATOR, ada, Wanted(3600, 1, "lab"))
         await office.revoke(ada.id, what.id, ada.id)
-        await office.issue(ada, Wanted(3600, PROMISED, "lab"))
+        await office.issue(THE_OPERATOR, ada, Wanted(3600, PROMISED, "lab"))
         times.advance(3600)
-        await office.issue(ada, Wanted(3600, PROMISED, "lab"))
+        await office.issue(THE_OPERATOR, ada, Wanted(3600, PROMISED, "lab"))
 
 
 @pytest.mark.gen_test
@@ -258,9 +259,9 @@ async def test_nobody_has_passes_without_end(store: Store, office: PassOffice) -
     async with store:
         ada = await somebody(store, "Ada")
         for _ in range(MOST_LIVE):
-            await office.issue_for("operator", ada, Wanted(3600, 1))
+            await office.issue_for(THE_OPERATOR, "operator", ada, Wanted(3600, 1))
         with pytest.raises(DeskError, match="100 passes"):
-            await office.issue_for("operator", ada, Wanted(3600, 1))
+            await office.issue_for(THE_OPERATOR, "operator", ada, Wanted(3600, 1))
 
 
 @pytest.mark.gen_test
@@ -281,7 +282,7 @@ async def test_a_pass_that_makes_no_sense_is_not_issued(
     async with store:
         ada = await somebody(store, "Ada")
         with pytest.raises(DeskError, match=about):
-            await office.issue_for("operator", ada, wanted)
+            await office.issue_for(THE_OPERATOR, "operator", ada, wanted)
         assert await office.issued() == []
         assert await store.audits(None, 10) == []
 
@@ -314,7 +315,7 @@ async def test_what_has_expired_is_forgotten_when_the_next_one_is_issued(
         await office.revoke("operator", what.id)
         times.advance(86_400)
         assert await office.issued() == []
-        await office.issue_for("operator", ada, Wanted(3600, USD))
+        await office.issue_for(THE_OPERATOR, "operator", ada, Wanted(3600, USD))
         kept: list[Record] = [*await store.records("pass"), *await store.records("revoked_pass")]
         assert len(kept) == 1
 

@@ -17,6 +17,7 @@ from server.login.sessions import Sessions
 from server.login.token_login import login_with_token
 from server.people.accounts import OPERATOR, Accounts
 from server.people.desk import Desk
+from server.people.makers import THE_OPERATOR
 from server.people.pass_office import PROMISED, PassOffice, Wanted
 from server.people.passes import Passes
 from server.store import store_for
@@ -138,7 +139,7 @@ async def test_a_pass_that_is_looked_up_while_all_are_forgotten_is_not_remembere
         doors: Any = Doors(slow, Times())
         accounts, issuer = doors(), await somebody(store, "Ada")
         office = PassOffice(store, Desk(store, lambda: doors.times.wall, lambda: "aud"), Passes(PEPPER), accounts._wall)
-        what, text = await office.issue_for("operator", issuer, Wanted(3600, 1))
+        what, text = await office.issue_for(THE_OPERATOR, "operator", issuer, Wanted(3600, 1))
         looking = asyncio.create_task(bearer(accounts, text))
         await slow.asked.wait()
         accounts.forget()
@@ -155,7 +156,7 @@ async def test_passes_that_are_asked_for_at_once_promise_no_more_than_one_after_
         office = PassOffice(store, doors.desk(), Passes(PEPPER), lambda: doors.times.wall)
         issuer = await somebody(store, "Ada", groups=("lab",))
         await doors.desk().set_group("operator", Group(name="lab", guests=True))
-        asked = [office.issue(issuer, Wanted(3600, PROMISED, "lab")) for _ in range(8)]
+        asked = [office.issue(THE_OPERATOR, issuer, Wanted(3600, PROMISED, "lab")) for _ in range(8)]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert sum(not isinstance(answer, Exception) for answer in answers) == 1
 

@@ -12,6 +12,7 @@ from server.config import parsers
 from server.ledger.money import micro_usd, usd
 from server.people.accounts import Accounts
 from server.people.desk import OPERATOR
+from server.people.makers import THE_OPERATOR
 from server.people.pass_office import PassOffice, Wanted
 from server.people.passes import Passes
 from server.people.token_terms import KINDS, NORMAL
@@ -167,7 +168,7 @@ def _office(room: Room) -> PassOffice:
 async def _pass_issue(room: Room, options: argparse.Namespace) -> None:
     person = await room.desk.person_named(options.user)
     wanted = Wanted(options.days * DAY, options.usd, options.group, tuple(options.models))
-    _, text = await _office(room).issue_for(OPERATOR, person, wanted)
+    _, text = await _office(room).issue_for(THE_OPERATOR, OPERATOR, person, wanted)
     _tell(text)
 
 

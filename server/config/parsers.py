@@ -38,6 +38,7 @@ _SIZE = re.compile(r"(\d{1,15})\s*([a-z]*)", re.ASCII)
 _SWITCH = {"on": True, "yes": True, "true": True, "1": True, "off": False, "no": False, "false": False, "0": False}
 _KEY = re.compile(r"[!-~]+")
 _STORE_URL = re.compile(r"sqlite:///.*[^/]|mongodb(\+srv)?://[!-~]+")
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _HALF_A_COUNT = re.compile(r"\{\d*$")  # of "x{2,3}" that was taken apart at its comma
 
 
@@ -173,6 +174,14 @@ def public_url(value: str) -> str:
     if value and _web_address(value) is None:
         raise ValueError("expected an address such as https://llm.example.org")
     return value.rstrip("/")
+
+
+def host_names(value: str) -> tuple[str, ...]:
+    """A comma list of names without ports, in small letters."""
+    names = tuple(word.lower() for word in words(value))
+    if not all(_HOST_NAME.fullmatch(name) for name in names):
+        raise ValueError("expected names such as llm.example.org, without a port")
+    return names
 
 
 def _web_address(value: str) -> tuple[str, str] | None:

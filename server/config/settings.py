@@ -158,7 +158,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "PROXY_KEY: expected 16 characters or more, because GATEKEEPER is shared"
     if not settings.store_url.startswith(parsers.SQLITE) and settings.token_pepper is None:
         yield "TOKEN_PEPPER: expected with MongoDB, because tokens must stay valid wherever this gateway runs"
-    if settings.gatekeeper == "none" and not parsers.is_loopback(settings.host) and not settings.allow_public:
+    reachable = settings.public_url or settings.trusted_proxy_hops or not parsers.is_loopback(settings.host)
+    if settings.gatekeeper == "none" and reachable and not settings.allow_public:
         yield "GATEKEEPER: none would let anyone use your keys; set ALLOW_PUBLIC=yes if other machines may"
     if settings.oidc_issuer and not settings.oidc_client_id:
         yield "OIDC_CLIENT_ID: expected the name of this gateway at the provider, because OIDC_ISSUER is set"

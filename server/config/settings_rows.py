@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from server.config import oidc_parsers, parsers
 from server.config.parsers import KeyAt, Network, Parser, number_or_auto, one_of, size, switch, whole
@@ -70,6 +71,10 @@ class Settings:
     public_url: str = row(
         "", parsers.public_url, "How people reach it, if not by host and port.", example="https://llm.example.org"
     )
+    host_names: tuple[str, ...] = row(
+        "", parsers.host_names, "Other names than that of PUBLIC_URL by which people reach it without a credential.",
+        example="llm.lan,llm.example.org",
+    )  # fmt: skip
     trusted_proxy_hops: int = row(
         "0", whole(0, 10), "How many proxies of yours stand in front and add to X-Forwarded-For."
     )
@@ -305,6 +310,12 @@ class Settings:
             "openai": Caps(self.max_context_tokens_openai, self.max_output_tokens_openai),
             "anthropic": Caps(self.max_context_tokens_anthropic, self.max_output_tokens_anthropic),
         }
+
+    @property
+    def own_names(self) -> frozenset[str]:
+        """The names that `Host` may have where nobody needs a credential; addresses and plain words always may."""
+        known = (self.host.lower(), urlsplit(self.public_url).hostname or "", *self.host_names)
+        return frozenset(name for name in known if name)
 
     @property
     def journal_folder(self) -> Path:

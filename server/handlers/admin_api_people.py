@@ -61,7 +61,7 @@ async def show_person(asking: Asking) -> object:
 
 
 async def change_person(asking: Asking) -> object:
-    return person_json(await asking.house.people.change(asking.actor, asking.id, asking.body))
+    return person_json(await asking.house.people.change(asking.actor, asking.id, asking.body, asking.authority))
 
 
 async def erase_person(asking: Asking) -> None:
@@ -74,7 +74,9 @@ async def export_people(asking: Asking) -> File:
 
 async def import_people(asking: Asking) -> object:
     partial, trial = (asking.query.get(name) == "yes" for name in ("partial", "trial"))
-    found = await asking.house.people_table.read(asking.actor, asking.text, partial=partial, trial=trial)
+    found = await asking.house.people_table.read(
+        asking.actor, asking.text, partial=partial, trial=trial, by=asking.authority
+    )
     return {
         "done": found.done,
         "added": found.added,
@@ -89,13 +91,14 @@ async def list_tokens(asking: Asking) -> object:
 
 
 async def create_token(asking: Asking) -> object:
-    token, secret = await asking.house.tokens.create_for(asking.actor, asking.id, wanted_token(asking.body))
+    wanted = wanted_token(asking.body)
+    token, secret = await asking.house.tokens.create_for(asking.maker, asking.actor, asking.id, wanted)
     return {**token_json(token), "secret": secret}
 
 
 async def rotate_token(asking: Asking) -> object:
     grace = asking.body.get("grace_seconds", 0)
-    token, secret = await asking.house.tokens.rotate(asking.actor, asking.id, grace_seconds=grace)
+    token, secret = await asking.house.tokens.rotate(asking.maker, asking.actor, asking.id, grace_seconds=grace)
     return {**token_json(token), "secret": secret}
 
 
@@ -109,7 +112,8 @@ async def list_passes(asking: Asking) -> object:
 
 async def issue_pass(asking: Asking) -> object:
     issuer = await asking.house.people.person(asking.id)
-    what, secret = await asking.house.passes.issue_for(asking.actor, issuer, wanted_pass(asking.body))
+    wanted = wanted_pass(asking.body)
+    what, secret = await asking.house.passes.issue_for(asking.maker, asking.actor, issuer, wanted)
     return {**pass_json(what), "secret": secret}
 
 

@@ -26,7 +26,8 @@ class ImportPage(AdminPage):
     async def read(self, form: Form) -> None:
         """What has come of it stands on the page that answers."""
         self.trial = form.ticked("trial")
-        self.found = await self.house.people_table.read(self.me.id, form.needed("csv"), trial=self.trial)
+        text = form.needed("csv")
+        self.found = await self.house.people_table.read(self.me.id, text, trial=self.trial, by=self.authority)
 
 
 class PeopleFile(AdminPage):

@@ -132,13 +132,14 @@ class PersonPage(PeoplePage):
 
     async def make_token(self, form: Form, person_id: str) -> NewSecret:
         budget = form.money("usd")
-        token, secret = await self.house.tokens.create_for(self.me.id, person_id, wanted(form, form.needed("kind")))
+        asked = wanted(form, form.needed("kind"))
+        token, secret = await self.house.tokens.create_for(self.maker, self.me.id, person_id, asked)
         if budget is not None:
             await self.house.desk.set_limit(self.me.id, budget_of(token, budget))
         return NewSecret("token", token.name, secret)
 
     async def _set(self, person_id: str, changes: Mapping[str, bool], told: str) -> Done:
-        await self.house.people.change(self.me.id, person_id, changes)
+        await self.house.people.change(self.me.id, person_id, changes, self.authority)
         return Done(told, f"/admin/people/{person_id}")
 
     async def _person(self, person_id: str) -> Person:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 from itertools import count
 from typing import Any
 
@@ -27,20 +25,22 @@ from server.keys.key_office import KeyOffice
 from server.keys.keydesk import KeyDesk
 from server.keys.prober import Prober
 from server.ledger.calendar import Calendar
+from server.ledger.limits import Scope
 from server.login.oidc import Oidc
-from server.login.sessions import Sessions
+from server.login.sessions import Sessions, Visit
 from server.metrics import Metrics
-from server.people.accounts import Accounts
+from server.people.accounts import ANY_TERMS, EVERYONE, Accounts
 from server.people.courses import Courses
 from server.people.desk import Desk
 from server.people.pass_office import PassOffice
 from server.people.people_desk import PeopleDesk
 from server.people.people_import import PeopleTable
 from server.people.token_desk import TokenDesk
-from server.people.token_terms import GUEST
+from server.people.tokens import budget_id
 from server.privacy import Privacy
 from server.public.face import Face
 from server.store.base import Caller, Store, StoreError
+from server.terms.authority import Authority, Means, Power, authority_of
 from server.wire.anthropic import ANTHROPIC
 from server.wire.dialect import Dialect
 from server.wire.errors import (
@@ -48,13 +48,16 @@ from server.wire.errors import (
     InternalError,
     InvalidJson,
     MethodNotAllowed,
+    OriginBlocked,
     PermissionDenied,
     Refusal,
+    UnknownHost,
     UnknownUrl,
 )
 from server.wire.filters import Origins
 from server.wire.openai import OPENAI
-from server.wire.trusted import trusted_user
+from server.wire.sites import is_from_elsewhere, is_own_name
+from server.wire.trusted import address_of, trusted_user
 
 log = logging.getLogger("fairgate")
 
@@ -63,7 +66,6 @@ _START = secrets.token_hex(8)
 _NUMBERS = count(1)
 
 NO_ORIGINS = Origins()
-LONGEST_ADDRESS = 64  # characters; an IPv6 zone has no end
 
 
 @dataclass(slots=True)
@@ -102,6 +104,36 @@ class House:
     origins: Origins = NO_ORIGINS
     demo: bool = False
     draining: bool = False
+
+    def authority(self, caller: Caller) -> Authority:
+        """With what authority a caller acts. What cannot be known yet counts as a limit."""
+        limited = caller.token_id is not None and self._is_limited(caller.token_id)
+        return authority_of(
+            caller.means,
+            admin=caller.admin,
+            narrowed=caller.terms != ANY_TERMS,
+            limited=limited,
+            ends_at=caller.ends_at,
+        )
+
+    def authority_of_visit(self, visit: Visit) -> Authority:
+        """With what authority a browser acts: that of its person, and no more than the token's that began its session.
+
+        The token counts as it is now, not as it was at the login.
+        """
+        token = visit.token
+        if token is None:
+            return authority_of(Means.SESSION, admin=visit.person.admin)
+        return authority_of(
+            Means.SESSION,
+            admin=visit.person.admin,
+            narrowed=token.terms != ANY_TERMS,
+            limited=self._is_limited(token.id),
+            ends_at=token.expires_at,
+        )
+
+    def _is_limited(self, token_id: str) -> bool:
+        return not self.book.known or bool(self.book.limits.of(Scope.TOKEN, budget_id(token_id)))
 
     async def take_effect(self) -> None:
         """Let what an administrator has changed hold here at once; other gateways read it within seconds."""
@@ -180,13 +212,9 @@ class BaseHandler(RequestHandler):
         )
 
     def address(self) -> str:
-        """The caller's address: the n-th from the right of what our own proxies noted, else the socket's."""
-        hops = self.house.settings.trusted_proxy_hops
-        noted = ",".join(self.request.headers.get_list("X-Forwarded-For")).split(",")
-        if hops and len(noted) >= hops and len(candidate := noted[-hops].strip()) <= LONGEST_ADDRESS:
-            with suppress(ValueError):
-                return str(ip_address(candidate))
-        return str(self.request.remote_ip)
+        """The caller's address, or a word for "unknown"."""
+        noted = self.request.headers.get_list("X-Forwarded-For")
+        return address_of(str(self.request.remote_ip), noted, self.house.settings.trusted_proxy_hops)
 
     async def authenticate(self) -> Caller:
         """Who asks. A name in `X-User` counts where that is trusted, and only without any other credential.
@@ -197,20 +225,42 @@ class BaseHandler(RequestHandler):
         if networks and "Authorization" not in headers and "X-Api-Key" not in headers:
             name = trusted_user(headers.get_list("X-User"), self.address(), networks)
             if name is not None:
-                return await self.house.accounts.person_named(name)
-        caller = await self.house.accounts.authenticate(
-            headers.get("Authorization"), headers.get("X-Api-Key"), self.address()
-        )
-        if caller.terms.kind == GUEST and not self.guests:
-            raise PermissionDenied
-        return caller
+                self.insist_on_own_site()
+                return self.insist_on(await self.house.accounts.person_named(name), self.needed)
+        return await self.known_by(headers.get("Authorization"), headers.get("X-Api-Key"))
+
+    async def known_by(self, authorization: str | None, api_key: str | None) -> Caller:
+        """Who presents these two headers, if that is enough here. Raises as `authenticate`."""
+        caller = await self.house.accounts.authenticate(authorization, api_key, self.address())
+        if caller is EVERYONE:
+            self.insist_on_own_site()
+        return self.insist_on(caller, self.needed)
+
+    def insist_on_own_site(self) -> None:
+        """Raises OriginBlocked, UnknownHost for what a page of another site may have sent, where no credential counts.
+
+        A browser adds a credential to a request only for a page that has it.
+        """
+        headers, host, public_url = self.request.headers, self.request.host, self.house.settings.public_url
+        if not is_own_name(host, self.house.settings.own_names):
+            raise UnknownHost
+        if is_from_elsewhere(headers.get("Sec-Fetch-Site"), headers.get("Origin"), host, public_url):
+            raise OriginBlocked
+
+    @property
+    def needed(self) -> Power:
+        """What a credential may do at least that is let in here."""
+        return Power.CALL if self.guests else Power.READ_OWN
+
+    def insist_on(self, caller: Caller, power: Power) -> Caller:
+        """The caller, whose credential may do this. Raises PermissionDenied, or what else a guess at a key hears."""
+        if self.house.authority(caller).may(power):
+            return caller
+        raise self.denial(caller) if power is Power.ADMINISTER else PermissionDenied()
 
     async def authenticate_admin(self) -> Caller:
         """The caller, if they may change things for others. Raises InvalidKey, RateLimited, PermissionDenied."""
-        caller = await self.authenticate()
-        if not caller.admin:
-            raise self.denial(caller)
-        return caller
+        return self.insist_on(await self.authenticate(), Power.ADMINISTER)
 
     def denial(self, caller: Caller) -> Refusal:
         """What this caller hears where only administrators may go."""

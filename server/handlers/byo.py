@@ -63,7 +63,7 @@ class OwnKeyHandler(RelayHandler):
             raise InvalidKey
         token = self.request.headers.get(TOKEN_HEADER)
         presented = None if token is None else f"Bearer {token}"
-        return await self.house.accounts.authenticate(presented, None, self.address())
+        return await self.known_by(presented, None)
 
     async def post(self) -> None:
         if self._refusal is not None:

@@ -78,7 +78,7 @@ class AdminUsers(AdminHandler):
         try:
             person = await self._person(wanted)
             made = WantedToken("admin", wanted.expires_at, wanted.terms)
-            token, secret = await house.tokens.create_for(actor, person.id, made)
+            token, secret = await house.tokens.create_for(self.maker(self.caller), actor, person.id, made)
         except DeskError:
             raise InvalidValue("nickname") from None
         for family, amount in wanted.token_limits.items():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from server.handlers.base import BaseHandler, House
+from server.people.makers import Maker
 from server.store.base import Caller, StoreError
+from server.terms.authority import Power
 from server.wire.errors import AccountingUnavailable, InvalidValue, TooLarge
 from server.wire.strict import loads
 from server.wire.trusted import within
@@ -50,15 +52,21 @@ class CompatHandler(BaseHandler):
         else:
             super().write_error(status_code, **kwargs)
 
+    def maker(self, caller: Caller) -> Maker:
+        """The credential that asks, where it makes another one."""
+        return Maker(self.house.authority(caller), caller.token_id)
+
     async def reader(self) -> Caller | None:
         """Whose figures may be read: this caller's; None is everybody's.
 
         Administrators read everything, and so does who asks without a credential from a network whose `X-User` is
-        believed: there anybody may be anyone.
+        believed, where anybody may be anyone. Who is named by that header reads what is theirs: a service in front has
+        told people apart.
         """
         headers = self.request.headers
-        bare = "Authorization" not in headers and "X-Api-Key" not in headers
+        bare = not any(name in headers for name in ("Authorization", "X-Api-Key", "X-User"))
         if bare and within(self.address(), self.house.settings.user_header_networks):
+            self.insist_on_own_site()
             return None
         caller = await self.authenticate()
-        return None if caller.admin else caller
+        return None if self.house.authority(caller).may(Power.ADMINISTER) else caller

@@ -16,6 +16,7 @@ from server.ledger.limits import Limit, Scope, Unit, Window
 from server.people.desk import DeskError
 from server.people.token_desk import WantedToken
 from server.store.base import Caller, Person
+from server.terms.authority import Power
 from server.wire.errors import InvalidKey, InvalidValue, PermissionDenied
 
 INITIAL_QUOTA = 20_000_000  # micro-USD: what a key is good for there, until somebody adds to it
@@ -51,7 +52,7 @@ class CreateApiKey(CompatHandler):
         presented = f"Bearer {password}" if password is not None else self.request.headers.get("Authorization")
         try:
             caller = await self.house.accounts.authenticate(presented, None, self.address())
-            if not caller.admin:
+            if not self.house.authority(caller).may(Power.ADMINISTER):
                 raise self.house.accounts.denial(caller, presented, None, self.address())
         except (InvalidKey, PermissionDenied):
             return None
@@ -72,7 +73,7 @@ class CreateApiKey(CompatHandler):
         await self.house.desk.set_limit(caller.person_id, limit)
         await self.house.take_effect()
         wanted = WantedToken("create_api_key")
-        return (await self.house.tokens.create_for(caller.person_id, person.id, wanted))[1]
+        return (await self.house.tokens.create_for(self.maker(caller), caller.person_id, person.id, wanted))[1]
 
 
 class KeyInPath(RelayHandler):
@@ -83,7 +84,7 @@ class KeyInPath(RelayHandler):
         await super().prepare()
 
     async def authenticate(self) -> Caller:
-        return await self.house.accounts.authenticate(f"Bearer {self._presented}", None, self.address())
+        return await self.known_by(f"Bearer {self._presented}", None)
 
 
 def basic_password(authorization: str) -> str | None:

@@ -11,6 +11,7 @@ from server.ledger.export import Fields, sum_fields
 from server.ledger.reports import Days
 from server.ledger.when import iso
 from server.store.base import Caller
+from server.terms.authority import Power
 
 
 class MeHandler(ReportHandler):
@@ -21,7 +22,7 @@ class MeHandler(ReportHandler):
         self.tell(
             {
                 "name": caller.person_name,
-                "admin": caller.admin,
+                "admin": self.house.authority(caller).may(Power.ADMINISTER),
                 "groups": rights.groups,
                 "token": await self._token(caller),
                 "limits": [_limit(each) for each in await self.house.cashier.standing(caller)],

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from server.handlers.base import House
 from server.handlers.browser import SESSION, BrowserHandler
 from server.handlers.forms import Done, Form, FormError, flash_cookie, flash_of, sentence
 from server.people.desk import DeskError
+from server.people.makers import Maker
 from server.public.views import notice_view, notices
 from server.store.base import Caller, Person
+from server.terms.authority import Authority, Power
 from server.wire.errors import InvalidKey
 from web.view import Flash, Frame, Visitor
 from web.view_me import NewSecret
@@ -30,7 +33,9 @@ Act = Callable[..., Awaitable[Done | NewSecret | None]]
 class OwnPage(BrowserHandler):
     """A page of somebody's own; a route of it `Shows` it, or `Takes` a form of it. `act`: what that form does."""
 
-    me: Person
+    me: Person  # an administrator only if the session is one's
+    authority: Authority
+    maker: Maker
 
     def initialize(self, house: House, act: Act | None = None) -> None:
         super().initialize(house)
@@ -43,7 +48,10 @@ class OwnPage(BrowserHandler):
         visit = await self.visit()
         if visit is None:
             raise InvalidKey
-        self.me, self.session_cookie = visit.person, self.cookie(SESSION) or ""
+        self.authority = self.house.authority_of_visit(visit)
+        self.me = replace(visit.person, admin=self.authority.may(Power.ADMINISTER))
+        self.maker = Maker(self.authority, visit.token.id if visit.token else None)
+        self.session_cookie = self.cookie(SESSION) or ""
 
     @abstractmethod
     async def draw(self, *path: str) -> bytes:

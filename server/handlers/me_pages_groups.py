@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from server.handlers.forms import Done, Form
 from server.handlers.me_pages import OwnPage, caller_of
 from server.handlers.me_pages_ledger import cells, first_day, group_limits, last_moment, spent_view
 from server.ledger.limits import Scope
 from server.ledger.reports import By, Days
 from server.people.courses import NO_SUCH_COURSE, CourseError, Member, Plan
-from server.terms.groups import Group
+from server.terms.groups import LEFT, Group
 from server.wire.errors import UnknownId
 from web import render_me
 from web.view_me import CourseView, GroupsView, MembershipView, MemberView, NewSecret
@@ -24,8 +26,9 @@ class GroupsPage(OwnPage):
         house, me = self.house, self.me
         taught = {course.name: course for course in await house.courses.taught_by(me) if me.id in course.teachers}
         known = {group.name: group for group in await house.desk.groups()} | taught
-        names = dict.fromkeys((*caller_of(me).groups, *taught))
-        groups = tuple([await self._membership(known.get(name, Group(name=name))) for name in names])
+        names = dict.fromkeys(name for name in (*caller_of(me).groups, *taught) if name != LEFT)
+        joined = await house.desk.joined(me.id)
+        groups = tuple([await self._membership(known.get(name, Group(name=name)), joined) for name in names])
         return render_me.groups_html(GroupsView(self.frame, groups, may_found=me.admin, made=self.made))
 
     async def join(self, form: Form) -> Done:
@@ -49,8 +52,8 @@ class GroupsPage(OwnPage):
         course, code = await self.house.courses.create(self.me, plan)
         return NewSecret("join code", course.name, code)
 
-    async def _membership(self, group: Group) -> MembershipView:
-        """`leave`: whoever was put in by hand, or joined, may go; what the provider says is not theirs to change."""
+    async def _membership(self, group: Group, joined: Sequence[str]) -> MembershipView:
+        """`leave`: who joined may go; where an operator or the provider has put them is not theirs to change."""
         me = self.me
         return MembershipView(
             name=group.name,
@@ -59,7 +62,7 @@ class GroupsPage(OwnPage):
             until_ms=last_moment(group.until),
             limits=await group_limits(self.house, me.id, group.name, (Scope.GROUP, Scope.MEMBER)),
             teaches=me.id in group.teachers,
-            leave=group.name in me.groups and bool(group.teachers),
+            leave=group.name in joined and group.name in me.groups and bool(group.teachers),
         )
 
 

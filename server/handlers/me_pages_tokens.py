@@ -41,7 +41,7 @@ class TokensPage(OwnPage):
     async def make(self, form: Form) -> NewSecret:
         """A token of one's own, shown once."""
         house, budget = self.house, form.money("usd")
-        token, secret = await self.house.tokens.create_own(self.me, wanted(form))
+        token, secret = await self.house.tokens.create_own(self.maker, self.me, wanted(form))
         if budget is not None:
             await house.desk.set_limit(self.me.id, budget_of(token, budget))
         return NewSecret("token", token.name, secret)
@@ -49,7 +49,7 @@ class TokensPage(OwnPage):
     async def rotate(self, form: Form, token_id: str) -> NewSecret:
         """Another secret in a token's place; the old one works for so many hours more."""
         grace = form.whole("grace") * HOUR
-        token, secret = await self.house.tokens.rotate(self.me.id, token_id, self.me.id, grace)
+        token, secret = await self.house.tokens.rotate(self.maker, self.me.id, token_id, self.me.id, grace)
         return NewSecret("token", token.name, secret)
 
     async def revoke(self, _: Form, token_id: str) -> Done:
@@ -61,7 +61,7 @@ class TokensPage(OwnPage):
         until, usd, guest = form.needed_end("until"), form.needed_money("usd"), form.needed("name")
         seconds = min((until - self.house.wall()) // 1000, LONGEST_MS // 1000)
         asked = Wanted(seconds, usd, self._host_group() or "", form.words("models"))
-        _, secret = await self.house.passes.issue(self.me, asked)
+        _, secret = await self.house.passes.issue(self.maker, self.me, asked)
         return NewSecret("guest pass", guest, secret)
 
     def _host_group(self) -> str | None:

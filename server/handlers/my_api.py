@@ -49,13 +49,13 @@ async def list_tokens(asking: Asking) -> object:
 
 
 async def create_token(asking: Asking) -> object:
-    token, secret = await asking.house.tokens.create_own(await asking.person(), wanted_token(asking.body))
+    token, secret = await asking.house.tokens.create_own(asking.maker, await asking.person(), wanted_token(asking.body))
     return {**token_json(token), "secret": secret}
 
 
 async def rotate_token(asking: Asking) -> object:
     grace = asking.body.get("grace_seconds", 0)
-    token, secret = await asking.house.tokens.rotate(asking.actor, asking.id, asking.actor, grace)
+    token, secret = await asking.house.tokens.rotate(asking.maker, asking.actor, asking.id, asking.actor, grace)
     return {**token_json(token), "secret": secret}
 
 
@@ -72,7 +72,7 @@ async def list_passes(asking: Asking) -> object:
 
 
 async def issue_pass(asking: Asking) -> object:
-    what, secret = await asking.house.passes.issue(await asking.person(), wanted_pass(asking.body))
+    what, secret = await asking.house.passes.issue(asking.maker, await asking.person(), wanted_pass(asking.body))
     return {**pass_json(what), "secret": secret}
 
 

@@ -20,7 +20,9 @@ from server.handlers.roles import Role, Route
 from server.handlers.streaming import stream
 from server.ledger.question import parameters
 from server.people.desk import DeskError
+from server.people.makers import Maker
 from server.store.base import Caller, Person, StoreError
+from server.terms.authority import Authority, Power
 from server.wire.dialect import Dialect
 from server.wire.errors import (
     AccountingUnavailable,
@@ -64,6 +66,16 @@ class Asking:
         return self.caller.person_id
 
     @property
+    def authority(self) -> Authority:
+        """With what authority it is asked."""
+        return self.house.authority(self.caller)
+
+    @property
+    def maker(self) -> Maker:
+        """The credential that asks, where it makes another one."""
+        return Maker(self.authority, self.caller.token_id)
+
+    @property
     def id(self) -> str:
         """The id in the path, where it has one."""
         return self.ids[0]
@@ -73,7 +85,7 @@ class Asking:
         person = await self.house.store.person(self.caller.person_id)
         if person is None:
             raise PermissionDenied
-        return replace(person, admin=self.caller.admin)  # who holds ADMIN_KEY is one by that alone
+        return replace(person, admin=self.authority.may(Power.ADMINISTER))  # who holds ADMIN_KEY is one by that alone
 
 
 @dataclass(frozen=True, slots=True)

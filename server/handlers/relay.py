@@ -16,6 +16,7 @@ from server.heart import EVENT_STREAM
 from server.maintenance import maintenance
 from server.store.base import Caller
 from server.story import Call, ClientLeft, milliseconds
+from server.terms.authority import Power
 from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
@@ -85,7 +86,8 @@ class RelayHandler(BaseHandler):
 
     def _refuse_in_maintenance(self) -> None:
         notices = self.house.book.notices
-        if notices and not self.caller.admin and (closed := maintenance(notices, self.house.wall())) is not None:
+        closed = maintenance(notices, self.house.wall()) if notices else None
+        if closed is not None and not self.house.authority(self.caller).may(Power.ADMINISTER):
             raise closed
 
     def data_received(self, chunk: bytes) -> None:

@@ -15,6 +15,7 @@ from server.handlers.base import BaseHandler
 from server.ledger.export import JSON_TYPE, Fields, Layout
 from server.ledger.question import parameters
 from server.store.base import Caller, StoreError
+from server.terms.authority import Power
 from server.wire.errors import AccountingUnavailable, PermissionDenied
 
 NOBODY = ""  # the id of no person: asked about an unknown name, the ledger has no rows
@@ -70,7 +71,7 @@ class ReportHandler(BaseHandler):
         Whoever is none learns nothing about a name, not even whether somebody has it.
         """
         name = asked.get("user")
-        if not caller.admin:
+        if not self.sees_all(caller):
             if name not in (None, caller.person_name):
                 raise PermissionDenied
             return caller.person_id
@@ -79,9 +80,13 @@ class ReportHandler(BaseHandler):
         person = await self.house.store.person_by_name(name)
         return NOBODY if person is None else person.id
 
+    def sees_all(self, caller: Caller) -> bool:
+        """Whether everybody's rows may be seen."""
+        return self.house.authority(caller).may(Power.ADMINISTER)
+
     async def names(self, caller: Caller) -> Mapping[str, str]:
         """The names, by id, of those whose rows the caller may see."""
-        if not caller.admin:
+        if not self.sees_all(caller):
             return {caller.person_id: caller.person_name}
         return {person.id: person.name for person in await self.house.store.people()}
 

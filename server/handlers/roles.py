@@ -4,14 +4,15 @@ A `Route` names a role for each method of its handler. One that is forgotten is 
 the gateway does not start: nothing is open by accident. The roles are few:
 
 * PUBLIC: everybody, also who says nothing of themselves;
-* CALLER: who presents a credential of the API (a token, or a guest's pass where the handler takes guests);
-* PERSON: a person, in what is theirs alone: no guest, and nobody who shares one name with everybody;
+* CALLER: who presents a credential of the API (a token, or a guest's pass where the handler takes guests), or is named
+  by a header that is trusted;
+* PERSON: a person, who may change what is theirs alone;
 * ADMIN: an administrator.
 
+Which credential is enough for which role, `server.terms.authority` decides.
+
 The API knows people by the credential that they present, pages by the session of their browser, and neither by the
-other's: so no form on another site can make a browser use the API. A token that was narrowed down on purpose (to
-models, networks, a short time) opens what it was made for; it is refused as PERSON and as ADMIN, since it could make
-itself a wider one there.
+other's: so no form on another site can make a browser use the API.
 
 A handler with a door of its own asks by itself, because it answers strangers in other words (the relay reads a small
 body first, other projects' clients expect texts of theirs). Its roles stand in the table all the same, and the test
@@ -34,12 +35,11 @@ from server.handlers.base import BaseHandler, House
 from server.handlers.browser import BrowserHandler
 from server.handlers.own_paths import own_path
 from server.login.sessions import Visit
-from server.people.accounts import EVERYONE, SHARED
 from server.store.base import Caller
+from server.terms.authority import Power
 from server.wire.errors import InvalidKey, PermissionDenied, Refusal
 
 SMALL_BODY = 64 << 10  # bytes that are read even of a request which is refused already
-SHARED_NAMES = frozenset({SHARED.person_id, EVERYONE.person_id})
 
 
 class Role(StrEnum):
@@ -49,6 +49,10 @@ class Role(StrEnum):
     CALLER = "caller"
     PERSON = "person"
     ADMIN = "admin"
+
+
+# What a credential may do at least. A caller who is a guest is let in where the handler takes guests.
+NEEDS = {Role.CALLER: Power.CALL, Role.PERSON: Power.CHANGE_OWN, Role.ADMIN: Power.ADMINISTER}
 
 
 Roles = Mapping[str, Role]
@@ -112,11 +116,7 @@ class Door(BaseHandler):
 
     async def insist(self, role: Role) -> None:
         """Raises InvalidKey, PermissionDenied, RateLimited, AccountingUnavailable for who is not what the role says."""
-        caller = await self.authenticate()
-        try:
-            check(caller, role)
-        except PermissionDenied:
-            raise (self.denial(caller) if role is Role.ADMIN else PermissionDenied()) from None
+        self.insist_on(await self.authenticate(), NEEDS[role])
 
     async def authenticate(self) -> Caller:
         if self._admitted is None:
@@ -146,7 +146,7 @@ class PageDoor(Door, BrowserHandler):
         visit = await self.visit()
         if visit is None:
             raise InvalidKey
-        if role is Role.ADMIN and not visit.person.admin:
+        if not self.house.authority_of_visit(visit).may(NEEDS[role]):
             raise PermissionDenied
 
     async def visit(self) -> Visit | None:
@@ -159,11 +159,3 @@ class PageDoor(Door, BrowserHandler):
         if not isinstance(refusal, InvalidKey) or self.request.method != "GET":
             raise refusal
         self.redirect("/login?" + urlencode({"next": own_path(self.request.uri or "/")}), status=303)
-
-
-def check(caller: Caller, role: Role) -> None:
-    """Raises PermissionDenied unless the caller is what the role says."""
-    if role is Role.CALLER:
-        return
-    if caller.terms.narrow or (role is Role.ADMIN and not caller.admin) or caller.person_id in SHARED_NAMES:
-        raise PermissionDenied

@@ -15,6 +15,7 @@ from typing import Any
 from server.people.accounts import RESERVED
 from server.store.base import Audit, NameTaken, Person, Store
 from server.terms.claims import ClaimRules, Claims, Condition, found, texts
+from server.terms.groups import LEFT
 
 ACTOR = "oidc"  # in the audit log
 UNNAMED = "person"
@@ -109,6 +110,8 @@ def _changes(person: Person, profile: Profile, vouched_at: int) -> dict[str, Any
         said["email"] = profile.email
     if profile.groups is not None:
         said |= {"claimed": profile.groups, "last_login_at": max(vouched_at, person.last_login_at or 0)}
+        if person.claimed and not profile.groups and LEFT not in person.groups:
+            said["groups"] = (*person.groups, LEFT)  # to lose every group is no freedom from them
     if profile.admin is not None:
         said["admin"] = profile.admin
     return {field: value for field, value in said.items() if getattr(person, field) != value}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from server.login.arrivals import People, Reading
 from server.login.id_tokens import LONGEST, TokenRefused, Verifier, is_id_token
 from server.store.base import Caller, Person
+from server.terms.authority import Means
 
 REMEMBERED_MS = 60_000
 MOST = 10_000  # tokens
@@ -55,7 +56,8 @@ class OidcBearer:
         person = await self._people.welcome(self._reading.profile(claims), int(claims["iat"]) * 1000)
         if person.disabled:
             return None
-        caller, until = caller_for(person), min(now + REMEMBERED_MS, int(claims["exp"]) * 1000)
+        ends_at = int(claims["exp"]) * 1000
+        caller, until = caller_for(person, ends_at), min(now + REMEMBERED_MS, ends_at)
         remembered[digest] = _Known(caller, until)
         if len(remembered) > MOST:
             del remembered[next(iter(remembered))]
@@ -71,7 +73,7 @@ def looks_like_jwt(token: str) -> bool:
     return len(token) <= LONGEST and _SHAPE.fullmatch(token) is not None
 
 
-def caller_for(person: Person) -> Caller:
-    """Somebody who presents no gatekeeper token."""
+def caller_for(person: Person, ends_at: int) -> Caller:
+    """Somebody who presents a token of the provider's, which ends then (UTC milliseconds)."""
     groups = tuple(dict.fromkeys((*person.groups, *person.claimed)))
-    return Caller(person.id, person.name, None, groups=groups, admin=person.admin)
+    return Caller(person.id, person.name, None, groups=groups, admin=person.admin, means=Means.BEARER, ends_at=ends_at)

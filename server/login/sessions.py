@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from server.config.specs import Secret
 from server.people.accounts import OPERATOR
 from server.sealing import derived
-from server.store.base import Person, Session, Store
+from server.store.base import Person, Session, Store, Token
 
 LONGEST = 64  # characters of a cookie that is worth a look-up
 OF_TOKEN = b"token:"  # before the id of the token that began a session
@@ -27,12 +27,13 @@ OF_TOKEN = b"token:"  # before the id of the token that began a session
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Somebody who has come in. `sealed` is what the way they came in left for the way out."""
+    """Somebody who has come in. `sealed`: what the way in left for the way out. `token`: the one that began it."""
 
     person: Person
     created_at: int
     expires_at: int
     sealed: bytes = field(default=b"", repr=False)
+    token: Token | None = None
 
 
 class Sessions:
@@ -82,10 +83,10 @@ class Sessions:
         if not session.sealed.startswith(OF_TOKEN):
             return Visit(person, session.created_at, session.expires_at, session.sealed)
         token_id = session.sealed.removeprefix(OF_TOKEN).decode()
-        tokens = await self._store.tokens(person.id)
-        if all(token.id != token_id or token.revoked_at is not None for token in tokens):
-            return None
-        return Visit(person, session.created_at, session.expires_at, session.sealed)
+        for token in await self._store.tokens(person.id):
+            if token.id == token_id and token.is_valid_at(self._wall()):
+                return Visit(person, session.created_at, session.expires_at, session.sealed, token)
+        return None
 
     async def person_of(self, cookie: str | None) -> Person | None:
         """Whose cookie this is."""

@@ -30,6 +30,7 @@ from server.remembered import Away
 from server.store.base import Caller, NameTaken, Person, Record, Store, StoreError, Terms, Token
 from server.store.breaker import Guarded
 from server.store.pepper import pepper_for
+from server.terms.authority import Means
 from server.wire.errors import AccountingUnavailable, ClientError, InvalidKey, PermissionDenied, RateLimited
 
 __all__ = ["AccountError", "Accounts", "Mode", "looks_like_token", "pepper_for"]
@@ -45,10 +46,10 @@ LONGEST_GRACE = 30 * 86_400  # seconds
 RETIRING = "retiring"  # the kind of record that says when a token that was rotated is to be revoked
 
 # Where no personal token is asked for, everybody is one person and so one flow. Both names are kept for that.
-SHARED = Caller("shared", "shared", None)
-EVERYONE = Caller("everyone", "everyone", None)
+SHARED = Caller("shared", "shared", None, means=Means.SHARED)
+EVERYONE = Caller("everyone", "everyone", None, means=Means.SHARED)
 # Who holds ADMIN_KEY: the first administrator, before there are any people.
-OPERATOR = Caller("operator", "operator", None, admin=True)
+OPERATOR = Caller("operator", "operator", None, admin=True, means=Means.OPERATOR)
 RESERVED = {caller.person_name for caller in (SHARED, EVERYONE, OPERATOR)}
 
 
@@ -131,7 +132,8 @@ class Accounts:
             raise AccountingUnavailable from error
         if person.disabled:
             raise InvalidKey
-        return Caller(person.id, person.name, None, groups=tuple(dict.fromkeys((*person.groups, *person.claimed))))
+        groups = tuple(dict.fromkeys((*person.groups, *person.claimed)))
+        return Caller(person.id, person.name, None, groups=groups, means=Means.HEADER)
 
     async def _welcomed(self, name: str) -> Person:
         """A new person; the same one for two requests that are the first at once."""

@@ -22,13 +22,14 @@ from server.ledger.reports import Cursor
 from server.people.accounts import RESERVED
 from server.people.tokens import budget_id
 from server.store.base import Audit, NameTaken, Person, Record, Store
-from server.terms.groups import NAME, Group, group_body, group_of
+from server.terms.groups import LEFT, NAME, Group, group_body, group_of
 from server.terms.notices import Notice, notice_body, notice_of
 
 T = TypeVar("T")
 Body = Mapping[str, Any]
 
 OPERATOR = "operator"  # the actor at the command line
+JOINED = "joined"  # the kind of record that says who has become a member by themselves
 
 
 class DeskError(ValueError):
@@ -152,21 +153,39 @@ class Desk:
         return person
 
     async def put_in_group(self, actor: str, person_id: str, group: str) -> None:
-        """Make somebody a member. Whoever is one by an operator's hand already stays so."""
+        """Make somebody a member. Who joined by themselves stays once an operator has put them there."""
         async with self._membership:
             person = await self._person(person_id)
-            await self._record("group", group)
+            if group != LEFT:
+                await self._record("group", group)
+            if actor != person_id:
+                await self._store.remove_record(JOINED, joined_id(person_id, group))
+            elif group not in person.groups:
+                await self._store.put_record(Record(JOINED, joined_id(person_id, group), {}))
             if group not in person.groups:
                 await self._update(actor, "person.groups", person, {"groups": (*person.groups, group)})
 
     async def take_from_group(self, actor: str, person_id: str, group: str) -> None:
-        """End a membership that an operator gave. What the identity provider says is not ours to change."""
+        """End a membership that an operator gave. What the identity provider says is not ours to change.
+
+        Who leaves by themselves leaves only what they joined by themselves, and it is kept that they have left a group:
+        to be in none is another thing than never to have been in one.
+        """
         async with self._membership:
-            person = await self._person(person_id)
+            person, leaves = await self._person(person_id), actor == person_id
             if group not in person.groups:
                 raise DeskError("nobody has put this person into this group here")
-            left = tuple(name for name in person.groups if name != group)
-            await self._update(actor, "person.groups", person, {"groups": left})
+            if leaves and await self._found(JOINED, joined_id(person_id, group)) is None:
+                raise DeskError("an administrator has put you into this group, and takes you out of it")
+            left = tuple(name for name in person.groups if name not in (group, LEFT))
+            await self._update(actor, "person.groups", person, {"groups": (*left, LEFT) if leaves else left})
+            await self._store.remove_record(JOINED, joined_id(person_id, group))
+
+    async def joined(self, person_id: str) -> list[str]:
+        """The groups that somebody has joined by themselves, and so may leave."""
+        prefix = joined_id(person_id, "")
+        found = [record.id for record in await self._store.records(JOINED)]
+        return [each.removeprefix(prefix) for each in found if each.startswith(prefix)]
 
     async def set_admin(self, actor: str, person_id: str, admin: bool) -> None:
         await self._update(actor, "person.admin", await self._person(person_id), {"admin": admin})
@@ -263,6 +282,11 @@ class Desk:
         if await self._found("group", name) is not None:
             return True
         return any(name in person.claimed for person in await self._store.people())
+
+
+def joined_id(person_id: str, group: str) -> str:
+    """The id of the record that somebody has joined a group by themselves."""
+    return f"{person_id}/{group}"
 
 
 NO_SUCH_PERSON = "there is no such person: `user list` shows them"

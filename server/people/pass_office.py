@@ -15,6 +15,7 @@ from typing import Any
 
 from server.ledger.money import MOST, usd
 from server.people.desk import Desk, DeskError
+from server.people.makers import Maker, insist_on_making
 from server.people.passes import LONGEST_MS, REVOKED, Pass, Passes
 from server.people.token_terms import checked_models
 from server.store.base import Person, Record, Store
@@ -47,14 +48,18 @@ class Issued:
 
 
 class PassOffice:
-    """The verbs. `wall` gives UTC milliseconds. All raise DeskError, of which PassError is one, and StoreError."""
+    """The verbs. `wall` gives UTC milliseconds. All raise DeskError, of which PassError is one, and StoreError.
+
+    `by` is the credential that asks: nothing is made that lasts longer.
+    """
 
     def __init__(self, store: Store, desk: Desk, passes: Passes, wall: Callable[[], int]) -> None:
         self._store, self._desk, self._passes, self._wall = store, desk, passes, wall
         self._issuing = asyncio.Lock()  # what has been promised is looked at, and then there is one pass more
 
-    async def issue(self, issuer: Person, wanted: Wanted) -> tuple[Pass, str]:
+    async def issue(self, by: Maker, issuer: Person, wanted: Wanted) -> tuple[Pass, str]:
         """Issue a pass as a member; the text is the pass, which is shown now and never again."""
+        await self._insist(by, wanted)
         async with self._issuing:
             return await self._issue_as_member(issuer, wanted)
 
@@ -69,8 +74,9 @@ class PassOffice:
             raise PassError(f"all your passes together may spend {usd(PROMISED)} USD at most")
         return await self._issue(issuer.id, issuer, wanted)
 
-    async def issue_for(self, actor: str, issuer: Person, wanted: Wanted) -> tuple[Pass, str]:
+    async def issue_for(self, by: Maker, actor: str, issuer: Person, wanted: Wanted) -> tuple[Pass, str]:
         """Issue a pass in somebody's name as an administrator."""
+        await self._insist(by, wanted)
         if wanted.group and not _is_in(issuer, wanted.group):
             raise PassError("expected a group of the person in whose name it is issued")
         return await self._issue(actor, issuer, wanted)
@@ -101,6 +107,10 @@ class PassOffice:
         await self._desk.note(actor, "pass.issue", what.id, None, _body(what))
         await self._store.put_record(Record(KIND, what.id, _body(what)))
         return what, self._passes.signed(what)
+
+    async def _insist(self, by: Maker, wanted: Wanted) -> None:
+        """Raises DeskError unless this credential makes a pass that lasts as long."""
+        await insist_on_making(self._desk, by, self._wall() + wanted.seconds * 1000)
 
     async def _forget_expired(self) -> None:
         for kind in (KIND, REVOKED):

@@ -24,6 +24,7 @@ from server.people.token_terms import GUEST
 from server.sealing import derived
 from server.store.base import Caller, Store, StoreError, Terms
 from server.store.breaker import Guarded
+from server.terms.authority import Means
 
 TYPE = "fairgate-pass"
 REVOKED = "revoked_pass"  # the kind of record that names a pass which is good for nothing any more
@@ -53,7 +54,10 @@ class Pass:
         """Who comes with it: a guest of the issuer's."""
         groups = (self.group,) if self.group else ()
         terms = Terms(kind=GUEST, models=self.models)
-        return Caller(self.issuer, f"guest:{self.id}", f"pass:{self.id}", groups=groups, terms=terms, spend=self.usd)
+        return Caller(
+            self.issuer, f"guest:{self.id}", f"pass:{self.id}", groups=groups, terms=terms, spend=self.usd,
+            means=Means.GUEST, ends_at=self.expires_at,
+        )  # fmt: skip
 
 
 class Passes:

@@ -13,6 +13,8 @@ from typing import Any
 from server.people.accounts import RESERVED, AccountError, Accounts
 from server.people.desk import NO_SUCH_PERSON, Desk, DeskError
 from server.store.base import NameTaken, Person, Store
+from server.terms.authority import TOO_WEAK, Authority
+from server.terms.groups import LEFT
 from server.terms.nicknames import nickname_of
 
 CHANGEABLE = ("name", "email", "groups", "admin", "disabled", "note")
@@ -53,11 +55,18 @@ class PeopleDesk:
         await self._store.update_person(person.id, {**wishes, "groups": tuple(groups)})
         return await self.person(person.id)
 
-    async def change(self, actor: str, person_id: str, changes: Mapping[str, Any]) -> Person:
-        """Change any of `CHANGEABLE`; what is as it is stays unmentioned. All that can be wrong is checked first."""
+    async def change(
+        self, actor: str, person_id: str, changes: Mapping[str, Any], by: Authority | None = None
+    ) -> Person:
+        """Change any of `CHANGEABLE`; what is as it is stays unmentioned. All that can be wrong is checked first.
+
+        `by`: with what authority; without one it makes no administrator.
+        """
         person = await self.person(person_id)
         wishes = {field: value for field, value in changes.items() if getattr(person, field) != value}
         check(wishes.get("name", person.name), wishes)
+        if wishes.get("admin"):
+            insist_on_promoting(by)
         await self._insist_on_groups(wishes.get("groups", ()), person.groups)
         if "name" in wishes:
             await self._desk.rename(actor, person_id, wishes["name"])
@@ -92,7 +101,7 @@ class PeopleDesk:
 
     async def _insist_on_groups(self, wanted: Sequence[str], mine: Sequence[str] = ()) -> None:
         known = {group.name for group in await self._desk.groups()} if wanted else set()
-        if not set(wanted) <= known | set(mine):
+        if not set(wanted) <= known | set(mine) | {LEFT}:
             raise DeskError("there is no such group: `group create` makes one")
 
 
@@ -105,6 +114,13 @@ def check(name: str, wishes: Mapping[str, Any]) -> None:
         raise DeskError("expected an email address")
     if len(note) > LONGEST_NOTE or not note.isprintable():
         raise DeskError(f"a note has at most {LONGEST_NOTE} printable characters")
+
+
+def insist_on_promoting(by: Authority | None) -> None:
+    """Raises DeskError unless this authority makes an administrator."""
+    why_not = TOO_WEAK if by is None else by.against_promoting()
+    if why_not is not None:
+        raise DeskError(why_not)
 
 
 def _searched(person: Person) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from server.ledger.limits import Limit
 from server.people.accounts import RESERVED
 from server.people.desk import Desk, DeskError
 from server.people.people_csv import Mistake, Row, for_person, is_sayable, read_table, table
-from server.people.people_desk import PeopleDesk, check
+from server.people.people_desk import PeopleDesk, check, insist_on_promoting
 from server.store.base import Person, Store
+from server.terms.authority import Authority
+from server.terms.groups import LEFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +36,23 @@ class PeopleTable:
         people = [each for each in await self._store.people() if each.name not in RESERVED]
         return table(people, await self._desk.limits())
 
-    async def read(self, actor: str, text: str, partial: bool = False, trial: bool = False) -> Imported:
+    async def read(
+        self, actor: str, text: str, partial: bool = False, trial: bool = False, by: Authority | None = None
+    ) -> Imported:
         """Add and change people as a table says. With a mistake nothing is done, unless `partial`: then the rest is.
 
-        On a `trial` nothing is done in any case.
+        On a `trial` nothing is done in any case. `by`: with what authority; without one it makes no administrator.
         """
         rows, mistakes = read_table(text)
         known = {each.name: each for each in await self._store.people()}
-        rows, unknown = await self._sorted_out(rows)
+        rows, unknown = await self._sorted_out(rows, known, by)
         mistakes = sorted([*mistakes, *unknown], key=lambda each: each.line)
         limits = [limit for limit in await self._desk.limits() if is_sayable(limit)]
         new = [row for row in rows if row.name not in known]
         other = [row for row in rows if row.name in known and _differs(row, known[row.name], limits)]
         if trial or (mistakes and not partial):
             return Imported(len(new), len(other), tuple(mistakes), done=False)
-        late = [mistake for row in (*new, *other) if (mistake := await self._follow(actor, row, known, limits))]
+        late = [mistake for row in (*new, *other) if (mistake := await self._follow(actor, row, known, limits, by))]
         return Imported(
             len(new) - sum(each.line in {row.line for row in new} for each in late),
             len(other) - sum(each.line in {row.line for row in other} for each in late),
@@ -56,9 +60,11 @@ class PeopleTable:
             done=True,
         )
 
-    async def _sorted_out(self, rows: Sequence[Row]) -> tuple[list[Row], list[Mistake]]:
+    async def _sorted_out(
+        self, rows: Sequence[Row], known: Mapping[str, Person], by: Authority | None
+    ) -> tuple[list[Row], list[Mistake]]:
         """The rows that can be followed, and why the others cannot."""
-        groups = {group.name for group in await self._desk.groups()}
+        groups = {LEFT, *(group.name for group in await self._desk.groups())}
         good: list[Row] = []
         mistakes: list[Mistake] = []
         for row in rows:
@@ -66,16 +72,20 @@ class PeopleTable:
                 check(row.name, row.wishes)
                 if not set(row.wishes.get("groups", ())) <= groups:
                     raise DeskError("groups: there is none of this name")
+                if row.wishes.get("admin") and not (row.name in known and known[row.name].admin):
+                    insist_on_promoting(by)
                 good.append(row)
             except DeskError as error:
                 mistakes.append(Mistake(row.line, str(error)))
         return good, mistakes
 
-    async def _follow(self, actor: str, row: Row, known: dict[str, Person], limits: Sequence[Limit]) -> Mistake | None:
+    async def _follow(
+        self, actor: str, row: Row, known: Mapping[str, Person], limits: Sequence[Limit], by: Authority | None
+    ) -> Mistake | None:
         """Make it so; what went wrong, because somebody else was there meanwhile."""
         try:
             person = known.get(row.name) or await self._people.create(actor, row.name)
-            await self._people.change(actor, person.id, row.wishes)
+            await self._people.change(actor, person.id, row.wishes, by)
             if row.limits is not None:
                 await self._set_limits(actor, person.id, row.limits, limits)
         except DeskError as error:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from server.people.accounts import ANY_TERMS, AccountError, Accounts
 from server.people.desk import NO_SUCH_PERSON, Desk, DeskError
+from server.people.makers import Maker, insist_on_making, insist_on_renewing
 from server.store.base import Person, Store, Terms, Token
 
 T = TypeVar("T")
@@ -25,19 +26,21 @@ class WantedToken:
 class TokenDesk:
     """The verbs; the texts that they return are secrets, shown now and never again.
 
-    All raise DeskError and StoreError.
+    `by` is the credential that asks: nothing is made that is more than it. All raise DeskError and StoreError.
     """
 
     def __init__(self, store: Store, desk: Desk, accounts: Accounts) -> None:
         self._store, self._desk, self._accounts = store, desk, accounts
 
-    async def create_own(self, person: Person, wanted: WantedToken) -> tuple[Token, str]:
+    async def create_own(self, by: Maker, person: Person, wanted: WantedToken) -> tuple[Token, str]:
         """By somebody for themselves: nothing that frees of rate limits, and not without end."""
+        await insist_on_making(self._desk, by, wanted.expires_at)
         making = self._accounts.create_own_token(person, wanted.name, wanted.expires_at, wanted.terms)
         return await self._made(person.id, person, making)
 
-    async def create_for(self, actor: str, person_id: str, wanted: WantedToken) -> tuple[Token, str]:
+    async def create_for(self, by: Maker, actor: str, person_id: str, wanted: WantedToken) -> tuple[Token, str]:
         """By an administrator for somebody."""
+        await insist_on_making(self._desk, by, wanted.expires_at)
         person = await self._store.person(person_id)
         if person is None:
             raise DeskError(NO_SUCH_PERSON)
@@ -45,18 +48,25 @@ class TokenDesk:
         return await self._made(actor, person, making)
 
     async def rotate(
-        self, actor: str, token_id: str, owner: str | None = None, grace_seconds: int = 0
+        self, by: Maker, actor: str, token_id: str, owner: str | None = None, grace_seconds: int = 0
     ) -> tuple[Token, str]:
         """A new secret; the old one ends now, or after a grace. With `owner`, a person's id, only if it is theirs."""
+        await insist_on_renewing(self._desk, by, await self._token(token_id, owner))
         token, secret = await _done(self._accounts.rotate(token_id, owner, grace_seconds))
         await self._desk.note(actor, "token.rotate", token_id, None, {"by": token.id, "grace_seconds": grace_seconds})
         return token, secret
 
     async def revoke(self, actor: str, token_id: str, owner: str | None = None) -> None:
         """Close the door for one token, for good. With `owner` only if it is theirs."""
-        if owner is not None and all(token.id != token_id for token in await self._store.tokens(owner)):
-            raise DeskError("there is no such token")
+        await self._token(token_id, owner)
         await self._desk.revoke_token(actor, token_id)
+
+    async def _token(self, token_id: str, owner: str | None) -> Token:
+        """A token by its id. What belongs to another person is not there."""
+        for token in await self._store.tokens(owner):
+            if token.id == token_id:
+                return token
+        raise DeskError("there is no such token")
 
     async def _made(self, actor: str, person: Person, making: Awaitable[tuple[Token, str]]) -> tuple[Token, str]:
         token, secret = await _done(making)

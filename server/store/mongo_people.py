@@ -183,5 +183,13 @@ def _token(found: Document) -> Token:
 
 def _credential(token: Token, person: Person) -> Credential:
     groups = tuple(dict.fromkeys((*person.groups, *person.claimed)))
-    caller = Caller(person.id, person.name, token.id, groups=groups, admin=person.admin, terms=token.terms)
+    caller = Caller(
+        person.id,
+        person.name,
+        token.id,
+        groups=groups,
+        admin=person.admin,
+        terms=token.terms,
+        ends_at=token.expires_at,
+    )
     return Credential(caller, person.disabled, token.expires_at, token.revoked_at, person.last_login_at)

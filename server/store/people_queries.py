@@ -32,7 +32,9 @@ def token_by_hash(db: sqlite3.Connection, digest: bytes) -> Credential | None:
         return None
     person_id, name, token_id, own, claimed, admin, terms, disabled, expires_at, revoked_at, last_login_at = row
     groups = tuple(dict.fromkeys(json.loads(own) + json.loads(claimed)))
-    caller = Caller(person_id, name, token_id, groups=groups, admin=bool(admin), terms=_terms(terms))
+    caller = Caller(
+        person_id, name, token_id, groups=groups, admin=bool(admin), terms=_terms(terms), ends_at=expires_at
+    )
     return Credential(caller, bool(disabled), expires_at, revoked_at, last_login_at)
 
 

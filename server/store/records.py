@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from server.config.specs import UpstreamSpec
+from server.terms.authority import Means
 from server.wire.keepalive import DEFAULT
 
 
@@ -69,6 +70,10 @@ class Token:
     revoked_at: int | None = None
     terms: Terms = Terms()
 
+    def is_valid_at(self, now: int) -> bool:
+        """Whether it opens anything at `now`."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -78,10 +83,12 @@ class Caller:
     person_name: str
     token_id: str | None  # None where no personal token is asked for
     weight: float = 1.0  # the person's share in the fair queue, relative to the others'
-    groups: tuple[str, ...] = ()  # the first is the one that usage is booked on
-    admin: bool = False
+    groups: tuple[str, ...] = ()
+    admin: bool = False  # the person administers; whether this credential does, `House.authority` says
     terms: Terms = Terms()
     spend: int | None = None  # micro-USD in all, where the credential itself says so: a guest's
+    means: Means = Means.TOKEN
+    ends_at: int | None = None  # when the credential ends
 
 
 @dataclass(frozen=True, slots=True)

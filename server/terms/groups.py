@@ -3,6 +3,13 @@
 A person is in some groups by an operator's hand and in others by what the identity provider says. Their rights add up
 to the best of each: the largest weight, the models of all groups together. A group has a beginning and an end; outside
 of these it gives nothing.
+
+Absence is never permission. Who is in no group at all has the rights of the group "everyone", or all rights if there is
+none. Who is in groups of which none lasts now, or has left one (`LEFT`), has the rights of "everyone" or none at all:
+the end of a course is no freedom from its limits.
+
+One request is paid by one group, and that is the group which allows it (`payers`): no pot pays for what only another
+group's members may use. A name without a group of its own is a label: it pays where no group decides.
 """
 
 from __future__ import annotations
@@ -16,6 +23,7 @@ from typing import Any
 NAME = re.compile(r"[\w][\w .@+/-]{0,63}")
 MOST_WEIGHT = 1000.0
 EVERYONE = "everyone"  # the group of all who are in no other one
+LEFT = "(left)"  # stands among the groups of who has left one; no group can be called so
 
 Check = Callable[[object], bool]
 
@@ -52,22 +60,34 @@ class Rights:
     groups: tuple[str, ...] = ()  # those that last now
     content_days: int = 0
     content_group: str = ""  # whose wish it is to keep contents
+    decided: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the groups of one's own that decide, each with its models
 
     def may_use(self, model: str) -> bool:
-        return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
+        return self.models is None or _fits(model, self.models)
+
+    def payers(self, model: str) -> tuple[str | None, ...]:
+        """Who may pay for this model, in order: groups that allow it; labels, or None, where no group decides."""
+        if not self.may_use(model):
+            return ()
+        if self.decided:
+            return tuple(name for name, models in self.decided if not models or _fits(model, models))
+        return self.groups or (None,)
 
 
 def rights_of(names: Iterable[str], groups: Mapping[str, Group], now: int) -> Rights:
     """The rights of a member of all these groups. A name without a group of its own is a label that gives nothing.
 
-    Who is in no group that lasts has the rights of the group "everyone", if there is one, else all rights.
+    Who is in no group that lasts has the rights of the group "everyone", if there is one, else all rights if they never
+    were in one, and none if they were.
     """
-    lasting = [name for name in names if name not in groups or groups[name].lasts_at(now)]
+    borne = tuple(names)
+    lasting = [name for name in borne if name != LEFT and (name not in groups or groups[name].lasts_at(now))]
     mine = [groups[name] for name in lasting if name in groups]
+    decided = tuple((group.name, group.models) for group in mine)
     if not mine and EVERYONE in groups and groups[EVERYONE].lasts_at(now):
         mine = [groups[EVERYONE]]
     if not mine:
-        return Rights(groups=tuple(lasting))
+        return Rights(models=() if len(lasting) < len(borne) else None, groups=tuple(lasting))
     keeps = max(mine, key=lambda group: group.content_days)
     return Rights(
         weight=max(group.weight for group in mine),
@@ -77,7 +97,12 @@ def rights_of(names: Iterable[str], groups: Mapping[str, Group], now: int) -> Ri
         groups=tuple(lasting),
         content_days=keeps.content_days,
         content_group=keeps.name if keeps.content_days else "",
+        decided=decided,
     )
+
+
+def _fits(model: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(model, pattern) for pattern in patterns)
 
 
 def group_body(group: Group) -> dict[str, Any]:

@@ -112,6 +112,15 @@ class OriginBlocked(InOwnWords):
     code = "origin_blocked"
 
 
+class UnknownHost(ClientError):
+    """This gateway is not called so. Its operator names it in PUBLIC_URL or HOST_NAMES."""
+
+    status = 421
+    kind = "permission_error"
+    anthropic_kind = "permission_error"
+    code = "unknown_host"
+
+
 class ContextTooLong(ClientError):
     """The prompt has more tokens than this gateway accepts."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from server.ledger.limits import Limit, Scope, Unit, Window
 from server.people.desk import OPERATOR
+from server.people.makers import THE_OPERATOR
 from server.people.pass_office import Wanted
 from server.privacy import Privacy
 from server.store.base import Content, StoreError
@@ -32,7 +33,9 @@ async def full_life(place: Estate, name: str) -> str:
     limit = Limit(f"limit of {name}", Scope.PERSON, person_id, Unit.USD, Window.DAY, 10**9)
     await house.desk.set_limit(OPERATOR, limit)
     person = await house.people.person(person_id)
-    _, place.tokens[f"guest of {name}"] = await house.passes.issue_for(OPERATOR, person, Wanted(3600, 10**6))
+    _, place.tokens[f"guest of {name}"] = await house.passes.issue_for(
+        THE_OPERATOR, OPERATOR, person, Wanted(3600, 10**6)
+    )
     place.tokens[f"cookie of {name}"] = await house.sessions.open(person_id)
     now = house.wall()
     await house.store.keep_content(Content("req_1", person_id, "staff", now, now + 10**9, PROMPT.encode(), b"\xff"))

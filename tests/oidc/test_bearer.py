@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from server.store.base import Caller
+from server.terms.authority import Means
 from tests.oidc.idp import NOW, forged, rsa_key, signed
 from tests.oidc.lobby import Lobby, lobby
 
@@ -21,7 +22,10 @@ async def test_who_presents_a_token_of_the_provider_is_the_person_of_its_subject
         person = (await place.login()).person
         await place.store.update_person(person.id, {"groups": ("choir",)})
         caller = await place.oidc.bearer.caller_of(token(place, affiliation=["student@x"], groups=[]))
-        assert caller == Caller(person.id, "ada", None, groups=("choir", "students"))
+        assert caller == Caller(
+            person.id, "ada", None, groups=("choir", "students"), means=Means.BEARER, ends_at=caller.ends_at
+        )
+        assert caller.ends_at is not None
 
 
 @pytest.mark.gen_test
@@ -100,7 +104,9 @@ async def test_an_id_token_that_says_nothing_of_groups_neither_takes_them_away_n
         person = (await place.login()).person
         await place.store.update_person(person.id, {"claimed": ("students",), "admin": True, "last_login_at": 5})
         caller = await place.oidc.bearer.caller_of(token(place, nonce="n"))
-        assert caller == Caller(person.id, "ada", None, groups=("students",), admin=True)
+        assert caller == Caller(
+            person.id, "ada", None, groups=("students",), admin=True, means=Means.BEARER, ends_at=caller.ends_at
+        )
         known = await place.store.person(person.id)
         assert known is not None
         assert known.last_login_at == 5

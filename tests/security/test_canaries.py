@@ -26,6 +26,7 @@ from server.config.specs import Secret
 from server.handlers.routes import routes
 from server.ledger.limits import Limit, Scope, Unit, Window
 from server.people.accounts import OPERATOR
+from server.people.makers import THE_OPERATOR
 from server.people.pass_office import Wanted
 from server.terms.groups import Group
 from tests.fakes import fates
@@ -169,7 +170,7 @@ async def settle_down(here: Town) -> None:
     await house.desk.set_group(OPERATOR.person_id, Group(name="lab", guests=True))
     await house.desk.put_in_group(OPERATOR.person_id, ada.id, "lab")
     person = await house.people.person(ada.id)
-    _, here.tokens["guest"] = await house.passes.issue(person, Wanted(3600, 1_000_000, "lab"))
+    _, here.tokens["guest"] = await house.passes.issue(THE_OPERATOR, person, Wanted(3600, 1_000_000, "lab"))
     here.canaries.sing("pass", here.tokens["guest"].rpartition(".")[2])
 
 
@@ -213,7 +214,7 @@ async def administer(here: Town) -> None:
     await house.keys.recheck(boss, added.id)
     await house.take_effect()
     (token, *_) = await house.accounts.tokens_of(ada.id)
-    _, fresh = await house.tokens.rotate(boss, token.id)
+    _, fresh = await house.tokens.rotate(THE_OPERATOR, boss, token.id)
     here.tokens["ada"] = here.canaries.sing("fresh token", fresh)
     for presented in (f"{fresh}x", ADMIN_KEY, fresh):
         async with browser(here.running.url) as visitor:
