@@ -144,7 +144,7 @@ class Simple:
     def tick(self, now: float) -> None:
         self._wakes = FOREVER
         while (head := self._line.head()) is not None:
-            key = self._keyring.choose(head, None, now)
+            key = self._keyring.choose(head, (), now)
             if key is None:
                 self._wakes = now + self._keyring.wait(head, now)
                 return
