@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 
 from keypool.areas import FRESH, Area
 from keypool.fairqueue import FairQueue
@@ -20,11 +19,12 @@ from keypool.ticket import Ticket
 from keypool.waiting import EXPERIENCE, Opening, Pace, ServiceRate, learn_bias, served_after
 
 REMEMBERED_WAITS = 1000
+FARTHEST = 86_400.0  # seconds: what is later, or never, is told as a day
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """A place in the queue, from 1 (0: no wait), and the seconds until it is reached; infinite if no key ever opens."""
+    """A place in the queue, from 1 (0: no wait), and the seconds until it is reached."""
 
     position: int
     seconds: float
@@ -80,7 +80,7 @@ class ModelQueue:
         self.waits.append(waited)
         self.waiting -= 1
         self.running += 1
-        if 0.0 < ticket.predicted < inf:
+        if 0.0 < ticket.predicted < FARTHEST:
             bias = self._bias.get(ticket.flow, 1.0)
             self._bias[ticket.flow] = learn_bias(bias, ticket.predicted, waited)
         self.area.shares.served(ticket.flow, ticket.cost, ticket.weight, now)
@@ -123,12 +123,13 @@ class ModelQueue:
         cost, count = self.fair.before(ticket)
         pace = self._paces.get(ticket.flow)
         if pace is not None and pace.experienced and cost > 0.0:
-            seconds = served_after(cost + ticket.cost / 2, pace.per_slot, openings)
+            seconds = min(FARTHEST, served_after(cost + ticket.cost / 2, pace.per_slot, openings))
             return Forecast(max(count + 1, round(cost / pace.per_slot * rate.ends_per_slot())), seconds), seconds
         ahead, others = self.fair.ahead(ticket, self._picture(now, full))
         slots = max(1, max((slots for _, slots in openings), default=1))
         seconds = served_after(ahead, rate.per_slot(self.fair.typical_cost()), openings) + rate.gap() / slots
-        return Forecast(others + 1, self._bias.get(ticket.flow, 1.0) * seconds), seconds
+        seconds = min(FARTHEST, seconds)
+        return Forecast(others + 1, min(FARTHEST, self._bias.get(ticket.flow, 1.0) * seconds)), seconds
 
     def _picture(self, now: float, full: bool) -> Skyline:
         if full:

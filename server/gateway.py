@@ -298,7 +298,8 @@ class Gateway:
         if story.usage is None:
             story.usage = self._reported(story) or await self._counted(story)
             used = Tokens(story.usage.input, story.usage.cached, story.usage.output)
-            story.lease.finish(used, complete=story.outcome is Outcome.COMPLETED)
+            left = story.client_left and story.usage.estimated
+            story.lease.finish(used, complete=story.outcome is Outcome.COMPLETED, left=left)
         return story.usage
 
     def _keeps(self, story: Story) -> bool:

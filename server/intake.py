@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from keypool.pool import Ask
 from keypool.queues import Forecast
 from server.books.book import Book
+from server.config.settings_rows import Fairness
 from server.dispatcher import Dispatcher
 from server.heart import Pulse
 from server.rules import Rules
@@ -41,7 +43,7 @@ DISCOVERY_SECONDS = 5.0  # until an upstream's models are asked for again
 class Bounds:
     """Seconds in the queue and for a whole answer, bytes of a plain answer.
 
-    `stateful`: providers may keep answers for later, for those who made them.
+    `stateful`: providers may keep answers for later, for those who made them. `fairness`: who has equal shares.
     """
 
     queue_seconds: float = 300.0
@@ -51,6 +53,7 @@ class Bounds:
     pulse: Pulse = Pulse()  # noqa: RUF009 - immutable
     rules: Rules = Rules()  # noqa: RUF009 - immutable
     identity: Identity = Identity()  # noqa: RUF009 - immutable
+    fairness: Fairness = "person"
 
 
 class Intake:
@@ -89,7 +92,8 @@ class Intake:
             raise UnknownModel
         deadline = self._clock() + self._bounds.queue_seconds
         ask = Ask("", caller.person_id, model, dialect.name, 0, None, deadline, rights.weight, groups)
-        return self._dispatcher.pool.forecast(replace(ask, batch=rights.batch), self._clock())
+        ask = self._shared(replace(ask, batch=rights.batch), _booked_on(None, rights), "")
+        return self._dispatcher.pool.forecast(ask, self._clock())
 
     async def admitted(self, call: Call, rights: Rights) -> Call:
         """The call as it may go on. Raises UnknownModel, PromptRejected, InvalidValue."""
@@ -122,7 +126,7 @@ class Intake:
             raise StatefulDisabled(request.keeps)
         tokens = await self._tokenizer.count(request.prompt, request.model)
         self._bounds.rules.check_length(request, tokens)
-        return Ask(
+        ask = Ask(
             id=call.id,
             person=caller.person_id,
             model=request.model,
@@ -138,6 +142,20 @@ class Intake:
             batch=_is_batch(call, rights),
             running_cap=rights.running or None,
         )
+        return self._shared(ask, call.group, call.address)
+
+    def _shared(self, ask: Ask, group: str | None, address: str) -> Ask:
+        """With whom a person shares, where persons are cheap: with their group, or with all at their address.
+
+        A group has the weight that it gives its members, who are equal within it. Who is in no group, or at no known
+        address, shares with all others of that kind: else it would pay not to be.
+        """
+        if self._bounds.fairness == "group":
+            weight = self._book.groups[group].weight if group in self._book.groups else 1.0
+            return replace(ask, party=f"group:{group or ''}", party_weight=weight, weight=1.0)
+        if self._bounds.fairness == "address":
+            return replace(ask, party=f"address:{network_of(address)}")
+        return ask
 
     async def _key_that_issued(self, reference: str | None, caller: Caller) -> str | None:
         """The only key that knows what a request refers to. What somebody else made does not exist."""
@@ -156,6 +174,17 @@ class Intake:
             return await self._guard.issued(reference)
         except StoreError:
             raise AccountingUnavailable from None
+
+
+def network_of(address: str) -> str:
+    """What one client has for itself: an IPv4 address, or an IPv6 network of 64 bits."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(known, IPv4Address):
+        return str(known)
+    return str(known.ipv4_mapped or ip_network((known, 64), strict=False))
 
 
 def _booked_on(named: str | None, rights: Rights) -> str | None:

@@ -49,7 +49,7 @@ class Call:
 
     `passed`: the client's headers that may go upstream. `max_wait`: the seconds that the client is willing to wait.
     `asked_class`: whether it wants this to be batch work. `group`: the one that it names to be booked on, and once it
-    is admitted the one that it is booked on.
+    is admitted the one that it is booked on. `address`: the client's, as far as our own proxies tell it.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Call:
     max_wait: float | None = None
     asked_class: AskedClass | None = None
     group: str | None = None
+    address: str = ""
 
 
 @dataclass(slots=True)

@@ -94,4 +94,5 @@ def bounds(settings: Settings, pulse: Pulse) -> Bounds:
         pulse,
         _rules(settings),
         Identity.of(settings.identity_upstream, pepper(settings)),
+        settings.fairness,
     )

@@ -118,7 +118,8 @@ class RelayHandler(BaseHandler):
         patience, wanted = max_wait(headers.get("X-Max-Wait")), asked_class(headers.get("X-Fairgate-Class"))
         group = headers.get("X-Fairgate-Group")
         named = None if group is None else unquote(group)  # the name of a group has no percent sign
-        return Call(self.request_id, self.caller, request, self._passed(), self._query(), patience, wanted, named)
+        passed, query, address = self._passed(), self._query(), self.address()
+        return Call(self.request_id, self.caller, request, passed, query, patience, wanted, named, address)
 
     def on_connection_close(self) -> None:
         """The client has left: so does its request."""
