@@ -14,6 +14,7 @@ class Reason(Enum):
     TIMED_OUT = "timed out"
     TOO_LONG = "the wait would be too long"
     NO_KEY = "no key"
+    TOO_LARGE = "no key can ever hold it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ Decision = Grant | Refuse | GiveUp
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of each model's queue: requests in all, waiting per person, in flight per flow (None: no cap).
+    """Bounds of each area's queue: requests in all, waiting per person, in flight per flow (None: no cap).
 
     `headroom`: the last slots that nobody may take beyond a fair share; None: one from 16 slots on.
     """
@@ -67,7 +68,8 @@ class Limits:
 class Ask:
     """What somebody wants. `deadline` is the instant until which it may wait for a key, `max_wait` the seconds that the
     caller is willing to wait, `batch` that nobody sits and waits for it, `running_cap` how many of its flow may be in
-    flight (None: as many as anybody's)."""
+    flight (None: as many as anybody's). `party` is the group or the address with which the person shares (empty: the
+    person stands for themselves), with its weight among the parties."""
 
     id: str
     person: str
@@ -83,3 +85,5 @@ class Ask:
     max_wait: float | None = None
     batch: bool = False
     running_cap: int | None = None
+    party: str = ""
+    party_weight: float = 1.0

@@ -31,19 +31,24 @@ RESERVE = 5.0  # seconds of refill
 TELLING = 0.1  # of a limit: with less than this gone, a rounded reset says nothing about the period
 DECREASE = 0.7
 INCREASE = 0.05 / MINUTE  # of the full width, per second
+OFF_BY = 1.1  # our count of a prompt's tokens over the provider's, at most
 HAIR = 1e-6  # of a bucket: the slack that rounding needs
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one request will probably take from a domain, in tokens."""
+    """What one request will probably take from a domain, in tokens.
+
+    `reserved`: the caller's own bound on the output, which providers take from the tokens per minute beforehand.
+    """
 
     input: int = 0
     output: int = 0
+    reserved: int = 0
 
     def of(self, measure: Measure) -> float:
         if measure in (Measure.TOKENS, Measure.HOURLY_TOKENS, Measure.DAILY_TOKENS):
-            return self.input + self.output
+            return self.input + max(self.output, self.reserved)
         if measure is Measure.INPUT:
             return self.input
         return self.output if measure is Measure.OUTPUT else 1.0
@@ -114,6 +119,19 @@ class Domain:
         if not self.buckets:
             return resting
         return max([resting, *(bucket.wait(need.of(each), now) for each, bucket in self.buckets.items())])
+
+    def is_beyond(self, tokens: int) -> bool:
+        """Can so long a prompt never be served here?"""
+        bucket = self.buckets.get(Measure.TOKENS)
+        if bucket is None or Measure.INPUT in self.buckets:
+            return False
+        return tokens > OFF_BY * bucket.capacity
+
+    def asks(self, need: Need) -> Need:
+        """The need as this provider sees it: who limits prompts by themselves takes nothing beforehand for answers."""
+        if not need.reserved or (Measure.TOKENS in self.buckets and Measure.INPUT not in self.buckets):
+            return need
+        return Need(need.input, need.output)
 
     def take(self, need: Need, now: float) -> dict[Measure, float]:
         """A request starts. Returns what has been sent so far, for `learn` when its answer comes."""

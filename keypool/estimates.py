@@ -71,3 +71,62 @@ class OutputLengths:
             self._learnt[key] = output if old is None else old + self.GAIN * (output - old)
         while len(self._learnt) > self._capacity:
             self._learnt.popitem(last=False)
+
+
+class Speeds:
+    """How fast each model writes: tokens per second from the grant to the end, a moving average over its answers.
+
+    The seconds until the first token are in it, so a short answer seems slow; answers of both kinds are averaged by
+    their seconds.
+    """
+
+    GUESS = 50.0  # tokens per second, before anything was seen
+    MEMORY = 600.0  # seconds of answers that count
+
+    def __init__(self, capacity: int = 1000) -> None:
+        self._capacity = capacity
+        self._seen: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, seconds
+
+    def learn(self, model: str, output: int, seconds: float) -> None:
+        if output <= 0 or seconds <= 0.0:
+            return
+        tokens, before = self._seen.pop(model, (0.0, 0.0))
+        fade = max(0.0, 1.0 - seconds / self.MEMORY)
+        self._seen[model] = tokens * fade + output, before * fade + seconds
+        if len(self._seen) > self._capacity:
+            self._seen.popitem(last=False)
+
+    def of(self, model: str) -> float:
+        tokens, seconds = self._seen.get(model, (self.GUESS, 1.0))
+        return max(0.1, tokens / seconds)
+
+    def written(self, model: str, seconds: float) -> int:
+        """Tokens that an answer has after so long."""
+        return round(max(0.0, seconds) * self.of(model))
+
+    def seconds(self, model: str, output: int) -> float:
+        """How long it takes to write so many."""
+        return output / self.of(model)
+
+
+class Worth:
+    """What a token costs in a usual request, with all that is charged for: the rate at which the tokens that a provider
+    takes from its limits are charged to those who do not use them.
+
+    It stays between what a token costs as such and twice that: the worth of a request makes up half of an average
+    request's cost, by the definition of `c0`, and nobody can move the rate beyond that by odd requests.
+    """
+
+    FADE = 0.99
+
+    def __init__(self) -> None:
+        self._cost = self._tokens = 0.0
+
+    def learn(self, cost: float, tokens: int) -> None:
+        self._cost = self._cost * self.FADE + cost
+        self._tokens = self._tokens * self.FADE + tokens
+
+    @property
+    def of_token(self) -> float:
+        seen = self._cost / self._tokens if self._tokens > 0.0 else 0.0
+        return min(2.0 * USUAL_TOKEN, max(USUAL_TOKEN, seen))

@@ -1,52 +1,68 @@
-"""The fair queue of one model.
+"""The fair queue over everything that shares limits.
 
 Theory. Every person is a flow, and what a person marks as batch work is another one of an eighth of the weight: the two
-share nothing but the bound on what may wait. A flow has a virtual counter: the cost served so far, divided by the
-flow's weight. The next request comes from the waiting flow with the lowest counter (virtual token counter, Sheng et
-al., OSDI 2024; start-time fair queueing, Goyal et al., 1996). What a request costs is guessed when it is dispatched,
-raised while its answer outgrows the guess, and settled when it is known (as in Kubernetes' priority and fairness).
+share nothing but the bound on what may wait. A flow has one virtual counter for all models whose keys share slots or
+limits (an area, see `areas.py`): the cost served so far, divided by the flow's weight. The next request comes from the
+waiting flow with the lowest counter (virtual token counter, Sheng et al., OSDI 2024; start-time fair queueing, Goyal et
+al., 1996). What a request costs is guessed when it is dispatched, raised while its answer outgrows the guess, and
+settled when it is known (as in Kubernetes' priority and fairness).
 
-`V`, the highest counter dispatched so far, is the virtual time; it never falls. It is kept for each key, because not
-everybody may use every key: a flow's own virtual time is the highest among the keys that it can reach. So those who
-have a key of their own do not carry time away from those who have not.
+A flow waits in a lane for each model (and set of keys) that it asks for. With a queue and a counter for each model,
+taking turns, who asks for eight models has eight shares, and who is alone with a model has as much as fifteen who share
+another one (measured: 2.9 and 7.4 times a fair share). With one counter both have one share.
 
-Five rules keep that fair; each was found by measuring what happens without it:
+`V`, the virtual time, is where somebody starts who was idle; `tier.py` says how it moves. It is kept for each key.
 
-1. LIFT. A flow that comes back from idleness starts at V: idleness banks no credit. Debt stays.
-2. STRICT HEAD. If the lowest flow's request does not fit yet, everyone waits. Letting others pass "meanwhile" starves
-   large requests (gap between persons 1.6 -> 143 times the largest request). Others may pass only to keys that the
-   waiting request can NEVER use.
+Seven rules keep that fair; each was found by measuring what happens without it:
+
+1. LIFT. A flow that comes back from idleness starts at V: idleness banks no credit. Debt stays. Who waits in one lane
+   and comes to another one later starts there at V, too, and keeps its place in the first.
+2. STRICT HEAD. If the lowest flow's request does not fit yet, everyone waits who competes for the same limits. Letting
+   others pass "meanwhile" starves large requests (gap between persons 1.6 -> 143 times the largest request). Others may
+   pass where they take nothing from the one that waits: on keys and limits that it cannot use.
 3. BOUNDED CREDIT. A flow parked at its in-flight cap keeps a low counter while others move on. When it re-enters, it
    may be behind V by at most what its cap could hold: cap * largest cost / weight. Without this there is no bound.
 4. REFUND. A dispatch that failed before its first byte leaves the counters as if it had never been.
-5. SHED THE LONGEST. When the queue is full, the flow with the largest backlog per weight, the arrival counted in,
+5. SHED THE LONGEST. When the queue is full, the account with the largest backlog per weight, the arrival counted in,
    loses its newest request: never a polite arrival, and never one who waits for an equal who comes later.
+6. WEIGHT. A new weight counts from the next dispatch on, and keeps what the flow is ahead or behind: in cost, not in
+   counter. Else who used to be heavy is served for years as if it still were.
+7. LOSS. Whose own key goes away is ahead of the others by what that key served. This debt is capped at what the flow
+   has in flight and one request, else a contributor would be starved (45 minutes) for having contributed.
+
+Parties. Where identities are cheap, flows belong to a party (a group, an address), which has one share: the order of
+all is that of the parties' counters, and inside a party that of its flows'. Everything above holds on both tiers. Who
+takes a new identity for each request then shares with the others of the same party only.
 
 The bound that the property tests hold: for two flows that wait, |c_f - c_g| <= (E + K*(d+ + d-) + K*E) / w, with E the
 largest cost, K the larger cap and w the smaller weight, d+ and d- the largest under- and overestimate.
 
-A request costs O(log flows). The order of the flows is kept in `order.py`.
+A request costs O(log flows + lanes). The order is kept in `order.py`, the time in `tier.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from heapq import heappop, heappush
+from collections import deque
+from collections.abc import Callable, Iterable
 
+from keypool.flows import Flow, Largest, Party
 from keypool.keys import Key
-from keypool.order import Entry, Flow, Order, Reach
+from keypool.order import Account, Entry, Lane, Waits, lane_of
 from keypool.skyline import Skyline
 from keypool.ticket import Ticket, flow_of
+from keypool.tier import Tier
 
-__all__ = ["Chooser", "FairQueue", "Fence", "Flow", "Ticket"]
+__all__ = ["Chooser", "FairQueue", "Flow", "Ticket"]
 
 LOOK_AHEAD = 16  # heads that are looked past for a free key which they do not compete for
 NEWCOMER = 1.0  # the weight of the one person for whom room is kept
+SWEEP = 2  # idle debtors that are looked at after each dispatch: memory follows the time at a bounded cost
 
-# A chooser says which free key a ticket may have now, perhaps only of some (None: none fits yet).
-Chooser = Callable[[Ticket, Reach | None], Key | None]
-# A fence says on which free keys others may pass a head that waits: those that it could never use.
-Fence = Callable[[Ticket], Reach]
+# A chooser says which free key a ticket may have now (None: none fits yet, and it keeps its claim to those that it
+# competes for). It is asked in the order of the counters.
+Chooser = Callable[[Ticket], Key | None]
+# Whether anybody in a lane may still go, after those who were asked before and had to wait.
+Opening = Callable[[Lane], bool]
 
 
 class FairQueue:
@@ -54,91 +70,167 @@ class FairQueue:
 
     def __init__(self, total: int = 5000, per_person: int = 100, cap: int | None = None) -> None:
         self.total, self.per_person, self.cap = total, per_person, cap
-        self.virtual_time = 0.0
-        self.largest_cost = 0.0
+        self.largest = Largest()
+        self.now = 0.0  # of the latest dispatch, seconds, monotonic
         self.waiting = 0
         self.running = 0
         self.backlog = 0.0  # cost of all that waits
-        self.active_weight = 0.0  # of the flows that wait or run
+        self.active_weight = 0.0  # of the parties, and flows without one, that wait or run
         self.flows: dict[str, Flow] = {}
-        self._times: dict[str, float] = {}  # the virtual time of each key
-        self._order = Order(self._parked)
-        self._debtors: list[Entry] = []
+        self.parties: dict[str, Party] = {}
+        self.lost: set[str] = set()  # keys that nobody can use for long
+        self._tier = Tier(_resting, self.lost)
+        self._swept: deque[Flow] = deque()
+
+    @property
+    def virtual_time(self) -> float:
+        return self._tier.virtual_time
 
     def submit(self, ticket: Ticket) -> Ticket | None:
         """Take a ticket in. Returns the ticket that has to leave for it (perhaps itself), or None."""
         if self._waiting_of(ticket.person) >= self.per_person:
             return ticket
-        flow, shed = self._flow(ticket), None
+        lane = ticket.lane = lane_of(ticket.model, ticket.reach)
+        flow, shed = self._flow(ticket, lane), None
         if self.waiting >= self.total:
-            longest = max(self.flows.values(), key=lambda each: each.backlog / each.weight)
-            if longest.backlog / longest.weight <= (flow.backlog + ticket.cost) / flow.weight:
+            shed = self._longest(flow, ticket)
+            if shed is ticket:
                 self._forget_if_idle(flow)
                 return ticket
-            shed = longest.queue[-1]
             self.cancel(shed)
+            flow = self._flow(ticket, lane)
         self._adapt(flow, ticket)
-        if not flow.waiting:
-            flow.counter = max(flow.counter, self._time_of(flow))
-        self.largest_cost = max(self.largest_cost, ticket.cost)
-        flow.queue.append(ticket)
+        self._lift(flow, lane)
+        flow.queues.setdefault(lane, deque()).append(ticket)
         self._wait(flow, ticket)
         return shed
 
-    def dispatch(self, choose: Chooser, fence: Fence) -> tuple[Ticket, Key] | None:
-        """The next request that may go now and its key; None when the lowest flow's request does not fit (rule 2)."""
-        flow = self._order.lowest()
-        if flow is None:
-            return None
-        key = choose(flow.head(), None)
-        return self._pass(choose, fence) if key is None else (self._take(flow, key), key)
+    def dispatch(self, choose: Chooser, is_open: Opening | None = None, now: float = 0.0) -> tuple[Ticket, Key] | None:
+        """The next request that may go now and its key; None when nobody may.
+
+        Without `is_open` nobody passes a head that has to wait.
+        """
+        self.now = max(self.now, now)
+        order, found = self._tier.order, None
+        passed: list[Entry] = []
+        while len(passed) < LOOK_AHEAD and (entry := order.lowest(is_open)) is not None:
+            lane = entry[3]
+            flow = _leaf(entry)
+            key = choose(flow.head(lane))
+            if key is not None:
+                found = self._take(flow, lane, key, passed), key
+                break
+            if is_open is None:
+                break
+            order.take_out(entry)
+            passed.append(entry)
+        for entry in passed:
+            order.put_back(entry)
+        return found
+
+    def charge(self, ticket: Ticket, cost: float) -> None:
+        """Raise what a ticket in flight is charged; never lowers it."""
+        if cost > ticket.charged and ticket.key is not None:
+            flow = self.flows[ticket.flow]
+            self._move(flow, cost - ticket.charged, cost - ticket.charged)
+            ticket.charged = cost
+            self.largest.note(cost, self.now)
 
     def progress(self, ticket: Ticket, cost: float) -> None:
         """Charge what an answer that is still coming has cost so far beyond what was charged."""
-        if cost > ticket.charged and ticket.key is not None:
-            flow = self.flows[ticket.flow]
-            flow.counter += (cost - ticket.charged) / flow.weight
-            ticket.charged = cost
-            self.largest_cost = max(self.largest_cost, cost)
+        self.charge(ticket, cost)
+        if ticket.key is not None and cost - ticket.doubt > ticket.known:
+            self._move(self.flows[ticket.flow], 0.0, ticket.known - (cost - ticket.doubt))
+            ticket.known = cost - ticket.doubt
 
     def finish(self, ticket: Ticket, cost: float) -> None:
         """Settle a ticket that was in flight at what it really cost."""
-        flow = self.flows[ticket.flow]
+        flow, was_parked = self.flows[ticket.flow], self.flows[ticket.flow].parked
         self._settle(flow, ticket, cost)
-        self.largest_cost = max(self.largest_cost, cost)
+        self.largest.note(cost, self.now)
         if not flow.waiting:
             self._forget_if_idle(flow)
-        elif flow.live is None and flow.cap is not None:  # it was parked
-            self._reenter(flow, flow.cap * self.largest_cost)
-        elif flow.live is None or flow.counter < flow.live:
-            self._order.push(flow)
+        elif was_parked:
+            self._reenter(flow, (flow.cap or 0) * self.largest.value)
 
     def refund(self, ticket: Ticket) -> None:
         """A ticket failed before its first byte: give everything back and put it first in its own queue (rule 4)."""
-        flow = self.flows[ticket.flow]
-        parked = flow.waiting and flow.live is None and flow.cap is not None
+        flow, lane = self.flows[ticket.flow], ticket.lane
+        was_parked = flow.waiting and flow.parked
         self._settle(flow, ticket, 0.0)
-        if parked:
-            self._reenter(flow, max((flow.cap or 0) * self.largest_cost, ticket.lag * flow.weight))
+        if was_parked:
+            self._reenter(flow, max((flow.cap or 0) * self.largest.value, ticket.lag * flow.weight))
         elif not flow.waiting:  # it was idle but for this ticket, and idleness banks no credit
-            flow.counter = max(flow.counter, self._time_of(flow) - max(ticket.cost / flow.weight, ticket.lag))
-        flow.queue.appendleft(ticket)
+            for account, tier in self._tiers(flow):
+                credit = max(ticket.cost / account.weight, ticket.lag)
+                account.counter = max(account.counter, tier.time_of(lane) - credit)
+        flow.queues.setdefault(lane, deque()).appendleft(ticket)
         self._wait(flow, ticket)
 
     def cancel(self, ticket: Ticket) -> None:
         """Drop a ticket that waits. It stays in its queue, dead, until it is the first or the last there."""
         flow = self.flows[ticket.flow]
         self._wait_no_longer(flow, ticket)
-        while flow.queue and not flow.queue[-1].waiting:
-            flow.queue.pop()
+        flow.trim(ticket.lane)
         self._forget_if_idle(flow)
+
+    def lose(self, key: str) -> None:
+        """Nobody can use a key for long: whom it has carried ahead of the others is not made to pay for it (rule 7)."""
+        if key in self.lost:
+            return
+        self.lost.add(key)
+        if not self._tier.leads(key, self.largest.value):
+            return
+        times: dict[tuple[int, Lane], float] = {}
+        for flow in self.flows.values():
+            for account, tier in self._tiers(flow):
+                if key in account.last.reach and not account.last.reach <= self.lost:
+                    place = id(tier), account.last
+                    if place not in times:
+                        times[place] = tier.time_of(account.last)
+                    self._forgive(account, tier, times[place])
+
+    def regain(self, key: str) -> None:
+        """A key can be used again."""
+        self.lost.discard(key)
+
+    def take_over(self, old: FairQueue, tickets: Iterable[Ticket]) -> None:
+        """Continue what these tickets, and its debtors, had in another queue, which is not used any more.
+
+        Their counters move with its time; who has been in both queues is ahead, or behind, by the sum.
+        """
+        shift = self.virtual_time - old.virtual_time if self.flows else 0.0
+        self._tier.continues(old._tier, shift)
+        self.largest.note(old.largest.value, old.now)
+        self.lost |= old.lost
+        mine = sorted(tickets, key=lambda ticket: ticket.submitted)
+        names = {ticket.flow for ticket in mine}
+        for flow in old.flows.values():
+            if flow.id in names or flow.idle:
+                self._continue(flow, shift)
+        for ticket in mine:
+            flow = self.flows[ticket.flow]
+            lane = ticket.lane = lane_of(ticket.model, ticket.reach)
+            for account, _ in self._tiers(flow):
+                account.last = lane
+            if ticket.key is None:
+                flow.queues.setdefault(lane, deque()).append(ticket)
+                self._wait(flow, ticket)
+            else:
+                self._run(flow, ticket)
+        for flow in list(self.flows.values()):
+            self._forget_if_idle(flow)
 
     # What is seen from outside
 
     def head(self) -> Ticket | None:
         """The request for which everybody waits."""
-        flow = self._order.lowest()
-        return None if flow is None else flow.head()
+        entry = self._tier.order.lowest()
+        return None if entry is None else _leaf(entry).head(entry[3])
+
+    def heads(self, is_open: Opening) -> list[Ticket]:
+        """The first request of each lane that is open."""
+        return [_leaf(entry).head(entry[3]) for entry in self._tier.order.firsts() if is_open(entry[3])]
 
     def tickets(self) -> list[Ticket]:
         """All that wait, in no particular order."""
@@ -146,65 +238,160 @@ class FairQueue:
 
     def gap(self) -> float:
         """The largest difference between the counters of two flows that wait below their cap, in cost per weight."""
-        counters = [flow.counter for flow in self.flows.values() if flow.waiting and not self._parked(flow)]
+        waiting = (flow for flow in self.flows.values() if flow.waiting and not flow.parked)
+        counters = [account.at(lane) for account in {flow.top for flow in waiting} for lane in account.lanes]
         return max(counters) - min(counters) if counters else 0.0
 
     def bound(self, slots: int) -> float:
         """What `gap` may be: what one flow may have in flight, guessed wrong, and the credit of rule 3."""
         flows = [flow for flow in self.flows.values() if flow.waiting]
         most = max((slots if flow.cap is None else flow.cap for flow in flows), default=self.cap or slots)
-        return (1 + 2 * most) * self.largest_cost / min((flow.weight for flow in flows), default=1.0)
+        return (1 + 2 * most) * self.largest.value / min((flow.top.weight for flow in flows), default=1.0)
 
     def typical_cost(self) -> float:
         """The mean cost of what waits."""
-        return self.backlog / self.waiting if self.waiting else self.largest_cost
+        return self.backlog / self.waiting if self.waiting else self.largest.value
 
     def has_its_share(self, ticket: Ticket, slots: int) -> bool:
-        """Does its flow run a fair share of the slots already, with one newcomer counted in?"""
+        """Does its account run a fair share of the slots already, with one newcomer counted in?"""
         flow = self.flows.get(ticket.flow)
-        return flow is not None and flow.running >= slots * flow.weight / (self.active_weight + NEWCOMER)
+        if flow is None:
+            return False
+        top = flow.top
+        return top.running >= slots * top.weight / (self.active_weight + NEWCOMER)
 
     def is_near(self, ticket: Ticket, head: Ticket) -> bool:
-        """Has its flow been served no more than the head's, but for one request like this?"""
-        flow = self.flows[ticket.flow]
-        return flow.counter - self.flows[head.flow].counter <= ticket.cost / flow.weight
+        """Has its account been served no more than the head's, but for one request like this?"""
+        mine, other = self.flows[ticket.flow], self.flows[head.flow]
+        one, two = (mine, other) if mine.party is other.party else (mine.top, other.top)
+        return one.at(ticket.lane) - two.at(head.lane) <= ticket.cost / one.weight
+
+    def before(self, ticket: Ticket) -> tuple[float, int]:
+        """The cost and the number of what its own flow has waiting before it, in all lanes."""
+        flow = self.flows.get(ticket.flow)
+        if flow is None:
+            return 0.0, 0
+        if not ticket.waiting:
+            return flow.backlog, flow.waiting
+        if flow.queues[ticket.lane][-1] is ticket:
+            return flow.backlog - ticket.cost, flow.waiting - 1
+        cost, count = flow.backlog, flow.waiting
+        for each in reversed(flow.queues[ticket.lane]):
+            if each.waiting:
+                cost, count = cost - each.cost, count - 1
+            if each is ticket:
+                break
+        return cost, count
 
     def ahead(self, ticket: Ticket, skyline: Skyline) -> tuple[float, int]:
         """The cost and the number of the requests that will go before this one, which may not be here yet.
 
-        The skyline is a moment old and knows this flow, too: what the flow has there is not counted again.
+        The skyline, of the upper tier, is a moment old and knows this flow, too: what it has there is not counted
+        again.
         """
-        flow = self.flows.get(ticket.flow) or Flow(ticket.flow, ticket.weight, 0.0, ticket.reach)
-        own_cost, own_count = self._before(flow, ticket)
-        start = flow.counter if flow.waiting else max(flow.counter, self._time_of(flow))
-        until = start + own_cost / flow.weight
-        cost, count = skyline.below(until)
-        mine = min(flow.backlog, max(0.0, until - flow.counter) * flow.weight)
-        others = max(0.0, count - (flow.waiting * mine / flow.backlog if flow.backlog else 0.0))
-        return own_cost + max(0.0, cost - mine), own_count + round(others)
+        lane, flow = lane_of(ticket.model, ticket.reach), self.flows.get(ticket.flow)
+        party = flow.party if flow is not None else self.parties.get(flow_of(ticket.party, batch=ticket.batch))
+        account: Account = flow or Flow(ticket.flow, ticket.weight, 0.0, lane)
+        cost, count = self.before(ticket)
+        if party is not None:
+            members = {entry[2] for entry in party.tier.order.entries()}
+            cost, count = _among(account, party.tier, lane, Skyline(members, self.now), cost, count)
+            account = party
+        elif flow is None and ticket.party:
+            account = Party(ticket.party, ticket.party_weight, 0.0, lane, tier=self._tier)
+        return _among(account, self._tier, lane, skyline, cost, count)
 
     def __repr__(self) -> str:
         return f"<FairQueue waiting={self.waiting} running={self.running} flows={len(self.flows)}>"
 
     # How it is kept
 
-    def _flow(self, ticket: Ticket) -> Flow:
+    def _flow(self, ticket: Ticket, lane: Lane) -> Flow:
+        """The flow of a ticket; a new one starts at V."""
         flow = self.flows.get(ticket.flow)
         if flow is None:
-            flow = self.flows[ticket.flow] = Flow(ticket.flow, ticket.weight, 0.0, ticket.reach, self._cap_of(ticket))
-            flow.counter = self._time_of(flow)
-        elif not flow.waiting and not flow.running:
-            flow.weight, flow.reach, flow.cap, flow.live = ticket.weight, ticket.reach, self._cap_of(ticket), None
+            party = self._party(ticket, lane) if ticket.party else None
+            start = (self._tier if party is None else party.tier).time_of(lane)
+            flow = Flow(ticket.flow, ticket.weight, start, lane, cap=self._cap_of(ticket), party=party)
+            self.flows[ticket.flow] = flow
+            if party is not None:
+                party.flows += 1
         return flow
 
+    def _party(self, ticket: Ticket, lane: Lane) -> Party:
+        name = flow_of(ticket.party, batch=ticket.batch)
+        party = self.parties.get(name)
+        if party is None:
+            tier = Tier(_resting, self.lost)
+            party = Party(name, ticket.party_weight, self._tier.time_of(lane), lane, tier=tier)
+            self.parties[name] = party
+        return party
+
+    def _continue(self, old: Flow, shift: float) -> None:
+        """Have a flow like this one, which is in another queue."""
+        party = None
+        if old.party is not None:
+            party = self.parties.get(old.party.id)
+            if party is None:
+                tier = Tier(_resting, self.lost)
+                tier.continues(old.party.tier, 0.0)
+                start = old.party.counter + shift
+                party = Party(old.party.id, old.party.weight, start, old.party.last, tier=tier)
+                self.parties[party.id] = party
+        counter, time = old.counter + (0.0 if party else shift), (party.tier if party else self._tier).virtual_time
+        flow = self.flows.get(old.id)
+        if flow is None:
+            flow = self.flows[old.id] = Flow(old.id, old.weight, counter, old.last, cap=old.cap, party=party)
+            if party is not None:
+                party.flows += 1
+        else:
+            flow.counter += counter - time
+
+    def _run(self, flow: Flow, ticket: Ticket) -> None:
+        """Go on with a ticket that is in flight and has been charged."""
+        if flow.top.idle:
+            self.active_weight += flow.top.weight
+        self.running += 1
+        for account, _ in self._tiers(flow):
+            account.running += 1
+            account.guessed += ticket.charged - ticket.known
+
+    def _tiers(self, flow: Flow) -> tuple[tuple[Account, Tier], ...]:
+        """The accounts that pay for a flow's requests, each with those that it is compared with."""
+        if flow.party is None:
+            return ((flow, self._tier),)
+        return ((flow, flow.party.tier), (flow.party, self._tier))
+
     def _adapt(self, flow: Flow, ticket: Ticket) -> None:
-        """Its person may use other keys now, or has another cap; who was parked at the old one re-enters by rule 3."""
-        was_parked, credit = self._parked(flow), (flow.cap or 0) * self.largest_cost
-        flow.cap = self._cap_of(ticket)
-        if flow.reach != ticket.reach:
-            flow.reach, flow.live = ticket.reach, None
-        if was_parked and flow.waiting and flow.live is None and not self._parked(flow):
-            self._reenter(flow, credit)
+        """Its person has another weight or cap now; who was parked at the old one re-enters by rule 3."""
+        if flow.weight != ticket.weight or (flow.party is not None and flow.party.weight != ticket.party_weight):
+            self._reweigh(flow, ticket)
+        cap = self._cap_of(ticket)
+        if cap != flow.cap:
+            was_parked, credit = flow.parked, (flow.cap or 0) * self.largest.value
+            flow.cap = cap
+            if was_parked and flow.waiting and not flow.parked:
+                self._reenter(flow, credit)
+
+    def _reweigh(self, flow: Flow, ticket: Ticket) -> None:
+        for (account, tier), weight in zip(self._tiers(flow), (ticket.weight, ticket.party_weight), strict=False):
+            if account.weight != weight:
+                if account is flow.top and not account.idle:
+                    self.active_weight += weight - account.weight
+                tier.reweigh(account, weight)
+
+    def _lift(self, flow: Flow, lane: Lane) -> None:
+        """Whoever has nothing waiting in a lane starts there at V (rule 1)."""
+        for account, tier in self._tiers(flow):
+            if lane in account.lanes:
+                continue
+            time = tier.time_of(lane)
+            if not account.waiting:
+                account.offsets.clear()
+                account.counter = max(account.counter, time)
+            elif account.at(lane) < time:
+                account.offsets[lane] = time - account.counter
+            account.last = lane
 
     def _cap_of(self, ticket: Ticket) -> int | None:
         """The lower one of the queue's cap and the flow's own."""
@@ -217,109 +404,149 @@ class FairQueue:
         flows = (self.flows.get(flow_of(person, batch=batch)) for batch in (False, True))
         return sum(flow.waiting for flow in flows if flow is not None)
 
-    def _time_of(self, flow: Flow) -> float:
-        """The virtual time among the keys that a flow can reach."""
-        if not flow.reach:
-            return self.virtual_time
-        return max(self._times.get(key, 0.0) for key in flow.reach)
-
-    def _before(self, flow: Flow, ticket: Ticket) -> tuple[float, int]:
-        """The cost and the number of what its own flow has waiting before it."""
-        if not ticket.waiting or flow.queue[-1] is ticket:
-            mine = ticket.cost if ticket.waiting else 0.0
-            return flow.backlog - mine, flow.waiting - ticket.waiting
-        cost, count = 0.0, 0
-        for each in flow.queue:
-            if each is ticket:
-                break
-            if each.waiting:
-                cost, count = cost + each.cost, count + 1
-        return cost, count
+    def _longest(self, flow: Flow, ticket: Ticket) -> Ticket:
+        """Who has to leave (rule 5): the newest request of the account with the most waiting, or the ticket itself."""
+        flows = [each for each in self.flows.values() if each.waiting]
+        if not flows:
+            return ticket
+        longest = max((each.top for each in flows), key=_length)
+        if longest is not flow.top and _length(longest) <= _length(flow.top, ticket.cost):
+            return ticket
+        inside = [each for each in flows if each.top is longest]
+        greedy = max(inside, key=_length)
+        if longest is flow.top and _length(greedy) <= _length(flow, ticket.cost):
+            return ticket
+        return max((queue[-1] for queue in greedy.queues.values()), key=lambda each: each.submitted)
 
     def _wait(self, flow: Flow, ticket: Ticket) -> None:
-        if not flow.waiting and not flow.running:
-            self.active_weight += flow.weight
+        if flow.top.idle:
+            self.active_weight += flow.top.weight
         ticket.waiting = True
-        flow.waiting += 1
         self.waiting += 1
-        flow.backlog += ticket.cost
         self.backlog += ticket.cost
-        if not self._parked(flow) and (flow.live is None or flow.counter < flow.live):
-            self._order.push(flow)
+        for account, tier in self._tiers(flow):
+            account.waiting += 1
+            account.backlog += ticket.cost
+            waits = account.lanes.setdefault(ticket.lane, Waits())
+            waits.count += 1
+            waits.cost += ticket.cost
+            if not flow.parked:
+                tier.order.push(account, ticket.lane)
 
     def _wait_no_longer(self, flow: Flow, ticket: Ticket) -> None:
         ticket.waiting = False
-        flow.waiting -= 1
         self.waiting -= 1
-        flow.backlog = flow.backlog - ticket.cost if flow.waiting else 0.0
         self.backlog = self.backlog - ticket.cost if self.waiting else 0.0
-        if not flow.waiting and not flow.running:
-            self.active_weight -= flow.weight
+        for account, _ in self._tiers(flow):
+            account.waiting -= 1
+            account.backlog = account.backlog - ticket.cost if account.waiting else 0.0
+            waits = account.lanes[ticket.lane]
+            waits.count -= 1
+            waits.cost -= ticket.cost
+            if not waits.count:
+                del account.lanes[ticket.lane]
+        if flow.top.idle:
+            self.active_weight -= flow.top.weight
 
-    def _take(self, flow: Flow, key: Key) -> Ticket:
-        ticket = flow.queue.popleft()
-        flow.running += 1
+    def _take(self, flow: Flow, lane: Lane, key: Key, passed: list[Entry]) -> Ticket:
+        ticket = flow.queues[lane].popleft()
+        if not flow.queues[lane]:
+            del flow.queues[lane]
+        for account, tier in self._tiers(flow):
+            tier.dispatched(account, lane, key.id, passed if tier is self._tier else ())
+            account.running += 1
+        ticket.lag = max((self._tier.times.get(each, 0.0) for each in lane.reach), default=self.virtual_time)
+        ticket.lag -= flow.top.counter
         self.running += 1
         self._wait_no_longer(flow, ticket)
         ticket.key = key
-        self.virtual_time = max(self.virtual_time, flow.counter)
-        self._times[key.id] = max(self._times.get(key.id, 0.0), flow.counter)
-        ticket.lag = self._time_of(flow) - flow.counter
-        ticket.charged = ticket.cost
-        flow.counter += ticket.cost / flow.weight
-        self._release_debtors()
+        ticket.charged, ticket.known = ticket.cost, min(ticket.cost, ticket.least)
+        self._move(flow, ticket.cost, ticket.cost - ticket.known)
+        self.largest.note(ticket.cost, self.now)
+        self._sweep()
         return ticket
 
     def _settle(self, flow: Flow, ticket: Ticket, cost: float) -> None:
-        flow.counter += (cost - ticket.charged) / flow.weight
-        ticket.charged = cost
+        self._move(flow, cost - ticket.charged, ticket.known - ticket.charged)
+        ticket.charged = ticket.known = cost
         ticket.key = None
-        flow.running -= 1
         self.running -= 1
-        if not flow.waiting and not flow.running:
-            self.active_weight -= flow.weight
+        for account, _ in self._tiers(flow):
+            account.running -= 1
+            if not account.running:
+                account.guessed = 0.0  # what rounding has left
+        if flow.top.idle:
+            self.active_weight -= flow.top.weight
+
+    def _move(self, flow: Flow, cost: float, guessed: float) -> None:
+        """Charge a flow, or give back to it. `guessed`: by how much more of its charges may be given back now."""
+        for account, tier in self._tiers(flow):
+            account.counter += cost / account.weight
+            account.guessed += guessed
+            if cost < 0.0 and not flow.parked:
+                tier.sort_in(account)
 
     def _reenter(self, flow: Flow, credit: float) -> None:
         """A flow comes back from its cap with no more than `credit`, in cost (rule 3)."""
-        flow.counter = max(flow.counter, self._time_of(flow) - credit / flow.weight)
-        self._order.push(flow)
+        for account, tier in self._tiers(flow):
+            if account is flow or account.waiting == flow.waiting:  # a party may have gone on without this flow
+                floors = [tier.floor_of(lane, credit / account.weight) for lane in account.lanes]
+                account.counter = max(account.counter, min(floors))
+            tier.sort_in(account)
 
-    def _parked(self, flow: Flow) -> bool:
-        return flow.cap is not None and flow.running >= flow.cap
-
-    def _pass(self, choose: Chooser, fence: Fence) -> tuple[Ticket, Key] | None:
-        """Let a later flow use a key that no head before it could ever use."""
-        held: list[Entry] = []
-        allowed: Reach | None = None
-        found = None
-        while len(held) < LOOK_AHEAD and (flow := self._order.lowest(allowed)) is not None:
-            key = None if allowed is None else choose(flow.head(), allowed)
-            if key is not None:
-                found = self._take(flow, key), key
-                break
-            free = fence(flow.head())
-            allowed = free if allowed is None else allowed & free
-            if not allowed:
-                break
-            held.append(self._order.take_out(flow))
-        for entry in held:
-            self._order.put_back(entry)
-        return found
+    def _forgive(self, account: Account, tier: Tier, time: float) -> None:
+        most = time + (account.guessed + self.largest.value) / account.weight
+        if account.counter > most:
+            account.counter = most
+            tier.sort_in(account)
 
     def _forget_if_idle(self, flow: Flow) -> None:
         """An idle flow that owes nothing is like a new one; a debtor is remembered until its time has caught up."""
-        if flow.waiting or flow.running or flow.owing:
+        if not flow.idle or flow.owing:
             return
-        if flow.counter <= self._time_of(flow):
-            self.flows.pop(flow.id, None)
-        else:
+        tiers = self._tiers(flow)
+        if any(account.counter > tier.time_of(account.last) for account, tier in tiers if account.idle):
             flow.owing = True
-            heappush(self._debtors, (flow.counter, id(flow), flow))
+            self._swept.append(flow)
+        elif self.flows.pop(flow.id, None) is not None and flow.party is not None:
+            flow.party.flows -= 1
+            if not flow.party.flows:
+                self.parties.pop(flow.party.id, None)
 
-    def _release_debtors(self) -> None:
-        due = []
-        while self._debtors and self._debtors[0][0] <= self.virtual_time:
-            due.append(heappop(self._debtors)[2])
-        for flow in due:
+    def _sweep(self) -> None:
+        """Look at some debtors whether their time has caught up."""
+        for _ in range(min(SWEEP, len(self._swept))):
+            flow = self._swept.popleft()
             flow.owing = False
             self._forget_if_idle(flow)
+
+
+def _resting(account: Account, lane: Lane) -> bool:
+    """A flow at its cap, or a party all of whose flows are."""
+    if isinstance(account, Party):
+        return account.tier.order.first(lane) is None
+    assert isinstance(account, Flow), "an account is one or the other"
+    return account.parked
+
+
+def _leaf(entry: Entry) -> Flow:
+    """The flow whose turn it is: that of the entry, or the lowest one of the party."""
+    account = entry[2]
+    if isinstance(account, Party):
+        inner = account.tier.order.first(entry[3])
+        assert inner is not None, "a party with nobody waiting is resting"
+        account = inner[2]
+    assert isinstance(account, Flow), "parties do not nest"
+    return account
+
+
+def _among(account: Account, tier: Tier, lane: Lane, skyline: Skyline, cost: float, count: int) -> tuple[float, int]:
+    """What is served of all accounts of a tier until one of them has been served so much of its own."""
+    start = account.at(lane) if lane in account.lanes else max(account.at(lane), tier.time_of(lane))
+    until = start + cost / account.weight
+    (below, number), (mine, own) = skyline.below(until), skyline.part_of(account, until)
+    return cost + max(0.0, below - mine), count + round(max(0.0, number - own))
+
+
+def _length(account: Account, more: float = 0.0) -> float:
+    return (account.backlog + more) / account.weight

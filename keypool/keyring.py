@@ -8,12 +8,13 @@ Can it now: a free slot, a good standing of the key and of the model, and room i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from keypool.affinity import Affinity, Home
 from keypool.domains import Domain, Need, group_of
 from keypool.keys import Key
 from keypool.limits import Measure, Window
+from keypool.order import Lane
 from keypool.standing import FOREVER, Event, State
 from keypool.ticket import Ticket
 
@@ -61,17 +62,11 @@ class Keyring:
         """The ids of the keys that somebody in these groups may ever use for a model in a dialect."""
         return self._may(model, dialect, groups)[1]
 
-    def has_free_slot(self, model: str) -> bool:
-        """Whether anything could start at all: asked first, because most of the time a busy pool has none."""
-        return any(key.running < key.slots for key in self.serving(model))
-
     # Which key for a ticket
 
-    def choose(self, ticket: Ticket, only: frozenset[str] | None, now: float) -> Key | None:
-        """The best key that can take it now, perhaps only of some."""
-        able = [
-            key for key in self.usable(ticket) if (only is None or key.id in only) and self._admits(key, ticket, now)
-        ]
+    def choose(self, ticket: Ticket, barred: Container[str], now: float) -> Key | None:
+        """The best key that can take it now, some left out."""
+        able = [key for key in self.usable(ticket) if key.id not in barred and self._admits(key, ticket, now)]
         if len(able) < 2:
             return able[0] if able else None
         home = self.affinity.home(ticket.conversation, now) if ticket.conversation else None
@@ -86,11 +81,6 @@ class Keyring:
             return keys
         fresh = [key for key in keys if key.id not in ticket.tried and key.opens_at(ticket.model) <= ticket.deadline]
         return fresh or keys
-
-    def free(self, ticket: Ticket, now: float) -> frozenset[str]:
-        """The keys of its model that have a free slot now and are well, whoever may use them."""
-        model = ticket.model
-        return frozenset(key.id for key in self.serving(model) if key.running < key.slots and key.stands(model, now))
 
     def has_more_free_slots(self, ticket: Ticket, than: int, now: float) -> bool:
         """Whether the keys that may serve it have more than so many free slots."""
@@ -114,16 +104,33 @@ class Keyring:
                 break  # it stands well already
         return earliest
 
-    def wait(self, ticket: Ticket, now: float) -> float:
-        """Seconds until time alone may let a key of its model be used; infinite when only an end can free one."""
-        usable = {key.id for key in self.usable(ticket)}
-        waits = [FOREVER]
-        for key in self.serving(ticket.model):
-            if key.running < key.slots:
-                rest = key.opens_at(ticket.model) - now
-                room = self._domain(key, ticket.model).wait(ticket.need, now) if key.id in usable else 0.0
-                waits.append(max(rest, room))
-        return min(max(wait, LEAST_WAIT) for wait in waits if wait > 0.0)
+    def lane_opens_at(self, lane: Lane) -> float:
+        """The earliest instant at which some key of a lane will stand well; `FOREVER` if only an operator can say."""
+        earliest = FOREVER
+        for key in self.serving(lane.model):
+            if key.id in lane.reach:
+                earliest = min(earliest, max(key.opens_at(lane.model), self._domain(key, lane.model).standing.until))
+                if earliest <= 0.0:
+                    break
+        return earliest
+
+    def openings(self, ticket: Ticket, now: float) -> list[tuple[float, int]]:
+        """When the keys that it may use are of use, in seconds from now, and with how many slots; the dead left out."""
+        opens = ((self._open(key, ticket), key.slots) for key in self.usable(ticket))
+        return [(max(0.0, at - now), slots) for at, slots in opens if at < FOREVER]
+
+    def has_room(self, ticket: Ticket) -> bool:
+        """Whether some key that may serve it has a free slot, whatever else keeps the ticket waiting."""
+        return any(key.running < key.slots for key in self.usable(ticket))
+
+    def is_too_large(self, ticket: Ticket) -> bool:
+        """No key that may serve it can ever take it: its prompt alone is more than a full bucket holds.
+
+        Only limits on tokens in all count: where the prompt has a limit of its own, what is cached may be free. Our
+        count may be off by some, and the provider's word comes first then.
+        """
+        keys = self.usable(ticket)
+        return bool(keys) and all(self.domain(key, ticket.model).is_beyond(ticket.need.input) for key in keys)
 
     # What happens to a key
 
@@ -135,7 +142,8 @@ class Keyring:
         for standing in (key.whole, key.standing(ticket.model)):
             if standing.resting:
                 standing.trial = ticket.id
-        ticket.domain, ticket.sent = domain, domain.take(ticket.need, now)
+        ticket.domain, ticket.taken = domain, domain.asks(ticket.need)
+        ticket.sent = domain.take(ticket.taken, now)
         if ticket.conversation:
             self.affinity.remember(ticket.conversation, Home(key.id, domain.id), now)
 
@@ -145,7 +153,7 @@ class Keyring:
         assert key is not None, "only a granted ticket holds a slot"
         assert domain is not None, "only a granted ticket holds capacity"
         key.running -= 1
-        domain.give(ticket.need, used, now)
+        domain.give(ticket.taken, used, now)
         for standing in (key.whole, key.standing(ticket.model)):
             if standing.trial == ticket.id:
                 standing.trial = None
@@ -194,7 +202,10 @@ class Keyring:
         return found
 
     def _admits(self, key: Key, ticket: Ticket, now: float) -> bool:
-        return key.admits(ticket.model, now) and self._domain(key, ticket.model).wait(ticket.need, now) <= 0.0
+        if not key.admits(ticket.model, now):
+            return False
+        domain = self._domain(key, ticket.model)
+        return domain.wait(domain.asks(ticket.need), now) <= 0.0
 
     def _rank(self, key: Key, ticket: Ticket, home: Home | None, now: float) -> tuple[float, ...]:
         domain = self._domain(key, ticket.model)
@@ -208,6 +219,10 @@ class Keyring:
 
     def _open(self, key: Key, ticket: Ticket) -> float:
         return max(key.opens_at(ticket.model), self._domain(key, ticket.model).standing.until)
+
+    def domain(self, key: Key, model: str) -> Domain:
+        """The capacity that a key shares with others for a model."""
+        return self._domain(key, model)
 
     def _domain(self, key: Key, model: str) -> Domain:
         domain = key.domains.get(model)

@@ -1,76 +1,143 @@
-"""The flows that wait, by counter: one heap for each set of keys that its flows can reach.
+"""The accounts that wait, by counter: one heap for each lane.
 
-Heap entries are never searched for. An entry is stale when its counter is not the flow's `live` one, or when the flow
-has moved to another heap; it is dropped when it surfaces. A flow whose counter has risen is sorted in again then.
+A lane is what competes for the same thing in the same way: requests for one model that the same keys may serve. An
+account stands in every lane in which it has something waiting. Heap entries are never searched for: an entry is stale
+when its counter is not the account's `live` one, and is dropped when it surfaces. An account whose counter has risen is
+sorted in again then; one whose counter falls has to be pushed anew.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from heapq import heappop, heappush, heapreplace
+from typing import NamedTuple
 
-from keypool.ticket import Ticket
+from keypool.domains import group_of
 
 Reach = frozenset[str]  # ids of keys; empty: any
-Entry = tuple[float, int, "Flow"]
+
+
+class Lane(NamedTuple):
+    """A model, the group of models with which it shares limits, and the keys that may serve it."""
+
+    model: str
+    group: str
+    reach: Reach
+
+    def meets(self, other: Lane, key: str) -> bool:
+        """Do both compete for the limits of this key?"""
+        return self.group == other.group and (not self.reach or key in self.reach)
+
+
+_group_of = lru_cache(maxsize=4096)(group_of)
+
+
+def lane_of(model: str, reach: Reach) -> Lane:
+    return Lane(model, _group_of(model), reach)
+
+
+@dataclass(slots=True)
+class Waits:
+    """What an account has waiting in one lane: requests, and their cost."""
+
+    count: int = 0
+    cost: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
-class Flow:
-    """All that one person wants from one model in one class. `cap`: so many may be in flight; None is any number."""
+class Account:
+    """What somebody was served, by weight, and what they have waiting and in flight.
+
+    `guessed`: the part of what was charged for what is in flight that may still be given back, in cost. `offsets`: how
+    much higher the account stands in some lanes, because it came there later than to others.
+    """
 
     id: str
     weight: float
     counter: float
-    reach: Reach
-    cap: int | None = None
-    queue: deque[Ticket] = field(default_factory=deque)
-    waiting: int = 0  # live tickets in `queue`
+    last: Lane  # in which it asked last
+    lanes: dict[Lane, Waits] = field(default_factory=dict)
+    live: dict[Lane, float] = field(default_factory=dict)  # the counters under which it stands in the heaps
+    offsets: dict[Lane, float] = field(default_factory=dict)
+    waiting: int = 0
     running: int = 0
     backlog: float = 0.0  # cost of what waits
-    live: float | None = None  # the counter under which it stands in its heap
+    guessed: float = 0.0
     owing: bool = False  # idle, but remembered because its counter is above the virtual time
 
-    def head(self) -> Ticket:
-        """Its first live ticket."""
-        while not self.queue[0].waiting:
-            self.queue.popleft()
-        return self.queue[0]
+    @property
+    def idle(self) -> bool:
+        return not self.waiting and not self.running
+
+    def at(self, lane: Lane) -> float:
+        """Its counter as it counts in a lane."""
+        return self.counter + self.offsets.get(lane, 0.0) if self.offsets else self.counter
+
+    def known(self, lane: Lane) -> float:
+        """The same without what may still be given back."""
+        return self.at(lane) - self.guessed / self.weight
+
+
+Entry = tuple[float, int, Account, Lane]
 
 
 class Order:
-    """Finds the flow with the lowest counter. `resting` says whose entry is to be left out for now."""
+    """Finds the account with the lowest counter. `resting` says whose entry is to be left out for now."""
 
-    def __init__(self, resting: Callable[[Flow], bool]) -> None:
+    def __init__(self, resting: Callable[[Account, Lane], bool]) -> None:
         self._resting = resting
-        self._heaps: dict[Reach, list[Entry]] = {}
+        self._heaps: dict[Lane, list[Entry]] = {}
         self._pushes = 0
 
-    def push(self, flow: Flow) -> None:
-        """Sort a flow in under its counter of now."""
-        self._pushes += 1
-        flow.live = flow.counter
-        heappush(self._heaps.setdefault(flow.reach, []), (flow.counter, self._pushes, flow))
+    def push(self, account: Account, lane: Lane) -> None:
+        """Sort an account in under its counter of now, unless it stands there already or lower."""
+        counter, live = account.at(lane), account.live.get(lane)
+        if live is None or counter < live:
+            self._pushes += 1
+            account.live[lane] = counter
+            heappush(self._heaps.setdefault(lane, []), (counter, self._pushes, account, lane))
 
-    def lowest(self, keys: Reach | None = None) -> Flow | None:
-        """The flow with the lowest counter, perhaps only of those that can reach one of some keys."""
+    def lowest(self, is_open: Callable[[Lane], bool] | None = None) -> Entry | None:
+        """The entry of the lowest account, perhaps only of some lanes."""
         best: Entry | None = None
-        for reach in list(self._heaps):
-            if keys is not None and reach and reach.isdisjoint(keys):
-                continue
-            entry = self._surface(reach)
-            if entry is not None and (best is None or entry < best):
+        for lane in list(self._heaps):
+            entry = self.first(lane)
+            if entry is not None and (best is None or entry < best) and (is_open is None or is_open(lane)):
                 best = entry
-        return None if best is None else best[2]
+        return best
 
-    def take_out(self, flow: Flow) -> Entry:
-        """Remove a flow that is on top of its heap, to look at the next one; `put_back` undoes it."""
-        return heappop(self._heaps[flow.reach])
+    def first(self, lane: Lane) -> Entry | None:
+        """The entry of the lowest account of one lane."""
+        heap = self._heaps.get(lane)
+        while heap:
+            counter, _, account, _ = heap[0]
+            if account.live.get(lane) != counter:
+                heappop(heap)
+            elif lane not in account.lanes or self._resting(account, lane):
+                heappop(heap)
+                del account.live[lane]
+            elif counter < (now := account.at(lane)):
+                self._pushes += 1
+                account.live[lane] = now
+                heapreplace(heap, (now, self._pushes, account, lane))
+            else:
+                return heap[0]
+        self._heaps.pop(lane, None)
+        return None
+
+    def firsts(self) -> list[Entry]:
+        """The lowest entry of every lane."""
+        found = (self.first(lane) for lane in list(self._heaps))
+        return [entry for entry in found if entry is not None]
+
+    def take_out(self, entry: Entry) -> None:
+        """Remove an entry that is on top of its lane, to look at the next one; `put_back` undoes it."""
+        heappop(self._heaps[entry[3]])
 
     def put_back(self, entry: Entry) -> None:
-        heappush(self._heaps.setdefault(entry[2].reach, []), entry)
+        heappush(self._heaps.setdefault(entry[3], []), entry)
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, the stale ones included."""
@@ -78,21 +145,3 @@ class Order:
 
     def __len__(self) -> int:
         return sum(map(len, self._heaps.values()))
-
-    def _surface(self, reach: Reach) -> Entry | None:
-        heap = self._heaps[reach]
-        while heap:
-            counter, _, flow = heap[0]
-            if flow.live != counter or flow.reach != reach:
-                heappop(heap)
-            elif not flow.waiting or self._resting(flow):
-                heappop(heap)
-                flow.live = None
-            elif counter < flow.counter:
-                self._pushes += 1
-                flow.live = flow.counter
-                heapreplace(heap, (flow.counter, self._pushes, flow))
-            else:
-                return heap[0]
-        del self._heaps[reach]
-        return None

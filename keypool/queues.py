@@ -1,19 +1,25 @@
-"""The queue of one model with what is learnt about it: how fast it is served, how long people wait, how fair it is."""
+"""The queue of one model as people see it: who waits for it, how long, and what a request has to expect.
+
+The order of service is the area's (`areas.py`): the requests for all its models have one. Here is what belongs to a
+model alone, and the forecast. Where every slot is busy, a request waits for all who wait in the area and were served
+less; where slots are free and limits keep it waiting, only for those who wait for the same limits.
+"""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from keypool.areas import FRESH, Area
 from keypool.fairqueue import FairQueue
-from keypool.shares import Shares
+from keypool.order import lane_of
 from keypool.skyline import Skyline
 from keypool.ticket import Ticket
-from keypool.waiting import ServiceRate, learn_bias
+from keypool.waiting import EXPERIENCE, Opening, Pace, ServiceRate, learn_bias, served_after
 
 REMEMBERED_WAITS = 1000
-FRESH = 1.0  # seconds for which a picture of all flows serves, since taking one looks at each of them
-EXPERIENCE = 30.0  # seconds of observed service from which a forecast may turn somebody away
+FARTHEST = 86_400.0  # seconds: what is later, or never, is told as a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,65 +31,109 @@ class Forecast:
 
 
 class ModelQueue:
-    """A fair queue and its statistics. Times are seconds, monotonic."""
+    """One model's part of an area. Times are seconds, monotonic."""
 
-    def __init__(self, fair: FairQueue) -> None:
-        self.fair = fair
-        self.rate = ServiceRate()
-        self.shares = Shares()
+    def __init__(self, model: str, area: Area) -> None:
+        self.area = area
+        self.group = lane_of(model, frozenset()).group
+        self.rate = ServiceRate()  # of this model alone
         self.waits: deque[float] = deque(maxlen=REMEMBERED_WAITS)
+        self.waiting = self.running = 0
         self._bias: dict[str, float] = {}
+        self._paces: dict[str, Pace] = {}
         self._skyline: Skyline | None = None
+
+    @property
+    def fair(self) -> FairQueue:
+        return self.area.fair
 
     @property
     def experienced(self) -> bool:
         """It has been watched long enough to believe its forecasts."""
-        return self.rate.seconds >= EXPERIENCE
+        return self.area.rate.seconds >= EXPERIENCE
 
-    def forecast(self, ticket: Ticket, slots: int, now: float) -> Forecast:
-        """What a ticket has to expect, whether it waits here already or only might."""
-        seconds, count = self._ahead(ticket, slots, now)
-        return Forecast(count + 1, self._bias.get(ticket.flow, 1.0) * seconds)
+    def forecast(self, ticket: Ticket, openings: Sequence[Opening], now: float, *, full: bool = True) -> Forecast:
+        """What a ticket has to expect, whether it waits here already or only might.
 
-    def foresee(self, ticket: Ticket, slots: int, now: float) -> Forecast:
+        `openings`: when how many slots open that may serve it. `full`: all of them are busy.
+        """
+        return self._forecast(ticket, openings, now, full)[0]
+
+    def foresee(self, ticket: Ticket, openings: Sequence[Opening], now: float, *, full: bool) -> Forecast:
         """Note for a ticket that has just begun to wait what it has to expect, to learn from it later."""
-        ticket.predicted, count = self._ahead(ticket, slots, now)
-        ticket.position = count + 1
-        return Forecast(ticket.position, self._bias.get(ticket.flow, 1.0) * ticket.predicted)
+        forecast, ticket.predicted = self._forecast(ticket, openings, now, full)
+        ticket.position = forecast.position
+        return forecast
 
     def arrived(self, ticket: Ticket, now: float) -> None:
         if self.fair.waiting <= 1:
+            self.area.rate.idle(now)
+        self.waiting += 1
+        if self.waiting == 1:
             self.rate.idle(now)
-        self.shares.waits(ticket.flow, now)
+        self.area.shares.waits(ticket.flow, now)
+        if ticket.flow not in self._paces:
+            self._paces[ticket.flow] = Pace(now, self.area.rate.clock)
 
     def granted(self, ticket: Ticket, now: float) -> None:
         waited = now - ticket.submitted
         self.waits.append(waited)
-        if ticket.predicted:
+        self.waiting -= 1
+        self.running += 1
+        if 0.0 < ticket.predicted < FARTHEST:
             bias = self._bias.get(ticket.flow, 1.0)
             self._bias[ticket.flow] = learn_bias(bias, ticket.predicted, waited)
-        self.shares.served(ticket.flow, ticket.cost, ticket.weight, now)
+        self.area.shares.served(ticket.flow, ticket.cost, ticket.weight, now)
+        if (pace := self._paces.get(ticket.flow)) is not None:
+            pace.served(ticket.cost, self.area.rate.clock, now)
         self._if_content(ticket.flow, now)
 
     def left(self, ticket: Ticket, now: float) -> None:
         """A ticket that waited has gone without a key."""
+        self.waiting -= 1
         self._if_content(ticket.flow, now)
 
     def ended(self, cost: float, now: float) -> None:
+        self.running -= 1
         if self.fair.waiting:
+            self.area.rate.ended(cost, now)
+        if self.waiting:
+            self.rate.slots = self.area.rate.slots
             self.rate.ended(cost, now)
+
+    def failed(self, ticket: Ticket, now: float) -> None:
+        """An attempt has failed: the time that it took is none in which the slot has served."""
+        self.running -= 1
+        if self.fair.waiting:
+            self.area.rate.wasted(now - ticket.granted)
+        if self.waiting:
+            self.rate.wasted(now - ticket.granted)
 
     def _if_content(self, name: str, now: float) -> None:
         flow = self.fair.flows.get(name)
         if flow is None or not flow.waiting:
-            self.shares.content(name, now)
+            self.area.shares.content(name, now)
+            self._paces.pop(name, None)
         if flow is None:
             self._bias.pop(name, None)
 
-    def _ahead(self, ticket: Ticket, slots: int, now: float) -> tuple[float, int]:
-        """Seconds of service and number of requests before a ticket, without the learnt factor."""
+    def _forecast(self, ticket: Ticket, openings: Sequence[Opening], now: float, full: bool) -> tuple[Forecast, float]:
+        """The forecast, and its seconds without the learnt factor."""
+        rate = self.area.rate if full or self.rate.seconds < EXPERIENCE else self.rate
+        cost, count = self.fair.before(ticket)
+        pace = self._paces.get(ticket.flow)
+        if pace is not None and pace.experienced and cost > 0.0:
+            seconds = min(FARTHEST, served_after(cost + ticket.cost / 2, pace.per_slot, openings))
+            return Forecast(max(count + 1, round(cost / pace.per_slot * rate.ends_per_slot())), seconds), seconds
+        ahead, others = self.fair.ahead(ticket, self._picture(now, full))
+        slots = max(1, max((slots for _, slots in openings), default=1))
+        seconds = served_after(ahead, rate.per_slot(self.fair.typical_cost()), openings) + rate.gap() / slots
+        seconds = min(FARTHEST, seconds)
+        return Forecast(others + 1, min(FARTHEST, self._bias.get(ticket.flow, 1.0) * seconds)), seconds
+
+    def _picture(self, now: float, full: bool) -> Skyline:
+        if full:
+            return self.area.skyline(now)
         if self._skyline is None or not 0.0 <= now - self._skyline.at < FRESH:
-            self._skyline = Skyline(self.fair.flows.values(), now)
-        cost, count = self.fair.ahead(ticket, self._skyline)
-        per_second = self.rate.per_second(slots, self.fair.typical_cost())
-        return cost / per_second + self.rate.gap(), count
+            self._skyline = Skyline({flow.top for flow in self.fair.flows.values()}, now, self.group)
+        return self._skyline

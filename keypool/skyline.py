@@ -1,7 +1,8 @@
-"""The work that waits, as a function of the counter: a picture of all flows at one instant.
+"""The work that waits, as a function of the counter: a picture of all accounts at one instant.
 
-What a flow g contributes to the work ahead of the counter F grows from c_g, with slope w_g, until its backlog is used
-up. The sum over all flows is piecewise linear, so its corners are kept and a question costs O(log flows).
+What an account g contributes to the work ahead of the counter F grows from c_g, with slope w_g, until its backlog is
+used up. The sum over all is piecewise linear, so its corners are kept and a question costs O(log accounts). An account
+that waits in several lanes stands in each under the counter that counts there; what it has in them is added up.
 """
 
 from __future__ import annotations
@@ -9,20 +10,18 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from keypool.order import Flow
+from keypool.order import Account
 
 
 class Skyline:
-    """The corners of that sum. `at` is when it was taken, seconds, monotonic."""
+    """The corners of that sum, perhaps only of the lanes of one group. `at`: when it was taken, seconds, monotonic."""
 
-    def __init__(self, flows: Iterable[Flow], now: float) -> None:
-        self.at = now
+    def __init__(self, accounts: Iterable[Account], now: float, group: str | None = None) -> None:
+        self.at, self.group = now, group
         steps: list[tuple[float, float, float]] = []  # (counter, change of slope in cost, the same in requests)
-        for flow in flows:
-            if flow.waiting:
-                each = flow.waiting / flow.backlog if flow.backlog else 0.0
-                steps.append((flow.counter, flow.weight, flow.weight * each))
-                steps.append((flow.counter + flow.backlog / flow.weight, -flow.weight, -flow.weight * each))
+        for account in accounts:
+            if account.waiting:
+                steps += _steps(account, group)
         steps.sort()
         self._corners = [step[0] for step in steps]
         self._sums: list[tuple[float, float, float, float]] = []  # at each corner: cost, requests, and their slopes
@@ -40,3 +39,25 @@ class Skyline:
         cost, count, slope, rate = self._sums[index]
         beyond = counter - self._corners[index]
         return cost + slope * beyond, count + rate * beyond
+
+    def part_of(self, account: Account, counter: float) -> tuple[float, float]:
+        """What of `below` is the account's own."""
+        cost, count, start = _waits(account, self.group)
+        mine = min(cost, max(0.0, counter - start) * account.weight)
+        return mine, count * mine / cost if cost > 0.0 else 0.0
+
+
+def _steps(account: Account, group: str | None) -> list[tuple[float, float, float]]:
+    cost, count, start = _waits(account, group)
+    if not count:
+        return []
+    each = count / cost if cost > 0.0 else 0.0
+    weight = account.weight
+    return [(start, weight, weight * each), (start + cost / weight, -weight, -weight * each)]
+
+
+def _waits(account: Account, group: str | None) -> tuple[float, int, float]:
+    """The cost and number of what an account has waiting, and the counter from which on it has its turn."""
+    mine = [(lane, waits) for lane, waits in account.lanes.items() if group is None or lane.group == group]
+    cost, count = sum(waits.cost for _, waits in mine), sum(waits.count for _, waits in mine)
+    return cost, count, min((account.at(lane) for lane, _ in mine), default=account.counter)

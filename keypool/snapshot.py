@@ -83,13 +83,13 @@ def _model(keyring: Keyring, model: str, queue: ModelQueue, now: float) -> Model
     slots = sum(key.slots for key in serving)
     return ModelSnapshot(
         name=model,
-        waiting=queue.fair.waiting,
-        running=queue.fair.running,
+        waiting=queue.waiting,
+        running=queue.running,
         slots=slots,
         keys={state: states.count(state) for state in State if state in states},
         gap=queue.fair.gap(),
         bound=queue.fair.bound(slots),
-        largest=queue.fair.largest_cost,
-        jain=queue.shares.index(now),
+        largest=queue.fair.largest.value,
+        jain=queue.area.shares.index(now),
         waits=tuple(queue.waits),
     )

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from keypool.domains import Domain, Need
 from keypool.keys import Key
 from keypool.limits import Measure
+from keypool.order import Lane, lane_of
 
+ANYWHERE = lane_of("", frozenset())
 BATCH_WEIGHT = 0.125  # of a batch flow beside an interactive one: while both wait, it gets one part in nine
 
 
@@ -32,6 +34,11 @@ class Ticket:
     weight: float = 1.0  # of its flow
     batch: bool = False
     running_cap: int | None = None  # of its flow, below the queue's own cap
+    party: str = ""  # the group or address with which its flow shares; empty: the flow stands for itself
+    party_weight: float = 1.0
+    least: float = 0.0  # what it costs at least, if it is answered at all
+    doubt: float = 0.0  # what its prompt may turn out to be cheaper, because it was cached
+    most_output: int | None = None  # the caller's own bound, in tokens
     flow: str = field(init=False)
     groups: frozenset[str] = frozenset()
     need: Need = Need()  # noqa: RUF009 - immutable; what it will probably take from a provider's limits
@@ -45,11 +52,15 @@ class Ticket:
     predicted: float = 0.0  # the wait that was predicted then, without the learnt factor
 
     waiting: bool = False
+    lane: Lane = ANYWHERE  # where it waits
     charged: float = 0.0  # what the flow has paid for it so far
+    known: float = 0.0  # the part of that which will not be given back
+    told: bool = False  # how long its answer is so far was told while it came
     lag: float = 0.0  # how far its flow was behind the virtual time when it was dispatched
     granted: float = 0.0
     key: Key | None = None  # while in flight, and its domain, and what that had sent when it started
     domain: Domain | None = None
+    taken: Need = Need()  # noqa: RUF009 - immutable; what it took from that
     sent: Mapping[Measure, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

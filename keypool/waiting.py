@@ -5,54 +5,137 @@ that waits will have been served until its own counter has reached F. So the wor
 
     ahead = what f itself has waiting before it  +  sum over g of min(g's backlog, (F - c_g) * w_g)
 
-and the wait is that over the rate at which the queue is served while somebody waits. What the model leaves out (answers
-longer than guessed, arrivals, keys that rest) is learnt as a factor for each flow: the mean of actual over predicted.
+and the wait is that over the rate at which the queue is served while somebody waits. The rate is learnt per open slot:
+a key that rests now does not serve, and what was learnt while all keys rested is nothing. So a forecast adds up what
+the open keys serve until the resting ones open, and what all of them serve then.
+
+What the model leaves out (answers longer than guessed, those who come later and go first) is learnt: as a factor for
+each flow, the mean of actual over predicted; and for a flow that has had something waiting for half a minute, as the
+pace at which this flow itself is served, which needs no model of the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import exp
+from math import exp, inf
 
 MEMORY = 120.0  # seconds: how fast old service is forgotten
 USUAL_ANSWER = 10.0  # seconds, before any was seen
+EXPERIENCE = 30.0  # seconds of observed service from which a forecast may turn somebody away
 GAIN = 0.1
 LEAST_LEARNT = 1.0  # seconds: shorter predictions teach nothing
 BIAS_RANGE = (0.25, 4.0)
 
+Opening = tuple[float, int]  # seconds from now, and the slots that are open from then on
+
 
 @dataclass(slots=True)
 class ServiceRate:
-    """Cost served per second, while somebody waits. Times are seconds, monotonic."""
+    """Cost served per second and open slot, while somebody waits. Times are seconds, monotonic."""
 
     cost: float = 0.0
+    work: float = 0.0  # slot seconds
     seconds: float = 0.0
     ends: float = 0.0
     at: float | None = None
+    slots: int = 1  # that have been open since then
+    clock: float = 0.0  # all slot seconds so far
 
     def idle(self, now: float) -> None:
         """Nobody has waited until now: the time since the last end says nothing about the rate."""
         self.at = now
 
+    def look(self, slots: int, now: float) -> None:
+        """So many slots are open from now on."""
+        self._pass(now)
+        self.slots = slots
+
     def ended(self, cost: float, now: float) -> None:
         """A request has ended while others waited."""
         if self.at is not None:
-            passed = now - self.at
-            fade = exp(-passed / MEMORY)
-            self.cost = self.cost * fade + cost
-            self.ends = self.ends * fade + 1.0
-            self.seconds = self.seconds * fade + passed
+            self._pass(now)
+            self.cost += cost
+            self.ends += 1.0
         self.at = now
 
+    def wasted(self, seconds: float) -> None:
+        """A slot was held for so long by an attempt that failed: it would have served in that time."""
+        self.work = max(0.0, self.work - seconds)
+
+    def per_slot(self, typical: float) -> float:
+        """The rate of one slot; before anything was seen, that of an answer of usual length."""
+        if self.work <= 0.0 or self.cost <= 0.0:
+            return max(1.0, typical) / USUAL_ANSWER
+        return self.cost / self.work
+
     def per_second(self, slots: int, typical: float) -> float:
-        """The rate; before anything was seen, that of full slots with answers of usual length."""
-        if self.seconds <= 0.0 or self.cost <= 0.0:
-            return max(1, slots) * max(1.0, typical) / USUAL_ANSWER
-        return self.cost / self.seconds
+        return max(1, slots) * self.per_slot(typical)
 
     def gap(self) -> float:
-        """Mean seconds between two ends: how long a full house takes to have a free slot."""
-        return self.seconds / self.ends if self.ends else 0.0
+        """Mean slot seconds between two ends: how long a full slot takes to be free, of one slot."""
+        return self.work / self.ends if self.ends else 0.0
+
+    def ends_per_slot(self) -> float:
+        """Requests that end in a slot second."""
+        return self.ends / self.work if self.work else 0.0
+
+    def _pass(self, now: float) -> None:
+        if self.at is None or now <= self.at:
+            return
+        passed, self.at = now - self.at, now
+        if not self.slots:
+            return
+        fade = exp(-passed / MEMORY)
+        self.cost *= fade
+        self.ends *= fade
+        self.work = self.work * fade + passed * self.slots
+        self.seconds = self.seconds * fade + passed
+        self.clock += passed * self.slots
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast one flow is served while it waits: cost and slot seconds, both fading."""
+
+    at: float  # the instant of the last look
+    clock: float  # the slot seconds then
+    cost: float = 0.0
+    work: float = 0.0
+    count: float = 0.0
+    seconds: float = 0.0
+
+    def served(self, cost: float, clock: float, now: float) -> None:
+        """One of its requests was dispatched."""
+        self.passes(clock, now)
+        self.cost += cost
+        self.count += 1.0
+
+    def passes(self, clock: float, now: float) -> None:
+        fade = exp(-(now - self.at) / MEMORY)
+        self.cost, self.count = self.cost * fade, self.count * fade
+        self.work = self.work * fade + clock - self.clock
+        self.seconds = self.seconds * fade + now - self.at
+        self.at, self.clock = now, clock
+
+    @property
+    def experienced(self) -> bool:
+        return self.seconds >= EXPERIENCE and self.cost > 0.0 and self.work > 0.0
+
+    @property
+    def per_slot(self) -> float:
+        return self.cost / self.work
+
+
+def served_after(cost: float, per_slot: float, openings: Iterable[Opening]) -> float:
+    """Seconds until so much has been served by keys that open one after the other; infinite if none does."""
+    now = speed = 0.0
+    for at, slots in sorted(openings):
+        if speed and cost <= speed * (at - now):
+            break
+        cost -= speed * (at - now)
+        now, speed = at, speed + per_slot * slots
+    return now + cost / speed if speed else inf
 
 
 def learn_bias(bias: float, predicted: float, actual: float) -> float:

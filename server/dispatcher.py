@@ -22,13 +22,14 @@ from keypool.queues import Forecast
 from keypool.snapshot import PoolSnapshot
 from keypool.standing import Event
 from keypool.verdict import Verdict
-from server.wire.errors import NoKey, QueueFull, QueueTimeout, Refusal, WaitTooLong
+from server.wire.errors import NoKey, QueueFull, QueueTimeout, Refusal, TooManyTokens, WaitTooLong
 
 _REFUSALS: dict[Reason, type[Refusal]] = {
     Reason.QUEUE_FULL: QueueFull,
     Reason.TIMED_OUT: QueueTimeout,
     Reason.TOO_LONG: WaitTooLong,
     Reason.NO_KEY: NoKey,
+    Reason.TOO_LARGE: TooManyTokens,
 }
 
 
@@ -158,11 +159,18 @@ class Lease:
         """The answer has grown to `output` tokens."""
         self._pool.progress(self.ticket, output)
 
-    def finish(self, used: Tokens, *, complete: bool) -> None:
-        """The request has ended; its flow pays for what it used. Only complete answers teach how long answers are."""
-        if self.ticket.id in self._pool.tickets:
-            end = self._pool.finish if complete else self._pool.break_off
-            self._dispatcher.carry_out(end(self.ticket, used, self._dispatcher.now()))
+    def finish(self, used: Tokens, *, complete: bool, left: bool = False) -> None:
+        """The request has ended; its flow pays for what it used. Only complete answers teach how long answers are.
+
+        `left`: its caller gave it up, and `used` is only what was counted here.
+        """
+        if self.ticket.id not in self._pool.tickets:
+            return
+        now = self._dispatcher.now()
+        if complete:
+            self._dispatcher.carry_out(self._pool.finish(self.ticket, used, now))
+        else:
+            self._dispatcher.carry_out(self._pool.break_off(self.ticket, used, now, left=left))
 
     async def again(self, verdict: Verdict, refusal: Refusal, limits: Mapping[Measure, Window]) -> None:
         """An attempt failed before its first byte: wait for another key, or raise `refusal` when there is none."""

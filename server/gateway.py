@@ -329,7 +329,8 @@ class Gateway:
             story.usage = self._reported(story) or await self._counted(story)
             self._intake.made(story.meter.made.seals, story.lease.key)
             used = Tokens(story.usage.input, story.usage.cached, story.usage.output)
-            story.lease.finish(used, complete=story.outcome is Outcome.COMPLETED)
+            left = story.client_left and story.usage.estimated
+            story.lease.finish(used, complete=story.outcome is Outcome.COMPLETED, left=left)
         return story.usage
 
     def _kept_of(self, story: Story) -> tuple[str, ...]:

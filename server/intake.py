@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from keypool.affinity import Affinity, Home
 from keypool.keys import Key
 from keypool.pool import Ask
 from keypool.queues import Forecast
 from server.books.book import Book
+from server.config.settings_rows import Fairness
 from server.dispatcher import Dispatcher
 from server.heart import Pulse
 from server.rules import Rules
@@ -49,7 +51,7 @@ class Bounds:
 
     `stateful`: providers may keep answers for later, for those who made them. `longest_output`: tokens of an answer
     without a bound of its own, where a budget applies. `usage_seconds`: how long an answer is read on for its usage, if
-    its client has left.
+    its client has left. `fairness`: who has equal shares.
     """
 
     queue_seconds: float = 300.0
@@ -61,6 +63,7 @@ class Bounds:
     pulse: Pulse = Pulse()  # noqa: RUF009 - immutable
     rules: Rules = Rules()  # noqa: RUF009 - immutable
     identity: Identity = Identity()  # noqa: RUF009 - immutable
+    fairness: Fairness = "person"
 
 
 class Intake:
@@ -86,17 +89,21 @@ class Intake:
         """The models that a caller may use: a group allows each, and a key serves that group."""
         rights = self.rights(caller)
         names = self._dispatcher.pool.models(dialect.name, key_groups(caller, rights.groups))
-        return [name for name in names if self._keys_for(caller, rights, name, dialect)]
+        return [
+            name
+            for name in names
+            if self._may_use(caller, rights, name) and self._served(caller, rights, name, dialect) is not None
+        ]
 
-    def _keys_for(self, caller: Caller, rights: Rights, model: str, dialect: Dialect) -> frozenset[str]:
-        """The groups whose keys serve the model for one of its payers; empty if there is none."""
-        if not self._may_use(caller, rights, model):
-            return frozenset()
+    def _served(
+        self, caller: Caller, rights: Rights, model: str, dialect: Dialect
+    ) -> tuple[str | None, frozenset[str]] | None:
+        """The first who may pay for a model and has a key for it, with the groups of its keys; None if none has."""
         for payer in rights.payers(model):
             groups = key_groups(caller, () if payer is None else (payer,))
             if self._dispatcher.pool.serves(model, dialect.name, groups):
-                return groups
-        return frozenset()
+                return payer, groups
+        return None
 
     def _may_use(self, caller: Caller, rights: Rights, model: str) -> bool:
         patterns = caller.terms.models
@@ -105,12 +112,14 @@ class Intake:
     def forecast(self, caller: Caller, model: str, dialect: Dialect) -> Forecast:
         """Where a short request of this caller would stand now. Raises UnknownModel."""
         rights = self.rights(caller)
-        groups = self._keys_for(caller, rights, model, dialect)
-        if not groups:
+        served = self._served(caller, rights, model, dialect)
+        if served is None or not self._may_use(caller, rights, model):
             raise UnknownModel
+        payer, groups = served
         deadline = self._clock() + self._bounds.queue_seconds
         ask = Ask("", caller.person_id, model, dialect.name, 0, None, deadline, rights.weight, groups)
-        return self._dispatcher.pool.forecast(replace(ask, batch=rights.batch), self._clock())
+        ask = self._shared(replace(ask, batch=rights.batch), payer, "")
+        return self._dispatcher.pool.forecast(ask, self._clock())
 
     async def admitted(self, call: Call, rights: Rights) -> Call:
         """The call as it may go on, with the group that pays. Raises UnknownModel, PromptRejected, InvalidValue."""
@@ -130,17 +139,13 @@ class Intake:
         If none was named, the first that allows the model and has a key for it; if none has one, the first that allows
         it. Raises InvalidValue.
         """
-        payers = rights.payers(call.request.model)
+        request, payers = call.request, rights.payers(call.request.model)
         if call.group is None:
-            return next((each for each in payers if self._serves(call, each)), payers[0] if payers else None)
+            served = self._served(call.caller, rights, request.model, request.endpoint.dialect)
+            return served[0] if served is not None else payers[0] if payers else None
         if call.group not in payers:
             raise InvalidValue("X-Fairgate-Group")
         return call.group
-
-    def _serves(self, call: Call, payer: str | None) -> bool:
-        request = call.request
-        groups = key_groups(call.caller, () if payer is None else (payer,))
-        return self._dispatcher.pool.serves(request.model, request.endpoint.dialect.name, groups)
 
     async def _as_sent(self, request: Request, caller: Caller) -> Request:
         """The request as its provider may see it. A long body is searched beside the event loop."""
@@ -167,7 +172,7 @@ class Intake:
             _refuse_kept_state(request)
         tokens = await self._tokenizer.count(request.prompt, request.model)
         self._bounds.rules.check_length(request, tokens)
-        return Ask(
+        ask = Ask(
             id=call.id,
             person=caller.person_id,
             model=request.model,
@@ -183,6 +188,20 @@ class Intake:
             batch=_is_batch(call, rights),
             running_cap=rights.running or None,
         )
+        return self._shared(ask, call.group, call.address)
+
+    def _shared(self, ask: Ask, group: str | None, address: str) -> Ask:
+        """With whom a person shares, where persons are cheap: with their group, or with all at their address.
+
+        A group has the weight that it gives its members, who are equal within it. Who is in no group, or at no known
+        address, shares with all others of that kind: else it would pay not to be.
+        """
+        if self._bounds.fairness == "group":
+            weight = self._book.groups[group].weight if group in self._book.groups else 1.0
+            return replace(ask, party=f"group:{group or ''}", party_weight=weight, weight=1.0)
+        if self._bounds.fairness == "address":
+            return replace(ask, party=f"address:{network_of(address)}")
+        return ask
 
     def made(self, seals: Sequence[bytes], key: Key) -> None:
         """Note which key made some encrypted content."""
@@ -243,6 +262,17 @@ def _refuse_kept_state(request: Request) -> None:
     for each in request.refers:
         if each.needed:
             raise StatefulDisabled(each.param)
+
+
+def network_of(address: str) -> str:
+    """What one client has for itself: an IPv4 address, or an IPv6 network of 64 bits."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(known, IPv4Address):
+        return str(known)
+    return str(known.ipv4_mapped or ip_network((known, 64), strict=False))
 
 
 def _is_batch(call: Call, rights: Rights) -> bool:

@@ -51,6 +51,7 @@ class Call:
     `passed`: the client's headers that may go upstream. `max_wait`: the seconds that the client is willing to wait.
     `asked_class`: whether it wants this to be batch work. `group`: the one that it names to be booked on, and once it
     is admitted the one that it is booked on. `keepalive`: the signs of life that its stream gets (`wire/keepalive.py`).
+    `address`: the client's, as far as our own proxies tell it.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Call:
     asked_class: AskedClass | None = None
     group: str | None = None
     keepalive: str = DEFAULT
+    address: str = ""
 
 
 @dataclass(slots=True)

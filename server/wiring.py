@@ -96,4 +96,5 @@ def bounds(settings: Settings, pulse: Pulse) -> Bounds:
         pulse,
         _rules(settings),
         Identity.of(settings.identity_upstream, pepper(settings)),
+        settings.fairness,
     )

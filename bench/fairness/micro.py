@@ -95,9 +95,8 @@ def _decisions(waiting: int) -> list[float]:
     persons = waiting // EACH
     queue = FairQueue(total=2 * waiting, per_person=waiting)
     key = a_key("k0")
-    nobody: frozenset[str] = frozenset()
 
-    def choose(ticket: Ticket, only: frozenset[str] | None) -> Key | None:
+    def choose(ticket: Ticket) -> Key | None:
         return key
 
     for number in range(waiting):
@@ -108,7 +107,7 @@ def _decisions(waiting: int) -> list[float]:
     gc.disable()
     for number in range(min(2000, waiting)):
         start = perf_counter()
-        found = queue.dispatch(choose, lambda ticket: nobody)
+        found = queue.dispatch(choose)
         taken.append((perf_counter() - start) * 1e6)
         assert found is not None
         queue.finish(found[0], found[0].cost * 1.1)

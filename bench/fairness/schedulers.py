@@ -7,23 +7,27 @@ strict: while their next request does not fit, everybody waits.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from bench.fairness.world import DIALECT, MODEL, Job
+from bench.fairness.world import DIALECT, Job
 from keypool.domains import Need
 from keypool.estimates import CostModel, OutputLengths, Tokens
-from keypool.keyring import Keyring
+from keypool.keyring import LEAST_WAIT, Keyring
 from keypool.keys import Key
+from keypool.limits import Measure, Window
 from keypool.pool import Ask, Decision, Grant, Limits, Pool
-from keypool.standing import FOREVER
+from keypool.standing import FOREVER, Event
 from keypool.ticket import Ticket
+from keypool.verdict import Verdict
 
 BOUNDLESS = Limits(total=10**9, per_person=10**9, headroom=0)
 QUANTUM = 2000.0  # of deficit round robin, in cost: about one ordinary request
 
 
 Hook = Callable[[Job], None]
+Windows = Mapping[Measure, Window]
+LIMITED = Verdict(Event.RATE_LIMITED)
 
 
 class Scheduler(Protocol):
@@ -37,6 +41,16 @@ class Scheduler(Protocol):
     def progress(self, job: Job, now: float) -> None: ...
 
     def finish(self, job: Job, now: float) -> None: ...
+
+    def leave(self, job: Job, now: float) -> None:
+        """The caller gives it up while its answer comes."""
+        ...
+
+    def answered(self, job: Job, windows: Windows, now: float) -> None: ...
+
+    def fail(self, job: Job, windows: Windows, now: float) -> None:
+        """The provider has refused it for its limits."""
+        ...
 
     def tick(self, now: float) -> None: ...
 
@@ -61,7 +75,19 @@ class Fairgate:
         self._count += 1
         name = str(self._count)
         self._jobs[name] = job
-        ask = Ask(name, job.person, MODEL, DIALECT, job.input, None, 1e9, job.weight, conversation=job.conversation)
+        ask = Ask(
+            id=name,
+            person=job.person,
+            model=job.model,
+            dialect=DIALECT,
+            input_tokens=job.input,
+            most_output=job.most_output,
+            deadline=1e9,
+            weight=job.weight,
+            groups=job.groups,
+            conversation=job.conversation,
+            party=job.party,
+        )
         job.ticket, decisions = self.pool.submit(ask, now)
         if job.ticket.waiting:
             job.predicted = self.pool.outlook(job.ticket, now).seconds
@@ -75,6 +101,24 @@ class Fairgate:
         assert job.ticket is not None
         self._carry_out(self.pool.finish(job.ticket, Tokens(job.input, job.cached, job.output), now))
 
+    def leave(self, job: Job, now: float) -> None:
+        assert job.ticket is not None
+        counted = job.produced(now) if job.streamed else 0
+        used = Tokens(job.input, job.cached, counted)
+        self._carry_out(self.pool.break_off(job.ticket, used, now, left=True))
+
+    def answered(self, job: Job, windows: Windows, now: float) -> None:
+        assert job.ticket is not None
+        self._carry_out(self.pool.answered(job.ticket, now, windows))
+
+    def fail(self, job: Job, windows: Windows, now: float) -> None:
+        assert job.ticket is not None
+        self._carry_out(self.pool.failed(job.ticket, LIMITED, now, windows))
+
+    def change(self, verb: Callable[[float], list[Decision]], now: float) -> None:
+        """Something happens to the keys."""
+        self._carry_out(verb(now))
+
     def tick(self, now: float) -> None:
         self._carry_out(self.pool.tick(now))
 
@@ -84,7 +128,7 @@ class Fairgate:
 
     def _carry_out(self, decisions: list[Decision]) -> None:
         for decision in decisions:
-            job = self._jobs.pop(decision.ticket.id)
+            job = self._jobs[decision.ticket.id]
             if isinstance(decision, Grant):
                 self.start(job)
             else:
@@ -108,6 +152,10 @@ class Line(Protocol):
         """Learn what it has really cost."""
         ...
 
+    def progress(self, ticket: Ticket, cost: float) -> None:
+        """Learn what it has cost so far."""
+        ...
+
 
 class Simple:
     """Serves a line, on the core's keys."""
@@ -121,10 +169,10 @@ class Simple:
         self._wakes = FOREVER
 
     def submit(self, job: Job, now: float) -> None:
-        output = self._lengths.expect(job.person, MODEL, None)
+        output = self._lengths.expect(job.person, job.model, job.most_output)
         cost = self._costs.cost(Tokens(job.input, 0, output))
         need = Need(job.input, output)
-        job.ticket = Ticket("", job.person, MODEL, DIALECT, cost, now, FOREVER, need=need)
+        job.ticket = Ticket("", job.person, job.model, DIALECT, cost, now, FOREVER, need=need, groups=job.groups)
         if not self._line.put(job.ticket):
             self.refuse(job)
             return
@@ -132,21 +180,40 @@ class Simple:
         self.tick(now)
 
     def progress(self, job: Job, now: float) -> None:
-        """None of them learns while an answer comes."""
+        assert job.ticket is not None
+        self._line.progress(job.ticket, self._costs.cost(Tokens(job.input, 0, job.produced(now))))
 
     def finish(self, job: Job, now: float) -> None:
+        self._lengths.learn(job.person, job.model, job.output)
+        self._end(job, job.output, now)
+
+    def leave(self, job: Job, now: float) -> None:
+        self._end(job, job.produced(now) if job.streamed else 0, now)
+
+    def _end(self, job: Job, output: int, now: float) -> None:
         assert job.ticket is not None
-        self._lengths.learn(job.person, MODEL, job.output)
-        self._keyring.give(job.ticket, Need(job.input, job.output), now)
-        self._line.settle(job.ticket, self._costs.cost(Tokens(job.input, 0, job.output)))
+        self._keyring.give(job.ticket, Need(job.input, output), now)
+        self._line.settle(job.ticket, self._costs.cost(Tokens(job.input, job.cached, output)))
         self.tick(now)
+
+    def answered(self, job: Job, windows: Windows, now: float) -> None:
+        assert job.ticket is not None
+        self._keyring.answered(job.ticket, windows, now)
+
+    def fail(self, job: Job, windows: Windows, now: float) -> None:
+        """It is asked again as if it were new: what a client does that was told to try again."""
+        assert job.ticket is not None
+        self._keyring.failed(job.ticket, LIMITED.event or Event.FAILED, None, windows, now)
+        self._keyring.give(job.ticket, None, now)
+        self._line.settle(job.ticket, 0.0)
+        self.submit(job, now)
 
     def tick(self, now: float) -> None:
         self._wakes = FOREVER
         while (head := self._line.head()) is not None:
-            key = self._keyring.choose(head, None, now)
+            key = self._keyring.choose(head, (), now)
             if key is None:
-                self._wakes = now + self._keyring.wait(head, now)
+                self._wakes = now + self._wait(head, now)
                 return
             self._line.pop()
             head.key = key
@@ -155,6 +222,15 @@ class Simple:
 
     def next_wakeup(self) -> float:
         return self._wakes
+
+    def _wait(self, head: Ticket, now: float) -> float:
+        """Seconds until the head may fit; infinite when only an end can free a key."""
+        waits = [FOREVER]
+        for key in self._keyring.usable(head):
+            if key.running < key.slots:
+                domain = self._keyring.domain(key, head.model)
+                waits.append(max(domain.wait(domain.asks(head.need), now), key.opens_at(head.model) - now))
+        return max(LEAST_WAIT, min(waits))
 
 
 class Fifo:
@@ -174,6 +250,9 @@ class Fifo:
         self._tickets.popleft()
 
     def settle(self, ticket: Ticket, cost: float) -> None:
+        """Costs do not matter to it."""
+
+    def progress(self, ticket: Ticket, cost: float) -> None:
         """Costs do not matter to it."""
 
 
@@ -211,6 +290,9 @@ class RoundRobin:
 
     def settle(self, ticket: Ticket, cost: float) -> None:
         """Costs do not matter to it."""
+
+    def progress(self, ticket: Ticket, cost: float) -> None:
+        """It learns only at the end."""
 
 
 class Deficit(RoundRobin):
@@ -253,9 +335,52 @@ class Deficit(RoundRobin):
             self._deficit[self._turns[0][0].person] += QUANTUM
 
 
+class VirtualTokens(Fifo):
+    """The virtual token counter as published (Sheng et al., OSDI 2024): prompts are charged when a request starts,
+    answers while they come; who comes back starts at the lowest counter of those who wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counters: defaultdict[str, float] = defaultdict(float)
+        self._queues: dict[str, deque[Ticket]] = {}
+
+    def put(self, ticket: Ticket) -> bool:
+        mine = self._queues.get(ticket.person)
+        if mine is None:
+            lowest = min((self._counters[each] for each in self._queues), default=0.0)
+            self._counters[ticket.person] = max(self._counters[ticket.person], lowest)
+            mine = self._queues[ticket.person] = deque()
+        mine.append(ticket)
+        return True
+
+    def head(self) -> Ticket | None:
+        if not self._queues:
+            return None
+        return self._queues[min(self._queues, key=lambda each: self._counters[each])][0]
+
+    def pop(self) -> None:
+        ticket = self.head()
+        assert ticket is not None, "only a head is served"
+        mine = self._queues[ticket.person]
+        mine.popleft()
+        if not mine:
+            del self._queues[ticket.person]
+        ticket.charged = CostModel().cost(Tokens(ticket.need.input))
+        self._counters[ticket.person] += ticket.charged
+
+    def settle(self, ticket: Ticket, cost: float) -> None:
+        self._counters[ticket.person] += cost - ticket.charged
+        ticket.charged = cost
+
+    def progress(self, ticket: Ticket, cost: float) -> None:
+        if cost > ticket.charged:
+            self.settle(ticket, cost)
+
+
 SIMPLE: dict[str, Callable[[], Line]] = {
     "FIFO": Fifo,
     "FIFO, one waiting each": OneEach,
     "Round robin": RoundRobin,
     "Deficit round robin": Deficit,
+    "VTC as published": VirtualTokens,
 }

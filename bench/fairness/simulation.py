@@ -6,14 +6,14 @@ has been served: the cost of the prompts that were started and of the answers as
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
 
 from bench.fairness.schedulers import Scheduler
-from bench.fairness.world import Job, Size
+from bench.fairness.world import FIRST, Job, Provider, Size
 from keypool.estimates import CostModel, Tokens
 from keypool.standing import FOREVER
 
@@ -51,6 +51,8 @@ class Simulation:
         self._tokens = 0
         self._plan: list[tuple[float, int, Callable[[], None]]] = []
         self._planned = 0
+        self.provider: Provider | None = None
+        self.refusals: Counter[str] = Counter()  # by the provider, of each person
         scheduler.start, scheduler.refuse = self._start, self._refuse
 
     def at(self, when: float, action: Callable[[], None]) -> None:
@@ -92,11 +94,21 @@ class Simulation:
 
         plan()
 
-    def backlogged(self, person: str, size: Size, waiting: int, start: float = 0.0, weight: float = 1.0) -> None:
-        """A person who always has so many requests waiting, from `start` on."""
+    def backlogged(
+        self,
+        person: str,
+        size: Size,
+        waiting: int,
+        start: float = 0.0,
+        weight: float = 1.0,
+        dress: Callable[[Job], object] = lambda job: None,
+    ) -> None:
+        """A person who always has so many requests waiting, from `start` on. `dress` completes each of them."""
 
         def more() -> None:
-            self.ask(size.job(person, self.dice, weight))
+            job = size.job(person, self.dice, weight)
+            dress(job)
+            self.ask(job)
 
         def replace(job: Job) -> None:
             if job.person == person:
@@ -113,11 +125,23 @@ class Simulation:
     # What happens
 
     def _start(self, job: Job) -> None:
+        if self.provider is not None and not self._is_taken(job, self.provider):
+            return
         job.started = self.now
         self._running[job] = None
         for hook in self.on_start:
             hook(job)
         self.at(self.now + job.service, lambda: self._end(job))
+
+    def _is_taken(self, job: Job, provider: Provider) -> bool:
+        """Whether the provider takes it. Its headers come with the first token, its refusal at once."""
+        taken, windows = provider.takes(job, self.now)
+        if taken:
+            self.at(self.now + FIRST, lambda: self.scheduler.answered(job, windows, self.now))
+        else:
+            self.refusals[job.person] += 1
+            self.at(self.now, lambda: self.scheduler.fail(job, windows, self.now))
+        return taken
 
     def _refuse(self, job: Job) -> None:
         job.refused = True
@@ -125,9 +149,13 @@ class Simulation:
     def _end(self, job: Job) -> None:
         job.ended = self.now
         del self._running[job]
-        self._settled[job.person] += self.cost(job)
-        self._tokens += job.input + job.output
-        self.scheduler.finish(job, self.now)
+        written = job.output if job.stays >= 1.0 else job.produced(self.now)
+        self._settled[job.person] += self.costs.cost(Tokens(job.input, job.cached, written))
+        self._tokens += job.input + written
+        if job.stays < 1.0:
+            self.scheduler.leave(job, self.now)
+        else:
+            self.scheduler.finish(job, self.now)
         for hook in self.on_end:
             hook(job)
 
@@ -139,7 +167,8 @@ class Simulation:
         served, tokens = self._settled.copy(), self._tokens
         for job in self._running:
             produced = job.produced(self.now)
-            self.scheduler.progress(job, self.now)
+            if job.streamed:
+                self.scheduler.progress(job, self.now)
             served[job.person] += self.costs.cost(Tokens(job.input, job.cached, produced))
             tokens += job.input + produced
         self.record.samples.append(Sample(self.now, served, tokens))

@@ -6,13 +6,14 @@ twice their mean; how long an answer will be is known to nobody before it ends. 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import exp, log
 from random import Random
 
 from keypool.domains import Bucket, Domain
 from keypool.keys import Key
-from keypool.limits import Measure
+from keypool.limits import Measure, Window
 from keypool.ticket import Ticket
 
 MODEL = "m"
@@ -34,6 +35,12 @@ class Job:
     output: int
     weight: float = 1.0
     conversation: bytes = b""
+    model: str = MODEL
+    groups: frozenset[str] = frozenset()
+    party: str = ""
+    most_output: int | None = None
+    streamed: bool = True
+    stays: float = 1.0  # the part of the answer for which the caller stays
     arrived: float = 0.0
     predicted: float = 0.0  # the wait that its person was told on arrival
     started: float | None = None
@@ -49,7 +56,8 @@ class Job:
 
     @property
     def service(self) -> float:
-        return FIRST + self.output / SPEED
+        """Seconds for which it holds a slot."""
+        return self.stays * (FIRST + self.output / SPEED)
 
     def produced(self, now: float) -> int:
         """Tokens of the answer that have come."""
@@ -81,14 +89,44 @@ def _length(mean: int, dice: Random) -> int:
     return max(1, round(min(drawn, LONGEST * mean)))
 
 
-def a_key(name: str, slots: int = SLOTS, **per_minute: float) -> Key:
-    """A key with limits of its own (`tokens`, `requests`), in buckets that hold twelve seconds' worth."""
-    key = Key(name, "upstream", "", frozenset({DIALECT}), frozenset({MODEL}), slots)
-    buckets = {
-        Measure(each): Bucket(limit * BURST / 60, limit / 60, limit * BURST / 60) for each, limit in per_minute.items()
-    }
-    key.domains[MODEL] = Domain(name, buckets, members={name: slots})
+def a_key(name: str, slots: int = SLOTS, models: Iterable[str] = (MODEL,), group: str = "", **per_minute: float) -> Key:
+    """A key with limits of its own (`tokens`, `requests`), in buckets that hold twelve seconds' worth.
+
+    Its models share these limits, if there are any. `group`: whose members alone may use it; empty: everybody.
+    """
+    groups = frozenset({group} if group else ())
+    key = Key(name, "upstream", "", frozenset({DIALECT}), frozenset(models), slots, groups)
+    if per_minute:
+        buckets = {
+            Measure(each): Bucket(limit * BURST / 60, limit / 60, limit * BURST / 60)
+            for each, limit in per_minute.items()
+        }
+        key.domains |= dict.fromkeys(key.models, Domain(name, buckets, members={name: slots}))
     return key
+
+
+class Provider:
+    """A provider that takes `input + max_tokens` from its limit of tokens per minute and gives nothing back.
+
+    It tells how much is left, and refuses (429) what does not fit.
+    """
+
+    def __init__(self, tokens: float) -> None:
+        self._tokens = tokens  # per minute and key
+        self._buckets: dict[str, Bucket] = {}
+
+    def takes(self, job: Job, now: float) -> tuple[bool, dict[Measure, Window]]:
+        assert job.ticket is not None
+        assert job.ticket.key is not None
+        limit = self._tokens
+        bucket = self._buckets.setdefault(job.ticket.key.id, Bucket(limit, limit / 60, limit))
+        bucket.refill(now)
+        need = job.input + (job.output if job.most_output is None else job.most_output)
+        taken = bucket.level >= need
+        if taken:
+            bucket.take(need, now)
+        refill = (limit - bucket.level) / bucket.rate
+        return taken, {Measure.TOKENS: Window(limit, max(0.0, bucket.level), refill)}
 
 
 def bound_by_slots() -> list[Key]:

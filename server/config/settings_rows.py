@@ -31,6 +31,7 @@ T = TypeVar("T")
 Gatekeeper = Literal["user_token", "shared", "none"]
 Demo = Literal["auto", "on", "off"]
 Driver = Literal["motor", "pymongo"]
+Fairness = Literal["person", "group", "address"]
 LogFormat = Literal["console", "json"]
 
 
@@ -254,6 +255,11 @@ class Settings:
     headroom_slots: int | None = row(
         "auto", number_or_auto(0, 10_000),
         "Slots of a model that only those take who run less than a fair share; auto is 1 from 16 slots on.",
+    )  # fmt: skip
+
+    fairness: Fairness = row(
+        "person", one_of("person", "group", "address"),
+        "Who has equal shares; with group or address, the persons of one share among themselves.",
     )  # fmt: skip
 
     header_seconds: float = row(

@@ -123,7 +123,10 @@ class RelayHandler(BaseHandler):
         group = headers.get("X-Fairgate-Group")
         named = None if group is None else unquote(group)  # the name of a group has no percent sign
         alive = keepalive_of(headers.get(HEADER)) or self.caller.terms.keepalive
-        return Call(self.request_id, self.caller, request, passed, query, patience, wanted, named, alive)
+        passed, query, address = self._passed(), self._query(), self.address()
+        return Call(
+            self.request_id, self.caller, request, passed, query, patience, wanted, named, alive, address=address
+        )
 
     def on_connection_close(self) -> None:
         """The client has left: so does its request, unless its answer is read on for its usage."""

@@ -214,6 +214,15 @@ class TooLarge(ClientError):
     headers = {"Connection": "close"}
 
 
+class TooManyTokens(ClientError):
+    """The prompt has more tokens than any key for this model may take in a minute."""
+
+    status = 413
+    anthropic_kind = "request_too_large"
+    code = "too_many_tokens"
+    retriable = False
+
+
 class UnsupportedMedia(ClientError):
     """Content-Type must be application/json, without Content-Encoding."""
 

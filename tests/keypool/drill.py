@@ -13,8 +13,6 @@ from keypool.fairqueue import FairQueue, Flow, Ticket
 from keypool.keys import Key
 from tests.keypool.making import a_key, a_ticket
 
-NOBODY: frozenset[str] = frozenset()
-
 
 class Drill:
     """Drives `queue` over one key of `slots` slots that everybody may use."""
@@ -126,19 +124,20 @@ class Drill:
 
     # How it does it
 
-    def _choose(self, ticket: Ticket, only: frozenset[str] | None) -> Key | None:
-        return self.key if self.key.running < self.key.slots and only is None else None
+    def _choose(self, ticket: Ticket) -> Key | None:
+        return self.key if self.key.running < self.key.slots else None
 
     def _dispatch(self) -> bool:
         before, virtual_time, eligible = self._counters(), self.queue.virtual_time, self.eligible()
+        known = {flow.id: flow.counter - flow.guessed / flow.weight for flow in eligible}
         lowest = min((flow.counter for flow in eligible), default=None)
-        found = self.queue.dispatch(self._choose, lambda ticket: NOBODY)
+        found = self.queue.dispatch(self._choose)
         if found is None:
             return False
         ticket = found[0]
         flow = self.queue.flows[ticket.flow]
         assert before[ticket.flow][1] == lowest, "somebody lower waited"
-        assert self.queue.virtual_time == max(virtual_time, before[ticket.flow][1])
+        assert self.queue.virtual_time == max(virtual_time, known[ticket.flow]), "V is moved by what is known"
         assert ticket.charged == ticket.cost
         self._check_moves(before, ticket.flow, ticket.cost, lift=False)
         self.key.running += 1

@@ -6,15 +6,19 @@ against it: there it must succeed, or the test could not fail.
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 
-from keypool.fairqueue import Chooser, FairQueue, Fence, Flow, Ticket
+from keypool.fairqueue import Chooser, FairQueue, Flow, Opening, Ticket
 from keypool.keys import Key
+from keypool.order import lane_of
 from keypool.pool import Pool
-from tests.keypool.drill import NOBODY, Drill
-from tests.keypool.making import a_key, a_ticket, an_ask
+from tests.keypool.drill import Drill
+from tests.keypool.making import MODEL, a_key, a_ticket, an_ask
 from tests.keypool.simulator import Simulator
 
+ANYWHERE = lane_of(MODEL, frozenset())
 CAP = 4
 LONG = 1000
 
@@ -23,7 +27,7 @@ class UnboundedCredit(FairQueue):
     """Rule 3 left out: who comes back from the cap keeps the low counter."""
 
     def _reenter(self, flow: Flow, credit: float) -> None:
-        self._order.push(flow)
+        self._tier.sort_in(flow)
 
 
 class RefundsBankCredit(FairQueue):
@@ -32,18 +36,18 @@ class RefundsBankCredit(FairQueue):
     def refund(self, ticket: Ticket) -> None:
         flow = self.flows[ticket.person]
         self._settle(flow, ticket, 0.0)
-        flow.queue.appendleft(ticket)
+        flow.queues.setdefault(ticket.lane, deque()).appendleft(ticket)
         self._wait(flow, ticket)
 
 
 class Backfill(FairQueue):
     """Rule 2 left out: whoever fits may go while the head waits for room."""
 
-    def dispatch(self, choose: Chooser, fence: Fence) -> tuple[Ticket, Key] | None:
+    def dispatch(self, choose: Chooser, is_open: Opening | None = None, now: float = 0.0) -> tuple[Ticket, Key] | None:
         for flow in sorted((flow for flow in self.flows.values() if flow.waiting), key=lambda each: each.counter):
-            key = choose(flow.queue[0], None)
+            key = choose(flow.head(ANYWHERE))
             if key is not None:
-                return self._take(flow, key), key
+                return self._take(flow, ANYWHERE, key, []), key
         return None
 
 
@@ -195,12 +199,12 @@ class Room:
         self.count += 1
         self.queue.submit(a_ticket(f"t{self.count}", person, cost))
 
-    def choose(self, ticket: Ticket, only: frozenset[str] | None) -> Key | None:
+    def choose(self, ticket: Ticket) -> Key | None:
         free = self.ROOM - sum(ticket.cost for ticket in self.running)
         return self.key if ticket.cost <= free else None
 
     def pump(self) -> None:
-        while (found := self.queue.dispatch(self.choose, lambda ticket: NOBODY)) is not None:
+        while (found := self.queue.dispatch(self.choose)) is not None:
             self.running.append(found[0])
 
     def finish_oldest(self) -> None:

@@ -8,7 +8,7 @@ from keypool.decisions import Grant, Limits, Reason
 from keypool.fairqueue import FairQueue, Flow, Ticket
 from keypool.pool import Pool
 from keypool.ticket import BATCH_WEIGHT, flow_of
-from tests.keypool.drill import NOBODY, Drill
+from tests.keypool.drill import Drill
 from tests.keypool.making import a_key, a_ticket, an_ask, simulator
 
 LONG = 1000
@@ -152,7 +152,7 @@ class UnboundedCredit(FairQueue):
     """Rule 3 left out: who comes back from the cap keeps the low counter."""
 
     def _reenter(self, flow: Flow, credit: float) -> None:
-        self._order.push(flow)
+        self._tier.sort_in(flow)
 
 
 def others_work(drill: Drill, times: int) -> None:
@@ -220,4 +220,4 @@ def test_a_refused_request_takes_nobody_out_of_the_order() -> None:
     first.reach, second.reach = frozenset(("k1",)), frozenset(("k1", "k2"))
     assert queue.submit(first) is None
     assert queue.submit(second) is second
-    assert queue.dispatch(lambda ticket, only: key, lambda ticket: NOBODY) == (first, key)
+    assert queue.dispatch(lambda ticket: key) == (first, key)

@@ -9,7 +9,6 @@ import pytest
 
 from keypool.fairqueue import FairQueue, Ticket
 from keypool.keys import Key
-from tests.keypool.drill import NOBODY
 from tests.keypool.making import a_key, a_ticket
 
 KEY = a_key(slots=1)
@@ -28,7 +27,7 @@ class Counted(float):
         return Counted(float.__add__(self, other))
 
 
-def choose(ticket: Ticket, only: frozenset[str] | None) -> Key | None:
+def choose(ticket: Ticket) -> Key | None:
     return KEY
 
 
@@ -42,7 +41,7 @@ def full_queue(persons: int, each: int) -> FairQueue:
 
 
 def serve(queue: FairQueue) -> None:
-    found = queue.dispatch(choose, lambda ticket: NOBODY)
+    found = queue.dispatch(choose)
     assert found is not None
     queue.finish(found[0], found[0].cost * 1.1)
 
@@ -66,7 +65,7 @@ def test_ten_times_the_persons_cost_a_few_comparisons_more() -> None:
 
 
 def test_how_much_a_person_has_waiting_costs_nothing() -> None:
-    assert comparisons(100, 50) == pytest.approx(comparisons(100, 8), rel=0.25)
+    assert comparisons(100, 50) <= 1.25 * comparisons(100, 8)
 
 
 def test_what_many_cancel_is_forgotten_when_the_queue_moves_on() -> None:
@@ -79,8 +78,8 @@ def test_what_many_cancel_is_forgotten_when_the_queue_moves_on() -> None:
     assert len(queue.flows) == 10
     for _ in range(20):
         serve(queue)
-    assert queue.dispatch(choose, lambda ticket: NOBODY) is None
-    assert len(queue._order) == 0
+    assert queue.dispatch(choose) is None
+    assert len(queue._tier.order) == 0
 
 
 def test_what_one_person_cancels_is_not_kept() -> None:
@@ -92,7 +91,7 @@ def test_what_one_person_cancels_is_not_kept() -> None:
         queue.submit(ticket)
         queue.cancel(ticket)
     assert len(queue.flows["ann"].queue) == 1
-    assert len(queue._order) == 1
+    assert len(queue._tier.order) == 1
 
 
 @pytest.mark.slow

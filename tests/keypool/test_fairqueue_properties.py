@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from keypool.fairqueue import FairQueue, Flow, Ticket
 from keypool.keys import Key
-from tests.keypool.drill import NOBODY, Drill
+from keypool.order import Lane
+from tests.keypool.drill import Drill
 from tests.keypool.making import a_key, a_ticket
 
 PERSONS = ("ann", "bob", "eve", "joe")
@@ -149,7 +150,7 @@ def test_a_dispatch_that_fails_before_its_first_byte_leaves_the_queue_as_it_was(
     drill.key.slots = drill.key.running
     queue = drill.queue
     before = {flow.id: (flow.counter, flow.waiting, flow.running) for flow in queue.flows.values()}
-    found = queue.dispatch(lambda ticket, only: drill.key if only is None else None, lambda ticket: NOBODY)
+    found = queue.dispatch(lambda ticket: drill.key)
     if found is None:
         return
     queue.refund(found[0])
@@ -170,10 +171,12 @@ def test_the_heap_holds_one_live_entry_for_each_flow_that_waits_below_its_cap(
     drill = Drill(FairQueue(cap=cap), 2, weights)
     for op in ops:
         perform(drill, op)
-        live = {flow.id for counter, _, flow in drill.queue._order.entries() if flow.live == counter}
+        live = {
+            flow.id for counter, _, flow, lane in drill.queue._tier.order.entries() if flow.live.get(lane) == counter
+        }
         assert {flow.id for flow in drill.eligible()} <= live
-        assert len(drill.queue._order) <= len(ops)
-        assert len(drill.queue._debtors) <= len(PERSONS)
+        assert len(drill.queue._tier.order) <= len(ops)
+        assert len(drill.queue._swept) <= len(PERSONS)
 
 
 @pytest.mark.parametrize("weight", [1.0, 2.0, 8.0])
@@ -306,21 +309,26 @@ class TwoKeys:
         self.queue = FairQueue()
         self.keys = {name: a_key(name, slots) for name in "ab"}
         self.running: list[tuple[Ticket, Key]] = []
+        self.claimed: set[str] = set()
 
     def free(self) -> list[Key]:
         return [key for key in self.keys.values() if key.running < key.slots]
 
-    def choose(self, ticket: Ticket, only: frozenset[str] | None) -> Key | None:
-        fitting = (key for key in self.free() if key.id in ticket.dialect and (only is None or key.id in only))
-        return next(fitting, None)
+    def choose(self, ticket: Ticket) -> Key | None:
+        for key in self.free():
+            if key.id in ticket.dialect and key.id not in self.claimed:
+                return key
+        self.claimed |= set(ticket.dialect)
+        return None
 
-    def fence(self, ticket: Ticket) -> frozenset[str]:
-        return frozenset(key.id for key in self.free() if key.id not in ticket.dialect)
+    def is_open(self, lane: Lane) -> bool:
+        return any(key.id not in self.claimed for key in self.free())
 
     def pump(self) -> None:
         while True:
             heads = {flow.id: (flow.counter, flow.queue[0]) for flow in self.queue.flows.values() if flow.waiting}
-            found = self.queue.dispatch(self.choose, self.fence)
+            self.claimed.clear()
+            found = self.queue.dispatch(self.choose, self.is_open)
             if found is None:
                 break
             ticket, key = found

@@ -57,7 +57,8 @@ def test_the_first_end_ever_has_nothing_to_be_measured_from() -> None:
     rate.ended(100.0, 50.0)
     assert rate.per_second(2, 10.0) == 2 * 10.0 / USUAL_ANSWER
     rate.ended(100.0, 60.0)
-    assert rate.per_second(2, 10.0) == 10.0
+    assert rate.per_second(1, 10.0) == 10.0
+    assert rate.per_second(2, 10.0) == 20.0, "it is learnt for each open slot"
 
 
 def test_an_hour_in_which_nobody_waited_is_not_slow_service() -> None:

@@ -1,0 +1,91 @@
+"""Accounts that share by counter, and the time that they share.
+
+The virtual time says where somebody starts who was idle: with what those have been served who wait. It is kept for each
+key, because not everybody may use every key, and it is moved only by what is known: a dispatch raises a key's time to
+the counter of the account that was lowest, without what may still be given back for its requests in flight. Else one
+person's guesses, which come back when the answers turn out to be short or cached, would have carried the time far ahead
+of what anybody was served, and each newcomer would have to wait until the others have caught up with a mistake.
+
+An account starts in a lane at the highest time of the lane's keys, since it will be compared with those who use them,
+but at each key not above the lowest that waits there for the same limits: those are whom it competes with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from keypool.order import Account, Entry, Lane, Order, Reach
+
+
+class Tier:
+    """The order of some accounts and the virtual time of each key. `lost`: keys that nobody can use for long."""
+
+    def __init__(self, resting: Callable[[Account, Lane], bool], lost: set[str]) -> None:
+        self.order = Order(resting)
+        self.lost = lost
+        self.times: dict[str, float] = {}  # by key
+        self.tags: dict[str, float] = {}  # the highest counter that was dispatched, guesses and all
+        self.virtual_time = 0.0  # the highest of the times
+
+    def time_of(self, lane: Lane) -> float:
+        """Where an account starts that has nothing waiting in a lane."""
+        lows = [(other.reach, low) for low, _, _, other in self.order.firsts() if other.group == lane.group]
+        keys = self._keys(lane.reach)
+        if not keys:
+            return min((self.virtual_time, *(low for _, low in lows)))
+        time = 0.0
+        for key in keys:
+            at_key = self.times.get(key, 0.0)
+            if at_key > time:
+                time = max(time, min((at_key, *(low for reach, low in lows if not reach or key in reach))))
+        return time
+
+    def floor_of(self, lane: Lane, credit: float) -> float:
+        """How far down an account may stand that was kept from its turn: `credit` below what was dispatched (rule 3).
+
+        Never above the time, since what was dispatched was charged by guess.
+        """
+        tag = max((self.tags.get(key, 0.0) for key in self._keys(lane.reach) or self.tags), default=0.0)
+        return min(self.time_of(lane), tag - credit)
+
+    def dispatched(self, account: Account, lane: Lane, key: str, passed: Iterable[Entry]) -> None:
+        """An account goes next, on this key. Those whom it passes on their own key hold its time back."""
+        start, tag = account.known(lane), account.at(lane)
+        for counter, _, _, other in passed:
+            if other.meets(lane, key) and counter < start:
+                start = counter
+        if start > self.times.get(key, 0.0):
+            self.times[key] = start
+            self.virtual_time = max(self.virtual_time, start)
+        if tag > self.tags.get(key, 0.0):
+            self.tags[key] = tag
+
+    def leads(self, key: str, by: float) -> bool:
+        """Is this key's time ahead of that of some other one that can be used, by more than this?"""
+        others = (time for each, time in self.times.items() if each not in self.lost)
+        return self.times.get(key, 0.0) - min(others, default=0.0) > by
+
+    def continues(self, old: Tier, shift: float) -> None:
+        """Keep the time of another tier, moved by so much."""
+        for mine, theirs in ((self.times, old.times), (self.tags, old.tags)):
+            for key, time in theirs.items():
+                mine[key] = max(mine.get(key, 0.0), time + shift)
+        self.virtual_time = max(self.virtual_time, old.virtual_time + shift)
+
+    def reweigh(self, account: Account, weight: float) -> None:
+        """Another weight from now on: what the account is ahead or behind stays the same cost."""
+        time = self.time_of(account.last)
+        account.counter = time + (account.counter - time) * account.weight / weight
+        account.weight = weight
+        self.sort_in(account)
+
+    def sort_in(self, account: Account) -> None:
+        """Its counter may have fallen."""
+        for lane in account.lanes:
+            self.order.push(account, lane)
+
+    def _keys(self, reach: Reach) -> Reach:
+        """Those of a lane that are of use; all of them if none is."""
+        if not self.lost or self.lost.isdisjoint(reach):
+            return reach
+        return reach - self.lost or reach
