@@ -111,7 +111,7 @@ class House:
         return authority_of(
             caller.means,
             admin=caller.admin,
-            narrowed=caller.terms != ANY_TERMS,
+            narrowed=caller.terms.narrow,
             limited=limited,
             ends_at=caller.ends_at,
         )
@@ -127,7 +127,7 @@ class House:
         return authority_of(
             Means.SESSION,
             admin=visit.person.admin,
-            narrowed=token.terms != ANY_TERMS,
+            narrowed=token.terms.narrow,
             limited=self._is_limited(token.id),
             ends_at=token.expires_at,
         )
