@@ -10,16 +10,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from keypool.limits import windows
-from keypool.verdict import CALLERS_FAULT, NONSENSE, Verdict, judge
+from keypool.standing import FIRST_REST, Event
+from keypool.verdict import NONSENSE, OUR_BOUND, Verdict, judge
 from server.heart import EVENT_STREAM, STREAM_HEADERS, Heart
 from server.ledger.usage import Outcome
 from server.story import Sink, Story, milliseconds
 from server.upstream import Answer, AttemptFailed, Broken
 from server.wire.dialect import scrub
-from server.wire.errors import BadAnswer, Disconnected, NoKey, Refusal
-from server.wire.meter import json_object
+from server.wire.errors import BadAnswer, Disconnected, NoKey, Refusal, UnknownModel, UpstreamRejected
+from server.wire.faults import Fault, relayable
 from server.wire.relay import EventTooLong, Relay
 
+_REJECTED = {"Content-Type": "application/json", "x-should-retry": "false"}  # it would be rejected again
 CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while it streams
 
 
@@ -51,21 +53,20 @@ class Exchange:
     async def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """The upstream said no: to the caller, whose own mistake it is, or to our key, which is not the caller's."""
         story = self.story
-        verdict = judge(status, headers, body)
-        if verdict is not CALLERS_FAULT:
+        verdict, dialect = judge(status, headers, body, self.wall() / 1000), story.call.request.endpoint.dialect
+        if verdict.event is not None:
             raise AttemptFailed(verdict, _told(verdict, status), self.answer.headers)
-        document = json_object(body)
-        if document is None:
-            raise AttemptFailed(NONSENSE, BadAnswer())
-        self._answered()
+        story.lease.rejected(verdict, windows(self.answer.headers, self.wall() / 1000))
+        story.account.attempts.append({"key": story.lease.key.id, "answered": str(status)})
         story.first_byte = story.first_byte or self.clock()
         story.outcome, story.perhaps_billed = Outcome.REJECTED, False
         await self.settle(story)
-        body = scrub(body)
-        if await self._begin(status, {"Content-Type": "application/json", "Content-Length": str(len(body))}):
+        told = relayable(body)
+        body = dialect.body(UpstreamRejected(), story.call.id) if told is None else scrub(told)
+        if await self._begin(status, {**_REJECTED, "Content-Length": str(len(body))}):
             await self.sink.send(body)
         else:  # the queue's heartbeats have opened a stream already
-            await self.sink.send(story.call.request.endpoint.dialect.relayed(body))
+            await self.sink.send(dialect.relayed(body))
 
     async def _plain(self) -> None:
         story = self.story
@@ -96,14 +97,16 @@ class Exchange:
         story.streamed = True
         try:
             await self._relay(relay)
-        except (Broken, EventTooLong):
+        except (Broken, EventTooLong) as error:
             # What breaks behind the terminal event or the upstream's own error has nothing more to say.
             if not (meter.finished or meter.failed):
-                raise self._cut() from None
+                raise self._cut(OUR_BOUND if isinstance(error, EventTooLong) else NONSENSE) from None
         if story.outcome is Outcome.REJECTED:
             return
         if not (meter.ended() or meter.failed):
-            raise self._cut()
+            raise self._cut(NONSENSE)
+        if (fault := meter.error()) is not None and self._judged(fault).event is Event.FAILED:
+            story.lease.broke()
         if story.outcome is not Outcome.COMPLETED:
             story.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
             await self.settle(story)
@@ -131,11 +134,16 @@ class Exchange:
                 charged = meter.output_pieces
                 story.lease.progress(charged)
 
-    def _cut(self) -> Exception:
+    def _judged(self, fault: Fault) -> Verdict:
+        return judge(fault.status, {}, fault.body, self.wall() / 1000)
+
+    def _cut(self, verdict: Verdict) -> Exception:
         """A stream broke off: for the caller if it has begun there, else only for this attempt."""
         if self.story.first_byte is None:
-            return AttemptFailed(NONSENSE, BadAnswer())
+            return AttemptFailed(verdict, BadAnswer())
         self.story.outcome = Outcome.CUT
+        if verdict.event is not None:
+            self.story.lease.broke()
         return Disconnected()
 
     def _answered(self) -> None:
@@ -157,6 +165,10 @@ class Exchange:
 
 def _told(verdict: Verdict, status: int) -> Refusal:
     """What the caller hears when no other key helped. The upstream's own words are about our keys, so not those."""
+    if verdict.event is Event.NO_SUCH_MODEL:
+        return UnknownModel()
+    if status == 403 and verdict.event is Event.FAILED:
+        return UpstreamRejected()
     if status in (500, 502, 504):
         return BadAnswer()
-    return NoKey(retry_after=verdict.rest)
+    return NoKey(retry_after=FIRST_REST if verdict.rest is None and verdict.event is Event.FAILED else verdict.rest)

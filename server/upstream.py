@@ -21,7 +21,7 @@ import aiohttp
 from yarl import URL
 
 from keypool.keys import Key
-from keypool.verdict import NONSENSE, TOO_SLOW, UNREACHABLE, Verdict
+from keypool.verdict import DROPPED, NONSENSE, TOO_SLOW, UNREACHABLE, Verdict
 from server.wire.errors import BadAnswer, Refusal, UpstreamTimeout, UpstreamUnreachable
 from server.wire.request import Request
 
@@ -251,7 +251,7 @@ class Upstreams:
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             # It went away before it said anything; no provider bills for that.
             connection.stale = connection.reused
-            raise AttemptFailed(UNREACHABLE, BadAnswer()) from error
+            raise AttemptFailed(DROPPED, BadAnswer()) from error
         except TimeoutError as error:
             raise AttemptFailed(TOO_SLOW, UpstreamTimeout()) from error
         except (aiohttp.ClientError, ValueError) as error:
