@@ -4,7 +4,7 @@
     the last asking settled it      after the interval, give or take a tenth, so that many keys are not asked together
     it settled nothing              after 1, 2, 4, 8, 15, 30 and then every 60 s: its host is away or gives no list yet
     it was refused                  after 1, 2, 4, 8, 16 and then every 24 hours: a key may be let in again
-    suspected                       soon: at once, but a burst of failures within 10 s of the last asking counts once
+    suspected                       at once, but again only 10 s later: a burst of failures counts once
     the operator wants to know      at once
 
 One asking per key at a time and a bounded number in all; what is wanted of a key during an asking comes after it. All
@@ -21,7 +21,7 @@ HOUR = 3600.0
 HOURS = (1, 2, 4, 8, 16, 24)  # until a refused key is looked at again
 FORGOTTEN = 48 * HOUR  # after the last refusal the next one counts as the first
 SPREAD = 0.1  # of the interval, to either side
-CALM = 10.0  # seconds after an asking in which suspicion has to wait
+CALM = 10.0  # seconds between two askings that suspicion brings
 
 
 @dataclass(slots=True)
@@ -32,6 +32,7 @@ class Watch:
     asking: bool = False
     wanted: float = inf  # seconds after the end of this asking until the next
     ended: float = -inf
+    suspected: float = -inf  # when suspicion brought the last asking
     misses: int = 0  # in a row
     retired: bool = False  # refused, and planned to be looked at again
     refusals: int = 0
@@ -58,8 +59,13 @@ class Schedule:
 
     def suspect(self, key: str, now: float) -> None:
         """Something made this key look bad."""
-        if (watch := self._watches.get(key)) is not None and not watch.retired:
-            _hasten(watch, max(now, watch.ended + CALM), CALM)
+        watch = self._watches.get(key)
+        if watch is None or watch.retired:
+            return
+        at = max(now, watch.suspected + CALM)
+        if watch.asking or at < watch.due:
+            watch.suspected = at
+        _hasten(watch, at, CALM)
 
     def want(self, key: str, now: float) -> None:
         """The operator wants to know."""

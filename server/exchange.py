@@ -16,12 +16,12 @@ from server.heart import EVENT_STREAM, STREAM_HEADERS, Heart
 from server.ledger.usage import Outcome
 from server.story import Sink, Story, milliseconds
 from server.upstream import Answer, AttemptFailed, Broken
-from server.wire.dialect import scrub
+from server.wire.dialect import JSON_TYPE, scrub
 from server.wire.errors import BadAnswer, Disconnected, NoKey, Refusal, UnknownModel, UpstreamRejected
 from server.wire.faults import Fault, relayable
 from server.wire.relay import EventTooLong, Relay
 
-_REJECTED = {"Content-Type": "application/json", "x-should-retry": "false"}  # it would be rejected again
+_REPEATED = frozenset({408, 409, 429})  # statuses that the official SDKs repeat by themselves, as all from 500 on
 CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while it streams
 
 
@@ -63,7 +63,8 @@ class Exchange:
         await self.settle(story)
         told = relayable(body)
         body = dialect.body(UpstreamRejected(), story.call.id) if told is None else scrub(told)
-        if await self._begin(status, {**_REJECTED, "Content-Length": str(len(body))}):
+        once = {"x-should-retry": "false"} if status >= 500 or status in _REPEATED else {}
+        if await self._begin(status, {"Content-Type": JSON_TYPE, "Content-Length": str(len(body)), **once}):
             await self.sink.send(body)
         else:  # the queue's heartbeats have opened a stream already
             await self.sink.send(dialect.relayed(body))
