@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 
 from keypool.affinity import Affinity, Home
+from keypool.blame import Blame
 from keypool.domains import Domain, Need, group_of
 from keypool.keys import Key
 from keypool.limits import Measure, Window
 from keypool.order import Lane
-from keypool.standing import FOREVER, Event, State
+from keypool.standing import FOREVER, KEY_WIDE, Event, State
 from keypool.ticket import Ticket
+from keypool.verdict import Verdict
 
 MOST_REMEMBERED = 10_000  # answers to who may use what
 LEAST_WAIT = 1e-6  # seconds: what rounding may leave of a wait must not wake anybody twice
@@ -29,6 +31,7 @@ class Keyring:
         self.keys: dict[str, Key] = {}
         self.domains: dict[str, Domain] = {}
         self.affinity = Affinity()
+        self.blame = Blame()
         self._serving: dict[str, list[Key]] = {}
         self._allowed: dict[tuple[str, str, frozenset[str]], tuple[list[Key], frozenset[str]]] = {}
         for key in keys:
@@ -44,6 +47,7 @@ class Keyring:
     def remove(self, key_id: str) -> None:
         """Forget a key. What it is serving now ends undisturbed."""
         self.keys.pop(key_id, None)
+        self.blame.forget(key_id)
         self._arrange()
 
     def offer(self, upstream: str, models: frozenset[str]) -> None:
@@ -81,6 +85,10 @@ class Keyring:
             return keys
         fresh = [key for key in keys if key.id not in ticket.tried and key.opens_at(ticket.model) <= ticket.deadline]
         return fresh or keys
+
+    def has_untried(self, ticket: Ticket) -> bool:
+        """Whether some key that it may use has not failed it."""
+        return any(key.id not in ticket.tried for key in self.usable(ticket))
 
     def has_more_free_slots(self, ticket: Ticket, than: int, now: float) -> bool:
         """Whether the keys that may serve it have more than so many free slots."""
@@ -140,8 +148,7 @@ class Keyring:
         key.running += 1
         key.granted += 1
         for standing in (key.whole, key.standing(ticket.model)):
-            if standing.resting:
-                standing.trial = ticket.id
+            standing.try_with(ticket.id, now)
         ticket.domain, ticket.taken = domain, domain.asks(ticket.need)
         ticket.sent = domain.take(ticket.taken, now)
         if ticket.conversation:
@@ -159,28 +166,66 @@ class Keyring:
                 standing.trial = None
 
     def answered(self, ticket: Ticket, windows: Mapping[Measure, Window], now: float) -> None:
-        """A good answer has begun. An answer to what was sent before a key rested proves nothing."""
+        """A good answer has begun."""
         key, domain = ticket.key, ticket.domain
         assert key is not None, "only a granted ticket can be answered"
         assert domain is not None, "only a granted ticket holds capacity"
         domain.learn(windows, ticket.sent, now)
         domain.answered(now)
         for standing in (key.whole, key.standing(ticket.model)):
-            if standing.state is not State.READY and (not standing.resting or standing.trial == ticket.id):
-                standing.apply(Event.ANSWERED, now)
+            standing.begins_well(ticket.id, ticket.granted, now)
 
-    def failed(
-        self, ticket: Ticket, event: Event, rest: float | None, windows: Mapping[Measure, Window], now: float
-    ) -> None:
-        """An attempt has failed: the key learns, or its domain where the rate was the reason."""
+    def served(self, ticket: Ticket, now: float) -> None:
+        """A good answer has ended."""
+        key = ticket.key
+        assert key is not None, "only a granted ticket can be served"
+        self.blame.served(key.id, ticket.model, ticket.person, now)
+        for standing in (key.whole, key.standing(ticket.model)):
+            standing.ends_well()
+
+    def rejected(self, ticket: Ticket, windows: Mapping[Measure, Window], now: float, *, elsewhere: bool) -> None:
+        """A request was rejected by its own fault. That shows what the limits are, and not how the key stands."""
         key, domain = ticket.key, ticket.domain
-        assert key is not None, "only a granted ticket can fail"
+        assert key is not None, "only a granted ticket can be rejected"
         assert domain is not None, "only a granted ticket holds capacity"
         domain.learn(windows, ticket.sent, now)
+        if elsewhere:
+            self.blame.shun(key.id, ticket.model, ticket.person, now)
+
+    def failed(self, ticket: Ticket, verdict: Verdict, windows: Mapping[Measure, Window], now: float) -> bool:
+        """An attempt has failed: the key learns, or its domain where the rate was the reason.
+
+        Returns whether that was their doing; False where only this request speaks against them.
+        """
+        key, domain, event = ticket.key, ticket.domain, verdict.event
+        assert key is not None, "only a granted ticket can fail"
+        assert domain is not None, "only a granted ticket holds capacity"
+        assert event is not None, "what is nobody's doing does not fail a key"
+        domain.learn(windows, ticket.sent, now)
         if event is Event.RATE_LIMITED:
-            domain.limited(now, rest)
+            domain.limited(now, verdict.rest)
+        elif verdict.sure:
+            key.apply(event, ticket.model, now, verdict.rest)
         else:
-            key.apply(event, ticket.model, now, rest)
+            return self._suspected(ticket, key, event, verdict.rest, now)
+        return True
+
+    def _suspected(self, ticket: Ticket, key: Key, event: Event, rest: float | None, now: float) -> bool:
+        """A request has failed by its own fault or by the key's: which, the requests of others tell."""
+        self.blame.shun(key.id, ticket.model, ticket.person, now)
+        model, standing = ("", key.whole) if event in KEY_WIDE else (ticket.model, key.standing(ticket.model))
+        if standing.dead or (standing.resting and ticket.granted < standing.until):
+            return True  # others have convicted it meanwhile
+        due = self.blame.failed(key.id, model, event.value, ticket.person, now)
+        if due is None:
+            return False
+        key.apply(event, ticket.model, now, due or rest)
+        return True
+
+    def anew(self, key: Key) -> None:
+        """The operator trusts a key: all that was learnt and suspected of it is forgotten."""
+        key.anew()
+        self.blame.forget(key.id)
 
     def state(self, key: Key, model: str, now: float) -> State:
         """The state to show: COOLING also while the key's domain was asked to wait."""
@@ -210,6 +255,7 @@ class Keyring:
     def _rank(self, key: Key, ticket: Ticket, home: Home | None, now: float) -> tuple[float, ...]:
         domain = self._domain(key, ticket.model)
         return (
+            not self.blame.shuns(key.id, ticket.model, ticket.person, now),
             home is not None and home.key == key.id,
             home is not None and home.domain == domain.id,
             1.0 - key.running / key.slots,

@@ -64,6 +64,16 @@ class Key:
     def opens_at(self, model: str) -> float:
         return max(self.whole.opens_at(), self.standing(model).opens_at())
 
+    def next_trial(self, model: str) -> float:
+        """The instant of the next trial, if no trial under way ends before."""
+        return max(self.whole.next_trial(), self.standing(model).next_trial())
+
+    def anew(self) -> None:
+        """The operator trusts it: nothing bad that was learnt of it or of its models counts any more."""
+        self.by_model.clear()
+        for domain in self.domains.values():
+            domain.standing = Standing()
+
     def state(self, model: str) -> State:
         """The state to show for one model: the whole key's unless only the model is troubled."""
         if self.whole.resting or self.whole.dead:

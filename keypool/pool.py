@@ -28,6 +28,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
 from keypool.areas import Area, partition, take_over
+from keypool.blame import MOST_DOUBTS
 from keypool.deadlines import Deadlines
 from keypool.decisions import Ask, Decision, GiveUp, Grant, Limits, Reason, Refuse
 from keypool.domains import Need
@@ -39,10 +40,10 @@ from keypool.limits import Measure, Window
 from keypool.queues import Forecast, ModelQueue
 from keypool.retries import RetryBudget
 from keypool.snapshot import PoolSnapshot, snapshot_of
-from keypool.standing import FOREVER, Event
+from keypool.standing import FOREVER, KEY_WIDE, Event
 from keypool.ticket import BATCH_WEIGHT, Ticket
 from keypool.turn import Turn
-from keypool.verdict import Verdict
+from keypool.verdict import BROKEN_OFF, Verdict
 
 __all__ = ["Ask", "Decision", "GiveUp", "Grant", "Limits", "Pool", "Reason", "Refuse", "Tally"]
 
@@ -160,6 +161,7 @@ class Pool:
 
     def finish(self, ticket: Ticket, used: Tokens, now: float) -> list[Decision]:
         """A complete answer has come, and cost this much."""
+        self.keyring.served(ticket, now)
         self.lengths.learn(ticket.person, ticket.model, used.output)
         self.speeds.learn(ticket.model, used.output, now - ticket.granted)
         self.worth.learn(self.costs.cost(used), used.input + used.output)
@@ -180,24 +182,39 @@ class Pool:
     def failed(
         self, ticket: Ticket, verdict: Verdict, now: float, windows: Mapping[Measure, Window] = NO_WINDOWS
     ) -> list[Decision]:
-        """An attempt has ended before its first byte: learn, give the cost back, and try again where that helps."""
+        """An attempt has ended before its first byte: learn, give the cost back, and try again where that helps.
+
+        What ends so pays for its attempts, unless others say that it was the key's doing: failing must not be a way to
+        stay first. What may have been billed always pays.
+        """
         key = ticket.key
         assert key is not None, "only a granted ticket can fail"
         if verdict.event is None:  # the caller's fault, or nobody's: the upstream has had the work all the same
             return [GiveUp(ticket), *self._end(ticket, self._input_cost(ticket), None, now)]
-        self.keyring.failed(ticket, verdict.event, verdict.rest, windows, now)
+        innocent = self.keyring.failed(ticket, verdict, windows, now)
         ticket.tried |= {key.id}
-        stranded = self._refuse_stranded(now)
+        ticket.doubts += not innocent and verdict.event not in KEY_WIDE
+        stranded = self._refuse_stranded(now) if innocent else []
+        price = 0.0 if innocent and not verdict.final else self._input_cost(ticket) * ticket.attempts
         if not verdict.final and (hopeless := self._hopeless(ticket, now)) is not None:
-            return [hopeless, *stranded, *self._end(ticket, 0.0, None, now)]
-        if verdict.final:  # it may have been billed, so its flow pays: failing must not be a way to stay first
-            return [GiveUp(ticket), *stranded, *self._end(ticket, self._input_cost(ticket), None, now)]
-        if not verdict.free and not self._may_retry(ticket, now):
-            return [GiveUp(ticket), *stranded, *self._end(ticket, 0.0, None, now)]
+            return [hopeless, *stranded, *self._end(ticket, price, None, now)]
+        if not self._goes_on(ticket, verdict, now, innocent=innocent):
+            return [GiveUp(ticket), *stranded, *self._end(ticket, price, None, now)]
         self.keyring.give(ticket, None, now)
         self._queue(ticket.model).failed(ticket, now)
         self._queue(ticket.model).fair.refund(ticket)
         return [*stranded, *self._enqueue(ticket, now)]
+
+    def rejected(
+        self, ticket: Ticket, verdict: Verdict, now: float, windows: Mapping[Measure, Window] = NO_WINDOWS
+    ) -> list[Decision]:
+        """The upstream has rejected a request by its own fault, and the caller hears it. `break_off` is to follow."""
+        self.keyring.rejected(ticket, windows, now, elsewhere=verdict.elsewhere)
+        return []
+
+    def broke(self, ticket: Ticket, now: float) -> list[Decision]:
+        """The upstream broke an answer off after its first byte. `break_off` is to follow."""
+        return self._refuse_stranded(now) if self.keyring.failed(ticket, BROKEN_OFF, NO_WINDOWS, now) else []
 
     def cancel(self, ticket: Ticket, now: float) -> list[Decision]:
         """The caller has left before anything was delivered: queued or in flight, where the upstream has begun."""
@@ -212,7 +229,10 @@ class Pool:
 
     def learn(self, key_id: str, event: Event, now: float, model: str = "") -> list[Decision]:
         """A probe or the operator says something about a key."""
-        self.keys[key_id].apply(event, model, now)
+        key = self.keys[key_id]
+        key.apply(event, model, now)
+        if event is Event.RESUME:
+            self.keyring.anew(key)
         return [*self._refuse_stranded(now), *self._pump(now)]
 
     def offer(self, upstream: str, models: frozenset[str], now: float) -> list[Decision]:
@@ -389,7 +409,7 @@ class Pool:
         self.keyring.take(ticket, key, now)
         ticket.attempts += 1
         ticket.granted, ticket.told = now, False
-        self.retries.dispatched.add(now)
+        self.retries.dispatched(ticket.person, now)
         queue = self._queue(ticket.model)
         queue.granted(ticket, now)
         kept = self.keyring.domain(key, ticket.model).asks(ticket.need).reserved - ticket.need.output
@@ -483,8 +503,16 @@ class Pool:
     def _input_cost(self, ticket: Ticket) -> float:
         return self.costs.cost(Tokens(ticket.need.input))
 
+    def _goes_on(self, ticket: Ticket, verdict: Verdict, now: float, *, innocent: bool) -> bool:
+        """May what failed be sent again?"""
+        if verdict.final or ticket.doubts >= MOST_DOUBTS:
+            return False
+        if not verdict.free:
+            return self._may_retry(ticket, now)
+        return innocent or self.keyring.has_untried(ticket)  # what a key refuses once, it would refuse again
+
     def _may_retry(self, ticket: Ticket, now: float) -> bool:
-        if ticket.retries >= MOST_RETRIES or ticket.deadline <= now or not self.retries.take(now):
+        if ticket.retries >= MOST_RETRIES or ticket.deadline <= now or not self.retries.take(ticket.person, now):
             return False
         ticket.retries += 1
         self.tally.retries += 1

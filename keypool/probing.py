@@ -3,7 +3,8 @@
     new, or back from a pause       at once
     the last asking settled it      after the interval, give or take a tenth, so that many keys are not asked together
     it settled nothing              after 1, 2, 4, 8, 15, 30 and then every 60 s: its host is away or gives no list yet
-    suspected                       soon: at once, but a burst of failures within 10 s of the last asking counts once
+    it was refused                  after 1, 2, 4, 8, 16 and then every 24 hours: a key may be let in again
+    suspected                       at once, but again only 10 s later: a burst of failures counts once
     the operator wants to know      at once
 
 One asking per key at a time and a bounded number in all; what is wanted of a key during an asking comes after it. All
@@ -12,12 +13,15 @@ times are seconds, monotonic.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 MISSED = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+HOUR = 3600.0
+HOURS = (1, 2, 4, 8, 16, 24)  # until a refused key is looked at again
+FORGOTTEN = 48 * HOUR  # after the last refusal the next one counts as the first
 SPREAD = 0.1  # of the interval, to either side
-CALM = 10.0  # seconds after an asking in which suspicion has to wait
+CALM = 10.0  # seconds between two askings that suspicion brings
 
 
 @dataclass(slots=True)
@@ -28,11 +32,15 @@ class Watch:
     asking: bool = False
     wanted: float = inf  # seconds after the end of this asking until the next
     ended: float = -inf
+    suspected: float = -inf  # when suspicion brought the last asking
     misses: int = 0  # in a row
+    retired: bool = False  # refused, and planned to be looked at again
+    refusals: int = 0
+    refused: float = -inf  # the last time
 
 
 class Schedule:
-    """The keys that are watched. `interval` is seconds; 0 asks nobody again who has settled."""
+    """The keys that are watched. `interval` is seconds; 0 asks nobody again who has settled or was refused."""
 
     def __init__(self, interval: float, most: int) -> None:
         self._interval = interval or inf
@@ -51,13 +59,27 @@ class Schedule:
 
     def suspect(self, key: str, now: float) -> None:
         """Something made this key look bad."""
-        if (watch := self._watches.get(key)) is not None:
-            _hasten(watch, max(now, watch.ended + CALM), CALM)
+        watch = self._watches.get(key)
+        if watch is None or watch.retired:
+            return
+        at = max(now, watch.suspected + CALM)
+        if watch.asking or at < watch.due:
+            watch.suspected = at
+        _hasten(watch, at, CALM)
 
     def want(self, key: str, now: float) -> None:
         """The operator wants to know."""
         if (watch := self._watches.get(key)) is not None:
             _hasten(watch, now, 0.0)
+
+    def retire(self, key: str, now: float) -> None:
+        """This key is refused: it is looked at again in some hours. Nothing changes for one that is retired already."""
+        watch = self._watches.get(key)
+        if watch is None or watch.asking or watch.retired:
+            return
+        watch.refusals = watch.refusals + 1 if now < watch.refused + FORGOTTEN else 1
+        wait = HOURS[min(watch.refusals, len(HOURS)) - 1] * HOUR
+        watch.due, watch.refused, watch.retired = now + max(wait, self._interval), now, True
 
     # The rounds
 
@@ -92,7 +114,10 @@ class Schedule:
 
     def _end(self, key: str, now: float, wait: float, *, misses: int) -> None:
         if (watch := self._watches.get(key)) is not None:
-            self._watches[key] = Watch(due=now + min(wait, watch.wanted), ended=now, misses=misses)
+            due = now + min(wait, watch.wanted)
+            self._watches[key] = replace(
+                watch, due=due, ended=now, misses=misses, asking=False, wanted=inf, retired=False
+            )
 
 
 def _hasten(watch: Watch, at: float, after: float) -> None:

@@ -1,12 +1,14 @@
 """How many requests may be sent twice.
 
 Retries multiply load just when an upstream has least to spare. All retries of a pool share one budget: a tenth of what
-was dispatched in the last minute, and three at least (Envoy's retry budget, with the providers' own 10 %).
+was dispatched in the last minute, and three at least (Envoy's retry budget, with the providers' own 10 %). Nobody may
+use more than a tenth of what was dispatched for them, or three; and when the budget is used up, whoever has had less
+than an equal part of it still gets that. So requests that fail by their own fault leave the retries of others alone.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 
 RATIO = 0.1
 FLOOR = 3
@@ -38,20 +40,59 @@ class Minute:
             self._total -= self._seconds.popleft()[1]
 
 
+class Minutes:
+    """A `Minute` for each person. Whoever did nothing for a minute is forgotten."""
+
+    def __init__(self) -> None:
+        self.all = Minute()
+        self._persons: OrderedDict[str, tuple[Minute, float]] = OrderedDict()  # with the instant of the last event
+
+    def add(self, person: str, now: float) -> None:
+        minute, _ = self._persons.pop(person, (None, now))
+        self._persons[person] = minute or Minute(), now
+        self._persons[person][0].add(now)
+        self.all.add(now)
+
+    def of(self, person: str, now: float) -> int:
+        found = self._persons.get(person)
+        return found[0].total(now) if found is not None else 0
+
+    def persons(self, now: float) -> int:
+        """How many did something in the last minute."""
+        while self._persons and next(iter(self._persons.values()))[1] <= now - WINDOW:
+            self._persons.popitem(last=False)
+        return len(self._persons)
+
+
 class RetryBudget:
     """Says whether one more retry is allowed."""
 
     def __init__(self) -> None:
-        self.dispatched = Minute()
-        self.retried = Minute()
+        self._dispatched, self._retried = Minutes(), Minutes()
 
-    def take(self, now: float) -> bool:
-        """Spend one retry if the budget has one."""
-        if self.retried.total(now) >= self.allowed(now):
+    def dispatched(self, person: str, now: float) -> None:
+        """A request of a person went out."""
+        self._dispatched.add(person, now)
+        self._dispatched.persons(now)
+
+    def take(self, person: str, now: float) -> bool:
+        """Spend one retry if the budget has one for this person."""
+        if not self._may(person, now):
             return False
-        self.retried.add(now)
+        self._retried.add(person, now)
         return True
+
+    def spent(self, now: float) -> int:
+        """The retries of the last minute."""
+        return self._retried.all.total(now)
 
     def allowed(self, now: float) -> float:
         """The retries that there may be in this minute."""
-        return max(FLOOR, RATIO * self.dispatched.total(now))
+        return max(FLOOR, RATIO * self._dispatched.all.total(now))
+
+    def _may(self, person: str, now: float) -> bool:
+        own = self._retried.of(person, now)
+        if own >= max(FLOOR, RATIO * self._dispatched.of(person, now)):
+            return False
+        others = self._retried.persons(now) - (own > 0)
+        return self.spent(now) < self.allowed(now) or own + 1 <= self.allowed(now) / (others + 1)

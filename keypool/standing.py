@@ -4,10 +4,11 @@
     READY       it served last time
     COOLING     it rests until an instant, then ONE request may try it (half open); an answer makes it READY
     EXHAUSTED   its quota is gone; it rests long, then one request may try it
-    REVOKED     the provider does not accept it; only the operator brings it back
+    REVOKED     the provider does not accept it, until the operator or a free check says otherwise
     PAUSED      the operator does not want it used
 
-Everything comes back by itself except REVOKED and PAUSED. The table is total: every state knows every event.
+Everything comes back by itself except PAUSED; of a REVOKED key a free check asks now and then, and a key that is let in
+again begins anew. Times are seconds, monotonic. The table is total: every state knows every event.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Event(Enum):
     LISTED = "listed"  # a free request was let in: it shows neither credit nor a model's health
     UNREACHED = "unreached"  # a free request found nobody
     PAUSE = "pause"
-    RESUME = "resume"
+    RESUME = "resume"  # by the operator, or by a free check that a revoked key passes
 
 
 _U, _R, _C, _E, _V, _P = State
@@ -115,6 +116,8 @@ FOREVER = float("inf")
 FIRST_REST = 1.0
 LONGEST_REST = 60.0
 SLOW_REST = 3600.0
+# A trial that has not ended by then is no longer the only one: one slow request must not keep a key closed.
+TRIAL_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -126,6 +129,7 @@ class Standing:
     until: float = 0.0
     failures: int = 0  # in a row
     trial: str | None = None  # the ticket that is trying a key which rested
+    tried: float = 0.0  # since when
     resting: bool = field(init=False, repr=False)  # both follow from the state, and are asked for at every choice
     dead: bool = field(init=False, repr=False)
 
@@ -152,9 +156,29 @@ class Standing:
 
     def admits(self, now: float) -> bool:
         """May a request be sent now?"""
+        return now >= self.next_trial() if self.resting else not self.dead
+
+    def try_with(self, ticket: str, now: float) -> None:
+        """A request is sent; if this rested, it is a trial."""
         if self.resting:
-            return now >= self.until and self.trial is None
-        return not self.dead
+            self.trial, self.tried = ticket, now
+
+    def begins_well(self, ticket: str, sent: float, now: float) -> None:
+        """An answer to a request that was sent at `sent` has begun: others may come. What was sent before a rest proves
+        nothing, and only a good end makes the next rest a short one."""
+        if self.state is not State.READY and (not self.resting or ticket == self.trial or sent >= self.until):
+            failures = self.failures
+            self.apply(Event.ANSWERED, now)
+            self.failures = failures
+
+    def ends_well(self) -> None:
+        """An answer has come to its end."""
+        if self.state is State.READY:
+            self.failures = 0
+
+    def next_trial(self) -> float:
+        """The instant of the next trial of what rests, if none ends before."""
+        return self.until if self.trial is None else max(self.until, self.tried + TRIAL_SECONDS)
 
     def opens_at(self) -> float:
         """The instant from which a request may be sent; `FOREVER` when only the operator can say."""

@@ -48,6 +48,7 @@ class Ticket:
     attempts: int = 0  # grants
     retries: int = 0  # of these, the ones that the retry budget paid
     tried: frozenset[str] = frozenset()  # keys that failed it
+    doubts: int = 0  # failures that only its own word lays on a key
     position: int = 0  # its place in the queue when it came, from 1; 0: it did not wait
     predicted: float = 0.0  # the wait that was predicted then, without the learnt factor
 

@@ -93,7 +93,7 @@ class Turn:
             if key is None or key.running >= key.slots:
                 continue
             if not key.stands(lane.model, self._now):
-                self._wake_at(key.opens_at(lane.model))
+                self._wake_at(key.next_trial(lane.model))
             elif self._keyring.domain(key, lane.model) not in self._claimed:
                 found = True
         return found

@@ -1,71 +1,95 @@
 """What an upstream's answer says about the key that was used, and whether another key would help.
 
-One table for each provider's words. Only the machine-readable fields (`type`, `code`) are matched where there are any;
-of messages only the phrases for which a provider has no code.
+Two rules. A verdict that takes something from others, by resting or revoking a key, needs a reason that a machine can
+read: a code, a type, a parameter, or a status that alone means it. Prose may only acquit, since a message may repeat
+what its caller wrote. And whatever one request could have provoked is no more than a suspicion (`sure` is false): it
+takes requests of two persons to make it true (`blame.py`).
 
-    401, account deactivated, access terminated      the key is refused          other key, free
-    429 with a quota code, 402, billing              its quota is gone           other key, free
-    429 otherwise                                    this model rests            budgeted
-    529, 500, 502, 503, 504, no answer at all        this model rests            other key, budgeted
-    403 or 404 about the model                       this model, this key        other key, free
-    400, 413, 422 and the rest of 4xx                nothing: the caller's fault
+    401, or a code about the key              KEY_REFUSED, suspected   every other key, free
+    429 or 400 with a code about money, 402   OUT_OF_QUOTA             every other key, free
+    429 otherwise                             RATE_LIMITED             another key, budgeted
+    404 or a code about the model             NO_SUCH_MODEL, suspected ONE other key, free
+    403 otherwise                             FAILED, suspected        ONE other key, free
+    408, 5xx, 529                             FAILED, suspected        ONE other key, budgeted
+    no connection                             FAILED                   another key, budgeted
+    403 of a moderation or of a firewall,     nothing                  the caller hears it
+    402 "fewer max_tokens",
+    429 "request too large"
+    400, 404, 413, 422 and the rest of 4xx    nothing                  the caller hears it
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import orjson
-
+from keypool.codes import Fault
+from keypool.complaint import Complaint, complaint_of
 from keypool.limits import retry_after
 from keypool.standing import Event
-
-QUOTA_CODES = frozenset(
-    {
-        "insufficient_quota",
-        "billing_not_active",
-        "billing_hard_limit_reached",
-        "billing_error",
-        "credit_balance_exhausted",
-        "organization_usage_limit_exceeded",
-        "organization_spend_limit_exceeded",
-        "project_spend_limit_exceeded",
-    }
-)
-REFUSED_CODES = frozenset({"invalid_api_key", "account_deactivated", "access_terminated", "authentication_error"})
-MODEL_CODES = frozenset({"model_not_found", "model_not_available"})
-# Anthropic answers these with 400 or 403 and no code of their own. They are beginnings: a message may quote its caller.
-QUOTA_PHRASES = (
-    "your credit balance is too low",
-    "usage blocked until",
-    "you have reached your specified api usage limits",
-)
-REFUSED_PHRASES = ("this organization has been disabled",)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a key learns, and what becomes of the request.
 
-    `event` None means nothing is learnt: the caller's fault. `free`: repeating costs no retry budget. `rest`: seconds
-    that the provider asked for. `final`: it must not be repeated, since the provider may have billed it.
+    `event` None: nothing is learnt, since the request or nobody is at fault. `sure`: one request is proof enough.
+    `free`: repeating costs no retry budget. `rest`: seconds that the provider asked for. `final`: it must not be
+    repeated, since the provider may have billed it or would say the same again. `elsewhere`: other keys may be allowed
+    more, so the next request of this person prefers those.
     """
 
     event: Event | None
     free: bool = False
     rest: float | None = None
     final: bool = False
+    sure: bool = False
+    elsewhere: bool = False
 
 
 ANSWERED = Verdict(Event.ANSWERED)
-UNREACHABLE = Verdict(Event.FAILED)
+UNREACHABLE = Verdict(Event.FAILED, sure=True)  # there is no connection, whatever was to be sent over it
+DROPPED = Verdict(Event.FAILED)  # the connection ended before any answer: perhaps because of what was sent
 NONSENSE = Verdict(Event.FAILED, final=True)  # an answer that is none
-TOO_SLOW = Verdict(None, final=True)  # no answer in time: it says more about the request than about the key
-EMPTY = Verdict(Event.FAILED)  # it ended well and had said nothing: nothing was delivered, so another key may try
-UNREADABLE = Verdict(None, final=True)  # our own bounds, and what we cannot read, say nothing about a key
+TOO_SLOW = Verdict(Event.FAILED, final=True)  # no answer in time
+BROKEN_OFF = Verdict(Event.FAILED, final=True)  # after its first byte
 CALLERS_FAULT = Verdict(None, final=True)
-USED_UP = Verdict(Event.OUT_OF_QUOTA, free=True)  # not sent at all: its owner's monthly cap leaves no room
+OUR_BOUND = Verdict(None, final=True)  # larger than we take, or packed as we cannot read: not the key's doing
+USED_UP = Verdict(Event.OUT_OF_QUOTA, free=True)  # not sent at all: its owner's monthly cap has no room for this one
+
+REFUSED = Verdict(Event.KEY_REFUSED, free=True)
+NO_MONEY = Verdict(Event.OUT_OF_QUOTA, free=True, sure=True)
+PERHAPS_NO_MONEY = Verdict(Event.OUT_OF_QUOTA, free=True)
+NO_MODEL = Verdict(Event.NO_SUCH_MODEL, free=True)
+FORBIDDEN = Verdict(Event.FAILED, free=True)
+TOO_MUCH = Verdict(None, final=True, elsewhere=True)
+
+# Anthropic says these with 400 or 403 and no code. They are beginnings, and no proof before a second person hears them.
+MONEY_PHRASES = (
+    "your credit balance is too low",
+    "usage blocked until",
+    "you have reached your specified api usage limits",
+)
+KEY_PHRASES = ("this organization has been disabled",)
+WRONG_KEY = "incorrect api key provided"  # xAI's, with 400; OpenAI has a code beside it
+# How providers without a code for it begin when they mean the model. The name in it is the one that the pool has sent.
+MODEL_PHRASES = re.compile(
+    r"model: \S+$|(?:the |publisher )?model [`'\"]?\S+?[`'\"]? (?:does not exist|(?:is |was )?not (?:found|supported))"
+    r"|could not resolve the foundation model|models/\S+ is not found"
+)
+# What acquits a key. A message may say so because its caller wrote so: then its caller alone hears it.
+CONTENT = re.compile(
+    r"content violates|usage guidelines|content polic|content management policy|responsible ai|moderation|guardrail"
+    r"|(?:input|prompt|request|content|messages?|image|output)\b[^.]{0,40}\bflagged|flagged as|content.filter"
+    r"|safety (?:check|system|filter|setting|polic|reason)|safety_check|(?:prohibited|inappropriate|sensitive) content"
+    r"|high risk|context length|max_tokens"
+)
+TOO_LARGE = re.compile(
+    r"request too large|too many tokens|tokens must be reduced|long context|fewer max_tokens|reduce the length"
+    r"|exceeds? the (?:maximum|context)|greater than the (?:maximum|limit)"
+)
+AFFORD = re.compile(r"can only afford (\d+)")
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, wall: float) -> Verdict:
@@ -75,42 +99,53 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, wall: float) -> 
     """
     if status < 400:
         return ANSWERED
-    words = _words(body)
-    rest = retry_after(headers, wall, body)
-    if status == 401 or words.codes & REFUSED_CODES or words.says(REFUSED_PHRASES):
-        return Verdict(Event.KEY_REFUSED, free=True)
-    if status == 402 or words.codes & QUOTA_CODES or words.says(QUOTA_PHRASES):
-        return Verdict(Event.OUT_OF_QUOTA, free=True)
+    complaint = complaint_of(headers, body)
+    return _acquitted(status, complaint) or _condemned(status, complaint, retry_after(headers, wall, body))
+
+
+def _acquitted(status: int, said: Complaint) -> Verdict | None:
+    """The verdict on a request that would fare no better with a key that is well; None if it might."""
+    if said.blames(Fault.KEY):
+        return None
+    if status in (402, 429) and _too_much(said):
+        return TOO_MUCH
+    if status == 403 and (said.page or said.moderated or CONTENT.search(said.message)):
+        return CALLERS_FAULT
+    if said.blames(Fault.CALLER) and not said.blames(Fault.MONEY, Fault.RATE, Fault.MODEL):
+        return CALLERS_FAULT
+    return None
+
+
+def _too_much(said: Complaint) -> bool:
+    """Too much for this key, though less would do. Who can afford nothing is exhausted instead."""
+    afford = AFFORD.search(said.message)
+    return int(afford[1]) > 0 if afford is not None else bool(TOO_LARGE.search(said.message))
+
+
+def _condemned(status: int, said: Complaint, rest: float | None) -> Verdict:
+    if status == 401 or said.blames(Fault.KEY) or said.begins(KEY_PHRASES) or said.message.startswith(WRONG_KEY):
+        return REFUSED
+    if status == 402 and said.held_back:  # what runs at present takes all the credit; some of it comes back
+        return Verdict(Event.RATE_LIMITED, rest=rest, sure=True)
+    if status == 402 or said.blames(Fault.MONEY):
+        return NO_MONEY
+    if status in (400, 403, 429) and said.begins(MONEY_PHRASES):
+        return PERHAPS_NO_MONEY
     if status == 429:
-        return Verdict(Event.RATE_LIMITED, rest=rest)
-    if status >= 500:
-        return Verdict(Event.FAILED, rest=rest)
-    if status == 403 or (status == 404 and words.about_model()):
-        return Verdict(Event.NO_SUCH_MODEL, free=True)
+        return Verdict(Event.RATE_LIMITED, rest=rest, sure=True)
+    if status in (400, 403, 404) and _about_model(status, said):
+        return NO_MODEL
+    if status == 403:
+        return FORBIDDEN
+    if status == 408 or status >= 500:
+        return replace(DROPPED, rest=rest)
     return CALLERS_FAULT
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    codes: frozenset[str]
-    message: str
-
-    def says(self, phrases: tuple[str, ...]) -> bool:
-        """Does the message begin so? One that names a field ("messages.0.role: ...") may repeat the caller's words."""
-        return self.message.startswith(phrases) and ": " not in self.message
-
-    def about_model(self) -> bool:
-        return bool(self.codes & MODEL_CODES) or "model" in self.message
-
-
-def _words(body: bytes) -> _Words:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        document = None
-    error = document.get("error", document) if isinstance(document, dict) else None
-    if not isinstance(error, dict):
-        return _Words(frozenset(), "")
-    codes = frozenset(value for name in ("type", "code") if isinstance(value := error.get(name), str))
-    message = error.get("message")
-    return _Words(codes, message.lower() if isinstance(message, str) else "")
+def _about_model(status: int, said: Complaint) -> bool:
+    """The model that was asked for is meant, and no other thing that a request may name."""
+    if said.param not in ("", "model"):
+        return False
+    if said.blames(Fault.MODEL):
+        return True
+    return status == 404 and (said.param == "model" or MODEL_PHRASES.match(said.message) is not None)

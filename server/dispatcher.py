@@ -33,6 +33,9 @@ _REFUSALS: dict[Reason, type[Refusal]] = {
 }
 
 
+SUSPICIOUS = frozenset({Event.FAILED, Event.KEY_REFUSED})  # what a free check may explain
+
+
 class Dispatcher:
     """Runs a pool on an event loop."""
 
@@ -174,9 +177,18 @@ class Lease:
 
     async def again(self, verdict: Verdict, refusal: Refusal, limits: Mapping[Measure, Window]) -> None:
         """An attempt failed before its first byte: wait for another key, or raise `refusal` when there is none."""
-        if verdict.event is Event.FAILED:
+        if verdict.event in SUSPICIOUS:
             self._dispatcher.suspect(self.key.id)
         await self._decided(self._pool.failed(self.ticket, verdict, self._dispatcher.now(), limits), refusal)
+
+    def rejected(self, verdict: Verdict, limits: Mapping[Measure, Window]) -> None:
+        """The upstream has rejected the request by the request's own fault."""
+        self._dispatcher.carry_out(self._pool.rejected(self.ticket, verdict, self._dispatcher.now(), limits))
+
+    def broke(self) -> None:
+        """The upstream broke the answer off after its first byte. `finish` is to follow."""
+        self._dispatcher.suspect(self.key.id)
+        self._dispatcher.carry_out(self._pool.broke(self.ticket, self._dispatcher.now()))
 
     async def _decided(self, decisions: Iterable[Decision], refusal: Refusal | None) -> None:
         future = self._dispatcher.expect(self.ticket)

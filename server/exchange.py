@@ -16,7 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from keypool.limits import windows
-from keypool.verdict import CALLERS_FAULT, EMPTY, NONSENSE, UNREADABLE, Verdict, judge
+from keypool.standing import FIRST_REST, Event
+from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, Verdict, judge
 from server.heart import EVENT_STREAM, STREAM_HEADERS, Heart
 from server.ledger.usage import Outcome
 from server.story import Sink, Story, milliseconds
@@ -24,11 +25,20 @@ from server.upstream import Answer, AttemptFailed, Broken, TooLong
 from server.wire.abridge import Abridger
 from server.wire.added import refuses_what_we_added
 from server.wire.dialect import JSON_TYPE, scrub
-from server.wire.errors import AnswerTooLong, BadAnswer, Disconnected, NoKey, Refusal
-from server.wire.meter import json_object
+from server.wire.errors import (
+    AnswerTooLong,
+    BadAnswer,
+    Disconnected,
+    NoKey,
+    Refusal,
+    UnknownModel,
+    UpstreamRejected,
+)
+from server.wire.faults import Fault, relayable
 from server.wire.relay import LONGEST_STREAM, TELLING, Relay, StreamTooLong, is_stream
 from server.wire.request import Request
 
+_REPEATED = frozenset({408, 409, 429})  # statuses that the official SDKs repeat by themselves, as all from 500 on
 CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while it streams
 MOST_HELD = 1 << 20  # bytes of a stream's opening: a response is opened with all of its instructions and tools
 HELD_SECONDS = 30.0
@@ -82,21 +92,21 @@ class Exchange:
         if (added := refuses_what_we_added(self.sent, status, body)) is not None:
             raise FieldRefused(added)
         story = self.story
-        verdict = judge(status, headers, body, self.wall() / 1000)
-        if verdict is not CALLERS_FAULT:
+        verdict, dialect = judge(status, headers, body, self.wall() / 1000), story.call.request.endpoint.dialect
+        if verdict.event is not None:
             raise AttemptFailed(verdict, _told(verdict, status), self.answer.headers)
-        document = json_object(body)
-        if document is None:
-            raise AttemptFailed(NONSENSE, BadAnswer())
-        self._answered()
+        story.lease.rejected(verdict, windows(self.answer.headers, self.wall() / 1000))
+        story.account.attempts.append({"key": story.lease.key.id, "answered": str(status)})
         story.first_byte = story.first_byte or self.clock()
         story.outcome, story.perhaps_billed = Outcome.REJECTED, False
         await self.settle(story)
-        body = scrub(body)
-        if await self._begin(status, {"Content-Type": "application/json", "Content-Length": str(len(body))}):
+        told = relayable(body)
+        body = dialect.body(UpstreamRejected(), story.call.id) if told is None else scrub(told)
+        once = {"x-should-retry": "false"} if status >= 500 or status in _REPEATED else {}
+        if await self._begin(status, {"Content-Type": JSON_TYPE, "Content-Length": str(len(body)), **once}):
             await self.sink.send(body)
         else:  # the queue's heartbeats have opened a stream already
-            await self.sink.send(story.call.request.endpoint.dialect.relayed(body))
+            await self.sink.send(dialect.relayed(body))
 
     async def _plain(self) -> None:
         story = self.story
@@ -106,7 +116,7 @@ class Exchange:
             raise AttemptFailed(NONSENSE, BadAnswer()) from None
         except TooLong as answer:
             await self._read_for_the_bill(answer.beginning)
-            raise AttemptFailed(UNREADABLE, AnswerTooLong(), billed=True) from None
+            raise AttemptFailed(OUR_BOUND, AnswerTooLong(), billed=True) from None
         if not story.meter.answer(body):
             raise AttemptFailed(NONSENSE, BadAnswer())
         if (fault := story.meter.error()) is not None:
@@ -152,6 +162,8 @@ class Exchange:
             return
         if not (meter.ended() or meter.failed):
             raise self._cut()
+        if (fault := meter.error()) is not None and self._judged(fault).event is Event.FAILED:
+            story.lease.broke()
         if story.outcome is not Outcome.COMPLETED:
             story.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
             await self.settle(story)
@@ -193,14 +205,18 @@ class Exchange:
         meter = self.story.meter
         while not (enough() or meter.failed or len(held) > MOST_HELD):
             if not (chunk := await self.answer.read()):
-                raise AttemptFailed(EMPTY, BadAnswer(), billed=meter.opened)
+                raise AttemptFailed(DROPPED, BadAnswer(), billed=meter.opened)
             held += relay.feed(chunk)
+
+    def _judged(self, fault: Fault) -> Verdict:
+        return judge(fault.status, {}, fault.body, self.wall() / 1000)
 
     def _cut(self) -> Exception:
         """A stream broke off: for the caller if it has begun there, else only for this attempt."""
         if self.story.first_byte is None:
             return AttemptFailed(NONSENSE, BadAnswer(), billed=self.story.meter.opened)
         self.story.outcome = Outcome.CUT
+        self.story.lease.broke()
         return Disconnected()
 
     def _answered(self) -> None:
@@ -222,6 +238,10 @@ class Exchange:
 
 def _told(verdict: Verdict, status: int) -> Refusal:
     """What the caller hears when no other key helped. The upstream's own words are about our keys, so not those."""
+    if verdict.event is Event.NO_SUCH_MODEL:
+        return UnknownModel()
+    if status == 403 and verdict.event is Event.FAILED:
+        return UpstreamRejected()
     if status in (500, 502, 504):
         return BadAnswer()
-    return NoKey(retry_after=verdict.rest)
+    return NoKey(retry_after=FIRST_REST if verdict.rest is None and verdict.event is Event.FAILED else verdict.rest)

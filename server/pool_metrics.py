@@ -86,7 +86,7 @@ def _fairness(models: Iterable[ModelSnapshot]) -> Iterator[Metric]:
 
 
 def _retries(pool: Pool, now: float) -> Iterator[Metric]:
-    spent, allowed = pool.retries.retried.total(now), pool.retries.allowed(now)
+    spent, allowed = pool.retries.spent(now), pool.retries.allowed(now)
     yield gauge("fairgate_retries_spent_count", "Paid retries in the last minute.", (), [((), spent)])
     yield gauge("fairgate_retries_allowed_count", "What the budget allows in a minute.", (), [((), allowed)])
 

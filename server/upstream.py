@@ -21,7 +21,7 @@ import aiohttp
 from yarl import URL
 
 from keypool.keys import Key
-from keypool.verdict import NONSENSE, TOO_SLOW, UNREACHABLE, UNREADABLE, Verdict
+from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, TOO_SLOW, UNREACHABLE, Verdict
 from server.wire.errors import BadAnswer, Refusal, UpstreamTimeout, UpstreamUnreachable
 from server.wire.packed import Damaged, Dropping, UnknownEncoding, Unpacker, unpacker_of
 from server.wire.request import Request
@@ -313,7 +313,7 @@ class Upstreams:
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             # It went away before it said anything; no provider bills for that.
             connection.stale = connection.reused
-            raise AttemptFailed(UNREACHABLE, BadAnswer()) from error
+            raise AttemptFailed(DROPPED, BadAnswer()) from error
         except TimeoutError as error:
             raise AttemptFailed(TOO_SLOW, UpstreamTimeout()) from error
         except (aiohttp.ClientError, ValueError) as error:
@@ -359,5 +359,5 @@ def _insist_on_readable(answer: Answer) -> None:
         answer.unpacked()
     except UnknownEncoding:
         if answer.status < 400:
-            raise AttemptFailed(UNREADABLE, BadAnswer(), billed=True) from None
+            raise AttemptFailed(OUR_BOUND, BadAnswer(), billed=True) from None
         answer.unreadable()

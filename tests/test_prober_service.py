@@ -127,13 +127,52 @@ async def test_the_start_does_not_wait_for_an_upstream_that_refuses_all_its_keys
 
 
 @pytest.mark.gen_test
-async def test_a_refused_key_is_not_asked_about_again_until_the_operator_wants_it() -> None:
+async def test_a_refused_key_is_looked_at_again_ever_more_slowly_and_begins_anew_when_it_is_let_in() -> None:
+    async with FakeUpstream() as fake:
+        fake.script(ONE.reveal(), revoked().for_ever())
+        async with at_work(spec(fake, ONE)) as scene:
+            await scene.quiet()
+            for hours in (1, 2, 4):
+                await scene.later(hours * 3600 - 10)
+                before = len(fake.probes)
+                await scene.later(20)
+                assert (len(fake.probes), scene.states()) == (before + 1, [State.REVOKED])
+            fake.forget_script()
+            await scene.later(8 * 3600)
+            assert scene.states() == [State.READY]
+
+
+@pytest.mark.gen_test
+async def test_an_asking_from_before_a_refusal_brings_no_key_back() -> None:
+    """Where everybody may list the models, as at some providers, a list is no proof against two refusals."""
+    async with FakeUpstream() as fake, at_work(spec(fake, ONE)) as scene:
+        await scene.quiet()
+        scene.clock.now += 60
+        scene.prober.suspect(ONE.fingerprint)
+        scene.keys.learn(ONE.fingerprint, Event.KEY_REFUSED)
+        await scene.quiet()
+        assert scene.states() == [State.REVOKED]
+
+
+@pytest.mark.gen_test
+async def test_where_an_upstream_does_not_say_a_recheck_lets_a_refused_key_begin_anew() -> None:
+    async with FakeUpstream() as fake, at_work(spec(fake, ONE)) as scene:
+        await scene.quiet()
+        scene.keys.learn(ONE.fingerprint, Event.KEY_REFUSED)
+        fake.script(ONE.reveal(), html_page().for_ever())
+        scene.prober.recheck(ONE.fingerprint)
+        await scene.quiet()
+        assert scene.states() == [State.UNCHECKED]
+
+
+@pytest.mark.gen_test
+async def test_a_refused_key_is_not_asked_about_on_suspicion_but_when_the_operator_wants_it() -> None:
     async with FakeUpstream() as fake:
         fake.script(ONE.reveal(), revoked().for_ever())
         async with at_work(spec(fake, ONE)) as scene:
             await scene.quiet()
             assert scene.states() == [State.REVOKED]
-            await scene.later(10_000)
+            await scene.later(3_000)
             scene.prober.suspect(ONE.fingerprint)
             await scene.quiet()
             assert len(fake.probes) == 1

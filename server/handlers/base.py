@@ -29,7 +29,7 @@ from server.ledger.limits import Scope
 from server.login.oidc import Oidc
 from server.login.sessions import Sessions, Visit
 from server.metrics import Metrics
-from server.people.accounts import ANY_TERMS, EVERYONE, Accounts
+from server.people.accounts import EVERYONE, Accounts
 from server.people.courses import Courses
 from server.people.desk import Desk
 from server.people.pass_office import PassOffice

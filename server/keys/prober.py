@@ -5,7 +5,8 @@ whether there is credit left: that is learnt from real traffic. Only keys that t
 Nothing that the upstream says is repeated, except the names of its models.
 
 `check` asks once. A `Prober` asks about all keys of a running gateway, when `keypool.probing` says so, and tells the
-pool. A key that was refused is asked about again only if the operator wants that, a paused one when it is resumed.
+pool. A key that was refused is looked at again after some hours, and begins anew when it is let in; a paused one is
+asked about when it is resumed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -23,6 +24,7 @@ import aiohttp
 from keypool.probing import Schedule
 from keypool.standing import DEAD, Event
 from keypool.standing import State as Stands
+from keypool.verdict import judge
 from server.config.specs import Secret, UpstreamSpec
 
 log = logging.getLogger("fairgate")
@@ -123,7 +125,10 @@ class Prober:
         self.wake()
 
     def recheck(self, key_id: str) -> None:
-        """The operator wants to know now, also of a key that was refused; if it is let in, it begins anew."""
+        """The operator wants to know now, also of a key that was refused.
+
+        It begins anew if it is let in, and also where the upstream does not say: the operator may know better.
+        """
         if key_id in self._watched:
             self._wanted.add(key_id)
             self._schedule.watch(key_id, self._clock())
@@ -140,12 +145,15 @@ class Prober:
             return
         now, alive = self._clock(), self._alive()
         for key_id in self._watched:
-            if key_id in alive:
+            wanted = key_id in self._wanted or key_id in self._tasks
+            if self._keys.state(key_id) is not Stands.PAUSED:
                 self._schedule.watch(key_id, now)
-            elif key_id not in self._wanted and key_id not in self._tasks:
+            elif not wanted:
                 self._schedule.forget(key_id)
+            if key_id not in alive and not wanted:
+                self._schedule.retire(key_id, now)
         for key_id in self._schedule.begin(now):
-            self._tasks[key_id] = asyncio.create_task(self._probe(key_id, key_id in self._wanted))
+            self._tasks[key_id] = asyncio.create_task(self._probe(key_id, self._reviving(key_id)))
             self._wanted.discard(key_id)
         if not any(self._unlisted(self._watched[key_id][0]) for key_id in alive):
             self._listed.set()
@@ -154,23 +162,29 @@ class Prober:
     def _alive(self) -> set[str]:
         return {key_id for key_id in self._watched if self._keys.state(key_id) not in DEAD}
 
-    async def _probe(self, key_id: str, wanted: bool) -> None:
+    def _reviving(self, key_id: str) -> frozenset[State]:
+        """What must be found for a key to begin anew. An asking from before a refusal revives nothing."""
+        if key_id in self._wanted:
+            return frozenset({"ready", "unclear"})
+        return frozenset({"ready"}) if self._keys.state(key_id) is Stands.REVOKED else frozenset()
+
+    async def _probe(self, key_id: str, reviving: frozenset[State]) -> None:
         spec, secret = self._watched[key_id]
         assert self._session is not None, "nobody is asked before the start"
         found = await check(spec, secret, self._session)
         del self._tasks[key_id]
-        self._teach(key_id, spec, found, wanted)
+        self._teach(key_id, spec, found, reviving)
         if found.state == "unreachable" or (found.state != "revoked" and self._unlisted(spec)):
             self._schedule.missed(key_id, self._clock())
         else:
             self._schedule.settled(key_id, self._clock(), self._jitter())
         self.wake()
 
-    def _teach(self, key_id: str, spec: UpstreamSpec, found: Check, wanted: bool) -> None:
+    def _teach(self, key_id: str, spec: UpstreamSpec, found: Check, reviving: frozenset[State]) -> None:
         before, self._found[key_id] = self._found.get(key_id, "ready"), found.state
         if found.state not in ("ready", before):
             log.warning("upstream %s, key %s: %s, %s", spec.name, key_id, found.state, found.detail)
-        if wanted and found.state == "ready" and self._keys.state(key_id) is not Stands.PAUSED:
+        if found.state in reviving and self._keys.state(key_id) is not Stands.PAUSED:
             self._keys.learn(key_id, Event.RESUME)
         self._keys.probed(key_id, found.state)
         if not spec.models and found.models:
@@ -212,7 +226,7 @@ async def check(spec: UpstreamSpec, secret: Secret, session: aiohttp.ClientSessi
         ) as response:
             if response.status == 200:
                 return _listed(await _body(response))
-            return _refused(response.status)
+            return _refused(response.status, response.headers, await _body(response))
     except TimeoutError:
         return Check("unreachable", "no answer in time")
     except (aiohttp.ClientError, OSError, ValueError):
@@ -256,9 +270,9 @@ def _name(entry: dict[str, object]) -> str:
     return name
 
 
-def _refused(status: int) -> Check:
-    if status == 401:
-        return Check("revoked", "the upstream does not know this key (401)")
+def _refused(status: int, headers: Mapping[str, str], body: bytes) -> Check:
+    if judge(status, headers, body, 0.0).event is Event.KEY_REFUSED:
+        return Check("revoked", f"the upstream does not know this key ({status})")
     if status >= 500:
         return Check("unreachable", f"the upstream is not well ({status})")
     # 403: OpenAI's restricted keys may not list models; 404: some servers have no list; 429: asked too often.

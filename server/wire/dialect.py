@@ -20,8 +20,11 @@ _SECRETS = re.compile(
     rb"\b(?:sk|pk|rk|sess|xai|pplx|nvapi|csk)-[\w*.-]{6,}"
     rb"|\b(?:gsk|hf|r8)_[\w*]{6,}"
     rb"|\bAIza[\w*-]{6,}"
-    rb"|\borg-[A-Za-z0-9]{12,}"
-    rb"|\bproj_[A-Za-z0-9]{12,}"
+    rb"|\borg[-_][A-Za-z0-9]{12,}"
+    rb"|\b(?:proj|user|team|acct)_[A-Za-z0-9]{12,}"
+    rb"|\b(?:team|org|organization|account|project|api key id)(?: id)?:? [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22,27}"
+    rb"|https?://[^\s\"\\<>)]*\b(?:account|billing|console|credits|dashboard|keys|plans|settings|usage|workspaces?)\b"
+    rb"[^\s\"\\<>)]*"
     rb'|\bBearer\s+[^\s"\\,]+',
     re.IGNORECASE,
 )
@@ -90,5 +93,6 @@ def one_line(body: bytes) -> bytes:
 
 
 def scrub(body: bytes) -> bytes:
-    """Mask everything that looks like a provider's key, organisation or project in an answer that is relayed."""
+    """Mask everything in an error that is relayed which looks like a provider's key or tells of the account behind it:
+    organisation, project, team, and links to its pages."""
     return _SECRETS.sub(b"***", body)

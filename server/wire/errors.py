@@ -175,6 +175,15 @@ class ModelNotPriced(ClientError):
         super().__init__("model")
 
 
+class UpstreamRejected(ClientError):
+    """The upstream rejected this request."""
+
+    status = 403
+    kind = "permission_error"
+    anthropic_kind = "permission_error"
+    code = "upstream_rejected"
+
+
 class UnknownId(ClientError):
     """The referenced object does not exist or is not yours."""
 

@@ -1,7 +1,8 @@
 """An upstream's error that came inside an answer with status 200.
 
 Both families may say `200 OK` and then send an error as an event. Before the first byte has gone to the client the
-gateway can still treat it like the same error with its proper status; this module says what that would have been.
+gateway can still treat it like the same error with its proper status; this module says what that would have been, by
+the pool's table of the providers' words (`keypool/codes.py`).
 """
 
 from __future__ import annotations
@@ -11,32 +12,8 @@ from typing import Any
 
 import orjson
 
-# By `error.code` first, then by `error.type`; both families together, since no word means two things.
-STATUSES = {
-    "insufficient_quota": 429,
-    "billing_hard_limit_reached": 429,
-    "rate_limit_exceeded": 429,
-    "rate_limit_error": 429,
-    "requests": 429,
-    "tokens": 429,
-    "invalid_api_key": 401,
-    "authentication_error": 401,
-    "account_deactivated": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "permission_denied": 403,
-    "model_not_found": 404,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "context_length_exceeded": 400,
-    "invalid_prompt": 400,
-    "invalid_request_error": 400,
-    "timeout_error": 504,
-    "server_is_overloaded": 503,
-    "overloaded_error": 529,
-    "server_error": 500,
-    "api_error": 500,
-}
+from keypool.codes import status_of
+from keypool.complaint import error_in, error_of, words_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +36,28 @@ def fault_of(document: dict[str, Any]) -> Fault | None:
     return Fault(_status(error), orjson.dumps({"type": "error", "error": error}))
 
 
+def relayable(body: bytes) -> bytes | None:
+    """An upstream's error body as readers of both families understand it, None if it is not JSON.
+
+    It stays as it came where it has the usual shape: an object whose `error` is an object.
+    """
+    error = error_of(body)
+    if error is None:
+        return None
+    usual = body.lstrip()[:1] == b"{" and type(orjson.loads(body).get("error")) is dict
+    return body if usual else orjson.dumps({"type": "error", "error": {"type": "invalid_request_error", **error}})
+
+
 def _error_in(document: dict[str, Any]) -> dict[str, Any] | None:
     error = document.get("error")
-    if type(error) is dict:
-        return error
-    if type(error) is str and error:
-        return {"message": error}
-    if document.get("object") == "error":  # vLLM and its like have no envelope
-        return {name: document[name] for name in ("type", "code", "message", "param") if name in document}
+    if (type(error) is dict or type(error) is str) and error:
+        return error_in(document)
     response = document.get("response")
     if type(response) is dict and type(response.get("error")) is dict:
         return dict(response["error"])
-    if document.get("type") == "error":  # the Responses API has no envelope in a stream
-        return {name: document[name] for name in ("code", "message", "param") if name in document}
+    # The Responses API has no envelope in a stream; vLLM has none at all.
+    if document.get("type") == "error" or document.get("object") == "error":
+        return error_in(document)
     return _error_of_choice(document.get("choices"))
 
 
@@ -87,6 +73,6 @@ def _status(error: dict[str, Any]) -> int:
         word = error.get(name)
         if type(word) is int and 400 <= word <= 599:
             return word
-        if type(word) is str and word in STATUSES:
-            return STATUSES[word]
-    return 500
+        if type(word) is str and (status := status_of(word)) is not None:
+            return status
+    return next((status for word in words_in(error) if (status := status_of(word)) is not None), 500)

@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from server.ledger.usage import Outcome
-from server.wire.errors import BadAnswer, Disconnected, NoKey, Refusal, UpstreamTimeout, UpstreamUnreachable
+from server.wire.errors import (
+    BadAnswer,
+    Disconnected,
+    NoKey,
+    Refusal,
+    UnknownModel,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from tests.fakes.fates import (
     Answer,
     Content,
@@ -113,8 +122,8 @@ CELLS = (
     # 69 to 71: no answer, or none that is HTTP
     failed("connection refused", ok(), UpstreamUnreachable, 0, model=REFUSED, sent=3),
     failed("name that does not resolve", ok(), UpstreamUnreachable, 0, model=NOWHERE, sent=3),
-    failed("closed before the head", drop_before_head(), BadAnswer, 3),
-    failed("reset before the head", reset_before_head(), BadAnswer, 3),
+    failed("closed before the head", drop_before_head(), BadAnswer, 2),
+    failed("reset before the head", reset_before_head(), BadAnswer, 2),
     rescued("closed before the head, once", drop_before_head()),
     failed("garbage", garbage(), BadAnswer, 1),
     failed("status line without a status", bad_status(), BadAnswer, 1),
@@ -133,8 +142,8 @@ CELLS = (
     failed("body shorter than its length", cut_stream(1), BadAnswer, 1, manner="plain"),
     failed("reset in the body", cut_stream(1, Ending.RESET), BadAnswer, 1, manner="plain"),
     # 75: an error with status 200
-    failed("server error with 200", error_with_200(), BadAnswer, 3, dialect="openai"),
-    failed("overload with 200", error_with_200(), NoKey, 3, dialect="anthropic", retry_after="1"),
+    failed("server error with 200", error_with_200(), BadAnswer, 2, dialect="openai"),
+    failed("overload with 200", error_with_200(), NoKey, 2, dialect="anthropic", retry_after="1"),
     rescued("error with 200, once", error_with_200()),
     rescued("error behind the opening, once", mid_stream_error(1), manner="stream"),
     # 77: it does not like our key
@@ -143,18 +152,21 @@ CELLS = (
     rescued("404 of the model for one key", model_missing(404)),
     rescued("quota of two keys gone", insufficient_quota(), billing()),
     failed("401 for all keys", revoked(), NoKey, 3, retry_after="30"),
-    failed("403 for all keys", model_missing(403), NoKey, 3, retry_after="3600"),
-    failed("quota of all keys gone", insufficient_quota(), NoKey, 3, retry_after="3600"),
+    failed("403 for all keys", model_missing(403), UnknownModel, 2, dialect="openai"),
+    failed("404 of the model for all keys", model_missing(404), UnknownModel, 2),
+    failed("403 without a reason for all keys", model_missing(403), UpstreamRejected, 2, dialect="anthropic"),
+    failed("quota of all keys gone", insufficient_quota(), NoKey, 3, dialect="openai", retry_after="3600"),
+    failed("quota of all keys gone, in prose", insufficient_quota(), NoKey, 3, dialect="anthropic", retry_after="30"),
     # 78: rate limits
     rescued("429 for two keys", rate_limit(retry_after=7), rate_limit(retry_after=7)),
     failed("429 for all keys", rate_limit(retry_after=7), NoKey, 3, retry_after="7"),
     failed("429 that does not say for how long", rate_limit_without_headers(), NoKey, 3, retry_after="1"),
     # 80: it fails
     rescued("500, once", server_error(500)),
-    failed("500 for ever", server_error(500), BadAnswer, 3),
-    failed("502 page for ever", server_error(502), BadAnswer, 3),
-    failed("503 page for ever", server_error(503), NoKey, 3, retry_after="1"),
-    failed("overloaded for ever", overloaded(), NoKey, 3, retry_after="1"),
+    failed("500 for ever", server_error(500), BadAnswer, 2),
+    failed("502 page for ever", server_error(502), BadAnswer, 2),
+    failed("503 page for ever", server_error(503), NoKey, 2, retry_after="1"),
+    failed("overloaded for ever", overloaded(), NoKey, 2, retry_after="1"),
     # 81 to 83: what was not asked for
     failed("redirect", redirect("/v1/models"), BadAnswer, 1),
     rescued("gzip", gzipped(), attempts=1),

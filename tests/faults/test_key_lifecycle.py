@@ -58,13 +58,18 @@ async def test_three_keys_fail_in_three_ways_and_no_client_notices() -> None:
 
 
 def assert_rested(fake: FakeUpstream) -> None:
-    """No request reaches a dead key after its first verdict, and none a limited one for that model within its rest."""
-    for key, fate, seconds in (
-        (REVOKED, "revoked", 1e9),
-        (EXHAUSTED, "insufficient_quota", 1e9),
-        (LIMITED, "rate_limit", REST),
+    """No request reaches a key once it is convicted, and none a limited one for that model within its rest.
+
+    The free check convicts the refused key; a code convicts the one without quota, and Anthropic's errors have none.
+    """
+    probed = [record for record in fake.probes if record.key == REVOKED and record.fate == "revoked"]
+    coded = [record for record in fake.of(EXHAUSTED) if record.path == "/v1/chat/completions"]
+    for key, records, fate, seconds in (
+        (REVOKED, probed, "revoked", 1e9),
+        (EXHAUSTED, coded, "insufficient_quota", 1e9),
+        (LIMITED, fake.of(LIMITED), "rate_limit", REST),
     ):
-        refused = next(record for record in fake.of(key) if record.fate == fate)
+        refused = next(record for record in records if record.fate == fate)
         told = refused.finished_at or 0.0
         later = [record for record in fake.of(key) if told + 0.1 < record.started_at < told + seconds]
         assert [record for record in later if fate != "rate_limit" or record.model == refused.model] == []

@@ -66,12 +66,12 @@ def an_ask(
 
 
 REFUSED = Verdict(Event.KEY_REFUSED, free=True)
-NO_QUOTA = Verdict(Event.OUT_OF_QUOTA, free=True)
+NO_QUOTA = Verdict(Event.OUT_OF_QUOTA, free=True, sure=True)
 NO_MODEL = Verdict(Event.NO_SUCH_MODEL, free=True)
 
 
 def limited(rest: float | None = None) -> Verdict:
-    return Verdict(Event.RATE_LIMITED, rest=rest)
+    return Verdict(Event.RATE_LIMITED, rest=rest, sure=True)
 
 
 def broken(**verdicts: Verdict) -> Fate:

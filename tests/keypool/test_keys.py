@@ -14,6 +14,7 @@ from keypool.standing import (
     RESTING,
     SLOW_REST,
     TRANSITIONS,
+    TRIAL_SECONDS,
     Event,
     Standing,
     State,
@@ -187,8 +188,20 @@ def test_a_failure_of_what_was_sent_before_the_rest_does_not_let_a_second_trial_
     pool.failed(early, UNREACHABLE, 0.0)
     assert [grant.ticket for grant in pool.tick(1.0) if isinstance(grant, Grant)] == [early], "the trial"
     pool.failed(late, UNREACHABLE, 1.5)
-    assert pool.tick(100.0) == [], "the trial is still under way"
-    assert pool.answered(early, 101.0) == [Grant(late, key)]
+    assert pool.tick(20.0) == [], "the trial is still under way"
+    assert pool.answered(early, 21.0) == [Grant(late, key)]
+
+
+def test_a_trial_that_does_not_end_is_not_the_only_one_for_ever() -> None:
+    """Else one request that hangs keeps a key closed that is well again."""
+    pool, key = trial_pool()
+    pool.submit(an_ask("hangs", "eve"), 1.0)
+    other, _ = pool.submit(an_ask("b", "bob"), 2.0)
+    due = pool.next_wakeup()
+    assert due == 1.0 + TRIAL_SECONDS
+    assert pool.tick(due) == [Grant(other, key)]
+    pool.answered(other, due + 1.0)
+    assert key.state(MODEL) is State.READY
 
 
 def test_an_answer_to_what_was_sent_before_the_rest_proves_nothing() -> None:

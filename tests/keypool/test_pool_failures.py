@@ -9,7 +9,8 @@ import pytest
 
 from keypool.estimates import Tokens
 from keypool.pool import Pool, Reason
-from keypool.standing import SLOW_REST, Event, State
+from keypool.retries import FLOOR, RetryBudget
+from keypool.standing import SLOW_REST, Event
 from keypool.verdict import CALLERS_FAULT, NONSENSE, UNREACHABLE, Verdict
 from tests.keypool.making import MODEL, NO_MODEL, NO_QUOTA, REFUSED, a_key, an_ask, broken, limited, simulator
 
@@ -60,7 +61,7 @@ def test_free_retries_go_through_every_key_and_spend_no_budget() -> None:
     sim.run()
     assert [key for _, key in sim.stories["a"].grants] == [f"k{number}" for number in range(9)]
     assert sim.ends() == {"a": "answered"}
-    assert sim.pool.retries.retried.total(sim.now) == 0
+    assert sim.pool.retries.spent(sim.now) == 0
     sim.assert_empty()
 
 
@@ -70,7 +71,6 @@ def test_what_may_have_been_billed_is_not_sent_again() -> None:
     sim.run()
     assert len(sim.stories["a"].grants) == 1
     assert sim.ends() == {"a": "given up"}
-    assert sim.pool.keys["k1"].state(MODEL) is State.COOLING
     sim.assert_empty()
 
 
@@ -105,9 +105,31 @@ def test_retries_of_all_together_are_a_tenth_of_the_dispatches_of_the_last_minut
 
 
 def test_three_retries_a_minute_are_always_allowed() -> None:
-    pool = Pool([])
-    assert [pool.retries.take(float(second)) for second in range(5)] == [True, True, True, False, False]
-    assert pool.retries.take(60.5)
+    budget = RetryBudget()
+    assert [budget.take("ann", float(second)) for second in range(5)] == [True, True, True, False, False]
+    assert budget.take("ann", 60.5)
+
+
+def test_whoever_fails_all_the_time_uses_up_nobody_elses_retries() -> None:
+    budget = RetryBudget()
+    for second in range(60):
+        budget.dispatched("eve", second / 2)
+        budget.take("eve", second / 2)
+    assert budget.spent(30.0) > 2
+    assert budget.take("ann", 30.0)
+
+
+def test_whoever_sends_much_may_send_a_tenth_of_it_twice() -> None:
+    budget = RetryBudget()
+    for number in range(100):
+        budget.dispatched("ann", number / 10)
+    assert [budget.take("ann", 10.0) for _ in range(11)] == [True] * 10 + [False]
+
+
+def test_the_budget_is_an_equal_part_for_each_when_it_is_used_up() -> None:
+    """A hundred persons whose requests fail at once get no hundred retries."""
+    budget = RetryBudget()
+    assert sum(budget.take(f"p{number}", 0.0) for number in range(100)) == FLOOR
 
 
 def test_a_retry_goes_before_its_persons_other_requests() -> None:
@@ -202,9 +224,18 @@ def test_whoever_can_wait_until_a_key_opens_may_wait() -> None:
     sim.assert_empty()
 
 
-def test_the_last_attempt_on_the_last_key_is_refused_for_want_of_keys() -> None:
+def test_what_every_key_refuses_is_given_up_when_all_have_been_asked() -> None:
     sim = simulator(a_key("k1", 1), a_key("k2", 1))
     sim.ask(0.0, an_ask("a", "ann"), service=1.0, fate=lambda grant: REFUSED)
+    sim.run()
+    assert len(sim.stories["a"].grants) == 2
+    assert sim.ends() == {"a": "given up"}
+    sim.assert_empty()
+
+
+def test_the_last_attempt_on_the_last_key_is_refused_for_want_of_keys() -> None:
+    sim = simulator(a_key("k1", 1), a_key("k2", 1))
+    sim.ask(0.0, an_ask("a", "ann", deadline=60.0), service=1.0, fate=lambda grant: NO_QUOTA)
     sim.run()
     assert len(sim.stories["a"].grants) == 2
     assert sim.ends() == {"a": "no key"}

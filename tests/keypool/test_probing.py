@@ -70,12 +70,16 @@ def test_a_key_that_told_nothing_is_asked_again_ever_more_slowly_until_it_does()
     assert schedule.next_wakeup() == now + 1.0
 
 
-def test_a_burst_of_suspicion_is_one_asking_and_soon_after_one_there_is_none() -> None:
+def test_suspicion_is_looked_into_at_once_and_a_burst_of_it_is_one_asking() -> None:
     schedule = settled(watching("a"), T)
-    for moment in (0.1, 0.2, 5.0):
+    for moment in (0.1, 0.2, 0.3):
         schedule.suspect("a", T + moment)
-    assert schedule.next_wakeup() == T + CALM
-    settled(schedule, T + CALM)
+    assert schedule.next_wakeup() == T + 0.1
+    settled(schedule, T + 0.3)
+    for moment in (0.4, 5.0):
+        schedule.suspect("a", T + moment)
+    assert schedule.next_wakeup() == T + 0.1 + CALM
+    settled(schedule, T + 0.1 + CALM)
     schedule.suspect("a", T + 500)
     assert schedule.begin(T + 500) == ["a"]
 

@@ -1,195 +1,114 @@
-"""What the providers really answer, and what the pool makes of it.
-
-The bodies have the shapes that the providers send; identifiers in them are made up.
-"""
+"""What the providers really answer, and what the pool makes of it. The answers stand in `error_bodies.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
-import orjson
+import anthropic.types.shared.error_type
+import openai.types.beta.session_turn_error
+import openai.types.beta.threads.run
+import openai.types.responses
 import pytest
 
+from keypool.codes import CODES, VAGUE, Fault, status_of
+from keypool.complaint import complaint_of
 from keypool.standing import Event
-from keypool.verdict import ANSWERED, CALLERS_FAULT, NONSENSE, UNREACHABLE, Verdict, judge
+from keypool.verdict import (
+    ANSWERED,
+    CALLERS_FAULT,
+    DROPPED,
+    NONSENSE,
+    OUR_BOUND,
+    PERHAPS_NO_MONEY,
+    UNREACHABLE,
+    USED_UP,
+    Verdict,
+    judge,
+)
+from tests.keypool.error_bodies import ROWS, Row
+from tests.keypool.error_bodies import anthropic as anthropic_says
+from tests.keypool.error_bodies import openai as openai_says
 
 WALL = 1_772_366_400.0
-HTML = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>cloudflare</body>\r\n</html>\r\n"
-
-
-def openai(message: str, kind: str | None, code: str | None = None, param: str | None = None) -> bytes:
-    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
-
-
-def anthropic(kind: str, message: str) -> bytes:
-    return orjson.dumps({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_011CS"})
 
 
 def check(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Verdict:
     return judge(status, headers or {}, body, WALL)
 
 
-REFUSED = {
-    "openai, wrong key": (
-        401,
-        openai("Incorrect API key provided: sk-pr****abcd.", "invalid_request_error", "invalid_api_key"),
-    ),
-    "openai, account deactivated": (
-        401,
-        openai("The OpenAI account associated with this API key has been deactivated.", None, "account_deactivated"),
-    ),
-    "openai, access terminated": (
-        403,
-        openai("Your access was terminated due to violation of our policies.", "access_terminated"),
-    ),
-    "openai, not a member": (
-        401,
-        openai("You must be a member of an organization to use the API.", "invalid_request_error"),
-    ),
-    "anthropic, wrong key": (401, anthropic("authentication_error", "invalid x-api-key")),
-    "anthropic, organisation disabled": (
-        400,
-        anthropic("invalid_request_error", "This organization has been disabled."),
-    ),
-    "anthropic, organisation disabled, as 403": (
-        403,
-        anthropic("permission_error", "This organization has been disabled."),
-    ),
-    "401 with HTML": (401, HTML),
-    "401 with nothing": (401, b""),
-}
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_what_a_provider_says_has_its_verdict(row: Row) -> None:
+    assert check(row.status, row.body, row.headers) == row.verdict
 
-QUOTA_GONE = {
-    "openai, insufficient quota": (
-        429,
-        openai("You exceeded your current quota, please check your plan.", "insufficient_quota", "insufficient_quota"),
-    ),
-    "openai, billing not active": (
-        429,
-        openai("Your account is not active.", "billing_not_active", "billing_not_active"),
-    ),
-    "openai, hard limit": (
-        400,
-        openai("Billing hard limit has been reached", "invalid_request_error", "billing_hard_limit_reached"),
-    ),
-    "openai, credit balance": (429, openai("No credits.", "insufficient_quota", "credit_balance_exhausted")),
-    "openai, organisation usage": (429, openai("Limit.", "insufficient_quota", "organization_usage_limit_exceeded")),
-    "openai, organisation spend": (429, openai("Limit.", "insufficient_quota", "organization_spend_limit_exceeded")),
-    "openai, project spend, by code alone": (429, openai("Limit.", None, "project_spend_limit_exceeded")),
-    "anthropic, credit": (
-        400,
-        anthropic(
-            "invalid_request_error",
-            "Your credit balance is too low to access the Anthropic API. "
-            "Please go to Plans & Billing to upgrade or purchase credits.",
-        ),
-    ),
-    "anthropic, own spending limit": (
-        400,
-        anthropic(
-            "invalid_request_error",
-            "You have reached your specified API usage limits. You will regain access on 2026-02-01 at 00:00 UTC.",
-        ),
-    ),
-    "anthropic, billing": (402, anthropic("billing_error", "There is an issue with your billing or payment.")),
-    "402 of a compatible provider": (402, b'{"error":{"message":"Insufficient Balance","type":"unknown_error"}}'),
-    "402 with HTML": (402, HTML),
-    "402 with nothing": (402, b""),
-}
 
-RATE = {
-    "openai, requests": (
-        429,
-        openai("Rate limit reached for gpt-4o on requests per min (RPM).", "requests", "rate_limit_exceeded"),
-    ),
-    "openai, tokens": (
-        429,
-        openai("Rate limit reached for gpt-4o on tokens per min (TPM).", "tokens", "rate_limit_exceeded"),
-    ),
-    "anthropic": (429, anthropic("rate_limit_error", "This request would exceed your rate limit.")),
-    "error as text": (429, b'{"error":"Too Many Requests"}'),
-    "error in a list": (429, b'[{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"Quota exceeded"}}]'),
-    "HTML": (429, HTML),
-    "nothing": (429, b""),
-}
+def test_the_table_knows_every_provider_and_every_kind_of_verdict() -> None:
+    assert len(ROWS) >= 120
+    assert {row.verdict.event for row in ROWS.values()} == {
+        None,
+        Event.KEY_REFUSED,
+        Event.OUT_OF_QUOTA,
+        Event.RATE_LIMITED,
+        Event.NO_SUCH_MODEL,
+        Event.FAILED,
+    }
 
-BROKEN = {
-    "openai, 500": (500, openai("The server had an error while processing your request.", "server_error")),
-    "openai, 503": (503, openai("The engine is currently overloaded, please try again later.", "server_error")),
-    "anthropic, 500": (500, anthropic("api_error", "Internal server error")),
-    "anthropic, 529": (529, anthropic("overloaded_error", "Overloaded")),
-    "anthropic, 504": (504, anthropic("timeout_error", "Request timed out")),
-    "502 HTML": (502, HTML),
-    "503 nothing": (503, b""),
-    "520 of a front": (520, b"error code: 520"),
-}
 
-MODEL_GONE = {
-    "openai, 404": (
-        404,
-        openai("The model `gpt-9` does not exist or you do not have access to it.", None, "model_not_found"),
-    ),
-    "openai, 403": (
-        403,
-        openai("Project `proj_x` does not have access to model `gpt-4o`", "invalid_request_error", "model_not_found"),
-    ),
-    "anthropic, 404": (404, anthropic("not_found_error", "model: claude-9")),
-    "anthropic, 403": (403, anthropic("permission_error", "Your API key does not have permission.")),
-}
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_prose_alone_never_condemns_a_key(row: Row) -> None:
+    """The same message, without a word that a machine can read, and with a status that says nothing by itself."""
+    message = complaint_of(row.headers, row.body).message
+    for status in (400, 401, 403, 404, 413, 422, 500, 503):
+        assert not check(status, openai_says(message, None)).sure
 
-CALLERS = {
-    "openai, context": (
-        400,
-        openai(
-            "This model's maximum context length is 8192 tokens.", "invalid_request_error", "context_length_exceeded"
-        ),
-    ),
-    "openai, parameter": (
-        400,
-        openai("Invalid value: 'x'.", "invalid_request_error", "invalid_value", "messages[0].role"),
-    ),
-    "anthropic, context": (400, anthropic("invalid_request_error", "prompt is too long: 208310 tokens > 200000")),
-    "anthropic, 413": (413, anthropic("request_too_large", "Request exceeds the maximum size")),
-    "422 of a compatible server": (422, b'{"detail":[{"loc":["body","messages"],"msg":"field required"}]}'),
-    "413 HTML": (413, HTML),
-    "400 nothing": (400, b""),
-    "404 of a path": (404, openai("Invalid URL (POST /v1/nothing)", "invalid_request_error")),
-    "404 HTML": (404, HTML),
-    "405": (405, b""),
-    "415": (415, b"[]"),
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_what_one_request_could_have_provoked_is_a_suspicion(row: Row) -> None:
+    """Only money that is gone and a rate that is used up are believed of one request: they have words of their own."""
+    in_words = row.verdict.event in (Event.RATE_LIMITED, Event.OUT_OF_QUOTA) and row.verdict != PERHAPS_NO_MONEY
+    assert row.verdict.sure is in_words
+
+
+@pytest.mark.parametrize("verdict", [CALLERS_FAULT, OUR_BOUND])
+def test_what_is_not_the_keys_fault_teaches_it_nothing_and_is_not_repeated(verdict: Verdict) -> None:
+    assert (verdict.event, verdict.final) == (None, True)
+
+
+def test_a_cap_that_has_no_room_for_one_request_may_have_some_for_others() -> None:
+    assert (USED_UP.event, USED_UP.sure, USED_UP.free) == (Event.OUT_OF_QUOTA, False, True)
+
+
+# The words of the official packages
+
+RESPONSE_ERRORS = get_args(openai.types.responses.ResponseError.model_fields["code"].annotation)
+SESSION_ERRORS = get_args(openai.types.beta.session_turn_error.SessionTurnError.model_fields["code"].annotation)
+RUN_ERRORS = get_args(openai.types.beta.threads.run.LastError.model_fields["code"].annotation)
+ANTHROPIC_ERRORS = get_args(anthropic.types.shared.error_type.ErrorType)
+UPSTREAMS_OWN = {
+    *("server_error", "internal_error", "sandbox_error", "connection_failed", "request_timeout"),
+    *("server_overloaded", "flex_unavailable"),
 }
 
 
-@pytest.mark.parametrize(("status", "body"), REFUSED.values(), ids=REFUSED)
-def test_a_refused_key_is_never_used_again_and_another_is_tried_for_free(status: int, body: bytes) -> None:
-    assert check(status, body) == Verdict(Event.KEY_REFUSED, free=True)
+@pytest.mark.parametrize("word", sorted({*RESPONSE_ERRORS, *SESSION_ERRORS, *RUN_ERRORS, *ANTHROPIC_ERRORS}))
+def test_every_word_of_the_official_packages_is_in_the_table(word: str) -> None:
+    assert status_of(word) is not None
+    assert (word in CODES) != (word in VAGUE)
 
 
-@pytest.mark.parametrize(("status", "body"), QUOTA_GONE.values(), ids=QUOTA_GONE)
-def test_a_key_without_quota_rests_long_and_another_is_tried_for_free(status: int, body: bytes) -> None:
-    assert check(status, body) == Verdict(Event.OUT_OF_QUOTA, free=True)
+@pytest.mark.parametrize("word", RESPONSE_ERRORS)
+def test_of_the_errors_of_a_failed_response_only_two_are_not_its_callers(word: str) -> None:
+    ours = {"server_error": Fault.UPSTREAM, "rate_limit_exceeded": Fault.RATE}
+    assert CODES[word].fault is ours.get(word, Fault.CALLER)
+    assert CODES[word].status < 500 or word == "server_error"
 
 
-@pytest.mark.parametrize(("status", "body"), RATE.values(), ids=RATE)
-def test_a_rate_limit_is_repeated_within_the_retry_budget(status: int, body: bytes) -> None:
-    assert check(status, body) == Verdict(Event.RATE_LIMITED)
+@pytest.mark.parametrize("word", SESSION_ERRORS)
+def test_an_error_of_the_upstream_is_a_5xx_and_no_other_is(word: str) -> None:
+    assert (CODES[word].status >= 500) is (CODES[word].fault is Fault.UPSTREAM) is (word in UPSTREAMS_OWN)
 
 
-@pytest.mark.parametrize(("status", "body"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_or_overloaded_upstream_is_repeated_within_the_retry_budget(status: int, body: bytes) -> None:
-    assert check(status, body) == Verdict(Event.FAILED)
-
-
-@pytest.mark.parametrize(("status", "body"), MODEL_GONE.values(), ids=MODEL_GONE)
-def test_a_model_that_this_key_may_not_use_is_asked_of_another_for_free(status: int, body: bytes) -> None:
-    assert check(status, body) == Verdict(Event.NO_SUCH_MODEL, free=True)
-
-
-@pytest.mark.parametrize(("status", "body"), CALLERS.values(), ids=CALLERS)
-def test_the_callers_own_mistake_teaches_the_key_nothing_and_is_not_repeated(status: int, body: bytes) -> None:
-    assert check(status, body) == CALLERS_FAULT
-    assert CALLERS_FAULT.event is None
-    assert CALLERS_FAULT.final
+# The odd ones
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
@@ -198,8 +117,9 @@ def test_a_success_is_an_answer(status: int) -> None:
 
 
 def test_a_call_that_was_not_connected_is_repeated_and_one_that_may_have_been_billed_is_not() -> None:
-    assert UNREACHABLE.event is NONSENSE.event is Event.FAILED
-    assert (UNREACHABLE.final, NONSENSE.final) == (False, True)
+    assert UNREACHABLE.event is DROPPED.event is NONSENSE.event is Event.FAILED
+    assert (UNREACHABLE.final, DROPPED.final, NONSENSE.final) == (False, False, True)
+    assert (UNREACHABLE.sure, DROPPED.sure, NONSENSE.sure) == (True, False, False)
 
 
 @pytest.mark.parametrize(
@@ -213,16 +133,18 @@ def test_a_call_that_was_not_connected_is_repeated_and_one_that_may_have_been_bi
 )
 def test_a_caller_cannot_condemn_a_key_with_words_that_the_provider_repeats(text: str) -> None:
     """Both providers quote values and field names of the request in their validation errors."""
-    quoted = openai(f"Invalid value: '{text}'. Supported values are 'user'.", "invalid_request_error", "invalid_value")
-    field = anthropic("invalid_request_error", f"{text}: Extra inputs are not permitted")
-    inner = anthropic("invalid_request_error", f"messages.0.role: {text}")
+    quoted = openai_says(
+        f"Invalid value: '{text}'. Supported values are 'user'.", "invalid_request_error", "invalid_value"
+    )
+    field = anthropic_says("invalid_request_error", f"{text}: Extra inputs are not permitted")
+    inner = anthropic_says("invalid_request_error", f"messages.0.role: {text}")
     for body in (quoted, field, inner):
         assert check(400, body) == CALLERS_FAULT
 
 
 def test_a_word_of_money_in_a_message_alone_does_not_exhaust_a_key() -> None:
     message = "messages: insufficient_quota billing_error invalid_api_key"
-    assert check(400, anthropic("invalid_request_error", message)) == CALLERS_FAULT
+    assert check(400, anthropic_says("invalid_request_error", message)) == CALLERS_FAULT
 
 
 @pytest.mark.parametrize("status", [429, 503, 529])
@@ -236,5 +158,5 @@ def test_a_rest_that_was_asked_for_comes_with_the_verdict(status: int) -> None:
     [b"\xff\xfe", b"null", b"3", b"[[[", b'{"error":[]}', b'{"error":{"type":1,"code":{},"message":[]}}', b"[" * 9000],
 )
 def test_no_body_whatever_breaks_the_judge(body: bytes) -> None:
-    assert check(500, body) == Verdict(Event.FAILED)
+    assert check(500, body) == DROPPED
     assert check(400, body) == CALLERS_FAULT
