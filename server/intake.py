@@ -99,14 +99,21 @@ class Intake:
         return self._dispatcher.pool.forecast(replace(ask, batch=rights.batch), self._clock())
 
     async def admitted(self, call: Call, rights: Rights) -> Call:
-        """The call as it may go on. Raises UnknownModel, PromptRejected, InvalidValue."""
-        if not self._may_use(call.caller, rights, call.request.model):
-            raise UnknownModel
+        """The call as it may go on. Raises UnknownModel, NoKey, PromptRejected, InvalidValue."""
+        self._check_model(call, rights)
         group = _booked_on(call.group, rights)
         request = await self._as_sent(await self._bounds.rules.applied(call.request), call.caller)
         if request is call.request and group == call.group:
             return call
         return replace(call, request=request, group=group)
+
+    def _check_model(self, call: Call, rights: Rights) -> None:
+        """A model that nobody serves here has no price either, and the first of the two is what a caller can mend."""
+        pool, model, dialect = self._dispatcher.pool, call.request.model, call.request.endpoint.dialect.name
+        if not self._may_use(call.caller, rights, model):
+            raise UnknownModel
+        if not pool.serves(model, dialect, key_groups(call.caller, rights)):
+            raise UnknownModel if pool.complete else NoKey(retry_after=DISCOVERY_SECONDS)
 
     async def _as_sent(self, request: Request, caller: Caller) -> Request:
         """The request as its provider may see it. A long body is searched beside the event loop."""
@@ -122,12 +129,9 @@ class Intake:
     async def ask(self, call: Call, rights: Rights, arrived: float) -> Ask:
         """What the pool must know of a call.
 
-        Raises UnknownModel, UnknownId, StatefulDisabled, UnreadableContent, ContextTooLong, PermissionDenied.
+        Raises UnknownId, StatefulDisabled, UnreadableContent, ContextTooLong, PermissionDenied.
         """
         request, caller = call.request, call.caller
-        pool, dialect, groups = self._dispatcher.pool, request.endpoint.dialect.name, key_groups(caller, rights)
-        if not pool.serves(request.model, dialect, groups):
-            raise UnknownModel if pool.complete else NoKey(retry_after=DISCOVERY_SECONDS)
         if not self._bounds.stateful:
             _refuse_kept_state(request)
         tokens = await self._tokenizer.count(request.prompt, request.model)
@@ -136,12 +140,12 @@ class Intake:
             id=call.id,
             person=caller.person_id,
             model=request.model,
-            dialect=dialect,
+            dialect=request.endpoint.dialect.name,
             input_tokens=tokens,
             most_output=request.max_tokens if request.endpoint.output_limits else 0,
             deadline=arrived + self._bounds.queue_seconds,
             weight=rights.weight,
-            groups=groups,
+            groups=key_groups(caller, rights),
             conversation=bind(request.conversation, caller.person_id, request.model),
             bound_to=await self._bound_to(request, caller),
             max_wait=call.max_wait,

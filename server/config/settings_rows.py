@@ -250,6 +250,11 @@ class Settings:
     header_seconds: float = row(
         "15", parsers.seconds, "For a caller to send the header.", section="Patience, in seconds"
     )
+    keep_alive_seconds: float = row(
+        "75",
+        parsers.seconds,
+        "For the next request over a connection; more than a proxy in front keeps it (nginx: 60).",
+    )
     body_seconds: float = row("30", parsers.seconds, "For a caller to send the body.")
     connect_seconds: float = row("10", parsers.seconds, "To connect to an upstream.")
     first_byte_seconds: float = row("120", parsers.seconds, "For an upstream's first byte.")

@@ -219,6 +219,13 @@ class BaseHandler(RequestHandler):
         return self.house.accounts.denial(caller, *presented, self.address())
 
 
+class AlsoHead(RequestHandler):
+    """A handler that answers HEAD as it answers GET; tornado leaves the body out."""
+
+    def head(self, *path: str) -> Any:
+        return self.get(*path)
+
+
 def dialect_of(request: HTTPServerRequest) -> Dialect:
     """Anthropic's on its own routes and to its SDKs, else OpenAI's."""
     anthropic = "/messages" in request.path or "/anthropic/" in request.path or "anthropic-version" in request.headers

@@ -6,7 +6,7 @@ import gzip
 import re
 from functools import lru_cache
 
-from server.handlers.base import BaseHandler
+from server.handlers.base import AlsoHead, BaseHandler
 from server.wire.errors import UnknownUrl
 from web import render
 
@@ -53,7 +53,7 @@ class PageHandler(BaseHandler):
         self.finish(body)
 
 
-class FrontPage(PageHandler):
+class FrontPage(AlsoHead, PageHandler):
     """`/`: the operator's own page, if there is one, else the status page."""
 
     async def get(self) -> None:
@@ -65,7 +65,7 @@ class FrontPage(PageHandler):
             self.give(await own.page(base_url), HTML)
 
 
-class StatusJson(PageHandler):
+class StatusJson(AlsoHead, PageHandler):
     """`/status.json`"""
 
     async def get(self) -> None:
