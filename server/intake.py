@@ -75,8 +75,8 @@ class Intake:
         self._dispatcher, self._guard, self._tokenizer, self._book = dispatcher, guard, tokenizer, book
         self._bounds, self._clock, self._wall = bounds, clock, wall
         self._readers = Affinity(READERS_SECONDS, READERS)
-        # Who made an object whose answer has not been settled yet: a client may name it sooner.
-        self.under_way: Callable[[str], Issued | None] = lambda reference: None
+        # Who made objects whose answers have not been settled yet: a client may name them sooner.
+        self.under_way: Callable[[set[str]], dict[str, Issued]] = lambda references: {}
 
     def models(self, caller: Caller, dialect: Dialect) -> list[str]:
         """The models that a caller may use."""
@@ -131,7 +131,7 @@ class Intake:
 
         Raises UnknownId, StatefulDisabled, UnreadableContent, ContextTooLong, PermissionDenied.
         """
-        request, caller = call.request, call.caller
+        request, caller, groups = call.request, call.caller, key_groups(call.caller, rights)
         if not self._bounds.stateful:
             _refuse_kept_state(request)
         tokens = await self._tokenizer.count(request.prompt, request.model)
@@ -145,9 +145,9 @@ class Intake:
             most_output=request.max_tokens if request.endpoint.output_limits else 0,
             deadline=arrived + self._bounds.queue_seconds,
             weight=rights.weight,
-            groups=key_groups(caller, rights),
+            groups=groups,
             conversation=bind(request.conversation, caller.person_id, request.model),
-            bound_to=await self._bound_to(request, caller),
+            bound_to=await self._bound_to(request, caller, groups),
             max_wait=call.max_wait,
             batch=_is_batch(call, rights),
             running_cap=rights.running or None,
@@ -158,10 +158,14 @@ class Intake:
         for seal in seals:
             self._readers.remember(seal, Home(key.id, key.organisation), self._clock())
 
-    async def _bound_to(self, request: Request, caller: Caller) -> frozenset[str] | None:
+    async def _bound_to(self, request: Request, caller: Caller, groups: frozenset[str]) -> frozenset[str] | None:
         """The only keys that know what a request refers to; None if any does. Raises UnknownId, UnreadableContent."""
+        if not request.refers and not request.seals:
+            return None
+        reach = self._dispatcher.pool.keyring.reach(request.model, request.endpoint.dialect.name, groups)
         known = [frozenset((key,)) for key in await self._makers(request.refers, caller)]
-        known += [keys for keys in (self._readers_of(request.seals),) if keys is not None]
+        if request.seals and (readers := self._readers_of(request.seals, reach)) is not None:
+            known.append(readers)
         if not known:
             return None
         common = frozenset.intersection(*known)
@@ -184,25 +188,27 @@ class Intake:
 
     async def _issued(self, references: set[str]) -> dict[str, Issued]:
         """Who made some objects. A client may name one before the answer that it came with has been settled."""
-        early = {each: issued for each in references if (issued := self.under_way(each)) is not None}
-        if late := references - early.keys():
-            try:
-                return early | await self._guard.issued(late)
-            except StoreError:
-                raise AccountingUnavailable from None
-        return early
+        early = self.under_way(references)
+        late = references - early.keys()
+        try:
+            return early | (await self._guard.issued(late) if late else {})
+        except StoreError:
+            raise AccountingUnavailable from None
 
-    def _readers_of(self, seals: Sequence[bytes]) -> frozenset[str] | None:
-        """The keys that can read encrypted content: those of the organisation that made the latest. None: not known."""
+    def _readers_of(self, seals: Sequence[bytes], reach: frozenset[str]) -> frozenset[str] | None:
+        """The keys that can read encrypted content: those of the organisation that made the latest, within reach.
+
+        None where that is not known, or where the model is another organisation's: the provider decides then.
+        """
         homes = (self._readers.home(seal, self._clock()) for seal in seals)
         home = next((each for each in homes if each is not None), None)
-        if home is None:
-            return None
-        keys = self._dispatcher.pool.keys.values()
-        able = [key for key in keys if key.id == home.key or (home.domain and key.organisation == home.domain)]
-        if all(key.whole.dead for key in able):
+        keys = [self._dispatcher.pool.keys[each] for each in reach] if home is not None else []
+        able = [
+            key for key in keys if home and (key.id == home.key or (home.domain and key.organisation == home.domain))
+        ]
+        if able and all(key.whole.dead for key in able):
             raise UnreadableContent("input")
-        return frozenset(key.id for key in able)
+        return frozenset(key.id for key in able) or None
 
 
 def _refuse_kept_state(request: Request) -> None:

@@ -273,8 +273,8 @@ def markdown() -> str:
         f"model's name in place of `{MODEL}` (`GET /v1/models` lists them). An installation's own page `/docs` has the",
         "same with its address.",
         "",
-        "This page is written by `make docs` from `web/snippets.py`; what can run in a test is run there. What a request",
-        "may look like, and what refusals mean: [requests.md](requests.md).",
+        "This page is written by `make docs` from `web/snippets.py`; what can run in a test is run there.",
+        "What a request may look like, and what refusals mean: [requests.md](requests.md).",
     ]
     for snippet in SNIPPETS:
         lines += ["", *_section(filled(snippet, BASE_URL, TOKEN, MODEL))]
