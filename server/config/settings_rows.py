@@ -214,6 +214,10 @@ class Settings:
         "", parsers.words, "Web sites that may not use the gateway: parts of the name in Origin or Referer.",
         example="chat.example.com,example.net",
     )  # fmt: skip
+    allowed_origins: tuple[str, ...] = row(
+        "", parsers.origins, "Web pages that may use the API from a browser (CORS), or * for all; cookies never count.",
+        example="https://chat.example.org,app://obsidian.md",
+    )  # fmt: skip
     block_message: str = row("", parsers.text, "What they are told, in place of our own words.")
 
     identity_upstream: Manner = row(

@@ -27,6 +27,8 @@ def _packed(body: bytes) -> bytes:
 class PageHandler(BaseHandler):
     """A handler whose answers are for a browser."""
 
+    shared = False
+
     def set_default_headers(self) -> None:
         super().set_default_headers()
         self.set_header("Content-Security-Policy", render.CONTENT_SECURITY_POLICY)

@@ -58,6 +58,8 @@ class RelayHandler(BaseHandler):
         A small body is let in all the same: a connection that is closed over unread bytes is reset, and the client may
         never see why.
         """
+        if self.preflight():
+            return
         if self.request.method != "POST":
             raise MethodNotAllowed
         try:

@@ -99,6 +99,8 @@ class Door(BaseHandler):
     _admitted: Caller | None = None
 
     async def prepare(self) -> None:
+        if self.preflight():
+            return
         # A method without a role is not implemented, and tornado says so.
         method = str(self.request.method).replace("HEAD", "GET")
         role = self.roles.get(method, Role.PUBLIC)
