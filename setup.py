@@ -5,8 +5,10 @@ from setuptools import setup
 # Why each one: ARCHITECTURE.md, "What we stand on".
 BASE = [
     "tornado>=6.6.1",
-    "aiohttp>=3.14",
-    "cryptography>=43",
+    "aiohttp>=3.14.3",  # GHSA-cq5v-8q36-5273
+    "backports.zstd>=1.0; python_version < '3.14'",  # the standard library's module of 3.14
+    "brotli>=1.2",  # the first that can bound what it unpacks
+    "cryptography>=50",  # GHSA-g6cj-pr64-35w5, as reported by others
     "genai-prices>=0.2.3",
     "google-re2>=1.1.20250805",
     "imagesize>=2.0",

@@ -200,11 +200,14 @@ class Gateway:
     def _usual_output(self, person: str, model: str) -> int:
         return self._dispatcher.pool.lengths.expect(person, model, None)
 
-    def _under_way(self, reference: str) -> Issued | None:
-        for story in self._stories.values():
-            if reference in self._kept_of(story):
-                return Issued(story.call.caller.person_id, story.lease.key.id, self._wall())
-        return None
+    def _under_way(self, references: set[str]) -> dict[str, Issued]:
+        """Who made which of these objects, of the answers that are not settled yet."""
+        return {
+            each: Issued(story.call.caller.person_id, story.lease.key.id, self._wall())
+            for story in self._stories.values()
+            for each in self._kept_of(story)
+            if each in references
+        }
 
     async def _dispatched(self, story: Story, sink: Sink, heart: Heart) -> UsageRow:
         self._stories[story.call.id] = story

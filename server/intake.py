@@ -82,24 +82,21 @@ class Intake:
         self._dispatcher, self._guard, self._tokenizer, self._book = dispatcher, guard, tokenizer, book
         self._bounds, self._clock, self._wall = bounds, clock, wall
         self._readers = Affinity(READERS_SECONDS, READERS)
-        # Who made an object whose answer has not been settled yet: a client may name it sooner.
-        self.under_way: Callable[[str], Issued | None] = lambda reference: None
+        # Who made objects whose answers have not been settled yet: a client may name them sooner.
+        self.under_way: Callable[[set[str]], dict[str, Issued]] = lambda references: {}
 
     def models(self, caller: Caller, dialect: Dialect) -> list[str]:
         """The models that a caller may use: a group allows each, and a key serves that group."""
         rights = self.rights(caller)
         names = self._dispatcher.pool.models(dialect.name, key_groups(caller, rights.groups))
-        return [
-            name
-            for name in names
-            if self._may_use(caller, rights, name) and self._served(caller, rights, name, dialect) is not None
-        ]
+        mine = (name for name in names if self._may_use(caller, rights, name))
+        return [name for name in mine if self._served(caller, rights.payers(name), name, dialect) is not None]
 
     def _served(
-        self, caller: Caller, rights: Rights, model: str, dialect: Dialect
+        self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect
     ) -> tuple[str | None, frozenset[str]] | None:
         """The first who may pay for a model and has a key for it, with the groups of its keys; None if none has."""
-        for payer in rights.payers(model):
+        for payer in payers:
             groups = key_groups(caller, () if payer is None else (payer,))
             if self._dispatcher.pool.serves(model, dialect.name, groups):
                 return payer, groups
@@ -112,7 +109,7 @@ class Intake:
     def forecast(self, caller: Caller, model: str, dialect: Dialect) -> Forecast:
         """Where a short request of this caller would stand now. Raises UnknownModel."""
         rights = self.rights(caller)
-        served = self._served(caller, rights, model, dialect)
+        served = self._served(caller, rights.payers(model), model, dialect)
         if served is None or not self._may_use(caller, rights, model):
             raise UnknownModel
         payer, groups = served
@@ -122,7 +119,10 @@ class Intake:
         return self._dispatcher.pool.forecast(ask, self._clock())
 
     async def admitted(self, call: Call, rights: Rights) -> Call:
-        """The call as it may go on, with the group that pays. Raises UnknownModel, PromptRejected, InvalidValue."""
+        """The call as it may go on, with the group that pays.
+
+        Raises UnknownModel, NoKey, PromptRejected, InvalidValue.
+        """
         if call.group is not None and call.group not in rights.groups:
             raise InvalidValue("X-Fairgate-Group")
         if not self._may_use(call.caller, rights, call.request.model):
@@ -136,16 +136,18 @@ class Intake:
     def _payer(self, call: Call, rights: Rights) -> str | None:
         """The group that pays, and by whose rights and keys the model is used: the one that was named, if it may.
 
-        If none was named, the first that allows the model and has a key for it; if none has one, the first that allows
-        it. Raises InvalidValue.
+        If none was named, the first that allows the model and has a key for it. A model that no key serves has no price
+        either, and the first of the two is what a caller can mend. Raises InvalidValue, UnknownModel, NoKey.
         """
         request, payers = call.request, rights.payers(call.request.model)
-        if call.group is None:
-            served = self._served(call.caller, rights, request.model, request.endpoint.dialect)
-            return served[0] if served is not None else payers[0] if payers else None
-        if call.group not in payers:
-            raise InvalidValue("X-Fairgate-Group")
-        return call.group
+        if call.group is not None:
+            if call.group not in payers:
+                raise InvalidValue("X-Fairgate-Group")
+            payers = (call.group,)
+        served = self._served(call.caller, payers, request.model, request.endpoint.dialect)
+        if served is None:
+            raise UnknownModel if self._dispatcher.pool.complete else NoKey(retry_after=DISCOVERY_SECONDS)
+        return served[0]
 
     async def _as_sent(self, request: Request, caller: Caller) -> Request:
         """The request as its provider may see it. A long body is searched beside the event loop."""
@@ -161,13 +163,10 @@ class Intake:
     async def ask(self, call: Call, rights: Rights, arrived: float) -> Ask:
         """What the pool must know of a call.
 
-        Raises UnknownModel, UnknownId, StatefulDisabled, UnreadableContent, ContextTooLong, PermissionDenied.
+        Raises UnknownId, StatefulDisabled, UnreadableContent, ContextTooLong, PermissionDenied.
         """
         request, caller = call.request, call.caller
-        pool, dialect = self._dispatcher.pool, request.endpoint.dialect.name
         groups = key_groups(caller, () if call.group is None else (call.group,))
-        if not pool.serves(request.model, dialect, groups):
-            raise UnknownModel if pool.complete else NoKey(retry_after=DISCOVERY_SECONDS)
         if not self._bounds.stateful:
             _refuse_kept_state(request)
         tokens = await self._tokenizer.count(request.prompt, request.model)
@@ -176,14 +175,14 @@ class Intake:
             id=call.id,
             person=caller.person_id,
             model=request.model,
-            dialect=dialect,
+            dialect=request.endpoint.dialect.name,
             input_tokens=tokens,
             most_output=request.max_tokens if request.endpoint.output_limits else 0,
             deadline=arrived + self._bounds.queue_seconds,
             weight=rights.weight,
             groups=groups,
             conversation=bind(request.conversation, caller.person_id, request.model),
-            bound_to=await self._bound_to(request, caller),
+            bound_to=await self._bound_to(request, caller, groups),
             max_wait=call.max_wait,
             batch=_is_batch(call, rights),
             running_cap=rights.running or None,
@@ -208,10 +207,14 @@ class Intake:
         for seal in seals:
             self._readers.remember(seal, Home(key.id, key.organisation), self._clock())
 
-    async def _bound_to(self, request: Request, caller: Caller) -> frozenset[str] | None:
+    async def _bound_to(self, request: Request, caller: Caller, groups: frozenset[str]) -> frozenset[str] | None:
         """The only keys that know what a request refers to; None if any does. Raises UnknownId, UnreadableContent."""
+        if not request.refers and not request.seals:
+            return None
+        reach = self._dispatcher.pool.keyring.reach(request.model, request.endpoint.dialect.name, groups)
         known = [frozenset((key,)) for key in await self._makers(request.refers, caller)]
-        known += [keys for keys in (self._readers_of(request.seals),) if keys is not None]
+        if request.seals and (readers := self._readers_of(request.seals, reach)) is not None:
+            known.append(readers)
         if not known:
             return None
         common = frozenset.intersection(*known)
@@ -234,25 +237,27 @@ class Intake:
 
     async def _issued(self, references: set[str]) -> dict[str, Issued]:
         """Who made some objects. A client may name one before the answer that it came with has been settled."""
-        early = {each: issued for each in references if (issued := self.under_way(each)) is not None}
-        if late := references - early.keys():
-            try:
-                return early | await self._guard.issued(late)
-            except StoreError:
-                raise AccountingUnavailable from None
-        return early
+        early = self.under_way(references)
+        late = references - early.keys()
+        try:
+            return early | (await self._guard.issued(late) if late else {})
+        except StoreError:
+            raise AccountingUnavailable from None
 
-    def _readers_of(self, seals: Sequence[bytes]) -> frozenset[str] | None:
-        """The keys that can read encrypted content: those of the organisation that made the latest. None: not known."""
+    def _readers_of(self, seals: Sequence[bytes], reach: frozenset[str]) -> frozenset[str] | None:
+        """The keys that can read encrypted content: those of the organisation that made the latest, within reach.
+
+        None where that is not known, or where the model is another organisation's: the provider decides then.
+        """
         homes = (self._readers.home(seal, self._clock()) for seal in seals)
         home = next((each for each in homes if each is not None), None)
-        if home is None:
-            return None
-        keys = self._dispatcher.pool.keys.values()
-        able = [key for key in keys if key.id == home.key or (home.domain and key.organisation == home.domain)]
-        if all(key.whole.dead for key in able):
+        keys = [self._dispatcher.pool.keys[each] for each in reach] if home is not None else []
+        able = [
+            key for key in keys if home and (key.id == home.key or (home.domain and key.organisation == home.domain))
+        ]
+        if able and all(key.whole.dead for key in able):
             raise UnreadableContent("input")
-        return frozenset(key.id for key in able)
+        return frozenset(key.id for key in able) or None
 
 
 def _refuse_kept_state(request: Request) -> None:

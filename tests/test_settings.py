@@ -104,6 +104,16 @@ def test_other_sizes_are_refused(text: str) -> None:
         parsers.size(text)
 
 
+def test_origins_are_written_as_browsers_write_them() -> None:
+    assert parsers.origins("https://Chat.example.org/, app://obsidian.md ,http://[::1]:3000,*") == (
+        *("https://chat.example.org", "app://obsidian.md", "http://[::1]:3000", "*"),
+    )
+    assert parsers.origins("") == ()
+    for wrong in ("chat.example.org", "https://*.example.org", "https://a.example/path", "null", "https://a b"):
+        with pytest.raises(ValueError, match="expected origins"):
+            parsers.origins(wrong)
+
+
 @pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "90s", "1e9"])
 def test_a_duration_is_seconds_of_at_most_a_day(text: str) -> None:
     with pytest.raises(ValueError, match="expected seconds"):

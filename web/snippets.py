@@ -274,6 +274,7 @@ def markdown() -> str:
         "same with its address.",
         "",
         "This page is written by `make docs` from `web/snippets.py`; what can run in a test is run there.",
+        "What a request may look like, and what refusals mean: [requests.md](requests.md).",
     ]
     for snippet in SNIPPETS:
         lines += ["", *_section(filled(snippet, BASE_URL, TOKEN, MODEL))]

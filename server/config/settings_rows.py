@@ -224,6 +224,10 @@ class Settings:
         "", parsers.words, "Web sites that may not use the gateway: parts of the name in Origin or Referer.",
         example="chat.example.com,example.net",
     )  # fmt: skip
+    allowed_origins: tuple[str, ...] = row(
+        "", parsers.origins, "Web pages that may use the API from a browser (CORS), or * for all; cookies never count.",
+        example="https://chat.example.org,app://obsidian.md",
+    )  # fmt: skip
     block_message: str = row("", parsers.text, "What they are told, in place of our own words.")
 
     identity_upstream: Manner = row(
@@ -264,6 +268,11 @@ class Settings:
 
     header_seconds: float = row(
         "15", parsers.seconds, "For a caller to send the header.", section="Patience, in seconds"
+    )
+    keep_alive_seconds: float = row(
+        "75",
+        parsers.seconds,
+        "For the next request over a connection; more than a proxy in front keeps it (nginx: 60).",
     )
     body_seconds: float = row("30", parsers.seconds, "For a caller to send the body.")
     connect_seconds: float = row("10", parsers.seconds, "To connect to an upstream.")

@@ -42,6 +42,7 @@ from server.public.face import Face
 from server.store.base import Caller, Store, StoreError
 from server.terms.authority import Authority, Means, Power, authority_of
 from server.wire.anthropic import ANTHROPIC
+from server.wire.cors import Sharing
 from server.wire.dialect import Dialect
 from server.wire.errors import (
     AccountingUnavailable,
@@ -152,6 +153,7 @@ class BaseHandler(RequestHandler):
     house: House
     request_id: str
     guests = False  # whether who comes with a guest pass may use this
+    shared = True  # with the web pages of ALLOWED_ORIGINS
 
     def initialize(self, house: House) -> None:
         self.house = house
@@ -164,6 +166,31 @@ class BaseHandler(RequestHandler):
         self.set_header("X-Request-Id", self.request_id)  # where OpenAI's SDK looks for it
         self.set_header("Request-Id", self.request_id)  # and Anthropic's
         self.set_header("X-Content-Type-Options", "nosniff")
+        if self.shared:
+            for name, value in self._sharing.headers(self.request.headers.get("Origin")).items():
+                self.set_header(name, value)
+
+    @property
+    def _sharing(self) -> Sharing:
+        """What the application holds: this is needed before the handler has its house."""
+        sharing = self.settings["sharing"]
+        assert isinstance(sharing, Sharing), "set where the application is made"
+        return sharing
+
+    def preflight(self) -> bool:
+        """Answer a browser that asks whether a page may use this; False if there is no such question."""
+        headers = self.request.headers
+        if self.request.method != "OPTIONS" or not self.shared:
+            return False
+        asked = headers.get("Access-Control-Request-Headers", "")
+        told = self._sharing.preflight(headers.get("Origin"), headers.get("Access-Control-Request-Method"), asked)
+        if told is None:
+            return False
+        self.set_status(204)
+        for name, value in told.items():
+            self.set_header(name, value)
+        self.finish()
+        return True
 
     def data_received(self, chunk: bytes) -> None:
         """A piece of the body: dropped, where nobody asked for one."""
@@ -267,6 +294,13 @@ class BaseHandler(RequestHandler):
         headers = self.request.headers
         presented = headers.get("Authorization"), headers.get("X-Api-Key")
         return self.house.accounts.denial(caller, *presented, self.address())
+
+
+class AlsoHead(RequestHandler):
+    """A handler that answers HEAD as it answers GET; tornado leaves the body out."""
+
+    def head(self, *path: str) -> Any:
+        return self.get(*path)
 
 
 def dialect_of(request: HTTPServerRequest) -> Dialect:

@@ -87,6 +87,11 @@ class BrowserHandler(PageHandler):
     def cookie(self, name: str) -> str | None:
         return self.get_cookie(self._cookie_name(name))
 
+    def cookies_of(self, prefix: str) -> list[str]:
+        """The names of the cookies that begin so, as a browser sends them: the oldest first."""
+        start = self._cookie_name(prefix)
+        return [prefix + name.removeprefix(start) for name in self.cookies if name.startswith(start)]
+
     def keep(self, name: str, value: str, seconds: int) -> None:
         """Let the browser keep a cookie for so long; no script can read it."""
         secure = self._is_secure()

@@ -48,6 +48,8 @@ class OwnKeyHandler(RelayHandler):
 
     async def prepare(self) -> None:
         """As for every relayed request, but for any method, and after a look at where it goes."""
+        if self.preflight():
+            return
         try:
             self._look_where()
             await self._admit()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from keypool.standing import State
-from server.handlers.base import BaseHandler
+from server.handlers.base import AlsoHead, BaseHandler
 from server.store.base import StoreError
 
 ALIVE = frozenset({State.UNCHECKED, State.READY, State.COOLING})
 
 
-class HealthHandler(BaseHandler):
+class HealthHandler(AlsoHead, BaseHandler):
     """`/healthz`: the event loop answers."""
 
     def get(self) -> None:
         self.finish({"status": "ok"})
 
 
-class ReadyHandler(BaseHandler):
+class ReadyHandler(AlsoHead, BaseHandler):
     """`/readyz`: the store can be written, a key is alive, and nobody is stopping us. Warnings change nothing."""
 
     async def get(self) -> None:

@@ -9,7 +9,7 @@ import orjson
 
 from server.handlers.browser import SESSION, BrowserHandler
 from server.handlers.own_paths import own_path
-from server.login.attempt import SECONDS
+from server.login.attempt import MOST, SECONDS, name_of
 from server.login.oidc import LoginRefused, Oidc
 from server.login.sessions import new_cookie
 from server.login.token_login import login_with_token
@@ -19,7 +19,7 @@ from web import render
 
 log = logging.getLogger("fairgate")
 
-ATTEMPT = "fairgate-login"
+ATTEMPT = "fairgate-login-"  # and the name of the attempt
 FORM = "fairgate-form"
 FORM_SECONDS = 3600
 ANSWER = ("code", "state", "error", "iss")  # what is read of the provider's answer
@@ -92,12 +92,14 @@ class LoginBegin(LoginHandler):
     async def get(self) -> None:
         path = own_path(self.get_query_argument("next", None))
         try:
-            address, cookie = await self.oidc.begin(self.origin(), path)
+            address, name, cookie = await self.oidc.begin(self.origin(), path)
         except Away as error:
             log.warning("the identity provider is away: %s", error)
             self.show_login(path, 503, AWAY)
             return
-        self.keep(ATTEMPT, cookie, SECONDS)
+        for oldest in self.cookies_of(ATTEMPT)[: 1 - MOST]:
+            self.drop(oldest)
+        self.keep(ATTEMPT + name, cookie, SECONDS)
         self.redirect(address, status=303)
 
 
@@ -105,9 +107,12 @@ class Callback(LoginHandler):
     """`/callback`: back from the provider."""
 
     async def get(self) -> None:
-        cookie, arguments = self.cookie(ATTEMPT), self.request.query_arguments
+        arguments = self.request.query_arguments
         answer = {name: arguments[name][0].decode("utf-8", "replace") for name in ANSWER if name in arguments}
-        self.drop(ATTEMPT)
+        kept = ATTEMPT + name_of(answer.get("state", ""))
+        cookie = self.cookie(kept)
+        if cookie is not None:
+            self.drop(kept)
         try:
             arrival = await self.oidc.finish(answer, cookie)
         except LoginRefused as error:

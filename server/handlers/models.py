@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from server.handlers.base import BaseHandler
+from server.handlers.base import AlsoHead, BaseHandler
 from server.wire.errors import UnknownModel
+from server.wire.openai import OPENAI
 
 
-class ModelsHandler(BaseHandler):
+class ModelsHandler(AlsoHead, BaseHandler):
     """The list, or one model of it."""
 
     guests = True
@@ -16,7 +17,9 @@ class ModelsHandler(BaseHandler):
         names = self.house.intake.models(caller, self.dialect)
         facts = await self.house.face.status.facts()
         self.set_header("Content-Type", "application/json")
-        if name is None:
+        if name is None and self.dialect is OPENAI and "client_version" in self.request.query_arguments:
+            self.finish(OPENAI.models_for_codex(names, facts))
+        elif name is None:
             self.finish(self.dialect.models(names, facts))
         elif name in names:
             self.finish(self.dialect.model(name, facts))

@@ -6,7 +6,7 @@ import gzip
 import re
 from functools import lru_cache
 
-from server.handlers.base import BaseHandler
+from server.handlers.base import AlsoHead, BaseHandler
 from server.wire.errors import UnknownUrl
 from web import render
 
@@ -26,6 +26,8 @@ def _packed(body: bytes) -> bytes:
 
 class PageHandler(BaseHandler):
     """A handler whose answers are for a browser."""
+
+    shared = False
 
     def set_default_headers(self) -> None:
         super().set_default_headers()
@@ -53,7 +55,7 @@ class PageHandler(BaseHandler):
         self.finish(body)
 
 
-class FrontPage(PageHandler):
+class FrontPage(AlsoHead, PageHandler):
     """`/`: the operator's own page, if there is one, else the status page."""
 
     async def get(self) -> None:
@@ -65,7 +67,7 @@ class FrontPage(PageHandler):
             self.give(await own.page(base_url), HTML)
 
 
-class StatusJson(PageHandler):
+class StatusJson(AlsoHead, PageHandler):
     """`/status.json`"""
 
     async def get(self) -> None:

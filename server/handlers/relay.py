@@ -20,8 +20,9 @@ from server.terms.authority import Power
 from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
-from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal, TooLarge, UnsupportedMedia
+from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal, TooLarge
 from server.wire.keepalive import HEADER, keepalive_of
+from server.wire.packing import coding_of, unpacked
 from server.wire.request import Request, asked_class, max_wait, read_request
 
 INLINE_BODY = 64 << 10  # bytes that are read on the event loop, in at most about ten milliseconds
@@ -41,6 +42,7 @@ class RelayHandler(BaseHandler):
         self.house, self.endpoint = house, endpoint
         self._pieces: list[bytes] = []
         self._length = 0
+        self._coding = ""  # of the body, if it comes packed
         self._task: asyncio.Task[object] | None = None
         self._refusal: Refusal | None = None  # told when the small body has been read
         # What the access log tells:
@@ -58,6 +60,8 @@ class RelayHandler(BaseHandler):
         A small body is let in all the same: a connection that is closed over unread bytes is reset, and the client may
         never see why.
         """
+        if self.preflight():
+            return
         if self.request.method != "POST":
             raise MethodNotAllowed
         try:
@@ -74,8 +78,7 @@ class RelayHandler(BaseHandler):
         self._refuse_blocked_origin()
         self.caller = await self.authenticate()
         self._refuse_in_maintenance()
-        if "Content-Encoding" in self.request.headers:
-            raise UnsupportedMedia
+        self._coding = coding_of(self.request.headers.get("Content-Encoding"))
         if self._announced() > self._largest():
             raise TooLarge
 
@@ -205,12 +208,14 @@ class RelayHandler(BaseHandler):
         return settings.max_audio_bytes if self.endpoint.media == "multipart" else settings.max_body_bytes
 
     async def _read(self, body: bytes) -> Request:
-        """Read a request; a long one, which may take a tenth of a second, beside the event loop."""
+        """Read a request; one that is or may become long, which takes a tenth of a second, beside the event loop."""
+        read = partial(self._parsed, body)
+        return await asyncio.to_thread(read) if self._coding or len(body) > INLINE_BODY else read()
+
+    def _parsed(self, body: bytes) -> Request:
         headers = self.request.headers
-        read = partial(
-            read_request, self.endpoint, body, headers.get("Content-Type", ""), session_of(headers.get_all())
-        )
-        return read() if len(body) <= INLINE_BODY else await asyncio.to_thread(read)
+        plain = unpacked(body, self._coding, self._largest())
+        return read_request(self.endpoint, plain, headers.get("Content-Type", ""), session_of(headers.get_all()))
 
     def _passed(self) -> dict[str, str]:
         """The client's headers that may go upstream: those that the dialect lists, and no others."""

@@ -90,9 +90,10 @@ class Route:
 
 
 def methods_of(handler: type[BaseHandler]) -> set[str]:
-    """The methods that a handler answers."""
+    """The methods that a handler answers. HEAD is none of its own: it is GET without the body, with the same role."""
     absent = RequestHandler._unimplemented_method
-    return {name for name in handler.SUPPORTED_METHODS if getattr(handler, name.lower()) is not absent}
+    named = set(handler.SUPPORTED_METHODS) - {"HEAD"}
+    return {name for name in named if getattr(handler, name.lower()) is not absent}
 
 
 class Door(BaseHandler):
@@ -102,8 +103,11 @@ class Door(BaseHandler):
     _admitted: Caller | None = None
 
     async def prepare(self) -> None:
+        if self.preflight():
+            return
         # A method without a role is not implemented, and tornado says so.
-        role = self.roles.get(str(self.request.method), Role.PUBLIC)
+        method = str(self.request.method).replace("HEAD", "GET")
+        role = self.roles.get(method, Role.PUBLIC)
         try:
             if role is not Role.PUBLIC:
                 await self.insist(role)

@@ -22,6 +22,7 @@ from server.handlers.public import Badge, Feed, LeaderboardPage
 from server.handlers.relay import RelayHandler
 from server.handlers.roles import Role, Route
 from server.handlers.usage import ExportHandler, RequestsHandler, UsageHandler
+from server.wire.cors import Sharing
 from server.wire.endpoints import ENDPOINTS
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -41,6 +42,7 @@ def application(house: House) -> Application:
         default_handler_class=NoSuchPage,
         default_handler_args={"house": house},
         log_function=lambda handler: None,
+        sharing=Sharing.of(house.settings.allowed_origins),
     )
 
 

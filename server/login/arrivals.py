@@ -2,7 +2,9 @@
 
 A person is theirs by issuer and subject alone, which a provider never gives to another one. Their name is only proposed
 by a claim, and who has a name keeps it: the next one of that name is `ada-2`. Later changes of the claim change nothing
-here. Groups and, where `OIDC_ADMIN` says so, the administrator's rights are the provider's word at every login.
+here. Groups and, where `OIDC_ADMIN` says so, the administrator's rights are the provider's word at every login. Where
+it says that there is more than it tells (`claims.withheld`), it has not said that somebody is in a group no more: what
+was known stays, and what is told is added.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 
 from server.people.accounts import RESERVED
 from server.store.base import Audit, NameTaken, Person, Store
-from server.terms.claims import ClaimRules, Claims, Condition, found, texts
+from server.terms.claims import ClaimRules, Claims, Condition, found, texts, withheld
 from server.terms.groups import LEFT
 
 ACTOR = "oidc"  # in the audit log
@@ -26,13 +28,14 @@ NUMBERS = range(2, 10)
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a provider's claims mean here. None is what they do not say."""
+    """What a provider's claims mean here. None is what they do not say; `partial`: it withholds some of the groups."""
 
     login: str
     name: str
     email: str | None
     groups: tuple[str, ...] | None
     admin: bool | None
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +54,23 @@ class Reading:
             email=_email(claims),
             groups=self.rules.groups(claims) if self._says(claims, *self.rules.claims) else None,
             admin=bool(self.admin.fitting(claims)) if self.admin and self._says(claims, self.admin.claim) else None,
+            partial=any(withheld(claims, claim) for claim in self._claims),
         )
 
     def lacks(self, claims: Claims) -> bool:
         """Whether a claim is missing that the provider may tell elsewhere."""
-        admin = {self.admin.claim} if self.admin else set()
-        return any(found(claims, claim) is None for claim in {self.name_claim, *self.rules.claims, *admin})
+        return any(found(claims, claim) is None for claim in {self.name_claim, *self._claims})
 
     def complete(self, profile: Profile) -> Profile:
         """After a login everything has been asked: what is not said then is not so."""
-        admin = bool(profile.admin) if self.admin else None
+        unsaid = profile.admin is None and profile.partial
+        admin = bool(profile.admin) if self.admin and not unsaid else None
         return replace(profile, groups=profile.groups or (), admin=admin)
+
+    @property
+    def _claims(self) -> frozenset[str]:
+        """The claims that decide about rights."""
+        return self.rules.claims | ({self.admin.claim} if self.admin else set())
 
     def _says(self, claims: Claims, *names: str) -> bool:
         return not names or any(found(claims, name) is not None for name in names)
@@ -109,8 +118,9 @@ def _changes(person: Person, profile: Profile, vouched_at: int) -> dict[str, Any
     if profile.email is not None:
         said["email"] = profile.email
     if profile.groups is not None:
-        said |= {"claimed": profile.groups, "last_login_at": max(vouched_at, person.last_login_at or 0)}
-        if person.claimed and not profile.groups and LEFT not in person.groups:
+        groups = dict.fromkeys((*person.claimed, *profile.groups)) if profile.partial else profile.groups
+        said |= {"claimed": tuple(groups), "last_login_at": max(vouched_at, person.last_login_at or 0)}
+        if person.claimed and not groups and LEFT not in person.groups:
             said["groups"] = (*person.groups, LEFT)  # to lose every group is no freedom from them
     if profile.admin is not None:
         said["admin"] = profile.admin

@@ -3,6 +3,9 @@
 The cookie is sealed and lasts ten minutes. It holds the state, which comes back with the answer, so that an answer is
 only taken from the browser that asked; the nonce, which comes back inside the id token; and the verifier (PKCE, RFC
 7636), without which the code is worthless to a thief. Each may be used once; that is noted in the store.
+
+A browser may begin several: a restarted one opens all its tabs at once. So each has a cookie of its own, named by the
+beginning of its state, and there are never more than `MOST`.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import secrets
 from dataclasses import asdict, dataclass, field
 from urllib.parse import urlencode
@@ -18,6 +22,10 @@ from server.sealing import Seal
 
 SECONDS = 600
 LONGEST = 4096  # characters of a cookie
+MOST = 8  # attempts of one browser: all cookies have to fit into the header of each request
+NAMED_BY = 12  # characters of the state
+
+_NAME = re.compile(rf"[A-Za-z0-9_-]{{{NAMED_BY}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,12 @@ class Attempt:
     def sealed(self, seal: Seal, now: int) -> str:
         """What the cookie holds."""
         return seal.close(json.dumps(asdict(self)).encode(), now).decode()
+
+
+def name_of(state: str) -> str:
+    """What the attempt of this state is called; empty if it can be none of ours."""
+    name = state[:NAMED_BY]
+    return name if _NAME.fullmatch(name) else ""
 
 
 def attempt_of(cookie: str | None, seal: Seal, now: int) -> Attempt | None:

@@ -19,7 +19,7 @@ from server.config.oidc_parsers import CALLBACK
 from server.config.settings import Settings
 from server.config.specs import Secret
 from server.login.arrivals import People, Reading
-from server.login.attempt import SECONDS, Attempt, attempt_of, with_query
+from server.login.attempt import SECONDS, Attempt, attempt_of, name_of, with_query
 from server.login.bearer import OidcBearer
 from server.login.id_tokens import TokenRefused, Verifier
 from server.login.provider import CodeRefused, Provider
@@ -34,6 +34,7 @@ LONGEST_HINT = 4096  # characters of an id token that fit into an address
 
 STALE = "This login was begun in another browser, more than ten minutes ago, or is already done. Please begin again."
 REFUSED = "What your organisation's login answered could not be used. Please begin again."
+PARTIAL = "the identity provider withholds groups (Entra ID: more than 200), so known rights are kept unchecked"
 DISABLED = "You are known here, but your access is closed. Please ask the operator."
 
 
@@ -86,12 +87,15 @@ class Oidc:
         self._attempts, self._keepsakes = Seal(pepper, "logins"), Seal(pepper, "logouts")
         self.bearer = OidcBearer(self._verifier, self._reading, self._people, wall)
 
-    async def begin(self, origin: str, next_path: str) -> tuple[str, str]:
-        """Where to send a browser that asks at this origin (`https://host`), and the cookie it keeps. Raises Away."""
+    async def begin(self, origin: str, next_path: str) -> tuple[str, str, str]:
+        """Where to send a browser that asks at this origin (`https://host`), the attempt's name, and what it keeps.
+
+        Raises Away.
+        """
         metadata = await self._provider.metadata.get()
         attempt = Attempt(self._redirect_uri(origin), next_path)
         address = attempt.address(metadata.authorization_endpoint, self._client.client_id, self._client.scopes)
-        return address, attempt.sealed(self._attempts, self._wall())
+        return address, name_of(attempt.state), attempt.sealed(self._attempts, self._wall())
 
     async def finish(self, answer: Mapping[str, str], cookie: str | None) -> Arrival:
         """Who has come back with the provider's answer, a query. Raises LoginRefused, Away, StoreError."""
@@ -109,6 +113,8 @@ class Oidc:
             raise _refused(f"the id token: {error}") from None
         profile = self._reading.complete(self._reading.profile(claims))
         person = await self._people.welcome(profile, self._wall())
+        if profile.partial:
+            log.warning("%s of person %s", PARTIAL, person.id)
         if person.disabled:
             raise LoginRefused(DISABLED)
         return Arrival(person, attempt.next, self._keepsake(id_token, claims))

@@ -88,6 +88,19 @@ def found(claims: Claims, path: str) -> object:
     return found(inside, inner) if isinstance(inside, Mapping) else None
 
 
+def withheld(claims: Claims, path: str) -> bool:
+    """Whether the provider says that somebody has this claim, but not what it is.
+
+    OpenID Connect names such claims in `_claim_names` (section 5.6.2). Entra ID does so for who is in more than 200
+    groups, or says `hasgroups`. Where they are to be asked for is not followed: that needs rights of another kind.
+    """
+    name, names = path.partition(".")[0], claims.get("_claim_names")
+    elsewhere = isinstance(names, Mapping) and (name in names or path in names)
+    return found(claims, path) is None and (
+        elsewhere or (path == "groups" and claims.get("hasgroups") in (True, "true"))
+    )
+
+
 def texts(value: object) -> list[str]:
     """What a claim says, as texts; what is no scalar says nothing."""
     values = value if isinstance(value, list) else [value]

@@ -79,6 +79,18 @@ class MissingParameter(ClientError):
     code = "missing_required_parameter"
 
 
+class BodyOfAnotherRoute(MissingParameter):
+    """Missing required parameter: '<param>'. A body like this belongs to another route."""
+
+    def __init__(self, param: str | None = None, *, route: str = "") -> None:
+        super().__init__(param)
+        self._route = route
+
+    @property
+    def message(self) -> str:
+        return super().message.replace("another route", self._route or "another route")
+
+
 class InvalidValue(ClientError):
     """Invalid value for '<param>'."""
 
@@ -200,7 +212,8 @@ class UnreadableContent(ClientError):
 
 
 class UnknownUrl(ClientError):
-    """Unknown request URL."""
+    """Unknown request URL. The base URL is this host's address, with /v1 for OpenAI's dialect, without for Anthropic's,
+    and no slash at the end."""
 
     status = 404
     anthropic_kind = "not_found_error"
@@ -233,7 +246,7 @@ class TooManyTokens(ClientError):
 
 
 class UnsupportedMedia(ClientError):
-    """Content-Type must be application/json, without Content-Encoding."""
+    """Content-Type must be application/json; Content-Encoding, if any, gzip, deflate, zstd or br."""
 
     status = 415
     code = "unsupported_media_type"

@@ -15,7 +15,9 @@ MAX_PARTS = 64
 MAX_HEAD = 4 * 1024  # bytes of one part's headers
 MAX_TEXT = 64 * 1024  # bytes of one text field: prompts for transcriptions are a sentence or two
 
-_MULTIPART = re.compile(r'multipart/form-data\s*;\s*boundary=("?)([\w\'()+,./:=?-]{1,70})\1\s*', re.IGNORECASE)
+_MEDIA = re.compile(r"multipart/form-data[ \t]*(?=;)", re.IGNORECASE)
+_MEDIA_PARAMETER = re.compile(r'[ \t]*;[ \t]*(?:([\w-]+)=(?:"([^"\\]*)"|([^\s";]+)))?[ \t]*')
+_BOUNDARY = re.compile(r"[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]")
 _VALUE = rb'(?:"((?:[^"\\\r\n]|\\.)*+)"|([^\s";]++))'
 _PARAMETER = re.compile(rb";[ \t]*([\w*-]+)=" + _VALUE)
 _DISPOSITION = re.compile(
@@ -29,11 +31,11 @@ def read_fields(body: bytes, content_type: str) -> dict[str, str]:
 
     Raises `UnsupportedMedia` for another content type, `InvalidValue` for a body that is malformed or ambiguous.
     """
-    match = _MULTIPART.fullmatch(content_type.strip())
-    if not match:
+    boundary = _boundary(content_type)
+    if boundary is None:
         raise UnsupportedMedia
     fields: dict[str, str] = {}
-    for part in _parts(body, match[2].encode()):
+    for part in _parts(body, boundary):
         name, text = _read_part(part)
         if name in fields and not name.endswith("[]"):
             raise InvalidValue(_safe(name))
@@ -43,9 +45,9 @@ def read_fields(body: bytes, content_type: str) -> dict[str, str]:
 
 def file_in(body: bytes, content_type: str, name: str) -> bytes:
     """Return what the part of this name carries, of a form that was read before; empty if there is none."""
-    match = _MULTIPART.fullmatch(content_type.strip())
-    assert match is not None, "it has been read"
-    for part in _parts(body, match[2].encode()):
+    boundary = _boundary(content_type)
+    assert boundary is not None, "it has been read"
+    for part in _parts(body, boundary):
         if _read_part(part)[0] == name:
             return part.partition(b"\r\n\r\n")[2]
     return b""
@@ -53,9 +55,9 @@ def file_in(body: bytes, content_type: str, name: str) -> bytes:
 
 def renamed(body: bytes, content_type: str, names: Collection[str], value: str | None) -> bytes:
     """Return a form that was read before, with this value in the fields of these names; None leaves the fields out."""
-    match = _MULTIPART.fullmatch(content_type.strip())
-    assert match is not None, "it has been read"
-    delimiter = b"\r\n--" + match[2].encode()
+    boundary = _boundary(content_type)
+    assert boundary is not None, "it has been read"
+    delimiter = b"\r\n--" + boundary
     preamble, *parts, end = (b"\r\n" + body).split(delimiter)
     kept = [preamble]
     for part in parts:
@@ -64,6 +66,22 @@ def renamed(body: bytes, content_type: str, names: Collection[str], value: str |
         elif value is not None:
             kept.append(part.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + value.encode())
     return delimiter.join([*kept, end])[2:]
+
+
+def _boundary(content_type: str) -> bytes | None:
+    """The boundary, wherever it stands among the parameters; None if this is no form, or names one twice."""
+    text = content_type.strip()
+    media = _MEDIA.match(text)
+    at, found = (media.end() if media else -1), dict[str, str]()
+    while 0 <= at < len(text):
+        parameter = _MEDIA_PARAMETER.match(text, at)
+        if parameter is None or str(parameter[1]).lower() in found:
+            return None
+        at = parameter.end()
+        if parameter[1]:
+            found[parameter[1].lower()] = parameter[3] or parameter[2] or ""
+    boundary = found.get("boundary", "")
+    return boundary.encode() if _BOUNDARY.fullmatch(boundary) and boundary.isascii() else None
 
 
 def _parts(body: bytes, boundary: bytes) -> list[bytes]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from server.wire.dialect import NO_FACTS, Dialect, Facts, one_line, refusal_headers
+from server.wire.dialect import NO_FACTS, Facts, one_line, refusal_headers
 from server.wire.errors import Refusal
 
 
@@ -52,6 +52,14 @@ class OpenAI:
     def models(self, names: Sequence[str], facts: Facts = NO_FACTS) -> bytes:
         return orjson.dumps({"object": "list", "data": [_model(name, facts) for name in names]})
 
+    def models_for_codex(self, names: Sequence[str], facts: Facts = NO_FACTS) -> bytes:
+        """The list with the field that Codex reads; without it, it reports an error at each start.
+
+        Its rows describe a model's manners (instructions, tools, truncation), of which the gateway knows nothing, and
+        one row that lacks a field spoils all. So there are none, and Codex goes by its own.
+        """
+        return orjson.dumps({"object": "list", "data": [_model(name, facts) for name in names], "models": []})
+
     def model(self, name: str, facts: Facts = NO_FACTS) -> bytes:
         return orjson.dumps(_model(name, facts))
 
@@ -61,4 +69,4 @@ def _model(name: str, facts: Facts) -> dict[str, object]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "fairgate", **facts.get(name, {})}
 
 
-OPENAI: Dialect = OpenAI()
+OPENAI = OpenAI()

@@ -16,7 +16,7 @@ import orjson
 from server.wire import multipart, strict
 from server.wire.conversation import conversation_of
 from server.wire.endpoints import Endpoint
-from server.wire.errors import InvalidValue, MissingParameter, UnsupportedMedia
+from server.wire.errors import BodyOfAnotherRoute, InvalidValue, MissingParameter, UnsupportedMedia
 from server.wire.extent import Extent, extent_of
 from server.wire.published import is_openai
 from server.wire.sound import Sound, sound_of
@@ -28,7 +28,10 @@ AskedClass = Literal["batch", "interactive"]
 MAX_OUTPUT = 10_000_000  # tokens; above this a number is a mistake or a probe
 MAX_CHOICES = 128
 
-_MODEL = re.compile(r"(?!.*\.\.)[A-Za-z0-9._:/@+-]{1,256}")
+# What clients write for models, also those that are unknown here: `claude-opus-4-8[1m]`, `~anthropic/latest`.
+_MODEL = re.compile(r"(?!.*\.\.)[A-Za-z0-9._:/@+\[\]()~=,#*!-]{1,256}")
+# Some clients send one API's bodies to another one's route.
+_BELONGS = {"messages": "/v1/chat/completions", "input": "/v1/responses"}
 _OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 # Some gateways let these choose another upstream. Here they never do, and nobody should believe otherwise.
 _FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "extra_headers"})
@@ -217,9 +220,15 @@ def _model(document: dict[str, Any], default: str | None) -> str:
     return value
 
 
+def _missing(name: str, document: dict[str, Any]) -> MissingParameter:
+    """Say where a body like this belongs, if it is another API's."""
+    routes = [route for field, route in _BELONGS.items() if field in document and field != name]
+    return BodyOfAnotherRoute(name, route=routes[0]) if routes and name in _BELONGS else MissingParameter(name)
+
+
 def _check_required(name: str, document: dict[str, Any]) -> None:
     if name not in document:
-        raise MissingParameter(name)
+        raise _missing(name, document)
     value = document[name]
     if name == "messages":
         if type(value) is not list or not value or not all(type(message) is dict for message in value):

@@ -120,9 +120,9 @@ def _items(items: Any) -> Iterator[Reference]:
             if kind == "item_reference" or (kind is None and "role" not in item):
                 yield _reference("item_reference", item["id"])
             elif kind == "reasoning" and not (item.get("encrypted_content") or item.get("content")):
-                yield _reference("input", item["id"], needed=not item.get("summary"))
+                yield _reference("input[].id", item["id"], needed=not item.get("summary"))
             elif kind == "image_generation_call" and not item.get("result"):
-                yield _reference("input", item["id"])
+                yield _reference("input[].id", item["id"])
 
 
 def _objects(document: dict[str, Any]) -> Iterator[Reference]:

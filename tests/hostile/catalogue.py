@@ -53,14 +53,24 @@ MODEL = Answer(
     anthropic_kind="not_found_error",
     param="model",
 )
-URL = Answer(404, "unknown_url", "Unknown request URL.", anthropic_kind="not_found_error")
+URL = Answer(
+    404,
+    "unknown_url",
+    "Unknown request URL. The base URL is this host's address, with /v1 for OpenAI's dialect, without for Anthropic's, "
+    "and no slash at the end.",
+    anthropic_kind="not_found_error",
+)
 SIZE = Answer(
     413,
     "request_too_large",
     "The request body is too large.",
     anthropic_kind="request_too_large",
 )
-TYPE = Answer(415, "unsupported_media_type", "Content-Type must be application/json, without Content-Encoding.")
+TYPE = Answer(
+    415,
+    "unsupported_media_type",
+    "Content-Type must be application/json; Content-Encoding, if any, gzip, deflate, zstd or br.",
+)
 RATE = Answer(
     429, "rate_limit_exceeded", "Rate limit reached.", kind="rate_limit_error", anthropic_kind="rate_limit_error"
 )

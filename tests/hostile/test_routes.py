@@ -44,13 +44,34 @@ def test_what_belongs_to_the_account_does_not_exist_here(house: Site, path: str,
 def test_models_are_only_read(house: Site, method: str) -> None:
     with house.untouched():
         for path in ("/v1/models", "/v1/models/gpt-5"):
-            assert_is(house.ask(request(method, path, house.headers())), not_allowed("GET"), path)
+            assert_is(house.ask(request(method, path, house.headers())), not_allowed("GET", "HEAD"), path)
 
 
 def test_one_dialect_is_not_served_under_the_other_ones_name(house: Site) -> None:
     with house.untouched():
         for path in ("/proxy/anthropic/v1/chat/completions", "/proxy/openai/v1/messages"):
             assert_is(house.ask(request("POST", path, house.headers(), b"{}")), URL, dialect_path(path))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//v1/chat/completions",
+        "/v1/v1/chat/completions",
+        "/v1/chat/completions/",
+        "/chat/completions",
+        "/messages",
+        "/v1/messages/",
+        "/anthropic/v1/messages",
+        "/v1/responses/compact",
+    ],
+)
+def test_a_wrong_base_url_is_told_the_right_one(house: Site, path: str) -> None:
+    with house.untouched():
+        reply = house.ask(request("POST", path, house.headers(), b"{}"))
+        assert_is(reply, URL, dialect_path(path))
+        assert reply is not None
+        assert b"with /v1 for OpenAI's dialect" in reply.body
 
 
 def dialect_path(path: str) -> str:

@@ -48,7 +48,7 @@ class Lobby:
 
     async def begin(self, path: str = "/me", origin: str = ORIGIN) -> tuple[dict[str, str], str]:
         """The query with which the browser is sent to the provider, and its cookie."""
-        address, cookie = await self.oidc.begin(origin, path)
+        address, _, cookie = await self.oidc.begin(origin, path)
         assert address.startswith(f"{self.idp.url}/authorize?")
         return dict(parse_qsl(urlsplit(address).query, strict_parsing=True)), cookie
 

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.terms.claims import DAY_MS, MOST_GROUPS, ClaimRules, Condition, Rule, condition, found, lapsed, read_claims
+from server.terms.claims import (
+    DAY_MS,
+    MOST_GROUPS,
+    ClaimRules,
+    Condition,
+    Rule,
+    condition,
+    found,
+    lapsed,
+    read_claims,
+    withheld,
+)
 from server.terms.groups import NAME
 
 JSON = st.recursive(
@@ -48,6 +59,28 @@ def test_numbers_and_truth_are_texts() -> None:
     claims = {"level": 3, "verified": True}
     assert Condition("level", ("3",)).fitting(claims) == ["3"]
     assert Condition("verified", ("true",)).fitting(claims) == ["true"]
+
+
+@pytest.mark.parametrize(
+    ("claims", "path", "is_withheld"),
+    [
+        ({"_claim_names": {"groups": "src1"}}, "groups", True),
+        ({"_claim_names": {"realm_access": "src1"}}, "realm_access.roles", True),
+        ({"_claim_names": {"https://x.org/roles": "src1"}}, "https://x.org/roles", True),
+        ({"hasgroups": True}, "groups", True),
+        ({"hasgroups": "true"}, "groups", True),
+        ({"hasgroups": False}, "groups", False),
+        ({"hasgroups": True}, "roles", False),
+        ({"_claim_names": {"groups": "src1"}}, "roles", False),
+        ({"_claim_names": {"groups": "src1"}, "groups": []}, "groups", False),
+        ({"_claim_names": ["groups"]}, "groups", False),
+        ({"_claim_names": None}, "groups", False),
+        ({}, "groups", False),
+    ],
+    ids=repr,
+)
+def test_a_claim_that_is_only_named_is_withheld(claims: dict[str, Any], path: str, is_withheld: bool) -> None:
+    assert withheld(claims, path) is is_withheld
 
 
 def test_a_dot_leads_into_a_claim_unless_it_is_part_of_its_name() -> None:

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from server.login.arrivals import People, Profile
-from server.login.oidc import DISABLED, REFUSED, STALE, LoginRefused
+from server.login.oidc import DISABLED, PARTIAL, REFUSED, STALE, LoginRefused
 from server.remembered import Away
 from server.store.base import Person
+from server.terms.claims import SAME, ClaimRules, Condition, Rule
 from tests.oidc.idp import CLIENT_ID, CLIENT_SECRET, NOW, broken, rsa_key, signed
-from tests.oidc.lobby import ADMINS, ORIGIN, Lobby, lobby
+from tests.oidc.lobby import ADMINS, ORIGIN, STUDENTS, Lobby, lobby
+
+BY_GROUP = ClaimRules((Rule((Condition("groups", ("g-*",)),), (SAME,)),))
 
 
 @pytest.mark.gen_test
@@ -195,6 +198,52 @@ async def test_what_the_provider_does_not_say_at_a_login_is_not_so_any_more() ->
             ("oidc", "person.admin", "{'admin': False}"),
             ("oidc", "person.admin", "{'admin': True}"),
         ]
+
+
+OVERAGE = {
+    "names": {"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://graph.example"}}},
+    "a mark": {"hasgroups": True},
+    "a mark in words": {"hasgroups": "true"},
+}
+
+
+@pytest.mark.parametrize("said", OVERAGE.values(), ids=OVERAGE)
+@pytest.mark.gen_test
+async def test_who_is_in_more_groups_than_a_token_holds_loses_nothing(
+    said: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with lobby(BY_GROUP, user={"sub": "a", "groups": ["llm-admins", "g-physics"]}) as place:
+        assert (await place.login()).person.admin
+        place.clock.now += 1_000
+        place.idp.user = {"sub": "a", **said}
+        person = (await place.login()).person
+        assert (person.claimed, person.admin) == (("g-physics",), True)
+        assert person.last_login_at == place.clock.wall(), "the provider has vouched for them all the same"
+        assert [PARTIAL in each.getMessage() for each in caplog.records] == [True]
+        caplog.clear()
+        place.idp.user = {"sub": "a", "groups": ["staff"], **said}
+        person = (await place.login()).person
+        assert (person.claimed, person.admin) == ((), False), "what is told counts"
+
+
+@pytest.mark.gen_test
+async def test_what_is_told_beside_withheld_groups_is_added(caplog: pytest.LogCaptureFixture) -> None:
+    rules = ClaimRules((*BY_GROUP.rules, *STUDENTS.rules))
+    async with lobby(rules, user={"sub": "a", "groups": ["g-physics"]}) as place:
+        await place.login()
+        place.idp.user = {"sub": "a", "affiliation": "student@x", **OVERAGE["names"]}
+        person = (await place.login()).person
+        assert (person.claimed, person.admin) == (("g-physics", "students"), False)
+        caplog.clear()
+
+
+@pytest.mark.gen_test
+async def test_other_claims_that_are_withheld_change_nothing() -> None:
+    async with lobby(BY_GROUP, user={"sub": "a", "groups": ["llm-admins", "g-physics"]}) as place:
+        await place.login()
+        place.idp.user = {"sub": "a", "_claim_names": {"address": "src1"}}
+        person = (await place.login()).person
+        assert (person.claimed, person.admin) == ((), False)
 
 
 @pytest.mark.gen_test

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from http.cookies import Morsel
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -15,6 +16,7 @@ from yarl import URL
 
 from server.config.specs import Secret
 from server.handlers.own_paths import own_path
+from server.login.attempt import MOST
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
 from tests.oidc.browsing import Answer, Browser, browser
@@ -89,7 +91,8 @@ async def test_under_https_cookies_are_bound_to_the_host_and_secure() -> None:
     async with site(public_url="https://llm.example.org") as place, place.browser() as visitor:
         begun = await visitor.get("/login/oidc")
         assert parse_qs(urlsplit(begun.location).query)["redirect_uri"] == ["https://llm.example.org/callback"]
-        cookie = begun.cookies["__Host-fairgate-login"]
+        cookie = attempt(begun)
+        assert cookie.key.startswith("__Host-fairgate-login-")
         assert (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, True, "Lax", "/")
         assert (await visitor.get("/login")).cookies["__Host-fairgate-form"]["secure"]
 
@@ -117,10 +120,36 @@ async def test_a_callback_is_good_once() -> None:
     async with site() as place, place.browser() as visitor:
         begun = await visitor.get("/login/oidc")
         back = await visitor.get(begun.location)
-        cookie = begun.cookies["fairgate-login"].value
+        cookie = attempt(begun)
         assert (await visitor.get(back.location)).status == 303
-        visitor.session.cookie_jar.update_cookies({"fairgate-login": cookie}, URL(visitor.url))
+        visitor.session.cookie_jar.update_cookies({cookie.key: cookie.value}, URL(visitor.url))
         assert (await visitor.get(back.location)).status == 400
+
+
+@pytest.mark.parametrize(("tabs", "ends"), [(2, 0), (2, 1), (5, 2), (MOST, 0)])
+@pytest.mark.gen_test
+async def test_every_tab_of_a_browser_may_end_its_own_login(tabs: int, ends: int) -> None:
+    async with site() as place, place.browser() as visitor:
+        begun = [await visitor.get(f"/login/oidc?next=/me?tab={number}") for number in range(tabs)]
+        back = await visitor.get(begun[ends].location)
+        entered = await visitor.get(back.location)
+        assert (entered.status, entered.location) == (303, f"/me?tab={ends}")
+        another = await visitor.get(begun[ends - 1].location)
+        assert (await visitor.get(another.location)).status == 303, "the others are still good"
+
+
+@pytest.mark.gen_test
+async def test_a_browser_keeps_a_few_attempts_and_forgets_those_that_it_names_first() -> None:
+    """Browsers name the oldest cookies first (RFC 6265, section 5.4)."""
+    names = [f"fairgate-login-{number:012}" for number in range(MOST + 1)]
+    async with site() as place, place.browser() as visitor:
+        for kept in (MOST - 1, MOST, MOST + 1):
+            sent = "; ".join(f"{name}=x" for name in ["other", *names[:kept]])
+            begun = await visitor.get("/login/oidc", Cookie=sent)
+            dropped = [name for name, cookie in begun.cookies.items() if not cookie.value]
+            assert dropped == names[: kept - (MOST - 1)], "with the new one there are MOST"
+            assert attempt(begun).key not in names
+            visitor.session.cookie_jar.clear()
 
 
 @pytest.mark.gen_test
@@ -130,6 +159,11 @@ async def test_what_the_provider_says_is_shown_as_text() -> None:
         refused = await visitor.get(f"/callback?error=%3Cscript%3E&state={state}")
         assert (refused.status, "<script>" in refused.text, "&lt;script&gt;" in refused.text) == (400, False, True)
         assert "default-src 'none'" in refused.headers["Content-Security-Policy"]
+
+
+def attempt(begun: Answer) -> Morsel[str]:
+    """The cookie of the login that was begun."""
+    return next(cookie for name, cookie in begun.cookies.items() if "fairgate-login-" in name and cookie.value)
 
 
 EVIL = [
@@ -223,7 +257,7 @@ async def test_the_host_that_our_proxies_saw_chooses_the_redirect_address() -> N
         async with site(**settings) as place, place.browser() as visitor:
             begun = await visitor.get("/login/oidc", **forwarded)
             assert parse_qs(urlsplit(begun.location).query)["redirect_uri"] == [chosen]
-            assert ("__Host-fairgate-login" in begun.cookies) is (hops == 1)
+            assert attempt(begun).key.startswith("__Host-") is (hops == 1)
 
 
 @pytest.mark.gen_test

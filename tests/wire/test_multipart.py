@@ -31,14 +31,41 @@ def test_a_real_clients_form_is_read_without_its_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "content_type", [FORM, 'Multipart/Form-Data; BOUNDARY="xx"', "multipart/form-data;boundary=xx "]
+    "content_type",
+    [
+        FORM,
+        'Multipart/Form-Data; BOUNDARY="xx"',
+        "multipart/form-data;boundary=xx ",
+        FORM + "; charset=UTF-8",
+        "multipart/form-data; charset=UTF-8; boundary=xx",
+        'multipart/form-data; charset="utf-8" ;boundary="xx" ; x=y',
+        FORM + ";",
+        FORM + " ; ",
+    ],
 )
 def test_the_boundary_may_be_written_in_every_allowed_way(content_type: str) -> None:
     assert read_fields(MODEL + END, content_type) == {"model": "whisper-1"}
 
 
 @pytest.mark.parametrize(
-    "content_type", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=xx", FORM + "; x=y"]
+    "content_type",
+    [
+        "",
+        "application/json",
+        "multipart/form-data",
+        "multipart/form-data boundary=xx",
+        "multipart/form-data-x; boundary=xx",
+        "multipart/mixed; boundary=xx",
+        FORM + "; boundary=yy",
+        FORM + '; Boundary="xx"',
+        FORM + "; charset",
+        FORM + ' "',
+        'multipart/form-data; boundary=""',
+        'multipart/form-data; boundary="x',
+        "multipart/form-data; boundary=" + "x" * 71,
+        'multipart/form-data; boundary="x\\"x"',
+        "multipart/form-data; boundary=ü",
+    ],
 )
 def test_another_content_type_is_refused(content_type: str) -> None:
     with pytest.raises(UnsupportedMedia):

@@ -67,6 +67,27 @@ def test_what_is_required_is_asked_for_by_name(path: str) -> None:
         assert refusal.value.message == f"Missing required parameter: '{name}'."
 
 
+@pytest.mark.parametrize(
+    ("path", "document", "route"),
+    [
+        ("/v1/chat/completions", {"input": [], "instructions": "y"}, "/v1/responses"),
+        ("/v1/messages", {"input": "x", "max_tokens": 5}, "/v1/responses"),
+        ("/v1/responses", {"messages": []}, "/v1/chat/completions"),
+        ("/v1/embeddings", {"messages": []}, "/v1/chat/completions"),
+    ],
+)
+def test_a_body_of_another_api_is_told_its_route(path: str, document: dict[str, Any], route: str) -> None:
+    with pytest.raises(MissingParameter) as refusal:
+        read({"model": "m", **document}, ENDPOINTS[path])
+    assert refusal.value.message.endswith(f"belongs to {route}.")
+    assert refusal.value.message.startswith(f"Missing required parameter: '{refusal.value.param}'.")
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-8[1m]", "~anthropic/claude-latest", "a:free", "@preset/mine", "m(2)"])
+def test_a_model_may_have_a_name_that_nobody_has_here(model: str) -> None:
+    assert read({**HELLO, "model": model}).model == model
+
+
 @JSON_ENDPOINTS
 @pytest.mark.parametrize(
     "model",

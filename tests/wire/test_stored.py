@@ -127,14 +127,14 @@ class TestNaming:
         "an item": (RESPONSES, item(type="item_reference", id="rs_1"), "item_reference", "rs_1"),
         "an item without a type": (RESPONSES, item(id="msg_1"), "item_reference", "msg_1"),
         "an item whose type is null": (RESPONSES, item(id="msg_1", type=None), "item_reference", "msg_1"),
-        "reasoning without content": (RESPONSES, item(type="reasoning", id="rs_1", summary=[]), "input", "rs_1"),
+        "reasoning without content": (RESPONSES, item(type="reasoning", id="rs_1", summary=[]), "input[].id", "rs_1"),
         "reasoning with null content": (
             RESPONSES,
             item(type="reasoning", id="rs_1", summary=[], encrypted_content=None),
-            "input",
+            "input[].id",
             "rs_1",
         ),
-        "a picture to go on with": (RESPONSES, item(type="image_generation_call", id="ig_1"), "input", "ig_1"),
+        "a picture to go on with": (RESPONSES, item(type="image_generation_call", id="ig_1"), "input[].id", "ig_1"),
         "a file": (RESPONSES, item(role="user", content=[{"type": "input_file", "file_id": "f"}]), "file_id", "f"),
         "a picture": (RESPONSES, item(role="user", content=[{"type": "input_image", "file_id": "f"}]), "file_id", "f"),
         "a tool's output": (
@@ -280,7 +280,7 @@ class TestNaming:
     def test_reasoning_with_a_summary_may_stand_alone(self) -> None:
         summary = [{"type": "summary_text", "text": "a"}]
         request = read(RESPONSES, **item(type="reasoning", id="rs_1", summary=summary))
-        assert request.refers == (Reference("input", "rs_1", needed=False),)
+        assert request.refers == (Reference("input[].id", "rs_1", needed=False),)
 
     @pytest.mark.parametrize("value", [5, True, {"$ne": 1}, [["f"]]], ids=repr)
     def test_what_cannot_be_a_name_is_refused(self, value: object) -> None:
