@@ -98,3 +98,18 @@ def test_whatever_was_asked_the_bound_holds_when_it_is_read_again(given_bounds: 
         "max_tokens": 0,
         "max_completion_tokens": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("gpt-5", "max_completion_tokens"),
+        ("openai/o3", "max_completion_tokens"),
+        ("mistral-large-latest", "max_tokens"),
+        ("claude-opus-5", "max_tokens"),
+        ("our-own", "max_tokens"),
+    ],
+)
+def test_a_chat_is_bounded_by_the_field_that_the_model_s_servers_know(model: str, name: str) -> None:
+    body = orjson.loads(capped(read({**HELLO, "model": model}), 400).body)
+    assert {key for key in body if key.startswith("max_")} == {name}
