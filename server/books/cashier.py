@@ -130,7 +130,7 @@ class Cashier:
 
     def bounds(self, bill: Bill) -> bool:
         """Whether a budget applies: the caller's, or the cap of an upstream that may serve it."""
-        caps = (it for it in self._book.limits if it.scope is Scope.UPSTREAM and it.applies(bill.model, bill.at))
+        caps = [limit for limit in self._book.limits.caps if limit.applies(bill.model, bill.at)]
         return bill.bounded_by(bill.limits) or bill.bounded_by(caps)
 
     async def reserve(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
