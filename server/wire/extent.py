@@ -56,18 +56,24 @@ _SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
 class Ceiling:
     """The most of each kind that a provider can bill for one request.
 
-    `output` is that of one choice; of `choices`, all are generated. `sounds` may be billed in tokens or by time.
+    `output` is the bound of one choice, and `foretold` what is billed beyond it; all of the `choices` are generated.
     """
 
     input: int
     output: int
     choices: int = 1
+    foretold: int = 0
     images: int = 0
     audio_ms: int = 0
 
     @property
+    def generated(self) -> int:
+        """Tokens of all choices."""
+        return (self.output + self.foretold) * self.choices
+
+    @property
     def tokens(self) -> int:
-        return self.input + self.output * self.choices
+        return self.input + self.generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def most(prompt: Prompt, extent: Extent, model: str, counted: int, output: int, 
     if extent.characters:
         ms = extent.spoken_ms(SLOWEST)
         return Ceiling(max(read, -(-extent.characters // CHARACTERS_A_TOKEN)), _tokens(ms, SPOKEN), audio_ms=ms)
-    return Ceiling(read, output + extent.predicted, choices)
+    return Ceiling(read, output, choices, extent.predicted)
 
 
 def _text(prompt: Prompt, model: str, counted: int) -> int:

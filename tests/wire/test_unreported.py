@@ -69,10 +69,16 @@ def test_a_length_that_is_told_counts_unless_the_recording_cannot_be_so_short(to
 
 @pytest.mark.parametrize(
     ("seconds", "delivered", "most", "expected"),
-    [(10.0, 0, None, 1_000), (10.0, 400, None, 600), (10.0, 2_000, None, 0), (10.0, 0, 300, 300), (10.0, 300, 300, 0)],
+    [
+        (10.0, 0, 9_999, 1_000),
+        (10.0, 400, 9_999, 600),
+        (10.0, 2_000, 9_999, 0),
+        (10.0, 0, 300, 300),
+        (10.0, 300, 300, 0),
+    ],
 )
 def test_what_was_reasoned_in_silence_had_its_time_and_its_bound(
-    seconds: float, delivered: int, most: int | None, expected: int
+    seconds: float, delivered: int, most: int, expected: int
 ) -> None:
     assert hidden(seconds, delivered, most) == expected
 
