@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from server.ledger.ceiling import fitting, most_taken
+from server.ledger.ceiling import fitting
 from server.ledger.holds import NOTHING, Claim, Estimate, Standing, Who
 from server.ledger.limits import Limit, Unit, Window
 from server.ledger.prices import Price, Rates, cost
@@ -53,10 +53,6 @@ class Bill:
         if self.price is None or not (usage.input or usage.output or usage.images or usage.audio_ms):
             return 0
         return cost(self.price, usage)
-
-    def needed(self) -> Estimate:
-        """What its budgets must give: the most that it can take, else what it probably will."""
-        return self.needs if self.most is None else most_taken(self.price, self.most)
 
     def lowered(self, refused: Standing) -> bool:
         """Bound its answer by what a budget that refused it has left; False if that is too little or not allowed."""

@@ -30,7 +30,7 @@ from server.heart import Heart
 from server.holding import Holding
 from server.intake import Bounds, Intake
 from server.ledger.usage import Outcome, UsageRow
-from server.reading_on import ReadingOn, generates_unseen
+from server.reading_on import ReadingOn, hides
 from server.store.base import Caller, Content, Issued, Store, StoreError
 from server.story import Account, Call, ClientLeft, Recent, Sink, Story, account_of, milliseconds
 from server.tokenizer import Tokenizer
@@ -44,6 +44,7 @@ from server.wire.errors import (
     UpstreamTimeout,
 )
 from server.wire.keepalive import sign_of_life
+from server.wire.published import published
 from server.wire.request import Request
 from server.wire.sound import INLINE_SOUND, Sound, sound_of
 from server.wire.speech import Speech
@@ -353,11 +354,11 @@ class Gateway:
         before = story.meter.opening or Usage(input=story.input_estimate)
         delivered = Prompt((story.meter.delivered(),), 0)
         output = await self._tokenizer.count(delivered, story.call.request.model)
-        if story.outcome is Outcome.CANCELLED and generates_unseen(story):
-            most = story.call.request.max_tokens
-            allowed = None if most is None else most * story.call.request.choices
-            output += hidden(self._clock() - story.sent_at, output, allowed)
-        return unreported(story.call.request.extent, before, output, await _heard(story))
+        request = story.call.request
+        if story.client_left and request.endpoint.output_limits and hides(story):
+            most = published(request.model).output if request.max_tokens is None else request.max_tokens
+            output += hidden(self._clock() - story.sent_at, output, most * request.choices)
+        return unreported(request.extent, before, output, await _heard(story))
 
 
 async def _heard(story: Story) -> Sound | None:

@@ -21,7 +21,7 @@ from server.wire.published import published
 from server.wire.request import capped
 
 LEAST_OUTPUT = 256  # tokens: a shorter answer is none, and so many are expected where nothing is known
-TOLD = "X-Fairgate-Max-Tokens"
+MAX_TOKENS = "X-Fairgate-Max-Tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Holding:
         if bill.most is not None and bill.least:
             request, ask = capped(request, bill.most.output), replace(ask, most_output=bill.most.output)
         if request.max_tokens is not None and request.max_tokens != asked:
-            bill.headers[TOLD] = str(request.max_tokens)
+            bill.headers[MAX_TOKENS] = str(request.max_tokens)
         return (call if request is call.request else replace(call, request=request)), ask
 
     def _bound(self, call: Call, ask: Ask, asked: int | None) -> int:

@@ -62,16 +62,12 @@ def usage_is_to_come(story: Story) -> bool:
     at_work = story.perhaps_billed and not meter.finished and not meter.failed
     if not at_work or price is None or price.rates == FREE:
         return False
-    silent = meter.output_pieces == 0 and not answers_at_once(story.call.request.model)
-    return not story.call.request.stream or silent or meter.ended() or thinks(story)
+    return meter.ended() or hides(story)
 
 
-def thinks(story: Story) -> bool:
-    """Whether the model may reason where nobody sees it."""
-    return story.call.request.extent.thinks or may_think(story.call.request.model)
-
-
-def generates_unseen(story: Story) -> bool:
-    """Whether an answer that broke off may have had more than what came of it."""
-    ended = story.settled is not None or not story.call.request.endpoint.output_limits
-    return not ended and (not story.streamed or thinks(story))
+def hides(story: Story) -> bool:
+    """Whether more may have been generated than what came: all at once at the end, or reasoning that nobody sees."""
+    request = story.call.request
+    if not request.stream or request.extent.thinks or may_think(request.model):
+        return True
+    return story.meter.output_pieces == 0 and not answers_at_once(request.model)

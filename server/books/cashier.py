@@ -28,7 +28,7 @@ from server.books.purses import Purses
 from server.draft8 import draft8
 from server.ledger.allowance import Allowances
 from server.ledger.calendar import Calendar
-from server.ledger.ceiling import unmeasured
+from server.ledger.ceiling import most_taken, unmeasured
 from server.ledger.headers import limit_headers
 from server.ledger.holds import (
     UNSERVED,
@@ -130,7 +130,7 @@ class Cashier:
 
     def bounds(self, bill: Bill) -> bool:
         """Whether a budget applies: the caller's, or the cap of an upstream that may serve it."""
-        caps = (it for it in self._book.limits if it.scope is Scope.UPSTREAM and it.applies(bill.model, bill.at))
+        caps = [limit for limit in self._book.limits.caps if limit.applies(bill.model, bill.at)]
         return bill.bounded_by(bill.limits) or bill.bounded_by(caps)
 
     async def reserve(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
@@ -140,13 +140,14 @@ class Cashier:
         ModelNotPriced, InsufficientQuota, AccountingUnavailable.
         """
         bill.output = output_tokens
-        bill.needs = Estimate(bill.cost(Usage(input_tokens, output=output_tokens)), input_tokens + output_tokens)
+        cost = min(bill.cost(Usage(input_tokens, output=output_tokens)), BEYOND)
+        bill.needs = Estimate(cost, input_tokens + output_tokens)
         if bill.most is not None and unmeasured(bill.price, bill.most):
             raise ModelNotPriced
         if not bill.limits and bill.most is None:
             return
-        rates = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at).rates
-        self._claim(bill, rates)
+        bill.claim = bill.budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at)
+        self._bound(bill)
         self._take_rates(bill)
         standings = await self._hold(bill) if bill.claim.holds else []
         bill.headers |= self._headers(bill, standings)
@@ -236,12 +237,14 @@ class Cashier:
             limits.append(Limit(caller.token_id, Scope.TOKEN, caller.token_id, Unit.USD, Window.EVER, caller.spend))
         return limits
 
-    def _claim(self, bill: Bill, rates: tuple[Entry, ...]) -> None:
-        """What it takes of which budgets, beside its places in the rates."""
-        needed = bill.needed()
-        bill.needs = replace(needed, cost_micro_usd=min(needed.cost_micro_usd, BEYOND))
+    def _bound(self, bill: Bill) -> None:
+        """Claim of its budgets the most that it can take, where that is known; its rates stay as they are."""
+        if bill.most is None:
+            return
+        most = most_taken(bill.price, bill.most)
+        bill.needs = replace(most, cost_micro_usd=min(most.cost_micro_usd, BEYOND))
         budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at).budgets
-        bill.claim = bill.budgets = Claim(budgets, rates)
+        bill.claim = bill.budgets = Claim(budgets, bill.claim.rates)
 
     def _rate(self, entry: Entry) -> Standing:
         left = self._rates.left((entry,), entry.limit.unit, self._clock())
@@ -264,7 +267,7 @@ class Cashier:
             for _ in range(MOST_LOWERED):  # others take from it meanwhile
                 if not isinstance(answer, Exceeded) or not bill.lowered(bill.claim.refused(answer)):
                     break
-                self._claim(bill, bill.claim.rates)
+                self._bound(bill)
                 answer = await self._admitted(bill)
         except StoreError:
             if not self._may_go_on(bill):

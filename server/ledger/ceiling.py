@@ -73,7 +73,7 @@ def _reachable(rates: Rates, tokens: int) -> Iterator[Rates]:
 
 
 def _corners(ceiling: Ceiling) -> Iterator[Usage]:
-    output = ceiling.output * ceiling.choices
+    output = ceiling.generated
     usage = Usage(ceiling.input, output=output, images=ceiling.images, audio_ms=ceiling.audio_ms)
     for read in (NONE, *({**NONE, kind: ceiling.input} for kind in READ)):
         for generated in (NONE, *({**NONE, kind: output} for kind in GENERATED)):

@@ -114,6 +114,7 @@ class Limits:
         self._by_subject: dict[tuple[Scope, str], list[Limit]] = {}
         for limit in limits:
             self._by_subject.setdefault((limit.scope, limit.subject), []).append(limit)
+        self.caps = tuple(limit for limit in self if limit.scope is Scope.UPSTREAM)  # of whichever upstream
 
     def __iter__(self) -> Iterator[Limit]:
         return (limit for limits in self._by_subject.values() for limit in limits)

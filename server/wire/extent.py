@@ -7,6 +7,7 @@ publish (`published.py`, `media.py`). What remains uncertain:
 * Only OpenAI's tokenizers are known here. Texts for other models are taken to have at most twice the tokens that were
   counted, and never more than one token a byte, which holds for every tokenizer that works on bytes.
 * What a hosted tool reads in its turns (pages, files) is not in the request: a fixed amount stands for it.
+* Reasoning that is sent again, sealed, has about a token for four bytes: one for three characters is held.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
+
 from server.wire.media import Medium, media_in
 from server.wire.published import is_openai, published
 from server.wire.sound import Sound
@@ -24,6 +27,8 @@ from server.wire.tokens import PER_MEDIUM, Prompt
 COUNTED = 1_000_000  # characters; beyond, `Tokenizer` takes the rest to be as dense, and so a byte stands for a token
 OWN_MARGIN, OTHER_MARGIN = 1.05, 2.0  # over what was counted, for OpenAI's tokenizers and for others
 HIDDEN = 1_000  # tokens that a provider adds to a prompt by itself, where it has tools or pictures
+HOSTED = 50_000  # tokens that a provider's own tools read: half a dozen searches, or a long page
+SEALED = 3  # characters of sealed reasoning for a token
 HEARD = 17  # tokens a second that transcription bills for sound, rounded up from 6 USD a million and 0.006 a minute
 WRITTEN = 5  # tokens a second that people speak
 SPOKEN = 21  # tokens a second of spoken answers: 12 USD a million and 0.015 a minute
@@ -38,7 +43,11 @@ LARGEST_PICTURE = 3_840 * 2_160
 USUAL_PICTURE = 1_024 * 1_536
 PARTIAL = 100  # tokens of a picture that is shown before it is ready
 _THINKING = ("thinking", "reasoning", "reasoning_effort")
-_NO = ("none", "disabled", False)
+# Tools that run at the caller's; all others run at the provider.
+_OWN_TOOLS = (
+    *("function", "custom", "bash", "text_editor", "computer", "memory", "local_shell", "apply_patch", "namespace"),
+    "tool_search",
+)
 _KEPT = ("previous_response_id", "conversation", "prompt")
 _SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
 
@@ -47,18 +56,24 @@ _SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
 class Ceiling:
     """The most of each kind that a provider can bill for one request.
 
-    `output` is that of one choice; of `choices`, all are generated. `sounds` may be billed in tokens or by time.
+    `output` is the bound of one choice, and `foretold` what is billed beyond it; all of the `choices` are generated.
     """
 
     input: int
     output: int
     choices: int = 1
+    foretold: int = 0
     images: int = 0
     audio_ms: int = 0
 
     @property
+    def generated(self) -> int:
+        """Tokens of all choices."""
+        return (self.output + self.foretold) * self.choices
+
+    @property
     def tokens(self) -> int:
-        return self.input + self.output * self.choices
+        return self.input + self.generated
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,9 @@ class Extent:
 
     media: tuple[Medium, ...] = ()
     tools: bool = False
+    hosted: bool = False  # some of them are the provider's own
+    sealed: int = 0  # characters of reasoning that is sent again
+    predicted: int = 0  # bytes of an answer that is foretold: what is wrong with it is billed as output
     thinks: bool = False  # it asks the model to reason
     pictures: int = 0
     picture_tokens: int = 0
@@ -98,8 +116,9 @@ def most(prompt: Prompt, extent: Extent, model: str, counted: int, output: int, 
     """The ceiling of a request whose prompt has `counted` tokens, and whose choices are bounded by `output` each."""
     rules = published(model)
     media = sum(medium.most_tokens(rules) for medium in extent.media)
-    hidden = HIDDEN if extent.tools or extent.media else 0
-    read = min(_text(prompt, model, counted) + media + hidden, max(rules.window, counted))
+    hidden = (HIDDEN if extent.tools or extent.media else 0) + (HOSTED if extent.hosted else 0)
+    read = _text(prompt, model, counted) + media + hidden + extent.sealed // SEALED
+    read = min(read, max(rules.window, counted))
     if extent.pictures:
         return Ceiling(read, extent.picture_tokens, extent.pictures, images=extent.pictures)
     if extent.sound is not None:
@@ -108,7 +127,7 @@ def most(prompt: Prompt, extent: Extent, model: str, counted: int, output: int, 
     if extent.characters:
         ms = extent.spoken_ms(SLOWEST)
         return Ceiling(max(read, -(-extent.characters // CHARACTERS_A_TOKEN)), _tokens(ms, SPOKEN), audio_ms=ms)
-    return Ceiling(read, output, choices)
+    return Ceiling(read, output, choices, extent.predicted)
 
 
 def _text(prompt: Prompt, model: str, counted: int) -> int:
@@ -122,17 +141,42 @@ def _text(prompt: Prompt, model: str, counted: int) -> int:
 
 
 def _conversation(document: Mapping[str, Any], *turns: str) -> Extent:
-    media = tuple(medium for name in turns for medium in media_in(document.get(name)))
-    tools = bool(document.get("tools") or document.get("functions"))
-    thinks = any(_asks_for(document.get(name)) for name in _THINKING)
-    return Extent(media, tools, thinks) if media or tools or thinks else NOTHING
+    found = Extent(
+        media=tuple(medium for name in turns for medium in media_in(document.get(name))),
+        tools=bool(document.get("tools") or document.get("functions")),
+        hosted=_hosted(document),
+        sealed=sum(map(_sealed, map(document.get, turns))),
+        predicted=_predicted(document.get("prediction")),
+        thinks=any(_asks_for(document.get(name)) for name in _THINKING),
+    )
+    return NOTHING if found == NOTHING else found
+
+
+def _hosted(document: Mapping[str, Any]) -> bool:
+    tools = document.get("tools")
+    kinds = [tool.get("type") for tool in tools if type(tool) is dict] if type(tools) is list else []
+    named = any(document.get(name) for name in ("mcp_servers", "web_search_options", "search_parameters"))
+    return named or any(type(kind) is str and not kind.startswith(_OWN_TOOLS) for kind in kinds)
+
+
+def _sealed(turns: Any) -> int:
+    """Characters of sealed reasoning: in the items of a conversation, or in the blocks of its turns."""
+    items = [item for item in turns if type(item) is dict] if type(turns) is list else []
+    blocks = [block for item in items if type(item.get("content")) is list for block in item["content"]]
+    parts = [*items, *(block for block in blocks if type(block) is dict)]
+    found = (part.get(name) for part in parts for name in ("encrypted_content", "signature"))
+    return sum(len(text) for text in found if type(text) is str)
+
+
+def _predicted(prediction: Any) -> int:
+    return len(orjson.dumps(prediction)) if type(prediction) is dict else 0
 
 
 def _asks_for(value: Any) -> bool:
     """Whether a field that may ask for reasoning does."""
     if type(value) is dict:
-        return (value.get("type") not in _NO and value.get("effort") not in (*_NO, None)) or "budget_tokens" in value
-    return value is not None and value not in _NO
+        return value.get("type", "disabled") != "disabled" or value.get("effort", "none") not in ("none", None)
+    return value not in (None, "none")
 
 
 def _continuing(document: Mapping[str, Any], found: Extent) -> Extent:

@@ -101,6 +101,10 @@ _ROWS: tuple[tuple[str, Published], ...] = (
 _COMPILED = tuple((re.compile(pattern), row) for pattern, row in _ROWS)
 
 _OPENAI = re.compile(r"gpt-|chatgpt|o\d|codex|computer-use|ft:")
+_OTHERS = re.compile(
+    r"claude|mistral|mixtral|ministral|minimax|codestral|devstral|magistral|pixtral|gemini|gemma|llama|qwen|qwq|deepseek|grok|command"
+    r"|phi-|glm|kimi|sonar|nova|yi-|olmo|smollm|granite|nemotron|jamba"
+)
 _THINKS = re.compile(
     r"o\d|gpt-5(?!(?:\.\d)?-chat)|gpt-[6-9]|gpt-\d\d|gpt-oss|codex|deepseek-(r|v[4-9])|deepseek-reasoner|qwq|qwen3"
     r"|gemini-(2\.5|[3-9])|grok-(3-mini|[4-9])|magistral|glm-[4-9]|kimi-k2|minimax-m|sonar-(reasoning|deep)"
@@ -117,8 +121,16 @@ def published(model: str) -> Published:
 
 
 def is_openai(model: str) -> bool:
-    """Whether the name is one of OpenAI's: those take `max_completion_tokens`, and all others know `max_tokens`."""
+    """Whether the name is one of OpenAI's, whose tokenizers are known here."""
     return _OPENAI.match(_bare(model)) is not None
+
+
+def is_of_others(model: str) -> bool:
+    """Whether the name is one of another maker's, whose servers bound a chat by `max_tokens`.
+
+    A name that nobody has given may be a deployment of OpenAI's, and those that reason refuse that field.
+    """
+    return _OTHERS.match(_bare(model)) is not None
 
 
 def may_think(model: str) -> bool:

@@ -18,7 +18,7 @@ from server.wire.conversation import conversation_of
 from server.wire.endpoints import Endpoint
 from server.wire.errors import BodyOfAnotherRoute, InvalidValue, MissingParameter, UnsupportedMedia
 from server.wire.extent import Extent, extent_of
-from server.wire.published import is_openai
+from server.wire.published import is_of_others
 from server.wire.sound import Sound, sound_of
 from server.wire.stored import Reference, asks_to_keep, references, seals
 from server.wire.tokens import Prompt, prompt_of
@@ -149,7 +149,7 @@ def bounding_field(request: Request) -> str:
     some pass over it in silence.
     """
     first, *others = request.endpoint.output_limits
-    return first if not others or is_openai(request.model) else others[0]
+    return others[0] if others and is_of_others(request.model) else first
 
 
 def _bounds(document: dict[str, Any], limits: tuple[str, ...], otherwise: str, most: int) -> dict[str, int]:

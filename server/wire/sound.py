@@ -5,6 +5,8 @@ head may lie. So each container has a lowest and a highest plausible rate of bit
 within these: `least_ms` is how long it is at the highest rate, `most_ms` at the lowest. Plain WAV cannot lie, because
 its decoder takes the same figures: its bytes over its bytes a second are its length, whatever it says of that.
 
+The frames of MP3 are walked instead (`mpeg.py`).
+
 Where the head can be read, `ms` is what it claims, and `most_ms` twice that, for one that claims too little. Where it
 cannot (WebM, or anything else), both are what the lowest rate allows.
 """
@@ -17,6 +19,8 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from tinytag import TinyTag
+
+from server.wire.mpeg import Walked, walked
 
 INLINE_SOUND = 64 << 10  # bytes that are looked at in a millisecond or two
 LOWEST_RATE = 6_000  # bits a second: speech in Opus at its least
@@ -43,12 +47,11 @@ class _Rates:
     highest: int
 
 
-# By the first bytes. MPEG audio has frames of 8 to 320 kbit/s; FLAC packs silence without end.
+# By the first bytes. MPEG audio has frames of 8 to 320 kbit/s, and FLAC packs silence without end.
+_MPEG = (b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2", b"\xff\xe3", b"\xff\xe2")
+_SLOWEST_FRAMES = 8_000
 _CONTAINERS: tuple[tuple[bytes, _Rates], ...] = (
-    (b"ID3", _Rates(8_000, 320_000)),
-    (b"\xff\xfb", _Rates(8_000, 320_000)),
-    (b"\xff\xf3", _Rates(8_000, 160_000)),
-    (b"\xff\xf2", _Rates(8_000, 160_000)),
+    *((head, _Rates(_SLOWEST_FRAMES, 320_000)) for head in _MPEG),
     (b"OggS", _Rates(LOWEST_RATE, 512_000)),
     (b"fLaC", _Rates(8_000, HIGHEST_RATE)),
 )
@@ -59,6 +62,8 @@ def sound_of(data: bytes) -> Sound:
     """How long a recording is. Never raises on odd bytes."""
     if (plain := _plain_wav(data)) is not None:
         return Sound(plain, plain, plain)
+    if data.startswith(_MPEG) and (frames := walked(data)) is not None:
+        return _of_frames(frames)
     rates = next((rates for head, rates in _CONTAINERS if data.startswith(head)), _OTHER)
     least, most = _ms(data, rates.highest), _ms(data, rates.lowest)
     claimed = _claimed(data)
@@ -66,6 +71,13 @@ def sound_of(data: bytes) -> Sound:
         return Sound(least, most, most)
     believed = min(max(claimed, least), most)
     return Sound(least, believed, min(most, MARGIN * believed))
+
+
+def _of_frames(frames: Walked) -> Sound:
+    """What lies behind the frames that were seen is as dense as they are, or as slow as a frame can be."""
+    seen = round(frames.seconds * 1_000)
+    ms = seen + round(frames.seconds * 1_000 * frames.left / frames.seen)
+    return Sound(seen, ms, max(ms, seen + frames.left * 8_000 // _SLOWEST_FRAMES))
 
 
 def _ms(data: bytes, rate: int) -> int:

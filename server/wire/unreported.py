@@ -50,13 +50,9 @@ def completed(usage: Usage, extent: Extent, read: int) -> Usage:
     return usage
 
 
-def hidden(seconds: float, delivered: int, most: int | None) -> int:
-    """Tokens that a model may have reasoned in silence in so many seconds, beside what it has delivered.
-
-    `most` is what it was allowed in all; None if nobody said.
-    """
-    silent = max(0, round(seconds * SPEED) - delivered)
-    return silent if most is None else min(silent, max(0, most - delivered))
+def hidden(seconds: float, delivered: int, most: int) -> int:
+    """Tokens that a model may have generated unseen in so many seconds, beside those delivered, of `most` in all."""
+    return max(0, min(round(seconds * SPEED), most) - delivered)
 
 
 def _spoken(extent: Extent, sound: Sound | None) -> int:

@@ -26,14 +26,20 @@ TIERED = st.builds(
 PRICES = st.builds(lambda rates: Price("p", "m", 0, rates), FLAT | TIERED)
 TOKENS = st.integers(0, 500_000)
 CEILINGS = st.builds(
-    Ceiling, TOKENS, TOKENS, st.integers(1, 8), images=st.integers(0, 8), audio_ms=st.integers(0, 10_000_000)
+    Ceiling,
+    TOKENS,
+    TOKENS,
+    st.integers(1, 8),
+    st.sampled_from([0, 0, 500]),
+    images=st.integers(0, 8),
+    audio_ms=st.integers(0, 10_000_000),
 )
 
 
 @st.composite
 def answers(draw: st.DrawFn, ceiling: Ceiling) -> Usage:
     """Any usage within a ceiling."""
-    read, generated = draw(st.integers(0, ceiling.input)), draw(st.integers(0, ceiling.output * ceiling.choices))
+    read, generated = draw(st.integers(0, ceiling.input)), draw(st.integers(0, ceiling.generated))
     cached = draw(st.integers(0, read))
     return Usage(
         read,

@@ -32,3 +32,15 @@ def mp3(seconds: float) -> bytes:
     """MPEG-1 layer III, 128 kbit/s, 44.1 kHz: frames of 417 bytes, 26 milliseconds each."""
     frame = b"\xff\xfb\x90\xc0" + bytes(413)
     return frame * round(seconds * 44_100 / 1_152)
+
+
+def slow_mp3(seconds: float) -> bytes:
+    """MPEG-2.5 layer III, 8 kbit/s, 8 kHz: frames of 72 bytes, 72 milliseconds each."""
+    frame = b"\xff\xe3\x18\xc0" + bytes(68)
+    return frame * round(seconds * 8_000 / 576)
+
+
+def claims(frames: int) -> bytes:
+    """A first frame of 417 bytes that claims a number of frames for the whole file (Xing)."""
+    head = b"\xff\xfb\x90\xc0" + bytes(17) + b"Xing" + struct.pack(">II", 1, frames)
+    return head + bytes(417 - len(head))

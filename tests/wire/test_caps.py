@@ -13,7 +13,7 @@ from server.wire.endpoints import ENDPOINTS, Endpoint
 from server.wire.request import Request, capped, read_request
 
 CHAT = ENDPOINTS["/v1/chat/completions"]
-HELLO: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello {"}]}
+HELLO: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hello {"}]}
 BOUNDED = {
     "/v1/chat/completions": HELLO,
     "/v1/completions": {"model": "m", "prompt": "Once"},
@@ -60,7 +60,7 @@ def test_a_missing_bound_is_put_in_and_all_other_bytes_stay(path: str) -> None:
 
 
 def test_a_bound_of_null_does_not_become_a_second_field_of_that_name() -> None:
-    body = rb'{"model":"gpt-4o","messages":[{}],"max_completion_\u0074okens":null}'
+    body = rb'{"model":"m","messages":[{}],"max_completion_\u0074okens":null}'
     request = capped(read_request(CHAT, body, "application/json"), 400)
     assert request.body.count(b"okens") == 1
     assert orjson.loads(request.body)["max_completion_tokens"] == 400
@@ -98,3 +98,19 @@ def test_whatever_was_asked_the_bound_holds_when_it_is_read_again(given_bounds: 
         "max_tokens": 0,
         "max_completion_tokens": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("gpt-5", "max_completion_tokens"),
+        ("openai/o3", "max_completion_tokens"),
+        ("a-deployment-of-ours", "max_completion_tokens"),
+        ("mistral-large-latest", "max_tokens"),
+        ("meta-llama/llama-3.1-8b", "max_tokens"),
+        ("claude-opus-5", "max_tokens"),
+    ],
+)
+def test_a_chat_is_bounded_by_the_field_that_the_model_s_servers_know(model: str, name: str) -> None:
+    body = orjson.loads(capped(read({**HELLO, "model": model}), 400).body)
+    assert {key for key in body if key.startswith("max_")} == {name}

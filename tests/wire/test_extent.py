@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.wire.extent import HIDDEN, NOTHING, Ceiling, Extent, extent_of, most
+from server.wire.extent import HIDDEN, HOSTED, NOTHING, Ceiling, Extent, extent_of, most
 from server.wire.media import media_in
 from server.wire.published import is_openai, may_think, published
 from server.wire.sound import Sound
@@ -169,6 +169,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON, st.sampled_from(["chat", "messages", "responses", "images", "speech", "transcriptions"]))
 def test_no_document_makes_it_fail(value: Any, kind: str) -> None:
     names = ("messages", "input", "tools", "n", "size", "quality", "speed", "prompt", "partial_images")
@@ -211,7 +212,63 @@ def test_what_the_provider_has_kept_may_fill_the_context_window() -> None:
     assert most(Prompt(), extent, "gpt-4o", 10, 0, 1).input == 128_000
 
 
+@pytest.mark.parametrize(
+    ("more", "hosted"),
+    [
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, False),
+        ({"tools": [{"name": "f", "input_schema": {}}]}, False),
+        ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, False),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, True),
+        ({"tools": [{"type": "file_search", "vector_store_ids": []}]}, True),
+        ({"tools": [{"type": "function"}, {"type": "mcp", "server_url": "x"}]}, True),
+        ({"web_search_options": {"search_context_size": "low"}}, True),
+        ({"mcp_servers": [{"type": "url"}]}, True),
+        ({"tools": 5}, False),
+    ],
+)
+def test_tools_of_the_provider_read_what_nobody_sees(more: dict[str, Any], hosted: bool) -> None:
+    extent = extent_of("chat", {"messages": [], **more})
+    assert extent.hosted is hosted
+    assert (most(Prompt(), extent, "gpt-6-sol", 0, 0, 1).input >= HOSTED) is hosted
+
+
+@pytest.mark.parametrize(
+    ("kind", "document"),
+    [
+        ("responses", {"input": [{"type": "reasoning", "encrypted_content": "x" * 300, "summary": []}]}),
+        ("messages", {"messages": [{"content": [{"type": "thinking", "thinking": "", "signature": "x" * 300}]}]}),
+    ],
+)
+def test_reasoning_that_is_sent_again_is_read(kind: str, document: dict[str, Any]) -> None:
+    assert most(Prompt(), extent_of(kind, document), "gpt-5", 0, 0, 1).input == 100
+
+
 # --- what is generated
+
+
+def test_what_a_prediction_foretells_wrongly_is_generated_too() -> None:
+    extent = extent_of("chat", {"messages": [], "prediction": {"type": "content", "content": "x" * 1_000}})
+    ceiling = most(Prompt(), extent, "gpt-4o", 0, 100, 2)
+    assert ceiling.output == 100
+    assert ceiling.generated >= 2 * 1_100
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "thinks"),
+    [
+        ("thinking", {"type": "enabled", "budget_tokens": 1_024}, True),
+        ("thinking", {"type": "adaptive"}, True),
+        ("thinking", {"type": "disabled"}, False),
+        ("reasoning_effort", "low", True),
+        ("reasoning_effort", "none", False),
+        ("reasoning", {"effort": "high"}, True),
+        ("reasoning", {"effort": "none"}, False),
+        ("reasoning", {"summary": "auto"}, False),
+        ("reasoning", None, False),
+    ],
+)
+def test_who_asks_a_model_to_reason(field: str, value: object, thinks: bool) -> None:
+    assert extent_of("chat", {"messages": [], field: value}).thinks is thinks
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ class TestIdentity:
     def test_also_in_a_body_that_we_have_added_to(self) -> None:
         request = capped(read({"stream": True, "user": "me"}), 50)
         body = orjson.loads(PSEUDONYM.applied(request, "usr_ada").body)
-        assert (body["user"], body["stream_options"], body["max_tokens"]) == (
+        assert (body["user"], body["stream_options"], body["max_completion_tokens"]) == (
             NAME,
             {"include_usage": True},
             50,

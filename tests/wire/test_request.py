@@ -144,6 +144,26 @@ def test_a_prompt_is_text_or_a_list(path: str, value: object) -> None:
     assert refusal.value.param == name
 
 
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        ("/v1/messages", {**HELLO, "max_tokens": 0}),
+        ("/v1/completions", {"model": "m", "prompt": "x", "max_tokens": 0, "echo": True, "logprobs": 1}),
+    ],
+    ids=["warms a cache", "weighs a text"],
+)
+def test_nothing_is_generated_where_a_bound_of_0_means_that(path: str, document: dict[str, Any]) -> None:
+    assert read(document, ENDPOINTS[path]).max_tokens == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_a_bound_of_0_is_refused_elsewhere(path: str) -> None:
+    endpoint = ENDPOINTS[path]
+    with pytest.raises(InvalidValue) as refusal:
+        read({**EXAMPLES[path], endpoint.output_limits[0]: 0}, endpoint)
+    assert refusal.value.param == endpoint.output_limits[0]
+
+
 @pytest.mark.parametrize("name", ["api_base", "base_url", "api_key", "extra_headers"])
 def test_nobody_chooses_an_upstream_or_its_headers(name: str) -> None:
     for smuggled in ({name: "http://evil"}, {"extra_body": {name: "x"}}, {"x": [1, {"y": [{name: None}]}]}):

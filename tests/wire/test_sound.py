@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.wire.mpeg import MOST_FRAMES
 from server.wire.sound import HIGHEST_RATE, LOWEST_RATE, Sound, sound_of
-from tests.wire.sounds import mp3, opus, wav
+from tests.wire.sounds import claims, mp3, opus, slow_mp3, wav
 
 
 @pytest.mark.parametrize(
@@ -32,10 +33,30 @@ def test_an_hour_at_a_hundred_samples_a_second_is_an_hour() -> None:
     assert sound_of(wav(3_600, rate=100)).ms == 3_600_000
 
 
-def test_frames_of_mpeg_are_measured() -> None:
-    sound = sound_of(mp3(10))
-    assert 9_500 <= sound.ms <= 10_500
-    assert sound.least_ms <= sound.ms <= sound.most_ms
+@pytest.mark.parametrize(
+    "data",
+    [
+        mp3(60),
+        slow_mp3(60),
+        b"ID3\x04\0\0\0\0\x01\x00" + bytes(128) + mp3(60),
+        claims(1) + mp3(60),
+        claims(10**9) + slow_mp3(60),
+        mp3(30) + slow_mp3(30),
+        mp3(30) + b"noise" + mp3(30),
+    ],
+    ids=["quick", "slow", "with a tag", "claims little", "claims much", "both", "with a gap"],
+)
+def test_frames_of_mpeg_are_counted_whatever_the_first_one_claims(data: bytes) -> None:
+    sound = sound_of(data)
+    assert sound.ms == pytest.approx(60_000, abs=100)
+    assert sound.most_ms == pytest.approx(60_000, abs=100)
+
+
+@pytest.mark.slow
+def test_behind_the_frames_that_are_walked_bytes_count() -> None:
+    slow, longest = sound_of(slow_mp3(MOST_FRAMES * 0.072 + 60)), MOST_FRAMES * 72
+    assert slow.ms == slow.most_ms == pytest.approx(longest + 60_000, rel=0.001)
+    assert slow.least_ms == longest
 
 
 def test_a_claim_of_a_container_is_held_within_what_its_bytes_allow() -> None:
@@ -56,6 +77,7 @@ def test_what_cannot_be_read_is_as_long_as_the_lowest_rate_allows(data: bytes) -
 HEADS = st.sampled_from([b"", b"RIFF\0\0\0\0WAVE", b"OggS", b"ID3", b"fLaC", b"\xff\xfb", b"\0\0\0\x20ftypM4A "])
 
 
+@pytest.mark.slow
 @given(HEADS, st.binary(max_size=400))
 def test_no_bytes_make_it_fail_or_claim_less_than_the_highest_rate(head: bytes, rest: bytes) -> None:
     data = head + rest
