@@ -27,7 +27,7 @@ STREAM_HEADERS = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """Seconds: until the first beat in the queue, between beats there, until a beat while an upstream is silent."""
+    """Seconds: until the first beat in the queue, while an upstream is silent, and between beats in the queue."""
 
     queued: float = 5.0
     silent: float = 15.0
