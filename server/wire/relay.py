@@ -26,10 +26,12 @@ class StreamTooLong(Exception):
 class Relay:
     """One stream on its way through. `hides_usage`: drop the usage chunk which we asked for and the client did not."""
 
-    def __init__(self, meter: Meter, *, hides_usage: bool, longest: int = LONGEST_STREAM) -> None:
+    def __init__(
+        self, meter: Meter, *, hides_usage: bool, longest: int = LONGEST_STREAM, splitter: Splitter | None = None
+    ) -> None:
         self._meter = meter
         self._hides_usage = hides_usage
-        self._splitter = Splitter()
+        self._splitter = splitter or Splitter()
         self._half_newline = False  # the hidden chunk ended in a CR whose LF may follow
         self._left = longest
 
