@@ -31,7 +31,6 @@ from server.wire.request import Request
 
 CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while it streams
 MOST_HELD = 1 << 20  # bytes of a stream's opening: a response is opened with all of its instructions and tools
-HELD_SECONDS = 30.0
 
 
 class FieldRefused(Exception):
@@ -54,6 +53,7 @@ class Exchange:
     heart: Heart
     settle: Callable[[Story], Awaitable[object]]
     longest: int  # bytes of a plain answer
+    held: float  # seconds for which the opening of a stream is held at most
     clock: Callable[[], float]
     wall: Callable[[], int]
 
@@ -128,6 +128,7 @@ class Exchange:
         abridger, length = Abridger(), 0
         for piece in beginning:
             abridger.feed(piece)
+            await asyncio.sleep(0)  # others have their turn between two pieces
         with suppress(Broken):
             while length < LONGEST_STREAM and (piece := await self.answer.read()):
                 abridger.feed(piece)
@@ -184,7 +185,7 @@ class Exchange:
         """Return how the stream begins, up to the first thing that it says. Raises AttemptFailed if it says nothing."""
         meter, held = self.story.meter, bytearray()
         with suppress(TimeoutError):
-            async with asyncio.timeout(HELD_SECONDS):
+            async with asyncio.timeout(self.held):
                 await self._hold(relay, held, lambda: meter.begun)
         await self._hold(relay, held, lambda: meter.opened or meter.begun)
         return bytes(held)

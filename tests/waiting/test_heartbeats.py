@@ -121,6 +121,26 @@ def _lines(answer: bytes) -> list[bytes]:
     return text.split(b"\n")
 
 
+@pytest.fixture(scope="module")
+def brisk(open_stage: Opener) -> Stage:
+    """A house that holds back the opening of an answer for a moment only."""
+    return open_stage(one_slot, pulse=Pulse(opening=0.01))
+
+
+@dialects
+@pytest.mark.gen_test
+async def test_what_opens_an_answer_is_not_held_for_ever(brisk: Stage, dialect: str) -> None:
+    await brisk.set()
+    gate = asyncio.Event()
+    brisk.fake.script(None, held(gate, after=1))
+    client = await Client.ask(brisk.running, conversation(dialect, "at last", stream=True))
+    await client.read_until(b'"role":"assistant"' if dialect == "openai" else b"message_start")
+    gate.set()
+    await client.read_until(b"[DONE]" if dialect == "openai" else b"message_stop")
+    await client.leave()
+    await brisk.quiet()
+
+
 @pytest.mark.parametrize(
     ("chosen", "sent"),
     [("comment", b": waiting\n\n"), ("chunk", b'"delta":{}}]}\n\n'), ("off", b"")],
