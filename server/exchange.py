@@ -41,7 +41,6 @@ from server.wire.request import Request
 _REPEATED = frozenset({408, 409, 429})  # statuses that the official SDKs repeat by themselves, as all from 500 on
 CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while it streams
 MOST_HELD = 1 << 20  # bytes of a stream's opening: a response is opened with all of its instructions and tools
-HELD_SECONDS = 30.0
 
 
 class FieldRefused(Exception):
@@ -64,6 +63,7 @@ class Exchange:
     heart: Heart
     settle: Callable[[Story], Awaitable[object]]
     longest: int  # bytes of a plain answer
+    held: float  # seconds for which the opening of a stream is held at most
     clock: Callable[[], float]
     wall: Callable[[], int]
 
@@ -138,6 +138,7 @@ class Exchange:
         abridger, length = Abridger(), 0
         for piece in beginning:
             abridger.feed(piece)
+            await asyncio.sleep(0)  # others have their turn between two pieces
         with suppress(Broken):
             while length < LONGEST_STREAM and (piece := await self.answer.read()):
                 abridger.feed(piece)
@@ -196,7 +197,7 @@ class Exchange:
         """Return how the stream begins, up to the first thing that it says. Raises AttemptFailed if it says nothing."""
         meter, held = self.story.meter, bytearray()
         with suppress(TimeoutError):
-            async with asyncio.timeout(HELD_SECONDS):
+            async with asyncio.timeout(self.held):
                 await self._hold(relay, held, lambda: meter.begun)
         await self._hold(relay, held, lambda: meter.opened or meter.begun)
         return bytes(held)

@@ -274,8 +274,8 @@ class Gateway:
                 self._unwanted.note(story.lease.key.upstream, story.call.request.model, field, self._clock())
 
     def _exchange(self, story: Story, sent: Request, answer: Answer, sink: Sink, heart: Heart) -> Exchange:
-        longest = self._bounds.answer_bytes
-        return Exchange(story, sent, answer, sink, heart, self._bookkeep, longest, self._clock, self._wall)
+        longest, held = self._bounds.answer_bytes, self._bounds.pulse.opening
+        return Exchange(story, sent, answer, sink, heart, self._bookkeep, longest, held, self._clock, self._wall)
 
     async def _another_key(self, story: Story, failure: AttemptFailed) -> None:
         limits = windows(failure.headers, self._wall() / 1000)

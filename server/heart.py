@@ -27,11 +27,15 @@ STREAM_HEADERS = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """Seconds: until the first beat in the queue, between beats there, until a beat while an upstream is silent."""
+    """Seconds: until the first beat in the queue, while an upstream is silent, and between beats in the queue.
+
+    `opening`: for so long, what only opens an answer is held back at most (`exchange.py`).
+    """
 
     queued: float = 5.0
     silent: float = 15.0
     every: float = 10.0
+    opening: float = 30.0
 
 
 class Heart:

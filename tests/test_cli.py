@@ -118,10 +118,12 @@ def test_a_token_has_terms_and_is_listed_with_them(capsys: pytest.CaptureFixture
         "10.0.0.1/8",
         "--addresses",
         "2",
+        "--keepalive",
+        "chunk",
     )
     said(capsys, "token", "create", "alice", *terms)
     listed = said(capsys, "token", "list")
-    assert ", temporary, models gpt-4* o1, from 10.0.0.0/8, from 2 addresses" in listed
+    assert ", temporary, models gpt-4* o1, from 10.0.0.0/8, from 2 addresses, keepalive chunk" in listed
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ import pytest
 from server.ledger.usage import Outcome
 from server.wire.endpoints import ENDPOINTS
 from server.wire.meter import Meter
-from server.wire.relay import Relay
+from server.wire.relay import Relay, StreamTooLong, is_stream
+from server.wire.sse import Splitter
 from server.wire.usage import Usage
 from tests.fakes.http1 import Connection, Headers, Request, chunk, head
 from tests.fakes.upstream import FakeUpstream
@@ -154,9 +155,11 @@ def ways(stream: bytes) -> Iterator[list[bytes]]:
             yield [stream[:end], stream[end : end + width], stream[end + width :]]
 
 
-def relayed(script: Script, chunks: list[bytes], *, hides_usage: bool) -> tuple[bytes, Meter]:
+def relayed(
+    script: Script, chunks: list[bytes], *, hides_usage: bool, splitter: Splitter | None = None
+) -> tuple[bytes, Meter]:
     meter = script.meter()
-    relay = Relay(meter, hides_usage=hides_usage)
+    relay = Relay(meter, hides_usage=hides_usage, splitter=splitter)
     written = b"".join([relay.feed(chunk) for chunk in chunks])
     return written + relay.end(), meter
 
@@ -175,6 +178,47 @@ def test_what_a_meter_finds_in_a_recorded_stream_is_what_the_upstream_said(name:
     _, meter = relayed(script, [script.stream], hides_usage=False)
     assert (meter.usage, meter.ended(), meter.failed, meter.garbled) == (script.usage, True, False, 0)
     assert bool(meter.delivered()) is (name not in ("speech", "images")), "a sound or a picture is no text to count"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("long", [10, 80])
+def test_a_stream_of_which_every_event_is_long_is_the_same_stream(long: int) -> None:
+    for name, script in SCRIPTS.items():
+        whole = figures(relayed(script, [script.stream], hides_usage=False)[1])
+        for size in (*range(1, 30), 64, 256, len(script.stream)):
+            chunks = [script.stream[start : start + size] for start in range(0, len(script.stream), size)]
+            for hides_usage in (False, True):
+                written, meter = relayed(script, chunks, hides_usage=hides_usage, splitter=Splitter(long))
+                assert (written, figures(meter)) == (script.stream, whole), (name, size)
+
+
+def test_a_stream_has_an_end_somewhere() -> None:
+    relay = Relay(ENDPOINTS[CHAT_PATH].meter(), hides_usage=False, longest=1000)
+    with pytest.raises(StreamTooLong):
+        for _ in range(1000):
+            relay.feed(lines(said("more")))
+
+
+@pytest.mark.parametrize(
+    "beginning", [b"data: {}", b": hi", b"event: ping", b"\n\nid: 7", b"\xef\xbb\xbfdata:x", b"data\n"]
+)
+def test_a_stream_is_known_by_its_first_line(beginning: bytes) -> None:
+    assert is_stream(beginning) is True
+
+
+@pytest.mark.parametrize(
+    ("beginning", "told"),
+    [
+        (b'{"id":1}', False),
+        (b" \n [", False),
+        (b"\xef\xbb\xbf{", False),
+        (b"", None),
+        (b"<html>", None),
+        (b"database", None),
+    ],
+)
+def test_what_is_no_stream_is_known_too_or_left_to_its_label(beginning: bytes, told: bool | None) -> None:
+    assert is_stream(beginning) is told
 
 
 @pytest.mark.slow

@@ -54,7 +54,7 @@ def test_all_tokens_of_one_line_have_the_budgets_of_the_first() -> None:
 FINE = {
     "none": Terms(),
     "special": Terms("special"),
-    "all of them": Terms("normal", ("gpt-4*", "o1"), ("10.0.0.0/8", "2001:db8::/32", "192.0.2.7"), 3),
+    "all of them": Terms("normal", ("gpt-4*", "o1"), ("10.0.0.0/8", "2001:db8::/32", "192.0.2.7"), 3, "chunk"),
 }
 NONSENSE = {
     "a kind that is none": (Terms("royal"), "kind"),
@@ -67,6 +67,7 @@ NONSENSE = {
     "too many networks": (Terms(networks=("10.0.0.0/8",) * 101), "networks"),
     "less than no addresses": (Terms(addresses=-1), "addresses"),
     "too many addresses": (Terms(addresses=1_001), "addresses"),
+    "signs of life that are none": (Terms(keepalive="campus"), "keepalive"),
 }
 
 

@@ -50,6 +50,9 @@ curl --no-buffer {base_url}/v1/chat/completions \\
   -H "Authorization: Bearer {token}" -H "Content-Type: application/json" \\
   -d '{"model": "{model}", "stream": true, "messages": [{"role": "user", "content": "Hello"}]}'
 """,
+        note="While its request waits, or its model thinks, a stream gets a comment (`: waiting`) every 15 seconds, "
+        "in Anthropic's dialect a `ping`. Both SDKs read over them. A client that does not may send the header "
+        "`X-Fairgate-Keepalive: off`, or `chunk` for chunks without content; a token may have the same as a term.",
     ),
     Snippet(
         "curl-anthropic", "curl, Anthropic's dialect", "sh", "anthropic",

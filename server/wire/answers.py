@@ -27,19 +27,21 @@ class Choices(Watch):
         return self.finished or (bool(self._open) and not any(self._open.values()))
 
     def _event(self, document: dict[str, Any]) -> bool:
-        if (document.get("error") or document.get("object") == "error") and self._failed_with(document):
+        choices = document.get("choices")
+        if (not choices or "error" in document) and self._failed_with(document):
             return False
         if not self.served_model:
             self._served_by(document)
             self.made.whole(document)
-        choices = document.get("choices")
         for choice in _objects(choices):
             if "error" in choice:
                 self._failed_with(document)
             index = choice.get("index")
             index = index if type(index) is int else 0
-            # What is finished stays so, whatever comes behind: figures, in a chunk with the choice once more.
-            self._open[index] = self._open.get(index, True) and not choice.get("finish_reason")
+            if choice.get("finish_reason"):
+                self._open[index] = False
+            elif index not in self._open:  # what is finished stays so, whatever comes behind it with the figures
+                self._open[index] = True
             self._choice(choice)
         figures = document.get("usage")
         if figures is None:

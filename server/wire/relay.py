@@ -26,10 +26,12 @@ class StreamTooLong(Exception):
 class Relay:
     """One stream on its way through. `hides_usage`: drop the usage chunk which we asked for and the client did not."""
 
-    def __init__(self, meter: Meter, *, hides_usage: bool, longest: int = LONGEST_STREAM) -> None:
+    def __init__(
+        self, meter: Meter, *, hides_usage: bool, longest: int = LONGEST_STREAM, splitter: Splitter | None = None
+    ) -> None:
         self._meter = meter
         self._hides_usage = hides_usage
-        self._splitter = Splitter()
+        self._splitter = splitter or Splitter()
         self._half_newline = False  # the hidden chunk ended in a CR whose LF may follow
         self._left = longest
 
@@ -44,7 +46,7 @@ class Relay:
         if self._left < 0:
             raise StreamTooLong
         events = self._splitter.feed(chunk)
-        hidden = [self._meter.event(event) and not event.long for event in events]
+        hidden = [self._meter.event(event) for event in events]
         if self._hides_usage and (self._half_newline or True in hidden):
             return b"".join(map(self._shown, events, hidden))
         return b"".join([event.raw for event in events])
@@ -54,9 +56,12 @@ class Relay:
         return self._whole_newlines(self._splitter.rest())
 
     def _shown(self, event: Event, hidden: bool) -> bytes:
-        """An event's bytes; of a hidden one only the newlines in front, since they may belong to the event before."""
+        """An event's bytes; of a hidden one only the newlines in front, since they may belong to the event before.
+
+        A long one is never hidden: its beginning has gone out before anybody knows what it is.
+        """
         raw = self._whole_newlines(event.raw)
-        if not hidden:
+        if not hidden or event.long:
             return raw
         self._half_newline = raw.endswith(b"\r")
         return raw[: len(raw) - len(raw.lstrip(b"\r\n"))]

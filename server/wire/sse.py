@@ -80,8 +80,13 @@ class Splitter:
         if self._at_start or b"\r" in data or b"\n\n\n" in data or data.startswith(b"\n"):
             return self._split_anything(data)
         *blocks, rest = data.split(b"\n\n")
-        events = [_quick_event(block) if len(block) <= self._long else _long_event(block) for block in blocks]
-        return events + self._hold(rest) if rest else events
+        if len(data) <= self._long:
+            events = [_quick_event(block) for block in blocks]
+        else:
+            events = [_quick_event(block) if len(block) <= self._long else _long_event(block) for block in blocks]
+        if rest:
+            events += self._hold(rest)
+        return events
 
     def _split_anything(self, data: bytes) -> list[Event]:
         events = []

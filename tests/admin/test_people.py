@@ -127,14 +127,11 @@ async def test_the_query_is_read_strictly(place: Estate) -> None:
 @pytest.mark.gen_test
 async def test_a_token_for_somebody_works_is_rotated_and_revoked(place: Estate) -> None:
     await place.person("nora")
-    body = {"name": "laptop", "models": ["gpt-5"], "networks": ["127.0.0.0/8"], "expires_at": "2099-01-01T00:00:00Z"}
+    terms = {"models": ["gpt-5"], "networks": ["127.0.0.0/8"], "keepalive": "chunk"}
+    body = {"name": "laptop", "expires_at": "2099-01-01T00:00:00Z", **terms}
     made = await place.ask("POST", f"/api/admin/people/{place.ids['nora']}/tokens", body=body)
     assert (made.status, made.headers["cache-control"]) == (201, "no-store")
-    assert {name: made.json[name] for name in ("models", "networks", "kind")} == {
-        "models": ["gpt-5"],
-        "networks": ["127.0.0.0/8"],
-        "kind": "normal",
-    }
+    assert {name: made.json[name] for name in (*terms, "kind")} == {**terms, "kind": "normal"}
     place.tokens["new"] = made.json["secret"]
     assert (await place.ask("GET", "/v1/models", "new")).status == 200
     rotated = await place.ask("POST", f"/api/admin/tokens/{made.json['id']}/rotate", body={})

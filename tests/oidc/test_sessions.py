@@ -175,6 +175,13 @@ async def test_a_token_that_was_narrowed_down_lets_nobody_in(tmp_path: Path, ter
             await login_with_token(accounts, it.store, it.sessions, token, "10.0.0.1")
 
 
+@pytest.mark.gen_test
+async def test_a_token_that_only_chooses_its_signs_of_life_is_not_narrow(tmp_path: Path) -> None:
+    async with counter(tmp_path) as (it, accounts):
+        _, token = await accounts.create_token("Ada", "strict", None, Terms(keepalive="off"))
+        assert await login_with_token(accounts, it.store, it.sessions, token, "10.0.0.1")
+
+
 @pytest.mark.parametrize("mode", ["shared", "none"])
 @pytest.mark.gen_test
 async def test_what_everybody_knows_lets_nobody_in(tmp_path: Path, mode: str) -> None:

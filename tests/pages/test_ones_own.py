@@ -46,12 +46,13 @@ async def test_a_token_is_shown_once_works_at_once_and_is_dead_as_soon_as_it_is_
 @pytest.mark.gen_test
 async def test_a_token_has_the_terms_and_the_budget_that_its_form_says() -> None:
     async with house() as running, ada_at(running) as ada:
-        terms = {"models": "gpt-4*, o1", "networks": "127.0.0.0/8", "addresses": "2", "usd": "0.50"}
+        terms = {"models": "gpt-4*, o1", "networks": "127.0.0.0/8", "addresses": "2", "keepalive": "off", "usd": "0.50"}
         made = await ada.send("/me/tokens", "/me/tokens", name="narrow", until=in_days(3), **terms)
         assert made.status == 200
         page = (await ada.get("/me/tokens")).text
         for words in ("Only for <bdi>gpt-4*, o1</bdi>", "Only from <bdi>127.0.0.0/8</bdi>", "2 addresses", "of $0.50"):
             assert words in page
+        assert "Signs of life in streams: <bdi>off</bdi>" in page
         assert (await ask(running, secret_on(made), "gpt-5")).status == 404  # as if there were none of that name
 
 
@@ -74,6 +75,7 @@ async def test_a_new_secret_takes_the_place_of_the_old_one() -> None:
         ("until", "tomorrow", "“until” is a day"),
         ("addresses", "1e3", "“addresses” is a whole number"),
         ("networks", "here", "Networks: expected addresses or networks"),
+        ("keepalive", "loud", "Keepalive: expected off, comment, chunk or nothing"),
     ],
 )
 @pytest.mark.gen_test

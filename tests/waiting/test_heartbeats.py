@@ -10,9 +10,10 @@ import openai
 import pytest
 
 from server.heart import Pulse
+from server.store.base import Terms
 from tests.clients.talking import CLAUDE, Talk
 from tests.fakes.fates import context_too_long, held, insufficient_quota
-from tests.faults.asks import Ask, chat, conversation, error_in, messages
+from tests.faults.asks import Ask, chat, conversation, error_in, messages, text_of
 from tests.faults.clients import Client
 from tests.faults.stage import Stage, until
 from tests.waiting.conftest import Opener
@@ -87,6 +88,107 @@ async def test_a_stream_whose_upstream_is_silent_beats_too(lively: Stage, dialec
     await client.read_until(b"[DONE]" if dialect == "openai" else b"message_stop")
     await client.leave()
     await lively.quiet()
+
+
+@dialects
+@pytest.mark.gen_test
+async def test_a_stream_whose_upstream_falls_silent_beats_between_two_events(lively: Stage, dialect: str) -> None:
+    await lively.set()
+    gate = asyncio.Event()
+    lively.fake.script(None, held(gate, after=5))
+    client = await Client.ask(lively.running, conversation(dialect, "what comes then", stream=True))
+    beat = b": waiting\n\n" if dialect == "openai" else BEAT["anthropic"]
+    seen = await client.read_until(b"You")
+    while seen.partition(b"You")[2].count(beat) < 3:
+        seen += await client.read_until(beat)
+    gate.set()
+    seen += await client.read_until(b"[DONE]" if dialect == "openai" else b"message_stop")
+    await client.leave()
+    events = [line for line in _lines(seen) if line.startswith(b"data: ") and line != BEAT["anthropic"].split(b"\n")[1]]
+    record = lively.records[0]
+    hidden = dialect == "openai"  # the chunk with the figures, for which the client has not asked
+    assert len(events) == record.events_written - hidden, "whole events, and none of ours inside of one"
+    (row,) = await lively.rows()
+    assert (row.status, row.usage) == ("completed", record.usage)
+
+
+def _lines(answer: bytes) -> list[bytes]:
+    """The lines of a chunked answer, without the lines that are its framing."""
+    body, text = answer.partition(b"\r\n\r\n")[2], b""
+    while body and (size := int(body.partition(b"\r\n")[0], 16)):
+        start = body.index(b"\r\n") + 2
+        text, body = text + body[start : start + size], body[start + size + 2 :]
+    return text.split(b"\n")
+
+
+@pytest.fixture(scope="module")
+def brisk(open_stage: Opener) -> Stage:
+    """A house that holds back the opening of an answer for a moment only."""
+    return open_stage(one_slot, pulse=Pulse(opening=0.01))
+
+
+@dialects
+@pytest.mark.gen_test
+async def test_what_opens_an_answer_is_not_held_for_ever(brisk: Stage, dialect: str) -> None:
+    await brisk.set()
+    gate = asyncio.Event()
+    brisk.fake.script(None, held(gate, after=1))
+    client = await Client.ask(brisk.running, conversation(dialect, "at last", stream=True))
+    await client.read_until(b'"role":"assistant"' if dialect == "openai" else b"message_start")
+    gate.set()
+    await client.read_until(b"[DONE]" if dialect == "openai" else b"message_stop")
+    await client.leave()
+    await brisk.quiet()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sent"),
+    [("comment", b": waiting\n\n"), ("chunk", b'"delta":{}}]}\n\n'), ("off", b"")],
+)
+@pytest.mark.gen_test
+async def test_a_client_chooses_the_signs_of_life(lively: Stage, chosen: str, sent: bytes) -> None:
+    await lively.set()
+    gate = asyncio.Event()
+    lively.fake.script(None, held(gate, after=3))
+    asking = asyncio.create_task(ask(lively, chat("how many", stream=True), X_Fairgate_Keepalive=chosen))
+    await lively.fake.wait_for(lambda: lively.records and lively.records[0].events_written == 3)
+    await asyncio.sleep(0.05)
+    gate.set()
+    heard = await asking
+    assert b"You said: how many" in text_of(heard.body).encode()
+    assert (b"\n:" in heard.body or heard.body.startswith(b":")) is (chosen == "comment")
+    assert heard.body.count(sent) >= 1
+
+
+@pytest.mark.gen_test
+async def test_a_choice_that_is_none_is_refused(lively: Stage) -> None:
+    await lively.set()
+    for chosen in ("ON", "", "comments"):
+        heard = await ask(lively, chat("how many", stream=True), X_Fairgate_Keepalive=chosen)
+        assert (heard.status, heard.error["code"], heard.error["param"]) == (
+            400,
+            "invalid_value",
+            "X-Fairgate-Keepalive",
+        )
+    assert lively.records == []
+
+
+@pytest.mark.gen_test
+async def test_a_tokens_term_chooses_for_its_client_and_the_header_is_stronger(lively: Stage) -> None:
+    await lively.set()
+    person = await lively.running.token_of("the-strict-one")
+    assert person
+    terms = Terms(keepalive="off")
+    _, token = await lively.running.house.accounts.create_token("the-strict-one", "strict", None, terms)
+    async with full(lively) as gate:
+        quiet = asyncio.create_task(ask(lively, chat("quietly", stream=True), token))
+        await queued(lively)
+        loud = asyncio.create_task(ask(lively, chat("loudly", stream=True), token, X_Fairgate_Keepalive="comment"))
+        await queued(lively, 2)
+        await asyncio.sleep(0.05)
+        gate.set()
+        assert (await quiet).body.startswith(b"data: ")
+        assert (await loud).body.startswith(b": queued position=")
 
 
 @dialects

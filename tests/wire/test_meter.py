@@ -304,3 +304,78 @@ def test_splitter_and_meter_work_together() -> None:
         for piece in splitter.feed(stream[at : at + 7]):
             meter.event(piece)
     assert meter.delivered() == "abc"
+
+
+ROLE = {
+    "choices": [{"index": 0, "delta": {"role": "assistant", "content": "", "refusal": None}, "finish_reason": None}]
+}
+BEGINNINGS: list[tuple[type[Chat], object, bool, bool]] = [
+    (Chat, ROLE, True, False),
+    (Chat, {"choices": [], "prompt_filter_results": [{"index": 0}]}, False, False),
+    (Chat, b"[DONE]", False, False),
+    (Chat, b"not JSON", False, False),
+    (Chat, {**ROLE, "usage": {"prompt_tokens": 9, "completion_tokens": 0}}, True, False),
+    (Chat, delta(content="a"), True, True),
+    (Chat, delta(reasoning_content="a"), True, True),
+    (Chat, delta(tool_calls=[{"index": 0, "id": "call_1"}]), True, True),
+    (Chat, delta(audio={"id": "a"}), True, True),
+    (Chat, delta(finish="stop"), True, True),
+    (Chat, {"choices": [], "usage": OPENAI_USAGE}, False, True),
+    (Completions, {"choices": [{"index": 0, "text": "", "finish_reason": None}]}, True, False),
+    (Completions, {"choices": [{"index": 0, "text": "a"}]}, True, True),
+    (Responses, {"type": "response.created", "response": {}}, True, False),
+    (Responses, {"type": "response.queued", "response": {}}, True, False),
+    (Responses, {"type": "response.in_progress", "response": {}}, True, False),
+    (Responses, {"type": "keepalive", "sequence_number": 3}, False, False),
+    (Responses, {"type": "response.output_item.added", "item": {}}, False, True),
+    (Responses, {"type": "response.completed", "response": {}}, False, True),
+    (Messages, {"type": "ping"}, False, False),
+    (Messages, {"type": "message_start", "message": {}}, True, False),
+    (Messages, {"type": "content_block_start", "content_block": {"type": "text", "text": ""}}, True, False),
+    (Messages, {"type": "content_block_start", "content_block": {"type": "thinking", "thinking": ""}}, True, False),
+    (Messages, {"type": "content_block_start", "content_block": {"type": "tool_use", "name": "find"}}, False, True),
+    (
+        Messages,
+        {"type": "content_block_start", "content_block": {"type": "image"}},
+        False,
+        True,
+    ),
+    (Messages, {"type": "content_block_delta", "delta": {"text": "a"}}, False, True),
+    (Messages, {"type": "message_delta", "usage": {}}, False, True),
+    (Opaque, {"type": "image_generation.partial_image"}, True, True),
+]
+
+
+@pytest.mark.parametrize(("shape", "document", "opened", "begun"), BEGINNINGS)
+def test_an_answer_is_opened_by_one_event_and_begun_by_another(
+    shape: type[Chat], document: object, opened: bool, begun: bool
+) -> None:
+    meter = shape()
+    watched(meter, document)
+    assert (meter.opened, meter.begun) == (opened, begun)
+
+
+@pytest.mark.parametrize("shape", [Chat, Completions, Responses, Messages, Opaque, Embeddings])
+@pytest.mark.parametrize(
+    ("document", "status"),
+    [
+        ({"object": "error", "message": "too long", "type": "BadRequestError", "param": None, "code": 400}, 400),
+        ({"object": "error", "message": "busy", "code": 503}, 503),
+        ({"choices": [{"index": 0, "error": {"code": 502, "message": "Provider disconnected"}}]}, 502),
+        ({"error": {"code": 429, "message": "Rate limited upstream"}, "choices": []}, 429),
+    ],
+)
+def test_an_error_in_an_answer_is_one_however_it_is_wrapped(
+    shape: type[Chat], document: dict[str, Any], status: int
+) -> None:
+    meter = shape()
+    assert meter.answer(orjson.dumps(document))
+    fault = meter.error()
+    assert fault is not None
+    assert (meter.failed, fault.status) == (True, status)
+
+
+def test_what_is_finished_stays_so_when_figures_come_behind_it() -> None:
+    meter = Chat()
+    watched(meter, delta(content="a"), delta(finish="stop"), {**delta(), "usage": OPENAI_USAGE})
+    assert (meter.ended(), meter.usage) == (True, COUNTED)
