@@ -15,7 +15,10 @@ MAX_PARTS = 64
 MAX_HEAD = 4 * 1024  # bytes of one part's headers
 MAX_TEXT = 64 * 1024  # bytes of one text field: prompts for transcriptions are a sentence or two
 
-_MULTIPART = re.compile(r'multipart/form-data\s*;\s*boundary=("?)([\w\'()+,./:=?-]{1,70})\1\s*', re.IGNORECASE)
+_MULTIPART = re.compile(
+    r'multipart/form-data\s*;\s*boundary=("?)([\w\'()+,./:=?-]{1,70})\1\s*', re.IGNORECASE | re.ASCII
+)
+_TOKEN = re.compile(r"[\w'+.-]+", re.ASCII)  # what needs no quotes
 _VALUE = rb'(?:"((?:[^"\\\r\n]|\\.)*+)"|([^\s";]++))'
 _PARAMETER = re.compile(rb";[ \t]*([\w*-]+)=" + _VALUE)
 _DISPOSITION = re.compile(
@@ -39,6 +42,14 @@ def read_fields(body: bytes, content_type: str) -> dict[str, str]:
             raise InvalidValue(_safe(name))
         fields[name] = text
     return fields
+
+
+def media_type(content_type: str) -> str:
+    """The type of a form that was read before, written anew: what was read is what the upstream reads."""
+    match = _MULTIPART.fullmatch(content_type.strip())
+    assert match is not None, "it has been read"
+    boundary = match[2] if _TOKEN.fullmatch(match[2]) else f'"{match[2]}"'
+    return f"multipart/form-data; boundary={boundary}"
 
 
 def renamed(body: bytes, content_type: str, names: Collection[str], value: str | None) -> bytes:

@@ -72,11 +72,9 @@ async def forged(place: Estate, **changes: Any) -> str:
 @pytest.mark.gen_test
 async def test_a_pass_that_is_on_no_record_opens_nothing_while_the_store_is_there() -> None:
     async with estate(token_pepper=Secret("sunshine")) as place:
-        made = await place.ask(
-            "POST", f"/api/admin/people/{place.ids['ada']}/passes", "boss", {"seconds": 60, "micro_usd": 5}
-        )
+        path = f"/api/admin/people/{place.ids['ada']}/passes"
+        made = await place.ask("POST", path, "boss", {"seconds": 60, "micro_usd": 5})
         assert (await place.send("GET", "/v1/models", None, bearer(made.json["secret"]))).status == 200
         assert (await place.send("GET", "/v1/models", None, bearer(await forged(place)))).status == 401
         richer = await forged(place, id=made.json["id"], issuer=place.ids["ada"])
-        await place.house.take_effect()
         assert (await place.send("GET", "/v1/models", None, bearer(richer))).status == 401

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from server.wire.errors import ClientError, InvalidValue, UnsupportedMedia
-from server.wire.multipart import read_fields
+from server.wire.multipart import media_type, read_fields
 
 FORM = "multipart/form-data; boundary=xx"
 
@@ -38,7 +38,28 @@ def test_the_boundary_may_be_written_in_every_allowed_way(content_type: str) -> 
 
 
 @pytest.mark.parametrize(
-    "content_type", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=xx", FORM + "; x=y"]
+    ("said", "written"),
+    [
+        ("multipart/form-data; boundary=xx", "multipart/form-data; boundary=xx"),
+        ('MULTIPART/form-data;  BOUNDARY="xx"', "multipart/form-data; boundary=xx"),
+        ('multipart/form-data; boundary="a/b:c"', 'multipart/form-data; boundary="a/b:c"'),
+        ("multipart/form-data; boundary=a/b:c", 'multipart/form-data; boundary="a/b:c"'),
+    ],
+)
+def test_the_type_goes_upstream_as_it_was_read(said: str, written: str) -> None:
+    assert media_type(said) == written
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "application/json",
+        "multipart/form-data",
+        "multipart/mixed; boundary=xx",
+        FORM + "; x=y",
+        "multipart/form-data; boundary=ü",
+    ],
 )
 def test_another_content_type_is_refused(content_type: str) -> None:
     with pytest.raises(UnsupportedMedia):
