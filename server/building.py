@@ -122,7 +122,7 @@ class Building:
             passes=passes,
             people=people,
             people_table=PeopleTable(store, desk, people),
-            tokens=TokenDesk(store, desk, accounts),
+            tokens=TokenDesk(store, desk, accounts, _wall),
             keys=KeyOffice(key_desk, desk, settings.key_slots),
             privacy=Privacy(store, desk, accounts, sessions, passes, _wall),
             own_keys=own_keys,

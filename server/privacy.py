@@ -2,8 +2,9 @@
 
 Erased is everything that leads to a person: name, address, login, nickname, groups, notes, kept prompts and answers,
 sessions; tokens and passes open nothing any more. What was used stays on the ledger, because others' money was spent
-with it, under an id that leads to nobody. The audit log keeps what was changed and by which id: it is there so that
-nobody can take anything out of it.
+with it, under an id that leads to nobody. The audit log keeps what was changed and by which id, since nobody may take
+anything out of it; what somebody was called, and how their tokens were, is overwritten there. At the end the store
+leaves nothing of that on the disk (`scrub`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from server.people.pass_office import PassOffice
 from server.store.base import Audit, Content, Person, Store
 
 PAGE = 250  # rows of the ledger, or of the audit log
+CALLED = frozenset({"name", "email", "nickname", "login", "note"})  # of a person, or of a token
+ERASED = "***"
 NOBODY: Mapping[str, Any] = {
     "disabled": True, "groups": (), "claimed": (), "admin": False, "login": None, "email": None, "last_login_at": None,
     "nickname": None, "note": "",
@@ -87,8 +90,12 @@ class Privacy:
         await self._forget_decisions(actor, person_id)
         await self._store.forget_contents(person_id)
         await self._store.update_person(person_id, {**NOBODY, "name": f"erased-{secrets.token_hex(8)}"})
+        ids = {person_id, *(token.id for token in await self._store.tokens(person_id))}
         await self._store.forget_tokens(person_id, self._wall())
+        await self._forget_names(ids)
         self._accounts.forget()
+        if not await self._store.scrub():
+            raise DeskError("all is erased, but the file's log is in use: erase once more to empty it")
 
     async def _close_doors(self, actor: str, person_id: str) -> None:
         for token in await self._store.tokens(person_id):
@@ -108,6 +115,15 @@ class Privacy:
             if person_id in group.teachers:
                 others = tuple(each for each in group.teachers if each != person_id)
                 await self._desk.set_group(actor, replace(group, teachers=others))
+
+    async def _forget_names(self, ids: set[str]) -> None:
+        """Overwrite in the audit log what a person and their tokens were called."""
+        cursor: Cursor | None = None
+        while entries := await self._store.audits(cursor, PAGE):
+            for entry in entries:
+                if entry.target in ids and (nameless := _nameless(entry)) != entry:
+                    await self._store.rewrite_audit(nameless)
+            cursor = entries[-1].at, entries[-1].id
 
     async def _changes(self, ids: set[str]) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The entries of the audit log that are by somebody or about them."""
@@ -131,6 +147,17 @@ async def _each(things: Iterable[dict[str, Any]]) -> AsyncGenerator[list[dict[st
 
 def _entry(entry: Audit) -> dict[str, Any]:
     return _told(asdict(entry))
+
+
+def _nameless(entry: Audit) -> Audit:
+    """An entry without what somebody was called."""
+    return replace(entry, before=_overwritten(entry.before), after=_overwritten(entry.after))
+
+
+def _overwritten(state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if state is None:
+        return None
+    return {name: ERASED if name in CALLED and value else value for name, value in state.items()}
 
 
 def _content(content: Content) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from server.config.specs import Secret
 CONFIGURED, ADDED = "sk-do-not-show-configured", "sk-do-not-show-added"
 KEY = Secret(ADDED).fingerprint
 ROOT = Path(__file__).parent.parent
+MASTER = "a master key for tests of 32 letters"
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,7 @@ def dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for setting in SETTINGS:
         monkeypatch.delenv(setting.name, raising=False)
     monkeypatch.chdir(tmp_path)
-    return write_env(f"MASTER_KEYS={'m' * 32}")
+    return write_env(f"MASTER_KEYS={MASTER}")
 
 
 def write_env(*lines: str) -> Path:
@@ -105,14 +106,14 @@ def test_the_master_key_is_changed_while_keys_are_there(capsys: pytest.CaptureFi
     assert len(master) >= 32
     write_env(f"MASTER_KEYS={master}")
     assert f"key {KEY} cannot be decrypted" in refused(capsys, "rotate-master")
-    write_env(f"MASTER_KEYS={master},{'m' * 32}")
+    write_env(f"MASTER_KEYS={master},{MASTER}")
     assert said(capsys, "rotate-master").startswith("1 keys are encrypted")
     write_env(f"MASTER_KEYS={master}")
     said(capsys, "rotate-master")
 
 
 def test_added_keys_are_checked_too_and_one_that_cannot_be_opened_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    Path(".env").write_text(f"MASTER_KEYS={'m' * 32}")
+    Path(".env").write_text(f"MASTER_KEYS={MASTER}")
     said(capsys, "add", "--dialect", "openai", "--base-url", "http://127.0.0.1:1/v1")
     assert main(["key", "check"]) == 1
     assert re.search(rf"{KEY}  …dded  unreachable +no connection", capsys.readouterr().out)
@@ -139,7 +140,7 @@ def test_what_cannot_be_done_is_said(capsys: pytest.CaptureFixture[str], argv: S
 def test_the_models_of_an_upstream_that_lists_them_are_not_named_for_one_key(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Path(".env").write_text(f"OPENAI_KEY={CONFIGURED}\nMASTER_KEYS={'m' * 32}")
+    Path(".env").write_text(f"OPENAI_KEY={CONFIGURED}\nMASTER_KEYS={MASTER}")
     assert "leave --models out" in refused(capsys, "add", "--upstream", "openai", "--models", "m1")
 
 
@@ -185,7 +186,9 @@ def test_a_short_master_key_is_a_mistake_of_the_settings(capsys: pytest.CaptureF
     write_env(f"MASTER_KEYS={ADDED}")
     assert main(["key", "list"]) == 2
     err = capsys.readouterr().err
-    assert "MASTER_KEYS: expected texts of 32 characters or more, the one to encrypt with first" in err
+    assert (
+        "MASTER_KEYS: expected texts of 32 characters or more that nobody guesses, the one to encrypt with first" in err
+    )
     assert ADDED not in err
 
 
@@ -194,7 +197,7 @@ def test_the_key_is_read_from_the_standard_input(tmp_path: Path) -> None:
     gateway = [sys.executable, "-m", "server", "--store", f"sqlite:///{tmp_path}/a.db"]
     done = subprocess.run(
         [*gateway, "key", "add", "--dialect", "openai"],
-        cwd=ROOT, env={"DEMO": "off", "MASTER_KEYS": "m" * 32}, input=f"{ADDED}\n", capture_output=True, text=True,
+        cwd=ROOT, env={"DEMO": "off", "MASTER_KEYS": MASTER}, input=f"{ADDED}\n", capture_output=True, text=True,
         timeout=30, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, f"openai-{KEY}  {KEY}  …dded  added\n"), done.stderr

@@ -202,9 +202,27 @@ def test_an_open_gatekeeper_is_fine_within_this_machine(host: str) -> None:
     assert load(environ={"GATEKEEPER": "none", "HOST": host}, dotenv=None).gatekeeper == "none"
 
 
+STRONG = "b3e1c0a97d5f4826b3e1c0a97d5f4821"
+TOO_WEAK = "expected 16 characters or more that nobody guesses; `openssl rand -hex 32` makes one"
+
+
+@pytest.mark.parametrize(
+    "weak", ["sunshine", "x" * 64, "sunshine" * 8, "change-me-to-something-long-and-random-please"]
+)
+@pytest.mark.parametrize("name", ["ADMIN_KEY", "PROXY_KEY", "TOKEN_PEPPER", "MASTER_KEYS"])
+def test_a_secret_that_can_be_guessed_is_refused_with_the_remedy(name: str, weak: str) -> None:
+    (mistake,) = mistakes({name: weak})
+    assert mistake.startswith(f"{name}: expected ")
+    assert "makes one" in mistake
+    assert weak not in mistake
+    assert load(environ={name: STRONG}, dotenv=None) != Settings()
+
+
 def test_a_shared_key_has_at_least_16_characters() -> None:
-    assert mistakes({"GATEKEEPER": "shared", "PROXY_KEY": "x" * 15})
-    assert load(environ={"GATEKEEPER": "shared", "PROXY_KEY": "x" * 16}, dotenv=None).proxy_key == Secret("x" * 16)
+    assert mistakes({"GATEKEEPER": "shared", "PROXY_KEY": STRONG[:15]})
+    assert load(environ={"GATEKEEPER": "shared", "PROXY_KEY": STRONG[:16]}, dotenv=None).proxy_key == Secret(
+        STRONG[:16]
+    )
 
 
 def test_a_secret_shows_itself_only_when_asked() -> None:
@@ -259,7 +277,7 @@ class TestStore:
             parsers.store_url(url)
 
     def test_its_password_is_in_no_repr_and_in_no_message(self) -> None:
-        told = {"STORE_URL": f"mongodb://u:{SECRET}@h/d", "TOKEN_PEPPER": "p" * 32}
+        told = {"STORE_URL": f"mongodb://u:{SECRET}@h/d", "TOKEN_PEPPER": "a pepper for tests, of 32 letters or more"}
         assert SECRET not in repr(load(environ=told, dotenv=None))
         assert SECRET not in str(mistakes({"STORE_URL": f"mongo://u:{SECRET}@h/d"}))
 
@@ -344,5 +362,5 @@ def test_networks_are_written_as_prefixes_or_addresses() -> None:
 
 
 def test_the_admin_key_has_at_least_16_characters() -> None:
-    assert mistakes({"ADMIN_KEY": "x" * 15}) == ["ADMIN_KEY: expected 16 characters or more"]
-    assert load(environ={"ADMIN_KEY": "x" * 16}, dotenv=None).admin_key == Secret("x" * 16)
+    assert mistakes({"ADMIN_KEY": STRONG[:15]}) == [f"ADMIN_KEY: {TOO_WEAK}"]
+    assert load(environ={"ADMIN_KEY": STRONG[:16]}, dotenv=None).admin_key == Secret(STRONG[:16])

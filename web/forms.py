@@ -15,6 +15,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     # --- one's own
     "/me/tokens": ("name", "until", "models", "networks", "addresses", "keepalive", "usd"),
     "/me/tokens/*/rotate": ("grace",),  # hours for which the old secret still works
+    "/me/tokens/*/narrow": ("until", "models", "networks", "addresses"),  # what is empty stays
     "/me/tokens/*/revoke": (),
     "/me/passes": ("name", "until", "models", "usd"),
     "/me/groups/join": ("code",),
@@ -24,6 +25,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/me/groups/*/close": (),
     "/me/nickname": ("nickname",),  # empty: off the leaderboard
     "/me/sessions/end": (),  # all but this one
+    "/me/sessions/*/end": (),
     "/me/erase": ("confirm",),
     # --- the administrators'
     "/admin/requests/*/cancel": (),

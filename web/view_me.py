@@ -212,6 +212,7 @@ class KeptView:
 class LoginSession:
     """A browser in which somebody has come in."""
 
+    id: str
     created_ms: int
     expires_ms: int
     this: bool = False

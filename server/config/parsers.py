@@ -31,6 +31,8 @@ Network = IPv4Network | IPv6Network
 
 SHORTEST_MASTER = 32  # characters of a master key
 SHORTEST_SECRET = 16  # characters of a secret that strangers may try to guess
+GUESSED_SLOWLY, GUESSED_FAST = 48.0, 96.0  # bits
+MAKE_ONE = "`openssl rand -hex 32` makes one"
 SQLITE = "sqlite:///"
 
 _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
@@ -40,6 +42,7 @@ _KEY = re.compile(r"[!-~]+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._\[\]:-]+")
 _STORE_URL = re.compile(r"sqlite:///.*[^/]|mongodb(\+srv)?://[!-~]+")
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+_PLACEHOLDER = re.compile(r"change[-_ ]?me|replace[-_ ]?me|your[-_ ]?(secret|key|password)|password", re.IGNORECASE)
 _HALF_A_COUNT = re.compile(r"\{\d*$")  # of "x{2,3}" that was taken apart at its comma
 
 
@@ -141,16 +144,38 @@ def secret(value: str) -> Secret | None:
 
 
 def long_secret(value: str) -> Secret | None:
-    if value and len(value) < SHORTEST_SECRET:
-        raise ValueError(f"expected {SHORTEST_SECRET} characters or more")
+    """One that strangers may try to guess, though slowly."""
+    if value and (len(value) < SHORTEST_SECRET or strength(value) < GUESSED_SLOWLY):
+        raise ValueError(f"expected {SHORTEST_SECRET} characters or more that nobody guesses; {MAKE_ONE}")
     return secret(value)
+
+
+def pepper(value: str) -> Secret | None:
+    """One that who has a single guest pass may try to guess, as fast as machines are."""
+    if value and strength(value) < GUESSED_FAST:
+        raise ValueError(
+            f"expected 32 characters or more that nobody guesses: who guesses it makes guest passes; {MAKE_ONE}. "
+            "With another one all tokens, sessions and passes have to be made anew"
+        )
+    return secret(value)
+
+
+def strength(value: str) -> float:
+    """How many bits a secret has at most, by its length and its different characters; repetitions count once."""
+    unit = re.fullmatch(r"(.+?)\1*", value, re.DOTALL)
+    if unit is None or _PLACEHOLDER.search(value):
+        return 0.0
+    return len(unit[1]) * math.log2(len(set(value)))
 
 
 def master_keys(value: str) -> tuple[Secret, ...]:
     """A comma list of texts that are long enough to encrypt with."""
     texts = words(value)
-    if any(len(each) < SHORTEST_MASTER for each in texts):
-        raise ValueError(f"expected texts of {SHORTEST_MASTER} characters or more, the one to encrypt with first")
+    if any(len(each) < SHORTEST_MASTER or strength(each) < GUESSED_FAST for each in texts):
+        raise ValueError(
+            f"expected texts of {SHORTEST_MASTER} characters or more that nobody guesses, "
+            "the one to encrypt with first; `key new-master` makes one"
+        )
     return tuple(map(Secret, texts))
 
 

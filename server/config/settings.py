@@ -154,7 +154,7 @@ def _simple_upstreams(
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
-    if settings.gatekeeper == "shared" and len(settings.proxy_key.reveal() if settings.proxy_key else "") < 16:
+    if settings.gatekeeper == "shared" and settings.proxy_key is None:
         yield "PROXY_KEY: expected 16 characters or more, because GATEKEEPER is shared"
     if not settings.store_url.startswith(parsers.SQLITE) and settings.token_pepper is None:
         yield "TOKEN_PEPPER: expected with MongoDB, because tokens must stay valid wherever this gateway runs"

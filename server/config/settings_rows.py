@@ -123,11 +123,11 @@ class Settings:
         "Who may ask: everyone with their own token, everyone who knows PROXY_KEY, or anyone.", section="Who may ask",
     )  # fmt: skip
     proxy_key: Secret | None = row(
-        "", parsers.secret, "The common key of GATEKEEPER=shared, 16 characters or more.", secret=True
+        "", parsers.long_secret, "The common key of GATEKEEPER=shared, 16 characters or more.", secret=True
     )
     allow_public: bool = row("no", switch, "Permit GATEKEEPER=none where other machines can reach it.")
     token_pepper: Secret | None = row(
-        "", parsers.secret, "Mixed into stored token hashes; by default a file beside the database.", secret=True
+        "", parsers.pepper, "Mixed into stored token hashes; by default a file beside the database.", secret=True
     )
     token_cache_seconds: float = row("5", parsers.seconds, "How long a revoked token may still work.")
     stateful: bool = row(

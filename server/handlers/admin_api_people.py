@@ -102,6 +102,10 @@ async def rotate_token(asking: Asking) -> object:
     return {**token_json(token), "secret": secret}
 
 
+async def narrow_token(asking: Asking) -> object:
+    return token_json(await asking.house.tokens.narrow(asking.actor, asking.id, asking.body))
+
+
 async def revoke_token(asking: Asking) -> None:
     await asking.house.tokens.revoke(asking.actor, asking.id)
 
@@ -139,6 +143,7 @@ WANTED_PASS = Thing(
     {"group": Text(64, least=0), "models": PATTERNS},
     name="WantedPass",
 )
+NARROWING = Thing({}, {"expires_at": WHEN, **TERMS}, name="Narrowing")
 ROTATION = Thing({}, {"grace_seconds": Whole(0, GRACE)}, name="Rotation")
 WHOSE = {"person": Text(64)}
 YES = {"partial": Word(("yes", "no")), "trial": Word(("yes", "no"))}
@@ -194,6 +199,10 @@ OPERATIONS = (
             status=201,
         ),
         rotate_token,
+    ),
+    Operation(
+        _told("PATCH", "/tokens/{token}", "Let a token do less; no term grows", body=NARROWING, answer=TOKEN),
+        narrow_token,
     ),
     Operation(_told("DELETE", "/tokens/{token}", "Revoke a token, for good", status=204), revoke_token),
     Operation(

@@ -26,6 +26,8 @@ _LABELS = {"usd": "dollars", "per_head": "per head"}
 
 SENTENCES = {
     "token-revoked": "The token is revoked.",
+    "token-narrowed": "The token may do less now.",
+    "session-ended": "That browser is logged out.",
     "joined": "You are a member now.",
     "left": "You have left the group.",
     "course-closed": "The course is closed.",

@@ -27,15 +27,17 @@ class PrivacyPage(OwnPage):
     """`/me/privacy`"""
 
     async def draw(self, *path: str) -> bytes:
-        house, visit = self.house, await self.visit()
+        house, here = self.house, self.house.sessions.id_of(self.session_cookie)
         rights = house.book.rights(caller_of(self.me).groups, house.wall())
-        mine = None if visit is None else LoginSession(visit.created_at, visit.expires_at, this=True)
+        sessions = await house.sessions.of(self.me.id)
         view = PrivacyView(
             frame=self.frame,
             kept=(*self._about(), *await self._done()),
             nickname=self.me.nickname,
             confirm=self.me.name,
-            sessions=(mine,) if mine else (),
+            sessions=tuple(
+                LoginSession(each.id, each.created_at, each.expires_at, this=each.id == here) for each in sessions
+            ),
             content_days=rights.content_days,
             content_group=rights.content_group,
         )
@@ -46,6 +48,12 @@ class PrivacyPage(OwnPage):
         wanted = form.text("nickname") or None
         await self.house.people.set_nickname(self.me, wanted)
         return Done("nickname-set" if wanted else "nickname-removed", PRIVACY)
+
+    async def end_session(self, _: Form, session_id: str) -> Done:
+        """Log out in one browser."""
+        if not await self.house.sessions.end(self.me.id, session_id):
+            raise FormError("That browser is logged out already.")
+        return Done("session-ended", PRIVACY)
 
     async def end_sessions(self, _: Form) -> Done:
         """Log out everywhere, and begin a new session here for as long as the old one had."""

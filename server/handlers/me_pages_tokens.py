@@ -52,6 +52,18 @@ class TokensPage(OwnPage):
         token, secret = await self.house.tokens.rotate(self.maker, self.me.id, token_id, self.me.id, grace)
         return NewSecret("token", token.name, secret)
 
+    async def narrow(self, form: Form, token_id: str) -> Done:
+        """Let a token do less. A field that is left empty changes nothing."""
+        told = {
+            "models": form.words("models"),
+            "networks": form.words("networks"),
+            "addresses": form.whole("addresses"),
+            "expires_at": form.ends("until"),
+        }
+        wanted = {name: value for name, value in told.items() if value}
+        await self.house.tokens.narrow(self.me.id, token_id, wanted, self.me.id)
+        return Done("token-narrowed", "/me/tokens")
+
     async def revoke(self, _: Form, token_id: str) -> Done:
         await self.house.tokens.revoke(self.me.id, token_id, self.me.id)
         return Done("token-revoked", "/me/tokens")

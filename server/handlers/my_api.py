@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from server.config.openapi import JSON, Description
-from server.config.shapes import Anything, Flag, Many, Maybe, Text, Thing, Whole
+from server.config.shapes import Anything, Flag, Instant, Many, Maybe, Text, Thing, Whole
 from server.handlers.admin_api_people import (
+    NARROWING,
     ROTATION,
     WANTED_PASS,
     WANTED_TOKEN,
@@ -28,9 +29,12 @@ from server.handlers.told import (
     token_json,
 )
 from server.ledger.export import sum_fields
+from server.ledger.when import iso
 from server.people.courses import View
+from server.wire.errors import UnknownId
 
 CODE = Text(64)
+SESSION = Thing({"id": Text(64), "created_at": Instant(), "expires_at": Instant()}, name="Session")
 USED = Thing({"requests": Whole(), "total_tokens": Whole(), "cost_micro_usd": AMOUNT}, name="Used")
 COURSE = Thing(
     {
@@ -57,6 +61,24 @@ async def rotate_token(asking: Asking) -> object:
     grace = asking.body.get("grace_seconds", 0)
     token, secret = await asking.house.tokens.rotate(asking.maker, asking.actor, asking.id, asking.actor, grace)
     return {**token_json(token), "secret": secret}
+
+
+async def narrow_token(asking: Asking) -> object:
+    return token_json(await asking.house.tokens.narrow(asking.actor, asking.id, asking.body, asking.actor))
+
+
+async def list_sessions(asking: Asking) -> object:
+    return {
+        "data": [
+            {"id": each.id, "created_at": iso(each.created_at), "expires_at": iso(each.expires_at)}
+            for each in await asking.house.sessions.of(asking.actor)
+        ]
+    }
+
+
+async def end_session(asking: Asking) -> None:
+    if not await asking.house.sessions.end(asking.actor, asking.id):
+        raise UnknownId
 
 
 async def revoke_token(asking: Asking) -> None:
@@ -159,7 +181,13 @@ OPERATIONS = (
         ),
         rotate_token,
     ),
+    Operation(
+        _told("PATCH", "/tokens/{token}", "Let a token do less; no term grows", body=NARROWING, answer=TOKEN),
+        narrow_token,
+    ),
     Operation(_told("DELETE", "/tokens/{token}", "Revoke a token, for good", status=204), revoke_token),
+    Operation(_told("GET", "/sessions", "Browsers in which I am logged in", answer=list_of(SESSION)), list_sessions),
+    Operation(_told("DELETE", "/sessions/{session}", "Log out in one of them", status=204), end_session),
     Operation(
         _told("PUT", "/nickname", "Stand on the leaderboard, or with null not", body=NICKNAME, answer=NICKNAME),
         set_nickname,

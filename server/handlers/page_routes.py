@@ -39,6 +39,7 @@ def _own() -> list[Route]:
         _page(f"/me/requests/{ID}", ExplainPage),
         _page("/me/tokens", TokensPage, TokensPage.make),
         _form(f"/me/tokens/{ID}/rotate", TokensPage, TokensPage.rotate),
+        _form(f"/me/tokens/{ID}/narrow", TokensPage, TokensPage.narrow),
         _form(f"/me/tokens/{ID}/revoke", TokensPage, TokensPage.revoke),
         _form("/me/passes", TokensPage, TokensPage.make_pass),
         _page("/me/groups", GroupsPage, GroupsPage.found),
@@ -50,6 +51,7 @@ def _own() -> list[Route]:
         _page("/me/privacy", PrivacyPage),
         _form("/me/nickname", PrivacyPage, PrivacyPage.nickname),
         _form("/me/sessions/end", PrivacyPage, PrivacyPage.end_sessions),
+        _form(f"/me/sessions/{ID}/end", PrivacyPage, PrivacyPage.end_session),
         _form("/me/erase", PrivacyPage, PrivacyPage.erase),
     ]
 

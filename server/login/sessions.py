@@ -21,6 +21,7 @@ from server.people.accounts import OPERATOR
 from server.sealing import derived
 from server.store.base import Person, Session, Store, Token
 
+ID_LETTERS = 16
 LONGEST = 64  # characters of a cookie that is worth a look-up
 OF_TOKEN = b"token:"  # before the id of the token that began a session
 
@@ -34,6 +35,15 @@ class Visit:
     expires_at: int
     sealed: bytes = field(default=b"", repr=False)
     token: Token | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A session as its person sees it. Its id is part of a digest and opens nothing. Times are UTC milliseconds."""
+
+    id: str
+    created_at: int
+    expires_at: int
 
 
 class Sessions:
@@ -98,6 +108,26 @@ class Sessions:
         if cookie and len(cookie) <= LONGEST and cookie.isascii():
             await self._store.close_session(self._digest(cookie))
 
+    async def of(self, person_id: str) -> list[Listed]:
+        """The sessions of a person that have not ended, the oldest first."""
+        found = await self._store.sessions_of(person_id)
+        return [
+            Listed(_id(each.digest), each.created_at, each.expires_at)
+            for each in found
+            if self._wall() < each.expires_at
+        ]
+
+    async def end(self, person_id: str, session_id: str) -> bool:
+        """End one session of a person by its id; False if there is none."""
+        for each in await self._store.sessions_of(person_id):
+            if hmac.compare_digest(_id(each.digest).encode(), session_id.encode("utf-8", "replace")):
+                return await self._store.close_session(each.digest)
+        return False
+
+    def id_of(self, cookie: str | None) -> str:
+        """By which id the session of this cookie is listed."""
+        return _id(self._digest(cookie or ""))
+
     async def close_all(self, person_id: str) -> int:
         """End all sessions of a person; returns how many."""
         return await self._store.close_sessions_of(person_id)
@@ -119,6 +149,10 @@ class Sessions:
 def new_cookie() -> str:
     """32 bytes of the operating system's randomness, as text."""
     return _text(secrets.token_bytes(32))
+
+
+def _id(digest: bytes) -> str:
+    return digest.hex()[:ID_LETTERS]
 
 
 def _text(raw: bytes) -> str:

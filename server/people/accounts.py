@@ -7,7 +7,8 @@ Every refusal is the same `InvalidKey`, raised in one place.
 
 Failures are counted by address. From the 31st in a minute on, further *failures* are told to slow down; a valid token
 from that address still passes, because a whole campus may share it and one broken script must not lock it out. The
-limit is there for the logs and the database: guessing 256 bits is hopeless at any speed.
+limit is there for the logs and the database: guessing 256 bits is hopeless at any speed. `ADMIN_KEY` and `PROXY_KEY`
+have less than that, and are slowed in earnest (`guesses`).
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from dataclasses import replace
 from typing import Literal
 
 from server.people.failures import Failures
+from server.people.guesses import Guesses
 from server.people.passes import PassDoor, Passes, looks_like_pass
 from server.people.token_door import Memory, TokenDoor
-from server.people.token_terms import SPECIAL, checked_terms
+from server.people.token_terms import SPECIAL, checked_terms, place
 from server.people.tokens import hint, looks_like_token, new_id, new_token, next_id
 from server.remembered import Away
 from server.store.base import Caller, NameTaken, Person, Record, Store, StoreError, Terms, Token
@@ -85,9 +87,11 @@ class Accounts:
         self._guests = PassDoor(store, guard, Passes(pepper), memory, clock, wall)
         self.bearer: Bearer | None = None  # knows the tokens of an identity provider
         self.forget_bearers: Callable[[], None] = lambda: None
-        self._proxy_digest = self._tokens.digest(proxy_key)
-        self._admin_digest = self._tokens.digest(admin_key) if admin_key else None
-        self._failures = Failures()
+        # Digests have one length, so that the comparison's time does not tell the secret's.
+        operator = [(OPERATOR, self._tokens.digest(admin_key))] if admin_key else []
+        shared = [(SHARED, self._tokens.digest(proxy_key))] if mode == "shared" else []
+        self._secrets = (*operator, *shared)
+        self._failures, self._guesses = Failures(), Guesses()
         self._making = asyncio.Lock()  # somebody's tokens are counted, and then there is one more
 
     async def authenticate(self, authorization: str | None, api_key: str | None, address: str) -> Caller:
@@ -97,15 +101,17 @@ class Accounts:
         `AccountingUnavailable` if the store is out of reach and the token is not remembered.
         """
         presented = _presented(authorization, api_key)
-        if presented is not None and self._is_operator(presented):
-            return OPERATOR
-        if self._mode == "none":
-            return EVERYONE
         if presented is not None:
-            caller = self._shared(presented) if self._mode == "shared" else await self._person_of(presented, address)
+            caller = self._by_secret(presented, address)
+            if caller is None and self._mode == "user_token":
+                caller = await self._person_of(presented, address)
             if caller is not None:
                 return caller
-        raise self._refusal(address)
+        if self._mode != "none":
+            raise self._refusal(presented, address)
+        if presented is not None:
+            self._count_guess(presented, address)
+        return EVERYONE
 
     def denial(self, caller: Caller, authorization: str | None, api_key: str | None, address: str) -> ClientError:
         """What a caller hears who is no administrator, where only those may go.
@@ -113,8 +119,9 @@ class Accounts:
         Where nobody needs a credential, one that was presented all the same is a guess at `ADMIN_KEY`: it is counted
         and told like any other failure.
         """
-        if caller is EVERYONE and _presented(authorization, api_key) is not None:
-            return self._refusal(address)
+        presented = _presented(authorization, api_key)
+        if caller is EVERYONE and presented is not None:
+            return self._refusal(presented, address)
         return PermissionDenied()
 
     async def person_named(self, name: str) -> Caller:
@@ -145,7 +152,7 @@ class Accounts:
     async def prepare(self) -> None:
         """See to it that the people exist whom nobody creates: the operator, and whom everybody is in this mode."""
         needed = {"user_token": [], "shared": [SHARED], "none": [EVERYONE]}[self._mode]
-        if self._admin_digest is not None:
+        if any(who is OPERATOR for who, _ in self._secrets):
             needed.append(OPERATOR)
         for caller in needed:
             with suppress(NameTaken):
@@ -285,18 +292,25 @@ class Accounts:
         except (StoreError, Away) as error:
             raise AccountingUnavailable from error
 
-    def _shared(self, presented: str) -> Caller | None:
-        # Digests have one length, so that the comparison's time does not tell the key's.
-        matches = presented.isascii() and hmac.compare_digest(self._tokens.digest(presented), self._proxy_digest)
-        return SHARED if matches else None
+    def _by_secret(self, presented: str, address: str) -> Caller | None:
+        """Who shows ADMIN_KEY or PROXY_KEY, if that counts from there now."""
+        digest = self._tokens.digest(presented)
+        caller = next((who for who, known in self._secrets if hmac.compare_digest(digest, known)), None)
+        if caller is None or self._guesses.wait(place(address), self._clock()) is not None:
+            return None
+        self._guesses.right(place(address), self._clock())
+        return caller
 
-    def _is_operator(self, presented: str) -> bool:
-        return self._admin_digest is not None and hmac.compare_digest(
-            self._tokens.digest(presented), self._admin_digest
-        )
+    def _count_guess(self, presented: str, address: str) -> None:
+        """Count what was wrong, where it can have been meant as one of these secrets: a token is no guess."""
+        if self._secrets and not looks_like_token(presented):
+            self._guesses.wrong(place(address), self._tokens.digest(presented), self._clock())
 
-    def _refusal(self, address: str) -> ClientError:
-        wait = self._failures.count(address, self._clock())
+    def _refusal(self, presented: str | None, address: str) -> ClientError:
+        if presented is not None:
+            self._count_guess(presented, address)
+        now, whence = self._clock(), place(address)
+        wait = self._failures.count(whence, now) or self._guesses.wait(whence, now)
         return InvalidKey() if wait is None else RateLimited(retry_after=wait)
 
     async def _person(self, name: str) -> Person:

@@ -10,17 +10,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from server.ledger.money import MOST, usd
 from server.people.desk import Desk, DeskError
 from server.people.makers import Maker, insist_on_making
-from server.people.passes import LONGEST_MS, REVOKED, Pass, Passes
+from server.people.passes import KIND, LONGEST_MS, REVOKED, Pass, Passes, pass_body, recorded
 from server.people.token_terms import checked_models
 from server.store.base import Person, Record, Store
 
-KIND = "pass"
 PROMISED = 50_000_000  # micro-USD, that the passes of a member may spend together
 MOST_LIVE = 100  # passes of one person, at the same time
 
@@ -84,7 +82,7 @@ class PassOffice:
     async def issued(self, person_id: str | None = None) -> list[Issued]:
         """The passes of one person, or all, that have not expired; the oldest first."""
         revoked = {record.id for record in await self._store.records(REVOKED)}
-        found = [_read(record) for record in await self._store.records(KIND)]
+        found = [recorded(record) for record in await self._store.records(KIND)]
         mine = [it for it in found if person_id in (None, it.issuer) and it.expires_at > self._wall()]
         return [Issued(it, it.id in revoked) for it in sorted(mine, key=lambda it: (it.issued_at, it.id))]
 
@@ -104,8 +102,8 @@ class PassOffice:
         if len(live) >= MOST_LIVE:
             raise PassError(f"nobody has more than {MOST_LIVE} passes at the same time")
         what = _made(issuer.id, wanted, self._wall())
-        await self._desk.note(actor, "pass.issue", what.id, None, _body(what))
-        await self._store.put_record(Record(KIND, what.id, _body(what)))
+        await self._desk.note(actor, "pass.issue", what.id, None, pass_body(what))
+        await self._store.put_record(Record(KIND, what.id, pass_body(what)))
         return what, self._passes.signed(what)
 
     async def _insist(self, by: Maker, wanted: Wanted) -> None:
@@ -135,13 +133,3 @@ def _made(issuer: str, wanted: Wanted, now: int) -> Pass:
 
 def _is_in(person: Person, group: str) -> bool:
     return group in (*person.groups, *person.claimed)
-
-
-def _body(what: Pass) -> dict[str, Any]:
-    body = asdict(what) | {"models": list(what.models)}
-    del body["id"]
-    return body
-
-
-def _read(record: Record) -> Pass:
-    return Pass(id=record.id, **{**record.body, "models": tuple(record.body["models"])})

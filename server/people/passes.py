@@ -5,15 +5,16 @@ is asked with it is booked on the person who issued it, within one of their grou
 queue, and draws on their budgets. It may spend `usd` in all, if they have something left, and ends at `expires_at`.
 
 Issued in one of the issuer's groups it can do what that group gives and no more. While the store is there, a pass is
-refused that was revoked, or whose issuer is disabled, rests (`AFFILIATION_DAYS`) or has left that group. While it is
-away the last answer holds, and a pass that is new here is let in: its signature, its end and its money bound it.
+refused that is not on record just as it reads, was revoked, or whose issuer is disabled, rests (`AFFILIATION_DAYS`) or
+has left that group. While it is away the last answer holds, and a pass that is new here is let in: its signature, its
+end and its money bound it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jwt
@@ -22,11 +23,12 @@ from server.ledger.money import MOST
 from server.people.token_door import Memory, has_lapsed
 from server.people.token_terms import GUEST
 from server.sealing import derived
-from server.store.base import Caller, Store, StoreError, Terms
+from server.store.base import Caller, Record, Store, StoreError, Terms
 from server.store.breaker import Guarded
 from server.terms.authority import Means
 
 TYPE = "fairgate-pass"
+KIND = "pass"  # the kind of record that says which passes were issued
 REVOKED = "revoked_pass"  # the kind of record that names a pass which is good for nothing any more
 LONGEST = 4096  # characters
 LONGEST_MS = 30 * 86_400_000
@@ -103,7 +105,7 @@ class PassDoor:
     ) -> None:
         self._store, self._guard, self._passes, self._memory = store, guard, passes, memory
         self._clock, self._wall = clock, wall
-        self._known: dict[str, tuple[float, bool]] = {}  # by id: when the store was asked, and whether it stands
+        self._known: dict[Pass, tuple[float, bool]] = {}  # when the store was asked, and whether it stands
 
     async def caller_of(self, text: str) -> Caller | None:
         """Who comes with this pass; None if it is none, or good for nothing any more."""
@@ -116,15 +118,15 @@ class PassDoor:
 
     async def _stands(self, what: Pass) -> bool:
         now, known = self._clock(), self._known
-        asked_at, stood = known.get(what.id, (None, True))
+        asked_at, stood = known.get(what, (None, True))
         if asked_at is not None and now - asked_at < self._memory.cache_seconds:
             return stood
         try:
             stands = await self._guard.ask(lambda: self._asked(what))
         except StoreError:
             return stood
-        known.pop(what.id, None)
-        known[what.id] = (now, stands)
+        known.pop(what, None)
+        known[what] = (now, stands)
         if len(known) > KNOWN:
             del known[next(iter(known))]
         return stands
@@ -132,12 +134,26 @@ class PassDoor:
     async def _asked(self, what: Pass) -> bool:
         if any(record.id == what.id for record in await self._store.records(REVOKED)):
             return False
+        if not any(recorded(record) == what for record in await self._store.records(KIND)):
+            return False
         issuer = await self._store.person(what.issuer)
         if issuer is None or issuer.disabled:
             return False
         if has_lapsed(issuer.last_login_at, self._wall(), self._memory.affiliation_days):
             return False
         return issuer.admin or what.group in ("", *issuer.groups, *issuer.claimed)
+
+
+def pass_body(what: Pass) -> dict[str, Any]:
+    """What the record of a pass holds; its id is the pass's."""
+    body = asdict(what) | {"models": list(what.models)}
+    del body["id"]
+    return body
+
+
+def recorded(record: Record) -> Pass:
+    """The pass of a record."""
+    return Pass(id=record.id, **{**record.body, "models": tuple(record.body["models"])})
 
 
 def looks_like_pass(text: str) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from server.people.accounts import ANY_TERMS, AccountError, Accounts
 from server.people.desk import NO_SUCH_PERSON, Desk, DeskError
 from server.people.makers import Maker, insist_on_making, insist_on_renewing
+from server.people.token_terms import narrowed
 from server.store.base import Person, Store, Terms, Token
 
 T = TypeVar("T")
@@ -26,11 +27,13 @@ class WantedToken:
 class TokenDesk:
     """The verbs; the texts that they return are secrets, shown now and never again.
 
-    `by` is the credential that asks: nothing is made that is more than it. All raise DeskError and StoreError.
+    `by` is the credential that asks: nothing is made that is more than it. `wall` gives UTC milliseconds.
+
+    All raise DeskError and StoreError.
     """
 
-    def __init__(self, store: Store, desk: Desk, accounts: Accounts) -> None:
-        self._store, self._desk, self._accounts = store, desk, accounts
+    def __init__(self, store: Store, desk: Desk, accounts: Accounts, wall: Callable[[], int]) -> None:
+        self._store, self._desk, self._accounts, self._wall = store, desk, accounts, wall
 
     async def create_own(self, by: Maker, person: Person, wanted: WantedToken) -> tuple[Token, str]:
         """By somebody for themselves: nothing that frees of rate limits, and not without end."""
@@ -55,6 +58,21 @@ class TokenDesk:
         token, secret = await _done(self._accounts.rotate(token_id, owner, grace_seconds))
         await self._desk.note(actor, "token.rotate", token_id, None, {"by": token.id, "grace_seconds": grace_seconds})
         return token, secret
+
+    async def narrow(self, actor: str, token_id: str, wanted: Mapping[str, Any], owner: str | None = None) -> Token:
+        """Let a token do less from now on, never more; a new secret is not needed for that. See `narrowed`."""
+        before = await self._token(token_id, owner)
+        try:
+            after = narrowed(before, wanted, self._wall())
+        except ValueError as error:
+            raise DeskError(str(error)) from None
+        if before.revoked_at is not None:
+            raise DeskError("this token has ended: make a new one")
+        await self._desk.note(actor, "token.narrow", token_id, _shown(before), _shown(after))
+        if not await self._store.narrow_token(before, after):
+            raise DeskError("another one has changed this token meanwhile: look at it again")
+        self._desk.changed()
+        return after
 
     async def revoke(self, actor: str, token_id: str, owner: str | None = None) -> None:
         """Close the door for one token, for good. With `owner` only if it is theirs."""

@@ -81,7 +81,7 @@ class TokenDoor:
 
     def digest(self, secret: str) -> bytes:
         """What is kept of a secret."""
-        return hmac.digest(self._pepper, secret.encode(), "sha256")
+        return hmac.digest(self._pepper, secret.encode("utf-8", "surrogatepass"), "sha256")
 
     def forget(self) -> None:
         """Look everybody up anew. What is on its way from the store now is not remembered."""

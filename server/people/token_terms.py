@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
 
-from server.store.records import Terms
+from server.store.records import Terms, Token
 from server.wire.keepalive import CHOICES
 from server.wire.trusted import within
 
@@ -44,6 +46,27 @@ def checked_models(patterns: Sequence[str]) -> tuple[str, ...]:
     return tuple(patterns)
 
 
+def narrowed(token: Token, wanted: Mapping[str, Any], now: int) -> Token:
+    """A token with other terms and another end, none of them wider. `ValueError` names what would be.
+
+    `wanted`: any of the fields of `Terms`, and `expires_at` (UTC milliseconds).
+    """
+    expires_at = wanted.get("expires_at", token.expires_at)
+    named = {name: value for name, value in wanted.items() if name != "expires_at"}
+    new, old = checked_terms(replace(token.terms, **named), expires_at), token.terms
+    if expires_at != token.expires_at and not (expires_at and now < expires_at and _sooner(expires_at, token)):
+        raise ValueError("expires_at: expected a time to come, and none after the end that the token has")
+    if new.kind != old.kind and (new.kind == SPECIAL or (old.kind, new.kind) == (TEMPORARY, NORMAL)):
+        raise ValueError("kind: expected one that is no freer")
+    if old.models and not (new.models and all(_is_among(each, old.models) for each in new.models)):
+        raise ValueError("models: expected some of those that the token has")
+    if old.networks and not (new.networks and all(_is_inside(each, old.networks) for each in new.networks)):
+        raise ValueError("networks: expected parts of those that the token has")
+    if old.addresses and not 0 < new.addresses <= old.addresses:
+        raise ValueError("addresses: expected no more than the token has")
+    return replace(token, terms=new, expires_at=expires_at)
+
+
 def in_networks(terms: Terms, address: str) -> bool:
     """Whether a request from this address may use the token, by its networks."""
     return not terms.networks or within(address, _parsed(terms.networks))
@@ -59,6 +82,29 @@ def place(address: str) -> str:
         return str(found)
     mapped = found.ipv4_mapped
     return str(mapped) if mapped else str(ip_network((int(found) >> (128 - SIGHT) << (128 - SIGHT), SIGHT)))
+
+
+def _sooner(expires_at: int, token: Token) -> bool:
+    return token.expires_at is None or expires_at <= token.expires_at
+
+
+def _is_among(pattern: str, patterns: Sequence[str]) -> bool:
+    """Whether all that a pattern fits, fits one of these. Where that is not plain to see, it must be the same one.
+
+    A star of the one is a letter like any other for the other, whose stars hold it; a set or a question mark is not.
+    """
+    if pattern in patterns:
+        return True
+    plain = [each for each in patterns if not set(each) & set("?[")]
+    return "[" not in pattern and any(fnmatchcase(pattern, each) for each in plain)
+
+
+def _is_inside(network: str, networks: Sequence[str]) -> bool:
+    inner = ip_network(network)
+    return any(
+        inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]  # of one version
+        for outer in _parsed(tuple(networks))
+    )
 
 
 def _checked_networks(networks: Sequence[str]) -> tuple[str, ...]:

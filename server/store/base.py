@@ -103,6 +103,9 @@ class PeopleVerbs(Protocol):
     async def revoke_token(self, token_id: str, revoked_at: int) -> bool:
         """False if there is no such token. The first revocation's time stays."""
 
+    async def narrow_token(self, before: Token, after: Token) -> bool:
+        """Write other terms and another end of a token; False if they are not, or no more, as `before` says."""
+
     async def forget_tokens(self, person_id: str, revoked_at: int) -> int:
         """Revoke all tokens of a person and forget how they were called and from where they were used; how many."""
 
@@ -110,6 +113,9 @@ class PeopleVerbs(Protocol):
         """Remember a login."""
 
     async def session(self, digest: bytes) -> Session | None: ...
+
+    async def sessions_of(self, person_id: str) -> list[Session]:
+        """The logins of a person that are remembered, the oldest first."""
 
     async def close_session(self, digest: bytes) -> bool:
         """Forget a login; False if there is none."""
@@ -172,6 +178,12 @@ class Store(PeopleVerbs, KeyVerbs, LedgerVerbs, ReportVerbs, BookVerbs, HistoryV
 
     async def ping(self) -> None:
         """Write something and wait until it is durable: a store that only reads is not well."""
+
+    async def scrub(self) -> bool:
+        """Leave nothing on the disk of what was deleted or overwritten; False if others hold it up. May be repeated.
+
+        A database server has its own ways with its files; there is nothing to do then.
+        """
 
     async def open(self) -> None:
         """Connect and bring the schema up to date."""

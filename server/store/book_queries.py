@@ -47,6 +47,11 @@ def append_audit(db: sqlite3.Connection, entry: Audit) -> None:
     db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", values)
 
 
+def rewrite_audit(db: sqlite3.Connection, entry: Audit) -> None:
+    change = "UPDATE audit SET before = ?, after = ? WHERE id = ?"
+    db.execute(change, (_written(entry.before), _written(entry.after), entry.id))
+
+
 def audits(db: sqlite3.Connection, cursor: Cursor | None, limit: int) -> list[Audit]:
     behind = "" if cursor is None else "WHERE (at, id) < (?, ?)"
     rows = db.execute(f"{_AUDIT} {behind} ORDER BY at DESC, id DESC LIMIT ?", (*(cursor or ()), limit))

@@ -105,7 +105,10 @@ class BookVerbs(Protocol):
         """A number that grows with every change of a record; cheap enough to be asked every second."""
 
     async def append_audit(self, entry: Audit) -> None:
-        """Note a change. Entries are never changed; an id that is there already changes nothing."""
+        """Note a change. An id that is there already changes nothing."""
+
+    async def rewrite_audit(self, entry: Audit) -> None:
+        """Write what an entry says of before and after anew: only to erase what somebody was called."""
 
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         """The next `limit` entries, the newest first; the cursor is time and id of the last one seen."""

@@ -40,6 +40,10 @@ class MongoStore(MongoPeople, MongoKeys, MongoLedger, MongoUsage, MongoSums, Mon
             await self._settler.caught_up()
         await upsert(self._db.pulse, {"_id": "pulse"}, {"$inc": {"beats": 1}})
 
+    async def scrub(self) -> bool:
+        """Its files are the database server's."""
+        return True
+
     async def open(self) -> None:
         """Connect, make the indices that are missing, and finish what a process that died had begun to settle."""
         try:

@@ -60,6 +60,11 @@ class MongoBook(Connected):
             await self._db.audits.insert_one({"_id": entry.id, **plain, **states})
 
     @verb
+    async def rewrite_audit(self, entry: Audit) -> None:
+        states = {"before": _json(entry.before), "after": _json(entry.after)}
+        await self._db.audits.update_one({"_id": entry.id}, {"$set": states})
+
+    @verb
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         newest_first = [("at", DESCENDING), ("_id", DESCENDING)]
         found = self._db.audits.find(_behind(cursor)).sort(newest_first).limit(limit)

@@ -7,7 +7,7 @@ absent where there is none, and their indices are sparse.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from pymongo import ASCENDING, ReturnDocument
@@ -98,6 +98,16 @@ class MongoPeople(Connected):
         return await self._db.tokens.find_one({"id": token_id}, {"id": 1}) is not None
 
     @verb
+    async def narrow_token(self, before: Token, after: Token) -> bool:
+        found = await self._db.tokens.find_one({"id": before.id})
+        if found is None or (found["expires_at"], _token(found).terms) != (before.expires_at, before.terms):
+            return False
+        # As it was read, or it is left alone.
+        same = {"id": before.id, "expires_at": before.expires_at, "terms": found["terms"]}
+        narrower = {"expires_at": after.expires_at, "terms": _terms(after.terms)}
+        return (await self._db.tokens.update_one(same, {"$set": narrower})).matched_count == 1
+
+    @verb
     async def forget_tokens(self, person_id: str, revoked_at: int) -> int:
         mine = {"person_id": person_id}
         await self._db.tokens.update_many({**mine, "revoked_at": None}, {"$set": {"revoked_at": revoked_at}})
@@ -115,6 +125,12 @@ class MongoPeople(Connected):
     async def session(self, digest: bytes) -> Session | None:
         found = await self._db.sessions.find_one({"_id": digest})
         return None if found is None else Session(digest=found.pop("_id"), **found)
+
+    @verb
+    async def sessions_of(self, person_id: str) -> list[Session]:
+        oldest_first = [("created_at", ASCENDING), ("_id", ASCENDING)]
+        found = await self._db.sessions.find({"person_id": person_id}).sort(oldest_first).to_list(None)
+        return [Session(digest=each.pop("_id"), **each) for each in found]
 
     @verb
     async def close_session(self, digest: bytes) -> bool:
@@ -179,6 +195,10 @@ def _token(found: Document) -> Token:
         name: tuple(value) if isinstance(value, list) else value for name, value in found["terms"].items()
     }
     return Token(id=found["id"], terms=Terms(**terms), **{name: found[name] for name in _TOKEN})
+
+
+def _terms(terms: Terms) -> Document:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(terms).items()}
 
 
 def _credential(token: Token, person: Person) -> Credential:

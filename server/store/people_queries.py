@@ -97,6 +97,16 @@ def revoke_token(db: sqlite3.Connection, token_id: str, revoked_at: int) -> bool
     return db.execute(change, (revoked_at, token_id)).rowcount == 1
 
 
+def narrow_token(db: sqlite3.Connection, before: Token, after: Token) -> bool:
+    """Read and written in one transaction of the only writer."""
+    row = db.execute(f"{_TOKEN} WHERE id = ?", (before.id,)).fetchone()
+    if row is None or (row[5], _terms(row[-1])) != (before.expires_at, before.terms):
+        return False
+    change = "UPDATE token SET terms = ?, expires_at = ? WHERE id = ?"
+    db.execute(change, (json.dumps(asdict(after.terms)), after.expires_at, before.id))
+    return True
+
+
 def forget_tokens(db: sqlite3.Connection, person_id: str, revoked_at: int) -> int:
     db.execute("DELETE FROM address WHERE token_id IN (SELECT id FROM token WHERE person_id = ?)", (person_id,))
     change = "UPDATE token SET revoked_at = coalesce(revoked_at, ?), name = '', hint = '' WHERE person_id = ?"
@@ -112,6 +122,12 @@ def session(db: sqlite3.Connection, digest: bytes) -> Session | None:
     columns = "digest, person_id, created_at, expires_at, sealed"
     row = db.execute(f"SELECT {columns} FROM session WHERE digest = ?", (digest,)).fetchone()  # noqa: S608
     return None if row is None else Session(*row)
+
+
+def sessions_of(db: sqlite3.Connection, person_id: str) -> list[Session]:
+    columns = "digest, person_id, created_at, expires_at, sealed"
+    question = f"SELECT {columns} FROM session WHERE person_id = ? ORDER BY created_at, digest"  # noqa: S608
+    return [Session(*row) for row in db.execute(question, (person_id,))]
 
 
 def close_session(db: sqlite3.Connection, digest: bytes) -> bool:

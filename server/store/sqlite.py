@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -105,6 +106,9 @@ class SqliteStore:
     async def revoke_token(self, token_id: str, revoked_at: int) -> bool:
         return await self._writer.do(lambda db: people_queries.revoke_token(db, token_id, revoked_at))
 
+    async def narrow_token(self, before: Token, after: Token) -> bool:
+        return await self._writer.do(lambda db: people_queries.narrow_token(db, before, after))
+
     async def forget_tokens(self, person_id: str, revoked_at: int) -> int:
         return await self._writer.do(lambda db: people_queries.forget_tokens(db, person_id, revoked_at))
 
@@ -113,6 +117,9 @@ class SqliteStore:
 
     async def session(self, digest: bytes) -> Session | None:
         return await self._lookups.do(lambda db: people_queries.session(db, digest))
+
+    async def sessions_of(self, person_id: str) -> list[Session]:
+        return await self._lookups.do(lambda db: people_queries.sessions_of(db, person_id))
 
     async def close_session(self, digest: bytes) -> bool:
         return await self._writer.do(lambda db: people_queries.close_session(db, digest))
@@ -245,6 +252,9 @@ class SqliteStore:
     async def append_audit(self, entry: Audit) -> None:
         await self._writer.do(lambda db: book_queries.append_audit(db, entry))
 
+    async def rewrite_audit(self, entry: Audit) -> None:
+        await self._writer.do(lambda db: book_queries.rewrite_audit(db, entry))
+
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         return await self._reports.do(lambda db: book_queries.audits(db, cursor, limit))
 
@@ -278,6 +288,10 @@ class SqliteStore:
 
     async def ping(self) -> None:
         await self._writer.do(_beat)
+
+    async def scrub(self) -> bool:
+        """The file's own pages are overwritten (`secure_delete`); here the log of changes goes, which has them all."""
+        return await asyncio.to_thread(_without_log, self._path)
 
     async def open(self) -> None:
         """Make the file if there is none, readable for its owner only, and bring its tables up to date."""
@@ -335,6 +349,7 @@ def _connected(path: Path, set_up: Callable[[sqlite3.Connection], None]) -> sqli
 def _set_up_writer(connection: sqlite3.Connection) -> None:
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # an erasure leaves nothing in free pages
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     migrate(connection)
 
@@ -351,6 +366,20 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise
             time.sleep(0.005)  # at the start only, before any thread or request waits for it
+
+
+def _without_log(path: Path) -> bool:
+    """Fold the write-ahead log into the file and empty it, on a connection of its own: no transaction may run there.
+    Readers and the writer are waited for."""
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise StoreError(f"the database failed: {error}") from error
+    return not busy
 
 
 def _beat(connection: sqlite3.Connection) -> None:

@@ -16,8 +16,9 @@ MAX_HEAD = 4 * 1024  # bytes of one part's headers
 MAX_TEXT = 64 * 1024  # bytes of one text field: prompts for transcriptions are a sentence or two
 
 _MEDIA = re.compile(r"multipart/form-data[ \t]*(?=;)", re.IGNORECASE)
-_MEDIA_PARAMETER = re.compile(r'[ \t]*;[ \t]*(?:([\w-]+)=(?:"([^"\\]*)"|([^\s";]+)))?[ \t]*')
-_BOUNDARY = re.compile(r"[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]")
+_MEDIA_PARAMETER = re.compile(r'[ \t]*;[ \t]*(?:([\w-]+)=(?:"([^"\\]*)"|([^\s";]+)))?[ \t]*', re.ASCII)
+_BOUNDARY = re.compile(r"[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]", re.ASCII)
+_TOKEN = re.compile(r"[\w'+.-]+", re.ASCII)  # what needs no quotes
 _VALUE = rb'(?:"((?:[^"\\\r\n]|\\.)*+)"|([^\s";]++))'
 _PARAMETER = re.compile(rb";[ \t]*([\w*-]+)=" + _VALUE)
 _DISPOSITION = re.compile(
@@ -51,6 +52,16 @@ def file_in(body: bytes, content_type: str, name: str) -> bytes:
         if _read_part(part)[0] == name:
             return part.partition(b"\r\n\r\n")[2]
     return b""
+
+
+def media_type(content_type: str) -> str:
+    """The type of a form that was read before, written anew: what was read is what the upstream reads."""
+    boundary = _boundary(content_type)
+    assert boundary is not None, "it has been read"
+    name = boundary.decode()
+    return (
+        f"multipart/form-data; boundary={name}" if _TOKEN.fullmatch(name) else f'multipart/form-data; boundary="{name}"'
+    )
 
 
 def renamed(body: bytes, content_type: str, names: Collection[str], value: str | None) -> bytes:

@@ -25,6 +25,7 @@ from server.wire.tokens import Prompt, prompt_of
 
 AskedClass = Literal["batch", "interactive"]
 
+JSON = "application/json"
 MAX_OUTPUT = 10_000_000  # tokens; above this a number is a mistake or a probe
 MAX_CHOICES = 128
 
@@ -54,7 +55,7 @@ class Request:
 
     endpoint: Endpoint
     body: bytes = field(repr=False)  # what is forwarded
-    content_type: str
+    content_type: str  # written anew from what was read: no parameter of the client's tells the upstream otherwise
     model: str
     stream: bool
     max_tokens: int | None  # the client's own bound on output tokens of one choice
@@ -93,7 +94,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
     return Request(
         endpoint=endpoint,
         body=_asking_for_usage(body, document) if hides_usage else body,
-        content_type=content_type,
+        content_type=multipart.media_type(content_type) if endpoint.media == "multipart" else JSON,
         model=model,
         stream=stream,
         max_tokens=max_tokens,
@@ -192,7 +193,7 @@ def _document(endpoint: Endpoint, body: bytes, content_type: str) -> dict[str, A
     if endpoint.media == "multipart":
         fields: dict[str, Any] = dict(multipart.read_fields(body, content_type))
         return fields | _typed(fields)
-    if content_type.partition(";")[0].strip().lower() != "application/json":
+    if content_type.partition(";")[0].strip().lower() != JSON:
         raise UnsupportedMedia
     return strict.loads(body)
 

@@ -31,7 +31,7 @@ def test_it_is_right_by_the_published_schema(tmp_path: Path) -> None:
 
 
 def test_its_settings_are_settings_and_understood() -> None:
-    environ = {**GATEWAY["environment"], "TOKEN_PEPPER": "p" * 32}
+    environ = {**GATEWAY["environment"], "TOKEN_PEPPER": "a pepper for tests, of 32 letters or more"}
     assert set(environ) <= {row.name for row in SETTINGS}
     assert load(environ=environ, dotenv=None).store_url == "mongodb://mongo:27017/fairgate"
 

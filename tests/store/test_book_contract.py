@@ -71,6 +71,17 @@ async def test_changes_are_read_in_pages_the_newest_first(fresh: Fresh) -> None:
 
 
 @pytest.mark.gen_test
+async def test_for_an_erasure_an_entry_is_written_anew(fresh: Fresh) -> None:
+    async with fresh() as store:
+        others = replace(ENTRY, id="another")
+        for entry in (ENTRY, others):
+            await store.append_audit(entry)
+        nameless = replace(ENTRY, before=None, after={"name": "***"})
+        await store.rewrite_audit(nameless)
+        assert {entry.id: entry for entry in await store.audits(None, 5)} == {ENTRY.id: nameless, "another": others}
+
+
+@pytest.mark.gen_test
 async def test_an_entry_is_never_changed(fresh: Fresh) -> None:
     async with fresh() as store:
         await store.append_audit(ENTRY)

@@ -141,6 +141,34 @@ async def test_all_logins_of_a_person_are_closed_together(fresh: Fresh) -> None:
 
 
 @pytest.mark.gen_test
+async def test_the_logins_of_a_person_are_listed_the_oldest_first(fresh: Fresh) -> None:
+    async with fresh() as store:
+        mine = [replace(SESSION, digest=bytes([number]) * 32, created_at=number) for number in (3, 1, 2)]
+        for session in (*mine, replace(SESSION, person_id=BOB.id)):
+            await store.open_session(session)
+        assert [each.created_at for each in await store.sessions_of(ADA.id)] == [1, 2, 3]
+        assert await store.sessions_of("usr_nobody") == []
+
+
+@pytest.mark.gen_test
+async def test_a_token_is_narrowed_only_if_it_is_as_it_was_read(fresh: Fresh) -> None:
+    async with fresh() as store:
+        await store.create_person(ADA)
+        await store.add_token(DIGEST, token("one"))
+        (before,) = await store.tokens(ADA.id)
+        models = replace(before, terms=replace(before.terms, models=("gpt-5",)))
+        ends = replace(before, expires_at=9_000)
+        assert await store.narrow_token(before, models) is True
+        assert await store.narrow_token(before, ends) is False, "it would undo what another one has changed"
+        assert await store.tokens(ADA.id) == [models]
+        both = replace(models, expires_at=9_000)
+        assert await store.narrow_token(models, both) is True
+        assert await store.tokens(ADA.id) == [both]
+        assert await store.narrow_token(replace(both, id="tok_2"), both) is False
+        assert await store.scrub() is True
+
+
+@pytest.mark.gen_test
 async def test_of_many_who_use_a_mark_at_once_one_is_the_first(fresh: Fresh) -> None:
     async with fresh() as one, fresh() as other:
         used = await asyncio.gather(*[store.use_once("login-1", 9_000) for _ in range(10) for store in (one, other)])

@@ -383,7 +383,7 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
         KeptView("Login", text("ada@example.edu"), "So that you are the same person tomorrow.", "Until you erase it."),
         KeptView("Requests", "803 rows of figures", "For the bill and these charts.", "400 days."),
     )
-    sessions = (LoginSession(NOW - HOUR, NOW + 11 * HOUR, True), LoginSession(NOW - DAY, NOW + HOUR))
+    sessions = (LoginSession("a1", NOW - HOUR, NOW + 11 * HOUR, True), LoginSession("b2", NOW - DAY, NOW + HOUR))
     yield (
         "privacy",
         lambda: render_me.privacy_html(PrivacyView(ME, kept * many, text("night owl"), text("Ada"), sessions)),

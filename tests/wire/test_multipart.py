@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from server.wire.errors import ClientError, InvalidValue, UnsupportedMedia
-from server.wire.multipart import read_fields
+from server.wire.multipart import media_type, read_fields
 
 FORM = "multipart/form-data; boundary=xx"
 
@@ -45,6 +45,19 @@ def test_a_real_clients_form_is_read_without_its_file() -> None:
 )
 def test_the_boundary_may_be_written_in_every_allowed_way(content_type: str) -> None:
     assert read_fields(MODEL + END, content_type) == {"model": "whisper-1"}
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("multipart/form-data; boundary=xx", "multipart/form-data; boundary=xx"),
+        ('MULTIPART/form-data;  BOUNDARY="xx"', "multipart/form-data; boundary=xx"),
+        ('multipart/form-data; boundary="a/b:c"', 'multipart/form-data; boundary="a/b:c"'),
+        ("multipart/form-data; boundary=a/b:c", 'multipart/form-data; boundary="a/b:c"'),
+    ],
+)
+def test_the_type_goes_upstream_as_it_was_read(said: str, written: str) -> None:
+    assert media_type(said) == written
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,19 @@ def test_choices_count_everything_that_will_be_generated(more: dict[str, Any], c
     assert read({"model": "m", "prompt": "a", **more}, ENDPOINTS["/v1/completions"]).choices == choices
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=utf-16",
+        "Application/JSON;charset=latin-1; boundary=x",
+        'application/json; x="\r\nEvil: 1"',
+    ],
+)
+def test_no_parameter_of_a_content_type_goes_upstream(content_type: str) -> None:
+    """The body is read as UTF-8 here, and must not be read as anything else there."""
+    assert read_request(CHAT, orjson.dumps(HELLO), content_type).content_type == "application/json"
+
+
 @pytest.mark.parametrize("content_type", ["", "text/plain", "multipart/form-data; boundary=x", "application/jsonx"])
 def test_only_json_is_json(content_type: str) -> None:
     with pytest.raises(UnsupportedMedia):
