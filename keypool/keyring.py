@@ -156,7 +156,7 @@ class Keyring:
         assert key is not None, "only a granted ticket can be answered"
         assert domain is not None, "only a granted ticket holds capacity"
         domain.learn(windows, ticket.sent, now)
-        domain.answered(now)
+        domain.answered(now, ticket.sent)
         for standing in (key.whole, key.standing(ticket.model)):
             if standing.state is not State.READY and (not standing.resting or standing.trial == ticket.id):
                 standing.apply(Event.ANSWERED, now)
@@ -170,7 +170,7 @@ class Keyring:
         assert domain is not None, "only a granted ticket holds capacity"
         domain.learn(windows, ticket.sent, now)
         if event is Event.RATE_LIMITED:
-            domain.limited(now, rest)
+            domain.limited(now, rest, ticket.sent)
         else:
             key.apply(event, ticket.model, now, rest)
 

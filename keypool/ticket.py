@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from keypool.domains import Domain, Need
+from keypool.domains import Domain, Need, Sent
 from keypool.keys import Key
-from keypool.limits import Measure
 
 BATCH_WEIGHT = 0.125  # of a batch flow beside an interactive one: while both wait, it gets one part in nine
 
@@ -50,7 +48,7 @@ class Ticket:
     granted: float = 0.0
     key: Key | None = None  # while in flight, and its domain, and what that had sent when it started
     domain: Domain | None = None
-    sent: Mapping[Measure, float] = field(default_factory=dict)
+    sent: Sent = field(default_factory=Sent)
 
     def __post_init__(self) -> None:
         self.flow = flow_of(self.person, batch=self.batch)
