@@ -12,8 +12,8 @@ Limits are known from the operator's configuration and corrected by the headers 
 written some time ago: what was sent since may or may not be in it. So the truth lies between `remaining` less what was
 sent since, and `remaining`; our own count stands where it lies within, and is moved to the nearer end otherwise.
 
-Where a provider tells nothing, a refusal (429) narrows the domain to 0.7 of its width in flight, and every minute
-without one widens it by 5 % (additive increase, multiplicative decrease).
+Limits that a provider does not tell are learnt from its refusals: see `hidden`. A refusal that the known buckets
+explain teaches nothing of those.
 """
 
 from __future__ import annotations
@@ -21,16 +21,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import ceil
 
+from keypool.hidden import Hidden
 from keypool.limits import Measure, Window
 from keypool.standing import Event, Standing, State
 from keypool.times import DAY, HOUR, MINUTE
 
 RESERVE = 5.0  # seconds of refill
 TELLING = 0.1  # of a limit: with less than this gone, a rounded reset says nothing about the period
-DECREASE = 0.7
-INCREASE = 0.05 / MINUTE  # of the full width, per second
 OFF_BY = 1.1  # our count of a prompt's tokens over the provider's, at most
 HAIR = 1e-6  # of a bucket: the slack that rounding needs
 
@@ -52,6 +50,21 @@ class Need:
         if measure is Measure.INPUT:
             return self.input
         return self.output if measure is Measure.OUTPUT else 1.0
+
+
+class Sent(dict[Measure, float]):
+    """What a domain had sent when a request started, for each limit; what ran beside it, and its need."""
+
+    __slots__ = ("need", "running")
+
+    def __init__(
+        self, totals: Mapping[Measure, float] | None = None, running: int = -1, need: Need | None = None
+    ) -> None:
+        super().__init__(totals or {})
+        self.running, self.need = running, need or Need()
+
+
+NOTHING = Sent()  # of a request nothing is known
 
 
 @dataclass(slots=True)
@@ -104,8 +117,7 @@ class Domain:
     members: dict[str, int] = field(default_factory=dict)
     running: int = 0
     told: bool = False  # the provider sends headers
-    width: float = 1.0  # share of the slots that may be used, where it does not
-    widened: float = 0.0
+    hidden: Hidden = field(default_factory=Hidden)
 
     @property
     def slots(self) -> int:
@@ -114,8 +126,8 @@ class Domain:
     def wait(self, need: Need, now: float) -> float:
         """Seconds until a request with this need may start; 0 when it may now. Infinite while the width is used up."""
         resting = max(0.0, self.standing.until - now)
-        if self.width < 1.0 and not self.told and self.running >= self._wide(now):
-            return float("inf")
+        if not resting:
+            resting = self.hidden.wait(need.input + need.output, self.running, self.slots, now)
         if not self.buckets:
             return resting
         return max([resting, *(bucket.wait(need.of(each), now) for each, bucket in self.buckets.items())])
@@ -133,12 +145,14 @@ class Domain:
             return need
         return Need(need.input, need.output)
 
-    def take(self, need: Need, now: float) -> dict[Measure, float]:
+    def take(self, need: Need, now: float) -> Sent:
         """A request starts. Returns what has been sent so far, for `learn` when its answer comes."""
+        running = self.running
         self.running += 1
+        self.hidden.sent(need.input + need.output, now)
         for measure, bucket in self.buckets.items():
             bucket.take(need.of(measure), now)
-        return {measure: bucket.sent for measure, bucket in self.buckets.items()}
+        return Sent({measure: bucket.sent for measure, bucket in self.buckets.items()}, running, need)
 
     def give(self, need: Need, used: Need | None, now: float) -> None:
         """A request has ended. Where the provider tells nothing, what it did not use is given back (None: unknown)."""
@@ -153,38 +167,42 @@ class Domain:
         """An answer's headers tell the limits; `sent` is what `take` returned for its request."""
         if not windows:
             return
-        self.told = True
+        if not self.told:
+            self.told, self.hidden = True, Hidden()
         for measure, window in windows.items():
             bucket = self.buckets.get(measure)
             if bucket is None:
                 bucket = self.buckets[measure] = Bucket(window.limit, window.limit / MINUTE, window.limit, now)
             bucket.learn(window, bucket.sent - sent.get(measure, 0.0), now)
 
-    def answered(self, now: float) -> None:
+    def answered(self, now: float, sent: Sent = NOTHING) -> None:
         """The provider took a request. It proves nothing while we were asked to wait."""
         if self.standing.state is not State.READY and now >= self.standing.until:
             self.standing.apply(Event.ANSWERED, now)
+        self.hidden.answered(sent.running, now)
 
-    def limited(self, now: float, rest: float | None) -> None:
+    def limited(self, now: float, rest: float | None, sent: Sent = NOTHING) -> None:
         """The provider refused a request for its rate; `rest` is what it asked for, in seconds.
 
-        Refusals during a rest are of what was sent before it: a burst narrows the domain once.
+        Refusals during a rest are of what was sent before it: a burst counts once.
         """
-        if not self.told and now >= self.standing.until:
-            self.width, self.widened = max(self._width(now) * DECREASE, 1.0 / max(1, self.slots)), now
+        if now >= self.standing.until:
+            self.hidden.settle(self.slots, now)
+        if not self.told:
+            self.hidden.refused(sent.running, sent.need.input + sent.need.output, now)
+        elif sent.running >= 0 and not self._explains(sent.need, now):
+            self.hidden.refused(0, sent.need.input + sent.need.output, now)  # a rate that it does not tell, as Groq's
         self.standing.apply(Event.RATE_LIMITED, now, rest)
+
+    def _explains(self, need: Need, now: float) -> bool:
+        """Whether a limit that is known was used up."""
+        return any(bucket.wait(need.of(each), now) > 0.0 for each, bucket in self.buckets.items())
 
     def utilisation(self, now: float) -> dict[Measure, float]:
         """The used share of each bucket, 0 to 1 and above when in debt."""
         for bucket in self.buckets.values():
             bucket.refill(now)
         return {each: 1.0 - bucket.level / bucket.capacity for each, bucket in self.buckets.items()}
-
-    def _width(self, now: float) -> float:
-        return min(1.0, self.width + (now - self.widened) * INCREASE)
-
-    def _wide(self, now: float) -> int:
-        return max(1, ceil(self.slots * self._width(now) - HAIR))
 
 
 @dataclass(frozen=True, slots=True)

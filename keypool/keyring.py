@@ -171,7 +171,7 @@ class Keyring:
         assert key is not None, "only a granted ticket can be answered"
         assert domain is not None, "only a granted ticket holds capacity"
         domain.learn(windows, ticket.sent, now)
-        domain.answered(now)
+        domain.answered(now, ticket.sent)
         for standing in (key.whole, key.standing(ticket.model)):
             standing.begins_well(ticket.id, ticket.granted, now)
 
@@ -203,7 +203,7 @@ class Keyring:
         assert event is not None, "what is nobody's doing does not fail a key"
         domain.learn(windows, ticket.sent, now)
         if event is Event.RATE_LIMITED:
-            domain.limited(now, verdict.rest)
+            domain.limited(now, verdict.rest, ticket.sent)
         elif verdict.sure:
             key.apply(event, ticket.model, now, verdict.rest)
         else:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from keypool.domains import Domain, Need
+from keypool.domains import Domain, Need, Sent
 from keypool.keys import Key
-from keypool.limits import Measure
 from keypool.order import Lane, lane_of
 
 ANYWHERE = lane_of("", frozenset())
@@ -62,7 +60,7 @@ class Ticket:
     key: Key | None = None  # while in flight, and its domain, and what that had sent when it started
     domain: Domain | None = None
     taken: Need = Need()  # noqa: RUF009 - immutable; what it took from that
-    sent: Mapping[Measure, float] = field(default_factory=dict)
+    sent: Sent = field(default_factory=Sent)
 
     def __post_init__(self) -> None:
         self.flow = flow_of(self.person, batch=self.batch)
