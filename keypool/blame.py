@@ -11,8 +11,8 @@ as a whole, is convicted
 Until then only the person whose request failed is treated differently: that key comes last for that person, for five
 minutes. What begins well and breaks off later has failed; only a good end clears a place.
 
-A request that fails on two keys for which nobody else's failures speak is convicted itself (`MOST_DOUBTS`): it pays for
-its attempts and is not tried again.
+A request that fails twice, while no failure of others speaks against those keys, is convicted itself (`MOST_DOUBTS`):
+it pays for its attempts and is not tried again. So poison costs no more than two attempts, however many keys there are.
 
 Precedents: outlier detection compares hosts by consecutive failures and by their share (Envoy); leaving each witness
 out in turn is the jackknife. Times are seconds, monotonic.

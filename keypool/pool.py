@@ -40,7 +40,7 @@ from keypool.limits import Measure, Window
 from keypool.queues import Forecast, ModelQueue
 from keypool.retries import RetryBudget
 from keypool.snapshot import PoolSnapshot, snapshot_of
-from keypool.standing import FOREVER, KEY_WIDE, Event
+from keypool.standing import FOREVER, Event
 from keypool.ticket import BATCH_WEIGHT, Ticket
 from keypool.turn import Turn
 from keypool.verdict import BROKEN_OFF, Verdict
@@ -193,7 +193,7 @@ class Pool:
             return [GiveUp(ticket), *self._end(ticket, self._input_cost(ticket), None, now)]
         innocent = self.keyring.failed(ticket, verdict, windows, now)
         ticket.tried |= {key.id}
-        ticket.doubts += not innocent and verdict.event not in KEY_WIDE
+        ticket.doubts += not innocent and verdict.event is not Event.OUT_OF_QUOTA  # money is no fault of a request
         stranded = self._refuse_stranded(now) if innocent else []
         price = 0.0 if innocent and not verdict.final else self._input_cost(ticket) * ticket.attempts
         if not verdict.final and (hopeless := self._hopeless(ticket, now)) is not None:

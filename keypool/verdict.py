@@ -5,7 +5,7 @@ read: a code, a type, a parameter, or a status that alone means it. Prose may on
 what its caller wrote. And whatever one request could have provoked is no more than a suspicion (`sure` is false): it
 takes requests of two persons to make it true (`blame.py`).
 
-    401, or a code about the key              KEY_REFUSED, suspected   every other key, free
+    401, or a code about the key              KEY_REFUSED, suspected   ONE other key, free
     429 or 400 with a code about money, 402   OUT_OF_QUOTA             every other key, free
     429 otherwise                             RATE_LIMITED             another key, budgeted
     404 or a code about the model             NO_SUCH_MODEL, suspected ONE other key, free

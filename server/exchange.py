@@ -243,6 +243,6 @@ def _told(verdict: Verdict, status: int) -> Refusal:
         return UnknownModel()
     if status == 403 and verdict.event is Event.FAILED:
         return UpstreamRejected()
-    if status in (500, 502, 504):
+    if status in (408, 500, 502, 504):
         return BadAnswer()
     return NoKey(retry_after=FIRST_REST if verdict.rest is None and verdict.event is Event.FAILED else verdict.rest)

@@ -151,7 +151,7 @@ CELLS = (
     rescued("403 for one key", model_missing(403)),
     rescued("404 of the model for one key", model_missing(404)),
     rescued("quota of two keys gone", insufficient_quota(), billing()),
-    failed("401 for all keys", revoked(), NoKey, 3, retry_after="30"),
+    failed("401 for all keys", revoked(), NoKey, 2, retry_after="30"),
     failed("403 for all keys", model_missing(403), UnknownModel, 2, dialect="openai"),
     failed("404 of the model for all keys", model_missing(404), UnknownModel, 2),
     failed("403 without a reason for all keys", model_missing(403), UpstreamRejected, 2, dialect="anthropic"),

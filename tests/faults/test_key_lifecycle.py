@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import aiohttp
 import pytest
 
 from keypool.standing import State
-from tests.fakes.fates import insufficient_quota, ok, overloaded, rate_limit, revoked, slow
+from tests.fakes.fates import (
+    cut_stream,
+    garbage,
+    insufficient_quota,
+    model_missing,
+    ok,
+    overloaded,
+    rate_limit,
+    revoked,
+    server_error,
+    slow,
+)
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import conversation, hear
 from tests.gateways import Running, gateway, spec
@@ -71,7 +83,7 @@ def assert_rested(fake: FakeUpstream) -> None:
     ):
         refused = next(record for record in records if record.fate == fate)
         told = refused.finished_at or 0.0
-        later = [record for record in fake.of(key) if told + 0.1 < record.started_at < told + seconds]
+        later = [record for record in fake.of(key) if told + min(1.0, seconds / 4) < record.started_at < told + seconds]
         assert [record for record in later if fate != "rate_limit" or record.model == refused.model] == []
 
 
@@ -102,5 +114,51 @@ async def test_a_key_that_recovers_is_used_again_by_itself() -> None:
         fake.script(LIMITED, overloaded(), rate_limit(retry_after=REST))
         assert await steady(session, running, 6) == {200: 6}
         assert [record.fate for record in fake.of(LIMITED)].count("ok") == 6
+        await running.house.gateway.quiet(5.0)
+        running.assert_idle()
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test(timeout=30)
+async def test_a_key_that_cuts_its_streams_rests_when_a_second_person_meets_it_and_is_asked_about() -> None:
+    async with (
+        FakeUpstream(default=ok()) as fake,
+        aiohttp.ClientSession() as session,
+        gateway(fake, spec(fake, (HEALTHY, LIMITED))) as running,
+    ):
+        fake.script(LIMITED, cut_stream(4).for_ever())
+        bob = await running.token_of("bob")
+        probes = len(fake.probes)
+        for number in range(20):
+            token = bob if number % 2 else running.token
+            await hear(session, running, conversation("openai", f"request {number}", stream=True), token)
+        await running.house.gateway.quiet(5.0)
+        (key,) = [each for each in running.house.dispatcher.pool.keys.values() if each.secret == LIMITED]
+        assert 2 <= len(fake.of(LIMITED)) <= 6, "chosen again for a trial at most"
+        assert key.standing("gpt-4o").failures > 0
+        assert len(fake.probes) > probes
+        running.assert_idle()
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test(timeout=30)
+async def test_one_caller_who_provokes_failures_leaves_every_key_in_service() -> None:
+    async with (
+        FakeUpstream(default=ok()) as fake,
+        aiohttp.ClientSession() as session,
+        gateway(fake, spec(fake, (HEALTHY, LIMITED))) as running,
+    ):
+        bob = await running.token_of("bob")
+        missing = (model_missing(403), model_missing(404))
+        poison = (server_error(500), overloaded(), *missing, cut_stream(4), garbage())
+        for fate in (replace(each, seen_by_probes=False) for each in poison):
+            fake.script(None, fate.for_ever())
+            for number in range(4):
+                await hear(session, running, conversation("openai", f"poison {number}", stream=True))
+            fake.forget_script()
+            heard = await hear(session, running, conversation("openai", "hello", stream=True), bob)
+            assert (heard.status, b'"error"' in heard.body) == (200, False)
+            standings = [key.state("gpt-4o") for key in running.house.dispatcher.pool.keys.values()]
+            assert set(standings) <= {State.READY, State.UNCHECKED}
         await running.house.gateway.quiet(5.0)
         running.assert_idle()
