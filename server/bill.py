@@ -8,9 +8,11 @@ from server.ledger.holds import NOTHING, Claim, Estimate, Who
 from server.ledger.limits import Limit
 from server.ledger.prices import Price, cost
 from server.ledger.ratelimit import Taken
+from server.ledger.tariff import LISTED, Tariff
 from server.wire.usage import Usage
 
 NO_CLAIM = Claim()
+NO_USAGE = Usage()
 
 
 @dataclass(slots=True)
@@ -25,6 +27,8 @@ class Bill:
     dialect: str
     price: Price | None  # None only where nothing is billed anyway
     limits: tuple[Limit, ...] = ()  # those that apply
+    tariff: Tariff = LISTED  # what costs something beside the model
+    asked: Usage = NO_USAGE  # what is asked for beside tokens: tools, at their bounds, and the service
     spend: int | None = None  # micro-USD that a guest's pass may spend in all
     content_days: int = 0  # so long its content is kept, and by whose wish; 0 is not at all
     content_group: str = ""
@@ -44,6 +48,6 @@ class Bill:
 
     def cost(self, usage: Usage) -> int:
         """Micro-USD. What used nothing costs nothing, even where a request as such has a price."""
-        if self.price is None or not (usage.input or usage.output or usage.images or usage.audio_ms):
+        if self.price is None or usage.nothing:
             return 0
-        return cost(self.price, usage)
+        return cost(self.price, usage, self.tariff)

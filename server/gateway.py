@@ -17,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
@@ -233,7 +234,7 @@ class Gateway:
         """Note durably that it goes out now. A key whose upstream has used its money up is passed over."""
         if not await self._cashier.clear(story.bill, story.lease.key.upstream):
             raise AttemptFailed(USED_UP, NoKey())
-        guess = Usage(story.input_estimate, output=story.bill.output, estimated=True)
+        guess = replace(story.bill.asked, input=story.input_estimate, output=story.bill.output, estimated=True)
         self._cashier.dispatched(story.bill, story.row_if_interrupted(guess, self._clock()))
         story.sends += 1
         story.perhaps_billed = True
@@ -311,9 +312,11 @@ class Gateway:
 
     async def _counted(self, story: Story) -> Usage:
         before = story.meter.opening or Usage(input=story.input_estimate)
+        beside = story.meter.beside()
         delivered = Prompt((story.meter.delivered(),), 0)
         output = await self._tokenizer.count(delivered, story.call.request.model)
-        return Usage(before.input, before.cached, before.cache_write, output, estimated=True)
+        tier, geo = beside.tier or before.tier, beside.geo or before.geo
+        return replace(before, output=output, estimated=True, tools=beside.tools, tier=tier, geo=geo)
 
 
 async def _undisturbed(work: Coroutine[Any, Any, T]) -> T:
