@@ -297,9 +297,10 @@ class Gateway:
     async def _pay(self, story: Story) -> Usage:
         """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
         if story.usage is None:
-            story.usage = self._reported(story) or await self._counted(story)
-            used = Tokens(story.usage.input, story.usage.cached, story.usage.output)
-            story.lease.finish(used, complete=story.outcome is Outcome.COMPLETED)
+            used = self._reported(story) or await self._counted(story)
+            story.usage = story.call.request.hosted.billed(used)
+            tokens = Tokens(story.usage.input, story.usage.cached, story.usage.output)
+            story.lease.finish(tokens, complete=story.outcome is Outcome.COMPLETED)
         return story.usage
 
     def _keeps(self, story: Story) -> bool:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from server.bill import Bill
@@ -51,8 +51,15 @@ from server.store.base import Caller, StoreError
 from server.store.breaker import Guarded
 from server.story import Call
 from server.terms.groups import Rights
-from server.wire.errors import AccountingUnavailable, InsufficientQuota, ModelNotPriced, RateLimited, Refusal
-from server.wire.usage import Usage
+from server.wire.errors import (
+    AccountingUnavailable,
+    InsufficientQuota,
+    ModelNotPriced,
+    RateLimited,
+    Refusal,
+    ToolNotPriced,
+)
+from server.wire.hosted import Hosted
 
 log = logging.getLogger("fairgate")
 
@@ -111,7 +118,10 @@ class Cashier:
         await self._poster.quiet(seconds)
 
     def open(self, call: Call, rights: Rights, at: int) -> Bill:
-        """Begin a request's bill. `at`: its arrival, UTC milliseconds. Raises ModelNotPriced, AccountingUnavailable."""
+        """Begin a request's bill. `at`: its arrival, UTC milliseconds.
+
+        Raises ModelNotPriced, ToolNotPriced, AccountingUnavailable.
+        """
         if self.full or not self._book.known:
             raise AccountingUnavailable
         request, caller = call.request, call.caller
@@ -122,13 +132,15 @@ class Cashier:
         limits = self._applying(caller, who, request.model, at)
         dialect = request.endpoint.dialect.name
         bill = Bill(call.id, at, self._calendar.day(at), who, request.model, dialect, price, tuple(limits))
+        bill.tariff, bill.asked = self._book.tariff, request.hosted.most()
+        self._check_tools(bill, request.hosted)
         bill.content_days, bill.content_group, bill.spend = rights.content_days, rights.content_group, caller.spend
         return bill
 
     async def reserve(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
         """Hold what the request may cost. Raises RateLimited, InsufficientQuota, AccountingUnavailable."""
         bill.output = output_tokens
-        cost = min(bill.cost(Usage(input_tokens, output=output_tokens)), BEYOND)
+        cost = min(bill.cost(replace(bill.asked, input=input_tokens, output=output_tokens)), BEYOND)
         bill.needs = Estimate(cost, input_tokens + output_tokens)
         if not bill.limits:
             return
@@ -221,6 +233,18 @@ class Cashier:
         if caller.spend is not None and caller.token_id is not None:
             limits.append(Limit(caller.token_id, Scope.TOKEN, caller.token_id, Unit.USD, Window.EVER, caller.spend))
         return limits
+
+    def _check_tools(self, bill: Bill, hosted: Hosted) -> None:
+        """A tool without a price is refused where a budget in money applies, also that of an upstream that may serve.
+
+        Raises ToolNotPriced.
+        """
+        unpriced = [field for name, field in hosted.fields if name not in bill.tariff.tools]
+        if not unpriced:
+            return
+        caps = [it for it in self._book.limits if it.scope is Scope.UPSTREAM and it.applies(bill.model, bill.at)]
+        if any(limit.unit is Unit.USD for limit in (*bill.limits, *caps)):
+            raise ToolNotPriced(unpriced[0])
 
     def _rate(self, entry: Entry) -> Standing:
         left = self._rates.left((entry,), entry.limit.unit, self._clock())

@@ -17,7 +17,7 @@ The operator's word comes first: `TOOL_PRICES` and `SERVICE_FACTORS`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from server.wire.calls import calls_of
@@ -71,9 +71,10 @@ class Tariff:
     own: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, tools: Mapping[str, int], factors: Mapping[str, int]) -> Tariff:
-        """The lists, and upon them what the operator says."""
-        return cls({**LISTED_TOOLS, **tools}, {**LISTED_FACTORS, **factors}, frozenset(factors))
+    def of(cls, tools: Iterable[tuple[str, int]], factors: Iterable[tuple[str, int]]) -> Tariff:
+        """The lists, and upon them what the operator says: micro-USD by tool, percent by word."""
+        decided = dict(factors)
+        return cls({**LISTED_TOOLS, **dict(tools)}, {**LISTED_FACTORS, **decided}, frozenset(decided))
 
     def percent(self, word: str) -> int:
         """What a service or a place costs; the standard price if nobody knows it."""
