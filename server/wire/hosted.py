@@ -43,6 +43,7 @@ _SAME = {
     "google_search_retrieval": "google_search",
 }
 _ONCE = frozenset({"code_execution", "code_interpreter", "shell"})  # paid by the container, and an answer has one
+_UNREPORTED = frozenset({"web_search_preview", "web_plugin"})
 _SEARCHING = re.compile(r"-search-(preview|api)\b|:online$")
 _STANDARD = frozenset({"auto", "default", "standard", "standard_only", "flex", "batch"})
 
@@ -86,13 +87,13 @@ def hosted_of(document: Mapping[str, Any], model: str) -> Hosted:
     most = document.get("max_tool_calls")
     if type(most) is int and most >= 0:
         found = {name: (min(calls, most), field) for name, (calls, field) in found.items()}
-    certain = {name: calls for name, calls, _ in _chat(document, model)}
+    certain = {name: calls for name, calls, _ in _chat(document, model) if name in _UNREPORTED}
     return Hosted(
         called({name: calls for name, (calls, _) in found.items()}),
         tuple((name, field) for name, (_, field) in found.items()),
-        called({name: calls for name, calls in certain.items() if name in ("web_search_preview", "web_plugin")}),
+        called(certain),
         _dearer(document),
-        str(document.get("inference_geo") or "")[:32].lower(),
+        _word(document.get("inference_geo")),
     )
 
 
@@ -159,8 +160,12 @@ def _dearer(document: Mapping[str, Any]) -> str:
     """A service that it asks for and that costs more than the standard one."""
     if document.get("speed") == "fast":
         return "fast"
-    tier = document.get("service_tier")
-    return tier.lower()[:32] if type(tier) is str and tier not in _STANDARD else ""
+    tier = _word(document.get("service_tier"))
+    return "" if tier in _STANDARD else tier
+
+
+def _word(value: Any) -> str:
+    return value[:32].lower() if type(value) is str else ""
 
 
 def _objects(values: Any) -> list[dict[str, Any]]:
