@@ -17,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
@@ -262,7 +263,7 @@ class Gateway:
         """Note durably that it goes out now. A key whose upstream has used its money up is passed over."""
         if not await self._cashier.clear(story.bill, story.lease.key.upstream):
             raise AttemptFailed(USED_UP, NoKey())
-        guess = Usage(story.input_estimate, output=story.bill.output, estimated=True)
+        guess = replace(story.bill.asked, input=story.input_estimate, output=story.bill.output, estimated=True)
         self._cashier.dispatched(story.bill, story.row_if_interrupted(guess, self._clock()))
         story.sends += 1
         story.sent_at, story.perhaps_billed = self._clock(), True
@@ -330,11 +331,12 @@ class Gateway:
     async def _pay(self, story: Story) -> Usage:
         """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
         if story.usage is None:
-            story.usage = self._reported(story) or await self._counted(story)
+            used = self._reported(story) or await self._counted(story)
+            story.usage = story.call.request.hosted.billed(used)
             self._intake.made(story.meter.made.seals, story.lease.key)
-            used = Tokens(story.usage.input, story.usage.cached, story.usage.output)
+            tokens = Tokens(story.usage.input, story.usage.cached, story.usage.output)
             left = story.client_left and story.usage.estimated
-            story.lease.finish(used, complete=story.outcome is Outcome.COMPLETED, left=left)
+            story.lease.finish(tokens, complete=story.outcome is Outcome.COMPLETED, left=left)
         return story.usage
 
     def _kept_of(self, story: Story) -> tuple[str, ...]:
@@ -352,13 +354,15 @@ class Gateway:
 
     async def _counted(self, story: Story) -> Usage:
         before = story.meter.opening or Usage(input=story.input_estimate)
+        beside = story.meter.beside()
         delivered = Prompt((story.meter.delivered(),), 0)
         output = await self._tokenizer.count(delivered, story.call.request.model)
         request = story.call.request
         if story.client_left and request.endpoint.output_limits and hides(story):
             most = published(request.model).output if request.max_tokens is None else request.max_tokens
             output += hidden(self._clock() - story.sent_at, output, most * request.choices)
-        return unreported(request.extent, before, output, await _heard(story))
+        usage = unreported(request.extent, before, output, await _heard(story))
+        return replace(usage, tools=beside.tools, tier=beside.tier or before.tier, geo=beside.geo or before.geo)
 
 
 async def _heard(story: Story) -> Sound | None:

@@ -9,10 +9,10 @@ from server.cli.repricing import price_table
 from server.cli.room import A_DAY, Add, Room, parsed, plain, read, tell_unreadable, wall, when
 from server.config import parsers
 from server.ledger.money import usd
-from server.ledger.prices import Price, Rates, price_body, price_of
+from server.ledger.prices import TOKENS, Price, Rates, price_body, price_of
 from server.people.desk import OPERATOR, DeskError
 
-_TOKENS = ("input", "output", "cached", "cache_write", "reasoning")
+_TOKENS = ("input", "output", *(kind for kind in TOKENS if kind not in ("input", "output")))
 
 
 def add_verbs(add: Add) -> None:

@@ -16,41 +16,42 @@ from server.ledger.holds import Estimate
 from server.ledger.limits import Unit
 from server.ledger.money import MICRO
 from server.ledger.prices import Price, Rates, cost
+from server.ledger.tariff import Tariff
 from server.wire.extent import Ceiling
 from server.wire.usage import Usage
 
 # The kinds of usage that are a part of all that was read, and of all that was generated.
-READ = ("cached", "cache_write")
-GENERATED = ("reasoning",)
+READ = ("cached", "cache_write", "cache_write_1h", "input_audio", "input_image")
+GENERATED = ("reasoning", "output_text", "output_audio", "output_image")
 NONE: dict[str, Any] = {}
 
 
-def most_cost(price: Price, ceiling: Ceiling) -> int:
+def most_cost(price: Price, tariff: Tariff, ceiling: Ceiling) -> int:
     """Micro-USD: no answer within the ceiling costs more."""
-    prices = [replace(price, rates=rates) for rates in _reachable(price.rates, ceiling.input)]
-    return max(cost(each, usage) for each in prices for usage in _corners(ceiling))
+    prices = _reachable(price, ceiling)
+    return max(cost(each, usage, tariff) for each in prices for usage in _corners(ceiling))
 
 
-def most_taken(price: Price | None, ceiling: Ceiling) -> Estimate:
+def most_taken(price: Price | None, tariff: Tariff, ceiling: Ceiling) -> Estimate:
     """What a request may take of budgets at most."""
-    return Estimate(0 if price is None else most_cost(price, ceiling), ceiling.tokens)
+    return Estimate(0 if price is None else most_cost(price, tariff, ceiling), ceiling.tokens)
 
 
-def fitting(price: Price | None, ceiling: Ceiling, left: int, unit: Unit) -> int:
+def fitting(price: Price | None, tariff: Tariff, ceiling: Ceiling, left: int, unit: Unit) -> int:
     """The longest answer, in tokens for each choice, with which a request takes no more than `left` of this unit.
 
     0 if not even the prompt fits, or if no answer is too long for it.
     """
-    least, full = (_of(price, replace(ceiling, output=output), unit) for output in (0, ceiling.output))
+    least, full = (_of(price, tariff, replace(ceiling, output=output), unit) for output in (0, ceiling.output))
     if not least <= left < full:
         return 0
     output = (left - least) * ceiling.output // (full - least)
-    while output and _of(price, replace(ceiling, output=output), unit) > left:
+    while output and _of(price, tariff, replace(ceiling, output=output), unit) > left:
         output -= 1  # rounding, so only once or twice
     return output
 
 
-def unmeasured(price: Price | None, ceiling: Ceiling) -> bool:
+def unmeasured(price: Price | None, tariff: Tariff, ceiling: Ceiling) -> bool:
     """Whether the price counts in units that this request has none of: nobody here can tell what it costs then.
 
     A short prompt to a cheap model rounds to nothing, so a million of them are asked about.
@@ -60,21 +61,34 @@ def unmeasured(price: Price | None, ceiling: Ceiling) -> bool:
     many = replace(
         ceiling, input=max(1, ceiling.input) * MICRO, output=ceiling.output * MICRO, audio_ms=ceiling.audio_ms * MICRO
     )
-    return most_cost(price, many) == 0
+    return most_cost(price, tariff, many) == 0
 
 
-def _of(price: Price | None, ceiling: Ceiling, unit: Unit) -> int:
-    return most_taken(price, ceiling).of(unit)
+def _of(price: Price | None, tariff: Tariff, ceiling: Ceiling, unit: Unit) -> int:
+    return most_taken(price, tariff, ceiling).of(unit)
 
 
-def _reachable(rates: Rates, tokens: int) -> Iterator[Rates]:
-    yield replace(rates, tiers=())
-    yield from (tier.rates for tier in rates.tiers if tier.above < tokens)
+def _reachable(price: Price, ceiling: Ceiling) -> list[Price]:
+    """The price by each of the tiers that the input may reach, in the service that was asked for."""
+    listed = price.service(ceiling.tier)
+    rates = price.rates if listed is None else listed
+    reached = [replace(rates, tiers=()), *(tier.rates for tier in rates.tiers if tier.above < ceiling.input)]
+    if listed is None:
+        return [replace(price, rates=each) for each in reached]
+    return [replace(price, services=((ceiling.tier, each),)) for each in reached]
 
 
 def _corners(ceiling: Ceiling) -> Iterator[Usage]:
     output = ceiling.generated
-    usage = Usage(ceiling.input, output=output, images=ceiling.images, audio_ms=ceiling.audio_ms)
+    usage = Usage(
+        ceiling.input,
+        output=output,
+        images=ceiling.images,
+        audio_ms=ceiling.audio_ms,
+        tools=ceiling.tools,
+        tier=ceiling.tier,
+        geo=ceiling.geo,
+    )
     for read in (NONE, *({**NONE, kind: ceiling.input} for kind in READ)):
         for generated in (NONE, *({**NONE, kind: output} for kind in GENERATED)):
             yield replace(usage, **read, **generated)

@@ -18,7 +18,7 @@ from server.wire.errors import InvalidValue, TooLarge, UnsupportedMedia
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
-    from backports import zstd
+    import backports.zstd as zstd
 
 MOST_MEMBERS = 100  # of one body: what is left behind each of them is copied
 STEP = 1 << 20  # bytes that brotli may make at once: it treats its bound as a wish

@@ -18,6 +18,7 @@ from server.wire.conversation import conversation_of
 from server.wire.endpoints import Endpoint
 from server.wire.errors import BodyOfAnotherRoute, InvalidValue, MissingParameter, UnsupportedMedia
 from server.wire.extent import Extent, extent_of
+from server.wire.hosted import Hosted, hosted_of
 from server.wire.published import is_of_others
 from server.wire.sound import Sound, sound_of
 from server.wire.stored import Reference, asks_to_keep, references, seals
@@ -71,6 +72,7 @@ class Request:
     names_person: bool  # it tells the provider who asks
     dearer: str | None  # the field by which it asks to be served better, for more than the list price
     added: tuple[str, ...] = ()  # the fields that we put into the body and the client did not send
+    hosted: Hosted = field(default=Hosted(), repr=False)
 
 
 def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: str | None = None) -> Request:
@@ -110,6 +112,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         names_person=names_person(document),
         dearer=_dearer(document),
         added=("stream_options",) if hides_usage and "stream_options" not in document else (),
+        hosted=hosted_of(document, model),
     )
 
 

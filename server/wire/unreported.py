@@ -24,7 +24,7 @@ def unreported(extent: Extent, before: Usage, output: int, sound: Sound | None =
 
     `sound` is the recording that came.
     """
-    usage = Usage(before.input, before.cached, before.cache_write, output, estimated=True)
+    usage = replace(before, output=output, estimated=True)
     if extent.sound is not None:
         ms = extent.sound.ms
         heard, written = _tokens(ms, HEARD), _tokens(ms, WRITTEN)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from server.ledger.ceiling import GENERATED, READ, fitting, most_cost, most_taken, unmeasured
 from server.ledger.limits import Unit
 from server.ledger.prices import Price, Rates, Tier, cost
+from server.ledger.tariff import LISTED
 from server.wire.extent import Ceiling
 from server.wire.usage import Usage
 
@@ -54,7 +55,7 @@ def answers(draw: st.DrawFn, ceiling: Ceiling) -> Usage:
 
 def test_every_kind_of_usage_has_its_place_in_the_bound() -> None:
     """Who adds a kind of usage says here whether it is a part of what is read, or of what is generated."""
-    whole = {"input", "output", "images", "audio_ms", "estimated"}
+    whole = {"input", "output", "images", "audio_ms", "estimated", "tools", "tier", "geo"}
     assert {field.name for field in fields(Usage)} == whole | set(READ) | set(GENERATED)
 
 
@@ -63,19 +64,19 @@ def test_no_answer_within_the_ceiling_costs_more_than_was_held(
     data: st.DataObject, price: Price, ceiling: Ceiling
 ) -> None:
     usage = data.draw(answers(ceiling))
-    assert cost(price, usage) <= most_cost(price, ceiling)
-    assert usage.input + usage.output <= most_taken(price, ceiling).tokens
+    assert cost(price, usage) <= most_cost(price, LISTED, ceiling)
+    assert usage.input + usage.output <= most_taken(price, LISTED, ceiling).tokens
 
 
 @given(PRICES, CEILINGS, st.integers(0, 10**9), st.sampled_from([Unit.USD, Unit.TOKENS]))
 def test_a_bound_that_is_lowered_to_a_budget_fits_into_it(
     price: Price, ceiling: Ceiling, left: int, unit: Unit
 ) -> None:
-    output = fitting(price, ceiling, left, unit)
+    output = fitting(price, LISTED, ceiling, left, unit)
     assert 0 <= output <= ceiling.output
     if output:
-        assert most_taken(price, replace(ceiling, output=output)).of(unit) <= left
-        assert most_taken(price, replace(ceiling, output=output + ceiling.output // 100 + 2)).of(unit) > left
+        assert most_taken(price, LISTED, replace(ceiling, output=output)).of(unit) <= left
+        assert most_taken(price, LISTED, replace(ceiling, output=output + ceiling.output // 100 + 2)).of(unit) > left
 
 
 @given(st.data(), PRICES, st.integers(0, 50_000_000), st.lists(CEILINGS, min_size=1, max_size=12))
@@ -85,10 +86,10 @@ def test_requests_at_once_never_settle_more_than_their_budget(
     """All are held before the first is settled, each with as long an answer as the budget still has."""
     held, admitted = 0, []
     for ceiling in asked:
-        if held + most_cost(price, ceiling) > budget:
-            ceiling = replace(ceiling, output=fitting(price, ceiling, budget - held, Unit.USD))
-        if ceiling.output and held + most_cost(price, ceiling) <= budget:
-            held += most_cost(price, ceiling)
+        if held + most_cost(price, LISTED, ceiling) > budget:
+            ceiling = replace(ceiling, output=fitting(price, LISTED, ceiling, budget - held, Unit.USD))
+        if ceiling.output and held + most_cost(price, LISTED, ceiling) <= budget:
+            held += most_cost(price, LISTED, ceiling)
             admitted.append(ceiling)
     assert sum(cost(price, data.draw(answers(ceiling))) for ceiling in admitted) <= held <= budget
 
@@ -114,4 +115,4 @@ TOKENS_ONLY = Price("p", "m", 0, Rates(input=20_000))
 def test_a_price_in_units_that_a_request_has_none_of_measures_nothing(
     price: Price | None, ceiling: Ceiling, expected: bool
 ) -> None:
-    assert unmeasured(price, ceiling) is expected
+    assert unmeasured(price, LISTED, ceiling) is expected

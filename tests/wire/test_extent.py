@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.wire.extent import HIDDEN, HOSTED, NOTHING, Ceiling, Extent, extent_of, most
+from server.wire.hosted import hosted_of
 from server.wire.media import media_in
 from server.wire.published import is_openai, may_think, published
 from server.wire.sound import Sound
@@ -227,9 +228,9 @@ def test_what_the_provider_has_kept_may_fill_the_context_window() -> None:
     ],
 )
 def test_tools_of_the_provider_read_what_nobody_sees(more: dict[str, Any], hosted: bool) -> None:
-    extent = extent_of("chat", {"messages": [], **more})
-    assert extent.hosted is hosted
-    assert (most(Prompt(), extent, "gpt-6-sol", 0, 0, 1).input >= HOSTED) is hosted
+    document = {"messages": [], **more}
+    ceiling = most(Prompt(), extent_of("chat", document), "gpt-6-sol", 0, 0, 1, hosted_of(document, "gpt-6-sol"))
+    assert (ceiling.input >= HOSTED) is hosted
 
 
 @pytest.mark.parametrize(
