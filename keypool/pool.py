@@ -195,7 +195,8 @@ class Pool:
         ticket.tried |= {key.id}
         ticket.doubts += not innocent and verdict.event is not Event.OUT_OF_QUOTA  # money is no fault of a request
         stranded = self._refuse_stranded(now) if innocent else []
-        price = 0.0 if innocent and not verdict.final else self._input_cost(ticket) * ticket.attempts
+        paid = max(0 if innocent else ticket.doubts, verdict.final)  # attempts
+        price = self._input_cost(ticket) * paid
         if not verdict.final and (hopeless := self._hopeless(ticket, now)) is not None:
             return [hopeless, *stranded, *self._end(ticket, price, None, now)]
         if not self._goes_on(ticket, verdict, now, innocent=innocent):
@@ -207,10 +208,9 @@ class Pool:
 
     def rejected(
         self, ticket: Ticket, verdict: Verdict, now: float, windows: Mapping[Measure, Window] = NO_WINDOWS
-    ) -> list[Decision]:
+    ) -> None:
         """The upstream has rejected a request by its own fault, and the caller hears it. `break_off` is to follow."""
         self.keyring.rejected(ticket, windows, now, elsewhere=verdict.elsewhere)
-        return []
 
     def broke(self, ticket: Ticket, now: float) -> list[Decision]:
         """The upstream broke an answer off after its first byte. `break_off` is to follow."""

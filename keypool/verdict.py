@@ -89,7 +89,7 @@ TOO_LARGE = re.compile(
     r"request too large|too many tokens|tokens must be reduced|long context|fewer max_tokens|reduce the length"
     r"|exceeds? the (?:maximum|context)|greater than the (?:maximum|limit)"
 )
-AFFORD = re.compile(r"can only afford (\d+)")
+AFFORD = re.compile(r"can only afford (\d{1,12})")
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes, wall: float) -> Verdict:

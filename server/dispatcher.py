@@ -183,7 +183,7 @@ class Lease:
 
     def rejected(self, verdict: Verdict, limits: Mapping[Measure, Window]) -> None:
         """The upstream has rejected the request by the request's own fault."""
-        self._dispatcher.carry_out(self._pool.rejected(self.ticket, verdict, self._dispatcher.now(), limits))
+        self._pool.rejected(self.ticket, verdict, self._dispatcher.now(), limits)
 
     def broke(self) -> None:
         """The upstream broke the answer off after its first byte. `finish` is to follow."""

@@ -23,7 +23,7 @@ _SECRETS = re.compile(
     rb"|\borg[-_][A-Za-z0-9]{12,}"
     rb"|\b(?:proj|user|team|acct)_[A-Za-z0-9]{12,}"
     rb"|\b(?:team|org|organization|account|project|api key id)(?: id)?:? [0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22,27}"
-    rb"|https?://[^\s\"\\<>)]*\b(?:account|billing|console|credits|dashboard|keys|plans|settings|usage|workspaces?)\b"
+    rb"|https?://[^\s\"\\<>)]{0,200}\b(?:account|billing|console|credits|dashboard|keys|plans|settings|usage|workspaces?)\b"
     rb"[^\s\"\\<>)]*"
     rb'|\bBearer\s+[^\s"\\,]+',
     re.IGNORECASE,

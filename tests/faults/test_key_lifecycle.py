@@ -83,7 +83,9 @@ def assert_rested(fake: FakeUpstream) -> None:
     ):
         refused = next(record for record in records if record.fate == fate)
         told = refused.finished_at or 0.0
-        later = [record for record in fake.of(key) if told + min(1.0, seconds / 4) < record.started_at < told + seconds]
+        later = [
+            record for record in fake.of(key) if told + min(1.0, 0.6 * seconds) < record.started_at < told + seconds
+        ]
         assert [record for record in later if fate != "rate_limit" or record.model == refused.model] == []
 
 

@@ -69,7 +69,7 @@ class Poisoned(Simulator):
         if broke:
             self.carry_out([*pool.answered(ticket, now), *pool.broke(ticket, now)])
         else:
-            self.carry_out(pool.rejected(ticket, CALLERS_FAULT, now))
+            pool.rejected(ticket, CALLERS_FAULT, now)
         self.carry_out(pool.break_off(ticket, Tokens(ticket.need.input, 0, 0), now))
 
 

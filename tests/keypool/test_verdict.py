@@ -160,3 +160,8 @@ def test_a_rest_that_was_asked_for_comes_with_the_verdict(status: int) -> None:
 def test_no_body_whatever_breaks_the_judge(body: bytes) -> None:
     assert check(500, body) == DROPPED
     assert check(400, body) == CALLERS_FAULT
+
+
+def test_no_number_however_long_breaks_the_judge() -> None:
+    message = "can only afford " + "9" * 5000
+    assert check(402, openai_says(message)).final
