@@ -29,7 +29,9 @@ LATEST_SEALS = 4  # of a conversation: the turns of one organisation follow each
 SEAL = 16  # bytes
 
 _ID = re.compile(r"[!-~]{1,256}")
-_ONE = frozenset({"file_id", "container_id", "vector_store_id", "skill_id", "cached_content", "preset"})
+_ONE = frozenset(
+    {"file_id", "container_id", "vector_store_id", "skill_id", "cached_content", "cachedContent", "preset"}
+)
 _MANY = frozenset({"file_ids", "vector_store_ids", "collection_ids"})
 _OBJECTS = frozenset({"container", "prompt", "audio", "voice"})  # as an object with an `id`
 _FREE = frozenset(
@@ -41,7 +43,7 @@ _FREE = frozenset(
 _CITED = ("file_search_call", "code_execution_tool_result")  # ends of types
 # A body without any of these names no object. An escape might spell one of them.
 _HINT = re.compile(
-    rb'file_id|container|vector_store|collection_ids|skill_id|cached_content|"(?:preset|prompt|audio|voice)"|\\u00'
+    rb'file_id|container|vector_store|collection_ids|skill_id|cached_?[cC]ontent|"(?:preset|prompt|audio|voice)"|\\u00'
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -13,6 +14,25 @@ from keypool.pool import Decision, Grant, Limits, Pool
 from keypool.standing import Event
 from keypool.verdict import CALLERS_FAULT, NONSENSE, UNREACHABLE, Verdict
 from tests.keypool.making import MODEL, NO_MODEL, NO_QUOTA, REFUSED, a_key, an_ask, limited, simulator
+
+# Bound to keys
+
+
+def test_who_is_bound_to_some_keys_waits_for_one_of_these_and_takes_no_other() -> None:
+    sim = simulator(a_key("k1"), a_key("k2"), a_key("k3", 9))
+    for number in range(3):
+        sim.ask(0.0, replace(an_ask(f"bound{number}", f"p{number}"), bound_to=frozenset(("k1", "k2"))))
+    sim.ask(0.0, replace(an_ask("one", "q"), bound_to=frozenset(("k2",))))
+    sim.ask(0.0, an_ask("free", "r"))
+    sim.run()
+    served = {name: story.grants[0][1] for name, story in sim.stories.items()}
+    assert served["free"] == "k3"
+    assert served["one"] == "k2"
+    assert {served[f"bound{number}"] for number in range(3)} <= {"k1", "k2"}
+    assert [sim.stories[f"bound{number}"].wait for number in range(3)][:2] == [0.0, 0.0]
+    assert sim.stories["bound2"].wait > 0.0
+    sim.assert_empty()
+
 
 # One among many
 

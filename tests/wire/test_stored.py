@@ -32,6 +32,7 @@ class TestKeeping:
             (RESPONSES, {"conversation": "conv_1"}, "conversation"),
             (RESPONSES, {"conversation": {"id": "conv_1"}, "store": None}, "conversation"),
             (CHAT, {"store": True}, "store"),
+            (CHAT, {"deferred": True}, "deferred"),
         ],
     )
     def test_who_asks_for_it_is_told_which_field_does(self, path: str, more: dict[str, Any], keeps: str) -> None:
@@ -188,6 +189,7 @@ class TestNaming:
             "cached_content",
             "cachedContents/1",
         ),
+        "a cache in Google's words": (CHAT, {"google": {"cachedContent": "c/1"}}, "cachedContent", "c/1"),
         "a preset of OpenRouter's": (CHAT, {"preset": "mine"}, "preset", "mine"),
         "a container of Anthropic's": (MESSAGES, {"container": "container_1"}, "container", "container_1"),
         "a container with skills": (MESSAGES, {"container": {"id": "c", "skills": []}}, "container", "c"),
