@@ -90,6 +90,10 @@ class Trailing:
         self.since_requests += requests
         self.since_tokens += tokens
 
+    def span(self, now: float) -> float:
+        """The seconds in which it was taken, ten at least."""
+        return min(max(now - self._seconds[0][0], 10.0), MINUTE) if self._seconds else MINUTE
+
     def expire(self, now: float) -> None:
         while self._seconds and self._seconds[0][0] <= now - MINUTE:
             _, requests, tokens = self._seconds.popleft()
@@ -120,13 +124,17 @@ class Pace:
         return self.top * (2.0 - START) * float(2.0 ** min((age - 2.0 * self.span) / DOUBLING, 100.0))
 
     @property
+    def _saved(self) -> float:
+        return BURST * self.rate if self.span else 1.0
+
+    @property
     def forgotten(self) -> bool:
         return self.rate > FORGOTTEN * self.top
 
     def wait(self, tokens: int, now: float) -> float:
         """Seconds until a request with so many tokens may start."""
         need = float(tokens) if self.tokens else 1.0
-        self._refill(max(need, BURST * self.rate), now)
+        self._refill(max(need, self._saved), now)
         if self.level >= need * (1.0 - HAIR):
             return 0.0
         self.held = True
@@ -136,7 +144,7 @@ class Pace:
     def take(self, tokens: int, now: float) -> None:
         if self.held:
             self.age += now - self.taken
-        self._refill(BURST * self.rate, now)
+        self._refill(self._saved, now)
         self.level -= tokens if self.tokens else 1
         self.held, self.taken = False, now
 
@@ -235,7 +243,9 @@ class Hidden:
 
     def _open_again(self, episode: Episode) -> None:
         if self.taken.requests > 0:
-            self.pace = Pace(self.taken.requests / MINUTE, 0.0, tokens=False, at=episode.at, taken=episode.at)
+            self.pace = Pace(
+                self.taken.requests / self.taken.span(episode.at), 0.0, tokens=False, at=episode.at, taken=episode.at
+            )
 
     def _doubt(self, episode: Episode) -> None:
         if episode.running < 0:
@@ -246,11 +256,11 @@ class Hidden:
             self.doubt = max(-2, self.doubt - 1)
 
     def _slow_down(self, episode: Episode) -> None:
-        """Pace by what was taken: in the last minute, or since the refusal before if that was less."""
+        """Pace by what was taken since the refusal before, or in the last minute if that is nothing."""
         taken, between = self.taken, max(1.0, episode.at - (self.refused_at or 0.0))
         by_tokens = self._is_of_tokens(episode)
         minute, since = (taken.tokens, taken.since_tokens) if by_tokens else (taken.requests, taken.since_requests)
-        rate = min(minute / MINUTE, since / between) if since > 0 else minute / MINUTE
+        rate = since / between if since > 0 else minute / MINUTE
         if (pace := self.pace) is not None and pace.span and pace.tokens == by_tokens:
             rate = min(max(rate, DECREASE * pace.top), pace.rate)
         mean = max(1.0, taken.tokens / max(1, taken.requests)) if by_tokens else 1.0

@@ -185,7 +185,7 @@ def test_a_hidden_rate_of_fifty_is_hardly_ever_refused_and_used_to_the_full(seco
     assert world.per_minute(since=60.0) >= 0.95 * 50
 
 
-@pytest.mark.parametrize(("seconds", "minutes"), [(1.0, 60), (6.0, 30), (20.0, 60)])
+@pytest.mark.parametrize(("seconds", "minutes"), [(1.0, 60), (6.0, 60), (20.0, 60)])
 def test_a_hidden_rate_of_three_is_refused_one_time_in_ten_at_most(seconds: float, minutes: int) -> None:
     world = played(Provider(rpm=3), minutes, 8, seconds=seconds)
     assert world.refusals <= 0.10
