@@ -10,10 +10,12 @@ from server.ledger.holds import NOTHING, Claim, Estimate, Standing, Who
 from server.ledger.limits import Limit, Unit, Window
 from server.ledger.prices import Price, Rates, cost
 from server.ledger.ratelimit import Taken
+from server.ledger.tariff import LISTED, Tariff
 from server.wire.extent import Ceiling
 from server.wire.usage import Usage
 
 NO_CLAIM = Claim()
+NO_USAGE = Usage()
 FREE = Rates()
 
 
@@ -29,6 +31,8 @@ class Bill:
     dialect: str
     price: Price | None  # None only where nothing is billed anyway
     limits: tuple[Limit, ...] = ()  # those that apply
+    tariff: Tariff = LISTED  # what costs something beside the model
+    asked: Usage = NO_USAGE  # what is asked for beside tokens: tools, at their bounds, and the service
     spend: int | None = None  # micro-USD that a guest's pass may spend in all
     content_days: int = 0  # so long its content is kept, and by whose wish; 0 is not at all
     content_group: str = ""
@@ -50,15 +54,15 @@ class Bill:
 
     def cost(self, usage: Usage) -> int:
         """Micro-USD. What used nothing costs nothing, even where a request as such has a price."""
-        if self.price is None or not (usage.input or usage.output or usage.images or usage.audio_ms):
+        if self.price is None or usage.nothing:
             return 0
-        return cost(self.price, usage)
+        return cost(self.price, usage, self.tariff)
 
     def lowered(self, refused: Standing) -> bool:
         """Bound its answer by what a budget that refused it has left; False if that is too little or not allowed."""
         if self.most is None or not self.least:
             return False
-        output = fitting(self.price, self.most, refused.remaining, refused.entry.limit.unit)
+        output = fitting(self.price, self.most, refused.remaining, refused.entry.limit.unit, self.tariff)
         if output < self.least:
             return False
         self.most = replace(self.most, output=output)
@@ -66,6 +70,6 @@ class Bill:
 
     def bounded_by(self, limits: Iterable[Limit]) -> bool:
         """Whether one of these is a budget that it can draw on: in tokens, or in money if it costs any."""
-        free = self.price is None or self.price.rates == FREE
+        free = (self.price is None or self.price.rates == FREE) and not self.asked.tools
         units = (Unit.TOKENS,) if free else (Unit.TOKENS, Unit.USD)
         return any(limit.unit in units and limit.window is not Window.MINUTE for limit in limits)

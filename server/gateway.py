@@ -17,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
@@ -245,7 +246,7 @@ class Gateway:
         """Note durably that it goes out now. A key whose upstream has used its money up is passed over."""
         if not await self._cashier.clear(story.bill, story.lease.key.upstream):
             raise AttemptFailed(USED_UP, NoKey())
-        guess = Usage(story.input_estimate, output=story.bill.output, estimated=True)
+        guess = replace(story.bill.asked, input=story.input_estimate, output=story.bill.output, estimated=True)
         self._cashier.dispatched(story.bill, story.row_if_interrupted(guess, self._clock()))
         story.sends += 1
         story.sent_at, story.perhaps_billed = self._clock(), True
@@ -308,9 +309,10 @@ class Gateway:
     async def _pay(self, story: Story) -> Usage:
         """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
         if story.usage is None:
-            story.usage = self._reported(story) or await self._counted(story)
-            used = Tokens(story.usage.input, story.usage.cached, story.usage.output)
-            story.lease.finish(used, complete=story.outcome is Outcome.COMPLETED)
+            used = self._reported(story) or await self._counted(story)
+            story.usage = story.call.request.hosted.billed(used)
+            tokens = Tokens(story.usage.input, story.usage.cached, story.usage.output)
+            story.lease.finish(tokens, complete=story.outcome is Outcome.COMPLETED)
         return story.usage
 
     def _keeps(self, story: Story) -> bool:
@@ -325,12 +327,15 @@ class Gateway:
 
     async def _counted(self, story: Story) -> Usage:
         before = story.meter.opening or Usage(input=story.input_estimate)
+        beside = story.meter.beside()
         delivered = Prompt((story.meter.delivered(),), 0)
         output = await self._tokenizer.count(delivered, story.call.request.model)
         request = story.call.request
         if story.client_left and request.endpoint.output_limits and hides(story):
             most = published(request.model).output if request.max_tokens is None else request.max_tokens
             output += hidden(self._clock() - story.sent_at, output, most * request.choices)
+        tier, geo = beside.tier or before.tier, beside.geo or before.geo
+        before = replace(before, tools=beside.tools, tier=tier, geo=geo)
         return unreported(request.extent, before, output, await _heard(story))
 
 

@@ -260,13 +260,13 @@ def test_a_month_is_repriced_after_a_look_at_what_would_change(capsys: pytest.Ca
     look = said(capsys, "usage", "reprice", *days, "--dry-run").splitlines()
     done = said(capsys, "usage", "reprice", *days).splitlines()
     # Two by the list (1.25 for a million of input, 0.125 of cached, 10 of output), one by the new price.
-    assert look[1] == done[1] == "Together 3.750225 USD before, 0.00116 USD now: -3.749065 USD."
+    assert look[1] == done[1] == "Together 3.750225 USD before, 0.001162 USD now: -3.749063 USD."
     assert look[0] == "3 requests; 3 would cost something else or by another price."
     assert done[0] == "3 requests; 3 cost something else or by another price."
     assert done[2] == "Budgets of the past stay as they are."
     again = said(capsys, "usage", "reprice", *days).splitlines()
     assert again[0] == "3 requests; 0 cost something else or by another price."
-    assert said(capsys, "usage", "sums", "--month", "2026-11").splitlines()[-1].split()[-1] == "0.00116"
+    assert said(capsys, "usage", "sums", "--month", "2026-11").splitlines()[-1].split()[-1] == "0.001162"
 
 
 def test_an_export_is_completed_never_written_over_and_read_back(capsys: pytest.CaptureFixture[str]) -> None:

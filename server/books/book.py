@@ -17,6 +17,7 @@ from server.books.price_catalogue import Catalogue
 from server.config.specs import UpstreamSpec
 from server.ledger.limits import Limit, Limits, Scope, Unit, Window, limit_of
 from server.ledger.prices import Price, PriceTable, Unpriced, price_of
+from server.ledger.tariff import LISTED, Tariff
 from server.store.base import Record, Store, StoreError
 from server.terms.groups import Group, Rights, group_of, rights_of
 
@@ -37,9 +38,10 @@ class Book:
         own: Sequence[Price] = (),
         catalogue: Catalogue = NO_LISTS,
         unpriced: Unpriced = "refuse",
+        tariff: Tariff = LISTED,
     ) -> None:
         self._store, self._defaults, self._catalogue, self._unpriced = store, tuple(defaults), catalogue, unpriced
-        self._own = tuple(own)
+        self._own, self.tariff = tuple(own), tariff
         self._upstreams: list[UpstreamSpec] = []
         self._decided: tuple[Limit, ...] = ()
         self._version: int | None = None

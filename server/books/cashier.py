@@ -53,8 +53,15 @@ from server.store.base import Caller, StoreError
 from server.store.breaker import Guarded
 from server.story import Call
 from server.terms.groups import Rights
-from server.wire.errors import AccountingUnavailable, InsufficientQuota, ModelNotPriced, RateLimited, Refusal
-from server.wire.usage import Usage
+from server.wire.errors import (
+    AccountingUnavailable,
+    InsufficientQuota,
+    ModelNotPriced,
+    RateLimited,
+    Refusal,
+    ToolNotPriced,
+)
+from server.wire.hosted import Hosted
 
 log = logging.getLogger("fairgate")
 
@@ -114,7 +121,10 @@ class Cashier:
         await self._poster.quiet(seconds)
 
     def open(self, call: Call, rights: Rights, at: int) -> Bill:
-        """Begin a request's bill. `at`: its arrival, UTC milliseconds. Raises ModelNotPriced, AccountingUnavailable."""
+        """Begin a request's bill. `at`: its arrival, UTC milliseconds.
+
+        Raises ModelNotPriced, ToolNotPriced, AccountingUnavailable.
+        """
         if self.full or not self._book.known:
             raise AccountingUnavailable
         request, caller = call.request, call.caller
@@ -125,6 +135,8 @@ class Cashier:
         limits = self._applying(caller, who, request.model, at)
         dialect = request.endpoint.dialect.name
         bill = Bill(call.id, at, self._calendar.day(at), who, request.model, dialect, price, tuple(limits))
+        bill.tariff, bill.asked = self._book.tariff, request.hosted.most()
+        self._check_tools(bill, request.hosted)
         bill.content_days, bill.content_group, bill.spend = rights.content_days, rights.content_group, caller.spend
         return bill
 
@@ -140,7 +152,7 @@ class Cashier:
         ModelNotPriced, InsufficientQuota, AccountingUnavailable.
         """
         bill.output = output_tokens
-        cost = min(bill.cost(Usage(input_tokens, output=output_tokens)), BEYOND)
+        cost = min(bill.cost(replace(bill.asked, input=input_tokens, output=output_tokens)), BEYOND)
         bill.needs = Estimate(cost, input_tokens + output_tokens)
         if bill.most is not None and unmeasured(bill.price, bill.most):
             raise ModelNotPriced
@@ -241,10 +253,22 @@ class Cashier:
         """Claim of its budgets the most that it can take, where that is known; its rates stay as they are."""
         if bill.most is None:
             return
-        most = most_taken(bill.price, bill.most)
+        most = most_taken(bill.price, bill.most, bill.tariff)
         bill.needs = replace(most, cost_micro_usd=min(most.cost_micro_usd, BEYOND))
         budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at).budgets
         bill.claim = bill.budgets = Claim(budgets, bill.claim.rates)
+
+    def _check_tools(self, bill: Bill, hosted: Hosted) -> None:
+        """A tool without a price is refused where a budget in money applies, also that of an upstream that may serve.
+
+        Raises ToolNotPriced.
+        """
+        unpriced = [field for name, field in hosted.fields if name not in bill.tariff.tools]
+        if not unpriced:
+            return
+        caps = [limit for limit in self._book.limits.caps if limit.applies(bill.model, bill.at)]
+        if any(limit.unit is Unit.USD for limit in (*bill.limits, *caps)):
+            raise ToolNotPriced(unpriced[0])
 
     def _rate(self, entry: Entry) -> Standing:
         left = self._rates.left((entry,), entry.limit.unit, self._clock())

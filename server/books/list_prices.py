@@ -4,8 +4,10 @@ genai-prices is a list of what providers publish, kept by the makers of Pydantic
 and never its updates from the network. What it knows and we do not measure is read so:
 
 * A price for some hours of the day holds all day if it is the dearer one.
-* Pictures and sound that a model gives as tokens are not counted apart from text, so all output is billed as the
-  dearest that the model can give. In what it is given text is the usual, so that is billed as text.
+* Pictures and sound that a model gives or is given as tokens have rates of their own. Output of which nobody says what
+  it is is billed as the dearest that the model can give. In what it is given text is the usual, so text is assumed.
+* Other services than the standard one (`service_tier`, Anthropic's `speed`) have the rates that the list gives them.
+* Who lists nothing for writing to a cache asks for it what input costs.
 * What is billed by the character is billed as four characters a token.
 * A model whose list says nothing that is measured here, or nothing at all, has no price. It is free only if it says so.
 """
@@ -14,13 +16,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import partial, reduce
 
 from genai_prices.data import providers
-from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, Provider, TieredPrices, TimeOfDateConstraint
+from genai_prices.types import (
+    ConditionalPrice,
+    ModelInfo,
+    ModelPrice,
+    PriceVariant,
+    Provider,
+    StartDateConstraint,
+    TieredPrices,
+    TimeOfDateConstraint,
+)
 
 from server.ledger.money import MICRO
 from server.ledger.prices import Price, Rates, Tier, dearest
@@ -32,6 +44,12 @@ _FREE = {("openai", "moderation")}
 
 _OUTPUT = ("output_mtok", "output_text_mtok", "output_image_mtok", "output_audio_mtok", "output_video_mtok")
 _SOUND = ("audio_hours", "input_audio_hours", "output_audio_hours")
+_BESIDE_TEXT = ("output_image_mtok", "output_audio_mtok", "output_video_mtok")
+_SERVICES = {  # by the word for it in a usage
+    "priority": [{"service_tier": "priority"}],
+    "fast": [{"service_tier": "fast"}, {"speed": "fast"}],
+    "flex": [{"service_tier": "flex"}],
+}
 _MEASURED = {"input_mtok", "input_mchars", "requests_kcount", *_OUTPUT, *_SOUND}
 _NOTHING = Decimal(0)
 
@@ -62,8 +80,46 @@ def listed(provider: Provider, name: str) -> list[Price]:
         known = [each for each in rates if each is not None]
         if len(known) < len(rates):
             return []
-        found.append(Price(_id(provider, model, day), name, _ms(day), reduce(dearest, known)))
+        services = _services(day, conditions, provider, model)
+        found.append(Price(_id(provider, model, day), name, _ms(day), reduce(dearest, known), services))
     return found
+
+
+def _services(
+    day: date, conditions: Sequence[ConditionalPrice], provider: Provider, model: ModelInfo
+) -> tuple[tuple[str, Rates], ...]:
+    """The rates of other services on a day, as far as the list has them."""
+    found = []
+    for word, when in _SERVICES.items():
+        priced = [_varied(each, model, when, day) for each in _on(day, conditions)]
+        rates = [_rates(each, provider, model) for each in priced if each is not None]
+        known = [each for each in rates if each is not None]
+        if priced and len(known) == len(priced):
+            found.append((word, reduce(dearest, known)))
+    return tuple(found)
+
+
+def _varied(standard: ModelPrice, model: ModelInfo, when: Sequence[Mapping[str, str]], day: date) -> ModelPrice | None:
+    """A price as it is for another service: what the list says of that, else the standard; None if it says nothing."""
+    named = [variant for variant in model.price_variants or () if variant.when in when and _says(variant)]
+    begun = [variant for variant in named if _begins(variant) <= day]
+    said = begun or [variant for variant in named if _begins(variant) == min(map(_begins, named))]
+    if not said:
+        return None
+    varied = copy(standard)
+    for variant in reversed(said):  # of several the first counts
+        vars(varied).update({kind: value for kind, value in vars(variant.prices).items() if value is not None})
+    return varied
+
+
+def _says(variant: PriceVariant) -> bool:
+    by_the_hour = isinstance(variant.constraint, TimeOfDateConstraint)
+    return not by_the_hour and any(value is not None for value in vars(variant.prices).values())
+
+
+def _begins(variant: PriceVariant) -> date:
+    """Before a service's first price that one counts, too: it is nearer than a factor."""
+    return variant.constraint.start_date if isinstance(variant.constraint, StartDateConstraint) else _FIRST_DAY
 
 
 def _days(conditions: Sequence[ConditionalPrice]) -> list[date]:
@@ -111,12 +167,19 @@ def _with_input(tokens: int, said: Mapping[str, Decimal | TieredPrices]) -> Rate
     """The rates of a request with so many input tokens."""
     usd = {kind: _step(value, tokens) for kind, value in said.items()}
     spoken = usd.get("input_mchars", _NOTHING) * CHARACTERS_A_TOKEN
+    read = usd.get("input_mtok", spoken)
     return Rates(
-        input=_micro(usd.get("input_mtok", spoken)),
+        input=_micro(read),
         output=_micro(_most(_OUTPUT, usd)),
         cached=_micro_if(usd.get("cache_read_mtok")),
-        cache_write=_micro_if(usd.get("cache_write_mtok")),
+        cache_write=_micro_if(usd.get("cache_write_mtok", read)),
+        cache_write_1h=_micro_if(usd.get("cache_write_1h_mtok")),
         reasoning=_micro_if(usd.get("output_reasoning_mtok")),
+        input_audio=_micro_if(usd.get("input_audio_mtok")),
+        input_image=_micro_if(usd.get("input_image_mtok")),
+        output_text=_micro_if(_text(usd)),
+        output_audio=_micro_if(usd.get("output_audio_mtok")),
+        output_image=_micro_if(usd.get("output_image_mtok")),
         request=_micro(usd.get("requests_kcount", _NOTHING).scaleb(-3)),
         audio_hour=_micro(_most(_SOUND, usd)),
     )
@@ -127,6 +190,13 @@ def _step(value: Decimal | TieredPrices, tokens: int) -> Decimal:
         return value
     passed = [tier.price for tier in value.tiers if tokens > tier.start]
     return passed[-1] if passed else value.base
+
+
+def _text(usd: Mapping[str, Decimal]) -> Decimal | None:
+    """What text costs where a model gives something else, too."""
+    if usd.keys().isdisjoint(_BESIDE_TEXT):
+        return None
+    return usd.get("output_text_mtok", usd.get("output_mtok"))
 
 
 def _most(kinds: Sequence[str], usd: Mapping[str, Decimal]) -> Decimal:

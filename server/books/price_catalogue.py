@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache, reduce
 from typing import Protocol
 
-from server.ledger.prices import Base, Price, Timeline, dearest
+from server.ledger.prices import Base, Price, Timeline, dearest, dearest_services
 
 MODELS_KEPT = 4096  # names come from callers, so they are not kept without end
 
@@ -73,8 +73,8 @@ def _together(lists: Sequence[Sequence[Price]]) -> Iterator[Price]:
 
 def _dearer(one: Price, other: Price) -> Price:
     """The price that is nowhere below the other; where neither is that, one of both."""
-    both = dearest(one.rates, other.rates)
+    both, services = dearest(one.rates, other.rates), dearest_services(one, other)
     for price in (one, other):
-        if both == dearest(price.rates, price.rates):
+        if both == dearest(price.rates, price.rates) and services == dearest_services(price, price):
             return price
-    return Price(f"{one.id}|{other.id.removeprefix('genai:')}", one.model, one.valid_from, both)
+    return Price(f"{one.id}|{other.id.removeprefix('genai:')}", one.model, one.valid_from, both, services)

@@ -28,7 +28,7 @@ from typing import Any
 import yaml
 
 from server.ledger.money import micro_usd
-from server.ledger.prices import Price, Rates, Tier
+from server.ledger.prices import TOKENS, Price, Rates, Tier
 from server.ledger.when import instant, iso
 
 
@@ -160,7 +160,7 @@ def _list(value: object) -> list[object]:
 # The name of a field in the file: its name here, and what it must be.
 Fields = Mapping[str, tuple[str, Callable[[object], Any]]]
 
-_TOKENS: Fields = {kind: (kind, _usd) for kind in ("input", "cached", "cache_write", "output", "reasoning")}
+_TOKENS: Fields = {kind: (kind, _usd) for kind in TOKENS}
 _OTHERS: Fields = {
     "request": ("request", _usd),
     "image": ("image", _usd),

@@ -24,6 +24,7 @@ from server.ledger.limits import Unit
 from server.ledger.money import MOST
 from server.ledger.prices import Price
 from server.ledger.quota import Exceeded, Settlement
+from server.ledger.tariff import Tariff
 from server.store.base import Store, StoreError
 from server.store.breaker import Guarded, State
 
@@ -114,7 +115,8 @@ async def open_treasury(settings: Settings, store: Store, own: Sequence[Price], 
     poster = Poster(store, written)
     stack.push_async_callback(poster.close, LAST_SECONDS)
     catalogue = await asyncio.to_thread(Catalogue.load)
-    book = Book(store, settings.limits, own, catalogue, settings.unpriced_models)
+    tariff = Tariff.of(settings.tool_prices, settings.service_factors)
+    book = Book(store, settings.limits, own, catalogue, settings.unpriced_models, tariff)
     stack.push_async_callback(book.close)
     price_watch = PriceWatch(Path(settings.prices_file) if settings.prices_file else None, own, book)
     price_watch.look()

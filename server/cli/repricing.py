@@ -29,6 +29,7 @@ from server.config.settings import Settings
 from server.ledger.holds import Who
 from server.ledger.prices import Price, PriceTable, price_body, price_of
 from server.ledger.reports import Cursor, Which
+from server.ledger.tariff import LISTED, Tariff
 from server.ledger.usage import UsageRow
 from server.store.base import Store
 
@@ -41,6 +42,7 @@ class Prices:
 
     of: PriceOf
     digest: str
+    tariff: Tariff = LISTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,10 @@ async def price_table(settings: Settings, store: Store) -> Prices:
     catalogue = await asyncio.to_thread(Catalogue.load)
     table = PriceTable(own, catalogue.base(specs), settings.unpriced_models)
     served = [(spec.base_url, spec.dialects, spec.models) for spec in specs]
-    decided = [[(price.id, price_body(price)) for price in own], settings.unpriced_models, served]
-    return Prices(table.of, hashlib.sha256(orjson.dumps(decided)).hexdigest())
+    tariff = Tariff.of(settings.tool_prices, settings.service_factors)
+    beside = [dict(tariff.tools), dict(tariff.factors)]
+    decided = [[(price.id, price_body(price)) for price in own], settings.unpriced_models, served, beside]
+    return Prices(table.of, hashlib.sha256(orjson.dumps(decided)).hexdigest(), tariff)
 
 
 async def preview(job: Job, prices: Prices, wanted: Wanted) -> Tally:
@@ -180,7 +184,7 @@ async def _resummed(store: Store, bookmark: Bookmark, standing: _Standing) -> _S
 def _priced(page: Iterable[UsageRow], prices: Prices, wanted: Wanted) -> _Page:
     rows = [row for row in page if wanted.takes(row)]
     found = [(row, price) for row in rows if (price := prices.of(row.model_asked, row.started_at)) is not None]
-    costs = [(row, _bill(row, price).cost(row.usage), price.id) for row, price in found]
+    costs = [(row, _bill(row, price, prices.tariff).cost(row.usage), price.id) for row, price in found]
     changed = [each for each in costs if (each[0].cost_micro_usd, each[0].price_id) != each[1:]]
     tally = Tally(
         rows=len(rows),
@@ -193,10 +197,10 @@ def _priced(page: Iterable[UsageRow], prices: Prices, wanted: Wanted) -> _Page:
     return _Page(changes, frozenset(row.day for row, _, _ in changed), tally)
 
 
-def _bill(row: UsageRow, price: Price) -> Bill:
+def _bill(row: UsageRow, price: Price, tariff: Tariff) -> Bill:
     """The bill that the gateway would have written: its rules are these."""
     who = Who(row.person_id, row.token_id, () if row.group is None else (row.group,))
-    return Bill(row.request_id, row.started_at, row.day, who, row.model_asked, row.dialect, price)
+    return Bill(row.request_id, row.started_at, row.day, who, row.model_asked, row.dialect, price, tariff=tariff)
 
 
 def _added(one: Tally, other: Tally) -> Tally:

@@ -39,6 +39,18 @@ _USED = {
     "images": "images",
     "audio_ms": "audio_ms",
 }
+# Those that older exports do not have.
+_USED_SINCE = {
+    "cache_write_1h_tokens": "cache_write_1h",
+    "input_audio_tokens": "input_audio",
+    "input_image_tokens": "input_image",
+    "output_text_tokens": "output_text",
+    "output_audio_tokens": "output_audio",
+    "output_image_tokens": "output_image",
+    "tool_calls": "tools",
+    "service_tier": "tier",
+    "geo": "geo",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +144,7 @@ def _document(line: bytes) -> dict[str, Any]:
         document = orjson.loads(line)
     except ValueError:
         raise ValueError("expected a document in JSON") from None
-    if not isinstance(document, dict) or document.keys() != set(REQUEST_COLUMNS):
+    if not isinstance(document, dict) or {*document, *_USED_SINCE} != set(REQUEST_COLUMNS):
         raise ValueError("expected the columns of an export, all of them and no others")
     for name, value in document.items():
         if type(value) is int and not 0 <= value < _MOST:
@@ -148,9 +160,10 @@ def _row(document: Mapping[str, Any], people: Mapping[str, str]) -> dict[str, An
     if not _ID.fullmatch(str(document["request_id"])):
         raise ValueError("request_id: expected an id")
     _check_day(str(document["day"]))
-    left_out = {"user", "cost_usd", *_USED}
+    left_out = {"user", "cost_usd", *_USED, *_USED_SINCE}
     plain = {_RENAMED.get(name, name): value for name, value in document.items() if name not in left_out}
     used = {field: document[name] for name, field in _USED.items()}
+    used |= {field: document[name] for name, field in _USED_SINCE.items() if name in document}
     return {**plain, "person_id": person, "started_at": instant(str(document["started_at"])), "usage": used}
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 from server.config import oidc_parsers, parsers
 from server.config.parsers import KeyAt, Network, Parser, number_or_auto, one_of, size, switch, whole
 from server.config.specs import Secret, UpstreamSpec
+from server.config.tariff_parsers import Pairs, service_factors, tool_prices
 from server.ledger.limits import Limit, parse_limits
 from server.ledger.prices import Unpriced
 from server.terms.claims import ClaimRules, Condition, condition
@@ -179,6 +180,15 @@ class Settings:
         "", parsers.text, "A YAML file with prices of your own, which win over the known ones.", example="prices.yaml"
     )
     unpriced_models: Unpriced = row("refuse", one_of("refuse", "free"), "What becomes of a model that has no price.")
+    tool_prices: Pairs = row(  # micro-USD by name
+        "", tool_prices, "What a call of a provider's own tool costs, in US dollars, in place of its list price.",
+        example="web_search=0.01, file_search=0.0025",
+    )  # fmt: skip
+    service_factors: Pairs = row(  # percent by word
+        "", service_factors,
+        "What a service tier or a place of the provider's costs, times the standard price.",
+        example="priority=2, flex=0.5, us=1.1",
+    )  # fmt: skip
     max_context_tokens_openai: int = row(
         "0", whole(0, MAX_OUTPUT), "The longest prompt in OpenAI's dialect, in tokens; 0 is no bound."
     )

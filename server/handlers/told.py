@@ -10,7 +10,7 @@ from typing import Any
 
 from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.ledger.limits import Limit
-from server.ledger.prices import Price, price_body
+from server.ledger.prices import TOKENS, Price, price_body
 from server.ledger.when import iso
 from server.people.pass_office import Issued
 from server.people.passes import Pass
@@ -105,9 +105,7 @@ LIMIT = Thing(
     },
     name="Limit",
 )
-RATES: Mapping[str, Shape] = dict.fromkeys(
-    ("input", "output", "cached", "cache_write", "reasoning", "request", "image", "audio_hour"), AMOUNT
-)
+RATES: Mapping[str, Shape] = dict.fromkeys((*TOKENS, "request", "image", "audio_hour"), AMOUNT)
 TIER = Thing({"above": AMOUNT}, RATES, name="Tier")
 PRICE = Thing(
     {"id": Text(1000), "model": Text(1000), "valid_from": Instant(), "tiers": Many(TIER)}, RATES, name="Price"

@@ -1,8 +1,15 @@
 """What a request costs: rates, the prices that hold at a time, and the sum.
 
 A rate is an integer, so nothing is lost on the way: tokens are micro-USD per million, and everything is added up over
-one denominator and rounded once. Kinds of tokens that a rate does not name cost what the kind costs that includes
-them: cached and written to a cache what input costs, reasoning what output costs.
+one denominator and rounded once, half to even. Kinds of tokens that a rate does not name cost what the kind costs that
+includes them: cached tokens, sound and pictures what input costs, reasoning what output costs. Only writing to a cache
+is dearer than reading: 1.25 times the input, and twice the input for an hour, as all providers ask that bill it.
+
+Of what is generated, `output` is the rate of what nobody has named: where a model gives sound or pictures too, it is
+the dearest, and `output_text` what is said to be text.
+
+The service that served (`Usage.tier`) has rates of its own where the list has them, else a factor; so has its place.
+Calls of hosted tools come on top (`tariff.py`).
 
 Some providers charge long prompts more. As they all do it, a *tier* reprices the whole request, not just what lies
 above its threshold.
@@ -20,16 +27,21 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from server.ledger.money import MICRO, MOST, divided
+from server.ledger.tariff import LISTED, NORMAL, Tariff
 from server.wire.usage import Usage
 
 MS_AN_HOUR = 3_600_000
+TOKENS = (
+    *("input", "cached", "cache_write", "cache_write_1h", "input_audio", "input_image"),
+    *("output", "reasoning", "output_text", "output_audio", "output_image"),
+)
 
 Unpriced = Literal["refuse", "free"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """What each kind costs. The first five are micro-USD per million tokens, the rest micro-USD for one.
+    """What each kind costs. `TOKENS` are micro-USD per million tokens, the rest micro-USD for one.
 
     None is the rate of the kind that includes this one. Sound is by the hour because some providers' prices are no
     whole micro-USD a minute. `tiers` ascend.
@@ -39,7 +51,13 @@ class Rates:
     output: int = 0
     cached: int | None = None
     cache_write: int | None = None
+    cache_write_1h: int | None = None
     reasoning: int | None = None
+    input_audio: int | None = None
+    input_image: int | None = None
+    output_text: int | None = None
+    output_audio: int | None = None
+    output_image: int | None = None
     request: int = 0
     image: int = 0
     audio_hour: int = 0
@@ -68,12 +86,20 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a model costs from a time on. `model` may end in `*`: then it is every model that begins so."""
+    """What a model costs from a time on. `model` may end in `*`: then it is every model that begins so.
+
+    `services` are the rates of other services than the standard one, by the provider's word for them.
+    """
 
     id: str
     model: str
     valid_from: int  # milliseconds since 1970, UTC
     rates: Rates
+    services: tuple[tuple[str, Rates], ...] = ()
+
+    def service(self, tier: str) -> Rates | None:
+        """The rates of a service, if the list names them."""
+        return next((rates for name, rates in self.services if name == tier), None) if tier else None
 
 
 # What a model costs at a time (UTC ms) by somebody else's list; None if it is not there.
@@ -83,23 +109,57 @@ Base = Callable[[str, int], Price | None]
 UNPRICED = Price(id="unpriced", model="*", valid_from=0, rates=Rates())
 
 
-def cost(price: Price, usage: Usage) -> int:
+def cost(price: Price, usage: Usage, tariff: Tariff = LISTED) -> int:
     """Micro-USD, rounded once and half to even."""
-    rates = price.rates.for_input(usage.input)
-    sound = usage.audio_ms * rates.audio_hour
-    whole = rates.request + usage.images * rates.image
-    return whole + divided(_tokens(rates, usage) * MS_AN_HOUR + sound * MICRO, MICRO * MS_AN_HOUR)
+    listed = None if usage.tier in tariff.own else price.service(usage.tier)
+    percent = (NORMAL if listed else tariff.percent(usage.tier)) * tariff.percent(usage.geo)
+    rates = (listed or price.rates).for_input(usage.input)
+    tokens = _asked(rates, usage) + _answered(rates, usage)
+    whole = (rates.request + usage.images * rates.image) * MICRO
+    sum_ = (tokens + whole) * MS_AN_HOUR + usage.audio_ms * rates.audio_hour * MICRO
+    return divided(sum_ * percent, MICRO * MS_AN_HOUR * NORMAL * NORMAL) + tariff.calls(usage.tools)
 
 
-def _tokens(rates: Rates, usage: Usage) -> int:
-    """All tokens times their rates. A part that is larger than its whole, as some providers report, counts itself."""
-    read = rates.input if rates.cached is None else rates.cached
-    written = rates.input if rates.cache_write is None else rates.cache_write
-    thought = rates.output if rates.reasoning is None else rates.reasoning
-    fresh = max(0, usage.input - usage.cached - usage.cache_write)
-    said = max(0, usage.output - usage.reasoning)
-    asked = fresh * rates.input + usage.cached * read + usage.cache_write * written
-    return asked + said * rates.output + usage.reasoning * thought
+def _asked(rates: Rates, usage: Usage) -> int:
+    """What was read, times its rates. A part that is larger than its whole, as some providers report, counts itself.
+
+    Sound and pictures are taken for new as far as they can be: a list seldom tells what they cost from a cache.
+    """
+    hour = usage.cache_write_1h
+    minutes = max(0, usage.cache_write - hour)
+    left = max(0, usage.input - usage.cached - minutes - hour)
+    sound = 0 if rates.input_audio is None else min(usage.input_audio, left)
+    pictures = 0 if rates.input_image is None else min(usage.input_image, left - sound)
+    return (
+        (left - sound - pictures) * rates.input
+        + sound * (rates.input_audio or 0)
+        + pictures * (rates.input_image or 0)
+        + usage.cached * (rates.input if rates.cached is None else rates.cached)
+        + minutes * _cache_write(rates)
+        + hour * _cache_write_1h(rates)
+    )
+
+
+def _answered(rates: Rates, usage: Usage) -> int:
+    """What was generated, times its rates. Text is what is left beside reasoning, sound and pictures."""
+    left = max(0, usage.output - usage.reasoning)
+    total = usage.reasoning * (rates.output if rates.reasoning is None else rates.reasoning)
+    for number, rate in (
+        (usage.output_audio, rates.output_audio),
+        (usage.output_image, rates.output_image),
+        (usage.output_text, rates.output_text),
+    ):
+        part = min(number, left)
+        total, left = total + part * (rates.output if rate is None else rate), left - part
+    return total + left * rates.output
+
+
+def _cache_write(rates: Rates) -> int:
+    return -(-rates.input * 5 // 4) if rates.cache_write is None else rates.cache_write
+
+
+def _cache_write_1h(rates: Rates) -> int:
+    return max(2 * rates.input, _cache_write(rates)) if rates.cache_write_1h is None else rates.cache_write_1h
 
 
 class Timeline:
@@ -151,14 +211,22 @@ def dearest(one: Rates, other: Rates) -> Rates:
     return replace(_dearest(one, other), tiers=tiers)
 
 
+def dearest_services(one: Price, other: Price) -> tuple[tuple[str, Rates], ...]:
+    """The services of which both lists know the rates; elsewhere nobody knows which of them would serve."""
+    both = ((name, rates, other.service(name)) for name, rates in one.services)
+    return tuple((name, dearest(rates, found)) for name, rates, found in both if found is not None)
+
+
 def _dearest(one: Rates, other: Rates) -> Rates:
     left, right = _spelt_out(one), _spelt_out(other)
     return _rates_of({kind: max(left[kind], right[kind]) for kind in left})
 
 
 def _spelt_out(rates: Rates) -> dict[str, int]:
-    said = {"cached": rates.input, "cache_write": rates.input, "reasoning": rates.output}
-    return said | _flat(rates)
+    read = dict.fromkeys(("cached", "input_audio", "input_image"), rates.input)
+    written = dict.fromkeys(("reasoning", "output_text", "output_audio", "output_image"), rates.output)
+    cache = {"cache_write": _cache_write(rates), "cache_write_1h": _cache_write_1h(rates)}
+    return read | written | cache | _flat(rates)
 
 
 # ---- as a record's body ----

@@ -150,6 +150,17 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX incident_seen ON incident (seen_at)",
     ),
+    (
+        *(
+            f"ALTER TABLE usage ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0"
+            for name in (
+                *("cache_write_1h", "input_audio", "input_image"),
+                *("output_text", "output_audio", "output_image"),
+            )
+        ),
+        # The calls of hosted tools as text, and the words for the service and the place that served.
+        *(f"ALTER TABLE usage ADD COLUMN {name} TEXT NOT NULL DEFAULT ''" for name in ("tools", "tier", "geo")),
+    ),
 )
 
 

@@ -1,4 +1,8 @@
-"""The shapes of answers: one meter each."""
+"""The shapes of answers: one meter each.
+
+A meter knows where its shape has figures and hands them to `Figures`, which knows what they mean. It also counts the
+calls of hosted tools that stand in an answer itself, for providers that report none, and for streams that break off.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from server.wire.figures import anthropic_usage_of, input_of, usage_of
+from server.wire.figures import ANTHROPIC, tools_in
+from server.wire.items import HostedCalls
 from server.wire.meter import Watch, json_object
 from server.wire.usage import Usage
 
@@ -16,7 +21,10 @@ LONGEST_SOUND = 1_000_000  # seconds: more is no answer to believe
 
 
 class Choices(Watch):
-    """What chat and legacy completions share: chunks with `choices`, `usage` in any chunk, `[DONE]` at the end."""
+    """What chat and legacy completions share: chunks with `choices`, `usage` in any chunk, `[DONE]` at the end.
+
+    The usage stands beside the choices, in one of them (Moonshot) or under `x_groq`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,21 +42,29 @@ class Choices(Watch):
             self._issues(document)
         choices = document.get("choices")
         for choice in _objects(choices):
-            index = choice.get("index")
-            self._open[index if type(index) is int else 0] = not choice.get("finish_reason")
+            self._goes_on(choice)
             self._choice(choice)
-        figures = document.get("usage")
-        if figures is None:
-            return False
-        self.usage = usage_of(figures) or self.usage
-        return choices == [] and type(figures) is dict
+        self._used(document)
+        return choices == [] and type(document.get("usage")) is dict
 
     def _answer(self, document: dict[str, Any]) -> None:
         self._served_by(document)
         self._issues(document)
-        self.usage = usage_of(document.get("usage"))
         for choice in _objects(document.get("choices")):
             self._choice(choice)
+        self._used(document)
+
+    def _goes_on(self, choice: dict[str, Any]) -> None:
+        """A choice that has finished stays so, whatever comes behind it."""
+        index = choice.get("index")
+        place = index if type(index) is int else 0
+        self._open[place] = self._open.get(place, True) and not choice.get("finish_reason")
+
+    def _used(self, document: dict[str, Any]) -> None:
+        groq = document.get("x_groq")
+        places = [document.get("usage"), groq.get("usage") if type(groq) is dict else None]
+        places += [choice.get("usage") for choice in _objects(document.get("choices"))]
+        self._reported(document, *places)
 
     @abstractmethod
     def _choice(self, choice: dict[str, Any]) -> None:
@@ -58,10 +74,16 @@ class Choices(Watch):
 class Chat(Choices):
     """`/v1/chat/completions`."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._hosted = HostedCalls()
+
     def _choice(self, choice: dict[str, Any]) -> None:
         delta = choice.get("delta") or choice.get("message")
         if type(delta) is not dict:
             return
+        if ("tool_calls" in delta or "executed_tools" in delta) and self._hosted.message(delta):
+            self.figures.call(self._hosted.calls())
         for name in ("content", "reasoning_content", "reasoning", "refusal"):
             if name in delta:
                 self._take(delta[name])
@@ -89,6 +111,10 @@ class Responses(Watch):
 
     _TERMINAL = frozenset({"response.completed", "response.failed", "response.incomplete"})
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._hosted = HostedCalls()  # of the items that are done
+
     def _event(self, document: dict[str, Any]) -> bool:
         kind = document.get("type")
         if type(kind) is not str:
@@ -99,6 +125,8 @@ class Responses(Watch):
             return False
         if kind in ("error", "response.failed"):
             self._failed_with(document)
+        if kind == "response.output_item.done":
+            self._done(document.get("item"))
         response = document.get("response")
         if type(response) is dict:
             self._response(response)
@@ -114,30 +142,44 @@ class Responses(Watch):
             self._take(item.get("name"))
             self._take(item.get("arguments"))
 
+    def _done(self, item: Any) -> None:
+        if type(item) is dict and self._hosted.item(item):
+            self.figures.call(self._hosted.calls())
+
     def _response(self, response: dict[str, Any]) -> None:
         self._served_by(response)
         self._issues(response)
-        self.usage = usage_of(response.get("usage")) or self.usage
+        self._called(response)
+        self._reported(response, response.get("usage"))
+
+    def _called(self, response: dict[str, Any]) -> None:
+        whole = HostedCalls()
+        for item in _objects(response.get("output")):
+            whole.item(item)
+        self.figures.call(whole.calls())
+        if type(used := response.get("tool_usage")) is dict:
+            self.figures.call(tools_in(used))
 
 
 class Messages(Watch):
     """`/v1/messages`: input figures come with `message_start`, cumulative output figures with `message_delta`."""
 
+    places = ANTHROPIC
+
     def __init__(self) -> None:
         super().__init__()
-        self._figures: dict[str, Any] = {}
+        self._hosted = HostedCalls()
 
     def _event(self, document: dict[str, Any]) -> bool:
         kind = document.get("type")
         if kind == "content_block_delta":
             self._content(document.get("delta"))
         elif kind == "content_block_start":
-            self._content(document.get("content_block"))
+            self._begun(document.get("content_block"))
         elif kind == "message_start":
             self._start(document.get("message"))
         elif kind == "message_delta":
-            self._figures |= _known(document.get("usage"))
-            self.usage = anthropic_usage_of(self._figures)
+            self._reported(document, document.get("usage"))
         elif kind == "message_stop":
             self.finished = True
         elif kind == "error":
@@ -146,15 +188,20 @@ class Messages(Watch):
 
     def _answer(self, document: dict[str, Any]) -> None:
         self._served_by(document)
-        self.usage = anthropic_usage_of(document.get("usage"))
         for block in _objects(document.get("content")):
-            self._content(block)
+            self._begun(block)
+        self._reported(document, document.get("usage"))
 
     def _start(self, message: Any) -> None:
         if type(message) is dict:
             self._served_by(message)
-            self._figures = _known(message.get("usage"))
-            self.opening = anthropic_usage_of({**self._figures, "output_tokens": 0})
+            self.figures.add(message.get("usage"))
+            self.opening = self.figures.input_usage()
+
+    def _begun(self, block: Any) -> None:
+        self._content(block)
+        if type(block) is dict and self._hosted.block(block):
+            self.figures.call(self._hosted.calls())
 
     def _content(self, content: Any) -> None:
         if type(content) is dict:
@@ -179,7 +226,7 @@ class Opaque(Watch):
 
     def _answer(self, document: dict[str, Any]) -> None:
         self._served_by(document)
-        self.usage = usage_of(document.get("usage")) or self.usage
+        self._reported(document, document.get("usage"))
 
 
 class Pictures(Opaque):
@@ -235,7 +282,7 @@ class Embeddings(Watch):
         """Of a big answer only the tail is parsed: the numbers would keep the event loop busy."""
         if len(body) > self.BIG and body.startswith(b"{") and (tail := self._TAIL.search(body, len(body) - 1024)):
             self.finished = True
-            self.usage = input_of(json_object(tail[1]))
+            self._read(json_object(tail[1]))
             return True
         return super().answer(body)
 
@@ -245,7 +292,11 @@ class Embeddings(Watch):
 
     def _answer(self, document: dict[str, Any]) -> None:
         self._served_by(document)
-        self.usage = input_of(document.get("usage"))
+        self._read(document.get("usage"))
+
+    def _read(self, figures: Any) -> None:
+        self.figures.add(figures)
+        self.usage = self.figures.input_usage()
 
 
 def _objects(values: Any) -> Iterator[dict[str, Any]]:
@@ -254,8 +305,3 @@ def _objects(values: Any) -> Iterator[dict[str, Any]]:
         for value in values:
             if type(value) is dict:
                 yield value
-
-
-def _known(figures: Any) -> dict[str, Any]:
-    """Return the figures that say something: a later null does not take an earlier number back."""
-    return {name: value for name, value in figures.items() if value is not None} if type(figures) is dict else {}

@@ -153,6 +153,15 @@ class UnknownModel(ClientError):
         super().__init__("model")
 
 
+class ToolNotPriced(ClientError):
+    """'<param>' asks for a tool of the provider that has no price here, and your budget cannot be charged for it."""
+
+    status = 403
+    kind = "permission_error"
+    anthropic_kind = "permission_error"
+    code = "tool_not_priced"
+
+
 class ModelNotPriced(ClientError):
     """The gateway has no price for this model, so it may not be used."""
 

@@ -23,6 +23,7 @@ from server.wire.media import Medium, media_in
 from server.wire.published import is_openai, published
 from server.wire.sound import Sound
 from server.wire.tokens import PER_MEDIUM, Prompt
+from server.wire.usage import Usage
 
 COUNTED = 1_000_000  # characters; beyond, `Tokenizer` takes the rest to be as dense, and so a byte stands for a token
 OWN_MARGIN, OTHER_MARGIN = 1.05, 2.0  # over what was counted, for OpenAI's tokenizers and for others
@@ -43,13 +44,11 @@ LARGEST_PICTURE = 3_840 * 2_160
 USUAL_PICTURE = 1_024 * 1_536
 PARTIAL = 100  # tokens of a picture that is shown before it is ready
 _THINKING = ("thinking", "reasoning", "reasoning_effort")
-# Tools that run at the caller's; all others run at the provider.
-_OWN_TOOLS = (
-    *("function", "custom", "bash", "text_editor", "computer", "memory", "local_shell", "apply_patch", "namespace"),
-    "tool_search",
-)
 _KEPT = ("previous_response_id", "conversation", "prompt")
 _SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
+
+
+NO_USAGE = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,7 @@ class Ceiling:
     foretold: int = 0
     images: int = 0
     audio_ms: int = 0
+    beside: Usage = NO_USAGE  # hosted tools, each as often as it may be called, and the service that was asked for
 
     @property
     def generated(self) -> int:
@@ -82,7 +82,6 @@ class Extent:
 
     media: tuple[Medium, ...] = ()
     tools: bool = False
-    hosted: bool = False  # some of them are the provider's own
     sealed: int = 0  # characters of reasoning that is sent again
     predicted: int = 0  # bytes of an answer that is foretold: what is wrong with it is billed as output
     thinks: bool = False  # it asks the model to reason
@@ -112,11 +111,16 @@ def extent_of(kind: str, document: Mapping[str, Any], sound: Sound | None = None
     return Extent(sound=sound) if sound is not None else NOTHING
 
 
-def most(prompt: Prompt, extent: Extent, model: str, counted: int, output: int, choices: int) -> Ceiling:
-    """The ceiling of a request whose prompt has `counted` tokens, and whose choices are bounded by `output` each."""
+def most(
+    prompt: Prompt, extent: Extent, model: str, counted: int, output: int, choices: int, beside: Usage = NO_USAGE
+) -> Ceiling:
+    """The ceiling of a request whose prompt has `counted` tokens, and whose choices are bounded by `output` each.
+
+    `beside` are the hosted tools and the service that it asks for.
+    """
     rules = published(model)
     media = sum(medium.most_tokens(rules) for medium in extent.media)
-    hidden = (HIDDEN if extent.tools or extent.media else 0) + (HOSTED if extent.hosted else 0)
+    hidden = (HIDDEN if extent.tools or extent.media else 0) + (HOSTED if beside.tools else 0)
     read = _text(prompt, model, counted) + media + hidden + extent.sealed // SEALED
     read = min(read, max(rules.window, counted))
     if extent.pictures:
@@ -127,7 +131,7 @@ def most(prompt: Prompt, extent: Extent, model: str, counted: int, output: int, 
     if extent.characters:
         ms = extent.spoken_ms(SLOWEST)
         return Ceiling(max(read, -(-extent.characters // CHARACTERS_A_TOKEN)), _tokens(ms, SPOKEN), audio_ms=ms)
-    return Ceiling(read, output, choices, extent.predicted)
+    return Ceiling(read, output, choices, extent.predicted, beside=beside)
 
 
 def _text(prompt: Prompt, model: str, counted: int) -> int:
@@ -144,19 +148,11 @@ def _conversation(document: Mapping[str, Any], *turns: str) -> Extent:
     found = Extent(
         media=tuple(medium for name in turns for medium in media_in(document.get(name))),
         tools=bool(document.get("tools") or document.get("functions")),
-        hosted=_hosted(document),
         sealed=sum(map(_sealed, map(document.get, turns))),
         predicted=_predicted(document.get("prediction")),
         thinks=any(_asks_for(document.get(name)) for name in _THINKING),
     )
     return NOTHING if found == NOTHING else found
-
-
-def _hosted(document: Mapping[str, Any]) -> bool:
-    tools = document.get("tools")
-    kinds = [tool.get("type") for tool in tools if type(tool) is dict] if type(tools) is list else []
-    named = any(document.get(name) for name in ("mcp_servers", "web_search_options", "search_parameters"))
-    return named or any(type(kind) is str and not kind.startswith(_OWN_TOOLS) for kind in kinds)
 
 
 def _sealed(turns: Any) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import orjson
 
 from server.wire.faults import Fault, fault_of
+from server.wire.figures import OPENAI, Figures, Places
 from server.wire.sse import Event
 from server.wire.stored import id_in
 from server.wire.usage import Usage
@@ -43,14 +44,20 @@ class Meter(Protocol):
     def delivered(self) -> str:
         """Return the text, reasoning and tool arguments so far, for counting when no usage came."""
 
+    def beside(self) -> Usage:
+        """Return what is billed beside tokens so far (tools), and which service serves."""
+
     def error(self) -> Fault | None:
         """Return the error that the upstream reported inside the answer, if it did."""
 
 
 class Watch(ABC):
-    """What all meters have in common."""
+    """What all meters have in common. `places` says where the figures of their answers stand."""
+
+    places: Places = OPENAI
 
     def __init__(self) -> None:
+        self.figures = Figures(self.places)
         self.finished = False
         self.failed = False
         self.served_model = ""
@@ -90,6 +97,9 @@ class Watch(ABC):
     def delivered(self) -> str:
         return "".join(self._pieces)
 
+    def beside(self) -> Usage:
+        return self.figures.beside()
+
     def error(self) -> Fault | None:
         return self._fault
 
@@ -108,6 +118,15 @@ class Watch(ABC):
         self.failed = True
         self._fault = fault
         return True
+
+    def _reported(self, document: dict[str, Any], *places: Any) -> None:
+        """Take the figures that stand in a document, in one of these places."""
+        self.figures.serve(document)
+        objects = [figures for figures in places if type(figures) is dict]
+        for figures in objects:
+            self.figures.add(figures)
+        if objects:
+            self.usage = self.figures.usage() or self.usage
 
     def _served_by(self, document: dict[str, Any]) -> None:
         model = document.get("model")

@@ -17,6 +17,7 @@ from server.wire.conversation import conversation_of
 from server.wire.endpoints import Endpoint
 from server.wire.errors import InvalidValue, MissingParameter, UnsupportedMedia
 from server.wire.extent import Extent, extent_of
+from server.wire.hosted import Hosted, hosted_of
 from server.wire.published import is_of_others
 from server.wire.sound import Sound, sound_of
 from server.wire.stored import asks_to_keep, builds_on
@@ -63,6 +64,7 @@ class Request:
     kept: bool  # the provider keeps the answer, asked or by its own default: a later request may name it
     names_person: bool  # it tells the provider who asks
     dearer: str | None  # the field by which it asks to be served better, for more than the list price
+    hosted: Hosted = field(default=Hosted(), repr=False)
 
 
 def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: str | None = None) -> Request:
@@ -101,6 +103,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         kept=keeps is not None or (endpoint.keeps_by_default and document.get("store") is None),
         names_person=names_person(document),
         dearer=_dearer(document),
+        hosted=hosted_of(document, model),
     )
 
 

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer; and, where a provider bills those, its pictures and its milliseconds of sound.
+    """Tokens of one answer; and, where a provider bills those, its pictures, its milliseconds of sound and its tools.
 
-    `input` includes `cached` (read from a prompt cache) and `cache_write`; `output` includes `reasoning`.
-    OpenAI counts this way; Anthropic's three input figures are added up where they are read.
-    `estimated` says that some figure was counted here and not reported by the upstream.
+    `input` includes what was read from a prompt cache (`cached`) and what was written to one (`cache_write`, of which
+    `cache_write_1h` is kept for an hour), and sound and pictures. `output` includes `reasoning`, sound and pictures;
+    `output_text` is what a provider says is text, where it says so. OpenAI counts this way; Anthropic's three input
+    figures are added up where they are read.
+
+    `tools` are the calls of the provider's own tools by name, as `called` writes them. `tier` and `geo` are the service
+    and the place that served, in the provider's words; empty where it says nothing. `estimated` says that some figure
+    was counted here and not reported by the upstream.
     """
 
     input: int = 0
@@ -22,3 +27,17 @@ class Usage:
     estimated: bool = False
     images: int = 0
     audio_ms: int = 0
+    cache_write_1h: int = 0
+    input_audio: int = 0
+    input_image: int = 0
+    output_text: int = 0
+    output_audio: int = 0
+    output_image: int = 0
+    tools: str = ""
+    tier: str = ""
+    geo: str = ""
+
+    @property
+    def nothing(self) -> bool:
+        """Nothing was used that anybody could bill."""
+        return not (self.input or self.output or self.images or self.audio_ms or self.tools)

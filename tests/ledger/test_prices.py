@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.ledger.prices import UNPRICED, Price, PriceTable, Rates, Tier, cost, dearest, price_body, price_of
+from server.ledger.prices import TOKENS, UNPRICED, Price, PriceTable, Rates, Tier, cost, dearest, price_body, price_of
 from server.wire.usage import Usage
 
 MILLION = 1_000_000
@@ -17,11 +18,7 @@ MILLION = 1_000_000
 amounts = st.integers(0, 10**8)
 plain_rates = st.builds(
     Rates,
-    input=amounts,
-    output=amounts,
-    cached=st.none() | amounts,
-    cache_write=st.none() | amounts,
-    reasoning=st.none() | amounts,
+    **{kind: amounts if kind in ("input", "output") else st.none() | amounts for kind in TOKENS},
     request=amounts,
     image=amounts,
     audio_hour=amounts,
@@ -42,14 +39,21 @@ def usages(draw: st.DrawFn) -> Usage:
     cached = draw(st.integers(0, read))
     written = draw(st.integers(0, read - cached))
     output = draw(st.integers(0, 100_000))
+    generated = st.integers(0, output)
     return Usage(
         input=read,
         cached=cached,
         cache_write=written,
         output=output,
-        reasoning=draw(st.integers(0, output)),
+        reasoning=draw(generated),
         images=draw(st.integers(0, 10)),
         audio_ms=draw(st.integers(0, 10**7)),
+        cache_write_1h=draw(st.integers(0, written)),
+        input_audio=draw(st.integers(0, read)),
+        input_image=draw(st.integers(0, read)),
+        output_text=draw(generated),
+        output_audio=draw(generated),
+        output_image=draw(generated),
     )
 
 
@@ -73,8 +77,16 @@ def test_each_kind_of_token_costs_its_own_rate() -> None:
 
 
 def test_a_kind_without_a_rate_costs_what_the_kind_costs_that_includes_it() -> None:
-    usage = Usage(input=100, cached=30, cache_write=20, output=50, reasoning=10)
+    usage = Usage(input=100, cached=30, output=50, reasoning=10, input_audio=9, output_image=9, output_text=9)
     assert cost(priced(Rates(input=2 * MILLION, output=10 * MILLION)), usage) == 100 * 2 + 50 * 10
+
+
+def test_writing_to_a_cache_costs_a_quarter_more_than_reading_and_twice_as_much_for_an_hour() -> None:
+    rates = Rates(input=2 * MILLION)
+    assert cost(priced(rates), Usage(input=100, cache_write=20)) == 80 * 2 + 50
+    assert cost(priced(rates), Usage(input=100, cache_write=20, cache_write_1h=15)) == 80 * 2 + 5 * 2.5 + 15 * 4
+    dear = Rates(input=2 * MILLION, cache_write=5 * MILLION)
+    assert cost(priced(dear), Usage(input=100, cache_write=20, cache_write_1h=15)) == 80 * 2 + 20 * 5
 
 
 def test_a_rate_of_nothing_is_not_a_missing_rate() -> None:
@@ -94,7 +106,7 @@ def test_everything_is_rounded_once_at_the_end() -> None:
 
 def test_parts_that_are_larger_than_their_whole_count_and_nothing_is_paid_back() -> None:
     rates = Rates(input=MILLION, output=MILLION)
-    assert cost(priced(rates), Usage(input=10, cached=8, cache_write=8, output=5, reasoning=9)) == 16 + 9
+    assert cost(priced(rates), Usage(input=10, cached=8, cache_write=8, output=5, reasoning=9)) == 8 + 10 + 9
 
 
 @pytest.mark.parametrize(("tokens", "micro"), [(199_999, 199_999), (200_000, 200_000), (200_001, 400_002)])
@@ -122,21 +134,71 @@ def test_tiers_that_do_not_ascend_or_hold_others_cannot_be_written(tiers: tuple[
         Rates(tiers=tiers)
 
 
+def exactly(rates: Rates, usage: Usage) -> Fraction:
+    """The cost, reckoned from the kinds one by one: what is taken as one kind is none of the next."""
+    said = {kind: getattr(rates, kind) for kind in TOKENS}
+    five = -(-rates.input * 5 // 4) if rates.cache_write is None else rates.cache_write
+    hour = max(2 * rates.input, five) if rates.cache_write_1h is None else rates.cache_write_1h
+    new = usage.input - usage.cached - usage.cache_write
+    sound = min(new, usage.input_audio) if rates.input_audio is not None else 0
+    pictures = min(new - sound, usage.input_image) if rates.input_image is not None else 0
+    spoken = min(usage.output - usage.reasoning, usage.output_audio)
+    painted = min(usage.output - usage.reasoning - spoken, usage.output_image)
+    text = min(usage.output - usage.reasoning - spoken - painted, usage.output_text)
+    kinds = {
+        "input": new - sound - pictures,
+        "cached": usage.cached,
+        "input_audio": sound,
+        "input_image": pictures,
+        "output": usage.output - usage.reasoning - spoken - painted - text,
+        "reasoning": usage.reasoning,
+        "output_audio": spoken,
+        "output_image": painted,
+        "output_text": text,
+    }
+    cache = (usage.cache_write - usage.cache_write_1h) * five + usage.cache_write_1h * hour
+    whole = {
+        kind: rates.output if kind in kinds and kind.startswith(("out", "rea")) else rates.input for kind in TOKENS
+    }
+    tokens = sum(number * (whole[kind] if said[kind] is None else said[kind]) for kind, number in kinds.items())
+    others = rates.request + usage.images * rates.image + Fraction(usage.audio_ms * rates.audio_hour, 3_600_000)
+    return Fraction(tokens + cache, MILLION) + others
+
+
 @given(plain_rates, usages())
 @settings(max_examples=100, deadline=None)
 def test_a_cost_is_the_exact_sum_of_its_parts_rounded_half_to_even(rates: Rates, usage: Usage) -> None:
-    read = rates.input if rates.cached is None else rates.cached
-    written = rates.input if rates.cache_write is None else rates.cache_write
-    thought = rates.output if rates.reasoning is None else rates.reasoning
-    exact = (
-        Fraction((usage.input - usage.cached - usage.cache_write) * rates.input, MILLION)
-        + Fraction(usage.cached * read + usage.cache_write * written, MILLION)
-        + Fraction((usage.output - usage.reasoning) * rates.output + usage.reasoning * thought, MILLION)
-        + Fraction(usage.audio_ms * rates.audio_hour, 3_600_000)
-        + rates.request
-        + usage.images * rates.image
-    )
-    assert cost(priced(rates), usage) == round(exact)
+    assert cost(priced(rates), usage) == round(exactly(rates, usage))
+
+
+@given(plain_rates, usages(), st.sampled_from([("priority", 250), ("fast", 250), ("flex", 100), ("new", 100)]))
+@settings(max_examples=50, deadline=None)
+def test_a_service_without_rates_of_its_own_costs_its_factor_and_so_does_a_place(
+    rates: Rates, usage: Usage, service: tuple[str, int]
+) -> None:
+    tier, percent = service
+    served = replace(usage, tier=tier, geo="us")
+    assert cost(priced(rates), served) == round(exactly(rates, usage) * percent * 110 / 10_000)
+
+
+# A part grows with its whole: another cached token is another token, and costs what it costs.
+WHOLE = {
+    **dict.fromkeys(("cached", "cache_write", "input_audio", "input_image"), "input"),
+    **dict.fromkeys(("reasoning", "output_text", "output_audio", "output_image"), "output"),
+}
+
+
+@given(
+    plain_rates,
+    usages(),
+    st.sampled_from(["input", "output", *WHOLE, "cache_write_1h", "images", "audio_ms"]),
+    st.integers(1, 10**6),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_cost_never_falls_when_a_figure_grows(rates: Rates, usage: Usage, kind: str, more: int) -> None:
+    names = ("cache_write_1h", "cache_write", "input") if kind == "cache_write_1h" else (kind, WHOLE.get(kind, kind))
+    grown = replace(usage, **{name: getattr(usage, name) + more for name in dict.fromkeys(names)})
+    assert cost(priced(rates), grown) >= cost(priced(rates), usage)
 
 
 @given(any_rates(), any_rates(), usages())
