@@ -62,7 +62,7 @@ class Bill:
         """Bound its answer by what a budget that refused it has left; False if that is too little or not allowed."""
         if self.most is None or not self.least:
             return False
-        output = fitting(self.price, self.tariff, self.most, refused.remaining, refused.entry.limit.unit)
+        output = fitting(self.price, self.most, refused.remaining, refused.entry.limit.unit, self.tariff)
         if output < self.least:
             return False
         self.most = replace(self.most, output=output)
@@ -70,6 +70,6 @@ class Bill:
 
     def bounded_by(self, limits: Iterable[Limit]) -> bool:
         """Whether one of these is a budget that it can draw on: in tokens, or in money if it costs any."""
-        free = self.price is None or self.price.rates == FREE
+        free = (self.price is None or self.price.rates == FREE) and not self.asked.tools
         units = (Unit.TOKENS,) if free else (Unit.TOKENS, Unit.USD)
         return any(limit.unit in units and limit.window is not Window.MINUTE for limit in limits)

@@ -361,8 +361,9 @@ class Gateway:
         if story.client_left and request.endpoint.output_limits and hides(story):
             most = published(request.model).output if request.max_tokens is None else request.max_tokens
             output += hidden(self._clock() - story.sent_at, output, most * request.choices)
-        usage = unreported(request.extent, before, output, await _heard(story))
-        return replace(usage, tools=beside.tools, tier=beside.tier or before.tier, geo=beside.geo or before.geo)
+        tier, geo = beside.tier or before.tier, beside.geo or before.geo
+        before = replace(before, tools=beside.tools, tier=tier, geo=geo)
+        return unreported(request.extent, before, output, await _heard(story))
 
 
 async def _heard(story: Story) -> Sound | None:

@@ -42,13 +42,7 @@ class Holding:
         if request.endpoint.kind not in FREE_KINDS and self.cashier.bounds(bill):
             output = self._bound(call, ask, asked)
             bill.most = most(
-                request.prompt,
-                request.extent,
-                request.model,
-                ask.input_tokens,
-                output,
-                request.choices,
-                request.hosted,
+                request.prompt, request.extent, request.model, ask.input_tokens, output, request.choices, bill.asked
             )
             bill.least = min(LEAST_OUTPUT, output) if asked is None and request.endpoint.output_limits else 0
         await self.cashier.reserve(bill, ask.input_tokens, self._likely(call, ask))

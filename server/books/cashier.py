@@ -154,7 +154,7 @@ class Cashier:
         bill.output = output_tokens
         cost = min(bill.cost(replace(bill.asked, input=input_tokens, output=output_tokens)), BEYOND)
         bill.needs = Estimate(cost, input_tokens + output_tokens)
-        if bill.most is not None and unmeasured(bill.price, bill.tariff, bill.most):
+        if bill.most is not None and unmeasured(bill.price, bill.most):
             raise ModelNotPriced
         if not bill.limits and bill.most is None:
             return
@@ -253,7 +253,7 @@ class Cashier:
         """Claim of its budgets the most that it can take, where that is known; its rates stay as they are."""
         if bill.most is None:
             return
-        most = most_taken(bill.price, bill.tariff, bill.most)
+        most = most_taken(bill.price, bill.most, bill.tariff)
         bill.needs = replace(most, cost_micro_usd=min(most.cost_micro_usd, BEYOND))
         budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at).budgets
         bill.claim = bill.budgets = Claim(budgets, bill.claim.rates)

@@ -19,12 +19,11 @@ from typing import Any
 
 import orjson
 
-from server.wire.hosted import NOTHING as NO_TOOLS
-from server.wire.hosted import Hosted
 from server.wire.media import Medium, media_in
 from server.wire.published import is_openai, published
 from server.wire.sound import Sound
 from server.wire.tokens import PER_MEDIUM, Prompt
+from server.wire.usage import Usage
 
 COUNTED = 1_000_000  # characters; beyond, `Tokenizer` takes the rest to be as dense, and so a byte stands for a token
 OWN_MARGIN, OTHER_MARGIN = 1.05, 2.0  # over what was counted, for OpenAI's tokenizers and for others
@@ -49,12 +48,14 @@ _KEPT = ("previous_response_id", "conversation", "prompt")
 _SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
 
 
+NO_USAGE = Usage()
+
+
 @dataclass(frozen=True, slots=True)
 class Ceiling:
     """The most of each kind that a provider can bill for one request.
 
     `output` is the bound of one choice, and `foretold` what is billed beyond it; all of the `choices` are generated.
-    `tools`, `tier` and `geo` are those of `Usage`.
     """
 
     input: int
@@ -63,9 +64,7 @@ class Ceiling:
     foretold: int = 0
     images: int = 0
     audio_ms: int = 0
-    tools: str = ""
-    tier: str = ""
-    geo: str = ""
+    beside: Usage = NO_USAGE  # hosted tools, each as often as it may be called, and the service that was asked for
 
     @property
     def generated(self) -> int:
@@ -113,18 +112,15 @@ def extent_of(kind: str, document: Mapping[str, Any], sound: Sound | None = None
 
 
 def most(
-    prompt: Prompt,
-    extent: Extent,
-    model: str,
-    counted: int,
-    output: int,
-    choices: int,
-    hosted: Hosted = NO_TOOLS,
+    prompt: Prompt, extent: Extent, model: str, counted: int, output: int, choices: int, beside: Usage = NO_USAGE
 ) -> Ceiling:
-    """The ceiling of a request whose prompt has `counted` tokens, and whose choices are bounded by `output` each."""
+    """The ceiling of a request whose prompt has `counted` tokens, and whose choices are bounded by `output` each.
+
+    `beside` are the hosted tools and the service that it asks for.
+    """
     rules = published(model)
     media = sum(medium.most_tokens(rules) for medium in extent.media)
-    hidden = (HIDDEN if extent.tools or extent.media else 0) + (HOSTED if hosted.reads else 0)
+    hidden = (HIDDEN if extent.tools or extent.media else 0) + (HOSTED if beside.tools else 0)
     read = _text(prompt, model, counted) + media + hidden + extent.sealed // SEALED
     read = min(read, max(rules.window, counted))
     if extent.pictures:
@@ -135,8 +131,7 @@ def most(
     if extent.characters:
         ms = extent.spoken_ms(SLOWEST)
         return Ceiling(max(read, -(-extent.characters // CHARACTERS_A_TOKEN)), _tokens(ms, SPOKEN), audio_ms=ms)
-    beside = hosted.most()
-    return Ceiling(read, output, choices, extent.predicted, tools=beside.tools, tier=beside.tier, geo=beside.geo)
+    return Ceiling(read, output, choices, extent.predicted, beside=beside)
 
 
 def _text(prompt: Prompt, model: str, counted: int) -> int:

@@ -20,7 +20,7 @@ QUICKEST, SLOWEST = 30, 5  # characters a second between which people speak
 
 
 def unreported(extent: Extent, before: Usage, output: int, sound: Sound | None = None) -> Usage:
-    """The estimate. `before` is what is known of the input, `output` the text that came, counted.
+    """The estimate. `before` is what is known beside the output, `output` the text that came, counted.
 
     `sound` is the recording that came.
     """

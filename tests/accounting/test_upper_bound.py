@@ -25,6 +25,8 @@ from tests.faults.asks import Ask, Heard, chat, hear, messages
 from tests.faults.stage import Stage, until
 from tests.gateways import gateway, spec
 
+pytestmark = pytest.mark.slow  # a gateway of its own for each
+
 CALLERS = 20
 LONGEST = 400  # tokens of an answer, where nobody bounds it
 CHATTY, CLAUDE = "gpt-4o", "claude-sonnet-4-5"

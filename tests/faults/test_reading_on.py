@@ -23,6 +23,8 @@ from tests.faults.clients import Client
 from tests.faults.stage import Stage, until
 from tests.gateways import gateway, spec
 
+pytestmark = pytest.mark.slow  # a gateway of its own for each
+
 THINKER, PLAIN = "gpt-5", "gpt-4o"  # by their names the one reasons in silence, the other does not
 
 

@@ -5,26 +5,34 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.ledger.ceiling import GENERATED, READ, fitting, most_cost, most_taken, unmeasured
 from server.ledger.limits import Unit
 from server.ledger.prices import Price, Rates, Tier, cost
-from server.ledger.tariff import LISTED
+from server.ledger.tariff import Tariff
 from server.wire.extent import Ceiling
 from server.wire.usage import Usage
 
 RATE = st.integers(0, 200_000_000)
 OPTIONAL = st.none() | RATE
 FLAT = st.builds(
-    Rates, input=RATE, output=RATE, cached=OPTIONAL, cache_write=OPTIONAL, reasoning=OPTIONAL,
-    request=st.integers(0, 10_000), image=st.integers(0, 500_000), audio_hour=RATE,
+    Rates, input=RATE, output=RATE, cached=OPTIONAL, cache_write=OPTIONAL, cache_write_1h=OPTIONAL,
+    reasoning=OPTIONAL, input_audio=OPTIONAL, input_image=OPTIONAL, output_text=OPTIONAL, output_audio=OPTIONAL,
+    output_image=OPTIONAL, request=st.integers(0, 10_000), image=st.integers(0, 500_000), audio_hour=RATE,
 )  # fmt: skip
 TIERED = st.builds(
     lambda flat, above, rates: replace(flat, tiers=(Tier(above, rates),)), FLAT, st.integers(0, 300_000), FLAT
 )
-PRICES = st.builds(lambda rates: Price("p", "m", 0, rates), FLAT | TIERED)
+SERVICES = st.just(()) | st.tuples(st.tuples(st.just("priority"), FLAT | TIERED))
+PRICES = st.builds(lambda rates, services: Price("p", "m", 0, rates, services), FLAT | TIERED, SERVICES)
+BESIDE = st.builds(
+    Usage,
+    tools=st.sampled_from(["", "web_search=3", "file_search=1 web_search=2"]),
+    tier=st.sampled_from(["", "priority", "flex"]),
+)
+TARIFF = Tariff.of({}, {"flex": 50})
 TOKENS = st.integers(0, 500_000)
 CEILINGS = st.builds(
     Ceiling,
@@ -34,22 +42,34 @@ CEILINGS = st.builds(
     st.sampled_from([0, 0, 500]),
     images=st.integers(0, 8),
     audio_ms=st.integers(0, 10_000_000),
+    beside=BESIDE,
 )
 
 
 @st.composite
+def parts(draw: st.DrawFn, whole: int, names: tuple[str, ...]) -> dict[str, int]:
+    """A whole in parts that are no more than it."""
+    found = {}
+    for name in draw(st.permutations(names)):
+        found[name] = draw(st.integers(0, whole))
+        whole -= found[name]
+    return found
+
+
+@st.composite
 def answers(draw: st.DrawFn, ceiling: Ceiling) -> Usage:
-    """Any usage within a ceiling."""
+    """Any usage within a ceiling, by whatever service."""
     read, generated = draw(st.integers(0, ceiling.input)), draw(st.integers(0, ceiling.generated))
-    cached = draw(st.integers(0, read))
+    kinds = draw(parts(read, READ)) | draw(parts(generated, GENERATED))
+    kinds["cache_write"] += kinds["cache_write_1h"]
     return Usage(
         read,
-        cached,
-        draw(st.integers(0, read - cached)),
-        generated,
-        draw(st.integers(0, generated)),
+        output=generated,
         images=draw(st.integers(0, ceiling.images)),
         audio_ms=draw(st.integers(0, ceiling.audio_ms)),
+        tools=draw(st.sampled_from(["", ceiling.beside.tools])),
+        tier=draw(st.sampled_from(["", ceiling.beside.tier])),
+        **kinds,
     )
 
 
@@ -59,26 +79,32 @@ def test_every_kind_of_usage_has_its_place_in_the_bound() -> None:
     assert {field.name for field in fields(Usage)} == whole | set(READ) | set(GENERATED)
 
 
+@pytest.mark.slow
+@settings(deadline=None, max_examples=60)
 @given(st.data(), PRICES, CEILINGS)
 def test_no_answer_within_the_ceiling_costs_more_than_was_held(
     data: st.DataObject, price: Price, ceiling: Ceiling
 ) -> None:
     usage = data.draw(answers(ceiling))
-    assert cost(price, usage) <= most_cost(price, LISTED, ceiling)
-    assert usage.input + usage.output <= most_taken(price, LISTED, ceiling).tokens
+    assert cost(price, usage, TARIFF) <= most_cost(price, ceiling, TARIFF)
+    assert usage.input + usage.output <= most_taken(price, ceiling).tokens
 
 
+@pytest.mark.slow
+@settings(deadline=None, max_examples=60)
 @given(PRICES, CEILINGS, st.integers(0, 10**9), st.sampled_from([Unit.USD, Unit.TOKENS]))
 def test_a_bound_that_is_lowered_to_a_budget_fits_into_it(
     price: Price, ceiling: Ceiling, left: int, unit: Unit
 ) -> None:
-    output = fitting(price, LISTED, ceiling, left, unit)
+    output = fitting(price, ceiling, left, unit)
     assert 0 <= output <= ceiling.output
     if output:
-        assert most_taken(price, LISTED, replace(ceiling, output=output)).of(unit) <= left
-        assert most_taken(price, LISTED, replace(ceiling, output=output + ceiling.output // 100 + 2)).of(unit) > left
+        assert most_taken(price, replace(ceiling, output=output)).of(unit) <= left
+        assert most_taken(price, replace(ceiling, output=output + ceiling.output // 100 + 2)).of(unit) > left
 
 
+@pytest.mark.slow
+@settings(deadline=None, max_examples=60)
 @given(st.data(), PRICES, st.integers(0, 50_000_000), st.lists(CEILINGS, min_size=1, max_size=12))
 def test_requests_at_once_never_settle_more_than_their_budget(
     data: st.DataObject, price: Price, budget: int, asked: list[Ceiling]
@@ -86,10 +112,10 @@ def test_requests_at_once_never_settle_more_than_their_budget(
     """All are held before the first is settled, each with as long an answer as the budget still has."""
     held, admitted = 0, []
     for ceiling in asked:
-        if held + most_cost(price, LISTED, ceiling) > budget:
-            ceiling = replace(ceiling, output=fitting(price, LISTED, ceiling, budget - held, Unit.USD))
-        if ceiling.output and held + most_cost(price, LISTED, ceiling) <= budget:
-            held += most_cost(price, LISTED, ceiling)
+        if held + most_cost(price, ceiling) > budget:
+            ceiling = replace(ceiling, output=fitting(price, ceiling, budget - held, Unit.USD))
+        if ceiling.output and held + most_cost(price, ceiling) <= budget:
+            held += most_cost(price, ceiling)
             admitted.append(ceiling)
     assert sum(cost(price, data.draw(answers(ceiling))) for ceiling in admitted) <= held <= budget
 
@@ -115,4 +141,4 @@ TOKENS_ONLY = Price("p", "m", 0, Rates(input=20_000))
 def test_a_price_in_units_that_a_request_has_none_of_measures_nothing(
     price: Price | None, ceiling: Ceiling, expected: bool
 ) -> None:
-    assert unmeasured(price, LISTED, ceiling) is expected
+    assert unmeasured(price, ceiling) is expected

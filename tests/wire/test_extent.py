@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.wire.extent import HIDDEN, HOSTED, NOTHING, Ceiling, Extent, extent_of, most
-from server.wire.hosted import hosted_of
 from server.wire.media import media_in
 from server.wire.published import is_openai, may_think, published
 from server.wire.sound import Sound
 from server.wire.tokens import PER_MEDIUM, Prompt, prompt_of
+from server.wire.usage import Usage
 from tests.wire.sounds import wav
 
 
@@ -213,24 +213,11 @@ def test_what_the_provider_has_kept_may_fill_the_context_window() -> None:
     assert most(Prompt(), extent, "gpt-4o", 10, 0, 1).input == 128_000
 
 
-@pytest.mark.parametrize(
-    ("more", "hosted"),
-    [
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, False),
-        ({"tools": [{"name": "f", "input_schema": {}}]}, False),
-        ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, False),
-        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, True),
-        ({"tools": [{"type": "file_search", "vector_store_ids": []}]}, True),
-        ({"tools": [{"type": "function"}, {"type": "mcp", "server_url": "x"}]}, True),
-        ({"web_search_options": {"search_context_size": "low"}}, True),
-        ({"mcp_servers": [{"type": "url"}]}, True),
-        ({"tools": 5}, False),
-    ],
-)
-def test_tools_of_the_provider_read_what_nobody_sees(more: dict[str, Any], hosted: bool) -> None:
-    document = {"messages": [], **more}
-    ceiling = most(Prompt(), extent_of("chat", document), "gpt-6-sol", 0, 0, 1, hosted_of(document, "gpt-6-sol"))
-    assert (ceiling.input >= HOSTED) is hosted
+@pytest.mark.parametrize(("tools", "more"), [("", 0), ("web_search=3", HOSTED)])
+def test_tools_of_the_provider_read_what_nobody_sees(tools: str, more: int) -> None:
+    ceiling = most(Prompt((), 10), NOTHING, "gpt-6-sol", 10, 0, 1, Usage(tools=tools))
+    assert ceiling.input == 10 + more
+    assert ceiling.beside.tools == tools
 
 
 @pytest.mark.parametrize(
