@@ -43,6 +43,8 @@ _SAME = {
     "google_search_retrieval": "google_search",
 }
 _ONCE = frozenset({"code_execution", "code_interpreter", "shell"})  # paid by the container, and an answer has one
+_CODE = "code_interpreter"
+_SIZES = ("4g", "16g", "64g")
 _UNREPORTED = frozenset({"web_search_preview", "web_plugin"})
 _SEARCHING = re.compile(r"-search-(preview|api)\b|:online$")
 _STANDARD = frozenset({"auto", "default", "standard", "standard_only", "flex", "batch"})
@@ -70,9 +72,16 @@ class Hosted:
         if usage.nothing or self == NOTHING:
             return usage
         reported = calls_of(usage.tools)
-        unsaid = {} if reported else calls_of(self.certain)
-        tools = called({**unsaid, **reported})
+        unsaid = {} if "web_search" in reported else calls_of(self.certain)
+        tools = called({**unsaid, **self._contained(reported)})
         return replace(usage, tools=tools, tier=usage.tier or self.tier, geo=usage.geo or self.geo)
+
+    def _contained(self, calls: dict[str, int]) -> dict[str, int]:
+        """An answer does not say how large its containers were: as large as the largest that was asked for."""
+        sizes = [f"{_CODE}_{size}" for size in _SIZES if f"{_CODE}_{size}=" in self.calls]
+        if not sizes or _CODE not in calls:
+            return calls
+        return {(sizes[-1] if name == _CODE else name): number for name, number in calls.items()}
 
 
 NOTHING = Hosted()
@@ -139,7 +148,7 @@ def _name(tool: Mapping[str, Any]) -> str | None:
     if type(kind) is not str or kind in _OWN or kind.startswith(_OWN_BEGINNINGS):
         return None
     name = _known(_DATE.sub("", kind))
-    if name == "code_interpreter" and type(box := tool.get("container")) is dict:
+    if name == _CODE and type(box := tool.get("container")) is dict:
         memory = box.get("memory_limit")
         return name if memory in (None, "1g") else f"{name}_{memory}"
     return name
@@ -150,7 +159,7 @@ def _known(name: str) -> str:
 
 
 def _uses(name: str, tool: Mapping[str, Any]) -> int:
-    if name in _ONCE or name.startswith("code_interpreter"):
+    if name in _ONCE or name.startswith(_CODE):
         return 1
     uses = tool.get("max_uses")
     return min(uses, MOST_USES) if type(uses) is int and uses >= 0 else UNBOUNDED
