@@ -74,7 +74,7 @@ def test_junk_in_the_places_of_figures_and_tools_does_no_harm(junk: object) -> N
     item = {"type": "web_search_call", "action": junk}
     block = {"type": "server_tool_use", "name": junk}
     calls = {"tool_calls": junk, "executed_tools": junk}
-    usage = {name: junk for name in ("iterations", "cache_creation", "server_tool_use", "service_tier", "speed")}
+    usage = dict.fromkeys(("iterations", "cache_creation", "server_tool_use", "service_tier", "speed"), junk)
     usage |= {"prompt_tokens_details": junk, "inference_geo": junk, "tool_usage": junk, "input_tokens": 5}
     documents = [
         ("/v1/responses", {"output": [item, junk], "usage": usage, "tool_usage": junk, "service_tier": junk}),
