@@ -173,7 +173,7 @@ def test_a_cost_is_the_exact_sum_of_its_parts_rounded_half_to_even(rates: Rates,
     assert cost(priced(rates), usage) == round(exactly(rates, usage))
 
 
-@given(plain_rates, usages(), st.sampled_from([("priority", 250), ("fast", 250), ("flex", 100), ("new", 100)]))
+@given(plain_rates, usages(), st.sampled_from([("priority", 250), ("fast", 600), ("flex", 100), ("new", 100)]))
 @settings(max_examples=50, deadline=None)
 def test_a_service_without_rates_of_its_own_costs_its_factor_and_so_does_a_place(
     rates: Rates, usage: Usage, service: tuple[str, int]

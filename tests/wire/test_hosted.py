@@ -110,6 +110,14 @@ def test_what_an_answer_reports_counts_before_what_was_asked_for() -> None:
     assert hosted.billed(Usage(1)) == Usage(1, tools="web_search_preview=1", tier="priority", geo="us")
 
 
+def test_a_container_is_as_large_as_the_largest_that_was_asked_for() -> None:
+    boxes = [{"type": "code_interpreter", "container": {"memory_limit": size}} for size in ("16g", "4g")]
+    used = hosted_of({"tools": boxes}, "m").billed(Usage(1, tools="code_interpreter=2 web_search=1"))
+    assert used.tools == "code_interpreter_16g=2 web_search=1"
+    plain = hosted_of({"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}, "m")
+    assert plain.billed(Usage(1, tools="code_interpreter=1")).tools == "code_interpreter=1"
+
+
 def test_what_used_nothing_called_nothing() -> None:
     assert Hosted(certain="web_plugin=1", tier="priority").billed(Usage()) == Usage()
     assert NOTHING.billed(Usage(5)) == Usage(5)

@@ -64,3 +64,27 @@ def test_a_stream_that_breaks_off_has_the_calls_that_were_begun_and_its_service(
         meter.event(event)
     assert meter.usage is None
     assert (meter.beside().tools, meter.beside().tier) == ("web_search=2", "priority")
+
+
+JUNK: list[object] = [None, True, -1, 1.5, "x", [], {}, [[]], {"type": []}, [{"type": {}}], [None, {"name": 7}]]
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=str)
+def test_junk_in_the_places_of_figures_and_tools_does_no_harm(junk: object) -> None:
+    item = {"type": "web_search_call", "action": junk}
+    block = {"type": "server_tool_use", "name": junk}
+    calls = {"tool_calls": junk, "executed_tools": junk}
+    usage = dict.fromkeys(("iterations", "cache_creation", "server_tool_use", "service_tier", "speed"), junk)
+    usage |= {"prompt_tokens_details": junk, "inference_geo": junk, "tool_usage": junk, "input_tokens": 5}
+    documents = [
+        ("/v1/responses", {"output": [item, junk], "usage": usage, "tool_usage": junk, "service_tier": junk}),
+        ("/v1/messages", {"content": [block, junk], "usage": {**usage, "output_tokens": 1}}),
+        ("/v1/chat/completions", {"choices": [{"message": calls, "usage": junk}], "x_groq": junk, "usage": usage}),
+    ]
+    for path, document in documents:
+        assert ENDPOINTS[path].meter().answer(orjson.dumps(document))
+    for kind in ("response.output_item.done", "content_block_start", "message_delta", "message_start"):
+        event = {"type": kind, "item": item, "content_block": block, "usage": usage, "message": {"usage": usage}}
+        for path, _ in documents:
+            for read in Splitter().feed(b"data: " + orjson.dumps(event) + b"\n\n"):
+                ENDPOINTS[path].meter().event(read)

@@ -298,7 +298,7 @@ BODIES = [
         MESSAGES,
         message({"input_tokens": 1000, "output_tokens": 100, "speed": "fast", "inference_geo": "us"}),
         Usage(1000, output=100, tier="fast", geo="us"),
-        5_500,
+        13_200,
     ),
     Body(
         "anthropic: nothing is taken back by zeros and nulls",
