@@ -14,6 +14,8 @@ from server.login.oidc import LoginRefused, Oidc
 from server.login.sessions import new_cookie
 from server.login.token_login import login_with_token
 from server.remembered import Away
+from server.store.base import Person
+from server.terms.authority import Power
 from server.wire.errors import InvalidKey, PermissionDenied, UnknownUrl
 from web import render
 
@@ -150,13 +152,18 @@ class UserHandler(BrowserHandler):
 
     async def get(self) -> None:
         visit, oidc = await self.visit(), self.house.oidc
-        person = visit.person if visit else await self.house.store.person((await self.authenticate()).person_id)
+        person = visit.person if visit else await self._presented()
         if person is None:
             raise InvalidKey
         told = oidc.described(visit.sealed) if oidc is not None and visit is not None else None
         known = {"name": person.name, "email": person.email, "sub": person.id, "preferred_username": person.name}
         self.set_header("Content-Type", "application/json")
         self.finish(orjson.dumps(told or {**known, "affiliations": {}}))
+
+    async def _presented(self) -> Person | None:
+        """Whose token was presented. Raises PermissionDenied for less, such as a name in a header."""
+        caller = self.insist_on(await self.authenticate(), Power.CHANGE_OWN)
+        return await self.house.store.person(caller.person_id)
 
 
 def _begin(path: str) -> str:

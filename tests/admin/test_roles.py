@@ -145,8 +145,6 @@ def is_elsewhere(route: Route, role: Role, kind: str) -> bool:
     """What other tests try: keys in paths; and what a door of its own asks about a token of a narrow person."""
     if isinstance(route.pattern, Matcher) or route.handler is KeyInPath:
         return True
-    if route.handler is UserHandler and kind == "a token that was narrowed down":
-        return True
     return role is Role.PUBLIC and kind in TOKENS and issubclass(route.handler, BrowserHandler)
 
 

@@ -73,7 +73,7 @@ async def test_a_name_in_a_header_neither_exports_nor_erases_that_person(place: 
     assert (await as_named(place, "GET", "/api/me/export", "bob")).status == 403
     assert (await as_named(place, "POST", "/api/me/erase", "bob", '{"confirm": "bob"}')).status == 403
     assert await place.house.store.person_by_name("bob") is not None
-    for path in ("/api/me/tokens", "/api/me/passes", "/api/me/courses"):
+    for path in ("/api/me/tokens", "/api/me/passes", "/api/me/courses", "/user"):
         assert (await as_named(place, "GET", path, "bob")).status == 403, path
 
 
