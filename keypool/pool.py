@@ -358,10 +358,10 @@ class Pool:
 
     def _enqueue(self, ticket: Ticket, now: float) -> list[Decision]:
         queue = self._queue(ticket.model)
+        queue.arrived(ticket, now)
         if queue.area not in self._busy:
             self._busy[queue.area] = None
             queue.area.look(now)
-        queue.arrived(ticket, now)
         decisions = self._pump(now)
         if ticket.waiting:
             self._deadlines.add(ticket)
