@@ -46,6 +46,13 @@ def share(record: Record, person: str, weights: float, start: float, end: float)
     return gained.get(person, 0.0) * weights / sum(gained.values())
 
 
+def share_of_all(record: Record, weights: float, start: float, end: float) -> float:
+    """The same of the attacker under all the names that she uses."""
+    before, after = measures.at(record.samples, start).served, measures.at(record.samples, end).served
+    gained = {each: after[each] - before.get(each, 0.0) for each in after}
+    return weights * sum(cost for name, cost in gained.items() if name.startswith(EVE)) / sum(gained.values())
+
+
 def worst_share(record: Record, person: str, weights: float, start: float, window: float = 120.0) -> float:
     """The largest of all windows."""
     ends = [sample.at for sample in record.samples if sample.at >= start + window][::20]
