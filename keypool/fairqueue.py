@@ -43,7 +43,7 @@ A request costs O(log flows + lanes). The order is kept in `order.py`, the time 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from keypool.flows import Flow, Largest, Party
 from keypool.keys import Key
@@ -228,9 +228,9 @@ class FairQueue:
         entry = self._tier.order.lowest()
         return None if entry is None else _leaf(entry).head(entry[3])
 
-    def heads(self, is_open: Opening) -> list[Ticket]:
-        """The first request of each lane that is open."""
-        return [_leaf(entry).head(entry[3]) for entry in self._tier.order.firsts() if is_open(entry[3])]
+    def accounts(self) -> Collection[Account]:
+        """Those that share by counter: the parties, and the flows that belong to none."""
+        return {flow.top for flow in self.flows.values()} if self.parties else self.flows.values()
 
     def tickets(self) -> list[Ticket]:
         """All that wait, in no particular order."""
@@ -462,8 +462,7 @@ class FairQueue:
         for account, tier in self._tiers(flow):
             tier.dispatched(account, lane, key.id, passed if tier is self._tier else ())
             account.running += 1
-        ticket.lag = max((self._tier.times.get(each, 0.0) for each in lane.reach), default=self.virtual_time)
-        ticket.lag -= flow.top.counter
+        ticket.lag = self._tier.times.get(key.id, 0.0) - flow.top.counter
         self.running += 1
         self._wait_no_longer(flow, ticket)
         ticket.key = key
@@ -512,7 +511,7 @@ class FairQueue:
         if not flow.idle or flow.owing:
             return
         tiers = self._tiers(flow)
-        if any(account.counter > tier.time_of(account.last) for account, tier in tiers if account.idle):
+        if any(tier.is_ahead(account) for account, tier in tiers if account.idle):
             flow.owing = True
             self._swept.append(flow)
         elif self.flows.pop(flow.id, None) is not None and flow.party is not None:

@@ -379,6 +379,8 @@ class Pool:
                 turn = Turn(self.keyring, area.fair, self.limits, now)
                 while (found := area.fair.dispatch(turn.choose, turn.is_open, now)) is not None:
                     decisions.append(self._grant(*found, now))
+                    if not area.has_free_slot:
+                        break
                     turn.granted()
                 area.fits_at = turn.fits_at
             if not area.fair.waiting:
