@@ -38,7 +38,7 @@ class Area:
 
     def skyline(self, now: float) -> Skyline:
         if self._skyline is None or not 0.0 <= now - self._skyline.at < FRESH:
-            self._skyline = Skyline({flow.top for flow in self.fair.flows.values()}, now)
+            self._skyline = Skyline(self.fair.accounts(), now)
         return self._skyline
 
     def look(self, now: float) -> None:

@@ -48,7 +48,8 @@ Decision = Grant | Refuse | GiveUp
 class Limits:
     """Bounds of each area's queue: requests in all, waiting per person, in flight per flow (None: no cap).
 
-    `headroom`: the last slots that nobody may take beyond a fair share; None: one from 16 slots on.
+    `headroom`: the last slots that nobody may take beyond a fair share; None: one from 8 slots on, a sixteenth of them
+    from 32 on. A key with few slots needs it as much as a large pool, but on fewer than eight one is too large a part.
     """
 
     total: int = 5000
@@ -56,12 +57,10 @@ class Limits:
     cap: int | None = None
     headroom: int | None = None
 
-    @property
-    def largest_headroom(self) -> int:
-        return 1 if self.headroom is None else self.headroom
-
     def headroom_of(self, slots: int) -> int:
-        return (1 if slots >= 16 else 0) if self.headroom is None else self.headroom
+        if self.headroom is not None:
+            return self.headroom
+        return max(1, slots // 16) if slots >= 8 else 0
 
 
 @dataclass(frozen=True, slots=True)

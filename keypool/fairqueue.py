@@ -27,8 +27,8 @@ Seven rules keep that fair; each was found by measuring what happens without it:
    loses its newest request: never a polite arrival, and never one who waits for an equal who comes later.
 6. WEIGHT. A new weight counts from the next dispatch on, and keeps what the flow is ahead or behind: in cost, not in
    counter. Else who used to be heavy is served for years as if it still were.
-7. LOSS. Whose own key goes away is ahead of the others by what that key served. This debt is capped at what the flow
-   has in flight and one request, else a contributor would be starved (45 minutes) for having contributed.
+7. LOSS. Whose own key goes away is ahead of the others by what that key served. This debt is capped at one request,
+   else a contributor would be starved (45 minutes) for having contributed.
 
 Parties. Where identities are cheap, flows belong to a party (a group, an address), which has one share: the order of
 all is that of the parties' counters, and inside a party that of its flows'. Everything above holds on both tiers. Who
@@ -43,7 +43,7 @@ A request costs O(log flows + lanes). The order is kept in `order.py`, the time 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from keypool.flows import Flow, Largest, Party
 from keypool.keys import Key
@@ -228,19 +228,26 @@ class FairQueue:
         entry = self._tier.order.lowest()
         return None if entry is None else _leaf(entry).head(entry[3])
 
-    def heads(self, is_open: Opening) -> list[Ticket]:
-        """The first request of each lane that is open."""
-        return [_leaf(entry).head(entry[3]) for entry in self._tier.order.firsts() if is_open(entry[3])]
+    def accounts(self) -> Collection[Account]:
+        """Those that share by counter: the parties, and the flows that belong to none."""
+        return {flow.top for flow in self.flows.values()} if self.parties else self.flows.values()
 
     def tickets(self) -> list[Ticket]:
         """All that wait, in no particular order."""
         return [ticket for flow in self.flows.values() for ticket in flow.queue if ticket.waiting]
 
     def gap(self) -> float:
-        """The largest difference between the counters of two flows that wait below their cap, in cost per weight."""
-        waiting = (flow for flow in self.flows.values() if flow.waiting and not flow.parked)
-        counters = [account.at(lane) for account in {flow.top for flow in waiting} for lane in account.lanes]
-        return max(counters) - min(counters) if counters else 0.0
+        """The largest difference between the counters of two flows that wait below their cap, in cost per weight.
+
+        Only those who wait in one lane are compared: whom a key of their own carries ahead takes nothing from others.
+        """
+        spans: dict[Lane, tuple[float, float]] = {}
+        for account in {flow.top for flow in self.flows.values() if flow.waiting and not flow.parked}:
+            for lane in account.lanes:
+                counter = account.at(lane)
+                low, high = spans.get(lane, (counter, counter))
+                spans[lane] = min(low, counter), max(high, counter)
+        return max((high - low for low, high in spans.values()), default=0.0)
 
     def bound(self, slots: int) -> float:
         """What `gap` may be: what one flow may have in flight, guessed wrong, and the credit of rule 3."""
@@ -455,8 +462,7 @@ class FairQueue:
         for account, tier in self._tiers(flow):
             tier.dispatched(account, lane, key.id, passed if tier is self._tier else ())
             account.running += 1
-        ticket.lag = max((self._tier.times.get(each, 0.0) for each in lane.reach), default=self.virtual_time)
-        ticket.lag -= flow.top.counter
+        ticket.lag = self._tier.times.get(key.id, 0.0) - flow.top.counter
         self.running += 1
         self._wait_no_longer(flow, ticket)
         ticket.key = key
@@ -495,7 +501,7 @@ class FairQueue:
             tier.sort_in(account)
 
     def _forgive(self, account: Account, tier: Tier, time: float) -> None:
-        most = time + (account.guessed + self.largest.value) / account.weight
+        most = time + self.largest.value / account.weight
         if account.counter > most:
             account.counter = most
             tier.sort_in(account)
@@ -505,7 +511,7 @@ class FairQueue:
         if not flow.idle or flow.owing:
             return
         tiers = self._tiers(flow)
-        if any(account.counter > tier.time_of(account.last) for account, tier in tiers if account.idle):
+        if any(tier.is_ahead(account) for account, tier in tiers if account.idle):
             flow.owing = True
             self._swept.append(flow)
         elif self.flows.pop(flow.id, None) is not None and flow.party is not None:

@@ -378,10 +378,10 @@ class Pool:
 
     def _enqueue(self, ticket: Ticket, now: float) -> list[Decision]:
         queue = self._queue(ticket.model)
+        queue.arrived(ticket, now)
         if queue.area not in self._busy:
             self._busy[queue.area] = None
             queue.area.look(now)
-        queue.arrived(ticket, now)
         decisions = self._pump(now)
         if ticket.waiting:
             self._deadlines.add(ticket)
@@ -399,6 +399,8 @@ class Pool:
                 turn = Turn(self.keyring, area.fair, self.limits, now)
                 while (found := area.fair.dispatch(turn.choose, turn.is_open, now)) is not None:
                     decisions.append(self._grant(*found, now))
+                    if not area.has_free_slot:
+                        break
                     turn.granted()
                 area.fits_at = turn.fits_at
             if not area.fair.waiting:

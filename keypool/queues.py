@@ -135,5 +135,5 @@ class ModelQueue:
         if full:
             return self.area.skyline(now)
         if self._skyline is None or not 0.0 <= now - self._skyline.at < FRESH:
-            self._skyline = Skyline({flow.top for flow in self.fair.flows.values()}, now, self.group)
+            self._skyline = Skyline(self.fair.accounts(), now, self.group)
         return self._skyline

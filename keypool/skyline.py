@@ -58,6 +58,8 @@ def _steps(account: Account, group: str | None) -> list[tuple[float, float, floa
 
 def _waits(account: Account, group: str | None) -> tuple[float, int, float]:
     """The cost and number of what an account has waiting, and the counter from which on it has its turn."""
+    if group is None and not account.offsets:
+        return account.backlog, account.waiting, account.counter
     mine = [(lane, waits) for lane, waits in account.lanes.items() if group is None or lane.group == group]
     cost, count = sum(waits.cost for _, waits in mine), sum(waits.count for _, waits in mine)
     return cost, count, min((account.at(lane) for lane, _ in mine), default=account.counter)

@@ -60,6 +60,10 @@ class Tier:
         if tag > self.tags.get(key, 0.0):
             self.tags[key] = tag
 
+    def is_ahead(self, account: Account) -> bool:
+        """Has it been served more than those have who would be its equals now?"""
+        return account.counter > self.virtual_time or account.counter > self.time_of(account.last)
+
     def leads(self, key: str, by: float) -> bool:
         """Is this key's time ahead of that of some other one that can be used, by more than this?"""
         others = (time for each, time in self.times.items() if each not in self.lost)

@@ -57,8 +57,6 @@ class Turn:
 
     def held_back(self, ticket: Ticket) -> bool:
         """Only the headroom is free, and its person has a fair share without it."""
-        if self._keyring.has_more_free_slots(ticket, self._limits.largest_headroom, self._now):
-            return False
         slots = self._keyring.slots(ticket)
         headroom = self._limits.headroom_of(slots)
         if not headroom or self._keyring.has_more_free_slots(ticket, headroom, self._now):

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from bench.fairness import bars, page
-from bench.fairness.comparison import compare
+from bench.fairness.comparison import against, compare
 from bench.fairness.figures import Figure
 
 
@@ -21,8 +21,12 @@ def main() -> int:
         figures = [figure for make in makers for figure in make(extent)]
         groups.append((title, figures))
         print(f"\n{title}\n{page.text(page.bars(figures))}", flush=True)
+    groups.append((bars.ATTACKS, bars.attacks()))
+    print(f"\n{bars.ATTACKS}\n{page.text(page.bars(groups[-1][1]))}", flush=True)
+    duel = against(extent.seeds[0])
+    print(f"\n{page.text(duel)}", flush=True)
     if options.write:
-        page.write(rows, groups, f"{extent.seconds:,.0f} seconds and more, {len(extent.seeds)} runs")
+        page.write(rows, duel, groups, f"{extent.seconds:,.0f} seconds and more, {len(extent.seeds)} runs")
     return 0 if all(figure.kept for _, figures in groups for figure in figures) else 1
 
 

@@ -23,8 +23,10 @@ from itertools import count
 from bench.fairness import measures
 from bench.fairness.schedulers import Fairgate, Scheduler
 from bench.fairness.simulation import Record, Simulation
-from bench.fairness.world import KEYS, MODEL, SLOTS, USUAL, Job, Provider, Size, a_key
+from bench.fairness.world import KEYS, MODEL, SLOTS, USUAL, Job, Provider, Reserving, Size, a_key
 from keypool.keys import Key
+from keypool.pool import Decision
+from keypool.standing import Event
 
 DATED = f"{MODEL}-2026-01-01"
 OTHER = "n"
@@ -42,6 +44,13 @@ def share(record: Record, person: str, weights: float, start: float, end: float)
     before, after = measures.at(record.samples, start).served, measures.at(record.samples, end).served
     gained = {each: after[each] - before.get(each, 0.0) for each in after}
     return gained.get(person, 0.0) * weights / sum(gained.values())
+
+
+def share_of_all(record: Record, weights: float, start: float, end: float) -> float:
+    """The same of the attacker under all the names that she uses."""
+    before, after = measures.at(record.samples, start).served, measures.at(record.samples, end).served
+    gained = {each: after[each] - before.get(each, 0.0) for each in after}
+    return weights * sum(cost for name, cost in gained.items() if name.startswith(EVE)) / sum(gained.values())
 
 
 def worst_share(record: Record, person: str, weights: float, start: float, window: float = 120.0) -> float:
@@ -75,7 +84,7 @@ def usual_keys() -> list[Key]:
 
 
 def shared_and_own() -> list[Key]:
-    return [*(a_key(f"k{number}") for number in range(KEYS - 1)), a_key("own", group="staff")]
+    return [*(a_key(f"k{number}") for number in range(2)), a_key("own", KEYS * SLOTS, group="staff")]
 
 
 def two_names() -> list[Key]:
@@ -88,32 +97,32 @@ def many_models() -> list[Key]:
 
 def told_limits() -> list[Key]:
     """Limits that only the provider tells."""
-    return [a_key(f"k{number}", 32) for number in range(KEYS)]
+    return [a_key("k0", 32)]
 
 
 # Scenarios
 
 
 def own_key(scheduler: Scheduler, seconds: float, seed: int) -> Record:
+    """Newcomers ask once, every 15 seconds."""
     simulation = Simulation(scheduler, seed)
 
     def of_staff(job: Job) -> None:
         job.groups = STAFF
 
-    for person in names(4, "staff"):
+    for person in names(2, "staff"):
         simulation.backlogged(person, USUAL, WAITING, dress=of_staff)
-    for person in names(4, "other"):
-        simulation.backlogged(person, USUAL, WAITING, start=1.0)
-    for number in range(int(seconds / 15.0) - 4):
+    for person in names(2, "other"):
+        simulation.backlogged(person, USUAL, WAITING, start=200.0)
+    for number in range(int((seconds - 280.0) / 15.0)):
         job = USUAL.job(f"new{number}", simulation.dice)
-        simulation.at(30.0 + 15.0 * number, lambda job=job: simulation.ask(job))  # type: ignore[misc]
+        simulation.at(220.0 + 15.0 * number, lambda job=job: simulation.ask(job))  # type: ignore[misc]
     return simulation.run(seconds)
 
 
 def cached(scheduler: Scheduler, size: Size, seconds: float, seed: int) -> Record:
-    """The cached part of a prompt is known only at the end, where the answer's usage tells it."""
+    """That a prompt was cached is known only at the end, where the answer's usage tells it."""
     simulation = Simulation(scheduler, seed)
-    simulation.on_end.append(lambda job: None)
 
     def from_cache(job: Job) -> None:
         job.cached = job.input
@@ -175,7 +184,7 @@ def given_up(scheduler: Scheduler, stays: float, seconds: float, seed: int) -> R
 
 def reserved(scheduler: Scheduler, most: int | None, seconds: float, seed: int) -> Simulation:
     simulation = Simulation(scheduler, seed)
-    simulation.provider = Provider(60_000)
+    simulation.provider = Reserving(100_000)
 
     def with_bound(job: Job) -> None:
         job.most_output = most
@@ -253,3 +262,43 @@ def long_after(scheduler: Scheduler, seconds: float, seed: int) -> Record:
     for person in names(7):
         simulation.backlogged(person, USUAL, WAITING)
     return simulation.run(seconds)
+
+
+# What people are told
+
+
+def resting(scheduler: Fairgate, seconds: float, seed: int) -> Record:
+    """Eight persons with a few requests each; at `TURN` two of four keys rest for five minutes."""
+    simulation = Simulation(scheduler, seed)
+    simulation.provider = Provider()
+    for person in names(8):
+        simulation.backlogged(person, USUAL, 12)
+
+    def rest(now: float) -> list[Decision]:
+        for name in ("k0", "k1"):
+            scheduler.pool.keys[name].whole.apply(Event.FAILED, now, TURN)
+        return scheduler.pool.tick(now)
+
+    simulation.at(TURN, lambda: scheduler.change(rest, simulation.now))
+    return simulation.run(seconds)
+
+
+def outage(scheduler: Fairgate, seconds: float, seed: int) -> Record:
+    """All keys rest for 200 seconds; polite persons go on asking, and wait at most for five minutes."""
+    simulation = Simulation(scheduler, seed)
+    simulation.provider = Provider()
+    polite(simulation, names(20, "p"), 0.4, seconds)
+
+    def rest(now: float) -> list[Decision]:
+        for key in scheduler.pool.keys.values():
+            key.whole.apply(Event.FAILED, now, 200.0)
+        return scheduler.pool.tick(now)
+
+    simulation.at(TURN, lambda: scheduler.change(rest, simulation.now))
+    return simulation.run(seconds)
+
+
+def forecast_error(jobs: Iterable[Job]) -> float:
+    """The mean error of what those were told who then waited for more than five seconds, of their mean wait."""
+    told = [job for job in jobs if job.started is not None and job.wait > 5.0]
+    return sum(abs(job.wait - job.predicted) for job in told) / sum(job.wait for job in told)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from statistics import mean
 
 from bench.fairness import measures, micro, scenarios
+from bench.fairness.defences import DEFENCES
 from bench.fairness.figures import Figure, fairness, polite, refused, slots_used, tokens_used
 from bench.fairness.schedulers import BOUNDLESS, Fairgate, Fifo, Simple
 from bench.fairness.talks import Talks, cached_share
@@ -188,6 +189,13 @@ GROUPS: tuple[tuple[str, tuple[Bars, ...]], ...] = (
     ("What people are told, and what caches save", (forecasts, affinity)),
     ("What it costs", (decisions, cancels)),
 )
+
+ATTACKS = "Who tries to get more than a share"
+
+
+def attacks() -> list[Figure]:
+    """The attacks; `tests/fairness/test_attacks.py` holds each of them."""
+    return [figure for defence in DEFENCES for figure in defence()]
 
 
 # How they are made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bench.fairness import measures, scenarios
+from bench.fairness import attacks, measures, scenarios
 from bench.fairness.figures import Fairness, fairness, polite
 from bench.fairness.schedulers import BOUNDLESS, SIMPLE, Fairgate, Line, Scheduler, Simple
 from bench.fairness.simulation import Record
@@ -34,10 +34,42 @@ class Row:
 
 def compare(seconds: float, seed: int) -> list[Row]:
     """Run all of them."""
+    return [_row(name, build, seconds, seed) for name, build in _builders().items()]
+
+
+def _builders() -> dict[str, Builder]:
     builders: dict[str, Builder] = {name: _simple(line) for name, line in SIMPLE.items()}
     builders[f"{OURS}, no headroom"] = lambda keys: Fairgate(keys, BOUNDLESS)
     builders[OURS] = lambda keys: Fairgate(keys, replace(BOUNDLESS, headroom=1))
-    return [_row(name, build, seconds, seed) for name, build in builders.items()]
+    return builders
+
+
+def against(seed: int, seconds: float = 600.0) -> list[tuple[str, ...]]:
+    """The attacks on all of them: the share of the attacker, of a fair one; the last is a wait in seconds."""
+    head = (
+        "",
+        "dated name",
+        "alone with a model",
+        "eight models",
+        "given up at 97 %",
+        "new identities",
+        "newcomer's wait",
+    )
+    return [head, *((name, *_duels(build, seconds, seed)) for name, build in _builders().items())]
+
+
+def _duels(build: Builder, seconds: float, seed: int) -> list[str]:
+    records = [
+        (attacks.dated(build(attacks.two_names()), seconds, seed), 5),
+        (attacks.alone(build(attacks.many_models()), seconds, seed), 16),
+        (attacks.many(build(attacks.many_models()), seconds, seed), 8),
+        (attacks.given_up(build(bound_by_slots()), 0.97, seconds, seed), 8),
+        (attacks.identities(build(bound_by_slots()), True, seconds, seed), 8),
+    ]
+    shares = [attacks.share_of_all(record, persons, 60.0, seconds) for record, persons in records]
+    own = attacks.own_key(build(attacks.shared_and_own()), seconds, seed)
+    waits = [(job.started or seconds) - job.arrived for job in own.jobs if job.person.startswith("new")]
+    return [*(f"{share:.2f}" for share in shares), f"{measures.percentile(waits, 0.5):.3g}"]
 
 
 def waits_plot(rows: list[Row]) -> Plot:

@@ -47,6 +47,14 @@ NOTES = """
 What is promised, and what was measured ({extent}); where there are several runs, the worst of them counts, and waits
 are taken together.
 """
+ATTACKED = """
+**Attacks** on the same schedulers, each of them with one line for all models (a line for each model, as gateways
+usually have, is worse): what the attacker has been served, of a fair share. *Dated name*: the same model under two
+names. *Alone with a model*: beside fifteen who share another one. *Eight models*: beside seven who ask for one. *Given
+up*: plain answers, at 97 per cent. *New identities*: a new person for each request, where those at one address share.
+*Newcomer's wait*: its median in seconds, while staff are busy on a key of their own beside the shared ones. VTC is the
+virtual token counter as published, which sees what was delivered. Each runs for ten minutes.
+"""
 PICTURES = """
 ![Waits of the polite persons](fairness-waits.svg)
 
@@ -87,14 +95,14 @@ def markdown(table: list[tuple[str, ...]]) -> str:
     return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
 
 
-def write(rows: list[Row], groups: list[tuple[str, list[Figure]]], extent: str) -> None:
+def write(rows: list[Row], duel: list[tuple[str, ...]], groups: list[tuple[str, list[Figure]]], extent: str) -> None:
     """Write the page and its pictures."""
     plots = {"waits": waits_plot(rows)}
     for name, row in (("round-robin", _named(rows, "Round robin")), ("fairgate", _named(rows, OURS))):
         plots[name] = service_plot(row)
     for name, plot in plots.items():
         (DOCS / f"fairness-{name}.svg").write_text(plot.svg(), encoding="utf-8")
-    parts = [INTRODUCTION, markdown(comparison(rows)), PICTURES, NOTES.format(extent=extent)]
+    parts = [INTRODUCTION, markdown(comparison(rows)), ATTACKED, markdown(duel), PICTURES, NOTES.format(extent=extent)]
     parts += [f"### {title}\n\n{markdown(bars(figures))}" for title, figures in groups]
     parts.append(_short_of_it(groups))
     PAGE.write_text("\n".join(part.strip("\n") + "\n" for part in parts), encoding="utf-8")
@@ -109,6 +117,12 @@ def _short_of_it(groups: list[tuple[str, list[Figure]]]) -> str:
 * Under the large flood the 99th percentile of the polite waits is {p99:.1f} s, {p99 / USUAL.service:.2f} times their
   mean service. We wanted no more than 1.5, and simpler schedulers are as good there. Answers are not interrupted, so
   only more headroom helps, and that costs throughput.
+* Persons cost nothing where anybody may make one: with `FAIRNESS=person`, who takes a new identity for each request
+  has as many shares as identities. `FAIRNESS=group` and `FAIRNESS=address` are for that.
+* Somebody who uses one model much is served later at another one of the same keys, even if nothing was scarce at the
+  first: there is one counter for all that a key serves.
+* The headroom is a sixteenth of the slots from 32 slots on. It costs that part of the throughput while one person
+  floods, and nothing otherwise.
 * Who finds the pool empty may fill it. Those who come later have the next slots, but what was taken before they came
   is not counted against anybody.
 """

@@ -64,8 +64,14 @@ def _nobody(job: Job, /) -> None:
 class Fairgate:
     """The real core."""
 
-    def __init__(self, keys: Iterable[Key], limits: Limits = BOUNDLESS, costs: CostModel | None = None) -> None:
-        self.pool = Pool(keys, limits, costs)
+    def __init__(
+        self,
+        keys: Iterable[Key],
+        limits: Limits = BOUNDLESS,
+        costs: CostModel | None = None,
+        patience: float = 1e9,
+    ) -> None:
+        self.pool, self.patience = Pool(keys, limits, costs), patience
         self.start: Hook = _nobody
         self.refuse: Hook = _nobody
         self._jobs: dict[str, Job] = {}
@@ -82,7 +88,7 @@ class Fairgate:
             dialect=DIALECT,
             input_tokens=job.input,
             most_output=job.most_output,
-            deadline=1e9,
+            deadline=now + self.patience,
             weight=job.weight,
             groups=job.groups,
             conversation=job.conversation,

@@ -106,6 +106,13 @@ def a_key(name: str, slots: int = SLOTS, models: Iterable[str] = (MODEL,), group
 
 
 class Provider:
+    """A provider that takes everything and tells nothing."""
+
+    def takes(self, job: Job, now: float) -> tuple[bool, dict[Measure, Window]]:
+        return True, {}
+
+
+class Reserving(Provider):
     """A provider that takes `input + max_tokens` from its limit of tokens per minute and gives nothing back.
 
     It tells how much is left, and refuses (429) what does not fit.

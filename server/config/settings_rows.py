@@ -268,7 +268,7 @@ class Settings:
     )
     headroom_slots: int | None = row(
         "auto", number_or_auto(0, 10_000),
-        "Slots of a model that only those take who run less than a fair share; auto is 1 from 16 slots on.",
+        "Slots of a model that only those take who run less than a fair share; auto: 1 from 8 on, a 16th from 32 on.",
     )  # fmt: skip
 
     fairness: Fairness = row(

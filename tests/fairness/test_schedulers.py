@@ -10,13 +10,13 @@ from bench.fairness import measures
 from bench.fairness.comparison import OURS
 from bench.fairness.schedulers import BOUNDLESS, SIMPLE, Deficit, Fairgate, Fifo, OneEach, RoundRobin, Scheduler, Simple
 from bench.fairness.simulation import Record, Sample, Simulation
-from bench.fairness.world import Job, Size, a_key
+from bench.fairness.world import MODEL, Job, Size, a_key
 
 LINES = [*SIMPLE.values(), None]
 
 
 def scheduler_of(line: object, slots: int = 1, **limits: float) -> Scheduler:
-    keys = [a_key("k0", slots, **limits)]
+    keys = [a_key("k0", slots, (MODEL,), "", **limits)]
     return Fairgate(keys, BOUNDLESS) if line is None else Simple(keys, line())  # type: ignore[operator]
 
 
