@@ -8,11 +8,11 @@ import aiohttp
 import pytest
 from tornado.ioloop import IOLoop
 
-from keypool.standing import State
+from keypool.standing import Event, State
 from server.ledger.limits import Limit, Scope, Unit, Window
 from server.ledger.prices import Price, Rates
 from tests.accounting.books import USD, Place, budget, person_id, put_limits, put_prices
-from tests.fakes.fates import context_too_long, revoked
+from tests.fakes.fates import context_too_long, revoked, server_error
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import Heard, chat, hear, messages
 from tests.faults.conftest import Opener
@@ -196,6 +196,25 @@ async def test_a_key_whose_owners_month_is_used_up_rests_and_the_others_serve_un
     assert len(fake.records) == 3
     async with sqlite.opened() as store:
         assert await store.reserved() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test(timeout=20)
+async def test_the_cap_of_an_upstream_that_was_tried_before_is_charged_nothing(sqlite: Place) -> None:
+    async with FakeUpstream() as fake:
+        capped = spec(fake, ("sk-key-of-ann",), name="ann", models=(DEAR,), monthly_cap_micro_usd=USD)
+        free = spec(fake, ("sk-key-of-ben",), name="ben", models=(DEAR,))
+        async with gateway(fake, capped, free, **sqlite.settings) as running:
+            await put_prices(running.house, *PRICES)
+            fake.script("sk-key-of-ann", server_error())
+            assert told(await ask(running, running.token)) == [200]
+            (row,) = await Stage(running).rows()
+            assert (row.upstream, row.attempts) == ("ben", 2), "ann was tried first, and failed"
+            dispatcher = running.house.dispatcher
+            for key in list(dispatcher.pool.keys.values()):
+                dispatcher.learn(key.id, Event.PAUSE if key.upstream == "ben" else Event.ANSWERED, DEAR)
+            assert told(await ask(running, running.token)) == [200], "ann's dollar is still there"
+            assert told(await ask(running, running.token)) == ["no_upstream_key"], "and now it is spent"
 
 
 @pytest.mark.slow

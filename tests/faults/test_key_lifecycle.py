@@ -164,3 +164,24 @@ async def test_one_caller_who_provokes_failures_leaves_every_key_in_service() ->
             assert set(standings) <= {State.READY, State.UNCHECKED}
         await running.house.gateway.quiet(5.0)
         running.assert_idle()
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test(timeout=20)
+async def test_a_key_that_failed_a_request_is_checked_soon_and_one_that_was_only_limited_is_not() -> None:
+    async with (
+        FakeUpstream() as fake,
+        aiohttp.ClientSession() as session,
+        gateway(fake, spec(fake, KEYS[:2])) as running,
+    ):
+        first, second = KEYS[:2]
+        await fake.wait_for(lambda: len(fake.probes) >= 2)
+        checked = len(fake.probes)
+        fake.script(None, rate_limit(retry_after=REST))
+        assert (await hear(session, running, conversation("openai", "limited", stream=False))).status == 200
+        fake.script(None, server_error())
+        assert (await hear(session, running, conversation("openai", "failed", stream=False))).status == 200
+        failed = next(record for record in fake.records if record.fate == "server_error")
+        limited = next(record for record in fake.records if record.fate == "rate_limit")
+        await fake.wait_for(lambda: len(fake.probes) > checked)
+        assert {record.key for record in fake.probes[checked:]} == {failed.key}, limited.key
