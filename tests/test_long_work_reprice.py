@@ -21,8 +21,8 @@ from tests.workbench import DOUBLED, NOVEMBER, Interrupting, actions, all_rows, 
 
 MINI = Price("p3", "gpt-5-mini", 0, Rates(input=1_000_000, output=0))
 ALL = Wanted(NOVEMBER)
-# 100 input and 20 output tokens
-DOUBLED_COST, MINI_COST, OLD_COST = 100 * 2 + 20 * 20, 100, 1_250_075
+# 100 input tokens, 5 of which were written to a cache for a quarter more, and 20 output tokens
+DOUBLED_COST, MINI_COST, OLD_COST = 100 * 2 + 2 + 20 * 20, 101, 1_250_075
 
 
 @pytest.mark.gen_test

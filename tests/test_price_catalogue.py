@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from random import Random
@@ -174,6 +175,45 @@ def test_tiers_come_along_and_go_with_the_price_that_has_them() -> None:
     )
     assert tiered and flat
     assert (cost(tiered, usage), cost(flat, usage)) == (2_000_010, 1_000_005)
+
+
+# ---- other services ----
+
+
+@pytest.mark.parametrize("tier", ["priority", "fast", "flex"])
+@pytest.mark.parametrize("model", ["gpt-5", "gpt-5-mini", "gpt-4.1", "o3"])
+def test_a_service_costs_what_the_library_computes_or_its_factor(model: str, tier: str) -> None:
+    usage, at_ms = Usage(100_000, cached=40_000, output=20_000, tier=tier), instant("2026-11-21T00:00Z")
+    price = listed(upstream(OPENAI))(model, at_ms)
+    assert price
+    by_library = calc_price(
+        ListedUsage(input_tokens=usage.input, cache_read_tokens=usage.cached, output_tokens=usage.output),
+        model,
+        provider_id="openai",
+        genai_request_timestamp=datetime(2026, 11, 21, tzinfo=UTC),
+        price_context={"service_tier": tier},
+    ).total_price
+    plain = cost(price, replace(usage, tier=""))
+    if price.service(tier) is None:
+        assert cost(price, usage) == plain * {"flex": 1, "priority": 2.5, "fast": 6}[tier]
+    else:
+        assert cost(price, usage) == by_library * 1_000_000
+        assert (cost(price, usage) < plain) == (tier == "flex")
+
+
+def test_anthropics_faster_service_has_the_rates_of_its_list() -> None:
+    price = listed(upstream(ANTHROPIC))("claude-opus-5", NOW)
+    assert price
+    assert cost(price, Usage(1000, output=100, tier="fast")) == 2 * cost(price, Usage(1000, output=100))
+
+
+def test_of_two_lists_a_service_has_rates_only_if_both_know_it() -> None:
+    one = replace(price("a/m", input=1), services=(("priority", Rates(input=7)), ("flex", Rates(input=0))))
+    other = replace(price("b/m", input=2), services=(("priority", Rates(input=5)),))
+    found, _ = catalogue(a=[one], b=[other])
+    both = found.base([upstream("a"), upstream("b")])("m", 0)
+    assert both
+    assert [(name, rates.input) for name, rates in both.services] == [("priority", 7)]
 
 
 # ---- what is measured otherwise than it is billed ----

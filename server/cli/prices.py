@@ -12,12 +12,14 @@ from server.ledger.money import usd
 from server.ledger.prices import TOKENS, Price, Rates, price_body, price_of
 from server.people.desk import OPERATOR, DeskError
 
+_TOKENS = ("input", "output", *(kind for kind in TOKENS if kind not in ("input", "output")))
+
 
 def add_verbs(add: Add) -> None:
     add("list", _list, "the prices that were decided at run time; those of PRICES_FILE hold beside them")
     each = add("set", _set, "set --input USD --output USD MODEL: from now on, if nothing else is said")
     each.add_argument("model", metavar="MODEL", help="a name, or its beginning and a *")
-    for kind in TOKENS:
+    for kind in _TOKENS:
         each.add_argument(_option(kind), type=parsed(parsers.micro_usd), metavar="USD", help="a million tokens")
     for kind, told in (("request", "each request"), ("image", "each picture"), ("audio_minute", "a minute of sound")):
         each.add_argument(_option(kind), type=parsed(parsers.micro_usd), metavar="USD", help=told)
@@ -40,10 +42,10 @@ async def _list(room: Room, _: argparse.Namespace) -> None:
 
 async def _set(room: Room, options: argparse.Namespace) -> None:
     since = wall() if options.since is None else room.begins(options.since)
-    said = {kind: getattr(options, kind) for kind in (*TOKENS, "request", "image")}
+    said = {kind: getattr(options, kind) for kind in (*_TOKENS, "request", "image")}
     said["audio_hour"] = None if options.audio_minute is None else options.audio_minute * 60
     rates = {kind: amount for kind, amount in said.items() if amount is not None}
-    if not rates or (rates.keys() & set(TOKENS) and not {"input", "output"} <= rates.keys()):
+    if not rates or (rates.keys() & set(_TOKENS) and not {"input", "output"} <= rates.keys()):
         raise DeskError("say what input and what output cost, or what a request, a picture or a minute of sound does")
     body = {"model": options.model, "valid_from": since, **rates}
     price = read(lambda: price_of(f"desk:{options.model}@{when(since)}", body))
@@ -72,7 +74,7 @@ def _rates(price: Price) -> str:
 def _flat(rates: Rates) -> str:
     body = price_body(Price("", "", 0, rates))
     others = rates.request or rates.image or rates.audio_hour
-    kinds = TOKENS if rates.input or rates.output or not others else ()
+    kinds = _TOKENS if rates.input or rates.output or not others else ()
     told = [f"{kind} {usd(body[kind])}" for kind in kinds if body.get(kind) is not None]
     told += [f"{kind} {usd(body[kind])} each" for kind in ("request", "image") if body[kind]]
     return ", ".join(told + [f"sound {usd(rates.audio_hour)} an hour"] * bool(rates.audio_hour))

@@ -128,12 +128,12 @@ def _asked(rates: Rates, usage: Usage) -> int:
     hour = usage.cache_write_1h
     minutes = max(0, usage.cache_write - hour)
     left = max(0, usage.input - usage.cached - minutes - hour)
-    sound = 0 if rates.input_audio is None else min(usage.input_audio, left)
-    pictures = 0 if rates.input_image is None else min(usage.input_image, left - sound)
+    sound = min(usage.input_audio, left)
+    pictures = min(usage.input_image, left - sound)
     return (
         (left - sound - pictures) * rates.input
-        + sound * (rates.input_audio or 0)
-        + pictures * (rates.input_image or 0)
+        + sound * (rates.input if rates.input_audio is None else rates.input_audio)
+        + pictures * (rates.input if rates.input_image is None else rates.input_image)
         + usage.cached * (rates.input if rates.cached is None else rates.cached)
         + minutes * _cache_write(rates)
         + hour * _cache_write_1h(rates)

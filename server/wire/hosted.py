@@ -43,6 +43,9 @@ _SAME = {
     "google_search_retrieval": "google_search",
 }
 _ONCE = frozenset({"code_execution", "code_interpreter", "shell"})  # paid by the container, and an answer has one
+_CODE = "code_interpreter"
+_SIZES = ("4g", "16g", "64g")
+_UNREPORTED = frozenset({"web_search_preview", "web_plugin"})
 _SEARCHING = re.compile(r"-search-(preview|api)\b|:online$")
 _STANDARD = frozenset({"auto", "default", "standard", "standard_only", "flex", "batch"})
 
@@ -69,9 +72,16 @@ class Hosted:
         if usage.nothing or self == NOTHING:
             return usage
         reported = calls_of(usage.tools)
-        unsaid = {} if reported else calls_of(self.certain)
-        tools = called({**unsaid, **reported})
+        unsaid = {} if "web_search" in reported else calls_of(self.certain)
+        tools = called({**unsaid, **self._contained(reported)})
         return replace(usage, tools=tools, tier=usage.tier or self.tier, geo=usage.geo or self.geo)
+
+    def _contained(self, calls: dict[str, int]) -> dict[str, int]:
+        """An answer does not say how large its containers were: as large as the largest that was asked for."""
+        sizes = [f"{_CODE}_{size}" for size in _SIZES if f"{_CODE}_{size}=" in self.calls]
+        if not sizes or _CODE not in calls:
+            return calls
+        return {(sizes[-1] if name == _CODE else name): number for name, number in calls.items()}
 
 
 NOTHING = Hosted()
@@ -86,13 +96,13 @@ def hosted_of(document: Mapping[str, Any], model: str) -> Hosted:
     most = document.get("max_tool_calls")
     if type(most) is int and most >= 0:
         found = {name: (min(calls, most), field) for name, (calls, field) in found.items()}
-    certain = {name: calls for name, calls, _ in _chat(document, model)}
+    certain = {name: calls for name, calls, _ in _chat(document, model) if name in _UNREPORTED}
     return Hosted(
         called({name: calls for name, (calls, _) in found.items()}),
         tuple((name, field) for name, (_, field) in found.items()),
-        called({name: calls for name, calls in certain.items() if name in ("web_search_preview", "web_plugin")}),
+        called(certain),
         _dearer(document),
-        str(document.get("inference_geo") or "")[:32].lower(),
+        _word(document.get("inference_geo")),
     )
 
 
@@ -138,7 +148,7 @@ def _name(tool: Mapping[str, Any]) -> str | None:
     if type(kind) is not str or kind in _OWN or kind.startswith(_OWN_BEGINNINGS):
         return None
     name = _known(_DATE.sub("", kind))
-    if name == "code_interpreter" and type(box := tool.get("container")) is dict:
+    if name == _CODE and type(box := tool.get("container")) is dict:
         memory = box.get("memory_limit")
         return name if memory in (None, "1g") else f"{name}_{memory}"
     return name
@@ -149,7 +159,7 @@ def _known(name: str) -> str:
 
 
 def _uses(name: str, tool: Mapping[str, Any]) -> int:
-    if name in _ONCE or name.startswith("code_interpreter"):
+    if name in _ONCE or name.startswith(_CODE):
         return 1
     uses = tool.get("max_uses")
     return min(uses, MOST_USES) if type(uses) is int and uses >= 0 else UNBOUNDED
@@ -159,8 +169,12 @@ def _dearer(document: Mapping[str, Any]) -> str:
     """A service that it asks for and that costs more than the standard one."""
     if document.get("speed") == "fast":
         return "fast"
-    tier = document.get("service_tier")
-    return tier.lower()[:32] if type(tier) is str and tier not in _STANDARD else ""
+    tier = _word(document.get("service_tier"))
+    return "" if tier in _STANDARD else tier
+
+
+def _word(value: Any) -> str:
+    return value[:32].lower() if type(value) is str else ""
 
 
 def _objects(values: Any) -> list[dict[str, Any]]:

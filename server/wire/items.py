@@ -84,7 +84,8 @@ def _searches(function: Any) -> bool:
 
 
 def _reads_only(action: Any) -> bool:
-    return type(action) is dict and action.get("type") in _UNBILLED_ACTIONS
+    kind = action.get("type") if type(action) is dict else None
+    return type(kind) is str and kind in _UNBILLED_ACTIONS
 
 
 def _objects(values: Any) -> list[dict[str, Any]]:

@@ -125,7 +125,7 @@ def worth(price: Price, usage: Usage) -> int:
     """Micro-USD, as a person with a pencil computes it: in fractions, rounded once and half to even."""
     rates = price.rates
     cached = rates.input if rates.cached is None else rates.cached
-    written = rates.input if rates.cache_write is None else rates.cache_write
+    written = -(-rates.input * 5 // 4) if rates.cache_write is None else rates.cache_write
     fresh = usage.input - usage.cached - usage.cache_write
     tokens = fresh * rates.input + usage.cached * cached + usage.cache_write * written + usage.output * rates.output
     return rates.request * bool(usage.input) + round(Fraction(tokens, 1_000_000))
