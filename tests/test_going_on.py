@@ -36,6 +36,7 @@ from server.story import Call
 from server.terms.groups import Rights
 from server.wire.endpoints import ENDPOINTS
 from server.wire.errors import AccountingUnavailable, InsufficientQuota
+from server.wire.hosted import Hosted
 from tests.accounting.books import counter
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import chat, hear
@@ -278,7 +279,7 @@ async def test_own_keys_wait_too_while_too_much_waits_for_the_store() -> None:
 
 
 def call(request_id: str) -> Call:
-    request: Any = SimpleNamespace(model="gpt-5", endpoint=CHAT)
+    request: Any = SimpleNamespace(hosted=Hosted(), model="gpt-5", endpoint=CHAT)
     return Call(request_id, ADA, request, {}, "")
 
 
