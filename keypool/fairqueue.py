@@ -80,6 +80,7 @@ class FairQueue:
         self.parties: dict[str, Party] = {}
         self.lost: set[str] = set()  # keys that nobody can use for long
         self._tier = Tier(_resting, self.lost)
+        self._persons: dict[str, int] = {}  # the requests of each that wait, in all their flows
         self._swept: deque[Flow] = deque()
 
     @property
@@ -88,7 +89,7 @@ class FairQueue:
 
     def submit(self, ticket: Ticket) -> Ticket | None:
         """Take a ticket in. Returns the ticket that has to leave for it (perhaps itself), or None."""
-        if self._waiting_of(ticket.person) >= self.per_person:
+        if self._persons.get(ticket.person, 0) >= self.per_person:
             return ticket
         lane = ticket.lane = lane_of(ticket.model, ticket.reach)
         flow, shed = self._flow(ticket, lane), None
@@ -406,11 +407,6 @@ class FairQueue:
             return ticket.running_cap if self.cap is None else self.cap
         return min(self.cap, ticket.running_cap)
 
-    def _waiting_of(self, person: str) -> int:
-        """The requests of a person that wait, in both classes."""
-        flows = (self.flows.get(flow_of(person, batch=batch)) for batch in (False, True))
-        return sum(flow.waiting for flow in flows if flow is not None)
-
     def _longest(self, flow: Flow, ticket: Ticket) -> Ticket:
         """Who has to leave (rule 5): the newest request of the account with the most waiting, or the ticket itself."""
         flows = [each for each in self.flows.values() if each.waiting]
@@ -430,6 +426,7 @@ class FairQueue:
             self.active_weight += flow.top.weight
         ticket.waiting = True
         self.waiting += 1
+        self._persons[ticket.person] = self._persons.get(ticket.person, 0) + 1
         self.backlog += ticket.cost
         for account, tier in self._tiers(flow):
             account.waiting += 1
@@ -443,6 +440,9 @@ class FairQueue:
     def _wait_no_longer(self, flow: Flow, ticket: Ticket) -> None:
         ticket.waiting = False
         self.waiting -= 1
+        self._persons[ticket.person] -= 1
+        if not self._persons[ticket.person]:
+            del self._persons[ticket.person]
         self.backlog = self.backlog - ticket.cost if self.waiting else 0.0
         for account, _ in self._tiers(flow):
             account.waiting -= 1

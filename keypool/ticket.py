@@ -64,3 +64,5 @@ class Ticket:
 
     def __post_init__(self) -> None:
         self.flow = flow_of(self.person, batch=self.batch)
+        if self.party:  # somebody may come from several, and each pays for its own
+            self.flow += f" of {self.party}"

@@ -315,6 +315,14 @@ def test_a_party_of_twice_the_weight_has_twice_the_share() -> None:
     assert [had["ann"], had["bob"]] == pytest.approx([20, 40], abs=1)
 
 
+def test_who_belongs_to_two_parties_is_counted_in_each_and_waits_as_one_person() -> None:
+    pool = Pool([a_key(slots=1)], Limits(per_person=3))
+    for number in range(5):
+        pool.submit(of_group(number, "ann", f"g{number % 2}"), 0.0)
+    assert pool.tally.refusals == {Reason.QUEUE_FULL: 1}, "one runs and three wait"
+    assert sorted(pool._queue("m").fair.parties) == ["g0", "g1"]
+
+
 def test_a_full_queue_sheds_the_longest_party() -> None:
     pool = Pool([a_key(slots=1)], Limits(total=6))
     for number in range(7):
@@ -336,8 +344,7 @@ def test_a_party_is_what_its_flows_are_and_is_forgotten_with_them(ops: list[tupl
     waiting: list[Ticket] = []
     for count, (verb, number) in enumerate(ops):
         if verb == "submit":
-            ticket = a_ticket(f"t{count}", f"p{number}", 1.0 + number)
-            ticket.party = f"g{number % 3}"
+            ticket = replace(a_ticket(f"t{count}", f"p{number}", 1.0 + number), party=f"g{number % 3}")
             queue.submit(ticket)
             waiting.append(ticket)
         elif verb == "finish" and running:
