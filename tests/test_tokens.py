@@ -35,7 +35,9 @@ def test_a_token_with_one_other_character_is_no_token(position: int, character: 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "fg_", "fg_" + "A" * 49, new_token() + "\n", new_token()[:-1], "ｆｇ_" + "A" * 49]
+    "text",
+    ["", "fg_", "fg_" + "A" * 49, new_token() + "\n", new_token()[:-1], "ｆｇ_" + "A" * 49],
+    ids=["empty", "prefix alone", "wrong checksum", "newline behind it", "a character too few", "wide letters"],
 )
 def test_what_is_not_of_a_token_s_shape_is_no_token(text: str) -> None:
     assert not looks_like_token(text)

@@ -45,11 +45,20 @@ PLENTY = 1e9  # requests or tokens per minute, where a test sets no limit
 
 
 class FakeUpstream:
-    """The server. `keys` and `models`, where given, are all that it knows; else it takes any."""
+    """The server. `keys` and `models`, where given, are all that it knows; else it takes any.
+
+    `decide` looks at each request for an answer and gives its fate, or None: then the script decides.
+    """
 
     def __init__(
-        self, *, keys: Sequence[str] | None = None, models: Sequence[str] | None = None, default: Fate | None = None
+        self,
+        *,
+        keys: Sequence[str] | None = None,
+        models: Sequence[str] | None = None,
+        default: Fate | None = None,
+        decide: Callable[[Record], Fate | None] = lambda record: None,
     ) -> None:
+        self._decide = decide
         self._keys = keys
         self._models = models
         self._script = Script(default or ok())
@@ -187,6 +196,8 @@ class FakeUpstream:
             return revoked()
         if record.path in FREE:
             return self._script.peek(record.key, record.model)
+        if (decided := self._decide(record)) is not None:
+            return decided
         fate = self._script.take(record.key, record.model)
         if self._models is not None and record.model is not None and record.model not in self._models:
             return Refuse(name="model_missing", variant="404")
