@@ -490,7 +490,9 @@ class Pool:
         refused: list[Decision] = []
         for lane in self._deadlines.lanes():
             opens = self.keyring.lane_opens_at(lane)
-            for ticket in list(self._deadlines.before(lane, opens)) if opens > now else ():
+            if opens <= now:
+                continue
+            for ticket in dict.fromkeys(self._deadlines.before(lane, opens)):  # a retry stands there twice
                 if (hopeless := self._hopeless(ticket, now)) is not None:
                     self._drop(ticket, now)
                     refused.append(hopeless)

@@ -53,7 +53,7 @@ usually have, is worse): what the attacker has been served, of a fair share. *Da
 names. *Alone with a model*: beside fifteen who share another one. *Eight models*: beside seven who ask for one. *Given
 up*: plain answers, at 97 per cent. *New identities*: a new person for each request, where those at one address share.
 *Newcomer's wait*: its median in seconds, while staff are busy on a key of their own beside the shared ones. VTC is the
-virtual token counter as published, which sees what was delivered. Each runs for ten minutes.
+virtual token counter as published, which sees what was delivered. Each runs for some minutes.
 """
 PICTURES = """
 ![Waits of the polite persons](fairness-waits.svg)
