@@ -109,7 +109,6 @@ async def test_a_key_that_failed_a_request_is_checked_soon_and_one_that_was_only
         aiohttp.ClientSession() as session,
         gateway(fake, spec(fake, KEYS[:2])) as running,
     ):
-        first, second = KEYS[:2]
         await fake.wait_for(lambda: len(fake.probes) >= 2)
         checked = len(fake.probes)
         fake.script(None, rate_limit(retry_after=REST))
