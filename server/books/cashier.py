@@ -112,6 +112,11 @@ class Cashier:
         return self._poster.backlog
 
     @property
+    def leases(self) -> int:
+        """Counters of which something is set aside, should the store go away."""
+        return self._allowances.ready
+
+    @property
     def full(self) -> bool:
         """So much waits for the store that nothing more may be begun."""
         return self._poster.full

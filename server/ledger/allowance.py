@@ -75,6 +75,11 @@ class Allowances:
         """How many hold something, as far as we know."""
         return len(self._asked) + len(self._ended) + sum(each.lease is not None for each in self._watched.values())
 
+    @property
+    def ready(self) -> int:
+        """How many counters have a lease from which may be taken while the store is away."""
+        return sum(each.lease is not None for each in self._watched.values())
+
     def seen(self, holds: Sequence[Hold], taken: Sequence[int], now: int) -> None:
         """The store has admitted a request: so much its counters have taken now."""
         for hold, amount in zip(holds, taken, strict=True):

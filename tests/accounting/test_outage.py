@@ -119,8 +119,7 @@ async def hold_through_an_outage(mongodb: Place, seconds: float, caplog: pytest.
         patient = {"outage_seconds": seconds + 30}  # a credential counts from when it was last asked for, before that
         async with opened(it.fake, mongodb.through(it.wire), **patient) as running, lateness() as late:
             heard = [(token, await it.ask(running, token)) for token in (it.ada, it.bob)]
-            await leased(mongodb, running)
-            heard.append((it.ada, await it.ask(running, it.ada)))  # meanwhile the gateway hears that it has its lease
+            heard += await leased(it, running)
             await it.wire.cut()
             asking = load(it.session, running, lambda n: it.ada if n % 5 else it.bob, seconds, RATE)
             outage, stranger = await asyncio.gather(asking, strangers(it, running))
@@ -136,12 +135,17 @@ async def hold_through_an_outage(mongodb: Place, seconds: float, caplog: pytest.
         await hold_to_the_books(mongodb, heard + outage)
 
 
-async def leased(place: Place, running: Running) -> None:
-    """Wait until the gateway, which is idle, has set something of bob's budget aside."""
-    await until(lambda: running.house.gateway.running == 0)
-    async with asyncio.timeout(15), place.opened() as store:
-        while not await store.reserved():
-            await asyncio.sleep(0.05)
+async def leased(it: Scene, running: Running) -> list[tuple[str, Heard]]:
+    """Wait until the gateway itself knows that something of bob's budget is set aside.
+
+    A store that is slow to answer leaves it in doubt, and it asks for no other lease until bob's budget is used again.
+    """
+    heard: list[tuple[str, Heard]] = []
+    async with asyncio.timeout(20):
+        while not running.house.cashier.leases:
+            heard.append((it.bob, await it.ask(running, it.bob)))
+            await asyncio.sleep(0.25)
+    return heard
 
 
 async def strangers(it: Scene, running: Running) -> list[tuple[str, Heard]]:

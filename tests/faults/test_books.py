@@ -26,6 +26,7 @@ PERSONS = 5
 VISITS = 2000
 AT_A_TIME = 120  # more than the keys' slots: some wait
 SEED = 20_240_229
+PATIENCE = 300.0  # seconds in the queue: how long a day takes depends on what else the machine does
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +107,12 @@ class Auditor:
 
 
 @pytest.mark.slow
-@pytest.mark.gen_test(timeout=58)
+@pytest.mark.timeout(240)
+@pytest.mark.gen_test(timeout=220)
 async def test_after_a_day_of_faults_and_departures_both_ledgers_agree(tokenizer: Tokenizer) -> None:
     async with FakeUpstream() as fake:
         script(fake, VISITS, SEED)
-        async with gateway(fake, spec(fake, KEYS, models=MODELS), queue_seconds=20.0) as running:
+        async with gateway(fake, spec(fake, KEYS, models=MODELS), queue_seconds=PATIENCE) as running:
             stage, day = Stage(running), Day(running, crowd(VISITS, SEED))
             await day.happen()
             rows = await stage.rows()
