@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 from urllib.parse import urlsplit
 
 from server.config import oidc_parsers, parsers
-from server.config.parsers import KeyAt, Network, Parser, number_or_auto, one_of, size, switch, whole
+from server.config.parsers import KeyAt, Network, number_or_auto, one_of, size, switch, whole
+from server.config.setting import Setting, row
 from server.config.specs import Secret, UpstreamSpec
 from server.config.tariff_parsers import Pairs, service_factors, tool_prices
 from server.ledger.limits import Limit, parse_limits
@@ -27,36 +28,11 @@ from server.wire.filters import Caps, Phrases
 from server.wire.identity import Manner
 from server.wire.request import MAX_OUTPUT
 
-T = TypeVar("T")
-
 Gatekeeper = Literal["user_token", "shared", "none"]
 Demo = Literal["auto", "on", "off"]
 Driver = Literal["motor", "pymongo"]
 Fairness = Literal["person", "group", "address"]
 LogFormat = Literal["console", "json"]
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row as the documentation sees it. `default` is text, as it would stand in `.env`."""
-
-    name: str
-    section: str
-    parse: Parser[Any]
-    default: str
-    help: str
-    secret: bool
-    example: str
-
-
-def row(
-    default: str, parse: Parser[T], help: str, *, section: str = "", secret: bool = False, example: str = ""
-) -> T:  # fmt: skip
-    """A setting. A `section` opens a new group of rows."""
-    metadata = {
-        "section": section, "parse": parse, "default": default, "help": help, "secret": secret, "example": example,
-    }  # fmt: skip
-    return field(default=parse(default), metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, kw_only=True)

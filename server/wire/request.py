@@ -257,9 +257,9 @@ def _max_tokens(document: dict[str, Any], endpoint: Endpoint) -> int | None:
 
     Nothing is generated with a bound of 0, where that means something: it warms Anthropic's cache, and weighs a text.
     """
-    least = 0 if endpoint.kind in _NOTHING_GENERATED else 1
+    nothing = endpoint.output_limits if endpoint.kind in _NOTHING_GENERATED else ()
     for name in _OUTPUT_LIMITS:
-        _integer(document, name, MAX_OUTPUT, least)
+        _integer(document, name, MAX_OUTPUT, 0 if name in nothing else 1)
     bounds = [document[name] for name in endpoint.output_limits if document.get(name) is not None]
     return max(bounds, default=None)
 
