@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from keypool.keyring import Keyring
@@ -13,7 +13,8 @@ from keypool.standing import State
 
 @dataclass(frozen=True, slots=True)
 class KeySnapshot:
-    """One key. `since` is when its state began, seconds, monotonic."""
+    """One key. `since` is when its state began, seconds, monotonic. `suspected`: requests fail with it, though perhaps
+    by the fault of the one person whose they are."""
 
     id: str
     upstream: str
@@ -21,6 +22,7 @@ class KeySnapshot:
     since: float
     running: int
     slots: int
+    suspected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class ModelSnapshot:
     `waiting` and `running` are requests, `slots` those of its keys; `keys` says how many are in each state. `gap` is
     the largest difference between the counters of two persons who wait, `bound` what it may be, `largest` the largest
     request so far, all in cost; `jain` is the fairness index of the last minutes; `waits` are the latest waits, in
-    seconds.
+    seconds; `suspected` is how many keys fail requests that do not prove anything against them.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ModelSnapshot:
     largest: float = 0.0
     jain: float = 1.0
     waits: tuple[float, ...] = ()
+    suspected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,20 @@ class PoolSnapshot:
 
 def snapshot_of(keyring: Keyring, queues: Mapping[str, ModelQueue], now: float) -> PoolSnapshot:
     """Take the picture."""
+    suspected = keyring.blame.suspected(now)
+    names = {key for key, _ in suspected}
     return PoolSnapshot(
-        models=tuple(_model(keyring, model, queue, now) for model, queue in queues.items()),
+        models=tuple(_model(keyring, model, queue, suspected, now) for model, queue in queues.items()),
         keys=tuple(
-            KeySnapshot(key.id, key.upstream, key.whole.state, key.whole.since, key.running, key.slots)
+            KeySnapshot(
+                id=key.id,
+                upstream=key.upstream,
+                state=key.whole.state,
+                since=key.whole.since,
+                running=key.running,
+                slots=key.slots,
+                suspected=key.id in names,
+            )
             for key in keyring.keys.values()
         ),
         domains=tuple(
@@ -77,7 +90,9 @@ def snapshot_of(keyring: Keyring, queues: Mapping[str, ModelQueue], now: float) 
     )
 
 
-def _model(keyring: Keyring, model: str, queue: ModelQueue, now: float) -> ModelSnapshot:
+def _model(
+    keyring: Keyring, model: str, queue: ModelQueue, suspected: Container[tuple[str, str]], now: float
+) -> ModelSnapshot:
     serving = keyring.serving(model)
     states = [keyring.state(key, model, now) for key in serving]
     slots = sum(key.slots for key in serving)
@@ -92,4 +107,5 @@ def _model(keyring: Keyring, model: str, queue: ModelQueue, now: float) -> Model
         largest=queue.fair.largest.value,
         jain=queue.area.shares.index(now),
         waits=tuple(queue.waits),
+        suspected=sum((key.id, model) in suspected or (key.id, "") in suspected for key in serving),
     )
