@@ -112,7 +112,7 @@ class _Brotli:
     def take(self, packed: bytes) -> bytes:
         piece: bytes = self._unpack.process(packed, output_buffer_limit=LONGEST_PIECE // 2)
         self.ended = self._unpack.is_finished()
-        self.hungry = not piece or self._unpack.can_accept_more_data()
+        self.hungry = not piece  # it would take more data while it still has a part of the last
         return piece
 
 

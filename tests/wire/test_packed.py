@@ -87,7 +87,7 @@ def test_what_is_not_packed_is_damaged(encoding: str) -> None:
         unpacker.take()
 
 
-ZEROS = bytes(50 << 20)
+ZEROS = bytes(10 << 20)
 BOMBS = {
     "gzip": gzip.compress(ZEROS, 1),
     "deflate": zlib.compress(ZEROS, 1),
@@ -102,6 +102,13 @@ def test_a_bomb_goes_off_piece_by_piece(encoding: str) -> None:
     unpacker.feed(BOMBS[encoding])
     taken = [len(unpacker.take()) for _ in range(4)]
     assert all(LONGEST_PIECE // 2 < each <= LONGEST_PIECE for each in taken), "no more is unpacked than is asked for"
+
+
+@pytest.mark.parametrize("encoding", BOMBS)
+def test_what_is_longer_than_a_piece_comes_out_whole(encoding: str) -> None:
+    unpacker = Unpacker(encoding)
+    assert len(unpacked(unpacker, BOMBS[encoding], len(BOMBS[encoding]))) == len(ZEROS)
+    assert unpacker.complete
 
 
 FLUSHING = {
