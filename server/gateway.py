@@ -34,7 +34,7 @@ from server.store.base import Caller, Issued, Store
 from server.story import Account, Call, ClientLeft, Recent, Sink, Story, account_of, milliseconds
 from server.tokenizer import Tokenizer
 from server.upstream import Answer, AttemptFailed, Upstreams
-from server.wire.added import Unwanted, without
+from server.wire.added import Unwanted
 from server.wire.errors import (
     Cancelled,
     Draining,
@@ -232,7 +232,7 @@ class Gateway:
         while True:
             story.meter = call.request.endpoint.meter()
             key = story.lease.key
-            request = without(self._unwanted.fitted(call.request, key.upstream, self._clock()), refused)
+            request = self._unwanted.fitted(call.request, key.upstream, self._clock(), refused)
             try:
                 await self._cleared(story)
                 sending = self._upstreams.send(key, request, call.passed, call.query, story.sent_again)
@@ -265,7 +265,7 @@ class Gateway:
         """The upstream has answered without these fields of ours: it is not sent them again for a while."""
         if story.outcome is Outcome.COMPLETED:
             for field in refused:
-                self._unwanted.note(story.lease.key.upstream, story.call.request.model, field, self._clock())
+                self._unwanted.note(story.lease.key.upstream, story.call.request, field, self._clock())
 
     def _exchange(self, story: Story, sent: Request, answer: Answer, sink: Sink, heart: Heart) -> Exchange:
         longest, held, settle = self._bounds.answer_bytes, self._bounds.pulse.opening, self._settlement.bookkeep

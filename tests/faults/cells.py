@@ -171,7 +171,7 @@ CELLS = (
     failed("redirect", redirect("/v1/models"), BadAnswer, 1),
     rescued("gzip", gzipped(), attempts=1),
     rescued("event of 8 MiB", ok("x" * LONG), attempts=1),
-    failed("brotli", with_head("Content-Encoding: br"), BadAnswer, 1, billed=True),
+    failed("a packing that nobody knows", with_head("Content-Encoding: compress"), BadAnswer, 1, billed=True),
 )
 
 STALLS = (
