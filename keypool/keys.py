@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from keypool.domains import Domain, Quota
+from keypool.hidden import Hidden
 from keypool.standing import KEY_WIDE, Event, Standing, State
 
 
@@ -72,7 +73,7 @@ class Key:
         """The operator trusts it: nothing bad that was learnt of it or of its models counts any more."""
         self.by_model.clear()
         for domain in self.domains.values():
-            domain.standing = Standing()
+            domain.standing, domain.hidden = Standing(), Hidden()
 
     def state(self, model: str) -> State:
         """The state to show for one model: the whole key's unless only the model is troubled."""
