@@ -37,7 +37,8 @@ takes a new identity for each request then shares with the others of the same pa
 The bound that the property tests hold: for two flows that wait, |c_f - c_g| <= (E + K*(d+ + d-) + K*E) / w, with E the
 largest cost, K the larger cap and w the smaller weight, d+ and d- the largest under- and overestimate.
 
-A request costs O(log flows + lanes). The order is kept in `order.py`, the time in `tier.py`.
+A request costs O(log flows + lanes). Where to look: who there is in `flows.py`, their order in `order.py`, the virtual
+time in `tier.py`, how counters move in `counters.py`, who is shed in `shedding.py`, the bound in `gap.py`.
 """
 
 from __future__ import annotations
@@ -45,18 +46,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 
-from keypool.flows import Flow, Largest, Party
+from keypool.counters import Largest, forgive, lift, move, reweigh
+from keypool.flows import Flow, Party, Roster
 from keypool.keys import Key
 from keypool.order import Account, Entry, Lane, Waits, lane_of
-from keypool.skyline import Skyline
-from keypool.ticket import Ticket, flow_of
-from keypool.tier import Tier
-
-__all__ = ["Chooser", "FairQueue", "Flow", "Ticket"]
+from keypool.shedding import to_shed
+from keypool.ticket import Ticket
 
 LOOK_AHEAD = 16  # heads that are looked past for a free key which they do not compete for
 NEWCOMER = 1.0  # the weight of the one person for whom room is kept
-SWEEP = 2  # idle debtors that are looked at after each dispatch: memory follows the time at a bounded cost
 
 # A chooser says which free key a ticket may have now (None: none fits yet, and it keeps its claim to those that it
 # competes for). It is asked in the order of the counters.
@@ -76,12 +74,10 @@ class FairQueue:
         self.running = 0
         self.backlog = 0.0  # cost of all that waits
         self.active_weight = 0.0  # of the parties, and flows without one, that wait or run
-        self.flows: dict[str, Flow] = {}
-        self.parties: dict[str, Party] = {}
-        self.lost: set[str] = set()  # keys that nobody can use for long
-        self._tier = Tier(_resting, self.lost)
+        self.roster = Roster()
+        self.flows, self.parties, self.lost = self.roster.flows, self.roster.parties, self.roster.lost
+        self._tier = self.roster.tier
         self._persons: dict[str, int] = {}  # the requests of each that wait, in all their flows
-        self._swept: deque[Flow] = deque()
 
     @property
     def virtual_time(self) -> float:
@@ -92,16 +88,16 @@ class FairQueue:
         if self._persons.get(ticket.person, 0) >= self.per_person:
             return ticket
         lane = ticket.lane = lane_of(ticket.model, ticket.reach)
-        flow, shed = self._flow(ticket, lane), None
+        flow, shed = self.roster.flow(ticket, lane, self._cap_of(ticket)), None
         if self.waiting >= self.total:
-            shed = self._longest(flow, ticket)
+            shed = to_shed(self.flows.values(), flow, ticket)
             if shed is ticket:
-                self._forget_if_idle(flow)
+                self.roster.forget_if_idle(flow)
                 return ticket
             self.cancel(shed)
-            flow = self._flow(ticket, lane)
+            flow = self.roster.flow(ticket, lane, self._cap_of(ticket))
         self._adapt(flow, ticket)
-        self._lift(flow, lane)
+        lift(flow, lane)
         flow.queues.setdefault(lane, deque()).append(ticket)
         self._wait(flow, ticket)
         return shed
@@ -133,7 +129,7 @@ class FairQueue:
         """Raise what a ticket in flight is charged; never lowers it."""
         if cost > ticket.charged and ticket.key is not None:
             flow = self.flows[ticket.flow]
-            self._move(flow, cost - ticket.charged, cost - ticket.charged)
+            move(flow, cost - ticket.charged, cost - ticket.charged)
             ticket.charged = cost
             self.largest.note(cost, self.now)
 
@@ -141,7 +137,7 @@ class FairQueue:
         """Charge what an answer that is still coming has cost so far beyond what was charged."""
         self.charge(ticket, cost)
         if ticket.key is not None and cost - ticket.doubt > ticket.known:
-            self._move(self.flows[ticket.flow], 0.0, ticket.known - (cost - ticket.doubt))
+            move(self.flows[ticket.flow], 0.0, ticket.known - (cost - ticket.doubt))
             ticket.known = cost - ticket.doubt
 
     def finish(self, ticket: Ticket, cost: float) -> None:
@@ -150,7 +146,7 @@ class FairQueue:
         self._settle(flow, ticket, cost)
         self.largest.note(cost, self.now)
         if not flow.waiting:
-            self._forget_if_idle(flow)
+            self.roster.forget_if_idle(flow)
         elif was_parked:
             self._reenter(flow, (flow.cap or 0) * self.largest.value)
 
@@ -162,7 +158,7 @@ class FairQueue:
         if was_parked:
             self._reenter(flow, max((flow.cap or 0) * self.largest.value, ticket.lag * flow.weight))
         elif not flow.waiting:  # it was idle but for this ticket, and idleness banks no credit
-            for account, tier in self._tiers(flow):
+            for account, tier in flow.tiers:
                 credit = max(ticket.cost / account.weight, ticket.lag)
                 account.counter = max(account.counter, tier.time_of(lane) - credit)
         flow.queues.setdefault(lane, deque()).appendleft(ticket)
@@ -173,7 +169,7 @@ class FairQueue:
         flow = self.flows[ticket.flow]
         self._wait_no_longer(flow, ticket)
         flow.trim(ticket.lane)
-        self._forget_if_idle(flow)
+        self.roster.forget_if_idle(flow)
 
     def lose(self, key: str) -> None:
         """Nobody can use a key for long: whom it has carried ahead of the others is not made to pay for it (rule 7)."""
@@ -184,12 +180,12 @@ class FairQueue:
             return
         times: dict[tuple[int, Lane], float] = {}
         for flow in self.flows.values():
-            for account, tier in self._tiers(flow):
+            for account, tier in flow.tiers:
                 if key in account.last.reach and not account.last.reach <= self.lost:
                     place = id(tier), account.last
                     if place not in times:
                         times[place] = tier.time_of(account.last)
-                    self._forgive(account, tier, times[place])
+                    forgive(account, tier, times[place] + self.largest.value / account.weight)
 
     def regain(self, key: str) -> None:
         """A key can be used again."""
@@ -208,11 +204,11 @@ class FairQueue:
         names = {ticket.flow for ticket in mine}
         for flow in old.flows.values():
             if flow.id in names or flow.idle:
-                self._continue(flow, shift)
+                self.roster.continues(flow, shift)
         for ticket in mine:
             flow = self.flows[ticket.flow]
             lane = ticket.lane = lane_of(ticket.model, ticket.reach)
-            for account, _ in self._tiers(flow):
+            for account, _ in flow.tiers:
                 account.last = lane
             if ticket.key is None:
                 flow.queues.setdefault(lane, deque()).append(ticket)
@@ -220,7 +216,7 @@ class FairQueue:
             else:
                 self._run(flow, ticket)
         for flow in list(self.flows.values()):
-            self._forget_if_idle(flow)
+            self.roster.forget_if_idle(flow)
 
     # What is seen from outside
 
@@ -236,25 +232,6 @@ class FairQueue:
     def tickets(self) -> list[Ticket]:
         """All that wait, in no particular order."""
         return [ticket for flow in self.flows.values() for ticket in flow.queue if ticket.waiting]
-
-    def gap(self) -> float:
-        """The largest difference between the counters of two flows that wait below their cap, in cost per weight.
-
-        Only those who wait in one lane are compared: whom a key of their own carries ahead takes nothing from others.
-        """
-        spans: dict[Lane, tuple[float, float]] = {}
-        for account in {flow.top for flow in self.flows.values() if flow.waiting and not flow.parked}:
-            for lane in account.lanes:
-                counter = account.at(lane)
-                low, high = spans.get(lane, (counter, counter))
-                spans[lane] = min(low, counter), max(high, counter)
-        return max((high - low for low, high in spans.values()), default=0.0)
-
-    def bound(self, slots: int) -> float:
-        """What `gap` may be: what one flow may have in flight, guessed wrong, and the credit of rule 3."""
-        flows = [flow for flow in self.flows.values() if flow.waiting]
-        most = max((slots if flow.cap is None else flow.cap for flow in flows), default=self.cap or slots)
-        return (1 + 2 * most) * self.largest.value / min((flow.top.weight for flow in flows), default=1.0)
 
     def typical_cost(self) -> float:
         """The mean cost of what waits."""
@@ -274,106 +251,27 @@ class FairQueue:
         one, two = (mine, other) if mine.party is other.party else (mine.top, other.top)
         return one.at(ticket.lane) - two.at(head.lane) <= ticket.cost / one.weight
 
-    def before(self, ticket: Ticket) -> tuple[float, int]:
-        """The cost and the number of what its own flow has waiting before it, in all lanes."""
-        flow = self.flows.get(ticket.flow)
-        if flow is None:
-            return 0.0, 0
-        if not ticket.waiting:
-            return flow.backlog, flow.waiting
-        if flow.queues[ticket.lane][-1] is ticket:
-            return flow.backlog - ticket.cost, flow.waiting - 1
-        cost, count = flow.backlog, flow.waiting
-        for each in reversed(flow.queues[ticket.lane]):
-            if each.waiting:
-                cost, count = cost - each.cost, count - 1
-            if each is ticket:
-                break
-        return cost, count
-
-    def ahead(self, ticket: Ticket, skyline: Skyline) -> tuple[float, int]:
-        """The cost and the number of the requests that will go before this one, which may not be here yet.
-
-        The skyline, of the upper tier, is a moment old and knows this flow, too: what it has there is not counted
-        again.
-        """
-        lane, flow = lane_of(ticket.model, ticket.reach), self.flows.get(ticket.flow)
-        party = flow.party if flow is not None else self.parties.get(flow_of(ticket.party, batch=ticket.batch))
-        account: Account = flow or Flow(ticket.flow, ticket.weight, 0.0, lane)
-        cost, count = self.before(ticket)
-        if party is not None:
-            members = {entry[2] for entry in party.tier.order.entries()}
-            cost, count = _among(account, party.tier, lane, Skyline(members, self.now), cost, count)
-            account = party
-        elif flow is None and ticket.party:
-            account = Party(ticket.party, ticket.party_weight, 0.0, lane, tier=self._tier)
-        return _among(account, self._tier, lane, skyline, cost, count)
-
     def __repr__(self) -> str:
         return f"<FairQueue waiting={self.waiting} running={self.running} flows={len(self.flows)}>"
 
     # How it is kept
-
-    def _flow(self, ticket: Ticket, lane: Lane) -> Flow:
-        """The flow of a ticket; a new one starts at V."""
-        flow = self.flows.get(ticket.flow)
-        if flow is None:
-            party = self._party(ticket, lane) if ticket.party else None
-            start = (self._tier if party is None else party.tier).time_of(lane)
-            flow = Flow(ticket.flow, ticket.weight, start, lane, cap=self._cap_of(ticket), party=party)
-            self.flows[ticket.flow] = flow
-            if party is not None:
-                party.flows += 1
-        return flow
-
-    def _party(self, ticket: Ticket, lane: Lane) -> Party:
-        name = flow_of(ticket.party, batch=ticket.batch)
-        party = self.parties.get(name)
-        if party is None:
-            tier = Tier(_resting, self.lost)
-            party = Party(name, ticket.party_weight, self._tier.time_of(lane), lane, tier=tier)
-            self.parties[name] = party
-        return party
-
-    def _continue(self, old: Flow, shift: float) -> None:
-        """Have a flow like this one, which is in another queue."""
-        party = None
-        if old.party is not None:
-            party = self.parties.get(old.party.id)
-            if party is None:
-                tier = Tier(_resting, self.lost)
-                tier.continues(old.party.tier, 0.0)
-                start = old.party.counter + shift
-                party = Party(old.party.id, old.party.weight, start, old.party.last, tier=tier)
-                self.parties[party.id] = party
-        counter, time = old.counter + (0.0 if party else shift), (party.tier if party else self._tier).virtual_time
-        flow = self.flows.get(old.id)
-        if flow is None:
-            flow = self.flows[old.id] = Flow(old.id, old.weight, counter, old.last, cap=old.cap, party=party)
-            if party is not None:
-                party.flows += 1
-        else:
-            flow.counter += counter - time
 
     def _run(self, flow: Flow, ticket: Ticket) -> None:
         """Go on with a ticket that is in flight and has been charged."""
         if flow.top.idle:
             self.active_weight += flow.top.weight
         self.running += 1
-        for account, _ in self._tiers(flow):
+        for account, _ in flow.tiers:
             account.running += 1
             account.guessed += ticket.charged - ticket.known
-
-    def _tiers(self, flow: Flow) -> tuple[tuple[Account, Tier], ...]:
-        """The accounts that pay for a flow's requests, each with those that it is compared with."""
-        if flow.party is None:
-            return ((flow, self._tier),)
-        return ((flow, flow.party.tier), (flow.party, self._tier))
 
     def _adapt(self, flow: Flow, ticket: Ticket) -> None:
         """Its person has another weight or cap now; who was parked at the old one re-enters by rule 3."""
         if flow.weight != ticket.weight or (flow.party is not None and flow.party.weight != ticket.party_weight):
-            self._reweigh(flow, ticket)
+            idle = flow.top.idle
+            self.active_weight += 0.0 if idle else -flow.top.weight
+            reweigh(flow, ticket)
+            self.active_weight += 0.0 if idle else flow.top.weight
         cap = self._cap_of(ticket)
         if cap != flow.cap:
             was_parked, credit = flow.parked, (flow.cap or 0) * self.largest.value
@@ -381,45 +279,19 @@ class FairQueue:
             if was_parked and flow.waiting and not flow.parked:
                 self._reenter(flow, credit)
 
-    def _reweigh(self, flow: Flow, ticket: Ticket) -> None:
-        for (account, tier), weight in zip(self._tiers(flow), (ticket.weight, ticket.party_weight), strict=False):
-            if account.weight != weight:
-                if account is flow.top and not account.idle:
-                    self.active_weight += weight - account.weight
-                tier.reweigh(account, weight)
-
-    def _lift(self, flow: Flow, lane: Lane) -> None:
-        """Whoever has nothing waiting in a lane starts there at V (rule 1)."""
-        for account, tier in self._tiers(flow):
-            if lane in account.lanes:
-                continue
-            time = tier.time_of(lane)
-            if not account.waiting:
-                account.offsets.clear()
-                account.counter = max(account.counter, time)
-            elif account.at(lane) < time:
-                account.offsets[lane] = time - account.counter
-            account.last = lane
+    def _reenter(self, flow: Flow, credit: float) -> None:
+        """A flow comes back from its cap with no more than `credit`, in cost (rule 3)."""
+        for account, tier in flow.tiers:
+            if account is flow or account.waiting == flow.waiting:  # a party may have gone on without this flow
+                floors = [tier.floor_of(lane, credit / account.weight) for lane in account.lanes]
+                account.counter = max(account.counter, min(floors))
+            tier.sort_in(account)
 
     def _cap_of(self, ticket: Ticket) -> int | None:
         """The lower one of the queue's cap and the flow's own."""
         if self.cap is None or ticket.running_cap is None:
             return ticket.running_cap if self.cap is None else self.cap
         return min(self.cap, ticket.running_cap)
-
-    def _longest(self, flow: Flow, ticket: Ticket) -> Ticket:
-        """Who has to leave (rule 5): the newest request of the account with the most waiting, or the ticket itself."""
-        flows = [each for each in self.flows.values() if each.waiting]
-        if not flows:
-            return ticket
-        longest = max((each.top for each in flows), key=_length)
-        if longest is not flow.top and _length(longest) <= _length(flow.top, ticket.cost):
-            return ticket
-        inside = [each for each in flows if each.top is longest]
-        greedy = max(inside, key=_length)
-        if longest is flow.top and _length(greedy) <= _length(flow, ticket.cost):
-            return ticket
-        return max((queue[-1] for queue in greedy.queues.values()), key=lambda each: each.submitted)
 
     def _wait(self, flow: Flow, ticket: Ticket) -> None:
         if flow.top.idle:
@@ -428,7 +300,7 @@ class FairQueue:
         self.waiting += 1
         self._persons[ticket.person] = self._persons.get(ticket.person, 0) + 1
         self.backlog += ticket.cost
-        for account, tier in self._tiers(flow):
+        for account, tier in flow.tiers:
             account.waiting += 1
             account.backlog += ticket.cost
             waits = account.lanes.setdefault(ticket.lane, Waits())
@@ -444,7 +316,7 @@ class FairQueue:
         if not self._persons[ticket.person]:
             del self._persons[ticket.person]
         self.backlog = self.backlog - ticket.cost if self.waiting else 0.0
-        for account, _ in self._tiers(flow):
+        for account, _ in flow.tiers:
             account.waiting -= 1
             account.backlog = account.backlog - ticket.cost if account.waiting else 0.0
             waits = account.lanes[ticket.lane]
@@ -459,7 +331,7 @@ class FairQueue:
         ticket = flow.queues[lane].popleft()
         if not flow.queues[lane]:
             del flow.queues[lane]
-        for account, tier in self._tiers(flow):
+        for account, tier in flow.tiers:
             tier.dispatched(account, lane, key.id, passed if tier is self._tier else ())
             account.running += 1
         ticket.lag = self._tier.times.get(key.id, 0.0) - flow.top.counter
@@ -467,72 +339,22 @@ class FairQueue:
         self._wait_no_longer(flow, ticket)
         ticket.key = key
         ticket.charged, ticket.known = ticket.cost, min(ticket.cost, ticket.least)
-        self._move(flow, ticket.cost, ticket.cost - ticket.known)
+        move(flow, ticket.cost, ticket.cost - ticket.known)
         self.largest.note(ticket.cost, self.now)
-        self._sweep()
+        self.roster.sweep()
         return ticket
 
     def _settle(self, flow: Flow, ticket: Ticket, cost: float) -> None:
-        self._move(flow, cost - ticket.charged, ticket.known - ticket.charged)
+        move(flow, cost - ticket.charged, ticket.known - ticket.charged)
         ticket.charged = ticket.known = cost
         ticket.key = None
         self.running -= 1
-        for account, _ in self._tiers(flow):
+        for account, _ in flow.tiers:
             account.running -= 1
             if not account.running:
                 account.guessed = 0.0  # what rounding has left
         if flow.top.idle:
             self.active_weight -= flow.top.weight
-
-    def _move(self, flow: Flow, cost: float, guessed: float) -> None:
-        """Charge a flow, or give back to it. `guessed`: by how much more of its charges may be given back now."""
-        for account, tier in self._tiers(flow):
-            account.counter += cost / account.weight
-            account.guessed += guessed
-            if cost < 0.0 and not flow.parked:
-                tier.sort_in(account)
-
-    def _reenter(self, flow: Flow, credit: float) -> None:
-        """A flow comes back from its cap with no more than `credit`, in cost (rule 3)."""
-        for account, tier in self._tiers(flow):
-            if account is flow or account.waiting == flow.waiting:  # a party may have gone on without this flow
-                floors = [tier.floor_of(lane, credit / account.weight) for lane in account.lanes]
-                account.counter = max(account.counter, min(floors))
-            tier.sort_in(account)
-
-    def _forgive(self, account: Account, tier: Tier, time: float) -> None:
-        most = time + self.largest.value / account.weight
-        if account.counter > most:
-            account.counter = most
-            tier.sort_in(account)
-
-    def _forget_if_idle(self, flow: Flow) -> None:
-        """An idle flow that owes nothing is like a new one; a debtor is remembered until its time has caught up."""
-        if not flow.idle or flow.owing:
-            return
-        tiers = self._tiers(flow)
-        if any(tier.is_ahead(account) for account, tier in tiers if account.idle):
-            flow.owing = True
-            self._swept.append(flow)
-        elif self.flows.pop(flow.id, None) is not None and flow.party is not None:
-            flow.party.flows -= 1
-            if not flow.party.flows:
-                self.parties.pop(flow.party.id, None)
-
-    def _sweep(self) -> None:
-        """Look at some debtors whether their time has caught up."""
-        for _ in range(min(SWEEP, len(self._swept))):
-            flow = self._swept.popleft()
-            flow.owing = False
-            self._forget_if_idle(flow)
-
-
-def _resting(account: Account, lane: Lane) -> bool:
-    """A flow at its cap, or a party all of whose flows are."""
-    if isinstance(account, Party):
-        return account.tier.order.first(lane) is None
-    assert isinstance(account, Flow), "an account is one or the other"
-    return account.parked
 
 
 def _leaf(entry: Entry) -> Flow:
@@ -544,15 +366,3 @@ def _leaf(entry: Entry) -> Flow:
         account = inner[2]
     assert isinstance(account, Flow), "parties do not nest"
     return account
-
-
-def _among(account: Account, tier: Tier, lane: Lane, skyline: Skyline, cost: float, count: int) -> tuple[float, int]:
-    """What is served of all accounts of a tier until one of them has been served so much of its own."""
-    start = account.at(lane) if lane in account.lanes else max(account.at(lane), tier.time_of(lane))
-    until = start + cost / account.weight
-    (below, number), (mine, own) = skyline.below(until), skyline.part_of(account, until)
-    return cost + max(0.0, below - mine), count + round(max(0.0, number - own))
-
-
-def _length(account: Account, more: float = 0.0) -> float:
-    return (account.backlog + more) / account.weight

@@ -1,4 +1,8 @@
-"""Who asks: a flow is one person in one class, a party is a group or an address to which flows belong."""
+"""Who asks: a flow is one person in one class, a party is a group or an address to which flows belong.
+
+The roster knows those who wait, run, or owe. A new one starts at V. One that is idle and owes nothing is like a new one
+and is forgotten; a debtor is remembered until its time has caught up.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,10 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from keypool.order import Account, Lane
-from keypool.ticket import Ticket
+from keypool.ticket import Ticket, flow_of
 from keypool.tier import Tier
 
-HALF = 300.0  # seconds
+SWEEP = 2  # idle debtors that are looked at after each dispatch: memory follows the time at a bounded cost
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +30,7 @@ class Flow(Account):
 
     cap: int | None = None
     party: Party | None = None
+    tiers: tuple[tuple[Account, Tier], ...] = ()  # the accounts that pay for it, each with those it is compared with
     queues: dict[Lane, deque[Ticket]] = field(default_factory=dict)
 
     @property
@@ -59,18 +64,89 @@ class Flow(Account):
             del self.queues[lane]
 
 
-class Largest:
-    """The largest of the last five to ten minutes. Times are seconds, monotonic."""
+class Roster:
+    """The flows and parties of one queue."""
 
     def __init__(self) -> None:
-        self._now = self._before = self._since = 0.0
+        self.flows: dict[str, Flow] = {}
+        self.parties: dict[str, Party] = {}
+        self.lost: set[str] = set()  # keys that nobody can use for long
+        self.tier = Tier(_resting, self.lost)  # of the parties, and of the flows that belong to none
+        self._owing: deque[Flow] = deque()
 
-    def note(self, value: float, now: float) -> None:
-        if now - self._since >= HALF:
-            self._before = self._now if now - self._since < 2 * HALF else 0.0
-            self._now, self._since = 0.0, now
-        self._now = max(self._now, value)
+    def flow(self, ticket: Ticket, lane: Lane, cap: int | None) -> Flow:
+        """The flow of a ticket; a new one starts at V, with this cap."""
+        flow = self.flows.get(ticket.flow)
+        if flow is None:
+            party = self._party(ticket, lane) if ticket.party else None
+            start = (self.tier if party is None else party.tier).time_of(lane)
+            flow = self._enter(Flow(ticket.flow, ticket.weight, start, lane, cap=cap, party=party))
+        return flow
+
+    def continues(self, old: Flow, shift: float) -> None:
+        """Have a flow like this one, which is in another queue whose time is behind by so much."""
+        party = None if old.party is None else self._party_like(old.party, shift)
+        counter, time = (old.counter + shift, self.tier) if party is None else (old.counter, party.tier)
+        flow = self.flows.get(old.id)
+        if flow is None:
+            self._enter(Flow(old.id, old.weight, counter, old.last, cap=old.cap, party=party))
+        else:
+            flow.counter += counter - time.virtual_time
+
+    def forget_if_idle(self, flow: Flow) -> None:
+        """An idle flow that owes nothing goes; a debtor is looked at again later."""
+        if not flow.idle or flow.owing:
+            return
+        if any(tier.is_ahead(account) for account, tier in flow.tiers if account.idle):
+            flow.owing = True
+            self._owing.append(flow)
+        elif self.flows.pop(flow.id, None) is not None and flow.party is not None:
+            flow.party.flows -= 1
+            if not flow.party.flows:
+                self.parties.pop(flow.party.id, None)
+
+    def sweep(self) -> None:
+        """Look at some debtors whether their time has caught up."""
+        for _ in range(min(SWEEP, len(self._owing))):
+            flow = self._owing.popleft()
+            flow.owing = False
+            self.forget_if_idle(flow)
 
     @property
-    def value(self) -> float:
-        return max(self._now, self._before)
+    def owing(self) -> int:
+        """The debtors that are remembered."""
+        return len(self._owing)
+
+    def _enter(self, flow: Flow) -> Flow:
+        self.flows[flow.id] = flow
+        if flow.party is None:
+            flow.tiers = ((flow, self.tier),)
+        else:
+            flow.tiers = ((flow, flow.party.tier), (flow.party, self.tier))
+            flow.party.flows += 1
+        return flow
+
+    def _party(self, ticket: Ticket, lane: Lane) -> Party:
+        name = flow_of(ticket.party, batch=ticket.batch)
+        party = self.parties.get(name)
+        if party is None:
+            tier = Tier(_resting, self.lost)
+            party = Party(name, ticket.party_weight, self.tier.time_of(lane), lane, tier=tier)
+            self.parties[name] = party
+        return party
+
+    def _party_like(self, old: Party, shift: float) -> Party:
+        party = self.parties.get(old.id)
+        if party is None:
+            tier = Tier(_resting, self.lost)
+            tier.continues(old.tier, 0.0)
+            party = self.parties[old.id] = Party(old.id, old.weight, old.counter + shift, old.last, tier=tier)
+        return party
+
+
+def _resting(account: Account, lane: Lane) -> bool:
+    """A flow at its cap, or a party all of whose flows are."""
+    if isinstance(account, Party):
+        return account.tier.order.first(lane) is None
+    assert isinstance(account, Flow), "an account is one or the other"
+    return account.parked

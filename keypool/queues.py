@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from keypool.ahead import ahead, before
 from keypool.areas import FRESH, Area
 from keypool.fairqueue import FairQueue
 from keypool.order import lane_of
@@ -120,14 +121,14 @@ class ModelQueue:
     def _forecast(self, ticket: Ticket, openings: Sequence[Opening], now: float, full: bool) -> tuple[Forecast, float]:
         """The forecast, and its seconds without the learnt factor."""
         rate = self.area.rate if full or self.rate.seconds < EXPERIENCE else self.rate
-        cost, count = self.fair.before(ticket)
+        cost, count = before(self.fair, ticket)
         pace = self._paces.get(ticket.flow)
         if pace is not None and pace.experienced and cost > 0.0:
             seconds = min(FARTHEST, served_after(cost + ticket.cost / 2, pace.per_slot, openings))
             return Forecast(max(count + 1, round(cost / pace.per_slot * rate.ends_per_slot())), seconds), seconds
-        ahead, others = self.fair.ahead(ticket, self._picture(now, full))
+        cost, others = ahead(self.fair, ticket, self._picture(now, full))
         slots = max(1, max((slots for _, slots in openings), default=1))
-        seconds = served_after(ahead, rate.per_slot(self.fair.typical_cost()), openings) + rate.gap() / slots
+        seconds = served_after(cost, rate.per_slot(self.fair.typical_cost()), openings) + rate.gap() / slots
         seconds = min(FARTHEST, seconds)
         return Forecast(others + 1, min(FARTHEST, self._bias.get(ticket.flow, 1.0) * seconds)), seconds
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
+from keypool.gap import bound, gap
 from keypool.keyring import Keyring
 from keypool.limits import Measure
 from keypool.queues import ModelQueue
@@ -102,8 +103,8 @@ def _model(
         running=queue.running,
         slots=slots,
         keys={state: states.count(state) for state in State if state in states},
-        gap=queue.fair.gap(),
-        bound=queue.fair.bound(slots),
+        gap=gap(queue.fair),
+        bound=bound(queue.fair, slots),
         largest=queue.fair.largest.value,
         jain=queue.area.shares.index(now),
         waits=tuple(queue.waits),

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Self
 
 from keypool.estimates import Tokens
-from keypool.fairqueue import Ticket
 from keypool.keys import Key
 from keypool.limits import Measure, Window
 from keypool.live import MOST, LiveRequest, live
@@ -21,6 +20,7 @@ from keypool.pool import Ask, Decision, GiveUp, Grant, Pool, Reason, Refuse
 from keypool.queues import Forecast
 from keypool.snapshot import PoolSnapshot
 from keypool.standing import Event
+from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 from server.wire.errors import NoKey, QueueFull, QueueTimeout, Refusal, TooManyTokens, WaitTooLong
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from math import isclose
 
-from keypool.fairqueue import FairQueue, Flow, Ticket
+from keypool.fairqueue import FairQueue
+from keypool.flows import Flow
 from keypool.keys import Key
+from keypool.ticket import Ticket
 from tests.keypool.making import a_key, a_ticket
 
 

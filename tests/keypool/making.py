@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from keypool.fairqueue import Ticket
 from keypool.keys import Key
 from keypool.pool import Ask, Limits, Pool
 from keypool.standing import Event
+from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 from tests.keypool.simulator import Fate, Simulator
 

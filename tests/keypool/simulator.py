@@ -13,9 +13,9 @@ from heapq import heappop, heappush
 from itertools import count
 
 from keypool.estimates import Tokens
-from keypool.fairqueue import Ticket
 from keypool.pool import Ask, Decision, Grant, Pool, Refuse
 from keypool.standing import FOREVER
+from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 
 # How an attempt ends: a verdict, or None for a good answer.

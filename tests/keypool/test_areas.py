@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keypool.areas import partition
+from keypool.counters import Largest
 from keypool.domains import Quota
 from keypool.estimates import Tokens
 from keypool.fairqueue import FairQueue
-from keypool.flows import Largest
 from keypool.keys import Key
 from keypool.pool import Ask, Grant, Limits, Pool, Reason, Refuse
 from keypool.standing import Event

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from keypool.decisions import Grant, Limits, Reason
-from keypool.fairqueue import FairQueue, Flow, Ticket
+from keypool.fairqueue import FairQueue
+from keypool.flows import Flow
+from keypool.gap import bound, gap
 from keypool.pool import Pool
-from keypool.ticket import BATCH_WEIGHT, flow_of
+from keypool.ticket import BATCH_WEIGHT, Ticket, flow_of
 from tests.keypool.drill import Drill
 from tests.keypool.making import a_key, a_ticket, an_ask, simulator
 
@@ -89,9 +91,9 @@ def test_the_forecast_of_batch_work_knows_that_others_go_first() -> None:
 def test_the_bound_that_is_shown_knows_the_lightest_flow() -> None:
     queue = FairQueue()
     queue.submit(a_ticket("one", "ann"))
-    plain = queue.bound(4)
+    plain = bound(queue, 4)
     queue.submit(a_ticket("two", "ann", weight=BATCH_WEIGHT, batch=True))
-    assert queue.bound(4) == plain / BATCH_WEIGHT
+    assert bound(queue, 4) == plain / BATCH_WEIGHT
 
 
 # Caps
@@ -152,7 +154,7 @@ class UnboundedCredit(FairQueue):
     """Rule 3 left out: who comes back from the cap keeps the low counter."""
 
     def _reenter(self, flow: Flow, credit: float) -> None:
-        self._tier.sort_in(flow)
+        self.roster.tier.sort_in(flow)
 
 
 def others_work(drill: Drill, times: int) -> None:
@@ -185,7 +187,7 @@ def test_each_comes_back_with_the_credit_of_their_own_cap() -> None:
         drill.finish(job)
     behind = {name: now - drill.queue.flows[name].counter for name in ("eve", "joe")}
     assert behind == {"eve": 1.0, "joe": 5.0}
-    assert drill.queue.gap() <= min(drill.bound(), drill.queue.bound(7))
+    assert gap(drill.queue) <= min(drill.bound(), bound(drill.queue, 7))
 
 
 def test_without_the_rule_of_bounded_credit_both_break_the_bound() -> None:
@@ -193,7 +195,7 @@ def test_without_the_rule_of_bounded_credit_both_break_the_bound() -> None:
     for job in jobs[:2]:
         drill.key.slots -= 1
         drill.finish(job)
-    assert drill.queue.gap() > 20 * drill.bound()
+    assert gap(drill.queue) > 20 * drill.bound()
 
 
 def test_who_is_given_a_higher_cap_brings_no_more_credit_than_the_old_one_held() -> None:
@@ -210,7 +212,7 @@ def test_no_cap_of_their_own_helps_those_whose_requests_hang_and_fail() -> None:
     for job in jobs:
         drill.key.slots -= 1
         drill.refund(job)
-    assert drill.queue.gap() <= drill.queue.bound(7)
+    assert gap(drill.queue) <= bound(drill.queue, 7)
 
 
 def test_a_refused_request_takes_nobody_out_of_the_order() -> None:

@@ -7,8 +7,9 @@ from time import perf_counter
 
 import pytest
 
-from keypool.fairqueue import FairQueue, Ticket
+from keypool.fairqueue import FairQueue
 from keypool.keys import Key
+from keypool.ticket import Ticket
 from tests.keypool.making import a_key, a_ticket
 
 KEY = a_key(slots=1)
@@ -79,7 +80,7 @@ def test_what_many_cancel_is_forgotten_when_the_queue_moves_on() -> None:
     for _ in range(20):
         serve(queue)
     assert queue.dispatch(choose) is None
-    assert len(queue._tier.order) == 0
+    assert len(queue.roster.tier.order) == 0
 
 
 def test_what_one_person_cancels_is_not_kept() -> None:
@@ -91,7 +92,7 @@ def test_what_one_person_cancels_is_not_kept() -> None:
         queue.submit(ticket)
         queue.cancel(ticket)
     assert len(queue.flows["ann"].queue) == 1
-    assert len(queue._tier.order) == 1
+    assert len(queue.roster.tier.order) == 1
 
 
 @pytest.mark.slow

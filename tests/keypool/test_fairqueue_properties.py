@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keypool.fairqueue import FairQueue, Flow, Ticket
+from keypool.fairqueue import FairQueue
+from keypool.flows import Flow
+from keypool.gap import gap
 from keypool.keys import Key
 from keypool.order import Lane
+from keypool.ticket import Ticket
 from tests.keypool.drill import Drill
 from tests.keypool.making import a_key, a_ticket
 
@@ -59,7 +62,7 @@ def test_any_two_flows_that_wait_below_their_cap_stay_within_the_bound(
         perform(drill, op)
         for one, other in combinations(drill.eligible(), 2):
             assert abs(one.counter - other.counter) <= drill.bound() + 1e-6
-        assert drill.queue.gap() <= drill.bound() + 1e-6
+        assert gap(drill.queue) <= drill.bound() + 1e-6
 
 
 @pytest.mark.slow
@@ -172,11 +175,13 @@ def test_the_heap_holds_one_live_entry_for_each_flow_that_waits_below_its_cap(
     for op in ops:
         perform(drill, op)
         live = {
-            flow.id for counter, _, flow, lane in drill.queue._tier.order.entries() if flow.live.get(lane) == counter
+            flow.id
+            for counter, _, flow, lane in drill.queue.roster.tier.order.entries()
+            if flow.live.get(lane) == counter
         }
         assert {flow.id for flow in drill.eligible()} <= live
-        assert len(drill.queue._tier.order) <= len(ops)
-        assert len(drill.queue._swept) <= len(PERSONS)
+        assert len(drill.queue.roster.tier.order) <= len(ops)
+        assert drill.queue.roster.owing <= len(PERSONS)
 
 
 @pytest.mark.parametrize("weight", [1.0, 2.0, 8.0])

@@ -1,0 +1,55 @@
+"""What is served before a request: of its own flow, and of the others that were served less."""
+
+from __future__ import annotations
+
+from keypool.fairqueue import FairQueue
+from keypool.flows import Flow, Party
+from keypool.order import Account, Lane, lane_of
+from keypool.skyline import Skyline
+from keypool.ticket import Ticket, flow_of
+from keypool.tier import Tier
+
+
+def before(fair: FairQueue, ticket: Ticket) -> tuple[float, int]:
+    """The cost and the number of what its own flow has waiting before it, in all lanes."""
+    flow = fair.flows.get(ticket.flow)
+    if flow is None:
+        return 0.0, 0
+    if not ticket.waiting:
+        return flow.backlog, flow.waiting
+    if flow.queues[ticket.lane][-1] is ticket:
+        return flow.backlog - ticket.cost, flow.waiting - 1
+    cost, count = flow.backlog, flow.waiting
+    for each in reversed(flow.queues[ticket.lane]):
+        if each.waiting:
+            cost, count = cost - each.cost, count - 1
+        if each is ticket:
+            break
+    return cost, count
+
+
+def ahead(fair: FairQueue, ticket: Ticket, skyline: Skyline) -> tuple[float, int]:
+    """The cost and the number of the requests that will go before this one, which may not be here yet.
+
+    The skyline, of the upper tier, is a moment old and knows this flow, too: what it has there is not counted
+    again.
+    """
+    lane, flow = lane_of(ticket.model, ticket.reach), fair.flows.get(ticket.flow)
+    party = flow.party if flow is not None else fair.parties.get(flow_of(ticket.party, batch=ticket.batch))
+    account: Account = flow or Flow(ticket.flow, ticket.weight, 0.0, lane)
+    cost, count = before(fair, ticket)
+    if party is not None:
+        members = {entry[2] for entry in party.tier.order.entries()}
+        cost, count = _among(account, party.tier, lane, Skyline(members, fair.now), cost, count)
+        account = party
+    elif flow is None and ticket.party:
+        account = Party(ticket.party, ticket.party_weight, 0.0, lane, tier=fair.roster.tier)
+    return _among(account, fair.roster.tier, lane, skyline, cost, count)
+
+
+def _among(account: Account, tier: Tier, lane: Lane, skyline: Skyline, cost: float, count: int) -> tuple[float, int]:
+    """What is served of all accounts of a tier until one of them has been served so much of its own."""
+    start = account.at(lane) if lane in account.lanes else max(account.at(lane), tier.time_of(lane))
+    until = start + cost / account.weight
+    (below, number), (mine, own) = skyline.below(until), skyline.part_of(account, until)
+    return cost + max(0.0, below - mine), count + round(max(0.0, number - own))
