@@ -236,11 +236,14 @@ class Settings:
     max_header_bytes: int = row("32KiB", size, "The largest header of a request.")
     max_connections: int = row("10000", whole(1, 1_000_000), "Connections at a time.")
 
-    queue_total: int = row("5000", whole(1, 1_000_000), "Requests that may wait in all.", section="The queue")
-    queue_per_person: int = row("100", whole(1, 1_000_000), "Requests of one person that may wait.")
+    queue_total: int = row(
+        "5000", whole(1, 1_000_000), "Requests that may wait in a queue: all models whose keys share anything have one.",
+        section="The queue",
+    )  # fmt: skip
+    queue_per_person: int = row("100", whole(1, 1_000_000), "Requests of one person that may wait in a queue.")
     queue_seconds: float = row("300", parsers.seconds, "The longest wait in the queue.")
     running_per_person: int = row(
-        "0", whole(0, 1_000_000), "Requests of one person in flight, for each model and class; 0 is no bound."
+        "0", whole(0, 1_000_000), "Requests of one person in flight, for each queue and class; 0 is no bound."
     )
     headroom_slots: int | None = row(
         "auto", number_or_auto(0, 10_000),
