@@ -87,7 +87,7 @@ class Scene:
             streamed=False,
         )
         me = cast(Any, self)
-        exchange = Exchange(cast(Any, story), me, me, me, self.settle, 10**6, lambda: 1.0, lambda: 1000)
+        exchange = Exchange(cast(Any, story), me, me, me, me, self.settle, 10**6, 1.0, lambda: 1.0, lambda: 1000)
         asyncio.run(exchange.run())
         return story
 
