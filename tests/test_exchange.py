@@ -50,7 +50,7 @@ class Scene:
     def start(self, status: int, headers: Mapping[str, str]) -> None:
         self.started = True
 
-    async def send(self, chunk: bytes) -> None:
+    async def send(self, chunk: bytes, *, between: bool = True) -> None:
         self.sent += chunk
         self.log.append("last words" if DONE in chunk or b"finish_reason" in chunk else "words")
 
@@ -62,6 +62,9 @@ class Scene:
     async def stop(self) -> None:
         pass
 
+    async def rest(self) -> None:
+        pass
+
     async def settle(self, story: object) -> None:
         self.log.append("settled")
 
@@ -71,7 +74,7 @@ class Scene:
     def run(self) -> Any:
         endpoint = ENDPOINTS[PATH]
         story = SimpleNamespace(
-            call=SimpleNamespace(request=SimpleNamespace(endpoint=endpoint, hides_usage=False)),
+            call=SimpleNamespace(request=SimpleNamespace(endpoint=endpoint, hides_usage=False, stream=False)),
             meter=endpoint.meter(),
             lease=SimpleNamespace(
                 key=SimpleNamespace(id="k1"),
