@@ -102,7 +102,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         choices=choices,
         hides_usage=hides_usage,
         prompt=prompt_of(endpoint.kind, document),
-        extent=extent_of(endpoint.kind, document, _sound(endpoint, body, content_type)),
+        extent=extent_of(endpoint.kind, document, _sound(endpoint, body, content_type), body),
         conversation=conversation_of(endpoint.kind, document, session),
         refers=refers,
         seals=seals(document) if endpoint.following else (),
