@@ -1,11 +1,11 @@
 """What providers ask beside the price of a model: for calls of their own tools, and for a better service.
 
-The tables are the providers' list prices. xAI's, OpenRouter's and Moonshot's were read on these pages (undated copies of
-2026), the others in reports of these pages from the date beside them:
+The tables are the providers' list prices. xAI's, OpenRouter's and Moonshot's were read on these pages (copies of 2026,
+undated), the others in reports of these pages from the date beside them:
 
     xAI         docs.x.ai/developers/pricing: searches and code 5 USD a thousand, attachments 10, collections 2.50
-    OpenAI      developers.openai.com/api/docs/pricing, March and June 2026: searches 10, the preview 25 with models that
-                do not reason, file search 2.50; a container 0.03 (1 GB) to 1.92 (64 GB) for 20 minutes, by the minute
+    OpenAI      developers.openai.com/api/docs/pricing, March and June 2026: searches 10, the preview 25 with models
+                that do not reason, file search 2.50; a container 0.03 (1 GB) to 1.92 (64 GB) for 20 minutes, by the minute
                 since 2 June 2026; priority up to 2.5 times (GPT-5.5)
     Anthropic   platform.claude.com/docs/en/about-claude/pricing, April and June 2026: searches 10, code 0.05 an hour,
                 `inference_geo: us` 1.1 times; fast mode 6 times with Opus 4.6 and 4.7, twice with Opus 4.8
