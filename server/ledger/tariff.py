@@ -5,8 +5,8 @@ undated), the others in reports of these pages from the date beside them:
 
     xAI         docs.x.ai/developers/pricing: searches and code 5 USD a thousand, attachments 10, collections 2.50
     OpenAI      developers.openai.com/api/docs/pricing, March and June 2026: searches 10, the preview 25 with models
-                that do not reason, file search 2.50; a container 0.03 (1 GB) to 1.92 (64 GB) for 20 minutes, by the minute
-                since 2 June 2026; priority up to 2.5 times (GPT-5.5)
+                that do not reason, file search 2.50; a container 0.03 (1 GB) to 1.92 (64 GB) for 20 minutes, by
+                the minute since 2 June 2026; priority up to 2.5 times (GPT-5.5)
     Anthropic   platform.claude.com/docs/en/about-claude/pricing, April and June 2026: searches 10, code 0.05 an hour,
                 `inference_geo: us` 1.1 times; fast mode 6 times with Opus 4.6 and 4.7, twice with Opus 4.8
     Google      ai.google.dev/gemini-api/docs/pricing, September 2026: 35 a thousand prompts (Gemini 2.5),
