@@ -8,6 +8,7 @@ ask for in them and the client did not is named in `Request.added`.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from server.wire.conversation import conversation_of
 from server.wire.endpoints import Endpoint
 from server.wire.errors import BodyOfAnotherRoute, InvalidValue, MissingParameter, UnsupportedMedia
 from server.wire.extent import Extent, extent_of
-from server.wire.hosted import Hosted, hosted_of
+from server.wire.hosted import UNBOUNDED, Hosted, hosted_of, with_uses
 from server.wire.published import is_of_others
 from server.wire.sound import Sound, sound_of
 from server.wire.stored import Reference, asks_to_keep, references, seals
@@ -102,7 +103,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         choices=choices,
         hides_usage=hides_usage,
         prompt=prompt_of(endpoint.kind, document),
-        extent=extent_of(endpoint.kind, document, _sound(endpoint, body, content_type)),
+        extent=extent_of(endpoint.kind, document, _sound(endpoint, body, content_type), body),
         conversation=conversation_of(endpoint.kind, document, session),
         refers=refers,
         seals=seals(document) if endpoint.following else (),
@@ -111,7 +112,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         names_person=names_person(document),
         dearer=_dearer(document),
         added=("stream_options",) if hides_usage else (),
-        hosted=hosted_of(document, model),
+        hosted=hosted_of(document, model, endpoint.kind),
     )
 
 
@@ -138,6 +139,21 @@ def unkept(request: Request) -> Request:
     may_say = b'"store"' in request.body or b"\\u00" in request.body  # most do not, and are not parsed again
     document = orjson.loads(request.body) if may_say else {}
     return replace(_with(request, document, "store", False), kept=False)
+
+
+def bounding_tools(request: Request, dear: Container[str]) -> Request:
+    """Return the request with a bound on the calls of those hosted tools that cost something and have none.
+
+    It is what was held for. Only these two APIs have a word for it.
+    """
+    names = frozenset(name for name in request.hosted.unbounded if name in dear)
+    if not names or request.endpoint.kind not in ("responses", "messages"):
+        return request
+    document = orjson.loads(request.body)
+    if request.endpoint.kind == "responses":
+        return _with(request, document, "max_tool_calls", UNBOUNDED)
+    body = orjson.dumps(document | {"tools": with_uses(document.get("tools") or [], names)})
+    return replace(request, body=body, added=(*request.added, "max_uses"))
 
 
 def _with(request: Request, document: dict[str, Any], name: str, value: int) -> Request:

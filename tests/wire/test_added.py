@@ -9,7 +9,7 @@ import pytest
 
 from server.wire.added import LASTS, MOST, Unwanted, refuses_what_we_added, without
 from server.wire.endpoints import ENDPOINTS
-from server.wire.request import Request, capped, read_request, unkept
+from server.wire.request import Request, bounding_tools, capped, read_request, unkept
 
 CHAT = {"model": "gpt-5", "messages": [{"role": "user", "content": '{"stream_options":{"include_usage":true},'}]}
 NAMED = b'{"error":{"message":"Unknown parameter: \'stream_options\'."}}'
@@ -162,3 +162,47 @@ def test_several_fields_are_taken_back_one_after_the_other() -> None:
     fitted = unwanted.fitted(request, "physics", 0.0, {"stream_options", "max_completion_tokens"})
     assert sent(fitted) == {**CHAT, "stream": True, "max_tokens": 100}
     assert fitted.hides_usage is False
+
+
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+DEAR = {"web_search", "file_search"}
+
+
+def messaged(*tools: dict[str, Any]) -> Request:
+    body = {"model": "claude-opus-5", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}], "tools": tools}
+    return read_request(ENDPOINTS["/v1/messages"], orjson.dumps(body), "application/json")
+
+
+@pytest.mark.parametrize(
+    ("more", "bound"),
+    [
+        ({"tools": [{"type": "web_search"}]}, 10),
+        ({"tools": [{"type": "web_search", "max_uses": 1}]}, 10),
+        ({"tools": [{"type": "web_search"}], "max_tool_calls": None}, 10),
+        ({"tools": [{"type": "web_search"}], "max_tool_calls": 3}, 3),
+        ({"tools": [{"type": "mcp", "server_url": "u"}]}, None),  # costs nothing, and may be called a hundred times
+        ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, None),  # paid by the container
+        ({}, None),
+    ],
+)
+def test_hosted_tools_that_cost_something_are_bounded_by_what_was_held(more: dict[str, Any], bound: int | None) -> None:
+    request = bounding_tools(responded(**more), DEAR)
+    assert sent(request).get("max_tool_calls") == bound
+    assert ("max_tool_calls" in request.added) is (bound == 10)
+
+
+def test_a_bound_of_tools_that_an_upstream_does_not_know_is_taken_back() -> None:
+    request = bounding_tools(responded(tools=[{"type": "web_search"}]), DEAR)
+    assert refuses_what_we_added(request, 400, b"Unknown parameter: 'max_tool_calls'.") == "max_tool_calls"
+    assert "max_tool_calls" not in sent(without(request, "max_tool_calls"))
+
+
+def test_anthropics_tools_are_bounded_one_by_one_and_the_callers_own_bound_stays() -> None:
+    own, bare, other = {**SEARCH, "max_uses": 3}, {"name": "mine", "input_schema": {}}, {"type": "web_fetch_20250910"}
+    assert sent(bounding_tools(messaged(SEARCH, bare, other), DEAR))["tools"] == [
+        {**SEARCH, "max_uses": 10},
+        bare,
+        other,
+    ]
+    assert bounding_tools(messaged(own, bare), DEAR).added == ()
+    assert sent(bounding_tools(messaged({**SEARCH, "max_uses": None}, own), DEAR))["tools"][0]["max_uses"] == 10
