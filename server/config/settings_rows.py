@@ -237,9 +237,11 @@ class Settings:
     max_connections: int = row("10000", whole(1, 1_000_000), "Connections at a time.")
 
     queue_total: int = row(
-        "5000", whole(1, 1_000_000), "Requests that may wait in a queue: all models whose keys share anything have one.",
+        "5000",
+        whole(1, 1_000_000),
+        "Requests that may wait in a queue; all models whose keys share anything have one.",
         section="The queue",
-    )  # fmt: skip
+    )
     queue_per_person: int = row("100", whole(1, 1_000_000), "Requests of one person that may wait in a queue.")
     queue_seconds: float = row("300", parsers.seconds, "The longest wait in the queue.")
     running_per_person: int = row(
