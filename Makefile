@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint fast soak bench bench-fairness docs clean
+.PHONY: run test lint fast soak bench bench-fairness mutants docs clean
 .DEFAULT_GOAL := run
 
 run: .venv/demo  ## start the gateway on http://127.0.0.1:8080 (ARGS="--port 9000" passes options on)
@@ -29,6 +29,9 @@ bench: .venv/dev  ## what a request costs in microseconds and a stream in bytes
 
 bench-fairness: .venv/dev  ## the fair queue next to others, in virtual time
 	$(BIN)/python -m bench.fairness $(ARGS)
+
+mutants: .venv/dev  ## small wrong changes to the core, and how many of them the tests notice (docs/mutation.md)
+	nice $(BIN)/python -m bench.mutants $(ARGS)
 
 docs: .venv/dev  ## rewrite what is generated from the code (.env.example, diagrams)
 	$(BIN)/python -m server docs

@@ -37,6 +37,7 @@ DEV = [
     "coverage>=7.6",
     "hypothesis>=6.100",
     "import-linter>=2.1",
+    "mutmut>=3.8,<4",  # bench/mutants.py reads its files
     "mypy>=1.13",
     "oidc-provider-mock==0.3.4",
     "openai>=2.0",
