@@ -18,7 +18,7 @@ from server.wire import multipart, strict
 from server.wire.conversation import conversation_of
 from server.wire.endpoints import Endpoint
 from server.wire.errors import BodyOfAnotherRoute, InvalidValue, MissingParameter, UnsupportedMedia
-from server.wire.extent import Extent, extent_of
+from server.wire.extent import Extent, extent_of, with_kept
 from server.wire.hosted import UNBOUNDED, Hosted, hosted_of, with_uses
 from server.wire.published import is_of_others
 from server.wire.sound import Sound, sound_of
@@ -103,7 +103,10 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         choices=choices,
         hides_usage=hides_usage,
         prompt=prompt_of(endpoint.kind, document),
-        extent=extent_of(endpoint.kind, document, _sound(endpoint, body, content_type), body),
+        extent=with_kept(
+            extent_of(endpoint.kind, document, _sound(endpoint, body, content_type), body),
+            [reference.param for reference in refers],
+        ),
         conversation=conversation_of(endpoint.kind, document, session),
         refers=refers,
         seals=seals(document) if endpoint.following else (),
