@@ -38,6 +38,9 @@ _BELONGS = {"messages": "/v1/chat/completions", "input": "/v1/responses"}
 _OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 # Some gateways let these choose another upstream. Here they never do, and nobody should believe otherwise.
 _FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "extra_headers"})
+# And some providers answer with another model than the one that was asked for: it would be at the price, and with the
+# rights, of this one.
+_OTHER_MODELS = frozenset({"models", "fallbacks"})
 # In what people write, and in the schemas of their own tools, those words are only words.
 _CONTENT = frozenset(
     {
@@ -300,7 +303,7 @@ def _check_temperature(value: Any) -> None:
 
 
 def _refuse_forbidden(name: str, value: Any) -> None:
-    if name in _FORBIDDEN:
+    if name in _FORBIDDEN or (name in _OTHER_MODELS and value):
         raise InvalidValue(name)
     if name not in _CONTENT:
         _refuse_forbidden_inside(value)

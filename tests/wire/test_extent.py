@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from server.wire.endpoints import ENDPOINTS
 from server.wire.extent import HIDDEN, HOSTED, NOTHING, Ceiling, Extent, extent_of, most
 from server.wire.media import media_in
-from server.wire.published import is_openai, may_think, published
+from server.wire.published import answers_at_once, is_openai, may_think, published
 from server.wire.request import read_request
 from server.wire.sound import Sound
 from server.wire.tokens import PER_MEDIUM, Prompt, prompt_of
@@ -373,14 +373,24 @@ def test_names_of_others(model: str) -> None:
     assert not is_openai(model)
 
 
-@pytest.mark.parametrize("model", ["o3", "gpt-5", "gpt-5-mini", "gpt-6-sol", "openai/o4-mini", "deepseek-reasoner"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("o3", "gpt-5", "gpt-5-mini", "gpt-6-sol", "openai/o4-mini", "deepseek-reasoner"),
+        # Since Opus 5 Anthropic's think unless they are told not to, and show nothing of it unless they are asked.
+        *("claude-opus-5", "claude-opus-5-5", "claude-haiku-5-5", "anthropic/claude-fable-5.1", "claude-mythos-5"),
+    ],
+)
 def test_models_that_reason_in_silence(model: str) -> None:
     assert may_think(model)
 
 
-@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5-chat-latest", "gpt-5.1-chat-latest", "claude-haiku-4-5", "llama-3"])
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "gpt-5-chat-latest", "gpt-5.1-chat-latest", "claude-haiku-4-5", "llama-3", "claude-3-haiku"]
+)
 def test_models_that_do_not_unless_asked(model: str) -> None:
     assert not may_think(model)
+    assert answers_at_once(model)
 
 
 @pytest.mark.parametrize(
