@@ -66,8 +66,13 @@ def usage_is_to_come(story: Story) -> bool:
 
 
 def hides(story: Story) -> bool:
-    """Whether more may have been generated than what came: all at once at the end, or reasoning that nobody sees."""
+    """Whether more may be billed than what came.
+
+    All comes at once at the end, the model reasons where nobody sees it, or the provider's tools read pages (or its
+    compaction the conversation once more) that only the usage tells of.
+    """
     request = story.call.request
-    if not request.stream or request.extent.thinks or may_think(request.model):
+    unseen = request.extent.thinks or request.extent.compacts or request.hosted.calls or may_think(request.model)
+    if not request.stream or unseen:
         return True
     return story.meter.output_pieces == 0 and not answers_at_once(request.model)

@@ -7,13 +7,14 @@ publish (`published.py`, `media.py`). What remains uncertain:
 * Only OpenAI's tokenizers are known here. Texts for other models are taken to have at most twice the tokens that were
   counted, and never more than one token a byte, which holds for every tokenizer that works on bytes.
 * What a hosted tool reads in its turns (pages, files) is not in the request: a fixed amount stands for it.
+* A conversation that the provider may compact is taken to be compacted once: read twice, and answered twice.
 * Reasoning that is sent again, sealed, has about a token for four bytes: one for three characters is held.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,6 +46,8 @@ USUAL_PICTURE = 1_024 * 1_536
 PARTIAL = 100  # tokens of a picture that is shown before it is ready
 _THINKING = ("thinking", "reasoning", "reasoning_effort")
 _KEPT = ("previous_response_id", "conversation", "prompt")
+# The objects that the model reads, by the fields that name them (`stored.Reference`). Files stand among the media.
+_READ_WHOLE = frozenset({"item_reference", "input[].id", "audio", "cached_content", "cachedContent", "preset"})
 _SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
 # How a body names a cache, at any depth; an escape might spell any of these words.
 _CACHE = re.compile(rb'"(?:cache_control|cachePoint|prompt_cache_(?:breakpoint|options|retention))"|\\u00[2-7]')
@@ -95,6 +98,7 @@ class Extent:
     sound: Sound | None = None  # to be written down
     characters: int = 0  # to be spoken
     speed: float = 1.0
+    compacts: bool = False  # it lets the provider sum up the conversation and go on, and bill both turns
     writes: bool = False  # it names a cache to which its prompt is written, or its API has one of its own accord
     writes_hour: bool = False  # for longer than the usual five minutes
 
@@ -110,6 +114,11 @@ def extent_of(kind: str, document: Mapping[str, Any], sound: Sound | None = None
     found = _asked(kind, document, sound)
     writes = kind == "messages" or _CACHE.search(body) is not None
     return replace(found, writes=writes, writes_hour=_LONG.search(body) is not None) if writes else found
+
+
+def with_kept(extent: Extent, fields: Iterable[str]) -> Extent:
+    """The same for a request whose `fields` name kept objects: nobody here knows how long these are."""
+    return extent if _READ_WHOLE.isdisjoint(fields) else replace(extent, media=(*extent.media, Medium("file")))
 
 
 def _asked(kind: str, document: Mapping[str, Any], sound: Sound | None) -> Extent:
@@ -144,8 +153,8 @@ def most(
     if extent.characters:
         ms = extent.spoken_ms(SLOWEST)
         return Ceiling(max(read, -(-extent.characters // CHARACTERS_A_TOKEN)), _tokens(ms, SPOKEN), audio_ms=ms)
-    writes = extent.writes or writes_unasked(model)
-    return Ceiling(read, output, choices, extent.predicted, 0, 0, beside, writes, extent.writes_hour)
+    writes, turns = extent.writes or writes_unasked(model), 2 if extent.compacts else 1
+    return Ceiling(turns * read, output, turns * choices, extent.predicted, 0, 0, beside, writes, extent.writes_hour)
 
 
 def _text(prompt: Prompt, model: str, counted: int) -> int:
@@ -165,8 +174,14 @@ def _conversation(document: Mapping[str, Any], *turns: str) -> Extent:
         sealed=sum(map(_sealed, map(document.get, turns))),
         predicted=_predicted(document.get("prediction")),
         thinks=any(_asks_for(document.get(name)) for name in _THINKING),
+        compacts=_compacts(document.get("context_management")),
     )
     return NOTHING if found == NOTHING else found
+
+
+def _compacts(management: Any) -> bool:
+    """Other kinds of it only leave something out."""
+    return type(management) in (dict, list) and b"compact" in orjson.dumps(management)
 
 
 def _sealed(turns: Any) -> int:

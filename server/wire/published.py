@@ -107,10 +107,12 @@ _OTHERS = re.compile(
 )
 _THINKS = re.compile(
     r"o\d|gpt-5(?!(?:\.\d)?-chat)|gpt-[6-9]|gpt-\d\d|gpt-oss|codex|deepseek-(r|v[4-9])|deepseek-reasoner|qwq|qwen3"
-    r"|gemini-(2\.5|[3-9])|grok-(3-mini|[4-9])|magistral|glm-[4-9]|kimi-k2|minimax-m|sonar-(reasoning|deep)"
+    r"|claude-(fable|mythos|[a-z]+-[5-9])|gemini-(2\.5|[3-9])|grok-(3-mini|[4-9])|magistral|glm-[4-9]|kimi-k2|minimax-m|sonar-(reasoning|deep)"
 )
 # Of these it is known that they answer at once, unless they are asked to reason.
-_ANSWERS = re.compile(r"gpt-3|gpt-4|chatgpt-4|gpt-5(\.\d)?-chat|claude|llama|gemma|mistral-|mixtral|codestral")
+_ANSWERS = re.compile(
+    r"gpt-3|gpt-4|chatgpt-4|gpt-5(\.\d)?-chat|claude-(\d|[a-z]+-[1-4])|llama|gemma|mistral-|mixtral|codestral"
+)
 
 # Of these it is known that nothing is billed for a cache that nobody has asked for; OpenAI's do so from 5.6 on.
 _WRITES_ASKED = re.compile(

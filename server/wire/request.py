@@ -18,7 +18,7 @@ from server.wire import multipart, strict
 from server.wire.conversation import conversation_of
 from server.wire.endpoints import Endpoint
 from server.wire.errors import BodyOfAnotherRoute, InvalidValue, MissingParameter, UnsupportedMedia
-from server.wire.extent import Extent, extent_of
+from server.wire.extent import Extent, extent_of, with_kept
 from server.wire.hosted import UNBOUNDED, Hosted, hosted_of, with_uses
 from server.wire.published import is_of_others
 from server.wire.sound import Sound, sound_of
@@ -38,6 +38,9 @@ _BELONGS = {"messages": "/v1/chat/completions", "input": "/v1/responses"}
 _OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 # Some gateways let these choose another upstream. Here they never do, and nobody should believe otherwise.
 _FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "extra_headers"})
+# And some providers answer with another model than the one that was asked for: it would be at the price, and with the
+# rights, of this one.
+_OTHER_MODELS = frozenset({"models", "fallbacks"})
 # In what people write, and in the schemas of their own tools, those words are only words.
 _CONTENT = frozenset(
     {
@@ -103,7 +106,10 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         choices=choices,
         hides_usage=hides_usage,
         prompt=prompt_of(endpoint.kind, document),
-        extent=extent_of(endpoint.kind, document, _sound(endpoint, body, content_type), body),
+        extent=with_kept(
+            extent_of(endpoint.kind, document, _sound(endpoint, body, content_type), body),
+            [reference.param for reference in refers],
+        ),
         conversation=conversation_of(endpoint.kind, document, session),
         refers=refers,
         seals=seals(document) if endpoint.following else (),
@@ -297,7 +303,7 @@ def _check_temperature(value: Any) -> None:
 
 
 def _refuse_forbidden(name: str, value: Any) -> None:
-    if name in _FORBIDDEN:
+    if name in _FORBIDDEN or (name in _OTHER_MODELS and value):
         raise InvalidValue(name)
     if name not in _CONTENT:
         _refuse_forbidden_inside(value)

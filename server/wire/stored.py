@@ -30,8 +30,12 @@ SEAL = 16  # bytes
 
 _ID = re.compile(r"[!-~]{1,256}")
 _ONE = frozenset(
-    {"file_id", "container_id", "vector_store_id", "skill_id", "cached_content", "cachedContent", "preset"}
-)
+    {
+        "file_id", "container_id", "vector_store_id", "skill_id", "cached_content", "cachedContent", "preset",
+        # Answers to compare a cache with, a tunnel to a private server, and for whom else a request is made.
+        "comparison_response_id", "previous_message_id", "tunnel_id", "user_profile_id", "memory_store_id",
+    }
+)  # fmt: skip
 _MANY = frozenset({"file_ids", "vector_store_ids", "collection_ids"})
 _OBJECTS = frozenset({"container", "prompt", "audio", "voice"})  # as an object with an `id`
 _FREE = frozenset(
@@ -43,7 +47,8 @@ _FREE = frozenset(
 _CITED = ("file_search_call", "code_execution_tool_result")  # ends of types
 # A body without any of these names no object. An escape might spell one of them.
 _HINT = re.compile(
-    rb'file_id|container|vector_store|collection_ids|skill_id|cached_?[cC]ontent|"(?:preset|prompt|audio|voice)"|\\u00'
+    rb"file_id|container|vector_store|collection_ids|skill_id|cached_?[cC]ontent|comparison_response|previous_message"
+    rb'|tunnel_id|user_profile|memory_store|"(?:preset|prompt|audio|voice)"|\\u00'
 )
 
 

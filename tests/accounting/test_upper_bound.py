@@ -69,6 +69,20 @@ CROWDS = {
     "plain": [chat(f"{n}", stream=False) for n in range(CALLERS)],
     "streamed": [chat(f"{n}", stream=True) for n in range(CALLERS)],
     "several choices": [with_more(chat(f"{n}", stream=False), n=3) for n in range(CALLERS)],
+    "predictions": [
+        with_more(chat(f"{n}", stream=False), prediction={"type": "content", "content": "roads " * 40})
+        for n in range(CALLERS)
+    ],
+    "long instructions": [
+        with_more(
+            chat(f"{n}", stream=True),
+            messages=[{"role": "system", "content": "Be brief. " * 2_000}, {"role": "user", "content": f"{n}"}],
+        )
+        for n in range(CALLERS)
+    ],
+    "another bound that this API does not know": [
+        with_more(chat(f"{n}", stream=False), max_output_tokens=1, max_tool_calls=0) for n in range(CALLERS)
+    ],
     "bounds of their own": [with_more(chat(f"{n}", stream=False), max_tokens=300) for n in range(CALLERS)],
 }
 

@@ -79,6 +79,21 @@ async def test_who_leaves_a_model_that_thinks_pays_for_its_thoughts() -> None:
 
 
 @pytest.mark.gen_test(timeout=20)
+async def test_who_leaves_while_the_providers_tools_read_pays_for_what_they_read() -> None:
+    gate = asyncio.Event()
+    async with opened() as stage:
+        stage.fake.script(None, held(gate, after=4, words=60))
+        asked = chat("look it up", stream=True, model=PLAIN)
+        client = await Client.ask(stage.running, replace(asked, document={**asked.document, "web_search_options": {}}))
+        await client.read_until(b"w1")
+        await client.leave()
+        await until(lambda: reading_on(stage) == 1)
+        gate.set()
+        row = await only_row(stage)
+        assert (row.usage.output, row.usage.estimated) == (60, False)
+
+
+@pytest.mark.gen_test(timeout=20)
 async def test_who_leaves_at_the_finish_reason_gets_the_usage_billed_that_comes_behind_it() -> None:
     gate = asyncio.Event()
     async with opened() as stage:

@@ -7,13 +7,16 @@ import struct
 import zlib
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.wire.endpoints import ENDPOINTS
 from server.wire.extent import HIDDEN, HOSTED, NOTHING, Ceiling, Extent, extent_of, most
 from server.wire.media import media_in
-from server.wire.published import is_openai, may_think, published
+from server.wire.published import answers_at_once, is_openai, may_think, published
+from server.wire.request import read_request
 from server.wire.sound import Sound
 from server.wire.tokens import PER_MEDIUM, Prompt, prompt_of
 from server.wire.usage import Usage
@@ -213,6 +216,33 @@ def test_what_the_provider_has_kept_may_fill_the_context_window() -> None:
     assert most(Prompt(), extent, "gpt-4o", 10, 0, 1).input == 128_000
 
 
+@pytest.mark.parametrize(
+    ("path", "more", "whole"),
+    [
+        ("responses", {"input": [{"type": "item_reference", "id": "msg_1"}]}, True),
+        ("responses", {"input": [{"id": "msg_1"}]}, True),
+        ("responses", {"input": [{"type": "reasoning", "id": "rs_1", "summary": []}]}, True),
+        ("chat/completions", {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, True),
+        ("chat/completions", {"messages": [{"role": "user", "content": "x"}], "cached_content": "c/1"}, True),
+        ("responses", {"input": "x", "tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, False),
+        ("responses", {"input": "x"}, False),
+    ],
+)
+def test_a_few_bytes_that_name_a_kept_item_are_held_as_all_that_it_may_hold(
+    path: str, more: dict[str, Any], whole: bool
+) -> None:
+    request = read_request(ENDPOINTS[f"/v1/{path}"], orjson.dumps({"model": "gpt-4o", **more}), "application/json")
+    assert (most(Prompt(), request.extent, "gpt-4o", 10, 0, 1).input == 128_000) is whole
+
+
+def test_a_conversation_that_may_be_compacted_is_read_and_answered_twice() -> None:
+    """Anthropic bills the compaction, and then the answer: 248,000 micro-USD were billed here as 33,000."""
+    kinds = ("clear_tool_uses_20250919", "compact_20260112")
+    plain, compacting = (extent_of("messages", {"context_management": {"edits": [{"type": kind}]}}) for kind in kinds)
+    held, twice = (most(Prompt((), 500), each, "claude-opus-5", 500, 100, 1) for each in (plain, compacting))
+    assert (twice.input, twice.generated) == (2 * held.input, 2 * held.generated)
+
+
 @pytest.mark.parametrize(("tools", "more"), [("", 0), ("web_search=3", HOSTED)])
 def test_tools_of_the_provider_read_what_nobody_sees(tools: str, more: int) -> None:
     ceiling = most(Prompt((), 10), NOTHING, "gpt-6-sol", 10, 0, 1, Usage(tools=tools))
@@ -343,14 +373,24 @@ def test_names_of_others(model: str) -> None:
     assert not is_openai(model)
 
 
-@pytest.mark.parametrize("model", ["o3", "gpt-5", "gpt-5-mini", "gpt-6-sol", "openai/o4-mini", "deepseek-reasoner"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("o3", "gpt-5", "gpt-5-mini", "gpt-6-sol", "openai/o4-mini", "deepseek-reasoner"),
+        # Since Opus 5 Anthropic's think unless they are told not to, and show nothing of it unless they are asked.
+        *("claude-opus-5", "claude-opus-5-5", "claude-haiku-5-5", "anthropic/claude-fable-5.1", "claude-mythos-5"),
+    ],
+)
 def test_models_that_reason_in_silence(model: str) -> None:
     assert may_think(model)
 
 
-@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5-chat-latest", "gpt-5.1-chat-latest", "claude-haiku-4-5", "llama-3"])
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "gpt-5-chat-latest", "gpt-5.1-chat-latest", "claude-haiku-4-5", "llama-3", "claude-3-haiku"]
+)
 def test_models_that_do_not_unless_asked(model: str) -> None:
     assert not may_think(model)
+    assert answers_at_once(model)
 
 
 @pytest.mark.parametrize(

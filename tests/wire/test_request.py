@@ -390,3 +390,23 @@ def test_there_are_no_other_classes(text: str) -> None:
     with pytest.raises(InvalidValue) as refusal:
         asked_class(text)
     assert refusal.value.message == "Invalid value for 'X-Fairgate-Class'."
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "refused"),
+    [
+        ("models", ["cheap", "dear"], True),  # OpenRouter: the next one, if the first fails
+        ("fallbacks", [{"model": "claude-mythos-5"}], True),  # Anthropic: another one, if the first refuses
+        ("fallbacks", "default", True),
+        ("models", None, False),
+        ("fallbacks", [], False),
+    ],
+)
+def test_no_body_chooses_another_model_than_the_one_that_is_priced(field: str, value: Any, refused: bool) -> None:
+    body = orjson.dumps({"model": "cheap", "messages": [{"role": "user", "content": "models"}], field: value})
+    if refused:
+        with pytest.raises(InvalidValue) as error:
+            read_request(ENDPOINTS["/v1/chat/completions"], body, "application/json")
+        assert error.value.param == field
+    else:
+        read_request(ENDPOINTS["/v1/chat/completions"], body, "application/json")

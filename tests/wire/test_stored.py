@@ -191,6 +191,20 @@ class TestNaming:
         ),
         "a cache in Google's words": (CHAT, {"google": {"cachedContent": "c/1"}}, "cachedContent", "c/1"),
         "a preset of OpenRouter's": (CHAT, {"preset": "mine"}, "preset", "mine"),
+        "an answer whose cache is compared": (
+            RESPONSES,
+            {"prompt_cache_options": {"comparison_response_id": "resp_1"}},
+            "comparison_response_id",
+            "resp_1",
+        ),
+        "an answer of Anthropic's whose cache is compared": (
+            MESSAGES,
+            {"diagnostics": {"previous_message_id": "msg_1"}},
+            "previous_message_id",
+            "msg_1",
+        ),
+        "a tunnel to a private server": (RESPONSES, tool(type="mcp", tunnel_id="t_1"), "tunnel_id", "t_1"),
+        "somebody for whom it is asked": (MESSAGES, {"user_profile_id": "u_1"}, "user_profile_id", "u_1"),
         "a container of Anthropic's": (MESSAGES, {"container": "container_1"}, "container", "container_1"),
         "a container with skills": (MESSAGES, {"container": {"id": "c", "skills": []}}, "container", "c"),
         "a skill in a container": (
