@@ -234,7 +234,7 @@ class Pool:
         alone, and any request that fails brings a probe.
         """
         key = self.keys[key_id]
-        if event is Event.UNREACHED and now < key.served + TOGETHER:
+        if event is Event.UNREACHED and key.served_since(now - TOGETHER):
             return []
         key.apply(event, model, now)
         if event is Event.RESUME:
