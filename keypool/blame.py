@@ -14,9 +14,9 @@ one user with many names in one group is one witness, and so is one person who c
 Until then only the person whose request failed is treated differently: that key comes last for that person, for five
 minutes. What begins well and breaks off later has failed; only a good end clears a place.
 
-Where one person alone uses a key, it is never convicted: its failures cost that person a second attempt, and to rest it
-would take the first attempt from whoever comes next. Such a place is `suspected`, which the operator sees and which has
-no other effect.
+Where one person alone uses a key, it is not convicted here: its failures cost that person a second attempt, and to rest
+it would take the first attempt from the next who comes. Such a place is `suspected`, which the operator sees and which
+has no other effect.
 
 A request that fails twice, while no failure of others speaks against those keys, is convicted itself (`MOST_DOUBTS`):
 it pays for its attempts and is not tried again. So poison costs no more than two attempts, however many keys there are.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from statistics import median_low
 
 USUAL_TOKEN = 1.75  # what a token costs where three of four are input and one is output
 
@@ -74,31 +75,38 @@ class OutputLengths:
 
 
 class Speeds:
-    """How fast each model writes: tokens per second from the grant to the end, a moving average over its answers.
+    """How fast each model writes: tokens per second from the grant to the end.
 
-    The seconds until the first token are in it, so a short answer seems slow; answers of both kinds are averaged by
-    their seconds.
+    A moving average over the answers of each person, and of these the median: others are charged by it while they run,
+    so no one person's odd answers (a hundred choices at once, one word after a minute) may move it. The seconds until
+    the first token are in it, so a short answer seems slow; answers of both kinds are averaged by their seconds.
     """
 
     GUESS = 50.0  # tokens per second, before anything was seen
     MEMORY = 600.0  # seconds of answers that count
+    PERSONS = 31  # the latest ones, for each model
 
     def __init__(self, capacity: int = 1000) -> None:
         self._capacity = capacity
-        self._seen: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, seconds
+        self._seen: OrderedDict[str, OrderedDict[str, tuple[float, float]]] = OrderedDict()  # tokens, seconds
+        self._median: dict[str, float] = {}
 
-    def learn(self, model: str, output: int, seconds: float) -> None:
+    def learn(self, person: str, model: str, output: int, seconds: float) -> None:
         if output <= 0 or seconds <= 0.0:
             return
-        tokens, before = self._seen.pop(model, (0.0, 0.0))
+        persons = self._seen.setdefault(model, OrderedDict())
+        self._seen.move_to_end(model)
+        tokens, before = persons.pop(person, (0.0, 0.0))
         fade = max(0.0, 1.0 - seconds / self.MEMORY)
-        self._seen[model] = tokens * fade + output, before * fade + seconds
+        persons[person] = tokens * fade + output, before * fade + seconds
+        if len(persons) > self.PERSONS:
+            persons.popitem(last=False)
+        self._median[model] = median_low([each / time for each, time in persons.values()])
         if len(self._seen) > self._capacity:
-            self._seen.popitem(last=False)
+            del self._median[self._seen.popitem(last=False)[0]]
 
     def of(self, model: str) -> float:
-        tokens, seconds = self._seen.get(model, (self.GUESS, 1.0))
-        return max(0.1, tokens / seconds)
+        return max(0.1, self._median.get(model, self.GUESS))
 
     def written(self, model: str, seconds: float) -> int:
         """Tokens that an answer has after so long."""

@@ -179,7 +179,7 @@ class Keyring:
         """A good answer has ended."""
         key = ticket.key
         assert key is not None, "only a granted ticket can be served"
-        key.served = now
+        key.served[ticket.model] = now
         self.blame.served(key.id, ticket.model, ticket.witness, now)
         for standing in (key.whole, key.standing(ticket.model)):
             standing.ends_well()
@@ -205,6 +205,8 @@ class Keyring:
         domain.learn(windows, ticket.sent, now)
         if event is Event.RATE_LIMITED:
             domain.limited(now, verdict.rest, ticket.sent)
+        elif event is Event.OUT_OF_QUOTA and verdict.sure:
+            key.out_of_money(ticket.model, now, verdict.rest)
         elif verdict.sure:
             key.apply(event, ticket.model, now, verdict.rest)
         else:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from keypool.domains import Domain, Quota
-from keypool.standing import FOREVER, KEY_WIDE, Event, Standing, State
+from keypool.standing import KEY_WIDE, SLOW_REST, Event, Standing, State
 
 
 def fingerprint(secret: str) -> str:
@@ -37,7 +37,7 @@ class Key:
     domains: dict[str, Domain] = field(default_factory=dict, repr=False)  # by model
     running: int = 0
     granted: int = 0
-    served: float = -FOREVER  # when an answer came to a good end last, seconds, monotonic
+    served: dict[str, float] = field(default_factory=dict, repr=False)  # by model: when an answer ended well last
 
     def standing(self, model: str) -> Standing:
         """How it stands for one model; made when first asked for."""
@@ -52,6 +52,22 @@ class Key:
             self.whole.apply(event, now, rest)
         else:
             self.standing(model).apply(event, now, rest)
+
+    def out_of_money(self, model: str, now: float, rest: float | None) -> None:
+        """There is no money for a model: nor for any other, unless it has paid for one of those in the last hour.
+
+        Some accounts may use what is free and nothing else: who asks for what is not must not close that to others.
+        """
+        pays = any(
+            at > now - SLOW_REST and not self.standing(other).resting
+            for other, at in self.served.items()
+            if other != model
+        )
+        (self.standing(model) if pays else self.whole).apply(Event.OUT_OF_QUOTA, now, rest)
+
+    def served_since(self, instant: float) -> bool:
+        """Whether an answer has ended well since."""
+        return any(at >= instant for at in self.served.values())
 
     def stands(self, model: str, now: float) -> bool:
         """Nothing but its slots and its limits keeps a request from it."""

@@ -163,7 +163,7 @@ class Pool:
         """A complete answer has come, and cost this much."""
         self.keyring.served(ticket, now)
         self.lengths.learn(ticket.person, ticket.model, used.output)
-        self.speeds.learn(ticket.model, used.output, now - ticket.granted)
+        self.speeds.learn(ticket.person, ticket.model, used.output, now - ticket.granted)
         self.worth.learn(self.costs.cost(used), used.input + used.output)
         self.tally.input_tokens += used.input
         self.tally.cached_tokens += used.cached
@@ -234,7 +234,7 @@ class Pool:
         alone, and any request that fails brings a probe.
         """
         key = self.keys[key_id]
-        if event is Event.UNREACHED and now < key.served + TOGETHER:
+        if event is Event.UNREACHED and key.served_since(now - TOGETHER):
             return []
         key.apply(event, model, now)
         if event is Event.RESUME:

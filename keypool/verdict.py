@@ -6,7 +6,7 @@ what its caller wrote. And whatever one request could have provoked is no more t
 takes requests of two persons to make it true (`blame.py`).
 
     401, or a code about the key              KEY_REFUSED, suspected   ONE other key, free
-    429 or 400 with a code about money, 402   OUT_OF_QUOTA             every other key, free
+    429 or 400 with a code about money, 402   OUT_OF_QUOTA (`keys.py`) every other key, free
     429 otherwise                             RATE_LIMITED             another key, budgeted
     404 or a code about the model             NO_SUCH_MODEL, suspected ONE other key, free
     403 otherwise                             FAILED, suspected        ONE other key, free

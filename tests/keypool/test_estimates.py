@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keypool.estimates import CostModel, OutputLengths, Tokens
+from keypool.estimates import CostModel, OutputLengths, Speeds, Tokens
 from keypool.retries import Minute
 
 tokens = st.integers(0, 10**7)
@@ -61,3 +62,34 @@ def test_a_minute_forgets_what_is_older_than_a_minute_and_keeps_at_most_a_count_
     assert minute.total(99.9) == 600
     assert len(minute._seconds) <= 61
     assert minute.total(1000.0) == 0
+
+
+# How fast a model writes
+
+
+def test_no_one_person_moves_the_speed_by_which_the_others_are_charged() -> None:
+    """A hundred choices at once look like a hundredfold speed, one word after a minute like none."""
+    for odd in (100_000, 1):
+        speeds = Speeds()
+        for number in range(300):
+            speeds.learn(f"p{number % 3}", "m", 400, 10.0)
+            speeds.learn("eve", "m", odd, 10.0)
+        assert speeds.of("m") == pytest.approx(40.0)
+
+
+def test_the_speed_of_a_model_follows_its_latest_users_and_models_are_forgotten() -> None:
+    speeds = Speeds(capacity=2)
+    assert speeds.of("m") == Speeds.GUESS
+    for number in range(2 * Speeds.PERSONS):
+        speeds.learn(f"p{number}", "m", 10 if number < Speeds.PERSONS else 1000, 1.0)
+    assert speeds.of("m") == 1000.0
+    for model in ("n", "o"):
+        speeds.learn("ann", model, 10, 1.0)
+    assert speeds.of("m") == Speeds.GUESS
+
+
+def test_what_says_nothing_of_the_speed_is_not_learnt() -> None:
+    speeds = Speeds()
+    speeds.learn("ann", "m", 0, 10.0)
+    speeds.learn("ann", "m", 10, 0.0)
+    assert speeds.of("m") == Speeds.GUESS

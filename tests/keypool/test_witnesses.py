@@ -10,7 +10,7 @@ from keypool.blame import FLAKY_COUNT, LATELY, TOGETHER, Blame, Witness
 from keypool.estimates import Tokens
 from keypool.pool import Grant, Pool
 from keypool.standing import Event, State
-from keypool.verdict import DROPPED, PERHAPS_NO_MONEY, REFUSED, Verdict
+from keypool.verdict import DROPPED, NO_MONEY, PERHAPS_NO_MONEY, REFUSED, Verdict
 from tests.keypool.making import MODEL, a_key, an_ask
 
 
@@ -109,5 +109,37 @@ def test_a_free_check_that_reaches_nobody_rests_no_key_that_serves() -> None:
     serve(pool, "ann", 0.0)
     pool.learn("k1", Event.UNREACHED, 1.0)
     assert pool.keys["k1"].state(MODEL) is State.READY
-    pool.learn("k1", Event.UNREACHED, TOGETHER)
+    pool.learn("k1", Event.UNREACHED, TOGETHER + 1.0)
     assert pool.keys["k1"].state(MODEL) is State.COOLING
+
+
+# Money
+
+
+def without_money(pool: Pool, model: str, person: str, now: float) -> None:
+    ticket, _ = pool.submit(an_ask(f"{person} {model} {now}", person, model), now)
+    pool.failed(ticket, NO_MONEY, now)
+
+
+def test_who_asks_for_what_an_account_cannot_pay_closes_nothing_that_is_free_there() -> None:
+    """An account of OpenRouter without credit answers 402 for most models, and serves the free ones."""
+    pool = Pool([a_key("k1", 4, models=(MODEL, "dear", "dearer"))])
+    serve(pool, "ann", 0.0)
+    without_money(pool, "dear", "eve", 1.0)
+    without_money(pool, "dearer", "eve", 2.0)
+    assert pool.keys["k1"].state("dear") is State.EXHAUSTED
+    assert pool.keys["k1"].state(MODEL) is State.READY
+    serve(pool, "ann", 3.0)
+
+
+def test_a_key_whose_money_is_gone_is_exhausted_as_soon_as_each_model_in_use_has_said_so() -> None:
+    pool = Pool([a_key("k1", 4, models=(MODEL, "other", "idle"))])
+    serve(pool, "ann", 0.0)
+    ticket, _ = pool.submit(an_ask("other", "ann", "other"), 1.0)
+    pool.answered(ticket, 1.0)
+    pool.finish(ticket, Tokens(10, 0, 10), 1.0)
+    without_money(pool, "other", "ann", 2.0)
+    assert pool.keys["k1"].whole.state is not State.EXHAUSTED
+    without_money(pool, MODEL, "ann", 3.0)
+    assert pool.keys["k1"].whole.state is State.EXHAUSTED
+    assert pool.keys["k1"].state("idle") is State.EXHAUSTED
