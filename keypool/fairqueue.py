@@ -49,7 +49,7 @@ from collections.abc import Callable, Collection, Iterable
 from keypool.counters import Largest, forgive, lift, move, reweigh
 from keypool.flows import Flow, Party, Roster
 from keypool.keys import Key
-from keypool.order import Account, Entry, Lane, Waits, lane_of
+from keypool.order import Account, Entry, Lane, Reach, Waits, lane_of
 from keypool.shedding import to_shed
 from keypool.ticket import Ticket
 
@@ -224,6 +224,11 @@ class FairQueue:
         """The request for which everybody waits."""
         entry = self._tier.order.lowest()
         return None if entry is None else _leaf(entry).head(entry[3])
+
+    def is_awaited(self, reach: Reach) -> bool:
+        """Does anybody below their cap wait for one of these keys?"""
+        lanes = (entry[3] for entry in self._tier.order.firsts())
+        return any(not reach or not lane.reach or not reach.isdisjoint(lane.reach) for lane in lanes)
 
     def accounts(self) -> Collection[Account]:
         """Those that share by counter: the parties, and the flows that belong to none."""
