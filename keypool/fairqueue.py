@@ -98,7 +98,10 @@ class FairQueue:
             flow = self.roster.flow(ticket, lane, self._cap_of(ticket))
         self._adapt(flow, ticket)
         lift(flow, lane)
-        flow.queues.setdefault(lane, deque()).append(ticket)
+        queue = flow.queues.get(lane)
+        if queue is None:
+            queue = flow.queues[lane] = deque()
+        queue.append(ticket)
         self._wait(flow, ticket)
         return shed
 
@@ -308,7 +311,9 @@ class FairQueue:
         for account, tier in flow.tiers:
             account.waiting += 1
             account.backlog += ticket.cost
-            waits = account.lanes.setdefault(ticket.lane, Waits())
+            waits = account.lanes.get(ticket.lane)
+            if waits is None:
+                waits = account.lanes[ticket.lane] = Waits()
             waits.count += 1
             waits.cost += ticket.cost
             if not flow.parked:

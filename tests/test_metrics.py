@@ -208,6 +208,7 @@ async def test_a_scrape_shows_refusals_by_reason_and_retries_beside_their_budget
         ("timed_out",): 1,
         ("too_long",): 1,
         ("no_key",): 0,
+        ("too_large",): 0,
     }
     assert now["fairgate_retries_spent_count"] == {(): 0}
     assert now["fairgate_retries_allowed_count"] == {(): 3}
