@@ -2,14 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint fast soak bench bench-fairness docs clean
+.PHONY: run test lint fast soak bench bench-fairness mutants docs clean
 .DEFAULT_GOAL := run
 
 run: .venv/demo  ## start the gateway on http://127.0.0.1:8080 (ARGS="--port 9000" passes options on)
 	$(BIN)/python -m server $(ARGS)
 
-test: lint  ## linters, types, import contracts, all tests
-	$(BIN)/python -m pytest
+test: lint  ## linters, types, import contracts, all tests: the quick ones beside each other, then those that watch time
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
+	$(BIN)/python -m pytest -m slow
 
 fast: .venv/dev  ## the tests that take less than a quarter of a second each
 	$(BIN)/python -m pytest -m "not slow"
@@ -28,6 +29,9 @@ bench: .venv/dev  ## what a request costs in microseconds and a stream in bytes
 
 bench-fairness: .venv/dev  ## the fair queue next to others, in virtual time
 	$(BIN)/python -m bench.fairness $(ARGS)
+
+mutants: .venv/dev  ## small wrong changes to the core, and how many of them the tests notice (docs/mutation.md)
+	nice $(BIN)/python -m bench.mutants $(ARGS)
 
 docs: .venv/dev  ## rewrite what is generated from the code (.env.example, diagrams)
 	$(BIN)/python -m server docs

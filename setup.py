@@ -37,6 +37,7 @@ DEV = [
     "coverage>=7.6",
     "hypothesis>=6.100",
     "import-linter>=2.1",
+    "mutmut>=3.8,<4",  # bench/mutants.py reads its files
     "mypy>=1.13",
     "oidc-provider-mock==0.3.4",
     "openai>=2.0",
@@ -44,6 +45,7 @@ DEV = [
     "pytest>=9,<10",
     "pytest-timeout>=2.3",
     "pytest-tornado==0.8.1",
+    "pytest-xdist>=3.6",
     "ruff>=0.8",
     "schemathesis>=4.0",
     "SecantusDB==0.7.0b3; python_version < '3.14'",  # a wire server for the MongoDB store's tests: GPL, never shipped

@@ -4,12 +4,19 @@ A provider fails some requests because of what stands in them, so failures of on
 one caller with a poisonous request could close every key to everybody. A place, which is a key for one model or a key
 as a whole, is convicted
 
-    in a row    when requests of two persons fail there within a minute, and no request ends well in between; or
+    in a row    when requests of two witnesses fail there within a minute, and no request ends well in between; or
     by share    when a fifth and at least three of the last forty requests there fail, in ten minutes, and would still
-                if any one person's requests were left out.
+                if any one witness's requests were left out.
+
+Two requests have two witnesses if both their persons and their parties (group or address, where those share) differ:
+one user with many names in one group is one witness, and so is one person who comes from two groups.
 
 Until then only the person whose request failed is treated differently: that key comes last for that person, for five
 minutes. What begins well and breaks off later has failed; only a good end clears a place.
+
+Where one person alone uses a key, it is never convicted: its failures cost that person a second attempt, and to rest it
+would take the first attempt from whoever comes next. Such a place is `suspected`, which the operator sees and which has
+no other effect.
 
 A request that fails twice, while no failure of others speaks against those keys, is convicted itself (`MOST_DOUBTS`):
 it pays for its attempts and is not tried again. So poison costs no more than two attempts, however many keys there are.
@@ -23,6 +30,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
 
 TOGETHER = 60.0
 LATELY = 600.0
@@ -35,12 +44,23 @@ MOST_SHUNNED = 10_000
 MOST_DOUBTS = 2
 
 
+class Witness(NamedTuple):
+    """Whose request it was. `party`: the group or address with which its person shares, else the person again."""
+
+    person: str
+    party: str
+
+    def differs(self, other: Witness) -> bool:
+        """Do the two speak independently of each other?"""
+        return self.person != other.person and self.party != other.party
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one request ended at a place."""
 
     at: float
-    person: str
+    witness: Witness
     well: bool
 
 
@@ -50,8 +70,8 @@ class Place:
     def __init__(self) -> None:
         self._outcomes: deque[Outcome] = deque(maxlen=REMEMBERED)
 
-    def ended(self, person: str, *, well: bool, now: float) -> None:
-        self._outcomes.append(Outcome(now, person, well))
+    def ended(self, witness: Witness, *, well: bool, now: float) -> None:
+        self._outcomes.append(Outcome(now, witness, well))
 
     @property
     def clean(self) -> bool:
@@ -59,19 +79,25 @@ class Place:
         return all(outcome.well for outcome in self._outcomes)
 
     def in_a_row(self, now: float) -> bool:
-        """Requests of two persons have failed lately, and nothing has ended well since."""
-        persons = set()
+        """Requests of two witnesses have failed lately, and nothing has ended well since."""
+        witnesses = set()
         for outcome in reversed(self._outcomes):
             if outcome.well or outcome.at <= now - TOGETHER:
                 break
-            persons.add(outcome.person)
-        return len(persons) > 1
+            witnesses.add(outcome.witness)
+        return any(one.differs(other) for one, other in combinations(witnesses, 2))
 
     def by_share(self, now: float) -> bool:
-        """Too many have failed, whichever one person is left out."""
-        lately = [outcome for outcome in self._outcomes if outcome.at > now - LATELY]
-        suspects = {outcome.person for outcome in lately if not outcome.well}
-        return len(suspects) > 1 and all(map(_too_many, _leaving_out(lately, suspects)))
+        """Too many have failed, whichever one person or party is left out."""
+        lately = self._lately(now)
+        return _too_many(lately) and all(map(_too_many, _leaving_out(lately)))
+
+    def suspected(self, now: float) -> bool:
+        """Too many have failed, though perhaps of one person."""
+        return _too_many(self._lately(now))
+
+    def _lately(self, now: float) -> list[Outcome]:
+        return [outcome for outcome in self._outcomes if outcome.at > now - LATELY]
 
 
 class Blame:
@@ -81,29 +107,33 @@ class Blame:
         self._places: dict[tuple[str, str], dict[str, Place]] = {}  # by key and model, then by kind
         self._shunned: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
-    def failed(self, key: str, model: str, kind: str, person: str, now: float) -> float | None:
+    def failed(self, key: str, model: str, kind: str, witness: Witness, now: float) -> float | None:
         """A request has failed. Returns the seconds for which that place should rest, or None while it is suspected.
 
         The seconds are 0 where the usual rest will do. A place that is convicted begins anew.
         """
         kinds = self._places.setdefault((key, model), {})
         place = kinds.setdefault(kind, Place())
-        place.ended(person, well=False, now=now)
+        place.ended(witness, well=False, now=now)
         in_a_row = place.in_a_row(now)
         if not (in_a_row or place.by_share(now)):
             return None
         del kinds[kind]
         return 0.0 if in_a_row else FLAKY_REST
 
-    def served(self, key: str, model: str, person: str, now: float) -> None:
+    def served(self, key: str, model: str, witness: Witness, now: float) -> None:
         """A request has ended well."""
         if not self._places:
             return
         for where in ((key, model), (key, "")):
             for kind, place in list(self._places.get(where, {}).items()):
-                place.ended(person, well=True, now=now)
+                place.ended(witness, well=True, now=now)
                 if place.clean:
                     del self._places[where][kind]
+
+    def suspected(self, now: float) -> set[tuple[str, str]]:
+        """The keys and models for which requests fail that do not prove anything; an empty model is the whole key."""
+        return {where for where, kinds in self._places.items() if any(place.suspected(now) for place in kinds.values())}
 
     def shun(self, key: str, model: str, person: str, now: float) -> None:
         """This key comes last for this person for a while."""
@@ -123,8 +153,12 @@ class Blame:
             del self._shunned[whose]
 
 
-def _leaving_out(outcomes: list[Outcome], persons: set[str]) -> Iterator[list[Outcome]]:
-    return ([outcome for outcome in outcomes if outcome.person != person] for person in persons)
+def _leaving_out(outcomes: list[Outcome]) -> Iterator[list[Outcome]]:
+    suspects = {outcome.witness for outcome in outcomes if not outcome.well}
+    for person in {suspect.person for suspect in suspects}:
+        yield [outcome for outcome in outcomes if outcome.witness.person != person]
+    for party in {suspect.party for suspect in suspects}:
+        yield [outcome for outcome in outcomes if outcome.witness.party != party]
 
 
 def _too_many(outcomes: list[Outcome]) -> bool:

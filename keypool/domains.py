@@ -198,6 +198,13 @@ class Domain:
         """Whether a limit that is known was used up."""
         return any(bucket.wait(need.of(each), now) > 0.0 for each, bucket in self.buckets.items())
 
+    def anew(self, buckets: dict[Measure, Bucket]) -> None:
+        """Forget all that was learnt: only the limits of the configuration count, and these are untouched."""
+        for measure, bucket in buckets.items():
+            if measure in self.buckets:
+                bucket.sent = self.buckets[measure].sent  # requests in flight know how much was sent before them
+        self.buckets, self.standing, self.hidden = buckets, Standing(), Hidden()
+
     def utilisation(self, now: float) -> dict[Measure, float]:
         """The used share of each bucket, 0 to 1 and above when in debt."""
         for bucket in self.buckets.values():

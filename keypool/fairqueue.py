@@ -43,8 +43,9 @@ time in `tier.py`, how counters move in `counters.py`, who is shed in `shedding.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
+from heapq import heapify, heappop, heappush
 
 from keypool.counters import Largest, forgive, lift, move, reweigh
 from keypool.flows import Flow, Party, Roster
@@ -53,7 +54,8 @@ from keypool.order import Account, Entry, Lane, Reach, Waits, lane_of
 from keypool.shedding import to_shed
 from keypool.ticket import Ticket
 
-LOOK_AHEAD = 16  # heads that are looked past for a free key which they do not compete for
+LOOK_AHEAD = 16  # heads of one lane that are looked past; who fills a lane closes no other one
+MOST_PASSED = 256  # in all lanes
 NEWCOMER = 1.0  # the weight of the one person for whom room is kept
 
 # A chooser says which free key a ticket may have now (None: none fits yet, and it keeps its claim to those that it
@@ -111,22 +113,38 @@ class FairQueue:
         Without `is_open` nobody passes a head that has to wait.
         """
         self.now = max(self.now, now)
-        order, found = self._tier.order, None
         passed: list[Entry] = []
-        while len(passed) < LOOK_AHEAD and (entry := order.lowest(is_open)) is not None:
+        found = self._first_that_may(choose, is_open, passed)
+        for entry in passed:
+            self._tier.order.put_back(entry)
+        if found is None:
+            return None
+        flow, lane, key = found
+        return self._take(flow, lane, key, passed), key
+
+    def _first_that_may(
+        self, choose: Chooser, is_open: Opening | None, passed: list[Entry]
+    ) -> tuple[Flow, Lane, Key] | None:
+        """The first, in the order of the counters, for whom there is a key. Who is looked past is taken out."""
+        order, looked_past = self._tier.order, Counter[Lane]()
+        firsts = order.firsts()
+        heapify(firsts)
+        while firsts and len(passed) < MOST_PASSED:
+            entry = heappop(firsts)
             lane = entry[3]
+            if is_open is not None and not is_open(lane):
+                continue
             flow = _leaf(entry)
-            key = choose(flow.head(lane))
-            if key is not None:
-                found = self._take(flow, lane, key, passed), key
-                break
+            if (key := choose(flow.head(lane))) is not None:
+                return flow, lane, key
             if is_open is None:
                 break
             order.take_out(entry)
             passed.append(entry)
-        for entry in passed:
-            order.put_back(entry)
-        return found
+            looked_past[lane] += 1
+            if looked_past[lane] < LOOK_AHEAD and (behind := order.first(lane)) is not None:
+                heappush(firsts, behind)
+        return None
 
     def charge(self, ticket: Ticket, cost: float) -> None:
         """Raise what a ticket in flight is charged; never lowers it."""

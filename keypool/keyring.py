@@ -176,7 +176,8 @@ class Keyring:
         """A good answer has ended."""
         key = ticket.key
         assert key is not None, "only a granted ticket can be served"
-        self.blame.served(key.id, ticket.model, ticket.person, now)
+        key.served = now
+        self.blame.served(key.id, ticket.model, ticket.witness, now)
         for standing in (key.whole, key.standing(ticket.model)):
             standing.ends_well()
 
@@ -213,15 +214,15 @@ class Keyring:
         model, standing = ("", key.whole) if event in KEY_WIDE else (ticket.model, key.standing(ticket.model))
         if standing.dead or (standing.resting and ticket.granted < standing.until):
             return True  # others have convicted it meanwhile
-        due = self.blame.failed(key.id, model, event.value, ticket.person, now)
+        due = self.blame.failed(key.id, model, event.value, ticket.witness, now)
         if due is None:
             return False
         key.apply(event, ticket.model, now, due or rest)
         return True
 
-    def anew(self, key: Key) -> None:
+    def anew(self, key: Key, now: float) -> None:
         """The operator trusts a key: all that was learnt and suspected of it is forgotten."""
-        key.anew()
+        key.anew(now)
         self.blame.forget(key.id)
 
     def state(self, key: Key, model: str, now: float) -> State:

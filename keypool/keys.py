@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from keypool.domains import Domain, Quota
-from keypool.hidden import Hidden
-from keypool.standing import KEY_WIDE, Event, Standing, State
+from keypool.standing import FOREVER, KEY_WIDE, Event, Standing, State
 
 
 def fingerprint(secret: str) -> str:
@@ -38,6 +37,7 @@ class Key:
     domains: dict[str, Domain] = field(default_factory=dict, repr=False)  # by model
     running: int = 0
     granted: int = 0
+    served: float = -FOREVER  # when an answer came to a good end last, seconds, monotonic
 
     def standing(self, model: str) -> Standing:
         """How it stands for one model; made when first asked for."""
@@ -70,11 +70,11 @@ class Key:
         """The instant of the next trial, if no trial under way ends before."""
         return max(self.whole.next_trial(), self.standing(model).next_trial())
 
-    def anew(self) -> None:
-        """The operator trusts it: nothing bad that was learnt of it or of its models counts any more."""
+    def anew(self, now: float) -> None:
+        """The operator trusts it: nothing bad that was learnt of it, its models or its limits counts any more."""
         self.by_model.clear()
         for domain in self.domains.values():
-            domain.standing, domain.hidden = Standing(), Hidden()
+            domain.anew(self.quota.buckets(now))
 
     def state(self, model: str) -> State:
         """The state to show for one model: the whole key's unless only the model is troubled."""

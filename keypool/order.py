@@ -97,14 +97,9 @@ class Order:
             account.live[lane] = counter
             heappush(self._heaps.setdefault(lane, []), (counter, self._pushes, account, lane))
 
-    def lowest(self, is_open: Callable[[Lane], bool] | None = None) -> Entry | None:
-        """The entry of the lowest account, perhaps only of some lanes."""
-        best: Entry | None = None
-        for lane in list(self._heaps):
-            entry = self.first(lane)
-            if entry is not None and (best is None or entry < best) and (is_open is None or is_open(lane)):
-                best = entry
-        return best
+    def lowest(self) -> Entry | None:
+        """The entry of the lowest account."""
+        return min(self.firsts(), default=None)
 
     def first(self, lane: Lane) -> Entry | None:
         """The entry of the lowest account of one lane."""

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from keypool.arrangement import Arrangement
-from keypool.blame import MOST_DOUBTS
+from keypool.blame import MOST_DOUBTS, TOGETHER
 from keypool.deadlines import Deadlines
 from keypool.decisions import Ask, Decision, GiveUp, Grant, Limits, Reason, Refuse
 from keypool.domains import Need
@@ -193,11 +193,17 @@ class Pool:
         return self._pump(now)  # it may have been a head for which others waited
 
     def learn(self, key_id: str, event: Event, now: float, model: str = "") -> list[Decision]:
-        """A probe or the operator says something about a key."""
+        """A probe or the operator says something about a key.
+
+        A probe that reaches nobody proves nothing while the key serves: at some providers the list of models fails
+        alone, and any request that fails brings a probe.
+        """
         key = self.keys[key_id]
+        if event is Event.UNREACHED and now < key.served + TOGETHER:
+            return []
         key.apply(event, model, now)
         if event is Event.RESUME:
-            self.keyring.anew(key)
+            self.keyring.anew(key, now)
         return [*self._refuse_stranded(now), *self._pump(now)]
 
     def offer(self, upstream: str, models: frozenset[str], now: float) -> list[Decision]:

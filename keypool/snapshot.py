@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 
 from keypool.areas import Area
 from keypool.gap import bound, gap
@@ -15,7 +15,8 @@ from keypool.standing import State
 
 @dataclass(frozen=True, slots=True)
 class KeySnapshot:
-    """One key. `since` is when its state began, seconds, monotonic."""
+    """One key. `since` is when its state began, seconds, monotonic. `suspected`: requests fail with it, though perhaps
+    by the fault of the one person whose they are."""
 
     id: str
     upstream: str
@@ -23,6 +24,7 @@ class KeySnapshot:
     since: float
     running: int
     slots: int
+    suspected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class ModelSnapshot:
     wait for any of its keys. So slots and keys of several models must not be added up: `PoolSnapshot.keys` has each key
     once. The rest is of all models that share anything: `gap` is the largest difference between the counters of two
     persons who wait, `bound` what it may be, `largest` the largest request so far, all in cost; `jain` is the fairness
-    index of the last minutes. `waits` are the latest waits for it, in seconds.
+    index of the last minutes. `waits` are the latest waits for it, in seconds; `suspected` is how many of
+    its keys fail requests that do not prove anything against them.
     """
 
     name: str
@@ -49,6 +52,7 @@ class ModelSnapshot:
     largest: float = 0.0
     jain: float = 1.0
     waits: tuple[float, ...] = ()
+    suspected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,22 @@ class PoolSnapshot:
 
 def snapshot_of(keyring: Keyring, queues: Mapping[str, ModelQueue], now: float) -> PoolSnapshot:
     """Take the picture."""
+    suspected = keyring.blame.suspected(now)
+    names = {key for key, _ in suspected}
     shared = {queue.area: _fairness(queue.area, now) for queue in queues.values()}
+    models = [_model(keyring, queues, model, shared[queue.area], now) for model, queue in queues.items()]
     return PoolSnapshot(
-        models=tuple(_model(keyring, queues, model, shared[queue.area], now) for model, queue in queues.items()),
+        models=tuple(replace(each, suspected=_suspected(keyring, each.name, suspected)) for each in models),
         keys=tuple(
-            KeySnapshot(key.id, key.upstream, key.whole.state, key.whole.since, key.running, key.slots)
+            KeySnapshot(
+                id=key.id,
+                upstream=key.upstream,
+                state=key.whole.state,
+                since=key.whole.since,
+                running=key.running,
+                slots=key.slots,
+                suspected=key.id in names,
+            )
             for key in keyring.keys.values()
         ),
         domains=tuple(
@@ -119,3 +134,7 @@ def _model(
         jain=shared.jain,
         waits=tuple(queue.waits),
     )
+
+
+def _suspected(keyring: Keyring, model: str, places: Container[tuple[str, str]]) -> int:
+    return sum((key.id, model) in places or (key.id, "") in places for key in keyring.serving(model))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from keypool.blame import Witness
 from keypool.domains import Domain, Need, Sent
 from keypool.keys import Key
 from keypool.order import Lane, lane_of
@@ -61,6 +62,11 @@ class Ticket:
     domain: Domain | None = None
     taken: Need = Need()  # noqa: RUF009 - immutable; what it took from that
     sent: Sent = field(default_factory=Sent)
+
+    @property
+    def witness(self) -> Witness:
+        """Who speaks when it fails."""
+        return Witness(self.person, self.party or self.person)
 
     def __post_init__(self) -> None:
         self.flow = flow_of(self.person, batch=self.batch)

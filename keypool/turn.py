@@ -53,7 +53,7 @@ class Turn:
 
     def granted(self) -> None:
         """A slot has been taken: what was open may be so no more."""
-        self._open.clear()
+        self._look_again()
 
     def held_back(self, ticket: Ticket) -> bool:
         """Only the headroom is free, and its person has a fair share without it."""
@@ -80,7 +80,11 @@ class Turn:
                 self._wake_at(self._now + wait)
                 if domain not in self._claimed:
                     self._claimed.add(domain)
-                    self._open.clear()
+                    self._look_again()
+
+    def _look_again(self) -> None:
+        """What is closed stays so during a walk."""
+        self._open = {lane: found for lane, found in self._open.items() if not found}
 
     def _is_open(self, lane: Lane) -> bool:
         found = False
@@ -90,7 +94,11 @@ class Turn:
                 continue
             if not key.stands(lane.model, self._now):
                 self._wake_at(key.next_trial(lane.model))
-            elif self._keyring.domain(key, lane.model) not in self._claimed:
+                continue
+            domain = self._keyring.domain(key, lane.model)
+            if domain.standing.until > self._now:
+                self._wake_at(domain.standing.until)
+            elif domain not in self._claimed:
                 found = True
         return found
 

@@ -34,7 +34,7 @@ from server.wire.errors import (
     UnknownModel,
     UpstreamRejected,
 )
-from server.wire.faults import Fault, relayable
+from server.wire.faults import ReportedError, relayable
 from server.wire.relay import LONGEST_STREAM, TELLING, Relay, StreamTooLong, is_stream
 from server.wire.request import Request
 
@@ -209,7 +209,7 @@ class Exchange:
                 raise AttemptFailed(DROPPED, BadAnswer(), billed=meter.opened)
             held += relay.feed(chunk)
 
-    def _judged(self, fault: Fault) -> Verdict:
+    def _judged(self, fault: ReportedError) -> Verdict:
         return judge(fault.status, {}, fault.body, self.wall() / 1000)
 
     def _cut(self) -> Exception:

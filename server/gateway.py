@@ -7,36 +7,34 @@ in the queue, a key's slot, the upstream's socket) are context managers, so noth
 dispatched request is settled exactly once: before its end goes out to the client, else in the one `finally` of
 `_dispatched`. What was reserved for it is given back in the `finally` of `_serve` if it was never dispatched.
 
-What is billed: the upstream's own figures if they were seen; else the input and the delivered text as counted here,
-flagged as estimated. Nothing dispatched, nothing billed; an upstream's error is not billed either.
+What is billed stands in `settlement.py`. Nothing dispatched, nothing billed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from keypool.estimates import Tokens
 from keypool.limits import windows
 from keypool.verdict import USED_UP
 from server.books.cashier import Cashier
-from server.books.contents import LONGEST, TOLD, Recorder
+from server.books.contents import TOLD, Recorder
 from server.dispatcher import Dispatcher
 from server.exchange import Exchange, FieldRefused
 from server.heart import Heart
 from server.holding import Holding
 from server.intake import Bounds, Intake
 from server.ledger.usage import Outcome, UsageRow
-from server.reading_on import ReadingOn, hides
-from server.store.base import Caller, Content, Issued, Store, StoreError
+from server.reading_on import ReadingOn
+from server.settlement import Settlement
+from server.store.base import Caller, Issued, Store
 from server.story import Account, Call, ClientLeft, Recent, Sink, Story, account_of, milliseconds
 from server.tokenizer import Tokenizer
 from server.upstream import Answer, AttemptFailed, Upstreams
-from server.wire.added import Unwanted, without
+from server.wire.added import Unwanted
 from server.wire.errors import (
     Cancelled,
     Draining,
@@ -45,13 +43,7 @@ from server.wire.errors import (
     UpstreamTimeout,
 )
 from server.wire.keepalive import sign_of_life
-from server.wire.published import published
 from server.wire.request import Request
-from server.wire.sound import INLINE_SOUND, Sound, sound_of
-from server.wire.speech import Speech
-from server.wire.tokens import Prompt
-from server.wire.unreported import completed, hidden, unreported
-from server.wire.usage import Usage
 
 T = TypeVar("T")
 
@@ -77,10 +69,11 @@ class Gateway:
         intake: Intake,
         observe: Callable[[UsageRow], None] = lambda row: None,
     ) -> None:
-        self._dispatcher, self._upstreams, self._store, self._tokenizer = dispatcher, upstreams, store, tokenizer
+        self._dispatcher, self._upstreams, self._store = dispatcher, upstreams, store
         self._cashier, self._intake = cashier, intake
         intake.under_way = self._under_way
-        self._bounds, self._clock, self._wall, self._observe = bounds, clock, wall, observe
+        self._bounds, self._clock, self._wall = bounds, clock, wall
+        self._settlement = Settlement(store, tokenizer, cashier, intake, bounds.stateful, clock, observe)
         self._unwanted = Unwanted()
         self._reading_on = ReadingOn(bounds.usage_seconds)
         self._holding = Holding(cashier, bounds.longest_output, self._usual_output)
@@ -207,7 +200,7 @@ class Gateway:
         return {
             each: Issued(story.call.caller.person_id, story.lease.key.id, self._wall())
             for story in self._stories.values()
-            for each in self._kept_of(story)
+            for each in self._settlement.kept_by(story)
             if each in references
         }
 
@@ -225,9 +218,9 @@ class Gateway:
             self._reading_on.end(story)
             try:
                 if story.sent:
-                    row = await self._settle_undisturbed(story)
+                    row = await self._settlement.settle(story)
                 else:
-                    await self._pay(story)  # nothing: but the key goes back
+                    await self._settlement.pay(story)  # nothing: but the key goes back
             finally:
                 del self._stories[story.call.id]
         return row
@@ -239,7 +232,7 @@ class Gateway:
         while True:
             story.meter = call.request.endpoint.meter()
             key = story.lease.key
-            request = without(self._unwanted.fitted(call.request, key.upstream, self._clock()), refused)
+            request = self._unwanted.fitted(call.request, key.upstream, self._clock(), refused)
             try:
                 await self._cleared(story)
                 sending = self._upstreams.send(key, request, call.passed, call.query, story.sent_again)
@@ -272,11 +265,11 @@ class Gateway:
         """The upstream has answered without these fields of ours: it is not sent them again for a while."""
         if story.outcome is Outcome.COMPLETED:
             for field in refused:
-                self._unwanted.note(story.lease.key.upstream, story.call.request.model, field, self._clock())
+                self._unwanted.note(story.lease.key.upstream, story.call.request, field, self._clock())
 
     def _exchange(self, story: Story, sent: Request, answer: Answer, sink: Sink, heart: Heart) -> Exchange:
-        longest, held = self._bounds.answer_bytes, self._bounds.pulse.opening
-        return Exchange(story, sent, answer, sink, heart, self._bookkeep, longest, held, self._clock, self._wall)
+        longest, held, settle = self._bounds.answer_bytes, self._bounds.pulse.opening, self._settlement.bookkeep
+        return Exchange(story, sent, answer, sink, heart, settle, longest, held, self._clock, self._wall)
 
     async def _another_key(self, story: Story, failure: AttemptFailed) -> None:
         limits = windows(failure.headers, self._wall() / 1000)
@@ -285,105 +278,3 @@ class Gateway:
         except Refusal:
             story.outcome = Outcome.FAILED
             raise
-
-    async def _settle_undisturbed(self, story: Story) -> UsageRow:
-        """Settle, whoever leaves meanwhile. What does not wait for anything needs no task of its own for that."""
-        keeps = self._kept_of(story) or story.recorded is not None
-        if story.settled is not None and not keeps:
-            return story.settled
-        waits = keeps or (story.usage is None and self._reported(story) is None)
-        return await (_undisturbed(self._settle(story)) if waits else self._settle(story))
-
-    async def _settle(self, story: Story) -> UsageRow:
-        """Settle, and remember what the provider keeps for the caller."""
-        row = await self._bookkeep(story)
-        if story.recorded is not None:
-            await self._keep_content(story, row)
-        if kept := self._kept_of(story):
-            with suppress(StoreError):  # the answer cannot be continued then; the row tells of the outage
-                await self._store.remember_issued(kept, Issued(row.person_id, row.key, row.started_at))
-        return row
-
-    async def _keep_content(self, story: Story, row: UsageRow) -> None:
-        recorded, story.recorded = story.recorded, None
-        assert recorded is not None, "only what is recorded is kept"
-        until = row.started_at + story.bill.content_days * DAY
-        asked, answered = story.call.request.body[:LONGEST], recorded()
-        content = Content(
-            row.request_id, row.person_id, story.bill.content_group, row.started_at, until, asked, answered
-        )
-        try:
-            await self._store.keep_content(content)
-        except StoreError:
-            log.warning("the content of request %s is not kept: the store is out of reach", row.request_id)
-
-    async def _bookkeep(self, story: Story) -> UsageRow:
-        """Give the key back and put the row on the ledger: once, whatever happens and however often this is called."""
-        usage = await self._pay(story)
-        if story.settled is None:
-            row = story.settled = story.row(usage, self._clock())
-            story.account.state = row.status
-            story.account.settle(usage)
-            self._cashier.settle(story.bill, row)
-            self._observe(row)  # afterwards: whoever looks on cannot keep it off the ledger
-        return story.settled
-
-    async def _pay(self, story: Story) -> Usage:
-        """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
-        if story.usage is None:
-            used = self._reported(story) or await self._counted(story)
-            story.usage = story.call.request.hosted.billed(used)
-            self._intake.made(story.meter.made.seals, story.lease.key)
-            tokens = Tokens(story.usage.input, story.usage.cached, story.usage.output)
-            left = story.client_left and story.usage.estimated
-            story.lease.finish(tokens, complete=story.outcome is Outcome.COMPLETED, left=left)
-        return story.usage
-
-    def _kept_of(self, story: Story) -> tuple[str, ...]:
-        """The ids of what the provider keeps of an answer, and its maker may name."""
-        if not self._bounds.stateful:
-            return ()
-        made = story.meter.made
-        return (*made.answer, *made.objects) if story.call.request.kept else made.objects
-
-    def _reported(self, story: Story) -> Usage | None:
-        """What is known without counting: the upstream's own figures, or that nothing was billed."""
-        if story.meter.usage is None:
-            return None if story.perhaps_billed else Usage()
-        return completed(story.meter.usage, story.call.request.extent, story.input_estimate)
-
-    async def _counted(self, story: Story) -> Usage:
-        before = story.meter.opening or Usage(input=story.input_estimate)
-        beside = story.meter.beside()
-        delivered = Prompt((story.meter.delivered(),), 0)
-        output = await self._tokenizer.count(delivered, story.call.request.model)
-        request = story.call.request
-        if story.client_left and request.endpoint.output_limits and hides(story):
-            most = published(request.model).output if request.max_tokens is None else request.max_tokens
-            output += hidden(self._clock() - story.sent_at, output, most * request.choices)
-        tier, geo = beside.tier or before.tier, beside.geo or before.geo
-        before = replace(before, tools=beside.tools, tier=tier, geo=geo)
-        return unreported(request.extent, before, output, await _heard(story))
-
-
-async def _heard(story: Story) -> Sound | None:
-    """How long the sound is that came, if it was to be spoken. A long one is looked at beside the event loop."""
-    meter = story.meter
-    if not isinstance(meter, Speech) or not meter.spoken:
-        return None
-    spoken = meter.spoken
-    return sound_of(spoken) if len(spoken) <= INLINE_SOUND else await asyncio.to_thread(sound_of, spoken)
-
-
-async def _undisturbed(work: Coroutine[Any, Any, T]) -> T:
-    """Do to its end what must not be left half done. A cancellation that comes meanwhile is heard afterwards."""
-    task = asyncio.ensure_future(work)
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        raise asyncio.CancelledError
-    return task.result()

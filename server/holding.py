@@ -18,7 +18,7 @@ from server.books.cashier import FREE_KINDS, Cashier
 from server.story import Call
 from server.wire.extent import most
 from server.wire.published import published
-from server.wire.request import capped
+from server.wire.request import bounding_tools, capped
 
 LEAST_OUTPUT = 256  # tokens: a shorter answer is none, and so many are expected where nothing is known
 MAX_TOKENS = "X-Fairgate-Max-Tokens"
@@ -48,6 +48,8 @@ class Holding:
         await self.cashier.reserve(bill, ask.input_tokens, self._likely(call, ask))
         if bill.most is not None and bill.least:
             request, ask = capped(request, bill.most.output), replace(ask, most_output=bill.most.output)
+        if bill.most is not None:
+            request = bounding_tools(request, {name for name, price in bill.tariff.tools.items() if price})
         if request.max_tokens is not None and request.max_tokens != asked:
             bill.headers[MAX_TOKENS] = str(request.max_tokens)
         return (call if request is call.request else replace(call, request=request)), ask

@@ -74,6 +74,8 @@ def _queues(models: Iterable[ModelSnapshot]) -> Iterator[Metric]:
     yield gauge("fairgate_keys_offered_slots", "Requests that the model's keys may serve at once.", by_model, slots)
     states = [((each.name, state.value), each.keys.get(state, 0)) for each in models for state in State]
     yield gauge("fairgate_keys_standing_count", "Keys of a model in each state.", ("model", "state"), states)
+    suspected = [((each.name,), each.suspected) for each in models]
+    yield gauge("fairgate_keys_suspected_count", "Keys that fail requests, perhaps by these.", by_model, suspected)
 
 
 def _slots(keys: Sequence[KeySnapshot]) -> Iterator[Metric]:

@@ -19,9 +19,9 @@ CHAT: dict[str, Any] = {"model": "gpt-5", "messages": [{"role": "user", "content
 
 
 @asynccontextmanager
-async def logging_gateway(fake: FakeUpstream) -> AsyncIterator[tuple[Running, aiohttp.ClientSession]]:
+async def logging_gateway(fake: FakeUpstream, **more: Any) -> AsyncIterator[tuple[Running, aiohttp.ClientSession]]:
     async with (
-        gateway(fake, access_log=True, log_format="json") as running,
+        gateway(fake, access_log=True, log_format="json", **more) as running,
         aiohttp.ClientSession(running.url, headers=running.headers) as session,
     ):
         yield running, session
@@ -62,7 +62,7 @@ async def test_a_refusal_has_its_code(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.gen_test
 async def test_a_client_that_leaves_is_billed_and_told_of(capsys: pytest.CaptureFixture[str]) -> None:
-    async with FakeUpstream() as fake, logging_gateway(fake) as (running, session):
+    async with FakeUpstream() as fake, logging_gateway(fake, drain_usage_seconds=0) as (running, session):
         fake.script(None, held(asyncio.Event(), after=2))
         async with session.post("/v1/chat/completions", json={**CHAT, "stream": True}) as answer:
             await answer.content.readany()

@@ -76,6 +76,14 @@ def test_a_key_is_added_to_an_upstream_that_is_there_and_listed_beside_its_keys(
     assert added == f"openai           {KEY}  …dded  m1, m2; added"
 
 
+@pytest.mark.parametrize("verb", ["list", "check"])
+def test_where_there_is_no_key_the_next_step_is_said(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text("")
+    assert main(["key", verb]) == 0
+    out, err = capsys.readouterr()
+    assert (out, "OPENAI_KEY" in err) == ("", True)
+
+
 def test_a_key_may_have_an_upstream_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "add", "--dialect", "anthropic")
     said(capsys, "add", "--dialect", "openai", "--base-url", "http://127.0.0.1:9/v1", "--models", "a,b", typed="sk-b")

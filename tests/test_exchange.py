@@ -19,6 +19,7 @@ WORD = b'data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"w
 STOP = b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 USAGE = b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13}}\n\n'
 DONE = b"data: [DONE]\n\n"
+EVENTS = "text/event-stream"
 PLAIN = (
     b'{"id":"c","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":'
     b'"w"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13}}'
@@ -42,6 +43,9 @@ class Scene:
     async def read(self) -> bytes:
         return self.pieces.pop(0) if self.pieces else b""
 
+    async def peek(self, most: int) -> bytes:
+        return self.pieces[0][:most]
+
     async def whole(self, longest: int) -> bytes:
         return b"".join(self.pieces)
 
@@ -50,7 +54,7 @@ class Scene:
     def start(self, status: int, headers: Mapping[str, str]) -> None:
         self.started = True
 
-    async def send(self, chunk: bytes) -> None:
+    async def send(self, chunk: bytes, *, between: bool = True) -> None:
         self.sent += chunk
         self.log.append("last words" if DONE in chunk or b"finish_reason" in chunk else "words")
 
@@ -62,6 +66,9 @@ class Scene:
     async def stop(self) -> None:
         pass
 
+    async def rest(self) -> None:
+        pass
+
     async def settle(self, story: object) -> None:
         self.log.append("settled")
 
@@ -71,7 +78,9 @@ class Scene:
     def run(self) -> Any:
         endpoint = ENDPOINTS[PATH]
         story = SimpleNamespace(
-            call=SimpleNamespace(request=SimpleNamespace(endpoint=endpoint, hides_usage=False)),
+            call=SimpleNamespace(
+                request=SimpleNamespace(endpoint=endpoint, hides_usage=False, stream=self.media_type == EVENTS)
+            ),
             meter=endpoint.meter(),
             lease=SimpleNamespace(
                 key=SimpleNamespace(id="k1"),
@@ -87,7 +96,8 @@ class Scene:
             streamed=False,
         )
         me = cast(Any, self)
-        exchange = Exchange(cast(Any, story), me, me, me, self.settle, 10**6, lambda: 1.0, lambda: 1000)
+        sent = cast(Any, story).call.request
+        exchange = Exchange(cast(Any, story), sent, me, me, me, self.settle, 10**6, 30.0, lambda: 1.0, lambda: 1000)
         asyncio.run(exchange.run())
         return story
 
@@ -98,7 +108,7 @@ class Scene:
     ids=["each apart", "all at once", "the usage with the stop", "the usage with the end"],
 )
 def test_the_ledger_has_a_stream_before_its_last_words_go_out(pieces: list[bytes]) -> None:
-    scene = Scene(list(pieces), "text/event-stream")
+    scene = Scene(list(pieces), EVENTS)
     assert scene.run().outcome is Outcome.COMPLETED
     end = scene.sent.index(DONE)
     assert end >= 0, "the client has read it to its end"
@@ -114,7 +124,7 @@ def test_the_ledger_has_a_plain_answer_before_any_of_it_goes_out() -> None:
 
 def test_a_flow_is_charged_while_its_answer_still_comes() -> None:
     words = 3 * CHARGE_EVERY + 1
-    scene = Scene([*[WORD] * words, STOP, USAGE, DONE], "text/event-stream")
+    scene = Scene([*[WORD] * words, STOP, USAGE, DONE], EVENTS)
     scene.run()
     charges = [each for each in scene.log if each.startswith("charged")]
     assert charges == [f"charged {number * CHARGE_EVERY}" for number in (1, 2, 3)]

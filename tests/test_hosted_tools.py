@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -60,6 +61,18 @@ async def test_calls_are_held_at_their_bound_and_given_back_if_nobody_made_them(
         assert (await here.ask(RESPONSE, tools=search, max_tool_calls=4))[0] == 429
         assert [(await here.ask(RESPONSE, tools=search, max_tool_calls=3))[0] for _ in range(2)] == [200, 200]
         assert [row.cost_micro_usd for row in await here.rows()] == [0, 0]
+
+
+@pytest.mark.gen_test
+async def test_calls_that_nobody_bounds_are_bounded_by_what_was_held_where_a_budget_applies() -> None:
+    async with shop() as here:
+        search = [{"type": "web_search"}]
+        await here.ask(RESPONSE, tools=search)
+        await here.budget(10 * CENT)
+        await here.ask(RESPONSE, tools=search)
+        await here.ask(RESPONSE, tools=search, max_tool_calls=4)
+        bounds = [json.loads(each.body).get("max_tool_calls") for each in here.running.fake.records]
+        assert bounds == [None, 10, 4]
 
 
 @pytest.mark.gen_test

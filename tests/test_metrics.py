@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -239,7 +240,18 @@ async def test_a_paid_retry_is_counted(two_keys: Stage) -> None:
     now = await scrape(two_keys)
     assert now["fairgate_requests_retried_total"] == {(): 1}
     assert now["fairgate_retries_spent_count"] == {(): 1}
-    assert now["fairgate_keys_standing_count"]["gpt-4o", "cooling"] == 1
+    assert now["fairgate_keys_standing_count"]["gpt-4o", "cooling"] == 0  # one request proves nothing
+
+
+@pytest.mark.gen_test
+async def test_a_key_that_fails_one_persons_requests_is_counted_as_suspected(two_keys: Stage) -> None:
+    await two_keys.set()
+    two_keys.fake.script(None, *[replace(server_error(500), seen_by_probes=False)] * 12)
+    for _ in range(6):
+        assert (await ask(two_keys, chat("again", stream=False))).status >= 500
+    now = await scrape(two_keys)
+    assert now["fairgate_keys_suspected_count"]["gpt-4o",] >= 1
+    assert now["fairgate_keys_standing_count"]["gpt-4o", "cooling"] == 0
 
 
 @pytest.mark.gen_test

@@ -106,7 +106,7 @@ def _parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 
 async def _list(desk: KeyDesk, _: Settings, __: argparse.Namespace) -> None:
-    for key in await desk.keys():
+    for key in await _keys(desk):
         notes = [", ".join(key.spec.models) or "all its models"]
         notes += ["added"] * key.added + ["paused"] * key.paused
         print(f"{_shown(key)}  {'; '.join(notes)}")
@@ -116,13 +116,21 @@ async def _check(desk: KeyDesk, _: Settings, __: argparse.Namespace) -> None:
     """Ask about every key; KeyDeskError if any is not let in."""
     ready = True
     async with aiohttp.ClientSession() as session:
-        for key in await desk.keys():
+        for key in await _keys(desk):
             found = await _found(desk, key, session)
             ready = ready and found.state == "ready"
             said = f"{len(found.models)} models" if found.state == "ready" else found.detail
             print(f"{_shown(key)}  {found.state:<12} {said}")
     if not ready:
         raise KeyDeskError("not every key is let in")
+
+
+async def _keys(desk: KeyDesk) -> list[ListedKey]:
+    """All keys. That there is none is said, beside the output."""
+    keys = await desk.keys()
+    if not keys:
+        print("There is no key: name one in .env (OPENAI_KEY, ANTHROPIC_KEY) or add one (`key add`).", file=sys.stderr)
+    return keys
 
 
 async def _found(desk: KeyDesk, key: ListedKey, session: aiohttp.ClientSession) -> prober.Check:

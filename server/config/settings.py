@@ -17,7 +17,8 @@ from dotenv.parser import parse_stream
 from server.config import legacy_env, parsers
 from server.config.legacy_env import Translation
 from server.config.parsers import KeyAt
-from server.config.settings_rows import SETTINGS, Setting, Settings
+from server.config.setting import Setting
+from server.config.settings_rows import SETTINGS, Settings
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import duplicates, read_upstreams
 from server.terms.claims import ClaimRules, read_claims

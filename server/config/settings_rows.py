@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 from urllib.parse import urlsplit
 
 from server.config import oidc_parsers, parsers
-from server.config.parsers import KeyAt, Network, Parser, number_or_auto, one_of, size, switch, whole
+from server.config.parsers import KeyAt, Network, number_or_auto, one_of, size, switch, whole
+from server.config.setting import Setting, row
 from server.config.specs import Secret, UpstreamSpec
 from server.config.tariff_parsers import Pairs, service_factors, tool_prices
 from server.ledger.limits import Limit, parse_limits
@@ -27,36 +28,11 @@ from server.wire.filters import Caps, Phrases
 from server.wire.identity import Manner
 from server.wire.request import MAX_OUTPUT
 
-T = TypeVar("T")
-
 Gatekeeper = Literal["user_token", "shared", "none"]
 Demo = Literal["auto", "on", "off"]
 Driver = Literal["motor", "pymongo"]
 Fairness = Literal["person", "group", "address"]
 LogFormat = Literal["console", "json"]
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row as the documentation sees it. `default` is text, as it would stand in `.env`."""
-
-    name: str
-    section: str
-    parse: Parser[Any]
-    default: str
-    help: str
-    secret: bool
-    example: str
-
-
-def row(
-    default: str, parse: Parser[T], help: str, *, section: str = "", secret: bool = False, example: str = ""
-) -> T:  # fmt: skip
-    """A setting. A `section` opens a new group of rows."""
-    metadata = {
-        "section": section, "parse": parse, "default": default, "help": help, "secret": secret, "example": example,
-    }  # fmt: skip
-    return field(default=parse(default), metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,11 +236,16 @@ class Settings:
     max_header_bytes: int = row("32KiB", size, "The largest header of a request.")
     max_connections: int = row("10000", whole(1, 1_000_000), "Connections at a time.")
 
-    queue_total: int = row("5000", whole(1, 1_000_000), "Requests that may wait in all.", section="The queue")
-    queue_per_person: int = row("100", whole(1, 1_000_000), "Requests of one person that may wait.")
+    queue_total: int = row(
+        "5000",
+        whole(1, 1_000_000),
+        "Requests that may wait in a queue; all models whose keys share anything have one.",
+        section="The queue",
+    )
+    queue_per_person: int = row("100", whole(1, 1_000_000), "Requests of one person that may wait in a queue.")
     queue_seconds: float = row("300", parsers.seconds, "The longest wait in the queue.")
     running_per_person: int = row(
-        "0", whole(0, 1_000_000), "Requests of one person in flight, for each model and class; 0 is no bound."
+        "0", whole(0, 1_000_000), "Requests of one person in flight, for each queue and class; 0 is no bound."
     )
     headroom_slots: int | None = row(
         "auto", number_or_auto(0, 10_000),

@@ -13,6 +13,7 @@ from web import render_admin
 from web.view_admin import KeyRow, KeysView
 
 KEYS = "/admin/keys"
+SUSPECTED = "Requests fail with it, perhaps by their own fault: too few people have used it to tell."
 
 
 class KeysPage(AdminPage):
@@ -71,4 +72,5 @@ class KeysPage(AdminPage):
             slots=seen.slots if seen else key.spec.slots,
             added=key.added,
             paused=key.paused,
+            reason=SUSPECTED if seen is not None and seen.suspected else "",
         )

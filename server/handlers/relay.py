@@ -22,7 +22,7 @@ from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
 from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal, TooLarge
 from server.wire.keepalive import HEADER, keepalive_of
-from server.wire.packing import coding_of, unpacked
+from server.wire.packed import coding_of, unpacked
 from server.wire.request import Request, asked_class, max_wait, read_request
 
 INLINE_BODY = 64 << 10  # bytes that are read on the event loop, in at most about ten milliseconds

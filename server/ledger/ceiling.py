@@ -2,14 +2,15 @@
 
 `cost` is linear in each kind of usage, so it is largest where all that is read is of the dearest kind, and all that is
 generated too: the greatest cost over these corners is an upper bound for every mixture. A tier of a price that the
-input may reach counts as if it were reached; hosted tools count as often as they may be called. Then no number of
-requests at once can settle more than was held for them: only a price that is wrong, or a provider that generates more
-than it was allowed, can (`docs/limits.md`).
+input may reach counts as if it were reached; hosted tools count as often as they may be called. Writing to a cache
+counts where the request or the price's list says that it may be billed, and writing for an hour where it is asked for.
+Then no number of requests at once can settle more than was held for them: only a price that is wrong, or a provider
+that generates more than it was allowed, can (`docs/limits.md`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -32,7 +33,8 @@ def most_cost(price: Price, ceiling: Ceiling, tariff: Tariff = LISTED) -> int:
     tables = [price.rates, *(rates for name, rates in price.services if name == ceiling.beside.tier)]
     reachable = [rates for table in tables for rates in _reachable(table, ceiling.input)]
     prices = [replace(price, rates=rates, services=()) for rates in reachable]
-    return max(_dearest(each, usage, tariff) for each in prices for usage in _services(ceiling))
+    unbilled = _unbilled(price, ceiling)
+    return max(_dearest(each, usage, unbilled, tariff) for each in prices for usage in _services(ceiling))
 
 
 def most_taken(price: Price | None, ceiling: Ceiling, tariff: Tariff = LISTED) -> Estimate:
@@ -93,25 +95,34 @@ def _services(ceiling: Ceiling) -> Iterator[Usage]:
         )
 
 
-def _dearest(price: Price, usage: Usage, tariff: Tariff) -> int:
+def _unbilled(price: Price, ceiling: Ceiling) -> tuple[str, ...]:
+    """The kinds of what is read that cannot be billed for it."""
+    tables = [price.rates, *(rates for _, rates in price.services)]
+    every = [*tables, *(tier.rates for table in tables for tier in table.tiers)]
+    minutes = ceiling.writes or ceiling.writes_hour or any(rates.cache_write is not None for rates in every)
+    return (() if minutes else ("cache_write",)) + (() if ceiling.writes_hour else ("cache_write_1h",))
+
+
+def _dearest(price: Price, usage: Usage, unbilled: tuple[str, ...], tariff: Tariff) -> int:
     """Its cost, if all of it is of the dearest kinds."""
-    read, generated = _dearest_kinds(price.rates)
+    read, generated = _dearest_kinds(price.rates, unbilled)
     kinds: dict[str, Any] = dict.fromkeys(read, usage.input) | dict.fromkeys(generated, usage.output)
     return cost(price, replace(usage, **kinds), tariff)
 
 
 @lru_cache(maxsize=4_096)
-def _dearest_kinds(rates: Rates) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _dearest_kinds(rates: Rates, unbilled: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The dearest kind of what is read and of what is generated; none where that is the usual one.
 
     They are added up, so each is found alone: with so many tokens that nothing is rounded.
     """
 
-    def dearest(whole: str, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    def dearest(whole: str, kinds: Iterable[str]) -> tuple[str, ...]:
         corners = [(), *((kind,) for kind in kinds)]
         return max(corners, key=lambda names: cost(Price("", "", 0, rates), _many(whole, *names)))
 
-    return dearest("input", READ), dearest("output", GENERATED)
+    read = [kind for kind in READ if kind not in unbilled]
+    return dearest("input", read), dearest("output", GENERATED)
 
 
 def _many(*names: str) -> Usage:

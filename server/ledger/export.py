@@ -22,6 +22,7 @@ from server.ledger.money import divided, usd
 from server.ledger.reports import Sum
 from server.ledger.usage import UsageRow
 from server.ledger.when import iso
+from server.wire.usage import Usage
 
 Cell = str | int | bool | None
 Fields = dict[str, Cell]  # in the order of the columns
@@ -88,7 +89,6 @@ class Layout:
 
 def request_fields(row: UsageRow, user: str) -> Fields:
     """One request. `user` is the person's name."""
-    used = row.usage
     return {
         "request_id": row.request_id,
         "started_at": iso(row.started_at),
@@ -109,6 +109,16 @@ def request_fields(row: UsageRow, user: str) -> Fields:
         "attempts": row.attempts,
         "streamed": row.streamed,
         "client_aborted": row.client_aborted,
+        **usage_fields(row.usage),
+        "cost_usd": usd(row.cost_micro_usd),
+        "cost_micro_usd": row.cost_micro_usd,
+        "price": row.price_id,
+    }
+
+
+def usage_fields(used: Usage) -> Fields:
+    """What one request used, by kind."""
+    return {
         "input_tokens": used.input,
         "cached_tokens": used.cached,
         "cache_write_tokens": used.cache_write,
@@ -126,9 +136,6 @@ def request_fields(row: UsageRow, user: str) -> Fields:
         "service_tier": used.tier,
         "geo": used.geo,
         "estimated": used.estimated,
-        "cost_usd": usd(row.cost_micro_usd),
-        "cost_micro_usd": row.cost_micro_usd,
-        "price": row.price_id,
     }
 
 

@@ -1,15 +1,22 @@
-"""Fields that the gateway puts into a request, and upstreams that refuse them.
+"""Fields that the gateway puts into a request (`Request.added`), and upstreams that refuse them.
 
 A caller does not know of these fields, so their refusal is not the caller's fault, and not the key's. The request is
-sent again without the field. If that helps, the upstream is remembered for a while: per model, since a gateway behind
-this one may lead anywhere. Prose may acquit, so an error that names the field in its words is enough; but an error may
+sent again without the field. A bound of the answer is never left out, since a budget may rest on it: it goes out under
+the endpoint's other name. If that helps, the upstream is remembered for a while: per model, since a gateway behind this
+one may lead anywhere. Prose may acquit, so an error that names the field in its words is enough; but an error may
 repeat a caller's words, so what others will be sent depends on an answer, never on an error.
+
+    stream_options          the figures of a stream             (`request.read_request`)
+    store                   false, where nothing may be kept    (`request.unkept`)
+    max_tokens and others   the bound of the answer             (`request.capped`)
+    max_tool_calls          the bound of hosted tools           (`request.bounding_tools`)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Collection
+from dataclasses import replace
 
 import orjson
 
@@ -20,47 +27,51 @@ LASTS = 86_400.0  # seconds; upstreams learn, too
 MOST = 10_000  # upstreams and models that are remembered
 
 USAGE = "stream_options"
+STORE = "store"
+BOUNDS = frozenset({"max_tokens", "max_completion_tokens"})  # which name each other where an endpoint has both
 
-
-@dataclass(frozen=True, slots=True)
-class _Added:
-    """How to see that the field is ours, the words by which errors name it, and the request without it."""
-
-    is_ours: Callable[[Request], bool]
-    words: tuple[bytes, ...]
-    without: Callable[[Request], Request]
-
-
-def _without_usage(request: Request) -> Request:
-    """The body without `include_usage`; without `stream_options` if there is nothing else in it."""
-    document = orjson.loads(request.body)
-    options = document.pop(USAGE)
-    del options["include_usage"]
-    if options:
-        document[USAGE] = options
-    return replace(request, body=orjson.dumps(document), hides_usage=False)
-
-
-_FIELDS = {USAGE: _Added(lambda request: request.hides_usage, (b"stream_options", b"include_usage"), _without_usage)}
+# `store` is a word of every day, and some errors say what it would have to be ("not supported with store=false"): that
+# the caller asks for something which only a kept answer has.
+_STORE_IS_UNKNOWN = re.compile(
+    rb"(?is)\A(?!.*\bstore\W{0,4}(?:(?:is|was|to|be|must|set|requires?)\W+)*(?:true|false)\b)(?=.*\bstore\b)"
+    rb".*(?:un(?:known|recogni[sz]ed|expected|supported)|extra (?:input|field)|additional propert"
+    rb"|not (?:permitted|supported|allowed|recogni[sz]ed|valid))"
+)
+# How errors name each field.
+_NAMED: dict[str, re.Pattern[bytes]] = {
+    USAGE: re.compile(rb"stream_options|include_usage"),
+    STORE: _STORE_IS_UNKNOWN,
+    **{name: re.compile(rb"\b%b\b" % name.encode()) for name in (*BOUNDS, "max_tool_calls")},
+}
 
 
 def refuses_what_we_added(sent: Request, status: int, error: bytes) -> str | None:
     """Return the field of ours that an upstream's error is about; None if it is about something else."""
     if status not in REFUSALS:
         return None
-    return next((name for name, field in _FIELDS.items() if field.is_ours(sent) and _names(error, field.words)), None)
+    return next((name for name in sent.added if _can_do_without(sent, name) and _NAMED[name].search(error)), None)
 
 
-def _names(error: bytes, words: tuple[bytes, ...]) -> bool:
-    return any(word in error for word in words)
+def _can_do_without(request: Request, name: str) -> bool:
+    return name in _NAMED and (name not in BOUNDS or _other_name(request, name) is not None)
 
 
-def without(request: Request, names: Iterable[str]) -> Request:
-    """The request without these fields, as far as they are ours."""
-    for name in names:
-        if _FIELDS[name].is_ours(request):
-            request = _FIELDS[name].without(request)
-    return request
+def _other_name(request: Request, bound: str) -> str | None:
+    """The other name of a bound at the request's endpoint, if it has one."""
+    return next((name for name in request.endpoint.output_limits if name != bound), None)
+
+
+def without(request: Request, name: str) -> Request:
+    """The request without this field of ours, and with a bound under its other name."""
+    document = orjson.loads(request.body)
+    value, added = document.pop(name), [each for each in request.added if each != name]
+    if name in BOUNDS and (other := _other_name(request, name)) is not None:
+        document[other] = value
+        added.append(other)
+    if name == USAGE and (others := {key: each for key, each in value.items() if key != "include_usage"}):
+        document[USAGE] = others
+    hides_usage = request.hides_usage and name != USAGE
+    return replace(request, body=orjson.dumps(document), hides_usage=hides_usage, added=tuple(added))
 
 
 class Unwanted:
@@ -69,16 +80,27 @@ class Unwanted:
     def __init__(self) -> None:
         self._until: dict[tuple[str, str, str], float] = {}
 
-    def note(self, upstream: str, model: str, field: str, now: float) -> None:
+    def note(self, upstream: str, request: Request, field: str, now: float) -> None:
         """An upstream has refused a field, and answered without it."""
         if len(self._until) >= MOST:
             self._until = {each: until for each, until in self._until.items() if until > now}
         if len(self._until) < MOST:
-            self._until[upstream, model, field] = now + LASTS
+            self._until[upstream, request.model, field] = now + LASTS
+        if field in BOUNDS and (other := _other_name(request, field)) is not None:
+            self._until.pop((upstream, request.model, other), None)
 
-    def fitted(self, request: Request, upstream: str, now: float) -> Request:
-        """The request as this upstream takes it."""
-        if not self._until:
+    def fitted(self, request: Request, upstream: str, now: float, refused: Collection[str] = ()) -> Request:
+        """The request as this upstream takes it. `refused`: what it has just refused of it, which counts first.
+
+        A bound whose name it has refused goes out under the other one, and is not changed once more.
+        """
+        if not self._until and not refused:
             return request
-        known = self._until
-        return without(request, (name for name in _FIELDS if known.get((upstream, request.model, name), now) > now))
+        for name in request.added:
+            other = _other_name(request, name) if name in BOUNDS else None
+            known = self._until.get((upstream, request.model, name), now) > now and other not in refused
+            if _can_do_without(request, name) and (name in refused or known):
+                request = without(request, name)
+        if not BOUNDS.isdisjoint(refused):
+            request = replace(request, added=tuple(name for name in request.added if name not in BOUNDS))
+        return request

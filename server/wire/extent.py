@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from server.wire.media import Medium, media_in
-from server.wire.published import is_openai, published
+from server.wire.published import is_openai, published, writes_unasked
 from server.wire.sound import Sound
 from server.wire.tokens import PER_MEDIUM, Prompt
 from server.wire.usage import Usage
@@ -46,6 +46,9 @@ PARTIAL = 100  # tokens of a picture that is shown before it is ready
 _THINKING = ("thinking", "reasoning", "reasoning_effort")
 _KEPT = ("previous_response_id", "conversation", "prompt")
 _SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
+# How a body names a cache, at any depth; an escape might spell any of these words.
+_CACHE = re.compile(rb'"(?:cache_control|cachePoint|prompt_cache_(?:breakpoint|options|retention))"|\\u00[2-7]')
+_LONG = re.compile(rb'"(?:ttl|prompt_cache_retention)"\s*:\s*"(?!5m")|\\u00[2-7]')
 
 
 NO_USAGE = Usage()
@@ -65,6 +68,8 @@ class Ceiling:
     images: int = 0
     audio_ms: int = 0
     beside: Usage = NO_USAGE  # hosted tools, each as often as it may be called, and the service that was asked for
+    writes: bool = True  # what is read may be billed as written to a cache, also where the price names none
+    writes_hour: bool = True  # and to one that keeps it for an hour
 
     @property
     def generated(self) -> int:
@@ -90,6 +95,8 @@ class Extent:
     sound: Sound | None = None  # to be written down
     characters: int = 0  # to be spoken
     speed: float = 1.0
+    writes: bool = False  # it names a cache to which its prompt is written, or its API has one of its own accord
+    writes_hour: bool = False  # for longer than the usual five minutes
 
     def spoken_ms(self, characters_a_second: int) -> int:
         return round(self.characters / (characters_a_second * self.speed) * 1000)
@@ -98,8 +105,14 @@ class Extent:
 NOTHING = Extent()
 
 
-def extent_of(kind: str, document: Mapping[str, Any], sound: Sound | None = None) -> Extent:
+def extent_of(kind: str, document: Mapping[str, Any], sound: Sound | None = None, body: bytes = b"") -> Extent:
     """What a request of this kind (`Endpoint.kind`) asks for. `sound` is what it uploads. Never raises."""
+    found = _asked(kind, document, sound)
+    writes = kind == "messages" or _CACHE.search(body) is not None
+    return replace(found, writes=writes, writes_hour=_LONG.search(body) is not None) if writes else found
+
+
+def _asked(kind: str, document: Mapping[str, Any], sound: Sound | None) -> Extent:
     if kind in ("chat", "messages", "count_tokens"):
         return _conversation(document, "messages", "system")
     if kind == "responses":
@@ -131,7 +144,8 @@ def most(
     if extent.characters:
         ms = extent.spoken_ms(SLOWEST)
         return Ceiling(max(read, -(-extent.characters // CHARACTERS_A_TOKEN)), _tokens(ms, SPOKEN), audio_ms=ms)
-    return Ceiling(read, output, choices, extent.predicted, beside=beside)
+    writes = extent.writes or writes_unasked(model)
+    return Ceiling(read, output, choices, extent.predicted, 0, 0, beside, writes, extent.writes_hour)
 
 
 def _text(prompt: Prompt, model: str, counted: int) -> int:

@@ -17,7 +17,7 @@ from keypool.complaint import error_in, error_of, words_in
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ReportedError:
     """The status which the upstream would have used, and the body that would have gone with it.
 
     `body` is a plain error body that readers of both families understand, so that whatever classifies plain errors
@@ -28,12 +28,12 @@ class Fault:
     body: bytes = field(repr=False)
 
 
-def fault_of(document: dict[str, Any]) -> Fault | None:
+def fault_of(document: dict[str, Any]) -> ReportedError | None:
     """Return the fault that an event or a plain answer reports, None if it reports none."""
     error = _error_in(document)
     if error is None:
         return None
-    return Fault(_status(error), orjson.dumps({"type": "error", "error": error}))
+    return ReportedError(_status(error), orjson.dumps({"type": "error", "error": error}))
 
 
 def relayable(body: bytes) -> bytes | None:

@@ -10,14 +10,15 @@ its own name, which has no price.
     web_search_options, search_parameters, plugins, enable_search   chat completions: OpenAI, xAI, OpenRouter, Alibaba
     mcp_servers                                                 Anthropic
 
-Without a bound of the caller's a tool counts `UNBOUNDED` calls. Some chats search and never say how often: such a call
-is `certain`, and is billed whether it is reported or not.
+Each of these words is a bound only in its own API: elsewhere a server may pass over it. Without a bound of the caller's
+a tool counts `UNBOUNDED` calls, and where a budget applies that bound is put in (`request.bounding_tools`). Some chats
+search and never say how often: such a call is `certain`, and is billed whether it is reported or not.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from server.wire.usage import Usage
 
 UNBOUNDED = 10  # calls that are held for, of a tool without a bound
 MOST_USES = 1_000_000
+RESULTS = 5  # of OpenRouter's search, if nobody says otherwise
 MOST_SOURCES = 20  # that xAI reads for one answer, if nobody says fewer
 
 _OWN = frozenset({"function", "custom", "local_shell", "apply_patch", "namespace", "client_tool"})
@@ -43,7 +45,7 @@ _SAME = {
     "google_search_retrieval": "google_search",
 }
 _ONCE = frozenset({"code_execution", "code_interpreter", "shell"})  # paid by the container, and an answer has one
-_CODE = "code_interpreter"
+_CONTAINED = {"code_interpreter": "container", "shell": "environment"}  # the tools and the field of their containers
 _SIZES = ("4g", "16g", "64g")
 _UNREPORTED = frozenset({"web_search_preview", "web_plugin"})
 _SEARCHING = re.compile(r"-search-(preview|api)\b|:online$")
@@ -62,6 +64,7 @@ class Hosted:
     certain: str = ""
     tier: str = ""
     geo: str = ""
+    unbounded: tuple[str, ...] = ()  # tools of which the caller does not say how often they may be called
 
     def most(self) -> Usage:
         """Its hold beside tokens."""
@@ -78,24 +81,31 @@ class Hosted:
 
     def _contained(self, calls: dict[str, int]) -> dict[str, int]:
         """An answer does not say how large its containers were: as large as the largest that was asked for."""
-        sizes = [f"{_CODE}_{size}" for size in _SIZES if f"{_CODE}_{size}=" in self.calls]
-        if not sizes or _CODE not in calls:
-            return calls
-        return {(sizes[-1] if name == _CODE else name): number for name, number in calls.items()}
+        return {self._sized(name) if name in _CONTAINED else name: number for name, number in calls.items()}
+
+    def _sized(self, name: str) -> str:
+        asked = calls_of(self.calls)
+        return next((f"{name}_{size}" for size in reversed(_SIZES) if f"{name}_{size}" in asked), name)
 
 
 NOTHING = Hosted()
 
 
-def hosted_of(document: Mapping[str, Any], model: str) -> Hosted:
-    """The hosted tools of a request. Never raises: what makes no sense is the provider's to refuse."""
+def hosted_of(document: Mapping[str, Any], model: str, kind: str = "") -> Hosted:
+    """The hosted tools of a request. Never raises: what makes no sense is the provider's to refuse.
+
+    `kind` (`Endpoint.kind`) is the API, which knows one word for a bound; without it both count.
+    """
     found: dict[str, tuple[int, str]] = {}
-    for name, calls, field in _asked(document, model):
+    unbounded = set()
+    for name, calls, field in _asked(document, model, kind):
         before = found[name][0] if name in found else 0
-        found[name] = (min(before + calls, MOST_USES), field)
+        found[name] = (min(before + (UNBOUNDED if calls is None else calls), MOST_USES), field)
+        unbounded |= {name} if calls is None else set()
     most = document.get("max_tool_calls")
-    if type(most) is int and most >= 0:
+    if type(most) is int and most >= 0 and kind in ("", "responses"):
         found = {name: (min(calls, most), field) for name, (calls, field) in found.items()}
+        unbounded.clear()
     certain = {name: calls for name, calls, _ in _chat(document, model) if name in _UNREPORTED}
     return Hosted(
         called({name: calls for name, (calls, _) in found.items()}),
@@ -103,16 +113,26 @@ def hosted_of(document: Mapping[str, Any], model: str) -> Hosted:
         called(certain),
         _dearer(document),
         _word(document.get("inference_geo")),
+        tuple(sorted(unbounded)),
     )
 
 
-def _asked(document: Mapping[str, Any], model: str) -> Iterator[tuple[str, int, str]]:
-    """Names, calls at most, and the fields that ask for them."""
+def with_uses(tools: Any, names: Container[str]) -> list[Any]:
+    """Anthropic's tools, those of these names bounded that are not."""
+    return [{**tool, "max_uses": UNBOUNDED} if _lacks_uses(tool, names) else tool for tool in tools]
+
+
+def _lacks_uses(tool: Any, names: Container[str]) -> bool:
+    return type(tool) is dict and _name(tool) in names and _uses(str(_name(tool)), tool, "messages") is None
+
+
+def _asked(document: Mapping[str, Any], model: str, kind: str) -> Iterator[tuple[str, int | None, str]]:
+    """Names, calls at most (None: no bound), and the fields that ask for them."""
     for tool in _objects(document.get("tools")):
         if (name := _name(tool)) is not None:
-            yield name, _uses(name, tool), "tools"
+            yield name, _uses(name, tool, kind), "tools"
     if document.get("mcp_servers"):
-        yield "mcp", UNBOUNDED, "mcp_servers"
+        yield "mcp", None, "mcp_servers"
     yield from _chat(document, model)
 
 
@@ -132,7 +152,7 @@ def _chat(document: Mapping[str, Any], model: str) -> Iterator[tuple[str, int, s
         )
     for plugin in _objects(document.get("plugins")):
         name = str(plugin.get("id"))
-        yield ("web_plugin" if name == "web" else f"plugin:{name}"), 1, "plugins"
+        yield ("web_plugin" if name == "web" else f"plugin:{name}"), _pages(plugin), "plugins"
     if document.get("enable_search") is True:
         yield "enable_search", 1, "enable_search"
 
@@ -148,7 +168,7 @@ def _name(tool: Mapping[str, Any]) -> str | None:
     if type(kind) is not str or kind in _OWN or kind.startswith(_OWN_BEGINNINGS):
         return None
     name = _known(_DATE.sub("", kind))
-    if name == _CODE and type(box := tool.get("container")) is dict:
+    if name in _CONTAINED and type(box := tool.get(_CONTAINED[name])) is dict:
         memory = box.get("memory_limit")
         return name if memory in (None, "1g") else f"{name}_{memory}"
     return name
@@ -158,11 +178,18 @@ def _known(name: str) -> str:
     return _SAME.get(name, name)
 
 
-def _uses(name: str, tool: Mapping[str, Any]) -> int:
-    if name in _ONCE or name.startswith(_CODE):
+def _uses(name: str, tool: Mapping[str, Any], kind: str) -> int | None:
+    """How often a tool may be called; None if nobody says."""
+    if name in _ONCE or name.startswith(tuple(_CONTAINED)):
         return 1
     uses = tool.get("max_uses")
-    return min(uses, MOST_USES) if type(uses) is int and uses >= 0 else UNBOUNDED
+    return min(uses, MOST_USES) if type(uses) is int and uses >= 0 and kind in ("", "messages") else None
+
+
+def _pages(plugin: Mapping[str, Any]) -> int:
+    """OpenRouter's search is paid by the result, and has a price here for five."""
+    results = plugin.get("max_results")
+    return -(-min(results, MOST_USES) // RESULTS) if type(results) is int and results > RESULTS else 1
 
 
 def _dearer(document: Mapping[str, Any]) -> str:

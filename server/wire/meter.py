@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from server.wire.faults import Fault, fault_of
+from server.wire.faults import ReportedError, fault_of
 from server.wire.figures import OPENAI, Figures, Places
 from server.wire.issued import Made
 from server.wire.sse import Event
@@ -49,7 +49,7 @@ class Meter(Protocol):
     def beside(self) -> Usage:
         """Return what is billed beside tokens so far (tools), and which service serves."""
 
-    def error(self) -> Fault | None:
+    def error(self) -> ReportedError | None:
         """Return the error that the upstream reported inside the answer, if it did."""
 
 
@@ -71,7 +71,7 @@ class Watch(ABC):
         self.garbled = 0
         self.made = Made()
         self._pieces: list[str] = []
-        self._fault: Fault | None = None
+        self._fault: ReportedError | None = None
 
     def event(self, event: Event) -> bool:
         data = event.data
@@ -107,7 +107,7 @@ class Watch(ABC):
     def beside(self) -> Usage:
         return self.figures.beside()
 
-    def error(self) -> Fault | None:
+    def error(self) -> ReportedError | None:
         return self._fault
 
     @abstractmethod

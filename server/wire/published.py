@@ -112,6 +112,12 @@ _THINKS = re.compile(
 # Of these it is known that they answer at once, unless they are asked to reason.
 _ANSWERS = re.compile(r"gpt-3|gpt-4|chatgpt-4|gpt-5(\.\d)?-chat|claude|llama|gemma|mistral-|mixtral|codestral")
 
+# Of these it is known that nothing is billed for a cache that nobody has asked for; OpenAI's do so from 5.6 on.
+_WRITES_ASKED = re.compile(
+    r"gpt-3|gpt-4|gpt-5(?!\.[6-9]|\.\d\d)|gpt-oss|chatgpt-4|o\d|claude|gemini|gemma|llama|mistral|mixtral|codestral|deepseek"
+    r"|grok|command|phi-"
+)
+
 
 @lru_cache(maxsize=4_096)
 def published(model: str) -> Published:
@@ -141,6 +147,11 @@ def may_think(model: str) -> bool:
 def answers_at_once(model: str) -> bool:
     """Whether models of this name do not reason unless they are asked to."""
     return _ANSWERS.match(_bare(model)) is not None
+
+
+def writes_unasked(model: str) -> bool:
+    """Whether models of this name may write to a cache, and bill it, though the request names none."""
+    return _WRITES_ASKED.match(_bare(model)) is None
 
 
 def _bare(model: str) -> str:

@@ -1,13 +1,14 @@
 """Reading a request: what the gateway must know, and nothing else.
 
 Only named fields are read, and unknown ones pass: providers add fields faster than a gateway can list them. The body
-is forwarded byte for byte, with three exceptions: `_asking_for_usage`, `capped` and `unkept`. What we put into a body
-that had no such field is named in `Request.added`.
+is forwarded byte for byte, with four exceptions: `_asking_for_usage`, `capped`, `unkept` and `bounding_tools`. What we
+ask for in them and the client did not is named in `Request.added`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from server.wire.conversation import conversation_of
 from server.wire.endpoints import Endpoint
 from server.wire.errors import BodyOfAnotherRoute, InvalidValue, MissingParameter, UnsupportedMedia
 from server.wire.extent import Extent, extent_of
-from server.wire.hosted import Hosted, hosted_of
+from server.wire.hosted import UNBOUNDED, Hosted, hosted_of, with_uses
 from server.wire.published import is_of_others
 from server.wire.sound import Sound, sound_of
 from server.wire.stored import Reference, asks_to_keep, references, seals
@@ -47,7 +48,6 @@ _CONTENT = frozenset(
 _NOTHING_GENERATED = frozenset({"messages", "completions"})  # kinds of endpoints that know a bound of 0
 _LIST_PRICE = (None, "auto", "default", "flex", "standard_only")
 _ASKED = b'{"stream_options":{"include_usage":true},'
-_UNKEPT = b'{"store":false,'
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Request:
     kept: bool  # the provider keeps the answer, asked or by its own default: a later request may name it
     names_person: bool  # it tells the provider who asks
     dearer: str | None  # the field by which it asks to be served better, for more than the list price
-    added: tuple[str, ...] = ()  # the fields that we put into the body and the client did not send
+    added: tuple[str, ...] = ()  # the fields of the body by which we ask for what the client did not (`wire/added.py`)
     hosted: Hosted = field(default=Hosted(), repr=False)
 
 
@@ -103,7 +103,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         choices=choices,
         hides_usage=hides_usage,
         prompt=prompt_of(endpoint.kind, document),
-        extent=extent_of(endpoint.kind, document, _sound(endpoint, body, content_type)),
+        extent=extent_of(endpoint.kind, document, _sound(endpoint, body, content_type), body),
         conversation=conversation_of(endpoint.kind, document, session),
         refers=refers,
         seals=seals(document) if endpoint.following else (),
@@ -111,8 +111,8 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         kept=keeps is not None or (endpoint.keeps_by_default and document.get("store") is None),
         names_person=names_person(document),
         dearer=_dearer(document),
-        added=("stream_options",) if hides_usage and "stream_options" not in document else (),
-        hosted=hosted_of(document, model),
+        added=("stream_options",) if hides_usage else (),
+        hosted=hosted_of(document, model, endpoint.kind),
     )
 
 
@@ -126,24 +126,43 @@ def capped(request: Request, most_output: int) -> Request:
     if not most_output or not limits or (request.max_tokens is not None and request.max_tokens <= most_output):
         return request
     document = orjson.loads(request.body)
-    added = request.added
-    if request.max_tokens is None and (name := bounding_field(request)) not in document:
-        bound = b'{"%b":%d,' % (name.encode(), most_output)
-        body, added = request.body.replace(b"{", bound, 1), (*added, name)
-    else:
-        body = orjson.dumps(document | _bounds(document, limits, bounding_field(request), most_output))
-    return replace(request, body=body, max_tokens=most_output, added=added)
+    if request.max_tokens is None:
+        return replace(_with(request, document, bounding_field(request), most_output), max_tokens=most_output)
+    bounds = {name: min(document[name], most_output) for name in limits if document.get(name) is not None}
+    return replace(request, body=orjson.dumps(document | bounds), max_tokens=most_output)
 
 
 def unkept(request: Request) -> Request:
     """Return the request with `store: false`, where its provider would keep the answer without being asked to."""
     if not request.kept or request.keeps is not None:
         return request
-    body = request.body
-    may_say = b'"store"' in body or b"\\u00" in body  # most do not, and are not parsed again
-    if may_say and "store" in (document := orjson.loads(body)):  # null, and a second one would be a duplicate key
-        return replace(request, body=orjson.dumps(document | {"store": False}), kept=False)
-    return replace(request, body=body.replace(b"{", _UNKEPT, 1), kept=False, added=(*request.added, "store"))
+    may_say = b'"store"' in request.body or b"\\u00" in request.body  # most do not, and are not parsed again
+    document = orjson.loads(request.body) if may_say else {}
+    return replace(_with(request, document, "store", False), kept=False)
+
+
+def bounding_tools(request: Request, dear: Container[str]) -> Request:
+    """Return the request with a bound on the calls of those hosted tools that cost something and have none.
+
+    It is what was held for. Only these two APIs have a word for it.
+    """
+    names = frozenset(name for name in request.hosted.unbounded if name in dear)
+    if not names or request.endpoint.kind not in ("responses", "messages"):
+        return request
+    document = orjson.loads(request.body)
+    if request.endpoint.kind == "responses":
+        return _with(request, document, "max_tool_calls", UNBOUNDED)
+    body = orjson.dumps(document | {"tools": with_uses(document.get("tools") or [], names)})
+    return replace(request, body=body, added=(*request.added, "max_uses"))
+
+
+def _with(request: Request, document: dict[str, Any], name: str, value: int) -> Request:
+    """Return the request with a field of ours. All else stays as it came, but where the client has sent it as null."""
+    if name in document:  # a second one would be a duplicate key
+        body = orjson.dumps(document | {name: value})
+    else:
+        body = request.body.replace(b"{", b'{"%b":%b,' % (name.encode(), orjson.dumps(value)), 1)
+    return replace(request, body=body, added=(*request.added, name))
 
 
 def bounding_field(request: Request) -> str:
@@ -154,12 +173,6 @@ def bounding_field(request: Request) -> str:
     """
     first, *others = request.endpoint.output_limits
     return others[0] if others and is_of_others(request.model) else first
-
-
-def _bounds(document: dict[str, Any], limits: tuple[str, ...], otherwise: str, most: int) -> dict[str, int]:
-    """Return the bounds that the client gave, none of them above `most`; `otherwise` if it gave none."""
-    given = {name: min(document[name], most) for name in limits if document.get(name) is not None}
-    return given or {otherwise: most}
 
 
 def _sound(endpoint: Endpoint, body: bytes, content_type: str) -> Sound | None:
@@ -257,9 +270,9 @@ def _max_tokens(document: dict[str, Any], endpoint: Endpoint) -> int | None:
 
     Nothing is generated with a bound of 0, where that means something: it warms Anthropic's cache, and weighs a text.
     """
-    least = 0 if endpoint.kind in _NOTHING_GENERATED else 1
+    nothing = endpoint.output_limits if endpoint.kind in _NOTHING_GENERATED else ()
     for name in _OUTPUT_LIMITS:
-        _integer(document, name, MAX_OUTPUT, least)
+        _integer(document, name, MAX_OUTPUT, 0 if name in nothing else 1)
     bounds = [document[name] for name in endpoint.output_limits if document.get(name) is not None]
     return max(bounds, default=None)
 

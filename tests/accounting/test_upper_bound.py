@@ -19,7 +19,7 @@ from server.ledger.limits import Scope, Unit, parse_limits
 from server.ledger.prices import Price, Rates
 from server.ledger.usage import UsageRow
 from tests.accounting.books import USD, budget, put_limits, put_prices
-from tests.fakes.fates import held, ok
+from tests.fakes.fates import Raw, held, ok
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import Ask, Heard, chat, hear, messages
 from tests.faults.stage import Stage, until
@@ -177,3 +177,18 @@ async def test_a_cap_of_an_upstream_is_a_budget_too() -> None:
         rows = await stage.rows()
         assert 1 <= outcomes(heard)[200] < CALLERS
         assert spent(rows) <= USD
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_an_upstream_that_refuses_the_name_of_our_bound_gets_it_under_the_other_one() -> None:
+    async with opened() as stage:
+        stage.fake.forget_script()
+        error = {"error": {"message": "Unsupported parameter: 'max_completion_tokens'"}}
+        no = f"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n{json.dumps(error)}"
+        stage.fake.script(None, Raw(name="refused", data=no.encode()), ok(words=9).for_ever())
+        heard = [(await ask_all(stage, [chat("go on", stream=False)]))[0] for _ in range(2)]
+        assert [(each.status, each.headers[TOLD]) for each in heard] == [(200, str(LONGEST))] * 2
+        names = [[name for name in json.loads(record.body) if name.startswith("max")] for record in stage.records]
+        assert names == [["max_completion_tokens"], ["max_tokens"], ["max_tokens"]], "learnt once"
+        assert [json.loads(record.body)["max_tokens"] for record in stage.records[1:]] == [LONGEST] * 2
+        assert sorted(row.attempts for row in await stage.rows()) == [1, 2]

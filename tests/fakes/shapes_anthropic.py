@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from server.wire.usage import Usage
 from tests.fakes.fates import Content
 from tests.fakes.model import Asked, Event, Json, Reply, Thought, count, dump, last_text, named_event, think
 
+TIER = "standard"  # the service that serves
 ERROR_EVENT = named_event({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}).data
 
 
@@ -17,7 +19,7 @@ def messages(body: Json, content: Content) -> Reply:
     block = _block(thought, json.loads(thought.text) if thought.tool and not thought.cut else {}, thought.text)
     whole = _message(body, [block], _stop(thought), thought.usage, thought.usage.output)
     events = _events(body, thought) if body.get("stream") else ()
-    return Reply(dump(whole), thought.usage, events, ERROR_EVENT)
+    return Reply(dump(whole), replace(thought.usage, tier=TIER), events, ERROR_EVENT)
 
 
 def _asked(body: Json) -> Asked:
@@ -67,7 +69,7 @@ def _input_usage(usage: Usage) -> Json:
         "cache_creation_input_tokens": usage.cache_write,
         "cache_read_input_tokens": usage.cached,
         "cache_creation": {"ephemeral_5m_input_tokens": usage.cache_write, "ephemeral_1h_input_tokens": 0},
-        "service_tier": "standard",
+        "service_tier": TIER,
     }
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from keypool.blame import FLAKY_REST, LATELY, MOST_SHUNNED, SHUNNED, TOGETHER, Blame
+from keypool.blame import FLAKY_REST, LATELY, MOST_SHUNNED, SHUNNED, TOGETHER, Blame, Witness
 from keypool.estimates import Tokens
 from keypool.keys import Key
+from keypool.limits import Measure, Window
 from keypool.pool import GiveUp, Grant, Pool
 from keypool.standing import FIRST_REST, SLOW_REST, Event, State
 from keypool.ticket import Ticket
@@ -195,14 +196,15 @@ def test_one_person_who_fails_much_and_others_who_fail_now_and_then_rest_no_key(
     for number in range(40):
         person = "eve" if number % 2 else f"p{number}"
         if number % 2 or number in (10, 30):
-            assert blame.failed("k", MODEL, "failed", person, float(number)) is None or number in (10, 11, 30, 31)
-        blame.served("k", MODEL, "ann", float(number))
+            found = blame.failed("k", MODEL, "failed", Witness(person, person), float(number))
+            assert found is None or number in (10, 11, 30, 31)
+        blame.served("k", MODEL, Witness("ann", "ann"), float(number))
 
 
 def test_what_was_long_ago_does_not_count() -> None:
     blame = Blame()
     for number in range(10):
-        assert blame.failed("k", MODEL, "failed", f"p{number}", number * LATELY) is None
+        assert blame.failed("k", MODEL, "failed", Witness(f"p{number}", f"p{number}"), number * LATELY) is None
 
 
 # Trials
@@ -356,8 +358,12 @@ def test_the_operators_word_clears_the_key_its_models_its_domain_and_all_suspici
     pool.failed(pool.submit(an_ask("eve", "eve", model="other"), 500.0)[0], DROPPED, 500.0)
     for domain in pool.keyring.domains.values():
         domain.limited(500.0, 900.0)
+        domain.hidden.settle(domain.slots, 500.0)
+        assert domain.hidden.width < 1.0
+        domain.learn({Measure.REQUESTS: Window(1000, 0, 86_400.0)}, {}, 500.0)
     pool.learn(key.id, Event.KEY_REFUSED, 500.0)
     pool.learn(key.id, Event.RESUME, 501.0)
+    assert [domain.hidden.width for domain in pool.keyring.domains.values()] == [1.0, 1.0]
     for model in (MODEL, "other"):
         ticket, decisions = pool.submit(an_ask(f"t {model}", "ann", model=model), 501.0)
         assert [type(each) for each in decisions] == [Grant]

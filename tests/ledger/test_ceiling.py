@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from server.ledger.ceiling import GENERATED, READ, fitting, most_cost, most_taken, unmeasured
 from server.ledger.limits import Unit
+from server.ledger.money import MICRO
 from server.ledger.prices import Price, Rates, Tier, cost
 from server.ledger.tariff import Tariff
 from server.wire.extent import Ceiling
@@ -43,6 +44,8 @@ CEILINGS = st.builds(
     images=st.integers(0, 8),
     audio_ms=st.integers(0, 10_000_000),
     beside=BESIDE,
+    writes=st.booleans(),
+    writes_hour=st.booleans(),
 )
 
 
@@ -56,11 +59,19 @@ def parts(draw: st.DrawFn, whole: int, names: tuple[str, ...]) -> dict[str, int]
     return found
 
 
+def names_writes(price: Price) -> bool:
+    tables = [price.rates, *(rates for _, rates in price.services)]
+    return any(each.cache_write is not None for table in tables for each in (table, *(t.rates for t in table.tiers)))
+
+
 @st.composite
-def answers(draw: st.DrawFn, ceiling: Ceiling) -> Usage:
-    """Any usage within a ceiling, by whatever service."""
+def answers(draw: st.DrawFn, ceiling: Ceiling, price: Price) -> Usage:
+    """Any usage within a ceiling, by whatever service. A cache is billed where the request or the price names one."""
     read, generated = draw(st.integers(0, ceiling.input)), draw(st.integers(0, ceiling.generated))
     kinds = draw(parts(read, READ)) | draw(parts(generated, GENERATED))
+    if not ceiling.writes_hour:
+        kinds["cache_write_1h"] = 0
+        kinds["cache_write"] *= ceiling.writes or names_writes(price)
     kinds["cache_write"] += kinds["cache_write_1h"]
     return Usage(
         read,
@@ -85,7 +96,7 @@ def test_every_kind_of_usage_has_its_place_in_the_bound() -> None:
 def test_no_answer_within_the_ceiling_costs_more_than_was_held(
     data: st.DataObject, price: Price, ceiling: Ceiling
 ) -> None:
-    usage = data.draw(answers(ceiling))
+    usage = data.draw(answers(ceiling, price))
     assert cost(price, usage, TARIFF) <= most_cost(price, ceiling, TARIFF)
     assert usage.input + usage.output <= most_taken(price, ceiling).tokens
 
@@ -117,7 +128,27 @@ def test_requests_at_once_never_settle_more_than_their_budget(
         if ceiling.output and held + most_cost(price, ceiling) <= budget:
             held += most_cost(price, ceiling)
             admitted.append(ceiling)
-    assert sum(cost(price, data.draw(answers(ceiling))) for ceiling in admitted) <= held <= budget
+    assert sum(cost(price, data.draw(answers(ceiling, price))) for ceiling in admitted) <= held <= budget
+
+
+PLAIN, NAMING = Price("p", "m", 0, Rates(input=MICRO)), Price("p", "m", 0, Rates(input=MICRO, cache_write=3 * MICRO))
+
+
+@pytest.mark.parametrize(
+    ("price", "writes", "hour", "held"),
+    [
+        (PLAIN, False, False, 100),
+        (PLAIN, True, False, 125),
+        (PLAIN, True, True, 200),
+        (NAMING, False, False, 300),
+        (NAMING, True, True, 300),
+    ],
+)
+def test_writing_to_a_cache_is_held_only_where_it_can_be_billed(
+    price: Price, writes: bool, hour: bool, held: int
+) -> None:
+    """So who is polite is not refused near the end of a budget for a cache that is not used."""
+    assert most_cost(price, Ceiling(100, 0, writes=writes, writes_hour=hour)) == held
 
 
 SOUND_ONLY = Price("p", "m", 0, Rates(audio_hour=360_000))

@@ -5,6 +5,7 @@ Render publishes no schema in a package; these are its rules as far as the file 
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import yaml
@@ -12,6 +13,8 @@ import yaml
 from server.app import LAST_WORDS_SECONDS
 from server.config.settings import SETTINGS, load
 from tests.shipping.place import ROOT
+
+GENERATED = b64encode(bytes(range(32))).decode()  # as Render makes them: 256 bits
 
 BLUEPRINT: dict[str, Any] = yaml.safe_load((ROOT / "render.yaml").read_text())
 (SERVICE,) = BLUEPRINT["services"]
@@ -55,7 +58,7 @@ def test_no_secret_stands_in_it() -> None:
 
 def test_every_variable_is_a_setting_and_its_value_is_understood() -> None:
     given = {name: value for name, (source, value) in values().items() if source == "value"}
-    generated = {name: "g" * 44 for name, (source, _) in values().items() if source == "generateValue"}
+    generated = {name: GENERATED for name, (source, _) in values().items() if source == "generateValue"}
     load(environ={**given, **generated}, dotenv=None)
     assert set(values()) <= {row.name for row in SETTINGS} | {"PYTHON_VERSION"}
 

@@ -22,7 +22,7 @@ async def test_a_digest_leads_to_the_token_and_its_person(fresh: Fresh) -> None:
         await store.create_person(ADA)
         await store.add_token(DIGEST, token("laptop", expires_at=9_000))
         assert await store.token_by_hash(DIGEST) == Credential(
-            Caller("usr_ada", "Ada", "tok_laptop"), disabled=False, expires_at=9_000, revoked_at=None
+            Caller("usr_ada", "Ada", "tok_laptop", ends_at=9_000), disabled=False, expires_at=9_000, revoked_at=None
         )
 
 

@@ -291,7 +291,7 @@ def test_pictures_that_are_shown_early_cost_extra() -> None:
 
 
 def test_all_choices_are_held() -> None:
-    assert most(Prompt((), 10), NOTHING, "gpt-4o", 10, 500, 8) == Ceiling(10, 500, 8)
+    assert most(Prompt((), 10), NOTHING, "gpt-4o", 10, 500, 8) == Ceiling(10, 500, 8, writes=False, writes_hour=False)
     assert Ceiling(10, 500, 8).tokens == 4_010
 
 
@@ -351,3 +351,29 @@ def test_models_that_reason_in_silence(model: str) -> None:
 @pytest.mark.parametrize("model", ["gpt-4o", "gpt-5-chat-latest", "gpt-5.1-chat-latest", "claude-haiku-4-5", "llama-3"])
 def test_models_that_do_not_unless_asked(model: str) -> None:
     assert not may_think(model)
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "body", "writes", "hour"),
+    [
+        ("chat", "gpt-4o", b'{"messages":[]}', False, False),
+        ("chat", "gpt-4o", b'{"messages":["caf\\u00e9 \\"cache_control\\""]}', False, False),
+        ("chat", "gpt-5.6-sol", b'{"messages":[]}', True, False),
+        ("chat", "gpt-6-sol", b"{}", True, False),
+        ("chat", "gpt-5.1", b"{}", False, False),
+        ("chat", "anthropic/claude-opus-5", b"{}", False, False),
+        ("chat", "a-deployment", b"{}", True, False),
+        ("chat", "claude-opus-5", b'{"messages":[{"content":[{"cache_control":{"type":"ephemeral"}}]}]}', True, False),
+        ("chat", "claude-opus-5", b'{"cache_control": {"ttl" : "1h"}}', True, True),
+        ("chat", "claude-opus-5", b'{"\\u0063ache_control": {}}', True, True),
+        ("responses", "gpt-6-sol", b'{"prompt_cache_options":{"ttl":"24h"}}', True, True),
+        ("messages", "claude-opus-5", b"{}", True, False),
+        ("messages", "claude-opus-5", b'{"system":[{"cache_control":{"type":"ephemeral","ttl":"5m"}}]}', True, False),
+        ("messages", "claude-opus-5", b'{"system":[{"cache_control":{"type":"ephemeral","ttl":"1h"}}]}', True, True),
+    ],
+)
+def test_a_cache_is_foreseen_where_it_can_be_billed(
+    kind: str, model: str, body: bytes, writes: bool, hour: bool
+) -> None:
+    ceiling = most(Prompt(), extent_of(kind, {}, None, body), model, 10, 10, 1)
+    assert (ceiling.writes, ceiling.writes_hour) == (writes, hour)

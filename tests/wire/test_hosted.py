@@ -40,6 +40,11 @@ from server.wire.usage import Usage
         ({"search_parameters": {"mode": "auto", "max_search_results": 7}}, "live_search_source=7"),
         ({"search_parameters": {"mode": "on"}}, "live_search_source=20"),
         ({"plugins": [{"id": "web", "max_results": 3}]}, "web_plugin=1"),
+        ({"plugins": [{"id": "web", "max_results": 50}]}, "web_plugin=10"),
+        ({"plugins": [{"id": "web", "max_results": 6}]}, "web_plugin=2"),
+        ({"plugins": [{"id": "web", "max_results": "7"}]}, "web_plugin=1"),
+        ({"tools": [{"type": "shell", "environment": {"type": "container_auto"}}]}, "shell=1"),
+        ({"tools": [{"type": "shell", "environment": {"memory_limit": "64g"}}]}, "shell_64g=1"),
         ({"plugins": [{"id": "file-parser"}]}, "plugin:file-parser=1"),
         ({"enable_search": True}, "enable_search=1"),
         ({"tools": [{"type": "builtin_function", "function": {"name": "$web_search"}}]}, "web_search=10"),
@@ -51,6 +56,36 @@ from server.wire.usage import Usage
 )
 def test_a_hosted_tool_is_called_by_the_name_that_has_the_price(document: dict[str, Any], calls: str) -> None:
     assert hosted_of(document, "m").calls == calls
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "calls", "unbounded"),
+    [
+        ("responses", {"tools": [{"type": "web_search", "max_uses": 0}]}, "web_search=10", ("web_search",)),
+        (
+            "messages",
+            {"tools": [{"type": "web_search_20250305"}], "max_tool_calls": 0},
+            "web_search=10",
+            ("web_search",),
+        ),
+        (
+            "chat",
+            {"tools": [{"type": "web_search", "max_uses": 0}], "max_tool_calls": 0},
+            "web_search=10",
+            ("web_search",),
+        ),
+        ("responses", {"tools": [{"type": "web_search"}], "max_tool_calls": 2}, "web_search=2", ()),
+        ("responses", {"tools": [{"type": "web_search"}], "max_tool_calls": None}, "web_search=10", ("web_search",)),
+        ("messages", {"tools": [{"type": "web_search_20250305", "max_uses": 2}]}, "web_search=2", ()),
+        ("messages", {"tools": [{"type": "code_execution_20250825"}]}, "code_execution=1", ()),
+    ],
+)
+def test_a_bound_counts_only_in_the_api_that_knows_its_word(
+    kind: str, document: dict[str, Any], calls: str, unbounded: tuple[str, ...]
+) -> None:
+    """Another server passes over it, and calls the tool as often as it likes."""
+    hosted = hosted_of(document, "m", kind)
+    assert (hosted.calls, hosted.unbounded) == (calls, unbounded)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +149,8 @@ def test_a_container_is_as_large_as_the_largest_that_was_asked_for() -> None:
     boxes = [{"type": "code_interpreter", "container": {"memory_limit": size}} for size in ("16g", "4g")]
     used = hosted_of({"tools": boxes}, "m").billed(Usage(1, tools="code_interpreter=2 web_search=1"))
     assert used.tools == "code_interpreter_16g=2 web_search=1"
+    shell = hosted_of({"tools": [{"type": "shell", "environment": {"memory_limit": "64g"}}]}, "m")
+    assert shell.billed(Usage(1, tools="shell=1")).tools == "shell_64g=1"
     plain = hosted_of({"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}, "m")
     assert plain.billed(Usage(1, tools="code_interpreter=1")).tools == "code_interpreter=1"
 

@@ -320,7 +320,7 @@ class TestUnkept:
     )
     def test_a_field_is_never_there_twice(self, body: bytes) -> None:
         request = unkept(read_request(ENDPOINTS[RESPONSES], body, "application/json"))
-        assert (request.kept, request.added) == (False, ())
+        assert (request.kept, request.added) == (False, ("store",))
         assert orjson.loads(request.body) == {"store": False, "model": "m", "input": "x"}
 
     def test_a_text_that_names_the_field_is_none(self) -> None:
@@ -338,7 +338,8 @@ class TestUnkept:
         request = unkept(capped(read(RESPONSES), 400))
         assert request.added == ("max_output_tokens", "store")
         assert read(CHAT, stream=True).added == ("stream_options",)
-        assert read(CHAT, stream=True, stream_options={}).added == ()
+        assert read(CHAT, stream=True, stream_options={}).added == ("stream_options",)
+        assert read(CHAT, stream=True, stream_options={"include_usage": True}).added == ()
 
 
 class TestIssuedIds:

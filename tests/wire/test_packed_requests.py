@@ -10,7 +10,7 @@ import brotli  # type: ignore[import-untyped]  # it has no stubs
 import pytest
 
 from server.wire.errors import InvalidValue, TooLarge, UnsupportedMedia
-from server.wire.packing import MOST_MEMBERS, coding_of, unpacked
+from server.wire.packed import MOST_MEMBERS, coding_of, unpacked
 
 if sys.version_info >= (3, 14):
     from compression import zstd
