@@ -34,7 +34,10 @@ class Area:
     @property
     def has_free_slot(self) -> bool:
         """Whether anything could start at all: asked first, because most of the time a busy pool has none."""
-        return any(key.running < key.slots for key in self.keys)
+        for key in self.keys:  # noqa: SIM110 - a third of the time of `any`, at each request
+            if key.running < key.slots:
+                return True
+        return False
 
     def skyline(self, now: float) -> Skyline:
         if self._skyline is None or not 0.0 <= now - self._skyline.at < FRESH:

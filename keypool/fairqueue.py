@@ -50,7 +50,7 @@ from heapq import heapify, heappop, heappush
 from keypool.counters import Largest, forgive, lift, move, reweigh
 from keypool.flows import Flow, Party, Roster
 from keypool.keys import Key
-from keypool.order import Account, Entry, Lane, Waits, lane_of
+from keypool.order import Account, Entry, Lane, Reach, Waits, lane_of
 from keypool.shedding import to_shed
 from keypool.ticket import Ticket
 
@@ -100,7 +100,10 @@ class FairQueue:
             flow = self.roster.flow(ticket, lane, self._cap_of(ticket))
         self._adapt(flow, ticket)
         lift(flow, lane)
-        flow.queues.setdefault(lane, deque()).append(ticket)
+        queue = flow.queues.get(lane)
+        if queue is None:
+            queue = flow.queues[lane] = deque()
+        queue.append(ticket)
         self._wait(flow, ticket)
         return shed
 
@@ -243,6 +246,11 @@ class FairQueue:
         entry = self._tier.order.lowest()
         return None if entry is None else _leaf(entry).head(entry[3])
 
+    def is_awaited(self, reach: Reach) -> bool:
+        """Does anybody below their cap wait for one of these keys?"""
+        lanes = (entry[3] for entry in self._tier.order.firsts())
+        return any(not reach or not lane.reach or not reach.isdisjoint(lane.reach) for lane in lanes)
+
     def accounts(self) -> Collection[Account]:
         """Those that share by counter: the parties, and the flows that belong to none."""
         return {flow.top for flow in self.flows.values()} if self.parties else self.flows.values()
@@ -321,7 +329,9 @@ class FairQueue:
         for account, tier in flow.tiers:
             account.waiting += 1
             account.backlog += ticket.cost
-            waits = account.lanes.setdefault(ticket.lane, Waits())
+            waits = account.lanes.get(ticket.lane)
+            if waits is None:
+                waits = account.lanes[ticket.lane] = Waits()
             waits.count += 1
             waits.cost += ticket.cost
             if not flow.parked:

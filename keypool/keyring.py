@@ -90,18 +90,15 @@ class Keyring:
         """Whether some key that it may use has not failed it."""
         return any(key.id not in ticket.tried for key in self.usable(ticket))
 
-    def has_more_free_slots(self, ticket: Ticket, than: int, now: float) -> bool:
-        """Whether the keys that may serve it have more than so many free slots."""
+    def slots(self, ticket: Ticket, now: float) -> tuple[int, int]:
+        """The slots of all keys that it may use, the dead ones left out, and of these the ones that are free now."""
+        slots = free = 0
         for key in self.usable(ticket):
-            if key.running < key.slots and key.stands(ticket.model, now):
-                than -= key.slots - key.running
-                if than < 0:
-                    return True
-        return False
-
-    def slots(self, ticket: Ticket) -> int:
-        """The slots of all keys that it may use, the dead ones left out."""
-        return sum(key.slots for key in self.usable(ticket) if not key.whole.dead)
+            if not key.whole.dead:
+                slots += key.slots
+                if key.running < key.slots and key.stands(ticket.model, now):
+                    free += key.slots - key.running
+        return slots, free
 
     def opens_at(self, ticket: Ticket) -> float:
         """The earliest instant at which some key will stand well for it; `FOREVER` if only an operator can say."""

@@ -79,7 +79,8 @@ class Key:
         return self.running < self.slots and self.stands(model, now)
 
     def opens_at(self, model: str) -> float:
-        return max(self.whole.opens_at(), self.standing(model).opens_at())
+        mine = self.by_model.get(model)
+        return self.whole.opens_at() if mine is None else max(self.whole.opens_at(), mine.opens_at())
 
     def next_trial(self, model: str) -> float:
         """The instant of the next trial, if no trial under way ends before."""

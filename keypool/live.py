@@ -45,7 +45,7 @@ def live(pool: Pool, now: float, most: int = MOST) -> list[LiveRequest]:
 
 
 def _seen(pool: Pool, ticket: Ticket, now: float) -> LiveRequest:
-    outlook = pool.outlook(ticket, now) if ticket.waiting else None
+    outlook = pool.door.outlook(ticket, now) if ticket.waiting else None
     return LiveRequest(
         id=ticket.id,
         person=ticket.person,

@@ -31,11 +31,9 @@ class Lane(NamedTuple):
         return self.group == other.group and (not self.reach or key in self.reach)
 
 
-_group_of = lru_cache(maxsize=4096)(group_of)
-
-
+@lru_cache(maxsize=4096)
 def lane_of(model: str, reach: Reach) -> Lane:
-    return Lane(model, _group_of(model), reach)
+    return Lane(model, group_of(model), reach)
 
 
 @dataclass(slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from keypool.areas import Area
 from keypool.gap import bound, gap
 from keypool.keyring import Keyring
 from keypool.limits import Measure
@@ -30,10 +31,13 @@ class KeySnapshot:
 class ModelSnapshot:
     """One model.
 
-    `waiting` and `running` are requests, `slots` those of its keys; `keys` says how many are in each state. `gap` is
-    the largest difference between the counters of two persons who wait, `bound` what it may be, `largest` the largest
-    request so far, all in cost; `jain` is the fairness index of the last minutes; `waits` are the latest waits, in
-    seconds; `suspected` is how many keys fail requests that do not prove anything against them.
+    `waiting` and `running` are requests for it, `slots` those of its keys; `keys` says how many are in each state. Keys
+    may serve other models, too: `held` are the slots of its keys that any model has now, `competing` the requests that
+    wait for any of its keys. So slots and keys of several models must not be added up: `PoolSnapshot.keys` has each key
+    once. The rest is of all models that share anything: `gap` is the largest difference between the counters of two
+    persons who wait, `bound` what it may be, `largest` the largest request so far, all in cost; `jain` is the fairness
+    index of the last minutes. `waits` are the latest waits for it, in seconds; `suspected` is how many of
+    its keys fail requests that do not prove anything against them.
     """
 
     name: str
@@ -41,6 +45,8 @@ class ModelSnapshot:
     running: int
     slots: int
     keys: dict[State, int]
+    held: int = 0
+    competing: int = 0
     gap: float = 0.0
     bound: float = 0.0
     largest: float = 0.0
@@ -70,8 +76,10 @@ def snapshot_of(keyring: Keyring, queues: Mapping[str, ModelQueue], now: float) 
     """Take the picture."""
     suspected = keyring.blame.suspected(now)
     names = {key for key, _ in suspected}
+    shared = {queue.area: _fairness(queue.area, now) for queue in queues.values()}
+    models = [_model(keyring, queues, model, shared[queue.area], now) for model, queue in queues.items()]
     return PoolSnapshot(
-        models=tuple(_model(keyring, model, queue, suspected, now) for model, queue in queues.items()),
+        models=tuple(replace(each, suspected=_suspected(keyring, each.name, suspected)) for each in models),
         keys=tuple(
             KeySnapshot(
                 id=key.id,
@@ -91,22 +99,42 @@ def snapshot_of(keyring: Keyring, queues: Mapping[str, ModelQueue], now: float) 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Fairness:
+    """What the models of one area have in common."""
+
+    gap: float
+    bound: float
+    largest: float
+    jain: float
+
+
+def _fairness(area: Area, now: float) -> _Fairness:
+    slots = sum(key.slots for key in area.keys)
+    return _Fairness(gap(area.fair), bound(area.fair, slots), area.fair.largest.value, area.shares.index(now))
+
+
 def _model(
-    keyring: Keyring, model: str, queue: ModelQueue, suspected: Container[tuple[str, str]], now: float
+    keyring: Keyring, queues: Mapping[str, ModelQueue], model: str, shared: _Fairness, now: float
 ) -> ModelSnapshot:
-    serving = keyring.serving(model)
+    serving, queue = keyring.serving(model), queues[model]
     states = [keyring.state(key, model, now) for key in serving]
-    slots = sum(key.slots for key in serving)
+    rivals = {model}.union(*(key.models for key in serving))
     return ModelSnapshot(
         name=model,
         waiting=queue.waiting,
         running=queue.running,
-        slots=slots,
+        slots=sum(key.slots for key in serving),
         keys={state: states.count(state) for state in State if state in states},
-        gap=gap(queue.fair),
-        bound=bound(queue.fair, slots),
-        largest=queue.fair.largest.value,
-        jain=queue.area.shares.index(now),
+        held=sum(key.running for key in serving),
+        competing=sum(queues[each].waiting for each in rivals if each in queues),
+        gap=shared.gap,
+        bound=shared.bound,
+        largest=shared.largest,
+        jain=shared.jain,
         waits=tuple(queue.waits),
-        suspected=sum((key.id, model) in suspected or (key.id, "") in suspected for key in serving),
     )
+
+
+def _suspected(keyring: Keyring, model: str, places: Container[tuple[str, str]]) -> int:
+    return sum((key.id, model) in places or (key.id, "") in places for key in keyring.serving(model))

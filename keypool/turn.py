@@ -57,11 +57,9 @@ class Turn:
 
     def held_back(self, ticket: Ticket) -> bool:
         """Only the headroom is free, and its person has a fair share without it."""
-        slots = self._keyring.slots(ticket)
+        slots, free = self._keyring.slots(ticket, self._now)
         headroom = self._limits.headroom_of(slots)
-        if not headroom or self._keyring.has_more_free_slots(ticket, headroom, self._now):
-            return False
-        return self._fair.has_its_share(ticket, slots)
+        return headroom > 0 and free <= headroom and self._fair.has_its_share(ticket, slots)
 
     def _barred(self, ticket: Ticket) -> frozenset[str]:
         """The keys on which this ticket would take something from somebody who goes before it."""

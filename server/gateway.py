@@ -193,7 +193,7 @@ class Gateway:
             await heart.stop()
 
     def _usual_output(self, person: str, model: str) -> int:
-        return self._dispatcher.pool.lengths.expect(person, model, None)
+        return self._dispatcher.pool.pricing.lengths.expect(person, model, None)
 
     def _under_way(self, references: set[str]) -> dict[str, Issued]:
         """Who made which of these objects, of the answers that are not settled yet."""

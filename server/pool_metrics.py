@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from keypool.keys import Key
 from keypool.pool import Pool, Reason
-from keypool.snapshot import DomainSnapshot, ModelSnapshot
+from keypool.snapshot import DomainSnapshot, KeySnapshot, ModelSnapshot
 from keypool.standing import State
 from server.dispatcher import Dispatcher
 
@@ -33,6 +33,7 @@ class PoolMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         pool, snapshot = self._dispatcher.pool, self._dispatcher.snapshot()
         yield from _queues(snapshot.models)
+        yield from _slots(snapshot.keys)
         yield from _fairness(snapshot.models)
         yield from self._domains(snapshot.domains, pool)
         yield from _retries(pool, self._dispatcher.now())
@@ -75,6 +76,18 @@ def _queues(models: Iterable[ModelSnapshot]) -> Iterator[Metric]:
     yield gauge("fairgate_keys_standing_count", "Keys of a model in each state.", ("model", "state"), states)
     suspected = [((each.name,), each.suspected) for each in models]
     yield gauge("fairgate_keys_suspected_count", "Keys that fail requests, perhaps by these.", by_model, suspected)
+
+
+def _slots(keys: Sequence[KeySnapshot]) -> Iterator[Metric]:
+    """Each key once, whatever models it serves: these may be added up."""
+    owned, held = Counter[str](), Counter[str]()
+    for key in keys:
+        owned[key.upstream] += key.slots
+        held[key.upstream] += key.running
+    rows = [((name,), owned[name]) for name in owned]
+    yield gauge("fairgate_slots_owned_count", "Slots of all keys of an upstream.", ("upstream",), rows)
+    rows = [((name,), held[name]) for name in owned]
+    yield gauge("fairgate_slots_held_count", "Slots of them that are in use.", ("upstream",), rows)
 
 
 def _fairness(models: Iterable[ModelSnapshot]) -> Iterator[Metric]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from statistics import mean
 
 from bench.fairness import measures, micro, scenarios
-from bench.fairness.defences import DEFENCES
 from bench.fairness.figures import Figure, fairness, polite, refused, slots_used, tokens_used
 from bench.fairness.schedulers import BOUNDLESS, Fairgate, Fifo, Simple
 from bench.fairness.talks import Talks, cached_share
@@ -66,8 +65,8 @@ def crowd(extent: Extent) -> list[Figure]:
 
 def large_flood(extent: Extent) -> list[Figure]:
     """100 times the requests, each 12 times as long in and 6 times as long out: 30 seconds of a slot."""
-    records = [scenarios.flood(fairgate(1), scenarios.LARGE, HOUR, seed) for seed in extent.seeds]
-    fifo = scenarios.flood(Simple(bound_by_slots(), Fifo()), scenarios.LARGE, HOUR, extent.seeds[0])
+    records = [scenarios.flood(fairgate(1), scenarios.LARGE, extent.seconds, seed) for seed in extent.seeds]
+    fifo = scenarios.flood(Simple(bound_by_slots(), Fifo()), scenarios.LARGE, extent.seconds, extent.seeds[0])
     p50, p99 = (measures.percentile(measures.waits(polite(records)), share) for share in (0.5, 0.99))
     theirs = measures.percentile(measures.waits(polite([fifo])), 0.99)
     return [
@@ -182,20 +181,18 @@ def cancels(extent: Extent) -> list[Figure]:
     ]
 
 
-GROUPS: tuple[tuple[str, tuple[Bars, ...]], ...] = (
+Group = tuple[str, tuple[Bars, ...]]
+
+SIMULATED: tuple[Group, ...] = (
     ("One person asks a hundred times as often", (flood, crowd, large_flood, token_flood)),
     ("Eight persons who always have work", (sizes_by_slots, sizes_by_tokens, weights)),
     ("Special cases", (returning, tiny, big)),
     ("What people are told, and what caches save", (forecasts, affinity)),
-    ("What it costs", (decisions, cancels)),
 )
-
-ATTACKS = "Who tries to get more than a share"
-
-
-def attacks() -> list[Figure]:
-    """The attacks; `tests/fairness/test_attacks.py` holds each of them."""
-    return [figure for defence in DEFENCES for figure in defence()]
+ATTACKS = "Who tries to get more than a share"  # `defences.py`; `tests/fairness/test_attacks.py` holds each of them
+COSTS = "What it costs"
+TIMED: tuple[Bars, ...] = (decisions, cancels)  # measured on a machine that does nothing else
+GROUPS: tuple[Group, ...] = (*SIMULATED, (COSTS, TIMED))
 
 
 # How they are made

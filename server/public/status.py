@@ -163,7 +163,7 @@ class Status:
         groups = frozenset(group for key in serving for group in key.groups)
         deadline = now + self.settings.queue_seconds
         ask = Ask("", "", model, min(serving[0].dialects), 0, None, deadline, groups=groups)
-        return self.dispatcher.pool.forecast(ask, now).seconds
+        return self.dispatcher.pool.door.forecast(ask, now).seconds
 
     def _keys(self, pool: PoolSnapshot, now: int) -> tuple[KeyView, ...]:
         """The keys, by their providers and then in an order that tells nothing."""

@@ -23,8 +23,8 @@ DEMANDS: tuple[tuple[float, Demand], ...] = ((0.5, "low"), (1.0, "medium"), (2.0
 
 
 def demand(model: ModelSnapshot) -> Demand:
-    """How much is asked of a model: requests in its queue and in flight for each that may run at once."""
-    load = (model.running + model.waiting) / model.slots if model.slots else float(model.waiting)
+    """How much is asked of a model's keys, for whatever model: requests that wait and run for each that may run."""
+    load = (model.held + model.competing) / model.slots if model.slots else float(model.waiting)
     return next((word for most, word in DEMANDS if load <= most), "very high")
 
 

@@ -14,6 +14,7 @@ MAKERS = [make for _, makers in bars.GROUPS for make in makers]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # seconds of the wall: a simulation takes some of the processor, which others may have
 @pytest.mark.parametrize("make", MAKERS, ids=[make.__name__ for make in MAKERS])
 def test_every_bar_is_kept(make: bars.Bars) -> None:
     for figure in make(bars.QUICK):

@@ -53,7 +53,7 @@ class Stage:
         dispatcher.close()
         old = dispatcher.pool.keys.values()
         keys = [replace(key, whole=Standing(), by_model={}, domains={}, running=0, granted=0) for key in old]
-        dispatcher.pool = Pool(keys, dispatcher.pool.limits, dispatcher.pool.costs)
+        dispatcher.pool = Pool(keys, dispatcher.pool.limits, dispatcher.pool.pricing.costs)
 
     async def rows(self) -> list[UsageRow]:
         """The rows that this test has written, once nothing runs any more."""

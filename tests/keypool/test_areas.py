@@ -57,8 +57,8 @@ def test_who_asks_for_two_models_has_one_counter() -> None:
     pool = Pool([a_key(slots=1, models=("m", "n"))])
     pool.submit(an_ask("a", "ann", "m"), 0.0)
     pool.submit(an_ask("b", "ann", "n"), 0.0)
-    assert pool._queue("m").fair is pool._queue("n").fair
-    assert list(pool._queue("m").fair.flows) == ["ann"]
+    assert pool.areas.queue("m").fair is pool.areas.queue("n").fair
+    assert list(pool.areas.queue("m").fair.flows) == ["ann"]
 
 
 def test_models_without_anything_in_common_have_counters_of_their_own() -> None:
@@ -68,7 +68,7 @@ def test_models_without_anything_in_common_have_counters_of_their_own() -> None:
     pool.submit(an_ask("b1", "bob", "n"), 2.0)
     pool.submit(an_ask("b2", "bob", "n"), 2.0)
     late, _ = pool.submit(an_ask("a2", "ann", "n"), 3.0)
-    assert pool.outlook(late, 3.0).position == 1, "what she was served elsewhere does not count here"
+    assert pool.door.outlook(late, 3.0).position == 1, "what she was served elsewhere does not count here"
 
 
 def test_a_model_that_both_keys_serve_from_now_on_joins_their_areas_and_nobody_is_lost() -> None:
@@ -78,7 +78,7 @@ def test_a_model_that_both_keys_serve_from_now_on_joins_their_areas_and_nobody_i
         sim.ask(0.0, an_ask(f"n{number}", "bob", "n"))
     sim.decide(15.0, lambda now: sim.pool.offer("other", frozenset(("m", "n")), now))
     sim.run(until=16.0)
-    assert sim.pool._queue("m").fair is sim.pool._queue("n").fair
+    assert sim.pool.areas.queue("m").fair is sim.pool.areas.queue("n").fair
     sim.run()
     assert Counter(sim.ends().values()) == {"answered": 12}
     assert {key for _, key in sim.stories["m5"].grants} <= {"k1", "k2"}
@@ -92,7 +92,7 @@ def test_a_key_that_goes_splits_an_area_and_nobody_is_lost() -> None:
         sim.ask(0.0, an_ask(f"n{number}", "bob", "n"))
     sim.decide(15.0, lambda now: sim.pool.remove("both", now))
     sim.run(until=16.0)
-    assert sim.pool._queue("m").fair is not sim.pool._queue("n").fair
+    assert sim.pool.areas.queue("m").fair is not sim.pool.areas.queue("n").fair
     sim.run()
     assert Counter(sim.ends().values()) == {"answered": 12}
     sim.assert_empty()
@@ -223,15 +223,15 @@ def test_who_leaves_a_plain_answer_pays_for_the_time_that_it_took(told: bool) ->
     if told:
         pool.progress(ticket, 10)
     pool.break_off(ticket, Tokens(100, 0, 10), 60.0, left=True)
-    written = 10 if told else pool.speeds.written("m", 60.0)
-    assert ticket.charged == pool.costs.cost(Tokens(100, 0, written))
+    written = 10 if told else pool.pricing.speeds.written("m", 60.0)
+    assert ticket.charged == pool.pricing.costs.cost(Tokens(100, 0, written))
 
 
 def test_who_leaves_in_flight_pays_and_never_for_more_than_was_asked_for() -> None:
     pool = Pool([a_key("k1", 1)])
     ticket, _ = pool.submit(an_ask("a", "ann"), 0.0)
     pool.cancel(ticket, 1000.0)
-    assert ticket.charged == pool.costs.cost(Tokens(100, 0, 100))
+    assert ticket.charged == pool.pricing.costs.cost(Tokens(100, 0, 100))
 
 
 def test_a_plain_answer_that_outgrows_its_guess_is_charged_while_it_runs() -> None:
@@ -242,7 +242,7 @@ def test_a_plain_answer_that_outgrows_its_guess_is_charged_while_it_runs() -> No
     pool.submit(an_ask("c", "bob"), 0.0)
     pool.tick(100.0)
     assert long.charged > guess
-    assert long.charged == pool.costs.cost(Tokens(100, 0, pool.speeds.written("m", 100.0)))
+    assert long.charged == pool.pricing.costs.cost(Tokens(100, 0, pool.pricing.speeds.written("m", 100.0)))
 
 
 def test_a_prompt_that_no_bucket_can_ever_hold_is_refused_at_the_door() -> None:
@@ -302,7 +302,7 @@ def test_parties_have_equal_shares_and_so_have_the_persons_within_them() -> None
     assert [had[person] for person in ("bob", "eve", "joe")] == pytest.approx([10, 10, 10], abs=1)
     sim.run()
     sim.assert_empty()
-    assert sim.pool._queue("m").fair.active_weight == 0.0
+    assert sim.pool.areas.queue("m").fair.active_weight == 0.0
 
 
 def test_a_party_of_twice_the_weight_has_twice_the_share() -> None:
@@ -320,7 +320,7 @@ def test_who_belongs_to_two_parties_is_counted_in_each_and_waits_as_one_person()
     for number in range(5):
         pool.submit(of_group(number, "ann", f"g{number % 2}"), 0.0)
     assert pool.tally.refusals == {Reason.QUEUE_FULL: 1}, "one runs and three wait"
-    assert sorted(pool._queue("m").fair.parties) == ["g0", "g1"]
+    assert sorted(pool.areas.queue("m").fair.parties) == ["g0", "g1"]
 
 
 def test_a_full_queue_sheds_the_longest_party() -> None:

@@ -306,7 +306,7 @@ def test_a_request_that_fails_on_two_keys_is_convicted_and_pays_for_both(verdict
     pool = Pool([a_key(f"k{number}", 1) for number in range(9)])
     ticket, tried = attempts(pool, verdict)
     assert tried == ["k0", "k1"]
-    assert ticket.charged == 2 * pool.costs.cost(Tokens(ticket.need.input))
+    assert ticket.charged == 2 * pool.pricing.costs.cost(Tokens(ticket.need.input))
 
 
 @pytest.mark.parametrize("verdict", [USED_UP, PERHAPS_NO_MONEY])

@@ -82,8 +82,8 @@ def test_the_forecast_of_batch_work_knows_that_others_go_first() -> None:
         pool.submit(an_ask(f"r{number}", f"p{number}"), 0.0)
     for number in range(3):
         pool.submit(an_ask(f"b{number}", "ann", batch=True), 0.0)
-    late = pool.forecast(an_ask("b", "ann", batch=True), 0.0)
-    soon = pool.forecast(an_ask("i", "zoe"), 0.0)
+    late = pool.door.forecast(an_ask("b", "ann", batch=True), 0.0)
+    soon = pool.door.forecast(an_ask("i", "zoe"), 0.0)
     assert late.position > soon.position
     assert late.seconds > soon.seconds
 

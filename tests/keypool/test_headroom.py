@@ -50,7 +50,7 @@ def test_who_was_served_much_more_does_not_pass_a_head_that_is_held_back() -> No
     assert rich.key is not None, "she is new, and near"
     _, decisions = pool.submit(an_ask("again", "ann"), 2.0)
     assert decisions == []
-    flow = pool._queue("m").fair.flows
+    flow = pool.areas.queue("m").fair.flows
     assert flow["ann"].counter > flow["flo"].counter
     first = next(ticket for ticket in pool.tickets.values() if ticket.person == "flo" and ticket.key is not None)
     ended = pool.break_off(rich, Tokens(1_000_000, 0, 100), 3.0)

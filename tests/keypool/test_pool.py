@@ -251,13 +251,13 @@ def test_an_answer_that_breaks_off_is_paid_for_and_teaches_nothing_about_lengths
     sim = simulator(a_key("k1", 1))
     pool = sim.pool
     ticket, _ = pool.submit(an_ask("a", "ann"), 0.0)
-    expected = pool.lengths.expect("ann", MODEL, None)
+    expected = pool.pricing.lengths.expect("ann", MODEL, None)
     pool.answered(ticket, 1.0)
     pool.progress(ticket, 5000)
-    assert ticket.charged == pool.costs.cost(Tokens(100, 0, 5000))
+    assert ticket.charged == pool.pricing.costs.cost(Tokens(100, 0, 5000))
     pool.break_off(ticket, Tokens(100, 0, 40), 2.0)
-    assert ticket.charged == pool.costs.cost(Tokens(100, 0, 40))
-    assert pool.lengths.expect("ann", MODEL, None) == expected
+    assert ticket.charged == pool.pricing.costs.cost(Tokens(100, 0, 40))
+    assert pool.pricing.lengths.expect("ann", MODEL, None) == expected
     sim.assert_empty()
 
 
@@ -265,7 +265,7 @@ def test_the_callers_mistake_costs_what_was_sent() -> None:
     pool = Pool([a_key("k1", 1)])
     ticket, _ = pool.submit(an_ask("a", "ann"), 0.0)
     pool.failed(ticket, CALLERS_FAULT, 1.0)
-    assert ticket.charged == pool.costs.cost(Tokens(100))
+    assert ticket.charged == pool.pricing.costs.cost(Tokens(100))
 
 
 # All at once

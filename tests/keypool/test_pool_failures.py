@@ -79,7 +79,7 @@ def test_what_may_have_been_billed_is_paid_for_by_its_flow() -> None:
     pool = Pool([a_key("k1", 1)])
     ticket, _ = pool.submit(an_ask("a", "ann", input_tokens=2000), 0.0)
     pool.failed(ticket, NONSENSE, 60.0)
-    assert ticket.charged >= pool.costs.cost(Tokens(2000))
+    assert ticket.charged >= pool.pricing.costs.cost(Tokens(2000))
 
 
 def test_the_callers_mistake_is_not_repeated_and_the_key_stays_open() -> None:

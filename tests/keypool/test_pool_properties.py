@@ -183,5 +183,7 @@ def test_after_every_word_the_books_of_the_pool_balance(verbs: list[str], seed: 
         play.speak("cancel")
     assert play.asked == sum(play.ends.values())
     assert play.pool.next_wakeup() is None
-    assert [queue.fair.waiting + queue.fair.running for queue in play.pool._queues.values() if queue.fair.waiting] == []
+    assert [
+        queue.fair.waiting + queue.fair.running for queue in play.pool.areas.queues.values() if queue.fair.waiting
+    ] == []
     assert all(each.running == 0 for each in play.pool.keyring.domains.values())
