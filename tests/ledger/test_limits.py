@@ -277,3 +277,8 @@ def test_the_documented_words_are_all_there_are() -> None:
     for row, kinds in (("unit", Unit), ("window", Window), ("scope", Scope)):
         (line,) = re.findall(rf"^\| {row} \| (.*) \|$", DOCS, re.MULTILINE)
         assert re.findall(r"`(\w+)`", line) == [str(kind) for kind in kinds]
+
+
+def test_a_limit_in_words_is_everyones_and_names_no_subject() -> None:
+    (limit,) = parse_limits("5 usd/day")
+    assert (limit.scope, limit.subject) == (Scope.EVERYONE, "")
