@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from server.config import legacy_env, parsers
 from server.config.legacy_env import Translation
 from server.config.parsers import KeyAt
 from server.config.setting import Setting
-from server.config.settings_rows import SETTINGS, Settings
+from server.config.settings_rows import Settings
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import duplicates, read_upstreams
 from server.terms.claims import ClaimRules, read_claims
@@ -28,6 +28,17 @@ __all__ = ["SETTINGS", "Secret", "Setting", "Settings", "SettingsError", "Upstre
 
 OPENAI = "https://api.openai.com/v1"
 ANTHROPIC = "https://api.anthropic.com/v1"
+
+
+def _rows() -> Iterator[Setting]:
+    section = ""
+    for each in fields(Settings):
+        if each.metadata:
+            section = each.metadata["section"] or section
+            yield Setting(name=each.name.upper(), **{**each.metadata, "section": section})
+
+
+SETTINGS = tuple(_rows())
 
 
 class SettingsError(Exception):

@@ -8,8 +8,7 @@ rows (`settings_docs.py`); `settings.py` reads them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 from typing import Literal
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 
 from server.config import oidc_parsers, parsers
 from server.config.parsers import KeyAt, Network, number_or_auto, one_of, size, switch, whole
-from server.config.setting import Setting, row
+from server.config.setting import row
 from server.config.specs import Secret, UpstreamSpec
 from server.config.tariff_parsers import Pairs, service_factors, tool_prices
 from server.ledger.limits import Limit, parse_limits
@@ -336,14 +335,3 @@ class Settings:
     def wants_demo(self) -> bool:
         """Whether the small local model is to be started."""
         return self.demo == "on" or (self.demo == "auto" and not self.upstreams)
-
-
-def _rows() -> Iterator[Setting]:
-    section = ""
-    for each in fields(Settings):
-        if each.metadata:
-            section = each.metadata["section"] or section
-            yield Setting(name=each.name.upper(), **{**each.metadata, "section": section})
-
-
-SETTINGS = tuple(_rows())
