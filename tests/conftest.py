@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say that there is no event loop, before anything asks for one.
+
+    Tornado asks asyncio for the loop before its own; the first time asyncio would make one, which nothing ever closes,
+    and the warning about its sockets would fail whichever test runs when it is collected.
+    """
+    asyncio.set_event_loop(None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -243,7 +243,7 @@ async def test_usage_can_be_invented_with_caches_and_reasoning() -> None:
         assert fake.records[0].usage == fake.records[1].usage == Usage(input=40, cached=40, output=9, reasoning=5)
         message = await other.messages.create(model="m", max_tokens=9, messages=HELLO)
         assert (message.usage.input_tokens, message.usage.cache_read_input_tokens) == (0, 40)
-        assert fake.records[2].usage == Usage(input=60, cached=40, cache_write=20, output=4)
+        assert fake.records[2].usage == Usage(input=60, cached=40, cache_write=20, output=4, tier="standard")
 
 
 # The provider says no.
