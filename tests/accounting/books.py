@@ -128,7 +128,7 @@ def worth(price: Price, usage: Usage) -> int:
     written = -(-rates.input * 5 // 4) if rates.cache_write is None else rates.cache_write
     fresh = usage.input - usage.cached - usage.cache_write
     tokens = fresh * rates.input + usage.cached * cached + usage.cache_write * written + usage.output * rates.output
-    return rates.request * bool(usage.input) + round(Fraction(tokens, 1_000_000))
+    return round(rates.request * bool(usage.input) + Fraction(tokens, 1_000_000))
 
 
 async def all_rows(store: Store) -> list[UsageRow]:
