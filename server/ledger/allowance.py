@@ -6,7 +6,7 @@ holds has been admitted by the store, so that spending it cannot overspend.
 
 * A lease is worth having only if a usual request fits into it; so it is small, and near a limit there is none: the last
   dollar is not kept from those who would spend it elsewhere.
-* A lease ends by itself (`LEASE_MS`), which gives back what a dead process had. It is renewed when half of its time is
+* A lease ends by itself (after an hour, or `LIVES` of the longest request), which gives back what a dead process had. It is renewed when half of its time is
   over, by a new one; a request may take from it only if it will surely have ended before.
 * What was taken from a lease is settled like everything else, behind the answer. Until the store has that, the lease
   must stay: it stands for what was spent. Then it is worn: it is given back, and a fresh one made.
@@ -24,7 +24,8 @@ from dataclasses import dataclass
 
 from server.ledger.quota import Charge, Hold, Reservation
 
-LEASE_MS = 3_600_000
+LEASE_MS = 3_600_000  # at least
+LIVES = 3  # of the longest request, at least: at half of its time half a request's life is left for an outage
 LONGEST_MS = 1_200_000
 SEEN_MS = 600_000  # who has asked for nothing for so long needs no lease
 PERCENT = 2  # of what is left
@@ -64,6 +65,7 @@ class Allowances:
 
     def __init__(self, holder: str, most: Callable[[str], int], longest_ms: int = LONGEST_MS) -> None:
         self._holder, self._most, self._longest = holder, most, longest_ms
+        self._lifetime = max(LEASE_MS, LIVES * longest_ms)
         self._made = 0  # leases so far
         self._watched: dict[str, _Watched] = {}
         self._asked: dict[str, _Lease] = {}  # by id: the store has not answered yet
@@ -93,7 +95,7 @@ class Allowances:
 
     def due(self, now: int) -> list[Reservation]:
         """The leases to be made now. Each is answered by `given` or `refused`."""
-        wanting = [(counter, watched) for counter, watched in self._watched.items() if _needs_lease(watched, now)]
+        wanting = [(counter, watched) for counter, watched in self._watched.items() if self._needs_lease(watched, now)]
         sized = [(counter, watched, self._size(counter, watched)) for counter, watched in wanting]
         return [self._ask(counter, watched, size, now) for counter, watched, size in sized if size > watched.usual]
 
@@ -173,7 +175,7 @@ class Allowances:
 
     def _ask(self, counter: str, watched: _Watched, size: int, now: int) -> Reservation:
         self._made += 1
-        lease = _Lease(f"lease-{self._holder}-{self._made}", counter, size, now + LEASE_MS)
+        lease = _Lease(f"lease-{self._holder}-{self._made}", counter, size, now + self._lifetime)
         self._asked[lease.id] = lease
         watched.asked = True
         return Reservation(lease.id, self._holder, (Hold(counter, size, watched.limit),), lease.expires_at)
@@ -196,9 +198,8 @@ class Allowances:
             del self._ended[lease.id]
         return [lease.id for lease in leases]
 
-
-def _needs_lease(watched: _Watched, now: int) -> bool:
-    if watched.asked or now - watched.seen >= SEEN_MS:
-        return False
-    lease = watched.lease
-    return lease is None or lease.worn or now >= lease.expires_at - LEASE_MS // 2
+    def _needs_lease(self, watched: _Watched, now: int) -> bool:
+        if watched.asked or now - watched.seen >= SEEN_MS:
+            return False
+        lease = watched.lease
+        return lease is None or lease.worn or now >= lease.expires_at - self._lifetime // 2

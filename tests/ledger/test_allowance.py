@@ -361,3 +361,14 @@ class World(RuleBasedStateMachine):
 
 TestWorld = pytest.mark.slow(World.TestCase)
 TestWorld.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+
+
+@pytest.mark.parametrize("longest", [1, LONGEST_MS, LEASE_MS, 4 * LEASE_MS])
+def test_a_lease_is_of_use_however_long_a_request_may_last(longest: int) -> None:
+    it = Allowances("me", lambda counter: 1_000, longest)
+    it.seen([hold(1)], [0], NOW)
+    (asked,) = it.due(NOW)
+    it.given(asked.request_id)
+    half = (asked.expires_at - NOW) // 2
+    assert it.take("one", [hold(1)], NOW)
+    assert it.take("two", [hold(1)], NOW + half), "an outage begins when it would have been renewed"
