@@ -87,8 +87,9 @@ class Keyring:
         return fresh or keys
 
     def has_untried(self, ticket: Ticket) -> bool:
-        """Whether some key that it may use has not failed it."""
-        return any(key.id not in ticket.tried for key in self.usable(ticket))
+        """Whether some key that it may use in time has not failed it."""
+        model, tried = ticket.model, ticket.tried
+        return any(key.id not in tried and key.opens_at(model) <= ticket.deadline for key in self.usable(ticket))
 
     def slots(self, ticket: Ticket, now: float) -> tuple[int, int]:
         """The slots of all keys that it may use, the dead ones left out, and of these the ones that are free now."""

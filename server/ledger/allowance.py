@@ -6,8 +6,9 @@ holds has been admitted by the store, so that spending it cannot overspend.
 
 * A lease is worth having only if a usual request fits into it; so it is small, and near a limit there is none: the last
   dollar is not kept from those who would spend it elsewhere.
-* A lease ends by itself (after an hour, or `LIVES` of the longest request), which gives back what a dead process had. It is renewed when half of its time is
-  over, by a new one; a request may take from it only if it will surely have ended before.
+* A lease ends by itself (after an hour, or `LIVES` of the longest request), which gives back what a dead process had.
+  It is renewed when half of its time is over, by a new one; a request may take from it only if it will surely have
+  ended before.
 * What was taken from a lease is settled like everything else, behind the answer. Until the store has that, the lease
   must stay: it stands for what was spent. Then it is worn: it is given back, and a fresh one made.
 * A request that the store refuses while a lease holds something on that counter deserves another attempt without it

@@ -8,10 +8,10 @@ from itertools import pairwise
 import pytest
 
 from keypool.estimates import Tokens
-from keypool.pool import Pool, Reason
+from keypool.pool import GiveUp, Pool, Reason
 from keypool.retries import FLOOR, RetryBudget
 from keypool.standing import SLOW_REST, Event
-from keypool.verdict import CALLERS_FAULT, NONSENSE, UNREACHABLE, Verdict
+from keypool.verdict import CALLERS_FAULT, NONSENSE, UNREACHABLE, USED_UP, Verdict
 from tests.keypool.making import MODEL, NO_MODEL, NO_QUOTA, REFUSED, a_key, an_ask, broken, limited, simulator
 
 # Failures
@@ -273,3 +273,12 @@ def test_a_model_that_becomes_known_can_be_asked_for() -> None:
     sim.run()
     assert sim.ends() == {"early": "no key", "late": "answered"}
     sim.assert_empty()
+
+
+def test_a_free_failure_is_not_tried_on_its_own_key_again_while_the_other_one_is_paused() -> None:
+    pool = Pool([a_key("k1"), a_key("k2")])
+    pool.learn("k2", Event.PAUSE, 0.0)
+    ticket, _ = pool.submit(an_ask("a", "ann"), 0.0)
+    decisions = pool.failed(ticket, USED_UP, 0.0)
+    assert [type(each) for each in decisions] == [GiveUp]
+    assert ticket.attempts == 1
