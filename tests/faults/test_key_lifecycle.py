@@ -60,7 +60,7 @@ async def test_three_keys_fail_in_three_ways_and_no_client_notices() -> None:
         fake.script(LIMITED, rate_limit(retry_after=REST))
         assert await asked == {200: 150}
         await running.house.gateway.quiet(5.0)
-        states = {key.secret: key.state("gpt-5") for key in running.house.dispatcher.pool.keys.values()}
+        states = {key.secret: key.state("gpt-4o") for key in running.house.dispatcher.pool.keys.values()}
         assert (states[REVOKED], states[EXHAUSTED]) == (State.REVOKED, State.EXHAUSTED)
         assert states[LIMITED] is states[HEALTHY] is State.READY
         assert_rested(fake)
