@@ -98,7 +98,7 @@ class Auditor:
         output = self._tokenizer.count_text(text_of(visit.body), visit.ask.model)
         if visit.ask.dialect == "anthropic":
             opened = record.usage
-            return Usage(opened.input, opened.cached, opened.cache_write, output, estimated=True)
+            return Usage(opened.input, opened.cached, opened.cache_write, output, estimated=True, tier=opened.tier)
         return Usage(await self._input(visit), output=output, estimated=True)
 
     async def _input(self, visit: Visit) -> int:

@@ -129,7 +129,11 @@ async def answers(session: aiohttp.ClientSession, child: asyncio.subprocess.Proc
 @pytest.mark.gen_test(timeout=30)
 @pytest.mark.parametrize("name", PROXIES)
 async def test_events_arrive_one_by_one_and_a_client_that_leaves_stops_the_upstream(name: str, tmp_path: Path) -> None:
-    async with FakeUpstream() as fake, gateway(fake) as running, proxied(name, running, tmp_path) as session:
+    async with (
+        FakeUpstream() as fake,
+        gateway(fake, drain_usage_seconds=0) as running,
+        proxied(name, running, tmp_path) as session,
+    ):
         gate = asyncio.Event()
         fake.script(None, held(gate, after=3), held(asyncio.Event(), after=3))
         async with session.post("/v1/chat/completions", json=STREAM, headers=running.headers) as answer:
