@@ -142,6 +142,11 @@ class Blame:
         while len(self._shunned) > MOST_SHUNNED or (self._shunned and next(iter(self._shunned.values())) <= now):
             self._shunned.popitem(last=False)
 
+    @property
+    def shunning(self) -> bool:
+        """Whether any key comes last for anybody."""
+        return bool(self._shunned)
+
     def shuns(self, key: str, model: str, person: str, now: float) -> bool:
         return self._shunned.get((person, key, model), now) > now
 

@@ -88,6 +88,11 @@ class Bucket:
         missing = min(need + RESERVE * self.rate, self.capacity) * (1.0 - HAIR) - self.level
         return 0.0 if missing <= 0.0 else missing / self.rate + HAIR
 
+    def used(self, now: float) -> float:
+        """The used share, 0 to 1 and above when in debt."""
+        self.refill(now)
+        return 1.0 - self.level / self.capacity
+
     def take(self, need: float, now: float) -> None:
         self.refill(now)
         self.level -= need
@@ -125,12 +130,16 @@ class Domain:
 
     def wait(self, need: Need, now: float) -> float:
         """Seconds until a request with this need may start; 0 when it may now. Infinite while the width is used up."""
-        resting = max(0.0, self.standing.until - now)
-        if not resting:
-            resting = self.hidden.wait(need.input + need.output, self.running, self.slots, now)
-        if not self.buckets:
-            return resting
-        return max([resting, *(bucket.wait(need.of(each), now) for each, bucket in self.buckets.items())])
+        wait = max(0.0, self.standing.until - now)
+        if not wait and not self.hidden.unseen:
+            wait = self.hidden.wait(need.input + need.output, self.running, self.slots, now)
+        for measure, bucket in self.buckets.items():
+            wait = max(wait, bucket.wait(need.of(measure), now))
+        return wait
+
+    def has_room(self, need: Need, now: float) -> bool:
+        """Whether a request with this need, as its caller puts it, may start now."""
+        return self.wait(self.asks(need) if self.buckets else need, now) <= 0.0
 
     def is_beyond(self, tokens: int) -> bool:
         """Can so long a prompt never be served here?"""
@@ -207,9 +216,11 @@ class Domain:
 
     def utilisation(self, now: float) -> dict[Measure, float]:
         """The used share of each bucket, 0 to 1 and above when in debt."""
-        for bucket in self.buckets.values():
-            bucket.refill(now)
-        return {each: 1.0 - bucket.level / bucket.capacity for each, bucket in self.buckets.items()}
+        return {each: bucket.used(now) for each, bucket in self.buckets.items()}
+
+    def room(self, now: float) -> float:
+        """The free share of the fullest bucket, 1 where no limit is known."""
+        return 1.0 - max((bucket.used(now) for bucket in self.buckets.values()), default=0.0) if self.buckets else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ from heapq import heapify, heappop, heappush
 from keypool.counters import Largest, forgive, lift, move, reweigh
 from keypool.flows import Flow, Party, Roster
 from keypool.keys import Key
-from keypool.order import Account, Entry, Lane, Reach, Waits, lane_of
+from keypool.order import Account, Entry, Lane, Reach, Waits
 from keypool.shedding import to_shed
 from keypool.ticket import Ticket
 
@@ -89,7 +89,7 @@ class FairQueue:
         """Take a ticket in. Returns the ticket that has to leave for it (perhaps itself), or None."""
         if self._persons.get(ticket.person, 0) >= self.per_person:
             return ticket
-        lane = ticket.lane = lane_of(ticket.model, ticket.reach)
+        lane = ticket.lane
         flow, shed = self.roster.flow(ticket, lane, self._cap_of(ticket)), None
         if self.waiting >= self.total:
             shed = to_shed(self.flows.values(), flow, ticket)
@@ -228,7 +228,7 @@ class FairQueue:
                 self.roster.continues(flow, shift)
         for ticket in mine:
             flow = self.flows[ticket.flow]
-            lane = ticket.lane = lane_of(ticket.model, ticket.reach)
+            lane = ticket.lane
             for account, _ in flow.tiers:
                 account.last = lane
             if ticket.key is None:

@@ -178,6 +178,11 @@ class Hidden:
     episode: Episode | None = None
     refused_at: float | None = None  # begin of the episode before
 
+    @property
+    def unseen(self) -> bool:
+        """Nothing speaks for a limit: nobody has to wait for one."""
+        return self.pace is None and self.episode is None and self.width >= 1.0
+
     def wait(self, tokens: int, running: int, slots: int, now: float) -> float:
         """Seconds until a request may start beside so many others; infinite while the width is used up."""
         self.settle(slots, now)

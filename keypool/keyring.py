@@ -4,11 +4,14 @@ May: the key serves the model in the request's dialect, the person is in one of 
 request already while others have not. Should: the key that had this conversation, else one of the same organisation
 (their prompt cache is shared), else the one with the largest free share of slots, then of tokens, then the least used.
 Can it now: a free slot, a good standing of the key and of the model, and room in the capacity domain.
+
+All requests of one lane may use the same keys, so these are looked up once a lane and kept until keys come or go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from keypool.affinity import Affinity, Home
 from keypool.blame import Blame
@@ -20,8 +23,15 @@ from keypool.standing import FOREVER, KEY_WIDE, Event, State
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 
-MOST_REMEMBERED = 10_000  # answers to who may use what
+MOST_REMEMBERED = 10_000  # answers to who may use what, and lanes
 LEAST_WAIT = 1e-6  # seconds: what rounding may leave of a wait must not wake anybody twice
+
+
+class Route(NamedTuple):
+    """A key as it may serve a model: with the domain that limits it there."""
+
+    key: Key
+    domain: Domain
 
 
 class Keyring:
@@ -33,7 +43,8 @@ class Keyring:
         self.affinity = Affinity()
         self.blame = Blame()
         self._serving: dict[str, list[Key]] = {}
-        self._allowed: dict[tuple[str, str, frozenset[str]], tuple[list[Key], frozenset[str]]] = {}
+        self._reaches: dict[tuple[str, str, frozenset[str]], frozenset[str]] = {}
+        self._routes: dict[Lane, Sequence[Route]] = {}
         for key in keys:
             self.keys[key.id] = key
         self._arrange()
@@ -64,70 +75,72 @@ class Keyring:
 
     def reach(self, model: str, dialect: str, groups: frozenset[str]) -> frozenset[str]:
         """The ids of the keys that somebody in these groups may ever use for a model in a dialect."""
-        return self._may(model, dialect, groups)[1]
+        asked = (model, dialect, groups)
+        found = self._reaches.get(asked)
+        if found is None:
+            found = frozenset(key.id for key in self.serving(model) if _may(key, dialect, groups))
+            if len(self._reaches) < MOST_REMEMBERED:
+                self._reaches[asked] = found
+        return found
 
     # Which key for a ticket
 
     def choose(self, ticket: Ticket, barred: Container[str], now: float) -> Key | None:
         """The best key that can take it now, some left out."""
-        able = [key for key in self.usable(ticket) if key.id not in barred and self._admits(key, ticket, now)]
-        if len(able) < 2:
-            return able[0] if able else None
-        home = self.affinity.home(ticket.conversation, now) if ticket.conversation else None
-        return max(able, key=lambda key: self._rank(key, ticket, home, now))
+        open_ = [route for route in self.usable(ticket) if route.key.admits(ticket.model, now)]
+        return self.best(ticket, open_, barred, now)
 
-    def usable(self, ticket: Ticket) -> list[Key]:
-        """The keys that a ticket may use, now or later; of these the ones that have not failed it, if there are any."""
-        keys = self._may(ticket.model, ticket.dialect, ticket.groups)[0]
-        if ticket.bound_to is not None:
-            keys = [key for key in keys if key.id in ticket.bound_to]
-        if not ticket.tried:
-            return keys
-        fresh = [key for key in keys if key.id not in ticket.tried and key.opens_at(ticket.model) <= ticket.deadline]
-        return fresh or keys
+    def best(self, ticket: Ticket, routes: Iterable[Route], barred: Container[str], now: float) -> Key | None:
+        """The best of some keys that have a free slot and stand well: of those whose limits have room for a ticket."""
+        need = ticket.need
+        able = [route for route in routes if route.key.id not in barred and route.domain.has_room(need, now)]
+        if len(able) < 2:
+            return able[0].key if able else None
+        if self.blame.shunning:
+            able = _those(able, lambda route: not self.blame.shuns(route.key.id, ticket.model, ticket.person, now))
+        if ticket.conversation and (home := self.affinity.home(ticket.conversation, now)) is not None:
+            able = _those(able, lambda route: route.key.id == home.key)
+            able = _those(able, lambda route: route.domain.id == home.domain)
+        loads = [(1.0 - key.running / key.slots, domain.room(now), -key.granted) for key, domain in able]
+        return able[loads.index(max(loads))].key
+
+    def usable(self, ticket: Ticket) -> Sequence[Route]:
+        """What a ticket may use, now or later; of this what has not failed it, if there is any."""
+        return (self._untried(ticket) if ticket.tried else None) or self.routes(ticket.lane)
+
+    def routes(self, lane: Lane) -> Sequence[Route]:
+        """The keys of a lane, with their domains."""
+        found = self._routes.get(lane)
+        if found is None:
+            keys = (key for key in self.serving(lane.model) if key.id in lane.reach)
+            found = [Route(key, self.domain(key, lane.model)) for key in keys]
+            if len(self._routes) < MOST_REMEMBERED:
+                self._routes[lane] = found
+        return found
 
     def has_untried(self, ticket: Ticket) -> bool:
         """Whether some key that it may use in time has not failed it."""
-        model, tried = ticket.model, ticket.tried
-        return any(key.id not in tried and key.opens_at(model) <= ticket.deadline for key in self.usable(ticket))
-
-    def slots(self, ticket: Ticket, now: float) -> tuple[int, int]:
-        """The slots of all keys that it may use, the dead ones left out, and of these the ones that are free now."""
-        slots = free = 0
-        for key in self.usable(ticket):
-            if not key.whole.dead:
-                slots += key.slots
-                if key.running < key.slots and key.stands(ticket.model, now):
-                    free += key.slots - key.running
-        return slots, free
+        return bool(self._untried(ticket))
 
     def opens_at(self, ticket: Ticket) -> float:
         """The earliest instant at which some key will stand well for it; `FOREVER` if only an operator can say."""
-        earliest = FOREVER
-        for key in self.usable(ticket):
-            earliest = min(earliest, self._open(key, ticket))
-            if earliest <= 0.0:
-                break  # it stands well already
-        return earliest
+        return _first_opening(self.usable(ticket), ticket.model)
 
     def lane_opens_at(self, lane: Lane) -> float:
         """The earliest instant at which some key of a lane will stand well; `FOREVER` if only an operator can say."""
-        earliest = FOREVER
-        for key in self.serving(lane.model):
-            if key.id in lane.reach:
-                earliest = min(earliest, max(key.opens_at(lane.model), self._domain(key, lane.model).standing.until))
-                if earliest <= 0.0:
-                    break
-        return earliest
+        return _first_opening(self.routes(lane), lane.model)
 
     def openings(self, ticket: Ticket, now: float) -> list[tuple[float, int]]:
         """When the keys that it may use are of use, in seconds from now, and with how many slots; the dead left out."""
-        opens = ((self._open(key, ticket), key.slots) for key in self.usable(ticket))
+        opens = [(_opens_at(route, ticket.model), route.key.slots) for route in self.usable(ticket)]
         return [(max(0.0, at - now), slots) for at, slots in opens if at < FOREVER]
 
     def has_room(self, ticket: Ticket) -> bool:
         """Whether some key that may serve it has a free slot, whatever else keeps the ticket waiting."""
-        return any(key.running < key.slots for key in self.usable(ticket))
+        for key, _ in self.usable(ticket):  # noqa: SIM110 - a third of the time of `any`, at each request that waits
+            if key.running < key.slots:
+                return True
+        return False
 
     def is_too_large(self, ticket: Ticket) -> bool:
         """No key that may serve it can ever take it: its prompt alone is more than a full bucket holds.
@@ -135,14 +148,14 @@ class Keyring:
         Only limits on tokens in all count: where the prompt has a limit of its own, what is cached may be free. Our
         count may be off by some, and the provider's word comes first then.
         """
-        keys = self.usable(ticket)
-        return bool(keys) and all(self.domain(key, ticket.model).is_beyond(ticket.need.input) for key in keys)
+        routes = self.usable(ticket)
+        return bool(routes) and all(domain.is_beyond(ticket.need.input) for _, domain in routes)
 
     # What happens to a key
 
     def take(self, ticket: Ticket, key: Key, now: float) -> None:
         """A ticket starts on a key."""
-        domain = self._domain(key, ticket.model)
+        domain = self.domain(key, ticket.model)
         key.running += 1
         key.granted += 1
         for standing in (key.whole, key.standing(ticket.model)):
@@ -231,47 +244,20 @@ class Keyring:
     def state(self, key: Key, model: str, now: float) -> State:
         """The state to show: COOLING also while the key's domain was asked to wait."""
         state = key.state(model)
-        resting = self._domain(key, model).standing.until > now
+        resting = self.domain(key, model).standing.until > now
         return State.COOLING if resting and state in (State.READY, State.UNCHECKED) else state
 
     # Odds and ends
 
-    def _may(self, model: str, dialect: str, groups: frozenset[str]) -> tuple[list[Key], frozenset[str]]:
-        """The keys that may serve a model in a dialect for somebody in these groups, and their ids."""
-        asked = (model, dialect, groups)
-        found = self._allowed.get(asked)
-        if found is None:
-            keys = [key for key in self.serving(model) if _may(key, dialect, groups)]
-            found = keys, frozenset(key.id for key in keys)
-            if len(self._allowed) < MOST_REMEMBERED:
-                self._allowed[asked] = found
-        return found
-
-    def _admits(self, key: Key, ticket: Ticket, now: float) -> bool:
-        if not key.admits(ticket.model, now):
-            return False
-        domain = self._domain(key, ticket.model)
-        return domain.wait(domain.asks(ticket.need), now) <= 0.0
-
-    def _rank(self, key: Key, ticket: Ticket, home: Home | None, now: float) -> tuple[float, ...]:
-        domain = self._domain(key, ticket.model)
-        return (
-            not self.blame.shuns(key.id, ticket.model, ticket.person, now),
-            home is not None and home.key == key.id,
-            home is not None and home.domain == domain.id,
-            1.0 - key.running / key.slots,
-            1.0 - max(domain.utilisation(now).values(), default=0.0) if domain.buckets else 1.0,
-            -key.granted,
-        )
-
-    def _open(self, key: Key, ticket: Ticket) -> float:
-        return max(key.opens_at(ticket.model), self._domain(key, ticket.model).standing.until)
+    def _untried(self, ticket: Ticket) -> Sequence[Route]:
+        """What it may use in time that has not failed it."""
+        tried, model, until = ticket.tried, ticket.model, ticket.deadline
+        return [
+            each for each in self.routes(ticket.lane) if each.key.id not in tried and each.key.opens_at(model) <= until
+        ]
 
     def domain(self, key: Key, model: str) -> Domain:
         """The capacity that a key shares with others for a model."""
-        return self._domain(key, model)
-
-    def _domain(self, key: Key, model: str) -> Domain:
         domain = key.domains.get(model)
         if domain is None:
             name = f"{key.organisation or key.id}/{group_of(model)}"
@@ -281,7 +267,7 @@ class Keyring:
         return domain
 
     def _arrange(self) -> None:
-        self._serving, self._allowed = {}, {}
+        self._serving, self._reaches, self._routes = {}, {}, {}
         for key in self.keys.values():
             for model in key.models:
                 self._serving.setdefault(model, []).append(key)
@@ -291,3 +277,23 @@ class Keyring:
 
 def _may(key: Key, dialect: str, groups: frozenset[str]) -> bool:
     return dialect in key.dialects and (not key.groups or not key.groups.isdisjoint(groups))
+
+
+def _opens_at(route: Route, model: str) -> float:
+    """The instant from which a key stands well for a model, as does its domain; `FOREVER`: only an operator can say."""
+    at, rests = route.key.opens_at(model), route.domain.standing.until
+    return at if at > rests else rests
+
+
+def _first_opening(routes: Iterable[Route], model: str) -> float:
+    earliest = FOREVER
+    for route in routes:
+        earliest = min(earliest, _opens_at(route, model))
+        if earliest <= 0.0:
+            break  # it stands well already
+    return earliest
+
+
+def _those(routes: list[Route], wanted: Callable[[Route], bool]) -> list[Route]:
+    """The routes that are preferred, or all if none is."""
+    return [route for route in routes if wanted(route)] or routes

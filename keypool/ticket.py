@@ -9,7 +9,6 @@ from keypool.domains import Domain, Need, Sent
 from keypool.keys import Key
 from keypool.order import Lane, lane_of
 
-ANYWHERE = lane_of("", frozenset())
 BATCH_WEIGHT = 0.125  # of a batch flow beside an interactive one: while both wait, it gets one part in nine
 
 
@@ -52,7 +51,7 @@ class Ticket:
     predicted: float = 0.0  # the wait that was predicted then, without the learnt factor
 
     waiting: bool = False
-    lane: Lane = ANYWHERE  # where it waits
+    lane: Lane = field(init=False)  # where it waits
     charged: float = 0.0  # what the flow has paid for it so far
     known: float = 0.0  # the part of that which will not be given back
     told: bool = False  # how long its answer is so far was told while it came
@@ -70,5 +69,6 @@ class Ticket:
 
     def __post_init__(self) -> None:
         self.flow = flow_of(self.person, batch=self.batch)
+        self.lane = lane_of(self.model, self.reach)
         if self.party:  # somebody may come from several, and each pays for its own
             self.flow += f" of {self.party}"
