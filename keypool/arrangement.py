@@ -62,7 +62,7 @@ class Arrangement:
             mine = {fair: [each for each in some if each.model in area.models] for fair, some in by_fair.items()}
             take_over(area, old, mine)
         for model, queue in self.queues.items():
-            queue.area = self._areas[model]
+            queue.join(self._areas[model])
         self.busy = {area: None for area in self.all() if area.fair.waiting}
         return True
 

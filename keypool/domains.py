@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from keypool.hidden import Hidden
 from keypool.limits import Measure, Window
@@ -33,8 +34,7 @@ OFF_BY = 1.1  # our count of a prompt's tokens over the provider's, at most
 HAIR = 1e-6  # of a bucket: the slack that rounding needs
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """What one request will probably take from a domain, in tokens.
 
     `reserved`: the caller's own bound on the output, which providers take from the tokens per minute beforehand.
@@ -52,16 +52,16 @@ class Need:
         return self.output if measure is Measure.OUTPUT else 1.0
 
 
+NO_NEED = Need()
+
+
 class Sent(dict[Measure, float]):
     """What a domain had sent when a request started, for each limit; what ran beside it, and its need."""
 
     __slots__ = ("need", "running")
 
-    def __init__(
-        self, totals: Mapping[Measure, float] | None = None, running: int = -1, need: Need | None = None
-    ) -> None:
-        super().__init__(totals or {})
-        self.running, self.need = running, need or Need()
+    def __init__(self, running: int = -1, need: Need = NO_NEED) -> None:
+        self.running, self.need = running, need
 
 
 NOTHING = Sent()  # of a request nothing is known
@@ -156,12 +156,13 @@ class Domain:
 
     def take(self, need: Need, now: float) -> Sent:
         """A request starts. Returns what has been sent so far, for `learn` when its answer comes."""
-        running = self.running
+        sent = Sent(self.running, need)
         self.running += 1
         self.hidden.sent(need.input + need.output, now)
         for measure, bucket in self.buckets.items():
             bucket.take(need.of(measure), now)
-        return Sent({measure: bucket.sent for measure, bucket in self.buckets.items()}, running, need)
+            sent[measure] = bucket.sent
+        return sent
 
     def give(self, need: Need, used: Need | None, now: float) -> None:
         """A request has ended. Where the provider tells nothing, what it did not use is given back (None: unknown)."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 
 from keypool.order import Account, Lane
 from keypool.ticket import Ticket, flow_of
 from keypool.tier import Tier
 
+BEHIND = -inf  # where a new account stands until it is lifted to V
 SWEEP = 2  # idle debtors that are looked at after each dispatch: memory follows the time at a bounded cost
 
 
@@ -75,12 +77,11 @@ class Roster:
         self._owing: deque[Flow] = deque()
 
     def flow(self, ticket: Ticket, lane: Lane, cap: int | None) -> Flow:
-        """The flow of a ticket; a new one starts at V, with this cap."""
+        """The flow of a ticket; a new one, with this cap, is to be lifted to V before it waits."""
         flow = self.flows.get(ticket.flow)
         if flow is None:
             party = self._party(ticket, lane) if ticket.party else None
-            start = (self.tier if party is None else party.tier).time_of(lane)
-            flow = self._enter(Flow(ticket.flow, ticket.weight, start, lane, cap=cap, party=party))
+            flow = self._enter(Flow(ticket.flow, ticket.weight, BEHIND, lane, cap=cap, party=party))
         return flow
 
     def continues(self, old: Flow, shift: float) -> None:
@@ -95,12 +96,14 @@ class Roster:
 
     def forget_if_idle(self, flow: Flow) -> None:
         """An idle flow that owes nothing goes; a debtor is looked at again later."""
-        if not flow.idle or flow.owing:
+        if flow.waiting or flow.running or flow.owing:
             return
-        if any(tier.is_ahead(account) for account, tier in flow.tiers if account.idle):
-            flow.owing = True
-            self._owing.append(flow)
-        elif self.flows.pop(flow.id, None) is not None and flow.party is not None:
+        for account, tier in flow.tiers:
+            if account.idle and tier.is_ahead(account):
+                flow.owing = True
+                self._owing.append(flow)
+                return
+        if self.flows.pop(flow.id, None) is not None and flow.party is not None:
             flow.party.flows -= 1
             if not flow.party.flows:
                 self.parties.pop(flow.party.id, None)
@@ -131,7 +134,7 @@ class Roster:
         party = self.parties.get(name)
         if party is None:
             tier = Tier(_resting, self.lost)
-            party = Party(name, ticket.party_weight, self.tier.time_of(lane), lane, tier=tier)
+            party = Party(name, ticket.party_weight, BEHIND, lane, tier=tier)
             self.parties[name] = party
         return party
 

@@ -106,7 +106,8 @@ class Keyring:
 
     def usable(self, ticket: Ticket) -> Sequence[Route]:
         """What a ticket may use, now or later; of this what has not failed it, if there is any."""
-        return (self._untried(ticket) if ticket.tried else None) or self.routes(ticket.lane)
+        fresh = self._untried(ticket) if ticket.tried else ()
+        return fresh or self._routes.get(ticket.lane) or self.routes(ticket.lane)
 
     def routes(self, lane: Lane) -> Sequence[Route]:
         """The keys of a lane, with their domains."""
@@ -133,7 +134,7 @@ class Keyring:
     def openings(self, ticket: Ticket, now: float) -> list[tuple[float, int]]:
         """When the keys that it may use are of use, in seconds from now, and with how many slots; the dead left out."""
         opens = [(_opens_at(route, ticket.model), route.key.slots) for route in self.usable(ticket)]
-        return [(max(0.0, at - now), slots) for at, slots in opens if at < FOREVER]
+        return [(at - now if at > now else 0.0, slots) for at, slots in opens if at < FOREVER]
 
     def has_room(self, ticket: Ticket) -> bool:
         """Whether some key that may serve it has a free slot, whatever else keeps the ticket waiting."""
@@ -149,7 +150,10 @@ class Keyring:
         count may be off by some, and the provider's word comes first then.
         """
         routes = self.usable(ticket)
-        return bool(routes) and all(domain.is_beyond(ticket.need.input) for _, domain in routes)
+        for _, domain in routes:
+            if not domain.is_beyond(ticket.need.input):
+                return False
+        return bool(routes)
 
     # What happens to a key
 
@@ -159,7 +163,8 @@ class Keyring:
         key.running += 1
         key.granted += 1
         for standing in (key.whole, key.standing(ticket.model)):
-            standing.try_with(ticket.id, now)
+            if standing.resting:
+                standing.try_with(ticket.id, now)
         ticket.domain, ticket.taken = domain, domain.asks(ticket.need)
         ticket.sent = domain.take(ticket.taken, now)
         if ticket.conversation:
@@ -191,9 +196,11 @@ class Keyring:
         key = ticket.key
         assert key is not None, "only a granted ticket can be served"
         key.served[ticket.model] = now
-        self.blame.served(key.id, ticket.model, ticket.witness, now)
+        if self.blame.suspecting:
+            self.blame.served(key.id, ticket.model, ticket.witness, now)
         for standing in (key.whole, key.standing(ticket.model)):
-            standing.ends_well()
+            if standing.failures:
+                standing.ends_well()
 
     def rejected(self, ticket: Ticket, windows: Mapping[Measure, Window], now: float, *, elsewhere: bool) -> None:
         """A request was rejected by its own fault. That shows what the limits are, and not how the key stands."""
@@ -251,10 +258,8 @@ class Keyring:
 
     def _untried(self, ticket: Ticket) -> Sequence[Route]:
         """What it may use in time that has not failed it."""
-        tried, model, until = ticket.tried, ticket.model, ticket.deadline
-        return [
-            each for each in self.routes(ticket.lane) if each.key.id not in tried and each.key.opens_at(model) <= until
-        ]
+        fresh = (route for route in self.routes(ticket.lane) if route.key.id not in ticket.tried)
+        return [route for route in fresh if route.key.opens_at(ticket.model) <= ticket.deadline]
 
     def domain(self, key: Key, model: str) -> Domain:
         """The capacity that a key shares with others for a model."""

@@ -95,7 +95,10 @@ class Order:
         if live is None or counter < live:
             self._pushes += 1
             account.live[lane] = counter
-            heappush(self._heaps.setdefault(lane, []), (counter, self._pushes, account, lane))
+            heap = self._heaps.get(lane)
+            if heap is None:
+                heap = self._heaps[lane] = []
+            heappush(heap, (counter, self._pushes, account, lane))
 
     def lowest(self) -> Entry | None:
         """The entry of the lowest account."""
@@ -105,7 +108,8 @@ class Order:
         """The entry of the lowest account of one lane."""
         heap = self._heaps.get(lane)
         while heap:
-            counter, _, account, _ = heap[0]
+            entry = heap[0]
+            counter, _, account, _ = entry
             if account.live.get(lane) != counter:
                 heappop(heap)
             elif lane not in account.lanes or self._resting(account, lane):
@@ -116,14 +120,13 @@ class Order:
                 account.live[lane] = now
                 heapreplace(heap, (now, self._pushes, account, lane))
             else:
-                return heap[0]
+                return entry
         self._heaps.pop(lane, None)
         return None
 
     def firsts(self) -> list[Entry]:
         """The lowest entry of every lane."""
-        found = (self.first(lane) for lane in list(self._heaps))
-        return [entry for entry in found if entry is not None]
+        return [entry for lane in list(self._heaps) if (entry := self.first(lane)) is not None]
 
     def take_out(self, entry: Entry) -> None:
         """Remove an entry that is on top of its lane, to look at the next one; `put_back` undoes it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from keypool.blame import Witness
-from keypool.domains import Domain, Need, Sent
+from keypool.domains import NO_NEED, NOTHING, Domain, Need, Sent
 from keypool.keys import Key
 from keypool.order import Lane, lane_of
 
@@ -39,7 +39,7 @@ class Ticket:
     most_output: int | None = None  # the caller's own bound, in tokens
     flow: str = field(init=False)
     groups: frozenset[str] = frozenset()
-    need: Need = Need()  # noqa: RUF009 - immutable; what it will probably take from a provider's limits
+    need: Need = NO_NEED  # what it will probably take from a provider's limits
     reach: frozenset[str] = frozenset()  # ids of the keys that may ever serve it; empty: not known
     conversation: bytes = b""  # names the conversation, for affinity; empty: none
     bound_to: frozenset[str] | None = None  # the only keys that can serve it
@@ -59,8 +59,8 @@ class Ticket:
     granted: float = 0.0
     key: Key | None = None  # while in flight, and its domain, and what that had sent when it started
     domain: Domain | None = None
-    taken: Need = Need()  # noqa: RUF009 - immutable; what it took from that
-    sent: Sent = field(default_factory=Sent)
+    taken: Need = NO_NEED  # what it took from that
+    sent: Sent = field(default_factory=lambda: NOTHING)
 
     @property
     def witness(self) -> Witness:

@@ -29,15 +29,18 @@ class Tier:
 
     def time_of(self, lane: Lane) -> float:
         """Where an account starts that has nothing waiting in a lane."""
-        lows = [(other.reach, low) for low, _, _, other in self.order.firsts() if other.group == lane.group]
         keys = self._keys(lane.reach)
+        firsts = [entry for entry in self.order.firsts() if entry[3].group == lane.group]
         if not keys:
-            return min((self.virtual_time, *(low for _, low in lows)))
+            return min((self.virtual_time, *(entry[0] for entry in firsts)))
         time = 0.0
         for key in keys:
             at_key = self.times.get(key, 0.0)
+            for low, _, _, other in firsts:
+                if low < at_key and (not other.reach or key in other.reach):
+                    at_key = low
             if at_key > time:
-                time = max(time, min((at_key, *(low for reach, low in lows if not reach or key in reach))))
+                time = at_key
         return time
 
     def floor_of(self, lane: Lane, credit: float) -> float:

@@ -210,7 +210,7 @@ class Simple:
     def fail(self, job: Job, windows: Windows, now: float) -> None:
         """It is asked again as if it were new: what a client does that was told to try again."""
         assert job.ticket is not None
-        self._keyring.failed(job.ticket, LIMITED.event or Event.FAILED, None, windows, now)
+        self._keyring.failed(job.ticket, LIMITED, windows, now)
         self._keyring.give(job.ticket, None, now)
         self._line.settle(job.ticket, 0.0)
         self.submit(job, now)
