@@ -25,6 +25,10 @@ class Party(Account):
     tier: Tier = field(kw_only=True)
     flows: int = 0
 
+    def rests(self, lane: Lane) -> bool:
+        """All of its flows that wait in a lane are at their caps."""
+        return self.tier.order.first(lane) is None
+
 
 @dataclass(slots=True, eq=False)
 class Flow(Account):
@@ -32,18 +36,21 @@ class Flow(Account):
 
     cap: int | None = None
     party: Party | None = None
+    top: Account = field(init=False)  # the one under which it stands in the order of all
     tiers: tuple[tuple[Account, Tier], ...] = ()  # the accounts that pay for it, each with those it is compared with
     queues: dict[Lane, deque[Ticket]] = field(default_factory=dict)
 
-    @property
-    def top(self) -> Account:
-        """The account under which it stands in the order of all."""
-        return self.party or self
+    def __post_init__(self) -> None:
+        self.top = self.party or self
 
     @property
     def parked(self) -> bool:
         """It has as much in flight as it may."""
         return self.cap is not None and self.running >= self.cap
+
+    def rests(self, lane: Lane) -> bool:
+        """It is parked."""
+        return self.parked
 
     @property
     def queue(self) -> list[Ticket]:
@@ -73,7 +80,7 @@ class Roster:
         self.flows: dict[str, Flow] = {}
         self.parties: dict[str, Party] = {}
         self.lost: set[str] = set()  # keys that nobody can use for long
-        self.tier = Tier(_resting, self.lost)  # of the parties, and of the flows that belong to none
+        self.tier = Tier(self.lost)  # of the parties, and of the flows that belong to none
         self._owing: deque[Flow] = deque()
 
     def flow(self, ticket: Ticket, lane: Lane, cap: int | None) -> Flow:
@@ -133,7 +140,7 @@ class Roster:
         name = flow_of(ticket.party, batch=ticket.batch)
         party = self.parties.get(name)
         if party is None:
-            tier = Tier(_resting, self.lost)
+            tier = Tier(self.lost)
             party = Party(name, ticket.party_weight, BEHIND, lane, tier=tier)
             self.parties[name] = party
         return party
@@ -141,15 +148,7 @@ class Roster:
     def _party_like(self, old: Party, shift: float) -> Party:
         party = self.parties.get(old.id)
         if party is None:
-            tier = Tier(_resting, self.lost)
+            tier = Tier(self.lost)
             tier.continues(old.tier, 0.0)
             party = self.parties[old.id] = Party(old.id, old.weight, old.counter + shift, old.last, tier=tier)
         return party
-
-
-def _resting(account: Account, lane: Lane) -> bool:
-    """A flow at its cap, or a party all of whose flows are."""
-    if isinstance(account, Party):
-        return account.tier.order.first(lane) is None
-    assert isinstance(account, Flow), "an account is one or the other"
-    return account.parked

@@ -8,7 +8,7 @@ sorted in again then; one whose counter falls has to be pushed anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from heapq import heappop, heappush, heapreplace
@@ -67,25 +67,24 @@ class Account:
 
     @property
     def idle(self) -> bool:
-        return not self.waiting and not self.running
+        return not (self.waiting or self.running)
+
+    def rests(self, lane: Lane) -> bool:
+        """Whether it is left out of the order for now, though it waits in this lane."""
+        raise NotImplementedError
 
     def at(self, lane: Lane) -> float:
         """Its counter as it counts in a lane."""
         return self.counter + self.offsets.get(lane, 0.0) if self.offsets else self.counter
-
-    def known(self, lane: Lane) -> float:
-        """The same without what may still be given back."""
-        return self.at(lane) - self.guessed / self.weight
 
 
 Entry = tuple[float, int, Account, Lane]
 
 
 class Order:
-    """Finds the account with the lowest counter. `resting` says whose entry is to be left out for now."""
+    """Finds the account with the lowest counter."""
 
-    def __init__(self, resting: Callable[[Account, Lane], bool]) -> None:
-        self._resting = resting
+    def __init__(self) -> None:
         self._heaps: dict[Lane, list[Entry]] = {}
         self._pushes = 0
 
@@ -112,10 +111,10 @@ class Order:
             counter, _, account, _ = entry
             if account.live.get(lane) != counter:
                 heappop(heap)
-            elif lane not in account.lanes or self._resting(account, lane):
+            elif lane not in account.lanes or account.rests(lane):
                 heappop(heap)
                 del account.live[lane]
-            elif counter < (now := account.at(lane)):
+            elif counter < (now := account.at(lane) if account.offsets else account.counter):
                 self._pushes += 1
                 account.live[lane] = now
                 heapreplace(heap, (now, self._pushes, account, lane))

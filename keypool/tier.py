@@ -12,7 +12,7 @@ but at each key not above the lowest that waits there for the same limits: those
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from keypool.order import Account, Entry, Lane, Order, Reach
 
@@ -20,8 +20,8 @@ from keypool.order import Account, Entry, Lane, Order, Reach
 class Tier:
     """The order of some accounts and the virtual time of each key. `lost`: keys that nobody can use for long."""
 
-    def __init__(self, resting: Callable[[Account, Lane], bool], lost: set[str]) -> None:
-        self.order = Order(resting)
+    def __init__(self, lost: set[str]) -> None:
+        self.order = Order()
         self.lost = lost
         self.times: dict[str, float] = {}  # by key
         self.tags: dict[str, float] = {}  # the highest counter that was dispatched, guesses and all
@@ -53,7 +53,8 @@ class Tier:
 
     def dispatched(self, account: Account, lane: Lane, key: str, passed: Iterable[Entry]) -> None:
         """An account goes next, on this key. Those whom it passes on their own key hold its time back."""
-        start, tag = account.known(lane), account.at(lane)
+        tag = account.at(lane)
+        start = tag - account.guessed / account.weight  # without what may still be given back
         for counter, _, _, other in passed:
             if other.meets(lane, key) and counter < start:
                 start = counter
