@@ -15,8 +15,8 @@ late, explains a rate. A tie goes to the requests.
 What follows:
 * in flight: the width, a share of the slots, falls to 0.7, but never below what was running when it was refused. Each
   minute gives 5 % of the slots back (additive increase, multiplicative decrease). A burst that was refused falls by as
-  many steps as it had refusals, where it is known what ran beside them: the limit, if it is one in flight, is there, and
-  each step on the way would be refused again.
+  many steps as it had refusals, where it is known what ran beside them: a limit in flight is just there, and each step
+  on the way would be refused again.
 * rate: requests are paced. The pace is what was really taken between two refusals, which is the limit itself when it
   was used to the full; fewer than three requests say little, and what the last minute took counts instead. It grows
   from 0.9 of that along CUBIC's curve (RFC 9438): soon near the old limit, long flat there, then ever faster; a limit
