@@ -1,4 +1,8 @@
-"""The promises of docs/fairness.md, in virtual time on the real core: each figure keeps its bar."""
+"""The promises of docs/fairness.md, in virtual time on the real core: each figure keeps its bar.
+
+What is a time is only printed, since it depends on what else the machine does. The same work is also measured beside a
+yardstick, or beside itself with fewer who wait, and how many times as long it takes is asserted.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ MAKERS = [make for _, makers in bars.GROUPS for make in makers]
 def test_every_bar_is_kept(make: bars.Bars) -> None:
     for figure in make(bars.QUICK):
         print(figure.name, figure.value, figure.unit, figure.bar)
-        assert figure.kept, f"{figure.name}: {figure.value} {figure.unit}, promised {figure.bar}"
+        assert figure.kept or figure.timed, f"{figure.name}: {figure.value} {figure.unit}, promised {figure.bar}"
 
 
 # A bar that nothing could miss would promise nothing.
