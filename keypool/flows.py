@@ -36,7 +36,7 @@ class Flow(Account):
 
     cap: int | None = None
     party: Party | None = None
-    top: Account = field(init=False)  # the one under which it stands in the order of all
+    top: Account = field(init=False, repr=False)  # the one under which it stands in the order of all
     tiers: tuple[tuple[Account, Tier], ...] = ()  # the accounts that pay for it, each with those it is compared with
     queues: dict[Lane, deque[Ticket]] = field(default_factory=dict)
 

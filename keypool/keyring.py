@@ -27,7 +27,7 @@ MOST_REMEMBERED = 10_000  # answers to who may use what, and lanes
 LEAST_WAIT = 1e-6  # seconds: what rounding may leave of a wait must not wake anybody twice
 
 
-class Route(NamedTuple):
+class Candidate(NamedTuple):
     """A key as it may serve a model: with the domain that limits it there."""
 
     key: Key
@@ -44,7 +44,7 @@ class Keyring:
         self.blame = Blame()
         self._serving: dict[str, list[Key]] = {}
         self._reaches: dict[tuple[str, str, frozenset[str]], frozenset[str]] = {}
-        self._routes: dict[Lane, Sequence[Route]] = {}
+        self._candidates: dict[Lane, Sequence[Candidate]] = {}
         for key in keys:
             self.keys[key.id] = key
         self._arrange()
@@ -87,36 +87,36 @@ class Keyring:
 
     def choose(self, ticket: Ticket, barred: Container[str], now: float) -> Key | None:
         """The best key that can take it now, some left out."""
-        open_ = [route for route in self.usable(ticket) if route.key.admits(ticket.model, now)]
+        open_ = [each for each in self.usable(ticket) if each.key.admits(ticket.model, now)]
         return self.best(ticket, open_, barred, now)
 
-    def best(self, ticket: Ticket, routes: Iterable[Route], barred: Container[str], now: float) -> Key | None:
+    def best(self, ticket: Ticket, candidates: Iterable[Candidate], barred: Container[str], now: float) -> Key | None:
         """The best of some keys that have a free slot and stand well: of those whose limits have room for a ticket."""
         need = ticket.need
-        able = [route for route in routes if route.key.id not in barred and route.domain.has_room(need, now)]
+        able = [each for each in candidates if each.key.id not in barred and each.domain.has_room(need, now)]
         if len(able) < 2:
             return able[0].key if able else None
         if self.blame.shunning:
-            able = _those(able, lambda route: not self.blame.shuns(route.key.id, ticket.model, ticket.person, now))
+            able = _those(able, lambda each: not self.blame.shuns(each.key.id, ticket.model, ticket.person, now))
         if ticket.conversation and (home := self.affinity.home(ticket.conversation, now)) is not None:
-            able = _those(able, lambda route: route.key.id == home.key)
-            able = _those(able, lambda route: route.domain.id == home.domain)
+            able = _those(able, lambda each: each.key.id == home.key)
+            able = _those(able, lambda each: each.domain.id == home.domain)
         loads = [(1.0 - key.running / key.slots, domain.room(now), -key.granted) for key, domain in able]
         return able[loads.index(max(loads))].key
 
-    def usable(self, ticket: Ticket) -> Sequence[Route]:
+    def usable(self, ticket: Ticket) -> Sequence[Candidate]:
         """What a ticket may use, now or later; of this what has not failed it, if there is any."""
         fresh = self._untried(ticket) if ticket.tried else ()
-        return fresh or self._routes.get(ticket.lane) or self.routes(ticket.lane)
+        return fresh or self._candidates.get(ticket.lane) or self.candidates(ticket.lane)
 
-    def routes(self, lane: Lane) -> Sequence[Route]:
+    def candidates(self, lane: Lane) -> Sequence[Candidate]:
         """The keys of a lane, with their domains."""
-        found = self._routes.get(lane)
+        found = self._candidates.get(lane)
         if found is None:
             keys = (key for key in self.serving(lane.model) if key.id in lane.reach)
-            found = [Route(key, self.domain(key, lane.model)) for key in keys]
-            if len(self._routes) < MOST_REMEMBERED:
-                self._routes[lane] = found
+            found = [Candidate(key, self.domain(key, lane.model)) for key in keys]
+            if len(self._candidates) < MOST_REMEMBERED:
+                self._candidates[lane] = found
         return found
 
     def has_untried(self, ticket: Ticket) -> bool:
@@ -129,11 +129,11 @@ class Keyring:
 
     def lane_opens_at(self, lane: Lane) -> float:
         """The earliest instant at which some key of a lane will stand well; `FOREVER` if only an operator can say."""
-        return _first_opening(self.routes(lane), lane.model)
+        return _first_opening(self.candidates(lane), lane.model)
 
     def openings(self, ticket: Ticket, now: float) -> list[tuple[float, int]]:
         """When the keys that it may use are of use, in seconds from now, and with how many slots; the dead left out."""
-        opens = [(_opens_at(route, ticket.model), route.key.slots) for route in self.usable(ticket)]
+        opens = [(_opens_at(each, ticket.model), each.key.slots) for each in self.usable(ticket)]
         return [(at - now if at > now else 0.0, slots) for at, slots in opens if at < FOREVER]
 
     def has_room(self, ticket: Ticket) -> bool:
@@ -149,11 +149,11 @@ class Keyring:
         Only limits on tokens in all count: where the prompt has a limit of its own, what is cached may be free. Our
         count may be off by some, and the provider's word comes first then.
         """
-        routes = self.usable(ticket)
-        for _, domain in routes:
+        candidates = self.usable(ticket)
+        for _, domain in candidates:
             if not domain.is_beyond(ticket.need.input):
                 return False
-        return bool(routes)
+        return bool(candidates)
 
     # What happens to a key
 
@@ -256,10 +256,10 @@ class Keyring:
 
     # Odds and ends
 
-    def _untried(self, ticket: Ticket) -> Sequence[Route]:
+    def _untried(self, ticket: Ticket) -> Sequence[Candidate]:
         """What it may use in time that has not failed it."""
-        fresh = (route for route in self.routes(ticket.lane) if route.key.id not in ticket.tried)
-        return [route for route in fresh if route.key.opens_at(ticket.model) <= ticket.deadline]
+        fresh = (each for each in self.candidates(ticket.lane) if each.key.id not in ticket.tried)
+        return [each for each in fresh if each.key.opens_at(ticket.model) <= ticket.deadline]
 
     def domain(self, key: Key, model: str) -> Domain:
         """The capacity that a key shares with others for a model."""
@@ -272,7 +272,7 @@ class Keyring:
         return domain
 
     def _arrange(self) -> None:
-        self._serving, self._reaches, self._routes = {}, {}, {}
+        self._serving, self._reaches, self._candidates = {}, {}, {}
         for key in self.keys.values():
             for model in key.models:
                 self._serving.setdefault(model, []).append(key)
@@ -284,21 +284,21 @@ def _may(key: Key, dialect: str, groups: frozenset[str]) -> bool:
     return dialect in key.dialects and (not key.groups or not key.groups.isdisjoint(groups))
 
 
-def _opens_at(route: Route, model: str) -> float:
+def _opens_at(each: Candidate, model: str) -> float:
     """The instant from which a key stands well for a model, as does its domain; `FOREVER`: only an operator can say."""
-    at, rests = route.key.opens_at(model), route.domain.standing.until
+    at, rests = each.key.opens_at(model), each.domain.standing.until
     return at if at > rests else rests
 
 
-def _first_opening(routes: Iterable[Route], model: str) -> float:
+def _first_opening(candidates: Iterable[Candidate], model: str) -> float:
     earliest = FOREVER
-    for route in routes:
-        earliest = min(earliest, _opens_at(route, model))
+    for each in candidates:
+        earliest = min(earliest, _opens_at(each, model))
         if earliest <= 0.0:
             break  # it stands well already
     return earliest
 
 
-def _those(routes: list[Route], wanted: Callable[[Route], bool]) -> list[Route]:
-    """The routes that are preferred, or all if none is."""
-    return [route for route in routes if wanted(route)] or routes
+def _those(candidates: list[Candidate], wanted: Callable[[Candidate], bool]) -> list[Candidate]:
+    """The ones that are preferred, or all if none is."""
+    return [each for each in candidates if wanted(each)] or candidates

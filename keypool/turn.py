@@ -22,7 +22,7 @@ from typing import NamedTuple
 from keypool.decisions import Limits
 from keypool.domains import Domain
 from keypool.fairqueue import FairQueue
-from keypool.keyring import LEAST_WAIT, Keyring, Route
+from keypool.keyring import LEAST_WAIT, Candidate, Keyring
 from keypool.keys import Key
 from keypool.order import Lane
 from keypool.standing import FOREVER
@@ -36,7 +36,7 @@ class View(NamedTuple):
 
     slots: int
     free: int
-    open: list[Route]  # a free slot, and the key stands well
+    open: list[Candidate]  # a free slot, and the key stands well
     trial: float  # when the first of the others that have a free slot is tried again
 
 
@@ -123,7 +123,7 @@ class Turn:
     def _lane(self, lane: Lane) -> View:
         view = self._views.get(lane)
         if view is None:
-            view = self._views[lane] = _view(self._keyring.routes(lane), lane.model, self._now)
+            view = self._views[lane] = _view(self._keyring.candidates(lane), lane.model, self._now)
         return view
 
     def _wake_at(self, instant: float) -> None:
@@ -131,17 +131,17 @@ class Turn:
             self.fits_at = max(instant, self._now + LEAST_WAIT)
 
 
-def _view(routes: Sequence[Route], model: str, now: float) -> View:
+def _view(candidates: Sequence[Candidate], model: str, now: float) -> View:
     slots = free = 0
     trial, open_ = FOREVER, []
-    for route in routes:
-        key = route.key
+    for each in candidates:
+        key = each.key
         if not key.whole.dead:
             slots += key.slots
         if key.running < key.slots:
             if key.stands(model, now):
                 free += key.slots - key.running
-                open_.append(route)
+                open_.append(each)
             elif now < (again := key.next_trial(model)) < trial:
                 trial = again
     return View(slots, free, open_, trial)
