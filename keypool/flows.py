@@ -10,19 +10,19 @@ from collections import deque
 from dataclasses import dataclass, field
 from math import inf
 
-from keypool.order import Account, Lane
+from keypool.order import FlowAccount, Lane
 from keypool.ticket import Ticket, flow_of
-from keypool.tier import Tier
+from keypool.tier import HeadsTier
 
 BEHIND = -inf  # where a new account stands until it is lifted to V
 SWEEP = 2  # idle debtors that are looked at after each dispatch: memory follows the time at a bounded cost
 
 
 @dataclass(slots=True, eq=False)
-class Party(Account):
+class Party(FlowAccount):
     """Several flows that have one share among them: inside they share by counters of their own."""
 
-    tier: Tier = field(kw_only=True)
+    tier: HeadsTier = field(kw_only=True)
     flows: int = 0
 
     def rests(self, lane: Lane) -> bool:
@@ -31,13 +31,15 @@ class Party(Account):
 
 
 @dataclass(slots=True, eq=False)
-class Flow(Account):
+class Flow(FlowAccount):
     """All that one person wants in one class. `cap`: so many may be in flight; None is any number."""
 
     cap: int | None = None
     party: Party | None = None
-    top: Account = field(init=False, repr=False)  # the one under which it stands in the order of all
-    tiers: tuple[tuple[Account, Tier], ...] = ()  # the accounts that pay for it, each with those it is compared with
+    top: FlowAccount = field(init=False, repr=False)  # the one under which it stands in the order of all
+    tiers: tuple[
+        tuple[FlowAccount, HeadsTier], ...
+    ] = ()  # the accounts that pay for it, each with those it is compared with
     queues: dict[Lane, deque[Ticket]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -80,7 +82,7 @@ class Roster:
         self.flows: dict[str, Flow] = {}
         self.parties: dict[str, Party] = {}
         self.lost: set[str] = set()  # keys that nobody can use for long
-        self.tier = Tier(self.lost)  # of the parties, and of the flows that belong to none
+        self.tier = HeadsTier(self.lost)  # of the parties, and of the flows that belong to none
         self._owing: deque[Flow] = deque()
 
     def flow(self, ticket: Ticket, lane: Lane, cap: int | None) -> Flow:
@@ -140,7 +142,7 @@ class Roster:
         name = flow_of(ticket.party, batch=ticket.batch)
         party = self.parties.get(name)
         if party is None:
-            tier = Tier(self.lost)
+            tier = HeadsTier(self.lost)
             party = Party(name, ticket.party_weight, BEHIND, lane, tier=tier)
             self.parties[name] = party
         return party
@@ -148,7 +150,7 @@ class Roster:
     def _party_like(self, old: Party, shift: float) -> Party:
         party = self.parties.get(old.id)
         if party is None:
-            tier = Tier(self.lost)
+            tier = HeadsTier(self.lost)
             tier.continues(old.tier, 0.0)
             party = self.parties[old.id] = Party(old.id, old.weight, old.counter + shift, old.last, tier=tier)
         return party

@@ -23,7 +23,7 @@ from keypool.estimates import Tokens
 from keypool.fairqueue import FairQueue
 from keypool.keys import Key
 from keypool.pool import Ask, Pool
-from keypool.standing import Event
+from keypool.standing import KeyEvent
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 
@@ -32,7 +32,7 @@ STRETCH = 20  # steps after each piece of work
 ROUNDS, PIECES = 5, 1000
 EACH = 10  # requests that a person has waiting
 
-BROKEN = Verdict(Event.FAILED, free=True, sure=True)
+BROKEN = Verdict(KeyEvent.FAILED, free=True, sure=True)
 
 Work = Callable[[], float]  # does one piece, and returns the seconds that it took
 
