@@ -1,14 +1,17 @@
 """`python -m bench.pool_turn [CHECKOUT ...]`: what one request costs the pool, in microseconds, at growing queues.
 
-Each checkout's core runs in a process of its own, and they take turns, so that what disturbs the machine disturbs all.
-A turn is a submit, and the finish of the longest running request, which grants a key to the next one.
+Each checkout's core lives in a process of its own. They take turns, many short ones, and of each the quickest counts:
+what disturbs the machine disturbs all, and makes nothing faster. A turn is a submit, and the finish of the longest
+running request, which grants a key to the next one.
 """
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections import defaultdict, deque
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -18,54 +21,69 @@ from keypool.keys import Key
 from keypool.pool import Ask, Grant, Pool, QueueLimits
 
 QUEUED = (0, 1_000, 100_000)
-ROUNDS = 5
-TURNS = 2_000
+ROUNDS = 20
+TURNS = 200  # of a round
 KEYS, SLOTS = 4, 8
 EACH = 10  # requests that a person has waiting
 HERE = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
-    """Measure the checkouts in turns, or, as a child, this one once."""
-    if sys.argv[1:] == ["--once"]:
-        print(*(f"{figure:.2f}" for queued in QUEUED for figure in measure(queued)))
+    """Let the checkouts take turns; or, as a child, measure this one whenever asked."""
+    if sys.argv[1:] == ["--child"]:
+        pools = [measured(queued) for queued in QUEUED]
+        for _ in sys.stdin:
+            print(*(f"{figure:.2f}" for pool in pools for figure in next(pool)), flush=True)
         return
     found: defaultdict[Path, list[list[float]]] = defaultdict(list)
-    checkouts = [HERE, *(Path(each).resolve() for each in sys.argv[1:])]
+    children = {each: _child(each) for each in [HERE, *(Path(name).resolve() for name in sys.argv[1:])]}
     for _ in range(ROUNDS):
-        for checkout in checkouts:
-            command = [sys.executable, __file__, "--once"]
-            told = subprocess.run(command, cwd=checkout, env={"PYTHONPATH": str(checkout)}, stdout=-1, check=True)
-            found[checkout].append([float(each) for each in told.stdout.split()])
+        for checkout, child in children.items():
+            assert child.stdin is not None
+            assert child.stdout is not None
+            print(file=child.stdin, flush=True)
+            found[checkout].append([float(each) for each in child.stdout.readline().split()])
+    for child in children.values():
+        child.communicate()
     print("queued:", *(f"{queued:,} submit, finish, turn;" for queued in QUEUED))
     for checkout, rounds in found.items():
-        print(checkout, *(f"{median(figures):.1f}" for figures in zip(*rounds, strict=True)))
+        print(checkout, *(f"{min(figures):.1f}" for figures in zip(*rounds, strict=True)))
 
 
-def measure(queued: int) -> tuple[float, float, float]:
-    """Medians of a submit, a finish and both, with so many queued."""
+def _child(checkout: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, __file__, "--child"]
+    environment = {"PYTHONPATH": str(checkout)}
+    return subprocess.Popen(command, cwd=checkout, env=environment, stdin=-1, stdout=-1, text=True)
+
+
+def measured(queued: int) -> Iterator[tuple[float, float, float]]:
+    """Medians of a submit, a finish and both, with so many queued: one round after the other."""
     keys = [Key(f"k{n}", "up", "", frozenset({"openai"}), frozenset({"m"}), SLOTS) for n in range(KEYS)]
     pool = Pool(keys, QueueLimits(total=10**9, per_person=10**9))
     persons = max(10, queued // EACH)
     running: deque[Grant] = deque()
     for number in range(queued + (KEYS * SLOTS if queued else 0)):
         running += _asked(pool, number, persons, 0.0)
-    submits, finishes = [], []
-    for number in range(TURNS):
-        now = 1.0 + number / 5
-        start = perf_counter()
-        grants = _asked(pool, -1 - number, persons, now)
-        middle = perf_counter()
-        running += grants
-        ticket = running.popleft().ticket
-        before = perf_counter()
-        decisions = pool.finish(ticket, Tokens(100, 0, 300), now)
-        end = perf_counter()
-        running += (each for each in decisions if isinstance(each, Grant))
-        submits.append((middle - start) * 1e6)
-        finishes.append((end - before) * 1e6)
-    both = [one + other for one, other in zip(submits, finishes, strict=True)]
-    return median(submits), median(finishes), median(both)
+    gc.freeze()
+    number = 0
+    while True:
+        submits, finishes = [], []
+        for _ in range(TURNS):
+            number += 1
+            now = 1.0 + number / 5
+            start = perf_counter()
+            grants = _asked(pool, -number, persons, now)
+            middle = perf_counter()
+            running += grants
+            ticket = running.popleft().ticket
+            before = perf_counter()
+            decisions = pool.finish(ticket, Tokens(100, 0, 300), now)
+            end = perf_counter()
+            running += (each for each in decisions if isinstance(each, Grant))
+            submits.append((middle - start) * 1e6)
+            finishes.append((end - before) * 1e6)
+        both = [one + other for one, other in zip(submits, finishes, strict=True)]
+        yield median(submits), median(finishes), median(both)
 
 
 def _asked(pool: Pool, number: int, persons: int, now: float) -> list[Grant]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keypool.fairqueue import FairQueue
 from keypool.flows import Flow, Party
-from keypool.order import FlowAccount, Lane, lane_of
+from keypool.order import FlowAccount, Lane
 from keypool.skyline import Skyline
 from keypool.ticket import Ticket, flow_of
 from keypool.tier import HeadsTier
@@ -34,7 +34,7 @@ def ahead(fair: FairQueue, ticket: Ticket, skyline: Skyline) -> tuple[float, int
     The skyline, of the upper tier, is a moment old and knows this flow, too: what it has there is not counted
     again.
     """
-    lane, flow = lane_of(ticket.model, ticket.reach), fair.flows.get(ticket.flow)
+    lane, flow = ticket.lane, fair.flows.get(ticket.flow)
     party = flow.party if flow is not None else fair.parties.get(flow_of(ticket.party, batch=ticket.batch))
     account: FlowAccount = flow or Flow(ticket.flow, ticket.weight, 0.0, lane)
     cost, count = before(fair, ticket)

@@ -46,10 +46,10 @@ class Area:
 
     def look(self, now: float) -> None:
         """Note how many slots are open now: the rate is one per open slot."""
-        self.rate.look(sum(key.slots for key in self.keys if self._is_open(key, now)), now)
+        self.rate.look(sum([key.slots for key in self.keys if self._is_open(key, now)]), now)
 
     def _is_open(self, key: Key, now: float) -> bool:
-        if key.whole.dead or key.whole.resting:
+        if not key.whole.well:
             return False
         for model in key.models:
             mine, domain = key.by_model.get(model), key.domains.get(model)

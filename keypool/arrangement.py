@@ -8,6 +8,7 @@ from keypool.areas import Area, partition, take_over
 from keypool.decisions import QueueLimits
 from keypool.fairqueue import FairQueue
 from keypool.keyring import Keyring
+from keypool.order import lane_of
 from keypool.queues import ModelQueue
 from keypool.ticket import Ticket
 
@@ -38,9 +39,9 @@ class Arrangement:
             area = self._areas[model] = self._new_area(frozenset((model,)))
         return area
 
-    def all(self) -> set[Area]:
+    def all(self) -> list[Area]:
         """Every area once."""
-        return set(self._areas.values())
+        return list(dict.fromkeys(self._areas.values()))
 
     def rearrange(self, tickets: Collection[Ticket]) -> bool:
         """Keys or models have come or gone: see which belong together now, and who may use what.
@@ -61,7 +62,7 @@ class Arrangement:
             mine = {fair: [each for each in some if each.model in area.models] for fair, some in by_fair.items()}
             take_over(area, old, mine)
         for model, queue in self.queues.items():
-            queue.area = self._areas[model]
+            queue.join(self._areas[model])
         self.busy = {area: None for area in self.all() if area.fair.waiting}
         return True
 
@@ -89,5 +90,5 @@ class Arrangement:
             if ticket.bound_to is not None:
                 reach &= ticket.bound_to
             if ticket.reach != reach:
-                ticket.reach, changed = reach, True
+                ticket.reach, ticket.lane, changed = reach, lane_of(ticket.model, reach), True
         return changed

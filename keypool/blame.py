@@ -123,13 +123,14 @@ class Blame:
 
     def served(self, key: str, model: str, witness: Witness, now: float) -> None:
         """A request has ended well."""
-        if not self._places:
-            return
         for where in ((key, model), (key, "")):
-            for kind, place in list(self._places.get(where, {}).items()):
+            kinds = self._places.get(where, {})
+            for kind, place in list(kinds.items()):
                 place.ended(witness, well=True, now=now)
                 if place.clean:
-                    del self._places[where][kind]
+                    del kinds[kind]
+            if not kinds:
+                self._places.pop(where, None)
 
     def suspected(self, now: float) -> set[tuple[str, str]]:
         """The keys and models for which requests fail that do not prove anything; an empty model is the whole key."""
@@ -141,6 +142,16 @@ class Blame:
         self._shunned.move_to_end((person, key, model))
         while len(self._shunned) > MOST_SHUNNED or (self._shunned and next(iter(self._shunned.values())) <= now):
             self._shunned.popitem(last=False)
+
+    @property
+    def suspecting(self) -> bool:
+        """Whether anything has failed anywhere of late: else what ends well says nothing new."""
+        return bool(self._places)
+
+    @property
+    def shunning(self) -> bool:
+        """Whether any key comes last for anybody."""
+        return bool(self._shunned)
 
     def shuns(self, key: str, model: str, person: str, now: float) -> bool:
         return self._shunned.get((person, key, model), now) > now

@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from keypool.hidden import Hidden
 from keypool.limits import LimitMeasure, RateWindow
@@ -33,8 +34,7 @@ OFF_BY = 1.1  # our count of a prompt's tokens over the provider's, at most
 HAIR = 1e-6  # of a bucket: the slack that rounding needs
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """What one request will probably take from a domain, in tokens.
 
     `reserved`: the caller's own bound on the output, which providers take from the tokens per minute beforehand.
@@ -52,16 +52,16 @@ class Need:
         return self.output if measure is LimitMeasure.OUTPUT else 1.0
 
 
+NO_NEED = Need()
+
+
 class Sent(dict[LimitMeasure, float]):
     """What a domain had sent when a request started, for each limit; what ran beside it, and its need."""
 
     __slots__ = ("need", "running")
 
-    def __init__(
-        self, totals: Mapping[LimitMeasure, float] | None = None, running: int = -1, need: Need | None = None
-    ) -> None:
-        super().__init__(totals or {})
-        self.running, self.need = running, need or Need()
+    def __init__(self, running: int = -1, need: Need = NO_NEED) -> None:
+        self.running, self.need = running, need
 
 
 NOTHING = Sent()  # of a request nothing is known
@@ -87,6 +87,11 @@ class Bucket:
         self.refill(now)
         missing = min(need + RESERVE * self.rate, self.capacity) * (1.0 - HAIR) - self.level
         return 0.0 if missing <= 0.0 else missing / self.rate + HAIR
+
+    def used(self, now: float) -> float:
+        """The used share, 0 to 1 and above when in debt."""
+        self.refill(now)
+        return 1.0 - self.level / self.capacity
 
     def take(self, need: float, now: float) -> None:
         self.refill(now)
@@ -125,12 +130,16 @@ class Domain:
 
     def wait(self, need: Need, now: float) -> float:
         """Seconds until a request with this need may start; 0 when it may now. Infinite while the width is used up."""
-        resting = max(0.0, self.standing.until - now)
-        if not resting:
-            resting = self.hidden.wait(need.input + need.output, self.running, self.slots, now)
-        if not self.buckets:
-            return resting
-        return max([resting, *(bucket.wait(need.of(each), now) for each, bucket in self.buckets.items())])
+        wait = max(0.0, self.standing.until - now)
+        if not wait and not self.hidden.unseen:
+            wait = self.hidden.wait(need.input + need.output, self.running, self.slots, now)
+        for measure, bucket in self.buckets.items():
+            wait = max(wait, bucket.wait(need.of(measure), now))
+        return wait
+
+    def has_room(self, need: Need, now: float) -> bool:
+        """Whether a request with this need, as its caller puts it, may start now."""
+        return self.wait(self.asks(need) if self.buckets else need, now) <= 0.0
 
     def is_beyond(self, tokens: int) -> bool:
         """Can so long a prompt never be served here?"""
@@ -147,12 +156,13 @@ class Domain:
 
     def take(self, need: Need, now: float) -> Sent:
         """A request starts. Returns what has been sent so far, for `learn` when its answer comes."""
-        running = self.running
+        sent = Sent(self.running, need)
         self.running += 1
         self.hidden.sent(need.input + need.output, now)
         for measure, bucket in self.buckets.items():
             bucket.take(need.of(measure), now)
-        return Sent({measure: bucket.sent for measure, bucket in self.buckets.items()}, running, need)
+            sent[measure] = bucket.sent
+        return sent
 
     def give(self, need: Need, used: Need | None, now: float) -> None:
         """A request has ended. Where the provider tells nothing, what it did not use is given back (None: unknown)."""
@@ -207,9 +217,11 @@ class Domain:
 
     def utilisation(self, now: float) -> dict[LimitMeasure, float]:
         """The used share of each bucket, 0 to 1 and above when in debt."""
-        for bucket in self.buckets.values():
-            bucket.refill(now)
-        return {each: 1.0 - bucket.level / bucket.capacity for each, bucket in self.buckets.items()}
+        return {each: bucket.used(now) for each, bucket in self.buckets.items()}
+
+    def room(self, now: float) -> float:
+        """The free share of the fullest bucket, 1 where no limit is known."""
+        return 1.0 - max((bucket.used(now) for bucket in self.buckets.values()), default=0.0) if self.buckets else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,15 @@ How long an answer will be is learnt: a moving average for each person and model
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import OrderedDict
-from dataclasses import dataclass
-from statistics import median_low
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 USUAL_TOKEN = 1.75  # what a token costs where three of four are input and one is output
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """What a request used, in tokens; `input` includes `cached`."""
 
     input: int = 0
@@ -46,8 +46,12 @@ class CostModel:
         return cls(c0=tokens / requests * USUAL_TOKEN)
 
     def cost(self, tokens: Tokens) -> float:
-        fresh = max(0, tokens.input - tokens.cached)
-        return self.c0 + fresh * self.k_in + tokens.cached * self.k_cached + tokens.output * self.k_out
+        return self.of(tokens.input, tokens.cached, tokens.output)
+
+    def of(self, prompt: int, cached: int, output: int) -> float:
+        """The cost of so many tokens; `prompt` includes `cached`."""
+        fresh = prompt - cached if prompt > cached else 0
+        return self.c0 + fresh * self.k_in + cached * self.k_cached + output * self.k_out
 
 
 class OutputLengths:
@@ -74,6 +78,32 @@ class OutputLengths:
             self._learnt.popitem(last=False)
 
 
+@dataclass(slots=True)
+class Writing:
+    """The answers of one model: tokens and seconds of each of the latest persons, and their speeds in order."""
+
+    persons: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+    speeds: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """The lower one of the two in the middle."""
+        return self.speeds[(len(self.speeds) - 1) // 2]
+
+    def put_in(self, person: str, tokens: float, seconds: float) -> None:
+        self.persons[person] = tokens, seconds
+        insort(self.speeds, tokens / seconds)
+
+    def take_out(self, person: str) -> tuple[float, float]:
+        """The tokens and the seconds of a person, which are forgotten; of a stranger none."""
+        found = self.persons.pop(person, None)
+        if found is None:
+            return 0.0, 0.0
+        tokens, seconds = found
+        del self.speeds[bisect_left(self.speeds, tokens / seconds)]
+        return found
+
+
 class Speeds:
     """How fast each model writes: tokens per second from the grant to the end.
 
@@ -88,25 +118,26 @@ class Speeds:
 
     def __init__(self, capacity: int = 1000) -> None:
         self._capacity = capacity
-        self._seen: OrderedDict[str, OrderedDict[str, tuple[float, float]]] = OrderedDict()  # tokens, seconds
-        self._median: dict[str, float] = {}
+        self._seen: OrderedDict[str, Writing] = OrderedDict()
 
     def learn(self, person: str, model: str, output: int, seconds: float) -> None:
         if output <= 0 or seconds <= 0.0:
             return
-        persons = self._seen.setdefault(model, OrderedDict())
+        seen = self._seen.get(model)
+        if seen is None:
+            seen = self._seen[model] = Writing()
+            if len(self._seen) > self._capacity:
+                self._seen.popitem(last=False)
         self._seen.move_to_end(model)
-        tokens, before = persons.pop(person, (0.0, 0.0))
+        tokens, before = seen.take_out(person)
         fade = max(0.0, 1.0 - seconds / self.MEMORY)
-        persons[person] = tokens * fade + output, before * fade + seconds
-        if len(persons) > self.PERSONS:
-            persons.popitem(last=False)
-        self._median[model] = median_low([each / time for each, time in persons.values()])
-        if len(self._seen) > self._capacity:
-            del self._median[self._seen.popitem(last=False)[0]]
+        seen.put_in(person, tokens * fade + output, before * fade + seconds)
+        if len(seen.persons) > self.PERSONS:
+            seen.take_out(next(iter(seen.persons)))
 
     def of(self, model: str) -> float:
-        return max(0.1, self._median.get(model, self.GUESS))
+        seen = self._seen.get(model)
+        return self.GUESS if seen is None else max(0.1, seen.median)
 
     def written(self, model: str, seconds: float) -> int:
         """Tokens that an answer has after so long."""

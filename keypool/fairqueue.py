@@ -43,14 +43,14 @@ time in `tier.py`, how counters move in `counters.py`, who is shed in `shedding.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from heapq import heapify, heappop, heappush
 
 from keypool.counters import Largest, forgive, lift, move, reweigh
 from keypool.flows import Flow, Party, Roster
 from keypool.keys import Key
-from keypool.order import Entry, FlowAccount, Lane, Reach, Waits, lane_of
+from keypool.order import Entry, FlowAccount, Lane, Reach, Waits
 from keypool.shedding import to_shed
 from keypool.ticket import Ticket
 
@@ -89,7 +89,7 @@ class FairQueue:
         """Take a ticket in. Returns the ticket that has to leave for it (perhaps itself), or None."""
         if self._persons.get(ticket.person, 0) >= self.per_person:
             return ticket
-        lane = ticket.lane = lane_of(ticket.model, ticket.reach)
+        lane = ticket.lane
         flow, shed = self.roster.flow(ticket, lane, self._cap_of(ticket)), None
         if self.waiting >= self.total:
             shed = to_shed(self.flows.values(), flow, ticket)
@@ -126,7 +126,8 @@ class FairQueue:
         self, choose: Chooser, is_open: Opening | None, passed: list[Entry]
     ) -> tuple[Flow, Lane, Key] | None:
         """The first, in the order of the counters, for whom there is a key. Who is looked past is taken out."""
-        order, looked_past = self._tier.order, Counter[Lane]()
+        order = self._tier.order
+        looked_past: dict[Lane, int] = {}
         firsts = order.firsts()
         heapify(firsts)
         while firsts and len(passed) < MOST_PASSED:
@@ -141,8 +142,8 @@ class FairQueue:
                 break
             order.take_out(entry)
             passed.append(entry)
-            looked_past[lane] += 1
-            if looked_past[lane] < LOOK_AHEAD and (behind := order.first(lane)) is not None:
+            looked_past[lane] = past = looked_past.get(lane, 0) + 1
+            if past < LOOK_AHEAD and (behind := order.first(lane)) is not None:
                 heappush(firsts, behind)
         return None
 
@@ -228,7 +229,7 @@ class FairQueue:
                 self.roster.continues(flow, shift)
         for ticket in mine:
             flow = self.flows[ticket.flow]
-            lane = ticket.lane = lane_of(ticket.model, ticket.reach)
+            lane = ticket.lane
             for account, _ in flow.tiers:
                 account.last = lane
             if ticket.key is None:
@@ -320,44 +321,50 @@ class FairQueue:
         return min(self.cap, ticket.running_cap)
 
     def _wait(self, flow: Flow, ticket: Ticket) -> None:
-        if flow.top.idle:
-            self.active_weight += flow.top.weight
+        top = flow.top
+        if top.idle:
+            self.active_weight += top.weight
         ticket.waiting = True
         self.waiting += 1
         self._persons[ticket.person] = self._persons.get(ticket.person, 0) + 1
         self.backlog += ticket.cost
+        lane, cost, parked = ticket.lane, ticket.cost, flow.parked
         for account, tier in flow.tiers:
             account.waiting += 1
-            account.backlog += ticket.cost
-            waits = account.lanes.get(ticket.lane)
+            account.backlog += cost
+            waits = account.lanes.get(lane)
             if waits is None:
-                waits = account.lanes[ticket.lane] = Waits()
+                waits = account.lanes[lane] = Waits()
             waits.count += 1
-            waits.cost += ticket.cost
-            if not flow.parked:
-                tier.order.push(account, ticket.lane)
+            waits.cost += cost
+            if not parked:
+                tier.order.push(account, lane)
 
     def _wait_no_longer(self, flow: Flow, ticket: Ticket) -> None:
         ticket.waiting = False
         self.waiting -= 1
-        self._persons[ticket.person] -= 1
-        if not self._persons[ticket.person]:
+        if (others := self._persons[ticket.person] - 1) > 0:
+            self._persons[ticket.person] = others
+        else:
             del self._persons[ticket.person]
-        self.backlog = self.backlog - ticket.cost if self.waiting else 0.0
+        lane, cost = ticket.lane, ticket.cost
+        self.backlog = self.backlog - cost if self.waiting else 0.0
         for account, _ in flow.tiers:
             account.waiting -= 1
-            account.backlog = account.backlog - ticket.cost if account.waiting else 0.0
-            waits = account.lanes[ticket.lane]
+            account.backlog = account.backlog - cost if account.waiting else 0.0
+            waits = account.lanes[lane]
             waits.count -= 1
-            waits.cost -= ticket.cost
+            waits.cost -= cost
             if not waits.count:
-                del account.lanes[ticket.lane]
-        if flow.top.idle:
-            self.active_weight -= flow.top.weight
+                del account.lanes[lane]
+        top = flow.top
+        if top.idle:
+            self.active_weight -= top.weight
 
     def _take(self, flow: Flow, lane: Lane, key: Key, passed: list[Entry]) -> Ticket:
-        ticket = flow.queues[lane].popleft()
-        if not flow.queues[lane]:
+        queue = flow.queues[lane]
+        ticket = queue.popleft()
+        if not queue:
             del flow.queues[lane]
         for account, tier in flow.tiers:
             tier.dispatched(account, lane, key.id, passed if tier is self._tier else ())

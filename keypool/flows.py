@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 
 from keypool.order import FlowAccount, Lane
 from keypool.ticket import Ticket, flow_of
 from keypool.tier import HeadsTier
 
+BEHIND = -inf  # where a new account stands until it is lifted to V
 SWEEP = 2  # idle debtors that are looked at after each dispatch: memory follows the time at a bounded cost
 
 
@@ -23,6 +25,10 @@ class Party(FlowAccount):
     tier: HeadsTier = field(kw_only=True)
     flows: int = 0
 
+    def rests(self, lane: Lane) -> bool:
+        """All of its flows that wait in a lane are at their caps."""
+        return self.tier.order.first(lane) is None
+
 
 @dataclass(slots=True, eq=False)
 class Flow(FlowAccount):
@@ -30,20 +36,23 @@ class Flow(FlowAccount):
 
     cap: int | None = None
     party: Party | None = None
+    top: FlowAccount = field(init=False, repr=False)  # the one under which it stands in the order of all
     tiers: tuple[
         tuple[FlowAccount, HeadsTier], ...
     ] = ()  # the accounts that pay for it, each with those it is compared with
     queues: dict[Lane, deque[Ticket]] = field(default_factory=dict)
 
-    @property
-    def top(self) -> FlowAccount:
-        """The account under which it stands in the order of all."""
-        return self.party or self
+    def __post_init__(self) -> None:
+        self.top = self.party or self
 
     @property
     def parked(self) -> bool:
         """It has as much in flight as it may."""
         return self.cap is not None and self.running >= self.cap
+
+    def rests(self, lane: Lane) -> bool:
+        """It is parked."""
+        return self.parked
 
     @property
     def queue(self) -> list[Ticket]:
@@ -73,16 +82,15 @@ class Roster:
         self.flows: dict[str, Flow] = {}
         self.parties: dict[str, Party] = {}
         self.lost: set[str] = set()  # keys that nobody can use for long
-        self.tier = HeadsTier(_resting, self.lost)  # of the parties, and of the flows that belong to none
+        self.tier = HeadsTier(self.lost)  # of the parties, and of the flows that belong to none
         self._owing: deque[Flow] = deque()
 
     def flow(self, ticket: Ticket, lane: Lane, cap: int | None) -> Flow:
-        """The flow of a ticket; a new one starts at V, with this cap."""
+        """The flow of a ticket; a new one, with this cap, is to be lifted to V before it waits."""
         flow = self.flows.get(ticket.flow)
         if flow is None:
             party = self._party(ticket, lane) if ticket.party else None
-            start = (self.tier if party is None else party.tier).time_of(lane)
-            flow = self._enter(Flow(ticket.flow, ticket.weight, start, lane, cap=cap, party=party))
+            flow = self._enter(Flow(ticket.flow, ticket.weight, BEHIND, lane, cap=cap, party=party))
         return flow
 
     def continues(self, old: Flow, shift: float) -> None:
@@ -97,12 +105,14 @@ class Roster:
 
     def forget_if_idle(self, flow: Flow) -> None:
         """An idle flow that owes nothing goes; a debtor is looked at again later."""
-        if not flow.idle or flow.owing:
+        if flow.waiting or flow.running or flow.owing:
             return
-        if any(tier.is_ahead(account) for account, tier in flow.tiers if account.idle):
-            flow.owing = True
-            self._owing.append(flow)
-        elif self.flows.pop(flow.id, None) is not None and flow.party is not None:
+        for account, tier in flow.tiers:
+            if account.idle and tier.is_ahead(account):
+                flow.owing = True
+                self._owing.append(flow)
+                return
+        if self.flows.pop(flow.id, None) is not None and flow.party is not None:
             flow.party.flows -= 1
             if not flow.party.flows:
                 self.parties.pop(flow.party.id, None)
@@ -132,23 +142,15 @@ class Roster:
         name = flow_of(ticket.party, batch=ticket.batch)
         party = self.parties.get(name)
         if party is None:
-            tier = HeadsTier(_resting, self.lost)
-            party = Party(name, ticket.party_weight, self.tier.time_of(lane), lane, tier=tier)
+            tier = HeadsTier(self.lost)
+            party = Party(name, ticket.party_weight, BEHIND, lane, tier=tier)
             self.parties[name] = party
         return party
 
     def _party_like(self, old: Party, shift: float) -> Party:
         party = self.parties.get(old.id)
         if party is None:
-            tier = HeadsTier(_resting, self.lost)
+            tier = HeadsTier(self.lost)
             tier.continues(old.tier, 0.0)
             party = self.parties[old.id] = Party(old.id, old.weight, old.counter + shift, old.last, tier=tier)
         return party
-
-
-def _resting(account: FlowAccount, lane: Lane) -> bool:
-    """A flow at its cap, or a party all of whose flows are."""
-    if isinstance(account, Party):
-        return account.tier.order.first(lane) is None
-    assert isinstance(account, Flow), "an account is one or the other"
-    return account.parked

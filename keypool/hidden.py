@@ -14,16 +14,19 @@ late, explains a rate. A tie goes to the requests.
 
 What follows:
 * in flight: the width, a share of the slots, falls to 0.7, but never below what was running when it was refused. Each
-  minute gives 5 % of the slots back (additive increase, multiplicative decrease).
+  minute gives 5 % of the slots back (additive increase, multiplicative decrease). A burst that was refused falls by as
+  many steps as it had refusals, where it is known what ran beside them: a limit in flight is just there, and each step
+  on the way would be refused again.
 * rate: requests are paced. The pace is what was really taken between two refusals, which is the limit itself when it
-  was used to the full. It grows from 0.9 of that along CUBIC's curve (RFC 9438): soon near the old limit, long flat
-  there, then ever faster; a limit that was raised tenfold is found in ten minutes. Growth counts only time in which the
-  pace held something back (RFC 7661): an idle night teaches nothing.
+  was used to the full; fewer than three requests say little, and what the last minute took counts instead. It grows
+  from 0.9 of that along CUBIC's curve (RFC 9438): soon near the old limit, long flat there, then ever faster; a limit
+  that was raised tenfold is found in ten minutes. Growth counts only time in which the pace held something back
+  (RFC 7661): an idle night teaches nothing.
 * One refusal alone may be a provider's bad moment: a rate is believed when another refusal comes within a minute.
 * After any refusal the next requests come by the proven pace and not in a burst as wide as the slots: where the limit
   is in flight the pace doubles every five seconds, and is soon forgotten.
 
-Refusals of one rest are of one burst and count once.
+Refusals of one rest are of one burst and are judged once, by the one beside which the least ran.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ DOUBLING = MINUTE  # of a pace that was let beyond its old limit
 OPENING = 5.0  # seconds; of a pace after a refusal that a limit in flight explains
 FORGOTTEN = 64.0  # times the old limit: what grew so far limits nothing
 BURST = 10.0  # seconds of its pace that may be saved up
+FEW = 3  # requests: fewer than these say little about a rate
 SLOWEST = 1.0 / MINUTE  # requests per second: no provider sells less
 MEMORY = 5 * MINUTE  # how long a record is kept at least; twice that at most
 NEAR = 0.9  # of a record: what is no less does not refute it
@@ -161,6 +165,7 @@ class Episode:
     at: float
     running: int  # the least that ran beside one of them; -1: not known
     tokens: int  # of the largest
+    count: int = 1  # of the refusals
 
 
 @dataclass(slots=True)
@@ -179,6 +184,11 @@ class Hidden:
     )  # requests, tokens in a minute
     episode: Episode | None = None
     refused_at: float | None = None  # begin of the episode before
+
+    @property
+    def unseen(self) -> bool:
+        """Nothing speaks for a limit: nobody has to wait for one."""
+        return self.pace is None and self.episode is None and self.width >= 1.0
 
     def wait(self, tokens: int, running: int, slots: int, now: float) -> float:
         """Seconds until a request may start beside so many others; infinite while the width is used up."""
@@ -207,6 +217,7 @@ class Hidden:
         if self.episode is None:
             self.episode = Episode(now, running, tokens)
         else:
+            self.episode.count += 1
             self.episode.running = min(self.episode.running, running)
             self.episode.tokens = max(self.episode.tokens, tokens)
 
@@ -235,7 +246,8 @@ class Hidden:
 
     def _narrow(self, episode: Episode, slots: int) -> None:
         seen = max(1, episode.running) / max(1, slots)
-        self.width, self.widened = min(1.0, max(self._width(episode.at) * DECREASE, seen)), episode.at
+        narrowed = self._width(episode.at) * DECREASE ** (episode.count if episode.running >= 0 else 1)
+        self.width, self.widened = min(1.0, max(narrowed, seen)), episode.at
         self._open_again(episode)
 
     def _confirmed(self, episode: Episode) -> bool:
@@ -258,11 +270,11 @@ class Hidden:
             self.doubt = max(-2, self.doubt - 1)
 
     def _slow_down(self, episode: Episode) -> None:
-        """Pace by what was taken since the refusal before, or in the last minute if that is nothing."""
+        """Pace by what was taken since the refusal before, or in the last minute if that says little."""
         taken, between = self.taken, max(1.0, episode.at - (self.refused_at or 0.0))
         by_tokens = self._is_of_tokens(episode)
         minute, since = (taken.tokens, taken.since_tokens) if by_tokens else (taken.requests, taken.since_requests)
-        rate = since / between if since > 0 else minute / MINUTE
+        rate = since / between if taken.since_requests >= FEW else minute / MINUTE
         if (pace := self.pace) is not None and pace.span and pace.tokens == by_tokens:
             rate = min(max(rate, DECREASE * pace.top), pace.rate)
         mean = max(1.0, taken.tokens / max(1, taken.requests)) if by_tokens else 1.0

@@ -71,16 +71,18 @@ class Key:
 
     def stands(self, model: str, now: float) -> bool:
         """Nothing but its slots and its limits keeps a request from it."""
-        mine = self.by_model.get(model)
-        return self.whole.admits(now) and (mine is None or mine.admits(now))
+        whole, mine = self.whole, self.by_model.get(model)
+        return (whole.well or whole.admits(now)) and (mine is None or mine.well or mine.admits(now))
 
     def admits(self, model: str, now: float) -> bool:
         """It stands well, and has a free slot."""
         return self.running < self.slots and self.stands(model, now)
 
     def opens_at(self, model: str) -> float:
-        mine = self.by_model.get(model)
-        return self.whole.opens_at() if mine is None else max(self.whole.opens_at(), mine.opens_at())
+        whole, mine = self.whole, self.by_model.get(model)
+        if whole.well and (mine is None or mine.well):
+            return 0.0
+        return whole.opens_at() if mine is None else max(whole.opens_at(), mine.opens_at())
 
     def next_trial(self, model: str) -> float:
         """The instant of the next trial, if no trial under way ends before."""

@@ -8,7 +8,7 @@ sorted in again then; one whose counter falls has to be pushed anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from heapq import heappop, heappush, heapreplace
@@ -67,25 +67,24 @@ class FlowAccount:
 
     @property
     def idle(self) -> bool:
-        return not self.waiting and not self.running
+        return not (self.waiting or self.running)
+
+    def rests(self, lane: Lane) -> bool:
+        """Whether it is left out of the order for now, though it waits in this lane."""
+        raise NotImplementedError
 
     def at(self, lane: Lane) -> float:
         """Its counter as it counts in a lane."""
         return self.counter + self.offsets.get(lane, 0.0) if self.offsets else self.counter
-
-    def known(self, lane: Lane) -> float:
-        """The same without what may still be given back."""
-        return self.at(lane) - self.guessed / self.weight
 
 
 Entry = tuple[float, int, FlowAccount, Lane]
 
 
 class Order:
-    """Finds the account with the lowest counter. `resting` says whose entry is to be left out for now."""
+    """Finds the account with the lowest counter."""
 
-    def __init__(self, resting: Callable[[FlowAccount, Lane], bool]) -> None:
-        self._resting = resting
+    def __init__(self) -> None:
         self._heaps: dict[Lane, list[Entry]] = {}
         self._pushes = 0
 
@@ -95,7 +94,10 @@ class Order:
         if live is None or counter < live:
             self._pushes += 1
             account.live[lane] = counter
-            heappush(self._heaps.setdefault(lane, []), (counter, self._pushes, account, lane))
+            heap = self._heaps.get(lane)
+            if heap is None:
+                heap = self._heaps[lane] = []
+            heappush(heap, (counter, self._pushes, account, lane))
 
     def lowest(self) -> Entry | None:
         """The entry of the lowest account."""
@@ -105,25 +107,25 @@ class Order:
         """The entry of the lowest account of one lane."""
         heap = self._heaps.get(lane)
         while heap:
-            counter, _, account, _ = heap[0]
+            entry = heap[0]
+            counter, _, account, _ = entry
             if account.live.get(lane) != counter:
                 heappop(heap)
-            elif lane not in account.lanes or self._resting(account, lane):
+            elif lane not in account.lanes or account.rests(lane):
                 heappop(heap)
                 del account.live[lane]
-            elif counter < (now := account.at(lane)):
+            elif counter < (now := account.at(lane) if account.offsets else account.counter):
                 self._pushes += 1
                 account.live[lane] = now
                 heapreplace(heap, (now, self._pushes, account, lane))
             else:
-                return heap[0]
+                return entry
         self._heaps.pop(lane, None)
         return None
 
     def firsts(self) -> list[Entry]:
         """The lowest entry of every lane."""
-        found = (self.first(lane) for lane in list(self._heaps))
-        return [entry for entry in found if entry is not None]
+        return [entry for lane in list(self._heaps) if (entry := self.first(lane)) is not None]
 
     def take_out(self, entry: Entry) -> None:
         """Remove an entry that is on top of its lane, to look at the next one; `put_back` undoes it."""

@@ -21,8 +21,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from keypool.areas import Area
 from keypool.arrangement import Arrangement
 from keypool.blame import MOST_DOUBTS, TOGETHER
 from keypool.deadlines import Deadlines
@@ -142,7 +143,7 @@ class Pool:
         `left`: its caller gave it up, and what was used is what is known of it. It pays for what was probably written.
         """
         if left and not ticket.told:
-            used = replace(used, output=max(used.output, self.pricing.written(ticket, now)))
+            used = used._replace(output=max(used.output, self.pricing.written(ticket, now)))
         cost = self.pricing.costs.cost(used) + self.pricing.kept_back(ticket, used)
         return self._end(ticket, cost, Need(used.input - used.cached, used.output), now)
 
@@ -304,16 +305,20 @@ class Pool:
         for area in list(self.areas.busy):
             area.fits_at = FOREVER  # without a free slot only the end of an answer can help
             if area.has_free_slot:
-                turn = Turn(self.keyring, area.fair, self.limits, now)
-                while (found := area.fair.dispatch(turn.choose, turn.is_open, now)) is not None:
-                    decisions.append(self._grant(*found, now))
-                    if not area.has_free_slot:
-                        break
-                    turn.granted()
-                area.fits_at = turn.fits_at
+                self._serve(area, decisions, now)
             if not area.fair.waiting:
                 del self.areas.busy[area]
         return decisions
+
+    def _serve(self, area: Area, decisions: list[Decision], now: float) -> None:
+        """Grant what may go now in an area that has a free slot."""
+        fair, turn = area.fair, Turn(self.keyring, area.fair, self.limits, now)
+        while fair.waiting and (found := fair.dispatch(turn.choose, turn.is_open, now)) is not None:
+            decisions.append(self._grant(*found, now))
+            if not area.has_free_slot:
+                break
+            turn.granted()
+        area.fits_at = turn.fits_at
 
     def _grant(self, ticket: Ticket, key: Key, now: float) -> Grant:
         self.keyring.take(ticket, key, now)
@@ -322,7 +327,7 @@ class Pool:
         self.retries.dispatched(ticket.person, now)
         queue = self.areas.queue(ticket.model)
         queue.granted(ticket, now)
-        kept = self.keyring.domain(key, ticket.model).asks(ticket.need).reserved - ticket.need.output
+        kept = ticket.taken.reserved - ticket.need.output
         if kept > 0:
             queue.fair.charge(ticket, ticket.cost + self.pricing.of_reserved(kept))
         self.pricing.watch(ticket, now)

@@ -34,15 +34,15 @@ class Pricing:
 
     def ticket(self, ask: Ask, reach: frozenset[str], now: float) -> Ticket:
         """The ticket of what somebody asks, with its guess. `reach`: the keys that may serve it."""
+        costs, prompt = self.costs, ask.input_tokens
         output = self.lengths.expect(ask.person, ask.model, ask.most_output)
-        whole = self.costs.cost(Tokens(ask.input_tokens))
-        cached = self.costs.cost(Tokens(ask.input_tokens, ask.input_tokens))
+        whole, cached = costs.of(prompt, 0, 0), costs.of(prompt, prompt, 0)
         return Ticket(
             id=ask.id,
             person=ask.person,
             model=ask.model,
             dialect=ask.dialect,
-            cost=self.costs.cost(Tokens(ask.input_tokens, 0, output)),
+            cost=costs.of(prompt, 0, output),
             submitted=now,
             deadline=ask.deadline if ask.max_wait is None else min(ask.deadline, now + ask.max_wait),
             impatient=ask.max_wait is not None and now + ask.max_wait < ask.deadline,
@@ -55,7 +55,7 @@ class Pricing:
             least=cached,
             doubt=whole - cached,
             most_output=ask.most_output,
-            need=Need(ask.input_tokens, output, ask.most_output or 0),
+            need=Need(prompt, output, ask.most_output or 0),
             conversation=ask.conversation,
             bound_to=ask.bound_to,
             reach=reach if ask.bound_to is None else reach & ask.bound_to,
@@ -63,11 +63,11 @@ class Pricing:
 
     def of_prompt(self, ticket: Ticket) -> float:
         """The cost of its prompt alone."""
-        return self.costs.cost(Tokens(ticket.need.input))
+        return self.costs.of(ticket.need.input, 0, 0)
 
     def of_answer(self, ticket: Ticket, output: int) -> float:
         """The cost of its prompt and so many tokens of an answer."""
-        return self.costs.cost(Tokens(ticket.need.input, 0, output))
+        return self.costs.of(ticket.need.input, 0, output)
 
     def of_reserved(self, tokens: int) -> float:
         """What tokens are worth that a provider takes beforehand and does not give back."""

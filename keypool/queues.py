@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from keypool.ahead import ahead, before
 from keypool.areas import FRESH, Area
-from keypool.fairqueue import FairQueue
 from keypool.order import lane_of
 from keypool.skyline import Skyline
 from keypool.ticket import Ticket
@@ -23,8 +22,7 @@ REMEMBERED_WAITS = 1000
 FARTHEST = 86_400.0  # seconds: what is later, or never, is told as a day
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(NamedTuple):
     """A place in the queue, from 1 (0: no wait), and the seconds until it is reached."""
 
     position: int
@@ -35,7 +33,7 @@ class ModelQueue:
     """One model's part of an area. Times are seconds, monotonic."""
 
     def __init__(self, model: str, area: Area) -> None:
-        self.area = area
+        self.area, self.fair = area, area.fair
         self.group = lane_of(model, frozenset()).group
         self.rate = ServiceRate()  # of this model alone
         self.waits: deque[float] = deque(maxlen=REMEMBERED_WAITS)
@@ -44,9 +42,9 @@ class ModelQueue:
         self._paces: dict[str, QueuePace] = {}
         self._skyline: Skyline | None = None
 
-    @property
-    def fair(self) -> FairQueue:
-        return self.area.fair
+    def join(self, area: Area) -> None:
+        """The model belongs to another area now."""
+        self.area, self.fair = area, area.fair
 
     @property
     def experienced(self) -> bool:

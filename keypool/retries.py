@@ -19,17 +19,19 @@ class Minute:
     """Counts events of the last minute, by whole seconds: memory does not grow with the load."""
 
     def __init__(self) -> None:
-        self._seconds: deque[tuple[int, int]] = deque()
+        self.last = 0.0  # the instant of the last event
+        self._seconds: deque[list[int]] = deque()  # each with its count
         self._total = 0
 
     def add(self, now: float) -> None:
         self._expire(now)
         second = int(now)
         if self._seconds and self._seconds[-1][0] == second:
-            self._seconds[-1] = (second, self._seconds[-1][1] + 1)
+            self._seconds[-1][1] += 1
         else:
-            self._seconds.append((second, 1))
+            self._seconds.append([second, 1])
         self._total += 1
+        self.last = now
 
     def total(self, now: float) -> int:
         self._expire(now)
@@ -45,21 +47,24 @@ class Minutes:
 
     def __init__(self) -> None:
         self.all = Minute()
-        self._persons: OrderedDict[str, tuple[Minute, float]] = OrderedDict()  # with the instant of the last event
+        self._persons: OrderedDict[str, Minute] = OrderedDict()  # the latest event last
 
     def add(self, person: str, now: float) -> None:
-        minute, _ = self._persons.pop(person, (None, now))
-        self._persons[person] = minute or Minute(), now
-        self._persons[person][0].add(now)
+        minute = self._persons.get(person)
+        if minute is None:
+            minute = self._persons[person] = Minute()
+        else:
+            self._persons.move_to_end(person)
+        minute.add(now)
         self.all.add(now)
 
     def of(self, person: str, now: float) -> int:
         found = self._persons.get(person)
-        return found[0].total(now) if found is not None else 0
+        return found.total(now) if found is not None else 0
 
     def persons(self, now: float) -> int:
         """How many did something in the last minute."""
-        while self._persons and next(iter(self._persons.values()))[1] <= now - WINDOW:
+        while self._persons and next(iter(self._persons.values())).last <= now - WINDOW:
             self._persons.popitem(last=False)
         return len(self._persons)
 

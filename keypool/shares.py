@@ -45,7 +45,10 @@ class Shares:
     def content(self, person: str, now: float) -> None:
         """A person has nothing waiting any more."""
         since = self._waiting.pop(person, None)
-        if since is not None:
+        if since is None:
+            return
+        self._turn(now)
+        if since < now:
             self._share(person, now).seconds += now - since
 
     def served(self, person: str, cost: float, weight: float, now: float) -> None:

@@ -132,11 +132,13 @@ class KeyHealth:
     failures: int = 0  # in a row
     trial: str | None = None  # the ticket that is trying a key which rested
     tried: float = 0.0  # since when
-    resting: bool = field(init=False, repr=False)  # both follow from the state, and are asked for at every choice
+    resting: bool = field(init=False, repr=False)  # these follow from the state, and are asked for at every choice
     dead: bool = field(init=False, repr=False)
+    well: bool = field(init=False, repr=False)  # neither: it serves at once
 
     def __post_init__(self) -> None:
         self.resting, self.dead = self.state in RESTING, self.state in DEAD
+        self.well = not (self.resting or self.dead)
 
     def apply(self, event: KeyEvent, now: float, rest: float | None = None) -> None:
         """Move by the table. `rest` is what the provider asked for, in seconds.

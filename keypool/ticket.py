@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from keypool.blame import Witness
-from keypool.domains import Domain, Need, Sent
+from keypool.domains import NO_NEED, NOTHING, Domain, Need, Sent
 from keypool.keys import Key
 from keypool.order import Lane, lane_of
 
-ANYWHERE = lane_of("", frozenset())
 BATCH_WEIGHT = 0.125  # of a batch flow beside an interactive one: while both wait, it gets one part in nine
 
 
@@ -40,7 +39,7 @@ class Ticket:
     most_output: int | None = None  # the caller's own bound, in tokens
     flow: str = field(init=False)
     groups: frozenset[str] = frozenset()
-    need: Need = Need()  # noqa: RUF009 - immutable; what it will probably take from a provider's limits
+    need: Need = NO_NEED  # what it will probably take from a provider's limits
     reach: frozenset[str] = frozenset()  # ids of the keys that may ever serve it; empty: not known
     conversation: bytes = b""  # names the conversation, for affinity; empty: none
     bound_to: frozenset[str] | None = None  # the only keys that can serve it
@@ -52,7 +51,7 @@ class Ticket:
     predicted: float = 0.0  # the wait that was predicted then, without the learnt factor
 
     waiting: bool = False
-    lane: Lane = ANYWHERE  # where it waits
+    lane: Lane = field(init=False)  # where it waits
     charged: float = 0.0  # what the flow has paid for it so far
     known: float = 0.0  # the part of that which will not be given back
     told: bool = False  # how long its answer is so far was told while it came
@@ -60,8 +59,8 @@ class Ticket:
     granted: float = 0.0
     key: Key | None = None  # while in flight, and its domain, and what that had sent when it started
     domain: Domain | None = None
-    taken: Need = Need()  # noqa: RUF009 - immutable; what it took from that
-    sent: Sent = field(default_factory=Sent)
+    taken: Need = NO_NEED  # what it took from that
+    sent: Sent = field(default_factory=lambda: NOTHING)
 
     @property
     def witness(self) -> Witness:
@@ -70,5 +69,6 @@ class Ticket:
 
     def __post_init__(self) -> None:
         self.flow = flow_of(self.person, batch=self.batch)
+        self.lane = lane_of(self.model, self.reach)
         if self.party:  # somebody may come from several, and each pays for its own
             self.flow += f" of {self.party}"

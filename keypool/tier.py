@@ -12,7 +12,7 @@ but at each key not above the lowest that waits there for the same limits: those
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from keypool.order import Entry, FlowAccount, Lane, Order, Reach
 
@@ -20,8 +20,8 @@ from keypool.order import Entry, FlowAccount, Lane, Order, Reach
 class HeadsTier:
     """The order of some accounts and the virtual time of each key. `lost`: keys that nobody can use for long."""
 
-    def __init__(self, resting: Callable[[FlowAccount, Lane], bool], lost: set[str]) -> None:
-        self.order = Order(resting)
+    def __init__(self, lost: set[str]) -> None:
+        self.order = Order()
         self.lost = lost
         self.times: dict[str, float] = {}  # by key
         self.tags: dict[str, float] = {}  # the highest counter that was dispatched, guesses and all
@@ -29,15 +29,18 @@ class HeadsTier:
 
     def time_of(self, lane: Lane) -> float:
         """Where an account starts that has nothing waiting in a lane."""
-        lows = [(other.reach, low) for low, _, _, other in self.order.firsts() if other.group == lane.group]
         keys = self._keys(lane.reach)
+        firsts = [entry for entry in self.order.firsts() if entry[3].group == lane.group]
         if not keys:
-            return min((self.virtual_time, *(low for _, low in lows)))
+            return min((self.virtual_time, *(entry[0] for entry in firsts)))
         time = 0.0
         for key in keys:
             at_key = self.times.get(key, 0.0)
+            for low, _, _, other in firsts:
+                if low < at_key and (not other.reach or key in other.reach):
+                    at_key = low
             if at_key > time:
-                time = max(time, min((at_key, *(low for reach, low in lows if not reach or key in reach))))
+                time = at_key
         return time
 
     def floor_of(self, lane: Lane, credit: float) -> float:
@@ -50,7 +53,8 @@ class HeadsTier:
 
     def dispatched(self, account: FlowAccount, lane: Lane, key: str, passed: Iterable[Entry]) -> None:
         """An account goes next, on this key. Those whom it passes on their own key hold its time back."""
-        start, tag = account.known(lane), account.at(lane)
+        tag = account.at(lane)
+        start = tag - account.guessed / account.weight  # without what may still be given back
         for counter, _, _, other in passed:
             if other.meets(lane, key) and counter < start:
                 start = counter

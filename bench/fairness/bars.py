@@ -162,22 +162,29 @@ def affinity(extent: Extent) -> list[Figure]:
 
 
 def decisions(extent: Extent) -> list[Figure]:
-    """Microseconds, on the reference machine."""
-    few, usual, many = (micro.decision(waiting) for waiting in (1000, 10_000, 100_000))
+    """Microseconds on the reference machine, and what holds on any: steps of the yardstick, and growth."""
+    cost, (submit, finish), failure = micro.decision(10_000), micro.turn(100_000), micro.failure(50_000)
     return [
-        Figure("a decision at 10,000 queued, median", usual.median, "µs", most=10.0, timed=True),
-        Figure("a decision at 10,000 queued, mean", usual.mean, "µs", most=20.0, timed=True),
-        Figure("growth of the median, 1,000 to 100,000 queued", many.median / few.median, most=2.0, timed=True),
-        Figure("the pool's whole turn at 10,000 queued, mean", micro.turn(10_000), "µs", timed=True),
+        Figure("a decision at 10,000 queued, median", cost.median_microseconds, "µs", most=10.0, timed=True),
+        Figure("a decision at 10,000 queued, mean", cost.mean_microseconds, "µs", most=20.0, timed=True),
+        Figure("a decision at 10,000 queued, median", cost.median, "steps of the yardstick", most=16.0),
+        Figure("growth of the median, 1,000 to 100,000 queued", micro.growth(1000, 100_000), most=2.0),
+        Figure("a submit at 100,000 queued, median", submit.median_microseconds, "µs", most=30.0, timed=True),
+        Figure("a submit at 100,000 queued, median", submit.median, "steps of the yardstick", most=50.0),
+        Figure("a finish at 100,000 queued, median", finish.median_microseconds, "µs", most=30.0, timed=True),
+        Figure("a finish at 100,000 queued, median", finish.median, "steps of the yardstick", most=50.0),
+        Figure("a failure at 50,000 queued, median", failure.median_microseconds, "µs", most=1000.0, timed=True),
+        Figure("a failure at 50,000 queued, median", failure.median, "steps of the yardstick", most=1600.0),
     ]
 
 
 def cancels(extent: Extent) -> list[Figure]:
     """Ten thousand leave at once."""
-    storm = micro.storm()
+    storm, waiting = micro.storm(10_000), 10_000
     return [
         Figure("10,000 leave: tickets, slots, flows left over", storm.left, most=0),
-        Figure("10,000 leave: time", storm.milliseconds, "ms", most=50.0, timed=True),
+        Figure("10,000 leave: time", waiting * storm.cost.median_microseconds / 1e3, "ms", most=50.0, timed=True),
+        Figure("10,000 leave: one of them, median", storm.cost.median, "steps of the yardstick", most=10.0),
     ]
 
 
@@ -191,7 +198,7 @@ SIMULATED: tuple[Group, ...] = (
 )
 ATTACKS = "Who tries to get more than a share"  # `defences.py`; `tests/fairness/test_attacks.py` holds each of them
 COSTS = "What it costs"
-TIMED: tuple[Bars, ...] = (decisions, cancels)  # measured on a machine that does nothing else
+TIMED: tuple[Bars, ...] = (decisions, cancels)  # microseconds are measured on a machine that does nothing else
 GROUPS: tuple[Group, ...] = (*SIMULATED, (COSTS, TIMED))
 
 

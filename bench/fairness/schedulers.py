@@ -178,7 +178,8 @@ class Simple:
         output = self._lengths.expect(job.person, job.model, job.most_output)
         cost = self._costs.cost(Tokens(job.input, 0, output))
         need = Need(job.input, output)
-        job.ticket = Ticket("", job.person, job.model, DIALECT, cost, now, FOREVER, need=need, groups=job.groups)
+        reach = self._keyring.reach(job.model, DIALECT, job.groups)
+        job.ticket = Ticket("", job.person, job.model, DIALECT, cost, now, FOREVER, need=need, reach=reach)
         if not self._line.put(job.ticket):
             self.refuse(job)
             return
@@ -209,7 +210,7 @@ class Simple:
     def fail(self, job: Job, windows: Windows, now: float) -> None:
         """It is asked again as if it were new: what a client does that was told to try again."""
         assert job.ticket is not None
-        self._keyring.failed(job.ticket, LIMITED.event or KeyEvent.FAILED, None, windows, now)
+        self._keyring.failed(job.ticket, LIMITED, windows, now)
         self._keyring.give(job.ticket, None, now)
         self._line.settle(job.ticket, 0.0)
         self.submit(job, now)
@@ -232,9 +233,8 @@ class Simple:
     def _wait(self, head: Ticket, now: float) -> float:
         """Seconds until the head may fit; infinite when only an end can free a key."""
         waits = [FOREVER]
-        for key in self._keyring.usable(head):
+        for key, domain in self._keyring.usable(head):
             if key.running < key.slots:
-                domain = self._keyring.domain(key, head.model)
                 waits.append(max(domain.wait(domain.asks(head.need), now), key.opens_at(head.model) - now))
         return max(LEAST_WAIT, min(waits))
 

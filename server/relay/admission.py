@@ -115,7 +115,7 @@ class Admission:
         payer, groups = served
         deadline = self._clock() + self._bounds.queue_seconds
         ask = Ask("", caller.person_id, model, dialect.name, 0, None, deadline, rights.weight, groups)
-        ask = self._shared(replace(ask, batch=rights.batch), payer, "")
+        ask = self._shared(ask._replace(batch=rights.batch), payer, "")
         return self._dispatcher.pool.door.forecast(ask, self._clock())
 
     async def admitted(self, call: Call, rights: Rights) -> Call:
@@ -197,9 +197,9 @@ class Admission:
         """
         if self._bounds.fairness == "group":
             weight = self._book.groups[group].weight if group in self._book.groups else 1.0
-            return replace(ask, party=f"group:{group or ''}", party_weight=weight, weight=1.0)
+            return ask._replace(party=f"group:{group or ''}", party_weight=weight, weight=1.0)
         if self._bounds.fairness == "address":
-            return replace(ask, party=f"address:{network_of(address)}")
+            return ask._replace(party=f"address:{network_of(address)}")
         return ask
 
     def made(self, seals: Sequence[bytes], key: Key) -> None:

@@ -47,7 +47,7 @@ class Holding:
             bill.least = min(LEAST_OUTPUT, output) if asked is None and request.endpoint.output_limits else 0
         await self.reservations.reserve(bill, ask.input_tokens, self._likely(call, ask))
         if bill.most is not None and bill.least:
-            request, ask = capped(request, bill.most.output), replace(ask, most_output=bill.most.output)
+            request, ask = capped(request, bill.most.output), ask._replace(most_output=bill.most.output)
         if bill.most is not None:
             request = bounding_tools(request, {name for name, price in bill.tariff.tools.items() if price})
         if request.max_tokens is not None and request.max_tokens != asked:

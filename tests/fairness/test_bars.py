@@ -1,4 +1,8 @@
-"""The promises of docs/fairness.md, in virtual time on the real core: each figure keeps its bar."""
+"""The promises of docs/fairness.md, in virtual time on the real core: each figure keeps its bar.
+
+What is a time is only printed, since it depends on what else the machine does. The same work is also measured beside a
+yardstick, or beside itself with fewer who wait, and how many times as long it takes is asserted.
+"""
 
 from __future__ import annotations
 

@@ -219,7 +219,7 @@ def test_the_largest_request_is_forgotten_after_ten_minutes_and_one_that_was_nev
 @pytest.mark.parametrize("told", [False, True])
 def test_who_leaves_a_plain_answer_pays_for_the_time_that_it_took(told: bool) -> None:
     pool = Pool([a_key("k1", 1)])
-    ask = replace(an_ask("a", "ann"), most_output=None)
+    ask = an_ask("a", "ann")._replace(most_output=None)
     ticket, _ = pool.submit(ask, 0.0)
     if told:
         pool.progress(ticket, 10)
@@ -237,7 +237,7 @@ def test_who_leaves_in_flight_pays_and_never_for_more_than_was_asked_for() -> No
 
 def test_a_plain_answer_that_outgrows_its_guess_is_charged_while_it_runs() -> None:
     pool = Pool([a_key("k1", 2)])
-    long, _ = pool.submit(replace(an_ask("a", "ann"), most_output=None), 0.0)
+    long, _ = pool.submit(an_ask("a", "ann")._replace(most_output=None), 0.0)
     guess = long.charged
     pool.submit(an_ask("b", "bob"), 0.0)
     pool.submit(an_ask("c", "bob"), 0.0)

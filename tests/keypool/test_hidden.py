@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
+from statistics import mean
 
 import pytest
 
@@ -71,10 +72,11 @@ class World:
         seconds: float = 6.0,
         tokens: Callable[[Random], int] = lambda dice: 400,
         models: tuple[str, ...] = ("m",),
+        seed: int = 7,
     ) -> None:
         self.pool, self.provider = Pool(keys), provider
         self.seconds, self.tokens, self.models = seconds, tokens, models
-        self.dice, self.now = Random(7), 0.0
+        self.dice, self.now = Random(seed), 0.0
         self.sent = self.refused = 0
         self.taken: list[float] = []  # instants
         self.tokens_taken = 0
@@ -160,10 +162,11 @@ def played(
     seconds: float = 6.0,
     tokens: Callable[[Random], int] = lambda dice: 400,
     models: tuple[str, ...] = ("m",),
+    seed: int = 7,
 ) -> World:
     """Twenty always wait for each model, on one key for each number of slots."""
     keys = [a_key(f"k{number}", each, models=models) for number, each in enumerate(slots)]
-    world = World(keys, provider, seconds, tokens, models)
+    world = World(keys, provider, seconds, tokens, models, seed)
     world.keep(20)
     world.run(minutes * MINUTE)
     return world
@@ -185,11 +188,13 @@ def test_a_hidden_rate_of_fifty_is_hardly_ever_refused_and_used_to_the_full(seco
     assert world.per_minute(since=60.0) >= 0.95 * 50
 
 
-@pytest.mark.parametrize(("seconds", "minutes"), [(1.0, 60), (6.0, 60), (20.0, 60)])
-def test_a_hidden_rate_of_three_is_refused_one_time_in_ten_at_most(seconds: float, minutes: int) -> None:
-    world = played(Provider(rpm=3), minutes, 8, seconds=seconds)
-    assert world.refusals <= 0.10
-    assert world.per_minute(since=60.0) >= 0.9 * 3
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [1.0, 6.0, 20.0])
+def test_a_hidden_rate_of_three_is_refused_one_time_in_ten_at_most(seconds: float) -> None:
+    """In half an hour, on average: it is a hundred requests, of which one more or less is chance."""
+    worlds = [played(Provider(rpm=3), 30, 8, seconds=seconds, seed=seed) for seed in range(1, 17)]
+    assert mean(world.refusals for world in worlds) <= 0.10
+    assert mean(world.per_minute(since=60.0) for world in worlds) >= 0.9 * 3
 
 
 @pytest.mark.slow
@@ -216,8 +221,7 @@ def test_sizes_do_not_hide_a_rate_of_requests() -> None:
 
 @pytest.mark.slow
 def test_two_keys_of_one_organisation_find_their_common_rate() -> None:
-    """The first minutes cost most of the refusals: 2.2 % in half an hour, 1.8 % in 45 minutes."""
-    world = played(Provider(rpm=50), 45, 32, 32)
+    world = played(Provider(rpm=50), 30, 32, 32)
     assert world.refusals <= 0.02
     assert world.per_minute(since=60.0) >= 0.95 * 50
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -21,8 +20,8 @@ from tests.keypool.making import MODEL, NO_MODEL, NO_QUOTA, REFUSED, a_key, an_a
 def test_who_is_bound_to_some_keys_waits_for_one_of_these_and_takes_no_other() -> None:
     sim = simulator(a_key("k1"), a_key("k2"), a_key("k3", 9))
     for number in range(3):
-        sim.ask(0.0, replace(an_ask(f"bound{number}", f"p{number}"), bound_to=frozenset(("k1", "k2"))))
-    sim.ask(0.0, replace(an_ask("one", "q"), bound_to=frozenset(("k2",))))
+        sim.ask(0.0, an_ask(f"bound{number}", f"p{number}")._replace(bound_to=frozenset(("k1", "k2"))))
+    sim.ask(0.0, an_ask("one", "q")._replace(bound_to=frozenset(("k2",))))
     sim.ask(0.0, an_ask("free", "r"))
     sim.run()
     served = {name: context.grants[0][1] for name, context in sim.stories.items()}

@@ -35,6 +35,7 @@ class Play:
     dice: Random
     now: float = 0.0
     asked: int = 0
+    added: int = 0
     answered: set[str] = field(default_factory=set)
     ends: Counter[str] = field(default_factory=Counter)
 
@@ -99,7 +100,8 @@ class Play:
             self.hear(self.pool.learn(key, event, self.now, self.dice.choice(MODELS)))
 
     def add(self) -> None:
-        self.hear(self.pool.add(a_key(f"k{self.dice.randrange(6, 12)}-{self.asked}", self.dice), self.now))
+        self.added += 1  # who comes has a name of its own: `in_use` finds keys by name
+        self.hear(self.pool.add(a_key(f"k{self.dice.randrange(6, 12)}-{self.added}", self.dice), self.now))
 
     def remove(self) -> None:
         if len(self.pool.keys) > 1:

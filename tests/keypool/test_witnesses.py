@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from keypool.blame import FLAKY_COUNT, LATELY, TOGETHER, Blame, Witness
@@ -16,7 +14,7 @@ from tests.keypool.making import MODEL, a_key, an_ask
 
 def fail(pool: Pool, name: str, person: str, party: str, now: float, verdict: Verdict = DROPPED) -> None:
     """One request that fails until it is given up."""
-    ticket, decisions = pool.submit(replace(an_ask(name, person), party=party), now)
+    ticket, decisions = pool.submit(an_ask(name, person)._replace(party=party), now)
     assert [type(each) for each in decisions] == [Grant]
     while ticket.id in pool.tickets:
         pool.failed(ticket, verdict, now)
@@ -46,7 +44,7 @@ def test_one_person_who_comes_from_two_parties_is_one_witness() -> None:
 def test_two_persons_of_two_parties_are_two_witnesses() -> None:
     pool = Pool([a_key("k1", 4)])
     fail(pool, "a", "ann", "group:a", 0.0)
-    ticket, _ = pool.submit(replace(an_ask("b", "bob"), party="group:b"), 1.0)
+    ticket, _ = pool.submit(an_ask("b", "bob")._replace(party="group:b"), 1.0)
     pool.failed(ticket, DROPPED, 1.0)
     assert pool.keys["k1"].state(MODEL) is KeyState.COOLING
 
@@ -73,7 +71,7 @@ def test_a_key_that_always_fails_its_only_user_is_shown_as_suspected_comes_last_
 ) -> None:
     pool = Pool([a_key("bad", 4), a_key("good", 4)])
     for number in range(FLAKY_COUNT):
-        ticket, _ = pool.submit(replace(an_ask(f"t{number}", "ann"), bound_to=frozenset(("bad",))), 60.0 * number)
+        ticket, _ = pool.submit(an_ask(f"t{number}", "ann")._replace(bound_to=frozenset(("bad",))), 60.0 * number)
         while ticket.id in pool.tickets:
             pool.failed(ticket, verdict, 60.0 * number)
     now = 60.0 * FLAKY_COUNT
