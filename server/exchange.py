@@ -37,6 +37,7 @@ from server.wire.errors import (
 from server.wire.faults import ReportedError, relayable
 from server.wire.relay import LONGEST_STREAM, TELLING, Relay, StreamTooLong, is_stream
 from server.wire.request import Request
+from server.wire.unreported import GIVEN_UP
 
 _REPEATED = frozenset({408, 409, 429})  # statuses that the official SDKs repeat by themselves, as all from 500 on
 CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while it streams
@@ -94,11 +95,12 @@ class Exchange:
         story = self.story
         verdict, dialect = judge(status, headers, body, self.wall() / 1000), story.call.request.endpoint.dialect
         if verdict.event is not None:
-            raise AttemptFailed(verdict, _told(verdict, status), self.answer.headers)
+            refusal, gone = _told(verdict, status), status in GIVEN_UP
+            raise AttemptFailed(verdict, refusal, self.answer.headers, billed=self._began(), gone=gone)
         story.lease.rejected(verdict, windows(self.answer.headers, self.wall() / 1000))
         story.account.attempts.append({"key": story.lease.key.id, "answered": str(status)})
         story.first_byte = story.first_byte or self.clock()
-        story.outcome, story.perhaps_billed = Outcome.REJECTED, False
+        story.outcome, story.perhaps_billed = Outcome.REJECTED, self._began()
         await self.settle(story)
         told = relayable(body)
         body = dialect.body(UpstreamRejected(), story.call.id) if told is None else scrub(told)
@@ -113,12 +115,12 @@ class Exchange:
         try:
             body = await self.answer.whole(self.longest)
         except Broken:
-            raise AttemptFailed(NONSENSE, BadAnswer()) from None
+            raise AttemptFailed(NONSENSE, BadAnswer(), billed=True) from None
         except TooLong as answer:
             await self._read_for_the_bill(answer.beginning)
             raise AttemptFailed(OUR_BOUND, AnswerTooLong(), billed=True) from None
         if not story.meter.answer(body):
-            raise AttemptFailed(NONSENSE, BadAnswer())
+            raise AttemptFailed(NONSENSE, BadAnswer(), billed=body.lstrip().startswith(b"{"))  # its end is missing
         if (fault := story.meter.error()) is not None:
             await self._refused(fault.status, {}, fault.body)
             return
@@ -206,16 +208,20 @@ class Exchange:
         meter = self.story.meter
         while not (enough() or meter.failed or len(held) > MOST_HELD):
             if not (chunk := await self.answer.read()):
-                raise AttemptFailed(DROPPED, BadAnswer(), billed=meter.opened)
+                raise AttemptFailed(DROPPED, BadAnswer(), billed=meter.opened, gone=True)
             held += relay.feed(chunk)
 
     def _judged(self, fault: ReportedError) -> Verdict:
         return judge(fault.status, {}, fault.body, self.wall() / 1000)
 
+    def _began(self) -> bool:
+        """Whether an answer had begun before its error: a role, an id, figures of what it used."""
+        return self.story.meter.opened or self.story.meter.usage is not None
+
     def _cut(self) -> Exception:
         """A stream broke off: for the caller if it has begun there, else only for this attempt."""
         if self.story.first_byte is None:
-            return AttemptFailed(NONSENSE, BadAnswer(), billed=self.story.meter.opened)
+            return AttemptFailed(NONSENSE, BadAnswer(), billed=True)
         self.story.outcome = Outcome.CUT
         self.story.lease.broke()
         return Disconnected()

@@ -44,6 +44,7 @@ from server.wire.errors import (
 )
 from server.wire.keepalive import sign_of_life
 from server.wire.request import Request
+from server.wire.unreported import may_be_billed
 
 T = TypeVar("T")
 
@@ -246,7 +247,7 @@ class Gateway:
                 story.account.attempts.append({"key": key.id, "refused": field.name})
             except AttemptFailed as failure:
                 refused.clear()
-                story.perhaps_billed = failure.billed
+                self._failed(story, failure)
                 if story.client_left:  # nobody waits for another key's answer
                     raise ClientLeft from failure
                 story.account.attempts.append({"key": story.lease.key.id, "failed": failure.refusal.code})
@@ -259,7 +260,7 @@ class Gateway:
         guess = replace(story.bill.asked, input=story.input_estimate, output=story.bill.output, estimated=True)
         self._cashier.dispatched(story.bill, story.row_if_interrupted(guess, self._clock()))
         story.sends += 1
-        story.sent_at, story.perhaps_billed = self._clock(), True
+        story.sent_at, story.failed_at, story.perhaps_billed = self._clock(), None, True
 
     def _learn(self, story: Story, refused: Iterable[str]) -> None:
         """The upstream has answered without these fields of ours: it is not sent them again for a while."""
@@ -271,10 +272,27 @@ class Gateway:
         longest, held, settle = self._bounds.answer_bytes, self._bounds.pulse.opening, self._settlement.bookkeep
         return Exchange(story, sent, answer, sink, heart, settle, longest, held, self._clock, self._wall)
 
+    def _failed(self, story: Story, failure: AttemptFailed) -> None:
+        """Note when an attempt has failed, and whether it may have been billed."""
+        story.failed_at = self._clock()
+        seconds = story.worked(story.failed_at)
+        story.perhaps_billed = may_be_billed(began=failure.billed, gone=failure.gone, seconds=seconds)
+
     async def _another_key(self, story: Story, failure: AttemptFailed) -> None:
-        limits = windows(failure.headers, self._wall() / 1000)
+        """Wait for another key. What the attempt before may have been billed is paid first, or else by the request."""
+        limits, verdict = windows(failure.headers, self._wall() / 1000), failure.verdict
+        attempt = None
+        if story.perhaps_billed and not verdict.final:
+            attempt = await self._settlement.attempted(story)
+            verdict = replace(verdict, final=attempt is None)
         try:
-            await story.lease.again(failure.verdict, failure.refusal, limits)
-        except Refusal:
-            story.outcome = Outcome.FAILED
+            await story.lease.again(verdict, failure.refusal, limits)
+        except BaseException as ending:
+            if attempt is not None:
+                self._cashier.not_needed(story.bill, attempt.row.request_id)
+            if isinstance(ending, Refusal):
+                story.outcome = Outcome.FAILED
             raise
+        if attempt is not None:
+            self._cashier.book(story.bill, attempt)
+            story.perhaps_billed, story.meter = False, story.call.request.endpoint.meter()

@@ -1,8 +1,9 @@
 """How a dispatched request is settled: once, whatever happens, and by the upstream's own figures where there are any.
 
-Else what is billed is the input and the delivered text as counted here, flagged as estimated; an upstream's error is
-not billed. The flow pays and the key goes back first, then the row is put on the ledger, then whoever observes hears of
-it. What the provider keeps for the caller is remembered with its maker.
+Else what is billed is the input and the delivered text as counted here, flagged as estimated, and by the time what may
+have been generated unseen. An upstream's error is not billed, unless an answer had begun before it. The flow pays and
+the key goes back first, then the row is put on the ledger, then whoever observes hears of it. What the provider keeps
+for the caller is remembered with its maker.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from keypool.estimates import Tokens
 from server.books.cashier import Cashier
 from server.books.contents import LONGEST
 from server.intake import Intake
+from server.ledger.quota import Settlement as Settled
 from server.ledger.usage import Outcome, UsageRow
 from server.reading_on import hides
 from server.store.base import Content, Issued, Store, StoreError
@@ -101,13 +103,24 @@ class Settlement:
     async def pay(self, story: Story) -> Usage:
         """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
         if story.usage is None:
-            used = self._reported(story) or await self._counted(story)
-            story.usage = story.call.request.hosted.billed(used)
+            story.usage = await self._used(story)
             self._intake.made(story.meter.made.seals, story.lease.key)
             tokens = Tokens(story.usage.input, story.usage.cached, story.usage.output)
             left = story.client_left and story.usage.estimated
             story.lease.finish(tokens, complete=story.outcome is Outcome.COMPLETED, left=left)
         return story.usage
+
+    async def attempted(self, story: Story) -> Settled | None:
+        """How an attempt is settled that has failed and may have been billed, if another one goes out after it.
+
+        As much is held beside what is held for the request; None if its budgets have no room for that.
+        """
+        row = story.attempt_row(await self._used(story), self._clock())
+        return await self._cashier.beside(story.bill, row)
+
+    async def _used(self, story: Story) -> Usage:
+        used = self._reported(story) or await self._counted(story)
+        return story.call.request.hosted.billed(used)
 
     def kept_by(self, story: Story) -> tuple[str, ...]:
         """The ids of what the provider keeps of an answer, and its maker may name."""
@@ -128,9 +141,10 @@ class Settlement:
         delivered = Prompt((story.meter.delivered(),), 0)
         output = await self._tokenizer.count(delivered, story.call.request.model)
         request = story.call.request
-        if story.client_left and request.endpoint.output_limits and hides(story):
+        ended = story.outcome is Outcome.COMPLETED and not story.client_left
+        if not ended and request.endpoint.output_limits and hides(story):
             most = published(request.model).output if request.max_tokens is None else request.max_tokens
-            output += hidden(self._clock() - story.sent_at, output, most * request.choices)
+            output += hidden(story.worked(self._clock()), output, most * request.choices)
         tier, geo = beside.tier or before.tier, beside.geo or before.geo
         before = replace(before, tools=beside.tools, tier=tier, geo=geo)
         return unreported(request.extent, before, output, await _heard(story))

@@ -37,16 +37,24 @@ OUR_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 class AttemptFailed(Exception):
     """No byte of an answer has gone to the caller, or an error came in place of one.
 
-    `billed`: the upstream may have generated something all the same.
+    `billed`: the upstream may have generated something all the same. `gone`: it may have, if it has worked for a while
+    (`wire/unreported.py`).
     """
 
     def __init__(
-        self, verdict: Verdict, refusal: Refusal, headers: Mapping[str, str] | None = None, *, billed: bool = False
+        self,
+        verdict: Verdict,
+        refusal: Refusal,
+        headers: Mapping[str, str] | None = None,
+        *,
+        billed: bool = False,
+        gone: bool = False,
     ) -> None:
         super().__init__(refusal.code)
         self.verdict = verdict
         self.refusal = refusal
         self.headers = headers or {}  # of the upstream's answer, for what they say of its limits
+        self.gone = gone
         self.billed = billed or isinstance(refusal, UpstreamTimeout)
 
 
@@ -311,9 +319,8 @@ class Upstreams:
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
             raise AttemptFailed(UNREACHABLE, UpstreamUnreachable()) from error
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            # It went away before it said anything; no provider bills for that.
             connection.stale = connection.reused
-            raise AttemptFailed(DROPPED, BadAnswer()) from error
+            raise AttemptFailed(DROPPED, BadAnswer(), gone=True) from error
         except TimeoutError as error:
             raise AttemptFailed(TOO_SLOW, UpstreamTimeout()) from error
         except (aiohttp.ClientError, ValueError) as error:

@@ -4,6 +4,7 @@
     reserve    hold what it may take of all budgets, all or nothing              refused: rate, quota, no store
     clear      the same for the cap of the upstream that was chosen              another key
     dispatched the journal knows it, as it would stand if we died now            refused: no journal
+    beside     hold what a failed attempt was billed, too        no other key is asked
     settle     the journal knows how it ended; the store hears of it behind the answer
     close      give back what was held for a request that was never dispatched
 
@@ -42,7 +43,7 @@ from server.ledger.holds import (
     claim,
     tightest,
 )
-from server.ledger.limits import Limit, Scope, Unit, Window, words
+from server.ledger.limits import Limit, Scope, Unit, Window
 from server.ledger.money import MOST
 from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
 from server.ledger.ratelimit import RateLimits, Wait
@@ -198,6 +199,35 @@ class Cashier:
             log.error("%s", error)
             raise AccountingUnavailable from None
 
+    async def beside(self, bill: Bill, row: UsageRow) -> Settlement | None:
+        """Hold what an attempt cost that failed, beside the request's own hold, which is for one attempt.
+
+        None if a budget has no room for it: then no other attempt must go out. Else `book` or `not_needed` follows.
+        """
+        charges = bill.claim.charges(row)
+        holds = bill.claim.beside(charges)
+        try:
+            room = not holds or isinstance(await self._held_for(row.request_id, bill.at, holds), Reserved)
+        except StoreError:
+            room = self._may_go_on_with(bill, row.request_id, holds, row.cost_micro_usd)
+        except BaseException:
+            self._poster.release(row.request_id)
+            raise
+        return Settlement(row, charges) if room else None
+
+    def book(self, bill: Bill, attempt: Settlement) -> None:
+        """Another attempt goes out: the one before is on the ledger from here on, with a row of its own."""
+        self.note(attempt)
+        self._allowances.settle(attempt.row.request_id, attempt.charges)
+        self._spend(bill, attempt.row.request_id, attempt.row.cost_micro_usd)
+
+    def not_needed(self, bill: Bill, request_id: str) -> None:
+        """Give back what is held for a request that is never dispatched, or for an attempt that it pays for itself."""
+        self._allowances.settle(request_id, ())
+        self._allowances.written(request_id)
+        self._spend(bill, request_id, 0)
+        self._poster.release(request_id)
+
     def settle(self, bill: Bill, row: UsageRow) -> None:
         """The request has ended. From here on its row cannot be lost, whatever dies."""
         bill.settled = True
@@ -206,7 +236,7 @@ class Cashier:
         self.note(settlement)
         if bill.offline:
             self._allowances.settle(bill.request_id, settlement.charges)
-        self._spend(bill, row.cost_micro_usd)
+        self._spend(bill, bill.request_id, row.cost_micro_usd)
         if bill.taken is not None:
             if row.status in UNSERVED:
                 self._rates.give_back(bill.taken)
@@ -229,12 +259,8 @@ class Cashier:
         self._holding.discard(bill.request_id)
         if bill.taken is not None:
             self._rates.give_back(bill.taken)
-        if bill.offline:
-            self._allowances.settle(bill.request_id, ())
-            self._allowances.written(bill.request_id)
-            self._spend(bill, 0)
         if bill.held:
-            self._poster.release(bill.request_id)
+            self.not_needed(bill, bill.request_id)
 
     async def standing(self, caller: Caller) -> list[dict[str, Any]]:
         """How a caller's limits stand now, the store's ones and the minute's. Raises StoreError."""
@@ -243,7 +269,7 @@ class Cashier:
         mine = claim(self._applying(caller, who, None, at), who, Estimate(0, 0), self._calendar, at)
         taken = await self._guard.taken(mine.counters)
         standings = mine.standings(dict(zip(mine.counters, taken, strict=True)))
-        return [_told(it) for it in (*standings, *map(self._rate, mine.rates))]
+        return [it.as_dict() for it in (*standings, *map(self._rate, mine.rates))]
 
     def _applying(self, caller: Caller, who: Who, model: str | None, at: int) -> list[Limit]:
         """The limits of a caller: those that were decided, but for who is special, and what a guest may spend."""
@@ -299,7 +325,7 @@ class Cashier:
                 self._bound(bill)
                 answer = await self._admitted(bill)
         except StoreError:
-            if not self._may_go_on(bill):
+            if not self._may_go_on_with(bill, bill.request_id, bill.claim.holds, bill.needs.cost_micro_usd):
                 raise AccountingUnavailable from None
             bill.offline = True
             return []
@@ -316,23 +342,25 @@ class Cashier:
             answer = await self._reserved(bill, bill.claim.holds)
         return answer
 
-    def _may_go_on(self, bill: Bill) -> bool:
-        """Whether a request is let in while the store is away."""
+    def _may_go_on_with(self, bill: Bill, request_id: str, holds: tuple[Hold, ...], cost: int) -> bool:
+        """Whether a request is let in while the store is away, or one more attempt of it."""
         if bill.spend is None:
-            return self._allowances.take(bill.request_id, bill.claim.holds, self._wall())
-        return self._purses.take(bill.request_id, _purse(bill), bill.needs.cost_micro_usd, bill.spend, self._wall())
+            return self._allowances.take(request_id, holds, self._wall())
+        return self._purses.take(request_id, _purse(bill), cost, bill.spend, self._wall())
 
-    def _spend(self, bill: Bill, cost: int) -> None:
-        """A guest's request has ended, and so much of the pass is gone."""
+    def _spend(self, bill: Bill, request_id: str, cost: int) -> None:
+        """A guest's request, or an attempt of it, has ended, and so much of the pass is gone."""
         if bill.spend is not None:
-            self._purses.settle(bill.request_id, _purse(bill), cost, self._wall())
+            self._purses.settle(request_id, _purse(bill), cost, self._wall())
 
     async def _reserved(self, bill: Bill, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
         """Ask the store. Whatever becomes of the question, it may hold something from now on."""
         bill.held = True
         self._holding.add(bill.request_id)
-        expires_at = bill.at + self._terms.longest + LIFETIME
-        reservation = Reservation(bill.request_id, self._terms.holder, holds, expires_at)
+        return await self._held_for(bill.request_id, bill.at, holds)
+
+    async def _held_for(self, request_id: str, at: int, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
+        reservation = Reservation(request_id, self._terms.holder, holds, at + self._terms.longest + LIFETIME)
         return await self._guard.reserve(reservation)
 
     async def _gave_leases_back(self, counter: str) -> bool:
@@ -372,18 +400,3 @@ def _who(caller: Caller, groups: tuple[str, ...]) -> Who:
 def _purse(bill: Bill) -> str:
     assert bill.who.token_id is not None, "a guest has a pass"
     return bill.who.token_id
-
-
-def _told(standing: Standing) -> dict[str, Any]:
-    entry = standing.entry
-    return {
-        "limit": words(entry.limit),
-        "scope": str(entry.limit.scope),
-        "unit": str(entry.limit.unit),
-        "window": str(entry.limit.window),
-        "models": entry.limit.family,
-        "most": entry.most,
-        "taken": standing.taken,
-        "remaining": standing.remaining,
-        "resets_at": entry.resets_at,
-    }

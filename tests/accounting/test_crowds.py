@@ -24,7 +24,7 @@ from server.people.pass_office import Wanted
 from server.store.base import Record as Kept
 from server.terms.groups import Group, group_body
 from tests.accounting.books import USD, Place, budget, person_id, put_limits, put_prices, worth
-from tests.fakes.fates import Fate, held
+from tests.fakes.fates import Answer, Content, Delivery, Fate, held, ok
 from tests.fakes.ledger import Record
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import Heard, chat, hear
@@ -37,6 +37,7 @@ CALLERS = 100
 LONGEST = 400  # tokens of an answer, where nobody bounds it
 MODEL = "gpt-4o"
 PRICE = Price("dear", MODEL, 0, Rates(input=1_000_000_000, output=1_000_000_000))  # 1,000 tokens for a dollar
+PROMPT = "What may an attempt cost that fails half-way? " * 2
 LAB = "lab"
 
 
@@ -98,7 +99,7 @@ async def crowd(stage: Stage, token: str, gate: asyncio.Event, *, stream: bool) 
     """All at once. The upstream answers when all are refused whom it has not seen."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         asked = [
-            asyncio.create_task(hear(session, stage.running, chat(f"request {n} ", stream=stream), token))
+            asyncio.create_task(hear(session, stage.running, chat(f"request {n} {PROMPT}", stream=stream), token))
             for n in range(CALLERS)
         ]
         await until(lambda: stage.records and sum(each.done() for each in asked) + stage.fake.running == CALLERS, 30.0)
@@ -126,3 +127,26 @@ async def test_a_crowd_is_never_billed_more_than_it_may_spend(place: Place, purs
         assert 0 < len(rows) == Counter(each.status for each in heard)[200] < CALLERS
         assert purse.most * 0.2 < billed(stage.records) <= purse.most
         assert spent(rows) == billed(stage.records)
+
+
+@every_purse
+@pytest.mark.gen_test(timeout=50)
+async def test_attempts_that_fail_half_way_are_paid_from_the_budget_too(place: Place, purse: Purse) -> None:
+    """Each first attempt opens its answer and fails, and is billed. Another one is made where there is money."""
+    gate, seen = asyncio.Event(), set[bytes]()
+    half_way = Answer(name="half-way", content=Content(words=9), delivery=Delivery(gate=gate, error_after=1))
+
+    def decide(record: Record) -> Fate:
+        if record.body in seen:
+            return ok(words=100_000)
+        seen.add(record.body)
+        return half_way
+
+    async with opened(place, purse, decide) as (stage, token):
+        heard = await crowd(stage, token, gate, stream=True)
+        rows = await stage.rows()
+        attempts = [row for row in rows if "~" in row.request_id]
+        assert len(stage.records) == len(rows) >= len(seen) > 0
+        assert bool(attempts) == (purse.most == USD), "a pass that one answer uses up has no money for two attempts"
+        assert len(attempts) == Counter(each.status for each in heard)[200]
+        assert 0 < billed(stage.records) <= spent(rows) <= purse.most

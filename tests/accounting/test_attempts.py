@@ -1,0 +1,124 @@
+"""An attempt that failed and may have been billed is paid for, also where another key answers after it.
+
+It has a row of its own, which names the upstream that was at work: its owner's cap must know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from server.config.specs import UpstreamSpec
+from server.ledger.limits import Scope, Unit, parse_limits
+from server.ledger.prices import Price, Rates
+from server.ledger.usage import Outcome, UsageRow
+from tests.accounting.books import USD, budget, counter, person_id, put_limits, put_prices, worth
+from tests.fakes.fates import Fate, drop_before_head, first_event_error, mid_stream_error, ok, server_error
+from tests.fakes.upstream import FakeUpstream
+from tests.faults.asks import Ask, Heard, hear, messages
+from tests.faults.stage import Stage
+from tests.gateways import gateway, spec
+
+pytestmark = pytest.mark.slow  # a gateway of its own for each
+
+MODEL = "claude-sonnet-4-5"
+PRICE = Price("dear", MODEL, 0, Rates(input=1_000_000_000, output=1_000_000_000))  # 1,000 tokens for a dollar
+WORDS = 20
+UPSTREAMS = ("first", "second")
+
+
+@asynccontextmanager
+async def opened(*fates: Fate, limits: str = "100 usd/ever", **more: Any) -> AsyncIterator[Stage]:
+    async with FakeUpstream() as fake:
+        fake.script(None, *fates, ok(words=WORDS).for_ever())
+        async with gateway(fake, *(of(fake, name) for name in UPSTREAMS), limits=parse_limits(limits), **more) as house:
+            await put_prices(house.house, PRICE)
+            caps = [budget(Scope.UPSTREAM, name, Unit.USD, 100 * USD) for name in UPSTREAMS]
+            await put_limits(house.house, *caps)
+            yield Stage(house)
+
+
+def of(fake: FakeUpstream, name: str) -> UpstreamSpec:
+    return spec(fake, [f"sk-upstream-{name}"], name=name, models=(MODEL,))
+
+
+def question(*, most: int = 100, stream: bool = True) -> Ask:
+    asked = messages("What does an attempt cost?", stream=stream)
+    return Ask(asked.dialect, asked.path, {**asked.document, "max_tokens": most})
+
+
+async def asked(stage: Stage, ask: Ask) -> Heard:
+    async with aiohttp.ClientSession() as session:
+        return await hear(session, stage.running, ask)
+
+
+async def rows_of(stage: Stage) -> tuple[list[UsageRow], UsageRow]:
+    """The rows of the attempts, and the request's own."""
+    *attempts, row = sorted(await stage.rows(), key=lambda row: (-len(row.request_id), row.request_id))
+    return attempts, row
+
+
+async def taken(stage: Stage) -> list[int]:
+    """What the caps of both upstreams and the caller's budget have taken."""
+    store = stage.running.house.store
+    names = [f"upstream:{name}" for name in UPSTREAMS] + [f"person:{await person_id(store, 'ada')}"]
+    return await store.taken([counter(name, Unit.USD) for name in names])
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_the_cap_of_the_upstream_that_failed_pays_for_its_own_attempt() -> None:
+    async with opened(mid_stream_error(1)) as stage:
+        heard = await asked(stage, question())
+        assert heard.status == 200
+        (attempt,), row = await rows_of(stage)
+        failed, answered = stage.records
+        assert [attempt.cost_micro_usd, row.cost_micro_usd] == [worth(PRICE, attempt.usage), worth(PRICE, row.usage)]
+        assert attempt.cost_micro_usd >= failed.usage.input * 1_000 > 0
+        assert row.usage == answered.usage
+        assert (attempt.request_id, attempt.status) == (f"{row.request_id}~1", Outcome.FAILED)
+        assert (attempt.attempts, row.attempts, row.status) == (1, 2, Outcome.COMPLETED)
+        cost = {attempt.upstream: attempt.cost_micro_usd, row.upstream: row.cost_micro_usd}
+        assert set(cost) == set(UPSTREAMS)
+        assert await taken(stage) == [cost["first"], cost["second"], sum(cost.values())]
+        assert await stage.running.house.store.reserved() == 0
+
+
+@pytest.mark.parametrize("fate", [first_event_error(), server_error(), drop_before_head()], ids=lambda fate: fate.name)
+@pytest.mark.gen_test(timeout=20)
+async def test_what_nobody_bills_costs_nothing(fate: Fate) -> None:
+    async with opened(fate) as stage:
+        assert (await asked(stage, question())).status == 200
+        attempts, row = await rows_of(stage)
+        assert (attempts, row.attempts) == ([], 2)
+        assert sum(await taken(stage)) == 2 * row.cost_micro_usd
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_budget_that_has_no_room_for_another_attempt_sends_none() -> None:
+    """It has what one attempt can take, and two thousandths: the prompt that was lost costs six."""
+    async with opened(mid_stream_error(1), limits="0.1295 usd/ever") as stage:
+        heard = await asked(stage, question())
+        assert (heard.status, len(stage.records)) == (529, 1), heard.body
+        attempts, row = await rows_of(stage)
+        assert (attempts, row.status, row.attempts) == ([], Outcome.FAILED, 1)
+        assert row.usage.estimated
+        assert row.cost_micro_usd >= stage.records[0].usage.input * 1_000
+        mine = {row.upstream: row.cost_micro_usd}
+        assert await taken(stage) == [mine.get("first", 0), mine.get("second", 0), row.cost_micro_usd]
+        assert await stage.running.house.store.reserved() == 0
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_where_no_attempt_is_left_the_request_s_own_row_pays_for_the_last_one() -> None:
+    async with opened(mid_stream_error(1).for_ever()) as stage:
+        heard = await asked(stage, question())
+        assert heard.status == 529
+        (attempt,), row = await rows_of(stage)
+        assert (row.status, row.usage.estimated, row.attempts) == (Outcome.FAILED, True, 2)
+        assert {attempt.upstream, row.upstream} == set(UPSTREAMS)
+        assert (await taken(stage))[2] == attempt.cost_micro_usd + row.cost_micro_usd
+        assert await stage.running.house.store.reserved() == 0
