@@ -37,6 +37,7 @@ from server.wire.errors import (
 from server.wire.faults import ReportedError, relayable
 from server.wire.relay import LONGEST_STREAM, TELLING, Relay, StreamTooLong, is_stream
 from server.wire.request import Request
+from server.wire.shorter import Shorter, our_bound, shorter
 from server.wire.unreported import GIVEN_UP
 
 _REPEATED = frozenset({408, 409, 429})  # statuses that the official SDKs repeat by themselves, as all from 500 on
@@ -47,9 +48,10 @@ MOST_HELD = 1 << 20  # bytes of a stream's opening: a response is opened with al
 class FieldRefused(Exception):
     """The upstream refuses a field that the gateway has put into the request."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, found: Shorter | None = None) -> None:
         super().__init__(name)
         self.name = name
+        self.shorter = found  # what it takes instead, where it refuses only a value
 
 
 @dataclass(slots=True)
@@ -90,9 +92,11 @@ class Exchange:
 
     async def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """The upstream said no: to the caller, whose own mistake it is, or to our key, which is not the caller's."""
+        story = self.story
+        if (found := shorter(self.sent, status, body, story.shorter)) is not None:
+            raise FieldRefused(our_bound(self.sent) or "", found)
         if (added := refuses_what_we_added(self.sent, status, body)) is not None:
             raise FieldRefused(added)
-        story = self.story
         verdict, dialect = judge(status, headers, body, self.wall() / 1000), story.call.request.endpoint.dialect
         if verdict.event is not None:
             refusal, gone = _told(verdict, status), status in GIVEN_UP

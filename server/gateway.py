@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from server.books.contents import TOLD, Recorder
 from server.dispatcher import Dispatcher
 from server.exchange import Exchange, FieldRefused
 from server.heart import Heart
-from server.holding import Holding
+from server.holding import MAX_TOKENS, Holding
 from server.intake import Bounds, Intake
 from server.ledger.usage import Outcome, UsageRow
 from server.reading_on import ReadingOn
@@ -44,6 +44,7 @@ from server.wire.errors import (
 )
 from server.wire.keepalive import sign_of_life
 from server.wire.request import Request
+from server.wire.shorter import our_bound
 from server.wire.unreported import may_be_billed
 
 T = TypeVar("T")
@@ -233,7 +234,7 @@ class Gateway:
         while True:
             story.meter = call.request.endpoint.meter()
             key = story.lease.key
-            request = self._unwanted.fitted(call.request, key.upstream, self._clock(), refused)
+            request = self._fitted(story, key.upstream, refused)
             try:
                 await self._cleared(story)
                 sending = self._upstreams.send(key, request, call.passed, call.query, story.sent_again)
@@ -242,16 +243,32 @@ class Gateway:
                     self._learn(story, refused)
                     return
             except FieldRefused as field:
-                refused.add(field.name)
-                story.perhaps_billed = False
+                self._refused(story, field, refused)
                 story.account.attempts.append({"key": key.id, "refused": field.name})
             except AttemptFailed as failure:
                 refused.clear()
+                story.shorter = None
                 self._failed(story, failure)
                 if story.client_left:  # nobody waits for another key's answer
                     raise ClientLeft from failure
                 story.account.attempts.append({"key": story.lease.key.id, "failed": failure.refusal.code})
                 await self._another_key(story, failure)
+
+    def _fitted(self, story: Story, upstream: str, refused: Collection[str]) -> Request:
+        """The request as this upstream takes it, as far as what we have put into it is concerned."""
+        request, now = story.call.request, self._clock()
+        bounded = self._unwanted.bounded(request, upstream, now, story.input_estimate, story.shorter)
+        if our_bound(request) is not None:
+            story.bill.headers[MAX_TOKENS] = str(bounded.max_tokens)
+        return self._unwanted.fitted(bounded, upstream, now, refused)
+
+    def _refused(self, story: Story, field: FieldRefused, refused: set[str]) -> None:
+        """The upstream refuses what we have put into the request: it goes out again, as this upstream takes it."""
+        if field.shorter is None:
+            refused.add(field.name)
+        else:
+            story.shorter = field.shorter
+        story.perhaps_billed = False
 
     async def _cleared(self, story: Story) -> None:
         """Note durably that it goes out now. A key whose upstream has used its money up is passed over."""
@@ -265,6 +282,9 @@ class Gateway:
     def _learn(self, story: Story, refused: Iterable[str]) -> None:
         """The upstream has answered without these fields of ours: it is not sent them again for a while."""
         if story.outcome is Outcome.COMPLETED:
+            if story.shorter is not None:
+                upstream = story.lease.key.upstream
+                self._unwanted.shortened(upstream, story.call.request, story.shorter, self._clock())
             for field in refused:
                 self._unwanted.note(story.lease.key.upstream, story.call.request, field, self._clock())
 

@@ -20,6 +20,7 @@ from server.wire.errors import Refusal
 from server.wire.keepalive import DEFAULT
 from server.wire.meter import Meter
 from server.wire.request import AskedClass, Request
+from server.wire.shorter import Shorter
 from server.wire.usage import Usage
 
 REMEMBERED = 10_000  # accounts
@@ -146,6 +147,7 @@ class Story:
     streamed: bool = False
     sends: int = 0  # how often it was handed to an upstream; a key that was passed over is none
     perhaps_billed: bool = False  # the upstream may have generated something
+    shorter: Shorter | None = None  # how the upstream whose turn it is takes a bound of ours
     client_left: bool = False
     resent: int = 0  # over another connection, because the first one was just being closed
     sent_at: float = 0.0  # when an upstream began to work for it

@@ -96,6 +96,7 @@ class Scene:
             bill=SimpleNamespace(headers={}),
             first_byte=None,
             outcome=None,
+            shorter=None,
             streamed=False,
         )
         me = cast(Any, self)

@@ -78,6 +78,11 @@ class Visit:
     status: int | None = None
     body: bytes = b""
 
+    @property
+    def dispatched(self) -> bool:
+        """Its client has heard an upstream. A stream that was opened while it waited may end without any."""
+        return self.status == 400 or (self.status == 200 and b'"code":"no_upstream_key"' not in self.body)
+
     async def happen(self, session: aiohttp.ClientSession, running: Running, token: str) -> None:
         if self.manner is Manner.LEAVES_AFTER_WORDS:
             await self._read_some(session, running, token)

@@ -146,7 +146,7 @@ async def hold_to_both_ledgers(day: Day, rows: list[UsageRow], seen: dict[int, l
         if (row := row_of.get(visit.number)) is not None:
             await auditor.check(visit, row, seen.get(visit.number, []))
         elif visit.manner is Manner.STAYS:
-            assert visit.status not in (200, 400), "who was answered was dispatched"
+            assert not visit.dispatched, "who was answered was dispatched"
     assert not any(visit.number in row_of for visit in day.visits if visit.manner is Manner.ERRS)
     outcomes = Counter(row.status for row in rows)
     assert set(outcomes) == set(Outcome) - {Outcome.INTERRUPTED}, "the day had something of everything"
