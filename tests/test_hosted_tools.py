@@ -14,7 +14,8 @@ import pytest
 from server.ledger.limits import Scope, Unit
 from server.ledger.prices import Price, Rates
 from server.ledger.usage import UsageRow
-from tests.accounting.books import ALL, budget, put_limits, put_prices
+from server.terms.groups import Group
+from tests.accounting.books import ALL, budget, person_id, put_limits, put_prices
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
 
@@ -99,3 +100,32 @@ async def test_a_search_that_no_answer_reports_is_billed() -> None:
         assert (await here.ask(CHAT, web_search_options={}))[0] == 200
         (row,) = await here.rows()
         assert (row.usage.tools, row.cost_micro_usd) == ("web_search_preview=1", 25_000)
+
+
+async def in_a_group(here: Shop, *prices: tuple[str, int]) -> None:
+    """Ada is in a group that has these prices of its own."""
+    house = here.running.house
+    await house.desk.set_group("operator", Group(name="lab", tool_prices=prices))
+    await house.desk.put_in_group("operator", await person_id(house.store, "ada"), "lab")
+    await house.book.sync()
+
+
+@pytest.mark.gen_test
+async def test_a_group_pays_its_own_price_for_a_tool_and_nobody_else_does() -> None:
+    async with shop() as here:
+        await here.ask(CHAT, web_search_options={})
+        await in_a_group(here, ("web_search_preview", 7), ("telepathy", 1))
+        await here.ask(CHAT, web_search_options={})
+        rows = sorted(await here.rows(), key=lambda row: row.cost_micro_usd)
+        assert [(row.group, row.cost_micro_usd) for row in rows] == [("lab", 7), (None, 25_000)]
+
+
+@pytest.mark.gen_test
+async def test_a_group_s_price_is_what_is_held_and_gives_a_price_to_a_tool_that_has_none() -> None:
+    async with shop() as here:
+        await in_a_group(here, ("web_search", 20), ("telepathy", 1))
+        await here.budget(200)
+        assert (await here.ask(RESPONSE, tools=[{"type": "web_search"}]))[0] == 200  # ten, at 20 each
+        assert (await here.ask(RESPONSE, tools=[{"type": "telepathy"}]))[0] == 200
+        assert (await here.ask(RESPONSE, tools=[{"type": "web_search"}, {"type": "telepathy"}]))[0] == 429
+        assert (await here.ask(RESPONSE, tools=[{"type": "x_search"}]))[0] == 429, "the usual price"

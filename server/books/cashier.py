@@ -141,7 +141,7 @@ class Cashier:
         limits = self._applying(caller, who, request.model, at)
         dialect = request.endpoint.dialect.name
         bill = Bill(call.id, at, self._calendar.day(at), who, request.model, dialect, price, tuple(limits))
-        bill.tariff, bill.asked = self._book.tariff, request.hosted.most()
+        bill.tariff, bill.asked = self._book.tariff_of(call.group), request.hosted.most()
         self._check_tools(bill, request.hosted)
         bill.content_days, bill.content_group, bill.spend = rights.content_days, rights.content_group, caller.spend
         return bill
