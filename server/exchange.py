@@ -23,7 +23,7 @@ from server.ledger.usage import Outcome
 from server.story import Sink, Story, milliseconds
 from server.upstream import Answer, AttemptFailed, Broken, TooLong
 from server.wire.abridge import Abridger
-from server.wire.added import refuses_what_we_added
+from server.wire.added import refuses_bound_of_tools, refuses_what_we_added
 from server.wire.dialect import JSON_TYPE, scrub
 from server.wire.errors import (
     AnswerTooLong,
@@ -31,6 +31,7 @@ from server.wire.errors import (
     Disconnected,
     NoKey,
     Refusal,
+    ToolNotBounded,
     UnknownModel,
     UpstreamRejected,
 )
@@ -97,6 +98,8 @@ class Exchange:
             raise FieldRefused(our_bound(self.sent) or "", found)
         if (added := refuses_what_we_added(self.sent, status, body)) is not None:
             raise FieldRefused(added)
+        if refuses_bound_of_tools(self.sent, status, body):
+            raise AttemptFailed(OUR_BOUND, ToolNotBounded("tools"))
         verdict, dialect = judge(status, headers, body, self.wall() / 1000), story.call.request.endpoint.dialect
         if verdict.event is not None:
             refusal, gone = _told(verdict, status), status in GIVEN_UP

@@ -13,11 +13,12 @@ import pytest
 
 from server.ledger.limits import Scope, Unit
 from server.ledger.prices import Price, Rates
-from server.ledger.usage import UsageRow
+from server.ledger.usage import Outcome, UsageRow
 from server.terms.groups import Group
 from tests.accounting.books import ALL, budget, person_id, put_limits, put_prices
+from tests.fakes.fates import Raw
 from tests.fakes.upstream import FakeUpstream
-from tests.gateways import Running, gateway
+from tests.gateways import Running, gateway, spec
 
 CENT = 10_000  # micro-USD
 RESPONSE = "/v1/responses", {"model": "gpt-5", "input": "x", "store": False}
@@ -46,8 +47,12 @@ class Shop:
 @asynccontextmanager
 async def shop(**settings: Any) -> AsyncIterator[Shop]:
     """A gateway whose model is free, so that only tools cost."""
-    async with FakeUpstream() as fake, gateway(fake, **settings) as running, aiohttp.ClientSession() as session:
-        await put_prices(running.house, Price("free", "gpt-5", 0, Rates()))
+    async with (
+        FakeUpstream() as fake,
+        gateway(fake, spec(fake, models=("gpt-5", "grok-4.5")), **settings) as running,
+        aiohttp.ClientSession() as session,
+    ):
+        await put_prices(running.house, *(Price(f"free-{model}", model, 0, Rates()) for model in ("gpt-5", "grok-4.5")))
         yield Shop(running, session)
         await running.house.cashier.quiet(5)
         running.assert_idle()
@@ -129,3 +134,38 @@ async def test_a_group_s_price_is_what_is_held_and_gives_a_price_to_a_tool_that_
         assert (await here.ask(RESPONSE, tools=[{"type": "telepathy"}]))[0] == 200
         assert (await here.ask(RESPONSE, tools=[{"type": "web_search"}, {"type": "telepathy"}]))[0] == 429
         assert (await here.ask(RESPONSE, tools=[{"type": "x_search"}]))[0] == 429, "the usual price"
+
+
+ENDLESS = [
+    (CHAT, {"web_search_options": {}}, "web_search_options"),
+    (CHAT, {"tools": [{"type": "browser_search", "function": {"name": "x"}}]}, "tools"),
+    (RESPONSE, {"model": "grok-4.5", "tools": [{"type": "x_search"}], "max_tool_calls": 1}, "tools"),
+]
+
+
+@pytest.mark.parametrize(("asked", "fields", "param"), ENDLESS)
+@pytest.mark.gen_test
+async def test_a_tool_without_an_end_is_refused_where_a_budget_applies_and_only_there(
+    asked: tuple[str, dict[str, Any]], fields: dict[str, Any], param: str
+) -> None:
+    async with shop() as here:
+        assert (await here.ask(asked, **fields))[0] == 200
+        await here.budget(10**9)
+        status, answer = await here.ask(asked, **fields)
+        assert (status, answer["error"]["code"], answer["error"]["param"]) == (403, "tool_not_bounded", param)
+        await in_a_group(here, ("web_search", 0), ("web_search_preview", 0), ("x_search", 0))
+        assert (await here.ask(asked, **fields))[0] == 200, "who gives it no price wants it to pass"
+
+
+@pytest.mark.gen_test
+async def test_an_upstream_that_refuses_our_bound_of_tools_does_not_get_the_request_without_it() -> None:
+    async with shop() as here:
+        await here.budget(100 * CENT)
+        error = {"error": {"message": "Unknown parameter: 'max_tool_calls'.", "param": "max_tool_calls"}}
+        no = f"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n{json.dumps(error)}"
+        here.running.fake.script(None, Raw(name="refused", data=no.encode()))
+        status, answer = await here.ask(RESPONSE, tools=[{"type": "web_search"}])
+        assert (status, answer["error"]["code"]) == (403, "tool_not_bounded")
+        assert len(here.running.fake.records) == 1
+        assert [(row.status, row.cost_micro_usd) for row in await here.rows()] == [(Outcome.FAILED, 0)]
+        assert (await here.ask(RESPONSE, tools=[{"type": "web_search"}]))[0] == 200, "no key is to blame"

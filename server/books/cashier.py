@@ -60,6 +60,7 @@ from server.wire.errors import (
     ModelNotPriced,
     RateLimited,
     Refusal,
+    ToolNotBounded,
     ToolNotPriced,
 )
 from server.wire.hosted import Hosted
@@ -129,7 +130,7 @@ class Cashier:
     def open(self, call: Call, rights: Rights, at: int) -> Bill:
         """Begin a request's bill. `at`: its arrival, UTC milliseconds.
 
-        Raises ModelNotPriced, ToolNotPriced, AccountingUnavailable.
+        Raises ModelNotPriced, ToolNotPriced, ToolNotBounded, AccountingUnavailable.
         """
         if self.full or not self._book.known:
             raise AccountingUnavailable
@@ -142,14 +143,14 @@ class Cashier:
         dialect = request.endpoint.dialect.name
         bill = Bill(call.id, at, self._calendar.day(at), who, request.model, dialect, price, tuple(limits))
         bill.tariff, bill.asked = self._book.tariff_of(call.group), request.hosted.most()
-        self._check_tools(bill, request.hosted)
+        if request.hosted.fields:
+            self._check_tools(bill, request.hosted)
         bill.content_days, bill.content_group, bill.spend = rights.content_days, rights.content_group, caller.spend
         return bill
 
     def bounds(self, bill: Bill) -> bool:
         """Whether a budget applies: the caller's, or the cap of an upstream that may serve it."""
-        caps = [limit for limit in self._book.limits.caps if limit.applies(bill.model, bill.at)]
-        return bill.bounded_by(bill.limits) or bill.bounded_by(caps)
+        return bill.bounded_by((*bill.limits, *self._book.limits.caps_of(bill.model, bill.at)))
 
     async def reserve(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
         """Hold what the request may take: of rates what it probably will, of budgets the most (`Bill.most`).
@@ -204,8 +205,7 @@ class Cashier:
 
         None if a budget has no room for it: then no other attempt must go out. Else `book` or `not_needed` follows.
         """
-        charges = bill.claim.charges(row)
-        holds = bill.claim.beside(charges)
+        holds = bill.claim.beside(charges := bill.claim.charges(row))
         try:
             room = not holds or isinstance(await self._held_for(row.request_id, bill.at, holds), Reserved)
         except StoreError:
@@ -290,16 +290,18 @@ class Cashier:
         bill.claim = bill.budgets = Claim(budgets, bill.claim.rates)
 
     def _check_tools(self, bill: Bill, hosted: Hosted) -> None:
-        """A tool without a price is refused where a budget in money applies, also that of an upstream that may serve.
+        """A tool without a price or an end is refused where a budget in money applies, also that of an upstream.
 
-        Raises ToolNotPriced.
+        Raises ToolNotPriced, ToolNotBounded.
         """
-        unpriced = [field for name, field in hosted.fields if name not in bill.tariff.tools]
-        if not unpriced:
+        limits = (*bill.limits, *self._book.limits.caps_of(bill.model, bill.at))
+        if not any(limit.unit is Unit.USD for limit in limits):
             return
-        caps = [limit for limit in self._book.limits.caps if limit.applies(bill.model, bill.at)]
-        if any(limit.unit is Unit.USD for limit in (*bill.limits, *caps)):
-            raise ToolNotPriced(unpriced[0])
+        for name, field in hosted.fields:
+            if (price := bill.tariff.tools.get(name)) is None:
+                raise ToolNotPriced(field)
+            if price and name in hosted.endless:
+                raise ToolNotBounded(field)
 
     def _rate(self, entry: Entry) -> Standing:
         left = self._rates.left((entry,), entry.limit.unit, self._clock())

@@ -12,6 +12,9 @@ A bound of the answer that is too large for a model is another matter: it keeps 
     store                   false, where nothing may be kept    (`request.unkept`)
     max_tokens and others   the bound of the answer             (`request.capped`)
     max_tool_calls          the bound of hosted tools           (`request.bounding_tools`)
+    max_uses                the same, in each of Anthropic's
+
+The bound of hosted tools has no other name, and a budget rests on it: who refuses it does not get the request at all.
 """
 
 from __future__ import annotations
@@ -45,8 +48,9 @@ _STORE_IS_UNKNOWN = re.compile(
 _NAMED: dict[str, re.Pattern[bytes]] = {
     USAGE: re.compile(rb"stream_options|include_usage"),
     STORE: _STORE_IS_UNKNOWN,
-    **{name: re.compile(rb"\b%b\b" % name.encode()) for name in (*BOUNDS, "max_tool_calls")},
+    **{name: re.compile(rb"\b%b\b" % name.encode()) for name in BOUNDS},
 }
+_BOUND_OF_TOOLS = re.compile(rb"\b(max_tool_calls|max_uses)\b")
 
 
 def refuses_what_we_added(sent: Request, status: int, error: bytes) -> str | None:
@@ -54,6 +58,12 @@ def refuses_what_we_added(sent: Request, status: int, error: bytes) -> str | Non
     if status not in REFUSALS:
         return None
     return next((name for name in sent.added if _can_do_without(sent, name) and _NAMED[name].search(error)), None)
+
+
+def refuses_bound_of_tools(sent: Request, status: int, error: bytes) -> bool:
+    """Whether an upstream's error is about our bound of hosted tools."""
+    found = _BOUND_OF_TOOLS.search(error) if status in REFUSALS else None
+    return found is not None and found[1].decode() in sent.added
 
 
 def _can_do_without(request: Request, name: str) -> bool:
