@@ -25,6 +25,7 @@ from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, TOO_SLOW, UNREACHABLE,
 from server.wire.errors import BadAnswer, Refusal, UpstreamTimeout, UpstreamUnreachable
 from server.wire.packed import Damaged, Dropping, UnknownEncoding, Unpacker, unpacker_of
 from server.wire.request import Request
+from server.wire.unreported import AT_WORK
 
 KEEP_ALIVE_SECONDS = 60.0
 GLANCE_SECONDS = 1.0  # between two looks at a silent connection
@@ -72,11 +73,15 @@ class TooLong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: to connect, for the answer's head, between two chunks of it. A model may think for minutes."""
+    """Seconds: to connect, for the answer's head, between two chunks of it. A model may think for minutes.
+
+    `stale`: a kept connection that closes later than this was not just being closed: somebody was at work there.
+    """
 
     connect: float = 10.0
     first_byte: float = 600.0
     idle: float = 600.0
+    stale: float = AT_WORK
 
 
 class Answer:
@@ -285,7 +290,7 @@ class Upstreams:
         """Send, and send again if the connection had been kept from an earlier request and was just being closed.
 
         That says nothing about the key, so it is no failed attempt. The connection is gone then; the next one that was
-        kept may be as stale, but there are only so many.
+        kept may be as stale, but there are only so many. One that is closed after a while was not just being closed.
         """
         for _ in range(MOST_STALE):
             connection = _Connection()
@@ -306,6 +311,7 @@ class Upstreams:
         patience: float | None,
         connection: _Connection,
     ) -> aiohttp.ClientResponse:
+        began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(patience):
                 return await self._session.request(
@@ -319,7 +325,8 @@ class Upstreams:
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
             raise AttemptFailed(UNREACHABLE, UpstreamUnreachable()) from error
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            connection.stale = connection.reused
+            at_once = asyncio.get_running_loop().time() - began < self._patience.stale
+            connection.stale = connection.reused and at_once
             raise AttemptFailed(DROPPED, BadAnswer(), gone=True) from error
         except TimeoutError as error:
             raise AttemptFailed(TOO_SLOW, UpstreamTimeout()) from error
