@@ -314,5 +314,4 @@ class Gateway:
                 story.outcome = Outcome.FAILED
             raise
         if attempt is not None:
-            self._cashier.book(story.bill, attempt)
-            story.perhaps_billed, story.meter = False, story.call.request.endpoint.meter()
+            self._settlement.book(story, attempt)

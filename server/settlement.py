@@ -118,6 +118,12 @@ class Settlement:
         row = story.attempt_row(await self._used(story), self._clock())
         return await self._cashier.beside(story.bill, row)
 
+    def book(self, story: Story, attempt: Settled) -> None:
+        """Another attempt goes out: the one before is on the ledger from here on, with a row of its own."""
+        self._cashier.book(story.bill, attempt)
+        self._observe(attempt.row)
+        story.perhaps_billed, story.meter = False, story.call.request.endpoint.meter()
+
     async def _used(self, story: Story) -> Usage:
         used = self._reported(story) or await self._counted(story)
         return story.call.request.hosted.billed(used)

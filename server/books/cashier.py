@@ -216,7 +216,7 @@ class Cashier:
         return Settlement(row, charges) if room else None
 
     def book(self, bill: Bill, attempt: Settlement) -> None:
-        """Another attempt goes out: the one before is on the ledger from here on, with a row of its own."""
+        """From here on the row of an attempt cannot be lost, either."""
         self.note(attempt)
         self._allowances.settle(attempt.row.request_id, attempt.charges)
         self._spend(bill, attempt.row.request_id, attempt.row.cost_micro_usd)

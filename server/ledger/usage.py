@@ -18,7 +18,7 @@ from server.wire.usage import Usage
 
 def attempt_id(request_id: str, number: int) -> str:
     """The id of the row of a request's attempt, counted from 1."""
-    return f"{request_id}~{number}"
+    return f"{request_id}-{number}"
 
 
 class Outcome(StrEnum):
@@ -58,3 +58,8 @@ class UsageRow:
     cost_micro_usd: int = 0
     price_id: str | None = None  # the price the cost was computed with; None: the model has none
     client_aborted: bool = False
+
+    @property
+    def is_attempt(self) -> bool:
+        """It tells of an attempt that failed, and not of a whole request."""
+        return "-" in self.request_id  # which no request's own id has

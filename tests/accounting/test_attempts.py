@@ -79,7 +79,7 @@ async def test_the_cap_of_the_upstream_that_failed_pays_for_its_own_attempt() ->
         assert [attempt.cost_micro_usd, row.cost_micro_usd] == [worth(PRICE, attempt.usage), worth(PRICE, row.usage)]
         assert attempt.cost_micro_usd >= failed.usage.input * 1_000 > 0
         assert row.usage == answered.usage
-        assert (attempt.request_id, attempt.status) == (f"{row.request_id}~1", Outcome.FAILED)
+        assert (attempt.request_id, attempt.status) == (f"{row.request_id}-1", Outcome.FAILED)
         assert (attempt.attempts, row.attempts, row.status) == (1, 2, Outcome.COMPLETED)
         cost = {attempt.upstream: attempt.cost_micro_usd, row.upstream: row.cost_micro_usd}
         assert set(cost) == set(UPSTREAMS)

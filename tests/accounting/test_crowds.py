@@ -145,7 +145,7 @@ async def test_attempts_that_fail_half_way_are_paid_from_the_budget_too(place: P
     async with opened(place, purse, decide) as (stage, token):
         heard = await crowd(stage, token, gate, stream=True)
         rows = await stage.rows()
-        attempts = [row for row in rows if "~" in row.request_id]
+        attempts = [row for row in rows if row.is_attempt]
         assert len(stage.records) == len(rows) >= len(seen) > 0
         assert bool(attempts) == (purse.most == USD), "a pass that one answer uses up has no money for two attempts"
         assert len(attempts) == Counter(each.status for each in heard)[200]

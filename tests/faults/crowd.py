@@ -172,10 +172,10 @@ def mend_keys(dispatcher: Dispatcher) -> None:
 def without_attempts(rows: list[UsageRow]) -> list[UsageRow]:
     """The rows of requests. Those of attempts that failed have ids of their own, and tell what may have been billed."""
     for row in rows:
-        if "~" in row.request_id:
+        if row.is_attempt:
             assert (row.status, row.usage.estimated, row.attempts) == (Outcome.FAILED, True, 1)
             assert row.usage.input
-    return [row for row in rows if "~" not in row.request_id]
+    return [row for row in rows if not row.is_attempt]
 
 
 def by_visit(records: list[Record]) -> dict[int, list[Record]]:

@@ -128,7 +128,7 @@ async def test_an_error_before_the_answer_is_another_keys_turn(stage: Stage, nam
     assert (row.status, row.attempts, row.usage.estimated) == (Outcome.COMPLETED, 2, False)
     assert bool(attempts) == (name in OPENED)
     for attempt in attempts:
-        assert attempt.request_id == f"{row.request_id}~1"
+        assert attempt.request_id == f"{row.request_id}-1"
         assert (attempt.status, attempt.usage.estimated) == (Outcome.FAILED, True)
         assert attempt.usage.input > 0
         assert attempt.key != row.key
