@@ -94,7 +94,7 @@ class Exchange:
     async def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """The upstream said no: to the caller, whose own mistake it is, or to our key, which is not the caller's."""
         story = self.story
-        if (found := shorter(self.sent, status, body, story.shorter)) is not None:
+        if (found := shorter(self.sent, status, body, story.shorter, story.room)) is not None:
             raise FieldRefused(our_bound(self.sent) or "", found)
         if (added := refuses_what_we_added(self.sent, status, body)) is not None:
             raise FieldRefused(added)

@@ -170,7 +170,8 @@ class Gateway:
             ask = await self._intake.ask(call, rights, arrived)
             call, ask = await self._holding.hold(bill, call, ask, asked)
             lease, meter = self._dispatcher.lease(ask), call.request.endpoint.meter()
-            return await self._queued(Story(call, lease, account, meter, ask.input_tokens, arrived, bill), sink)
+            room = self._intake.room(call.request.model, ask.input_tokens)
+            return await self._queued(Story(call, lease, account, meter, ask.input_tokens, arrived, bill, room), sink)
         finally:
             self._cashier.close(bill)
 

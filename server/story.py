@@ -143,6 +143,7 @@ class Story:
     input_estimate: int
     arrived: float
     bill: Bill
+    room: int | None = None  # tokens for an answer, as the lists of models have it
     outcome: Outcome = Outcome.CANCELLED
     streamed: bool = False
     sends: int = 0  # how often it was handed to an upstream; a key that was passed over is none

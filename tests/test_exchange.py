@@ -97,6 +97,7 @@ class Scene:
             first_byte=None,
             outcome=None,
             shorter=None,
+            room=None,
             streamed=False,
         )
         me = cast(Any, self)

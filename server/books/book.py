@@ -136,6 +136,7 @@ class Book:
         self.limits = Limits((*defaults, *_caps(self._upstreams), *self._decided))
 
     def _apply_prices(self) -> None:
+        self.window = self._catalogue.windows(self._upstreams)
         base = self._catalogue.base(self._upstreams)
         self.prices = PriceTable((*self._own, *self._recorded), base, self._unpriced)
 

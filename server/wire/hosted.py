@@ -136,7 +136,7 @@ def _endless(document: Mapping[str, Any], model: str, kind: str, unbounded: Cont
         found.add("web_search_preview")
     if kind == "chat" or _XAI.search(model):
         tools = [tool for tool in _objects(document.get("tools")) if tool.get("type") != "builtin_function"]
-        found |= {name for tool in tools if (name := _name(tool)) in unbounded}
+        found |= {name for tool in tools if (name := _name(tool)) is not None and name in unbounded}
     return found
 
 

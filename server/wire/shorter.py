@@ -9,7 +9,8 @@ much shorter it must be stands in the error. The context window has a field of i
 
     window - input      context length, rate limit by the minute (tokens of the answer count beforehand), credit
     the largest number below what was sent        "supports at most 4096", "[1, 8192]", "must be <= 12288"
-    half of it          where no number helps
+    what a list of models says of the window      where the error has no number
+    half of it                                    where no number helps
 
 If an answer follows, the upstream and the model are remembered (`added.Unwanted`), by the longest answer or by the
 window. So what others get depends on an answer, never on an error; and a window is the model's own, whatever this
@@ -68,16 +69,19 @@ def our_bound(request: Request) -> str | None:
     return next((name for name in BOUNDS if name in request.added or f"={name}" in request.added), None)
 
 
-def shorter(sent: Request, status: int, body: bytes, before: Shorter | None = None) -> Shorter | None:
+def shorter(
+    sent: Request, status: int, body: bytes, before: Shorter | None = None, room: int | None = None
+) -> Shorter | None:
     """What to send in place of a request whose bound was refused; None if it was not, or nothing is left to try.
 
-    `before` is what was sent last, if that was shortened already.
+    `before` is what was sent last, if that was shortened already. `room` is what a list of models says that the window
+    leaves for an answer, for errors without a figure.
     """
     tries = 1 if before is None else before.tries + 1
     if status not in STATUSES or tries > MOST or our_bound(sent) is None or sent.max_tokens is None:
         return None
     error = error_of(body)
-    found = None if error is None else _found(error, sent.max_tokens)
+    found = None if error is None else _found(error, sent.max_tokens, room)
     if found is None or not LEAST <= found.most < sent.max_tokens:
         return None
     window = found.window or (before.window if before is not None else None)
@@ -93,7 +97,7 @@ def shortened(request: Request, most: int) -> Request:
     return replace(request, body=orjson.dumps(document | {name: most}), max_tokens=most)
 
 
-def _found(error: dict[str, Any], sent: int) -> Shorter | None:
+def _found(error: dict[str, Any], sent: int, room: int | None) -> Shorter | None:
     """What an error says of a bound of `sent` tokens."""
     message = str(error.get("message") or "").lower().replace(",", "")
     if (credit := _CREDIT.search(message)) is not None:
@@ -102,7 +106,7 @@ def _found(error: dict[str, Any], sent: int) -> Shorter | None:
         return Shorter(int(minute[1]) - (int(minute[2]) - sent))
     by_param = _NAMED.search(str(error.get("param") or "").lower())
     if _about_context(error, message) and not (by_param and not _INPUT.search(message)):
-        return _in_context(error, message, sent)
+        return _in_context(error, message, sent, room)
     if _UNKNOWN.search(message) or not (by_param or (_NAMED.search(message) and _TOO_LARGE.search(message))):
         return None
     numbers = map(int, re.findall(r"\d{1,9}", message))
@@ -116,8 +120,8 @@ def _about_context(error: dict[str, Any], message: str) -> bool:
     return coded or any(pattern.search(message) for pattern in (_CONTEXT, _INPUT, _SUM))
 
 
-def _in_context(error: dict[str, Any], message: str, sent: int) -> Shorter | None:
-    """What the window has room for beside the input. Half of it, if neither is told."""
+def _in_context(error: dict[str, Any], message: str, sent: int, room: int | None) -> Shorter | None:
+    """What the window has room for beside the input. What a list says, or half of it, if neither is told."""
     window, read = _integer(error.get("n_ctx")), _integer(error.get("n_prompt_tokens"))
     if window is None and (added := _SUM.search(message)) is not None:
         read, window = int(added[1]), int(added[2])
@@ -128,7 +132,7 @@ def _in_context(error: dict[str, Any], message: str, sent: int) -> Shorter | Non
     if read is None and (told := _REQUESTED.search(message)) is not None:
         read = int(told[1]) - sent
     if window is None or read is None:
-        return Shorter(sent // 2, window=window)
+        return Shorter(room if room is not None and LEAST <= room < sent else sent // 2, window=window)
     # Where less than this was refused already, the figures are not all that counts.
     return Shorter(window - read if window - read < sent else sent // 2, window=window)
 

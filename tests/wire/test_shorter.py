@@ -189,6 +189,14 @@ def test_where_no_figure_helps_it_is_halved_and_not_for_ever() -> None:
     assert len(tried) == MOST
 
 
+@pytest.mark.parametrize(("room", "most"), [(3_000, 3_000), (SENT, SENT // 2), (5, SENT // 2), (-7, SENT // 2)])
+def test_a_list_of_models_helps_where_the_error_has_no_figure(room: int, most: int) -> None:
+    (status, document), _ = TOLD["a window without a figure"]
+    assert shorter(OURS, status, orjson.dumps(document), None, room) == Shorter(most)
+    (status, document), expected = TOLD["vLLM"]
+    assert shorter(OURS, status, orjson.dumps(document), None, room) == expected
+
+
 def test_a_figure_that_does_not_help_is_not_tried_again() -> None:
     """Gemini's range ends before the figure that it tells."""
     status, document = error("a maxOutputTokens value of 16384 but the supported range is from 1 to 8193 (exclusive)")
