@@ -4,7 +4,7 @@
     reserve    hold what it may take of all budgets, all or nothing              refused: rate, quota, no store
     clear      the same for the cap of the upstream that was chosen              another key
     dispatched the journal knows it, as it would stand if we died now            refused: no journal
-    beside     hold what a failed attempt was billed, too        no other key is asked
+    beside     hold what a failed attempt was billed, too                        no other key is asked
     settle     the journal knows how it ended; the store hears of it behind the answer
     close      give back what was held for a request that was never dispatched
 

@@ -7,21 +7,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
 
+from server.bill import Bill
+from server.books.cashier import Cashier, Terms
 from server.config.specs import UpstreamSpec
-from server.ledger.limits import Scope, Unit, parse_limits
+from server.ledger.allowance import Allowances
+from server.ledger.calendar import Calendar
+from server.ledger.holds import Estimate, Who, claim
+from server.ledger.limits import Limit, Scope, Unit, parse_limits
 from server.ledger.prices import Price, Rates
-from server.ledger.usage import Outcome, UsageRow
+from server.ledger.quota import Exceeded, Reservation, Reserved, Settlement
+from server.ledger.usage import Outcome, UsageRow, attempt_id
+from server.store.base import StoreError
 from tests.accounting.books import USD, budget, counter, person_id, put_limits, put_prices, worth
 from tests.fakes.fates import Fate, drop_before_head, first_event_error, mid_stream_error, ok, server_error
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import Ask, Heard, hear, messages
 from tests.faults.stage import Stage
 from tests.gateways import gateway, spec
+from tests.usage.rows import row as row_of
 
 pytestmark = pytest.mark.slow  # a gateway of its own for each
 
@@ -122,3 +131,67 @@ async def test_where_no_attempt_is_left_the_request_s_own_row_pays_for_the_last_
         assert {attempt.upstream, row.upstream} == set(UPSTREAMS)
         assert (await taken(stage))[2] == attempt.cost_micro_usd + row.cost_micro_usd
         assert await stage.running.house.store.reserved() == 0
+
+
+# While the store is away
+
+NOW, GUEST, MEMBER = 1_800_000_000_000, Who("ada", "pass_1"), Who("ada", "tok_1")
+LIMIT = budget(Scope.PERSON, "ada", Unit.USD, USD)
+
+
+class Away:
+    """A store that cannot be reached, and what is written behind it."""
+
+    def __init__(self) -> None:
+        self.released: list[str] = []
+        self.posted: list[str] = []
+
+    async def reserve(self, reservation: Reservation) -> Reserved | Exceeded:
+        raise StoreError("away")
+
+    def release(self, request_id: str) -> None:
+        self.released.append(request_id)
+
+    def post(self, settlement: Settlement) -> None:
+        self.posted.append(settlement.row.request_id)
+
+    def settled(self, settlement: Settlement) -> None:
+        pass
+
+
+def cashier_beside(away: Away) -> Cashier:
+    calendar, part = Calendar(ZoneInfo("UTC")), cast(Any, away)
+    book = cast(Any, None)
+    allowances = Allowances("h1", lambda counter: 0)
+    return Cashier(part, part, part, book, calendar, allowances, Terms("h1", 60_000), lambda: 0.0, lambda: NOW)
+
+
+def bill_of(who: Who, *limits: Limit, spend: int | None = None) -> Bill:
+    claimed = claim(limits, who, Estimate(500_000, 500), Calendar(ZoneInfo("UTC")), NOW)
+    return Bill("req_1", NOW, "2027-01-15", who, MODEL, "anthropic", PRICE, limits, spend=spend, claim=claimed)
+
+
+def attempt(number: int, cost: int) -> UsageRow:
+    return row_of(request_id=attempt_id("req_1", number), status=Outcome.FAILED, cost_micro_usd=cost)
+
+
+@pytest.mark.gen_test
+async def test_while_the_store_is_away_a_guest_pays_for_attempts_as_far_as_the_pass_goes() -> None:
+    away = Away()
+    cashier, bill = cashier_beside(away), bill_of(GUEST, LIMIT, spend=300_000)
+    first = await cashier.beside(bill, attempt(1, 200_000))
+    assert first is not None
+    cashier.book(bill, first)
+    assert await cashier.beside(bill, attempt(2, 200_000)) is None, "0.10 USD are left"
+    second = await cashier.beside(bill, attempt(2, 100_000))
+    assert second is not None
+    cashier.not_needed(bill, second.row.request_id)
+    assert await cashier.beside(bill, attempt(3, 100_000)) is not None, "what was not needed is there again"
+    assert (away.posted, away.released) == (["req_1-1"], ["req_1-2"])
+
+
+@pytest.mark.gen_test
+async def test_while_the_store_is_away_nobody_with_a_budget_has_a_second_attempt_and_others_do() -> None:
+    cashier = cashier_beside(Away())
+    assert await cashier.beside(bill_of(MEMBER, LIMIT), attempt(1, 1)) is None
+    assert await cashier.beside(bill_of(MEMBER), attempt(1, 1)) is not None
