@@ -24,10 +24,22 @@ from server.ledger.prices import Price, Rates
 from server.ledger.quota import Exceeded, Reservation, Reserved, Settlement
 from server.ledger.usage import Outcome, UsageRow, attempt_id
 from server.store.base import StoreError
+from server.wire.unreported import SPEED
 from tests.accounting.books import USD, budget, counter, person_id, put_limits, put_prices, worth
-from tests.fakes.fates import Fate, drop_before_head, first_event_error, mid_stream_error, ok, server_error
+from tests.fakes.fates import (
+    Answer,
+    Content,
+    Delivery,
+    Ending,
+    Fate,
+    drop_before_head,
+    first_event_error,
+    mid_stream_error,
+    ok,
+    server_error,
+)
 from tests.fakes.upstream import FakeUpstream
-from tests.faults.asks import Ask, Heard, hear, messages
+from tests.faults.asks import Ask, Heard, chat, hear, messages
 from tests.faults.stage import Stage
 from tests.gateways import gateway, spec
 from tests.usage.rows import row as row_of
@@ -131,6 +143,29 @@ async def test_where_no_attempt_is_left_the_request_s_own_row_pays_for_the_last_
         assert {attempt.upstream, row.upstream} == set(UPSTREAMS)
         assert (await taken(stage))[2] == attempt.cost_micro_usd + row.cost_micro_usd
         assert await stage.running.house.store.reserved() == 0
+
+
+SLOW = 0.2  # seconds before the first byte: time for twenty tokens
+
+
+@pytest.mark.parametrize(
+    ("model", "stream", "hidden"),
+    [("gpt-5", True, True), ("gpt-5", False, True), ("gpt-4o", False, True), ("gpt-4o", True, False)],
+)
+@pytest.mark.gen_test(timeout=20)
+async def test_an_answer_that_breaks_off_is_billed_by_the_time_where_more_may_have_been_generated(
+    model: str, stream: bool, hidden: bool
+) -> None:
+    delivery = Delivery(first_byte=SLOW, stop_after=4, ending=Ending.RESET)
+    async with FakeUpstream() as fake:
+        fake.script(None, Answer(name="cut", content=Content(words=50), delivery=delivery))
+        async with gateway(fake) as running:
+            stage = Stage(running)
+            await asked(stage, chat("Think, and then break off.", stream=stream, model=model))
+            (row,) = await stage.rows()
+            assert row.usage.estimated
+            assert row.usage.input > 0
+            assert (row.usage.output >= SLOW * SPEED) is hidden
 
 
 # While the store is away
