@@ -7,8 +7,9 @@ goes out again with a shorter one, at most `MOST` times at one upstream. A bound
 That an error is about the bound is told by its `param`, by its code or type, else by its words: prose may acquit. How
 much shorter it must be stands in the error. The context window has a field of its own (llama.cpp), else words:
 
-    window - input      context length, rate limit by the minute (tokens of the answer count beforehand), credit
-    the largest number below what was sent        "supports at most 4096", "[1, 8192]", "must be <= 12288"
+    the window without the input                  "maximum context length is 8192 ... (64 in the messages ...)"
+    a minute's tokens, or credit, likewise        "Limit 10000, Requested 16484", "can only afford 2500"
+    the largest number below what was sent        "supports at most 4096", "[1, 8192]", "a value <= 12288"
     what a list of models says of the window      where the error has no number
     half of it                                    where no number helps
 
