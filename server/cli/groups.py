@@ -7,11 +7,11 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from server.cli.room import Add, Room, parsed, plain, read, tell_unreadable, times, when
+from server.admin.changes import OPERATOR, DeskError
+from server.cli.context import Add, Room, parsed, plain, read, tell_unreadable, times, when
 from server.config import parsers
 from server.config.tariff_parsers import tool_price_words, tool_prices
-from server.people.desk import OPERATOR, DeskError
-from server.terms.groups import Group, group_body, group_of, prices_body
+from server.policy.groups import Group, group_body, group_of, prices_body
 
 
 def add_verbs(add: Add) -> None:

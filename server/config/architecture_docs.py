@@ -1,6 +1,6 @@
-"""The sections of `ARCHITECTURE.md` that are written from the code: the map of all modules, and the states of keys.
+"""What is written from the code about its structure: the list of all modules, and the states of keys.
 
-A module's line in the map is the first line of its own docstring, so the map cannot be out of date.
+A module's line in the list is the first line of its own docstring, so the list cannot be out of date.
 """
 
 from __future__ import annotations
@@ -13,39 +13,46 @@ from keypool.standing import DEAD, RESTING, TRANSITIONS, Event, State
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "ARCHITECTURE.md"
 ROOMS = {
+    "server": "Roof, and modules without a folder: `server`",
+    "server/bootstrap": "Roof: `server/bootstrap`, the only place where everything meets",
+    "server/cli": "Floor 5: `server/cli`, the command line",
+    "server/http": "Floor 5: `server/http`, Tornado: routes, who may use them, and the relayed endpoints",
+    "server/http/api": "Floor 5: `server/http/api`, the JSON API",
+    "server/http/pages": "Floor 5: `server/http/pages`, pages for people",
+    "server/http/compat": "Floor 5: `server/http/compat`, the interfaces of five older projects",
+    "server/relay": "Floor 4: `server/relay`, one request's way",
+    "server/admin": "Floor 4: `server/admin`, what may be changed",
+    "server/admin/commands": "Floor 4: `server/admin/commands`, changes by whom they concern",
+    "server/status": "Floor 4: `server/status`, what everybody may see",
+    "server/accounting": "Floor 3: `server/accounting`, money under way",
+    "server/keys": "Floor 3: `server/keys`, the upstream keys while it runs",
+    "server/auth": "Floor 3: `server/auth`, who asks",
+    "server/auth/oidc": "Floor 3: `server/auth/oidc`, logins by an identity provider",
+    "server/observability": "Floor 2: `server/observability`, logs, metrics and traces",
+    "server/store": "Floor 2: `server/store`, what is remembered",
+    "server/store/sqlite": "Floor 2: `server/store/sqlite`, the embedded store",
+    "server/store/mongo": "Floor 2: `server/store/mongo`, the store in MongoDB",
+    "server/config": "Floor 2: `server/config`, the settings",
     "keypool": "Ground: `keypool`, queues and keys",
     "server/wire": "Ground: `server/wire`, bytes and dialects",
     "server/ledger": "Ground: `server/ledger`, tokens and money",
-    "server/terms": "Ground: `server/terms`, what people and operators may say",
-    "web": "Ground: `web`, views to pages",
-    "server/config": "Floor 1: `server/config`, the settings",
-    "server/store": "Floor 1: `server/store`, what is remembered",
-    "server/people": "Floor 2: `server/people`, who may ask",
-    "server/login": "Floor 2: `server/login`, who comes in by a browser",
-    "server/keys": "Floor 2: `server/keys`, the upstream keys while it runs",
-    "server/books": "Floor 2: `server/books`, one request's money",
-    "server/public": "Floor 2: `server/public`, what everybody may see",
-    "server": "Floors 1 and 2, and the roof: `server`",
-    "server/cli": "Roof: `server/cli`, the command line",
-    "server/handlers": "Floor 3: `server/handlers`, Tornado",
+    "server/policy": "Ground: `server/policy`, what people and operators may decide",
+    "web": "Ground: `web`, from figures to pages",
 }
 
 
 def architecture() -> str:
-    """The whole of `ARCHITECTURE.md`, with the sections as they should be."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, section in (("map", floor_map()), ("key states", states())):
-        begin, end = f"<!-- {name}: written by `make docs` -->\n", f"<!-- end of {name} -->\n"
-        before, _, rest = text.partition(begin)
-        text = before + begin + section + end + rest.partition(end)[2]
-    return text
+    """The whole of `ARCHITECTURE.md`, with the section about the states of keys as it should be."""
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition("<!-- key states: written by `make docs` -->\n")
+    _, end, after = rest.partition("<!-- end of key states -->\n")
+    return before + begin + states() + end + after
 
 
-def floor_map() -> str:
-    """Every module with what it knows, room by room."""
-    lines = []
+def modules() -> str:
+    """The whole of `docs/modules.md`: every module with what it knows, room by room."""
+    lines = ["# All modules", "", "Written by `make docs`: a module's line is the first line of its own docstring.", ""]
     for folder, title in ROOMS.items():
-        lines += [f"### {title}", "", "| file | what it knows |", "|---|---|"]
+        lines += [f"## {title}", "", "| file | what it knows |", "|---|---|"]
         for path in sorted((ROOT / folder).glob("*.py")):
             if path.name != "__init__.py":
                 lines.append(f"| `{path.relative_to(ROOT).as_posix()}` | {_first_line(path)} |")

@@ -66,6 +66,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/settings.md": markdown,
     "docs/clients.md": snippets.markdown,
     "ARCHITECTURE.md": architecture_docs.architecture,
+    "docs/modules.md": architecture_docs.modules,
 }
 
 

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import aiohttp
 import pytest
 
-from server.bill import Bill
-from server.books.cashier import Cashier, Terms
+from server.accounting.bill import Bill
+from server.accounting.reservations import Cashier, Terms
 from server.config.specs import UpstreamSpec
 from server.ledger.allowance import Allowances
 from server.ledger.calendar import Calendar

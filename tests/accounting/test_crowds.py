@@ -16,13 +16,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from server.admin.commands.guest_passes import Wanted
+from server.admin.makers import THE_OPERATOR
 from server.ledger.limits import Scope, Unit, parse_limits
 from server.ledger.prices import Price, Rates
 from server.ledger.usage import UsageRow
-from server.people.makers import THE_OPERATOR
-from server.people.pass_office import Wanted
+from server.policy.groups import Group, group_body
 from server.store.base import Record as Kept
-from server.terms.groups import Group, group_body
 from tests.accounting.books import USD, Place, budget, person_id, put_limits, put_prices, worth
 from tests.fakes.fates import Answer, Content, Delivery, Fate, held, ok
 from tests.fakes.ledger import Record
