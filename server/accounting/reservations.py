@@ -21,11 +21,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from server.accounting.allowance import Purses
+from server.accounting.allowance import GuestBudgets
 from server.accounting.bill import Admitted, Bill
 from server.accounting.journal import Journal, JournalError
-from server.accounting.runtime_config import Book
-from server.accounting.settlement_writer import Poster
+from server.accounting.runtime_config import RuntimeConfig
+from server.accounting.settlement_writer import SettlementWriter
 from server.auth.token_format import budget_id
 from server.auth.token_terms import SPECIAL
 from server.ledger.allowance import Allowances
@@ -34,17 +34,17 @@ from server.ledger.ceiling import most_taken, unmeasured
 from server.ledger.headers import limit_headers
 from server.ledger.holds import (
     UNSERVED,
+    BudgetStanding,
     Claim,
-    Entry,
     Estimate,
-    Standing,
+    HoldEntry,
     Who,
     applying,
     applying_to_upstream,
     claim,
     tightest,
 )
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.money import MOST
 from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
 from server.ledger.ratelimit import RateLimits, Wait
@@ -73,32 +73,32 @@ FREE_KINDS = frozenset({"moderations", "count_tokens"})  # for these no provider
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ReservationTerms:
     """`holder` names this life of this process; `longest` is milliseconds from a request's arrival to its end."""
 
     holder: str
     longest: int
 
 
-class Cashier:
+class Reservations:
     """Keeps the books of all requests. `clock` is monotonic seconds, `wall` UTC milliseconds."""
 
     def __init__(
         self,
         guard: Guarded,
         journal: Journal,
-        poster: Poster,
-        book: Book,
+        settlement_writer: SettlementWriter,
+        book: RuntimeConfig,
         calendar: Calendar,
         allowances: Allowances,
-        terms: Terms,
+        terms: ReservationTerms,
         clock: Callable[[], float],
         wall: Callable[[], int],
     ) -> None:
-        self._guard, self._journal, self._poster, self._book = guard, journal, poster, book
+        self._guard, self._journal, self._settlement_writer, self._book = guard, journal, settlement_writer, book
         self._calendar, self._allowances, self._terms = calendar, allowances, terms
         self._clock, self._wall = clock, wall
-        self._rates, self._purses = RateLimits(), Purses()
+        self._rates, self._guest_budgets = RateLimits(), GuestBudgets()
         self._holding: set[str] = set()  # requests for which the store may hold something
         self.exceeded: Counter[tuple[Scope, Unit]] = Counter()  # budgets that refused a request, since the start
 
@@ -110,7 +110,7 @@ class Cashier:
     @property
     def backlog(self) -> int:
         """Settlements that the store does not have yet."""
-        return self._poster.backlog
+        return self._settlement_writer.backlog
 
     @property
     def leases(self) -> int:
@@ -120,11 +120,11 @@ class Cashier:
     @property
     def full(self) -> bool:
         """So much waits for the store that nothing more may be begun."""
-        return self._poster.full
+        return self._settlement_writer.full
 
     async def quiet(self, seconds: float) -> None:
         """Wait until the store has everything, at most for so long."""
-        await self._poster.quiet(seconds)
+        await self._settlement_writer.quiet(seconds)
 
     def open(self, call: Admitted, rights: Rights, at: int) -> Bill:
         """Begin a request's bill. `at`: its arrival, UTC milliseconds.
@@ -210,7 +210,7 @@ class Cashier:
         except StoreError:
             room = self._may_go_on_with(bill, row.request_id, holds, row.cost_micro_usd)
         except BaseException:
-            self._poster.release(row.request_id)
+            self._settlement_writer.release(row.request_id)
             raise
         return Settlement(row, charges) if room else None
 
@@ -225,7 +225,7 @@ class Cashier:
         self._allowances.settle(request_id, ())
         self._allowances.written(request_id)
         self._spend(bill, request_id, 0)
-        self._poster.release(request_id)
+        self._settlement_writer.release(request_id)
 
     def settle(self, bill: Bill, row: UsageRow) -> None:
         """The request has ended. From here on its row cannot be lost, whatever dies."""
@@ -248,7 +248,7 @@ class Cashier:
             self._journal.settled(settlement)
         except JournalError as error:
             log.error("%s: request %s is only on its way to the store", error, settlement.row.request_id)
-        self._poster.post(settlement)
+        self._settlement_writer.post(settlement)
 
     def close(self, bill: Bill) -> None:
         """Give back what is held for a request that was never dispatched; nothing if it was."""
@@ -274,9 +274,11 @@ class Cashier:
         """The limits of a caller: those that were decided, but for who is special, and what a guest may spend."""
         limits = applying(self._book.limits, who, model, at)
         if caller.terms.kind == SPECIAL:
-            limits = [limit for limit in limits if limit.window is not Window.MINUTE]
+            limits = [limit for limit in limits if limit.window is not LimitWindow.MINUTE]
         if caller.spend is not None and caller.token_id is not None:
-            limits.append(Limit(caller.token_id, Scope.TOKEN, caller.token_id, Unit.USD, Window.EVER, caller.spend))
+            limits.append(
+                Limit(caller.token_id, Scope.TOKEN, caller.token_id, Unit.USD, LimitWindow.EVER, caller.spend)
+            )
         return limits
 
     def _bound(self, bill: Bill) -> None:
@@ -302,9 +304,9 @@ class Cashier:
             if price and name in hosted.endless:
                 raise ToolNotBounded(field)
 
-    def _rate(self, entry: Entry) -> Standing:
+    def _rate(self, entry: HoldEntry) -> BudgetStanding:
         left = self._rates.left((entry,), entry.limit.unit, self._clock())
-        return Standing(entry, 0 if left is None else left.limit - left.remaining)
+        return BudgetStanding(entry, 0 if left is None else left.limit - left.remaining)
 
     def _take_rates(self, bill: Bill) -> None:
         if not bill.claim.rates:
@@ -316,7 +318,7 @@ class Cashier:
             raise self._with_headers(refusal, bill, [])
         bill.taken = taken
 
-    async def _hold(self, bill: Bill) -> list[Standing]:
+    async def _hold(self, bill: Bill) -> list[BudgetStanding]:
         """Hold what the budgets must give, and tell how they stand then."""
         try:
             answer = await self._admitted(bill)
@@ -347,12 +349,12 @@ class Cashier:
         """Whether a request is let in while the store is away, or one more attempt of it."""
         if bill.spend is None:
             return self._allowances.take(request_id, holds, self._wall())
-        return self._purses.take(request_id, _purse(bill), cost, bill.spend, self._wall())
+        return self._guest_budgets.take(request_id, _purse(bill), cost, bill.spend, self._wall())
 
     def _spend(self, bill: Bill, request_id: str, cost: int) -> None:
         """A guest's request, or an attempt of it, has ended, and so much of the pass is gone."""
         if bill.spend is not None:
-            self._purses.settle(request_id, _purse(bill), cost, self._wall())
+            self._guest_budgets.settle(request_id, _purse(bill), cost, self._wall())
 
     async def _reserved(self, bill: Bill, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
         """Ask the store. Whatever becomes of the question, it may hold something from now on."""
@@ -372,11 +374,11 @@ class Cashier:
                 await self._guard.release(lease)
         except BaseException:  # also of who leaves meanwhile: nobody else knows of them any more
             for lease in leases:
-                self._poster.release(lease)
+                self._settlement_writer.release(lease)
             raise
         return bool(leases)
 
-    def _headers(self, bill: Bill, standings: list[Standing]) -> dict[str, str]:
+    def _headers(self, bill: Bill, standings: list[BudgetStanding]) -> dict[str, str]:
         now, rates = self._clock(), bill.claim.rates
         money = tightest(standings, Unit.USD)
         headers = limit_headers(
@@ -388,7 +390,7 @@ class Cashier:
         )
         return headers | draft8(headers)
 
-    def _with_headers(self, refusal: Refusal, bill: Bill, standings: list[Standing]) -> Refusal:
+    def _with_headers(self, refusal: Refusal, bill: Bill, standings: list[BudgetStanding]) -> Refusal:
         refusal.headers = self._headers(bill, standings)
         return refusal
 

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from server.accounting.bill import Bill
-from server.accounting.reservations import Cashier, Terms
+from server.accounting.reservations import Reservations, ReservationTerms
 from server.config.specs import UpstreamSpec
 from server.ledger.allowance import Allowances
 from server.ledger.calendar import Calendar
@@ -56,11 +56,13 @@ UPSTREAMS = ("first", "second")
 async def opened(*fates: Fate, limits: str = "100 usd/ever", **more: Any) -> AsyncIterator[Stage]:
     async with FakeUpstream() as fake:
         fake.script(None, *fates, ok(words=WORDS).for_ever())
-        async with gateway(fake, *(of(fake, name) for name in UPSTREAMS), limits=parse_limits(limits), **more) as house:
-            await put_prices(house.house, PRICE)
+        async with gateway(
+            fake, *(of(fake, name) for name in UPSTREAMS), limits=parse_limits(limits), **more
+        ) as services:
+            await put_prices(services.services, PRICE)
             caps = [budget(Scope.UPSTREAM, name, Unit.USD, 100 * USD) for name in UPSTREAMS]
-            await put_limits(house.house, *caps)
-            yield Stage(house)
+            await put_limits(services.services, *caps)
+            yield Stage(services)
 
 
 def of(fake: FakeUpstream, name: str) -> UpstreamSpec:
@@ -85,7 +87,7 @@ async def rows_of(stage: Stage) -> tuple[list[UsageRow], UsageRow]:
 
 async def taken(stage: Stage) -> list[int]:
     """What the caps of both upstreams and the caller's budget have taken."""
-    store = stage.running.house.store
+    store = stage.running.services.store
     names = [f"upstream:{name}" for name in UPSTREAMS] + [f"person:{await person_id(store, 'ada')}"]
     return await store.taken([counter(name, Unit.USD) for name in names])
 
@@ -105,7 +107,7 @@ async def test_the_cap_of_the_upstream_that_failed_pays_for_its_own_attempt() ->
         cost = {attempt.upstream: attempt.cost_micro_usd, row.upstream: row.cost_micro_usd}
         assert set(cost) == set(UPSTREAMS)
         assert await taken(stage) == [cost["first"], cost["second"], sum(cost.values())]
-        assert await stage.running.house.store.reserved() == 0
+        assert await stage.running.services.store.reserved() == 0
 
 
 @pytest.mark.parametrize("fate", [first_event_error(), server_error(), drop_before_head()], ids=lambda fate: fate.name)
@@ -130,7 +132,7 @@ async def test_a_budget_that_has_no_room_for_another_attempt_sends_none() -> Non
         assert row.cost_micro_usd >= stage.records[0].usage.input * 1_000
         mine = {row.upstream: row.cost_micro_usd}
         assert await taken(stage) == [mine.get("first", 0), mine.get("second", 0), row.cost_micro_usd]
-        assert await stage.running.house.store.reserved() == 0
+        assert await stage.running.services.store.reserved() == 0
 
 
 @pytest.mark.gen_test(timeout=20)
@@ -142,7 +144,7 @@ async def test_where_no_attempt_is_left_the_request_s_own_row_pays_for_the_last_
         assert (row.status, row.usage.estimated, row.attempts) == (Outcome.FAILED, True, 2)
         assert {attempt.upstream, row.upstream} == set(UPSTREAMS)
         assert (await taken(stage))[2] == attempt.cost_micro_usd + row.cost_micro_usd
-        assert await stage.running.house.store.reserved() == 0
+        assert await stage.running.services.store.reserved() == 0
 
 
 SLOW = 0.2  # seconds before the first byte: time for twenty tokens
@@ -194,11 +196,13 @@ class Away:
         pass
 
 
-def cashier_beside(away: Away) -> Cashier:
+def cashier_beside(away: Away) -> Reservations:
     calendar, part = Calendar(ZoneInfo("UTC")), cast(Any, away)
     book = cast(Any, None)
     allowances = Allowances("h1", lambda counter: 0)
-    return Cashier(part, part, part, book, calendar, allowances, Terms("h1", 60_000), lambda: 0.0, lambda: NOW)
+    return Reservations(
+        part, part, part, book, calendar, allowances, ReservationTerms("h1", 60_000), lambda: 0.0, lambda: NOW
+    )
 
 
 def bill_of(who: Who, *limits: Limit, spend: int | None = None) -> Bill:
@@ -213,20 +217,20 @@ def attempt(number: int, cost: int) -> UsageRow:
 @pytest.mark.gen_test
 async def test_while_the_store_is_away_a_guest_pays_for_attempts_as_far_as_the_pass_goes() -> None:
     away = Away()
-    cashier, bill = cashier_beside(away), bill_of(GUEST, LIMIT, spend=300_000)
-    first = await cashier.beside(bill, attempt(1, 200_000))
+    reservations, bill = cashier_beside(away), bill_of(GUEST, LIMIT, spend=300_000)
+    first = await reservations.beside(bill, attempt(1, 200_000))
     assert first is not None
-    cashier.book(bill, first)
-    assert await cashier.beside(bill, attempt(2, 200_000)) is None, "0.10 USD are left"
-    second = await cashier.beside(bill, attempt(2, 100_000))
+    reservations.book(bill, first)
+    assert await reservations.beside(bill, attempt(2, 200_000)) is None, "0.10 USD are left"
+    second = await reservations.beside(bill, attempt(2, 100_000))
     assert second is not None
-    cashier.not_needed(bill, second.row.request_id)
-    assert await cashier.beside(bill, attempt(3, 100_000)) is not None, "what was not needed is there again"
+    reservations.not_needed(bill, second.row.request_id)
+    assert await reservations.beside(bill, attempt(3, 100_000)) is not None, "what was not needed is there again"
     assert (away.posted, away.released) == (["req_1-1"], ["req_1-2"])
 
 
 @pytest.mark.gen_test
 async def test_while_the_store_is_away_nobody_with_a_budget_has_a_second_attempt_and_others_do() -> None:
-    cashier = cashier_beside(Away())
-    assert await cashier.beside(bill_of(MEMBER, LIMIT), attempt(1, 1)) is None
-    assert await cashier.beside(bill_of(MEMBER), attempt(1, 1)) is not None
+    reservations = cashier_beside(Away())
+    assert await reservations.beside(bill_of(MEMBER, LIMIT), attempt(1, 1)) is None
+    assert await reservations.beside(bill_of(MEMBER), attempt(1, 1)) is not None

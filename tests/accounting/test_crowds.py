@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.admin.commands.guest_passes import Wanted
+from server.admin.commands.guest_passes import WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.ledger.limits import Scope, Unit, parse_limits
 from server.ledger.prices import Price, Rates
@@ -46,20 +46,20 @@ async def of_a_person(running: Running) -> str:
 
 
 async def with_a_pass(running: Running) -> str:
-    house = running.house
-    ada = await house.store.person(await person_id(house.store, "ada"))
+    services = running.services
+    ada = await services.store.person(await person_id(services.store, "ada"))
     assert ada is not None
-    _, secret = await house.passes.issue_for(THE_OPERATOR, "operator", ada, Wanted(3600, 300_000))
+    _, secret = await services.passes.issue_for(THE_OPERATOR, "operator", ada, WantedPass(3600, 300_000))
     return secret
 
 
 async def of_a_group(running: Running) -> str:
-    house = running.house
-    await house.store.put_record(Kept("group", LAB, group_body(Group(name=LAB))))
-    await put_limits(house, budget(Scope.GROUP, LAB, Unit.USD, USD))
-    person = await house.accounts.create_person("bob")
-    await house.store.update_person(person.id, {"groups": (LAB,)})
-    return (await house.accounts.create_token("bob", "test"))[1]
+    services = running.services
+    await services.store.put_record(Kept("group", LAB, group_body(Group(name=LAB))))
+    await put_limits(services, budget(Scope.GROUP, LAB, Unit.USD, USD))
+    person = await services.accounts.create_person("bob")
+    await services.store.update_person(person.id, {"groups": (LAB,)})
+    return (await services.accounts.create_token("bob", "test"))[1]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ async def opened(
         upstream = spec(fake, keys, slots=CALLERS, models=(MODEL,), **purse.upstream)
         settings = {"default_max_output": LONGEST, "store_seconds": 20.0, **place.settings, **purse.settings}
         async with gateway(fake, upstream, **settings) as running:
-            await put_prices(running.house, PRICE)
+            await put_prices(running.services, PRICE)
             yield Stage(running), await purse.token(running)
 
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from keypool.keys import Key
-from keypool.standing import State
+from keypool.standing import KeyState
 from keypool.verdict import DROPPED
 from server.upstream import AttemptFailed, Patience, Upstreams
 from server.wire.endpoints import ENDPOINTS
@@ -83,10 +83,10 @@ async def test_what_met_a_closing_connection_is_sent_over_a_new_one_and_no_key_r
         async with gateway(fake, upstream) as running:
             for number in range(3):
                 assert (await hear(session, running, chat(f"{number}", stream=False))).status == 200
-            await running.house.gateway.quiet(5.0)
-            pool = running.house.dispatcher.pool
-            assert [key.state("gpt-4o") for key in pool.keys.values()] == [State.READY]
+            await running.services.gateway.quiet(5.0)
+            pool = running.services.dispatcher.pool
+            assert [key.state("gpt-4o") for key in pool.keys.values()] == [KeyState.READY]
             assert pool.tally.retries == 0
-            rows = await running.house.store.usage_rows(0, 10)
+            rows = await running.services.store.usage_rows(0, 10)
             assert sorted(row.attempts for row in rows) == [1, 2, 2]
             running.assert_idle()

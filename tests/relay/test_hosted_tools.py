@@ -37,11 +37,11 @@ class Shop:
             return answer.status, await answer.json()
 
     async def budget(self, micro: int) -> None:
-        await put_limits(self.running.house, budget(Scope.EVERYONE, "", Unit.USD, micro))
+        await put_limits(self.running.services, budget(Scope.EVERYONE, "", Unit.USD, micro))
 
     async def rows(self) -> list[UsageRow]:
-        await self.running.house.cashier.quiet(5)
-        return await self.running.house.store.usage_rows(0, ALL)
+        await self.running.services.reservations.quiet(5)
+        return await self.running.services.store.usage_rows(0, ALL)
 
 
 @asynccontextmanager
@@ -52,9 +52,11 @@ async def shop(**settings: Any) -> AsyncIterator[Shop]:
         gateway(fake, spec(fake, models=("gpt-5", "grok-4.5")), **settings) as running,
         aiohttp.ClientSession() as session,
     ):
-        await put_prices(running.house, *(Price(f"free-{model}", model, 0, Rates()) for model in ("gpt-5", "grok-4.5")))
+        await put_prices(
+            running.services, *(Price(f"free-{model}", model, 0, Rates()) for model in ("gpt-5", "grok-4.5"))
+        )
         yield Shop(running, session)
-        await running.house.cashier.quiet(5)
+        await running.services.reservations.quiet(5)
         running.assert_idle()
 
 
@@ -109,10 +111,10 @@ async def test_a_search_that_no_answer_reports_is_billed() -> None:
 
 async def in_a_group(here: Shop, *prices: tuple[str, int]) -> None:
     """Ada is in a group that has these prices of its own."""
-    house = here.running.house
-    await house.desk.set_group("operator", Group(name="lab", tool_prices=prices))
-    await house.desk.put_in_group("operator", await person_id(house.store, "ada"), "lab")
-    await house.book.sync()
+    services = here.running.services
+    await services.changes.set_group("operator", Group(name="lab", tool_prices=prices))
+    await services.changes.put_in_group("operator", await person_id(services.store, "ada"), "lab")
+    await services.book.sync()
 
 
 @pytest.mark.gen_test
