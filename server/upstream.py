@@ -25,6 +25,7 @@ from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, TOO_SLOW, UNREACHABLE,
 from server.wire.errors import BadAnswer, Refusal, UpstreamTimeout, UpstreamUnreachable
 from server.wire.packed import Damaged, Dropping, UnknownEncoding, Unpacker, unpacker_of
 from server.wire.request import Request
+from server.wire.unreported import AT_WORK
 
 KEEP_ALIVE_SECONDS = 60.0
 GLANCE_SECONDS = 1.0  # between two looks at a silent connection
@@ -37,16 +38,24 @@ OUR_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 class AttemptFailed(Exception):
     """No byte of an answer has gone to the caller, or an error came in place of one.
 
-    `billed`: the upstream may have generated something all the same.
+    `billed`: the upstream may have generated something all the same. `gone`: it may have, if it has worked for a while
+    (`wire/unreported.py`).
     """
 
     def __init__(
-        self, verdict: Verdict, refusal: Refusal, headers: Mapping[str, str] | None = None, *, billed: bool = False
+        self,
+        verdict: Verdict,
+        refusal: Refusal,
+        headers: Mapping[str, str] | None = None,
+        *,
+        billed: bool = False,
+        gone: bool = False,
     ) -> None:
         super().__init__(refusal.code)
         self.verdict = verdict
         self.refusal = refusal
         self.headers = headers or {}  # of the upstream's answer, for what they say of its limits
+        self.gone = gone
         self.billed = billed or isinstance(refusal, UpstreamTimeout)
 
 
@@ -64,11 +73,15 @@ class TooLong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: to connect, for the answer's head, between two chunks of it. A model may think for minutes."""
+    """Seconds: to connect, for the answer's head, between two chunks of it. A model may think for minutes.
+
+    `stale`: a kept connection that closes later than this was not just being closed: somebody was at work there.
+    """
 
     connect: float = 10.0
     first_byte: float = 600.0
     idle: float = 600.0
+    stale: float = AT_WORK
 
 
 class Answer:
@@ -277,7 +290,7 @@ class Upstreams:
         """Send, and send again if the connection had been kept from an earlier request and was just being closed.
 
         That says nothing about the key, so it is no failed attempt. The connection is gone then; the next one that was
-        kept may be as stale, but there are only so many.
+        kept may be as stale, but there are only so many. One that is closed after a while was not just being closed.
         """
         for _ in range(MOST_STALE):
             connection = _Connection()
@@ -298,6 +311,7 @@ class Upstreams:
         patience: float | None,
         connection: _Connection,
     ) -> aiohttp.ClientResponse:
+        began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(patience):
                 return await self._session.request(
@@ -311,9 +325,9 @@ class Upstreams:
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
             raise AttemptFailed(UNREACHABLE, UpstreamUnreachable()) from error
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            # It went away before it said anything; no provider bills for that.
-            connection.stale = connection.reused
-            raise AttemptFailed(DROPPED, BadAnswer()) from error
+            at_once = asyncio.get_running_loop().time() - began < self._patience.stale
+            connection.stale = connection.reused and at_once
+            raise AttemptFailed(DROPPED, BadAnswer(), gone=True) from error
         except TimeoutError as error:
             raise AttemptFailed(TOO_SLOW, UpstreamTimeout()) from error
         except (aiohttp.ClientError, ValueError) as error:

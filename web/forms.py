@@ -41,6 +41,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/tokens/*/revoke": (),
     "/admin/groups": (
         "name", "weight", "models", "running", "batch", "content_days", "since", "until", "teachers", "note",
+        "tool_prices",
     ),
     "/admin/groups/*/code": (),
     "/admin/groups/*/remove": (),

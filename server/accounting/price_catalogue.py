@@ -10,17 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, reduce
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from server.ledger.prices import Base, Price, Timeline, dearest, dearest_services
+
+T = TypeVar("T")
+Offer = tuple[T, tuple[str, ...]]  # with the models for which it counts; none of them is all
 
 MODELS_KEPT = 4096  # names come from callers, so they are not kept without end
 
 # What one list has asked for a model over time; empty if it does not have it.
 PriceList = Callable[[str], Sequence[Price]]
 
+# How much a model reads and writes together, in tokens; None where a list does not say.
+WindowOf = Callable[[str], int | None]
+
 # The lists that hold at an address for its dialects.
 Lists = Callable[[str, Sequence[str]], Sequence[PriceList]]
+Windows = Callable[[str, Sequence[str]], Sequence[WindowOf]]
 
 
 class Served(Protocol):
@@ -37,19 +44,19 @@ class Served(Protocol):
 class Catalogue:
     """Price lists of providers."""
 
-    def __init__(self, lists: Lists) -> None:
-        self._lists = lists
+    def __init__(self, lists: Lists, windows: Windows = lambda url, dialects: ()) -> None:
+        self._lists, self._windows = lists, windows
 
     @classmethod
     def load(cls) -> Catalogue:
         """The lists that come with genai-prices. Takes a quarter of a second and 25 MB: call it in a thread."""
-        from server.accounting.provider_prices import lists_at
+        from server.accounting.provider_prices import lists_at, windows_at
 
-        return cls(lists_at)
+        return cls(lists_at, windows_at)
 
     def base(self, upstreams: Iterable[Served]) -> Base:
         """Prices by model and time (UTC ms) at these upstreams."""
-        offers = self._offers(upstreams)
+        offers = _offers(upstreams, self._lists)
 
         @lru_cache(maxsize=MODELS_KEPT)
         def timeline(model: str) -> Timeline:
@@ -58,10 +65,22 @@ class Catalogue:
 
         return lambda model, at_ms: timeline(model).at(at_ms)
 
-    def _offers(self, upstreams: Iterable[Served]) -> list[tuple[PriceList, tuple[str, ...]]]:
-        """Which lists count for which models. Upstreams that differ by their keys only are one."""
-        kinds = dict.fromkeys((each.base_url, each.dialects, each.models) for each in upstreams)
-        return [(prices, models) for url, dialects, models in kinds for prices in self._lists(url, dialects)]
+    def windows(self, upstreams: Iterable[Served]) -> WindowOf:
+        """The context windows of models at these upstreams: where lists differ, the smallest."""
+        offers = _offers(upstreams, self._windows)
+
+        @lru_cache(maxsize=MODELS_KEPT)
+        def window(model: str) -> int | None:
+            found = [look(model) for look, models in offers if not models or model in models]
+            return min((each for each in found if each), default=None)
+
+        return window
+
+
+def _offers(upstreams: Iterable[Served], lists: Callable[[str, Sequence[str]], Sequence[T]]) -> list[Offer[T]]:
+    """Which lists count for which models. Upstreams that differ by their keys only are one."""
+    kinds = dict.fromkeys((each.base_url, each.dialects, each.models) for each in upstreams)
+    return [(each, models) for url, dialects, models in kinds for each in lists(url, dialects)]
 
 
 def _together(lists: Sequence[Sequence[Price]]) -> Iterator[Price]:

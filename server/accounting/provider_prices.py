@@ -61,6 +61,17 @@ def lists_at(base_url: str, dialects: Sequence[str]) -> list[Callable[[str], lis
     return [partial(listed, provider) for provider in providers_at(base_url, dialects)]
 
 
+def windows_at(base_url: str, dialects: Sequence[str]) -> list[Callable[[str], int | None]]:
+    """The context windows of models, in tokens, as those lists have them."""
+    return [partial(window_of, provider) for provider in providers_at(base_url, dialects)]
+
+
+def window_of(provider: Provider, name: str) -> int | None:
+    """How much the model that a provider knows by this name reads and writes together; None if the list is silent."""
+    model = provider.find_model(name, all_providers=providers)
+    return None if model is None else model.context_window
+
+
 def providers_at(base_url: str, dialects: Sequence[str]) -> list[Provider]:
     for provider in providers:
         if re.match(provider.api_pattern, base_url):

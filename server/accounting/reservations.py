@@ -4,6 +4,7 @@
     reserve    hold what it may take of all budgets, all or nothing              refused: rate, quota, no store
     clear      the same for the cap of the upstream that was chosen              another key
     dispatched the journal knows it, as it would stand if we died now            refused: no journal
+    beside     hold what a failed attempt was billed, too                        no other key is asked
     settle     the journal knows how it ended; the store hears of it behind the answer
     close      give back what was held for a request that was never dispatched
 
@@ -43,7 +44,7 @@ from server.ledger.holds import (
     claim,
     tightest,
 )
-from server.ledger.limits import Limit, LimitWindow, Scope, Unit, words
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.money import MOST
 from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
 from server.ledger.ratelimit import RateLimits, Wait
@@ -58,6 +59,7 @@ from server.wire.errors import (
     ModelNotPriced,
     RateLimited,
     Refusal,
+    ToolNotBounded,
     ToolNotPriced,
 )
 from server.wire.hosted import Hosted
@@ -127,7 +129,7 @@ class Reservations:
     def open(self, call: Admitted, rights: Rights, at: int) -> Bill:
         """Begin a request's bill. `at`: its arrival, UTC milliseconds.
 
-        Raises ModelNotPriced, ToolNotPriced, AccountingUnavailable.
+        Raises ModelNotPriced, ToolNotPriced, ToolNotBounded, AccountingUnavailable.
         """
         if self.full or not self._book.known:
             raise AccountingUnavailable
@@ -139,15 +141,15 @@ class Reservations:
         limits = self._applying(caller, who, request.model, at)
         dialect = request.endpoint.dialect.name
         bill = Bill(call.id, at, self._calendar.day(at), who, request.model, dialect, price, tuple(limits))
-        bill.tariff, bill.asked = self._book.tariff, request.hosted.most()
-        self._check_tools(bill, request.hosted)
+        bill.tariff, bill.asked = self._book.tariff_of(call.group), request.hosted.most()
+        if request.hosted.fields:
+            self._check_tools(bill, request.hosted)
         bill.content_days, bill.content_group, bill.spend = rights.content_days, rights.content_group, caller.spend
         return bill
 
     def bounds(self, bill: Bill) -> bool:
         """Whether a budget applies: the caller's, or the cap of an upstream that may serve it."""
-        caps = [limit for limit in self._book.limits.caps if limit.applies(bill.model, bill.at)]
-        return bill.bounded_by(bill.limits) or bill.bounded_by(caps)
+        return bill.bounded_by((*bill.limits, *self._book.limits.caps_of(bill.model, bill.at)))
 
     async def reserve(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
         """Hold what the request may take: of rates what it probably will, of budgets the most (`Bill.most`).
@@ -197,6 +199,34 @@ class Reservations:
             log.error("%s", error)
             raise AccountingUnavailable from None
 
+    async def beside(self, bill: Bill, row: UsageRow) -> Settlement | None:
+        """Hold what an attempt cost that failed, beside the request's own hold, which is for one attempt.
+
+        None if a budget has no room for it: then no other attempt must go out. Else `book` or `not_needed` follows.
+        """
+        holds = bill.claim.beside(charges := bill.claim.charges(row))
+        try:
+            room = not holds or isinstance(await self._held_for(row.request_id, bill.at, holds), Reserved)
+        except StoreError:
+            room = self._may_go_on_with(bill, row.request_id, holds, row.cost_micro_usd)
+        except BaseException:
+            self._settlement_writer.release(row.request_id)
+            raise
+        return Settlement(row, charges) if room else None
+
+    def book(self, bill: Bill, attempt: Settlement) -> None:
+        """From here on the row of an attempt cannot be lost, either."""
+        self.note(attempt)
+        self._allowances.settle(attempt.row.request_id, attempt.charges)
+        self._spend(bill, attempt.row.request_id, attempt.row.cost_micro_usd)
+
+    def not_needed(self, bill: Bill, request_id: str) -> None:
+        """Give back what is held for a request that is never dispatched, or for an attempt that it pays for itself."""
+        self._allowances.settle(request_id, ())
+        self._allowances.written(request_id)
+        self._spend(bill, request_id, 0)
+        self._settlement_writer.release(request_id)
+
     def settle(self, bill: Bill, row: UsageRow) -> None:
         """The request has ended. From here on its row cannot be lost, whatever dies."""
         bill.settled = True
@@ -205,7 +235,7 @@ class Reservations:
         self.note(settlement)
         if bill.offline:
             self._allowances.settle(bill.request_id, settlement.charges)
-        self._spend(bill, row.cost_micro_usd)
+        self._spend(bill, bill.request_id, row.cost_micro_usd)
         if bill.taken is not None:
             if row.status in UNSERVED:
                 self._rates.give_back(bill.taken)
@@ -228,12 +258,8 @@ class Reservations:
         self._holding.discard(bill.request_id)
         if bill.taken is not None:
             self._rates.give_back(bill.taken)
-        if bill.offline:
-            self._allowances.settle(bill.request_id, ())
-            self._allowances.written(bill.request_id)
-            self._spend(bill, 0)
         if bill.held:
-            self._settlement_writer.release(bill.request_id)
+            self.not_needed(bill, bill.request_id)
 
     async def standing(self, caller: Caller) -> list[dict[str, Any]]:
         """How a caller's limits stand now, the store's ones and the minute's. Raises StoreError."""
@@ -242,7 +268,7 @@ class Reservations:
         mine = claim(self._applying(caller, who, None, at), who, Estimate(0, 0), self._calendar, at)
         taken = await self._guard.taken(mine.counters)
         standings = mine.standings(dict(zip(mine.counters, taken, strict=True)))
-        return [_told(it) for it in (*standings, *map(self._rate, mine.rates))]
+        return [it.as_dict() for it in (*standings, *map(self._rate, mine.rates))]
 
     def _applying(self, caller: Caller, who: Who, model: str | None, at: int) -> list[Limit]:
         """The limits of a caller: those that were decided, but for who is special, and what a guest may spend."""
@@ -265,16 +291,18 @@ class Reservations:
         bill.claim = bill.budgets = Claim(budgets, bill.claim.rates)
 
     def _check_tools(self, bill: Bill, hosted: Hosted) -> None:
-        """A tool without a price is refused where a budget in money applies, also that of an upstream that may serve.
+        """A tool without a price or an end is refused where a budget in money applies, also that of an upstream.
 
-        Raises ToolNotPriced.
+        Raises ToolNotPriced, ToolNotBounded.
         """
-        unpriced = [field for name, field in hosted.fields if name not in bill.tariff.tools]
-        if not unpriced:
+        limits = (*bill.limits, *self._book.limits.caps_of(bill.model, bill.at))
+        if not any(limit.unit is Unit.USD for limit in limits):
             return
-        caps = [limit for limit in self._book.limits.caps if limit.applies(bill.model, bill.at)]
-        if any(limit.unit is Unit.USD for limit in (*bill.limits, *caps)):
-            raise ToolNotPriced(unpriced[0])
+        for name, field in hosted.fields:
+            if (price := bill.tariff.tools.get(name)) is None:
+                raise ToolNotPriced(field)
+            if price and name in hosted.endless:
+                raise ToolNotBounded(field)
 
     def _rate(self, entry: HoldEntry) -> BudgetStanding:
         left = self._rates.left((entry,), entry.limit.unit, self._clock())
@@ -300,7 +328,7 @@ class Reservations:
                 self._bound(bill)
                 answer = await self._admitted(bill)
         except StoreError:
-            if not self._may_go_on(bill):
+            if not self._may_go_on_with(bill, bill.request_id, bill.claim.holds, bill.needs.cost_micro_usd):
                 raise AccountingUnavailable from None
             bill.offline = True
             return []
@@ -317,25 +345,25 @@ class Reservations:
             answer = await self._reserved(bill, bill.claim.holds)
         return answer
 
-    def _may_go_on(self, bill: Bill) -> bool:
-        """Whether a request is let in while the store is away."""
+    def _may_go_on_with(self, bill: Bill, request_id: str, holds: tuple[Hold, ...], cost: int) -> bool:
+        """Whether a request is let in while the store is away, or one more attempt of it."""
         if bill.spend is None:
-            return self._allowances.take(bill.request_id, bill.claim.holds, self._wall())
-        return self._guest_budgets.take(
-            bill.request_id, _purse(bill), bill.needs.cost_micro_usd, bill.spend, self._wall()
-        )
+            return self._allowances.take(request_id, holds, self._wall())
+        return self._guest_budgets.take(request_id, _purse(bill), cost, bill.spend, self._wall())
 
-    def _spend(self, bill: Bill, cost: int) -> None:
-        """A guest's request has ended, and so much of the pass is gone."""
+    def _spend(self, bill: Bill, request_id: str, cost: int) -> None:
+        """A guest's request, or an attempt of it, has ended, and so much of the pass is gone."""
         if bill.spend is not None:
-            self._guest_budgets.settle(bill.request_id, _purse(bill), cost, self._wall())
+            self._guest_budgets.settle(request_id, _purse(bill), cost, self._wall())
 
     async def _reserved(self, bill: Bill, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
         """Ask the store. Whatever becomes of the question, it may hold something from now on."""
         bill.held = True
         self._holding.add(bill.request_id)
-        expires_at = bill.at + self._terms.longest + LIFETIME
-        reservation = Reservation(bill.request_id, self._terms.holder, holds, expires_at)
+        return await self._held_for(bill.request_id, bill.at, holds)
+
+    async def _held_for(self, request_id: str, at: int, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
+        reservation = Reservation(request_id, self._terms.holder, holds, at + self._terms.longest + LIFETIME)
         return await self._guard.reserve(reservation)
 
     async def _gave_leases_back(self, counter: str) -> bool:
@@ -375,18 +403,3 @@ def _who(caller: Caller, groups: tuple[str, ...]) -> Who:
 def _purse(bill: Bill) -> str:
     assert bill.who.token_id is not None, "a guest has a pass"
     return bill.who.token_id
-
-
-def _told(standing: BudgetStanding) -> dict[str, Any]:
-    entry = standing.entry
-    return {
-        "limit": words(entry.limit),
-        "scope": str(entry.limit.scope),
-        "unit": str(entry.limit.unit),
-        "window": str(entry.limit.window),
-        "models": entry.limit.family,
-        "most": entry.most,
-        "taken": standing.taken,
-        "remaining": standing.remaining,
-        "resets_at": entry.resets_at,
-    }

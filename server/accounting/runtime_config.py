@@ -50,6 +50,7 @@ class RuntimeConfig:
         self._reading = asyncio.Lock()  # or else who has begun earlier might have the last word
         self._recorded: tuple[Price, ...] = ()
         self.groups: dict[str, Group] = {}
+        self._tariffs: dict[str, Tariff] = {}  # of the groups that have prices of their own
         self.notices: tuple[Record, ...] = ()
         self._apply_limits()
         self._apply_prices()
@@ -91,6 +92,10 @@ class RuntimeConfig:
         """What somebody may do who is in these groups. `now` is UTC milliseconds."""
         return rights_of(groups, self.groups, now) if groups or self.groups else ALL_RIGHTS
 
+    def tariff_of(self, group: str | None) -> Tariff:
+        """What costs something beside the model, where this group pays."""
+        return self.tariff if group is None else self._tariffs.get(group, self.tariff)
+
     def know(self, upstream: UpstreamSpec) -> None:
         """An upstream serves from now on: its provider's price list and its monthly cap count."""
         self._upstreams.append(upstream)
@@ -119,6 +124,7 @@ class RuntimeConfig:
         groups = _readable(await self._store.records("group"), lambda record: group_of(record.id, record.body))
         self.notices = tuple(await self._store.records("notice"))
         self.groups = {group.name: group for group in groups}
+        self._tariffs = tariffs_of(groups, self.tariff)
         self._recorded = tuple(prices)
         self._decided = tuple(limits)
         self._apply_limits()
@@ -130,8 +136,14 @@ class RuntimeConfig:
         self.limits = LimitSet((*defaults, *_caps(self._upstreams), *self._decided))
 
     def _apply_prices(self) -> None:
+        self.window = self._catalogue.windows(self._upstreams)
         base = self._catalogue.base(self._upstreams)
         self.prices = PriceTable((*self._own, *self._recorded), base, self._unpriced)
+
+
+def tariffs_of(groups: Iterable[Group], tariff: Tariff) -> dict[str, Tariff]:
+    """The tariffs of those groups that have prices of their own."""
+    return {group.name: tariff.with_tools(group.tool_prices) for group in groups if group.tool_prices}
 
 
 def _caps(upstreams: Iterable[UpstreamSpec]) -> list[Limit]:

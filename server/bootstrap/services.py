@@ -7,7 +7,7 @@ import random
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol
@@ -80,7 +80,7 @@ class ServicesBuilder:
         history = history_of(settings, self._store, accounting, dispatcher, clocks)
         metrics = Metrics(dispatcher, AccountingMetrics(accounting)) if settings.metrics else None
         access_log = self._access_log()
-        observe = _observers(history, metrics, access_log, self._tracing())
+        observe = _observers((history, metrics), (access_log, self._tracing()))
         gateway, admission = await self._gateway(accounting, dispatcher, upstreams, observe, timing)
         status_service = await open_face(settings, self._store, accounting, dispatcher, prober, history, clocks, stack)
         rooms = partial(
@@ -238,12 +238,13 @@ class Observer(Protocol):
     def observe(self, row: UsageRow) -> None: ...
 
 
-def _observers(*observers: Observer | None) -> Observe:
-    """All of these that there are, as one."""
-    heard = tuple(each.observe for each in observers if each is not None)
+def _observers(of_money: Iterable[Observer | None], of_requests: Iterable[Observer | None]) -> Observe:
+    """All of these that there are, as one. An attempt that failed costs money, and is no request."""
+    attempts = tuple(each.observe for each in of_money if each is not None)
+    requests = attempts + tuple(each.observe for each in of_requests if each is not None)
 
     def observe(row: UsageRow) -> None:
-        for each in heard:
+        for each in attempts if row.is_attempt else requests:
             each(row)
 
     return observe

@@ -10,7 +10,8 @@ from typing import Any
 from server.admin.changes import OPERATOR, CommandError
 from server.cli.context import Add, CommandContext, parsed, plain, read, tell_unreadable, times, when
 from server.config import parsers
-from server.policy.groups import Group, group_body, group_of
+from server.config.tariff_parsers import tool_price_words, tool_prices
+from server.policy.groups import Group, group_body, group_of, prices_body
 
 
 def add_verbs(add: Add) -> None:
@@ -33,6 +34,12 @@ def _terms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--running", type=int, metavar="N", help="requests in flight, of each member; 0 is any number")
     parser.add_argument("--batch", action=argparse.BooleanOptionalAction, help="what its members ask waits behind")
     parser.add_argument("--content-days", type=int, metavar="N", help="keep prompts and answers so long; 0 is not")
+    parser.add_argument(
+        "--tool-prices",
+        type=parsed(tool_prices),
+        metavar="A=USD,B=USD",
+        help="for a call, where it pays; '' is the usual",
+    )
     parser.add_argument("--teachers", type=parsed(parsers.words), metavar="A,B", help="people who may see its totals")
     parser.add_argument("--note", metavar="TEXT")
     times(parser)
@@ -40,8 +47,9 @@ def _terms(parser: argparse.ArgumentParser) -> None:
 
 async def _list(room: CommandContext, _: argparse.Namespace) -> None:
     for group in await room.changes.groups():
-        body = {**group_body(group), "since": when(group.since), "until": when(group.until)}
-        usual = group_body(Group(name=group.name)) | {"since": "-", "until": "-"}
+        lasts = {"since": when(group.since), "until": when(group.until)}
+        body = {**group_body(group), **lasts, "tool_prices": tool_price_words(group.tool_prices)}
+        usual = group_body(Group(name=group.name)) | {"since": "-", "until": "-", "tool_prices": ""}
         told = [name for name in body if body[name] != usual[name] and name != "join"]
         said = [f"{name} {_words(body[name])}" for name in told]
         print(f"{group.name:<24} {', '.join(said)}".rstrip())
@@ -71,6 +79,8 @@ async def _write(room: CommandContext, options: argparse.Namespace, before: Mapp
     said |= {"since": room.begins_if(options.since), "until": room.ends_if(options.until)}
     if options.teachers is not None:
         said["teachers"] = [(await room.changes.person_named(name)).id for name in options.teachers]
+    if options.tool_prices is not None:
+        said["tool_prices"] = prices_body(options.tool_prices)
     body = {**before, **{name: value for name, value in said.items() if value is not None}}
     group = read(lambda: group_of(options.group, body))
     await room.changes.set_group(OPERATOR, group)

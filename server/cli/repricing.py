@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import orjson
 from server.accounting.bill import Bill
 from server.accounting.price_catalogue import Catalogue
 from server.accounting.price_file import read_prices
+from server.accounting.runtime_config import tariffs_of
 from server.bootstrap import from_settings as wiring
 from server.cli.long_work import Bookmark, Job, Span, WorkError, days_with_all_rows, position
 from server.config.settings import Settings
@@ -30,6 +31,7 @@ from server.ledger.prices import Price, PriceTable, price_body, price_of
 from server.ledger.reports import Cursor, Which
 from server.ledger.tariff import LISTED, Tariff
 from server.ledger.usage import UsageRow
+from server.policy.groups import Group, group_of
 from server.relay.passthrough import OWN
 from server.store.base import Store
 
@@ -43,6 +45,13 @@ class Prices:
     of: PriceOf
     digest: str
     tariff: Tariff = LISTED
+    of_groups: Mapping[str, Tariff] = field(default_factory=dict)  # those that have prices of their own for tools
+
+    def bill(self, row: UsageRow, price: Price) -> Bill:
+        """The bill that the gateway would have written: its rules are these."""
+        who = Who(row.person_id, row.token_id, () if row.group is None else (row.group,))
+        tariff = self.of_groups.get(row.group or "", self.tariff)
+        return Bill(row.request_id, row.started_at, row.day, who, row.model_asked, row.dialect, price, tariff=tariff)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +123,18 @@ async def price_table(settings: Settings, store: Store) -> Prices:
     table = PriceTable(own, catalogue.base(specs), settings.unpriced_models)
     served = [(spec.base_url, spec.dialects, spec.models) for spec in specs]
     tariff = Tariff.of(settings.tool_prices, settings.service_factors)
-    beside = [dict(tariff.tools), dict(tariff.factors)]
+    of_groups = tariffs_of(await _groups(store), tariff)
+    beside = [dict(tariff.tools), dict(tariff.factors), {name: dict(it.tools) for name, it in of_groups.items()}]
     decided = [[(price.id, price_body(price)) for price in own], settings.unpriced_models, served, beside]
-    return Prices(table.of, hashlib.sha256(orjson.dumps(decided)).hexdigest(), tariff)
+    return Prices(table.of, hashlib.sha256(orjson.dumps(decided)).hexdigest(), tariff, of_groups)
+
+
+async def _groups(store: Store) -> list[Group]:
+    """The groups, some of which have prices of their own for tools. Raises WorkError if one cannot be read."""
+    try:
+        return [group_of(record.id, record.body) for record in await store.records("group")]
+    except ValueError:
+        raise WorkError("a group of `group list` cannot be read: set it anew, or remove it") from None
 
 
 async def preview(job: Job, prices: Prices, wanted: Repricing) -> RepricedTally:
@@ -184,7 +202,7 @@ async def _resummed(store: Store, bookmark: Bookmark, standing: _Standing) -> _S
 def _priced(page: Iterable[UsageRow], prices: Prices, wanted: Repricing) -> _Page:
     rows = [row for row in page if wanted.takes(row)]
     found = [(row, price) for row in rows if (price := prices.of(row.model_asked, row.started_at)) is not None]
-    costs = [(row, _bill(row, price, prices.tariff).cost(row.usage), price.id) for row, price in found]
+    costs = [(row, prices.bill(row, price).cost(row.usage), price.id) for row, price in found]
     changed = [each for each in costs if (each[0].cost_micro_usd, each[0].price_id) != each[1:]]
     tally = RepricedTally(
         rows=len(rows),
@@ -195,12 +213,6 @@ def _priced(page: Iterable[UsageRow], prices: Prices, wanted: Repricing) -> _Pag
     )
     changes = tuple((row.request_id, cost, price_id) for row, cost, price_id in changed)
     return _Page(changes, frozenset(row.day for row, _, _ in changed), tally)
-
-
-def _bill(row: UsageRow, price: Price, tariff: Tariff) -> Bill:
-    """The bill that the gateway would have written: its rules are these."""
-    who = Who(row.person_id, row.token_id, () if row.group is None else (row.group,))
-    return Bill(row.request_id, row.started_at, row.day, who, row.model_asked, row.dialect, price, tariff=tariff)
 
 
 def _added(one: RepricedTally, other: RepricedTally) -> RepricedTally:

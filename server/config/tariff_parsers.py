@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 
-from server.ledger.money import micro_usd
+from server.ledger.money import micro_usd, usd
 from server.wire.calls import NAME
 
 Pairs = tuple[tuple[str, int], ...]
@@ -17,6 +17,11 @@ MOST_PERCENT = 100_000
 def tool_prices(value: str) -> Pairs:
     """Micro-USD by tool, such as "web_search=0.01, file_search=0.0025"."""
     return _pairs(value, micro_usd)
+
+
+def tool_price_words(prices: Pairs) -> str:
+    """The inverse."""
+    return ", ".join(f"{tool}={usd(amount)}" for tool, amount in prices)
 
 
 def service_factors(value: str) -> Pairs:

@@ -182,12 +182,16 @@ class _Tally:
 
     def count(self, row: UsageRow) -> None:
         figures = self.figures
-        figures["requests"] += 1
-        figures["completed"] += row.status is Outcome.COMPLETED
-        figures["failed"] += row.status in FAILURES
+        if not row.is_attempt:
+            self._count_request(row)
         figures["tokens_in"] += row.usage.input
         figures["tokens_out"] += row.usage.output
         figures["cost_micro_usd"] += row.cost_micro_usd
+
+    def _count_request(self, row: UsageRow) -> None:
+        self.figures["requests"] += 1
+        self.figures["completed"] += row.status is Outcome.COMPLETED
+        self.figures["failed"] += row.status in FAILURES
         self.people.add(row.person_id)
         self.waits[bucket_of(row.queue_ms)] += 1
         if row.first_byte_ms is not None:

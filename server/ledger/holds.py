@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from server.ledger.calendar import Calendar
-from server.ledger.limits import Limit, LimitSet, LimitWindow, Scope, Unit
+from server.ledger.limits import Limit, LimitSet, LimitWindow, Scope, Unit, words
 from server.ledger.quota import Charge, Exceeded, Hold
 from server.ledger.usage import Outcome, UsageRow
 
@@ -80,6 +81,21 @@ class BudgetStanding:
             return None
         return max(1, -((now_ms - entry.resets_at) // 1000))
 
+    def as_dict(self) -> dict[str, Any]:
+        """What its owner is told."""
+        entry = self.entry
+        return {
+            "limit": words(entry.limit),
+            "scope": str(entry.limit.scope),
+            "unit": str(entry.limit.unit),
+            "window": str(entry.limit.window),
+            "models": entry.limit.family,
+            "most": entry.most,
+            "taken": self.taken,
+            "remaining": self.remaining,
+            "resets_at": entry.resets_at,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -109,6 +125,11 @@ class Claim:
         used = Estimate(row.cost_micro_usd, row.usage.input + row.usage.output, int(row.status not in UNSERVED))
         owed = ((entry.counter, used.of(entry.limit.unit)) for entry in self.budgets)
         return tuple(Charge(counter, amount) for counter, amount in owed if amount)
+
+    def beside(self, charges: Iterable[Charge]) -> tuple[Hold, ...]:
+        """What is to be reserved so that these charges have room beside what is held already."""
+        owed = {charge.counter: charge.amount for charge in charges}
+        return tuple(Hold(it.counter, owed[it.counter], it.most) for it in self.budgets if owed.get(it.counter))
 
     def standings(self, taken: Mapping[str, int]) -> list[BudgetStanding]:
         """How the counters stand of which is known what they have taken."""

@@ -122,6 +122,10 @@ class LimitSet:
     def of(self, scope: Scope, subject: str = "") -> list[Limit]:
         return self._by_subject.get((scope, subject), [])
 
+    def caps_of(self, model: str, now_ms: int) -> list[Limit]:
+        """The caps of whichever upstream that apply to a model."""
+        return [limit for limit in self.caps if limit.applies(model, now_ms)]
+
 
 @lru_cache(maxsize=4096)
 def _matches(family: str, model: str) -> bool:

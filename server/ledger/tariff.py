@@ -21,13 +21,14 @@ A tool has one price here whoever serves it, as a model has: the dearest of thos
 that is paid by the time is priced by the hour for each container. What costs nothing beside its tokens stands here with
 a price of nothing; what does not stand here has no price, and is refused where a budget applies.
 
-The operator's word comes first: `TOOL_PRICES` and `SERVICE_FACTORS`.
+The operator's word comes first: what a group has been given for its own requests, then `TOOL_PRICES` and
+`SERVICE_FACTORS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from server.wire.calls import calls_of
 
@@ -87,6 +88,10 @@ class Tariff:
         """The lists, and upon them what the operator says: micro-USD by tool, percent by word."""
         decided = dict(factors)
         return cls({**LISTED_TOOLS, **dict(tools)}, {**LISTED_FACTORS, **decided}, frozenset(decided))
+
+    def with_tools(self, prices: Iterable[tuple[str, int]]) -> Tariff:
+        """The same with other prices for some tools: micro-USD for a call."""
+        return replace(self, tools={**self.tools, **dict(prices)})
 
     def percent(self, word: str) -> int:
         """What a service or a place costs; the standard price if nobody knows it."""

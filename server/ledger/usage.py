@@ -3,6 +3,9 @@
 The row is written once, when the request has ended in whatever way, and never changed. Its id is the request's, so
 that a settlement that is repeated (a retry, a replayed journal) changes nothing. It holds no text of a prompt or of
 an answer, no name and no secret: a person and a token are their ids, a key is its fingerprint.
+
+An attempt that failed and may have been billed all the same has a row of its own where another key was asked after it:
+it names the key and the upstream that were at work, and its id is the request's with a number (`attempt_id`).
 """
 
 from __future__ import annotations
@@ -13,12 +16,17 @@ from enum import StrEnum
 from server.wire.usage import Usage
 
 
+def attempt_id(request_id: str, number: int) -> str:
+    """The id of the row of a request's attempt, counted from 1."""
+    return f"{request_id}-{number}"
+
+
 class Outcome(StrEnum):
     """How a dispatched request ended. Exactly one holds; the first that applies, in this order."""
 
     CANCELLED = "cancelled"  # we stopped it: the caller left, its deadline passed, or the gateway drained
     REJECTED = "rejected"  # the provider refused the request itself (400, 413, 422): the caller's to mend
-    FAILED = "failed"  # no key gave an answer: nothing but an error has gone to the caller
+    FAILED = "failed"  # no key gave an answer, or this attempt did not: nothing but an error has gone to the caller
     CUT = "cut"  # the answer broke off after its first byte
     INTERRUPTED = "interrupted"  # the gateway itself died meanwhile; recovered at its next start, as an estimate
     COMPLETED = "completed"  # the answer's end was seen and passed on
@@ -50,3 +58,8 @@ class UsageRow:
     cost_micro_usd: int = 0
     price_id: str | None = None  # the price the cost was computed with; None: the model has none
     client_aborted: bool = False
+
+    @property
+    def is_attempt(self) -> bool:
+        """It tells of an attempt that failed, and not of a whole request."""
+        return "-" in self.request_id  # which no request's own id has

@@ -75,18 +75,22 @@ class Metrics:
         )
 
     def observe(self, row: UsageRow) -> None:
-        """Count a request that has ended."""
+        """Count a request that has ended, or what an attempt of one cost that failed."""
         model = row.model_asked if self._dispatcher.pool.keyring.serving(row.model_asked) else OTHER
-        self._series(self._ended, model, row.status.value, row.dialect).inc()
-        self._series(self._waited, model).observe(row.queue_ms / 1000)
-        self._series(self._lasted, model, row.status.value).observe(row.duration_ms / 1000)
-        if row.first_byte_ms is not None:
-            self._series(self._begun, model).observe(row.first_byte_ms / 1000)
+        if not row.is_attempt:
+            self._ends(row, model)
         if row.cost_micro_usd:
             self._series(self._cost, model).inc(row.cost_micro_usd)
         for kind in KINDS:
             if tokens := getattr(row.usage, kind):
                 self._series(self._tokens, model, kind).inc(tokens)
+
+    def _ends(self, row: UsageRow, model: str) -> None:
+        self._series(self._ended, model, row.status.value, row.dialect).inc()
+        self._series(self._waited, model).observe(row.queue_ms / 1000)
+        self._series(self._lasted, model, row.status.value).observe(row.duration_ms / 1000)
+        if row.first_byte_ms is not None:
+            self._series(self._begun, model).observe(row.first_byte_ms / 1000)
 
     def refused(self, code: str) -> None:
         """Count a refusal that was told. The codes are those of `server/wire/errors.py`."""

@@ -20,8 +20,12 @@ from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatchcase
 from typing import Any
 
+from server.ledger.money import MOST
+from server.wire.calls import NAME as TOOL
+
 NAME = re.compile(r"[\w][\w .@+/-]{0,63}")
 MOST_WEIGHT = 1000.0
+MOST_TOOLS = 100  # with prices of their own
 EVERYONE = "everyone"  # the group of all who are in no other one
 LEFT = "(left)"  # stands among the groups of who has left one; no group can be called so
 
@@ -43,6 +47,7 @@ class Group:
     teachers: tuple[str, ...] = ()  # ids of people who may see its totals
     join: str = ""  # the digest of the code by which people join; empty: nobody joins by themselves
     guests: bool = False  # its members may issue guest passes
+    tool_prices: tuple[tuple[str, int], ...] = ()  # micro-USD a call, in place of the installation's, where it pays
     note: str = ""
 
     def lasts_at(self, now: int) -> bool:
@@ -109,7 +114,13 @@ def group_body(group: Group) -> dict[str, Any]:
     """What a record of kind "group" holds; the name is its id."""
     body = asdict(group)
     del body["name"]
+    body["tool_prices"] = prices_body(group.tool_prices)
     return {name: list(value) if isinstance(value, tuple) else value for name, value in body.items()}
+
+
+def prices_body(prices: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
+    """Tool prices as they stand in a record and in the JSON API."""
+    return [{"tool": tool, "micro_usd": amount} for tool, amount in prices]
 
 
 def group_of(name: str, body: Mapping[str, Any]) -> Group:
@@ -125,6 +136,8 @@ def group_of(name: str, body: Mapping[str, Any]) -> Group:
     values: dict[str, Any] = {
         field: tuple(value) if isinstance(value, list) else value for field, value in body.items()
     }
+    if "tool_prices" in values:
+        values["tool_prices"] = tuple((each["tool"], each["micro_usd"]) for each in values["tool_prices"])
     if "weight" in values:
         values["weight"] = float(values["weight"])
     group = Group(name=name, **values)
@@ -149,6 +162,18 @@ def _weight(value: object) -> bool:
     return isinstance(value, (int, float)) and value is not True and 0.01 <= value <= MOST_WEIGHT
 
 
+def _prices(value: object) -> bool:
+    if not isinstance(value, Sequence) or isinstance(value, str) or not all(map(_price, value)):
+        return False
+    return len({each["tool"] for each in value}) == len(value) <= MOST_TOOLS
+
+
+def _price(value: object) -> bool:
+    if not isinstance(value, Mapping) or set(value) != {"tool", "micro_usd"} or not isinstance(value["tool"], str):
+        return False
+    return TOOL.fullmatch(value["tool"]) is not None and _whole(MOST)(value["micro_usd"])
+
+
 def _time(value: object) -> bool:
     return value is None or _whole(10**14)(value)
 
@@ -164,6 +189,7 @@ _CHECKS: dict[str, Check] = {
     "teachers": _texts,
     "join": _text(64),
     "guests": lambda value: type(value) is bool,
+    "tool_prices": _prices,
     "note": _text(1000),
 }
 _EXPECTED = {
@@ -177,5 +203,6 @@ _EXPECTED = {
     "teachers": "expected a list of people's ids",
     "join": "expected a text",
     "guests": "expected true or false",
+    "tool_prices": "expected each tool once, with micro-USD for a call",
     "note": "expected at most 1000 characters",
 }

@@ -202,6 +202,11 @@ class Admission:
             return ask._replace(party=f"address:{network_of(address)}")
         return ask
 
+    def room(self, model: str, read: int) -> int | None:
+        """Tokens that the lists' context window leaves for an answer beside `read`; None if no list knows the model."""
+        window = self._book.window(model)
+        return None if window is None else window - read
+
     def made(self, seals: Sequence[bytes], key: Key) -> None:
         """Note which key made some encrypted content."""
         for seal in seals:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from keypool.ticket import Ticket
 from server.accounting.bill import Bill
 from server.dispatcher import Lease
-from server.ledger.usage import Outcome, UsageRow
+from server.ledger.usage import Outcome, UsageRow, attempt_id
 from server.store.base import Caller
 from server.wire.errors import Refusal
 from server.wire.keepalive import DEFAULT
 from server.wire.meter import Meter
 from server.wire.request import AskedClass, Request
+from server.wire.shorter import Shorter
 from server.wire.usage import Usage
 
 REMEMBERED = 10_000  # accounts
@@ -144,13 +145,16 @@ class RequestContext:
     input_estimate: int
     arrived: float
     bill: Bill
+    room: int | None = None  # tokens for an answer, as the lists of models have it
     outcome: Outcome = Outcome.CANCELLED
     streamed: bool = False
     sends: int = 0  # how often it was handed to an upstream; a key that was passed over is none
     perhaps_billed: bool = False  # the upstream may have generated something
+    shorter: Shorter | None = None  # how the upstream whose turn it is takes a bound of ours
     client_left: bool = False
     resent: int = 0  # over another connection, because the first one was just being closed
     sent_at: float = 0.0  # when an upstream began to work for it
+    failed_at: float | None = None  # when that upstream failed, until another one works for it
     first_byte: float | None = None
     usage: Usage | None = None  # what it is billed, once it has paid
     recorded: Callable[[], bytes] | None = None  # what went to the client, if that is to be kept
@@ -172,6 +176,15 @@ class RequestContext:
     def row_if_interrupted(self, usage: Usage, now: float) -> UsageRow:
         """Its row, if it is sent now and nothing more is ever heard of it."""
         return self._row(usage, now, Outcome.INTERRUPTED, self.sends + self.resent + 1)
+
+    def attempt_row(self, usage: Usage, now: float) -> UsageRow:
+        """The row of its latest attempt, which has failed."""
+        row = self._row(usage, now, Outcome.FAILED, 1)
+        return replace(row, request_id=attempt_id(self.call.id, self.sends))
+
+    def worked(self, now: float) -> float:
+        """Seconds for which the upstream that it was sent to last has worked for it."""
+        return (now if self.failed_at is None else self.failed_at) - self.sent_at
 
     def _row(self, usage: Usage, now: float, outcome: Outcome, attempts: int) -> UsageRow:
         call, lease, first, bill = self.call, self.lease, self.first_byte, self.bill

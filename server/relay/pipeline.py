@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -36,7 +36,7 @@ from server.relay.context import (
     milliseconds,
 )
 from server.relay.drain import UsageDrain
-from server.relay.holds import Holding
+from server.relay.holds import MAX_TOKENS, Holding
 from server.relay.keepalive import Keepalive
 from server.relay.response import FieldRefused, Response
 from server.relay.settlement import Settling
@@ -53,6 +53,8 @@ from server.wire.errors import (
 )
 from server.wire.keepalive import sign_of_life
 from server.wire.request import Request
+from server.wire.shorter import our_bound
+from server.wire.unreported import may_be_billed
 
 T = TypeVar("T")
 
@@ -177,8 +179,9 @@ class Pipeline:
             ask = await self._admission.ask(call, rights, arrived)
             call, ask = await self._holding.hold(bill, call, ask, asked)
             lease, meter = self._dispatcher.lease(ask), call.request.endpoint.meter()
+            room = self._admission.room(call.request.model, ask.input_tokens)
             return await self._queued(
-                RequestContext(call, lease, account, meter, ask.input_tokens, arrived, bill), sink
+                RequestContext(call, lease, account, meter, ask.input_tokens, arrived, bill, room), sink
             )
         finally:
             self._reservations.close(bill)
@@ -243,7 +246,7 @@ class Pipeline:
         while True:
             context.meter = call.request.endpoint.meter()
             key = context.lease.key
-            request = self._unwanted.fitted(call.request, key.upstream, self._clock(), refused)
+            request = self._fitted(context, key.upstream, refused)
             try:
                 await self._cleared(context)
                 sending = self._upstreams.send(key, request, call.passed, call.query, context.sent_again)
@@ -252,16 +255,32 @@ class Pipeline:
                     self._learn(context, refused)
                     return
             except FieldRefused as field:
-                refused.add(field.name)
-                context.perhaps_billed = False
+                self._refused(context, field, refused)
                 context.account.attempts.append({"key": key.id, "refused": field.name})
             except AttemptFailed as failure:
                 refused.clear()
-                context.perhaps_billed = failure.billed
+                context.shorter = None
+                self._failed(context, failure)
                 if context.client_left:  # nobody waits for another key's answer
                     raise ClientLeft from failure
                 context.account.attempts.append({"key": context.lease.key.id, "failed": failure.refusal.code})
                 await self._another_key(context, failure)
+
+    def _fitted(self, context: RequestContext, upstream: str, refused: Collection[str]) -> Request:
+        """The request as this upstream takes it, as far as what we have put into it is concerned."""
+        request, now = context.call.request, self._clock()
+        bounded = self._unwanted.bounded(request, upstream, now, context.input_estimate, context.shorter)
+        if our_bound(request) is not None:
+            context.bill.headers[MAX_TOKENS] = str(bounded.max_tokens)
+        return self._unwanted.fitted(bounded, upstream, now, refused)
+
+    def _refused(self, context: RequestContext, field: FieldRefused, refused: set[str]) -> None:
+        """The upstream refuses what we have put into the request: it goes out again, as this upstream takes it."""
+        if field.shorter is None:
+            refused.add(field.name)
+        else:
+            context.shorter = field.shorter
+        context.perhaps_billed = False
 
     async def _cleared(self, context: RequestContext) -> None:
         """Note durably that it goes out now. A key whose upstream has used its money up is passed over."""
@@ -270,11 +289,14 @@ class Pipeline:
         guess = replace(context.bill.asked, input=context.input_estimate, output=context.bill.output, estimated=True)
         self._reservations.dispatched(context.bill, context.row_if_interrupted(guess, self._clock()))
         context.sends += 1
-        context.sent_at, context.perhaps_billed = self._clock(), True
+        context.sent_at, context.failed_at, context.perhaps_billed = self._clock(), None, True
 
     def _learn(self, context: RequestContext, refused: Iterable[str]) -> None:
         """The upstream has answered without these fields of ours: it is not sent them again for a while."""
         if context.outcome is Outcome.COMPLETED:
+            if context.shorter is not None:
+                upstream = context.lease.key.upstream
+                self._unwanted.shortened(upstream, context.call.request, context.shorter, self._clock())
             for field in refused:
                 self._unwanted.note(context.lease.key.upstream, context.call.request, field, self._clock())
 
@@ -284,10 +306,26 @@ class Pipeline:
         longest, held, settle = self._bounds.answer_bytes, self._bounds.timing.opening, self._settlement.bookkeep
         return Response(context, sent, answer, sink, keepalive, settle, longest, held, self._clock, self._wall)
 
+    def _failed(self, context: RequestContext, failure: AttemptFailed) -> None:
+        """Note when an attempt has failed, and whether it may have been billed."""
+        context.failed_at = self._clock()
+        seconds = context.worked(context.failed_at)
+        context.perhaps_billed = may_be_billed(began=failure.billed, gone=failure.gone, seconds=seconds)
+
     async def _another_key(self, context: RequestContext, failure: AttemptFailed) -> None:
-        limits = windows(failure.headers, self._wall() / 1000)
+        """Wait for another key. What the attempt before may have been billed is paid first, or else by the request."""
+        limits, verdict = windows(failure.headers, self._wall() / 1000), failure.verdict
+        attempt = None
+        if context.perhaps_billed and not verdict.final:
+            attempt = await self._settlement.attempted(context)
+            verdict = replace(verdict, final=attempt is None)
         try:
-            await context.lease.again(failure.verdict, failure.refusal, limits)
-        except Refusal:
-            context.outcome = Outcome.FAILED
+            await context.lease.again(verdict, failure.refusal, limits)
+        except BaseException as ending:
+            if attempt is not None:
+                self._reservations.not_needed(context.bill, attempt.row.request_id)
+            if isinstance(ending, Refusal):
+                context.outcome = Outcome.FAILED
             raise
+        if attempt is not None:
+            self._settlement.book(context, attempt)

@@ -23,7 +23,7 @@ from server.relay.context import RequestContext, Sink, milliseconds
 from server.relay.keepalive import EVENT_STREAM, STREAM_HEADERS, Keepalive
 from server.upstream import Answer, AttemptFailed, Broken, TooLong
 from server.wire.abridge import Abridger
-from server.wire.added import refuses_what_we_added
+from server.wire.added import refuses_bound_of_tools, refuses_what_we_added
 from server.wire.dialect import JSON_TYPE, scrub
 from server.wire.errors import (
     AnswerTooLong,
@@ -31,12 +31,15 @@ from server.wire.errors import (
     Disconnected,
     NoKey,
     Refusal,
+    ToolNotBounded,
     UnknownModel,
     UpstreamRejected,
 )
 from server.wire.faults import ReportedError, relayable
 from server.wire.relay import LONGEST_STREAM, TELLING, Relay, StreamTooLong, is_stream
 from server.wire.request import Request
+from server.wire.shorter import Shorter, our_bound, shorter
+from server.wire.unreported import GIVEN_UP
 
 _REPEATED = frozenset({408, 409, 429})  # statuses that the official SDKs repeat by themselves, as all from 500 on
 CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while it streams
@@ -46,9 +49,10 @@ MOST_HELD = 1 << 20  # bytes of a stream's opening: a response is opened with al
 class FieldRefused(Exception):
     """The upstream refuses a field that the gateway has put into the request."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, found: Shorter | None = None) -> None:
         super().__init__(name)
         self.name = name
+        self.shorter = found  # what it takes instead, where it refuses only a value
 
 
 @dataclass(slots=True)
@@ -89,16 +93,21 @@ class Response:
 
     async def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """The upstream said no: to the caller, whose own mistake it is, or to our key, which is not the caller's."""
+        context = self.context
+        if (found := shorter(self.sent, status, body, context.shorter, context.room)) is not None:
+            raise FieldRefused(our_bound(self.sent) or "", found)
         if (added := refuses_what_we_added(self.sent, status, body)) is not None:
             raise FieldRefused(added)
-        context = self.context
+        if refuses_bound_of_tools(self.sent, status, body):
+            raise AttemptFailed(OUR_BOUND, ToolNotBounded("tools"))
         verdict, dialect = judge(status, headers, body, self.wall() / 1000), context.call.request.endpoint.dialect
         if verdict.event is not None:
-            raise AttemptFailed(verdict, _told(verdict, status), self.answer.headers)
+            refusal, gone = _told(verdict, status), status in GIVEN_UP
+            raise AttemptFailed(verdict, refusal, self.answer.headers, billed=self._began(), gone=gone)
         context.lease.rejected(verdict, windows(self.answer.headers, self.wall() / 1000))
         context.account.attempts.append({"key": context.lease.key.id, "answered": str(status)})
         context.first_byte = context.first_byte or self.clock()
-        context.outcome, context.perhaps_billed = Outcome.REJECTED, False
+        context.outcome, context.perhaps_billed = Outcome.REJECTED, self._began()
         await self.settle(context)
         told = relayable(body)
         body = dialect.body(UpstreamRejected(), context.call.id) if told is None else scrub(told)
@@ -113,12 +122,12 @@ class Response:
         try:
             body = await self.answer.whole(self.longest)
         except Broken:
-            raise AttemptFailed(NONSENSE, BadAnswer()) from None
+            raise AttemptFailed(NONSENSE, BadAnswer(), billed=True) from None
         except TooLong as answer:
             await self._read_for_the_bill(answer.beginning)
             raise AttemptFailed(OUR_BOUND, AnswerTooLong(), billed=True) from None
         if not context.meter.answer(body):
-            raise AttemptFailed(NONSENSE, BadAnswer())
+            raise AttemptFailed(NONSENSE, BadAnswer(), billed=body.lstrip().startswith(b"{"))  # its end is missing
         if (fault := context.meter.error()) is not None:
             await self._refused(fault.status, {}, fault.body)
             return
@@ -206,16 +215,20 @@ class Response:
         meter = self.context.meter
         while not (enough() or meter.failed or len(held) > MOST_HELD):
             if not (chunk := await self.answer.read()):
-                raise AttemptFailed(DROPPED, BadAnswer(), billed=meter.opened)
+                raise AttemptFailed(DROPPED, BadAnswer(), billed=meter.opened, gone=True)
             held += relay.feed(chunk)
 
     def _judged(self, fault: ReportedError) -> Verdict:
         return judge(fault.status, {}, fault.body, self.wall() / 1000)
 
+    def _began(self) -> bool:
+        """Whether an answer had begun before its error: a role, an id, figures of what it used."""
+        return self.context.meter.opened or self.context.meter.usage is not None
+
     def _cut(self) -> Exception:
         """A stream broke off: for the caller if it has begun there, else only for this attempt."""
         if self.context.first_byte is None:
-            return AttemptFailed(NONSENSE, BadAnswer(), billed=self.context.meter.opened)
+            return AttemptFailed(NONSENSE, BadAnswer(), billed=True)
         self.context.outcome = Outcome.CUT
         self.context.lease.broke()
         return Disconnected()

@@ -1,8 +1,9 @@
 """How a dispatched request is settled: once, whatever happens, and by the upstream's own figures where there are any.
 
-Else what is billed is the input and the delivered text as counted here, flagged as estimated; an upstream's error is
-not billed. The flow pays and the key goes back first, then the row is put on the ledger, then whoever observes hears of
-it. What the provider keeps for the caller is remembered with its maker.
+Else what is billed is the input and the delivered text as counted here, flagged as estimated, and by the time what may
+have been generated unseen. An upstream's error is not billed, unless an answer had begun before it. The flow pays and
+the key goes back first, then the row is put on the ledger, then whoever observes hears of it. What the provider keeps
+for the caller is remembered with its maker.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
 from server.accounting.reservations import Reservations
+from server.ledger.quota import Settlement as Settled
 from server.ledger.usage import Outcome, UsageRow
 from server.relay.admission import Admission
 from server.relay.content_log import LONGEST
@@ -101,13 +103,30 @@ class Settling:
     async def pay(self, context: RequestContext) -> Usage:
         """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
         if context.usage is None:
-            used = self._reported(context) or await self._counted(context)
-            context.usage = context.call.request.hosted.billed(used)
+            context.usage = await self._used(context)
             self._admission.made(context.meter.made.seals, context.lease.key)
             tokens = Tokens(context.usage.input, context.usage.cached, context.usage.output)
             left = context.client_left and context.usage.estimated
             context.lease.finish(tokens, complete=context.outcome is Outcome.COMPLETED, left=left)
         return context.usage
+
+    async def attempted(self, context: RequestContext) -> Settled | None:
+        """How an attempt is settled that has failed and may have been billed, if another one goes out after it.
+
+        As much is held beside what is held for the request; None if its budgets have no room for that.
+        """
+        row = context.attempt_row(await self._used(context), self._clock())
+        return await self._reservations.beside(context.bill, row)
+
+    def book(self, context: RequestContext, attempt: Settled) -> None:
+        """Another attempt goes out: the one before is on the ledger from here on, with a row of its own."""
+        self._reservations.book(context.bill, attempt)
+        self._observe(attempt.row)
+        context.perhaps_billed, context.meter = False, context.call.request.endpoint.meter()
+
+    async def _used(self, context: RequestContext) -> Usage:
+        used = self._reported(context) or await self._counted(context)
+        return context.call.request.hosted.billed(used)
 
     def kept_by(self, context: RequestContext) -> tuple[str, ...]:
         """The ids of what the provider keeps of an answer, and its maker may name."""
@@ -128,9 +147,10 @@ class Settling:
         delivered = Prompt((context.meter.delivered(),), 0)
         output = await self._tokenizer.count(delivered, context.call.request.model)
         request = context.call.request
-        if context.client_left and request.endpoint.output_limits and hides(context):
+        ended = context.outcome is Outcome.COMPLETED and not context.client_left
+        if not ended and request.endpoint.output_limits and hides(context):
             most = published(request.model).output if request.max_tokens is None else request.max_tokens
-            output += hidden(self._clock() - context.sent_at, output, most * request.choices)
+            output += hidden(context.worked(self._clock()), output, most * request.choices)
         tier, geo = beside.tier or before.tier, beside.geo or before.geo
         before = replace(before, tools=beside.tools, tier=tier, geo=geo)
         return unreported(request.extent, before, output, await _heard(context))

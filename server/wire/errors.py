@@ -184,6 +184,15 @@ class ToolNotPriced(ClientError):
     code = "tool_not_priced"
 
 
+class ToolNotBounded(ClientError):
+    """'<param>' asks for a tool of the provider that may be called any number of times, and your budget has an end."""
+
+    status = 403
+    kind = "permission_error"
+    anthropic_kind = "permission_error"
+    code = "tool_not_bounded"
+
+
 class ModelNotPriced(ClientError):
     """The gateway has no price for this model, so it may not be used."""
 

@@ -13,6 +13,12 @@ its own name, which has no price.
 Each of these words is a bound only in its own API: elsewhere a server may pass over it. Without a bound of the caller's
 a tool counts `UNBOUNDED` calls, and where a budget applies that bound is put in (`request.bounding_tools`). Some chats
 search and never say how often: such a call is `certain`, and is billed whether it is reported or not.
+
+Where no word bounds a tool and its provider documents no number, it is `endless`: no hold is enough for it.
+
+    tools of a chat                         no word; but Moonshot's search is an answer of its own each time
+    tools of xAI's models                   `max_turns` bounds turns, in each of which many tools may be called
+    web_search_options                      one search, by OpenAI's search models and Perplexity's; no word elsewhere
 """
 
 from __future__ import annotations
@@ -49,6 +55,9 @@ _CONTAINED = {"code_interpreter": "container", "shell": "environment"}  # the to
 _SIZES = ("4g", "16g", "64g")
 _UNREPORTED = frozenset({"web_search_preview", "web_plugin"})
 _SEARCHING = re.compile(r"-search-(preview|api)\b|:online$")
+_SEARCHES_ONCE = re.compile(r"-search-(preview|api)\b|(^|/)sonar")
+_RESEARCHES = re.compile(r"(^|/)sonar-deep-research")  # as often as it likes, at a price that no answer here tells
+_XAI = re.compile(r"(^|/)grok")
 _STANDARD = frozenset({"auto", "default", "standard", "standard_only", "flex", "batch"})
 
 
@@ -65,6 +74,7 @@ class Hosted:
     tier: str = ""
     geo: str = ""
     unbounded: tuple[str, ...] = ()  # tools of which the caller does not say how often they may be called
+    endless: tuple[str, ...] = ()  # and those of which nobody can say it
 
     def most(self) -> Usage:
         """Its hold beside tokens."""
@@ -102,8 +112,9 @@ def hosted_of(document: Mapping[str, Any], model: str, kind: str = "") -> Hosted
         before = found[name][0] if name in found else 0
         found[name] = (min(before + (UNBOUNDED if calls is None else calls), MOST_USES), field)
         unbounded |= {name} if calls is None else set()
+    bounds = kind in ("", "responses") and not _XAI.search(model)
     most = document.get("max_tool_calls")
-    if type(most) is int and most >= 0 and kind in ("", "responses"):
+    if bounds and type(most) is int and most >= 0:
         found = {name: (min(calls, most), field) for name, (calls, field) in found.items()}
         unbounded.clear()
     certain = {name: calls for name, calls, _ in _chat(document, model) if name in _UNREPORTED}
@@ -114,7 +125,19 @@ def hosted_of(document: Mapping[str, Any], model: str, kind: str = "") -> Hosted
         _dearer(document),
         _word(document.get("inference_geo")),
         tuple(sorted(unbounded)),
+        tuple(sorted(_endless(document, model, kind, unbounded))),
     )
+
+
+def _endless(document: Mapping[str, Any], model: str, kind: str, unbounded: Container[str]) -> set[str]:
+    """The tools of which neither the caller nor the gateway nor a provider's documents can say how often."""
+    found = set()
+    if type(document.get("web_search_options")) is dict and not _SEARCHES_ONCE.search(model):
+        found.add("web_search_preview")
+    if kind == "chat" or _XAI.search(model):
+        tools = [tool for tool in _objects(document.get("tools")) if tool.get("type") != "builtin_function"]
+        found |= {name for tool in tools if (name := _name(tool)) is not None and name in unbounded}
+    return found
 
 
 def with_uses(tools: Any, names: Container[str]) -> list[Any]:
@@ -142,6 +165,8 @@ def _chat(document: Mapping[str, Any], model: str) -> Iterator[tuple[str, int, s
         yield "web_search_preview", 1, "web_search_options"
     elif found := _SEARCHING.search(model):
         yield ("web_plugin" if found[0] == ":online" else "web_search_preview"), 1, "model"
+    if _RESEARCHES.search(model):
+        yield "deep_research", UNBOUNDED, "model"
     search = document.get("search_parameters")
     if type(search) is dict and search.get("mode") != "off":
         most = search.get("max_search_results")

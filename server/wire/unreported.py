@@ -3,8 +3,12 @@
 Text is counted. Sound that was sent is billed by its length, in milliseconds and in tokens, since a model has a price
 for one of them. Speech is billed by what was to be spoken and by the sound that came, pictures by number and size.
 
-Nobody sees how much a model has reasoned in silence when its stream is left. It cannot have generated more than it had
-time for, nor more than it was allowed; so the time stands for it.
+Nobody sees how much a model has reasoned in silence when its stream is left, or breaks off. It cannot have generated
+more than it had time for, nor more than it was allowed; so the time stands for it.
+
+An upstream that goes away without a word, or whose gateway gives it up (504, and 524 in front of Cloudflare), says
+nothing of what it has done. At once it has done nothing; after `AT_WORK` seconds it may have generated an answer that
+only its way to us has lost.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ from server.wire.extent import CHARACTERS_A_TOKEN, HEARD, SPOKEN, USUAL, WRITTEN
 from server.wire.sound import Sound
 from server.wire.usage import Usage
 
+AT_WORK = 5.0  # seconds
+GIVEN_UP = frozenset({504, 524})  # statuses
 SPEED = 100  # tokens a second that a large model generates
 QUICKEST, SLOWEST = 30, 5  # characters a second between which people speak
 
@@ -48,6 +54,14 @@ def completed(usage: Usage, extent: Extent, read: int) -> Usage:
     if extent.sound is not None and usage.audio_ms and usage.audio_ms < extent.sound.least_ms:
         return replace(usage, audio_ms=extent.sound.least_ms, estimated=True)
     return usage
+
+
+def may_be_billed(*, began: bool, gone: bool, seconds: float) -> bool:
+    """Whether an upstream may bill an attempt that failed after so many seconds.
+
+    `began`: of its answer something had come, or it had not answered in time. `gone`: nothing was heard of it.
+    """
+    return began or (gone and seconds >= AT_WORK)
 
 
 def hidden(seconds: float, delivered: int, most: int) -> int:

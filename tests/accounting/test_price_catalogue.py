@@ -19,7 +19,7 @@ from genai_prices.types import ModelInfo
 from server.accounting.price_catalogue import Catalogue
 from server.accounting.provider_prices import CHARACTERS_A_TOKEN
 from server.accounting.provider_prices import listed as prices_of
-from server.config.specs import UpstreamSpec
+from server.config.specs import Secret, UpstreamSpec
 from server.ledger.prices import Base, Price, PriceTier, Rates, Timeline, cost
 from server.ledger.when import instant
 from server.wire.usage import Usage
@@ -323,3 +323,15 @@ assert Catalogue.load().base([spec])("gpt-5", {NOW}).id == "genai:openai/gpt-5"
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_window_is_the_smallest_that_the_lists_of_the_upstreams_have() -> None:
+    openai = UpstreamSpec(name="a", dialects=("openai",), base_url="https://api.openai.com/v1", keys=(Secret("k"),))
+    groq = UpstreamSpec(name="b", dialects=("openai",), base_url="https://api.groq.com/openai/v1", keys=(Secret("k"),))
+    window = Catalogue.load().windows([openai, groq])
+    assert window("gpt-4o") == 128_000
+    assert window("nobody-has-this") is None
+    small = Catalogue(lambda url, dialects: (), lambda url, dialects: [lambda model: len(url)])
+    urls = [replace(openai, base_url="https://long.example"), replace(openai, base_url="https://s")]
+    assert small.windows(urls)("any") == len("https://s")
+    assert small.windows([replace(openai, models=("other",))])("any") is None

@@ -17,7 +17,7 @@ import pytest
 
 from server.ledger.limits import Scope, Unit, parse_limits
 from server.ledger.prices import Price, Rates
-from server.ledger.usage import UsageRow
+from server.ledger.usage import Outcome, UsageRow
 from tests.accounting.books import USD, budget, put_limits, put_prices
 from tests.fakes.fates import Raw, held, ok
 from tests.fakes.upstream import FakeUpstream
@@ -206,3 +206,55 @@ async def test_an_upstream_that_refuses_the_name_of_our_bound_gets_it_under_the_
         assert names == [["max_completion_tokens"], ["max_tokens"], ["max_tokens"]], "learnt once"
         assert [json.loads(record.body)["max_tokens"] for record in stage.records[1:]] == [LONGEST] * 2
         assert sorted(row.attempts for row in await stage.rows()) == [1, 2]
+
+
+TOO_LARGE = {
+    "error": {
+        "message": "max_tokens is too large: 400. This model supports at most 300 completion tokens, whereas you"
+        " provided 400.",
+        "type": "invalid_request_error",
+        "param": "max_tokens",
+        "code": "invalid_value",
+    }
+}
+
+
+def refusing(error: dict[str, Any]) -> Raw:
+    no = f"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n{json.dumps(error)}"
+    return Raw(name="refused", data=no.encode())
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "plain"])
+@pytest.mark.gen_test(timeout=20)
+async def test_a_bound_of_ours_that_is_too_large_is_shortened_and_no_caller_hears_of_it(stream: bool) -> None:
+    async with opened() as stage:
+        stage.fake.forget_script()
+        stage.fake.script(None, refusing(TOO_LARGE), ok(words=9).for_ever())
+        heard = [(await ask_all(stage, [chat("go on", stream=stream)]))[0] for _ in range(2)]
+        assert [(each.status, each.headers[TOLD]) for each in heard] == [(200, "300")] * 2
+        bounds = [json.loads(record.body)["max_completion_tokens"] for record in stage.records]
+        assert bounds == [LONGEST, 300, 300], "learnt once"
+        assert sorted(row.attempts for row in await stage.rows()) == [1, 2]
+        assert stage.pool.tally.retries == 0, "no key is to blame, and no retry is spent"
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_model_that_refuses_every_bound_is_asked_four_times_and_then_heard() -> None:
+    async with opened() as stage:
+        stage.fake.forget_script()
+        never = {"error": {"message": "context length exceeded", "code": "context_length_exceeded"}}
+        stage.fake.script(None, refusing(never).for_ever())
+        (heard,) = await ask_all(stage, [chat("go on", stream=False)])
+        assert (heard.status, heard.error["code"]) == (400, "context_length_exceeded")
+        bounds = [json.loads(record.body)["max_completion_tokens"] for record in stage.records]
+        assert bounds == [400, 200, 100, 50]
+        assert [(row.status, row.cost_micro_usd) for row in await stage.rows()] == [(Outcome.REJECTED, 0)]
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_the_caller_hears_that_its_own_bound_is_too_large() -> None:
+    async with opened() as stage:
+        stage.fake.forget_script()
+        stage.fake.script(None, refusing(TOO_LARGE), ok(words=9).for_ever())
+        (heard,) = await ask_all(stage, [with_more(chat("go on", stream=False), max_tokens=400)])
+        assert (heard.status, heard.error["param"], len(stage.records)) == (400, "max_tokens", 1)

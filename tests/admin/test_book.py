@@ -33,6 +33,21 @@ async def test_a_group_is_made_changed_and_filled_by_its_members(place: Estate) 
 
 
 @pytest.mark.gen_test
+async def test_a_group_may_have_prices_of_its_own_for_hosted_tools(place: Estate) -> None:
+    prices = [{"tool": "web_search", "micro_usd": 5_000}]
+    made = await place.ask("PUT", "/api/admin/groups/lab", body={"tool_prices": prices})
+    assert made.json["tool_prices"] == prices
+    (told,) = (each for each in (await place.ask("GET", "/api/admin/groups")).json["data"] if each["name"] == "lab")
+    assert told["tool_prices"] == prices
+    assert place.services.book.tariff_of("lab").tools["web_search"] == 5_000
+    assert place.services.book.tariff_of(None).tools["web_search"] == 10_000
+    for wrong in ([{"tool": "web_search"}], [{"tool": "web_search", "micro_usd": -1}], prices * 2, {"web_search": 1}):
+        assert (await place.ask("PUT", "/api/admin/groups/lab", body={"tool_prices": wrong})).status == 400
+    await place.ask("PUT", "/api/admin/groups/lab", body={})
+    assert place.services.book.tariff_of("lab").tools["web_search"] == 10_000
+
+
+@pytest.mark.gen_test
 async def test_a_course_that_is_changed_keeps_its_code(place: Estate) -> None:
     await place.ask("PUT", "/api/admin/groups/logic", body={"teachers": [place.ids["bob"]]})
     code = (await place.ask("POST", "/api/me/courses/logic/code", "bob")).json["code"]

@@ -17,6 +17,7 @@ from server.cli.main import main
 from server.config.settings import SETTINGS
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.quota import Settlement
+from server.policy.groups import group_of
 from server.store import store_for
 from server.store.base import Person, Record, Store
 from tests.store.samples import settlement
@@ -127,6 +128,16 @@ def test_every_scope_can_be_limited(capsys: pytest.CaptureFixture[str]) -> None:
     for each in whom:
         said(capsys, "limit", "set", *each, "5 usd/month")
     assert {limit.scope for limit in limits()} == set(Scope)
+
+
+def test_a_group_has_prices_of_its_own_for_hosted_tools_until_it_has_none(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "group", "create", "lab", "--tool-prices", "web_search=0.005, mcp=0")
+    assert "tool_prices web_search=0.005, mcp=0.00" in said(capsys, "group", "list")
+    said(capsys, "group", "change", "lab", "--weight", "2")
+    (record,) = in_store(lambda store: store.records("group"))
+    assert group_of("lab", record.body).tool_prices == (("web_search", 5_000), ("mcp", 0))
+    said(capsys, "group", "change", "lab", "--tool-prices", "")
+    assert "tool_prices" not in said(capsys, "group", "list")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,21 @@ async def test_a_price_that_cannot_be_read_is_a_reason_to_change_nothing(tmp_pat
 def test_days_have_to_be_days_in_their_order(first: str, last: str) -> None:
     with pytest.raises(WorkError):
         Span.of(BERLIN, first, last)
+
+
+@pytest.mark.gen_test
+async def test_a_group_s_own_prices_for_tools_count_for_its_own_rows(tmp_path: Path) -> None:
+    searched = Usage(input=1, tools="web_search=2")
+    written = [row(usage=searched, group=group, price_id="p2") for group in (None, "lab", "choir")]
+    async with ledger(tmp_path / "a.db", written) as store:
+        body = {"tool_prices": [{"tool": "web_search", "micro_usd": 7}]}
+        await store.put_record(Record("group", "lab", body))
+        found = await price_table(load(environ={}, dotenv=None), store)
+        await reprice(job(store), replace(prices(DOUBLED), of_groups=found.of_groups), ALL)
+        costs = {each.group: each.cost_micro_usd for each in await all_rows(store)}
+        assert costs == {None: 20_002, "lab": 16, "choir": 20_002}
+        await store.put_record(Record("group", "choir", body))
+        assert (await price_table(load(environ={}, dotenv=None), store)).digest != found.digest
+        await store.put_record(Record("group", "choir", {"tool_prices": "?"}))
+        with pytest.raises(WorkError, match="group"):
+            await price_table(load(environ={}, dotenv=None), store)

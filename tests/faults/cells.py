@@ -62,7 +62,7 @@ class Cell:
     """One fault. `attempts` are how often the upstream saw the request; `told` is our refusal, None for a good answer.
 
     `in_band`: the refusal comes as the last event of a stream that had begun with status 200. `billed`: something is
-    on the ledger, by our own count.
+    on the ledger, by our own count. `rows`: attempts that have rows of their own, because they may have been billed.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Cell:
     dialect: Dialects = "both"
     in_band: bool = False
     billed: bool = False
+    rows: int = 0
     retry_after: str | None = None
     model: str | None = None
     sent: int | None = None  # attempts, where the upstream never saw them
@@ -118,6 +119,10 @@ def error_with_200() -> Fate:
     return Answer(name="error_with_200", delivery=Delivery(error_after=0))
 
 
+STREAM: dict[str, Any] = {"manner": "stream"}
+BILLED: dict[str, Any] = {"billed": True, "rows": 1}  # both attempts
+OVERLOADED: dict[str, Any] = {"dialect": "anthropic", "retry_after": "1"}
+
 CELLS = (
     # 69 to 71: no answer, or none that is HTTP
     failed("connection refused", ok(), UpstreamUnreachable, 0, model=REFUSED, sent=3),
@@ -130,22 +135,25 @@ CELLS = (
     failed("header of 200 KB", huge_header(), BadAnswer, 1),
     failed("web page with 200", html_page(), BadAnswer, 1),
     failed("answer that is no JSON", with_head(body=b"all is well"), BadAnswer, 1),
+    failed("answer without its end", with_head(body=b'{"id": "chatcmpl-1", "choices": ['), BadAnswer, 1, billed=True),
     failed("good status without a body", with_head(status="204 No Content", body=b""), BadAnswer, 1),
     # 74: answers that are too short
     cut("chunk that breaks off", cut_mid_event(4)),
     cut("reset in mid-stream", cut_stream(4, Ending.RESET)),
     cut("end without the terminal event", cut_stream(4, Ending.COMPLETE)),
     cut("end in the middle of an event", cut_mid_event(4, Ending.COMPLETE)),
-    failed("reset in the first event", drop_after_first_byte(), BadAnswer, 1),
+    failed("reset in the first event", drop_after_first_byte(), BadAnswer, 1, billed=True),
     failed("stream without an event", cut_stream(0, Ending.COMPLETE), BadAnswer, 2, manner="stream"),
     rescued("stream without an event, once", cut_stream(0, Ending.COMPLETE), manner="stream"),
-    failed("body shorter than its length", cut_stream(1), BadAnswer, 1, manner="plain"),
-    failed("reset in the body", cut_stream(1, Ending.RESET), BadAnswer, 1, manner="plain"),
+    failed("body shorter than its length", cut_stream(1), BadAnswer, 1, manner="plain", billed=True),
+    failed("reset in the body", cut_stream(1, Ending.RESET), BadAnswer, 1, manner="plain", billed=True),
     # 75: an error with status 200
     failed("server error with 200", error_with_200(), BadAnswer, 2, dialect="openai"),
     failed("overload with 200", error_with_200(), NoKey, 2, dialect="anthropic", retry_after="1"),
     rescued("error with 200, once", error_with_200()),
-    rescued("error behind the opening, once", mid_stream_error(1), manner="stream"),
+    rescued("error behind the opening, once", mid_stream_error(1), manner="stream", rows=1),
+    failed("error behind the opening", mid_stream_error(1), BadAnswer, 2, **STREAM, **BILLED, dialect="openai"),
+    failed("overload behind the opening", mid_stream_error(1), NoKey, 2, **STREAM, **BILLED, **OVERLOADED),
     # 77: it does not like our key
     rescued("401 for one key", revoked()),
     rescued("403 for one key", model_missing(403)),
@@ -177,8 +185,8 @@ CELLS = (
 STALLS = (
     failed("stall before the head", hang(), UpstreamTimeout, 1, manner="stream", billed=True),
     failed("stall in the head", half_a_head(), UpstreamTimeout, 1, manner="stream", billed=True),
-    failed("stall before the first event", cut_stream(0, Ending.STALL), BadAnswer, 1, manner="stream"),
-    failed("stall in the body", cut_stream(1, Ending.STALL), BadAnswer, 1, manner="plain"),
+    failed("stall before the first event", cut_stream(0, Ending.STALL), BadAnswer, 1, manner="stream", billed=True),
+    failed("stall in the body", cut_stream(1, Ending.STALL), BadAnswer, 1, manner="plain", billed=True),
     cut("stall in mid-stream", cut_stream(4, Ending.STALL)),
     cut("stall in the middle of an event", cut_mid_event(4, Ending.STALL)),
 )

@@ -13,6 +13,7 @@ import aiohttp
 
 from keypool.standing import KeyEvent, KeyState
 from server.dispatcher import Dispatcher
+from server.ledger.usage import Outcome, UsageRow
 from tests.fakes.fates import (
     Answer,
     Delivery,
@@ -52,6 +53,8 @@ HELD_MODELS, HANGING, HALF = (
 )
 MODELS = (*ORDINARY, *HELD_MODELS, *HANGING, *HALF)
 HELD = 8
+BROKEN_OFF = {"drop_after_first_byte", "cut_stream", "cut_mid_event"}  # names of fates: after a good head
+PERHAPS_BROKEN_OFF = "error"  # a fate: an answer may have begun before the error
 LAST_WORD = {"openai": b"w7", "anthropic": b"w5"}  # of what comes before the stop
 
 
@@ -74,6 +77,11 @@ class Visit:
     patience: float  # seconds, for those who leave soon
     status: int | None = None
     body: bytes = b""
+
+    @property
+    def dispatched(self) -> bool:
+        """Its client has heard an upstream. A stream that was opened while it waited may end without any."""
+        return self.status == 400 or (self.status == 200 and b'"code":"no_upstream_key"' not in self.body)
 
     async def happen(self, session: aiohttp.ClientSession, running: Running, token: str) -> None:
         if self.manner is Manner.LEAVES_AFTER_WORDS:
@@ -159,6 +167,15 @@ def mend_keys(dispatcher: Dispatcher) -> None:
         for model in MODELS:
             if key.standing(model).state is KeyState.COOLING:
                 dispatcher.learn(key.id, KeyEvent.ANSWERED, model)
+
+
+def without_attempts(rows: list[UsageRow]) -> list[UsageRow]:
+    """The rows of requests. Those of attempts that failed have ids of their own, and tell what may have been billed."""
+    for row in rows:
+        if row.is_attempt:
+            assert (row.status, row.usage.estimated, row.attempts) == (Outcome.FAILED, True, 1)
+            assert row.usage.input
+    return [row for row in rows if not row.is_attempt]
 
 
 def by_visit(records: list[Record]) -> dict[int, list[Record]]:

@@ -18,7 +18,18 @@ from server.wire.usage import Usage
 from tests.fakes.ledger import Record
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import text_of
-from tests.faults.crowd import MODELS, Manner, Visit, by_visit, crowd, mend_keys, script
+from tests.faults.crowd import (
+    BROKEN_OFF,
+    MODELS,
+    PERHAPS_BROKEN_OFF,
+    Manner,
+    Visit,
+    by_visit,
+    crowd,
+    mend_keys,
+    script,
+    without_attempts,
+)
 from tests.faults.stage import Stage
 from tests.gateways import Running, gateway, spec
 
@@ -78,6 +89,12 @@ class Auditor:
             assert row.usage == await self._estimated(visit, records[-1])
         elif row.status is Outcome.CANCELLED:
             await self._check_cancelled(visit, row, records)
+        elif records and (
+            records[-1].fate in BROKEN_OFF or (records[-1].fate == PERHAPS_BROKEN_OFF and row.usage.estimated)
+        ):
+            assert (row.status, row.usage.estimated) == (Outcome.FAILED, True)
+            assert row.usage.input in (await self._input(visit), records[-1].usage.input)
+            assert row.usage.output <= row.duration_ms / 1000 * SPEED + 1
         else:
             assert row.usage == Usage(), "an upstream's error costs nothing"
 
@@ -121,6 +138,7 @@ async def test_after_a_day_of_faults_and_departures_both_ledgers_agree(tokenizer
 
 
 async def hold_to_both_ledgers(day: Day, rows: list[UsageRow], seen: dict[int, list[Record]], auditor: Auditor) -> None:
+    rows = without_attempts(rows)
     row_of = {day.visit_of[row.token_id or ""].number: row for row in rows}
     assert len(row_of) == len(rows), "nobody has two rows"
     assert seen.keys() <= row_of.keys(), "whoever reached the upstream has a row"
@@ -128,7 +146,7 @@ async def hold_to_both_ledgers(day: Day, rows: list[UsageRow], seen: dict[int, l
         if (row := row_of.get(visit.number)) is not None:
             await auditor.check(visit, row, seen.get(visit.number, []))
         elif visit.manner is Manner.STAYS:
-            assert visit.status not in (200, 400), "who was answered was dispatched"
+            assert not visit.dispatched, "who was answered was dispatched"
     assert not any(visit.number in row_of for visit in day.visits if visit.manner is Manner.ERRS)
     outcomes = Counter(row.status for row in rows)
     assert set(outcomes) == set(Outcome) - {Outcome.INTERRUPTED}, "the day had something of everything"

@@ -103,6 +103,18 @@ ERRORS_BEFORE_THE_ANSWER = {
 }
 
 
+# In these an answer had begun, so that its provider may bill it: the attempt has a row of its own.
+OPENED = {
+    "behind a role",
+    "in the first choice",
+    "nothing but a role",
+    "behind the message's start",
+    "behind an empty block",
+    "behind the response's creation",
+    "in place of a response",
+}
+
+
 @pytest.mark.parametrize("name", ERRORS_BEFORE_THE_ANSWER)
 @pytest.mark.gen_test
 async def test_an_error_before_the_answer_is_another_keys_turn(stage: Stage, name: str) -> None:
@@ -112,8 +124,14 @@ async def test_an_error_before_the_answer_is_another_keys_turn(stage: Stage, nam
     heard = await ask(stage, question)
     assert (heard.status, len(stage.records)) == (200, 2)
     assert ECHO in (text_of(heard.body) or heard.body.decode())
-    row = await the_row(stage)
+    *attempts, row = sorted(await stage.rows(), key=lambda row: -len(row.request_id))
     assert (row.status, row.attempts, row.usage.estimated) == (Outcome.COMPLETED, 2, False)
+    assert bool(attempts) == (name in OPENED)
+    for attempt in attempts:
+        assert attempt.request_id == f"{row.request_id}-1"
+        assert (attempt.status, attempt.usage.estimated) == (Outcome.FAILED, True)
+        assert attempt.usage.input > 0
+        assert attempt.key != row.key
 
 
 @pytest.mark.gen_test

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 
+from keypool.keys import Key
 from keypool.standing import KeyState
+from keypool.verdict import DROPPED
+from server.upstream import AttemptFailed, Patience, Upstreams
+from server.wire.endpoints import ENDPOINTS
+from server.wire.request import read_request
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import chat, hear
 from tests.gateways import KEYS, gateway, spec
@@ -34,14 +41,45 @@ async def one_answer_each(reader: asyncio.StreamReader, writer: asyncio.StreamWr
     writer.close()
 
 
+@asynccontextmanager
+async def closing() -> AsyncIterator[str]:
+    """A server that does so; its address."""
+    async with await asyncio.start_server(one_answer_each, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+
+
+@pytest.mark.parametrize(("stale", "again"), [(5.0, 1), (0.0, 0)])
+@pytest.mark.gen_test
+async def test_what_is_closed_after_work_was_not_stale_and_is_no_second_time_sent_for_nothing(
+    stale: float, again: int
+) -> None:
+    """What its provider may bill is a failed attempt, which is charged, and never sent once more in silence."""
+    asked = chat("hello", stream=False)
+    request = read_request(ENDPOINTS[asked.path], asked.body, "application/json")
+    async with closing() as url:
+        upstreams = Upstreams({"u": url}, Patience(stale=stale))
+        key = Key("k", "u", KEYS[0], frozenset({"openai"}), frozenset({"gpt-4o"}), 1)
+        resent: list[None] = []
+        failed = 0
+        for _ in range(2):
+            try:
+                async with upstreams.send(key, request, {}, "", lambda: resent.append(None)) as answer:
+                    assert await answer.whole(10**6) == ANSWER
+            except AttemptFailed as failure:
+                assert (failure.verdict, failure.gone) == (DROPPED, True)
+                failed += 1
+        await upstreams.close()
+        assert (len(resent), failed) == (again, 1 - again)
+
+
 @pytest.mark.gen_test
 async def test_what_met_a_closing_connection_is_sent_over_a_new_one_and_no_key_rests() -> None:
     async with (
-        await asyncio.start_server(one_answer_each, "127.0.0.1", 0) as server,
+        closing() as url,
         FakeUpstream() as fake,
         aiohttp.ClientSession() as session,
     ):
-        upstream = spec(fake, KEYS[:1], base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+        upstream = spec(fake, KEYS[:1], base_url=url)
         async with gateway(fake, upstream) as running:
             for number in range(3):
                 assert (await hear(session, running, chat(f"{number}", stream=False))).status == 200

@@ -115,7 +115,8 @@ async def hold_to(cell: Cell, stage: Stage, dialect: str, *, stream: bool) -> He
     heard = await asked(stage, dialect, stream=stream, model=cell.model)
     hold_answer_to(cell, heard, dialect)
     assert len(stage.records) == cell.attempts
-    row = await the_row(stage)
+    *attempts, row = sorted(await stage.rows(), key=lambda row: -len(row.request_id))
+    assert [(each.status, each.usage.estimated) for each in attempts] == [(Outcome.FAILED, True)] * cell.rows
     assert (row.status, row.client_aborted) == (cell.outcome, False)
     assert row.attempts == (cell.attempts if cell.sent is None else cell.sent)
     if cell.told is not None:

@@ -16,7 +16,7 @@ from keypool.keys import Key
 from keypool.pool import Pool
 from server.dispatcher import Dispatcher
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
-from server.ledger.usage import Outcome
+from server.ledger.usage import Outcome, attempt_id
 from server.observability.metrics import Metrics
 from server.store.base import Person
 from server.wire.usage import Usage
@@ -109,6 +109,17 @@ def test_money_is_counted_in_micro_usd_by_model() -> None:
     for cost in (1_250_000, 7, 0):
         metrics.observe(usage_row("r", cost_micro_usd=cost))
     assert figures(metrics.text().decode())["fairgate_cost_micro_usd_total"] == {("small",): 1_250_007}
+
+
+def test_an_attempt_that_failed_costs_money_and_is_no_request() -> None:
+    metrics, _ = metrics_of(key("0123abcd"))
+    metrics.observe(usage_row("r", cost_micro_usd=5))
+    metrics.observe(usage_row(attempt_id("r", 1), status=Outcome.FAILED, cost_micro_usd=3, usage=Usage(input=7)))
+    now = figures(metrics.text().decode())
+    assert now["fairgate_cost_micro_usd_total"] == {("small",): 8}
+    assert now["fairgate_tokens_used_total"]["input", "small"] >= 7
+    assert now["fairgate_requests_ended_total"] == {("openai", "small", "completed"): 1}
+    assert now["fairgate_request_lasted_seconds_count"] == {("small", "completed"): 1}
 
 
 def test_refusals_are_counted_by_their_codes() -> None:

@@ -124,17 +124,21 @@ async def test_a_group_is_made_changed_and_removed_and_keeps_what_the_form_does_
     async with services() as running, operator_at(running) as operator:
         await running.services.changes.set_group("operator", Group(name="choir/alto", guests=True, join="a digest"))
         form = {"name": "choir/alto", "weight": "2.5", "models": "gpt-5*", "until": in_days(9), "teachers": "ada"}
+        form["tool_prices"] = "web_search=0.005, mcp=0"
         saved = await operator.send_and_follow("/admin/groups", "/admin/groups", **form)
         assert ("The group is saved." in saved.text, "taught by <bdi>ada</bdi>" in saved.text) == (True, True)
         group = running.services.book.groups["choir/alto"]
         assert (group.weight, group.models, group.guests, group.join) == (2.5, ("gpt-5*",), True, "a digest")
+        assert group.tool_prices == (("web_search", 5_000), ("mcp", 0))
         edited = await operator.get("/admin/groups?edit=choir/alto")
         assert (f'value="{in_days(9)}"' in edited.text, 'value="2.5"' in edited.text) == (True, True)
+        assert 'value="web_search=0.005, mcp=0.00"' in edited.text
         code = await operator.send("/admin/groups", "/admin/groups/choir%2Falto/code")
         assert len(secret_on(code)) == 14
         await operator.send_and_follow("/admin/groups", "/admin/groups/choir%2Falto/remove")
         assert running.services.book.groups == {}
-        for field, value in (("weight", "nan"), ("weight", "-1"), ("content_days", "99999"), ("teachers", "nobody")):
+        wrong = [("weight", "nan"), ("weight", "-1"), ("content_days", "99999"), ("teachers", "nobody")]
+        for field, value in (*wrong, ("tool_prices", "web_search"), ("tool_prices", "web_search=-1")):
             assert (await operator.send("/admin/groups", "/admin/groups", name="x", **{field: value})).status == 400
 
 

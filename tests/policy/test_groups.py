@@ -7,7 +7,9 @@ import pytest
 from server.policy.groups import LEFT, Group, Rights, group_body, group_of, rights_of
 
 STUDENTS = Group(name="students", weight=1.0, models=("gpt-5-mini", "text-*"), running=2, batch=True)
-STAFF = Group(name="staff", weight=4.0, models=("gpt-5*",), content_days=7)
+STAFF = Group(
+    name="staff", weight=4.0, models=("gpt-5*",), content_days=7, tool_prices=(("web_search", 5_000), ("mcp", 0))
+)
 COURSE = Group(name="course", since=100, until=200, models=("o3",))
 GROUPS = {group.name: group for group in (STUDENTS, STAFF, COURSE)}
 
@@ -84,6 +86,11 @@ def test_a_record_holds_all_of_a_group() -> None:
         ({"weight": 0}, "weight"), ({"weight": True}, "weight"), ({"weight": "2"}, "weight"),
         ({"models": "gpt-5"}, "models"), ({"models": [1]}, "models"), ({"running": -1}, "running"),
         ({"batch": 1}, "batch"), ({"content_days": 9999}, "content_days"), ({"since": 2, "until": 1}, "until"),
+        ({"tool_prices": {"mcp": 1}}, "tool_prices"), ({"tool_prices": [{"tool": "mcp"}]}, "tool_prices"),
+        ({"tool_prices": [{"tool": "MCP!", "micro_usd": 1}]}, "tool_prices"),
+        ({"tool_prices": [{"tool": "mcp", "micro_usd": -1}]}, "tool_prices"),
+        ({"tool_prices": [{"tool": "mcp", "micro_usd": 1.5}]}, "tool_prices"),
+        ({"tool_prices": [{"tool": "mcp", "micro_usd": 1}] * 2}, "tool_prices"),
         ({"colour": "red"}, "unknown field"),
     ],
 )  # fmt: skip

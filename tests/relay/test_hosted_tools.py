@@ -13,10 +13,12 @@ import pytest
 
 from server.ledger.limits import Scope, Unit
 from server.ledger.prices import Price, Rates
-from server.ledger.usage import UsageRow
-from tests.accounting.books import ALL, budget, put_limits, put_prices
+from server.ledger.usage import Outcome, UsageRow
+from server.policy.groups import Group
+from tests.accounting.books import ALL, budget, person_id, put_limits, put_prices
+from tests.fakes.fates import Raw
 from tests.fakes.upstream import FakeUpstream
-from tests.gateways import Running, gateway
+from tests.gateways import Running, gateway, spec
 
 CENT = 10_000  # micro-USD
 RESPONSE = "/v1/responses", {"model": "gpt-5", "input": "x", "store": False}
@@ -45,8 +47,14 @@ class Shop:
 @asynccontextmanager
 async def shop(**settings: Any) -> AsyncIterator[Shop]:
     """A gateway whose model is free, so that only tools cost."""
-    async with FakeUpstream() as fake, gateway(fake, **settings) as running, aiohttp.ClientSession() as session:
-        await put_prices(running.services, Price("free", "gpt-5", 0, Rates()))
+    async with (
+        FakeUpstream() as fake,
+        gateway(fake, spec(fake, models=("gpt-5", "grok-4.5")), **settings) as running,
+        aiohttp.ClientSession() as session,
+    ):
+        await put_prices(
+            running.services, *(Price(f"free-{model}", model, 0, Rates()) for model in ("gpt-5", "grok-4.5"))
+        )
         yield Shop(running, session)
         await running.services.reservations.quiet(5)
         running.assert_idle()
@@ -99,3 +107,67 @@ async def test_a_search_that_no_answer_reports_is_billed() -> None:
         assert (await here.ask(CHAT, web_search_options={}))[0] == 200
         (row,) = await here.rows()
         assert (row.usage.tools, row.cost_micro_usd) == ("web_search_preview=1", 25_000)
+
+
+async def in_a_group(here: Shop, *prices: tuple[str, int]) -> None:
+    """Ada is in a group that has these prices of its own."""
+    services = here.running.services
+    await services.changes.set_group("operator", Group(name="lab", tool_prices=prices))
+    await services.changes.put_in_group("operator", await person_id(services.store, "ada"), "lab")
+    await services.book.sync()
+
+
+@pytest.mark.gen_test
+async def test_a_group_pays_its_own_price_for_a_tool_and_nobody_else_does() -> None:
+    async with shop() as here:
+        await here.ask(CHAT, web_search_options={})
+        await in_a_group(here, ("web_search_preview", 7), ("telepathy", 1))
+        await here.ask(CHAT, web_search_options={})
+        rows = sorted(await here.rows(), key=lambda row: row.cost_micro_usd)
+        assert [(row.group, row.cost_micro_usd) for row in rows] == [("lab", 7), (None, 25_000)]
+
+
+@pytest.mark.gen_test
+async def test_a_group_s_price_is_what_is_held_and_gives_a_price_to_a_tool_that_has_none() -> None:
+    async with shop() as here:
+        await in_a_group(here, ("web_search", 20), ("telepathy", 1))
+        await here.budget(200)
+        assert (await here.ask(RESPONSE, tools=[{"type": "web_search"}]))[0] == 200  # ten, at 20 each
+        assert (await here.ask(RESPONSE, tools=[{"type": "telepathy"}]))[0] == 200
+        assert (await here.ask(RESPONSE, tools=[{"type": "web_search"}, {"type": "telepathy"}]))[0] == 429
+        assert (await here.ask(RESPONSE, tools=[{"type": "x_search"}]))[0] == 429, "the usual price"
+
+
+ENDLESS = [
+    (CHAT, {"web_search_options": {}}, "web_search_options"),
+    (CHAT, {"tools": [{"type": "browser_search", "function": {"name": "x"}}]}, "tools"),
+    (RESPONSE, {"model": "grok-4.5", "tools": [{"type": "x_search"}], "max_tool_calls": 1}, "tools"),
+]
+
+
+@pytest.mark.parametrize(("asked", "fields", "param"), ENDLESS)
+@pytest.mark.gen_test
+async def test_a_tool_without_an_end_is_refused_where_a_budget_applies_and_only_there(
+    asked: tuple[str, dict[str, Any]], fields: dict[str, Any], param: str
+) -> None:
+    async with shop() as here:
+        assert (await here.ask(asked, **fields))[0] == 200
+        await here.budget(10**9)
+        status, answer = await here.ask(asked, **fields)
+        assert (status, answer["error"]["code"], answer["error"]["param"]) == (403, "tool_not_bounded", param)
+        await in_a_group(here, ("web_search", 0), ("web_search_preview", 0), ("x_search", 0))
+        assert (await here.ask(asked, **fields))[0] == 200, "who gives it no price wants it to pass"
+
+
+@pytest.mark.gen_test
+async def test_an_upstream_that_refuses_our_bound_of_tools_does_not_get_the_request_without_it() -> None:
+    async with shop() as here:
+        await here.budget(100 * CENT)
+        error = {"error": {"message": "Unknown parameter: 'max_tool_calls'.", "param": "max_tool_calls"}}
+        no = f"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n{json.dumps(error)}"
+        here.running.fake.script(None, Raw(name="refused", data=no.encode()))
+        status, answer = await here.ask(RESPONSE, tools=[{"type": "web_search"}])
+        assert (status, answer["error"]["code"]) == (403, "tool_not_bounded")
+        assert len(here.running.fake.records) == 1
+        assert [(row.status, row.cost_micro_usd) for row in await here.rows()] == [(Outcome.FAILED, 0)]
+        assert (await here.ask(RESPONSE, tools=[{"type": "web_search"}]))[0] == 200, "no key is to blame"

@@ -12,6 +12,7 @@ import pytest
 
 from server.ledger.usage import Outcome
 from server.relay.response import CHARGE_EVERY, Response
+from server.upstream import AttemptFailed, Broken
 from server.wire.endpoints import ENDPOINTS
 
 PATH = "/v1/chat/completions"
@@ -79,7 +80,9 @@ class Scene:
         endpoint = ENDPOINTS[PATH]
         context = SimpleNamespace(
             call=SimpleNamespace(
-                request=SimpleNamespace(endpoint=endpoint, hides_usage=False, stream=self.media_type == EVENTS)
+                request=SimpleNamespace(
+                    endpoint=endpoint, hides_usage=False, stream=self.media_type == EVENTS, added=()
+                )
             ),
             meter=endpoint.meter(),
             lease=SimpleNamespace(
@@ -93,6 +96,8 @@ class Scene:
             bill=SimpleNamespace(headers={}),
             first_byte=None,
             outcome=None,
+            shorter=None,
+            room=None,
             streamed=False,
         )
         me = cast(Any, self)
@@ -130,3 +135,54 @@ def test_a_flow_is_charged_while_its_answer_still_comes() -> None:
     assert charges == [f"charged {number * CHARGE_EVERY}" for number in (1, 2, 3)]
     assert scene.log.index(charges[0]) < scene.log.index("settled")
     assert scene.log.index(charges[0]) == CHARGE_EVERY, "as soon as it has grown so far"
+
+
+ROLE = b'data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n'
+ERROR = b'{"error":{"message":"no","type":"server_error","code":"server_error"}}'
+SAID = b"data: " + ERROR + b"\n\n"
+WITH_FIGURES = ERROR[:-1] + b',"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13}}'
+JSON = "application/json"
+
+
+@dataclass
+class Breaking(Scene):
+    """One whose answer breaks off behind its pieces."""
+
+    async def read(self) -> bytes:
+        if not self.pieces:
+            raise Broken
+        return self.pieces.pop(0)
+
+    async def whole(self, longest: int) -> bytes:
+        raise Broken
+
+    async def beginning(self) -> bytes:
+        return b"".join(self.pieces)
+
+
+# What came of an attempt's answer; whether it had begun, and whether nothing was heard of it.
+FAILED: dict[str, tuple[Scene, bool, bool]] = {
+    "a role, and an error": (Scene([ROLE, SAID], EVENTS), True, False),
+    "a role, and the end": (Scene([ROLE], EVENTS), True, True),
+    "a role, and the connection breaks": (Breaking([ROLE], EVENTS), True, False),
+    "a good head, and the connection breaks": (Breaking([b": wait\n\n"], EVENTS), True, False),
+    "half of a plain answer": (Breaking([], JSON), True, False),
+    "a plain answer without its end": (Scene([PLAIN[:90]], JSON), True, False),
+    "an error with figures": (Scene([WITH_FIGURES], JSON), True, False),
+    "an error in place of a stream": (Scene([SAID], EVENTS), False, False),
+    "an error in place of an answer": (Scene([ERROR], JSON), False, False),
+    "a stream without an event": (Scene([b": wait\n\n"], EVENTS), False, True),
+    "a web page": (Scene([b"<html>"], JSON), False, False),
+    "500": (Breaking([ERROR], JSON, status=500), False, False),
+    "503": (Breaking([ERROR], JSON, status=503), False, False),
+    "504": (Breaking([b"<html>"], JSON, status=504), False, True),
+    "524": (Breaking([b"<html>"], JSON, status=524), False, True),
+}
+
+
+@pytest.mark.parametrize("name", FAILED)
+def test_a_failure_says_whether_an_answer_had_begun(name: str) -> None:
+    scene, billed, gone = FAILED[name]
+    with pytest.raises(AttemptFailed) as failed:
+        scene.run()
+    assert (failed.value.billed, failed.value.gone) == (billed, gone)

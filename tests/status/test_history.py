@@ -22,7 +22,7 @@ from server.ledger.history import (
     percentile,
     row_of,
 )
-from server.ledger.usage import Outcome
+from server.ledger.usage import Outcome, attempt_id
 from tests.store.samples import usage_row
 
 NOON = 1_795_262_400_000  # 2026-11-21T12:00Z
@@ -90,6 +90,16 @@ def test_a_request_counts_for_its_model_and_for_the_house_in_the_hour_in_which_i
     )
     assert services.waits == {bucket_of(2_000): 3}
     assert services.first_bytes == {}
+
+
+def test_an_attempt_that_failed_costs_money_and_is_no_request() -> None:
+    recorder = HistoryRecorder()
+    row = usage_row("r1", model_asked="small", cost_micro_usd=5)
+    recorder.observe(row, NOON)
+    recorder.observe(replace(row, request_id=attempt_id("r1", 1), status=Outcome.FAILED), NOON)
+    small = rows_of(recorder)["small"]
+    assert (small.requests, small.completed, small.failed, small.cost_micro_usd) == (1, 1, 0, 10)
+    assert small.tokens_in == 2 * row.usage.input
 
 
 def test_an_hour_is_kept_until_it_is_written() -> None:

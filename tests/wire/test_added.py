@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from server.wire.added import LASTS, MOST, Unwanted, refuses_what_we_added, without
+from server.wire.added import LASTS, MOST, Unwanted, refuses_bound_of_tools, refuses_what_we_added, without
 from server.wire.endpoints import ENDPOINTS
 from server.wire.request import Request, bounding_tools, capped, read_request, unkept
 
@@ -191,10 +191,22 @@ def test_hosted_tools_that_cost_something_are_bounded_by_what_was_held(more: dic
     assert ("max_tool_calls" in request.added) is (bound == 10)
 
 
-def test_a_bound_of_tools_that_an_upstream_does_not_know_is_taken_back() -> None:
-    request = bounding_tools(responded(tools=[{"type": "web_search"}]), DEAR)
-    assert refuses_what_we_added(request, 400, b"Unknown parameter: 'max_tool_calls'.") == "max_tool_calls"
-    assert "max_tool_calls" not in sent(without(request, "max_tool_calls"))
+@pytest.mark.parametrize(
+    ("request_", "error", "ours"),
+    [
+        (bounding_tools(responded(tools=[{"type": "web_search"}]), DEAR), b"Unknown: 'max_tool_calls'.", True),
+        (bounding_tools(messaged(SEARCH), DEAR), b"unsupported tool field: max_uses", True),
+        (bounding_tools(messaged(SEARCH), DEAR), b"unsupported tool field: name", False),
+        (responded(tools=[{"type": "web_search"}], max_tool_calls=3), b"Unknown: 'max_tool_calls'.", False),
+        (messaged({**SEARCH, "max_uses": 3}), b"unsupported tool field: max_uses", False),
+    ],
+)
+def test_a_bound_of_tools_is_never_taken_back_since_a_budget_rests_on_it(
+    request_: Request, error: bytes, ours: bool
+) -> None:
+    assert refuses_bound_of_tools(request_, 400, error) is ours
+    assert not refuses_bound_of_tools(request_, 429, error)
+    assert refuses_what_we_added(request_, 400, error) is None
 
 
 def test_anthropics_tools_are_bounded_one_by_one_and_the_callers_own_bound_stays() -> None:

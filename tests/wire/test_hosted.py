@@ -88,6 +88,42 @@ def test_a_bound_counts_only_in_the_api_that_knows_its_word(
     assert (hosted.calls, hosted.unbounded) == (calls, unbounded)
 
 
+GROK = "grok-4.5"
+SEARCHING = {"tools": [{"type": "web_search"}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "document", "endless"),
+    [
+        ("responses", "gpt-5", SEARCHING, ()),
+        ("responses", GROK, SEARCHING, ("web_search",)),
+        ("responses", f"x-ai/{GROK}", {**SEARCHING, "max_tool_calls": 3, "max_turns": 2}, ("web_search",)),
+        ("responses", GROK, {"tools": [{"type": "x_search"}, {"type": "web_search"}]}, ("web_search", "x_search")),
+        ("responses", GROK, {"tools": [{"type": "code_interpreter"}]}, ()),
+        ("responses", GROK, {"tools": [{"type": "function", "name": "web_search"}]}, ()),
+        ("messages", "claude-opus-5", {"tools": [{"type": "web_search_20250305"}]}, ()),
+        ("chat", GROK, {"search_parameters": {"mode": "on", "max_search_results": 5}}, ()),
+        ("chat", "openai/gpt-oss-120b", {"tools": [{"type": "browser_search"}]}, ("web_search",)),
+        ("chat", "gemini-3-pro", {"tools": [{"google_search": {}}]}, ("google_search",)),
+        ("chat", "kimi-k2", {"tools": [{"type": "builtin_function", "function": {"name": "$web_search"}}]}, ()),
+        ("chat", "gpt-4o-search-preview", {"web_search_options": {}}, ()),
+        ("chat", "gpt-5-search-api", {}, ()),
+        ("chat", "perplexity/sonar-pro", {"web_search_options": {}}, ()),
+        ("chat", "anthropic/claude-opus-5", {"web_search_options": {}}, ("web_search_preview",)),
+        ("chat", "grok-4.5:online", {}, ()),
+    ],
+)
+def test_a_tool_is_endless_where_no_field_bounds_it_and_no_provider_says_how_often(
+    kind: str, model: str, document: dict[str, Any], endless: tuple[str, ...]
+) -> None:
+    assert hosted_of(document, model, kind).endless == endless
+
+
+def test_research_searches_at_a_price_that_nobody_here_knows() -> None:
+    assert hosted_of({}, "sonar-deep-research", "chat").fields == (("deep_research", "model"),)
+    assert hosted_of({}, "sonar-pro", "chat").fields == ()
+
+
 @pytest.mark.parametrize(
     "document",
     [

@@ -8,7 +8,7 @@ from server.wire.endpoints import ENDPOINTS
 from server.wire.extent import NOTHING, Extent
 from server.wire.sound import Sound
 from server.wire.speech import Speech
-from server.wire.unreported import completed, hidden, unreported
+from server.wire.unreported import AT_WORK, completed, hidden, may_be_billed, unreported
 from server.wire.usage import Usage
 
 MINUTE = Sound(60_000, 60_000, 60_000)
@@ -81,6 +81,22 @@ def test_what_was_reasoned_in_silence_had_its_time_and_its_bound(
     seconds: float, delivered: int, most: int, expected: int
 ) -> None:
     assert hidden(seconds, delivered, most) == expected
+
+
+@pytest.mark.parametrize(
+    ("began", "gone", "seconds", "billed"),
+    [
+        (True, False, 0.0, True),
+        (True, True, 600.0, True),
+        (False, False, 600.0, False),
+        (False, True, 0.1, False),
+        (False, True, AT_WORK, True),
+    ],
+)
+def test_what_began_may_be_billed_and_who_goes_away_has_done_nothing_at_once(
+    began: bool, gone: bool, seconds: float, billed: bool
+) -> None:
+    assert may_be_billed(began=began, gone=gone, seconds=seconds) == billed
 
 
 def test_speech_keeps_the_sound_that_came_and_no_error() -> None:

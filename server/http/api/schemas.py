@@ -14,7 +14,7 @@ from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text
 from server.ledger.limits import Limit
 from server.ledger.prices import TOKENS, Price, price_body
 from server.ledger.when import iso
-from server.policy.groups import Group
+from server.policy.groups import Group, prices_body
 from server.policy.notices import Notice
 from server.store.base import Audit, Person, Token, TokenTerms
 from server.wire.keepalive import CHOICES
@@ -74,6 +74,7 @@ PASS_MEMBERS: Mapping[str, Shape] = {
 }
 PASS = Thing(PASS_MEMBERS, name="Pass")
 NEW_PASS = Thing({**PASS_MEMBERS, "secret": Text(5000)}, name="NewPass")
+TOOL_PRICES = Many(Thing({"tool": Text(64), "micro_usd": AMOUNT}, name="ToolPrice"))
 GROUP = Thing(
     {
         "name": Text(),
@@ -86,6 +87,7 @@ GROUP = Thing(
         "until": WHEN,
         "teachers": Many(Text(256), 10_000),
         "guests": Flag(),
+        "tool_prices": TOOL_PRICES,
         "joinable": Flag(),
         "note": Text(1000, least=0),
     },
@@ -210,6 +212,7 @@ def group_json(group: Group) -> Fields:
         "until": when(group.until),
         "teachers": group.teachers,
         "guests": group.guests,
+        "tool_prices": prices_body(group.tool_prices),
         "joinable": bool(group.join),
         "note": group.note,
     }

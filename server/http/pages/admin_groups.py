@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from server.config.tariff_parsers import tool_price_words, tool_prices
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
 from server.http.pages.me_ledger import last_moment
-from server.policy.groups import Group, group_body, group_of
+from server.policy.groups import Group, group_body, group_of, prices_body
 from web import render_admin
 from web.view_admin import AdminGroupsView, GroupRow
 
@@ -43,6 +44,7 @@ class AdminGroupsPage(AdminPage):
             "note": form.text("note"),
         }
         try:
+            said["tool_prices"] = prices_body(tool_prices(form.text("tool_prices")))
             group = group_of(name, {**known.get(name, {}), **said})
         except ValueError as error:
             raise FormError(sentence(error)) from None
@@ -66,6 +68,7 @@ def _row(group: Group, names: Mapping[str, str], members: int) -> GroupRow:
         until_ms=last_moment(group.until),
         teachers=tuple(names.get(each, each) for each in group.teachers),
         joinable=bool(group.join),
+        tool_prices=tool_price_words(group.tool_prices),
         note=group.note,
         members=members,
     )
