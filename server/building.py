@@ -15,6 +15,7 @@ from typing import Protocol
 from keypool.pool import Pool
 from server import wiring
 from server.accesslog import AccessLog
+from server.body_budget import BodyBudget
 from server.books.housekeeping import Housekeeping
 from server.books.opening import Opening
 from server.books.treasury import Treasury, open_treasury
@@ -24,6 +25,7 @@ from server.config.settings import Settings
 from server.config.specs import UpstreamSpec
 from server.demo import Demo
 from server.dispatcher import Dispatcher
+from server.door_metrics import DoorMetrics
 from server.gateway import Gateway
 from server.handlers.base import House
 from server.heart import Pulse
@@ -78,7 +80,8 @@ class Building:
         dispatcher, prober = await self._keys(upstreams, treasury)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, self._store, treasury, dispatcher, clocks)
-        metrics = Metrics(dispatcher, BooksMetrics(treasury)) if settings.metrics else None
+        bodies = BodyBudget(wiring.most_held(settings))
+        metrics = Metrics(dispatcher, BooksMetrics(treasury), DoorMetrics(bodies)) if settings.metrics else None
         access_log = self._access_log()
         observe = _observers(history, metrics, access_log, self._tracing())
         gateway, intake = await self._gateway(treasury, dispatcher, upstreams, observe, pulse)
@@ -102,6 +105,7 @@ class Building:
             prober=prober,
             price_watch=treasury.price_watch,
             face=face,
+            bodies=bodies,
         )
         return self._with_offices(rooms, accounts, self._own_keys(treasury, upstreams))
 

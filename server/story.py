@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from keypool.ticket import Ticket
 from server.bill import Bill
 from server.dispatcher import Lease
+from server.ledger.ratelimit import Taken
 from server.ledger.usage import Outcome, UsageRow
 from server.store.base import Caller
 from server.wire.errors import Refusal
@@ -51,7 +52,7 @@ class Call:
     `passed`: the client's headers that may go upstream. `max_wait`: the seconds that the client is willing to wait.
     `asked_class`: whether it wants this to be batch work. `group`: the one that it names to be booked on, and once it
     is admitted the one that it is booked on. `keepalive`: the signs of life that its stream gets (`wire/keepalive.py`).
-    `address`: the client's, as far as our own proxies tell it.
+    `address`: the client's, as far as our own proxies tell it. `knocked`: its place in the rates of the minute.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Call:
     group: str | None = None
     keepalive: str = DEFAULT
     address: str = ""
+    knocked: Taken | None = None
 
 
 @dataclass(slots=True)

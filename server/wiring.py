@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from keypool.estimates import CostModel
 from keypool.keys import Key
 from keypool.pool import Limits
+from server.body_budget import MostHeld
 from server.byo import Provider
 from server.config.settings import ANTHROPIC as ANTHROPIC_HOME
 from server.config.settings import OPENAI as OPENAI_HOME
@@ -70,6 +71,10 @@ def patience(settings: Settings) -> Patience:
 def limits(settings: Settings) -> Limits:
     cap = settings.running_per_person or None
     return Limits(settings.queue_total, settings.queue_per_person, cap, settings.headroom_slots)
+
+
+def most_held(settings: Settings) -> MostHeld:
+    return MostHeld(settings.max_held_bytes_per_person, settings.max_held_bytes_per_address, settings.max_held_bytes)
 
 
 def providers(specs: Iterable[UpstreamSpec]) -> list[Provider]:

@@ -23,29 +23,26 @@ from typing import Any
 from server.bill import Bill
 from server.books.book import Book
 from server.books.journal import Journal, JournalError
+from server.books.minute_rates import MinuteRates
 from server.books.poster import Poster
 from server.books.purses import Purses
-from server.draft8 import draft8
 from server.ledger.allowance import Allowances
 from server.ledger.calendar import Calendar
 from server.ledger.ceiling import most_taken, unmeasured
-from server.ledger.headers import limit_headers
 from server.ledger.holds import (
     UNSERVED,
     Claim,
-    Entry,
     Estimate,
     Standing,
     Who,
     applying,
     applying_to_upstream,
     claim,
-    tightest,
 )
 from server.ledger.limits import Limit, Scope, Unit, Window, words
 from server.ledger.money import MOST
 from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
-from server.ledger.ratelimit import RateLimits, Wait
+from server.ledger.ratelimit import Taken
 from server.ledger.usage import UsageRow
 from server.people.token_terms import SPECIAL
 from server.people.tokens import budget_id
@@ -57,7 +54,6 @@ from server.wire.errors import (
     AccountingUnavailable,
     InsufficientQuota,
     ModelNotPriced,
-    RateLimited,
     Refusal,
     ToolNotPriced,
 )
@@ -97,7 +93,7 @@ class Cashier:
         self._guard, self._journal, self._poster, self._book = guard, journal, poster, book
         self._calendar, self._allowances, self._terms = calendar, allowances, terms
         self._clock, self._wall = clock, wall
-        self._rates, self._purses = RateLimits(), Purses()
+        self._rates, self._purses = MinuteRates(clock, wall), Purses()
         self._holding: set[str] = set()  # requests for which the store may hold something
         self.exceeded: Counter[tuple[Scope, Unit]] = Counter()  # budgets that refused a request, since the start
 
@@ -125,6 +121,23 @@ class Cashier:
         """Wait until the store has everything, at most for so long."""
         await self._poster.quiet(seconds)
 
+    def knock(self, caller: Caller, dialect: str) -> Taken | None:
+        """Take a request's place in those rates of the minute that count all models, before its body is read.
+
+        So whoever has used up the minute sends no body in vain, and unfinished uploads count. `Call.knocked` is given
+        back as soon as the request takes what it really needs. None where there is no such rate. Raises RateLimited.
+        """
+        at, who = self._wall(), _who(caller, ())
+        limits = [it for it in self._applying(caller, who, None, at) if it.family == "*" and it.window is Window.MINUTE]
+        if not limits:
+            return None
+        rates = claim(limits, who, Estimate(0, 1), self._calendar, at).rates
+        return self._rates.take(rates, dialect)
+
+    def left(self, knocked: Taken | None) -> None:
+        """A request that has knocked has ended, perhaps before it took anything else. Twice is once."""
+        self._rates.give_back(knocked)
+
     def open(self, call: Call, rights: Rights, at: int) -> Bill:
         """Begin a request's bill. `at`: its arrival, UTC milliseconds.
 
@@ -143,6 +156,7 @@ class Cashier:
         bill.tariff, bill.asked = self._book.tariff, request.hosted.most()
         self._check_tools(bill, request.hosted)
         bill.content_days, bill.content_group, bill.spend = rights.content_days, rights.content_group, caller.spend
+        bill.knocked = call.knocked
         return bill
 
     def bounds(self, bill: Bill) -> bool:
@@ -167,7 +181,7 @@ class Cashier:
         self._bound(bill)
         self._take_rates(bill)
         standings = await self._hold(bill) if bill.claim.holds else []
-        bill.headers |= self._headers(bill, standings)
+        bill.headers |= self._rates.headers(bill.dialect, bill.claim.rates, standings)
 
     async def clear(self, bill: Bill, upstream: str) -> bool:
         """Hold the cost against the cap of the upstream that is to be used; False if that leaves no room for it.
@@ -227,8 +241,7 @@ class Cashier:
             return
         bill.settled = True
         self._holding.discard(bill.request_id)
-        if bill.taken is not None:
-            self._rates.give_back(bill.taken)
+        self._rates.give_back(bill.taken)
         if bill.offline:
             self._allowances.settle(bill.request_id, ())
             self._allowances.written(bill.request_id)
@@ -243,7 +256,7 @@ class Cashier:
         mine = claim(self._applying(caller, who, None, at), who, Estimate(0, 0), self._calendar, at)
         taken = await self._guard.taken(mine.counters)
         standings = mine.standings(dict(zip(mine.counters, taken, strict=True)))
-        return [_told(it) for it in (*standings, *map(self._rate, mine.rates))]
+        return [_told(it) for it in (*standings, *map(self._rates.standing, mine.rates))]
 
     def _applying(self, caller: Caller, who: Who, model: str | None, at: int) -> list[Limit]:
         """The limits of a caller: those that were decided, but for who is special, and what a guest may spend."""
@@ -275,19 +288,11 @@ class Cashier:
         if any(limit.unit is Unit.USD for limit in (*bill.limits, *caps)):
             raise ToolNotPriced(unpriced[0])
 
-    def _rate(self, entry: Entry) -> Standing:
-        left = self._rates.left((entry,), entry.limit.unit, self._clock())
-        return Standing(entry, 0 if left is None else left.limit - left.remaining)
-
     def _take_rates(self, bill: Bill) -> None:
         if not bill.claim.rates:
             return
-        taken = self._rates.take(bill.claim.rates, self._clock())
-        if isinstance(taken, Wait):
-            refusal = RateLimited() if taken.seconds is None else RateLimited(retry_after=taken.seconds)
-            refusal.retriable = taken.seconds is not None  # what is larger than the limit never fits
-            raise self._with_headers(refusal, bill, [])
-        bill.taken = taken
+        self.left(bill.knocked)
+        bill.taken = self._rates.take(bill.claim.rates, bill.dialect)
 
     async def _hold(self, bill: Bill) -> list[Standing]:
         """Hold what the budgets must give, and tell how they stand then."""
@@ -347,20 +352,8 @@ class Cashier:
             raise
         return bool(leases)
 
-    def _headers(self, bill: Bill, standings: list[Standing]) -> dict[str, str]:
-        now, rates = self._clock(), bill.claim.rates
-        money = tightest(standings, Unit.USD)
-        headers = limit_headers(
-            bill.dialect,
-            self._rates.left(rates, Unit.REQUESTS, now),
-            self._rates.left(rates, Unit.TOKENS, now),
-            None if money is None else money.remaining,
-            self._wall(),
-        )
-        return headers | draft8(headers)
-
     def _with_headers(self, refusal: Refusal, bill: Bill, standings: list[Standing]) -> Refusal:
-        refusal.headers = self._headers(bill, standings)
+        refusal.headers = self._rates.headers(bill.dialect, bill.claim.rates, standings)
         return refusal
 
 

@@ -10,9 +10,10 @@ from itertools import count
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
-from tornado.web import HTTPError, RequestHandler, stream_request_body
+from tornado.web import HTTPError, RequestHandler
 
 from server.accesslog import AccessLog
+from server.body_budget import BodyBudget
 from server.books.book import Book
 from server.books.cashier import Cashier
 from server.books.price_watch import PriceWatch
@@ -20,6 +21,7 @@ from server.byo import OwnKeys
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
 from server.gateway import Gateway
+from server.handlers.receiving import ReceivingHandler
 from server.intake import Intake
 from server.keys.key_office import KeyOffice
 from server.keys.keydesk import KeyDesk
@@ -100,6 +102,7 @@ class House:
     keys: KeyOffice
     privacy: Privacy
     face: Face
+    bodies: BodyBudget
     oidc: Oidc | None = None
     own_keys: OwnKeys | None = None
     origins: Origins = NO_ORIGINS
@@ -142,13 +145,8 @@ class House:
         await self.book.sync()
 
 
-@stream_request_body
-class BaseHandler(RequestHandler):
-    """A handler of the house. Refusals are raised anywhere and written here, in the dialect of the route.
-
-    Every handler is called before the body is read, so that a stranger's body is never collected for an answer which
-    does not depend on it.
-    """
+class BaseHandler(ReceivingHandler):
+    """A handler of the house. Refusals are raised anywhere and written here, in the dialect of the route."""
 
     house: House
     request_id: str
@@ -192,9 +190,6 @@ class BaseHandler(RequestHandler):
         self.finish()
         return True
 
-    def data_received(self, chunk: bytes) -> None:
-        """A piece of the body: dropped, where nobody asked for one."""
-
     @property
     def dialect(self) -> Dialect:
         """The dialect to speak with this caller."""
@@ -212,8 +207,6 @@ class BaseHandler(RequestHandler):
             self.set_header(name, value)
         if isinstance(refusal, MethodNotAllowed):
             self.set_header("Allow", ", ".join(self.allowed()))
-        if not self.request._body_future.done():
-            self.set_header("Connection", "close")  # Tornado does not look for the next request behind an unread body
         self.finish(dialect.body(refusal, self.request_id))
 
     def count(self, refusal: Refusal) -> None:

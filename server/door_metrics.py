@@ -1,0 +1,27 @@
+"""How full the doors are, for Prometheus: bytes of bodies that are held, and what was refused for their sake.
+
+Read when somebody asks. No label names a person, a token or an address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from server.body_budget import BOUNDS, BodyBudget
+from server.pool_metrics import counter, gauge
+
+
+class DoorMetrics(Collector):
+    """The figures of what comes in."""
+
+    def __init__(self, bodies: BodyBudget) -> None:
+        self._bodies = bodies
+
+    def collect(self) -> Iterator[Metric]:
+        bodies = self._bodies
+        yield gauge("fairgate_bodies_held_bytes", "Bodies of requests that are held.", (), [((), bodies.total)])
+        refused = [((bound,), bodies.refused[bound]) for bound in BOUNDS]
+        yield counter("fairgate_bodies_refused", "Bodies that a bound did not admit.", ("bound",), refused)
