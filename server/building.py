@@ -50,6 +50,7 @@ from server.people.people_import import PeopleTable
 from server.people.token_desk import TokenDesk
 from server.privacy import Privacy
 from server.public.face import Clocks, history_of, open_face
+from server.spool import Spool
 from server.store import store_for
 from server.tokenizer import Tokenizer
 from server.tracing import Tracing, open_tracing
@@ -80,11 +81,11 @@ class Building:
         dispatcher, prober = await self._keys(upstreams, treasury)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, self._store, treasury, dispatcher, clocks)
-        bodies = BodyBudget(wiring.most_held(settings))
-        metrics = Metrics(dispatcher, BooksMetrics(treasury), DoorMetrics(bodies)) if settings.metrics else None
+        bodies, spool = BodyBudget(wiring.most_held(settings)), wiring.spool(settings)
+        metrics = Metrics(dispatcher, BooksMetrics(treasury), DoorMetrics(bodies, spool)) if settings.metrics else None
         access_log = self._access_log()
         observe = _observers(history, metrics, access_log, self._tracing())
-        gateway, intake = await self._gateway(treasury, dispatcher, upstreams, observe, pulse)
+        gateway, intake = await self._gateway(treasury, dispatcher, upstreams, observe, pulse, spool)
         face = await open_face(settings, self._store, treasury, dispatcher, prober, history, clocks, stack)
         rooms = partial(
             House,
@@ -167,7 +168,13 @@ class Building:
         return dispatcher, prober
 
     async def _gateway(
-        self, treasury: Treasury, dispatcher: Dispatcher, upstreams: Upstreams, observe: Observe, pulse: Pulse
+        self,
+        treasury: Treasury,
+        dispatcher: Dispatcher,
+        upstreams: Upstreams,
+        observe: Observe,
+        pulse: Pulse,
+        spool: Spool,
     ) -> tuple[Gateway, Intake]:
         tokenizer = await asyncio.to_thread(Tokenizer.load)
         self._stack.callback(tokenizer.close)
@@ -184,6 +191,7 @@ class Building:
             treasury.cashier,
             intake,
             observe,
+            spool,
         )
         return gateway, intake
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ from server.intake import Bounds, Intake
 from server.ledger.usage import Outcome, UsageRow
 from server.reading_on import ReadingOn
 from server.settlement import Settlement
+from server.spool import Spool, Spooled, SpoolLost
 from server.store.base import Caller, Issued, Store
 from server.story import Account, Call, ClientLeft, Recent, Sink, Story, account_of, milliseconds
 from server.tokenizer import Tokenizer
@@ -38,6 +40,7 @@ from server.wire.added import Unwanted
 from server.wire.errors import (
     Cancelled,
     Draining,
+    InternalError,
     NoKey,
     Refusal,
     UpstreamTimeout,
@@ -68,6 +71,7 @@ class Gateway:
         cashier: Cashier,
         intake: Intake,
         observe: Callable[[UsageRow], None] = lambda row: None,
+        spool: Spool | None = None,
     ) -> None:
         self._dispatcher, self._upstreams, self._store = dispatcher, upstreams, store
         self._cashier, self._intake = cashier, intake
@@ -75,6 +79,7 @@ class Gateway:
         self._bounds, self._clock, self._wall = bounds, clock, wall
         self._settlement = Settlement(store, tokenizer, cashier, intake, bounds.stateful, clock, observe)
         self._unwanted = Unwanted()
+        self._spool = Spool() if spool is None else spool
         self._reading_on = ReadingOn(bounds.usage_seconds)
         self._holding = Holding(cashier, bounds.longest_output, self._usual_output)
         self.recent = Recent()
@@ -135,24 +140,26 @@ class Gateway:
         """Answer a call; returns its row. Raises Refusal, ClientLeft, or CancelledError when the client left."""
         task = asyncio.current_task()
         assert task is not None, "a request is a task"
-        self._tasks[call.id] = task
-        model, person = call.request.model, call.caller.person_id
-        account = self.recent.keep(Account(call.id, person, model, self._wall()))
+        request_id, model, person = call.id, call.request.model, call.caller.person_id
+        self._tasks[request_id] = task
+        account = self.recent.keep(Account(request_id, person, model, self._wall()))
+        serving = self._serve(call, account, sink)
+        del call  # nor does any frame below keep it: its body may wait in a file
         try:
-            return await self._serve(call, account, sink)
+            return await serving
         except Refusal as refusal:
             account.refuse(refusal)
             raise
         except asyncio.CancelledError:
             account.state = "cancelled"
-            reason = self._reason(call.id)
+            reason = self._reason(request_id)
             if reason is None:
                 raise
             task.uncancel()
             raise reason from None
         finally:
-            del self._tasks[call.id]
-            self._ended.discard(call.id)
+            del self._tasks[request_id]
+            self._ended.discard(request_id)
 
     def _reason(self, request_id: str) -> Refusal | None:
         """Why a task was cancelled, if it was by us and not because its client left."""
@@ -168,22 +175,24 @@ class Gateway:
             ask = await self._intake.ask(call, rights, arrived)
             call, ask = await self._holding.hold(bill, call, ask, asked)
             lease, meter = self._dispatcher.lease(ask), call.request.endpoint.meter()
-            return await self._queued(Story(call, lease, account, meter, ask.input_tokens, arrived, bill), sink)
+            story = Story(call, lease, account, meter, ask.input_tokens, arrived, bill)
+            del call
+            return await self._queued(story, sink)
         finally:
             self._cashier.close(bill)
 
     async def _queued(self, story: Story, sink: Sink) -> UsageRow:
-        request, lease, account = story.call.request, story.lease, story.account
+        lease, account = story.lease, story.account
         if story.bill.content_days:
             sink = recorder = Recorder(sink)
             story.recorded = recorder.recorded
             story.bill.headers |= TOLD
-        sign = sign_of_life(request, story.call.keepalive, story.call.id, account.arrived_at // 1000)
+        sign = sign_of_life(story.call.request, story.call.keepalive, story.call.id, account.arrived_at // 1000)
         heart = Heart(sink, sign, self._bounds.pulse, lease.outlook, story.bill.headers)
         try:
-            if request.stream:
+            if story.call.request.stream:
                 heart.start()
-            async with lease:
+            async with self._leased(story):
                 heart.granted()
                 account.stands(lease.ticket)  # its owner may ask before it has ended
                 account.state, account.queue_ms = "running", milliseconds(lease.queue_seconds)
@@ -191,6 +200,36 @@ class Gateway:
         finally:
             account.stands(lease.ticket)
             await heart.stop()
+
+    @asynccontextmanager
+    async def _leased(self, story: Story) -> AsyncIterator[None]:
+        """Hold a key. A large body waits for it in a file. Raises GatewayBusy, InternalError."""
+        large = len(story.call.request.body) >= self._spool.least
+        parking = asyncio.create_task(self._park(story)) if large else None
+        try:
+            async with story.lease:
+                if parking is not None and (spooled := await parking) is not None:
+                    story.take_up(await spooled.read())
+                    spooled.close()
+                yield
+        except SpoolLost:
+            log.error("request %s: its body cannot be read back", story.call.id)
+            raise InternalError from None
+        finally:
+            if parking is not None:
+                await _end(parking)
+
+    async def _park(self, story: Story) -> Spooled | None:
+        """Put the body of a request that waits into a file; None if it need not wait, or the disk has no room."""
+        if not story.lease.ticket.waiting:
+            return None
+        spooled = await self._spool.put(story.call.request.body)
+        if spooled is not None and story.lease.ticket.waiting:
+            story.set_down()
+            return spooled
+        if spooled is not None:
+            spooled.close()
+        return None
 
     def _usual_output(self, person: str, model: str) -> int:
         return self._dispatcher.pool.pricing.lengths.expect(person, model, None)
@@ -278,3 +317,11 @@ class Gateway:
         except Refusal:
             story.outcome = Outcome.FAILED
             raise
+
+
+async def _end(parking: asyncio.Task[Spooled | None]) -> None:
+    """The body is needed no longer, in whatever state it is on its way to a file."""
+    parking.cancel()
+    await asyncio.wait({parking})
+    if not parking.cancelled() and (spooled := parking.result()) is not None:
+        spooled.close()

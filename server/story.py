@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from keypool.ticket import Ticket
@@ -21,9 +21,11 @@ from server.wire.errors import Refusal
 from server.wire.keepalive import DEFAULT
 from server.wire.meter import Meter
 from server.wire.request import AskedClass, Request
+from server.wire.tokens import Prompt
 from server.wire.usage import Usage
 
 REMEMBERED = 10_000  # accounts
+NO_PROMPT = Prompt(())
 
 
 class ClientLeft(Exception):
@@ -160,6 +162,15 @@ class Story:
     def sent(self) -> bool:
         """It has been dispatched: there will be a row."""
         return self.sends > 0
+
+    def set_down(self) -> None:
+        """Its body is elsewhere while it waits. The words of its prompt have been counted, and nobody needs them."""
+        request = replace(self.call.request, body=b"", prompt=NO_PROMPT)
+        self.call = replace(self.call, request=request)
+
+    def take_up(self, body: bytes) -> None:
+        """Its body is here again."""
+        self.call = replace(self.call, request=replace(self.call.request, body=body))
 
     def sent_again(self) -> None:
         self.resent += 1

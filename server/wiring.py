@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from keypool.estimates import CostModel
 from keypool.keys import Key
@@ -21,6 +22,7 @@ from server.ledger.prices import Price, Rates
 from server.people.accounts import Accounts, pepper_for
 from server.people.token_door import Memory
 from server.rules import Rules
+from server.spool import Spool
 from server.store.base import Store
 from server.store.breaker import Guarded
 from server.upstream import Patience
@@ -75,6 +77,10 @@ def limits(settings: Settings) -> Limits:
 
 def most_held(settings: Settings) -> MostHeld:
     return MostHeld(settings.max_held_bytes_per_person, settings.max_held_bytes_per_address, settings.max_held_bytes)
+
+
+def spool(settings: Settings) -> Spool:
+    return Spool(Path(settings.spool_folder) if settings.spool_folder else None, settings.spool_bytes)
 
 
 def providers(specs: Iterable[UpstreamSpec]) -> list[Provider]:
