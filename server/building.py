@@ -12,10 +12,11 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol
 
+from prometheus_client.registry import Collector
+
 from keypool.pool import Pool
 from server import wiring
 from server.accesslog import AccessLog
-from server.body_budget import BodyBudget
 from server.books.housekeeping import Housekeeping
 from server.books.opening import Opening
 from server.books.treasury import Treasury, open_treasury
@@ -25,7 +26,6 @@ from server.config.settings import Settings
 from server.config.specs import UpstreamSpec
 from server.demo import Demo
 from server.dispatcher import Dispatcher
-from server.door_metrics import DoorMetrics
 from server.gateway import Gateway
 from server.handlers.base import House
 from server.heart import Pulse
@@ -40,6 +40,7 @@ from server.ledger.usage import UsageRow
 from server.login.oidc import Oidc, oidc_of
 from server.login.sessions import Sessions
 from server.metrics import Metrics
+from server.occupancy_metrics import OccupancyMetrics
 from server.people.accounts import Accounts
 from server.people.courses import Courses
 from server.people.desk import Desk
@@ -81,11 +82,11 @@ class Building:
         dispatcher, prober = await self._keys(upstreams, treasury)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, self._store, treasury, dispatcher, clocks)
-        bodies, spool = BodyBudget(wiring.most_held(settings)), wiring.spool(settings)
-        metrics = Metrics(dispatcher, BooksMetrics(treasury), DoorMetrics(bodies, spool)) if settings.metrics else None
+        occupancy = wiring.occupancy(settings)
+        metrics = self._metrics(dispatcher, BooksMetrics(treasury), OccupancyMetrics(occupancy))
         access_log = self._access_log()
         observe = _observers(history, metrics, access_log, self._tracing())
-        gateway, intake = await self._gateway(treasury, dispatcher, upstreams, observe, pulse, spool)
+        gateway, intake = await self._gateway(treasury, dispatcher, upstreams, observe, pulse, occupancy.spool)
         face = await open_face(settings, self._store, treasury, dispatcher, prober, history, clocks, stack)
         rooms = partial(
             House,
@@ -106,7 +107,7 @@ class Building:
             prober=prober,
             price_watch=treasury.price_watch,
             face=face,
-            bodies=bodies,
+            occupancy=occupancy,
         )
         return self._with_offices(rooms, accounts, self._own_keys(treasury, upstreams))
 
@@ -213,6 +214,9 @@ class Building:
         return OwnKeys(
             upstreams, wiring.providers(self._specs), *told, settings.total_seconds, settings.max_answer_bytes
         )
+
+    def _metrics(self, dispatcher: Dispatcher, *collectors: Collector) -> Metrics | None:
+        return Metrics(dispatcher, *collectors) if self._settings.metrics else None
 
     def _access_log(self) -> AccessLog | None:
         if not self._settings.access_log:

@@ -8,17 +8,19 @@ from pathlib import Path
 from keypool.estimates import CostModel
 from keypool.keys import Key
 from keypool.pool import Limits
-from server.body_budget import MostHeld
+from server.body_budget import BodyBudget, MostHeld
 from server.byo import Provider
 from server.config.settings import ANTHROPIC as ANTHROPIC_HOME
 from server.config.settings import OPENAI as OPENAI_HOME
 from server.config.settings import Settings
 from server.config.specs import UpstreamSpec
+from server.connection_budget import ConnectionBudget, connections_for, open_files
 from server.demo import MODEL as DEMO_MODEL
 from server.heart import Pulse
 from server.intake import Bounds
 from server.keys.running_keys import key_of
 from server.ledger.prices import Price, Rates
+from server.occupancy_metrics import Occupancy
 from server.people.accounts import Accounts, pepper_for
 from server.people.token_door import Memory
 from server.rules import Rules
@@ -75,12 +77,13 @@ def limits(settings: Settings) -> Limits:
     return Limits(settings.queue_total, settings.queue_per_person, cap, settings.headroom_slots)
 
 
-def most_held(settings: Settings) -> MostHeld:
-    return MostHeld(settings.max_held_bytes_per_person, settings.max_held_bytes_per_address, settings.max_held_bytes)
-
-
-def spool(settings: Settings) -> Spool:
-    return Spool(Path(settings.spool_folder) if settings.spool_folder else None, settings.spool_bytes)
+def occupancy(settings: Settings) -> Occupancy:
+    most = MostHeld(settings.max_held_bytes_per_person, settings.max_held_bytes_per_address, settings.max_held_bytes)
+    folder = Path(settings.spool_folder) if settings.spool_folder else None
+    open_ = connections_for(settings.max_connections, open_files())
+    proxied = settings.trusted_proxy_hops > 0
+    connections = ConnectionBudget(open_, settings.max_connections_per_address, proxied=proxied)
+    return Occupancy(BodyBudget(most), Spool(folder, settings.spool_bytes), connections)
 
 
 def providers(specs: Iterable[UpstreamSpec]) -> list[Provider]:

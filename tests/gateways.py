@@ -47,7 +47,7 @@ class Running:
             pool.keyring.models()
         )
         assert self.house.gateway.running == 0
-        assert self.house.bodies.total == 0
+        assert self.house.occupancy.bodies.total == 0
 
 
 def spec(fake: FakeUpstream, keys: Iterable[str] = KEYS, **more: Any) -> UpstreamSpec:

@@ -13,7 +13,6 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler
 
 from server.accesslog import AccessLog
-from server.body_budget import BodyBudget
 from server.books.book import Book
 from server.books.cashier import Cashier
 from server.books.price_watch import PriceWatch
@@ -31,6 +30,7 @@ from server.ledger.limits import Scope
 from server.login.oidc import Oidc
 from server.login.sessions import Sessions, Visit
 from server.metrics import Metrics
+from server.occupancy_metrics import Occupancy
 from server.people.accounts import EVERYONE, Accounts
 from server.people.courses import Courses
 from server.people.desk import Desk
@@ -102,7 +102,7 @@ class House:
     keys: KeyOffice
     privacy: Privacy
     face: Face
-    bodies: BodyBudget
+    occupancy: Occupancy
     oidc: Oidc | None = None
     own_keys: OwnKeys | None = None
     origins: Origins = NO_ORIGINS

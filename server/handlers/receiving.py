@@ -17,7 +17,7 @@ from server.handlers.bodies import Body, announced_length
 from server.handlers.refusals import READ_FIRST_SECONDS, SMALL_BODY, Linger, Lingering, is_read_first, is_well_framed
 from server.intake import network_of
 from server.store.base import StoreError
-from server.wire.errors import AccountingUnavailable, Refusal
+from server.wire.errors import AccountingUnavailable, Refusal, TooManyAtOnce
 
 if TYPE_CHECKING:
     from server.handlers.base import House
@@ -30,6 +30,7 @@ class ReceivingHandler(RequestHandler):
     house: House
     _body: Body | None = None  # None where there is none, or its head has not been looked at yet
     _refusal: Refusal | None = None  # to be said when a small body has been read
+    _entered: str | None = None  # the address among whose requests it counts
     _patience: asyncio.TimerHandle | None = None  # for that
 
     async def prepare(self) -> None:
@@ -37,12 +38,21 @@ class ReceivingHandler(RequestHandler):
         if self.preflight():
             return
         try:
+            self._enter()
             await self.admit()
             self._body = self._expected_body()
         except Refusal as refusal:
             self._refuse_early(refusal)
         except StoreError:
             self._refuse_early(AccountingUnavailable())
+
+    def _enter(self) -> None:
+        """Count among the requests of this address, where its connections cannot be. Raises TooManyAtOnce."""
+        if self.house.occupancy.connections.proxied:
+            address = network_of(self.address())
+            if not self.house.occupancy.connections.requested(address):
+                raise TooManyAtOnce
+            self._entered = address
 
     async def admit(self) -> None:
         """Ask who comes, and whether they may. Raises Refusal, StoreError."""
@@ -63,7 +73,7 @@ class ReceivingHandler(RequestHandler):
             return None
         if not most:
             return Body(None, self.house.settings.linger_bytes)
-        body = Body(self.house.bodies.open(self.body_holder(), network_of(self.address())), most)
+        body = Body(self.house.occupancy.bodies.open(self.body_holder(), network_of(self.address())), most)
         try:
             body.expect(length or 0)
         except Refusal:
@@ -137,6 +147,9 @@ class ReceivingHandler(RequestHandler):
             self._patience.cancel()
         if self._body is not None:
             self._body.end()
+        if self._entered is not None:
+            self.house.occupancy.connections.answered(self._entered)
+            self._entered = None
 
     @abstractmethod
     def preflight(self) -> bool:

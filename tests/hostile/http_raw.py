@@ -95,6 +95,10 @@ class Wire:
         except TimeoutError:
             return False
 
+    def waits_again(self) -> None:
+        """Be as patient as in the beginning."""
+        self._socket.settimeout(PATIENCE)
+
     def _body(self, headers: Mapping[str, str]) -> bytes:
         if headers.get("transfer-encoding") == "chunked":
             return b"".join(iter(self._chunk, b""))

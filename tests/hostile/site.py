@@ -109,7 +109,7 @@ class Site:
     async def _idle(self) -> None:
         await self.house.gateway.quiet(5)
         for _ in range(1000):  # who has gone in the middle of a body is noticed a moment later
-            if self.house.bodies.total:
+            if self.house.occupancy.bodies.total:
                 await asyncio.sleep(0.005)
         self._running.assert_idle()
 

@@ -61,7 +61,7 @@ def held(house: Site) -> int:
     """The bytes that are held between two turns of the gateway's loop."""
 
     async def total() -> int:
-        return house.house.bodies.total
+        return house.house.occupancy.bodies.total
 
     return house.do(total)
 
