@@ -169,7 +169,7 @@ class Intake:
         groups = key_groups(caller, () if call.group is None else (call.group,))
         if not self._bounds.stateful:
             _refuse_kept_state(request)
-        tokens = await self._tokenizer.count(request.prompt, request.model)
+        tokens = await self._tokenizer.count(request.prompt, request.model, caller.person_id)
         self._bounds.rules.check_length(request, tokens)
         ask = Ask(
             id=call.id,

@@ -126,7 +126,7 @@ class Settlement:
         before = story.meter.opening or Usage(input=story.input_estimate)
         beside = story.meter.beside()
         delivered = Prompt((story.meter.delivered(),), 0)
-        output = await self._tokenizer.count(delivered, story.call.request.model)
+        output = await self._tokenizer.count(delivered, story.call.request.model, story.call.caller.person_id)
         request = story.call.request
         if story.client_left and request.endpoint.output_limits and hides(story):
             most = published(request.model).output if request.max_tokens is None else request.max_tokens
