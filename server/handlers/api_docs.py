@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from server.config.openapi import JSON, Description, document
 from server.handlers import admin_api_book, admin_api_house, admin_api_people, my_api
+from server.handlers.base import House
 from server.handlers.described import DESCRIPTIONS
 from server.handlers.pages import HTML, PageHandler
+from server.handlers.roles import Role, Route
+from server.public.face import SLOW_SECONDS
+from server.public.shared import Shared
 from web import api_page
 
 ALL: tuple[Description, ...] = (
@@ -26,15 +31,34 @@ class OpenApiJson(PageHandler):
     """The document; the same for everybody."""
 
     def get(self) -> None:
-        self.give(orjson.dumps(described(self.house.settings.title)), JSON)
+        self.give(document_json(self.house.settings.title), JSON)
 
 
 class ApiDocsPage(PageHandler):
-    """The document as a page."""
+    """The document as a page, which is long: it is made once in a while for all who look."""
+
+    def initialize(self, house: House, pages: Shared[str, bytes]) -> None:  # type: ignore[override]  # a row more
+        super().initialize(house)
+        self._pages = pages
 
     async def get(self) -> None:
-        frame = (await self.house.face.status.view(self.base_url())).frame
-        self.give(api_page.html(frame, described(self.house.settings.title)), HTML)
+        self.give(await self._pages.get(""), HTML)
+
+
+def api_docs_route(house: House) -> Route:
+    """`/api/docs`"""
+
+    async def page(name: str) -> bytes:
+        frame = (await house.face.status.view()).frame
+        return api_page.html(frame, described(house.settings.title))
+
+    return Route("/api/docs", ApiDocsPage, {"GET": Role.PUBLIC}, {"pages": Shared(page, SLOW_SECONDS, house.clock)})
+
+
+@lru_cache(maxsize=4)
+def document_json(title: str) -> bytes:
+    """The document of an installation of this title, as JSON."""
+    return orjson.dumps(described(title))
 
 
 def described(title: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from tornado.web import Application
 
 from server.handlers import admin_api_book, admin_api_house, admin_api_people, my_api
 from server.handlers.api import ExplainHandler, QueueHandler
-from server.handlers.api_docs import ApiDocsPage, OpenApiJson
+from server.handlers.api_docs import OpenApiJson, api_docs_route
 from server.handlers.base import House
 from server.handlers.compat_routes import compat_routes, first_routes
 from server.handlers.health import HealthHandler, ReadyHandler
@@ -90,7 +90,7 @@ def _public(house: House) -> list[Route]:
         Route("/healthz", HealthHandler, ANYBODY),
         Route("/readyz", ReadyHandler, ANYBODY),
         Route(r"/openapi\.json", OpenApiJson, ANYBODY),
-        Route("/api/docs", ApiDocsPage, ANYBODY),
+        api_docs_route(house),
     ]
 
 

@@ -17,7 +17,7 @@ from server.public.live import Live
 from server.public.news import feed_view
 from server.public.own_page import OwnPage
 from server.public.shared import Shared
-from server.public.status import Status
+from server.public.status import ANYWHERE, Status, addressed
 from server.public.turnover import Turnover
 from server.public.views import notices
 from server.store.base import Store
@@ -56,7 +56,7 @@ class Face:
 
     async def docs(self, base_url: str) -> bytes:
         """`/docs` likewise."""
-        return await self._docs.get(self.settings.public_url or base_url)
+        return addressed(await self._docs.get(self.settings.public_url or ANYWHERE), base_url)
 
     async def drain(self) -> None:
         """Say that we are about to stop, and let the listeners go."""
