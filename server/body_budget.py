@@ -51,24 +51,25 @@ class BodyBudget:
 
     def _take(self, held: Held, amount: int) -> None:
         """Raises TooMuchAtOnce, BodiesFull; then nothing is taken."""
-        for kind, name in held.holders:
-            if self.held_by(kind, name) + amount > getattr(self.most, kind):
-                self.refused[kind] += 1
+        free = self.most.total - self.total
+        for holder in held.holders:
+            mine = self._by_holder.get(holder, 0) + amount
+            if mine > (self.most.person if holder[0] == "person" else self.most.address):
+                self.refused[holder[0]] += 1
                 raise TooMuchAtOnce
-        first = held.holders[0]
-        if self.held_by(*first) + amount > self.most.total - self.total:
-            self.refused["all"] += 1
-            raise BodiesFull
+            if mine > free and holder is held.holders[0]:
+                self.refused["all"] += 1
+                raise BodiesFull
         self._change(held, amount)
 
     def _change(self, held: Held, by: int) -> None:
         self.total += by
+        mine = self._by_holder
         for holder in held.holders:
-            now = self._by_holder.get(holder, 0) + by
-            if now:
-                self._by_holder[holder] = now
+            if now := mine.get(holder, 0) + by:
+                mine[holder] = now
             else:
-                self._by_holder.pop(holder, None)
+                del mine[holder]
 
 
 class Held:

@@ -44,11 +44,12 @@ class Body:
     def add(self, chunk: bytes) -> None:
         """A piece has come. Raises TooLarge, TooMuchAtOnce, BodiesFull; then nothing is kept any more."""
         self.came += len(chunk)
-        try:
-            self.expect(self.came)
-        except Exception:
-            self._pieces.clear()
-            raise
+        if self._held is None or self.came > self._held.size:  # else it is held already, as it was announced
+            try:
+                self.expect(self.came)
+            except Exception:
+                self._pieces.clear()
+                raise
         if self._held is not None:
             self._pieces.append(chunk)
 
