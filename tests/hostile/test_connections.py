@@ -18,7 +18,7 @@ import pytest
 from tornado.httputil import HTTPServerRequest
 
 from server.connection_budget import ConnectionBudget
-from server.handlers.connections import Acceptor, BoundedHTTPServer
+from server.http.connections import Acceptor, BoundedHTTPServer
 from tests.hostile.http_raw import Reply, Wire, request
 from tests.hostile.site import CHAT, Site, site
 from tests.hostile.test_held_bytes import BODY

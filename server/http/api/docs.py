@@ -1,0 +1,68 @@
+"""`/openapi.json`, and the same to read at `/api/docs`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from server.config.openapi import JSON, Description, document
+from server.http.access import Role, Route
+from server.http.api import me as my_api
+from server.http.api import operations as admin_api_house
+from server.http.api import people as admin_api_people
+from server.http.api import policy as admin_api_book
+from server.http.api.handler_schemas import DESCRIPTIONS
+from server.http.base import House
+from server.http.pages.public import HTML, PageHandler
+from server.shared import Shared
+from server.status.service import SLOW_SECONDS
+from web import api_page
+
+ALL: tuple[Description, ...] = (
+    *DESCRIPTIONS,
+    *(
+        operation.told
+        for table in (my_api, admin_api_people, admin_api_book, admin_api_house)
+        for operation in table.OPERATIONS
+    ),
+)
+
+
+class OpenApiJson(PageHandler):
+    """The document; the same for everybody."""
+
+    def get(self) -> None:
+        self.give(document_json(self.house.settings.title), JSON)
+
+
+class ApiDocsPage(PageHandler):
+    """The document as a page, which is long: it is made once in a while for all who look."""
+
+    def initialize(self, house: House, pages: Shared[str, bytes]) -> None:  # type: ignore[override]  # a row more
+        super().initialize(house)
+        self._pages = pages
+
+    async def get(self) -> None:
+        self.give(await self._pages.get(""), HTML)
+
+
+def api_docs_route(house: House) -> Route:
+    """`/api/docs`"""
+
+    async def page(name: str) -> bytes:
+        frame = (await house.face.status.view()).frame
+        return api_page.html(frame, described(house.settings.title))
+
+    return Route("/api/docs", ApiDocsPage, {"GET": Role.PUBLIC}, {"pages": Shared(page, SLOW_SECONDS, house.clock)})
+
+
+@lru_cache(maxsize=4)
+def document_json(title: str) -> bytes:
+    """The document of an installation of this title, as JSON."""
+    return orjson.dumps(described(title))
+
+
+def described(title: str) -> dict[str, Any]:
+    return document(title, ALL)

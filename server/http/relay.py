@@ -1,0 +1,245 @@
+"""The endpoints that are passed on: one class for all of them, the differences are rows of `wire.endpoints`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from functools import partial
+from urllib.parse import unquote
+
+from tornado.iostream import StreamClosedError
+
+from server.http.base import BaseHandler, House
+from server.http.refusals import hang_up, without_delay
+from server.ledger.ratelimit import Taken
+from server.observability.access_log import Access
+from server.policy.authority import Means, Power
+from server.policy.maintenance import maintenance
+from server.relay.context import Call, ClientLeft, milliseconds
+from server.relay.keepalive import EVENT_STREAM
+from server.store.base import Caller
+from server.wire.conversation import session_of
+from server.wire.dialect import Dialect
+from server.wire.endpoints import Endpoint
+from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal
+from server.wire.keepalive import HEADER, keepalive_of
+from server.wire.packed import coding_of, unpacked
+from server.wire.request import Request, asked_class, max_wait, read_request
+
+INLINE_BODY = 64 << 10  # bytes that are read on the event loop, in at most about ten milliseconds
+PASSED_QUERY = re.compile(r"(?:beta|api-version)=[A-Za-z0-9.-]{1,32}")
+
+
+class RelayHandler(BaseHandler):
+    """Reads a request, has it served, and writes what comes: it is the gateway's `Sink`."""
+
+    endpoint: Endpoint
+    caller: Caller
+    guests = True
+    started = False
+    _knocked: Taken | None = None
+
+    def initialize(self, house: House, endpoint: Endpoint) -> None:  # type: ignore[override]  # a row more
+        self.house, self.endpoint = house, endpoint
+        self._coding = ""  # of the body, if it comes packed
+        self._task: asyncio.Task[object] | None = None
+        # What the access log tells:
+        self._model: str | None = None
+        self._error: str | None = None
+        self._left = False  # and what still comes for it goes nowhere
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.endpoint.dialect
+
+    async def admit(self) -> None:
+        if self.request.method != "POST":
+            raise MethodNotAllowed
+        await self._admit()
+        self._knocked = self.house.cashier.knock(self.caller, self.dialect.name)
+
+    async def _admit(self) -> None:
+        if self.house.draining:
+            raise Draining
+        self._refuse_blocked_origin()
+        self.caller = await self.authenticate()
+        self._refuse_in_maintenance()
+        self._coding = coding_of(self.request.headers.get("Content-Encoding"))
+
+    def _refuse_blocked_origin(self) -> None:
+        headers = self.request.headers
+        if self.house.origins.blocked(headers.get("Origin"), headers.get("Referer")):
+            raise OriginBlocked(words=self.house.settings.block_message)
+
+    def _refuse_in_maintenance(self) -> None:
+        notices = self.house.book.notices
+        closed = maintenance(notices, self.house.wall()) if notices else None
+        if closed is not None and not self.house.authority(self.caller).may(Power.ADMINISTER):
+            raise closed
+
+    async def post(self) -> None:
+        self._task = asyncio.current_task()
+        try:
+            await self.house.gateway.serve(await self._read_call(), self)  # no name of ours keeps the body
+        except (asyncio.CancelledError, ClientLeft):
+            self._left = True
+            hang_up(self)
+        except Refusal as refusal:
+            if not self._left:
+                await self._break_off(refusal)
+        finally:
+            self._task = None
+            self.on_finish()
+
+    async def _read_call(self) -> Call:
+        request = await self._read(self.body())
+        self._model = request.model
+        return self._call(request)
+
+    def _call(self, request: Request) -> Call:
+        headers = self.request.headers
+        patience, wanted = max_wait(headers.get("X-Max-Wait")), asked_class(headers.get("X-Fairgate-Class"))
+        group = headers.get("X-Fairgate-Group")
+        named = None if group is None else unquote(group)  # the name of a group has no percent sign
+        alive = keepalive_of(headers.get(HEADER)) or self.caller.terms.keepalive
+        passed, query, address = self._passed(), self._query(), self.address()
+        return Call(
+            self.request_id,
+            self.caller,
+            request,
+            passed,
+            query,
+            patience,
+            wanted,
+            named,
+            alive,
+            address=address,
+            knocked=self._knocked,
+        )
+
+    def on_connection_close(self) -> None:
+        """The client has left: so does its request, unless its answer is read on for its usage."""
+        super().on_connection_close()
+        if self._task is not None and not self._goes_on():
+            self._task.cancel()
+
+    def _goes_on(self) -> bool:
+        """Whether the answer is read on without a client."""
+        if not self._left and self.house.gateway.reads_on(self.request_id):
+            self._left = True
+            hang_up(self)
+        return self._left
+
+    def on_finish(self) -> None:
+        """Write the line of a request that is over; one that is being settled has its line afterwards."""
+        if self._task is not None:
+            return
+        super().on_finish()
+        if self.house.access_log is not None:
+            self.house.access_log.note(self._access())
+
+    @property
+    def busy(self) -> bool:
+        return self._task is not None
+
+    def let_go(self) -> None:
+        super().let_go()
+        self.house.cashier.left(self._knocked)
+
+    def refuse(self, refusal: Refusal) -> None:
+        self._error = refusal.code
+        super().refuse(refusal)
+
+    def _access(self) -> Access:
+        caller: Caller | None = getattr(self, "caller", None)  # not before somebody was recognised
+        return Access(
+            request_id=self.request_id,
+            at=self.house.wall(),
+            endpoint=self.endpoint.path,
+            dialect=self.dialect.name,
+            http=self.get_status(),
+            duration_ms=milliseconds(self.request.request_time()),
+            error=self._error,
+            left=self._left,
+            person_id=None if caller is None else caller.person_id,
+            model=self._model,
+        )
+
+    # The gateway's sink
+
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
+        self.set_status(status)
+        for name, value in headers.items():
+            self.set_header(name, value)
+        if headers["Content-Type"] == EVENT_STREAM:
+            without_delay(self)
+
+    async def send(self, chunk: bytes) -> None:
+        if self._left:
+            return
+        self.write(chunk)
+        self.started = True
+        flushed = self.flush()
+        if flushed.done() and flushed.exception() is None:
+            return
+        try:
+            async with asyncio.timeout(self.house.settings.write_seconds):
+                await flushed
+        except (StreamClosedError, TimeoutError):
+            if not self._goes_on():
+                raise ClientLeft from None
+
+    def end(self) -> None:
+        if not self._left:
+            self.finish()
+
+    # Odds and ends
+
+    @property
+    def largest_body(self) -> int:
+        settings = self.house.settings
+        return settings.max_audio_bytes if self.endpoint.media == "multipart" else settings.max_body_bytes
+
+    def body_holder(self) -> str | None:
+        return None if self.caller.means is Means.SHARED else self.caller.person_id
+
+    async def _read(self, body: bytes) -> Request:
+        """Read a request; one that is or may become long, which takes a tenth of a second, beside the event loop."""
+        read = partial(self._parsed, body)
+        if not self._coding and len(body) <= INLINE_BODY:
+            return read()
+        request = await asyncio.to_thread(read)
+        if self._body is not None:
+            self._body.becomes(len(request.body))
+        return request
+
+    def _parsed(self, body: bytes) -> Request:
+        headers = self.request.headers
+        plain = unpacked(body, self._coding, self.largest_body)
+        return read_request(self.endpoint, plain, headers.get("Content-Type", ""), session_of(headers.get_all()))
+
+    def _passed(self) -> dict[str, str]:
+        """The client's headers that may go upstream: those that the dialect lists, and no others."""
+        headers = self.request.headers
+        return {name: headers[name] for name in self.dialect.passed_headers if name in headers}
+
+    def _query(self) -> str:
+        """Of the query only what the SDKs send: people put their keys there, too."""
+        return "&".join(pair for pair in self.request.query.split("&") if PASSED_QUERY.fullmatch(pair))
+
+    async def _break_off(self, refusal: Refusal) -> None:
+        """Tell the caller in the stream if it has begun, else as an answer of its own."""
+        self._error = refusal.code
+        if not self.started:
+            self.clear()
+            self.refuse(refusal)
+        elif self._headers.get("Content-Type") == EVENT_STREAM:
+            self.count(refusal)
+            try:
+                await self.send(self.dialect.event(refusal, self.request_id))
+                self.finish()
+            except ClientLeft:
+                hang_up(self)
+        else:
+            hang_up(self)
