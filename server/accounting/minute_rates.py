@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from server.ledger.headers import limit_headers
-from server.ledger.holds import Entry, Standing, tightest
+from server.ledger.holds import BudgetStanding, HoldEntry, tightest
 from server.ledger.limits import Unit
 from server.ledger.ratelimit import RateLimits, Taken, Wait
 from server.ledger.standard_headers import draft8
@@ -19,7 +19,7 @@ class MinuteRates:
         self._clock, self._wall = clock, wall
         self._limits = RateLimits()
 
-    def take(self, rates: Sequence[Entry], dialect: str) -> Taken:
+    def take(self, rates: Sequence[HoldEntry], dialect: str) -> Taken:
         """Take from all of them, or from none. Raises RateLimited, with the headers of this dialect."""
         taken = self._limits.take(rates, self._clock())
         if isinstance(taken, Taken):
@@ -35,12 +35,12 @@ class MinuteRates:
         """So many tokens it really was."""
         self._limits.correct(taken, tokens)
 
-    def standing(self, entry: Entry) -> Standing:
+    def standing(self, entry: HoldEntry) -> BudgetStanding:
         """How much of a rate is taken now."""
         left = self._limits.left((entry,), entry.limit.unit, self._clock())
-        return Standing(entry, 0 if left is None else left.limit - left.remaining)
+        return BudgetStanding(entry, 0 if left is None else left.limit - left.remaining)
 
-    def headers(self, dialect: str, rates: Sequence[Entry], budgets: Sequence[Standing]) -> dict[str, str]:
+    def headers(self, dialect: str, rates: Sequence[HoldEntry], budgets: Sequence[BudgetStanding]) -> dict[str, str]:
         """What a caller may read of their limits in the head of an answer."""
         now, money = self._clock(), tightest(budgets, Unit.USD)
         headers = limit_headers(
@@ -52,7 +52,7 @@ class MinuteRates:
         )
         return headers | draft8(headers)
 
-    def _refusal(self, wait: Wait, rates: Sequence[Entry], dialect: str) -> RateLimited:
+    def _refusal(self, wait: Wait, rates: Sequence[HoldEntry], dialect: str) -> RateLimited:
         refusal = RateLimited() if wait.seconds is None else RateLimited(retry_after=wait.seconds)
         refusal.retriable = wait.seconds is not None  # what is larger than the limit never fits
         refusal.headers = self.headers(dialect, rates, [])

@@ -20,14 +20,14 @@ from server.store.base import StoreError
 from server.wire.errors import AccountingUnavailable, Refusal, TooManyAtOnce
 
 if TYPE_CHECKING:
-    from server.http.base import House
+    from server.http.base import Services
 
 
 @stream_request_body
 class ReceivingHandler(RequestHandler):
     """The part of a handler that acts before its method does."""
 
-    house: House
+    services: Services
     _body: Body | None = None  # None where there is none, or its head has not been looked at yet
     _refusal: Refusal | None = None  # to be said when a small body has been read
     _entered: str | None = None  # the address among whose requests it counts
@@ -48,9 +48,9 @@ class ReceivingHandler(RequestHandler):
 
     def _enter(self) -> None:
         """Count among the requests of this address, where its connections cannot be. Raises TooManyAtOnce."""
-        if self.house.occupancy.connections.proxied:
+        if self.services.occupancy.connections.proxied:
             address = network_of(self.address())
-            if not self.house.occupancy.connections.requested(address):
+            if not self.services.occupancy.connections.requested(address):
                 raise TooManyAtOnce
             self._entered = address
 
@@ -72,8 +72,8 @@ class ReceivingHandler(RequestHandler):
         if length == 0:
             return None
         if not most:
-            return Body(None, self.house.settings.linger_bytes)
-        body = Body(self.house.occupancy.bodies.open(self.body_holder(), network_of(self.address())), most)
+            return Body(None, self.services.settings.linger_bytes)
+        body = Body(self.services.occupancy.bodies.open(self.body_holder(), network_of(self.address())), most)
         try:
             body.expect(length or 0)
         except Refusal:
@@ -119,7 +119,7 @@ class ReceivingHandler(RequestHandler):
         coming = self.request._body_future
         if not coming.done():
             self.set_header("Connection", "close")  # Tornado does not look for the next request behind an unread body
-            headers, settings = self.request.headers, self.house.settings
+            headers, settings = self.request.headers, self.services.settings
             if announced_length(headers) != 0 and is_well_framed(headers) and not self._headers_written:
                 linger = Linger(settings.linger_bytes, settings.linger_seconds)
                 lingering = Lingering(self.request.connection, headers, linger)  # type: ignore[arg-type]  # HTTP/1.1
@@ -148,7 +148,7 @@ class ReceivingHandler(RequestHandler):
         if self._body is not None:
             self._body.end()
         if self._entered is not None:
-            self.house.occupancy.connections.answered(self._entered)
+            self.services.occupancy.connections.answered(self._entered)
             self._entered = None
 
     @abstractmethod

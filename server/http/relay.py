@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from tornado.iostream import StreamClosedError
 
-from server.http.base import BaseHandler, House
+from server.http.base import BaseHandler, Services
 from server.http.refusals import hang_up, without_delay
 from server.ledger.ratelimit import Taken
 from server.observability.access_log import Access
@@ -40,8 +40,8 @@ class RelayHandler(BaseHandler):
     started = False
     _knocked: Taken | None = None
 
-    def initialize(self, house: House, endpoint: Endpoint) -> None:  # type: ignore[override]  # a row more
-        self.house, self.endpoint = house, endpoint
+    def initialize(self, services: Services, endpoint: Endpoint) -> None:  # type: ignore[override]  # a row more
+        self.services, self.endpoint = services, endpoint
         self._coding = ""  # of the body, if it comes packed
         self._task: asyncio.Task[object] | None = None
         # What the access log tells:
@@ -57,10 +57,10 @@ class RelayHandler(BaseHandler):
         if self.request.method != "POST":
             raise MethodNotAllowed
         await self._admit()
-        self._knocked = self.house.cashier.knock(self.caller, self.dialect.name)
+        self._knocked = self.services.reservations.knock(self.caller, self.dialect.name)
 
     async def _admit(self) -> None:
-        if self.house.draining:
+        if self.services.draining:
             raise Draining
         self._refuse_blocked_origin()
         self.caller = await self.authenticate()
@@ -69,19 +69,19 @@ class RelayHandler(BaseHandler):
 
     def _refuse_blocked_origin(self) -> None:
         headers = self.request.headers
-        if self.house.origins.blocked(headers.get("Origin"), headers.get("Referer")):
-            raise OriginBlocked(words=self.house.settings.block_message)
+        if self.services.origins.blocked(headers.get("Origin"), headers.get("Referer")):
+            raise OriginBlocked(words=self.services.settings.block_message)
 
     def _refuse_in_maintenance(self) -> None:
-        notices = self.house.book.notices
-        closed = maintenance(notices, self.house.wall()) if notices else None
-        if closed is not None and not self.house.authority(self.caller).may(Power.ADMINISTER):
+        notices = self.services.book.notices
+        closed = maintenance(notices, self.services.wall()) if notices else None
+        if closed is not None and not self.services.authority(self.caller).may(Power.ADMINISTER):
             raise closed
 
     async def post(self) -> None:
         self._task = asyncio.current_task()
         try:
-            await self.house.gateway.serve(await self._read_call(), self)  # no name of ours keeps the body
+            await self.services.gateway.serve(await self._read_call(), self)  # no name of ours keeps the body
         except (asyncio.CancelledError, ClientLeft):
             self._left = True
             hang_up(self)
@@ -126,7 +126,7 @@ class RelayHandler(BaseHandler):
 
     def _goes_on(self) -> bool:
         """Whether the answer is read on without a client."""
-        if not self._left and self.house.gateway.reads_on(self.request_id):
+        if not self._left and self.services.gateway.reads_on(self.request_id):
             self._left = True
             hang_up(self)
         return self._left
@@ -136,8 +136,8 @@ class RelayHandler(BaseHandler):
         if self._task is not None:
             return
         super().on_finish()
-        if self.house.access_log is not None:
-            self.house.access_log.note(self._access())
+        if self.services.access_log is not None:
+            self.services.access_log.note(self._access())
 
     @property
     def busy(self) -> bool:
@@ -145,7 +145,7 @@ class RelayHandler(BaseHandler):
 
     def let_go(self) -> None:
         super().let_go()
-        self.house.cashier.left(self._knocked)
+        self.services.reservations.left(self._knocked)
 
     def refuse(self, refusal: Refusal) -> None:
         self._error = refusal.code
@@ -155,7 +155,7 @@ class RelayHandler(BaseHandler):
         caller: Caller | None = getattr(self, "caller", None)  # not before somebody was recognised
         return Access(
             request_id=self.request_id,
-            at=self.house.wall(),
+            at=self.services.wall(),
             endpoint=self.endpoint.path,
             dialect=self.dialect.name,
             http=self.get_status(),
@@ -184,7 +184,7 @@ class RelayHandler(BaseHandler):
         if flushed.done() and flushed.exception() is None:
             return
         try:
-            async with asyncio.timeout(self.house.settings.write_seconds):
+            async with asyncio.timeout(self.services.settings.write_seconds):
                 await flushed
         except (StreamClosedError, TimeoutError):
             if not self._goes_on():
@@ -198,7 +198,7 @@ class RelayHandler(BaseHandler):
 
     @property
     def largest_body(self) -> int:
-        settings = self.house.settings
+        settings = self.services.settings
         return settings.max_audio_bytes if self.endpoint.media == "multipart" else settings.max_body_bytes
 
     def body_holder(self) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from server.wire.meter import Meter
-from server.wire.sse import Event, Splitter
+from server.wire.sse import Splitter, StreamEvent
 
 LONGEST_STREAM = 512 << 20  # bytes; a stream may be longer than a plain answer, since no more than an event is kept
 
@@ -55,7 +55,7 @@ class Relay:
         """The bytes behind the last event. They mean nothing to a client, and are passed on because they came."""
         return self._whole_newlines(self._splitter.rest())
 
-    def _shown(self, event: Event, hidden: bool) -> bytes:
+    def _shown(self, event: StreamEvent, hidden: bool) -> bytes:
         """An event's bytes; of a hidden one only the newlines in front, since they may belong to the event before.
 
         A long one is never hidden: its beginning has gone out before anybody knows what it is.

@@ -33,11 +33,11 @@ def health(wire: Wire) -> int | None:
     return None if reply is None else reply.status
 
 
-def open_now(house: Site) -> int:
+def open_now(services: Site) -> int:
     async def count() -> int:
-        return house.house.occupancy.connections.open
+        return services.services.occupancy.connections.open
 
-    return house.do(count)
+    return services.do(count)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_who_comes_when_all_is_taken_waits_until_somebody_has_gone(narrow: Site)
         assert reply is not None
         assert reply.status == 200
         wire.close()
-    assert narrow.house.occupancy.connections.full_times >= 1
+    assert narrow.services.occupancy.connections.full_times >= 1
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_behind_a_proxy_the_callers_address_counts_and_never_the_proxys(proxied:
         assert reply is not None
         assert reply.status == 200
         proxied.rest()
-    assert len(proxied.house.occupancy.connections.addresses) == 0
+    assert len(proxied.services.occupancy.connections.addresses) == 0
 
 
 def begin(wire: Wire, headers: dict[str, str]) -> Reply:

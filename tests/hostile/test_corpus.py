@@ -19,9 +19,9 @@ def ours(case: Case, token: str) -> bytes:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.advisory} {case.name}")
-def test_no_hole_that_was_mended_in_tornado_is_open_here(house: Site, case: Case) -> None:
-    with house.untouched(), Wire(house.url) as wire:
-        wire.send(ours(case, house.token))
+def test_no_hole_that_was_mended_in_tornado_is_open_here(services: Site, case: Case) -> None:
+    with services.untouched(), Wire(services.url) as wire:
+        wire.send(ours(case, services.token))
         if case.request.startswith(NO_ROUTE):
             assert_is(wire.reply(), URL, "/ws")  # which is proper HTTP: the connection serves on
             return

@@ -37,8 +37,8 @@ REFUSED: dict[str, tuple[str, str, bool, Answer]] = {  # method, path, whether a
 }
 
 
-def headers_for(house: Site, known: bool, **more: str) -> dict[str, str]:
-    given = house.headers() if known else house.from_elsewhere()
+def headers_for(services: Site, known: bool, **more: str) -> dict[str, str]:
+    given = services.headers() if known else services.from_elsewhere()
     return given | {name.replace("_", "-"): value for name, value in more.items()}
 
 
@@ -46,15 +46,15 @@ def headers_for(house: Site, known: bool, **more: str) -> dict[str, str]:
 @pytest.mark.parametrize("framing", ["length", "chunks"])
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_small_body_is_read_first_and_the_connection_serves_on(
-    house: Site, name: str, framing: str, media: str
+    services: Site, name: str, framing: str, media: str
 ) -> None:
     method, path, known, answer = REFUSED[name]
-    headers, body = headers_for(house, known, Content_Type=media), b"x" * 5000
+    headers, body = headers_for(services, known, Content_Type=media), b"x" * 5000
     if framing == "length":
         data = request(method, path, headers, body)
     else:
         data = request(method, path, headers | {"Transfer-Encoding": "chunked"}) + chunked(body)
-    with house.untouched(), Wire(house.url) as wire:
+    with services.untouched(), Wire(services.url) as wire:
         for _ in range(2):  # also the second one, which was sent behind the first
             wire.send(data + data)
             for _ in range(2):
@@ -66,15 +66,15 @@ def test_a_small_body_is_read_first_and_the_connection_serves_on(
 
 @pytest.mark.parametrize("framing", ["length", "chunks"])
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_large_body_is_read_behind_the_answer(house: Site, name: str, framing: str) -> None:
+def test_a_large_body_is_read_behind_the_answer(services: Site, name: str, framing: str) -> None:
     """The client sends everything before it reads, as most do. What it sends behind that is no request any more."""
     method, path, known, answer = REFUSED[name]
-    headers, body = headers_for(house, known), b"x" * LARGE
+    headers, body = headers_for(services, known), b"x" * LARGE
     if framing == "length":
         data = request(method, path, headers, body)
     else:
         data = request(method, path, headers | {"Transfer-Encoding": "chunked"}) + chunked(body)
-    with house.untouched(), Wire(house.url) as wire:
+    with services.untouched(), Wire(services.url) as wire:
         wire.send_all(data + request("GET", "/healthz", {}))
         reply = wire.reply()
         assert_is(reply, answer, path)
@@ -83,13 +83,13 @@ def test_a_large_body_is_read_behind_the_answer(house: Site, name: str, framing:
         assert wire.rest() == b""
 
 
-def test_a_body_that_is_too_large_is_refused_and_read(house: Site) -> None:
+def test_a_body_that_is_too_large_is_refused_and_read(services: Site) -> None:
     body = b"x" * (9 << 20)
-    with house.untouched(), Wire(house.url) as wire:
-        wire.send_all(request("POST", CHAT, house.headers(), body))
+    with services.untouched(), Wire(services.url) as wire:
+        wire.send_all(request("POST", CHAT, services.headers(), body))
         assert_is(wire.reply(), SIZE, CHAT)
-    with house.untouched(), Wire(house.url) as wire:
-        wire.send_all(request("POST", CHAT, house.headers(Transfer_Encoding="chunked")) + chunked(body))
+    with services.untouched(), Wire(services.url) as wire:
+        wire.send_all(request("POST", CHAT, services.headers(Transfer_Encoding="chunked")) + chunked(body))
         assert_is(wire.reply(), SIZE, CHAT)
 
 
@@ -104,10 +104,10 @@ def test_a_body_that_is_small_and_too_large_is_read_first(patient: Site) -> None
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_who_waits_to_be_allowed_to_send_is_refused_without_a_byte(house: Site, name: str) -> None:
+def test_who_waits_to_be_allowed_to_send_is_refused_without_a_byte(services: Site, name: str) -> None:
     method, path, known, answer = REFUSED[name]
-    headers = headers_for(house, known, Expect="100-continue", Content_Length="5000")
-    with house.untouched(), Wire(house.url) as wire:
+    headers = headers_for(services, known, Expect="100-continue", Content_Length="5000")
+    with services.untouched(), Wire(services.url) as wire:
         wire.send(request(method, path, headers))
         assert_is(wire.reply(), answer, path)
         assert wire.rest() == b""
@@ -134,39 +134,39 @@ def test_what_is_read_behind_a_refusal_is_bounded(patient: Site, framing: str) -
 
 
 @pytest.mark.slow
-def test_a_small_body_that_does_not_come_is_not_waited_for(house: Site) -> None:
+def test_a_small_body_that_does_not_come_is_not_waited_for(services: Site) -> None:
     for framing in ({"Content-Length": "100"}, {"Transfer-Encoding": "chunked"}):
-        with house.untouched(), Wire(house.url) as wire:
-            wire.send(request("POST", CHAT, house.from_elsewhere() | framing))
+        with services.untouched(), Wire(services.url) as wire:
+            wire.send(request("POST", CHAT, services.from_elsewhere() | framing))
             assert_is(wire.reply(), KEY, CHAT)
             assert wire.rest() == b""
 
 
-def test_many_who_upload_to_nowhere_hold_nothing_and_leave_nothing(house: Site) -> None:
-    wires = [Wire(house.url) for _ in range(100)]
-    with house.untouched():
+def test_many_who_upload_to_nowhere_hold_nothing_and_leave_nothing(services: Site) -> None:
+    wires = [Wire(services.url) for _ in range(100)]
+    with services.untouched():
         for wire in wires:
-            wire.send(request("POST", "/nowhere", house.from_elsewhere() | {"Content-Length": str(26 << 20)}) + b"x")
+            wire.send(request("POST", "/nowhere", services.from_elsewhere() | {"Content-Length": str(26 << 20)}) + b"x")
         for wire in wires:
             assert_is(wire.reply(), URL, "/nowhere")
-            assert held(house) == 0
+            assert held(services) == 0
             wire.close()
 
 
 # The official SDK
 
 
-def client_of(house: Site, prefix: str = "/v1") -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{house.url}{prefix}", api_key=house.token, max_retries=0)
+def client_of(services: Site, prefix: str = "/v1") -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{services.url}{prefix}", api_key=services.token, max_retries=0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [100, LARGE])
 @pytest.mark.parametrize("prefix", ["", "/v1", "/v1/v2"])
 def test_an_upload_of_the_sdk_to_an_unserved_url_says_that_it_is_not_served(
-    house: Site, prefix: str, size: int
+    services: Site, prefix: str, size: int
 ) -> None:
-    with client_of(house, prefix) as client:
+    with client_of(services, prefix) as client:
         with pytest.raises(openai.NotFoundError) as files:
             client.files.create(file=("a.jsonl", b"x" * size), purpose="batch")
         with pytest.raises(openai.NotFoundError) as edits:
@@ -177,16 +177,16 @@ def test_an_upload_of_the_sdk_to_an_unserved_url_says_that_it_is_not_served(
 
 
 @pytest.mark.slow
-def test_an_upload_of_the_sdk_without_a_token_or_too_large_says_so(house: Site) -> None:
-    stranger = openai.OpenAI(base_url=f"{house.url}/v1", api_key="wrong", max_retries=0)
+def test_an_upload_of_the_sdk_without_a_token_or_too_large_says_so(services: Site) -> None:
+    stranger = openai.OpenAI(base_url=f"{services.url}/v1", api_key="wrong", max_retries=0)
     with stranger, pytest.raises(openai.AuthenticationError):
         stranger.audio.transcriptions.create(file=("a.mp3", b"x" * LARGE), model="whisper-1")
-    with client_of(house) as client, pytest.raises(openai.APIStatusError) as large:
+    with client_of(services) as client, pytest.raises(openai.APIStatusError) as large:
         client.audio.transcriptions.create(file=("a.mp3", b"x" * (27 << 20)), model="whisper-1")
     assert large.value.status_code == 413
 
 
-def test_a_client_that_does_not_look_before_it_has_sent_hears_it_over_http1_streams(house: Site) -> None:
+def test_a_client_that_does_not_look_before_it_has_sent_hears_it_over_http1_streams(services: Site) -> None:
     """An upload as a stream comes in chunks: httpx knows no length of it."""
 
     def pieces() -> Iterator[bytes]:
@@ -194,29 +194,29 @@ def test_a_client_that_does_not_look_before_it_has_sent_hears_it_over_http1_stre
             yield b"x" * (1 << 16)
 
     with httpx.Client() as client:
-        answer = client.post(f"{house.url}/v1/uploads", content=pieces(), headers=house.from_elsewhere())
+        answer = client.post(f"{services.url}/v1/uploads", content=pieces(), headers=services.from_elsewhere())
     assert answer.status_code == 404
 
 
-def holds(house: Site, size: int) -> bool:
+def holds(services: Site, size: int) -> bool:
     """Whether so many bytes come to be held within some seconds."""
     for _ in range(2000):
-        if held(house) == size:
+        if held(services) == size:
             return True
         time.sleep(0.005)
     return False
 
 
-def test_who_resets_the_connection_in_the_middle_leaves_nothing_behind(house: Site) -> None:
-    with house.untouched():
-        wire = Wire(house.url)
-        wire.send(request("POST", CHAT, house.headers(Content_Length="1000000")) + b"x" * 1000)
-        assert holds(house, 1_000_000)
+def test_who_resets_the_connection_in_the_middle_leaves_nothing_behind(services: Site) -> None:
+    with services.untouched():
+        wire = Wire(services.url)
+        wire.send(request("POST", CHAT, services.headers(Content_Length="1000000")) + b"x" * 1000)
+        assert holds(services, 1_000_000)
         wire.reset()
-        assert holds(house, 0)
-        for path, headers in ((CHAT, house.headers()), ("/nowhere", house.from_elsewhere())):
-            wire = Wire(house.url)
+        assert holds(services, 0)
+        for path, headers in ((CHAT, services.headers()), ("/nowhere", services.from_elsewhere())):
+            wire = Wire(services.url)
             wire.send(request("POST", path, headers | {"Content-Length": "1000000"}) + b"x" * 1000)
             wire.reset()  # before anybody has looked at it
-        assert house.ask(request("GET", "/healthz", {})) is not None
-        assert holds(house, 0)
+        assert services.ask(request("GET", "/healthz", {})) is not None
+        assert holds(services, 0)

@@ -48,8 +48,8 @@ def bob(small: Site) -> str:
     return small.do(small._running.token_of, name)
 
 
-def figure(house: Site, name: str) -> float:
-    with Wire(house.url) as wire:
+def figure(services: Site, name: str) -> float:
+    with Wire(services.url) as wire:
         wire.send(request("GET", "/metrics", {}))
         reply = wire.reply()
     assert reply is not None
@@ -57,20 +57,20 @@ def figure(house: Site, name: str) -> float:
     return float(line.rpartition(" ")[2])
 
 
-def held(house: Site) -> int:
+def held(services: Site) -> int:
     """The bytes that are held between two turns of the gateway's loop."""
 
     async def total() -> int:
-        return house.house.occupancy.bodies.total
+        return services.services.occupancy.bodies.total
 
-    return house.do(total)
+    return services.do(total)
 
 
 class Uploads:
     """Uploads that have begun and do not end."""
 
-    def __init__(self, house: Site) -> None:
-        self._house = house
+    def __init__(self, services: Site) -> None:
+        self._house = services
         self._wires: list[Wire] = []
 
     def begin(self, token: str, size: int, address: dict[str, str] | None = None) -> Reply | None:

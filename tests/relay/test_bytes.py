@@ -326,8 +326,8 @@ async def test_through_the_whole_gateway_the_client_reads_the_upstreams_bytes_wh
                 if await answer.read() != script.stream:
                     differences.append(cut)
         assert not differences
-        await running.house.gateway.quiet(5.0)
-        rows = await running.house.store.usage_rows(0, 10_000)
+        await running.services.gateway.quiet(5.0)
+        rows = await running.services.store.usage_rows(0, 10_000)
         assert len(rows) == len(script.stream) + 1 > 300
         assert {(row.status, row.usage) for row in rows} == {(Outcome.COMPLETED, script.usage)}
 
@@ -342,6 +342,6 @@ async def test_through_the_whole_gateway_only_the_hidden_chunk_is_missing_and_it
             upstream.pieces = [script.stream[:cut], script.stream[cut:]]
             async with client.post(running.url + script.path, json=body_for(script.path, usage=False)) as answer:
                 assert await answer.read() == expected
-        await running.house.gateway.quiet(5.0)
-        rows = await running.house.store.usage_rows(0, 10_000)
+        await running.services.gateway.quiet(5.0)
+        rows = await running.services.store.usage_rows(0, 10_000)
         assert {(row.status, row.usage) for row in rows} == {(Outcome.COMPLETED, script.usage)}

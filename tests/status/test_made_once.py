@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from server.status.snapshot import Status
+from server.status.snapshot import StatusSnapshot
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
 
@@ -15,7 +15,7 @@ class Printed:
 
     def __init__(self, running: Running) -> None:
         self.times = 0
-        self._printed = running.house.face.status._printed
+        self._printed = running.services.status_service.status._printed
         self._make = self._printed._make
         self._printed._make = self._noted
 
@@ -38,18 +38,18 @@ async def test_another_host_in_every_request_has_nothing_made_anew() -> None:
 @pytest.mark.gen_test(timeout=30)
 async def test_what_was_made_for_all_reads_as_if_it_had_been_made_for_one() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running:
-        face, status = running.house.face, running.house.face.status
+        status_service, status = running.services.status_service, running.services.status_service.status
         for address in ("http://127.0.0.1:8080", "https://llm.example.org", "http://name:80"):
             assert await status.page(address) == await status._print(("html", address))
             assert await status.json(address) == await status._print(("json", address))
-            assert await face.docs(address) == await face._help(address)
+            assert await status_service.docs(address) == await status_service._help(address)
 
 
 @pytest.mark.gen_test(timeout=30)
 async def test_with_a_public_url_that_is_the_address_whatever_the_host() -> None:
     public = "https://llm.example.org"
     async with FakeUpstream() as fake, gateway(fake, public_url=public) as running:
-        status: Status = running.house.face.status
+        status: StatusSnapshot = running.services.status_service.status
         assert f"{public}/v1".encode() in await status.page("http://evil.test")
         assert b"evil.test" not in await status.page("http://evil.test")
 

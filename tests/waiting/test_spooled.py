@@ -18,7 +18,7 @@ from tests.fakes.fates import held
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.stage import until
 from tests.gateways import Running, gateway
-from tests.waiting.house import one_slot
+from tests.waiting.services import one_slot
 
 MIB = 1 << 20
 SECRET = "a CANARY in the prompt"
@@ -43,7 +43,7 @@ async def full(fake: FakeUpstream, **settings: object) -> AsyncIterator[tuple[Ru
         finally:
             gate.set()
             assert await first == 200
-            await running.house.gateway.quiet(5)
+            await running.services.gateway.quiet(5)
             running.assert_idle()
 
 
@@ -61,7 +61,7 @@ async def pieces(data: bytes) -> AsyncIterator[bytes]:
 
 
 def spool_of(running: Running) -> Spool:
-    return running.house.gateway._spool
+    return running.services.gateway._spool
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ async def test_many_large_bodies_in_the_queue_take_little_memory_and_arrive_as_t
             asked = [asyncio.create_task(post(session, running, data)) for _ in range(number)]
             await until(lambda: spool_of(running).files == number)
             await asyncio.sleep(0)
-            assert running.house.occupancy.bodies.total > number * 4 * MIB, "they are held all the same"
+            assert running.services.occupancy.bodies.total > number * 4 * MIB, "they are held all the same"
             assert tracemalloc.get_traced_memory()[0] < number * MIB
         finally:
             tracemalloc.stop()
@@ -129,7 +129,7 @@ async def test_small_bodies_and_those_that_need_not_wait_stay_in_memory() -> Non
     async with FakeUpstream() as fake, full(fake, spool_bytes=100_000) as (running, gate):
         async with aiohttp.ClientSession() as session:
             asked = asyncio.create_task(post(session, running, body(50_000)))
-            await until(lambda: running.house.dispatcher.snapshot().models[0].waiting >= 0 and fake.running == 1)
+            await until(lambda: running.services.dispatcher.snapshot().models[0].waiting >= 0 and fake.running == 1)
             gate.set()
             assert await asked == 200
             assert await post(session, running, body(200_000)) == 200

@@ -14,9 +14,9 @@ from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
 from server.http.api import policy as admin_api_book
 from server.http.api.handler_schemas import DESCRIPTIONS
-from server.http.base import House
+from server.http.base import Services
 from server.http.pages.public import HTML, PageHandler
-from server.shared import Shared
+from server.shared import SingleFlight
 from server.status.service import SLOW_SECONDS
 from web import api_page
 
@@ -34,28 +34,30 @@ class OpenApiJson(PageHandler):
     """The document; the same for everybody."""
 
     def get(self) -> None:
-        self.give(document_json(self.house.settings.title), JSON)
+        self.give(document_json(self.services.settings.title), JSON)
 
 
 class ApiDocsPage(PageHandler):
     """The document as a page, which is long: it is made once in a while for all who look."""
 
-    def initialize(self, house: House, pages: Shared[str, bytes]) -> None:  # type: ignore[override]  # a row more
-        super().initialize(house)
+    def initialize(self, services: Services, pages: SingleFlight[str, bytes]) -> None:  # type: ignore[override]  # a row more
+        super().initialize(services)
         self._pages = pages
 
     async def get(self) -> None:
         self.give(await self._pages.get(""), HTML)
 
 
-def api_docs_route(house: House) -> Route:
+def api_docs_route(services: Services) -> Route:
     """`/api/docs`"""
 
     async def page(name: str) -> bytes:
-        frame = (await house.face.status.view()).frame
-        return api_page.html(frame, described(house.settings.title))
+        frame = (await services.status_service.status.view()).frame
+        return api_page.html(frame, described(services.settings.title))
 
-    return Route("/api/docs", ApiDocsPage, {"GET": Role.PUBLIC}, {"pages": Shared(page, SLOW_SECONDS, house.clock)})
+    return Route(
+        "/api/docs", ApiDocsPage, {"GET": Role.PUBLIC}, {"pages": SingleFlight(page, SLOW_SECONDS, services.clock)}
+    )
 
 
 @lru_cache(maxsize=4)

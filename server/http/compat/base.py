@@ -45,7 +45,7 @@ class CompatHandler(BaseHandler):
 
     def maker(self, caller: Caller) -> Maker:
         """The credential that asks, where it makes another one."""
-        return Maker(self.house.authority(caller), caller.token_id)
+        return Maker(self.services.authority(caller), caller.token_id)
 
     async def reader(self) -> Caller | None:
         """Whose figures may be read: this caller's; None is everybody's.
@@ -56,8 +56,8 @@ class CompatHandler(BaseHandler):
         """
         headers = self.request.headers
         bare = not any(name in headers for name in ("Authorization", "X-Api-Key", "X-User"))
-        if bare and within(self.address(), self.house.settings.user_header_networks):
+        if bare and within(self.address(), self.services.settings.user_header_networks):
             self.insist_on_own_site()
             return None
         caller = await self.authenticate()
-        return None if self.house.authority(caller).may(Power.ADMINISTER) else caller
+        return None if self.services.authority(caller).may(Power.ADMINISTER) else caller
