@@ -1,22 +1,23 @@
 """Counting tokens with OpenAI's own encodings, from rank files that ship with fairgate. Nothing is ever downloaded.
 
 Short prompts are counted at once. Long ones go to two threads of their own: tiktoken releases the interpreter lock
-while it works, so that a megabyte of text does not hold up the streams.
+while it works, so that a megabyte of text does not hold up the streams. They go there in slices, and persons take turns
+(`fair_threads.py`), so that it does not hold up another person's few kilobytes either.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import lzma
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 
 import tiktoken
 
+from server.fair_threads import FairThreads
 from server.wire.tokens import Prompt, claude_factor, encoding_for, is_claude
 
 INLINE = 4_096  # characters that are counted on the event loop, in about a millisecond
@@ -24,6 +25,8 @@ INLINE_TEXTS = 256  # texts that are
 COUNTED = 1_000_000  # characters that are counted, in at most half a second; the rest is taken to be as dense
 # tiktoken 0.14 panics, with an exception that is no `Exception`, on about a million spaces in a row.
 PIECE = 100_000  # characters that it is given at once
+SLICE = 50_000  # characters that are counted in one turn of a person, in some 25 ms; a text is never cut for it
+THREADS = 2
 
 _RANKS = Path(__file__).parent / "wire" / "ranks"
 
@@ -64,19 +67,26 @@ class Tokenizer:
 
     def __init__(self, encodings: Iterable[tiktoken.Encoding]) -> None:
         self._encodings = {encoding.name: encoding for encoding in encodings}
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="tokenizer")
+        self._threads = FairThreads(THREADS, "tokenizer")
 
     @classmethod
     def load(cls, ranks: Path = _RANKS) -> Tokenizer:
         """Build both encodings, which takes about a second the first time. Raises `DamagedRanks`."""
         return cls(_encodings(ranks))
 
-    async def count(self, prompt: Prompt, model: str) -> int:
-        """Return how many tokens this model reads. Close for OpenAI, an upper guess for Claude."""
+    async def count(self, prompt: Prompt, model: str, person: str = "") -> int:
+        """Return how many tokens this model reads. Close for OpenAI, an upper guess for Claude.
+
+        `person` is who asks: persons take turns.
+        """
         if len(prompt.texts) <= INLINE_TEXTS and sum(map(len, prompt.texts)) <= INLINE:
             return self._count_all(prompt, model)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._count_all, prompt, model)
+        tokens, counted = 0.0, 0
+        for some in _slices(prompt.texts):
+            length = sum(map(len, some))
+            tokens += await self._threads.run(person, length, partial(self._count_some, some, model))
+            counted += length
+        return prompt.fixed + round(_as_dense(tokens, counted, prompt.texts))
 
     def count_text(self, text: str, model: str) -> int:
         """Return how many tokens this text has for this model."""
@@ -84,21 +94,39 @@ class Tokenizer:
 
     def close(self) -> None:
         """End the threads; a count that is under way is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     def _count_all(self, prompt: Prompt, model: str) -> int:
+        counted = list(chain.from_iterable(_slices(prompt.texts)))
+        tokens = self._count_some(counted, model)
+        return prompt.fixed + round(_as_dense(tokens, sum(map(len, counted)), prompt.texts))
+
+    def _count_some(self, pieces: Iterable[str], model: str) -> float:
         # encode_ordinary: a user who writes "<|endoftext|>" has written thirteen characters and no special token.
         encode = self._encodings[encoding_for(model)].encode_ordinary
-        claude = is_claude(model)
-        tokens = 0.0
-        counted = 0
-        for piece in _pieces(prompt.texts):
-            if counted > COUNTED:
-                tokens *= sum(map(len, prompt.texts)) / counted
-                break
-            tokens += len(encode(piece)) * (claude_factor(piece) if claude else 1)
-            counted += len(piece)
-        return prompt.fixed + round(tokens)
+        if not is_claude(model):
+            return sum(len(encode(piece)) for piece in pieces)
+        return sum(len(encode(piece)) * claude_factor(piece) for piece in pieces)
+
+
+def _as_dense(tokens: float, counted: int, texts: Iterable[str]) -> float:
+    """What was not counted is taken to be as dense as what was."""
+    return tokens * sum(map(len, texts)) / counted if counted > COUNTED else tokens
+
+
+def _slices(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The pieces of the texts as far as they are counted, those together that are counted in one turn."""
+    some, length, counted = list[str](), 0, 0
+    for piece in _pieces(texts):
+        if counted > COUNTED:
+            break
+        some.append(piece)
+        length, counted = length + len(piece), counted + len(piece)
+        if length >= SLICE:
+            yield some
+            some, length = [], 0
+    if some:
+        yield some
 
 
 def _pieces(texts: Iterable[str]) -> Iterator[str]:

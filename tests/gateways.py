@@ -47,6 +47,7 @@ class Running:
             pool.keyring.models()
         )
         assert self.services.gateway.running == 0
+        assert self.services.occupancy.bodies.total == 0
 
 
 def spec(fake: FakeUpstream, keys: Iterable[str] = KEYS, **more: Any) -> UpstreamSpec:

@@ -23,7 +23,7 @@ FREE = Rates()
 
 
 class Admitted(Protocol):
-    """A request that was let in. `group`: the one that it is booked on."""
+    """A request that was let in. `group`: the one that it is booked on. `knocked`: its place in the minute's rates."""
 
     @property
     def id(self) -> str: ...
@@ -33,6 +33,8 @@ class Admitted(Protocol):
     def request(self) -> Request: ...
     @property
     def group(self) -> str | None: ...
+    @property
+    def knocked(self) -> Taken | None: ...
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class Bill:
     needs: Estimate = NOTHING
     budgets: Claim = NO_CLAIM  # of the caller
     claim: Claim = NO_CLAIM  # of the caller, and of the upstream that is used
+    knocked: Taken | None = None  # its places in them from before its body was read
     taken: Taken | None = None  # its places in the rates of the minute
     held: bool = False  # the store may hold something for it
     offline: bool = False  # it was let in while the store was away, on this process's allowance

@@ -24,6 +24,7 @@ from typing import Any
 from server.accounting.allowance import GuestBudgets
 from server.accounting.bill import Admitted, Bill
 from server.accounting.journal import Journal, JournalError
+from server.accounting.minute_rates import MinuteRates
 from server.accounting.runtime_config import RuntimeConfig
 from server.accounting.settlement_writer import SettlementWriter
 from server.auth.token_format import budget_id
@@ -31,24 +32,20 @@ from server.auth.token_terms import SPECIAL
 from server.ledger.allowance import Allowances
 from server.ledger.calendar import Calendar
 from server.ledger.ceiling import most_taken, unmeasured
-from server.ledger.headers import limit_headers
 from server.ledger.holds import (
     UNSERVED,
     BudgetStanding,
     Claim,
     Estimate,
-    HoldEntry,
     Who,
     applying,
     applying_to_upstream,
     claim,
-    tightest,
 )
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.money import MOST
 from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
-from server.ledger.ratelimit import RateLimits, Wait
-from server.ledger.standard_headers import draft8
+from server.ledger.ratelimit import Taken
 from server.ledger.usage import UsageRow
 from server.policy.groups import Rights
 from server.store.base import Caller, StoreError
@@ -57,7 +54,6 @@ from server.wire.errors import (
     AccountingUnavailable,
     InsufficientQuota,
     ModelNotPriced,
-    RateLimited,
     Refusal,
     ToolNotBounded,
     ToolNotPriced,
@@ -98,7 +94,7 @@ class Reservations:
         self._guard, self._journal, self._settlement_writer, self._book = guard, journal, settlement_writer, book
         self._calendar, self._allowances, self._terms = calendar, allowances, terms
         self._clock, self._wall = clock, wall
-        self._rates, self._guest_budgets = RateLimits(), GuestBudgets()
+        self._rates, self._guest_budgets = MinuteRates(clock, wall), GuestBudgets()
         self._holding: set[str] = set()  # requests for which the store may hold something
         self.exceeded: Counter[tuple[Scope, Unit]] = Counter()  # budgets that refused a request, since the start
 
@@ -126,6 +122,25 @@ class Reservations:
         """Wait until the store has everything, at most for so long."""
         await self._settlement_writer.quiet(seconds)
 
+    def knock(self, caller: Caller, dialect: str) -> Taken | None:
+        """Take a request's place in those rates of the minute that count all models, before its body is read.
+
+        So whoever has used up the minute sends no body in vain, and unfinished uploads count. `Call.knocked` is given
+        back as soon as the request takes what it really needs. None where there is no such rate. Raises RateLimited.
+        """
+        at, who = self._wall(), _who(caller, ())
+        limits = [
+            it for it in self._applying(caller, who, None, at) if it.family == "*" and it.window is LimitWindow.MINUTE
+        ]
+        if not limits:
+            return None
+        rates = claim(limits, who, Estimate(0, 1), self._calendar, at).rates
+        return self._rates.take(rates, dialect)
+
+    def left(self, knocked: Taken | None) -> None:
+        """A request that has knocked has ended, perhaps before it took anything else. Twice is once."""
+        self._rates.give_back(knocked)
+
     def open(self, call: Admitted, rights: Rights, at: int) -> Bill:
         """Begin a request's bill. `at`: its arrival, UTC milliseconds.
 
@@ -145,6 +160,7 @@ class Reservations:
         if request.hosted.fields:
             self._check_tools(bill, request.hosted)
         bill.content_days, bill.content_group, bill.spend = rights.content_days, rights.content_group, caller.spend
+        bill.knocked = call.knocked
         return bill
 
     def bounds(self, bill: Bill) -> bool:
@@ -168,7 +184,7 @@ class Reservations:
         self._bound(bill)
         self._take_rates(bill)
         standings = await self._hold(bill) if bill.claim.holds else []
-        bill.headers |= self._headers(bill, standings)
+        bill.headers |= self._rates.headers(bill.dialect, bill.claim.rates, standings)
 
     async def clear(self, bill: Bill, upstream: str) -> bool:
         """Hold the cost against the cap of the upstream that is to be used; False if that leaves no room for it.
@@ -256,8 +272,7 @@ class Reservations:
             return
         bill.settled = True
         self._holding.discard(bill.request_id)
-        if bill.taken is not None:
-            self._rates.give_back(bill.taken)
+        self._rates.give_back(bill.taken)
         if bill.held:
             self.not_needed(bill, bill.request_id)
 
@@ -268,7 +283,7 @@ class Reservations:
         mine = claim(self._applying(caller, who, None, at), who, Estimate(0, 0), self._calendar, at)
         taken = await self._guard.taken(mine.counters)
         standings = mine.standings(dict(zip(mine.counters, taken, strict=True)))
-        return [it.as_dict() for it in (*standings, *map(self._rate, mine.rates))]
+        return [it.as_dict() for it in (*standings, *map(self._rates.standing, mine.rates))]
 
     def _applying(self, caller: Caller, who: Who, model: str | None, at: int) -> list[Limit]:
         """The limits of a caller: those that were decided, but for who is special, and what a guest may spend."""
@@ -304,19 +319,11 @@ class Reservations:
             if price and name in hosted.endless:
                 raise ToolNotBounded(field)
 
-    def _rate(self, entry: HoldEntry) -> BudgetStanding:
-        left = self._rates.left((entry,), entry.limit.unit, self._clock())
-        return BudgetStanding(entry, 0 if left is None else left.limit - left.remaining)
-
     def _take_rates(self, bill: Bill) -> None:
         if not bill.claim.rates:
             return
-        taken = self._rates.take(bill.claim.rates, self._clock())
-        if isinstance(taken, Wait):
-            refusal = RateLimited() if taken.seconds is None else RateLimited(retry_after=taken.seconds)
-            refusal.retriable = taken.seconds is not None  # what is larger than the limit never fits
-            raise self._with_headers(refusal, bill, [])
-        bill.taken = taken
+        self.left(bill.knocked)
+        bill.taken = self._rates.take(bill.claim.rates, bill.dialect)
 
     async def _hold(self, bill: Bill) -> list[BudgetStanding]:
         """Hold what the budgets must give, and tell how they stand then."""
@@ -378,20 +385,8 @@ class Reservations:
             raise
         return bool(leases)
 
-    def _headers(self, bill: Bill, standings: list[BudgetStanding]) -> dict[str, str]:
-        now, rates = self._clock(), bill.claim.rates
-        money = tightest(standings, Unit.USD)
-        headers = limit_headers(
-            bill.dialect,
-            self._rates.left(rates, Unit.REQUESTS, now),
-            self._rates.left(rates, Unit.TOKENS, now),
-            None if money is None else money.remaining,
-            self._wall(),
-        )
-        return headers | draft8(headers)
-
     def _with_headers(self, refusal: Refusal, bill: Bill, standings: list[BudgetStanding]) -> Refusal:
-        refusal.headers = self._headers(bill, standings)
+        refusal.headers = self._rates.headers(bill.dialect, bill.claim.rates, standings)
         return refusal
 
 

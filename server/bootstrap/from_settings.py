@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from keypool.estimates import CostModel
 from keypool.keys import Key
 from keypool.pool import QueueLimits
 from server.auth.accounts import Accounts, pepper_for
 from server.auth.tokens import Memory
+from server.body_budget import BodyBudget, MostHeld
 from server.bootstrap.demo import MODEL as DEMO_MODEL
 from server.config.settings import ANTHROPIC as ANTHROPIC_HOME
 from server.config.settings import OPENAI as OPENAI_HOME
 from server.config.settings import Settings
 from server.config.specs import UpstreamSpec
+from server.connection_budget import ConnectionBudget, connections_for, open_files
 from server.keys.running import key_of
 from server.ledger.prices import Price, Rates
+from server.observability.occupancy_metrics import Occupancy
 from server.relay.admission import Bounds
 from server.relay.content_rules import ContentRules
 from server.relay.keepalive import KeepaliveTiming
 from server.relay.passthrough import OwnKeyProvider
+from server.spool import Spool
 from server.store.base import Store
 from server.store.breaker import Guarded
 from server.upstream import Patience
@@ -70,6 +75,15 @@ def patience(settings: Settings) -> Patience:
 def limits(settings: Settings) -> QueueLimits:
     cap = settings.running_per_person or None
     return QueueLimits(settings.queue_total, settings.queue_per_person, cap, settings.headroom_slots)
+
+
+def occupancy(settings: Settings) -> Occupancy:
+    most = MostHeld(settings.max_held_bytes_per_person, settings.max_held_bytes_per_address, settings.max_held_bytes)
+    folder = Path(settings.spool_folder) if settings.spool_folder else None
+    open_ = connections_for(settings.max_connections, open_files())
+    proxied = settings.trusted_proxy_hops > 0
+    connections = ConnectionBudget(open_, settings.max_connections_per_address, proxied=proxied)
+    return Occupancy(BodyBudget(most), Spool(folder, settings.spool_bytes), connections)
 
 
 def providers(specs: Iterable[UpstreamSpec]) -> list[OwnKeyProvider]:

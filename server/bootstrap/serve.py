@@ -12,19 +12,15 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from copy import copy
-from functools import cached_property
 
-from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
-from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPConnection, HTTPMessageDelegate
-from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 
 from server.bootstrap.banner import banner, first_token
 from server.bootstrap.services import ServicesBuilder
 from server.config.settings import Settings
+from server.connection_budget import raise_open_files
 from server.http.base import Services
+from server.http.connections import Acceptor, BoundedHTTPServer
 from server.http.routes import application
 from server.observability import logs
 from server.relay.keepalive import KeepaliveTiming
@@ -40,6 +36,7 @@ LAST_WORDS_SECONDS = 3.0  # to write the in-band errors and settle, after the dr
 async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     """Run a gateway until SIGTERM or SIGINT; returns the exit code."""
     logs.configure(settings)
+    raise_open_files()
     for note in settings.notes:
         log.info("%s", note)
     stop = asyncio.Event()
@@ -47,6 +44,10 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, _stop_or_exit, stop)
     async with open_services(settings) as services, listen(services) as url:
+        if services.occupancy.connections.most < settings.max_connections:
+            log.warning(
+                "%d connections at a time: the system allows no more open files", services.occupancy.connections.most
+            )
         token = await _first_token(services)
         models = [model.name for model in services.dispatcher.snapshot().models]
         announce(banner(settings, url, token, models[0] if models else "MODEL"))
@@ -101,13 +102,14 @@ async def listen(services: Services) -> AsyncIterator[str]:
         idle_connection_timeout=settings.header_seconds,
         body_timeout=settings.body_seconds,
     )
-    server.most, server.kept_seconds = settings.max_connections, settings.keep_alive_seconds
-    server.add_sockets(sockets)
+    server.kept_seconds = settings.keep_alive_seconds
+    acceptor = Acceptor(sockets, server, services.occupancy.connections)
+    acceptor.start()
     try:
         host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104 - asked for
         yield f"http://{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}"
     finally:
-        server.stop()
+        acceptor.close()
         await server.close_all_connections()
 
 
@@ -120,32 +122,3 @@ async def drain(services: Services) -> None:
     for each in answering:
         each.stop()
     await asyncio.gather(*(each.quiet(LAST_WORDS_SECONDS) for each in answering))
-
-
-class BoundedHTTPServer(HTTPServer):
-    """Tornado's server with a bound on connections, and with more patience for a connection that has proven itself.
-
-    Proxies keep connections for a minute and send the next request over one that they believe to be open. If it is
-    closed here at that moment, a POST is lost. So ours last longer than theirs; a new one has less time to begin.
-    """
-
-    most = 10_000
-    kept_seconds = 75.0
-
-    def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
-        if len(self._connections) >= self.most:
-            stream.close()
-            return
-        super().handle_stream(stream, address)
-
-    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        """Called as soon as a connection waits for a request: what is set here holds for the ones that follow."""
-        if isinstance(server_conn, HTTP1ServerConnection):
-            server_conn.params = self._kept
-        return super().start_request(server_conn, request_conn)
-
-    @cached_property
-    def _kept(self) -> HTTP1ConnectionParameters:
-        kept = copy(self.conn_params)
-        kept.header_timeout = self.kept_seconds
-        return kept

@@ -12,6 +12,8 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol
 
+from prometheus_client.registry import Collector
+
 from keypool.pool import Pool
 from server.accounting.assembly import Accounting, open_treasury
 from server.accounting.housekeeping import Housekeeping
@@ -43,11 +45,13 @@ from server.keys.wishes import KeyWishes
 from server.ledger.usage import UsageRow
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
+from server.observability.occupancy_metrics import OccupancyMetrics
 from server.observability.tracing import Tracing, open_tracing
 from server.relay.admission import Admission
 from server.relay.keepalive import KeepaliveTiming
 from server.relay.passthrough import OwnKeyRelay
 from server.relay.pipeline import Pipeline
+from server.spool import Spool
 from server.status.service import Clocks, history_of, open_face
 from server.store import store_for
 from server.tokenizer import Tokenizer
@@ -78,10 +82,11 @@ class ServicesBuilder:
         dispatcher, prober = await self._keys(upstreams, accounting)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, self._store, accounting, dispatcher, clocks)
-        metrics = Metrics(dispatcher, AccountingMetrics(accounting)) if settings.metrics else None
+        occupancy = wiring.occupancy(settings)
+        metrics = self._metrics(dispatcher, AccountingMetrics(accounting), OccupancyMetrics(occupancy))
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
-        gateway, admission = await self._gateway(accounting, dispatcher, upstreams, observe, timing)
+        gateway, admission = await self._gateway(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
         status_service = await open_face(settings, self._store, accounting, dispatcher, prober, history, clocks, stack)
         rooms = partial(
             Services,
@@ -102,6 +107,7 @@ class ServicesBuilder:
             prober=prober,
             price_reload=accounting.price_reload,
             status_service=status_service,
+            occupancy=occupancy,
         )
         return self._with_offices(rooms, accounts, self._own_keys(accounting, upstreams))
 
@@ -174,6 +180,7 @@ class ServicesBuilder:
         upstreams: Upstreams,
         observe: Observe,
         timing: KeepaliveTiming,
+        spool: Spool,
     ) -> tuple[Pipeline, Admission]:
         tokenizer = await asyncio.to_thread(Tokenizer.load)
         self._stack.callback(tokenizer.close)
@@ -190,6 +197,7 @@ class ServicesBuilder:
             accounting.reservations,
             admission,
             observe,
+            spool,
         )
         return gateway, admission
 
@@ -211,6 +219,9 @@ class ServicesBuilder:
         return OwnKeyRelay(
             upstreams, wiring.providers(self._specs), *told, settings.total_seconds, settings.max_answer_bytes
         )
+
+    def _metrics(self, dispatcher: Dispatcher, *collectors: Collector) -> Metrics | None:
+        return Metrics(dispatcher, *collectors) if self._settings.metrics else None
 
     def _access_log(self) -> AccessLog | None:
         if not self._settings.access_log:

@@ -18,6 +18,7 @@ from server.config import legacy_env, parsers
 from server.config.legacy_env import Translation
 from server.config.parsers import KeyAt
 from server.config.setting import Setting
+from server.config.settings_bounds import Bounds
 from server.config.settings_rows import Settings
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import duplicates, read_upstreams
@@ -31,8 +32,12 @@ ANTHROPIC = "https://api.anthropic.com/v1"
 
 
 def _rows() -> Iterator[Setting]:
+    """All rows in the order in which they are read: those that `Settings` inherits before its queue."""
+    inherited = fields(Bounds)
+    own = [each for each in fields(Settings) if each.name not in {bound.name for bound in inherited}]
+    queue = [each.name for each in own].index("queue_total")
     section = ""
-    for each in fields(Settings):
+    for each in (*own[:queue], *inherited, *own[queue:]):
         if each.metadata:
             section = each.metadata["section"] or section
             yield Setting(name=each.name.upper(), **{**each.metadata, "section": section})

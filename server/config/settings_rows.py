@@ -15,8 +15,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from server.config import oidc_parsers, parsers
-from server.config.parsers import KeyAt, Network, number_or_auto, one_of, size, switch, whole
+from server.config.parsers import KeyAt, Network, number_or_auto, one_of, switch, whole
 from server.config.setting import row
+from server.config.settings_bounds import Bounds
 from server.config.specs import Secret, UpstreamSpec
 from server.config.tariff_parsers import Pairs, service_factors, tool_prices
 from server.ledger.limits import Limit, parse_limits
@@ -35,7 +36,7 @@ LogFormat = Literal["console", "json"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Bounds):
     """The settings of one gateway. Sizes are bytes, durations seconds; `Settings()` is all defaults."""
 
     host: str = row(
@@ -228,12 +229,6 @@ class Settings:
         section="Compatibility",
     )  # fmt: skip
     byo_keys: bool = row("off", switch, "Let callers pass through with a provider's key of their own.")
-
-    max_body_bytes: int = row("8MiB", size, "The largest request body.", section="Bounds")
-    max_audio_bytes: int = row("26MiB", size, "The largest upload to an audio endpoint.")
-    max_answer_bytes: int = row("64MiB", size, "The largest answer of an upstream that is not streamed.")
-    max_header_bytes: int = row("32KiB", size, "The largest header of a request.")
-    max_connections: int = row("10000", whole(1, 1_000_000), "Connections at a time.")
 
     queue_total: int = row(
         "5000",

@@ -21,7 +21,6 @@ that tries every row tries these, too.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -37,9 +36,7 @@ from server.http.pages.base import BrowserHandler
 from server.http.redirects import own_path
 from server.policy.authority import Power
 from server.store.base import Caller
-from server.wire.errors import InvalidKey, PermissionDenied, Refusal
-
-SMALL_BODY = 64 << 10  # bytes that are read even of a request which is refused already
+from server.wire.errors import InvalidKey, MethodNotAllowed, PermissionDenied, Refusal
 
 
 class Role(StrEnum):
@@ -102,21 +99,14 @@ class GuardedHandler(BaseHandler):
     roles: ClassVar[Roles]
     _admitted: Caller | None = None
 
-    async def prepare(self) -> None:
-        if self.preflight():
-            return
-        # A method without a role is not implemented, and tornado says so.
+    async def admit(self) -> None:
         method = str(self.request.method).replace("HEAD", "GET")
-        role = self.roles.get(method, Role.PUBLIC)
-        try:
-            if role is not Role.PUBLIC:
-                await self.insist(role)
-        except Refusal as refusal:
-            self._refuse_behind_the_body(refusal)
-            return
-        prepared = super().prepare()
-        if prepared is not None:
-            await prepared
+        role = self.roles.get(method)
+        if role is None:
+            raise MethodNotAllowed
+        if role is not Role.PUBLIC:
+            await self.insist(role)
+        await super().admit()
 
     async def insist(self, role: Role) -> None:
         """Raises InvalidKey, PermissionDenied, RateLimited, AccountingUnavailable for who is not what the role says."""
@@ -126,19 +116,6 @@ class GuardedHandler(BaseHandler):
         if self._admitted is None:
             self._admitted = await super().authenticate()
         return self._admitted
-
-    def turn_away(self, refusal: Refusal) -> None:
-        """Answer who may not come in."""
-        raise refusal
-
-    def _refuse_behind_the_body(self, refusal: Refusal) -> None:
-        """Read a small body first: a connection that is closed over unread bytes is reset, and nobody sees why."""
-        headers = self.request.headers
-        length = headers.get("Content-Length", "0")
-        announced = int(length) if re.fullmatch(r"[0-9]{1,18}", length) else SMALL_BODY + 1
-        if announced > SMALL_BODY or "Expect" in headers or "Transfer-Encoding" in headers:
-            raise refusal
-        setattr(self, str(self.request.method).lower(), lambda *path: self.turn_away(refusal))
 
 
 class GuardedPage(GuardedHandler, BrowserHandler):

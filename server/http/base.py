@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
-from tornado.web import HTTPError, RequestHandler, stream_request_body
+from tornado.web import HTTPError, RequestHandler
 
 from server.accounting.price_reload import PriceReload
 from server.accounting.reservations import Reservations
@@ -29,12 +29,14 @@ from server.auth.sessions import Sessions, Visit
 from server.auth.token_format import budget_id
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
+from server.http.receiving import ReceivingHandler
 from server.keys.prober import Prober
 from server.keys.wishes import KeyWishes
 from server.ledger.calendar import Calendar
 from server.ledger.limits import Scope
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
+from server.observability.occupancy_metrics import Occupancy
 from server.policy.authority import Authority, Means, Power, authority_of
 from server.relay.admission import Admission
 from server.relay.passthrough import OwnKeyRelay
@@ -100,6 +102,7 @@ class Services:
     keys: KeyCommands
     privacy: PrivacyCommands
     status_service: StatusService
+    occupancy: Occupancy
     oidc: Oidc | None = None
     own_keys: OwnKeyRelay | None = None
     origins: Origins = NO_ORIGINS
@@ -142,13 +145,8 @@ class Services:
         await self.book.sync()
 
 
-@stream_request_body
-class BaseHandler(RequestHandler):
-    """A handler of the house. Refusals are raised anywhere and written here, in the dialect of the route.
-
-    Every handler is called before the body is read, so that a stranger's body is never collected for an answer which
-    does not depend on it.
-    """
+class BaseHandler(ReceivingHandler):
+    """A handler of the house. Refusals are raised anywhere and written here, in the dialect of the route."""
 
     services: Services
     request_id: str
@@ -192,9 +190,6 @@ class BaseHandler(RequestHandler):
         self.finish()
         return True
 
-    def data_received(self, chunk: bytes) -> None:
-        """A piece of the body: dropped, where nobody asked for one."""
-
     @property
     def dialect(self) -> Dialect:
         """The dialect to speak with this caller."""
@@ -212,8 +207,6 @@ class BaseHandler(RequestHandler):
             self.set_header(name, value)
         if isinstance(refusal, MethodNotAllowed):
             self.set_header("Allow", ", ".join(self.allowed()))
-        if not self.request._body_future.done():
-            self.set_header("Connection", "close")  # Tornado does not look for the next request behind an unread body
         self.finish(dialect.body(refusal, self.request_id))
 
     def count(self, refusal: Refusal) -> None:

@@ -13,7 +13,8 @@ from server.auth.accounts import looks_like_token
 from server.config.settings import Settings
 from server.config.specs import Secret
 from server.http.base import Services, dialect_of
-from server.http.relay import SMALL_BODY, RelayHandler
+from server.http.refusals import hang_up
+from server.http.relay import RelayHandler
 from server.relay.context import ClientLeft
 from server.relay.passthrough import (
     REQUEST_HEADERS,
@@ -54,18 +55,10 @@ class OwnKeyHandler(RelayHandler):
         self._known: Endpoint | None = None
         self._url = ""
 
-    async def prepare(self) -> None:
+    async def admit(self) -> None:
         """As for every relayed request, but for any method, and after a look at where it goes."""
-        if self.preflight():
-            return
-        try:
-            self._look_where()
-            await self._admit()
-        except Refusal as refusal:
-            headers = self.request.headers
-            if not 0 < self._announced() <= SMALL_BODY or "Expect" in headers or "Transfer-Encoding" in headers:
-                raise
-            self._refusal = refusal
+        self._look_where()
+        await self._admit()
 
     async def authenticate(self) -> Caller:
         """The caller by their gatekeeper token. One that is meant for us must never go to a provider."""
@@ -76,11 +69,9 @@ class OwnKeyHandler(RelayHandler):
         return await self.known_by(presented, None)
 
     async def post(self) -> None:
-        if self._refusal is not None:
-            raise self._refusal
         if self.services.reservations.full:
             raise AccountingUnavailable
-        body, self._pieces = b"".join(self._pieces), []
+        body = self.body()
         self._task = asyncio.current_task()
         try:
             row = await self._own_keys.serve(self._passage(body), self)
@@ -89,7 +80,7 @@ class OwnKeyHandler(RelayHandler):
                 self.services.access_log.observe(row)  # the gateway tells of rows with its own keys only
         except (asyncio.CancelledError, ClientLeft):
             self._left = True
-            self._hang_up()
+            hang_up(self)
         except Refusal as refusal:
             await self._break_off(refusal)
         finally:

@@ -11,8 +11,10 @@ from urllib.parse import unquote
 from tornado.iostream import StreamClosedError
 
 from server.http.base import BaseHandler, Services
+from server.http.refusals import hang_up, without_delay
+from server.ledger.ratelimit import Taken
 from server.observability.access_log import Access
-from server.policy.authority import Power
+from server.policy.authority import Means, Power
 from server.policy.maintenance import maintenance
 from server.relay.context import Call, ClientLeft, milliseconds
 from server.relay.keepalive import EVENT_STREAM
@@ -20,13 +22,12 @@ from server.store.base import Caller
 from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
-from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal, TooLarge
+from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal
 from server.wire.keepalive import HEADER, keepalive_of
 from server.wire.packed import coding_of, unpacked
 from server.wire.request import Request, asked_class, max_wait, read_request
 
 INLINE_BODY = 64 << 10  # bytes that are read on the event loop, in at most about ten milliseconds
-SMALL_BODY = 64 << 10  # bytes that are read even of a request which is refused already
 PASSED_QUERY = re.compile(r"(?:beta|api-version)=[A-Za-z0-9.-]{1,32}")
 
 
@@ -37,14 +38,12 @@ class RelayHandler(BaseHandler):
     caller: Caller
     guests = True
     started = False
+    _knocked: Taken | None = None
 
     def initialize(self, services: Services, endpoint: Endpoint) -> None:  # type: ignore[override]  # a row more
         self.services, self.endpoint = services, endpoint
-        self._pieces: list[bytes] = []
-        self._length = 0
         self._coding = ""  # of the body, if it comes packed
         self._task: asyncio.Task[object] | None = None
-        self._refusal: Refusal | None = None  # told when the small body has been read
         # What the access log tells:
         self._model: str | None = None
         self._error: str | None = None
@@ -54,23 +53,11 @@ class RelayHandler(BaseHandler):
     def dialect(self) -> Dialect:
         return self.endpoint.dialect
 
-    async def prepare(self) -> None:
-        """Refuse what can be refused before the body is read.
-
-        A small body is let in all the same: a connection that is closed over unread bytes is reset, and the client may
-        never see why.
-        """
-        if self.preflight():
-            return
+    async def admit(self) -> None:
         if self.request.method != "POST":
             raise MethodNotAllowed
-        try:
-            await self._admit()
-        except Refusal as refusal:
-            headers = self.request.headers
-            if not 0 < self._announced() <= SMALL_BODY or "Expect" in headers or "Transfer-Encoding" in headers:
-                raise
-            self._refusal = refusal
+        await self._admit()
+        self._knocked = self.services.reservations.knock(self.caller, self.dialect.name)
 
     async def _admit(self) -> None:
         if self.services.draining:
@@ -79,8 +66,6 @@ class RelayHandler(BaseHandler):
         self.caller = await self.authenticate()
         self._refuse_in_maintenance()
         self._coding = coding_of(self.request.headers.get("Content-Encoding"))
-        if self._announced() > self._largest():
-            raise TooLarge
 
     def _refuse_blocked_origin(self) -> None:
         headers = self.request.headers
@@ -93,26 +78,13 @@ class RelayHandler(BaseHandler):
         if closed is not None and not self.services.authority(self.caller).may(Power.ADMINISTER):
             raise closed
 
-    def data_received(self, chunk: bytes) -> None:
-        self._length += len(chunk)
-        if self._length <= self._largest():
-            self._pieces.append(chunk)
-        elif not self._finished:  # a chunked body tells its length only as it comes
-            self._pieces.clear()
-            self.refuse(TooLarge())
-
     async def post(self) -> None:
-        if self._refusal is not None:
-            raise self._refusal
-        body, self._pieces = b"".join(self._pieces), []
         self._task = asyncio.current_task()
         try:
-            request = await self._read(body)
-            self._model = request.model
-            await self.services.gateway.serve(self._call(request), self)
+            await self.services.gateway.serve(await self._read_call(), self)  # no name of ours keeps the body
         except (asyncio.CancelledError, ClientLeft):
             self._left = True
-            self._hang_up()
+            hang_up(self)
         except Refusal as refusal:
             if not self._left:
                 await self._break_off(refusal)
@@ -120,15 +92,30 @@ class RelayHandler(BaseHandler):
             self._task = None
             self.on_finish()
 
+    async def _read_call(self) -> Call:
+        request = await self._read(self.body())
+        self._model = request.model
+        return self._call(request)
+
     def _call(self, request: Request) -> Call:
-        headers, passed, query = self.request.headers, self._passed(), self._query()
+        headers = self.request.headers
         patience, wanted = max_wait(headers.get("X-Max-Wait")), asked_class(headers.get("X-Fairgate-Class"))
         group = headers.get("X-Fairgate-Group")
         named = None if group is None else unquote(group)  # the name of a group has no percent sign
         alive = keepalive_of(headers.get(HEADER)) or self.caller.terms.keepalive
         passed, query, address = self._passed(), self._query(), self.address()
         return Call(
-            self.request_id, self.caller, request, passed, query, patience, wanted, named, alive, address=address
+            self.request_id,
+            self.caller,
+            request,
+            passed,
+            query,
+            patience,
+            wanted,
+            named,
+            alive,
+            address=address,
+            knocked=self._knocked,
         )
 
     def on_connection_close(self) -> None:
@@ -141,13 +128,24 @@ class RelayHandler(BaseHandler):
         """Whether the answer is read on without a client."""
         if not self._left and self.services.gateway.reads_on(self.request_id):
             self._left = True
-            self._hang_up()
+            hang_up(self)
         return self._left
 
     def on_finish(self) -> None:
         """Write the line of a request that is over; one that is being settled has its line afterwards."""
-        if self.services.access_log is not None and self._task is None:
+        if self._task is not None:
+            return
+        super().on_finish()
+        if self.services.access_log is not None:
             self.services.access_log.note(self._access())
+
+    @property
+    def busy(self) -> bool:
+        return self._task is not None
+
+    def let_go(self) -> None:
+        super().let_go()
+        self.services.reservations.left(self._knocked)
 
     def refuse(self, refusal: Refusal) -> None:
         self._error = refusal.code
@@ -175,7 +173,7 @@ class RelayHandler(BaseHandler):
         for name, value in headers.items():
             self.set_header(name, value)
         if headers["Content-Type"] == EVENT_STREAM:
-            self._without_delay()
+            without_delay(self)
 
     async def send(self, chunk: bytes) -> None:
         if self._left:
@@ -198,23 +196,27 @@ class RelayHandler(BaseHandler):
 
     # Odds and ends
 
-    def _announced(self) -> int:
-        """The body's length as the header gives it; 0 if that is no number, which Tornado refuses when it reads on."""
-        length = self.request.headers.get("Content-Length", "")
-        return int(length) if re.fullmatch(r"[0-9]{1,100}", length) else 0
-
-    def _largest(self) -> int:
+    @property
+    def largest_body(self) -> int:
         settings = self.services.settings
         return settings.max_audio_bytes if self.endpoint.media == "multipart" else settings.max_body_bytes
+
+    def body_holder(self) -> str | None:
+        return None if self.caller.means is Means.SHARED else self.caller.person_id
 
     async def _read(self, body: bytes) -> Request:
         """Read a request; one that is or may become long, which takes a tenth of a second, beside the event loop."""
         read = partial(self._parsed, body)
-        return await asyncio.to_thread(read) if self._coding or len(body) > INLINE_BODY else read()
+        if not self._coding and len(body) <= INLINE_BODY:
+            return read()
+        request = await asyncio.to_thread(read)
+        if self._body is not None:
+            self._body.becomes(len(request.body))
+        return request
 
     def _parsed(self, body: bytes) -> Request:
         headers = self.request.headers
-        plain = unpacked(body, self._coding, self._largest())
+        plain = unpacked(body, self._coding, self.largest_body)
         return read_request(self.endpoint, plain, headers.get("Content-Type", ""), session_of(headers.get_all()))
 
     def _passed(self) -> dict[str, str]:
@@ -238,19 +240,6 @@ class RelayHandler(BaseHandler):
                 await self.send(self.dialect.event(refusal, self.request_id))
                 self.finish()
             except ClientLeft:
-                self._hang_up()
+                hang_up(self)
         else:
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Close the connection: nobody reads any more, or what was sent cannot be mended."""
-        self._finished = True
-        stream = self.request.connection.stream if self.request.connection else None  # type: ignore[attr-defined]
-        if stream is not None:
-            stream.close()
-
-    def _without_delay(self) -> None:
-        """Nagle's algorithm would hold small events back for 25 ms; tornado turns it off only in `finish`."""
-        stream = self.request.connection.stream if self.request.connection else None  # type: ignore[attr-defined]
-        if stream is not None:
-            stream.set_nodelay(True)
+            hang_up(self)

@@ -12,6 +12,7 @@ import orjson
 from tornado.iostream import StreamClosedError
 
 from server.http.base import BaseHandler
+from server.http.refusals import hang_up
 from server.ledger.export import JSON_TYPE, Fields, Layout
 from server.ledger.question import parameters
 from server.policy.authority import Power
@@ -35,9 +36,9 @@ class ReportHandler(BaseHandler):
         except StoreError:
             if not self._headers_written:
                 raise AccountingUnavailable from None
-            self._hang_up()  # what ends properly is taken for the whole
+            hang_up(self)  # what ends properly is taken for the whole
         except (StreamClosedError, TimeoutError):
-            self._hang_up()
+            hang_up(self)
 
     @abstractmethod
     async def answer(self, caller: Caller, asked: Mapping[str, str]) -> None:
@@ -89,10 +90,3 @@ class ReportHandler(BaseHandler):
         if not self.sees_all(caller):
             return {caller.person_id: caller.person_name}
         return {person.id: person.name for person in await self.services.store.people()}
-
-    def _hang_up(self) -> None:
-        """Close the connection: nobody reads any more, or what was sent cannot be mended."""
-        self._finished = True
-        stream = self.request.connection.stream if self.request.connection else None  # type: ignore[attr-defined]
-        if stream is not None:
-            stream.close()

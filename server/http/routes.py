@@ -9,7 +9,7 @@ from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
 from server.http.api import policy as admin_api_book
-from server.http.api.docs import ApiDocsPage, OpenApiJson
+from server.http.api.docs import OpenApiJson, api_docs_route
 from server.http.api.events import Events
 from server.http.api.health import HealthHandler, ReadyHandler
 from server.http.api.metrics import MetricsHandler
@@ -95,7 +95,7 @@ def _public(services: Services) -> list[Route]:
         Route("/healthz", HealthHandler, ANYBODY),
         Route("/readyz", ReadyHandler, ANYBODY),
         Route(r"/openapi\.json", OpenApiJson, ANYBODY),
-        Route("/api/docs", ApiDocsPage, ANYBODY),
+        api_docs_route(services),
     ]
 
 

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from tornado.iostream import StreamClosedError
 
 from server.http.base import BaseHandler
+from server.http.refusals import hang_up
 from server.store.base import StoreError
 
 
@@ -27,12 +28,3 @@ async def stream(handler: BaseHandler, pieces: AsyncGenerator[bytes, None]) -> N
         hang_up(handler)
     except (StreamClosedError, TimeoutError):
         hang_up(handler)
-
-
-def hang_up(handler: BaseHandler) -> None:
-    """Close the connection: nobody reads any more, or what was sent cannot be mended."""
-    handler._finished = True
-    connection = handler.request.connection
-    written_to = connection.stream if connection else None  # type: ignore[attr-defined]  # HTTP/1.1, as all here is
-    if written_to is not None:
-        written_to.close()

@@ -21,9 +21,16 @@ from server.observability.redaction import redact
 INTERVAL = 1.0  # seconds between two writes
 MOST = 10_000  # lines kept for one write; what is more is counted instead
 LONGEST_MODEL = 100  # characters of a model's name, which is the caller's own text until a key has it
+LONGEST_PATH = 100  # characters of a path that is none of ours, which is the caller's own text
 LOGGER = "fairgate.access"
 
 _shown = lru_cache(maxsize=1024)(redact)
+
+
+def unknown_path(path: str) -> str:
+    """How a path that leads nowhere stands in the log: without what looks like a secret, and not for ever."""
+    shown = redact(path[: 10 * LONGEST_PATH])  # cut behind it: half a secret may not look like one
+    return shown if len(shown) <= LONGEST_PATH else f"{shown[:LONGEST_PATH]}..."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

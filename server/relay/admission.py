@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, ip_address, ip_network
 
 from keypool.affinity import Affinity, Home
@@ -169,7 +169,7 @@ class Admission:
         groups = key_groups(caller, () if call.group is None else (call.group,))
         if not self._bounds.stateful:
             _refuse_kept_state(request)
-        tokens = await self._tokenizer.count(request.prompt, request.model)
+        tokens = await self._tokenizer.count(request.prompt, request.model, caller.person_id)
         self._bounds.rules.check_length(request, tokens)
         ask = Ask(
             id=call.id,
@@ -274,6 +274,7 @@ def _refuse_kept_state(request: Request) -> None:
             raise StatefulDisabled(each.param)
 
 
+@lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """What one client has for itself: an IPv4 address, or an IPv6 network of 64 bits."""
     try:

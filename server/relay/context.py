@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from keypool.ticket import Ticket
 from server.accounting.bill import Bill
 from server.dispatcher import Lease
+from server.ledger.ratelimit import Taken
 from server.ledger.usage import Outcome, UsageRow, attempt_id
 from server.store.base import Caller
 from server.wire.errors import Refusal
@@ -21,9 +22,11 @@ from server.wire.keepalive import DEFAULT
 from server.wire.meter import Meter
 from server.wire.request import AskedClass, Request
 from server.wire.shorter import Shorter
+from server.wire.tokens import Prompt
 from server.wire.usage import Usage
 
 REMEMBERED = 10_000  # accounts
+NO_PROMPT = Prompt(())
 
 
 class ClientLeft(Exception):
@@ -52,7 +55,7 @@ class Call:
     `passed`: the client's headers that may go upstream. `max_wait`: the seconds that the client is willing to wait.
     `asked_class`: whether it wants this to be batch work. `group`: the one that it names to be booked on, and once it
     is admitted the one that it is booked on. `keepalive`: the signs of life that its stream gets (`wire/keepalive.py`).
-    `address`: the client's, as far as our own proxies tell it.
+    `address`: the client's, as far as our own proxies tell it. `knocked`: its place in the rates of the minute.
     """
 
     id: str
@@ -65,6 +68,7 @@ class Call:
     group: str | None = None
     keepalive: str = DEFAULT
     address: str = ""
+    knocked: Taken | None = None
 
 
 @dataclass(slots=True)
@@ -164,6 +168,15 @@ class RequestContext:
     def sent(self) -> bool:
         """It has been dispatched: there will be a row."""
         return self.sends > 0
+
+    def set_down(self) -> None:
+        """Its body is elsewhere while it waits. The words of its prompt have been counted, and nobody needs them."""
+        request = replace(self.call.request, body=b"", prompt=NO_PROMPT)
+        self.call = replace(self.call, request=request)
+
+    def take_up(self, body: bytes) -> None:
+        """Its body is here again."""
+        self.call = replace(self.call, request=replace(self.call.request, body=body))
 
     def sent_again(self) -> None:
         self.resent += 1

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -40,6 +41,7 @@ from server.relay.holds import MAX_TOKENS, Holding
 from server.relay.keepalive import Keepalive
 from server.relay.response import FieldRefused, Response
 from server.relay.settlement import Settling
+from server.spool import Spool, Spooled, SpoolLost
 from server.store.base import Caller, IssuedObject, Store
 from server.tokenizer import Tokenizer
 from server.upstream import Answer, AttemptFailed, Upstreams
@@ -47,6 +49,7 @@ from server.wire.added import Unwanted
 from server.wire.errors import (
     Cancelled,
     Draining,
+    InternalError,
     NoKey,
     Refusal,
     UpstreamTimeout,
@@ -79,6 +82,7 @@ class Pipeline:
         reservations: Reservations,
         admission: Admission,
         observe: Callable[[UsageRow], None] = lambda row: None,
+        spool: Spool | None = None,
     ) -> None:
         self._dispatcher, self._upstreams, self._store = dispatcher, upstreams, store
         self._reservations, self._admission = reservations, admission
@@ -86,6 +90,7 @@ class Pipeline:
         self._bounds, self._clock, self._wall = bounds, clock, wall
         self._settlement = Settling(store, tokenizer, reservations, admission, bounds.stateful, clock, observe)
         self._unwanted = Unwanted()
+        self._spool = Spool() if spool is None else spool
         self._usage_drain = UsageDrain(bounds.usage_seconds)
         self._holding = Holding(reservations, bounds.longest_output, self._usual_output)
         self.recent = RecentTraces()
@@ -146,24 +151,26 @@ class Pipeline:
         """Answer a call; returns its row. Raises Refusal, ClientLeft, or CancelledError when the client left."""
         task = asyncio.current_task()
         assert task is not None, "a request is a task"
-        self._tasks[call.id] = task
-        model, person = call.request.model, call.caller.person_id
-        account = self.recent.keep(RequestTrace(call.id, person, model, self._wall()))
+        request_id, model, person = call.id, call.request.model, call.caller.person_id
+        self._tasks[request_id] = task
+        account = self.recent.keep(RequestTrace(request_id, person, model, self._wall()))
+        serving = self._serve(call, account, sink)
+        del call  # nor does any frame below keep it: its body may wait in a file
         try:
-            return await self._serve(call, account, sink)
+            return await serving
         except Refusal as refusal:
             account.refuse(refusal)
             raise
         except asyncio.CancelledError:
             account.state = "cancelled"
-            reason = self._reason(call.id)
+            reason = self._reason(request_id)
             if reason is None:
                 raise
             task.uncancel()
             raise reason from None
         finally:
-            del self._tasks[call.id]
-            self._ended.discard(call.id)
+            del self._tasks[request_id]
+            self._ended.discard(request_id)
 
     def _reason(self, request_id: str) -> Refusal | None:
         """Why a task was cancelled, if it was by us and not because its client left."""
@@ -180,24 +187,24 @@ class Pipeline:
             call, ask = await self._holding.hold(bill, call, ask, asked)
             lease, meter = self._dispatcher.lease(ask), call.request.endpoint.meter()
             room = self._admission.room(call.request.model, ask.input_tokens)
-            return await self._queued(
-                RequestContext(call, lease, account, meter, ask.input_tokens, arrived, bill, room), sink
-            )
+            context = RequestContext(call, lease, account, meter, ask.input_tokens, arrived, bill, room)
+            del call
+            return await self._queued(context, sink)
         finally:
             self._reservations.close(bill)
 
     async def _queued(self, context: RequestContext, sink: Sink) -> UsageRow:
-        request, lease, account = context.call.request, context.lease, context.account
+        lease, account = context.lease, context.account
         if context.bill.content_days:
             sink = recorder = ContentRecorder(sink)
             context.recorded = recorder.recorded
             context.bill.headers |= TOLD
-        sign = sign_of_life(request, context.call.keepalive, context.call.id, account.arrived_at // 1000)
+        sign = sign_of_life(context.call.request, context.call.keepalive, context.call.id, account.arrived_at // 1000)
         keepalive = Keepalive(sink, sign, self._bounds.timing, lease.outlook, context.bill.headers)
         try:
-            if request.stream:
+            if context.call.request.stream:
                 keepalive.start()
-            async with lease:
+            async with self._leased(context):
                 keepalive.granted()
                 account.stands(lease.ticket)  # its owner may ask before it has ended
                 account.state, account.queue_ms = "running", milliseconds(lease.queue_seconds)
@@ -205,6 +212,36 @@ class Pipeline:
         finally:
             account.stands(lease.ticket)
             await keepalive.stop()
+
+    @asynccontextmanager
+    async def _leased(self, context: RequestContext) -> AsyncIterator[None]:
+        """Hold a key. A large body waits for it in a file. Raises GatewayBusy, InternalError."""
+        large = len(context.call.request.body) >= self._spool.least
+        parking = asyncio.create_task(self._park(context)) if large else None
+        try:
+            async with context.lease:
+                if parking is not None and (spooled := await parking) is not None:
+                    context.take_up(await spooled.read())
+                    spooled.close()
+                yield
+        except SpoolLost:
+            log.error("request %s: its body cannot be read back", context.call.id)
+            raise InternalError from None
+        finally:
+            if parking is not None:
+                await _end(parking)
+
+    async def _park(self, context: RequestContext) -> Spooled | None:
+        """Put the body of a request that waits into a file; None if it need not wait, or the disk has no room."""
+        if not context.lease.ticket.waiting:
+            return None
+        spooled = await self._spool.put(context.call.request.body)
+        if spooled is not None and context.lease.ticket.waiting:
+            context.set_down()
+            return spooled
+        if spooled is not None:
+            spooled.close()
+        return None
 
     def _usual_output(self, person: str, model: str) -> int:
         return self._dispatcher.pool.pricing.lengths.expect(person, model, None)
@@ -329,3 +366,11 @@ class Pipeline:
             raise
         if attempt is not None:
             self._settlement.book(context, attempt)
+
+
+async def _end(parking: asyncio.Task[Spooled | None]) -> None:
+    """The body is needed no longer, in whatever state it is on its way to a file."""
+    parking.cancel()
+    await asyncio.wait({parking})
+    if not parking.cancelled() and (spooled := parking.result()) is not None:
+        spooled.close()

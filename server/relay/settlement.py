@@ -145,7 +145,7 @@ class Settling:
         before = context.meter.opening or Usage(input=context.input_estimate)
         beside = context.meter.beside()
         delivered = Prompt((context.meter.delivered(),), 0)
-        output = await self._tokenizer.count(delivered, context.call.request.model)
+        output = await self._tokenizer.count(delivered, context.call.request.model, context.call.caller.person_id)
         request = context.call.request
         ended = context.outcome is Outcome.COMPLETED and not context.client_left
         if not ended and request.endpoint.output_limits and hides(context):

@@ -17,7 +17,7 @@ from server.status.feed import feed_view
 from server.status.history import History
 from server.status.leaderboard import Leaderboard
 from server.status.live import Live
-from server.status.snapshot import StatusSnapshot
+from server.status.snapshot import ANYWHERE, StatusSnapshot, addressed
 from server.status.totals import UsageTotals
 from server.status.views import notices
 from server.store.base import Store
@@ -56,7 +56,7 @@ class StatusService:
 
     async def docs(self, base_url: str) -> bytes:
         """`/docs` likewise."""
-        return await self._docs.get(self.settings.public_url or base_url)
+        return addressed(await self._docs.get(self.settings.public_url or ANYWHERE), base_url)
 
     async def drain(self) -> None:
         """Say that we are about to stop, and let the listeners go."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from keypool.pool import Ask
 from keypool.snapshot import KeySnapshot, ModelSnapshot, PoolSnapshot
@@ -37,6 +38,7 @@ from web.view import KeyView, ModelView, State, StatusView
 FRESH_SECONDS = 1.0
 MOST_INCIDENTS = 20
 
+ANYWHERE = "http://base-url.invalid"  # stands in what is made once for all, whatever they call us
 _PRINTERS: dict[str, Callable[[StatusView], bytes]] = {
     "html": render.status_html,
     "json": render.status_json,
@@ -79,12 +81,16 @@ class StatusSnapshot:
         return {model.name: facts_of(model) for model in (await self.view()).models}
 
     async def page(self, base_url: str) -> bytes:
-        """The page, UTF-8."""
-        return await self._printed.get(("html", self.settings.public_url or base_url))
+        """The page, UTF-8. `base_url` is a scheme, a host and a port, in which nothing has to be escaped."""
+        return addressed(await self._printed.get(("html", self._address)), base_url)
 
     async def json(self, base_url: str) -> bytes:
         """The same for programs."""
-        return await self._printed.get(("json", self.settings.public_url or base_url))
+        return addressed(await self._printed.get(("json", self._address)), base_url)
+
+    @property
+    def _address(self) -> str:
+        return self.settings.public_url or ANYWHERE
 
     async def event(self) -> bytes:
         """What moves, as one line of JSON."""
@@ -176,3 +182,12 @@ class StatusSnapshot:
             return KeyView(key.upstream, key.state.value, since, models.get(key.id, 0))
 
         return tuple(sorted(map(seen, pool.keys), key=lambda key: (key.provider, key.state, key.since_ms or 0)))
+
+
+@lru_cache(maxsize=64)
+def addressed(made: bytes, base_url: str) -> bytes:
+    """What was made for all, as one reads it who has reached us under this address.
+
+    Else everybody who thinks of another name for us would have everything made anew.
+    """
+    return made.replace(ANYWHERE.encode(), base_url.encode())

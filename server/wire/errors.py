@@ -251,7 +251,6 @@ class TooLarge(ClientError):
     status = 413
     anthropic_kind = "request_too_large"
     code = "request_too_large"
-    headers = {"Connection": "close"}
 
 
 class TooManyTokens(ClientError):
@@ -280,6 +279,20 @@ class RateLimited(ClientError):
     retry_after = 1.0
 
 
+class TooMuchAtOnce(RateLimited):
+    """Your requests hold too many bytes here at once: send fewer or smaller ones until some of them have ended."""
+
+    code = "too_many_bytes"
+    retry_after = 5.0
+
+
+class TooManyAtOnce(RateLimited):
+    """Too many requests of your address are under way at once."""
+
+    code = "too_many_requests"
+    retry_after = 5.0
+
+
 class WaitTooLong(ClientError):
     """The wait would be longer than you allowed."""
 
@@ -304,6 +317,13 @@ class QueueFull(GatewayBusy):
     """The queue is full."""
 
     code = "queue_full"
+    retry_after = 5.0
+
+
+class BodiesFull(GatewayBusy):
+    """The gateway holds as many bytes of requests as it may. Smaller requests are taken first."""
+
+    code = "bodies_full"
     retry_after = 5.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -45,6 +46,27 @@ class Wire:
         with suppress(ConnectionError):
             self._socket.sendall(data)
 
+    def send_all(self, data: bytes) -> None:
+        """Send everything before anything is read; the server has to take it all."""
+        self._socket.sendall(data)
+
+    def sends_until_refused(self, piece: bytes, most: int) -> bool:
+        """Send again and again; whether the server has made an end of it before so many bytes."""
+        try:
+            for _ in range(most // len(piece)):
+                self._socket.sendall(piece)
+        except ConnectionError:
+            return True
+        return False
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def reset(self) -> None:
+        """Close at once, as a client that has crashed."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
     def reply(self) -> Reply | None:
         """The next answer; None if the connection is closed instead."""
         while b"\r\n\r\n" not in self._came:
@@ -72,6 +94,10 @@ class Wire:
             return not self._more()
         except TimeoutError:
             return False
+
+    def waits_again(self) -> None:
+        """Be as patient as in the beginning."""
+        self._socket.settimeout(PATIENCE)
 
     def _body(self, headers: Mapping[str, str]) -> bytes:
         if headers.get("transfer-encoding") == "chunked":

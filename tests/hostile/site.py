@@ -108,6 +108,9 @@ class Site:
 
     async def _idle(self) -> None:
         await self.services.gateway.quiet(5)
+        for _ in range(1000):  # who has gone in the middle of a body is noticed a moment later
+            if self.services.occupancy.bodies.total:
+                await asyncio.sleep(0.005)
         self._running.assert_idle()
 
     def _traces(self) -> tuple[int, int]:

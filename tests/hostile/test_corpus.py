@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from tornado.test.security_corpus_test import CASES, Case
 
+from tests.hostile.catalogue import URL, assert_is
 from tests.hostile.http_raw import Wire
 from tests.hostile.site import CHAT, Site
+
+NO_ROUTE = b"GET /ws "
 
 
 def ours(case: Case, token: str) -> bytes:
@@ -19,6 +22,9 @@ def ours(case: Case, token: str) -> bytes:
 def test_no_hole_that_was_mended_in_tornado_is_open_here(services: Site, case: Case) -> None:
     with services.untouched(), Wire(services.url) as wire:
         wire.send(ours(case, services.token))
+        if case.request.startswith(NO_ROUTE):
+            assert_is(wire.reply(), URL, "/ws")  # which is proper HTTP: the connection serves on
+            return
         answer = wire.rest()
     assert answer.startswith(b"HTTP/1.1 200" if b"GET /status?" in case.request else b"HTTP/1.1 4")  # a page of ours
     assert answer.count(b"HTTP/1.1 ") == 1

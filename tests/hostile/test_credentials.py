@@ -110,7 +110,9 @@ def test_a_key_in_the_address_opens_nothing_and_stands_in_no_log(
         assert_is(services.post(CHAT, BODY, Authorization=f"Basic {services.token}"), KEY, CHAT)
         secrets = (services.token, services.token[4:20], *KEYS)
     written = capsys.readouterr()
-    assert written.out.count(CHAT) == 5
+    assert written.out.count(f"endpoint={CHAT}") == 5
+    assert f"endpoint=/***{CHAT}" in written.out
+    assert "endpoint=/v1/***/messages" in written.out
     for secret in secrets:
         assert secret not in written.out + written.err + caplog.text
 

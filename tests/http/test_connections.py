@@ -10,8 +10,8 @@ import pytest
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado.httputil import HTTPServerRequest
 
-from server.bootstrap.serve import BoundedHTTPServer
 from server.config.settings import Settings
+from server.http.connections import BoundedHTTPServer
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import gateway
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from server.config.openapi import JSON, Description, document
+from server.http.access import Role, Route
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
 from server.http.api import policy as admin_api_book
 from server.http.api.handler_schemas import DESCRIPTIONS
+from server.http.base import Services
 from server.http.pages.public import HTML, PageHandler
+from server.shared import SingleFlight
+from server.status.service import SLOW_SECONDS
 from web import api_page
 
 ALL: tuple[Description, ...] = (
@@ -29,15 +34,36 @@ class OpenApiJson(PageHandler):
     """The document; the same for everybody."""
 
     def get(self) -> None:
-        self.give(orjson.dumps(described(self.services.settings.title)), JSON)
+        self.give(document_json(self.services.settings.title), JSON)
 
 
 class ApiDocsPage(PageHandler):
-    """The document as a page."""
+    """The document as a page, which is long: it is made once in a while for all who look."""
+
+    def initialize(self, services: Services, pages: SingleFlight[str, bytes]) -> None:  # type: ignore[override]  # a row more
+        super().initialize(services)
+        self._pages = pages
 
     async def get(self) -> None:
-        frame = (await self.services.status_service.status.view(self.base_url())).frame
-        self.give(api_page.html(frame, described(self.services.settings.title)), HTML)
+        self.give(await self._pages.get(""), HTML)
+
+
+def api_docs_route(services: Services) -> Route:
+    """`/api/docs`"""
+
+    async def page(name: str) -> bytes:
+        frame = (await services.status_service.status.view()).frame
+        return api_page.html(frame, described(services.settings.title))
+
+    return Route(
+        "/api/docs", ApiDocsPage, {"GET": Role.PUBLIC}, {"pages": SingleFlight(page, SLOW_SECONDS, services.clock)}
+    )
+
+
+@lru_cache(maxsize=4)
+def document_json(title: str) -> bytes:
+    """The document of an installation of this title, as JSON."""
+    return orjson.dumps(described(title))
 
 
 def described(title: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from tornado.iostream import StreamClosedError
 
 from server.http.pages.public import PageHandler
+from server.http.refusals import hang_up
 from server.relay.keepalive import STREAM_HEADERS
 from server.wire.errors import QueueFull
 
@@ -32,7 +33,7 @@ class Events(PageHandler):
                 async for event in events:
                     await self._send(b"data: " + event + b"\n\n")
         except (StreamClosedError, TimeoutError, asyncio.CancelledError):
-            self._hang_up()  # nobody reads any more
+            hang_up(self)  # nobody reads any more
         else:
             self.finish()
 
@@ -46,9 +47,3 @@ class Events(PageHandler):
         self.write(piece)
         async with asyncio.timeout(self.services.settings.write_seconds):
             await self.flush()
-
-    def _hang_up(self) -> None:
-        self._finished = True
-        stream = self.request.connection.stream if self.request.connection else None  # type: ignore[attr-defined]
-        if stream is not None:
-            stream.close()

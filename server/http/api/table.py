@@ -29,7 +29,6 @@ from server.wire.errors import (
     InOwnWords,
     InvalidJson,
     PermissionDenied,
-    TooLarge,
     UnknownId,
     UnsupportedMedia,
 )
@@ -110,11 +109,6 @@ class ApiHandler(BaseHandler):
 
     operations: ClassVar[Mapping[str, Operation]]
 
-    def initialize(self, services: Services) -> None:
-        super().initialize(services)
-        self._pieces: list[bytes] = []
-        self._length = 0
-
     @property
     def dialect(self) -> Dialect:
         return OPENAI
@@ -123,13 +117,10 @@ class ApiHandler(BaseHandler):
         super().set_default_headers()
         self.set_header("Cache-Control", "no-store")
 
-    def data_received(self, chunk: bytes) -> None:
-        self._length += len(chunk)
-        if self._length <= self._largest():
-            self._pieces.append(chunk)
-        elif not self._finished:
-            self._pieces.clear()
-            self.refuse(TooLarge())
+    @property
+    def largest_body(self) -> int:
+        operation = self.operations.get(str(self.request.method))
+        return LARGEST.get(operation.told.takes if operation else JSON, LARGEST_FILE)
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         """What is no text names nothing; tornado would call it a fault of the body."""
@@ -160,7 +151,7 @@ class ApiHandler(BaseHandler):
         media = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if media != told.takes.partition(";")[0] or "Content-Encoding" in self.request.headers:
             raise UnsupportedMedia
-        content = b"".join(self._pieces)
+        content = self.body()
         if told.body is not None:
             return _document(told.body, content), ""
         try:
@@ -183,10 +174,6 @@ class ApiHandler(BaseHandler):
         else:
             self.set_header("Content-Type", JSON)
             self.finish(orjson.dumps(found))
-
-    def _largest(self) -> int:
-        operation = self.operations.get(str(self.request.method))
-        return LARGEST.get(operation.told.takes if operation else JSON, LARGEST_FILE)
 
 
 def routes_of(operations: Iterable[Operation]) -> list[Route]:

@@ -30,7 +30,7 @@ class AdminHandler(CompatHandler):
 
     caller: Caller
 
-    async def prepare(self) -> None:
+    async def admit(self) -> None:
         self.caller = await self.authenticate_admin()
 
     async def users(self, token_id: str | None = None) -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ class AdminUsers(AdminHandler):
 
     async def post(self) -> None:
         """A new user; answers with the token, which nobody can ask for again, and its id."""
-        document = self.document() if self._length else {}
+        document = self.document() if self._body is not None and self._body.came else {}
         services, actor, wanted = self.services, self.caller.person_id, wanted_user(document, self.services.wall())
         try:
             person = await self._person(wanted)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from server.admin.makers import Maker
-from server.http.base import BaseHandler, Services
+from server.http.base import BaseHandler
 from server.policy.authority import Power
 from server.store.base import Caller, StoreError
-from server.wire.errors import AccountingUnavailable, InvalidValue, TooLarge
+from server.wire.errors import AccountingUnavailable, InvalidValue
 from server.wire.strict import loads
 from server.wire.trusted import within
 
@@ -18,22 +18,13 @@ LARGEST_BODY = 64 << 10  # bytes
 class CompatHandler(BaseHandler):
     """A handler that speaks another project's words. Its errors are ours."""
 
-    def initialize(self, services: Services) -> None:
-        super().initialize(services)
-        self._pieces: list[bytes] = []
-        self._length = 0
-
-    def data_received(self, chunk: bytes) -> None:
-        self._length += len(chunk)
-        if self._length <= LARGEST_BODY:
-            self._pieces.append(chunk)
-        elif not self._finished:
-            self._pieces.clear()
-            self.refuse(TooLarge())
+    @property
+    def largest_body(self) -> int:
+        return LARGEST_BODY
 
     def document(self) -> dict[str, Any]:
         """The JSON object in the body. Raises InvalidJson, TooComplex."""
-        return loads(b"".join(self._pieces))
+        return loads(self.body())
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         """What is no text names nothing; tornado would call it a fault of the body."""

@@ -79,9 +79,9 @@ class CreateApiKey(CompatHandler):
 class KeyInPath(RelayHandler):
     """`/{key}/v1/...`: relayed as if the key had come as a bearer. What stands in the header there is made up."""
 
-    async def prepare(self) -> None:
+    async def admit(self) -> None:
         self._presented = self.path_args.pop()
-        await super().prepare()
+        await super().admit()
 
     async def authenticate(self) -> Caller:
         return await self.known_by(f"Bearer {self._presented}", None)

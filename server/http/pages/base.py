@@ -11,11 +11,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from server.auth.sessions import Visit
 from server.config.parsers import is_loopback
-from server.http.base import Services
 from server.http.pages.public import PageHandler
 from server.http.redirects import own_path
 from server.store.base import Person, StoreError
-from server.wire.errors import AccountingUnavailable, InvalidValue, PermissionDenied, Refusal, TooLarge
+from server.wire.errors import AccountingUnavailable, InvalidValue, PermissionDenied, Refusal
 from web import render
 
 SESSION = "fairgate-session"
@@ -26,22 +25,13 @@ MOST_FIELDS = 100
 class BrowserHandler(PageHandler):
     """A page for somebody who may have logged in."""
 
-    def initialize(self, services: Services) -> None:
-        super().initialize(services)
-        self._pieces: list[bytes] = []
-        self._length = 0
-
     def set_default_headers(self) -> None:
         super().set_default_headers()
         self.set_header("Cache-Control", "no-store")
 
-    def data_received(self, chunk: bytes) -> None:
-        self._length += len(chunk)
-        if self._length <= LARGEST_FORM:
-            self._pieces.append(chunk)
-        elif not self._finished:
-            self._pieces.clear()
-            self.refuse(TooLarge())
+    @property
+    def largest_body(self) -> int:
+        return LARGEST_FORM
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
         """What is no text names nothing; tornado would call it a fault of the body."""
@@ -73,7 +63,7 @@ class BrowserHandler(PageHandler):
     def form(self, cookie: str = SESSION) -> dict[str, str]:
         """The fields of the form that was sent from our own page. Raises PermissionDenied, InvalidValue."""
         try:
-            text = b"".join(self._pieces).decode()
+            text = self.body().decode()
             fields = parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
         except ValueError:
             raise InvalidValue("form") from None
@@ -149,6 +139,4 @@ class BrowserHandler(PageHandler):
         for name, value in self.dialect.headers(refusal).items():
             if name.lower() != "content-type":
                 self.set_header(name, value)
-        if not self.request._body_future.done():
-            self.set_header("Connection", "close")
         self.show(render.error_page(refusal.status, refusal.message), refusal.status)

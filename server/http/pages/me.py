@@ -44,7 +44,7 @@ class MemberPage(BrowserHandler):
         self.made: NewSecret | None = None
         self.session_cookie = ""
 
-    async def prepare(self) -> None:
+    async def admit(self) -> None:
         visit = await self.visit()
         if visit is None:
             raise InvalidKey

@@ -7,7 +7,9 @@ import re
 from functools import lru_cache
 
 from server.http.base import AlsoHead, BaseHandler
-from server.wire.errors import UnknownUrl
+from server.observability.access_log import Access, unknown_path
+from server.relay.context import milliseconds
+from server.wire.errors import Refusal, UnknownUrl
 from web import render
 
 HTML = "text/html; charset=utf-8"
@@ -113,8 +115,27 @@ class StaticFile(PageHandler):
 class NoSuchPage(PageHandler):
     """Every route that does not exist: a page for a browser, a refusal in its dialect for everybody else."""
 
-    def prepare(self) -> None:
+    async def admit(self) -> None:
+        raise UnknownUrl
+
+    def turn_away(self, refusal: Refusal) -> None:
         if self.request.method != "GET" or not self.wants_html():
-            raise UnknownUrl
+            raise refusal
         self.set_status(404)
         self.give(render.error_page(404, "There is nothing at this address."), HTML)
+
+    def on_finish(self) -> None:
+        """Whoever mistyped an address, or looks for a hole, is seen by the operator."""
+        super().on_finish()
+        if self.services.access_log is not None:
+            self.services.access_log.note(
+                Access(
+                    request_id=self.request_id,
+                    at=self.services.wall(),
+                    endpoint=unknown_path(self.request.path),
+                    dialect=self.dialect.name,
+                    http=self.get_status(),
+                    duration_ms=milliseconds(self.request.request_time()),
+                    error=UnknownUrl.code,
+                )
+            )

@@ -1,0 +1,59 @@
+"""The rates of the minute as requests meet them: taken or refused, and told in the headers of every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from server.ledger.headers import limit_headers
+from server.ledger.holds import BudgetStanding, HoldEntry, tightest
+from server.ledger.limits import Unit
+from server.ledger.ratelimit import RateLimits, Taken, Wait
+from server.ledger.standard_headers import draft8
+from server.wire.errors import RateLimited
+
+
+class MinuteRates:
+    """`clock` is monotonic seconds, `wall` UTC milliseconds."""
+
+    def __init__(self, clock: Callable[[], float], wall: Callable[[], int]) -> None:
+        self._clock, self._wall = clock, wall
+        self._limits = RateLimits()
+
+    def take(self, rates: Sequence[HoldEntry], dialect: str) -> Taken:
+        """Take from all of them, or from none. Raises RateLimited, with the headers of this dialect."""
+        taken = self._limits.take(rates, self._clock())
+        if isinstance(taken, Taken):
+            return taken
+        raise self._refusal(taken, rates, dialect)
+
+    def give_back(self, taken: Taken | None) -> None:
+        """As if it had not been taken. Twice is once."""
+        if taken is not None:
+            self._limits.give_back(taken)
+
+    def correct(self, taken: Taken, tokens: int) -> None:
+        """So many tokens it really was."""
+        self._limits.correct(taken, tokens)
+
+    def standing(self, entry: HoldEntry) -> BudgetStanding:
+        """How much of a rate is taken now."""
+        left = self._limits.left((entry,), entry.limit.unit, self._clock())
+        return BudgetStanding(entry, 0 if left is None else left.limit - left.remaining)
+
+    def headers(self, dialect: str, rates: Sequence[HoldEntry], budgets: Sequence[BudgetStanding]) -> dict[str, str]:
+        """What a caller may read of their limits in the head of an answer."""
+        now, money = self._clock(), tightest(budgets, Unit.USD)
+        headers = limit_headers(
+            dialect,
+            self._limits.left(rates, Unit.REQUESTS, now),
+            self._limits.left(rates, Unit.TOKENS, now),
+            None if money is None else money.remaining,
+            self._wall(),
+        )
+        return headers | draft8(headers)
+
+    def _refusal(self, wait: Wait, rates: Sequence[HoldEntry], dialect: str) -> RateLimited:
+        refusal = RateLimited() if wait.seconds is None else RateLimited(retry_after=wait.seconds)
+        refusal.retriable = wait.seconds is not None  # what is larger than the limit never fits
+        refusal.headers = self.headers(dialect, rates, [])
+        return refusal
