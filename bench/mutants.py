@@ -32,7 +32,15 @@ MUTMUT = Path(sys.executable).with_name("mutmut")
 PACKAGES = {
     "keypool": ("tests/keypool",),
     "server/wire": ("tests/wire",),
-    "server/ledger": ("tests/ledger", "tests/usage/test_question.py", "tests/wire/test_hosted.py"),
+    "server/ledger": (
+        "tests/ledger",
+        "tests/public/test_history.py",
+        "tests/public/test_summaries.py",
+        "tests/usage/test_export.py",
+        "tests/usage/test_question.py",
+        "tests/usage/test_when.py",
+        "tests/wire/test_hosted.py",
+    ),
 }
 KILLED = frozenset({"killed", "timeout", "segfault"})  # what never ends is noticed as well
 # The tests that are asked: those that end within a quarter of a second, without long simulations, whose calls mutmut
@@ -59,7 +67,7 @@ from hypothesis import Phase, settings
 settings.register_profile("mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
 settings.load_profile("mutants")
 """
-DETOUR = re.compile(r"^ *@_mutmut_mutated\(mutants_(\w+)__mutmut\b.*\n", re.MULTILINE)
+DETOUR = re.compile(r"^ *@_mutmut_mutated\(mutants_(\w+)__mutmut\b.*$", re.MULTILINE)
 
 
 def main() -> int:
@@ -72,7 +80,7 @@ def main() -> int:
             return 1
         here = _results(sample) if sample else {}
         found |= here
-        shown += [_mutmut("show", name) for name in survivors(here)]
+        shown += [_shown(name, here[name]) for name in survivors(here)]
     print("\n".join([*table(found), *shown]))
     return 0
 
@@ -174,13 +182,20 @@ def _mutants(path: Path) -> list[str]:
 
 
 def _results(sample: Iterable[str]) -> dict[str, str]:
-    lines = (line.strip().rpartition(": ") for line in _mutmut("results", "--all", "true").splitlines())
-    found = {name: status for name, _, status in lines}
+    listed = subprocess.run([MUTMUT, "results", "--all", "true"], capture_output=True, check=True, text=True).stdout
+    found = {name: status for name, _, status in (line.strip().rpartition(": ") for line in listed.splitlines())}
     return {name: found[name] for name in sample}
 
 
-def _mutmut(*arguments: str) -> str:
-    return subprocess.run([MUTMUT, *arguments], capture_output=True, check=True, text=True).stdout
+def _shown(name: str, status: str) -> str:
+    from mutmut.mutation.diff_apply import get_diff_for_mutant
+
+    return f"# {name}: {status}\n{get_diff_for_mutant(name, path=_path(name))}"
+
+
+def _path(name: str) -> Path:
+    """The module of a mutant."""
+    return Path(name.rpartition(".")[0].replace(".", "/")).with_suffix(".py")
 
 
 if __name__ == "__main__":

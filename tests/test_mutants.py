@@ -45,7 +45,7 @@ def test_only_functions_with_a_drawn_mutant_take_the_detour() -> None:
         "@_mutmut_mutated(mutants_x_take__mutmut)\ndef take() -> None: ...\n"
         "    @_mutmut_mutated(mutants_xǁPoolǁof__mutmut, is_classmethod = True)\n    def of(cls) -> None: ...\n"
     )
-    taken, of = code.splitlines(keepends=True)[:2], code.splitlines(keepends=True)[2:]
-    assert straightened(code, ["keypool.pool.x_take__mutmut_3"]) == "".join([*taken, of[1]])
-    assert straightened(code, ["keypool.pool.xǁPoolǁof__mutmut_1"]) == "".join([taken[1], *of])
+    lines = code.splitlines()  # each keeps its number: mutmut knows the functions by their lines
+    assert straightened(code, ["keypool.pool.x_take__mutmut_3"]).splitlines() == [*lines[:2], "", lines[3]]
+    assert straightened(code, ["keypool.pool.xǁPoolǁof__mutmut_1"]).splitlines() == ["", *lines[1:]]
     assert straightened(code, ["keypool.pool.x_take__mutmut_3", "keypool.pool.xǁPoolǁof__mutmut_1"]) == code
