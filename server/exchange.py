@@ -161,6 +161,7 @@ class Exchange:
             raise AnswerTooLong from None
         if story.outcome is Outcome.REJECTED:
             return
+        rest = relay.end()
         if not (meter.ended() or meter.failed):
             raise self._cut()
         if (fault := meter.error()) is not None and self._judged(fault).event is Event.FAILED:
@@ -168,7 +169,7 @@ class Exchange:
         if story.outcome is not Outcome.COMPLETED:
             story.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
             await self.settle(story)
-        if rest := relay.end():
+        if rest:
             await self.heart.send(rest, between=True)
 
     async def _relay(self, relay: Relay) -> None:

@@ -121,15 +121,20 @@ class Figures:
         self._tools: dict[str, int] = {}
         self._tier = self._geo = ""
 
-    def add(self, figures: Any) -> None:
-        """Take an object of figures, the usage of a chunk or of an answer; anything else says nothing."""
+    def add(self, figures: Any) -> bool:
+        """Take an object of figures, the usage of a chunk or of an answer; anything else says nothing.
+
+        True if it says that something was generated.
+        """
         if type(figures) is not dict:
-            return
-        self._most(found(figures, self._places))
+            return False
+        said = found(figures, self._places)
+        self._most(said)
         if "iterations" in figures:
             self._most(_iterated(figures["iterations"], self._places))
         self.call(tools_in(figures))
         self.serve(figures)
+        return said.get("output", 0) > 0 or said.get("total", 0) > said.get("input", 0)
 
     def call(self, tools: Mapping[str, int]) -> None:
         """The provider's tools were called so often, at least."""
