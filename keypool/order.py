@@ -97,10 +97,6 @@ class Order:
             account.live[lane] = counter
             heappush(self._heaps.setdefault(lane, []), (counter, self._pushes, account, lane))
 
-    def lowest(self) -> Entry | None:
-        """The entry of the lowest account."""
-        return min(self.firsts(), default=None)
-
     def first(self, lane: Lane) -> Entry | None:
         """The entry of the lowest account of one lane."""
         heap = self._heaps.get(lane)

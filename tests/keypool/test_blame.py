@@ -107,6 +107,19 @@ def test_a_connection_that_is_not_there_needs_no_second_person() -> None:
     assert rests(key)
 
 
+EVE, ANN, BOB = Witness("eve", "eve"), Witness("ann", "ann"), Witness("bob", "bob")
+
+
+@pytest.mark.parametrize(("well", "pause"), [(True, 1.0), (False, TOGETHER)], ids=["an answer", "a long time"])
+def test_two_who_fail_in_a_row_convict_a_place_whatever_lies_before_them(well: bool, pause: float) -> None:
+    blame = Blame()
+    assert blame.failed("k1", MODEL, "error", EVE, 0.0) is None
+    if well:
+        blame.served("k1", MODEL, BOB, 0.5)
+    assert blame.failed("k1", MODEL, "error", ANN, pause) is None
+    assert blame.failed("k1", MODEL, "error", BOB, pause) == 0.0
+
+
 def test_what_ends_well_in_between_acquits() -> None:
     key = a_key(slots=4)
     pool = Pool([key])
