@@ -6,9 +6,12 @@ mutant ever stands in the checkout and a package answers to its own tests only. 
 and takes hours, so a run takes `--per-module` of each module, drawn with `--seed`: the same seed draws the same mutants
 of a module that has not changed.
 
-Two things make a run cheaper and take nothing from what it says. Functions of which no mutant is drawn go without the
-detour by which mutmut chooses a mutant at each call. Hypothesis draws the same examples in each run and does not look
-for the smallest one that fails.
+Three things make a run cheaper and take nothing from what it says. Functions of which no mutant is drawn go without the
+detour by which mutmut chooses a mutant at each call. Quick tests are asked first, so what dies dies soon. Hypothesis
+draws the same examples in each run and does not look for the smallest one that fails.
+
+A function that is called while its module is imported has been called before a mutant of it is chosen. Such mutants
+seem to survive; put them into a copy by hand.
 """
 
 from __future__ import annotations
@@ -56,16 +59,26 @@ pytest_add_cli_args = [
     "--ignore=tests/keypool/test_adversary.py", "--ignore=tests/keypool/test_areas.py",
     "--ignore=tests/ledger/test_money_is_integer.py",
     "--deselect=tests/keypool/test_affinity.py::test_it_never_remembers_more_than_its_capacity_nor_longer_than_its_time",
+    "--deselect=tests/keypool/test_pool.py::test_ten_thousand_who_leave_at_once_leave_nothing_behind",
 ]
 track_dependencies = false
 timeout_constant = 5.0
-timeout_multiplier = 4.0
+timeout_multiplier = 10.0
 """
 CONFTEST = """
+import json
+from pathlib import Path
+
 from hypothesis import Phase, settings
 
 settings.register_profile("mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
 settings.load_profile("mutants")
+
+
+def pytest_collection_modifyitems(items):
+    measured = Path("mutmut-stats.json")
+    seconds = json.loads(measured.read_text())["duration_by_test"] if measured.exists() else {}
+    items.sort(key=lambda item: seconds.get(item.nodeid, 0.0))
 """
 DETOUR = re.compile(r"^ *@_mutmut_mutated\(mutants_(\w+)__mutmut\b.*$", re.MULTILINE)
 
@@ -118,6 +131,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.mutants", description=__doc__)
     parser.add_argument("--per-module", type=int, default=8, help="mutants drawn of each module (default: 8)")
     parser.add_argument("--seed", type=int, default=1, help="of the draw (default: 1)")
+    parser.add_argument("--names", nargs="*", help="these mutants in place of a draw, such as the last survivors")
     parser.add_argument("--only", default="*", help="modules to take, as keypool/hidden.py or server/wire/*")
     parser.add_argument("--workers", type=int, default=1, help="processes at once (default: 1)")
     return parser.parse_args()
@@ -125,7 +139,7 @@ def _options() -> argparse.Namespace:
 
 def _sample(package: str, options: argparse.Namespace) -> list[str]:
     """The mutants that are drawn of a package. They stand in its copy, which is the working directory from here on."""
-    if not (modules := _modules(package, options.only)):
+    if not (modules := _modules(package, options)):
         return []
     copy = COPIES / package.replace("/", "-")
     _copy(copy, CONFIG.format(package=package, tests=list(PACKAGES[package])))
@@ -134,7 +148,11 @@ def _sample(package: str, options: argparse.Namespace) -> list[str]:
 
 
 def _drawn_of(path: Path, options: argparse.Namespace) -> list[str]:
-    sample = drawn(path, _mutants(path), options.per_module, options.seed)
+    mutants = _mutants(path)
+    if options.names is None:
+        sample = drawn(path, mutants, options.per_module, options.seed)
+    else:
+        sample = [name for name in mutants if name in options.names]
     written = Path("mutants", path)
     written.write_text(straightened(written.read_text(encoding="utf-8"), sample), encoding="utf-8")
     return sample
@@ -144,9 +162,11 @@ def _ran(sample: Sequence[str], workers: int) -> bool:
     return not subprocess.run([MUTMUT, "run", "--max-children", str(workers), *sample]).returncode
 
 
-def _modules(package: str, pattern: str) -> list[Path]:
-    paths = (path.relative_to(ROOT) for path in sorted((ROOT / package).glob("*.py")))
-    return [path for path in paths if fnmatchcase(str(path), pattern)]
+def _modules(package: str, options: argparse.Namespace) -> list[Path]:
+    paths = [path.relative_to(ROOT) for path in sorted((ROOT / package).glob("*.py"))]
+    if options.names is not None:
+        paths = [path for path in paths if path in set(map(_path, options.names))]
+    return [path for path in paths if fnmatchcase(str(path), options.only)]
 
 
 def _copy(place: Path, config: str) -> None:
