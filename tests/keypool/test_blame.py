@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keypool.blame import FLAKY_REST, LATELY, MOST_SHUNNED, SHUNNED, TOGETHER, Blame, Witness
+from keypool.blame import FLAKY_REST, LATELY, MOST_SHUNNED, SHUNNED, TOGETHER, Blame, Place, Witness
 from keypool.estimates import Tokens
 from keypool.keys import Key
 from keypool.limits import Measure, Window
@@ -105,6 +105,18 @@ def test_a_connection_that_is_not_there_needs_no_second_person() -> None:
     pool = Pool([key])
     pool.failed(granted(pool, "a", "ann", 0.0), UNREACHABLE, 0.0)
     assert rests(key)
+
+
+@pytest.mark.parametrize(
+    ("failures", "answers", "suspected"),
+    [(2, 0, False), (3, 0, True), (3, 12, True), (3, 13, False), (8, 32, True), (7, 33, False)],
+)
+def test_a_fifth_and_three_at_least_are_too_many(failures: int, answers: int, suspected: bool) -> None:
+    place = Place()
+    for number in range(failures + answers):
+        place.ended(Witness("eve", "eve"), well=number >= failures, now=0.0)
+    assert place.suspected(0.0) is suspected
+    assert not place.by_share(0.0), "of one person alone it proves nothing"
 
 
 EVE, ANN, BOB = Witness("eve", "eve"), Witness("ann", "ann"), Witness("bob", "bob")
