@@ -1,4 +1,4 @@
-"""How counters move when a weight changes (rule 6)."""
+"""How counters move: when somebody comes to a lane (rule 1), and when a weight changes (rule 6)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,42 @@ import pytest
 from keypool.fairqueue import FairQueue
 from keypool.ticket import Ticket
 from tests.keypool.drill import Drill
-from tests.keypool.making import MODEL, OPENAI
+from tests.keypool.making import MODEL, OPENAI, a_key
+
+
+@pytest.mark.parametrize(
+    ("time", "there", "here"),
+    [(100.0, 100.0, 7.0), (7.0, 7.0, 7.0), (3.0, 7.0, 7.0)],
+    ids=["ahead", "as far", "behind"],
+)
+def test_who_waits_already_starts_in_another_lane_at_its_time_and_stays_what_they_are_in_the_first(
+    time: float, there: float, here: float
+) -> None:
+    queue = FairQueue()
+    first, second = (
+        Ticket(name, "ann", name, OPENAI, 1.0, 0.0, deadline=1e9, reach=frozenset((key,)))
+        for name, key in (("m", "k1"), ("n", "k2"))
+    )
+    queue.submit(first)
+    flow = queue.flows["ann"]
+    flow.counter = 7.0
+    queue.roster.tier.times["k2"] = time
+    queue.submit(second)
+    assert (flow.at(second.lane), flow.at(first.lane)) == (there, here)
+
+
+@pytest.mark.parametrize("time", [100.0, 3.0])
+def test_who_comes_with_nothing_waiting_starts_at_the_time_and_never_falls_back(time: float) -> None:
+    queue = FairQueue()
+    first, second = (
+        Ticket(name, "ann", MODEL, OPENAI, 1.0, 0.0, deadline=1e9, reach=frozenset(("k1",))) for name in ("a", "b")
+    )
+    queue.submit(first)
+    assert queue.dispatch(lambda ticket: a_key()) is not None
+    queue.flows["ann"].counter = 7.0
+    queue.roster.tier.times["k1"] = time
+    queue.submit(second)
+    assert queue.flows["ann"].counter == max(7.0, time)
 
 
 @pytest.mark.parametrize(("weight", "share"), [(1.0, 10), (3.0, 15), (1 / 3, 5)])
