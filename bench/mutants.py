@@ -48,7 +48,7 @@ PACKAGES = {
 KILLED = frozenset({"killed", "timeout", "segfault"})  # what never ends is noticed as well
 # The tests that are asked: those that end within a quarter of a second, without long simulations, whose calls mutmut
 # slows down too much, and without the test that reads the ledger's source, which is another one here. mutmut calls
-# pytest several times in one process and names the tests; escaped names are escaped once more each time.
+# pytest several times in one process and names the tests; names that `ids=repr` escapes are escaped anew each time.
 CONFIG = """
 [tool.mutmut]
 source_paths = ["keypool", "server", "web"]
@@ -57,7 +57,6 @@ also_copy = ["conftest.py", "bench", "docs", "deploy", "README.md", "setup.py", 
 pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = [
     "-m", "not slow", "-p", "no:cacheprovider",
-    "-o", "disable_test_id_escaping_and_forfeit_all_rights_to_community_support=true",
     "--ignore=tests/keypool/test_adversary.py", "--ignore=tests/keypool/test_areas.py",
     "--ignore=tests/ledger/test_money_is_integer.py",
     "--deselect=tests/keypool/test_affinity.py::test_it_never_remembers_more_than_its_capacity_nor_longer_than_its_time",
