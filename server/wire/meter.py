@@ -86,8 +86,9 @@ class Watch(ABC):
             self.garbled += 1
             return False
         hidden = self._event(document)
-        if self.usage is not None and self.output_pieces > max(self._covered, self.usage.output):
-            self._overtaken(self.usage)
+        if self.usage is not None and self._is_behind(self.usage):
+            self.opening = self.usage if self.usage.input else self.opening
+            self.usage = None
         if not self.begun:
             self._begins(document)
         return hidden
@@ -143,10 +144,9 @@ class Watch(ABC):
         if objects:
             self.usage = self.figures.usage() or self.usage
 
-    def _overtaken(self, usage: Usage) -> None:
-        """More has come than the figures know of, a token with each piece: some servers tell the input alone first."""
-        self.opening = usage if usage.input else self.opening
-        self.usage = None
+    def _is_behind(self, usage: Usage) -> bool:
+        """More text has come than these tokens, a token with each piece: some servers tell the input alone at first."""
+        return not usage.audio_ms and self.output_pieces > max(self._covered, usage.output)
 
     def _served_by(self, document: dict[str, Any]) -> None:
         model = document.get("model")

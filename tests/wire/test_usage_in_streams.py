@@ -370,5 +370,8 @@ def test_of_the_length_of_a_sound_the_largest_counts_and_tokens_are_not_joined_b
     told: Documents = [{"type": "transcript.text.segment", "usage": {"seconds": each}} for each in (2, 60.5, 0, None)]
     meter, _ = fed(TRANSCRIPTS, [Stream(TRANSCRIPTS, told, Usage()).written()])
     assert meter.usage == Usage(audio_ms=60_500)
+    words: Documents = [{"type": "transcript.text.delta", "delta": word} for word in WORDS]
+    meter, _ = fed(TRANSCRIPTS, [Stream(TRANSCRIPTS, [*told, *words], Usage()).written()])
+    assert meter.usage == Usage(audio_ms=60_500), "text says nothing of a length"
     meter, _ = fed(TRANSCRIPTS, [Stream(TRANSCRIPTS, [{"usage": typed(9, 4)}, *told], Usage()).written()])
     assert meter.usage == Usage(9, output=4)
