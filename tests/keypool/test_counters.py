@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from keypool.fairqueue import FairQueue
+from keypool.order import lane_of
 from keypool.ticket import Ticket
 from tests.keypool.drill import Drill
 from tests.keypool.making import MODEL, OPENAI, a_key
@@ -31,6 +32,14 @@ def test_who_waits_already_starts_in_another_lane_at_its_time_and_stays_what_the
     queue.roster.tier.times["k2"] = time
     queue.submit(second)
     assert (flow.at(second.lane), flow.at(first.lane)) == (there, here)
+
+
+@pytest.mark.parametrize("times", [{}, {"k1": 0.25}, {"k1": 0.25, "k2": 0.5}, {"k1": 9.0}, {"k2": 9.0}])
+def test_the_time_of_a_lane_is_that_of_the_key_which_is_farthest(times: dict[str, float]) -> None:
+    queue = FairQueue()
+    queue.roster.tier.times.update(times)
+    assert queue.roster.tier.time_of(lane_of(MODEL, frozenset(("k1", "k2")))) == max(times.values(), default=0.0)
+    assert queue.roster.tier.time_of(lane_of(MODEL, frozenset(("k1",)))) == times.get("k1", 0.0)
 
 
 @pytest.mark.parametrize("time", [100.0, 3.0])
