@@ -126,3 +126,16 @@ def test_a_key_that_is_repeated_anywhere_is_found(document: dict[str, Any], data
     for body in (doubled, f'{{"around":[1,{doubled}]}}'):
         with pytest.raises(InvalidJson):
             strict.loads(body.encode())
+
+
+@pytest.mark.parametrize(
+    ("item", "most"), [("1,", strict.MAX_COMMAS), ("[],", strict.MAX_CONTAINERS - 2)], ids=["commas", "containers"]
+)
+def test_a_document_may_be_as_large_as_the_bound_and_no_larger(item: str, most: int) -> None:
+    for many, fits in ((most, True), (most + 1, False)):
+        body = ('{"a":[' + item * many + "1]}").encode()
+        if fits:
+            assert len(strict.loads(body)["a"]) == many + 1
+        else:
+            with pytest.raises(TooComplex):
+                strict.loads(body)

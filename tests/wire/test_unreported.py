@@ -94,4 +94,4 @@ def test_speech_keeps_the_sound_that_came_and_no_error() -> None:
     assert isinstance(meter, Speech)
     assert meter.answer(b"RIFF....") and meter.spoken == b"RIFF...."
     other = Speech()
-    assert other.answer(b'{"error":{"message":"no"}}') and not other.spoken
+    assert other.answer(b'{"error":{"message":"no"}}') and other.spoken == b""

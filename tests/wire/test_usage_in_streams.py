@@ -320,6 +320,29 @@ def test_so_it_is_with_any_figures(data: st.DataObject, read: int, written: int)
     assert fed(stream.path, [text])[0].usage == stream.usage
 
 
+@ways
+@pytest.mark.parametrize("place", ["in a chunk after the finish", "twice the same"])
+@pytest.mark.parametrize("path", ["chat/completions", "completions"])
+def test_a_usage_chunk_that_was_not_asked_for_is_billed_and_alone_left_out(path: str, place: str, end: bytes) -> None:
+    stream = STREAMS[f"{path}: {place}"]
+    written = stream.written(end)
+    chunk = next(each for each in stream.documents if isinstance(each, dict) and each["choices"] == [])
+    expected = written.replace(stream._block(chunk, end, False), b"")
+    for size in (1, 7, 100, len(written)):
+        meter = ENDPOINTS[stream.path].meter()
+        relay = Relay(meter, hides_usage=True)
+        passed = [relay.feed(written[at : at + size]) for at in range(0, len(written), size)]
+        assert b"".join([*passed, relay.end()]) == expected != written
+        assert meter.usage == stream.usage
+
+
+def test_a_usage_chunk_is_left_out_also_where_the_empty_line_behind_it_is_missing() -> None:
+    stream = STREAMS["chat/completions: without a last word"]
+    relay = Relay(ENDPOINTS[CHAT].meter(), hides_usage=True)
+    passed = relay.feed(stream.written()[:-1])
+    assert (b'"usage"' in passed, relay.end()) == (False, b"")
+
+
 @every
 def test_the_empty_line_behind_the_last_event_may_be_missing(stream: Stream) -> None:
     for missing in (1, 2):
