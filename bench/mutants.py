@@ -34,7 +34,7 @@ COPIES = ROOT / "build" / "mutation"
 MUTMUT = Path(sys.executable).with_name("mutmut")
 PACKAGES = {
     "keypool": ("tests/keypool",),
-    "server/wire": ("tests/wire", "tests/compat/test_trusted.py", "tests/test_relay.py"),
+    "server/wire": ("tests/wire", "tests/compat/test_trusted.py", "tests/relay/test_bytes.py"),
     "server/ledger": (
         "tests/ledger",
         "tests/public/test_history.py",

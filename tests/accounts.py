@@ -8,9 +8,9 @@ from itertools import count
 
 import pytest
 
-from server.people.accounts import Accounts, Mode
-from server.people.desk import Desk
-from server.people.token_door import Memory
+from server.admin.changes import Desk
+from server.auth.accounts import Accounts, Mode
+from server.auth.tokens import Memory
 from server.store.base import Caller, Person, Store, StoreError, Terms, Token
 from server.store.breaker import Guarded
 from server.wire.errors import InvalidKey

@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from server.app import PULSE, listen, open_house
+from server.bootstrap.serve import PULSE, listen, open_house
 from server.config.settings import Settings
 from server.config.specs import Secret, UpstreamSpec
-from server.handlers.base import House
-from server.heart import Pulse
+from server.http.base import House
+from server.relay.keepalive import Pulse
 from tests.fakes.upstream import FakeUpstream
 
 KEYS = ("sk-upstream-one", "sk-upstream-two")

@@ -10,7 +10,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from server.books.journal import Journal
+from server.accounting.journal import Journal
 from server.ledger.usage import Outcome
 from tests.store.samples import settlement
 

@@ -9,13 +9,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from server.admin.changes import Desk
 from server.cli.long_work import Job, Pace, Progress, Span
 from server.cli.repricing import Prices
 from server.ledger.prices import Price, Rates
 from server.ledger.quota import Settlement
 from server.ledger.reports import By, Days, Sum, Which
 from server.ledger.usage import UsageRow
-from server.people.desk import Desk
 from server.store import store_for
 from server.store.base import Store
 from tests.usage.rows import BERLIN, row

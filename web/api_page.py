@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from web import press
+from web import environment as press
 from web.view import Frame
 
 Json = Mapping[str, Any]

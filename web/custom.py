@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from web import words
+from web import formatting as words
 from web.view import ModelView, StatusView
 from web.view_public import CustomView, FamilyView
 

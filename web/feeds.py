@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from web import press
+from web import environment as press
 from web.view import Tone
 from web.view_public import FeedView
 

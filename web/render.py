@@ -6,8 +6,11 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from web import live, press, status_data, words
-from web.press import CONTENT_SECURITY_POLICY, static
+from web import environment as press
+from web import formatting as words
+from web import live_updates as live
+from web import status_data
+from web.environment import CONTENT_SECURITY_POLICY, static
 from web.snippets import SNIPPETS, filled
 from web.view import Frame, StatusView
 from web.view_public import DocsView, LeaderboardView, LoginView, MessageView

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from web import charts, press
+from web import charts
+from web import environment as press
 from web.view_admin import (
     AdminGroupsView,
     AdminTokensView,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from web import words
+from web import formatting as words
 from web.view import KEY_STATES, PERIODS, Ladder, ModelView, StatusView, TotalsView
 
 

@@ -18,8 +18,8 @@ from urllib.parse import quote
 from server.config.parsers import SQLITE
 from server.config.settings import Settings
 from server.store.base import StoreError
-from server.store.pepper import pepper_for
-from server.store.sqlite import BUSY_SECONDS, database_path
+from server.store.sqlite.store import BUSY_SECONDS, database_path
+from server.store.token_secret import pepper_for
 
 
 def add_verb(parser: argparse.ArgumentParser) -> None:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import argparse
 import time
 
+from server.admin.commands.courses import THE_OPERATOR, CourseError, Courses, Plan
+from server.cli.context import Add, Room, parsed, plain, table, times, wall, when
 from server.cli.people import pepper_of
-from server.cli.room import Add, Room, parsed, plain, table, times, wall, when
 from server.config import parsers
 from server.ledger.money import micro_usd, usd
-from server.people.courses import THE_OPERATOR, CourseError, Courses, Plan
 
 
 def add_verbs(add: Add) -> None:

@@ -7,10 +7,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from server.cli.room import Add, Room, parsed, plain, read, tell_unreadable, times, when
+from server.admin.changes import OPERATOR, DeskError
+from server.cli.context import Add, Room, parsed, plain, read, tell_unreadable, times, when
 from server.config import parsers
-from server.people.desk import OPERATOR, DeskError
-from server.terms.groups import Group, group_body, group_of
+from server.policy.groups import Group, group_body, group_of
 
 
 def add_verbs(add: Add) -> None:

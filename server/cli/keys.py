@@ -22,8 +22,8 @@ from server.config.settings import ANTHROPIC, OPENAI, Settings
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import DIALECTS
 from server.keys import prober
-from server.keys.keydesk import KeyDesk, KeyDeskError, ListedKey
-from server.keys.vault import Vault, VaultError, new_master
+from server.keys.encryption import Vault, VaultError, new_master
+from server.keys.wishes import KeyDesk, KeyDeskError, ListedKey
 from server.store import store_for
 
 T = TypeVar("T")

@@ -9,11 +9,12 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from server.admin.changes import OPERATOR
 from server.cli import groups as cli_groups
 from server.cli import limits as cli_limits
 from server.cli import prices as cli_prices
 from server.cli import usage as cli_usage
-from server.cli.room import (
+from server.cli.context import (
     Add,
     InLoop,
     Room,
@@ -28,8 +29,7 @@ from server.cli.room import (
     when,
 )
 from server.config import parsers
-from server.people.desk import OPERATOR
-from server.terms.notices import Kind, Notice
+from server.policy.notices import Kind, Notice
 
 _SHOWN_AUDITS = 50
 

@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from server.cli.room import A_DAY, Add, Room, table, tell_unreadable, times, when
+from server.admin.changes import OPERATOR, DeskError
+from server.cli.context import A_DAY, Add, Room, table, tell_unreadable, times, when
 from server.config import parsers
 from server.ledger.limits import Limit, Scope, Unit, Window, parse_limits, words
 from server.ledger.money import micro_usd, usd
-from server.people.desk import OPERATOR, DeskError
 
 _TERM = re.compile(r"/\s*term\b", re.IGNORECASE)
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from server.admin.changes import Desk, DeskError
 from server.ledger.calendar import Calendar
 from server.ledger.reports import By, Cursor, Days, Which
 from server.ledger.usage import UsageRow
-from server.people.desk import Desk, DeskError
 from server.store.base import Record, Store
 
 T = TypeVar("T")

@@ -11,20 +11,20 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from server.books.journal import JournalError
+from server.accounting.journal import JournalError
+from server.admin.changes import DeskError
+from server.auth.accounts import AccountError
+from server.bootstrap.demo import DemoError
 from server.cli import backup as cli_backup
 from server.cli import courses as cli_courses
 from server.cli import keys as cli_keys
 from server.cli import ledger as cli_ledger
 from server.cli import people as cli_people
-from server.cli.room import Add
+from server.cli.context import Add
 from server.config import settings_docs
 from server.config.settings import Settings, SettingsError, load
-from server.demo import DemoError
-from server.keys.keydesk import KeyDeskError
-from server.keys.vault import VaultError
-from server.people.accounts import AccountError
-from server.people.desk import DeskError
+from server.keys.encryption import VaultError
+from server.keys.wishes import KeyDeskError
 from server.store.base import StoreError
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
 
 
 def _run(settings: Settings, _: argparse.Namespace) -> int:
-    from server.app import serve  # late: the other verbs need neither Tornado nor the pool
+    from server.bootstrap.serve import serve  # late: the other verbs need neither Tornado nor the pool
 
     try:
         return _in_loop(serve(settings, lambda text: print(text, flush=True)))

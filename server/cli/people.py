@@ -7,17 +7,17 @@ import argparse
 import sys
 from typing import Any
 
-from server.cli.room import Add, InLoop, Room, parsed, plain, table, wall, when
+from server.admin.changes import OPERATOR
+from server.admin.commands.guest_passes import PassOffice, Wanted
+from server.admin.makers import THE_OPERATOR
+from server.auth.accounts import Accounts
+from server.auth.guest_passes import Passes
+from server.auth.token_terms import KINDS, NORMAL
+from server.cli.context import Add, InLoop, Room, parsed, plain, table, wall, when
 from server.config import parsers
 from server.ledger.money import micro_usd, usd
-from server.people.accounts import Accounts
-from server.people.desk import OPERATOR
-from server.people.makers import THE_OPERATOR
-from server.people.pass_office import PassOffice, Wanted
-from server.people.passes import Passes
-from server.people.token_terms import KINDS, NORMAL
 from server.store.base import Terms, Token
-from server.store.pepper import pepper_for
+from server.store.token_secret import pepper_for
 from server.wire.keepalive import CHOICES, DEFAULT
 
 DAY = 86_400  # seconds

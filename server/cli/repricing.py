@@ -19,11 +19,10 @@ from typing import Any
 
 import orjson
 
-from server import wiring
-from server.bill import Bill
-from server.books.price_catalogue import Catalogue
-from server.books.price_file import read_prices
-from server.byo import OWN
+from server.accounting.bill import Bill
+from server.accounting.price_catalogue import Catalogue
+from server.accounting.price_file import read_prices
+from server.bootstrap import from_settings as wiring
 from server.cli.long_work import Bookmark, Job, Span, WorkError, days_with_all_rows, position
 from server.config.settings import Settings
 from server.ledger.holds import Who
@@ -31,6 +30,7 @@ from server.ledger.prices import Price, PriceTable, price_body, price_of
 from server.ledger.reports import Cursor, Which
 from server.ledger.tariff import LISTED, Tariff
 from server.ledger.usage import UsageRow
+from server.relay.passthrough import OWN
 from server.store.base import Store
 
 PriceOf = Callable[[str, int], Price | None]

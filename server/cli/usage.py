@@ -15,19 +15,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from server.books.journal import Journal
-from server.cli import chores, repricing, row_files
+from server.accounting.journal import Journal
+from server.admin.changes import OPERATOR
+from server.cli import maintenance as chores
+from server.cli import repricing, row_files
+from server.cli.context import Add, InLoop, Room, table, wall
 from server.cli.long_work import Job, Span, WorkError
 from server.cli.progress import shown
 from server.cli.repricing import Tally, Wanted, price_table
-from server.cli.room import Add, InLoop, Room, table, wall
 from server.cli.row_files import Found
 from server.ledger.export import added
 from server.ledger.limits import Window
 from server.ledger.money import usd
 from server.ledger.question import GROUPINGS
 from server.ledger.reports import By, Days, Sum, Which
-from server.people.desk import OPERATOR
 
 _MANY = "1970-01-02", "9998-12-30"  # all days
 

@@ -21,7 +21,7 @@ from server.config.setting import Setting
 from server.config.settings_rows import Settings
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import duplicates, read_upstreams
-from server.terms.claims import ClaimRules, read_claims
+from server.policy.claims import ClaimRules, read_claims
 from server.wire.filters import Phrases
 
 __all__ = ["SETTINGS", "Secret", "Setting", "Settings", "SettingsError", "UpstreamSpec", "load"]

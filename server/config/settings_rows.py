@@ -21,8 +21,8 @@ from server.config.specs import Secret, UpstreamSpec
 from server.config.tariff_parsers import Pairs, service_factors, tool_prices
 from server.ledger.limits import Limit, parse_limits
 from server.ledger.prices import Unpriced
-from server.terms.claims import ClaimRules, Condition, condition
-from server.terms.page_policy import page_csp
+from server.policy.claims import ClaimRules, Condition, condition
+from server.policy.page_policy import page_csp
 from server.wire.filters import Caps, Phrases
 from server.wire.identity import Manner
 from server.wire.request import MAX_OUTPUT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.store.base import Store
-from server.store.sqlite import SqliteStore
+from server.store.sqlite.store import SqliteStore
 
 
 def store_for(url: str, driver: str = "motor") -> Store:
@@ -13,7 +13,7 @@ def store_for(url: str, driver: str = "motor") -> Store:
     """
     if url.startswith(("mongodb://", "mongodb+srv://")):
         # Not before it is wanted: the embedded store starts without MongoDB's packages.
-        from server.store.mongo import MongoStore
+        from server.store.mongo.store import MongoStore
 
         return MongoStore(url, driver)
     return SqliteStore(url)

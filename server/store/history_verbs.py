@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from server.ledger.history import HourRow
-from server.terms.incidents import Incident
+from server.policy.incidents import Incident
 
 
 class HistoryVerbs(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from server.config.specs import UpstreamSpec
-from server.terms.authority import Means
+from server.policy.authority import Means
 from server.wire.keepalive import DEFAULT
 
 

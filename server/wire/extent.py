@@ -34,7 +34,7 @@ SEALED = 3  # characters of sealed reasoning for a token
 HEARD = 17  # tokens a second that transcription bills for sound, rounded up from 6 USD a million and 0.006 a minute
 WRITTEN = 5  # tokens a second that people speak
 SPOKEN = 21  # tokens a second of spoken answers: 12 USD a million and 0.015 a minute
-CHARACTERS_A_TOKEN = 4  # where speech is billed by the character (`books/list_prices.py`)
+CHARACTERS_A_TOKEN = 4  # where speech is billed by the character (`accounting/provider_prices.py`)
 SLOWEST = 5  # characters a second that a voice speaks at the least; 15 is usual
 USUAL = 15
 

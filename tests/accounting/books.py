@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from server.auth.accounts import Accounts, pepper_for
 from server.config.specs import Secret
-from server.handlers.base import House
+from server.http.base import House
 from server.ledger.limits import Limit, Scope, Unit, Window, limit_body
 from server.ledger.prices import Price, price_body
 from server.ledger.usage import UsageRow
-from server.people.accounts import Accounts, pepper_for
 from server.store import store_for
 from server.store.base import Record, Store
 from server.wire.usage import Usage

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from server.app import listen, open_house
+from server.bootstrap.serve import listen, open_house
 from server.config.settings import Settings
 from tests.accounting.books import Place
 from tests.fakes.upstream import FakeUpstream

@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 
 from server.ledger.prices import Price, Rates
+from server.policy.groups import Rights
+from server.relay.context import Call
 from server.store.base import Caller
-from server.story import Call
-from server.terms.groups import Rights
 from server.wire.endpoints import ENDPOINTS
 from server.wire.request import read_request
 from tests.accounting.books import Place, put_prices

@@ -12,7 +12,7 @@ import orjson
 from yarl import URL
 
 from server.config.specs import Secret
-from server.handlers.base import House
+from server.http.base import House
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import gateway
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from server.people.desk import OPERATOR
-from server.terms.groups import Group
+from server.admin.changes import OPERATOR
+from server.policy.groups import Group
 from tests.admin.estate import Estate
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.handlers.operations import LARGEST_FILE
-from server.people.people_csv import COLUMNS, MOST_ROWS, Mistake, for_person, read_table, table
+from server.admin.people_csv import COLUMNS, MOST_ROWS, Mistake, for_person, read_table, table
+from server.http.api.table import LARGEST_FILE
 from server.store.base import Person
 from tests.admin.estate import Answer, Estate
 

@@ -7,13 +7,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from server.admin.changes import OPERATOR
+from server.admin.commands.guest_passes import Wanted
+from server.admin.commands.privacy import Privacy
+from server.admin.makers import THE_OPERATOR
 from server.ledger.limits import Limit, Scope, Unit, Window
-from server.people.desk import OPERATOR
-from server.people.makers import THE_OPERATOR
-from server.people.pass_office import Wanted
-from server.privacy import Privacy
+from server.policy.groups import Group
 from server.store.base import Content, StoreError
-from server.terms.groups import Group
 from tests.admin.estate import Estate
 
 CHAT = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}

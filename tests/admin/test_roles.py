@@ -12,15 +12,15 @@ import pytest
 from tornado.ioloop import IOLoop
 from tornado.routing import Matcher
 
-from server.handlers.base import BaseHandler
-from server.handlers.browser import MOST_FIELDS, SESSION, BrowserHandler
-from server.handlers.byo import OwnKeyHandler
-from server.handlers.compat_flask import KeyInPath
-from server.handlers.login import UserHandler
-from server.handlers.roles import Role, Route
-from server.handlers.routes import routes
-from server.people.makers import THE_OPERATOR
-from server.people.pass_office import Wanted
+from server.admin.commands.guest_passes import Wanted
+from server.admin.makers import THE_OPERATOR
+from server.http.access import Role, Route
+from server.http.base import BaseHandler
+from server.http.compat.flask import KeyInPath
+from server.http.own_keys import OwnKeyHandler
+from server.http.pages.base import MOST_FIELDS, SESSION, BrowserHandler
+from server.http.pages.login import UserHandler
+from server.http.routes import routes
 from server.store.base import Terms
 from tests.admin.estate import Answer, Estate, estate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.draft8 import draft8
+from server.ledger.standard_headers import draft8
 
 HEADERS = {
     "x-ratelimit-limit-requests": "20",

@@ -11,8 +11,8 @@ import openai
 import pytest
 
 from server.ledger.usage import Outcome, UsageRow
+from server.policy.groups import Group, group_body
 from server.store.base import Record
-from server.terms.groups import Group, group_body
 from tests.compat.commands import ADMIN, Said, curl
 from tests.compat.house import old_models, settings
 from tests.fakes.fates import cut_stream, held, rate_limit

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from server.byo import ANSWER_HEADERS, REQUEST_HEADERS, endpoint_of, institution, model_in, passed_back, target
+from server.relay.passthrough import (
+    ANSWER_HEADERS,
+    REQUEST_HEADERS,
+    endpoint_of,
+    institution,
+    model_in,
+    passed_back,
+    target,
+)
 from server.wire.errors import InvalidValue
 
 BASE = "https://api.example.com/tenant/v1"

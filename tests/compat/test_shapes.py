@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from keypool.domains import Bucket
-from server.handlers.compat_fhswf import dashboard
-from server.handlers.compat_flask import basic_password
-from server.handlers.compat_java import left_json, model_json, moment, price_in, usage_json
+from server.http.compat.fhswf import dashboard
+from server.http.compat.flask import basic_password
+from server.http.compat.java import left_json, model_json, moment, price_in, usage_json
 from server.ledger.prices import cost
 from server.ledger.reports import Sum
 from server.wire.errors import InvalidValue, MissingParameter

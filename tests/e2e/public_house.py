@@ -16,12 +16,12 @@ from typing import Any
 from keypool.standing import State
 from server.ledger.history import HOUR_MS, HOUSE, HourRow, hour_of
 from server.ledger.quota import Settlement
+from server.policy.groups import Group, group_body
+from server.policy.incidents import Incident, Kind
+from server.policy.notices import Kind as NoticeKind
+from server.policy.notices import Notice, notice_body
 from server.store import store_for
 from server.store.base import Record
-from server.terms.groups import Group, group_body
-from server.terms.incidents import Incident, Kind
-from server.terms.notices import Kind as NoticeKind
-from server.terms.notices import Notice, notice_body
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.stage import until
 from tests.gateways import KEYS, MODELS, Running, gateway, spec

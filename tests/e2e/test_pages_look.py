@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.ledger.limits import Limit, Scope, Unit, Window
-from server.terms.groups import Group
+from server.policy.groups import Group
 from tests.e2e.axe import serious
 from tests.e2e.chromium import Watched, chromium, log_in, tab
 from tests.gateways import Running

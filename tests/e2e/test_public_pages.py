@@ -31,7 +31,7 @@ from tests.fakes.fates import held
 from tests.faults.stage import until
 from tests.gateways import Running
 from tests.pages.visitors import ask
-from tests.public.test_badge_and_feed import ATOM, TAGS
+from tests.status.test_badge_and_feed import ATOM, TAGS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 

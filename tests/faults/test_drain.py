@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from server.app import drain
+from server.bootstrap.serve import drain
 from server.ledger.usage import Outcome
 from server.store import store_for
 from server.wire.anthropic import ANTHROPIC

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from server.ledger.usage import Outcome, UsageRow
-from server.reading_on import MOST_OF_A_PERSON
+from server.relay.drain import MOST_OF_A_PERSON
 from tests.fakes.fates import cut_stream, hang, held
 from tests.fakes.ledger import Outcome as Seen
 from tests.fakes.upstream import FakeUpstream

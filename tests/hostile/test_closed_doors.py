@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from server.config.specs import Secret
+from server.policy.notices import Kind, Notice, notice_body
 from server.store.base import Record
-from server.terms.notices import Kind, Notice, notice_body
 from tests.hostile.catalogue import KEY, Answer, assert_is, assert_is_the_last
 from tests.hostile.http_raw import Reply, Wire, request
 from tests.hostile.site import CHAT, MESSAGES, ROUTES, Site, site

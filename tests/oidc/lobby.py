@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from server.auth.oidc.client import Arrival, Client, Oidc
+from server.auth.oidc.provisioning import Reading
 from server.config.specs import Secret
-from server.login.arrivals import Reading
-from server.login.oidc import Arrival, Client, Oidc
+from server.policy.claims import ClaimRules, Condition, Rule
 from server.store import store_for
 from server.store.base import Store
-from server.terms.claims import ClaimRules, Condition, Rule
 from tests.oidc.idp import CLIENT_ID, CLIENT_SECRET, NOW, Idp, identity_provider
 
 ORIGIN = "https://llm.example.org"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from server.policy.authority import Means
 from server.store.base import Caller
-from server.terms.authority import Means
 from tests.oidc.idp import NOW, forged, rsa_key, signed
 from tests.oidc.lobby import Lobby, lobby
 

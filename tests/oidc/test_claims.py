@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.terms.claims import (
+from server.policy.claims import (
     DAY_MS,
     MOST_GROUPS,
     ClaimRules,
@@ -21,7 +21,7 @@ from server.terms.claims import (
     read_claims,
     withheld,
 )
-from server.terms.groups import NAME
+from server.policy.groups import NAME
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

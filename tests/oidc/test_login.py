@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from server.login.arrivals import People, Profile
-from server.login.oidc import DISABLED, PARTIAL, REFUSED, STALE, LoginRefused
-from server.remembered import Away
+from server.auth.oidc.client import DISABLED, PARTIAL, REFUSED, STALE, LoginRefused
+from server.auth.oidc.provisioning import People, Profile
+from server.policy.claims import SAME, ClaimRules, Condition, Rule
+from server.single_flight import Away
 from server.store.base import Person
-from server.terms.claims import SAME, ClaimRules, Condition, Rule
 from tests.oidc.idp import CLIENT_ID, CLIENT_SECRET, NOW, broken, rsa_key, signed
 from tests.oidc.lobby import ADMINS, ORIGIN, STUDENTS, Lobby, lobby
 

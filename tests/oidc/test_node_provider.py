@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from tornado.testing import bind_unused_port
 
+from server.auth.oidc.provider import CodeRefused, Provider
 from server.config.specs import Secret
-from server.login.provider import CodeRefused, Provider
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
 from tests.needs import program

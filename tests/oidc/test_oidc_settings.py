@@ -8,7 +8,7 @@ import pytest
 
 from server.config import oidc_parsers
 from server.config.settings import Settings, SettingsError, load
-from server.terms.claims import ClaimRules, Condition
+from server.policy.claims import ClaimRules, Condition
 
 ISSUER = "https://id.example.org/realms/main"
 LOGIN = {"OIDC_ISSUER": f"{ISSUER}/", "OIDC_CLIENT_ID": "fairgate"}

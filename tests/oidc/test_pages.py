@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from yarl import URL
 
+from server.auth.oidc.login_state import MOST
 from server.config.specs import Secret
-from server.handlers.own_paths import own_path
-from server.login.attempt import MOST
+from server.http.redirects import own_path
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
 from tests.oidc.browsing import Answer, Browser, browser

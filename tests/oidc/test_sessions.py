@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from server.auth.accounts import OPERATOR, Accounts
+from server.auth.sessions import Sessions, new_cookie
+from server.auth.token_login import login_with_token
 from server.config.specs import Secret
-from server.login.sessions import Sessions, new_cookie
-from server.login.token_login import login_with_token
-from server.people.accounts import OPERATOR, Accounts
-from server.sealing import Seal, derived
+from server.crypto import Seal, derived
 from server.store import store_for
 from server.store.base import Store, Terms
 from server.wire.errors import InvalidKey, RateLimited

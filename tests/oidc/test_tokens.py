@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from server.auth.oidc.id_tokens import TokenRefused, Verifier
+from server.auth.oidc.provider import Provider
 from server.config.specs import Secret
-from server.login.id_tokens import TokenRefused, Verifier
-from server.login.provider import Provider
-from server.remembered import Away
+from server.single_flight import Away
 from tests.oidc.idp import (
     CLIENT_ID,
     CLIENT_SECRET,

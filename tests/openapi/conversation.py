@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from server.handlers.api_docs import described
+from server.http.api.docs import described
 from tests.admin.estate import ADMIN_KEY, Estate, estate
 from tests.hostile.site import LoopThread
 

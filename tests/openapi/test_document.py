@@ -11,9 +11,9 @@ from markupsafe import escape
 
 from server.config.openapi import Description, document
 from server.config.shapes import Flag, Instant, Many, Maybe, Number, Text, Thing, Whole, Word, read_text
-from server.handlers.api_docs import ALL, described
-from server.handlers.roles import Role
-from server.handlers.routes import OPERATIONS, routes
+from server.http.access import Role
+from server.http.api.docs import ALL, described
+from server.http.routes import OPERATIONS, routes
 from server.wire.errors import InvalidValue, MissingParameter, Refusal
 from tests.admin.estate import Estate, estate
 from tests.openapi.conversation import opened, talk

@@ -11,7 +11,7 @@ import pytest
 
 from keypool.keys import Key
 from keypool.snapshot import KeySnapshot
-from server.terms.groups import Group
+from server.policy.groups import Group
 from tests.fakes.fates import held
 from tests.faults.stage import until
 from tests.gateways import KEYS, Running

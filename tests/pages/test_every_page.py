@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from server.handlers.page_routes import page_routes
-from server.handlers.roles import Role
+from server.http.access import Role
+from server.http.pages.routes import page_routes
 from tests.pages.visitors import ada_at, house, operator_at, visitor
 from web.forms import FORMS
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from server.policy.groups import Group
 from server.store.base import Person
-from server.terms.groups import Group
 from tests.gateways import Running
 from tests.pages.visitors import Visitor, ada_at, ask, house, operator_at, secret_on, visitor, xsrf
 

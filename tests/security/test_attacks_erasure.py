@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from server.people.desk import OPERATOR
-from server.people.makers import THE_OPERATOR
-from server.people.token_desk import WantedToken
+from server.admin.changes import OPERATOR
+from server.admin.commands.tokens import WantedToken
+from server.admin.makers import THE_OPERATOR
 from server.store.base import Content
-from server.store.sqlite import database_path
+from server.store.sqlite.store import database_path
 from tests.admin.estate import Estate, estate
 
 WORDS = (

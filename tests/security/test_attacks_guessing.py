@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from server.auth.guesses import MOST
+from server.auth.guest_passes import Pass, Passes
 from server.config.specs import Secret
-from server.people.guesses import MOST
-from server.people.passes import Pass, Passes
 from tests.admin.estate import ADMIN_KEY, Estate, estate
 
 PROXY_KEY = "the key that everybody shares"

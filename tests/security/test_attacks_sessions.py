@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from server.handlers.browser import SESSION
+from server.auth.token_terms import narrowed
+from server.http.pages.base import SESSION
 from server.ledger.when import iso
-from server.people.token_terms import narrowed
 from server.store.base import Terms, Token
 from tests.admin.estate import estate
 

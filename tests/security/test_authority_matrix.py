@@ -20,17 +20,17 @@ from hypothesis import strategies as st
 from tornado.ioloop import IOLoop
 from tornado.routing import Matcher
 
-from server.handlers.browser import SESSION, BrowserHandler
-from server.handlers.compat_flask import CreateApiKey, KeyInPath
-from server.handlers.login import UserHandler
-from server.handlers.roles import Role, Route
-from server.handlers.routes import routes
+from server.admin.commands.guest_passes import Wanted
+from server.admin.makers import THE_OPERATOR
+from server.http.access import Role, Route
+from server.http.compat.flask import CreateApiKey, KeyInPath
+from server.http.pages.base import SESSION, BrowserHandler
+from server.http.pages.login import UserHandler
+from server.http.routes import routes
 from server.ledger.limits import Limit, Scope, Unit, Window
 from server.ledger.when import iso
-from server.people.makers import THE_OPERATOR
-from server.people.pass_office import Wanted
+from server.policy.groups import Group
 from server.store.base import Terms
-from server.terms.groups import Group
 from tests.admin.estate import Answer, Estate, estate
 from tests.loops import one_loop
 

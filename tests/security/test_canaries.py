@@ -19,16 +19,16 @@ import aiohttp
 import pytest
 from cryptography.fernet import Fernet
 
-from server import logs
-from server.app import listen, open_house
+from server.admin.commands.guest_passes import Wanted
+from server.admin.makers import THE_OPERATOR
+from server.auth.accounts import OPERATOR
+from server.bootstrap.serve import listen, open_house
 from server.config.settings import Settings
 from server.config.specs import Secret
-from server.handlers.routes import routes
+from server.http.routes import routes
 from server.ledger.limits import Limit, Scope, Unit, Window
-from server.people.accounts import OPERATOR
-from server.people.makers import THE_OPERATOR
-from server.people.pass_office import Wanted
-from server.terms.groups import Group
+from server.observability import logs
+from server.policy.groups import Group
 from tests.fakes import fates
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import Ask, chat, embeddings, messages

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.app import listen, open_house
+from server.bootstrap.serve import listen, open_house
 from server.cli.backup import add_verb, back_up
 from server.cli.main import main
 from server.config.settings import Settings

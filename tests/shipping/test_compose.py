@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from server.app import LAST_WORDS_SECONDS
+from server.bootstrap.serve import LAST_WORDS_SECONDS
 from server.config.settings import SETTINGS, Settings, load
 from tests.shipping.place import ROOT
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from server.app import LAST_WORDS_SECONDS
+from server.bootstrap.serve import LAST_WORDS_SECONDS
 from server.config.settings import SETTINGS, load
 from tests.shipping.place import ROOT
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from server.app import LAST_WORDS_SECONDS
+from server.bootstrap.serve import LAST_WORDS_SECONDS
 from server.config.settings import Settings, load
 from tests.shipping.place import ROOT
 
@@ -76,7 +76,7 @@ def test_nothing_that_it_imports_needs_memory_that_is_written_and_run() -> None:
     """`MemoryDenyWriteExecute`, as the kernel itself has it since Linux 6.3; an older one does not know the word."""
     program = (
         f"import ctypes; ctypes.CDLL(None).prctl({PR_SET_MDWE}, {NO_WRITABLE_CODE}, 0, 0, 0);"
-        "import server.app, server.cli.main, server.store.mongo, uvloop, re2, tiktoken, jwt;"
+        "import server.bootstrap.serve, server.cli.main, server.store.mongo.store, uvloop, re2, tiktoken, jwt;"
         "from cryptography.hazmat.primitives.asymmetric import rsa; rsa.generate_private_key(65537, 2048)"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

@@ -14,7 +14,7 @@ from os import getpid
 
 from server.ledger.quota import Reserved
 from server.store.base import Store
-from server.store.mongo import MongoStore
+from server.store.mongo.store import MongoStore
 from tests.store.samples import reservation, settlement
 
 AT_ONCE = 10

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from pymongo import MongoClient
 
-from server.store.mongo import MongoStore
-from server.store.mongo_connect import DRIVERS
+from server.store.mongo.connect import DRIVERS
+from server.store.mongo.store import MongoStore
 from tests.store.mongo_server import mongo_server
 
 PREFIX = "fairgate_test_"

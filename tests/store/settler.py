@@ -13,7 +13,7 @@ from itertools import count
 from os import getpid
 
 from server.store.base import Store
-from server.store.sqlite import SqliteStore
+from server.store.sqlite.store import SqliteStore
 from tests.store.samples import settlement
 
 AT_ONCE = 20

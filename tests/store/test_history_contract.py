@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from server.ledger.history import HOUR_MS, HourRow
-from server.terms.incidents import Incident, Kind
+from server.policy.incidents import Incident, Kind
 from tests.store.conftest import Fresh
 
 ROW = HourRow(

@@ -13,7 +13,7 @@ import pytest
 from server.config.specs import Secret, UpstreamSpec
 from server.store import store_for
 from server.store.base import KeyTaken, KeyWish
-from server.store.schema import STEPS
+from server.store.sqlite.schema import STEPS
 from tests.store.conftest import Fresh
 from tests.store.samples import added_key
 

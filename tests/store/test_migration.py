@@ -11,8 +11,8 @@ import pytest
 from server.ledger.reports import By, Days, Sum, Which
 from server.ledger.usage import Outcome
 from server.store.base import Caller, Credential, Person
-from server.store.schema import STEPS
-from server.store.sqlite import SqliteStore
+from server.store.sqlite.schema import STEPS
+from server.store.sqlite.store import SqliteStore
 from server.wire.usage import Usage
 from tests.store.samples import ADA, settlement, token, usage_row
 

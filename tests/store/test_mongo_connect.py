@@ -10,8 +10,8 @@ from pymongo import WriteConcern
 
 from server.store import store_for
 from server.store.base import StoreError
-from server.store.mongo import MongoStore
-from server.store.mongo_connect import DRIVERS, check_url
+from server.store.mongo.connect import DRIVERS, check_url
+from server.store.mongo.store import MongoStore
 from tests.store.mongo_kinds import forget, mongo_url
 from tests.store.mongo_server import mongo_server, unused_port
 from tests.store.samples import ADA, reservation, settlement

@@ -12,8 +12,8 @@ import pytest
 
 from server.ledger.quota import Reserved
 from server.ledger.reports import By, Days, Which
-from server.store.mongo import MongoStore
-from server.store.mongo_connect import DRIVERS
+from server.store.mongo.connect import DRIVERS
+from server.store.mongo.store import MongoStore
 from tests.store.mongo_child import TEN, reserve
 from tests.store.mongo_kinds import forget, mongo_url
 from tests.store.samples import reservation

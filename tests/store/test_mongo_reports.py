@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from server.ledger.reports import By, Days, Which
-from server.store.mongo import MongoStore
-from server.store.mongo_connect import DRIVERS
-from server.store.mongo_usage import _chosen, _later, _of_moment
+from server.store.mongo.connect import DRIVERS
+from server.store.mongo.store import MongoStore
+from server.store.mongo.usage import _chosen, _later, _of_moment
 from tests.store.mongo_kinds import mongo_kind
 from tests.store.samples import settlement
 

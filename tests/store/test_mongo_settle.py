@@ -13,10 +13,10 @@ from pymongo.errors import AutoReconnect, PyMongoError
 from server.ledger.quota import Reserved, Settlement
 from server.ledger.reports import By, Days, Which
 from server.store.base import StoreError
-from server.store.mongo import MongoStore
-from server.store.mongo_connect import DRIVERS, Database
-from server.store.mongo_counters import field
-from server.store.mongo_settle import finish_all, settle_all
+from server.store.mongo.connect import DRIVERS, Database
+from server.store.mongo.counters import field
+from server.store.mongo.settle import finish_all, settle_all
+from server.store.mongo.store import MongoStore
 from tests.store.mongo_kinds import mongo_kind
 from tests.store.samples import reservation, settlement
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.store.base import StoreError
-from server.store.pepper import pepper_for
+from server.store.token_secret import pepper_for
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from server.ledger.reports import By, Cursor, Days, Measure, Which
-from server.store import ledger_queries, report_queries, sum_queries
-from server.store.sqlite import SqliteStore
+from server.store.sqlite import ledger as ledger_queries
+from server.store.sqlite import sums as sum_queries
+from server.store.sqlite import usage as report_queries
+from server.store.sqlite.store import SqliteStore
 from tests.store.many import YEAR, YEAR_BEGINS, fill
 from tests.store.samples import reservation, settlement
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from server.ledger.quota import Settlement
 from server.ledger.usage import Outcome, UsageRow
-from server.store import ledger_queries, report_queries
-from server.store.schema import migrate
+from server.store.sqlite import ledger as ledger_queries
+from server.store.sqlite import usage as report_queries
+from server.store.sqlite.schema import migrate
 from server.wire.usage import Usage
 
 # What the columns can hold: 64 bits, and text that can be written as UTF-8.

@@ -14,8 +14,8 @@ import pytest
 
 from server.ledger.quota import Reserved
 from server.store.base import StoreError
-from server.store.schema import STEPS
-from server.store.sqlite import SqliteStore, database_path
+from server.store.sqlite.schema import STEPS
+from server.store.sqlite.store import SqliteStore, database_path
 from tests.store.samples import reservation, settlement
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from server.store.base import StoreError
-from server.store.worker import Work, Worker, in_one_transaction, one_by_one
+from server.store.sqlite.worker import Work, Worker, in_one_transaction, one_by_one
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from server.handlers.base import House
+from server.http.base import House
 from server.ledger.quota import Settlement
 from server.ledger.usage import Outcome, UsageRow
 from server.ledger.when import instant

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.handlers.me import MyUsageHandler
-from server.handlers.usage import ExportHandler, RequestsHandler, UsageHandler
+from server.http.api.profile import MyUsageHandler
+from server.http.api.usage import ExportHandler, RequestsHandler, UsageHandler
 from tests.usage.office import Office
 
 PATHS = ["/api/usage", "/api/requests", "/api/requests/export", "/api/me", "/api/me/usage"]

@@ -9,7 +9,7 @@ import anthropic
 import openai
 import pytest
 
-from server.heart import Pulse
+from server.relay.keepalive import Pulse
 from server.store.base import Terms
 from tests.clients.talking import CLAUDE, Talk
 from tests.fakes.fates import context_too_long, held, insufficient_quota

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from web import press
+from web import environment as press
 
 _VARIABLE = re.compile(r"--([\w-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)")
 SURFACES = ("paper", "card", "good-wash", "warn-wash", "bad-wash", "idle-wash")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.web.examples import Page
 from tests.web.samples import empty_pages, pages
-from web import press
+from web import environment as press
 from web.forms import FORMS, XSRF
 
 HOSTILE = [

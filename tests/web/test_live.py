@@ -9,7 +9,8 @@ import pytest
 
 from tests.web.examples import BROKEN, BUSY, IDLE, Page, a_view
 from tests.web.samples import busy_status
-from web import live, render
+from web import live_updates as live
+from web import render
 from web.view import NoticeView, StatusView
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.web.examples import BROKEN, BUSY, CHECKING, IDLE, Page, a_model, a_view
 from tests.web.samples import busy_status, empty_status, young_status
-from web import live, render
+from web import live_updates as live
+from web import render
 from web.view import StatusView
 
 EVERY_SITUATION = {

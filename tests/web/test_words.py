@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.web.examples import BROKEN, BUSY, CHECKING, IDLE, a_view
-from web import words
+from web import formatting as words
 from web.view import ModelView, StatusView, Tone
 
 

@@ -1,0 +1,389 @@
+"""The cashier: what a request may cost is kept before it waits, and what it did cost is on the ledger for certain.
+
+    open       which price and which limits are this request's                   refused: no price
+    reserve    hold what it may take of all budgets, all or nothing              refused: rate, quota, no store
+    clear      the same for the cap of the upstream that was chosen              another key
+    dispatched the journal knows it, as it would stand if we died now            refused: no journal
+    settle     the journal knows how it ended; the store hears of it behind the answer
+    close      give back what was held for a request that was never dispatched
+
+Where the store is away, people without budgets go on as before: the journal takes what the store cannot. People with
+budgets go on within what this process leased from these budgets while the store was there, and no further. Guests go
+on within the money of their passes (`purses`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from server.accounting.allowance import Purses
+from server.accounting.bill import Bill
+from server.accounting.journal import Journal, JournalError
+from server.accounting.runtime_config import Book
+from server.accounting.settlement_writer import Poster
+from server.auth.token_format import budget_id
+from server.auth.token_terms import SPECIAL
+from server.ledger.allowance import Allowances
+from server.ledger.calendar import Calendar
+from server.ledger.ceiling import most_taken, unmeasured
+from server.ledger.headers import limit_headers
+from server.ledger.holds import (
+    UNSERVED,
+    Claim,
+    Entry,
+    Estimate,
+    Standing,
+    Who,
+    applying,
+    applying_to_upstream,
+    claim,
+    tightest,
+)
+from server.ledger.limits import Limit, Scope, Unit, Window, words
+from server.ledger.money import MOST
+from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
+from server.ledger.ratelimit import RateLimits, Wait
+from server.ledger.standard_headers import draft8
+from server.ledger.usage import UsageRow
+from server.policy.groups import Rights
+from server.relay.context import Call
+from server.store.base import Caller, StoreError
+from server.store.breaker import Guarded
+from server.wire.errors import (
+    AccountingUnavailable,
+    InsufficientQuota,
+    ModelNotPriced,
+    RateLimited,
+    Refusal,
+    ToolNotPriced,
+)
+from server.wire.hosted import Hosted
+
+log = logging.getLogger("fairgate")
+
+LIFETIME = 60_000  # milliseconds that a reservation outlives the longest request
+MOST_LOWERED = 4  # times that one request's bound is fitted to a budget from which others take at the same time
+BEYOND = 4 * MOST  # micro-USD: more than any limit admits, with its increase, and still a number for every store
+FREE_KINDS = frozenset({"moderations", "count_tokens"})  # for these no provider charges
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`holder` names this life of this process; `longest` is milliseconds from a request's arrival to its end."""
+
+    holder: str
+    longest: int
+
+
+class Cashier:
+    """Keeps the books of all requests. `clock` is monotonic seconds, `wall` UTC milliseconds."""
+
+    def __init__(
+        self,
+        guard: Guarded,
+        journal: Journal,
+        poster: Poster,
+        book: Book,
+        calendar: Calendar,
+        allowances: Allowances,
+        terms: Terms,
+        clock: Callable[[], float],
+        wall: Callable[[], int],
+    ) -> None:
+        self._guard, self._journal, self._poster, self._book = guard, journal, poster, book
+        self._calendar, self._allowances, self._terms = calendar, allowances, terms
+        self._clock, self._wall = clock, wall
+        self._rates, self._purses = RateLimits(), Purses()
+        self._holding: set[str] = set()  # requests for which the store may hold something
+        self.exceeded: Counter[tuple[Scope, Unit]] = Counter()  # budgets that refused a request, since the start
+
+    @property
+    def holding(self) -> int:
+        """Requests under way for which the store may hold something."""
+        return len(self._holding)
+
+    @property
+    def backlog(self) -> int:
+        """Settlements that the store does not have yet."""
+        return self._poster.backlog
+
+    @property
+    def leases(self) -> int:
+        """Counters of which something is set aside, should the store go away."""
+        return self._allowances.ready
+
+    @property
+    def full(self) -> bool:
+        """So much waits for the store that nothing more may be begun."""
+        return self._poster.full
+
+    async def quiet(self, seconds: float) -> None:
+        """Wait until the store has everything, at most for so long."""
+        await self._poster.quiet(seconds)
+
+    def open(self, call: Call, rights: Rights, at: int) -> Bill:
+        """Begin a request's bill. `at`: its arrival, UTC milliseconds.
+
+        Raises ModelNotPriced, ToolNotPriced, AccountingUnavailable.
+        """
+        if self.full or not self._book.known:
+            raise AccountingUnavailable
+        request, caller = call.request, call.caller
+        price = self._book.prices.of(request.model, at)
+        if price is None and request.endpoint.kind not in FREE_KINDS:
+            raise ModelNotPriced
+        who = _who(caller, () if call.group is None else (call.group,))
+        limits = self._applying(caller, who, request.model, at)
+        dialect = request.endpoint.dialect.name
+        bill = Bill(call.id, at, self._calendar.day(at), who, request.model, dialect, price, tuple(limits))
+        bill.tariff, bill.asked = self._book.tariff, request.hosted.most()
+        self._check_tools(bill, request.hosted)
+        bill.content_days, bill.content_group, bill.spend = rights.content_days, rights.content_group, caller.spend
+        return bill
+
+    def bounds(self, bill: Bill) -> bool:
+        """Whether a budget applies: the caller's, or the cap of an upstream that may serve it."""
+        caps = [limit for limit in self._book.limits.caps if limit.applies(bill.model, bill.at)]
+        return bill.bounded_by(bill.limits) or bill.bounded_by(caps)
+
+    async def reserve(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
+        """Hold what the request may take: of rates what it probably will, of budgets the most (`Bill.most`).
+
+        Where a budget has too little, `Bill.most` is lowered to what it has, if it may be. Raises RateLimited,
+        ModelNotPriced, InsufficientQuota, AccountingUnavailable.
+        """
+        bill.output = output_tokens
+        cost = min(bill.cost(replace(bill.asked, input=input_tokens, output=output_tokens)), BEYOND)
+        bill.needs = Estimate(cost, input_tokens + output_tokens)
+        if bill.most is not None and unmeasured(bill.price, bill.most):
+            raise ModelNotPriced
+        if not bill.limits and bill.most is None:
+            return
+        bill.claim = bill.budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at)
+        self._bound(bill)
+        self._take_rates(bill)
+        standings = await self._hold(bill) if bill.claim.holds else []
+        bill.headers |= self._headers(bill, standings)
+
+    async def clear(self, bill: Bill, upstream: str) -> bool:
+        """Hold the cost against the cap of the upstream that is to be used; False if that leaves no room for it.
+
+        Raises AccountingUnavailable: while the store is away nobody can tell what a cap has left.
+        """
+        bill.claim = bill.budgets  # of an upstream that was tried before nothing is charged
+        limits = applying_to_upstream(self._book.limits, upstream, bill.model, bill.at)
+        if not limits:
+            return True
+        cap = claim(limits, bill.who, bill.needs, self._calendar, bill.at)
+        bill.claim = bill.budgets.also(cap)
+        if not cap.holds:
+            return True
+        try:
+            answer = await self._reserved(bill, cap.holds)
+        except StoreError:
+            raise AccountingUnavailable from None
+        if isinstance(answer, Exceeded):
+            self.exceeded[Scope.UPSTREAM, cap.refused(answer).entry.limit.unit] += 1
+        return isinstance(answer, Reserved)
+
+    def dispatched(self, bill: Bill, row: UsageRow) -> None:
+        """The request goes out now. `row` is how it stands if nothing more is heard. Raises AccountingUnavailable."""
+        try:
+            self._journal.opened(Settlement(row, bill.claim.charges(row)))
+        except JournalError as error:
+            log.error("%s", error)
+            raise AccountingUnavailable from None
+
+    def settle(self, bill: Bill, row: UsageRow) -> None:
+        """The request has ended. From here on its row cannot be lost, whatever dies."""
+        bill.settled = True
+        self._holding.discard(bill.request_id)
+        settlement = Settlement(row, bill.claim.charges(row))
+        self.note(settlement)
+        if bill.offline:
+            self._allowances.settle(bill.request_id, settlement.charges)
+        self._spend(bill, row.cost_micro_usd)
+        if bill.taken is not None:
+            if row.status in UNSERVED:
+                self._rates.give_back(bill.taken)
+            else:
+                self._rates.correct(bill.taken, row.usage.input + row.usage.output)
+
+    def note(self, settlement: Settlement) -> None:
+        """Put a settlement on the ledger for certain."""
+        try:
+            self._journal.settled(settlement)
+        except JournalError as error:
+            log.error("%s: request %s is only on its way to the store", error, settlement.row.request_id)
+        self._poster.post(settlement)
+
+    def close(self, bill: Bill) -> None:
+        """Give back what is held for a request that was never dispatched; nothing if it was."""
+        if bill.settled:
+            return
+        bill.settled = True
+        self._holding.discard(bill.request_id)
+        if bill.taken is not None:
+            self._rates.give_back(bill.taken)
+        if bill.offline:
+            self._allowances.settle(bill.request_id, ())
+            self._allowances.written(bill.request_id)
+            self._spend(bill, 0)
+        if bill.held:
+            self._poster.release(bill.request_id)
+
+    async def standing(self, caller: Caller) -> list[dict[str, Any]]:
+        """How a caller's limits stand now, the store's ones and the minute's. Raises StoreError."""
+        at = self._wall()
+        who = _who(caller, self._book.rights(caller.groups, at).groups)
+        mine = claim(self._applying(caller, who, None, at), who, Estimate(0, 0), self._calendar, at)
+        taken = await self._guard.taken(mine.counters)
+        standings = mine.standings(dict(zip(mine.counters, taken, strict=True)))
+        return [_told(it) for it in (*standings, *map(self._rate, mine.rates))]
+
+    def _applying(self, caller: Caller, who: Who, model: str | None, at: int) -> list[Limit]:
+        """The limits of a caller: those that were decided, but for who is special, and what a guest may spend."""
+        limits = applying(self._book.limits, who, model, at)
+        if caller.terms.kind == SPECIAL:
+            limits = [limit for limit in limits if limit.window is not Window.MINUTE]
+        if caller.spend is not None and caller.token_id is not None:
+            limits.append(Limit(caller.token_id, Scope.TOKEN, caller.token_id, Unit.USD, Window.EVER, caller.spend))
+        return limits
+
+    def _bound(self, bill: Bill) -> None:
+        """Claim of its budgets the most that it can take, where that is known; its rates stay as they are."""
+        if bill.most is None:
+            return
+        most = most_taken(bill.price, bill.most, bill.tariff)
+        bill.needs = replace(most, cost_micro_usd=min(most.cost_micro_usd, BEYOND))
+        budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at).budgets
+        bill.claim = bill.budgets = Claim(budgets, bill.claim.rates)
+
+    def _check_tools(self, bill: Bill, hosted: Hosted) -> None:
+        """A tool without a price is refused where a budget in money applies, also that of an upstream that may serve.
+
+        Raises ToolNotPriced.
+        """
+        unpriced = [field for name, field in hosted.fields if name not in bill.tariff.tools]
+        if not unpriced:
+            return
+        caps = [limit for limit in self._book.limits.caps if limit.applies(bill.model, bill.at)]
+        if any(limit.unit is Unit.USD for limit in (*bill.limits, *caps)):
+            raise ToolNotPriced(unpriced[0])
+
+    def _rate(self, entry: Entry) -> Standing:
+        left = self._rates.left((entry,), entry.limit.unit, self._clock())
+        return Standing(entry, 0 if left is None else left.limit - left.remaining)
+
+    def _take_rates(self, bill: Bill) -> None:
+        if not bill.claim.rates:
+            return
+        taken = self._rates.take(bill.claim.rates, self._clock())
+        if isinstance(taken, Wait):
+            refusal = RateLimited() if taken.seconds is None else RateLimited(retry_after=taken.seconds)
+            refusal.retriable = taken.seconds is not None  # what is larger than the limit never fits
+            raise self._with_headers(refusal, bill, [])
+        bill.taken = taken
+
+    async def _hold(self, bill: Bill) -> list[Standing]:
+        """Hold what the budgets must give, and tell how they stand then."""
+        try:
+            answer = await self._admitted(bill)
+            for _ in range(MOST_LOWERED):  # others take from it meanwhile
+                if not isinstance(answer, Exceeded) or not bill.lowered(bill.claim.refused(answer)):
+                    break
+                self._bound(bill)
+                answer = await self._admitted(bill)
+        except StoreError:
+            if not self._may_go_on(bill):
+                raise AccountingUnavailable from None
+            bill.offline = True
+            return []
+        if isinstance(answer, Exceeded):
+            refused = bill.claim.refused(answer)
+            self.exceeded[refused.entry.limit.scope, refused.entry.limit.unit] += 1
+            raise self._with_headers(InsufficientQuota(retry_after=refused.retry_after(self._wall())), bill, [refused])
+        self._allowances.seen(bill.claim.holds, answer.taken, self._wall())
+        return bill.claim.reserved(answer.taken)
+
+    async def _admitted(self, bill: Bill) -> Reserved | Exceeded:
+        answer = await self._reserved(bill, bill.claim.holds)
+        if isinstance(answer, Exceeded) and await self._gave_leases_back(answer.counter):
+            answer = await self._reserved(bill, bill.claim.holds)
+        return answer
+
+    def _may_go_on(self, bill: Bill) -> bool:
+        """Whether a request is let in while the store is away."""
+        if bill.spend is None:
+            return self._allowances.take(bill.request_id, bill.claim.holds, self._wall())
+        return self._purses.take(bill.request_id, _purse(bill), bill.needs.cost_micro_usd, bill.spend, self._wall())
+
+    def _spend(self, bill: Bill, cost: int) -> None:
+        """A guest's request has ended, and so much of the pass is gone."""
+        if bill.spend is not None:
+            self._purses.settle(bill.request_id, _purse(bill), cost, self._wall())
+
+    async def _reserved(self, bill: Bill, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
+        """Ask the store. Whatever becomes of the question, it may hold something from now on."""
+        bill.held = True
+        self._holding.add(bill.request_id)
+        expires_at = bill.at + self._terms.longest + LIFETIME
+        reservation = Reservation(bill.request_id, self._terms.holder, holds, expires_at)
+        return await self._guard.reserve(reservation)
+
+    async def _gave_leases_back(self, counter: str) -> bool:
+        """What this process keeps for an outage must not refuse anybody."""
+        leases = self._allowances.release_for(counter)
+        try:
+            for lease in leases:
+                await self._guard.release(lease)
+        except BaseException:  # also of who leaves meanwhile: nobody else knows of them any more
+            for lease in leases:
+                self._poster.release(lease)
+            raise
+        return bool(leases)
+
+    def _headers(self, bill: Bill, standings: list[Standing]) -> dict[str, str]:
+        now, rates = self._clock(), bill.claim.rates
+        money = tightest(standings, Unit.USD)
+        headers = limit_headers(
+            bill.dialect,
+            self._rates.left(rates, Unit.REQUESTS, now),
+            self._rates.left(rates, Unit.TOKENS, now),
+            None if money is None else money.remaining,
+            self._wall(),
+        )
+        return headers | draft8(headers)
+
+    def _with_headers(self, refusal: Refusal, bill: Bill, standings: list[Standing]) -> Refusal:
+        refusal.headers = self._headers(bill, standings)
+        return refusal
+
+
+def _who(caller: Caller, groups: tuple[str, ...]) -> Who:
+    """Whose limits count. A token that took another one's place has that one's."""
+    return Who(caller.person_id, None if caller.token_id is None else budget_id(caller.token_id), groups)
+
+
+def _purse(bill: Bill) -> str:
+    assert bill.who.token_id is not None, "a guest has a pass"
+    return bill.who.token_id
+
+
+def _told(standing: Standing) -> dict[str, Any]:
+    entry = standing.entry
+    return {
+        "limit": words(entry.limit),
+        "scope": str(entry.limit.scope),
+        "unit": str(entry.limit.unit),
+        "window": str(entry.limit.window),
+        "models": entry.limit.family,
+        "most": entry.most,
+        "taken": standing.taken,
+        "remaining": standing.remaining,
+        "resets_at": entry.resets_at,
+    }

@@ -1,0 +1,153 @@
+"""The operator's book: limits, prices and groups that were decided at run time, in memory and in step with the store.
+
+They are read at every request and changed a few times a month. So each gateway keeps them all, asks every few seconds
+for the book's version, and reads it anew when that has changed. While the store is away everything stays as it is. A
+record that cannot be read (written by a newer fairgate, or by hand) is left out and told once; the others count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+from server.accounting.price_catalogue import Catalogue
+from server.config.specs import UpstreamSpec
+from server.ledger.limits import Limit, Limits, Scope, Unit, Window, limit_of
+from server.ledger.prices import Price, PriceTable, Unpriced, price_of
+from server.ledger.tariff import LISTED, Tariff
+from server.policy.groups import Group, Rights, group_of, rights_of
+from server.store.base import Record, Store, StoreError
+
+log = logging.getLogger("fairgate")
+
+T = TypeVar("T")
+ALL_RIGHTS = Rights()
+NO_LISTS = Catalogue(lambda url, dialects: ())
+
+
+class Book:
+    """`defaults`: the limits of the settings. `own`: the price file's rows. `catalogue`: the providers' list prices."""
+
+    def __init__(
+        self,
+        store: Store,
+        defaults: Sequence[Limit] = (),
+        own: Sequence[Price] = (),
+        catalogue: Catalogue = NO_LISTS,
+        unpriced: Unpriced = "refuse",
+        tariff: Tariff = LISTED,
+    ) -> None:
+        self._store, self._defaults, self._catalogue, self._unpriced = store, tuple(defaults), catalogue, unpriced
+        self._own, self.tariff = tuple(own), tariff
+        self._upstreams: list[UpstreamSpec] = []
+        self._decided: tuple[Limit, ...] = ()
+        self._version: int | None = None
+        self._away = False
+        self._task: asyncio.Task[None] | None = None
+        self._reading = asyncio.Lock()  # or else who has begun earlier might have the last word
+        self._recorded: tuple[Price, ...] = ()
+        self.groups: dict[str, Group] = {}
+        self.notices: tuple[Record, ...] = ()
+        self._apply_limits()
+        self._apply_prices()
+
+    async def start(self, poll_seconds: float) -> None:
+        """Read it now, and from then on whenever it has changed."""
+        await self.sync()
+        self._task = asyncio.create_task(self._follow(poll_seconds))
+
+    @property
+    def known(self) -> bool:
+        """It has been read. Before that nobody knows whose limits there are, so nobody may spend."""
+        return self._version is not None
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def sync(self) -> None:
+        """Read what has changed since the last time. An outage changes nothing and is told once."""
+        async with self._reading:
+            await self._sync()
+
+    async def _sync(self) -> None:
+        try:
+            version = await self._store.book_version()
+            if version != self._version:
+                await self._read()
+                self._version = version
+            self._away = False
+        except StoreError as error:
+            if not self._away:
+                log.warning("the store does not tell limits, prices and groups, so they stay as they are: %s", error)
+            self._away = True
+
+    def rights(self, groups: Sequence[str], now: int) -> Rights:
+        """What somebody may do who is in these groups. `now` is UTC milliseconds."""
+        return rights_of(groups, self.groups, now) if groups or self.groups else ALL_RIGHTS
+
+    def know(self, upstream: UpstreamSpec) -> None:
+        """An upstream serves from now on: its provider's price list and its monthly cap count."""
+        self._upstreams.append(upstream)
+        self._apply_limits()
+        self._apply_prices()
+
+    def forget(self, upstream: UpstreamSpec) -> None:
+        """It serves no more: its cap must not hold for a key that takes its place."""
+        self._upstreams.remove(upstream)
+        self._apply_limits()
+        self._apply_prices()
+
+    def use_prices(self, own: Sequence[Price]) -> None:
+        """Take another price file's rows."""
+        self._own = tuple(own)
+        self._apply_prices()
+
+    async def _follow(self, poll_seconds: float) -> None:
+        while True:
+            await asyncio.sleep(poll_seconds)
+            await self.sync()
+
+    async def _read(self) -> None:
+        limits = _readable(await self._store.records("limit"), lambda record: limit_of(record.id, record.body))
+        prices = _readable(await self._store.records("price"), lambda record: price_of(record.id, record.body))
+        groups = _readable(await self._store.records("group"), lambda record: group_of(record.id, record.body))
+        self.notices = tuple(await self._store.records("notice"))
+        self.groups = {group.name: group for group in groups}
+        self._recorded = tuple(prices)
+        self._decided = tuple(limits)
+        self._apply_limits()
+        self._apply_prices()
+
+    def _apply_limits(self) -> None:
+        decided = {limit.kind for limit in self._decided if limit.scope is Scope.EVERYONE}
+        defaults = [limit for limit in self._defaults if limit.kind not in decided]
+        self.limits = Limits((*defaults, *_caps(self._upstreams), *self._decided))
+
+    def _apply_prices(self) -> None:
+        base = self._catalogue.base(self._upstreams)
+        self.prices = PriceTable((*self._own, *self._recorded), base, self._unpriced)
+
+
+def _caps(upstreams: Iterable[UpstreamSpec]) -> list[Limit]:
+    """An upstream's monthly cap is for all its keys together; where several specs name one, the tightest counts."""
+    return [
+        Limit(f"cap/{spec.name}", Scope.UPSTREAM, spec.name, Unit.USD, Window.MONTH, spec.monthly_cap_micro_usd)
+        for spec in upstreams
+        if spec.monthly_cap_micro_usd is not None
+    ]
+
+
+def _readable(records: Iterable[Record], read: Callable[[Record], T]) -> list[T]:
+    found = []
+    for record in records:
+        try:
+            found.append(read(record))
+        except ValueError as error:
+            log.error("the %s %r is left out: %s", record.kind, record.id, error)
+    return found

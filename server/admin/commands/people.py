@@ -1,0 +1,127 @@
+"""The desk for people: administrators find, add and change them here, and everybody chooses their own nickname.
+
+Every change is noted in the audit log before it is made, like all that goes over the operator's desk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from server.admin.changes import NO_SUCH_PERSON, Desk, DeskError
+from server.auth.accounts import RESERVED, AccountError, Accounts
+from server.policy.authority import TOO_WEAK, Authority
+from server.policy.groups import LEFT
+from server.policy.nicknames import nickname_of
+from server.store.base import NameTaken, Person, Store
+
+CHANGEABLE = ("name", "email", "groups", "admin", "disabled", "note")
+LONGEST_NOTE = 1000
+_EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}", re.ASCII)
+
+
+class PeopleDesk:
+    """The verbs. `actor` is the id of who asks for it. All raise DeskError and StoreError."""
+
+    def __init__(self, store: Store, desk: Desk, accounts: Accounts) -> None:
+        self._store, self._desk, self._accounts = store, desk, accounts
+
+    async def find(self, text: str = "", after: str | None = None, limit: int = 100) -> list[Person]:
+        """At most so many people, by name, whose name, address or groups hold the text; behind the name `after`."""
+        wanted = text.casefold()
+        found = [each for each in await self._store.people() if wanted in _searched(each)]
+        return [each for each in found if after is None or each.name > after][:limit]
+
+    async def person(self, person_id: str) -> Person:
+        person = await self._store.person(person_id)
+        if person is None:
+            raise DeskError(NO_SUCH_PERSON)
+        return person
+
+    async def create(
+        self, actor: str, name: str, email: str | None = None, groups: Sequence[str] = (), note: str = ""
+    ) -> Person:
+        """Add somebody."""
+        wishes = {"email": email, "note": note}
+        check(name, wishes)
+        await self._insist_on_groups(groups)
+        try:
+            person = await self._accounts.create_person(name)
+        except AccountError as error:
+            raise DeskError(str(error)) from None
+        await self._desk.note(actor, "person.create", person.id, None, {"name": name, **wishes, "groups": list(groups)})
+        await self._store.update_person(person.id, {**wishes, "groups": tuple(groups)})
+        return await self.person(person.id)
+
+    async def change(
+        self, actor: str, person_id: str, changes: Mapping[str, Any], by: Authority | None = None
+    ) -> Person:
+        """Change any of `CHANGEABLE`; what is as it is stays unmentioned. All that can be wrong is checked first.
+
+        `by`: with what authority; without one it makes no administrator.
+        """
+        person = await self.person(person_id)
+        wishes = {field: value for field, value in changes.items() if getattr(person, field) != value}
+        check(wishes.get("name", person.name), wishes)
+        if wishes.get("admin"):
+            insist_on_promoting(by)
+        await self._insist_on_groups(wishes.get("groups", ()), person.groups)
+        if "name" in wishes:
+            await self._desk.rename(actor, person_id, wishes["name"])
+        for group in set(wishes.get("groups", person.groups)) - set(person.groups):
+            await self._desk.put_in_group(actor, person_id, group)
+        for group in set(person.groups) - set(wishes.get("groups", person.groups)):
+            await self._desk.take_from_group(actor, person_id, group)
+        if "admin" in wishes:
+            await self._desk.set_admin(actor, person_id, wishes["admin"])
+        if "disabled" in wishes:
+            await self._desk.set_disabled(actor, person_id, wishes["disabled"])
+        await self._update(actor, person, {field: wishes[field] for field in ("email", "note") if field in wishes})
+        return await self.person(person_id)
+
+    async def set_nickname(self, person: Person, wanted: str | None) -> str | None:
+        """Stand on the leaderboard under this name, or not at all; returns the name as it is kept."""
+        try:
+            nickname = None if wanted is None else nickname_of(wanted)
+            if nickname != person.nickname:
+                await self._update(person.id, person, {"nickname": nickname})
+        except NameTaken:
+            raise DeskError("somebody has this nickname already") from None
+        except ValueError as error:
+            raise DeskError(str(error)) from None
+        return nickname
+
+    async def _update(self, actor: str, person: Person, changes: Mapping[str, Any]) -> None:
+        if changes:
+            before = {field: value for field, value in asdict(person).items() if field in changes}
+            await self._desk.note(actor, "person.change", person.id, before, changes)
+            await self._store.update_person(person.id, changes)
+
+    async def _insist_on_groups(self, wanted: Sequence[str], mine: Sequence[str] = ()) -> None:
+        known = {group.name for group in await self._desk.groups()} if wanted else set()
+        if not set(wanted) <= known | set(mine) | {LEFT}:
+            raise DeskError("there is no such group: `group create` makes one")
+
+
+def check(name: str, wishes: Mapping[str, Any]) -> None:
+    """Raises DeskError if nobody can be called so, or these fields of a person make no sense."""
+    if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip() or name in RESERVED:
+        raise DeskError("a name has 1 to 64 printable characters, no blank at either end, and is not kept for us")
+    email, note = wishes.get("email"), wishes.get("note", "")
+    if email is not None and not _EMAIL.fullmatch(email):
+        raise DeskError("expected an email address")
+    if len(note) > LONGEST_NOTE or not note.isprintable():
+        raise DeskError(f"a note has at most {LONGEST_NOTE} printable characters")
+
+
+def insist_on_promoting(by: Authority | None) -> None:
+    """Raises DeskError unless this authority makes an administrator."""
+    why_not = TOO_WEAK if by is None else by.against_promoting()
+    if why_not is not None:
+        raise DeskError(why_not)
+
+
+def _searched(person: Person) -> str:
+    return "\n".join((person.name, person.email or "", *person.groups, *person.claimed)).casefold()

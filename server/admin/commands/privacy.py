@@ -1,0 +1,181 @@
+"""What is kept of somebody: all of it, to take away or to be forgotten.
+
+Erased is everything that leads to a person: name, address, login, nickname, groups, notes, kept prompts and answers,
+sessions; tokens and passes open nothing any more. What was used stays on the ledger, because others' money was spent
+with it, under an id that leads to nobody. The audit log keeps what was changed and by which id, since nobody may take
+anything out of it; what somebody was called, and how their tokens were, is overwritten there. At the end the store
+leaves nothing of that on the disk (`scrub`).
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import orjson
+
+from server.admin.changes import JOINED, NO_SUCH_PERSON, Desk, DeskError, joined_id
+from server.admin.commands.guest_passes import PassOffice
+from server.auth.accounts import RESERVED, Accounts
+from server.auth.sessions import Sessions
+from server.ledger.export import request_fields
+from server.ledger.limits import Scope, limit_body
+from server.ledger.reports import Cursor, Which
+from server.ledger.when import iso
+from server.store.base import Audit, Content, Person, Store
+
+PAGE = 250  # rows of the ledger, or of the audit log
+CALLED = frozenset({"name", "email", "nickname", "login", "note"})  # of a person, or of a token
+ERASED = "***"
+NOBODY: Mapping[str, Any] = {
+    "disabled": True, "groups": (), "claimed": (), "admin": False, "login": None, "email": None, "last_login_at": None,
+    "nickname": None, "note": "",
+}  # fmt: skip
+
+
+class Privacy:
+    """The two verbs. Both raise StoreError. `wall` gives UTC milliseconds."""
+
+    def __init__(
+        self,
+        store: Store,
+        desk: Desk,
+        accounts: Accounts,
+        sessions: Sessions,
+        passes: PassOffice,
+        wall: Callable[[], int],
+    ) -> None:
+        self._store, self._desk, self._accounts, self._wall = store, desk, accounts, wall
+        self._sessions, self._passes = sessions, passes
+
+    async def export(self, person: Person) -> AsyncGenerator[bytes, None]:
+        """Everything that is stored about somebody, as one JSON document in pieces."""
+        tokens = await self._store.tokens(person.id)
+        ids = {person.id, *(token.id for token in tokens)}
+        yield b'{"person":' + orjson.dumps(_told(asdict(person)))
+        yield b',"tokens":' + orjson.dumps([_told(asdict(token)) for token in tokens])
+        yield b',"passes":' + orjson.dumps([asdict(each) for each in await self._passes.issued(person.id)])
+        limits = [limit for limit in await self._desk.limits() if limit.subject in ids]
+        yield b',"limits":' + orjson.dumps([{"id": limit.id, **limit_body(limit)} for limit in limits])
+        teaches = [group.name for group in await self._desk.groups() if person.id in group.teachers]
+        yield b',"teaches":' + orjson.dumps(teaches)
+        contents = await self._store.contents(person.id)
+        for part, pages in (
+            ("contents", _each(map(_content, contents))),
+            ("changes", self._changes(ids)),
+            ("requests", self._requests(person)),
+        ):
+            yield f',"{part}":['.encode()
+            before = b"\n"
+            async for page in pages:
+                yield before + b",\n".join(map(orjson.dumps, page))
+                before = b",\n"
+            yield b"]"
+        yield b"}\n"
+
+    async def erase(self, actor: str, person_id: str) -> None:
+        """Forget somebody. Repeated after an interruption it goes on. Raises DeskError."""
+        person = await self._store.person(person_id)
+        if person is None:
+            raise DeskError(NO_SUCH_PERSON)
+        if person.name in RESERVED:
+            raise DeskError("this is nobody who could be forgotten")
+        await self._desk.note(actor, "person.erase", person_id, None, {"disabled": True})
+        await self._store.set_person_disabled(person_id, True)
+        await self._sessions.close_all(person_id)
+        await self._close_doors(actor, person_id)
+        await self._forget_decisions(actor, person_id)
+        await self._store.forget_contents(person_id)
+        await self._store.update_person(person_id, {**NOBODY, "name": f"erased-{secrets.token_hex(8)}"})
+        ids = {person_id, *(token.id for token in await self._store.tokens(person_id))}
+        await self._store.forget_tokens(person_id, self._wall())
+        await self._forget_names(ids)
+        self._accounts.forget()
+        if not await self._store.scrub():
+            raise DeskError("all is erased, but the file's log is in use: erase once more to empty it")
+
+    async def _close_doors(self, actor: str, person_id: str) -> None:
+        for token in await self._store.tokens(person_id):
+            if token.revoked_at is None:
+                await self._desk.revoke_token(actor, token.id)
+        for each in await self._passes.issued(person_id):
+            if not each.revoked:
+                await self._passes.revoke(actor, each.what.id)
+
+    async def _forget_decisions(self, actor: str, person_id: str) -> None:
+        for limit in await self._desk.limits():
+            if (limit.scope, limit.subject) == (Scope.PERSON, person_id):
+                await self._desk.remove_limit(actor, limit.id)
+        for name in await self._desk.joined(person_id):
+            await self._store.remove_record(JOINED, joined_id(person_id, name))
+        for group in await self._desk.groups():
+            if person_id in group.teachers:
+                others = tuple(each for each in group.teachers if each != person_id)
+                await self._desk.set_group(actor, replace(group, teachers=others))
+
+    async def _forget_names(self, ids: set[str]) -> None:
+        """Overwrite in the audit log what a person and their tokens were called."""
+        cursor: Cursor | None = None
+        while entries := await self._store.audits(cursor, PAGE):
+            for entry in entries:
+                if entry.target in ids and (nameless := _nameless(entry)) != entry:
+                    await self._store.rewrite_audit(nameless)
+            cursor = entries[-1].at, entries[-1].id
+
+    async def _changes(self, ids: set[str]) -> AsyncGenerator[list[dict[str, Any]], None]:
+        """The entries of the audit log that are by somebody or about them."""
+        cursor: Cursor | None = None
+        while entries := await self._store.audits(cursor, PAGE):
+            if mine := [_entry(each) for each in entries if each.actor in ids or each.target in ids]:
+                yield mine
+            cursor = entries[-1].at, entries[-1].id
+
+    async def _requests(self, person: Person) -> AsyncGenerator[list[dict[str, Any]], None]:
+        cursor: Cursor | None = None
+        while rows := await self._store.usage_after(Which(person_id=person.id), cursor, PAGE):
+            yield [dict(request_fields(row, person.name)) for row in rows]
+            cursor = rows[-1].started_at, rows[-1].request_id
+
+
+async def _each(things: Iterable[dict[str, Any]]) -> AsyncGenerator[list[dict[str, Any]], None]:
+    for thing in things:
+        yield [thing]
+
+
+def _entry(entry: Audit) -> dict[str, Any]:
+    return _told(asdict(entry))
+
+
+def _nameless(entry: Audit) -> Audit:
+    """An entry without what somebody was called."""
+    return replace(entry, before=_overwritten(entry.before), after=_overwritten(entry.after))
+
+
+def _overwritten(state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if state is None:
+        return None
+    return {name: ERASED if name in CALLED and value else value for name, value in state.items()}
+
+
+def _content(content: Content) -> dict[str, Any]:
+    texts = {"asked": _text(content.asked), "answered": _text(content.answered)}
+    return {**_told({"request_id": content.request_id, "group": content.group, "at": content.at}), **texts}
+
+
+def _text(raw: bytes) -> str:
+    """A text as it is; what is none, such as a sound, in base64."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(raw).decode()
+
+
+def _told(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """With its times for people."""
+    return {
+        name: iso(value) if value is not None and (name == "at" or name.endswith("_at")) else value
+        for name, value in fields.items()
+    }

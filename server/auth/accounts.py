@@ -1,0 +1,342 @@
+"""Who is calling, and the verbs about people and their tokens: one account's story, without a framework.
+
+A caller is known by a gatekeeper token (`tokens`, `token_door`), by a guest pass (`passes`), or by what `bearer` knows:
+the identity provider's own tokens. What each of these is worth is told there.
+
+Every refusal is the same `InvalidKey`, raised in one place.
+
+Failures are counted by address. From the 31st in a minute on, further *failures* are told to slow down; a valid token
+from that address still passes, because a whole campus may share it and one broken script must not lock it out. The
+limit is there for the logs and the database: guessing 256 bits is hopeless at any speed. `ADMIN_KEY` and `PROXY_KEY`
+have less than that, and are slowed in earnest (`guesses`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Literal
+
+from server.auth.guesses import Guesses
+from server.auth.guest_passes import PassDoor, Passes, looks_like_pass
+from server.auth.throttle import Failures
+from server.auth.token_format import hint, looks_like_token, new_id, new_token, next_id
+from server.auth.token_terms import SPECIAL, checked_terms, place
+from server.auth.tokens import Memory, TokenDoor
+from server.policy.authority import Means
+from server.single_flight import Away
+from server.store.base import Caller, NameTaken, Person, Record, Store, StoreError, Terms, Token
+from server.store.breaker import Guarded
+from server.store.token_secret import pepper_for
+from server.wire.errors import AccountingUnavailable, ClientError, InvalidKey, PermissionDenied, RateLimited
+
+__all__ = ["AccountError", "Accounts", "Mode", "looks_like_token", "pepper_for"]
+
+Mode = Literal["user_token", "shared", "none"]
+Bearer = Callable[[str], Awaitable[Caller | None]]
+
+ANY_TERMS = Terms()
+USUAL = Memory()
+PATIENCE = 10.0  # seconds that the store may take, where nobody says
+MOST_LIVE = 50  # tokens of one person, made by themselves
+LONGEST_GRACE = 30 * 86_400  # seconds
+RETIRING = "retiring"  # the kind of record that says when a token that was rotated is to be revoked
+
+# Where no personal token is asked for, everybody is one person and so one flow. Both names are kept for that.
+SHARED = Caller("shared", "shared", None, means=Means.SHARED)
+EVERYONE = Caller("everyone", "everyone", None, means=Means.SHARED)
+# Who holds ADMIN_KEY: the first administrator, before there are any people.
+OPERATOR = Caller("operator", "operator", None, admin=True, means=Means.OPERATOR)
+RESERVED = {caller.person_name for caller in (SHARED, EVERYONE, OPERATOR)}
+
+
+class AccountError(ValueError):
+    """The operator asked for what cannot be done; the text says what, without repeating what was typed."""
+
+
+class Accounts:
+    """People and their tokens: the question of every request, and the operator's verbs.
+
+    `clock` gives monotonic seconds, `wall` milliseconds since 1970 (UTC). Call `prepare()` once the store is open.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        mode: Mode,
+        proxy_key: str,
+        pepper: bytes,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        memory: Memory = USUAL,
+        admin_key: str = "",
+        guard: Guarded | None = None,
+    ) -> None:
+        if mode == "shared" and not proxy_key:
+            raise ValueError("a shared gatekeeper needs PROXY_KEY")
+        if not pepper:
+            raise ValueError("the pepper is empty")
+        self._store, self._mode, self._clock, self._wall = store, mode, clock, wall
+        self._guard = guard = guard or Guarded(store, PATIENCE, clock)
+        self._tokens = TokenDoor(store, guard, pepper, memory, clock, wall)
+        self._guests = PassDoor(store, guard, Passes(pepper), memory, clock, wall)
+        self.bearer: Bearer | None = None  # knows the tokens of an identity provider
+        self.forget_bearers: Callable[[], None] = lambda: None
+        # Digests have one length, so that the comparison's time does not tell the secret's.
+        operator = [(OPERATOR, self._tokens.digest(admin_key))] if admin_key else []
+        shared = [(SHARED, self._tokens.digest(proxy_key))] if mode == "shared" else []
+        self._secrets = (*operator, *shared)
+        self._failures, self._guesses = Failures(), Guesses()
+        self._making = asyncio.Lock()  # somebody's tokens are counted, and then there is one more
+
+    async def authenticate(self, authorization: str | None, api_key: str | None, address: str) -> Caller:
+        """Who presents these headers: the whole `Authorization` and the whole `X-Api-Key`, None where absent.
+
+        Raises `InvalidKey`; `RateLimited` instead, from the 31st failure in a minute of `address` on; and
+        `AccountingUnavailable` if the store is out of reach and the token is not remembered.
+        """
+        presented = _presented(authorization, api_key)
+        if presented is not None:
+            caller = self._by_secret(presented, address)
+            if caller is None and self._mode == "user_token":
+                caller = await self._person_of(presented, address)
+            if caller is not None:
+                return caller
+        if self._mode != "none":
+            raise self._refusal(presented, address)
+        if presented is not None:
+            self._count_guess(presented, address)
+        return EVERYONE
+
+    def denial(self, caller: Caller, authorization: str | None, api_key: str | None, address: str) -> ClientError:
+        """What a caller hears who is no administrator, where only those may go.
+
+        Where nobody needs a credential, one that was presented all the same is a guess at `ADMIN_KEY`: it is counted
+        and told like any other failure.
+        """
+        presented = _presented(authorization, api_key)
+        if caller is EVERYONE and presented is not None:
+            return self._refusal(presented, address)
+        return PermissionDenied()
+
+    async def person_named(self, name: str) -> Caller:
+        """The person of a name that somebody trustworthy vouches for; new ones are welcome.
+
+        Raises `InvalidKey` for one who is disabled or cannot be called so, and `AccountingUnavailable`.
+        """
+        try:
+            name = _checked(name)
+            found = await self._guard.ask(lambda: self._store.person_by_name(name))
+            person = found or await self._welcomed(name)
+        except AccountError:
+            raise InvalidKey from None
+        except StoreError as error:
+            raise AccountingUnavailable from error
+        if person.disabled:
+            raise InvalidKey
+        groups = tuple(dict.fromkeys((*person.groups, *person.claimed)))
+        return Caller(person.id, person.name, None, groups=groups, means=Means.HEADER)
+
+    async def _welcomed(self, name: str) -> Person:
+        """A new person; the same one for two requests that are the first at once."""
+        try:
+            return await self.create_person(name)
+        except AccountError:
+            return await self._person(name)
+
+    async def prepare(self) -> None:
+        """See to it that the people exist whom nobody creates: the operator, and whom everybody is in this mode."""
+        needed = {"user_token": [], "shared": [SHARED], "none": [EVERYONE]}[self._mode]
+        if any(who is OPERATOR for who, _ in self._secrets):
+            needed.append(OPERATOR)
+        for caller in needed:
+            with suppress(NameTaken):
+                await self._store.create_person(Person(caller.person_id, caller.person_name, False, self._wall()))
+
+    async def create_person(self, name: str) -> Person:
+        """Add a person. The name is unique and has 1 to 64 printable characters."""
+        person = Person(f"usr_{secrets.token_hex(8)}", _checked(name), False, self._wall())
+        try:
+            await self._store.create_person(person)
+        except NameTaken:
+            raise AccountError("there is already a person of this name") from None
+        return person
+
+    async def people(self) -> list[Person]:
+        """Everybody, by name."""
+        return await self._store.people()
+
+    async def disable(self, person_name: str) -> None:
+        """Close the door for all tokens of a person, until `enable`, and end their logins in browsers."""
+        person = await self._person(person_name)
+        await self._store.set_person_disabled(person.id, True)
+        await self._store.close_sessions_of(person.id)
+        self.forget()
+
+    async def enable(self, person_name: str) -> None:
+        """Let a disabled person in again."""
+        await self._store.set_person_disabled((await self._person(person_name)).id, False)
+
+    async def create_token(
+        self, person_name: str, name: str, expires_at: int | None = None, terms: Terms = ANY_TERMS
+    ) -> tuple[Token, str]:
+        """Make a token of a person; the text is the secret, which is shown now and never again.
+
+        `expires_at` is in milliseconds since 1970, UTC; None is never.
+        """
+        now = self._wall()
+        if expires_at is not None and expires_at <= now:
+            raise AccountError("the expiry lies in the past")
+        person = await self._person(person_name)
+        return await self._add(Token(new_id(), person.id, _checked(name), "", now, expires_at, terms=terms))
+
+    async def create_own_token(
+        self, person: Person, name: str, expires_at: int | None = None, terms: Terms = ANY_TERMS
+    ) -> tuple[Token, str]:
+        """The same by the person: nobody frees themselves of rate limits, or makes tokens without end."""
+        if terms.kind == SPECIAL:
+            raise AccountError("only an administrator makes special tokens")
+        async with self._making:
+            now = self._wall()
+            tokens = await self._store.tokens(person.id)
+            live = [it for it in tokens if it.revoked_at is None and (it.expires_at is None or now < it.expires_at)]
+            if len(live) >= MOST_LIVE:
+                raise AccountError(f"nobody has more than {MOST_LIVE} tokens: revoke one that is not used any more")
+            return await self.create_token(person.name, name, expires_at, terms)
+
+    async def tokens(self, person_name: str | None = None) -> list[Token]:
+        """The tokens of one person, or all; the oldest first."""
+        person_id = None if person_name is None else (await self._person(person_name)).id
+        return await self._store.tokens(person_id)
+
+    async def tokens_of(self, person_id: str) -> list[Token]:
+        """The tokens of one person; the oldest first."""
+        return await self._store.tokens(person_id)
+
+    async def revoke(self, token_id: str, owner: str | None = None) -> None:
+        """Close the door for one token, for good. With `owner`, a person's id, only if it is theirs."""
+        if owner is not None:
+            await self._token(token_id, owner)
+        if not await self._store.revoke_token(token_id, self._wall()):
+            raise AccountError(NO_SUCH_TOKEN)
+        self.forget()
+
+    async def rotate(self, token_id: str, owner: str | None = None, grace_seconds: int = 0) -> tuple[Token, str]:
+        """A new secret with the same name, terms and budgets; the old one ends now, or after a grace.
+
+        With `owner`, a person's id, only if it is theirs. The grace ends by `retire`, some seconds late.
+        """
+        if not 0 <= grace_seconds <= LONGEST_GRACE:
+            raise AccountError(f"the old token lasts {LONGEST_GRACE // 86_400} days longer at most")
+        old, now = await self._token(token_id, owner), self._wall()
+        if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+            raise AccountError("this token has ended: make a new one")
+        successor = next_id(old.id)
+        if any(token.id == successor for token in await self._store.tokens(old.person_id)):
+            raise AccountError("this token has been rotated already: rotate the one that took its place")
+        made = await self._add(replace(old, id=successor, created_at=now))
+        if grace_seconds:
+            await self._store.put_record(Record(RETIRING, old.id, {"at": now + grace_seconds * 1000}))
+        else:
+            await self.revoke(old.id)
+        return made
+
+    async def retire(self) -> int:
+        """Revoke the tokens whose grace is over; returns how many. To be called every minute or so."""
+        now = self._wall()
+        due = [record.id for record in await self._store.records(RETIRING) if record.body["at"] <= now]
+        for token_id in due:
+            await self._store.revoke_token(token_id, now)
+            await self._store.remove_record(RETIRING, token_id)
+        if due:
+            self.forget()
+        return len(due)
+
+    def forget(self) -> None:
+        """Ask the store anew about everybody: something has changed that must hold at once."""
+        self._tokens.forget()
+        self._guests.forget()
+        self.forget_bearers()
+
+    async def _add(self, token: Token) -> tuple[Token, str]:
+        try:
+            terms = checked_terms(token.terms, token.expires_at)
+        except ValueError as error:
+            raise AccountError(str(error)) from None
+        secret = new_token()
+        token = replace(token, hint=hint(secret), terms=terms)
+        await self._store.add_token(self._tokens.digest(secret), token)
+        return token, secret
+
+    async def _token(self, token_id: str, owner: str | None) -> Token:
+        """A token by its id. What belongs to somebody else is not there."""
+        for token in await self._store.tokens(owner):
+            if token.id == token_id:
+                return token
+        raise AccountError(NO_SUCH_TOKEN)
+
+    async def _person_of(self, presented: str, address: str) -> Caller | None:
+        if looks_like_token(presented):
+            return await self._tokens.caller_of(presented, address)
+        if looks_like_pass(presented):
+            return await self._guests.caller_of(presented)
+        if self.bearer is None:
+            return None
+        try:
+            return await self.bearer(presented)
+        except (StoreError, Away) as error:
+            raise AccountingUnavailable from error
+
+    def _by_secret(self, presented: str, address: str) -> Caller | None:
+        """Who shows ADMIN_KEY or PROXY_KEY, if that counts from there now."""
+        digest = self._tokens.digest(presented)
+        caller = next((who for who, known in self._secrets if hmac.compare_digest(digest, known)), None)
+        if caller is None or self._guesses.wait(place(address), self._clock()) is not None:
+            return None
+        self._guesses.right(place(address), self._clock())
+        return caller
+
+    def _count_guess(self, presented: str, address: str) -> None:
+        """Count what was wrong, where it can have been meant as one of these secrets: a token is no guess."""
+        if self._secrets and not looks_like_token(presented):
+            self._guesses.wrong(place(address), self._tokens.digest(presented), self._clock())
+
+    def _refusal(self, presented: str | None, address: str) -> ClientError:
+        if presented is not None:
+            self._count_guess(presented, address)
+        now, whence = self._clock(), place(address)
+        wait = self._failures.count(whence, now) or self._guesses.wait(whence, now)
+        return InvalidKey() if wait is None else RateLimited(retry_after=wait)
+
+    async def _person(self, name: str) -> Person:
+        person = await self._store.person_by_name(_checked(name))
+        if person is None:
+            raise AccountError("there is no such person")
+        return person
+
+
+NO_SUCH_TOKEN = "there is no such token"  # noqa: S105 - words
+
+
+def _presented(authorization: str | None, api_key: str | None) -> str | None:
+    """The one credential of a request; None if there is none, it is no bearer, or the two headers disagree."""
+    if authorization is None:
+        return api_key
+    scheme, _, credential = authorization.partition(" ")
+    credential = credential.strip(" ")
+    if scheme.lower() != "bearer" or (api_key is not None and api_key != credential):
+        return None
+    return credential
+
+
+def _checked(name: str) -> str:
+    if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip():
+        raise AccountError("a name has 1 to 64 printable characters, no blank at either end")
+    if name in RESERVED:
+        raise AccountError("this name is kept for the gateway itself")
+    return name

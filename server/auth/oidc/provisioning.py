@@ -1,0 +1,150 @@
+"""Who somebody is here, of whom the provider has told us: found by their subject, else a new person.
+
+A person is theirs by issuer and subject alone, which a provider never gives to another one. Their name is only proposed
+by a claim, and who has a name keeps it: the next one of that name is `ada-2`. Later changes of the claim change nothing
+here. Groups and, where `OIDC_ADMIN` says so, the administrator's rights are the provider's word at every login. Where
+it says that there is more than it tells (`claims.withheld`), it has not said that somebody is in a group no more: what
+was known stays, and what is told is added.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from server.auth.accounts import RESERVED
+from server.policy.claims import ClaimRules, Claims, Condition, found, texts, withheld
+from server.policy.groups import LEFT
+from server.store.base import Audit, NameTaken, Person, Store
+
+ACTOR = "oidc"  # in the audit log
+UNNAMED = "person"
+LONGEST_NAME = 56  # characters, so that a number fits behind it
+LONGEST_EMAIL = 254
+NUMBERS = range(2, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a provider's claims mean here. None is what they do not say; `partial`: it withholds some of the groups."""
+
+    login: str
+    name: str
+    email: str | None
+    groups: tuple[str, ...] | None
+    admin: bool | None
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How claims are read: the operator's rules, who administers, and which claim is the name."""
+
+    rules: ClaimRules
+    admin: Condition | None
+    name_claim: str
+
+    def profile(self, claims: Claims) -> Profile:
+        """What these verified claims say, or leave unsaid."""
+        return Profile(
+            login=f"{claims['iss']} {claims['sub']}",
+            name=_name(found(claims, self.name_claim)),
+            email=_email(claims),
+            groups=self.rules.groups(claims) if self._says(claims, *self.rules.claims) else None,
+            admin=bool(self.admin.fitting(claims)) if self.admin and self._says(claims, self.admin.claim) else None,
+            partial=any(withheld(claims, claim) for claim in self._claims),
+        )
+
+    def lacks(self, claims: Claims) -> bool:
+        """Whether a claim is missing that the provider may tell elsewhere."""
+        return any(found(claims, claim) is None for claim in {self.name_claim, *self._claims})
+
+    def complete(self, profile: Profile) -> Profile:
+        """After a login everything has been asked: what is not said then is not so."""
+        unsaid = profile.admin is None and profile.partial
+        admin = bool(profile.admin) if self.admin and not unsaid else None
+        return replace(profile, groups=profile.groups or (), admin=admin)
+
+    @property
+    def _claims(self) -> frozenset[str]:
+        """The claims that decide about rights."""
+        return self.rules.claims | ({self.admin.claim} if self.admin else set())
+
+    def _says(self, claims: Claims, *names: str) -> bool:
+        return not names or any(found(claims, name) is not None for name in names)
+
+
+class People:
+    """The people who come from the provider. `wall` gives UTC milliseconds; all verbs raise StoreError."""
+
+    def __init__(self, store: Store, wall: Callable[[], int]) -> None:
+        self._store, self._wall = store, wall
+
+    async def welcome(self, profile: Profile, vouched_at: int) -> Person:
+        """The person of a profile, as the provider has now described them. They may be disabled."""
+        person = await self._store.person_by_login(profile.login) or await self._newcomer(profile)
+        changes = _changes(person, profile, vouched_at)
+        if "admin" in changes:
+            await self._note(person, changes["admin"])
+        if changes:
+            await self._store.update_person(person.id, changes)
+        return replace(person, **changes)
+
+    async def _newcomer(self, profile: Profile) -> Person:
+        for name in _names(profile.name):
+            person = Person(f"usr_{secrets.token_hex(8)}", name, False, self._wall(), login=profile.login)
+            try:
+                await self._store.create_person(person)
+            except NameTaken:
+                # Either somebody has the name, or the same one came in by another door meanwhile.
+                known = await self._store.person_by_login(profile.login)
+                if known is not None:
+                    return known
+            else:
+                return person
+        raise RuntimeError("a random name was in use")
+
+    async def _note(self, person: Person, admin: bool) -> None:
+        before, after = {"admin": person.admin}, {"admin": admin}
+        entry = Audit(f"aud_{secrets.token_hex(8)}", self._wall(), ACTOR, "person.admin", person.id, before, after)
+        await self._store.append_audit(entry)
+
+
+def _changes(person: Person, profile: Profile, vouched_at: int) -> dict[str, Any]:
+    """What is different from what is known. Who says nothing of groups has not vouched for them."""
+    said: dict[str, Any] = {}
+    if profile.email is not None:
+        said["email"] = profile.email
+    if profile.groups is not None:
+        groups = dict.fromkeys((*person.claimed, *profile.groups)) if profile.partial else profile.groups
+        said |= {"claimed": tuple(groups), "last_login_at": max(vouched_at, person.last_login_at or 0)}
+        if person.claimed and not groups and LEFT not in person.groups:
+            said["groups"] = (*person.groups, LEFT)  # to lose every group is no freedom from them
+    if profile.admin is not None:
+        said["admin"] = profile.admin
+    return {field: value for field, value in said.items() if getattr(person, field) != value}
+
+
+def _names(proposed: str) -> Iterator[str]:
+    """The name, the name with a number, and at last one that nobody has."""
+    yield proposed
+    yield from (f"{proposed}-{number}" for number in NUMBERS)
+    yield f"{proposed[:40]}-{secrets.token_hex(8)}"
+
+
+def _name(claim: object) -> str:
+    for text in texts(claim)[:1]:
+        name = "".join(letter for letter in text if letter.isprintable())[:LONGEST_NAME].strip()
+        if name and name not in RESERVED:
+            return name
+    return UNNAMED
+
+
+def _email(claims: Claims) -> str | None:
+    """An address that the provider does not call unverified."""
+    email, verified = claims.get("email"), claims.get("email_verified", True)
+    if not isinstance(email, str) or verified in (False, "false") or not 3 <= len(email) <= LONGEST_EMAIL:
+        return None
+    return email if email.isprintable() and "@" in email[1:-1] else None

@@ -1,0 +1,100 @@
+"""What the settings mean for each part of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from keypool.estimates import CostModel
+from keypool.keys import Key
+from keypool.pool import Limits
+from server.auth.accounts import Accounts, pepper_for
+from server.auth.tokens import Memory
+from server.bootstrap.demo import MODEL as DEMO_MODEL
+from server.config.settings import ANTHROPIC as ANTHROPIC_HOME
+from server.config.settings import OPENAI as OPENAI_HOME
+from server.config.settings import Settings
+from server.config.specs import UpstreamSpec
+from server.keys.running import key_of
+from server.ledger.prices import Price, Rates
+from server.relay.admission import Bounds
+from server.relay.content_rules import Rules
+from server.relay.keepalive import Pulse
+from server.relay.passthrough import Provider
+from server.store.base import Store
+from server.store.breaker import Guarded
+from server.upstream import Patience
+from server.wire.anthropic import ANTHROPIC
+from server.wire.filters import Caps
+from server.wire.identity import Identity
+from server.wire.openai import OPENAI
+
+
+def keys(specs: Iterable[UpstreamSpec]) -> list[Key]:
+    return [key_of(spec, secret) for spec in specs for secret in spec.keys]
+
+
+def costs(specs: Iterable[UpstreamSpec]) -> CostModel:
+    """What a request as such is worth: tokens per minute over requests per minute of all keys, where that is known."""
+    limited = [spec for spec in specs if spec.rpm and (spec.tpm or spec.itpm)]
+    requests = sum((spec.rpm or 0) * len(spec.keys) for spec in limited)
+    tokens = sum((spec.tpm or spec.itpm or 0) * len(spec.keys) for spec in limited)
+    return CostModel.of_limits(requests, tokens) if requests else CostModel()
+
+
+def accounts(settings: Settings, store: Store, guard: Guarded) -> Accounts:
+    proxy_key = settings.proxy_key.reveal() if settings.proxy_key else ""
+    return Accounts(
+        store,
+        settings.gatekeeper,
+        proxy_key,
+        pepper(settings),
+        memory=Memory(settings.token_cache_seconds, settings.outage_seconds, settings.affiliation_days),
+        admin_key=settings.admin_key.reveal() if settings.admin_key else "",
+        guard=guard,
+    )
+
+
+def pepper(settings: Settings) -> bytes:
+    return pepper_for(settings.store_url, settings.token_pepper.reveal() if settings.token_pepper else "")
+
+
+def own_prices(settings: Settings) -> list[Price]:
+    """The demo's model is ours, and costs nobody anything."""
+    return [Price("demo", DEMO_MODEL, 0, Rates())] if settings.wants_demo else []
+
+
+def patience(settings: Settings) -> Patience:
+    return Patience(settings.connect_seconds, settings.first_byte_seconds, settings.idle_seconds)
+
+
+def limits(settings: Settings) -> Limits:
+    cap = settings.running_per_person or None
+    return Limits(settings.queue_total, settings.queue_per_person, cap, settings.headroom_slots)
+
+
+def providers(specs: Iterable[UpstreamSpec]) -> list[Provider]:
+    """Where people may go with a provider's key of their own: the two homes, and the operator's upstreams by name."""
+    homes = [Provider("openai", OPENAI_HOME, OPENAI), Provider("anthropic", ANTHROPIC_HOME, ANTHROPIC)]
+    dialects = {"openai": OPENAI, "anthropic": ANTHROPIC}
+    named = [Provider(spec.name, spec.base_url, dialects[spec.dialects[0]]) for spec in specs]
+    return list({provider.name: provider for provider in (*homes, *named)}.values())
+
+
+def _rules(settings: Settings) -> Rules:
+    held = {name: cap for name, cap in settings.caps.items() if cap != Caps()}
+    return Rules(settings.phrases, settings.reject_message, held, settings.allow_service_tier)
+
+
+def bounds(settings: Settings, pulse: Pulse) -> Bounds:
+    return Bounds(
+        settings.queue_seconds,
+        settings.total_seconds,
+        settings.max_answer_bytes,
+        settings.stateful,
+        settings.default_max_output,
+        settings.drain_usage_seconds,
+        pulse,
+        _rules(settings),
+        Identity.of(settings.identity_upstream, pepper(settings)),
+        settings.fairness,
+    )

@@ -1,0 +1,151 @@
+"""The composition root: the only place where everything meets.
+
+`open_house` builds a gateway and takes it down again in the reverse order; `listen` opens the door; `serve` is what
+`python -m server` runs, with signals and the drain. Tests build their gateways with the same functions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from copy import copy
+from functools import cached_property
+
+from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPConnection, HTTPMessageDelegate
+from tornado.iostream import IOStream
+from tornado.netutil import bind_sockets
+
+from server.bootstrap.banner import banner, first_token
+from server.bootstrap.services import Building
+from server.config.settings import Settings
+from server.http.base import House
+from server.http.routes import application
+from server.observability import logs
+from server.relay.keepalive import Pulse
+from server.store.base import StoreError
+
+log = logging.getLogger("fairgate")
+
+ENOUGH = 1 << 40  # bytes: bodies are bounded by the handlers, which can say so in the caller's dialect
+PULSE = Pulse()
+LAST_WORDS_SECONDS = 3.0  # to write the in-band errors and settle, after the drain's time is over
+
+
+async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
+    """Run a gateway until SIGTERM or SIGINT; returns the exit code."""
+    logs.configure(settings)
+    for note in settings.notes:
+        log.info("%s", note)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, _stop_or_exit, stop)
+    async with open_house(settings) as house, listen(house) as url:
+        token = await _first_token(house)
+        models = [model.name for model in house.dispatcher.snapshot().models]
+        announce(banner(settings, url, token, models[0] if models else "MODEL"))
+        _calm_the_collector()
+        await stop.wait()
+        await drain(house)
+    return 0
+
+
+async def _first_token(house: House) -> str | None:
+    """A token for who starts this the first time; none while the store is away, or where nobody needs one."""
+    if house.settings.gatekeeper != "user_token":
+        return None
+    with suppress(StoreError):
+        return await first_token(house.accounts)
+    return None
+
+
+def _calm_the_collector() -> None:
+    """What is here at the start stays, and requests leave few cycles behind: look less often, and not at everything.
+
+    That is a tenth of a request's time (`make bench`). Cycles still go, after some thousand requests.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
+def _stop_or_exit(stop: asyncio.Event) -> None:
+    """The first signal drains, the second one does not wait."""
+    if stop.is_set():
+        raise SystemExit(1)
+    stop.set()
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, pulse: Pulse = PULSE) -> AsyncIterator[House]:
+    """Everything that serves requests, ready to be listened for."""
+    async with AsyncExitStack() as stack:
+        yield await Building(settings, stack).house(pulse)
+
+
+@asynccontextmanager
+async def listen(house: House) -> AsyncIterator[str]:
+    """Open the door; gives the address under which this machine reaches it."""
+    settings = house.settings
+    sockets = bind_sockets(settings.port, settings.host, backlog=1024)
+    server = Door(
+        application(house),
+        max_header_size=settings.max_header_bytes,
+        max_body_size=ENOUGH,
+        idle_connection_timeout=settings.header_seconds,
+        body_timeout=settings.body_seconds,
+    )
+    server.most, server.kept_seconds = settings.max_connections, settings.keep_alive_seconds
+    server.add_sockets(sockets)
+    try:
+        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104 - asked for
+        yield f"http://{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}"
+    finally:
+        server.stop()
+        await server.close_all_connections()
+
+
+async def drain(house: House) -> None:
+    """Let running requests end within their time; what is left then ends with an error in its own dialect."""
+    house.draining = True
+    await house.face.drain()
+    answering = [each for each in (house.gateway, house.own_keys) if each is not None]
+    await asyncio.gather(*(each.quiet(house.settings.drain_seconds) for each in answering))
+    for each in answering:
+        each.stop()
+    await asyncio.gather(*(each.quiet(LAST_WORDS_SECONDS) for each in answering))
+
+
+class Door(HTTPServer):
+    """Tornado's server with a bound on connections, and with more patience for a connection that has proven itself.
+
+    Proxies keep connections for a minute and send the next request over one that they believe to be open. If it is
+    closed here at that moment, a POST is lost. So ours last longer than theirs; a new one has less time to begin.
+    """
+
+    most = 10_000
+    kept_seconds = 75.0
+
+    def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
+        if len(self._connections) >= self.most:
+            stream.close()
+            return
+        super().handle_stream(stream, address)
+
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        """Called as soon as a connection waits for a request: what is set here holds for the ones that follow."""
+        if isinstance(server_conn, HTTP1ServerConnection):
+            server_conn.params = self._kept
+        return super().start_request(server_conn, request_conn)
+
+    @cached_property
+    def _kept(self) -> HTTP1ConnectionParameters:
+        kept = copy(self.conn_params)
+        kept.header_timeout = self.kept_seconds
+        return kept

@@ -1,0 +1,243 @@
+"""Building a house: one storey after the other, and each is taken down again in the reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from typing import Protocol
+
+from keypool.pool import Pool
+from server.accounting.assembly import Treasury, open_treasury
+from server.accounting.housekeeping import Housekeeping
+from server.accounting.metrics import BooksMetrics
+from server.accounting.store_startup import Opening
+from server.admin.changes import Desk
+from server.admin.commands.courses import Courses
+from server.admin.commands.guest_passes import PassOffice
+from server.admin.commands.keys import KeyOffice
+from server.admin.commands.people import PeopleDesk
+from server.admin.commands.people_import import PeopleTable
+from server.admin.commands.privacy import Privacy
+from server.admin.commands.tokens import TokenDesk
+from server.auth.accounts import Accounts
+from server.auth.guest_passes import Passes
+from server.auth.oidc.client import Oidc, oidc_of
+from server.auth.sessions import Sessions
+from server.bootstrap import from_settings as wiring
+from server.bootstrap.demo import Demo
+from server.config.settings import Settings
+from server.config.specs import UpstreamSpec
+from server.dispatcher import Dispatcher
+from server.http.base import House
+from server.keys.encryption import Vault
+from server.keys.prober import Prober
+from server.keys.running import RunningKeys
+from server.keys.sync import Keyroom
+from server.keys.wishes import KeyDesk
+from server.ledger.usage import UsageRow
+from server.observability.access_log import AccessLog
+from server.observability.metrics import Metrics
+from server.observability.tracing import Tracing, open_tracing
+from server.relay.admission import Intake
+from server.relay.keepalive import Pulse
+from server.relay.passthrough import OwnKeys
+from server.relay.pipeline import Gateway
+from server.status.service import Clocks, history_of, open_face
+from server.store import store_for
+from server.tokenizer import Tokenizer
+from server.upstream import Upstreams
+from server.wire.filters import Origins
+
+Observe = Callable[[UsageRow], None]
+
+
+class Building:
+    """What is built for these settings; `stack` takes it down."""
+
+    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+        self._settings, self._stack = settings, stack
+        self._store = store_for(settings.store_url, settings.store_driver)
+        self._specs: list[UpstreamSpec] = list(settings.upstreams)
+
+    async def house(self, pulse: Pulse) -> House:
+        """Everything that serves requests, ready to be listened for."""
+        settings, stack = self._settings, self._stack
+        treasury, accounts = await self._books()
+        await self._demo()
+        for spec in self._specs:
+            treasury.book.know(spec)
+        await treasury.book.start(settings.keys_poll_seconds)
+        upstreams = Upstreams({spec.name: spec.base_url for spec in self._specs}, wiring.patience(settings))
+        stack.push_async_callback(upstreams.close)
+        dispatcher, prober = await self._keys(upstreams, treasury)
+        clocks = Clocks(time.monotonic, _wall, time.monotonic())
+        history = history_of(settings, self._store, treasury, dispatcher, clocks)
+        metrics = Metrics(dispatcher, BooksMetrics(treasury)) if settings.metrics else None
+        access_log = self._access_log()
+        observe = _observers(history, metrics, access_log, self._tracing())
+        gateway, intake = await self._gateway(treasury, dispatcher, upstreams, observe, pulse)
+        face = await open_face(settings, self._store, treasury, dispatcher, prober, history, clocks, stack)
+        rooms = partial(
+            House,
+            settings=settings,
+            gateway=gateway,
+            intake=intake,
+            accounts=accounts,
+            dispatcher=dispatcher,
+            store=self._store,
+            book=treasury.book,
+            cashier=treasury.cashier,
+            calendar=treasury.calendar,
+            access_log=access_log,
+            metrics=metrics,
+            clock=clocks.clock,
+            wall=clocks.wall,
+            started=clocks.started,
+            prober=prober,
+            price_watch=treasury.price_watch,
+            face=face,
+        )
+        return self._with_offices(rooms, accounts, self._own_keys(treasury, upstreams))
+
+    def _with_offices(self, rooms: Callable[..., House], accounts: Accounts, own_keys: OwnKeys | None) -> House:
+        """The house with those who administer it, and with its doors."""
+        settings, store, pepper = self._settings, self._store, wiring.pepper(self._settings)
+        desk = Desk(store, _wall, partial(secrets.token_hex, 8), accounts.forget)
+        sessions = Sessions(store, pepper, _wall, settings.session_hours, settings.admin_key)
+        key_desk = KeyDesk(store, Vault(settings.master_keys), self._specs, _wall)
+        people, passes = PeopleDesk(store, desk, accounts), PassOffice(store, desk, Passes(pepper), _wall)
+        return rooms(
+            demo=settings.wants_demo,
+            sessions=sessions,
+            oidc=self._login(accounts),
+            desk=desk,
+            key_desk=key_desk,
+            courses=Courses(store, desk, pepper, time.monotonic, _wall),
+            passes=passes,
+            people=people,
+            people_table=PeopleTable(store, desk, people),
+            tokens=TokenDesk(store, desk, accounts, _wall),
+            keys=KeyOffice(key_desk, desk, settings.key_slots),
+            privacy=Privacy(store, desk, accounts, sessions, passes, _wall),
+            own_keys=own_keys,
+            origins=Origins.of(settings.blocked_origins),
+        )
+
+    async def _books(self) -> tuple[Treasury, Accounts]:
+        """The store, the ledger and who may ask."""
+        settings, store, stack = self._settings, self._store, self._stack
+        opening = Opening(store, patient=not settings.store_url.startswith("sqlite:"))
+        stack.push_async_callback(opening.close)
+        treasury = await open_treasury(settings, store, wiring.own_prices(settings), stack)
+        accounts = wiring.accounts(settings, store, treasury.guard)
+        await opening.begin((accounts.prepare, partial(treasury.recover, store)))
+        housekeeping = Housekeeping(store, treasury.calendar, settings.usage_days, _wall, (accounts.retire,))
+        stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
+        return treasury, accounts
+
+    async def _demo(self) -> None:
+        if self._settings.wants_demo:
+            demo = Demo()
+            self._stack.push_async_callback(demo.stop)
+            self._specs.append(await demo.start())
+
+    async def _keys(self, upstreams: Upstreams, treasury: Treasury) -> tuple[Dispatcher, Prober]:
+        """The pool; its keys are kept in step with the store, and what is known of them true."""
+        settings, specs, stack = self._settings, self._specs, self._stack
+        dispatcher = Dispatcher(Pool(wiring.keys(specs), wiring.limits(settings), wiring.costs(specs)), time.monotonic)
+        stack.callback(dispatcher.close)
+        keys = RunningKeys(dispatcher, upstreams, treasury.book.know, treasury.book.forget)
+        prober = Prober(keys, settings.probe_interval, random.random, time.monotonic)
+        keyroom = Keyroom(self._store, Vault(settings.master_keys), keys, prober, specs)
+        stack.push_async_callback(prober.close)
+        stack.push_async_callback(keyroom.close)
+        await keyroom.start(settings.keys_poll_seconds)
+        await prober.start(specs)
+        dispatcher.suspect = prober.suspect
+        return dispatcher, prober
+
+    async def _gateway(
+        self, treasury: Treasury, dispatcher: Dispatcher, upstreams: Upstreams, observe: Observe, pulse: Pulse
+    ) -> tuple[Gateway, Intake]:
+        tokenizer = await asyncio.to_thread(Tokenizer.load)
+        self._stack.callback(tokenizer.close)
+        bounds = wiring.bounds(self._settings, pulse)
+        intake = Intake(dispatcher, treasury.guard, tokenizer, treasury.book, bounds, time.monotonic, _wall)
+        gateway = Gateway(
+            dispatcher,
+            upstreams,
+            self._store,
+            tokenizer,
+            bounds,
+            time.monotonic,
+            _wall,
+            treasury.cashier,
+            intake,
+            observe,
+        )
+        return gateway, intake
+
+    def _login(self, accounts: Accounts) -> Oidc | None:
+        """The organisation's login, whose tokens may open the API, too."""
+        settings = self._settings
+        oidc = oidc_of(settings, self._store, wiring.pepper(settings), time.monotonic, _wall)
+        if oidc is not None:
+            self._stack.push_async_callback(oidc.close)
+            accounts.bearer = oidc.bearer.caller_of if settings.oidc_bearer else None
+            accounts.forget_bearers = oidc.bearer.forget
+        return oidc
+
+    def _own_keys(self, treasury: Treasury, upstreams: Upstreams) -> OwnKeys | None:
+        settings = self._settings
+        if not settings.byo_keys:
+            return None
+        told = treasury.cashier.note, treasury.calendar, time.monotonic, _wall
+        return OwnKeys(
+            upstreams, wiring.providers(self._specs), *told, settings.total_seconds, settings.max_answer_bytes
+        )
+
+    def _access_log(self) -> AccessLog | None:
+        if not self._settings.access_log:
+            return None
+        access_log = AccessLog(sys.stdout.write, self._settings.log_format)
+        self._stack.callback(access_log.flush)
+        return access_log
+
+    def _tracing(self) -> Tracing | None:
+        tracing = open_tracing(self._settings.otel_exporter_otlp_endpoint, self._settings.title)
+        if tracing is not None:
+            self._stack.push_async_callback(asyncio.to_thread, tracing.close)
+        return tracing
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+class Observer(Protocol):
+    """What hears of every request that has ended."""
+
+    def observe(self, row: UsageRow) -> None: ...
+
+
+def _observers(*observers: Observer | None) -> Observe:
+    """All of these that there are, as one."""
+    heard = tuple(each.observe for each in observers if each is not None)
+
+    def observe(row: UsageRow) -> None:
+        for each in heard:
+            each(row)
+
+    return observe
+
+
+def _wall() -> int:
+    return time.time_ns() // 1_000_000

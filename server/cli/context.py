@@ -1,0 +1,158 @@
+"""What verbs of the command line have in common: the opened store with the desk before it, days, tables."""
+# ruff: noqa: T201 - a command prints
+
+from __future__ import annotations
+
+import argparse
+import re
+import secrets
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from server.admin.changes import Desk, DeskError
+from server.config.settings import Settings
+from server.ledger.calendar import Calendar
+from server.ledger.when import instant, iso
+from server.store import store_for
+from server.store.base import Store
+
+T = TypeVar("T")
+Work = Coroutine[Any, Any, int]
+InLoop = Callable[[Work], int]
+
+A_DAY = "a day where you live, or a time such as 2026-11-21T06:05:00Z"
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where a verb does its work."""
+
+    settings: Settings
+    store: Store
+    desk: Desk
+    calendar: Calendar
+
+    def begins(self, text: str) -> int:
+        """UTC ms of a day's first moment, or of a time with its zone. Raises DeskError."""
+        return _moment(text, self.calendar.starts)
+
+    def ends(self, text: str) -> int:
+        """The same for an end: a day is included."""
+        return _moment(text, self.calendar.ends)
+
+    def begins_if(self, text: str | None) -> int | None:
+        return None if text is None else self.begins(text)
+
+    def ends_if(self, text: str | None) -> int | None:
+        return None if text is None else self.ends(text)
+
+
+RoomVerb = Callable[[Room, argparse.Namespace], Coroutine[Any, Any, None]]
+
+
+class Add:
+    """Adds verbs to a noun's parser; `in_loop` runs what they do."""
+
+    def __init__(self, parser: argparse.ArgumentParser, in_loop: InLoop) -> None:
+        self._verbs = parser.add_subparsers(required=True, metavar="VERB")
+        self._in_loop = in_loop
+
+    def __call__(self, name: str, work: RoomVerb, told: str) -> argparse.ArgumentParser:
+        return hooked(self._verbs.add_parser(name, help=told, allow_abbrev=False), work, self._in_loop)
+
+
+def hooked(parser: argparse.ArgumentParser, work: RoomVerb, in_loop: InLoop) -> argparse.ArgumentParser:
+    """The parser, with this work behind it."""
+    parser.set_defaults(verb=lambda settings, options: in_loop(in_room(work, settings, options)))
+    return parser
+
+
+def times(parser: argparse.ArgumentParser) -> None:
+    """When something begins and ends to hold."""
+    parser.add_argument("--since", metavar="WHEN", help=A_DAY)
+    parser.add_argument("--until", metavar="WHEN", help=f"the last day, which is included; else {A_DAY}")
+
+
+def parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """A setting's parser for an argument: argparse repeats nothing of what was typed then."""
+
+    def typed(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return typed
+
+
+def read(make: Callable[[], T]) -> T:
+    """What the arguments say together. Raises DeskError if they make no sense."""
+    try:
+        return make()
+    except ValueError as error:
+        raise DeskError(str(error)) from None
+
+
+async def tell_unreadable(room: Room, kind: str) -> None:
+    """Name the records that a list has to leave out."""
+    for record in await room.desk.unreadable():
+        if record.kind == kind:
+            print(f"the {kind} {plain(record.id)} cannot be read, and counts for nothing", file=sys.stderr)
+
+
+async def in_room(verb: RoomVerb, settings: Settings, options: argparse.Namespace) -> int:
+    """Do a verb with the store opened around it."""
+    async with store_for(settings.store_url, settings.store_driver) as store:
+        desk = Desk(store, wall, lambda: secrets.token_hex(12))
+        await verb(Room(settings, store, desk, Calendar(settings.timezone)), options)
+    return 0
+
+
+def wall() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def when(ms: int | None) -> str:
+    """An instant for people; a dash for none."""
+    return "-" if ms is None else iso(ms).replace(".000Z", "Z")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns one below the other, numbers to the right. What a terminal could obey is shown as a question mark."""
+    cells = [list(head), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    right = [all(_is_number(text) for text in column[1:]) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if to_the_right else text.ljust(width)
+            for text, width, to_the_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in cells
+    )
+
+
+def plain(text: str) -> str:
+    """A text of somebody else that a terminal can show without harm."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else plain(str(value))
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[\d,.]+|-", text) is not None
+
+
+def _moment(text: str, of_day: Callable[[str], int]) -> int:
+    try:
+        return of_day(text) if _DAY.fullmatch(text) else instant(text)
+    except ValueError:
+        raise DeskError("expected a day such as 2026-11-21, or a time such as 2026-11-21T06:05:00Z") from None

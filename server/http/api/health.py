@@ -1,0 +1,36 @@
+"""For machines that watch this one: is the loop alive, and may requests be sent here."""
+
+from __future__ import annotations
+
+from keypool.standing import State
+from server.http.base import AlsoHead, BaseHandler
+from server.store.base import StoreError
+
+ALIVE = frozenset({State.UNCHECKED, State.READY, State.COOLING})
+
+
+class HealthHandler(AlsoHead, BaseHandler):
+    """`/healthz`: the event loop answers."""
+
+    def get(self) -> None:
+        self.finish({"status": "ok"})
+
+
+class ReadyHandler(AlsoHead, BaseHandler):
+    """`/readyz`: the store can be written, a key is alive, and nobody is stopping us. Warnings change nothing."""
+
+    async def get(self) -> None:
+        problems = []
+        if self.house.draining:
+            problems.append("draining")
+        if not any(key.state in ALIVE for key in self.house.dispatcher.snapshot().keys):
+            problems.append("no upstream key is alive")
+        try:
+            await self.house.store.ping()
+        except StoreError:
+            problems.append("the store cannot be written")
+        if not self.house.book.known:
+            problems.append("the store has not told limits and prices yet")
+        self.set_status(503 if problems else 200)
+        status = "unready" if problems else "ready"
+        self.finish({"status": status, "problems": problems, "warnings": self.house.price_watch.warnings})

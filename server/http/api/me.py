@@ -1,0 +1,227 @@
+"""`/api/me/...`: what people do for themselves by a program, as they do it on their pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.admin.commands.courses import View
+from server.config.openapi import JSON, Description
+from server.config.shapes import Anything, Flag, Instant, Many, Maybe, Text, Thing, Whole
+from server.http.api.people import (
+    NARROWING,
+    ROTATION,
+    WANTED_PASS,
+    WANTED_TOKEN,
+    wanted_pass,
+    wanted_token,
+)
+from server.http.api.schemas import (
+    AMOUNT,
+    GROUP,
+    NEW_PASS,
+    NEW_TOKEN,
+    PASS,
+    TOKEN,
+    group_json,
+    issued_json,
+    list_of,
+    pass_json,
+    token_json,
+)
+from server.http.api.table import Asking, File, NotPossible, Operation
+from server.ledger.export import sum_fields
+from server.ledger.when import iso
+from server.wire.errors import UnknownId
+
+CODE = Text(64)
+SESSION = Thing({"id": Text(64), "created_at": Instant(), "expires_at": Instant()}, name="Session")
+USED = Thing({"requests": Whole(), "total_tokens": Whole(), "cost_micro_usd": AMOUNT}, name="Used")
+COURSE = Thing(
+    {
+        "group": GROUP,
+        "pot_micro_usd": Maybe(AMOUNT),
+        "per_head_micro_usd": Maybe(AMOUNT),
+        "used": USED,
+        "members": Many(Thing({"name": Text(), "left": Flag(), "used": USED}), 100_000),
+    },
+    name="Course",
+)
+
+
+async def list_tokens(asking: Asking) -> object:
+    return {"data": [token_json(each) for each in await asking.house.store.tokens(asking.caller.person_id)]}
+
+
+async def create_token(asking: Asking) -> object:
+    token, secret = await asking.house.tokens.create_own(asking.maker, await asking.person(), wanted_token(asking.body))
+    return {**token_json(token), "secret": secret}
+
+
+async def rotate_token(asking: Asking) -> object:
+    grace = asking.body.get("grace_seconds", 0)
+    token, secret = await asking.house.tokens.rotate(asking.maker, asking.actor, asking.id, asking.actor, grace)
+    return {**token_json(token), "secret": secret}
+
+
+async def narrow_token(asking: Asking) -> object:
+    return token_json(await asking.house.tokens.narrow(asking.actor, asking.id, asking.body, asking.actor))
+
+
+async def list_sessions(asking: Asking) -> object:
+    return {
+        "data": [
+            {"id": each.id, "created_at": iso(each.created_at), "expires_at": iso(each.expires_at)}
+            for each in await asking.house.sessions.of(asking.actor)
+        ]
+    }
+
+
+async def end_session(asking: Asking) -> None:
+    if not await asking.house.sessions.end(asking.actor, asking.id):
+        raise UnknownId
+
+
+async def revoke_token(asking: Asking) -> None:
+    await asking.house.tokens.revoke(asking.actor, asking.id, asking.actor)
+
+
+async def set_nickname(asking: Asking) -> object:
+    return {"nickname": await asking.house.people.set_nickname(await asking.person(), asking.body["nickname"])}
+
+
+async def list_passes(asking: Asking) -> object:
+    return {"data": [issued_json(each) for each in await asking.house.passes.issued(asking.actor)]}
+
+
+async def issue_pass(asking: Asking) -> object:
+    what, secret = await asking.house.passes.issue(asking.maker, await asking.person(), wanted_pass(asking.body))
+    return {**pass_json(what), "secret": secret}
+
+
+async def revoke_pass(asking: Asking) -> None:
+    await asking.house.passes.revoke(asking.actor, asking.id, asking.actor)
+
+
+async def list_courses(asking: Asking) -> object:
+    """Those that one is in, and those that one teaches."""
+    person = await asking.person()
+    taught = {each.name for each in await asking.house.courses.taught_by(person)}
+    mine = {*person.groups, *person.claimed, *taught}
+    return {
+        "data": [group_json(each) for each in await asking.house.desk.groups() if each.teachers and each.name in mine]
+    }
+
+
+async def join_course(asking: Asking) -> object:
+    return {"name": await asking.house.courses.join(await asking.person(), asking.body["code"], asking.address)}
+
+
+async def leave_course(asking: Asking) -> None:
+    await asking.house.courses.leave(await asking.person(), asking.id)
+
+
+async def show_course(asking: Asking) -> object:
+    return _course(await asking.house.courses.view(await asking.person(), asking.id))
+
+
+async def new_code(asking: Asking) -> object:
+    return {"code": await asking.house.courses.new_code(await asking.person(), asking.id)}
+
+
+async def close_course(asking: Asking) -> None:
+    await asking.house.courses.close(await asking.person(), asking.id)
+
+
+async def export_me(asking: Asking) -> File:
+    return File("fairgate-me.json", JSON, asking.house.privacy.export(await asking.person()))
+
+
+async def erase_me(asking: Asking) -> None:
+    """Only with one's own name as the confirmation: nobody erases themselves by a slip."""
+    if asking.body["confirm"] != (await asking.person()).name:
+        raise NotPossible(words="Confirm with your name as it is here.")
+    await asking.house.privacy.erase(asking.actor, asking.actor)
+
+
+def _course(view: View) -> dict[str, Any]:
+    return {
+        "group": group_json(view.group),
+        "pot_micro_usd": view.pot,
+        "per_head_micro_usd": view.per_head,
+        "used": _used(view.used),
+        "members": [{"name": each.name, "left": each.left, "used": _used(each.used)} for each in view.members],
+    }
+
+
+def _used(found: Any) -> dict[str, Any]:
+    fields = sum_fields(found)
+    return {name: fields[name] for name in USED.members}
+
+
+def _told(method: str, path: str, summary: str, **more: Any) -> Description:
+    return Description(method=method, path=f"/api/me{path}", summary=summary, role="person", **more)
+
+
+JOINED = Thing({"name": Text()})
+NICKNAME = Thing({"nickname": Maybe(Text(64))})
+
+OPERATIONS = (
+    Operation(_told("GET", "/tokens", "My tokens, the oldest first", answer=list_of(TOKEN)), list_tokens),
+    Operation(
+        _told(
+            "POST", "/tokens", "A new token of mine; its secret is told now and never again", body=WANTED_TOKEN,
+            answer=NEW_TOKEN, status=201,
+        ),
+        create_token,
+    ),
+    Operation(
+        _told(
+            "POST", "/tokens/{token}/rotate", "Another secret in a token's place", body=ROTATION, answer=NEW_TOKEN,
+            status=201,
+        ),
+        rotate_token,
+    ),
+    Operation(
+        _told("PATCH", "/tokens/{token}", "Let a token do less; no term grows", body=NARROWING, answer=TOKEN),
+        narrow_token,
+    ),
+    Operation(_told("DELETE", "/tokens/{token}", "Revoke a token, for good", status=204), revoke_token),
+    Operation(_told("GET", "/sessions", "Browsers in which I am logged in", answer=list_of(SESSION)), list_sessions),
+    Operation(_told("DELETE", "/sessions/{session}", "Log out in one of them", status=204), end_session),
+    Operation(
+        _told("PUT", "/nickname", "Stand on the leaderboard, or with null not", body=NICKNAME, answer=NICKNAME),
+        set_nickname,
+    ),
+    Operation(_told("GET", "/passes", "My guest passes that have not expired", answer=list_of(PASS)), list_passes),
+    Operation(
+        _told(
+            "POST", "/passes", "A pass for a guest of mine, told now and never again", body=WANTED_PASS,
+            answer=NEW_PASS, status=201,
+        ),
+        issue_pass,
+    ),
+    Operation(_told("DELETE", "/passes/{pass}", "Revoke a pass", status=204), revoke_pass),
+    Operation(_told("GET", "/courses", "Courses that I am in or teach", answer=list_of(GROUP)), list_courses),
+    Operation(
+        _told("POST", "/courses/join", "Become a member by a code", body=Thing({"code": CODE}), answer=JOINED),
+        join_course,
+    ),
+    Operation(_told("GET", "/courses/{course}", "What a course of mine has used", answer=COURSE), show_course),
+    Operation(_told("DELETE", "/courses/{course}", "Leave a course", status=204), leave_course),
+    Operation(
+        _told("POST", "/courses/{course}/code", "Another code to join by", answer=Thing({"code": CODE}), status=201),
+        new_code,
+    ),
+    Operation(_told("POST", "/courses/{course}/close", "End a course that I teach", status=204), close_course),
+    Operation(
+        _told("GET", "/export", "Everything that is stored about me", answer=Thing({"person": Anything()}, open=True)),
+        export_me,
+    ),
+    Operation(
+        _told(
+            "POST", "/erase", "Forget me; what was used stays, as nobody's", body=Thing({"confirm": Text(64)}),
+            status=204,
+        ),
+        erase_me,
+    ),
+)  # fmt: skip

@@ -1,0 +1,17 @@
+"""`GET /metrics`: figures for Prometheus. Public like the status page, since no person and no key is in them."""
+
+from __future__ import annotations
+
+from server.http.base import BaseHandler, House
+from server.observability.metrics import CONTENT_TYPE, Metrics
+
+
+class MetricsHandler(BaseHandler):
+    """All figures, in Prometheus' text format."""
+
+    def initialize(self, house: House, metrics: Metrics) -> None:  # type: ignore[override]  # a row more
+        self.house, self._metrics = house, metrics
+
+    def get(self) -> None:
+        self.set_header("Content-Type", CONTENT_TYPE)
+        self.finish(self._metrics.text())

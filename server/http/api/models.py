@@ -1,0 +1,27 @@
+"""`GET /v1/models`: what the caller may use, in the dialect in which it was asked."""
+
+from __future__ import annotations
+
+from server.http.base import AlsoHead, BaseHandler
+from server.wire.errors import UnknownModel
+from server.wire.openai import OPENAI
+
+
+class ModelsHandler(AlsoHead, BaseHandler):
+    """The list, or one model of it."""
+
+    guests = True
+
+    async def get(self, name: str | None = None) -> None:
+        caller = await self.authenticate()
+        names = self.house.intake.models(caller, self.dialect)
+        facts = await self.house.face.status.facts()
+        self.set_header("Content-Type", "application/json")
+        if name is None and self.dialect is OPENAI and "client_version" in self.request.query_arguments:
+            self.finish(OPENAI.models_for_codex(names, facts))
+        elif name is None:
+            self.finish(self.dialect.models(names, facts))
+        elif name in names:
+            self.finish(self.dialect.model(name, facts))
+        else:
+            raise UnknownModel

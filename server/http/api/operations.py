@@ -1,0 +1,175 @@
+"""`/api/admin/keys`, `queue`, `audit`: the upstream keys, the requests of this moment, and who changed what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from server.config.openapi import Description
+from server.config.shapes import Flag, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
+from server.http.api.schemas import CHANGE, change_json, list_of, page_of
+from server.http.api.table import Asking, Operation
+from server.keys.wishes import ListedKey
+from server.ledger.question import cursor, cursor_text
+from server.wire.errors import UnknownId
+
+PAGE, MOST = 100, 1000
+SLOTS, RATE = Whole(1, 10_000), Whole(1, 10**12)
+TERMS: Mapping[str, Shape] = {
+    "models": Many(Text(256)),
+    "slots": SLOTS,
+    **dict.fromkeys(("rpm", "tpm", "itpm", "otpm", "rpd"), RATE),
+    "organisation": Text(),
+    "owner": Text(),
+    "groups": Many(Text(64)),
+    "monthly_cap_usd": Text(20, pattern=r"\d{1,9}(\.\d{1,6})?"),
+}
+KEY = Thing(
+    {
+        "id": Text(),
+        "hint": Text(),
+        "upstream": Text(1000),
+        "state": Maybe(Text()),
+        "added": Flag(),
+        "paused": Flag(),
+        "models": Many(Text(1000), 10_000),
+        "running": Whole(),
+        "slots": Whole(),
+    },
+    name="Key",
+)
+LIVE = Thing(
+    {
+        "id": Text(1000),
+        "person": Text(1000),
+        "model": Text(1000),
+        "state": Word(("queued", "running")),
+        "batch": Flag(),
+        "position": Whole(),
+        "waited_seconds": Number(0, 1e9),
+        "expected_seconds": Maybe(Number(0, 1e9)),
+        "running_seconds": Number(0, 1e9),
+        "key": Maybe(Text()),
+        "attempts": Whole(),
+    },
+    name="LiveRequest",
+)
+
+
+async def list_keys(asking: Asking) -> object:
+    running = {each.id: each for each in asking.house.dispatcher.snapshot().keys}
+    return {"data": [_key(each, running.get(each.id)) for each in await asking.house.keys.keys()]}
+
+
+async def add_key(asking: Asking) -> object:
+    wanted = {name: value for name, value in asking.body.items() if name != "secret"}
+    wanted = {name: list(value) if isinstance(value, tuple) else value for name, value in wanted.items()}
+    added = await asking.house.keys.add(asking.actor, asking.body["secret"], wanted)
+    return _key(ListedKey(added.id, added.spec, added.hint, added=True, paused=False), None)
+
+
+async def pause_key(asking: Asking) -> None:
+    await asking.house.keys.pause(asking.actor, asking.id)
+
+
+async def resume_key(asking: Asking) -> None:
+    await asking.house.keys.resume(asking.actor, asking.id)
+
+
+async def recheck_key(asking: Asking) -> None:
+    await asking.house.keys.recheck(asking.actor, asking.id)
+
+
+async def remove_key(asking: Asking) -> None:
+    await asking.house.keys.remove(asking.actor, asking.id)
+
+
+async def live_requests(asking: Asking) -> object:
+    return {
+        "data": [
+            {
+                "id": each.id,
+                "person": each.person,
+                "model": each.model,
+                "state": each.state,
+                "batch": each.batch,
+                "position": each.position,
+                "waited_seconds": round(each.waited, 3),
+                "expected_seconds": round(each.expected, 1),
+                "running_seconds": round(each.running, 3),
+                "key": each.key,
+                "attempts": each.attempts,
+            }
+            for each in asking.house.dispatcher.live()
+        ]
+    }
+
+
+async def cancel_request(asking: Asking) -> None:
+    """It is noted first, as everything is; so it is looked for first."""
+    request_id = asking.id
+    found = next((each for each in asking.house.dispatcher.live(10**6) if each.id == request_id), None)
+    if found is None:
+        raise UnknownId
+    told = {"person": found.person, "model": found.model, "state": found.state}
+    await asking.house.desk.note(asking.actor, "request.cancel", request_id, told, None)
+    if not asking.house.gateway.cancel(request_id):
+        raise UnknownId
+
+
+async def audit(asking: Asking) -> object:
+    limit = asking.query.get("limit", PAGE)
+    entries = await asking.house.desk.audits(cursor(asking.query), limit + 1)
+    page, more = entries[:limit], len(entries) > limit
+    last = cursor_text((page[-1].at, page[-1].id)) if more else None
+    return {"data": [change_json(each) for each in page], "next_cursor": last}
+
+
+def _key(key: ListedKey, running: Any) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "hint": key.hint,
+        "upstream": key.spec.name,
+        "state": running.state.value if running else None,
+        "added": key.added,
+        "paused": key.paused,
+        "models": key.spec.models,
+        "running": running.running if running else 0,
+        "slots": key.spec.slots,
+    }
+
+
+def _told(method: str, path: str, summary: str, **more: Any) -> Description:
+    return Description(method=method, path=f"/api/admin{path}", summary=summary, role="admin", **more)
+
+
+NEW_KEY = Thing(
+    {"secret": Text(1000, pattern=r"[!-~]+")},
+    {
+        "upstream": Text(),
+        "dialect": Many(Word(("openai", "anthropic")), 2),
+        "base_url": Text(1000),
+        **TERMS,
+    },
+    name="NewKey",
+)
+
+OPERATIONS = (
+    Operation(_told("GET", "/keys", "Upstream keys, by their fingerprints", answer=list_of(KEY)), list_keys),
+    Operation(
+        _told("POST", "/keys", "Add a key; it is never told again", body=NEW_KEY, answer=KEY, status=201), add_key
+    ),
+    Operation(_told("POST", "/keys/{key}/pause", "Give a key no further request", status=204), pause_key),
+    Operation(_told("POST", "/keys/{key}/resume", "Use a key again", status=204), resume_key),
+    Operation(_told("POST", "/keys/{key}/recheck", "Have a key checked now", status=204), recheck_key),
+    Operation(_told("DELETE", "/keys/{key}", "Forget an added key", status=204), remove_key),
+    Operation(_told("GET", "/queue", "Requests that run and wait now", answer=list_of(LIVE)), live_requests),
+    Operation(_told("DELETE", "/queue/{request}", "End a request", status=204), cancel_request),
+    Operation(
+        _told(
+            "GET", "/audit", "Who changed what, the newest first",
+            query={"cursor": Text(1000), "limit": Whole(1, MOST)}, answer=page_of(CHANGE),
+        ),
+        audit,
+    ),
+)  # fmt: skip

@@ -1,0 +1,238 @@
+"""`/api/admin/groups`, `limits`, `prices`, `notices`: what administrators decide at run time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from server.admin.commands.courses import Plan
+from server.config.openapi import Description
+from server.config.shapes import Flag, Instant, Many, Maybe, Number, Text, Thing, Whole
+from server.http.api.schemas import (
+    AMOUNT,
+    GROUP,
+    LIMIT,
+    NOTICE,
+    NOTICE_MEMBERS,
+    PATTERNS,
+    PRICE,
+    RATES,
+    TIER,
+    WHEN,
+    group_json,
+    limit_json,
+    list_of,
+    notice_json,
+    price_json,
+)
+from server.http.api.table import Asking, Operation
+from server.ledger.limits import limit_of
+from server.ledger.prices import price_of
+from server.policy.groups import group_body, group_of
+from server.policy.notices import notice_of
+from server.wire.errors import InvalidValue
+
+T = TypeVar("T")
+
+_RECORD_ID = re.compile(r"[A-Za-z0-9][\w .@+/*:-]{0,199}", re.ASCII)
+
+
+async def list_groups(asking: Asking) -> object:
+    return {"data": [group_json(each) for each in await asking.house.desk.groups()]}
+
+
+async def set_group(asking: Asking) -> object:
+    """What is not said is as usual; the code by which people join stays."""
+    name = asking.id
+    known = {each.name: each for each in await asking.house.desk.groups()}
+    join = known[name].join if name in known else ""
+    group = replace(_read(lambda body: group_of(name, body), asking.body, "name"), join=join)
+    await asking.house.desk.set_group(asking.actor, _read(lambda body: group_of(name, body), group_body(group)))
+    return group_json(group)
+
+
+async def remove_group(asking: Asking) -> None:
+    await asking.house.desk.remove_group(asking.actor, asking.id)
+
+
+async def put_in_group(asking: Asking) -> None:
+    name, person = asking.ids
+    await asking.house.desk.put_in_group(asking.actor, person, name)
+
+
+async def take_from_group(asking: Asking) -> None:
+    name, person = asking.ids
+    await asking.house.desk.take_from_group(asking.actor, person, name)
+
+
+async def create_course(asking: Asking) -> object:
+    """A group with teachers, dates, a pot and a cap per head, and the code by which people join."""
+    body = asking.body
+    plan = Plan(
+        name=body["name"],
+        teachers=body["teachers"],
+        since=body["since"],
+        until=body["until"],
+        pot=body.get("pot_micro_usd"),
+        per_head=body.get("per_head_micro_usd"),
+        models=body.get("models", ()),
+    )
+    group, code = await asking.house.courses.create(await asking.person(), plan)
+    return {"group": group_json(group), "code": code}
+
+
+async def list_limits(asking: Asking) -> object:
+    return {"data": [limit_json(each) for each in await asking.house.desk.limits()]}
+
+
+async def set_limit(asking: Asking) -> object:
+    record_id, body = _record_id(asking), {**asking.body}
+    body["family"] = body.pop("models", "*")
+    limit = _read(lambda said: limit_of(record_id, said), body)
+    await asking.house.desk.set_limit(asking.actor, limit)
+    return limit_json(limit)
+
+
+async def raise_limit(asking: Asking) -> object:
+    limit_id = asking.id
+    await asking.house.desk.raise_limit(asking.actor, limit_id, asking.body["extra"], asking.body["until"])
+    return next(limit_json(each) for each in await asking.house.desk.limits() if each.id == limit_id)
+
+
+async def remove_limit(asking: Asking) -> None:
+    await asking.house.desk.remove_limit(asking.actor, asking.id)
+
+
+async def list_prices(asking: Asking) -> object:
+    return {"data": [price_json(each) for each in await asking.house.desk.prices()]}
+
+
+async def set_price(asking: Asking) -> object:
+    record_id = _record_id(asking)
+    price = _read(lambda body: price_of(record_id, body), asking.body)
+    await asking.house.desk.set_price(asking.actor, price)
+    return price_json(price)
+
+
+async def remove_price(asking: Asking) -> None:
+    await asking.house.desk.remove_price(asking.actor, asking.id)
+
+
+async def list_notices(asking: Asking) -> object:
+    return {"data": [notice_json(each) for each in await asking.house.desk.notices()]}
+
+
+async def set_notice(asking: Asking) -> object:
+    record_id = _record_id(asking)
+    notice = _read(lambda body: notice_of(record_id, body), asking.body)
+    await asking.house.desk.set_notice(asking.actor, notice)
+    return notice_json(notice)
+
+
+async def remove_notice(asking: Asking) -> None:
+    await asking.house.desk.remove_notice(asking.actor, asking.id)
+
+
+def _record_id(asking: Asking) -> str:
+    """The id in the path, for something that is written. Raises InvalidValue."""
+    record_id = asking.id
+    if not _RECORD_ID.fullmatch(record_id):
+        raise InvalidValue("id")
+    return record_id
+
+
+def _read(make: Callable[[Mapping[str, Any]], T], body: Mapping[str, Any], otherwise: str = "body") -> T:
+    """What a body tells all in all. Raises InvalidValue, which names the member that makes no sense with the others."""
+    try:
+        return make(body)
+    except ValueError as error:
+        field = str(error).partition(":")[0]
+        named = {"family": "models"}.get(field, field)
+        raise InvalidValue(named if named in body or named in ("models", "name") else otherwise) from None
+
+
+WANTED_COURSE = Thing(
+    {"name": Text(64), "teachers": Many(Text(64)), "since": Instant(), "until": Instant()},
+    {"pot_micro_usd": Maybe(AMOUNT), "per_head_micro_usd": Maybe(AMOUNT), "models": PATTERNS},
+    name="WantedCourse",
+)
+FOUNDED = Thing({"group": GROUP, "code": Text()})
+WANTED_GROUP = Thing(
+    {},
+    {
+        "weight": Number(0.01, 1000),
+        "models": PATTERNS,
+        "running": Whole(0, 1_000_000),
+        "batch": Flag(),
+        "content_days": Whole(0, 3650),
+        "since": WHEN,
+        "until": WHEN,
+        "teachers": Many(Text(64)),
+        "guests": Flag(),
+        "note": Text(1000, least=0),
+    },
+    name="WantedGroup",
+)
+WANTED_LIMIT = Thing(
+    {name: LIMIT.members[name] for name in ("scope", "unit", "window", "amount")},
+    {name: LIMIT.members[name] for name in ("subject", "models", "since", "until", "extra", "extra_until")},
+    name="WantedLimit",
+)
+WANTED_PRICE = Thing({"model": Text(), "valid_from": Instant()}, {**RATES, "tiers": Many(TIER)}, name="WantedPrice")
+WANTED_NOTICE = Thing(
+    {name: NOTICE_MEMBERS[name] for name in ("kind", "text", "since")}, {"until": WHEN}, name="WantedNotice"
+)
+INCREASE = Thing({"extra": Whole(1, 10**15), "until": Instant()}, name="Increase")
+
+
+def _told(method: str, path: str, summary: str, **more: Any) -> Description:
+    return Description(method=method, path=f"/api/admin{path}", summary=summary, role="admin", **more)
+
+
+OPERATIONS = (
+    Operation(_told("GET", "/groups", "Groups and what they give", answer=list_of(GROUP)), list_groups),
+    Operation(
+        _told("PUT", "/groups/{group}", "Make or change a group", body=WANTED_GROUP, answer=GROUP), set_group
+    ),
+    Operation(_told("DELETE", "/groups/{group}", "Forget what a group gives", status=204), remove_group),
+    Operation(
+        _told("PUT", "/groups/{group}/members/{person}", "Make somebody a member", status=204), put_in_group
+    ),
+    Operation(
+        _told("DELETE", "/groups/{group}/members/{person}", "End a membership given here", status=204),
+        take_from_group,
+    ),
+    Operation(
+        _told(
+            "POST",
+            "/courses",
+            "Make a course; the code by which people join is told now and never again",
+            body=WANTED_COURSE,
+            answer=FOUNDED,
+            status=201,
+        ),
+        create_course,
+    ),
+    Operation(_told("GET", "/limits", "Limits decided at run time", answer=list_of(LIMIT)), list_limits),
+    Operation(_told("PUT", "/limits/{limit}", "Set a limit", body=WANTED_LIMIT, answer=LIMIT), set_limit),
+    Operation(
+        _told("POST", "/limits/{limit}/raise", "Allow more until a time", body=INCREASE, answer=LIMIT), raise_limit
+    ),
+    Operation(_told("DELETE", "/limits/{limit}", "Remove a limit", status=204), remove_limit),
+    Operation(_told("GET", "/prices", "Prices decided at run time", answer=list_of(PRICE)), list_prices),
+    Operation(_told("PUT", "/prices/{price}", "Set a price", body=WANTED_PRICE, answer=PRICE), set_price),
+    Operation(_told("DELETE", "/prices/{price}", "Remove a price", status=204), remove_price),
+    Operation(
+        _told("GET", "/notices", "Announcements, maintenance and incidents", answer=list_of(NOTICE)), list_notices
+    ),
+    Operation(
+        _told(
+            "PUT", "/notices/{notice}", "Tell everybody something, or close for maintenance", body=WANTED_NOTICE,
+            answer=NOTICE,
+        ),
+        set_notice,
+    ),
+    Operation(_told("DELETE", "/notices/{notice}", "Remove a notice", status=204), remove_notice),
+)  # fmt: skip

@@ -1,0 +1,58 @@
+"""What a caller may ask the gateway itself: what became of a request, and how long a new one would wait."""
+
+from __future__ import annotations
+
+from server.http.base import BaseHandler
+from server.store.base import StoreError
+from server.wire.anthropic import ANTHROPIC
+from server.wire.dialect import Dialect
+from server.wire.errors import AccountingUnavailable, InvalidValue, MissingParameter, UnknownId
+from server.wire.openai import OPENAI
+
+DIALECTS: dict[str, Dialect] = {"openai": OPENAI, "anthropic": ANTHROPIC}
+
+
+class ExplainHandler(BaseHandler):
+    """`GET /api/explain/{request id}`: for the person who made the request, and for nobody else."""
+
+    async def get(self, request_id: str) -> None:
+        caller = await self.authenticate()
+        try:
+            account = await self.house.gateway.explain(caller, request_id)
+        except StoreError:
+            raise AccountingUnavailable from None
+        if account is None:
+            raise UnknownId
+        self.finish(account.as_dict())
+
+
+class QueueHandler(BaseHandler):
+    """`GET /api/queue?model=NAME`: where a short request of the caller's would stand now."""
+
+    guests = True
+
+    async def get(self) -> None:
+        caller = await self.authenticate()
+        model = self.get_query_argument("model", "")
+        if not model:
+            raise MissingParameter("model")
+        forecast = self.house.intake.forecast(caller, model, self._asked_dialect())
+        self.finish(
+            {
+                "model": model,
+                "position": forecast.position,
+                "wait_seconds": round(forecast.seconds, 1),
+                "would_wait": forecast.position > 0,
+            }
+        )
+
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:
+        """What is no text names no model; tornado would call it a fault of the body."""
+        return value.decode("utf-8", "replace")
+
+    def _asked_dialect(self) -> Dialect:
+        """The dialect in which the model would be asked; without a word the one that the caller speaks now."""
+        name = self.get_query_argument("dialect", self.dialect.name)
+        if name not in DIALECTS:
+            raise InvalidValue("dialect")
+        return DIALECTS[name]

@@ -1,0 +1,256 @@
+"""What the JSON API calls the things of the house: their shapes, and how each is told.
+
+Instants are text with a zone, money is integer micro-USD. Nothing here is a secret, but for what is shown once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from server.admin.commands.guest_passes import Issued
+from server.auth.guest_passes import Pass
+from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
+from server.ledger.limits import Limit
+from server.ledger.prices import TOKENS, Price, price_body
+from server.ledger.when import iso
+from server.policy.groups import Group
+from server.policy.notices import Notice
+from server.store.base import Audit, Person, Terms, Token
+from server.wire.keepalive import CHOICES
+
+Fields = dict[str, Any]
+
+ID = Text(64, pattern=r"[A-Za-z0-9_-]+")
+AMOUNT = Whole(0, 10**15)
+PATTERNS = Many(Text(256))
+WHEN = Maybe(Instant())
+
+PERSON = Thing(
+    {
+        "id": Text(),
+        "name": Text(),
+        "email": Maybe(Text(254)),
+        "groups": Many(Text(), 10_000),
+        "claimed_groups": Many(Text(), 10_000),
+        "admin": Flag(),
+        "disabled": Flag(),
+        "note": Text(1000, least=0),
+        "nickname": Maybe(Text()),
+        "login": Maybe(Text(2000)),
+        "created_at": Instant(),
+        "last_login_at": WHEN,
+    },
+    name="Person",
+)
+TERMS: Mapping[str, Shape] = {
+    "kind": Word(("normal", "special", "temporary")),
+    "models": PATTERNS,
+    "networks": Many(Text(64)),
+    "addresses": Whole(0, 1000),
+    "keepalive": Word(CHOICES),
+}
+TOKEN_MEMBERS: Mapping[str, Shape] = {
+    "id": Text(),
+    "person": Text(),
+    "name": Text(least=0),
+    "hint": Text(least=0),
+    "created_at": Instant(),
+    "expires_at": WHEN,
+    "revoked_at": WHEN,
+    **TERMS,
+}
+TOKEN = Thing(TOKEN_MEMBERS, name="Token")
+NEW_TOKEN = Thing({**TOKEN_MEMBERS, "secret": Text()}, name="NewToken")
+PASS_MEMBERS: Mapping[str, Shape] = {
+    "id": Text(),
+    "issuer": Text(),
+    "group": Maybe(Text()),
+    "models": PATTERNS,
+    "micro_usd": AMOUNT,
+    "issued_at": Instant(),
+    "expires_at": Instant(),
+    "revoked": Flag(),
+}
+PASS = Thing(PASS_MEMBERS, name="Pass")
+NEW_PASS = Thing({**PASS_MEMBERS, "secret": Text(5000)}, name="NewPass")
+GROUP = Thing(
+    {
+        "name": Text(),
+        "weight": Number(0, 1000),
+        "models": PATTERNS,
+        "running": Whole(),
+        "batch": Flag(),
+        "content_days": Whole(0, 3650),
+        "since": WHEN,
+        "until": WHEN,
+        "teachers": Many(Text(256), 10_000),
+        "guests": Flag(),
+        "joinable": Flag(),
+        "note": Text(1000, least=0),
+    },
+    name="Group",
+)
+LIMIT = Thing(
+    {
+        "id": Text(1000),
+        "scope": Word(("everyone", "person", "token", "group", "member", "upstream")),
+        "subject": Text(1000, least=0),
+        "unit": Word(("usd", "tokens", "requests")),
+        "window": Word(("minute", "day", "week", "month", "term", "ever")),
+        "amount": AMOUNT,
+        "models": Text(1000),
+        "since": WHEN,
+        "until": WHEN,
+        "extra": AMOUNT,
+        "extra_until": WHEN,
+    },
+    name="Limit",
+)
+RATES: Mapping[str, Shape] = dict.fromkeys((*TOKENS, "request", "image", "audio_hour"), AMOUNT)
+TIER = Thing({"above": AMOUNT}, RATES, name="Tier")
+PRICE = Thing(
+    {"id": Text(1000), "model": Text(1000), "valid_from": Instant(), "tiers": Many(TIER)}, RATES, name="Price"
+)
+NOTICE_MEMBERS: Mapping[str, Shape] = {
+    "kind": Word(("announcement", "maintenance", "incident")),
+    "text": Text(500),
+    "since": Instant(),
+    "until": WHEN,
+}
+NOTICE = Thing({"id": Text(1000), **NOTICE_MEMBERS}, name="Notice")
+CHANGE = Thing(
+    {
+        "id": Text(1000),
+        "at": Instant(),
+        "actor": Text(1000),
+        "action": Text(1000),
+        "target": Text(1000, least=0),
+        "before": Maybe(Thing({}, open=True)),
+        "after": Maybe(Thing({}, open=True)),
+    },
+    name="Change",
+)
+
+
+def page_of(shape: Shape) -> Thing:
+    """A page of a list, and where the next one begins; null is nowhere."""
+    return Thing({"data": Many(shape, 10_000), "next_cursor": Maybe(Text(1000))})
+
+
+def list_of(shape: Shape) -> Thing:
+    return Thing({"data": Many(shape, 100_000)})
+
+
+def person_json(person: Person) -> Fields:
+    return {
+        "id": person.id,
+        "name": person.name,
+        "email": person.email,
+        "groups": person.groups,
+        "claimed_groups": person.claimed,
+        "admin": person.admin,
+        "disabled": person.disabled,
+        "note": person.note,
+        "nickname": person.nickname,
+        "login": person.login,
+        "created_at": iso(person.created_at),
+        "last_login_at": when(person.last_login_at),
+    }
+
+
+def token_json(token: Token) -> Fields:
+    terms = token.terms
+    return {
+        "id": token.id,
+        "person": token.person_id,
+        "name": token.name,
+        "hint": token.hint,
+        "created_at": iso(token.created_at),
+        "expires_at": when(token.expires_at),
+        "revoked_at": when(token.revoked_at),
+        "kind": terms.kind,
+        "models": terms.models,
+        "networks": terms.networks,
+        "addresses": terms.addresses,
+        "keepalive": terms.keepalive,
+    }
+
+
+def terms_of(body: Mapping[str, Any]) -> Terms:
+    return Terms(**{name: body[name] for name in TERMS if name in body})
+
+
+def pass_json(what: Pass, revoked: bool = False) -> Fields:
+    return {
+        "id": what.id,
+        "issuer": what.issuer,
+        "group": what.group or None,
+        "models": what.models,
+        "micro_usd": what.usd,
+        "issued_at": iso(what.issued_at),
+        "expires_at": iso(what.expires_at),
+        "revoked": revoked,
+    }
+
+
+def issued_json(issued: Issued) -> Fields:
+    return pass_json(issued.what, issued.revoked)
+
+
+def group_json(group: Group) -> Fields:
+    return {
+        "name": group.name,
+        "weight": group.weight,
+        "models": group.models,
+        "running": group.running,
+        "batch": group.batch,
+        "content_days": group.content_days,
+        "since": when(group.since),
+        "until": when(group.until),
+        "teachers": group.teachers,
+        "guests": group.guests,
+        "joinable": bool(group.join),
+        "note": group.note,
+    }
+
+
+def limit_json(limit: Limit) -> Fields:
+    return {
+        "id": limit.id,
+        "scope": str(limit.scope),
+        "subject": limit.subject,
+        "unit": str(limit.unit),
+        "window": str(limit.window),
+        "amount": limit.amount,
+        "models": limit.family,
+        "since": when(limit.since),
+        "until": when(limit.until),
+        "extra": limit.extra,
+        "extra_until": when(limit.extra_until),
+    }
+
+
+def price_json(price: Price) -> Fields:
+    return {"id": price.id, **price_body(price), "valid_from": iso(price.valid_from)}
+
+
+def notice_json(notice: Notice) -> Fields:
+    since, until = iso(notice.since), when(notice.until)
+    return {"id": notice.id, "kind": str(notice.kind), "text": notice.text, "since": since, "until": until}
+
+
+def change_json(entry: Audit) -> Fields:
+    return {
+        "id": entry.id,
+        "at": iso(entry.at),
+        "actor": entry.actor,
+        "action": entry.action,
+        "target": entry.target,
+        "before": entry.before,
+        "after": entry.after,
+    }
+
+
+def when(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms)

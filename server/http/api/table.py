@@ -1,0 +1,224 @@
+"""The JSON API as a table of operations: a description, and the function that does it.
+
+The handler reads what was sent as the description says, asks the function, and writes what it gives. So nothing is
+accepted that the document does not tell, and an operation is nothing but what it does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import orjson
+
+from server.admin.changes import DeskError
+from server.admin.makers import Maker
+from server.config.openapi import JSON, Description
+from server.config.shapes import Thing, read_text
+from server.http.access import Role, Route
+from server.http.base import BaseHandler, House
+from server.http.streaming import stream
+from server.ledger.question import parameters
+from server.policy.authority import Authority, Power
+from server.store.base import Caller, Person, StoreError
+from server.wire.dialect import Dialect
+from server.wire.errors import (
+    AccountingUnavailable,
+    InOwnWords,
+    InvalidJson,
+    PermissionDenied,
+    TooLarge,
+    UnknownId,
+    UnsupportedMedia,
+)
+from server.wire.openai import OPENAI
+from server.wire.strict import loads
+
+LARGEST = {JSON: 64 << 10}
+LARGEST_FILE = 2 << 20  # bytes
+
+
+class NotPossible(InOwnWords):
+    """This cannot be done."""
+
+    status = 409
+    code = "not_possible"
+    retriable = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What an operation is asked, and by whom. `ids` are those in the path, `text` is a body that is no JSON."""
+
+    house: House
+    caller: Caller
+    ids: tuple[str, ...]
+    query: Mapping[str, Any]
+    body: Mapping[str, Any]
+    text: str
+    address: str
+
+    @property
+    def actor(self) -> str:
+        """Who is noted in the audit log."""
+        return self.caller.person_id
+
+    @property
+    def authority(self) -> Authority:
+        """With what authority it is asked."""
+        return self.house.authority(self.caller)
+
+    @property
+    def maker(self) -> Maker:
+        """The credential that asks, where it makes another one."""
+        return Maker(self.authority, self.caller.token_id)
+
+    @property
+    def id(self) -> str:
+        """The id in the path, where it has one."""
+        return self.ids[0]
+
+    async def person(self) -> Person:
+        """The caller as a person. Raises PermissionDenied for one who is none."""
+        person = await self.house.store.person(self.caller.person_id)
+        if person is None:
+            raise PermissionDenied
+        return replace(person, admin=self.authority.may(Power.ADMINISTER))  # who holds ADMIN_KEY is one by that alone
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An answer to keep: a name for it, and its pieces."""
+
+    name: str
+    content_type: str
+    pieces: AsyncGenerator[bytes, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row. `run` gives what JSON can say, a File, or None for an empty answer."""
+
+    told: Description
+    run: Callable[[Asking], Awaitable[object]]
+
+
+class ApiHandler(BaseHandler):
+    """Answers all operations of one path."""
+
+    operations: ClassVar[Mapping[str, Operation]]
+
+    def initialize(self, house: House) -> None:
+        super().initialize(house)
+        self._pieces: list[bytes] = []
+        self._length = 0
+
+    @property
+    def dialect(self) -> Dialect:
+        return OPENAI
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        self.set_header("Cache-Control", "no-store")
+
+    def data_received(self, chunk: bytes) -> None:
+        self._length += len(chunk)
+        if self._length <= self._largest():
+            self._pieces.append(chunk)
+        elif not self._finished:
+            self._pieces.clear()
+            self.refuse(TooLarge())
+
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:
+        """What is no text names nothing; tornado would call it a fault of the body."""
+        return value.decode("utf-8", "replace")
+
+    async def answer(self, *ids: str) -> None:
+        """Do what is asked. Raises Refusal, of which NotPossible is the desks' own words."""
+        operation = self.operations[str(self.request.method)]
+        told = operation.told
+        asked = parameters(self.request.query_arguments, told.query)
+        query = {name: read_text(told.query[name], name, text) for name, text in asked.items()}
+        body, text = self._read(told)
+        asking = Asking(self.house, await self.authenticate(), ids, query, body, text, self.address())
+        try:
+            found = await operation.run(asking)
+            if told.method != "GET":
+                await self.house.take_effect()
+        except DeskError as error:
+            raise _refusal(error) from None
+        except StoreError:
+            raise AccountingUnavailable from None
+        await self._give(told, found)
+
+    def _read(self, told: Description) -> tuple[dict[str, Any], str]:
+        """The body: as a document, or as text. Raises UnsupportedMedia, InvalidJson, InvalidValue, ..."""
+        if not told.has_body:
+            return {}, ""
+        media = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if media != told.takes.partition(";")[0] or "Content-Encoding" in self.request.headers:
+            raise UnsupportedMedia
+        content = b"".join(self._pieces)
+        if told.body is not None:
+            return _document(told.body, content), ""
+        try:
+            return {}, content.decode()
+        except ValueError:
+            raise InvalidJson from None
+
+    async def _give(self, told: Description, found: object) -> None:
+        self.set_status(told.status)
+        if isinstance(found, File):
+            self.set_header("Content-Type", found.content_type)
+            self.set_header("Content-Disposition", f'attachment; filename="{found.name}"')
+            try:
+                await stream(self, found.pieces)
+            except StoreError:
+                raise AccountingUnavailable from None
+        elif found is None:
+            self.clear_header("Content-Type")
+            self.finish()
+        else:
+            self.set_header("Content-Type", JSON)
+            self.finish(orjson.dumps(found))
+
+    def _largest(self) -> int:
+        operation = self.operations.get(str(self.request.method))
+        return LARGEST.get(operation.told.takes if operation else JSON, LARGEST_FILE)
+
+
+def routes_of(operations: Iterable[Operation]) -> list[Route]:
+    """The routes of a table of operations: one for each path."""
+    paths: dict[str, dict[str, Operation]] = {}
+    for each in operations:
+        paths.setdefault(each.told.path, {})[each.told.method] = each
+    return [Route(_pattern(path), _handler(mine), _roles(mine)) for path, mine in paths.items()]
+
+
+def _pattern(path: str) -> str:
+    return re.sub(r"\\\{\w+\\\}", "([^/]{1,600})", re.escape(path))
+
+
+def _handler(operations: Mapping[str, Operation]) -> type[ApiHandler]:
+    """A handler that has just these methods."""
+    methods: dict[str, Any] = {method.lower(): ApiHandler.answer for method in operations}
+    return type("ApiHandler", (ApiHandler,), {**methods, "operations": operations})
+
+
+def _roles(operations: Mapping[str, Operation]) -> dict[str, Role]:
+    return {method: Role(each.told.role) for method, each in operations.items()}
+
+
+def _document(shape: Thing, content: bytes) -> dict[str, Any]:
+    """Raises InvalidJson, TooComplex, InvalidValue, MissingParameter."""
+    return shape.read(loads(content))
+
+
+def _refusal(error: DeskError) -> NotPossible | UnknownId:
+    """What the desks say: that something is not there, or why it cannot be done. Neither repeats what was sent."""
+    words = re.sub(r"(: | \()?`[^`]*`.*", "", str(error))  # without the verbs of the command line
+    return (
+        UnknownId() if words.startswith("there is no such") else NotPossible(words=f"{words[:1].upper()}{words[1:]}.")
+    )

@@ -1,0 +1,134 @@
+"""What was used: sums, single requests, and all of them as a file. Everybody sees their own, an administrator all.
+
+docs/usage-api.md describes the parameters and the answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+from server.http.reports import ReportHandler
+from server.ledger.export import REQUEST_COLUMNS, Fields, added, layout, request_fields, sum_columns, sum_fields
+from server.ledger.question import (
+    FILTERS,
+    GROUPING_NAMES,
+    choice,
+    cursor,
+    cursor_text,
+    grouping,
+    number,
+    which,
+    whole_days,
+)
+from server.ledger.reports import By, Cursor, Sum, Which
+from server.ledger.when import iso
+from server.store.base import Caller
+from server.wire.errors import InvalidValue
+
+SUMS, MOST_SUMS = 1000, 10_000
+ROWS, MOST_ROWS = 100, 1000
+EXPORT_PAGE = 250  # rows; to write them takes about four milliseconds, in which the gateway does nothing else
+
+
+class UsageHandler(ReportHandler):
+    """`GET /api/usage`: sums, grouped by what is asked for."""
+
+    known = FILTERS | {"by", "format", "limit"}
+
+    async def answer(self, caller: Caller, asked: Mapping[str, str]) -> None:
+        by, form = grouping(asked), choice(asked, "format", "json", "csv")
+        limit = number(asked, "limit", SUMS, MOST_SUMS)
+        if form == "csv" and "limit" in asked:
+            raise InvalidValue("limit")  # a table cannot tell that it is not the whole
+        question = which(asked, await self.whose(caller, asked))
+        sums = await self.sums(question, by)
+        names = await self.names(caller) if By.PERSON in by else {}
+        if form == "csv":
+            await self.stream("usage", layout(form, sum_columns(_words(by))), _sum_pages(sums, by, names))
+        else:
+            self.tell({**self.scope(question, by), **_told(sums, by, names, limit), **await self.more(caller)})
+
+    async def sums(self, question: Which, by: Sequence[By]) -> list[Sum]:
+        """Whole days from the sums by day, which are quick and outlive the rows; anything else from the rows."""
+        days = whole_days(question, self.house.calendar.day)
+        store = self.house.store
+        return await (store.usage_sums(question, by) if days is None else store.sums(days, by))
+
+    def scope(self, question: Which, by: Sequence[By]) -> dict[str, object]:
+        """What the sums are about: the time between, whose days are meant, and by what they are grouped."""
+        return {
+            "after": None if question.after is None else iso(question.after),
+            "before": None if question.before is None else iso(question.before),
+            "timezone": str(self.house.settings.timezone),
+            "by": _words(by),
+        }
+
+    async def more(self, caller: Caller) -> dict[str, object]:
+        """What else the answer tells."""
+        return {}
+
+
+class RequestsHandler(ReportHandler):
+    """`GET /api/requests`: a page of requests, the newest first."""
+
+    known = FILTERS | {"limit", "cursor"}
+
+    async def answer(self, caller: Caller, asked: Mapping[str, str]) -> None:
+        limit, behind = number(asked, "limit", ROWS, MOST_ROWS), cursor(asked)
+        question = which(asked, await self.whose(caller, asked))
+        rows = await self.house.store.usage_before(question, behind, limit + 1)
+        page, names = rows[:limit], await self.names(caller)
+        more = len(rows) > limit
+        self.tell(
+            {
+                "data": [request_fields(row, names.get(row.person_id, row.person_id)) for row in page],
+                "next_cursor": cursor_text((page[-1].started_at, page[-1].request_id)) if more else None,
+            }
+        )
+
+
+class ExportHandler(ReportHandler):
+    """`GET /api/requests/export`: requests as a file, the oldest first. However many they are, few are in memory."""
+
+    known = FILTERS | {"format"}
+
+    async def answer(self, caller: Caller, asked: Mapping[str, str]) -> None:
+        form = choice(asked, "format", "csv", "jsonl", "json")
+        question = which(asked, await self.whose(caller, asked))
+        pages = self._pages(question, await self.names(caller))
+        await self.stream("requests", layout(form, REQUEST_COLUMNS), pages)
+
+    async def _pages(self, question: Which, names: Mapping[str, str]) -> AsyncGenerator[list[Fields], None]:
+        behind: Cursor | None = None
+        while page := await self.house.store.usage_after(question, behind, EXPORT_PAGE):
+            yield [request_fields(row, names.get(row.person_id, row.person_id)) for row in page]
+            behind = page[-1].started_at, page[-1].request_id
+
+
+def _told(sums: Sequence[Sum], by: Sequence[By], names: Mapping[str, str], limit: int) -> dict[str, object]:
+    """The first sums by themselves and all of them together."""
+    return {
+        "data": [_fields(each, by, names) for each in sums[:limit]],
+        "more": len(sums) > limit,
+        "total": sum_fields(added(sums)),
+    }
+
+
+async def _sum_pages(
+    sums: Sequence[Sum], by: Sequence[By], names: Mapping[str, str]
+) -> AsyncGenerator[list[Fields], None]:
+    for start in range(0, len(sums), EXPORT_PAGE):
+        yield [_fields(each, by, names) for each in sums[start : start + EXPORT_PAGE]]
+
+
+def _fields(found: Sum, by: Sequence[By], names: Mapping[str, str]) -> Fields:
+    """A sum and before it what it is of: a person's name in place of the id."""
+    key = (
+        names.get(value, value) if part is By.PERSON and value is not None else value
+        for part, value in zip(by, found.key, strict=True)
+    )
+    return {**dict(zip(_words(by), key, strict=True)), **sum_fields(found)}
+
+
+def _words(by: Sequence[By]) -> list[str]:
+    return [GROUPING_NAMES[part] for part in by]

@@ -1,0 +1,90 @@
+"""`/admin`: what happens now, for administrators; and what their other pages share."""
+
+from __future__ import annotations
+
+from keypool.standing import State
+from server.admin.changes import DeskError
+from server.http.pages.forms import Done, Form
+from server.http.pages.me import OwnPage
+from server.http.pages.me_ledger import spent
+from server.ledger.reports import Days
+from server.policy.maintenance import maintenance
+from web import render_admin
+from web.view_admin import AdminView, LiveView, QueueView
+
+
+class AdminPage(OwnPage):
+    """A page for administrators. The door has seen to it that nobody else comes."""
+
+    async def names(self) -> dict[str, str]:
+        """Everybody's name by id."""
+        return {person.id: person.name for person in await self.house.store.people()}
+
+
+class NowPage(AdminPage):
+    """`/admin`"""
+
+    async def draw(self, *path: str) -> bytes:
+        house = self.house
+        today = house.calendar.day(house.wall())
+        view = AdminView(
+            frame=self.frame,
+            queues=self._queues(),
+            live=self._live(await self.names()),
+            alerts=tuple(self._alerts()),
+            spent=(
+                await spent(house, "Today", Days(first=today, last=today)),
+                await spent(house, "This month", Days(first=f"{today[:7]}-01", last=today)),
+            ),
+        )
+        return render_admin.admin_html(view)
+
+    async def cancel(self, _: Form, request_id: str) -> Done:
+        """End a request; its client is told by whom."""
+        live = {each.id: each for each in self.house.dispatcher.live()}
+        if request_id not in live:
+            raise DeskError("this request has ended already")
+        seen = live[request_id]
+        before = {"person": seen.person, "model": seen.model, "state": seen.state}
+        await self.house.desk.note(self.me.id, "request.cancel", request_id, before, None)
+        self.house.gateway.cancel(request_id)
+        return Done("cancelled", "/admin")
+
+    def _queues(self) -> tuple[QueueView, ...]:
+        waiting: dict[str, set[str]] = {}
+        for ticket in self.house.dispatcher.pool.tickets.values():
+            if ticket.waiting:
+                waiting.setdefault(ticket.model, set()).add(ticket.person)
+        return tuple(
+            QueueView(model.name, model.waiting, model.running, model.slots, len(waiting.get(model.name, ())))
+            for model in self.house.dispatcher.snapshot().models
+        )
+
+    def _live(self, names: dict[str, str]) -> tuple[LiveView, ...]:
+        now, pool = self.house.wall(), self.house.dispatcher.pool
+        return tuple(
+            LiveView(
+                id=each.id,
+                person=names.get(each.person, each.person),
+                model=each.model,
+                state="waiting" if each.key is None else "running",
+                since_ms=now - round((each.waited if each.key is None else each.running) * 1000),
+                position=each.position or None,
+                wait_seconds=each.expected if each.key is None else None,
+                upstream=pool.keys[each.key].upstream if each.key in pool.keys else "",
+                tokens_in=pool.tickets[each.id].need.input,
+            )
+            for each in self.house.dispatcher.live()
+        )
+
+    def _alerts(self) -> list[str]:
+        """What the operator should look at."""
+        house, pool = self.house, self.house.dispatcher.snapshot()
+        alerts = []
+        if maintenance(house.book.notices, house.wall()) is not None:
+            alerts.append("Maintenance: new requests are turned away.")
+        alerts += [f"No key answers for {model.name}." for model in pool.models if not model.keys.get(State.READY)]
+        dead = sum(key.state is State.REVOKED for key in pool.keys)
+        if dead:
+            alerts.append(f"{dead} {'key is' if dead == 1 else 'keys are'} refused by the provider.")
+        return alerts

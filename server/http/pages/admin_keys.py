@@ -1,0 +1,76 @@
+"""`/admin/keys`: the upstream keys, which go in here and never come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from keypool.snapshot import KeySnapshot
+from server.admin.commands.keys import HOMES
+from server.http.pages.admin import AdminPage
+from server.http.pages.forms import Done, Form
+from server.keys.wishes import ListedKey
+from web import render_admin
+from web.view_admin import KeyRow, KeysView
+
+KEYS = "/admin/keys"
+SUSPECTED = "Requests fail with it, perhaps by their own fault: too few people have used it to tell."
+
+
+class KeysPage(AdminPage):
+    """`/admin/keys`"""
+
+    async def draw(self, *path: str) -> bytes:
+        office = self.house.keys
+        listed = await office.keys()
+        running = {key.id: key for key in self.house.dispatcher.snapshot().keys}
+        view = KeysView(
+            frame=self.frame,
+            keys=tuple(self._row(key, running) for key in listed),
+            upstreams=tuple(dict.fromkeys((*(key.spec.name for key in listed), *HOMES))),
+            may_add=office.may_add(),
+        )
+        return render_admin.keys_html(view)
+
+    async def add(self, form: Form) -> Done:
+        """One more key of an upstream that is there, or the first one of a provider."""
+        upstream, known = form.needed("upstream"), {key.spec.name for key in await self.house.keys.keys()}
+        wanted = {"upstream" if upstream in known or upstream not in HOMES else "dialect": upstream}
+        await self.house.keys.add(self.me.id, form.needed("secret"), wanted)
+        return Done("key-added", KEYS)
+
+    async def pause(self, _: Form, key_id: str) -> Done:
+        await self.house.keys.pause(self.me.id, key_id)
+        return Done("key-paused", KEYS)
+
+    async def resume(self, _: Form, key_id: str) -> Done:
+        await self.house.keys.resume(self.me.id, key_id)
+        return Done("key-resumed", KEYS)
+
+    async def recheck(self, _: Form, key_id: str) -> Done:
+        await self.house.keys.recheck(self.me.id, key_id)
+        return Done("key-rechecked", KEYS)
+
+    async def remove(self, _: Form, key_id: str) -> Done:
+        await self.house.keys.remove(self.me.id, key_id)
+        return Done("key-removed", KEYS)
+
+    def _row(self, key: ListedKey, running: Mapping[str, KeySnapshot]) -> KeyRow:
+        """A key that was added a moment ago is not in the pool yet."""
+        seen, dispatcher = running.get(key.id), self.house.dispatcher
+        since = None
+        if seen is not None and seen.since:
+            since = self.house.wall() - round((dispatcher.now() - seen.since) * 1000)
+        models = dispatcher.pool.keys[key.id].models if key.id in dispatcher.pool.keys else key.spec.models
+        return KeyRow(
+            id=key.id,
+            hint=key.hint.removeprefix("…"),
+            upstream=key.spec.name,
+            state=seen.state.value if seen else "unchecked",
+            since_ms=since,
+            models=tuple(sorted(models)),
+            running=seen.running if seen else 0,
+            slots=seen.slots if seen else key.spec.slots,
+            added=key.added,
+            paused=key.paused,
+            reason=SUSPECTED if seen is not None and seen.suspected else "",
+        )

@@ -1,0 +1,109 @@
+"""`/admin/limits`: what may be used, by whom, and more of it for a while."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+from server.admin.changes import DeskError
+from server.http.pages.admin import AdminPage
+from server.http.pages.forms import Done, Form, FormError, sentence
+from server.http.pages.me_ledger import last_moment
+from server.ledger.limits import Limit, Scope, Unit, Window, family_of, limit_of
+from web import render_admin
+from web.view_admin import LimitRow, LimitsView
+
+LIMITS = "/admin/limits"
+
+
+class LimitsPage(AdminPage):
+    """`/admin/limits`: those that were decided at run time; those of the settings hold beside them."""
+
+    async def draw(self, *path: str) -> bytes:
+        names, now = await self.names(), self.house.wall()
+        rows = tuple(_row(limit, names, now) for limit in await self.house.desk.limits())
+        return render_admin.limits_html(LimitsView(self.frame, rows))
+
+    async def set_limit(self, form: Form) -> Done:
+        """A new limit, or another amount in place of one for the same purpose."""
+        wanted = await self._wanted(form)
+        for known in await self.house.desk.limits():
+            if _purpose(known) == _purpose(wanted):
+                wanted = replace(wanted, id=known.id, extra=known.extra, extra_until=known.extra_until)
+        await self.house.desk.set_limit(self.me.id, wanted)
+        return Done("limit-set", LIMITS)
+
+    async def increase(self, form: Form, limit_id: str) -> Done:
+        limit = next((each for each in await self.house.desk.limits() if each.id == limit_id), None)
+        if limit is None:
+            raise DeskError("there is no such limit")
+        extra = _amount(form, "extra", limit.unit)
+        await self.house.desk.raise_limit(self.me.id, limit_id, extra, form.needed_end("until"))
+        return Done("limit-raised", LIMITS)
+
+    async def remove(self, _: Form, limit_id: str) -> Done:
+        await self.house.desk.remove_limit(self.me.id, limit_id)
+        return Done("limit-removed", LIMITS)
+
+    async def _wanted(self, form: Form) -> Limit:
+        try:
+            scope, unit, window = Scope(form.text("scope")), Unit(form.text("unit")), Window(form.text("window"))
+        except ValueError:
+            raise FormError("Please choose for whom, of what and in which time.") from None
+        subject = await self._subject(form, scope)
+        body = {
+            "scope": scope,
+            "subject": subject,
+            "unit": unit,
+            "window": window,
+            "amount": _amount(form, "amount", unit),
+            "family": family_of(form.words("models")),
+            "since": form.begins("since"),
+            "until": form.ends("until"),
+        }
+        try:
+            wanted = limit_of("wanted", body)
+        except ValueError as error:
+            raise FormError(sentence(error)) from None
+        return replace(wanted, id=f"lim_{hashlib.sha256(repr(_purpose(wanted)).encode()).hexdigest()[:10]}")
+
+    async def _subject(self, form: Form, scope: Scope) -> str:
+        """Whose it is, by id: a person is called by their name."""
+        if scope is Scope.EVERYONE:
+            return ""
+        subject = form.needed("subject")
+        if scope is Scope.PERSON:
+            return (await self.house.desk.person_named(subject)).id
+        if scope is Scope.UPSTREAM and all(key.spec.name != subject for key in await self.house.keys.keys()):
+            raise DeskError("there is no such upstream")
+        return subject
+
+
+def _amount(form: Form, name: str, unit: Unit) -> int:
+    if unit is Unit.USD:
+        return form.needed_money(name)
+    form.needed(name)
+    return form.whole(name)
+
+
+def _purpose(limit: Limit) -> tuple[object, ...]:
+    """What a limit has in common with one that it replaces: all but how much."""
+    return (*map(str, (limit.scope, limit.subject, *limit.kind)), limit.since, limit.until)
+
+
+def _row(limit: Limit, names: Mapping[str, str], now: int) -> LimitRow:
+    raised = bool(limit.extra) and (limit.extra_until is None or now < limit.extra_until)
+    return LimitRow(
+        id=limit.id,
+        scope=limit.scope.value,
+        subject=names.get(limit.subject, limit.subject),
+        unit=limit.unit.value,
+        window=limit.window.value,
+        amount=limit.amount,
+        models=limit.family,
+        since_ms=limit.since,
+        until_ms=last_moment(limit.until),
+        extra=limit.extra if raised else 0,
+        extra_until_ms=last_moment(limit.extra_until) if raised else None,
+    )

@@ -1,0 +1,71 @@
+"""`/admin/prices`: what models cost, by the operator's own word or by the providers' lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from server.http.pages.admin import AdminPage
+from server.http.pages.forms import Done, Form, FormError, sentence
+from server.ledger.prices import UNPRICED, Price, price_of
+from server.ledger.when import iso
+from web import render_admin
+from web.view_admin import PriceRow, PricesView
+
+PRICES = "/admin/prices"
+
+
+class PricesPage(AdminPage):
+    """`/admin/prices`: those that were set here, and for each model that is served the one that holds."""
+
+    async def draw(self, *path: str) -> bytes:
+        own, now = await self.house.desk.prices(), self.house.wall()
+        served = [model.name for model in self.house.dispatcher.snapshot().models]
+        priced = {name: self.house.book.prices.of(name, now) for name in served}
+        unpriced = tuple(name for name, price in priced.items() if price in (None, UNPRICED))
+        ids = {price.id for price in own}
+        others = {price.id: price for price in priced.values() if price not in (None, UNPRICED) and price.id not in ids}
+        rows = [_row(price, own=True, holds=price.id in set(_holding(own, now))) for price in own]
+        rows += [_row(price, own=False, holds=True) for price in others.values()]
+        return render_admin.prices_html(PricesView(self.frame, tuple(rows), unpriced))
+
+    async def set_price(self, form: Form) -> Done:
+        since = form.begins("valid_from") or self.house.wall()
+        model = form.needed("model")
+        said = {name: form.money(name) for name in ("cached", "cache_write", "request")}
+        rates = {"input": form.needed_money("input"), "output": form.needed_money("output")}
+        body = {"model": model, "valid_from": since, **rates} | {k: v for k, v in said.items() if v is not None}
+        try:
+            price = price_of(f"desk:{model}@{iso(since)}", body)
+        except ValueError as error:
+            raise FormError(sentence(error)) from None
+        await self.house.desk.set_price(self.me.id, price)
+        return Done("price-set", PRICES)
+
+    async def remove(self, _: Form, price_id: str) -> Done:
+        await self.house.desk.remove_price(self.me.id, price_id)
+        return Done("price-removed", PRICES)
+
+
+def _holding(prices: Sequence[Price], now: int) -> Iterator[str]:
+    """The ids of those that no later one of the same model has replaced."""
+    latest: dict[str, Price] = {}
+    for price in sorted(prices, key=lambda each: each.valid_from):
+        if price.valid_from <= now:
+            latest[price.model] = price
+    return (price.id for price in latest.values())
+
+
+def _row(price: Price, *, own: bool, holds: bool) -> PriceRow:
+    rates = price.rates
+    return PriceRow(
+        id=price.id,
+        model=price.model,
+        valid_from_ms=price.valid_from,
+        input=rates.input,
+        output=rates.output,
+        cached=rates.cached,
+        cache_write=rates.cache_write,
+        request=rates.request,
+        own=own,
+        holds=holds,
+    )

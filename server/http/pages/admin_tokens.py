@@ -1,0 +1,40 @@
+"""`/admin/tokens`: everybody's tokens, to be found and revoked."""
+
+from __future__ import annotations
+
+from server.http.pages.admin import AdminPage
+from server.http.pages.forms import Done, Form
+from server.http.pages.me_ledger import token_limits, token_view
+from server.store.base import Token
+from web import render_admin
+from web.view_admin import AdminTokensView
+from web.view_me import TokenView
+
+TOKENS = "/admin/tokens"
+PAGE = 50
+
+
+class AdminTokensPage(AdminPage):
+    """`/admin/tokens?q=&after=`, the newest first; the cursor is the id of the last one seen."""
+
+    async def draw(self, *path: str) -> bytes:
+        query, after, names = self.asked("q"), self.asked("after"), await self.names()
+        wanted = query.casefold()
+        found = [
+            token
+            for token in reversed(await self.house.store.tokens())
+            if wanted in f"{names.get(token.person_id, '')}\n{token.name}\n{token.hint}".casefold()
+        ]
+        begin = next((place + 1 for place, token in enumerate(found) if token.id == after), 0)
+        page = found[begin : begin + PAGE]
+        limits = await token_limits(self.house, page)
+
+        def seen(token: Token) -> TokenView:
+            return token_view(token, limits.get(token.id), names.get(token.person_id, token.person_id))
+
+        more = page[-1].id if len(found) > begin + PAGE else None
+        return render_admin.admin_tokens_html(AdminTokensView(self.frame, tuple(map(seen, page)), query, more))
+
+    async def revoke(self, _: Form, token_id: str) -> Done:
+        await self.house.tokens.revoke(self.me.id, token_id)
+        return Done("token-revoked", TOKENS)

@@ -1,0 +1,180 @@
+"""What a form says: its fields as names, amounts and days, and the one sentence that the next page tells about it.
+
+A field that is left empty says nothing, as the box that is not ticked does. Days are the operator's; the last day of
+something is part of it. Who sends what makes no sense is told which field, never what stood there.
+
+After a form the browser is sent on to a page, which tells once what has become of it. Which of the sentences below that
+is stands in a cookie, signed for this session: no other text can be put there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from server.auth.sessions import Sessions
+from server.ledger.calendar import Calendar
+from server.ledger.money import micro_usd
+from web.view import Flash
+
+MOST_WHOLE = 10**15
+_WHOLE = re.compile(r"\d{1,16}", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LABELS = {"usd": "dollars", "per_head": "per head"}
+
+SENTENCES = {
+    "token-revoked": "The token is revoked.",
+    "token-narrowed": "The token may do less now.",
+    "session-ended": "That browser is logged out.",
+    "joined": "You are a member now.",
+    "left": "You have left the group.",
+    "course-closed": "The course is closed.",
+    "nickname-set": "You are on the leaderboard.",
+    "nickname-removed": "You are not on the leaderboard.",
+    "sessions-ended": "You are logged out everywhere else.",
+    "cancelled": "The request is cancelled.",
+    "person-added": "The person is added.",
+    "person-changed": "The person is changed.",
+    "person-disabled": "Access is closed.",
+    "person-enabled": "Access is open again.",
+    "person-promoted": "This person is an administrator now.",
+    "person-demoted": "This person is no administrator any more.",
+    "person-erased": "The person is erased.",
+    "group-saved": "The group is saved.",
+    "group-removed": "The group is removed.",
+    "key-added": "The key is added. It is used within seconds.",
+    "key-paused": "The key gets no further request, within seconds.",
+    "key-resumed": "The key is used again, within seconds.",
+    "key-rechecked": "The key is checked within seconds.",
+    "key-removed": "The key is removed.",
+    "price-set": "The price is set.",
+    "price-removed": "The price is removed.",
+    "limit-set": "The limit is set.",
+    "limit-raised": "The limit is raised.",
+    "limit-removed": "The limit is removed.",
+    "notice-set": "Everybody reads it within seconds.",
+    "notice-removed": "The notice is removed.",
+    "maintenance-on": "New requests are turned away within seconds.",
+    "maintenance-off": "Requests are served again within seconds.",
+}
+
+
+class FormError(ValueError):
+    """A field makes no sense; the text says which, for who filled it in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A form has been carried out: where the browser goes now, and which of the sentences it reads there."""
+
+    sentence: str
+    path: str
+
+
+class Form:
+    """The fields of one form. Money is micro-USD and times are UTC milliseconds; all raise FormError."""
+
+    def __init__(self, fields: Mapping[str, str], calendar: Calendar) -> None:
+        self._fields, self._calendar = fields, calendar
+
+    def text(self, name: str) -> str:
+        """What stands there, without the blanks around it; empty if nothing does."""
+        return self._fields.get(name, "").strip()
+
+    def needed(self, name: str) -> str:
+        if not (text := self.text(name)):
+            raise FormError(f"Please fill in “{_label(name)}”.")
+        return text
+
+    def ticked(self, name: str) -> bool:
+        return self.text(name) == "yes"
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """What has blanks or commas between."""
+        return tuple(self.text(name).replace(",", " ").split())
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """What has commas between and may hold blanks; each once."""
+        return tuple(dict.fromkeys(part.strip() for part in self.text(name).split(",") if part.strip()))
+
+    def whole(self, name: str, default: int = 0) -> int:
+        text = self.text(name)
+        if text and (not _WHOLE.fullmatch(text) or int(text) > MOST_WHOLE):
+            raise FormError(f"“{_label(name)}” is a whole number.")
+        return int(text) if text else default
+
+    def number(self, name: str, default: float) -> float:
+        try:
+            return float(self.text(name) or default)
+        except ValueError:
+            raise FormError(f"“{_label(name)}” is a number.") from None
+
+    def money(self, name: str) -> int | None:
+        """Dollars such as "12.50"; None if nothing is said."""
+        try:
+            return micro_usd(text) if (text := self.text(name)) else None
+        except ValueError:
+            raise FormError(f"“{_label(name)}” is an amount of dollars such as 12.50.") from None
+
+    def needed_money(self, name: str) -> int:
+        self.needed(name)
+        return self.money(name) or 0
+
+    def begins(self, name: str) -> int | None:
+        """The first moment of a day."""
+        return self._day(name, self._calendar.starts)
+
+    def ends(self, name: str) -> int | None:
+        """The first moment after a day."""
+        return self._day(name, self._calendar.ends)
+
+    def needed_begin(self, name: str) -> int:
+        self.needed(name)
+        return self.begins(name) or 0
+
+    def needed_end(self, name: str) -> int:
+        self.needed(name)
+        return self.ends(name) or 0
+
+    def moment(self, name: str) -> int | None:
+        """A day with a time of day, where the operator lives: "2026-11-21T06:05"."""
+        if not (text := self.text(name)):
+            return None
+        try:
+            local = datetime.strptime(text[:16], "%Y-%m-%dT%H:%M").replace(tzinfo=self._calendar.tz)
+        except ValueError:
+            raise FormError(f"“{_label(name)}” is a day with a time.") from None
+        return round((local - _EPOCH).total_seconds() * 1000)
+
+    def _day(self, name: str, read: Callable[[str], int]) -> int | None:
+        try:
+            return read(text) if (text := self.text(name)) else None
+        except (ValueError, OverflowError):
+            raise FormError(f"“{_label(name)}” is a day such as 2026-11-21.") from None
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong, for a page: what a desk says without the verbs of the command line."""
+    if isinstance(error, FormError):
+        return str(error)
+    text = re.sub(r"(: | \()?`[^`]*`.*", "", str(error)).rstrip(" .:;")
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def flash_cookie(sessions: Sessions, session: str, name: str) -> str:
+    """What a cookie holds for the next page to tell."""
+    return f"{name}.{sessions.xsrf(f'{session} {name}')}"
+
+
+def flash_of(sessions: Sessions, session: str, cookie: str | None) -> Flash | None:
+    """What such a cookie tells; None if it is not ours, or another session's."""
+    name, _, signature = (cookie or "").partition(".")
+    if name not in SENTENCES or not sessions.check(f"{session} {name}", signature):
+        return None
+    return Flash("good", SENTENCES[name])
+
+
+def _label(name: str) -> str:
+    return _LABELS.get(name, name.replace("_", " "))

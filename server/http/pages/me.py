@@ -1,0 +1,120 @@
+"""What all pages share that belong to who has logged in: the frame around them, and forms with what becomes of them.
+
+A page is drawn by `draw`. A form of it is carried out by an *act*, a coroutine of the page's class that the table of
+routes names. It returns `Done`, and then the browser is sent on to a page which says so; or the secret it has made,
+which stands on the page that answers the form and is nowhere kept; or None, where the page itself tells. What cannot be
+done is said on top of the page, with the status 400.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from server.admin.changes import DeskError
+from server.admin.makers import Maker
+from server.http.base import House
+from server.http.pages.base import SESSION, BrowserHandler
+from server.http.pages.forms import Done, Form, FormError, flash_cookie, flash_of, sentence
+from server.policy.authority import Authority, Power
+from server.status.views import notice_view, notices
+from server.store.base import Caller, Person
+from server.wire.errors import InvalidKey
+from web.view import Flash, Frame, Visitor
+from web.view_me import NewSecret
+
+FLASH = "fairgate-flash"
+FLASH_SECONDS = 60
+
+Act = Callable[..., Awaitable[Done | NewSecret | None]]
+
+
+class OwnPage(BrowserHandler):
+    """A page of somebody's own; a route of it `Shows` it, or `Takes` a form of it. `act`: what that form does."""
+
+    me: Person  # an administrator only if the session is one's
+    authority: Authority
+    maker: Maker
+
+    def initialize(self, house: House, act: Act | None = None) -> None:
+        super().initialize(house)
+        self.act = act
+        self.flash: Flash | None = None
+        self.made: NewSecret | None = None
+        self.session_cookie = ""
+
+    async def prepare(self) -> None:
+        visit = await self.visit()
+        if visit is None:
+            raise InvalidKey
+        self.authority = self.house.authority_of_visit(visit)
+        self.me = replace(visit.person, admin=self.authority.may(Power.ADMINISTER))
+        self.maker = Maker(self.authority, visit.token.id if visit.token else None)
+        self.session_cookie = self.cookie(SESSION) or ""
+
+    @abstractmethod
+    async def draw(self, *path: str) -> bytes:
+        """The page. `path` are the parts of the address that name something, of the page or of one of its forms."""
+
+    @property
+    def frame(self) -> Frame:
+        """What surrounds the page now."""
+        house, now = self.house, self.house.wall()
+        return Frame(
+            title=house.settings.title,
+            now_ms=now,
+            zone=house.settings.timezone,
+            visitor=Visitor(self.me.name, self.me.admin),
+            xsrf=self.xsrf(),
+            login=True,
+            leaderboard=house.settings.leaderboard,
+            notices=tuple(notice_view(each) for each in notices(house.book) if each.holds_at(now)),
+            flash=self.flash,
+        )
+
+    def asked(self, name: str, default: str = "") -> str:
+        """A parameter of the address."""
+        return self.get_query_argument(name, default) or default
+
+
+class Shows(OwnPage):
+    """A route that shows its page."""
+
+    async def get(self, *path: str) -> None:
+        self.flash = self._told()
+        self.show(await self.draw(*path))
+
+    def _told(self) -> Flash | None:
+        """What became of the form before, once."""
+        cookie = self.cookie(FLASH)
+        if cookie is not None:
+            self.drop(FLASH)
+        return flash_of(self.house.sessions, self.session_cookie, cookie)
+
+
+class Takes(OwnPage):
+    """A route that takes a form of its page."""
+
+    async def post(self, *path: str) -> None:
+        assert self.act is not None, "the route of a form says what it does"
+        form = Form(self.form(), self.house.calendar)
+        try:
+            done = await self.act(self, form, *path)
+            await self.house.take_effect()
+        except (FormError, DeskError) as error:
+            self.flash = Flash("bad", sentence(error))
+            self.show(await self.draw(*path), 400)
+            return
+        if isinstance(done, Done):
+            self.keep(FLASH, flash_cookie(self.house.sessions, self.session_cookie, done.sentence), FLASH_SECONDS)
+            self.redirect(done.path, status=303)
+        elif not self._finished:
+            self.made = done
+            self.show(await self.draw(*path))
+
+
+def caller_of(person: Person) -> Caller:
+    """A person as the ledger and the limits know them."""
+    groups = tuple(dict.fromkeys((*person.groups, *person.claimed)))
+    return Caller(person.id, person.name, None, groups=groups, admin=person.admin)

@@ -1,0 +1,182 @@
+"""What the ledger knows of somebody, as their own pages and the administrators' show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from server.auth.token_format import budget_id
+from server.http.base import House
+from server.http.pages.me import caller_of
+from server.ledger.holds import Estimate, Standing, Who, applying, claim
+from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.reports import By, Cursor, Days, Sum, Which
+from server.ledger.usage import UsageRow
+from server.store.base import Person, Token
+from web.view_me import Cell, LimitView, RequestView, SpentView, TokenView
+
+NO_NEED = Estimate(0, 0, 0)
+NO_NAMES: Mapping[str, str] = {}
+
+
+class Own(NamedTuple):
+    """How somebody's limits are called on this page."""
+
+    limit: str
+    share: str
+
+
+YOURS = Own("Yours", "Your share")
+THEIRS = Own("Their own", "Their share")
+
+
+def first_day(today: str, days: int) -> str:
+    """The first of so many days that end today."""
+    return (date.fromisoformat(today) - timedelta(days=days - 1)).isoformat()
+
+
+def last_moment(until: int | None) -> int | None:
+    """The last millisecond of what ends then: an end is a midnight, and that is the next day already."""
+    return None if until is None else until - 1
+
+
+def request_view(
+    row: UsageRow, tokens: Mapping[str, str] = NO_NAMES, people: Mapping[str, str] = NO_NAMES
+) -> RequestView:
+    """A row of the ledger; `tokens` and `people` are names by id."""
+    return RequestView(
+        id=row.request_id,
+        at_ms=row.started_at,
+        model=row.model_asked,
+        status=row.status.value,
+        wait_seconds=row.queue_ms / 1000,
+        first_byte_seconds=None if row.first_byte_ms is None else row.first_byte_ms / 1000,
+        duration_seconds=row.duration_ms / 1000,
+        tokens_in=row.usage.input,
+        tokens_out=row.usage.output,
+        micro_usd=row.cost_micro_usd,
+        estimated=row.usage.estimated,
+        token=tokens.get(row.token_id or "", ""),
+        person=people.get(row.person_id, row.person_id),
+    )
+
+
+async def page_of_requests(
+    house: House, which: Which, behind: Cursor | None, count: int
+) -> tuple[list[UsageRow], Cursor | None]:
+    """So many rows, the newest first, and where the next page goes on."""
+    rows = await house.store.usage_before(which, behind, count + 1)
+    page = rows[:count]
+    return page, (page[-1].started_at, page[-1].request_id) if len(rows) > count else None
+
+
+async def spent(house: House, label: str, days: Days) -> SpentView:
+    """What was used in these days."""
+    (found,) = await house.store.sums(days, ())
+    return spent_view(label, found)
+
+
+def spent_view(label: str, found: Sum) -> SpentView:
+    return SpentView(label, found.requests, found.input, found.output, found.cost_micro_usd)
+
+
+async def cells(house: House, days: Days) -> tuple[Cell, ...]:
+    """The same by day and model."""
+    return tuple(map(_cell, await house.store.sums(days, (By.DAY, By.MODEL))))
+
+
+def _cell(found: Sum) -> Cell:
+    day, model = found.key
+    return Cell(day or "", model or "", found.requests, found.input, found.output, found.cost_micro_usd)
+
+
+# --- limits
+
+
+async def limit_views(house: House, person: Person, own: Own) -> tuple[LimitView, ...]:
+    """All limits of somebody, with what is taken of them."""
+    now, caller = house.wall(), caller_of(person)
+    who = Who(person.id, None, house.book.rights(caller.groups, now).groups)
+    budgets = await _standings(house, applying(house.book.limits, who, None, now), who)
+    minutes = [each for each in await house.cashier.standing(caller) if each["window"] == Window.MINUTE]
+    return (*(limit_view(each, now, own) for each in budgets), *(_minute(each, own) for each in minutes))
+
+
+async def group_limits(house: House, person_id: str, group: str, scopes: Iterable[Scope]) -> tuple[LimitView, ...]:
+    """The pot of a group, or what one of its members has of it."""
+    now = house.wall()
+    limits = [it for scope in scopes for it in house.book.limits.of(scope, group) if it.applies(None, now)]
+    return tuple(limit_view(each, now) for each in await _standings(house, limits, Who(person_id, None, (group,))))
+
+
+async def token_limits(house: House, tokens: Iterable[Token]) -> dict[str, LimitView]:
+    """The budgets of tokens by the tokens' ids: of each the first one that it has in all time."""
+    now, found = house.wall(), {}
+    for token in tokens:
+        budget = budget_id(token.id)
+        limits = [it for it in house.book.limits.of(Scope.TOKEN, budget) if it.applies(None, now)]
+        for standing in (await _standings(house, limits, Who(token.person_id, budget)))[:1]:
+            found[token.id] = limit_view(standing, now)
+    return found
+
+
+async def _standings(house: House, limits: Iterable[Limit], who: Who) -> list[Standing]:
+    mine = claim(limits, who, NO_NEED, house.calendar, house.wall())
+    if not mine.counters:
+        return []
+    taken = await house.store.taken(mine.counters)
+    return mine.standings(dict(zip(mine.counters, taken, strict=True)))
+
+
+def limit_view(standing: Standing, now: int, own: Own = YOURS) -> LimitView:
+    entry, limit = standing.entry, standing.entry.limit
+    raised = bool(limit.extra) and (limit.extra_until is None or now < limit.extra_until)
+    return LimitView(
+        whose=_whose(limit.scope, limit.subject, own),
+        unit=limit.unit.value,
+        window=limit.window.value,
+        most=entry.most,
+        taken=standing.taken,
+        models=limit.family,
+        resets_at_ms=entry.resets_at,
+        extra=limit.extra if raised else 0,
+        extra_until_ms=last_moment(limit.extra_until) if raised else None,
+    )
+
+
+def _minute(told: Mapping[str, object], own: Own) -> LimitView:
+    unit, most, taken = Unit(str(told["unit"])), told["most"], told["taken"]
+    assert isinstance(most, int), "a limit is a number"
+    assert isinstance(taken, int), "and so is what is taken of it"
+    whose = _whose(Scope(str(told["scope"])), "", own)
+    return LimitView(whose, unit.value, "minute", most, taken, str(told["models"]))
+
+
+def _whose(scope: Scope, subject: str, own: Own) -> str:
+    if scope is Scope.GROUP:
+        return f"Pot of {subject or 'a group'}"
+    if scope is Scope.MEMBER:
+        return f"{own.share} of {subject or 'a group'}"
+    return "Of this token" if scope is Scope.TOKEN else own.limit
+
+
+# --- tokens
+
+
+def token_view(token: Token, limit: LimitView | None = None, owner: str = "") -> TokenView:
+    return TokenView(
+        id=token.id,
+        name=token.name,
+        hint=token.hint,
+        kind=token.terms.kind,
+        created_ms=token.created_at,
+        expires_ms=last_moment(token.expires_at),
+        revoked_ms=token.revoked_at,
+        models=token.terms.models,
+        networks=token.terms.networks,
+        addresses=token.terms.addresses,
+        keepalive=token.terms.keepalive,
+        limit=limit,
+        owner=owner,
+    )

@@ -1,0 +1,119 @@
+"""`/me/privacy`: everything that is kept of somebody, to read, to take away and to erase; and how they are called."""
+
+from __future__ import annotations
+
+from server.http.pages.base import SESSION, BrowserHandler
+from server.http.pages.forms import Done, Form, FormError
+from server.http.pages.me import OwnPage, caller_of
+from server.http.streaming import stream
+from server.ledger.money import usd
+from server.ledger.reports import Days
+from server.ledger.when import iso
+from server.wire.errors import InvalidKey
+from web import render, render_me
+from web.view import Frame
+from web.view_me import KeptView, LoginSession, PrivacyView
+from web.view_public import MessageView
+
+PRIVACY = "/me/privacy"
+FOR_EVER = "Until you erase it."
+ALWAYS = (
+    KeptView("Addresses", "digests only", "Of tokens that may be used from so many addresses; else none.", "For ever."),
+    KeptView("Changes", "in the audit log", "What you changed, and what was changed of you.", "For ever."),
+)
+
+
+class PrivacyPage(OwnPage):
+    """`/me/privacy`"""
+
+    async def draw(self, *path: str) -> bytes:
+        house, here = self.house, self.house.sessions.id_of(self.session_cookie)
+        rights = house.book.rights(caller_of(self.me).groups, house.wall())
+        sessions = await house.sessions.of(self.me.id)
+        view = PrivacyView(
+            frame=self.frame,
+            kept=(*self._about(), *await self._done()),
+            nickname=self.me.nickname,
+            confirm=self.me.name,
+            sessions=tuple(
+                LoginSession(each.id, each.created_at, each.expires_at, this=each.id == here) for each in sessions
+            ),
+            content_days=rights.content_days,
+            content_group=rights.content_group,
+        )
+        return render_me.privacy_html(view)
+
+    async def nickname(self, form: Form) -> Done:
+        """Be listed under this name; without one, not at all."""
+        wanted = form.text("nickname") or None
+        await self.house.people.set_nickname(self.me, wanted)
+        return Done("nickname-set" if wanted else "nickname-removed", PRIVACY)
+
+    async def end_session(self, _: Form, session_id: str) -> Done:
+        """Log out in one browser."""
+        if not await self.house.sessions.end(self.me.id, session_id):
+            raise FormError("That browser is logged out already.")
+        return Done("session-ended", PRIVACY)
+
+    async def end_sessions(self, _: Form) -> Done:
+        """Log out everywhere, and begin a new session here for as long as the old one had."""
+        sessions, visit = self.house.sessions, await self.visit()
+        assert visit is not None, "the door has let nobody else in"
+        await sessions.close_all(self.me.id)
+        cookie = await sessions.open(self.me.id, visit.sealed, visit.expires_at)
+        self.keep(SESSION, cookie, sessions.seconds)
+        self.session_cookie = cookie
+        return Done("sessions-ended", PRIVACY)
+
+    async def erase(self, form: Form) -> None:
+        if form.needed("confirm") != self.me.name:
+            raise FormError("Please type your name just as it stands there.")
+        await self.house.privacy.erase(self.me.id, self.me.id)
+        self.drop(SESSION)
+        frame = Frame(self.house.settings.title, self.house.wall(), login=True)
+        words = "Your name, tokens and logins are gone. What you used stays in sums that name nobody."
+        self.show(render.message_html(MessageView(frame, "", "You are forgotten here", words)))
+
+    def _about(self) -> list[KeptView]:
+        """What is kept of the person. What is not known of them is left out."""
+        me = self.me
+        known = (
+            ("Name", me.name, "So that you and the administrators know whose usage it is."),
+            ("E-mail", me.email, "Your organisation’s login told it."),
+            ("Login", me.login, "By this your organisation’s login knows you."),
+            ("Groups", ", ".join(me.groups), "What you may use comes from them."),
+            ("Groups by your organisation", ", ".join(me.claimed), "Told at your last login."),
+            ("Last login", iso(me.last_login_at) if me.last_login_at else None, "Tokens may rest when it is long ago."),
+            ("Nickname", me.nickname, "You wanted to be on the leaderboard."),
+            ("Note", me.note, "An administrator wrote it."),
+        )
+        return [KeptView(what, value, why, FOR_EVER) for what, value, why in known if value]
+
+    async def _done(self) -> list[KeptView]:
+        """What is kept of what they did."""
+        house, me = self.house, self.me
+        (used,) = await house.store.sums(Days(person_id=me.id), ())
+        tokens, passes = await house.store.tokens(me.id), await house.passes.issued(me.id)
+        contents, days = await house.store.contents(me.id), house.settings.usage_days
+        names = ", ".join(token.name for token in tokens) or "none"
+        requests = f"{used.requests:,} for {usd(used.cost_micro_usd)} USD"
+        rows = f"Single requests for {days} days, their sums for ever." if days else "For ever."
+        return [
+            KeptView("Tokens", names, "Their names and digests; a digest opens nothing.", FOR_EVER),
+            KeptView("Guest passes", f"{len(passes):,}", "What guests use counts as yours.", "Until they expire."),
+            KeptView("Requests", requests, "When, which model, how long, how many tokens; no text.", rows),
+            KeptView("Prompts and answers", f"{len(contents):,}", "Only where a group wishes it.", "See above."),
+            *ALWAYS,
+        ]
+
+
+class ExportFile(BrowserHandler):
+    """`/me/export`: all of it as a file, in pieces."""
+
+    async def get(self) -> None:
+        visit = await self.visit()
+        if visit is None:
+            raise InvalidKey
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Content-Disposition", 'attachment; filename="fairgate-me.json"')
+        await stream(self, self.house.privacy.export(visit.person))

@@ -1,0 +1,116 @@
+"""`/me`: what somebody has used against what they may, and what became of a single request."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from server.http.pages.me import OwnPage, caller_of
+from server.http.pages.me_ledger import YOURS, cells, first_day, limit_views, page_of_requests, request_view, spent
+from server.ledger.question import cursor, cursor_text
+from server.ledger.reports import Days, Which
+from server.ledger.usage import Outcome
+from server.relay.context import Account
+from server.wire.errors import InvalidValue, UnknownId
+from web import render_me
+from web.view_me import ExplainView, Fact, MeView, SpentView
+from web.view_public import MEASURES, Measure
+
+DAYS = 30  # of the chart
+ROWS = 25  # requests on a page
+MOST_TERMS = 3
+ENDS: dict[str, str] = {
+    Outcome.COMPLETED: "was answered",
+    Outcome.CANCELLED: "was cancelled",
+    Outcome.REJECTED: "was refused by the provider",
+    Outcome.FAILED: "got no answer",
+    Outcome.CUT: "its answer broke off",
+    Outcome.INTERRUPTED: "was interrupted",
+}
+
+
+class UsagePage(OwnPage):
+    """`/me?by=&after=`"""
+
+    async def draw(self, *path: str) -> bytes:
+        house, me = self.house, self.me
+        if (by := self.asked("by", "cost")) not in MEASURES:
+            raise InvalidValue("by")
+        today = house.calendar.day(house.wall())
+        first, rights = first_day(today, DAYS), house.book.rights(caller_of(me).groups, house.wall())
+        after = self.asked("after")
+        rows, older = await page_of_requests(
+            house, Which(person_id=me.id), cursor({"cursor": after} if after else {}), ROWS
+        )
+        names = {token.id: token.name for token in await house.store.tokens(me.id)}
+        view = MeView(
+            frame=self.frame,
+            groups=rights.groups,
+            spent=await self._spent(today, rights.groups),
+            limits=await limit_views(house, me, YOURS),
+            first_day=first,
+            last_day=today,
+            cells=await cells(house, Days(person_id=me.id, first=first, last=today)),
+            requests=tuple(request_view(row, names) for row in rows),
+            by=cast(Measure, by),
+            older=cursor_text(older) if older else None,
+            content_days=rights.content_days,
+            content_group=rights.content_group,
+        )
+        return render_me.me_html(view)
+
+    async def _spent(self, today: str, groups: tuple[str, ...]) -> tuple[SpentView, ...]:
+        """Today, this month, and the terms of the groups that have one."""
+        house, me = self.house, self.me.id
+        stretches = [
+            ("Today", Days(person_id=me, first=today, last=today)),
+            ("This month", Days(person_id=me, first=f"{today[:7]}-01", last=today)),
+        ]
+        for name in groups[:MOST_TERMS]:
+            group = house.book.groups.get(name)
+            if group is not None and group.since is not None and group.until is not None:
+                begun = house.calendar.day(group.since)
+                stretches.append((name, Days(person_id=me, group=name, first=begun, last=today)))
+        return tuple([await spent(house, label, days) for label, days in stretches])
+
+
+class ExplainPage(OwnPage):
+    """`/me/requests/ID`: for who made it, and for nobody else."""
+
+    async def draw(self, *path: str) -> bytes:
+        house, (request_id,) = self.house, path
+        account = await house.gateway.explain(caller_of(self.me), request_id)
+        if account is None:
+            raise UnknownId
+        row = await house.store.usage(request_id)
+        names = {token.id: token.name for token in await house.store.tokens(self.me.id)}
+        mine = None if row is None or row.person_id != self.me.id else request_view(row, names)
+        return render_me.explain_html(
+            ExplainView(self.frame, mine, request_id, _sentence(account), tuple(_facts(account)))
+        )
+
+
+def _sentence(account: Account) -> str:
+    """The answer in short."""
+    if account.refused is not None:
+        return str(account.refused["message"])
+    waited = "at once" if not account.queue_ms else f"after {account.queue_ms / 1000:.1f} s in the queue"
+    if account.state == "queued":
+        return f"It waits, and began at place {account.position}." if account.position else "It is being looked at."
+    if account.state == "running":
+        return f"It got a key {waited}, and is being answered."
+    return f"It got a key {waited}, and {ENDS.get(account.state, 'ended')}."
+
+
+def _facts(account: Account) -> list[Fact]:
+    facts = []
+    if account.position:
+        expected = f", with {account.expected_wait_ms / 1000:.1f} s to wait" if account.expected_wait_ms else ""
+        facts.append(Fact("When it came", f"place {account.position}{expected}"))
+    if account.reserved:
+        facts.append(
+            Fact("Kept for it", f"{account.reserved['input']:,} tokens in, {account.reserved['output']:,} out")
+        )
+    for attempt in account.attempts:
+        failed = attempt.get("failed")
+        facts.append(Fact("Failed with a key" if failed else "Answered with key", failed or attempt["key"]))
+    return facts

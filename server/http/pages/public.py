@@ -1,0 +1,120 @@
+"""Pages for people: what everybody may see goes in, HTML comes out of `web`."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from functools import lru_cache
+
+from server.http.base import AlsoHead, BaseHandler
+from server.wire.errors import UnknownUrl
+from web import render
+
+HTML = "text/html; charset=utf-8"
+
+SMALL = 1_400  # bytes: what fits into one packet is not made smaller
+
+_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?(?![.\d]))")
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,255}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
+
+
+@lru_cache(maxsize=64)
+def _packed(body: bytes) -> bytes:
+    """The same page is given to everybody who comes within its second, and packed once."""
+    return gzip.compress(body, 6, mtime=0)
+
+
+class PageHandler(BaseHandler):
+    """A handler whose answers are for a browser."""
+
+    shared = False
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        self.set_header("Content-Security-Policy", render.CONTENT_SECURITY_POLICY)
+        self.set_header("Referrer-Policy", "no-referrer")
+
+    def base_url(self) -> str:
+        """How the caller has reached us, without a path. What is no host's name is not repeated."""
+        settings, host = self.house.settings, self.request.host
+        if not _HOST.fullmatch(host):
+            host = f"{settings.host}:{settings.port}"
+        return settings.public_url or f"{self.request.protocol}://{host}"
+
+    def wants_html(self) -> bool:
+        """Whether a browser asks, and not a program."""
+        return "text/html" in self.request.headers.get("Accept", "")
+
+    def give(self, body: bytes, content_type: str) -> None:
+        """End with this, packed where that helps. Only for what holds no secret: its length would tell of it."""
+        self.set_header("Content-Type", content_type)
+        self.add_header("Vary", "Accept-Encoding")
+        if len(body) > SMALL and _GZIP.search(self.request.headers.get("Accept-Encoding", "")):
+            self.set_header("Content-Encoding", "gzip")
+            body = _packed(body)
+        self.finish(body)
+
+
+class FrontPage(AlsoHead, PageHandler):
+    """`/`: the operator's own page, if there is one, else the status page."""
+
+    async def get(self) -> None:
+        own, base_url = self.house.face.own_page, self.base_url()
+        if own is None:
+            self.give(await self.house.face.status.page(base_url), HTML)
+        else:
+            self.set_header("Content-Security-Policy", own.policy)
+            self.give(await own.page(base_url), HTML)
+
+
+class StatusJson(AlsoHead, PageHandler):
+    """`/status.json`"""
+
+    async def get(self) -> None:
+        self.give(await self.house.face.status.json(self.base_url()), "application/json")
+
+
+class StatusPage(StatusJson):
+    """`/status`: the page for a browser; the same as JSON for programs, as the OAI Reverse Proxy has it."""
+
+    async def get(self) -> None:
+        self.set_header("Vary", "Accept")
+        if self.wants_html():
+            self.give(await self.house.face.status.page(self.base_url()), HTML)
+        else:
+            await super().get()
+
+
+class DocsPage(PageHandler):
+    """`/docs`: how to use this installation, with its own address."""
+
+    async def get(self) -> None:
+        self.give(await self.house.face.docs(self.base_url()), HTML)
+
+
+class StaticFile(PageHandler):
+    """`/static/…`: files that were read once, at the start. No path of this machine is ever built from a request."""
+
+    def get(self, name: str) -> None:
+        found = render.static(name)
+        if found is None:
+            raise UnknownUrl
+        body, content_type, etag = found
+        self.set_header("Content-Type", content_type)
+        self.set_header("ETag", etag)
+        self.set_header("Cache-Control", "no-cache")
+        if self.check_etag_header():
+            self.set_status(304)
+            self.finish()
+        else:
+            self.give(body, content_type)
+
+
+class NoSuchPage(PageHandler):
+    """Every route that does not exist: a page for a browser, a refusal in its dialect for everybody else."""
+
+    def prepare(self) -> None:
+        if self.request.method != "GET" or not self.wants_html():
+            raise UnknownUrl
+        self.set_status(404)
+        self.give(render.error_page(404, "There is nothing at this address."), HTML)

@@ -1,0 +1,256 @@
+"""The endpoints that are passed on: one class for all of them, the differences are rows of `wire.endpoints`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from functools import partial
+from urllib.parse import unquote
+
+from tornado.iostream import StreamClosedError
+
+from server.http.base import BaseHandler, House
+from server.observability.access_log import Access
+from server.policy.authority import Power
+from server.policy.maintenance import maintenance
+from server.relay.context import Call, ClientLeft, milliseconds
+from server.relay.keepalive import EVENT_STREAM
+from server.store.base import Caller
+from server.wire.conversation import session_of
+from server.wire.dialect import Dialect
+from server.wire.endpoints import Endpoint
+from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal, TooLarge
+from server.wire.keepalive import HEADER, keepalive_of
+from server.wire.packed import coding_of, unpacked
+from server.wire.request import Request, asked_class, max_wait, read_request
+
+INLINE_BODY = 64 << 10  # bytes that are read on the event loop, in at most about ten milliseconds
+SMALL_BODY = 64 << 10  # bytes that are read even of a request which is refused already
+PASSED_QUERY = re.compile(r"(?:beta|api-version)=[A-Za-z0-9.-]{1,32}")
+
+
+class RelayHandler(BaseHandler):
+    """Reads a request, has it served, and writes what comes: it is the gateway's `Sink`."""
+
+    endpoint: Endpoint
+    caller: Caller
+    guests = True
+    started = False
+
+    def initialize(self, house: House, endpoint: Endpoint) -> None:  # type: ignore[override]  # a row more
+        self.house, self.endpoint = house, endpoint
+        self._pieces: list[bytes] = []
+        self._length = 0
+        self._coding = ""  # of the body, if it comes packed
+        self._task: asyncio.Task[object] | None = None
+        self._refusal: Refusal | None = None  # told when the small body has been read
+        # What the access log tells:
+        self._model: str | None = None
+        self._error: str | None = None
+        self._left = False  # and what still comes for it goes nowhere
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.endpoint.dialect
+
+    async def prepare(self) -> None:
+        """Refuse what can be refused before the body is read.
+
+        A small body is let in all the same: a connection that is closed over unread bytes is reset, and the client may
+        never see why.
+        """
+        if self.preflight():
+            return
+        if self.request.method != "POST":
+            raise MethodNotAllowed
+        try:
+            await self._admit()
+        except Refusal as refusal:
+            headers = self.request.headers
+            if not 0 < self._announced() <= SMALL_BODY or "Expect" in headers or "Transfer-Encoding" in headers:
+                raise
+            self._refusal = refusal
+
+    async def _admit(self) -> None:
+        if self.house.draining:
+            raise Draining
+        self._refuse_blocked_origin()
+        self.caller = await self.authenticate()
+        self._refuse_in_maintenance()
+        self._coding = coding_of(self.request.headers.get("Content-Encoding"))
+        if self._announced() > self._largest():
+            raise TooLarge
+
+    def _refuse_blocked_origin(self) -> None:
+        headers = self.request.headers
+        if self.house.origins.blocked(headers.get("Origin"), headers.get("Referer")):
+            raise OriginBlocked(words=self.house.settings.block_message)
+
+    def _refuse_in_maintenance(self) -> None:
+        notices = self.house.book.notices
+        closed = maintenance(notices, self.house.wall()) if notices else None
+        if closed is not None and not self.house.authority(self.caller).may(Power.ADMINISTER):
+            raise closed
+
+    def data_received(self, chunk: bytes) -> None:
+        self._length += len(chunk)
+        if self._length <= self._largest():
+            self._pieces.append(chunk)
+        elif not self._finished:  # a chunked body tells its length only as it comes
+            self._pieces.clear()
+            self.refuse(TooLarge())
+
+    async def post(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
+        body, self._pieces = b"".join(self._pieces), []
+        self._task = asyncio.current_task()
+        try:
+            request = await self._read(body)
+            self._model = request.model
+            await self.house.gateway.serve(self._call(request), self)
+        except (asyncio.CancelledError, ClientLeft):
+            self._left = True
+            self._hang_up()
+        except Refusal as refusal:
+            if not self._left:
+                await self._break_off(refusal)
+        finally:
+            self._task = None
+            self.on_finish()
+
+    def _call(self, request: Request) -> Call:
+        headers, passed, query = self.request.headers, self._passed(), self._query()
+        patience, wanted = max_wait(headers.get("X-Max-Wait")), asked_class(headers.get("X-Fairgate-Class"))
+        group = headers.get("X-Fairgate-Group")
+        named = None if group is None else unquote(group)  # the name of a group has no percent sign
+        alive = keepalive_of(headers.get(HEADER)) or self.caller.terms.keepalive
+        passed, query, address = self._passed(), self._query(), self.address()
+        return Call(
+            self.request_id, self.caller, request, passed, query, patience, wanted, named, alive, address=address
+        )
+
+    def on_connection_close(self) -> None:
+        """The client has left: so does its request, unless its answer is read on for its usage."""
+        super().on_connection_close()
+        if self._task is not None and not self._goes_on():
+            self._task.cancel()
+
+    def _goes_on(self) -> bool:
+        """Whether the answer is read on without a client."""
+        if not self._left and self.house.gateway.reads_on(self.request_id):
+            self._left = True
+            self._hang_up()
+        return self._left
+
+    def on_finish(self) -> None:
+        """Write the line of a request that is over; one that is being settled has its line afterwards."""
+        if self.house.access_log is not None and self._task is None:
+            self.house.access_log.note(self._access())
+
+    def refuse(self, refusal: Refusal) -> None:
+        self._error = refusal.code
+        super().refuse(refusal)
+
+    def _access(self) -> Access:
+        caller: Caller | None = getattr(self, "caller", None)  # not before somebody was recognised
+        return Access(
+            request_id=self.request_id,
+            at=self.house.wall(),
+            endpoint=self.endpoint.path,
+            dialect=self.dialect.name,
+            http=self.get_status(),
+            duration_ms=milliseconds(self.request.request_time()),
+            error=self._error,
+            left=self._left,
+            person_id=None if caller is None else caller.person_id,
+            model=self._model,
+        )
+
+    # The gateway's sink
+
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
+        self.set_status(status)
+        for name, value in headers.items():
+            self.set_header(name, value)
+        if headers["Content-Type"] == EVENT_STREAM:
+            self._without_delay()
+
+    async def send(self, chunk: bytes) -> None:
+        if self._left:
+            return
+        self.write(chunk)
+        self.started = True
+        flushed = self.flush()
+        if flushed.done() and flushed.exception() is None:
+            return
+        try:
+            async with asyncio.timeout(self.house.settings.write_seconds):
+                await flushed
+        except (StreamClosedError, TimeoutError):
+            if not self._goes_on():
+                raise ClientLeft from None
+
+    def end(self) -> None:
+        if not self._left:
+            self.finish()
+
+    # Odds and ends
+
+    def _announced(self) -> int:
+        """The body's length as the header gives it; 0 if that is no number, which Tornado refuses when it reads on."""
+        length = self.request.headers.get("Content-Length", "")
+        return int(length) if re.fullmatch(r"[0-9]{1,100}", length) else 0
+
+    def _largest(self) -> int:
+        settings = self.house.settings
+        return settings.max_audio_bytes if self.endpoint.media == "multipart" else settings.max_body_bytes
+
+    async def _read(self, body: bytes) -> Request:
+        """Read a request; one that is or may become long, which takes a tenth of a second, beside the event loop."""
+        read = partial(self._parsed, body)
+        return await asyncio.to_thread(read) if self._coding or len(body) > INLINE_BODY else read()
+
+    def _parsed(self, body: bytes) -> Request:
+        headers = self.request.headers
+        plain = unpacked(body, self._coding, self._largest())
+        return read_request(self.endpoint, plain, headers.get("Content-Type", ""), session_of(headers.get_all()))
+
+    def _passed(self) -> dict[str, str]:
+        """The client's headers that may go upstream: those that the dialect lists, and no others."""
+        headers = self.request.headers
+        return {name: headers[name] for name in self.dialect.passed_headers if name in headers}
+
+    def _query(self) -> str:
+        """Of the query only what the SDKs send: people put their keys there, too."""
+        return "&".join(pair for pair in self.request.query.split("&") if PASSED_QUERY.fullmatch(pair))
+
+    async def _break_off(self, refusal: Refusal) -> None:
+        """Tell the caller in the stream if it has begun, else as an answer of its own."""
+        self._error = refusal.code
+        if not self.started:
+            self.clear()
+            self.refuse(refusal)
+        elif self._headers.get("Content-Type") == EVENT_STREAM:
+            self.count(refusal)
+            try:
+                await self.send(self.dialect.event(refusal, self.request_id))
+                self.finish()
+            except ClientLeft:
+                self._hang_up()
+        else:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close the connection: nobody reads any more, or what was sent cannot be mended."""
+        self._finished = True
+        stream = self.request.connection.stream if self.request.connection else None  # type: ignore[attr-defined]
+        if stream is not None:
+            stream.close()
+
+    def _without_delay(self) -> None:
+        """Nagle's algorithm would hold small events back for 25 ms; tornado turns it off only in `finish`."""
+        stream = self.request.connection.stream if self.request.connection else None  # type: ignore[attr-defined]
+        if stream is not None:
+            stream.set_nodelay(True)

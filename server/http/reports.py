@@ -1,0 +1,98 @@
+"""What all handlers share that answer from the ledger: whose rows may be seen, and how a long answer is written."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import ClassVar
+
+import orjson
+from tornado.iostream import StreamClosedError
+
+from server.http.base import BaseHandler
+from server.ledger.export import JSON_TYPE, Fields, Layout
+from server.ledger.question import parameters
+from server.policy.authority import Power
+from server.store.base import Caller, StoreError
+from server.wire.errors import AccountingUnavailable, PermissionDenied
+
+NOBODY = ""  # the id of no person: asked about an unknown name, the ledger has no rows
+
+
+class ReportHandler(BaseHandler):
+    """A question to the ledger. `known` are the parameters that it may have."""
+
+    known: ClassVar[frozenset[str]] = frozenset()
+
+    async def get(self) -> None:
+        caller = await self.authenticate()
+        asked = parameters(self.request.query_arguments, self.known)
+        self.set_header("Cache-Control", "no-store")
+        try:
+            await self.answer(caller, asked)
+        except StoreError:
+            if not self._headers_written:
+                raise AccountingUnavailable from None
+            self._hang_up()  # what ends properly is taken for the whole
+        except (StreamClosedError, TimeoutError):
+            self._hang_up()
+
+    @abstractmethod
+    async def answer(self, caller: Caller, asked: Mapping[str, str]) -> None:
+        """Answer a proper question of somebody who is known."""
+
+    def tell(self, document: object) -> None:
+        """End with a JSON document."""
+        self.set_header("Content-Type", JSON_TYPE)
+        self.finish(orjson.dumps(document))
+
+    async def stream(self, name: str, layout: Layout, pages: AsyncGenerator[Sequence[Fields], None]) -> None:
+        """Write a file page by page, as fast as it is read.
+
+        Nothing has gone out until the first page is there: an outage before it is told as such. Raises
+        `StreamClosedError` or `TimeoutError` when nobody reads any more.
+        """
+        self.set_header("Content-Type", layout.content_type)
+        self.set_header("Content-Disposition", f'attachment; filename="fairgate-{name}.{layout.suffix}"')
+        before = layout.head
+        async with aclosing(pages):
+            async for page in pages:
+                self.write(before + layout.page(page))
+                before = layout.joint
+                async with asyncio.timeout(self.house.settings.write_seconds):
+                    await self.flush()
+        self.finish(layout.tail if self._headers_written else layout.head + layout.tail)
+
+    async def whose(self, caller: Caller, asked: Mapping[str, str]) -> str | None:
+        """Whose rows are meant: a person's id, or None for everybody's, which only administrators see.
+
+        Whoever is none learns nothing about a name, not even whether somebody has it.
+        """
+        name = asked.get("user")
+        if not self.sees_all(caller):
+            if name not in (None, caller.person_name):
+                raise PermissionDenied
+            return caller.person_id
+        if name is None:
+            return None
+        person = await self.house.store.person_by_name(name)
+        return NOBODY if person is None else person.id
+
+    def sees_all(self, caller: Caller) -> bool:
+        """Whether everybody's rows may be seen."""
+        return self.house.authority(caller).may(Power.ADMINISTER)
+
+    async def names(self, caller: Caller) -> Mapping[str, str]:
+        """The names, by id, of those whose rows the caller may see."""
+        if not self.sees_all(caller):
+            return {caller.person_id: caller.person_name}
+        return {person.id: person.name for person in await self.house.store.people()}
+
+    def _hang_up(self) -> None:
+        """Close the connection: nobody reads any more, or what was sent cannot be mended."""
+        self._finished = True
+        stream = self.request.connection.stream if self.request.connection else None  # type: ignore[attr-defined]
+        if stream is not None:
+            stream.close()

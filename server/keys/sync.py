@@ -1,0 +1,152 @@
+"""The key room: keeps the keys of the running pool in step with the store.
+
+The operator adds, removes, pauses and resumes keys in the store (`keydesk.py`), from whatever process. A gateway asks
+for the version of that every few seconds, and when it has changed, carries out the difference. Requests notice nothing:
+a removed key ends what it serves, a new one takes its first request at once.
+
+Keys of the configuration are only paused, resumed and checked here. Of the added ones
+
+* a secret goes only where it was meant for: a key whose upstream has another address by now is left out;
+* what cannot be decrypted is left out, and told; keys that were opened before stay in use;
+* while the store is away everything stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
+
+from keypool.standing import Event
+from server.config.specs import Secret, UpstreamSpec
+from server.keys.encryption import Vault, VaultError
+from server.store.base import AddedKey, KeyWish, Store, StoreError
+
+log = logging.getLogger("fairgate")
+
+
+class Keys(Protocol):
+    """The running keys."""
+
+    def key_ids(self) -> Collection[str]: ...
+
+    def add_key(self, spec: UpstreamSpec, secret: Secret) -> None:
+        """Use one more key from now on. `spec.keys` holds this key alone."""
+
+    def remove_key(self, key_id: str) -> None:
+        """Give no further request to a key; what it serves now ends undisturbed."""
+
+    def learn(self, key_id: str, event: Event) -> None: ...
+
+
+class Watcher(Protocol):
+    """Whoever checks keys."""
+
+    def watch(self, spec: UpstreamSpec, secret: Secret) -> None: ...
+
+    def forget(self, key_id: str) -> None: ...
+
+    def recheck(self, key_id: str) -> None: ...
+
+    def wake(self) -> None:
+        """Some key may have been paused or resumed."""
+
+
+class Keyroom:
+    """Carries the store's wishes to `keys` and `watcher`. `configured` are the keys that are there without it."""
+
+    def __init__(
+        self, store: Store, vault: Vault, keys: Keys, watcher: Watcher, configured: Iterable[UpstreamSpec]
+    ) -> None:
+        self._store, self._vault, self._keys, self._watcher = store, vault, keys, watcher
+        self._configured = tuple(configured)
+        self._version: int | None = None
+        self._added: dict[str, AddedKey] = {}  # what this room has put into the pool
+        self._paused: set[str] = set()
+        self._rechecks: dict[str, int] = {}
+        self._away = False  # the store does not answer
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, poll_seconds: float) -> None:
+        """Carry out what is wished now, and from then on every few seconds what has changed."""
+        await self.sync()
+        self._task = asyncio.create_task(self._follow(poll_seconds))
+
+    async def close(self) -> None:
+        """Follow the store no more. The keys stay."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def sync(self) -> None:
+        """Carry out what has changed since the last time. An outage changes nothing and is told once."""
+        try:
+            version = await self._store.keys_version()
+            if version != self._version:
+                self._apply(await self._store.added_keys(), await self._store.key_wishes())
+                self._version = version
+            self._away = False
+        except StoreError as error:
+            if not self._away:
+                log.warning("the store does not tell about keys, so they stay as they are: %s", error)
+            self._away = True
+
+    async def _follow(self, poll_seconds: float) -> None:
+        while True:
+            await asyncio.sleep(poll_seconds)
+            await self.sync()
+
+    def _apply(self, added: Sequence[AddedKey], wishes: Sequence[KeyWish]) -> None:
+        wanted = {key.id: key for key in added}
+        for key_id, key in list(self._added.items()):
+            if key_id not in wanted or wanted[key_id].spec != key.spec:
+                self._take_out(key_id)
+        for key in added:
+            if key.id not in self._keys.key_ids():
+                self._put_in(key)
+        self._pause_and_resume({wish.id for wish in wishes if wish.paused} & set(self._keys.key_ids()))
+        self._watcher.wake()
+        self._recheck({wish.id: wish.recheck_at for wish in wishes if wish.recheck_at is not None})
+
+    def _put_in(self, key: AddedKey) -> None:
+        if key.spec.base_url != self._address_of(key):
+            log.error("key %s is not used: its upstream has another address now; remove it and add it again", key.id)
+            return
+        try:
+            secret = self._vault.decrypt(key.encrypted, key.id)
+        except VaultError as error:
+            log.error("a key is not used: %s", error)
+            return
+        spec = replace(key.spec, keys=(secret,))
+        self._keys.add_key(spec, secret)
+        self._watcher.watch(spec, secret)
+        self._added[key.id] = key
+
+    def _take_out(self, key_id: str) -> None:
+        self._watcher.forget(key_id)
+        self._keys.remove_key(key_id)
+        self._paused.discard(key_id)
+        del self._added[key_id]
+
+    def _pause_and_resume(self, paused: set[str]) -> None:
+        for key_id in sorted(paused - self._paused):
+            self._keys.learn(key_id, Event.PAUSE)
+        for key_id in sorted(self._paused - paused):
+            self._keys.learn(key_id, Event.RESUME)
+        self._paused = paused
+
+    def _recheck(self, asked: dict[str, int]) -> None:
+        """Pass on what was asked for since the last time; at the start every key is checked anyway."""
+        for key_id, asked_at in asked.items():
+            if self._version is not None and self._rechecks.get(key_id) != asked_at:
+                self._watcher.recheck(key_id)
+        self._rechecks = asked
+
+    def _address_of(self, key: AddedKey) -> str:
+        """Where the running keys of its upstream go; there is one address for each name."""
+        running = [*self._configured, *(each.spec for each in self._added.values())]
+        return next((spec.base_url for spec in running if spec.name == key.spec.name), key.spec.base_url)

@@ -1,0 +1,150 @@
+"""The key desk: what the operator may ask for about upstream keys while the gateway runs.
+
+It writes wishes into the store; every gateway carries them out within `KEYS_POLL_SECONDS` (`keyroom.py`). A key is
+named by its fingerprint. Keys of the configuration can be paused and checked; they are taken out where they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from server.config.specs import Secret, UpstreamSpec
+from server.keys.encryption import Vault, VaultError
+from server.store.base import AddedKey, KeyTaken, Store
+
+
+class KeyDeskError(ValueError):
+    """The operator asked for what cannot be done; the text says what, without repeating what was typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey:
+    """A key as it may be shown."""
+
+    id: str
+    spec: UpstreamSpec  # without the keys
+    hint: str
+    added: bool  # at run time; else it stands in the configuration
+    paused: bool
+
+
+class KeyDesk:
+    """The operator's verbs. `wall` gives milliseconds since 1970, UTC."""
+
+    def __init__(self, store: Store, vault: Vault, configured: Sequence[UpstreamSpec], wall: Callable[[], int]) -> None:
+        self._store, self._vault, self._wall = store, vault, wall
+        self._configured = tuple(configured)
+
+    def insist_on_master(self) -> None:
+        """Raises VaultError if no key can be added, so that nobody types one in vain."""
+        self._vault.insist()
+
+    async def add(self, spec: UpstreamSpec, secret: Secret) -> AddedKey:
+        """Store one more key under these terms. Raises KeyDeskError, and VaultError where there is no master key."""
+        encrypted = self._vault.encrypt(secret)
+        if secret.fingerprint in self._configured_ids():
+            raise KeyDeskError("this key stands in the configuration already")
+        await self._insist_on_one_address(spec)
+        key = AddedKey(
+            id=secret.fingerprint,
+            spec=replace(spec, keys=()),
+            hint=hint(secret),
+            encrypted=encrypted,
+            added_at=self._wall(),
+        )
+        try:
+            await self._store.add_key(key)
+        except KeyTaken:
+            raise KeyDeskError("this key has been added already") from None
+        return key
+
+    async def remove(self, key_id: str) -> None:
+        """Forget an added key, and what was wished of it."""
+        if not await self._store.remove_key(key_id):
+            configured = key_id in self._configured_ids()
+            raise KeyDeskError(IN_CONFIGURATION if configured else NO_SUCH_KEY)
+        await self._store.forget_key_wish(key_id)
+
+    async def pause(self, key_id: str) -> None:
+        """Give no further request to a key, until `resume`."""
+        await self._insist(key_id)
+        await self._store.set_key_paused(key_id, True)
+
+    async def resume(self, key_id: str) -> None:
+        await self._insist(key_id)
+        await self._store.set_key_paused(key_id, False)
+
+    async def recheck(self, key_id: str) -> None:
+        """Have a key checked now; one that was refused begins anew if it is let in."""
+        await self._insist(key_id)
+        await self._store.ask_key_recheck(key_id, self._wall())
+
+    async def rotate(self) -> int:
+        """Encrypt all added keys with the first master key; how many. VaultError names those that it cannot."""
+        keys, errors = await self._store.added_keys(), []
+        for key in keys:
+            try:
+                encrypted = self._vault.rotate(key.encrypted, key.id)
+            except VaultError as error:
+                errors.append(str(error))
+                continue
+            await self._store.reencrypt_key(key.id, key.encrypted, encrypted)
+        if errors:
+            raise VaultError("\n".join(errors))
+        return len(keys)
+
+    async def keys(self) -> list[ListedKey]:
+        """All keys, those of the configuration first."""
+        paused = {wish.id for wish in await self._store.key_wishes() if wish.paused}
+        added = await self._store.added_keys()
+        return [
+            *(_configured(spec, secret, secret.fingerprint in paused) for spec, secret in self._pairs()),
+            *(ListedKey(key.id, key.spec, key.hint, True, key.id in paused) for key in added),
+        ]
+
+    async def secret(self, key_id: str) -> Secret:
+        """The secret of a key that is listed. Raises VaultError."""
+        for _, secret in self._pairs():
+            if secret.fingerprint == key_id:
+                return secret
+        for key in await self._store.added_keys():
+            if key.id == key_id:
+                return self._vault.decrypt(key.encrypted, key_id)
+        raise KeyDeskError(NO_SUCH_KEY)
+
+    async def terms(self, upstream: str) -> UpstreamSpec:
+        """What the keys of an upstream may be used for, without the keys."""
+        added = [key.spec for key in await self._store.added_keys()]
+        for spec in (*self._configured, *added):
+            if spec.name == upstream:
+                return replace(spec, keys=())
+        raise KeyDeskError("there is no such upstream: `key list` names them; --dialect makes one of its own")
+
+    async def _insist(self, key_id: str) -> None:
+        if all(key.id != key_id for key in await self.keys()):
+            raise KeyDeskError(NO_SUCH_KEY)
+
+    async def _insist_on_one_address(self, spec: UpstreamSpec) -> None:
+        added = [key.spec for key in await self._store.added_keys()]
+        if any(each.name == spec.name and each.base_url != spec.base_url for each in (*self._configured, *added)):
+            raise KeyDeskError("there is an upstream of this name at another address")
+
+    def _configured_ids(self) -> set[str]:
+        return {secret.fingerprint for _, secret in self._pairs()}
+
+    def _pairs(self) -> Iterator[tuple[UpstreamSpec, Secret]]:
+        return ((spec, secret) for spec in self._configured for secret in spec.keys)
+
+
+NO_SUCH_KEY = "there is no such key: `key list` shows them by their fingerprints"
+IN_CONFIGURATION = "this key stands in the configuration: take it out there, or pause it"
+
+
+def _configured(spec: UpstreamSpec, secret: Secret, paused: bool) -> ListedKey:
+    return ListedKey(secret.fingerprint, replace(spec, keys=()), hint(secret), False, paused)
+
+
+def hint(secret: Secret) -> str:
+    """The end of a key, to recognise it by."""
+    return f"…{secret.last4}"

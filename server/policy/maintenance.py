@@ -1,0 +1,29 @@
+"""Maintenance: while a notice of that kind holds, only administrators are served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from server.policy.notices import Kind, Notice, notice_of
+from server.store.base import Record
+from server.wire.errors import Maintenance
+
+
+def maintenance(records: Iterable[Record], now: int) -> Maintenance | None:
+    """What to tell those who ask at `now`, UTC milliseconds; None while the house is open.
+
+    The notice's own words are for pages: a refusal says what the catalogue says, and when to come back.
+    """
+    ends = [notice.until for notice in _notices(records) if notice.kind is Kind.MAINTENANCE and notice.holds_at(now)]
+    if not ends:
+        return None
+    known = [end for end in ends if end is not None]
+    return Maintenance(retry_after=(max(known) - now) / 1000) if len(known) == len(ends) else Maintenance()
+
+
+def _notices(records: Iterable[Record]) -> Iterator[Notice]:
+    """Those that can be read: one that was written by hand, and wrongly, closes nothing."""
+    for record in records:
+        with suppress(ValueError):
+            yield notice_of(record.id, record.body)

@@ -1,0 +1,292 @@
+"""The intake: what a caller may ask for, and what the pool must know of a call before it waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import partial
+from ipaddress import IPv4Address, ip_address, ip_network
+
+from keypool.affinity import Affinity, Home
+from keypool.keys import Key
+from keypool.pool import Ask
+from keypool.queues import Forecast
+from server.accounting.runtime_config import Book
+from server.config.settings_rows import Fairness
+from server.dispatcher import Dispatcher
+from server.policy.groups import Rights
+from server.relay.content_rules import Rules
+from server.relay.context import Call
+from server.relay.keepalive import Pulse
+from server.store.base import Caller, Issued, StoreError
+from server.store.breaker import Guarded
+from server.tokenizer import Tokenizer
+from server.wire.conversation import bind
+from server.wire.dialect import Dialect
+from server.wire.errors import (
+    AccountingUnavailable,
+    InvalidValue,
+    NoKey,
+    PermissionDenied,
+    StatefulDisabled,
+    UnknownId,
+    UnknownModel,
+    UnreadableContent,
+)
+from server.wire.identity import Identity
+from server.wire.request import Request, unkept
+from server.wire.stored import Reference
+
+INLINE_BODY = 64 << 10  # bytes that are searched for names on the event loop, in a millisecond or two
+READERS_SECONDS = 7 * 86_400.0  # how long it is known who can read encrypted content
+READERS = 100_000  # pieces of encrypted content, of which that is known
+DISCOVERY_SECONDS = 5.0  # until an upstream's models are asked for again
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Seconds in the queue and for a whole answer, bytes of a plain answer.
+
+    `stateful`: providers may keep answers for later, for those who made them. `longest_output`: tokens of an answer
+    without a bound of its own, where a budget applies. `usage_seconds`: how long an answer is read on for its usage, if
+    its client has left. `fairness`: who has equal shares.
+    """
+
+    queue_seconds: float = 300.0
+    total_seconds: float = 900.0
+    answer_bytes: int = 64 << 20
+    stateful: bool = False
+    longest_output: int = 16_384
+    usage_seconds: float = 0.0
+    pulse: Pulse = Pulse()  # noqa: RUF009 - immutable
+    rules: Rules = Rules()  # noqa: RUF009 - immutable
+    identity: Identity = Identity()  # noqa: RUF009 - immutable
+    fairness: Fairness = "person"
+
+
+class Intake:
+    """Reads calls for the pool. `clock` is monotonic seconds, `wall` UTC milliseconds."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        guard: Guarded,
+        tokenizer: Tokenizer,
+        book: Book,
+        bounds: Bounds,
+        clock: Callable[[], float],
+        wall: Callable[[], int],
+    ) -> None:
+        self._dispatcher, self._guard, self._tokenizer, self._book = dispatcher, guard, tokenizer, book
+        self._bounds, self._clock, self._wall = bounds, clock, wall
+        self._readers = Affinity(READERS_SECONDS, READERS)
+        # Who made objects whose answers have not been settled yet: a client may name them sooner.
+        self.under_way: Callable[[set[str]], dict[str, Issued]] = lambda references: {}
+
+    def models(self, caller: Caller, dialect: Dialect) -> list[str]:
+        """The models that a caller may use: a group allows each, and a key serves that group."""
+        rights = self.rights(caller)
+        names = self._dispatcher.pool.models(dialect.name, key_groups(caller, rights.groups))
+        mine = (name for name in names if self._may_use(caller, rights, name))
+        return [name for name in mine if self._served(caller, rights.payers(name), name, dialect) is not None]
+
+    def _served(
+        self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect
+    ) -> tuple[str | None, frozenset[str]] | None:
+        """The first who may pay for a model and has a key for it, with the groups of its keys; None if none has."""
+        for payer in payers:
+            groups = key_groups(caller, () if payer is None else (payer,))
+            if self._dispatcher.pool.serves(model, dialect.name, groups):
+                return payer, groups
+        return None
+
+    def _may_use(self, caller: Caller, rights: Rights, model: str) -> bool:
+        patterns = caller.terms.models
+        return rights.may_use(model) and (not patterns or any(fnmatchcase(model, pattern) for pattern in patterns))
+
+    def forecast(self, caller: Caller, model: str, dialect: Dialect) -> Forecast:
+        """Where a short request of this caller would stand now. Raises UnknownModel."""
+        rights = self.rights(caller)
+        served = self._served(caller, rights.payers(model), model, dialect)
+        if served is None or not self._may_use(caller, rights, model):
+            raise UnknownModel
+        payer, groups = served
+        deadline = self._clock() + self._bounds.queue_seconds
+        ask = Ask("", caller.person_id, model, dialect.name, 0, None, deadline, rights.weight, groups)
+        ask = self._shared(replace(ask, batch=rights.batch), payer, "")
+        return self._dispatcher.pool.door.forecast(ask, self._clock())
+
+    async def admitted(self, call: Call, rights: Rights) -> Call:
+        """The call as it may go on, with the group that pays.
+
+        Raises UnknownModel, NoKey, PromptRejected, InvalidValue.
+        """
+        if call.group is not None and call.group not in rights.groups:
+            raise InvalidValue("X-Fairgate-Group")
+        if not self._may_use(call.caller, rights, call.request.model):
+            raise UnknownModel
+        group = self._payer(call, rights)
+        request = await self._as_sent(await self._bounds.rules.applied(call.request), call.caller)
+        if request is call.request and group == call.group:
+            return call
+        return replace(call, request=request, group=group)
+
+    def _payer(self, call: Call, rights: Rights) -> str | None:
+        """The group that pays, and by whose rights and keys the model is used: the one that was named, if it may.
+
+        If none was named, the first that allows the model and has a key for it. A model that no key serves has no price
+        either, and the first of the two is what a caller can mend. Raises InvalidValue, UnknownModel, NoKey.
+        """
+        request, payers = call.request, rights.payers(call.request.model)
+        if call.group is not None:
+            if call.group not in payers:
+                raise InvalidValue("X-Fairgate-Group")
+            payers = (call.group,)
+        served = self._served(call.caller, payers, request.model, request.endpoint.dialect)
+        if served is None:
+            raise UnknownModel if self._dispatcher.pool.complete else NoKey(retry_after=DISCOVERY_SECONDS)
+        return served[0]
+
+    async def _as_sent(self, request: Request, caller: Caller) -> Request:
+        """The request as its provider may see it. A long body is searched beside the event loop."""
+        applied = partial(self._changed, request, caller.person_id)
+        return applied() if len(request.body) <= INLINE_BODY else await asyncio.to_thread(applied)
+
+    def _changed(self, request: Request, person_id: str) -> Request:
+        return self._bounds.identity.applied(request if self._bounds.stateful else unkept(request), person_id)
+
+    def rights(self, caller: Caller) -> Rights:
+        return self._book.rights(caller.groups, self._wall())
+
+    async def ask(self, call: Call, rights: Rights, arrived: float) -> Ask:
+        """What the pool must know of a call.
+
+        Raises UnknownId, StatefulDisabled, UnreadableContent, ContextTooLong, PermissionDenied.
+        """
+        request, caller = call.request, call.caller
+        groups = key_groups(caller, () if call.group is None else (call.group,))
+        if not self._bounds.stateful:
+            _refuse_kept_state(request)
+        tokens = await self._tokenizer.count(request.prompt, request.model)
+        self._bounds.rules.check_length(request, tokens)
+        ask = Ask(
+            id=call.id,
+            person=caller.person_id,
+            model=request.model,
+            dialect=request.endpoint.dialect.name,
+            input_tokens=tokens,
+            most_output=request.max_tokens if request.endpoint.output_limits else 0,
+            deadline=arrived + self._bounds.queue_seconds,
+            weight=rights.weight,
+            groups=groups,
+            conversation=bind(request.conversation, caller.person_id, request.model),
+            bound_to=await self._bound_to(request, caller, groups),
+            max_wait=call.max_wait,
+            batch=_is_batch(call, rights),
+            running_cap=rights.running or None,
+        )
+        return self._shared(ask, call.group, call.address)
+
+    def _shared(self, ask: Ask, group: str | None, address: str) -> Ask:
+        """With whom a person shares, where persons are cheap: with their group, or with all at their address.
+
+        A group has the weight that it gives its members, who are equal within it. Who is in no group, or at no known
+        address, shares with all others of that kind: else it would pay not to be.
+        """
+        if self._bounds.fairness == "group":
+            weight = self._book.groups[group].weight if group in self._book.groups else 1.0
+            return replace(ask, party=f"group:{group or ''}", party_weight=weight, weight=1.0)
+        if self._bounds.fairness == "address":
+            return replace(ask, party=f"address:{network_of(address)}")
+        return ask
+
+    def made(self, seals: Sequence[bytes], key: Key) -> None:
+        """Note which key made some encrypted content."""
+        for seal in seals:
+            self._readers.remember(seal, Home(key.id, key.organisation), self._clock())
+
+    async def _bound_to(self, request: Request, caller: Caller, groups: frozenset[str]) -> frozenset[str] | None:
+        """The only keys that know what a request refers to; None if any does. Raises UnknownId, UnreadableContent."""
+        if not request.refers and not request.seals:
+            return None
+        reach = self._dispatcher.pool.keyring.reach(request.model, request.endpoint.dialect.name, groups)
+        known = [frozenset((key,)) for key in await self._makers(request.refers, caller)]
+        if request.seals and (readers := self._readers_of(request.seals, reach)) is not None:
+            known.append(readers)
+        if not known:
+            return None
+        common = frozenset.intersection(*known)
+        if not common:
+            raise UnknownId  # of several keys: each would say so of the other's
+        return common
+
+    async def _makers(self, references: Sequence[Reference], caller: Caller) -> set[str]:
+        """The keys with which kept objects were made. What somebody else made does not exist."""
+        if not references or not self._bounds.stateful:
+            return set()
+        issued, keys = await self._issued({each.id for each in references}), set()
+        for each in references:
+            found = issued.get(each.id)
+            if found is not None and found.person_id == caller.person_id:
+                keys.add(found.key)
+            elif found is not None or each.needed:
+                raise UnknownId(each.param)
+        return keys
+
+    async def _issued(self, references: set[str]) -> dict[str, Issued]:
+        """Who made some objects. A client may name one before the answer that it came with has been settled."""
+        early = self.under_way(references)
+        late = references - early.keys()
+        try:
+            return early | (await self._guard.issued(late) if late else {})
+        except StoreError:
+            raise AccountingUnavailable from None
+
+    def _readers_of(self, seals: Sequence[bytes], reach: frozenset[str]) -> frozenset[str] | None:
+        """The keys that can read encrypted content: those of the organisation that made the latest, within reach.
+
+        None where that is not known, or where the model is another organisation's: the provider decides then.
+        """
+        homes = (self._readers.home(seal, self._clock()) for seal in seals)
+        home = next((each for each in homes if each is not None), None)
+        keys = [self._dispatcher.pool.keys[each] for each in reach] if home is not None else []
+        able = [
+            key for key in keys if home and (key.id == home.key or (home.domain and key.organisation == home.domain))
+        ]
+        if able and all(key.whole.dead for key in able):
+            raise UnreadableContent("input")
+        return frozenset(key.id for key in able) or None
+
+
+def _refuse_kept_state(request: Request) -> None:
+    """Raises StatefulDisabled, which names the field that keeps something or names what is kept."""
+    if request.keeps is not None:
+        raise StatefulDisabled(request.keeps)
+    for each in request.refers:
+        if each.needed:
+            raise StatefulDisabled(each.param)
+
+
+def network_of(address: str) -> str:
+    """What one client has for itself: an IPv4 address, or an IPv6 network of 64 bits."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(known, IPv4Address):
+        return str(known)
+    return str(known.ipv4_mapped or ip_network((known, 64), strict=False))
+
+
+def _is_batch(call: Call, rights: Rights) -> bool:
+    """Whether nobody sits and waits for the answer. Anybody may say so; the contrary only who has the right."""
+    if rights.batch and call.asked_class == "interactive":
+        raise PermissionDenied
+    return rights.batch or call.asked_class == "batch"
+
+
+def key_groups(caller: Caller, paying: Iterable[str]) -> frozenset[str]:
+    """The groups whose keys serve what these groups pay: everybody is a group of one, too, for the keys they own."""
+    return frozenset((f"person:{caller.person_name}", *paying))

@@ -1,0 +1,204 @@
+"""What is known of one request: who asked for what, how far it has come, what it used.
+
+A `Story` grows while its request is served and ends as a row on the ledger. Its `Account` is the part that its owner
+may read afterwards, at `/api/explain`: small, without a word of the prompt, kept for the latest requests only.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from keypool.ticket import Ticket
+from server.accounting.bill import Bill
+from server.dispatcher import Lease
+from server.ledger.usage import Outcome, UsageRow
+from server.store.base import Caller
+from server.wire.errors import Refusal
+from server.wire.keepalive import DEFAULT
+from server.wire.meter import Meter
+from server.wire.request import AskedClass, Request
+from server.wire.usage import Usage
+
+REMEMBERED = 10_000  # accounts
+
+
+class ClientLeft(Exception):
+    """The client went away, or took nothing for too long."""
+
+
+class Sink(Protocol):
+    """Where an answer goes. `started`: its head has gone out, so that no status can be changed any more."""
+
+    started: bool
+
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
+        """Set the head of the answer. It goes out with the first piece."""
+
+    async def send(self, chunk: bytes) -> None:
+        """Pass a piece on and wait until the client can take more. Raises ClientLeft."""
+
+    def end(self) -> None:
+        """The answer is complete: the client need not wait for the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that was read and whose caller is known.
+
+    `passed`: the client's headers that may go upstream. `max_wait`: the seconds that the client is willing to wait.
+    `asked_class`: whether it wants this to be batch work. `group`: the one that it names to be booked on, and once it
+    is admitted the one that it is booked on. `keepalive`: the signs of life that its stream gets (`wire/keepalive.py`).
+    `address`: the client's, as far as our own proxies tell it.
+    """
+
+    id: str
+    caller: Caller
+    request: Request
+    passed: Mapping[str, str]
+    query: str
+    max_wait: float | None = None
+    asked_class: AskedClass | None = None
+    group: str | None = None
+    keepalive: str = DEFAULT
+    address: str = ""
+
+
+@dataclass(slots=True)
+class Account:
+    """What the owner of a request may read about it. Times are in milliseconds, `arrived_at` is UTC.
+
+    `position` and `expected_wait_ms` are those of its arrival; 0 where it did not wait. `reserved` and `settled` are
+    tokens.
+    """
+
+    request_id: str
+    person_id: str
+    model: str
+    arrived_at: int
+    state: str = "queued"
+    position: int = 0
+    expected_wait_ms: int = 0
+    queue_ms: int | None = None
+    reserved: dict[str, int] = field(default_factory=dict)
+    attempts: list[dict[str, str]] = field(default_factory=list)
+    settled: dict[str, Any] | None = None
+    refused: dict[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What is shown: all but the owner's id."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "person_id"}
+
+    def stands(self, ticket: Ticket) -> None:
+        """Note where it stood when it came, and what was kept for it."""
+        self.position, self.expected_wait_ms = ticket.position, milliseconds(ticket.predicted)
+        self.reserved = {"input": ticket.need.input, "output": ticket.need.output}
+
+    def settle(self, usage: Usage) -> None:
+        self.settled = {"input": usage.input, "output": usage.output, "estimated": usage.estimated}
+
+    def refuse(self, refusal: Refusal) -> None:
+        self.state = "refused" if self.queue_ms is None else "failed"
+        self.refused = {"code": refusal.code, "message": refusal.message, "retry_after": refusal.retry_after}
+
+
+def account_of(row: UsageRow) -> Account:
+    """What the ledger still knows of a request that has ended: not how many were before it, nor who failed it."""
+    account = Account(row.request_id, row.person_id, row.model_asked, row.started_at, row.status, queue_ms=row.queue_ms)
+    account.attempts.append({"key": row.key})
+    account.settle(row.usage)
+    return account
+
+
+class Recent:
+    """The accounts of the latest requests, by id."""
+
+    def __init__(self, capacity: int = REMEMBERED) -> None:
+        self._capacity = capacity
+        self._kept: OrderedDict[str, Account] = OrderedDict()
+
+    def keep(self, account: Account) -> Account:
+        self._kept[account.request_id] = account
+        if len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)
+        return account
+
+    def of(self, request_id: str, person_id: str) -> Account | None:
+        """The account of a request, if this person made it."""
+        found = self._kept.get(request_id)
+        return found if found is not None and found.person_id == person_id else None
+
+
+@dataclass(slots=True)
+class Story:
+    """What has become known of a request so far. Times are seconds, monotonic."""
+
+    call: Call
+    lease: Lease
+    account: Account
+    meter: Meter
+    input_estimate: int
+    arrived: float
+    bill: Bill
+    outcome: Outcome = Outcome.CANCELLED
+    streamed: bool = False
+    sends: int = 0  # how often it was handed to an upstream; a key that was passed over is none
+    perhaps_billed: bool = False  # the upstream may have generated something
+    client_left: bool = False
+    resent: int = 0  # over another connection, because the first one was just being closed
+    sent_at: float = 0.0  # when an upstream began to work for it
+    first_byte: float | None = None
+    usage: Usage | None = None  # what it is billed, once it has paid
+    recorded: Callable[[], bytes] | None = None  # what went to the client, if that is to be kept
+    settled: UsageRow | None = None  # its row, once that is on the ledger
+
+    @property
+    def sent(self) -> bool:
+        """It has been dispatched: there will be a row."""
+        return self.sends > 0
+
+    def sent_again(self) -> None:
+        self.resent += 1
+
+    def row(self, usage: Usage, now: float) -> UsageRow:
+        """Its row on the ledger, if it ends now. What came for a client who had left was passed on to nobody."""
+        gone = self.client_left and self.outcome is Outcome.COMPLETED
+        return self._row(usage, now, Outcome.CANCELLED if gone else self.outcome, self.sends + self.resent)
+
+    def row_if_interrupted(self, usage: Usage, now: float) -> UsageRow:
+        """Its row, if it is sent now and nothing more is ever heard of it."""
+        return self._row(usage, now, Outcome.INTERRUPTED, self.sends + self.resent + 1)
+
+    def _row(self, usage: Usage, now: float, outcome: Outcome, attempts: int) -> UsageRow:
+        call, lease, first, bill = self.call, self.lease, self.first_byte, self.bill
+        request = call.request
+        return UsageRow(
+            request_id=call.id,
+            person_id=call.caller.person_id,
+            token_id=call.caller.token_id,
+            group=call.group,
+            model_asked=request.model,
+            model_served=self.meter.served_model or request.model,
+            endpoint=request.endpoint.path,
+            dialect=request.endpoint.dialect.name,
+            upstream=lease.key.upstream,
+            key=lease.key.id,
+            status=outcome,
+            started_at=bill.at,
+            day=bill.day,
+            queue_ms=milliseconds(lease.queue_seconds),
+            first_byte_ms=None if first is None else milliseconds(first - self.arrived),
+            duration_ms=milliseconds(now - self.arrived),
+            attempts=attempts,
+            streamed=self.streamed,
+            usage=usage,
+            cost_micro_usd=bill.cost(usage),
+            price_id=bill.price_id,
+            client_aborted=outcome is Outcome.CANCELLED and self.client_left,
+        )
+
+
+def milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

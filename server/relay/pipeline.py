@@ -1,0 +1,280 @@
+"""One request's way, from its estimate to its row on the ledger. Framework-free: the client is a `Sink`.
+
+    estimate -> reserve -> queue -> key -> upstream -> relay -> settle
+
+The request is one task. The caller leaving, the drain and the deadlines all cancel that task; what it holds (its place
+in the queue, a key's slot, the upstream's socket) are context managers, so nothing is left over. Whatever happened, a
+dispatched request is settled exactly once: before its end goes out to the client, else in the one `finally` of
+`_dispatched`. What was reserved for it is given back in the `finally` of `_serve` if it was never dispatched.
+
+What is billed stands in `settlement.py`. Nothing dispatched, nothing billed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+from keypool.limits import windows
+from keypool.verdict import USED_UP
+from server.accounting.reservations import Cashier
+from server.dispatcher import Dispatcher
+from server.ledger.usage import Outcome, UsageRow
+from server.relay.admission import Bounds, Intake
+from server.relay.content_log import TOLD, Recorder
+from server.relay.context import Account, Call, ClientLeft, Recent, Sink, Story, account_of, milliseconds
+from server.relay.drain import ReadingOn
+from server.relay.holds import Holding
+from server.relay.keepalive import Heart
+from server.relay.response import Exchange, FieldRefused
+from server.relay.settlement import Settlement
+from server.store.base import Caller, Issued, Store
+from server.tokenizer import Tokenizer
+from server.upstream import Answer, AttemptFailed, Upstreams
+from server.wire.added import Unwanted
+from server.wire.errors import (
+    Cancelled,
+    Draining,
+    NoKey,
+    Refusal,
+    UpstreamTimeout,
+)
+from server.wire.keepalive import sign_of_life
+from server.wire.request import Request
+
+T = TypeVar("T")
+
+log = logging.getLogger("fairgate")
+
+DAY = 86_400_000  # milliseconds
+ROWS_SECONDS = 5.0  # what the store does not have after that is in the journal: an outage must not hold up a restart
+
+
+class Gateway:
+    """Serves calls. `clock` is monotonic seconds, `wall` UTC milliseconds; `observe` sees every row that is settled."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        upstreams: Upstreams,
+        store: Store,
+        tokenizer: Tokenizer,
+        bounds: Bounds,
+        clock: Callable[[], float],
+        wall: Callable[[], int],
+        cashier: Cashier,
+        intake: Intake,
+        observe: Callable[[UsageRow], None] = lambda row: None,
+    ) -> None:
+        self._dispatcher, self._upstreams, self._store = dispatcher, upstreams, store
+        self._cashier, self._intake = cashier, intake
+        intake.under_way = self._under_way
+        self._bounds, self._clock, self._wall = bounds, clock, wall
+        self._settlement = Settlement(store, tokenizer, cashier, intake, bounds.stateful, clock, observe)
+        self._unwanted = Unwanted()
+        self._reading_on = ReadingOn(bounds.usage_seconds)
+        self._holding = Holding(cashier, bounds.longest_output, self._usual_output)
+        self.recent = Recent()
+        self._tasks: dict[str, asyncio.Task[object]] = {}  # by the request's id
+        self._ended: set[str] = set()  # ids of those that an administrator has ended
+        self._stories: dict[str, Story] = {}  # of the requests that were dispatched and are not yet settled
+        self._stopping = False
+
+    @property
+    def running(self) -> int:
+        """Requests that wait, are being answered, or whose rows are being written."""
+        return len(self._tasks) + self._cashier.backlog
+
+    async def explain(self, caller: Caller, request_id: str) -> Account | None:
+        """What became of a request of this caller's; None if there was none. Raises StoreError."""
+        account = self.recent.of(request_id, caller.person_id)
+        if account is None:
+            row = await self._store.usage(request_id)
+            return account_of(row) if row is not None and row.person_id == caller.person_id else None
+        if (ticket := self._dispatcher.pool.tickets.get(request_id)) is not None:
+            account.stands(ticket)
+        return account
+
+    async def quiet(self, seconds: float) -> None:
+        """Wait until no request runs, at most for so long, and a little for the store to have all rows."""
+        deadline = self._clock() + seconds
+        while self._tasks and (left := deadline - self._clock()) > 0:
+            await asyncio.wait(set(self._tasks.values()), timeout=left)
+        await self._cashier.quiet(min(deadline - self._clock(), ROWS_SECONDS))
+
+    def stop(self) -> None:
+        """End every running request with `Draining`, in its stream where it has begun one."""
+        self._stopping = True
+        for task in self._tasks.values():
+            task.cancel()
+
+    def cancel(self, request_id: str) -> bool:
+        """End a request for an administrator: its client hears `Cancelled`. False if it is not, or no longer, here.
+
+        It is settled like every other one that ends early; a row that is being written is written.
+        """
+        task = self._tasks.get(request_id)
+        if task is None:
+            return False
+        self._ended.add(request_id)
+        task.cancel()
+        return True
+
+    def reads_on(self, request_id: str) -> bool:
+        """The client of a request has left; whether its answer is read on for its usage, or is to be cancelled."""
+        story, task = self._stories.get(request_id), self._tasks.get(request_id)
+        if story is None or task is None or not self._reading_on.begin(story, task.cancel):
+            return False
+        story.client_left = True
+        return True
+
+    async def serve(self, call: Call, sink: Sink) -> UsageRow:
+        """Answer a call; returns its row. Raises Refusal, ClientLeft, or CancelledError when the client left."""
+        task = asyncio.current_task()
+        assert task is not None, "a request is a task"
+        self._tasks[call.id] = task
+        model, person = call.request.model, call.caller.person_id
+        account = self.recent.keep(Account(call.id, person, model, self._wall()))
+        try:
+            return await self._serve(call, account, sink)
+        except Refusal as refusal:
+            account.refuse(refusal)
+            raise
+        except asyncio.CancelledError:
+            account.state = "cancelled"
+            reason = self._reason(call.id)
+            if reason is None:
+                raise
+            task.uncancel()
+            raise reason from None
+        finally:
+            del self._tasks[call.id]
+            self._ended.discard(call.id)
+
+    def _reason(self, request_id: str) -> Refusal | None:
+        """Why a task was cancelled, if it was by us and not because its client left."""
+        if request_id in self._ended:
+            return Cancelled()
+        return Draining() if self._stopping else None
+
+    async def _serve(self, call: Call, account: Account, sink: Sink) -> UsageRow:
+        arrived, rights, asked = self._clock(), self._intake.rights(call.caller), call.request.max_tokens
+        call = await self._intake.admitted(call, rights)
+        bill = self._cashier.open(call, rights, account.arrived_at)
+        try:
+            ask = await self._intake.ask(call, rights, arrived)
+            call, ask = await self._holding.hold(bill, call, ask, asked)
+            lease, meter = self._dispatcher.lease(ask), call.request.endpoint.meter()
+            return await self._queued(Story(call, lease, account, meter, ask.input_tokens, arrived, bill), sink)
+        finally:
+            self._cashier.close(bill)
+
+    async def _queued(self, story: Story, sink: Sink) -> UsageRow:
+        request, lease, account = story.call.request, story.lease, story.account
+        if story.bill.content_days:
+            sink = recorder = Recorder(sink)
+            story.recorded = recorder.recorded
+            story.bill.headers |= TOLD
+        sign = sign_of_life(request, story.call.keepalive, story.call.id, account.arrived_at // 1000)
+        heart = Heart(sink, sign, self._bounds.pulse, lease.outlook, story.bill.headers)
+        try:
+            if request.stream:
+                heart.start()
+            async with lease:
+                heart.granted()
+                account.stands(lease.ticket)  # its owner may ask before it has ended
+                account.state, account.queue_ms = "running", milliseconds(lease.queue_seconds)
+                return await self._dispatched(story, sink, heart)
+        finally:
+            account.stands(lease.ticket)
+            await heart.stop()
+
+    def _usual_output(self, person: str, model: str) -> int:
+        return self._dispatcher.pool.pricing.lengths.expect(person, model, None)
+
+    def _under_way(self, references: set[str]) -> dict[str, Issued]:
+        """Who made which of these objects, of the answers that are not settled yet."""
+        return {
+            each: Issued(story.call.caller.person_id, story.lease.key.id, self._wall())
+            for story in self._stories.values()
+            for each in self._settlement.kept_by(story)
+            if each in references
+        }
+
+    async def _dispatched(self, story: Story, sink: Sink, heart: Heart) -> UsageRow:
+        self._stories[story.call.id] = story
+        try:
+            async with asyncio.timeout(self._bounds.total_seconds):
+                await self._attempts(story, sink, heart)
+        except TimeoutError:
+            raise UpstreamTimeout from None
+        except (asyncio.CancelledError, ClientLeft):
+            story.client_left |= self._reason(story.call.id) is None
+            raise
+        finally:
+            self._reading_on.end(story)
+            try:
+                if story.sent:
+                    row = await self._settlement.settle(story)
+                else:
+                    await self._settlement.pay(story)  # nothing: but the key goes back
+            finally:
+                del self._stories[story.call.id]
+        return row
+
+    async def _attempts(self, story: Story, sink: Sink, heart: Heart) -> None:
+        """Try keys until one answers. Only what failed before its first byte is tried again."""
+        call = story.call
+        refused: set[str] = set()  # fields of our own, by the upstream whose turn it is
+        while True:
+            story.meter = call.request.endpoint.meter()
+            key = story.lease.key
+            request = self._unwanted.fitted(call.request, key.upstream, self._clock(), refused)
+            try:
+                await self._cleared(story)
+                sending = self._upstreams.send(key, request, call.passed, call.query, story.sent_again)
+                async with sending as answer:
+                    await self._exchange(story, request, answer, sink, heart).run()
+                    self._learn(story, refused)
+                    return
+            except FieldRefused as field:
+                refused.add(field.name)
+                story.perhaps_billed = False
+                story.account.attempts.append({"key": key.id, "refused": field.name})
+            except AttemptFailed as failure:
+                refused.clear()
+                story.perhaps_billed = failure.billed
+                if story.client_left:  # nobody waits for another key's answer
+                    raise ClientLeft from failure
+                story.account.attempts.append({"key": story.lease.key.id, "failed": failure.refusal.code})
+                await self._another_key(story, failure)
+
+    async def _cleared(self, story: Story) -> None:
+        """Note durably that it goes out now. A key whose upstream has used its money up is passed over."""
+        if not await self._cashier.clear(story.bill, story.lease.key.upstream):
+            raise AttemptFailed(USED_UP, NoKey())
+        guess = replace(story.bill.asked, input=story.input_estimate, output=story.bill.output, estimated=True)
+        self._cashier.dispatched(story.bill, story.row_if_interrupted(guess, self._clock()))
+        story.sends += 1
+        story.sent_at, story.perhaps_billed = self._clock(), True
+
+    def _learn(self, story: Story, refused: Iterable[str]) -> None:
+        """The upstream has answered without these fields of ours: it is not sent them again for a while."""
+        if story.outcome is Outcome.COMPLETED:
+            for field in refused:
+                self._unwanted.note(story.lease.key.upstream, story.call.request, field, self._clock())
+
+    def _exchange(self, story: Story, sent: Request, answer: Answer, sink: Sink, heart: Heart) -> Exchange:
+        longest, held, settle = self._bounds.answer_bytes, self._bounds.pulse.opening, self._settlement.bookkeep
+        return Exchange(story, sent, answer, sink, heart, settle, longest, held, self._clock, self._wall)
+
+    async def _another_key(self, story: Story, failure: AttemptFailed) -> None:
+        limits = windows(failure.headers, self._wall() / 1000)
+        try:
+            await story.lease.again(failure.verdict, failure.refusal, limits)
+        except Refusal:
+            story.outcome = Outcome.FAILED
+            raise

@@ -1,0 +1,101 @@
+"""The operator's own page in place of ours: its tags are filled every few seconds for all who look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+
+from server.config.settings import Settings
+from server.dispatcher import Dispatcher
+from server.ledger.limits import Scope, Unit, Window
+from server.policy.page_policy import widened
+from server.shared import Shared
+from server.status.families import families, keys_by_provider, tokens_by_provider
+from server.status.leaderboard import Leaderboard
+from server.status.snapshot import Status
+from server.store.base import StoreError
+from web import custom, render
+from web.view_public import AliasView, CustomView
+
+FRESH_SECONDS = 2.0
+LONG_SECONDS = 60.0  # of the tokens that each provider's models have used
+
+
+class OwnPage:
+    """`policy` is what the page may load. `clock` is monotonic seconds."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        dispatcher: Dispatcher,
+        status: Status,
+        leaderboard: Leaderboard,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings, self._dispatcher, self._status, self._leaderboard = settings, dispatcher, status, leaderboard
+        self._pages = Shared(self._filled, FRESH_SECONDS, clock)
+        self._tokens = Shared(self._used, LONG_SECONDS, clock)
+        self.policy = widened(render.CONTENT_SECURITY_POLICY, settings.page_csp)
+
+    async def page(self, base_url: str) -> bytes:
+        """The page for who has reached us under this address, UTF-8."""
+        return await self._pages.get(base_url)
+
+    async def _filled(self, base_url: str) -> bytes:
+        status, keys = await self._status.view(base_url), list(self._dispatcher.pool.keys.values())
+        view = CustomView(
+            status=status,
+            build=_build(),
+            gatekeeper=self._settings.gatekeeper,
+            keys=keys_by_provider(keys),
+            families=families(status.models, keys),
+            config=self._config(),
+            people=await self._people(),
+            tokens_by_provider=tokens_by_provider(await self._tokens.get(""), keys),
+        )
+        return custom.custom_html(self._settings.page, view)
+
+    async def _people(self) -> tuple[AliasView, ...]:
+        """Those who chose to be named, the one who used the most first."""
+        if self._settings.leaderboard:
+            with suppress(StoreError):
+                board = await self._leaderboard.board("ever", "tokens")
+                return tuple(AliasView(score.name, score.requests, score.tokens) for _, score in board.people)
+        return ()
+
+    async def _used(self, name: str) -> dict[str, int]:
+        """Tokens by model, ever."""
+        with suppress(StoreError):
+            sums = await self._status.turnover.by_model()
+            return {str(each.key[0]): each.input + each.output for each in sums}
+        return {}
+
+    def _config(self) -> dict[str, str | int | bool | None]:
+        """The settings that a page may show; everything else is nobody's business."""
+        settings, book = self._settings, self._status.book
+        rates = [
+            limit.amount
+            for limit in book.limits.of(Scope.EVERYONE)
+            if (limit.unit, limit.window) == (Unit.REQUESTS, Window.MINUTE)
+        ]
+        return {
+            "gatekeeper": settings.gatekeeper,
+            "modelRateLimit": min(rates, default=0),
+            "maxContextTokensOpenAI": settings.max_context_tokens_openai,
+            "maxContextTokensAnthropic": settings.max_context_tokens_anthropic,
+            "maxOutputTokensOpenAI": settings.max_output_tokens_openai,
+            "maxOutputTokensAnthropic": settings.max_output_tokens_anthropic,
+            "rejectDisallowed": bool(settings.reject_phrases or settings.reject_phrases_file),
+            "rejectMessage": settings.reject_message,
+            "promptLogging": any(group.content_days for group in book.groups.values()),
+            "queueMode": "fair",
+            "turboOnly": False,
+        }
+
+
+def _build() -> str:
+    try:
+        return version("fairgate")
+    except PackageNotFoundError:  # it runs from a checkout that was not installed
+        return ""

@@ -1,0 +1,41 @@
+"""What has happened, for feed readers: incidents, what became of keys, and what the operator tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from server.policy.incidents import Incident, Kind, detail, title
+from server.policy.notices import Notice
+from web.view_public import Entry, FeedView
+
+MOST = 50  # entries
+
+
+def feed_view(name: str, base_url: str, incidents: Iterable[Incident], notices: Iterable[Notice], now: int) -> FeedView:
+    """The newest first. A notice is news from its beginning on. `now` is UTC milliseconds."""
+    told = [*map(_incident, incidents), *(_notice(each) for each in notices if each.since <= now)]
+    entries = sorted(told, key=lambda entry: (-entry.updated_ms, entry.id))[:MOST]
+    return FeedView(name, base_url, max((entry.updated_ms for entry in entries), default=now), tuple(entries))
+
+
+def _incident(incident: Incident) -> Entry:
+    ended = incident.ended_at is not None and incident.kind is not Kind.KEY
+    return Entry(
+        id=f"incident-{incident.id}",
+        title=f"{title(incident)} (over)" if ended else title(incident),
+        text=detail(incident),
+        published_ms=incident.began_at,
+        updated_ms=incident.began_at if incident.ended_at is None else incident.ended_at,
+        kind="key" if incident.kind is Kind.KEY else "incident",
+    )
+
+
+def _notice(notice: Notice) -> Entry:
+    return Entry(
+        id=f"notice-{notice.id}",
+        title=notice.kind.value.capitalize(),
+        text=notice.text,
+        published_ms=notice.since,
+        updated_ms=notice.since,
+        kind=notice.kind.value,
+    )

@@ -1,0 +1,117 @@
+"""The public face, put together: what everybody may see, made once for all who look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from server.accounting.assembly import Treasury
+from server.accounting.runtime_config import Book
+from server.config.settings import Settings
+from server.dispatcher import Dispatcher
+from server.keys.prober import Prober
+from server.shared import Shared
+from server.status.custom_page import OwnPage
+from server.status.feed import feed_view
+from server.status.history import History
+from server.status.leaderboard import Leaderboard
+from server.status.live import Live
+from server.status.snapshot import Status
+from server.status.totals import Turnover
+from server.status.views import notices
+from server.store.base import Store
+from server.store.breaker import State
+from web import render
+from web.view import Frame
+from web.view_public import DocsView, FeedView
+
+SLOW_SECONDS = 10.0  # for what does not move
+EXAMPLES = {"openai": "gpt-5.2", "anthropic": "claude-sonnet-4-5"}  # models of the examples, where there are none
+
+
+@dataclass
+class Face:
+    """The parts, for the handlers. `clock` is monotonic seconds, `wall` UTC milliseconds."""
+
+    settings: Settings
+    dispatcher: Dispatcher
+    book: Book
+    history: History
+    status: Status
+    leaderboard: Leaderboard
+    live: Live
+    clock: Callable[[], float]
+    wall: Callable[[], int]
+    own_page: OwnPage | None = None
+    _docs: Shared[str, bytes] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._docs = Shared(self._help, SLOW_SECONDS, self.clock)
+
+    def feed(self, base_url: str) -> FeedView:
+        """What has happened, for who has reached us under this address."""
+        news = self.history.incidents(), notices(self.book)
+        return feed_view(self.settings.title, self.settings.public_url or base_url, *news, self.wall())
+
+    async def docs(self, base_url: str) -> bytes:
+        """`/docs` likewise."""
+        return await self._docs.get(self.settings.public_url or base_url)
+
+    async def drain(self) -> None:
+        """Say that we are about to stop, and let the listeners go."""
+        self.status.draining = True
+        self.status.forget()
+        await self.live.close()
+
+    async def _help(self, base_url: str) -> bytes:
+        return render.docs_html(self._docs_view((await self.status.view(base_url)).frame, base_url))
+
+    def _docs_view(self, frame: Frame, base_url: str) -> DocsView:
+        """The models are those that nobody needs a group for."""
+        named = {dialect: self.dispatcher.pool.models(dialect, frozenset()) for dialect in EXAMPLES}
+        return DocsView(
+            frame,
+            base_url,
+            tuple(sorted({model for models in named.values() for model in models})),
+            next(iter(named["openai"]), EXAMPLES["openai"]),
+            next(iter(named["anthropic"]), EXAMPLES["anthropic"]),
+        )
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """`clock` is monotonic seconds, `wall` UTC milliseconds; `started` is when the gateway was, by the clock."""
+
+    clock: Callable[[], float]
+    wall: Callable[[], int]
+    started: float
+
+
+def history_of(settings: Settings, store: Store, treasury: Treasury, dispatcher: Dispatcher, clocks: Clocks) -> History:
+    """The history, to be started when the keys are there. It hears of every request that has ended."""
+    return History(store, dispatcher, settings.timezone, lambda: treasury.guard.state is State.CLOSED, clocks.wall)
+
+
+async def open_face(
+    settings: Settings,
+    store: Store,
+    treasury: Treasury,
+    dispatcher: Dispatcher,
+    prober: Prober,
+    history: History,
+    clocks: Clocks,
+    stack: AsyncExitStack,
+) -> Face:
+    """Everything that is public, from the start of the history on."""
+    await history.start()
+    stack.push_async_callback(history.close)
+    clock, wall = clocks.clock, clocks.wall
+    turnover = Turnover(store, treasury.calendar, settings.store_seconds, clock, wall)
+    stack.push_async_callback(turnover.close)
+    status = Status(settings, dispatcher, treasury.book, history, turnover, prober, clock, wall, clocks.started)
+    live = Live(status.event)
+    stack.push_async_callback(live.close)
+    leaderboard = Leaderboard(store, treasury.book, treasury.calendar, clock, wall)
+    own_page = OwnPage(settings, dispatcher, status, leaderboard, clock) if settings.page else None
+    return Face(settings, dispatcher, treasury.book, history, status, leaderboard, live, clock, wall, own_page)

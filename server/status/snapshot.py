@@ -1,0 +1,178 @@
+"""The whole installation at one instant, for everybody: put together once a second at most, however many ask.
+
+The pool, the book and the history are in memory, and of the ledger only three sums are read (`turnover.py`). So the
+page costs the same whether one person looks at it or a thousand do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from keypool.pool import Ask
+from keypool.snapshot import KeySnapshot, ModelSnapshot, PoolSnapshot
+from server.accounting.runtime_config import Book
+from server.config.settings import Settings
+from server.dispatcher import Dispatcher
+from server.keys.prober import Prober
+from server.ledger.summaries import Summary
+from server.policy.maintenance import maintenance
+from server.shared import Shared
+from server.status.history import History
+from server.status.totals import Turnover
+from server.status.views import (
+    demand,
+    facts_of,
+    hour_views,
+    incident_view,
+    notice_view,
+    notices,
+    period_views,
+    quantile,
+)
+from web import live_updates as live
+from web import render
+from web.view import KeyView, ModelView, State, StatusView
+
+FRESH_SECONDS = 1.0
+MOST_INCIDENTS = 20
+
+_PRINTERS: dict[str, Callable[[StatusView], bytes]] = {
+    "html": render.status_html,
+    "json": render.status_json,
+    "event": live.live_event,
+}
+
+
+@dataclass
+class Status:
+    """What the page knows. `clock` is monotonic seconds, `wall` UTC milliseconds; `draining` is set by who drains."""
+
+    settings: Settings
+    dispatcher: Dispatcher
+    book: Book
+    history: History
+    turnover: Turnover
+    prober: Prober
+    clock: Callable[[], float]
+    wall: Callable[[], int]
+    started: float
+    draining: bool = False
+    _views: Shared[str, StatusView] = field(init=False, repr=False)
+    _printed: Shared[tuple[str, str], bytes] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._views = Shared(self._view, FRESH_SECONDS, self.clock)
+        self._printed = Shared(self._print, FRESH_SECONDS, self.clock)
+
+    async def view(self, base_url: str = "") -> StatusView:
+        """Everything, as of a second ago or later. `base_url`: how the caller has reached us."""
+        return replace(await self._views.get(""), base_url=self.settings.public_url or base_url)
+
+    def forget(self) -> None:
+        """Let the next who ask see how it is now."""
+        self._views.forget()
+        self._printed.forget()
+
+    async def facts(self) -> dict[str, dict[str, object]]:
+        """What a list of models says of each beside its name."""
+        return {model.name: facts_of(model) for model in (await self.view()).models}
+
+    async def page(self, base_url: str) -> bytes:
+        """The page, UTF-8."""
+        return await self._printed.get(("html", self.settings.public_url or base_url))
+
+    async def json(self, base_url: str) -> bytes:
+        """The same for programs."""
+        return await self._printed.get(("json", self.settings.public_url or base_url))
+
+    async def event(self) -> bytes:
+        """What moves, as one line of JSON."""
+        return await self._printed.get(("event", ""))
+
+    async def _print(self, asked: tuple[str, str]) -> bytes:
+        manner, base_url = asked
+        return _PRINTERS[manner](await self.view(base_url))
+
+    async def _view(self, name: str) -> StatusView:
+        await self.turnover.refresh()
+        now, pool = self.wall(), self.dispatcher.snapshot()
+        summary = self.history.summary
+        models = tuple(self._model(each, summary) for each in pool.models)
+        return StatusView(
+            title=self.settings.title,
+            state=self._state(models, now),
+            demo=self.settings.wants_demo,
+            uptime_seconds=self.clock() - self.started,
+            now_ms=now,
+            models=models,
+            requests_today=self.turnover.today.requests,
+            tokens_in_today=self.turnover.today.tokens_in,
+            tokens_out_today=self.turnover.today.tokens_out,
+            base_url="",
+            checking=self._checking(),
+            cost_today_micro_usd=self.turnover.today.micro_usd,
+            month=self.turnover.month,
+            ever=self.turnover.ever,
+            people_online=self.history.online(),
+            keys=self._keys(pool, now),
+            hours=hour_views(summary, now),
+            history_since_ms=summary.since,
+            incidents=tuple(map(incident_view, self.history.incidents()[:MOST_INCIDENTS])),
+            notices=tuple(notice_view(each) for each in notices(self.book) if each.holds_at(now)),
+            zone=self.settings.timezone,
+            login=self.settings.gatekeeper == "user_token" or bool(self.settings.oidc_issuer),
+            leaderboard=self.settings.leaderboard,
+        )
+
+    def _state(self, models: tuple[ModelView, ...], now: int) -> State:
+        if self.draining:
+            return "draining"
+        if maintenance(self.book.notices, now) is not None:
+            return "maintenance"
+        return "up" if any(model.answers for model in models) else "degraded"
+
+    def _checking(self) -> tuple[int, int] | None:
+        checked, total = self.prober.progress()
+        return (checked, total) if checked < total else None
+
+    def _model(self, model: ModelSnapshot, summary: Summary) -> ModelView:
+        waits = sorted(model.waits)
+        return ModelView(
+            name=model.name,
+            waiting=model.waiting,
+            running=model.running,
+            slots=model.slots,
+            keys={state.value: count for state, count in model.keys.items()},
+            wait_p50_seconds=quantile(waits, 0.5),
+            wait_p99_seconds=quantile(waits, 0.99),
+            jain=model.jain,
+            gap=model.gap / model.largest if model.largest else 0.0,
+            gap_bound=model.bound / model.largest if model.largest else 0.0,
+            wait_seconds=self._wait(model.name),
+            demand=demand(model),
+            periods=period_views(summary.periods.get(model.name, {})),
+            uptime_days=summary.uptime_days.get(model.name, ()),
+        )
+
+    def _wait(self, model: str) -> float | None:
+        """What a newcomer who may use all its keys would wait now for a short answer; None if nobody could serve it."""
+        serving = [key for key in self.dispatcher.pool.keyring.serving(model) if not key.whole.dead]
+        if not serving:
+            return None
+        now = self.dispatcher.now()
+        groups = frozenset(group for key in serving for group in key.groups)
+        deadline = now + self.settings.queue_seconds
+        ask = Ask("", "", model, min(serving[0].dialects), 0, None, deadline, groups=groups)
+        return self.dispatcher.pool.door.forecast(ask, now).seconds
+
+    def _keys(self, pool: PoolSnapshot, now: int) -> tuple[KeyView, ...]:
+        """The keys, by their providers and then in an order that tells nothing."""
+        models = {key.id: len(key.models) for key in self.dispatcher.pool.keys.values()}
+        clock = self.dispatcher.now()
+
+        def seen(key: KeySnapshot) -> KeyView:
+            since = now - round((clock - key.since) * 1000) if key.since else None
+            return KeyView(key.upstream, key.state.value, since, models.get(key.id, 0))
+
+        return tuple(sorted(map(seen, pool.keys), key=lambda key: (key.provider, key.state, key.since_ms or 0)))

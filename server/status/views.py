@@ -1,0 +1,98 @@
+"""From what we know to what the public pages show. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from math import ceil
+from typing import Literal
+
+from keypool.snapshot import ModelSnapshot
+from server.accounting.runtime_config import Book
+from server.ledger.history import HOUR_MS, HourRow, percentile
+from server.ledger.summaries import PERIODS as HOURS
+from server.ledger.summaries import Summary, uptime
+from server.policy.incidents import Incident, detail, title
+from server.policy.notices import Notice, notice_of
+from web.view import Demand, HourView, IncidentView, Ladder, ModelView, NoticeView, PeriodView
+
+Period = Literal["24h", "7d", "30d"]
+
+PERIODS: tuple[Period, ...] = ("24h", "7d", "30d")
+DEMANDS: tuple[tuple[float, Demand], ...] = ((0.5, "low"), (1.0, "medium"), (2.0, "high"))
+
+
+def demand(model: ModelSnapshot) -> Demand:
+    """How much is asked of a model's keys, for whatever model: requests that wait and run for each that may run."""
+    load = (model.held + model.competing) / model.slots if model.slots else float(model.waiting)
+    return next((word for most, word in DEMANDS if load <= most), "very high")
+
+
+def quantile(ordered: list[float], share: float) -> float | None:
+    """The smallest value that so many do not exceed; None of none."""
+    return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None
+
+
+def hour_views(summary: Summary, now: int) -> tuple[HourView, ...]:
+    """The last 24 hours from the first that was watched on; what is missing between was not."""
+    if not summary.hours:
+        return ()
+    known: Mapping[int, HourRow] = {row.hour: row for row in summary.hours}
+    return tuple(_hour(start, known.get(start)) for start in range(min(known), now + 1, HOUR_MS))
+
+
+def facts_of(model: ModelView) -> dict[str, object]:
+    """What a list of models says of one: all that somebody needs who can choose."""
+    wait = model.wait_seconds
+    return {
+        "status": model.condition,
+        "demand": model.demand,
+        "wait_seconds": None if wait is None or not model.answers else round(wait, 1),
+    }
+
+
+def notices(book: Book) -> list[Notice]:
+    """What the operator tells everybody, the latest first; what cannot be read is left out."""
+    found = []
+    for record in book.notices:
+        with suppress(ValueError):
+            found.append(notice_of(record.id, record.body))
+    return sorted(found, key=lambda notice: (-notice.since, notice.id))
+
+
+def notice_view(notice: Notice) -> NoticeView:
+    return NoticeView(notice.kind.value, notice.text, notice.since, notice.until)
+
+
+def incident_view(incident: Incident) -> IncidentView:
+    return IncidentView(title(incident), incident.began_at, incident.ended_at, detail(incident))
+
+
+def _hour(start: int, row: HourRow | None) -> HourView:
+    if row is None:
+        return HourView(start, 0)
+    return HourView(start, row.requests, min(1.0, row.running / row.slots) if row.slots else None)
+
+
+def period_views(rows: Mapping[str, HourRow]) -> tuple[PeriodView, ...]:
+    """One model over the periods that there is any record of."""
+    return tuple(_period(name, rows[name]) for name in PERIODS if name in rows)
+
+
+def _period(name: Period, row: HourRow) -> PeriodView:
+    return PeriodView(
+        period=name,
+        requests=row.requests,
+        failed=row.failed,
+        uptime=uptime(row),
+        watched=min(1.0, row.watched / (HOURS[name] * 3600)),
+        wait=_ladder(row.waits),
+        first_byte=_ladder(row.first_bytes),
+    )
+
+
+def _ladder(buckets: Mapping[int, int]) -> Ladder | None:
+    count = sum(buckets.values())
+    if not count:
+        return None
+    return Ladder(count, percentile(buckets, 0.5), percentile(buckets, 0.9), percentile(buckets, 0.99))

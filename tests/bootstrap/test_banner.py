@@ -1,0 +1,81 @@
+"""What a newcomer sees can be pasted and works."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from server.auth.accounts import Accounts, looks_like_token
+from server.bootstrap.banner import banner, first_token
+from server.config.settings import Secret, Settings, UpstreamSpec
+from server.store import store_for
+
+URL = "http://127.0.0.1:8080"
+UPSTREAM = UpstreamSpec(name="a", dialects=("openai",), base_url="https://a.example/v1", keys=(Secret("k"),))
+
+
+def curl_of(text: str) -> list[str]:
+    return shlex.split(next(line for line in text.splitlines() if line.startswith("curl ")))
+
+
+def python_of(text: str) -> str:
+    return text[text.index("from openai import") :]
+
+
+def test_it_names_the_page_the_token_and_the_model() -> None:
+    text = banner(Settings(), URL, "fg_token", "smollm2")
+    assert text.startswith("fairgate is ready: http://127.0.0.1:8080/\n")
+    assert "Your token, shown only now: fg_token\n" in text
+    assert '"smollm2"' in text
+
+
+def test_the_curl_line_is_one_command_of_a_shell() -> None:
+    command = curl_of(banner(Settings(), URL, "fg_token", 'it\'s a "model"'))
+    assert command[:2] == ["curl", f"{URL}/v1/chat/completions"]
+    assert "Authorization: Bearer fg_token" in command
+    body = json.loads(command[command.index("-d") + 1])
+    assert body == {"model": 'it\'s a "model"', "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def test_the_example_in_python_is_three_lines_of_python() -> None:
+    program = ast.parse(python_of(banner(Settings(), URL, "fg_token", 'it\'s a "model"')))
+    assert len(program.body) == 3
+
+
+def test_the_public_address_is_shown_where_there_is_one() -> None:
+    text = banner(Settings(public_url="https://llm.example.org"), URL, None, "m")
+    assert URL not in text
+    assert curl_of(text)[1] == "https://llm.example.org/v1/chat/completions"
+
+
+def test_the_demo_is_explained_only_where_it_answers() -> None:
+    assert "Demo: " in banner(Settings(), URL, None, "m")
+    assert "Demo: " not in banner(Settings(upstreams=(UPSTREAM,)), URL, None, "m")
+
+
+def test_a_common_key_is_never_shown() -> None:
+    settings = Settings(gatekeeper="shared", proxy_key=Secret("do-not-show-this"))
+    text = banner(settings, URL, None, "m")
+    assert "do-not-show-this" not in text
+    assert "Bearer PROXY_KEY" in text
+
+
+def test_without_a_new_token_the_examples_say_where_yours_goes() -> None:
+    text = banner(Settings(), URL, None, "m")
+    assert "Your token" not in text
+    assert "Bearer YOUR_TOKEN" in text
+
+
+@pytest.mark.gen_test
+async def test_the_first_person_gets_a_token_and_nobody_after(tmp_path: Path) -> None:
+    async with store_for(f"sqlite:///{tmp_path}/a.db") as store:
+        accounts = Accounts(store, "user_token", "", b"pepper" * 6)
+        token = await first_token(accounts)
+        assert token is not None
+        assert looks_like_token(token)
+        assert (await accounts.authenticate(f"Bearer {token}", None, "127.0.0.1")).person_name == "me"
+        assert await first_token(accounts) is None

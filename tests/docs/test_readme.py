@@ -1,0 +1,89 @@
+"""README.md: its commands are typed, and what it names is there under that name and with that figure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from keypool.probing import HOURS
+from server.cli.main import main
+from server.config.settings import SETTINGS
+from server.ledger.limits import parse_limits
+from server.relay.keepalive import Pulse
+from server.wire import errors
+from server.wire.endpoints import ENDPOINTS
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Not ours: variables of tests and other programs, a provider's code, and what a reader puts in.
+OTHERS = {
+    *("TEST_MONGODB_URI", "ANTHROPIC_API_KEY", "API_KEY_INVALID", "YOUR_TOKEN"),
+    *("OTEL_EXPORTER_OTLP_HEADERS", "PYTHON_VERSION"),
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for setting in SETTINGS:
+        monkeypatch.delenv(setting.name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def commands(section: str) -> Iterator[list[str]]:
+    text = README.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    for line in text.splitlines():
+        if line.startswith("python -m server"):
+            yield shlex.split(line, comments=True)[3:]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("place")
+def test_the_commands_for_people_and_limits_work_in_their_order(capsys: pytest.CaptureFixture[str]) -> None:
+    typed = [*commands("People"), *commands("Money and limits")]
+    assert len(typed) == 7
+    told = ""
+    for argv in typed:
+        named = [re.search(r"tok_\w+", told)[0] if word == "tok_…" else word for word in argv]  # type: ignore[index]
+        assert main(named) == 0, capsys.readouterr().err
+        told = capsys.readouterr().out or told
+
+
+def test_its_limits_are_limits() -> None:
+    (text,) = re.findall(r'^LIMITS="(.*?)"', README, re.MULTILINE)
+    assert len(parse_limits(text)) == 3
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_setting_that_a_page_names_is_one(page: Path) -> None:
+    names = {setting.name for setting in SETTINGS}
+    named = re.findall(r"`([A-Z][A-Z_]*_[A-Z_]+)(?:=[^`]*)?`", page.read_text())
+    assert set(named) <= names | OTHERS
+
+
+def test_every_code_that_it_names_is_one_of_ours() -> None:
+    ours = {each.code for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "code")}
+    named = re.findall(r"`\d{3} (\w+)`", README)
+    assert named
+    assert set(named) <= ours
+
+
+def test_its_table_lists_the_endpoints() -> None:
+    table = README.partition("| dialect | endpoints |")[2].partition("\n\n")[0]
+    assert {*re.findall(r"`(/v1/[\w/]+)`", table)} == ENDPOINTS.keys() | {"/v1/models"}
+
+
+def test_its_figures_are_those_of_the_code() -> None:
+    words, pulse = {5.0: "five", 10.0: "ten", 15.0: "15"}, Pulse()
+    patience = {setting.name: float(setting.default) for setting in SETTINGS if setting.name.endswith("_SECONDS")}
+    text = " ".join(README.split())
+    assert f"waits for more than {words[pulse.queued]} seconds hears about it every {words[pulse.every]}" in text
+    assert f"a sign of life comes every {words[pulse.silent]} seconds" in text
+    assert "after {}, {}, {}, {}, {} and then every {} hours".format(*HOURS) in text
+    assert "think for ten minutes before its first word and between two, and answer for an hour" in text
+    assert patience["FIRST_BYTE_SECONDS"] == patience["IDLE_SECONDS"] == 600
+    assert patience["TOTAL_SECONDS"] == 3600

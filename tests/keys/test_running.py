@@ -1,0 +1,127 @@
+"""What a prober and a key room may rely on: one contract for the running pool and the fake that stands in for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Protocol
+
+import pytest
+
+from keypool.pool import Pool
+from keypool.standing import Event, State
+from server.accounting.runtime_config import Book
+from server.config.specs import Secret, UpstreamSpec
+from server.dispatcher import Dispatcher
+from server.keys import prober
+from server.keys import sync as keyroom
+from server.keys.prober import State as Found
+from server.keys.running import RunningKeys, key_of
+from server.store import store_for
+from server.upstream import Patience, Upstreams
+from tests.fakes import running_keys as fakes
+from tests.fakes.running_keys import Clock
+
+ONE, TWO = Secret("sk-do-not-show-one-0123"), Secret("sk-do-not-show-two-0123")
+SPEC = UpstreamSpec(
+    name="university", dialects=("openai",), base_url="https://llm.example.org/v1", keys=(ONE,), models=("m",)
+)
+KINDS = pytest.mark.parametrize("kind", ["pool", "fake"])
+
+
+class Keys(keyroom.Keys, prober.Keys, Protocol):
+    """All that is relied on."""
+
+
+@asynccontextmanager
+async def running(kind: str) -> AsyncIterator[Keys]:
+    """The running keys, with one that is there from the start."""
+    if kind == "fake":
+        yield fakes.RunningKeys(SPEC)
+        return
+    upstreams = Upstreams({SPEC.name: SPEC.base_url}, Patience())
+    dispatcher = Dispatcher(Pool([key_of(SPEC, ONE)]), Clock())
+    try:
+        yield RunningKeys(dispatcher, upstreams)
+    finally:
+        dispatcher.close()
+        await upstreams.close()
+
+
+@KINDS
+@pytest.mark.gen_test
+async def test_a_key_comes_unchecked_and_goes(kind: str) -> None:
+    async with running(kind) as keys:
+        assert set(keys.key_ids()) == {ONE.fingerprint}
+        keys.add_key(SPEC, TWO)
+        assert set(keys.key_ids()) == {ONE.fingerprint, TWO.fingerprint}
+        assert keys.state(TWO.fingerprint) is State.UNCHECKED
+        keys.remove_key(ONE.fingerprint)
+        assert set(keys.key_ids()) == {TWO.fingerprint}
+
+
+@KINDS
+@pytest.mark.gen_test
+async def test_a_key_is_paused_and_resumed(kind: str) -> None:
+    async with running(kind) as keys:
+        keys.learn(ONE.fingerprint, Event.PAUSE)
+        assert keys.state(ONE.fingerprint) is State.PAUSED
+        keys.learn(ONE.fingerprint, Event.RESUME)
+        assert keys.state(ONE.fingerprint) is State.UNCHECKED
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("before", "found", "after"),
+    [
+        ("", "ready", State.READY),
+        ("", "revoked", State.REVOKED),
+        ("", "unreachable", State.COOLING),
+        ("", "unclear", State.UNCHECKED),
+        ("ready", "unreachable", State.COOLING),
+        ("ready", "unclear", State.READY),
+        ("unreachable", "ready", State.READY),
+        ("unreachable", "unclear", State.COOLING),
+        ("revoked", "ready", State.REVOKED),
+        ("revoked", "unreachable", State.REVOKED),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_free_request_teaches_what_it_shows(kind: str, before: Found, found: Found, after: State) -> None:
+    async with running(kind) as keys:
+        if before:
+            keys.probed(ONE.fingerprint, before)
+        keys.probed(ONE.fingerprint, found)
+        assert keys.state(ONE.fingerprint) is after
+
+
+@KINDS
+@pytest.mark.parametrize("event", [Event.PAUSE, Event.OUT_OF_QUOTA])
+@pytest.mark.gen_test
+async def test_a_free_request_ends_neither_a_pause_nor_a_lack_of_credit(kind: str, event: Event) -> None:
+    async with running(kind) as keys:
+        keys.learn(ONE.fingerprint, event)
+        before = keys.state(ONE.fingerprint)
+        for found in ("ready", "unreachable", "unclear"):
+            keys.probed(ONE.fingerprint, found)
+            assert keys.state(ONE.fingerprint) is before
+
+
+@pytest.mark.gen_test
+async def test_what_a_removed_key_was_known_for_is_forgotten_with_it_so_that_its_cap_binds_no_other() -> None:
+    upstreams, store = Upstreams({SPEC.name: SPEC.base_url}, Patience()), store_for("sqlite:///unopened")
+    book = Book(store)
+    dispatcher = Dispatcher(Pool([key_of(SPEC, ONE)]), Clock())
+    keys = RunningKeys(dispatcher, upstreams, book.know, book.forget)
+    book.know(SPEC)
+    keys.add_key(replace(SPEC, keys=(TWO,), monthly_cap_micro_usd=5), TWO)
+    assert [limit.amount for limit in book.limits] == [5]
+    keys.remove_key(TWO.fingerprint)
+    assert list(book.limits) == []
+    keys.add_key(replace(SPEC, keys=(TWO,), monthly_cap_micro_usd=50), TWO)
+    assert [limit.amount for limit in book.limits] == [50]
+    keys.remove_key(ONE.fingerprint)  # of the configuration: nobody was told to forget it
+    dispatcher.close()
+    await upstreams.close()
+    await store.close()

@@ -1,0 +1,162 @@
+"""The heart beats in silence only: not inside of an event, not on top of what was not taken, not after the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from keypool.queues import Forecast
+from server.relay.context import ClientLeft
+from server.relay.keepalive import STREAM_HEADERS, Heart, Pulse
+
+SHORT = Pulse(queued=0.001, silent=0.001, every=0.001)
+SILENCE = 0.03  # seconds: many beats long
+BEAT = b": alive\n\n"
+
+
+class Slow:
+    """A client that takes a piece when its gate is open."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.heads: list[Mapping[str, str]] = []
+        self.pieces: list[bytes] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.writing = 0
+        self.gone = False
+        self._changed = asyncio.Event()
+
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
+        self.heads.append(headers)
+
+    async def send(self, chunk: bytes) -> None:
+        if self.gone:
+            raise ClientLeft
+        self.started = True
+        self.pieces.append(chunk)
+        self._changed.set()
+        self.writing += 1
+        assert self.writing == 1, "one piece at a time: the connection has one place for what is being written"
+        await self.gate.wait()
+        self.writing -= 1
+
+    def end(self) -> None:
+        """The tests look at the pieces."""
+
+    async def beats(self, number: int) -> None:
+        """Return when there have been so many."""
+        while self.pieces.count(BEAT) < number:
+            self._changed.clear()
+            await self._changed.wait()
+
+
+def heart(sink: Slow, *, silent: bool = False, pulse: Pulse = SHORT) -> Heart:
+    def nowhere() -> Forecast | None:
+        return None
+
+    return Heart(sink, None if silent else (lambda position, wait: BEAT), pulse, nowhere, {"X-Mine": "1"})
+
+
+@pytest.mark.gen_test
+async def test_it_opens_the_stream_once_and_beats_until_it_is_stopped() -> None:
+    sink = Slow()
+    beating = heart(sink)
+    beating.start()
+    await sink.beats(3)
+    await beating.stop()
+    number = len(sink.pieces)
+    await asyncio.sleep(SILENCE)
+    assert len(sink.pieces) == number
+    assert sink.heads == [{**STREAM_HEADERS, "X-Mine": "1"}]
+
+
+@pytest.mark.gen_test
+async def test_between_two_pieces_it_beats_and_inside_of_an_event_it_does_not() -> None:
+    sink = Slow()
+    beating = heart(sink)
+    beating.start()
+    beating.granted()
+    await beating.send(b"data: a\n\n", between=True)
+    await sink.beats(2)
+    await beating.send(b"data: a pic", between=False)
+    number = len(sink.pieces)
+    await asyncio.sleep(SILENCE)
+    assert len(sink.pieces) == number
+    await beating.send(b"ture\n\n", between=True)
+    await sink.beats(number + 1)
+    await beating.stop()
+    assert b"".join(piece for piece in sink.pieces if piece != BEAT) == b"data: a\n\ndata: a picture\n\n"
+
+
+@pytest.mark.gen_test
+async def test_a_client_that_takes_nothing_gets_nothing_on_top() -> None:
+    sink = Slow()
+    beating = heart(sink)
+    beating.start()
+    sink.gate.clear()
+    sending = asyncio.create_task(beating.send(b"data: a\n\n", between=True))
+    await asyncio.sleep(SILENCE)
+    assert sink.pieces == [b"data: a\n\n"]
+    sink.gate.set()
+    await sending
+    await sink.beats(1)
+    await beating.stop()
+
+
+@pytest.mark.gen_test
+async def test_a_beat_that_is_not_taken_is_the_only_one_and_the_answer_waits_for_it() -> None:
+    sink = Slow()
+    beating = heart(sink)
+    sink.gate.clear()
+    beating.start()
+    await sink.beats(1)
+    sending = asyncio.create_task(beating.send(b"data: a\n\n", between=True))
+    await asyncio.sleep(SILENCE)
+    assert sink.pieces == [BEAT]
+    sink.gate.set()
+    await sending
+    assert sink.pieces[1] == b"data: a\n\n"
+    await beating.stop()
+
+
+@pytest.mark.gen_test
+async def test_whoever_asked_for_none_gets_none() -> None:
+    sink = Slow()
+    beating = heart(sink, silent=True)
+    beating.start()
+    beating.granted()
+    await beating.send(b"data: a\n\n", between=True)
+    await asyncio.sleep(SILENCE)
+    await beating.stop()
+    assert sink.pieces == [b"data: a\n\n"]
+
+
+@pytest.mark.gen_test
+async def test_a_busy_stream_gets_no_beats() -> None:
+    sink = Slow()
+    beating = heart(sink, pulse=Pulse(queued=60.0, silent=60.0, every=60.0))
+    beating.start()
+    beating.granted()
+    for _ in range(50):
+        await beating.send(b"data: a\n\n", between=True)
+        await asyncio.sleep(0)
+    await beating.stop()
+    assert sink.pieces == [b"data: a\n\n"] * 50
+
+
+@pytest.mark.gen_test
+async def test_a_client_that_left_between_two_events_ends_its_request() -> None:
+    sink = Slow()
+
+    async def serve() -> None:
+        beating = heart(sink)
+        beating.start()
+        await beating.send(b"data: a\n\n", between=True)
+        sink.gone = True
+        await asyncio.Event().wait()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(serve())

@@ -1,0 +1,106 @@
+"""Nicknames, what an operator's page may load, families of models, and the order of news."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from server.policy.incidents import Incident, Kind
+from server.policy.nicknames import nickname_of
+from server.policy.notices import Kind as NoticeKind
+from server.policy.notices import Notice
+from server.policy.page_policy import page_csp, policy_words, widened
+from server.status.families import family_of
+from server.status.feed import feed_view
+from server.status.leaderboard import first_day, watt_hours
+
+OURS = "default-src 'none'; img-src 'self' data:; frame-ancestors 'none'"
+
+
+@pytest.mark.parametrize("text", ["ada", "Ada Lovelace", "a.b-c_d", "Zoë", "李雷", "  ada ", "7", "Жанна"])
+def test_a_nickname_is_letters_of_any_script(text: str) -> None:
+    assert nickname_of(text) == text.strip()
+
+
+def test_a_nickname_is_kept_composed() -> None:
+    assert nickname_of(unicodedata.normalize("NFD", "Zoë")) == "Zoë"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "...", "-_-", "a" * 33, "<b>", "ada\u202egnp", "a\u200bb", "a\u2066b\u2069", "a\u0000b",
+        "a\nb", "a\tb", "a@b.example", "a/b", "a&b", "'a'", "{{a}}", "a\u00a0b", "\ud800", "a\u0301\u0301\u0301",
+        "\u2028a",
+    ],
+)  # fmt: skip
+def test_nothing_else_is_one_and_the_refusal_does_not_repeat_it(text: str) -> None:
+    with pytest.raises(ValueError, match="a nickname has 1 to 32") as refused:
+        nickname_of(text)
+    assert str(refused.value) == "a nickname has 1 to 32 letters, digits, blanks and . - _"
+
+
+def test_a_policy_is_widened_by_what_is_named_and_by_nothing_else() -> None:
+    assert widened(OURS, "") == OURS
+    more = "img-src https://example.org; script-src 'unsafe-inline'; default-src 'self'"
+    assert policy_words(widened(OURS, more)) == {
+        "default-src": ("'self'",),
+        "img-src": ("'self'", "data:", "https://example.org"),
+        "frame-ancestors": ("'none'",),
+        "script-src": ("'unsafe-inline'",),
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["img-src a,b", "Img-src x", "img-src x; img-src y", "img src\x00", "é-src x", "a" * 5000]
+)
+def test_what_is_no_policy_is_a_mistake(text: str) -> None:  # fmt: skip
+    with pytest.raises(ValueError, match="expected directives"):
+        page_csp(text)
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("gpt-3.5-turbo-16k", "turbo"),
+        ("gpt-4", "gpt4"),
+        ("gpt-4-0613", "gpt4"),
+        ("gpt-4-32k-0613", "gpt432k"),
+        ("gpt-4-turbo", "gpt4_turbo"),
+        ("gpt-4-1106-preview", "gpt4_turbo"),
+        ("gpt-4o-mini", "gpt4_turbo"),
+        ("claude-sonnet-4-5", "anthropic"),
+        ("gpt-5.2", None),
+    ],
+)
+def test_a_model_has_the_family_that_older_pages_expect(model: str, family: str | None) -> None:
+    assert family_of(model) == family
+
+
+def test_windows_begin_where_a_calendar_has_it() -> None:
+    found = {window: first_day(window, "2026-11-21") for window in ("day", "week", "month", "ever")}  # type: ignore[arg-type]
+    assert found == {"day": "2026-11-21", "week": "2026-11-16", "month": "2026-11-01", "ever": None}
+
+
+def test_energy_grows_with_both_kinds_of_tokens() -> None:
+    assert watt_hours(1_000, 1_000) == pytest.approx(0.63)
+
+
+def test_news_are_the_newest_first_and_name_nobody() -> None:
+    incidents = [
+        Incident("b", Kind.MODEL, "gpt-5", 1_000, 9_000, 9_000),
+        Incident("a", Kind.KEY, "openai", 5_000, 5_000, 5_000, "exhausted"),
+    ]
+    notices = [
+        Notice("n1", NoticeKind.ANNOUNCEMENT, "Hello", 6_000),
+        Notice("n2", NoticeKind.MAINTENANCE, "Later", 99_000),
+    ]
+    view = feed_view("fairgate", "http://127.0.0.1", incidents, notices, 10_000)
+    assert [(entry.id, entry.kind) for entry in view.entries] == [
+        ("incident-b", "incident"),
+        ("notice-n1", "announcement"),
+        ("incident-a", "key"),
+    ]
+    assert view.updated_ms == 9_000
+    assert view.entries[0].title == "gpt-5 did not answer (over)"

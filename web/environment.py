@@ -1,0 +1,75 @@
+"""The templates and the static files, read once when this module is imported: a missing file fails at the start.
+
+Templates escape by default and refuse undefined names; no page has inline script or style, so that the strict policy
+below holds for all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib.resources import files
+
+from jinja2 import DictLoader, Environment, StrictUndefined, Template
+
+from web import charts
+from web import formatting as words
+from web.forms import XSRF
+from web.view import Frame
+
+# `connect-src` is for live.js, which listens to /events and asks this very page for fresh numbers.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+_CONTENT_TYPES = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+
+
+def printed(name: str, frame: Frame, here: str, **values: object) -> bytes:
+    """A page as UTF-8. `here` is which entry of the navigation it belongs to, such as "me tokens"."""
+    return filled(name, frame=frame, here=here, **values)
+
+
+def filled(name: str, **values: object) -> bytes:
+    """A template as UTF-8."""
+    # A lone surrogate in a model's name has no UTF-8 form: it becomes a question mark instead of an error.
+    return _TEMPLATES[name].render(**values).encode("utf-8", "replace")
+
+
+def static(name: str) -> tuple[bytes, str, str] | None:
+    """(content, content type, quoted ETag) of a file of the page, None if there is none of that name."""
+    return _STATIC.get(name)
+
+
+def _templates() -> dict[str, Template]:
+    sources = {name: content.decode() for name, content in _package_files("templates").items()}
+    environment = Environment(
+        loader=DictLoader(sources),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(words.FILTERS)
+    environment.globals.update(charts=charts, XSRF=XSRF)
+    return {name: environment.get_template(name) for name in sources}
+
+
+def _package_files(folder: str) -> Mapping[str, bytes]:
+    return {entry.name: entry.read_bytes() for entry in (files("web") / folder).iterdir() if entry.is_file()}
+
+
+def _static_files() -> dict[str, tuple[bytes, str, str]]:
+    return {
+        name: (content, _CONTENT_TYPES[name.rpartition(".")[2]], f'"{hashlib.sha256(content).hexdigest()[:20]}"')
+        for name, content in _package_files("static").items()
+    }
+
+
+_TEMPLATES = _templates()
+_STATIC = _static_files()
