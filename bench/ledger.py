@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench.report import Line, table
 from server.ledger.quota import Charge, Hold, Reservation, Settlement
-from server.ledger.reports import By, Days, Measure, Which
+from server.ledger.reports import By, Days, SumMeasure, Which
 from server.store.base import Store
 from server.store.sqlite.store import SqliteStore
 from tests.store.many import FIRST, LAST, YEAR_BEGINS, fill
@@ -54,13 +54,13 @@ async def _measure(path: Path, rows: int) -> list[Line]:
 
 async def _reports(store: Store) -> list[Line]:
     questions: dict[str, Callable[[], Awaitable[object]]] = {
-        "Leaderboard, ever": lambda: store.leaders(Days(), Measure.COST, 20),
-        "Leaderboard, a month": lambda: store.leaders(MONTH, Measure.TOKENS, 20),
+        "Leaderboard, ever": lambda: store.leaders(Days(), SumMeasure.COST, 20),
+        "Leaderboard, a month": lambda: store.leaders(MONTH, SumMeasure.TOKENS, 20),
         "Leaderboard, most of a year": lambda: store.leaders(
-            Days(first="2026-01-02", last="2026-12-30"), Measure.COST, 20
+            Days(first="2026-01-02", last="2026-12-30"), SumMeasure.COST, 20
         ),
         "Leaderboard, most of two months": lambda: store.leaders(
-            Days(first="2026-10-02", last="2026-11-29"), Measure.COST, 20
+            Days(first="2026-10-02", last="2026-11-29"), SumMeasure.COST, 20
         ),
         "A month by day": lambda: store.sums(MONTH, [By.DAY]),
         "A month by model": lambda: store.sums(MONTH, [By.MODEL]),

@@ -15,7 +15,7 @@ from time import perf_counter
 
 from keypool.estimates import Tokens
 from keypool.keys import Key
-from keypool.pool import Ask, Grant, Limits, Pool
+from keypool.pool import Ask, Grant, Pool, QueueLimits
 
 QUEUED = (0, 1_000, 100_000)
 ROUNDS = 5
@@ -45,7 +45,7 @@ def main() -> None:
 def measure(queued: int) -> tuple[float, float, float]:
     """Medians of a submit, a finish and both, with so many queued."""
     keys = [Key(f"k{n}", "up", "", frozenset({"openai"}), frozenset({"m"}), SLOTS) for n in range(KEYS)]
-    pool = Pool(keys, Limits(total=10**9, per_person=10**9))
+    pool = Pool(keys, QueueLimits(total=10**9, per_person=10**9))
     persons = max(10, queued // EACH)
     running: deque[Grant] = deque()
     for number in range(queued + (KEYS * SLOTS if queued else 0)):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from keypool.fairqueue import FairQueue
 from keypool.flows import Flow, Party
-from keypool.order import Account, Lane, lane_of
+from keypool.order import FlowAccount, Lane, lane_of
 from keypool.skyline import Skyline
 from keypool.ticket import Ticket, flow_of
-from keypool.tier import Tier
+from keypool.tier import HeadsTier
 
 
 def before(fair: FairQueue, ticket: Ticket) -> tuple[float, int]:
@@ -36,7 +36,7 @@ def ahead(fair: FairQueue, ticket: Ticket, skyline: Skyline) -> tuple[float, int
     """
     lane, flow = lane_of(ticket.model, ticket.reach), fair.flows.get(ticket.flow)
     party = flow.party if flow is not None else fair.parties.get(flow_of(ticket.party, batch=ticket.batch))
-    account: Account = flow or Flow(ticket.flow, ticket.weight, 0.0, lane)
+    account: FlowAccount = flow or Flow(ticket.flow, ticket.weight, 0.0, lane)
     cost, count = before(fair, ticket)
     if party is not None:
         members = {entry[2] for entry in party.tier.order.entries()}
@@ -47,7 +47,9 @@ def ahead(fair: FairQueue, ticket: Ticket, skyline: Skyline) -> tuple[float, int
     return _among(account, fair.roster.tier, lane, skyline, cost, count)
 
 
-def _among(account: Account, tier: Tier, lane: Lane, skyline: Skyline, cost: float, count: int) -> tuple[float, int]:
+def _among(
+    account: FlowAccount, tier: HeadsTier, lane: Lane, skyline: Skyline, cost: float, count: int
+) -> tuple[float, int]:
     """What is served of all accounts of a tier until one of them has been served so much of its own."""
     start = account.at(lane) if lane in account.lanes else max(account.at(lane), tier.time_of(lane))
     until = start + cost / account.weight

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from keypool.areas import Area, partition, take_over
-from keypool.decisions import Limits
+from keypool.decisions import QueueLimits
 from keypool.fairqueue import FairQueue
 from keypool.keyring import Keyring
 from keypool.queues import ModelQueue
@@ -17,7 +17,7 @@ LONG = 60.0  # seconds of rest from which on a key is as good as lost to those w
 class Arrangement:
     """The areas of one pool. `busy`: those where somebody waits."""
 
-    def __init__(self, keyring: Keyring, limits: Limits) -> None:
+    def __init__(self, keyring: Keyring, limits: QueueLimits) -> None:
         self.keyring, self.limits = keyring, limits
         self.queues: dict[str, ModelQueue] = {}
         self.busy: dict[Area, None] = {}

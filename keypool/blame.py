@@ -56,7 +56,7 @@ class Witness(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AttemptOutcome:
     """How one request ended at a place."""
 
     at: float
@@ -64,14 +64,14 @@ class Outcome:
     well: bool
 
 
-class Place:
+class FailurePlace:
     """The last outcomes at one place, from the first failure on."""
 
     def __init__(self) -> None:
-        self._outcomes: deque[Outcome] = deque(maxlen=REMEMBERED)
+        self._outcomes: deque[AttemptOutcome] = deque(maxlen=REMEMBERED)
 
     def ended(self, witness: Witness, *, well: bool, now: float) -> None:
-        self._outcomes.append(Outcome(now, witness, well))
+        self._outcomes.append(AttemptOutcome(now, witness, well))
 
     @property
     def clean(self) -> bool:
@@ -96,7 +96,7 @@ class Place:
         """Too many have failed, though perhaps of one person."""
         return _too_many(self._lately(now))
 
-    def _lately(self, now: float) -> list[Outcome]:
+    def _lately(self, now: float) -> list[AttemptOutcome]:
         return [outcome for outcome in self._outcomes if outcome.at > now - LATELY]
 
 
@@ -104,7 +104,7 @@ class Blame:
     """What was seen at every place. `kind` keeps apart what must not be added up, such as failures and refusals."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[str, str], dict[str, Place]] = {}  # by key and model, then by kind
+        self._places: dict[tuple[str, str], dict[str, FailurePlace]] = {}  # by key and model, then by kind
         self._shunned: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
     def failed(self, key: str, model: str, kind: str, witness: Witness, now: float) -> float | None:
@@ -113,7 +113,7 @@ class Blame:
         The seconds are 0 where the usual rest will do. A place that is convicted begins anew.
         """
         kinds = self._places.setdefault((key, model), {})
-        place = kinds.setdefault(kind, Place())
+        place = kinds.setdefault(kind, FailurePlace())
         place.ended(witness, well=False, now=now)
         in_a_row = place.in_a_row(now)
         if not (in_a_row or place.by_share(now)):
@@ -153,7 +153,7 @@ class Blame:
             del self._shunned[whose]
 
 
-def _leaving_out(outcomes: list[Outcome]) -> Iterator[list[Outcome]]:
+def _leaving_out(outcomes: list[AttemptOutcome]) -> Iterator[list[AttemptOutcome]]:
     suspects = {outcome.witness for outcome in outcomes if not outcome.well}
     for person in {suspect.person for suspect in suspects}:
         yield [outcome for outcome in outcomes if outcome.witness.person != person]
@@ -161,6 +161,6 @@ def _leaving_out(outcomes: list[Outcome]) -> Iterator[list[Outcome]]:
         yield [outcome for outcome in outcomes if outcome.witness.party != party]
 
 
-def _too_many(outcomes: list[Outcome]) -> bool:
+def _too_many(outcomes: list[AttemptOutcome]) -> bool:
     failures = sum(not outcome.well for outcome in outcomes)
     return failures >= FLAKY_COUNT and failures >= FLAKY_SHARE * len(outcomes)

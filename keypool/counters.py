@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from keypool.flows import Flow
-from keypool.order import Account, Lane
+from keypool.order import FlowAccount, Lane
 from keypool.ticket import Ticket
-from keypool.tier import Tier
+from keypool.tier import HeadsTier
 
 HALF = 300.0  # seconds
 
@@ -57,7 +57,7 @@ def move(flow: Flow, cost: float, guessed: float) -> None:
             tier.sort_in(account)
 
 
-def forgive(account: Account, tier: Tier, most: float) -> None:
+def forgive(account: FlowAccount, tier: HeadsTier, most: float) -> None:
     """Whom a lost key has carried ahead stands no higher than this (rule 7)."""
     if account.counter > most:
         account.counter = most

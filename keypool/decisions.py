@@ -45,7 +45,7 @@ Decision = Grant | Refuse | GiveUp
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class QueueLimits:
     """Bounds of each area's queue: requests in all, waiting per person, in flight per flow (None: no cap).
 
     `headroom`: the last slots that nobody may take beyond a fair share; None: one from 8 slots on, a sixteenth of them

@@ -23,8 +23,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from keypool.hidden import Hidden
-from keypool.limits import Measure, Window
-from keypool.standing import Event, Standing, State
+from keypool.limits import LimitMeasure, RateWindow
+from keypool.standing import KeyEvent, KeyHealth, KeyState
 from keypool.times import DAY, HOUR, MINUTE
 
 RESERVE = 5.0  # seconds of refill
@@ -44,21 +44,21 @@ class Need:
     output: int = 0
     reserved: int = 0
 
-    def of(self, measure: Measure) -> float:
-        if measure in (Measure.TOKENS, Measure.HOURLY_TOKENS, Measure.DAILY_TOKENS):
+    def of(self, measure: LimitMeasure) -> float:
+        if measure in (LimitMeasure.TOKENS, LimitMeasure.HOURLY_TOKENS, LimitMeasure.DAILY_TOKENS):
             return self.input + max(self.output, self.reserved)
-        if measure is Measure.INPUT:
+        if measure is LimitMeasure.INPUT:
             return self.input
-        return self.output if measure is Measure.OUTPUT else 1.0
+        return self.output if measure is LimitMeasure.OUTPUT else 1.0
 
 
-class Sent(dict[Measure, float]):
+class Sent(dict[LimitMeasure, float]):
     """What a domain had sent when a request started, for each limit; what ran beside it, and its need."""
 
     __slots__ = ("need", "running")
 
     def __init__(
-        self, totals: Mapping[Measure, float] | None = None, running: int = -1, need: Need | None = None
+        self, totals: Mapping[LimitMeasure, float] | None = None, running: int = -1, need: Need | None = None
     ) -> None:
         super().__init__(totals or {})
         self.running, self.need = running, need or Need()
@@ -93,7 +93,7 @@ class Bucket:
         self.level -= need
         self.sent += need
 
-    def learn(self, window: Window, sent_since: float, now: float) -> None:
+    def learn(self, window: RateWindow, sent_since: float, now: float) -> None:
         """Believe a header as far as it can be believed."""
         self.refill(now)
         gone = window.limit - window.remaining
@@ -112,8 +112,8 @@ class Domain:
     """What the keys of one organisation share for one group of models. `members`: its keys and their slots."""
 
     id: str
-    buckets: dict[Measure, Bucket]
-    standing: Standing = field(default_factory=Standing)  # COOLING while the provider asked us to wait
+    buckets: dict[LimitMeasure, Bucket]
+    standing: KeyHealth = field(default_factory=KeyHealth)  # COOLING while the provider asked us to wait
     members: dict[str, int] = field(default_factory=dict)
     running: int = 0
     told: bool = False  # the provider sends headers
@@ -134,14 +134,14 @@ class Domain:
 
     def is_beyond(self, tokens: int) -> bool:
         """Can so long a prompt never be served here?"""
-        bucket = self.buckets.get(Measure.TOKENS)
-        if bucket is None or Measure.INPUT in self.buckets:
+        bucket = self.buckets.get(LimitMeasure.TOKENS)
+        if bucket is None or LimitMeasure.INPUT in self.buckets:
             return False
         return tokens > OFF_BY * bucket.capacity
 
     def asks(self, need: Need) -> Need:
         """The need as this provider sees it: who limits prompts by themselves takes nothing beforehand for answers."""
-        if not need.reserved or (Measure.TOKENS in self.buckets and Measure.INPUT not in self.buckets):
+        if not need.reserved or (LimitMeasure.TOKENS in self.buckets and LimitMeasure.INPUT not in self.buckets):
             return need
         return Need(need.input, need.output)
 
@@ -163,7 +163,7 @@ class Domain:
             bucket.refill(now)
             bucket.level = min(bucket.capacity, bucket.level + need.of(measure) - used.of(measure))
 
-    def learn(self, windows: Mapping[Measure, Window], sent: Mapping[Measure, float], now: float) -> None:
+    def learn(self, windows: Mapping[LimitMeasure, RateWindow], sent: Mapping[LimitMeasure, float], now: float) -> None:
         """An answer's headers tell the limits; `sent` is what `take` returned for its request."""
         if not windows:
             return
@@ -177,8 +177,8 @@ class Domain:
 
     def answered(self, now: float, sent: Sent = NOTHING) -> None:
         """The provider took a request. It proves nothing while we were asked to wait."""
-        if self.standing.state is not State.READY and now >= self.standing.until:
-            self.standing.apply(Event.ANSWERED, now)
+        if self.standing.state is not KeyState.READY and now >= self.standing.until:
+            self.standing.apply(KeyEvent.ANSWERED, now)
         self.hidden.answered(sent.running, now)
 
     def limited(self, now: float, rest: float | None, sent: Sent = NOTHING) -> None:
@@ -192,20 +192,20 @@ class Domain:
             self.hidden.refused(sent.running, sent.need.input + sent.need.output, now)
         elif sent.running >= 0 and not self._explains(sent.need, now):
             self.hidden.refused(0, sent.need.input + sent.need.output, now)  # a rate that it does not tell, as Groq's
-        self.standing.apply(Event.RATE_LIMITED, now, rest)
+        self.standing.apply(KeyEvent.RATE_LIMITED, now, rest)
 
     def _explains(self, need: Need, now: float) -> bool:
         """Whether a limit that is known was used up."""
         return any(bucket.wait(need.of(each), now) > 0.0 for each, bucket in self.buckets.items())
 
-    def anew(self, buckets: dict[Measure, Bucket]) -> None:
+    def anew(self, buckets: dict[LimitMeasure, Bucket]) -> None:
         """Forget all that was learnt: only the limits of the configuration count, and these are untouched."""
         for measure, bucket in buckets.items():
             if measure in self.buckets:
                 bucket.sent = self.buckets[measure].sent  # requests in flight know how much was sent before them
-        self.buckets, self.standing, self.hidden = buckets, Standing(), Hidden()
+        self.buckets, self.standing, self.hidden = buckets, KeyHealth(), Hidden()
 
-    def utilisation(self, now: float) -> dict[Measure, float]:
+    def utilisation(self, now: float) -> dict[LimitMeasure, float]:
         """The used share of each bucket, 0 to 1 and above when in debt."""
         for bucket in self.buckets.values():
             bucket.refill(now)
@@ -222,14 +222,14 @@ class Quota:
     output: int | None = None
     daily: int | None = None
 
-    def buckets(self, now: float) -> dict[Measure, Bucket]:
+    def buckets(self, now: float) -> dict[LimitMeasure, Bucket]:
         """Full buckets of the limits that are known."""
         limits = (
-            (Measure.REQUESTS, self.requests, MINUTE),
-            (Measure.TOKENS, self.tokens, MINUTE),
-            (Measure.INPUT, self.input, MINUTE),
-            (Measure.OUTPUT, self.output, MINUTE),
-            (Measure.DAILY, self.daily, DAY),
+            (LimitMeasure.REQUESTS, self.requests, MINUTE),
+            (LimitMeasure.TOKENS, self.tokens, MINUTE),
+            (LimitMeasure.INPUT, self.input, MINUTE),
+            (LimitMeasure.OUTPUT, self.output, MINUTE),
+            (LimitMeasure.DAILY, self.daily, DAY),
         )
         return {measure: Bucket(limit, limit / period, limit, now) for measure, limit, period in limits if limit}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from keypool.arrangement import Arrangement
-from keypool.decisions import Ask, Limits, Reason, Refuse
+from keypool.decisions import Ask, QueueLimits, Reason, Refuse
 from keypool.keyring import Keyring
 from keypool.pricing import Pricing
 from keypool.queues import Forecast
@@ -17,7 +17,7 @@ from keypool.turn import Turn
 class Door:
     """Forecasts and refusals of one pool. `refusals` counts those of each reason."""
 
-    def __init__(self, keyring: Keyring, areas: Arrangement, pricing: Pricing, limits: Limits) -> None:
+    def __init__(self, keyring: Keyring, areas: Arrangement, pricing: Pricing, limits: QueueLimits) -> None:
         self._keyring, self._areas, self._pricing, self._limits = keyring, areas, pricing, limits
         self.refusals: Counter[Reason] = Counter()
 

@@ -50,7 +50,7 @@ from heapq import heapify, heappop, heappush
 from keypool.counters import Largest, forgive, lift, move, reweigh
 from keypool.flows import Flow, Party, Roster
 from keypool.keys import Key
-from keypool.order import Account, Entry, Lane, Reach, Waits, lane_of
+from keypool.order import Entry, FlowAccount, Lane, Reach, Waits, lane_of
 from keypool.shedding import to_shed
 from keypool.ticket import Ticket
 
@@ -246,7 +246,7 @@ class FairQueue:
         lanes = (entry[3] for entry in self._tier.order.firsts())
         return any(not reach or not lane.reach or not reach.isdisjoint(lane.reach) for lane in lanes)
 
-    def accounts(self) -> Collection[Account]:
+    def accounts(self) -> Collection[FlowAccount]:
         """Those that share by counter: the parties, and the flows that belong to none."""
         return {flow.top for flow in self.flows.values()} if self.parties else self.flows.values()
 

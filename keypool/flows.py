@@ -9,32 +9,34 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from keypool.order import Account, Lane
+from keypool.order import FlowAccount, Lane
 from keypool.ticket import Ticket, flow_of
-from keypool.tier import Tier
+from keypool.tier import HeadsTier
 
 SWEEP = 2  # idle debtors that are looked at after each dispatch: memory follows the time at a bounded cost
 
 
 @dataclass(slots=True, eq=False)
-class Party(Account):
+class Party(FlowAccount):
     """Several flows that have one share among them: inside they share by counters of their own."""
 
-    tier: Tier = field(kw_only=True)
+    tier: HeadsTier = field(kw_only=True)
     flows: int = 0
 
 
 @dataclass(slots=True, eq=False)
-class Flow(Account):
+class Flow(FlowAccount):
     """All that one person wants in one class. `cap`: so many may be in flight; None is any number."""
 
     cap: int | None = None
     party: Party | None = None
-    tiers: tuple[tuple[Account, Tier], ...] = ()  # the accounts that pay for it, each with those it is compared with
+    tiers: tuple[
+        tuple[FlowAccount, HeadsTier], ...
+    ] = ()  # the accounts that pay for it, each with those it is compared with
     queues: dict[Lane, deque[Ticket]] = field(default_factory=dict)
 
     @property
-    def top(self) -> Account:
+    def top(self) -> FlowAccount:
         """The account under which it stands in the order of all."""
         return self.party or self
 
@@ -71,7 +73,7 @@ class Roster:
         self.flows: dict[str, Flow] = {}
         self.parties: dict[str, Party] = {}
         self.lost: set[str] = set()  # keys that nobody can use for long
-        self.tier = Tier(_resting, self.lost)  # of the parties, and of the flows that belong to none
+        self.tier = HeadsTier(_resting, self.lost)  # of the parties, and of the flows that belong to none
         self._owing: deque[Flow] = deque()
 
     def flow(self, ticket: Ticket, lane: Lane, cap: int | None) -> Flow:
@@ -135,7 +137,7 @@ class Roster:
         name = flow_of(ticket.party, batch=ticket.batch)
         party = self.parties.get(name)
         if party is None:
-            tier = Tier(_resting, self.lost)
+            tier = HeadsTier(_resting, self.lost)
             party = Party(name, ticket.party_weight, self.tier.time_of(lane), lane, tier=tier)
             self.parties[name] = party
         return party
@@ -143,13 +145,13 @@ class Roster:
     def _party_like(self, old: Party, shift: float) -> Party:
         party = self.parties.get(old.id)
         if party is None:
-            tier = Tier(_resting, self.lost)
+            tier = HeadsTier(_resting, self.lost)
             tier.continues(old.tier, 0.0)
             party = self.parties[old.id] = Party(old.id, old.weight, old.counter + shift, old.last, tier=tier)
         return party
 
 
-def _resting(account: Account, lane: Lane) -> bool:
+def _resting(account: FlowAccount, lane: Lane) -> bool:
     """A flow at its cap, or a party all of whose flows are."""
     if isinstance(account, Party):
         return account.tier.order.first(lane) is None

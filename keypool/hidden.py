@@ -51,7 +51,7 @@ NEAR = 0.9  # of a record: what is no less does not refute it
 
 
 @dataclass(slots=True)
-class Record:
+class HiddenRecord:
     """The highest value of the last five to ten minutes."""
 
     last: float = 0.0
@@ -102,7 +102,7 @@ class Trailing:
 
 
 @dataclass(slots=True)
-class Pace:
+class HiddenPace:
     """A rate that grows. `top` is per second, of requests or of tokens; `age` is the time in which it held back."""
 
     top: float
@@ -169,12 +169,14 @@ class Hidden:
 
     width: float = 1.0  # share of the slots that may be used
     widened: float = 0.0
-    pace: Pace | None = None
+    pace: HiddenPace | None = None
     doubt: int = 0  # of a limit in flight; above 0 a rate is believed
     of_tokens: int = 0  # above 0 a rate is believed to be of tokens
     taken: Trailing = field(default_factory=Trailing)
-    proven: Record = field(default_factory=Record)  # what ran beside a request that was taken
-    fullest: tuple[Record, Record] = field(default_factory=lambda: (Record(), Record()))  # requests, tokens in a minute
+    proven: HiddenRecord = field(default_factory=HiddenRecord)  # what ran beside a request that was taken
+    fullest: tuple[HiddenRecord, HiddenRecord] = field(
+        default_factory=lambda: (HiddenRecord(), HiddenRecord())
+    )  # requests, tokens in a minute
     episode: Episode | None = None
     refused_at: float | None = None  # begin of the episode before
 
@@ -243,7 +245,7 @@ class Hidden:
 
     def _open_again(self, episode: Episode) -> None:
         if self.taken.requests > 0:
-            self.pace = Pace(
+            self.pace = HiddenPace(
                 self.taken.requests / self.taken.span(episode.at), 0.0, tokens=False, at=episode.at, taken=episode.at
             )
 
@@ -266,7 +268,7 @@ class Hidden:
         mean = max(1.0, taken.tokens / max(1, taken.requests)) if by_tokens else 1.0
         rate = max(rate, SLOWEST * mean)
         span = min(max(PROBE * mean / rate, SHORTEST), LONGEST)
-        self.pace = Pace(rate, span, by_tokens, at=episode.at, taken=episode.at)
+        self.pace = HiddenPace(rate, span, by_tokens, at=episode.at, taken=episode.at)
 
     def _is_of_tokens(self, episode: Episode) -> bool:
         """Whether the minute that was refused was fuller of tokens than of requests, beside the fullest of late."""

@@ -14,9 +14,9 @@ from keypool.affinity import Affinity, Home
 from keypool.blame import Blame
 from keypool.domains import Domain, Need, group_of
 from keypool.keys import Key
-from keypool.limits import Measure, Window
+from keypool.limits import LimitMeasure, RateWindow
 from keypool.order import Lane
-from keypool.standing import FOREVER, KEY_WIDE, Event, State
+from keypool.standing import FOREVER, KEY_WIDE, KeyEvent, KeyState
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 
@@ -163,7 +163,7 @@ class Keyring:
             if standing.trial == ticket.id:
                 standing.trial = None
 
-    def answered(self, ticket: Ticket, windows: Mapping[Measure, Window], now: float) -> None:
+    def answered(self, ticket: Ticket, windows: Mapping[LimitMeasure, RateWindow], now: float) -> None:
         """A good answer has begun."""
         key, domain = ticket.key, ticket.domain
         assert key is not None, "only a granted ticket can be answered"
@@ -182,7 +182,9 @@ class Keyring:
         for standing in (key.whole, key.standing(ticket.model)):
             standing.ends_well()
 
-    def rejected(self, ticket: Ticket, windows: Mapping[Measure, Window], now: float, *, elsewhere: bool) -> None:
+    def rejected(
+        self, ticket: Ticket, windows: Mapping[LimitMeasure, RateWindow], now: float, *, elsewhere: bool
+    ) -> None:
         """A request was rejected by its own fault. That shows what the limits are, and not how the key stands."""
         key, domain = ticket.key, ticket.domain
         assert key is not None, "only a granted ticket can be rejected"
@@ -191,7 +193,7 @@ class Keyring:
         if elsewhere:
             self.blame.shun(key.id, ticket.model, ticket.person, now)
 
-    def failed(self, ticket: Ticket, verdict: Verdict, windows: Mapping[Measure, Window], now: float) -> bool:
+    def failed(self, ticket: Ticket, verdict: Verdict, windows: Mapping[LimitMeasure, RateWindow], now: float) -> bool:
         """An attempt has failed: the key learns, or its domain where the rate was the reason.
 
         Returns whether that was their doing; False where only this request speaks against them.
@@ -201,9 +203,9 @@ class Keyring:
         assert domain is not None, "only a granted ticket holds capacity"
         assert event is not None, "what is nobody's doing does not fail a key"
         domain.learn(windows, ticket.sent, now)
-        if event is Event.RATE_LIMITED:
+        if event is KeyEvent.RATE_LIMITED:
             domain.limited(now, verdict.rest, ticket.sent)
-        elif event is Event.OUT_OF_QUOTA and verdict.sure:
+        elif event is KeyEvent.OUT_OF_QUOTA and verdict.sure:
             key.out_of_money(ticket.model, now, verdict.rest)
         elif verdict.sure:
             key.apply(event, ticket.model, now, verdict.rest)
@@ -211,7 +213,7 @@ class Keyring:
             return self._suspected(ticket, key, event, verdict.rest, now)
         return True
 
-    def _suspected(self, ticket: Ticket, key: Key, event: Event, rest: float | None, now: float) -> bool:
+    def _suspected(self, ticket: Ticket, key: Key, event: KeyEvent, rest: float | None, now: float) -> bool:
         """A request has failed by its own fault or by the key's: which, the requests of others tell."""
         self.blame.shun(key.id, ticket.model, ticket.person, now)
         model, standing = ("", key.whole) if event in KEY_WIDE else (ticket.model, key.standing(ticket.model))
@@ -228,11 +230,11 @@ class Keyring:
         key.anew(now)
         self.blame.forget(key.id)
 
-    def state(self, key: Key, model: str, now: float) -> State:
+    def state(self, key: Key, model: str, now: float) -> KeyState:
         """The state to show: COOLING also while the key's domain was asked to wait."""
         state = key.state(model)
         resting = self._domain(key, model).standing.until > now
-        return State.COOLING if resting and state in (State.READY, State.UNCHECKED) else state
+        return KeyState.COOLING if resting and state in (KeyState.READY, KeyState.UNCHECKED) else state
 
     # Odds and ends
 

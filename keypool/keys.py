@@ -2,7 +2,7 @@
 
 A key is an upstream secret that the operator owns. It is judged as a whole (it was revoked, its money is gone, the
 operator paused it) and for each model (unknown to this key, failing); the limits that it shares with others are judged
-by its domain. All judgements are a `Standing` and move by the same table.
+by its domain. All judgements are a `KeyHealth` and move by the same table.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from keypool.domains import Domain, Quota
-from keypool.standing import KEY_WIDE, SLOW_REST, Event, Standing, State
+from keypool.standing import KEY_WIDE, SLOW_REST, KeyEvent, KeyHealth, KeyState
 
 
 def fingerprint(secret: str) -> str:
@@ -32,21 +32,21 @@ class Key:
     groups: frozenset[str] = frozenset()  # who may use it; empty: everybody
     organisation: str = ""  # provider and organisation whose limits it shares; empty: it has limits of its own
     quota: Quota = Quota()  # noqa: RUF009 - immutable
-    whole: Standing = field(default_factory=Standing)
-    by_model: dict[str, Standing] = field(default_factory=dict, repr=False)
+    whole: KeyHealth = field(default_factory=KeyHealth)
+    by_model: dict[str, KeyHealth] = field(default_factory=dict, repr=False)
     domains: dict[str, Domain] = field(default_factory=dict, repr=False)  # by model
     running: int = 0
     granted: int = 0
     served: dict[str, float] = field(default_factory=dict, repr=False)  # by model: when an answer ended well last
 
-    def standing(self, model: str) -> Standing:
+    def standing(self, model: str) -> KeyHealth:
         """How it stands for one model; made when first asked for."""
         found = self.by_model.get(model)
         if found is None:
-            found = self.by_model[model] = Standing()
+            found = self.by_model[model] = KeyHealth()
         return found
 
-    def apply(self, event: Event, model: str, now: float, rest: float | None = None) -> None:
+    def apply(self, event: KeyEvent, model: str, now: float, rest: float | None = None) -> None:
         """Learn from an event: about the whole key, or about one model."""
         if event in KEY_WIDE:
             self.whole.apply(event, now, rest)
@@ -63,7 +63,7 @@ class Key:
             for other, at in self.served.items()
             if other != model
         )
-        (self.standing(model) if pays else self.whole).apply(Event.OUT_OF_QUOTA, now, rest)
+        (self.standing(model) if pays else self.whole).apply(KeyEvent.OUT_OF_QUOTA, now, rest)
 
     def served_since(self, instant: float) -> bool:
         """Whether an answer has ended well since."""
@@ -92,9 +92,9 @@ class Key:
         for domain in self.domains.values():
             domain.anew(self.quota.buckets(now))
 
-    def state(self, model: str) -> State:
+    def state(self, model: str) -> KeyState:
         """The state to show for one model: the whole key's unless only the model is troubled."""
         if self.whole.resting or self.whole.dead:
             return self.whole.state
         mine = self.standing(model).state
-        return self.whole.state if mine is State.UNCHECKED else mine
+        return self.whole.state if mine is KeyState.UNCHECKED else mine

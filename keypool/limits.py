@@ -26,7 +26,7 @@ import orjson
 from keypool.times import DAY, HOUR, MINUTE, SECOND, duration, plain_number, seconds_until
 
 
-class Measure(Enum):
+class LimitMeasure(Enum):
     """What is limited. `TOKENS` counts input and output together."""
 
     REQUESTS = "requests"
@@ -40,7 +40,7 @@ class Measure(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class RateWindow:
     """One limit as a provider tells it. `refill`: seconds until it is full again; `period`: the seconds in which
     `limit` may be used. None where it is not told."""
 
@@ -55,39 +55,39 @@ class Name:
     """The three headers of one limit: `{}` stands for limit, remaining and reset."""
 
     pattern: str
-    measure: Measure
+    measure: LimitMeasure
     period: float | None = None
 
 
 NAMES = (
     # OpenAI, Azure, xAI, DeepInfra, NVIDIA, vLLM's routers. The first is Groq's and OpenAI's smallest tiers' day.
-    Name("x-ratelimit-{}-requests", Measure.REQUESTS),
-    Name("x-ratelimit-{}-tokens", Measure.TOKENS),
+    Name("x-ratelimit-{}-requests", LimitMeasure.REQUESTS),
+    Name("x-ratelimit-{}-tokens", LimitMeasure.TOKENS),
     # Anthropic
-    Name("anthropic-ratelimit-requests-{}", Measure.REQUESTS),
-    Name("anthropic-ratelimit-tokens-{}", Measure.TOKENS),
-    Name("anthropic-ratelimit-input-tokens-{}", Measure.INPUT),
-    Name("anthropic-ratelimit-output-tokens-{}", Measure.OUTPUT),
+    Name("anthropic-ratelimit-requests-{}", LimitMeasure.REQUESTS),
+    Name("anthropic-ratelimit-tokens-{}", LimitMeasure.TOKENS),
+    Name("anthropic-ratelimit-input-tokens-{}", LimitMeasure.INPUT),
+    Name("anthropic-ratelimit-output-tokens-{}", LimitMeasure.OUTPUT),
     # Mistral, now and before
-    Name("x-ratelimit-{}-req-minute", Measure.REQUESTS, MINUTE),
-    Name("x-ratelimit-{}-tokens-minute", Measure.TOKENS, MINUTE),
-    Name("x-ratelimitbysize-{}-minute", Measure.TOKENS, MINUTE),
-    Name("ratelimitbysize-{}", Measure.TOKENS, MINUTE),
+    Name("x-ratelimit-{}-req-minute", LimitMeasure.REQUESTS, MINUTE),
+    Name("x-ratelimit-{}-tokens-minute", LimitMeasure.TOKENS, MINUTE),
+    Name("x-ratelimitbysize-{}-minute", LimitMeasure.TOKENS, MINUTE),
+    Name("ratelimitbysize-{}", LimitMeasure.TOKENS, MINUTE),
     # Cerebras, SambaNova
-    Name("x-ratelimit-{}-requests-minute", Measure.REQUESTS, MINUTE),
-    Name("x-ratelimit-{}-requests-hour", Measure.HOURLY, HOUR),
-    Name("x-ratelimit-{}-tokens-hour", Measure.HOURLY_TOKENS, HOUR),
-    Name("x-ratelimit-{}-requests-day", Measure.DAILY, DAY),
-    Name("x-ratelimit-{}-tokens-day", Measure.DAILY_TOKENS, DAY),
+    Name("x-ratelimit-{}-requests-minute", LimitMeasure.REQUESTS, MINUTE),
+    Name("x-ratelimit-{}-requests-hour", LimitMeasure.HOURLY, HOUR),
+    Name("x-ratelimit-{}-tokens-hour", LimitMeasure.HOURLY_TOKENS, HOUR),
+    Name("x-ratelimit-{}-requests-day", LimitMeasure.DAILY, DAY),
+    Name("x-ratelimit-{}-tokens-day", LimitMeasure.DAILY_TOKENS, DAY),
     # Fireworks
-    Name("x-ratelimit-{}-tokens-prompt", Measure.INPUT, MINUTE),
-    Name("x-ratelimit-{}-tokens-cache-adjusted-prompt", Measure.INPUT, MINUTE),
-    Name("x-ratelimit-{}-tokens-generated", Measure.OUTPUT, MINUTE),
+    Name("x-ratelimit-{}-tokens-prompt", LimitMeasure.INPUT, MINUTE),
+    Name("x-ratelimit-{}-tokens-cache-adjusted-prompt", LimitMeasure.INPUT, MINUTE),
+    Name("x-ratelimit-{}-tokens-generated", LimitMeasure.OUTPUT, MINUTE),
     # OpenRouter, and Together, whose limits are per second and come with the second pair
-    Name("x-ratelimit-{}", Measure.REQUESTS),
-    Name("x-tokenlimit-{}", Measure.TOKENS, SECOND),
+    Name("x-ratelimit-{}", LimitMeasure.REQUESTS),
+    Name("x-tokenlimit-{}", LimitMeasure.TOKENS, SECOND),
     # The drafts of the IETF up to -06
-    Name("ratelimit-{}", Measure.REQUESTS),
+    Name("ratelimit-{}", LimitMeasure.REQUESTS),
 )
 OPENROUTER, TOGETHER = "x-ratelimit-{}", "x-tokenlimit-{}"
 _PLACES = {each.pattern.format(part): (each, part) for each in NAMES for part in ("limit", "remaining", "reset")}
@@ -105,12 +105,12 @@ _PARAMETER = re.compile(r";\s*(\w+)=\"?([^,;\"]*)")
 _LONGEST_REST = 7 * DAY
 
 
-def windows(headers: Mapping[str, str], wall: float) -> dict[Measure, Window]:
+def windows(headers: Mapping[str, str], wall: float) -> dict[LimitMeasure, RateWindow]:
     """The limits that an answer's headers tell. `wall` is seconds since 1970, for the instants among them.
 
     Names are found however they are capitalised. What cannot be read is left out.
     """
-    found: dict[Measure, Window] = {}
+    found: dict[LimitMeasure, RateWindow] = {}
     told: dict[Name, dict[str, str]] = {}
     draft: dict[str, str] = {}
     for name, value in headers.items():
@@ -181,7 +181,7 @@ def _in_body(body: bytes, wall: float) -> float | None:
     return retry_after({name.lower(): str(value) for name, value in passed_on.items()}, wall)
 
 
-def _read_draft(found: dict[Measure, Window], state: str, policy: str) -> None:
+def _read_draft(found: dict[LimitMeasure, RateWindow], state: str, policy: str) -> None:
     """`RateLimit: "default";r=50;t=30` with `RateLimit-Policy: "default";q=100;w=60` (from -08), or
     `RateLimit: limit=100, remaining=50, reset=30` (-07)."""
     if state.startswith("limit="):
@@ -200,12 +200,12 @@ def _read_draft(found: dict[Measure, Window], state: str, policy: str) -> None:
 
 
 def _note_draft(
-    found: dict[Measure, Window], limit: str, remaining: str, reset: str, period: float | None, unit: str
+    found: dict[LimitMeasure, RateWindow], limit: str, remaining: str, reset: str, period: float | None, unit: str
 ) -> None:
     """Note a limit whose header names no measure: its unit and its period do."""
     measures = {
-        "requests": (Measure.REQUESTS, Measure.HOURLY, Measure.DAILY),
-        "tokens": (Measure.TOKENS, Measure.HOURLY_TOKENS, Measure.DAILY_TOKENS),
+        "requests": (LimitMeasure.REQUESTS, LimitMeasure.HOURLY, LimitMeasure.DAILY),
+        "tokens": (LimitMeasure.TOKENS, LimitMeasure.HOURLY_TOKENS, LimitMeasure.DAILY_TOKENS),
     }.get(unit)
     if measures is not None:
         longer = period or MINUTE
@@ -218,8 +218,8 @@ def _items(text: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def _note(
-    found: dict[Measure, Window],
-    measure: Measure,
+    found: dict[LimitMeasure, RateWindow],
+    measure: LimitMeasure,
     limit: str,
     remaining: str,
     refill: float | None,
@@ -228,6 +228,6 @@ def _note(
     most, left = plain_number(limit.partition(",")[0]), plain_number(remaining)
     if most is None or left is None or most <= 0:
         return
-    window = Window(most, min(left, most), None if refill is None else max(0.0, refill), period)
+    window = RateWindow(most, min(left, most), None if refill is None else max(0.0, refill), period)
     if measure not in found or window.remaining < found[measure].remaining:
         found[measure] = window

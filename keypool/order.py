@@ -45,7 +45,7 @@ class Waits:
 
 
 @dataclass(slots=True, eq=False)
-class Account:
+class FlowAccount:
     """What somebody was served, by weight, and what they have waiting and in flight.
 
     `guessed`: the part of what was charged for what is in flight that may still be given back, in cost. `offsets`: how
@@ -78,18 +78,18 @@ class Account:
         return self.at(lane) - self.guessed / self.weight
 
 
-Entry = tuple[float, int, Account, Lane]
+Entry = tuple[float, int, FlowAccount, Lane]
 
 
 class Order:
     """Finds the account with the lowest counter. `resting` says whose entry is to be left out for now."""
 
-    def __init__(self, resting: Callable[[Account, Lane], bool]) -> None:
+    def __init__(self, resting: Callable[[FlowAccount, Lane], bool]) -> None:
         self._resting = resting
         self._heaps: dict[Lane, list[Entry]] = {}
         self._pushes = 0
 
-    def push(self, account: Account, lane: Lane) -> None:
+    def push(self, account: FlowAccount, lane: Lane) -> None:
         """Sort an account in under its counter of now, unless it stands there already or lower."""
         counter, live = account.at(lane), account.live.get(lane)
         if live is None or counter < live:

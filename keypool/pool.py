@@ -26,29 +26,29 @@ from dataclasses import dataclass, replace
 from keypool.arrangement import Arrangement
 from keypool.blame import MOST_DOUBTS, TOGETHER
 from keypool.deadlines import Deadlines
-from keypool.decisions import Ask, Decision, GiveUp, Grant, Limits, Reason, Refuse
+from keypool.decisions import Ask, Decision, GiveUp, Grant, QueueLimits, Reason, Refuse
 from keypool.domains import Need
 from keypool.door import Door
 from keypool.estimates import CostModel, Tokens
 from keypool.keyring import Keyring
 from keypool.keys import Key
-from keypool.limits import Measure, Window
+from keypool.limits import LimitMeasure, RateWindow
 from keypool.pricing import Pricing
 from keypool.retries import RetryBudget
 from keypool.snapshot import PoolSnapshot, snapshot_of
-from keypool.standing import FOREVER, Event
+from keypool.standing import FOREVER, KeyEvent
 from keypool.ticket import Ticket
 from keypool.turn import Turn
 from keypool.verdict import BROKEN_OFF, Verdict
 
-__all__ = ["Ask", "Decision", "GiveUp", "Grant", "Limits", "Pool", "Reason", "Refuse", "Tally"]
+__all__ = ["Ask", "Decision", "GiveUp", "Grant", "Pool", "PoolTally", "QueueLimits", "Reason", "Refuse"]
 
 MOST_RETRIES = 2  # of one request, where the failures were not free
-NO_WINDOWS: Mapping[Measure, Window] = {}
+NO_WINDOWS: Mapping[LimitMeasure, RateWindow] = {}
 
 
 @dataclass(slots=True)
-class Tally:
+class PoolTally:
     """What has been counted since the start."""
 
     refusals: Counter[Reason]
@@ -60,15 +60,15 @@ class Tally:
 class Pool:
     """All keys and all queues of one process."""
 
-    def __init__(self, keys: Iterable[Key], limits: Limits | None = None, costs: CostModel | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(self, keys: Iterable[Key], limits: QueueLimits | None = None, costs: CostModel | None = None) -> None:
+        self.limits = limits or QueueLimits()
         self.keyring = Keyring(keys)
         self.pricing = Pricing(costs or CostModel())
         self.areas = Arrangement(self.keyring, self.limits)
         self.door = Door(self.keyring, self.areas, self.pricing, self.limits)
         self.retries = RetryBudget()
         self.tickets: dict[str, Ticket] = {}
-        self.tally = Tally(self.door.refusals)
+        self.tally = PoolTally(self.door.refusals)
         self._deadlines = Deadlines()
 
     @property
@@ -113,7 +113,9 @@ class Pool:
             decisions += self._unless_in_vain(ticket, ask.max_wait, now)
         return ticket, decisions
 
-    def answered(self, ticket: Ticket, now: float, windows: Mapping[Measure, Window] = NO_WINDOWS) -> list[Decision]:
+    def answered(
+        self, ticket: Ticket, now: float, windows: Mapping[LimitMeasure, RateWindow] = NO_WINDOWS
+    ) -> list[Decision]:
         """The first bytes of a good answer have come, with what its headers say of the limits."""
         self.keyring.answered(ticket, windows, now)
         if not self.areas.busy and not self.areas.area(ticket.model).fair.lost:
@@ -145,7 +147,7 @@ class Pool:
         return self._end(ticket, cost, Need(used.input - used.cached, used.output), now)
 
     def failed(
-        self, ticket: Ticket, verdict: Verdict, now: float, windows: Mapping[Measure, Window] = NO_WINDOWS
+        self, ticket: Ticket, verdict: Verdict, now: float, windows: Mapping[LimitMeasure, RateWindow] = NO_WINDOWS
     ) -> list[Decision]:
         """An attempt has ended before its first byte: learn, give the cost back, and try again where that helps.
 
@@ -158,7 +160,7 @@ class Pool:
             return [GiveUp(ticket), *self._end(ticket, self.pricing.of_prompt(ticket), None, now)]
         innocent = self.keyring.failed(ticket, verdict, windows, now)
         ticket.tried |= {key.id}
-        ticket.doubts += not innocent and verdict.event is not Event.OUT_OF_QUOTA  # money is no fault of a request
+        ticket.doubts += not innocent and verdict.event is not KeyEvent.OUT_OF_QUOTA  # money is no fault of a request
         stranded = self._refuse_stranded(now) if innocent else []
         paid = max(0 if innocent else ticket.doubts, verdict.final)  # attempts
         price = self.pricing.of_prompt(ticket) * paid
@@ -172,7 +174,7 @@ class Pool:
         return [*stranded, *self._enqueue(ticket, now)]
 
     def rejected(
-        self, ticket: Ticket, verdict: Verdict, now: float, windows: Mapping[Measure, Window] = NO_WINDOWS
+        self, ticket: Ticket, verdict: Verdict, now: float, windows: Mapping[LimitMeasure, RateWindow] = NO_WINDOWS
     ) -> None:
         """The upstream has rejected a request by its own fault, and the caller hears it. `break_off` is to follow."""
         self.keyring.rejected(ticket, windows, now, elsewhere=verdict.elsewhere)
@@ -192,17 +194,17 @@ class Pool:
             return []  # nobody can go in its place: ten thousand who leave at once must not take long
         return self._pump(now)  # it may have been a head for which others waited
 
-    def learn(self, key_id: str, event: Event, now: float, model: str = "") -> list[Decision]:
+    def learn(self, key_id: str, event: KeyEvent, now: float, model: str = "") -> list[Decision]:
         """A probe or the operator says something about a key.
 
         A probe that reaches nobody proves nothing while the key serves: at some providers the list of models fails
         alone, and any request that fails brings a probe.
         """
         key = self.keys[key_id]
-        if event is Event.UNREACHED and key.served_since(now - TOGETHER):
+        if event is KeyEvent.UNREACHED and key.served_since(now - TOGETHER):
             return []
         key.apply(event, model, now)
-        if event is Event.RESUME:
+        if event is KeyEvent.RESUME:
             self.keyring.anew(key, now)
         return [*self._refuse_stranded(now), *self._pump(now)]
 

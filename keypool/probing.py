@@ -25,7 +25,7 @@ CALM = 10.0  # seconds between two askings that suspicion brings
 
 
 @dataclass(slots=True)
-class Watch:
+class ProbeWatch:
     """One key: when it is due, and how it went so far."""
 
     due: float
@@ -45,14 +45,14 @@ class Schedule:
     def __init__(self, interval: float, most: int) -> None:
         self._interval = interval or inf
         self._most = most
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, ProbeWatch] = {}
 
     # Who is watched
 
     def watch(self, key: str, now: float) -> None:
         """Ask about a key from now on; nothing changes for one that is watched already."""
         if key not in self._watches:
-            self._watches[key] = Watch(due=now)
+            self._watches[key] = ProbeWatch(due=now)
 
     def forget(self, key: str) -> None:
         self._watches.pop(key, None)
@@ -120,7 +120,7 @@ class Schedule:
             )
 
 
-def _hasten(watch: Watch, at: float, after: float) -> None:
+def _hasten(watch: ProbeWatch, at: float, after: float) -> None:
     """Due at `at` at the latest; if it is being asked about now, within `after` seconds of its end."""
     if watch.asking:
         watch.wanted = min(watch.wanted, after)

@@ -17,7 +17,7 @@ from keypool.fairqueue import FairQueue
 from keypool.order import lane_of
 from keypool.skyline import Skyline
 from keypool.ticket import Ticket
-from keypool.waiting import EXPERIENCE, Opening, Pace, ServiceRate, learn_bias, served_after
+from keypool.waiting import EXPERIENCE, Opening, QueuePace, ServiceRate, learn_bias, served_after
 
 REMEMBERED_WAITS = 1000
 FARTHEST = 86_400.0  # seconds: what is later, or never, is told as a day
@@ -41,7 +41,7 @@ class ModelQueue:
         self.waits: deque[float] = deque(maxlen=REMEMBERED_WAITS)
         self.waiting = self.running = 0
         self._bias: dict[str, float] = {}
-        self._paces: dict[str, Pace] = {}
+        self._paces: dict[str, QueuePace] = {}
         self._skyline: Skyline | None = None
 
     @property
@@ -74,7 +74,7 @@ class ModelQueue:
             self.rate.idle(now)
         self.area.shares.waits(ticket.flow, now)
         if ticket.flow not in self._paces:
-            self._paces[ticket.flow] = Pace(now, self.area.rate.clock)
+            self._paces[ticket.flow] = QueuePace(now, self.area.rate.clock)
 
     def granted(self, ticket: Ticket, now: float) -> None:
         waited = now - ticket.submitted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from keypool.flows import Flow
-from keypool.order import Account
+from keypool.order import FlowAccount
 from keypool.ticket import Ticket
 
 
@@ -24,5 +24,5 @@ def to_shed(flows: Iterable[Flow], flow: Flow, ticket: Ticket) -> Ticket:
     return max((queue[-1] for queue in greedy.queues.values()), key=lambda each: each.submitted)
 
 
-def _length(account: Account, more: float = 0.0) -> float:
+def _length(account: FlowAccount, more: float = 0.0) -> float:
     return (account.backlog + more) / account.weight

@@ -10,13 +10,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from keypool.order import Account
+from keypool.order import FlowAccount
 
 
 class Skyline:
     """The corners of that sum, perhaps only of the lanes of one group. `at`: when it was taken, seconds, monotonic."""
 
-    def __init__(self, accounts: Iterable[Account], now: float, group: str | None = None) -> None:
+    def __init__(self, accounts: Iterable[FlowAccount], now: float, group: str | None = None) -> None:
         self.at, self.group = now, group
         steps: list[tuple[float, float, float]] = []  # (counter, change of slope in cost, the same in requests)
         for account in accounts:
@@ -40,14 +40,14 @@ class Skyline:
         beyond = counter - self._corners[index]
         return cost + slope * beyond, count + rate * beyond
 
-    def part_of(self, account: Account, counter: float) -> tuple[float, float]:
+    def part_of(self, account: FlowAccount, counter: float) -> tuple[float, float]:
         """What of `below` is the account's own."""
         cost, count, start = _waits(account, self.group)
         mine = min(cost, max(0.0, counter - start) * account.weight)
         return mine, count * mine / cost if cost > 0.0 else 0.0
 
 
-def _steps(account: Account, group: str | None) -> list[tuple[float, float, float]]:
+def _steps(account: FlowAccount, group: str | None) -> list[tuple[float, float, float]]:
     cost, count, start = _waits(account, group)
     if not count:
         return []
@@ -56,7 +56,7 @@ def _steps(account: Account, group: str | None) -> list[tuple[float, float, floa
     return [(start, weight, weight * each), (start + cost / weight, -weight, -weight * each)]
 
 
-def _waits(account: Account, group: str | None) -> tuple[float, int, float]:
+def _waits(account: FlowAccount, group: str | None) -> tuple[float, int, float]:
     """The cost and number of what an account has waiting, and the counter from which on it has its turn."""
     if group is None and not account.offsets:
         return account.backlog, account.waiting, account.counter

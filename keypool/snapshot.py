@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from keypool.areas import Area
 from keypool.gap import bound, gap
 from keypool.keyring import Keyring
-from keypool.limits import Measure
+from keypool.limits import LimitMeasure
 from keypool.queues import ModelQueue
-from keypool.standing import State
+from keypool.standing import KeyState
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class KeySnapshot:
 
     id: str
     upstream: str
-    state: State
+    state: KeyState
     since: float
     running: int
     slots: int
@@ -44,7 +44,7 @@ class ModelSnapshot:
     waiting: int
     running: int
     slots: int
-    keys: dict[State, int]
+    keys: dict[KeyState, int]
     held: int = 0
     competing: int = 0
     gap: float = 0.0
@@ -60,7 +60,7 @@ class DomainSnapshot:
     """One capacity domain: the used share of each limit (0 to 1, more when in debt), and requests in flight."""
 
     id: str
-    used: Mapping[Measure, float]
+    used: Mapping[LimitMeasure, float]
     running: int
     slots: int
 
@@ -125,7 +125,7 @@ def _model(
         waiting=queue.waiting,
         running=queue.running,
         slots=sum(key.slots for key in serving),
-        keys={state: states.count(state) for state in State if state in states},
+        keys={state: states.count(state) for state in KeyState if state in states},
         held=sum(key.running for key in serving),
         competing=sum(queues[each].waiting for each in rivals if each in queues),
         gap=shared.gap,

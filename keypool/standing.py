@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 
-class State(Enum):
+class KeyState(Enum):
     UNCHECKED = "unchecked"
     READY = "ready"
     COOLING = "cooling"
@@ -26,7 +26,7 @@ class State(Enum):
     PAUSED = "paused"
 
 
-class Event(Enum):
+class KeyEvent(Enum):
     """What was learnt about a key, or what the operator said."""
 
     ANSWERED = "answered"
@@ -41,73 +41,75 @@ class Event(Enum):
     RESUME = "resume"  # by the operator, or by a free check that a revoked key passes
 
 
-_U, _R, _C, _E, _V, _P = State
-TRANSITIONS: dict[tuple[State, Event], State] = {
-    (_U, Event.ANSWERED): _R,
-    (_R, Event.ANSWERED): _R,
-    (_C, Event.ANSWERED): _R,
-    (_E, Event.ANSWERED): _R,
-    (_V, Event.ANSWERED): _V,  # a stream that began before the revocation proves nothing
-    (_P, Event.ANSWERED): _P,
-    (_U, Event.RATE_LIMITED): _C,
-    (_R, Event.RATE_LIMITED): _C,
-    (_C, Event.RATE_LIMITED): _C,
-    (_E, Event.RATE_LIMITED): _E,
-    (_V, Event.RATE_LIMITED): _V,
-    (_P, Event.RATE_LIMITED): _P,
-    (_U, Event.FAILED): _C,
-    (_R, Event.FAILED): _C,
-    (_C, Event.FAILED): _C,
-    (_E, Event.FAILED): _E,
-    (_V, Event.FAILED): _V,
-    (_P, Event.FAILED): _P,
-    (_U, Event.NO_SUCH_MODEL): _C,
-    (_R, Event.NO_SUCH_MODEL): _C,
-    (_C, Event.NO_SUCH_MODEL): _C,
-    (_E, Event.NO_SUCH_MODEL): _E,
-    (_V, Event.NO_SUCH_MODEL): _V,
-    (_P, Event.NO_SUCH_MODEL): _P,
-    (_U, Event.OUT_OF_QUOTA): _E,
-    (_R, Event.OUT_OF_QUOTA): _E,
-    (_C, Event.OUT_OF_QUOTA): _E,
-    (_E, Event.OUT_OF_QUOTA): _E,
-    (_V, Event.OUT_OF_QUOTA): _V,
-    (_P, Event.OUT_OF_QUOTA): _P,
-    (_U, Event.KEY_REFUSED): _V,
-    (_R, Event.KEY_REFUSED): _V,
-    (_C, Event.KEY_REFUSED): _V,
-    (_E, Event.KEY_REFUSED): _V,
-    (_V, Event.KEY_REFUSED): _V,
-    (_P, Event.KEY_REFUSED): _V,
-    (_U, Event.LISTED): _R,
-    (_R, Event.LISTED): _R,
-    (_C, Event.LISTED): _R,
-    (_E, Event.LISTED): _E,
-    (_V, Event.LISTED): _V,
-    (_P, Event.LISTED): _P,
-    (_U, Event.UNREACHED): _C,
-    (_R, Event.UNREACHED): _C,
-    (_C, Event.UNREACHED): _C,
-    (_E, Event.UNREACHED): _E,
-    (_V, Event.UNREACHED): _V,
-    (_P, Event.UNREACHED): _P,
-    (_U, Event.PAUSE): _P,
-    (_R, Event.PAUSE): _P,
-    (_C, Event.PAUSE): _P,
-    (_E, Event.PAUSE): _P,
-    (_V, Event.PAUSE): _P,
-    (_P, Event.PAUSE): _P,
-    (_U, Event.RESUME): _U,
-    (_R, Event.RESUME): _R,
-    (_C, Event.RESUME): _U,
-    (_E, Event.RESUME): _U,  # the operator has topped it up: it need not rest for the hour
-    (_V, Event.RESUME): _U,
-    (_P, Event.RESUME): _U,
+_U, _R, _C, _E, _V, _P = KeyState
+TRANSITIONS: dict[tuple[KeyState, KeyEvent], KeyState] = {
+    (_U, KeyEvent.ANSWERED): _R,
+    (_R, KeyEvent.ANSWERED): _R,
+    (_C, KeyEvent.ANSWERED): _R,
+    (_E, KeyEvent.ANSWERED): _R,
+    (_V, KeyEvent.ANSWERED): _V,  # a stream that began before the revocation proves nothing
+    (_P, KeyEvent.ANSWERED): _P,
+    (_U, KeyEvent.RATE_LIMITED): _C,
+    (_R, KeyEvent.RATE_LIMITED): _C,
+    (_C, KeyEvent.RATE_LIMITED): _C,
+    (_E, KeyEvent.RATE_LIMITED): _E,
+    (_V, KeyEvent.RATE_LIMITED): _V,
+    (_P, KeyEvent.RATE_LIMITED): _P,
+    (_U, KeyEvent.FAILED): _C,
+    (_R, KeyEvent.FAILED): _C,
+    (_C, KeyEvent.FAILED): _C,
+    (_E, KeyEvent.FAILED): _E,
+    (_V, KeyEvent.FAILED): _V,
+    (_P, KeyEvent.FAILED): _P,
+    (_U, KeyEvent.NO_SUCH_MODEL): _C,
+    (_R, KeyEvent.NO_SUCH_MODEL): _C,
+    (_C, KeyEvent.NO_SUCH_MODEL): _C,
+    (_E, KeyEvent.NO_SUCH_MODEL): _E,
+    (_V, KeyEvent.NO_SUCH_MODEL): _V,
+    (_P, KeyEvent.NO_SUCH_MODEL): _P,
+    (_U, KeyEvent.OUT_OF_QUOTA): _E,
+    (_R, KeyEvent.OUT_OF_QUOTA): _E,
+    (_C, KeyEvent.OUT_OF_QUOTA): _E,
+    (_E, KeyEvent.OUT_OF_QUOTA): _E,
+    (_V, KeyEvent.OUT_OF_QUOTA): _V,
+    (_P, KeyEvent.OUT_OF_QUOTA): _P,
+    (_U, KeyEvent.KEY_REFUSED): _V,
+    (_R, KeyEvent.KEY_REFUSED): _V,
+    (_C, KeyEvent.KEY_REFUSED): _V,
+    (_E, KeyEvent.KEY_REFUSED): _V,
+    (_V, KeyEvent.KEY_REFUSED): _V,
+    (_P, KeyEvent.KEY_REFUSED): _V,
+    (_U, KeyEvent.LISTED): _R,
+    (_R, KeyEvent.LISTED): _R,
+    (_C, KeyEvent.LISTED): _R,
+    (_E, KeyEvent.LISTED): _E,
+    (_V, KeyEvent.LISTED): _V,
+    (_P, KeyEvent.LISTED): _P,
+    (_U, KeyEvent.UNREACHED): _C,
+    (_R, KeyEvent.UNREACHED): _C,
+    (_C, KeyEvent.UNREACHED): _C,
+    (_E, KeyEvent.UNREACHED): _E,
+    (_V, KeyEvent.UNREACHED): _V,
+    (_P, KeyEvent.UNREACHED): _P,
+    (_U, KeyEvent.PAUSE): _P,
+    (_R, KeyEvent.PAUSE): _P,
+    (_C, KeyEvent.PAUSE): _P,
+    (_E, KeyEvent.PAUSE): _P,
+    (_V, KeyEvent.PAUSE): _P,
+    (_P, KeyEvent.PAUSE): _P,
+    (_U, KeyEvent.RESUME): _U,
+    (_R, KeyEvent.RESUME): _R,
+    (_C, KeyEvent.RESUME): _U,
+    (_E, KeyEvent.RESUME): _U,  # the operator has topped it up: it need not rest for the hour
+    (_V, KeyEvent.RESUME): _U,
+    (_P, KeyEvent.RESUME): _U,
 }
 
-RESTING = frozenset({State.COOLING, State.EXHAUSTED})
-DEAD = frozenset({State.REVOKED, State.PAUSED})
-KEY_WIDE = frozenset({Event.KEY_REFUSED, Event.OUT_OF_QUOTA, Event.LISTED, Event.UNREACHED, Event.PAUSE, Event.RESUME})
+RESTING = frozenset({KeyState.COOLING, KeyState.EXHAUSTED})
+DEAD = frozenset({KeyState.REVOKED, KeyState.PAUSED})
+KEY_WIDE = frozenset(
+    {KeyEvent.KEY_REFUSED, KeyEvent.OUT_OF_QUOTA, KeyEvent.LISTED, KeyEvent.UNREACHED, KeyEvent.PAUSE, KeyEvent.RESUME}
+)
 """Events about a key as a whole. An answer says good things of both: `Pool.answered` tells each."""
 FOREVER = float("inf")
 
@@ -121,10 +123,10 @@ TRIAL_SECONDS = 30.0
 
 
 @dataclass(slots=True)
-class Standing:
+class KeyHealth:
     """How one thing stands. Times are seconds, monotonic."""
 
-    state: State = State.UNCHECKED
+    state: KeyState = KeyState.UNCHECKED
     since: float = 0.0
     until: float = 0.0
     failures: int = 0  # in a row
@@ -136,7 +138,7 @@ class Standing:
     def __post_init__(self) -> None:
         self.resting, self.dead = self.state in RESTING, self.state in DEAD
 
-    def apply(self, event: Event, now: float, rest: float | None = None) -> None:
+    def apply(self, event: KeyEvent, now: float, rest: float | None = None) -> None:
         """Move by the table. `rest` is what the provider asked for, in seconds.
 
         What fails during a rest was sent before it and says nothing new: a burst counts once, no rest is cut short, and
@@ -166,14 +168,14 @@ class Standing:
     def begins_well(self, ticket: str, sent: float, now: float) -> None:
         """An answer to a request that was sent at `sent` has begun: others may come. What was sent before a rest proves
         nothing, and only a good end makes the next rest a short one."""
-        if self.state is not State.READY and (not self.resting or ticket == self.trial or sent >= self.until):
+        if self.state is not KeyState.READY and (not self.resting or ticket == self.trial or sent >= self.until):
             failures = self.failures
-            self.apply(Event.ANSWERED, now)
+            self.apply(KeyEvent.ANSWERED, now)
             self.failures = failures
 
     def ends_well(self) -> None:
         """An answer has come to its end."""
-        if self.state is State.READY:
+        if self.state is KeyState.READY:
             self.failures = 0
 
     def next_trial(self) -> float:
@@ -185,8 +187,8 @@ class Standing:
         return FOREVER if self.dead else self.until
 
 
-def _rest(event: Event, failures: int, asked: float | None) -> float:
-    if event in (Event.OUT_OF_QUOTA, Event.NO_SUCH_MODEL):
+def _rest(event: KeyEvent, failures: int, asked: float | None) -> float:
+    if event in (KeyEvent.OUT_OF_QUOTA, KeyEvent.NO_SUCH_MODEL):
         return SLOW_REST
     if asked is not None:
         return asked

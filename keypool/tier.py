@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from keypool.order import Account, Entry, Lane, Order, Reach
+from keypool.order import Entry, FlowAccount, Lane, Order, Reach
 
 
-class Tier:
+class HeadsTier:
     """The order of some accounts and the virtual time of each key. `lost`: keys that nobody can use for long."""
 
-    def __init__(self, resting: Callable[[Account, Lane], bool], lost: set[str]) -> None:
+    def __init__(self, resting: Callable[[FlowAccount, Lane], bool], lost: set[str]) -> None:
         self.order = Order(resting)
         self.lost = lost
         self.times: dict[str, float] = {}  # by key
@@ -48,7 +48,7 @@ class Tier:
         tag = max((self.tags.get(key, 0.0) for key in self._keys(lane.reach) or self.tags), default=0.0)
         return min(self.time_of(lane), tag - credit)
 
-    def dispatched(self, account: Account, lane: Lane, key: str, passed: Iterable[Entry]) -> None:
+    def dispatched(self, account: FlowAccount, lane: Lane, key: str, passed: Iterable[Entry]) -> None:
         """An account goes next, on this key. Those whom it passes on their own key hold its time back."""
         start, tag = account.known(lane), account.at(lane)
         for counter, _, _, other in passed:
@@ -60,7 +60,7 @@ class Tier:
         if tag > self.tags.get(key, 0.0):
             self.tags[key] = tag
 
-    def is_ahead(self, account: Account) -> bool:
+    def is_ahead(self, account: FlowAccount) -> bool:
         """Has it been served more than those have who would be its equals now?"""
         return account.counter > self.virtual_time or account.counter > self.time_of(account.last)
 
@@ -69,21 +69,21 @@ class Tier:
         others = (time for each, time in self.times.items() if each not in self.lost)
         return self.times.get(key, 0.0) - min(others, default=0.0) > by
 
-    def continues(self, old: Tier, shift: float) -> None:
+    def continues(self, old: HeadsTier, shift: float) -> None:
         """Keep the time of another tier, moved by so much."""
         for mine, theirs in ((self.times, old.times), (self.tags, old.tags)):
             for key, time in theirs.items():
                 mine[key] = max(mine.get(key, 0.0), time + shift)
         self.virtual_time = max(self.virtual_time, old.virtual_time + shift)
 
-    def reweigh(self, account: Account, weight: float) -> None:
+    def reweigh(self, account: FlowAccount, weight: float) -> None:
         """Another weight from now on: what the account is ahead or behind stays the same cost."""
         time = self.time_of(account.last)
         account.counter = time + (account.counter - time) * account.weight / weight
         account.weight = weight
         self.sort_in(account)
 
-    def sort_in(self, account: Account) -> None:
+    def sort_in(self, account: FlowAccount) -> None:
         """Its counter may have fallen."""
         for lane in account.lanes:
             self.order.push(account, lane)

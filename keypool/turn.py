@@ -14,7 +14,7 @@ requests instead of 2).
 
 from __future__ import annotations
 
-from keypool.decisions import Limits
+from keypool.decisions import QueueLimits
 from keypool.domains import Domain
 from keypool.fairqueue import FairQueue
 from keypool.keyring import LEAST_WAIT, Keyring
@@ -27,7 +27,7 @@ from keypool.ticket import Ticket
 class Turn:
     """The claims of the heads that have been looked at. `fits_at`: when time alone may let one of them go."""
 
-    def __init__(self, keyring: Keyring, fair: FairQueue, limits: Limits, now: float) -> None:
+    def __init__(self, keyring: Keyring, fair: FairQueue, limits: QueueLimits, now: float) -> None:
         self._keyring, self._fair, self._limits, self._now = keyring, fair, limits, now
         self._claimed: set[Domain] = set()
         self._held: dict[str, Ticket] = {}  # heads that only the headroom keeps waiting, by flow

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from keypool.codes import Fault
 from keypool.complaint import Complaint, complaint_of
 from keypool.limits import retry_after
-from keypool.standing import Event
+from keypool.standing import KeyEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Verdict:
     more, so the next request of this person prefers those.
     """
 
-    event: Event | None
+    event: KeyEvent | None
     free: bool = False
     rest: float | None = None
     final: bool = False
@@ -48,21 +48,21 @@ class Verdict:
     elsewhere: bool = False
 
 
-ANSWERED = Verdict(Event.ANSWERED)
-UNREACHABLE = Verdict(Event.FAILED, sure=True)  # there is no connection, whatever was to be sent over it
-DROPPED = Verdict(Event.FAILED)  # the connection ended before any answer: perhaps because of what was sent
-NONSENSE = Verdict(Event.FAILED, final=True)  # an answer that is none
-TOO_SLOW = Verdict(Event.FAILED, final=True)  # no answer in time
-BROKEN_OFF = Verdict(Event.FAILED, final=True)  # after its first byte
+ANSWERED = Verdict(KeyEvent.ANSWERED)
+UNREACHABLE = Verdict(KeyEvent.FAILED, sure=True)  # there is no connection, whatever was to be sent over it
+DROPPED = Verdict(KeyEvent.FAILED)  # the connection ended before any answer: perhaps because of what was sent
+NONSENSE = Verdict(KeyEvent.FAILED, final=True)  # an answer that is none
+TOO_SLOW = Verdict(KeyEvent.FAILED, final=True)  # no answer in time
+BROKEN_OFF = Verdict(KeyEvent.FAILED, final=True)  # after its first byte
 CALLERS_FAULT = Verdict(None, final=True)
 OUR_BOUND = Verdict(None, final=True)  # larger than we take, or packed as we cannot read: not the key's doing
-USED_UP = Verdict(Event.OUT_OF_QUOTA, free=True)  # not sent at all: its owner's monthly cap has no room for this one
+USED_UP = Verdict(KeyEvent.OUT_OF_QUOTA, free=True)  # not sent at all: its owner's monthly cap has no room for this one
 
-REFUSED = Verdict(Event.KEY_REFUSED, free=True)
-NO_MONEY = Verdict(Event.OUT_OF_QUOTA, free=True, sure=True)
-PERHAPS_NO_MONEY = Verdict(Event.OUT_OF_QUOTA, free=True)
-NO_MODEL = Verdict(Event.NO_SUCH_MODEL, free=True)
-FORBIDDEN = Verdict(Event.FAILED, free=True)
+REFUSED = Verdict(KeyEvent.KEY_REFUSED, free=True)
+NO_MONEY = Verdict(KeyEvent.OUT_OF_QUOTA, free=True, sure=True)
+PERHAPS_NO_MONEY = Verdict(KeyEvent.OUT_OF_QUOTA, free=True)
+NO_MODEL = Verdict(KeyEvent.NO_SUCH_MODEL, free=True)
+FORBIDDEN = Verdict(KeyEvent.FAILED, free=True)
 TOO_MUCH = Verdict(None, final=True, elsewhere=True)
 
 # Anthropic says these with 400 or 403 and no code. They are beginnings, and no proof before a second person hears them.
@@ -126,13 +126,13 @@ def _condemned(status: int, said: Complaint, rest: float | None) -> Verdict:
     if status == 401 or said.blames(Fault.KEY) or said.begins(KEY_PHRASES) or said.message.startswith(WRONG_KEY):
         return REFUSED
     if status == 402 and said.held_back:  # what runs at present takes all the credit; some of it comes back
-        return Verdict(Event.RATE_LIMITED, rest=rest, sure=True)
+        return Verdict(KeyEvent.RATE_LIMITED, rest=rest, sure=True)
     if status == 402 or said.blames(Fault.MONEY):
         return NO_MONEY
     if status in (400, 403, 429) and said.begins(MONEY_PHRASES):
         return PERHAPS_NO_MONEY
     if status == 429:
-        return Verdict(Event.RATE_LIMITED, rest=rest, sure=True)
+        return Verdict(KeyEvent.RATE_LIMITED, rest=rest, sure=True)
     if status in (400, 403, 404) and _about_model(status, said):
         return NO_MODEL
     if status == 403:

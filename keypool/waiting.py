@@ -95,7 +95,7 @@ class ServiceRate:
 
 
 @dataclass(slots=True)
-class Pace:
+class QueuePace:
     """How fast one flow is served while it waits: cost and slot seconds, both fading."""
 
     at: float  # the instant of the last look

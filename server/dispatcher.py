@@ -14,12 +14,12 @@ from typing import Self
 
 from keypool.estimates import Tokens
 from keypool.keys import Key
-from keypool.limits import Measure, Window
+from keypool.limits import LimitMeasure, RateWindow
 from keypool.live import MOST, LiveRequest, live
 from keypool.pool import Ask, Decision, GiveUp, Grant, Pool, Reason, Refuse
 from keypool.queues import Forecast
 from keypool.snapshot import PoolSnapshot
-from keypool.standing import Event
+from keypool.standing import KeyEvent
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 from server.wire.errors import NoKey, QueueFull, QueueTimeout, Refusal, TooManyTokens, WaitTooLong
@@ -33,7 +33,7 @@ _REFUSALS: dict[Reason, type[Refusal]] = {
 }
 
 
-SUSPICIOUS = frozenset({Event.FAILED, Event.KEY_REFUSED})  # what a free check may explain
+SUSPICIOUS = frozenset({KeyEvent.FAILED, KeyEvent.KEY_REFUSED})  # what a free check may explain
 
 
 class Dispatcher:
@@ -51,7 +51,7 @@ class Dispatcher:
         """Claim a key: `async with dispatcher.lease(ask) as lease`. Raises GatewayBusy instead of waiting in vain."""
         return Lease(self, ask)
 
-    def learn(self, key_id: str, event: Event, model: str = "") -> None:
+    def learn(self, key_id: str, event: KeyEvent, model: str = "") -> None:
         """Tell the pool what a check or the operator says about a key."""
         self.carry_out(self.pool.learn(key_id, event, self._clock(), model))
 
@@ -154,7 +154,7 @@ class Lease:
         """Where it stands in the queue now; None when it does not wait."""
         return self._pool.door.outlook(self.ticket, self._dispatcher.now()) if self.ticket.waiting else None
 
-    def answered(self, limits: Mapping[Measure, Window]) -> None:
+    def answered(self, limits: Mapping[LimitMeasure, RateWindow]) -> None:
         """The upstream has begun a good answer, and its headers tell these limits."""
         self._dispatcher.carry_out(self._pool.answered(self.ticket, self._dispatcher.now(), limits))
 
@@ -175,13 +175,13 @@ class Lease:
         else:
             self._dispatcher.carry_out(self._pool.break_off(self.ticket, used, now, left=left))
 
-    async def again(self, verdict: Verdict, refusal: Refusal, limits: Mapping[Measure, Window]) -> None:
+    async def again(self, verdict: Verdict, refusal: Refusal, limits: Mapping[LimitMeasure, RateWindow]) -> None:
         """An attempt failed before its first byte: wait for another key, or raise `refusal` when there is none."""
         if verdict.event in SUSPICIOUS:
             self._dispatcher.suspect(self.key.id)
         await self._decided(self._pool.failed(self.ticket, verdict, self._dispatcher.now(), limits), refusal)
 
-    def rejected(self, verdict: Verdict, limits: Mapping[Measure, Window]) -> None:
+    def rejected(self, verdict: Verdict, limits: Mapping[LimitMeasure, RateWindow]) -> None:
         """The upstream has rejected the request by the request's own fault."""
         self._pool.rejected(self.ticket, verdict, self._dispatcher.now(), limits)
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 MOST = 64  # answers; the names come from callers, as far as they are addresses
 
 
-class Shared(Generic[Name, T]):
+class SingleFlight(Generic[Name, T]):
     """Answers by name, each good for so many seconds. `clock` is monotonic seconds."""
 
     def __init__(self, make: Callable[[Name], Awaitable[T]], seconds: float, clock: Callable[[], float]) -> None:

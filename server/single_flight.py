@@ -18,7 +18,7 @@ class Away(Exception):
     """It cannot be had at the moment; the text says why, for the log."""
 
 
-class Remembered(Generic[T]):
+class RefreshedValue(Generic[T]):
     """`fetch` raises Away; `clock`, `pause` and `fresh` are monotonic seconds."""
 
     def __init__(

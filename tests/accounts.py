@@ -8,17 +8,17 @@ from itertools import count
 
 import pytest
 
-from server.admin.changes import Desk
+from server.admin.changes import Changes
 from server.auth.accounts import Accounts, Mode
 from server.auth.tokens import Memory
-from server.store.base import Caller, Person, Store, StoreError, Terms, Token
+from server.store.base import Caller, Person, Store, StoreError, Token, TokenTerms
 from server.store.breaker import Guarded
 from server.wire.errors import InvalidKey
 
 HOME = "192.0.2.1"
 PROXY_KEY = "the whole campus knows this"
 PEPPER = b"pepper"
-ANY = Terms()
+ANY = TokenTerms()
 DAY = 86_400_000  # milliseconds
 FIVE_SECONDS = Memory(5.0)
 
@@ -46,15 +46,15 @@ class Doors:
         clock, wall = lambda: self.times.clock, lambda: self.times.wall
         return Accounts(self.store, mode, PROXY_KEY, pepper, clock=clock, wall=wall, memory=memory)
 
-    def desk(self) -> Desk:
+    def changes(self) -> Changes:
         numbers = count(1)
-        return Desk(self.store, lambda: self.times.wall, lambda: f"aud_{id(numbers)}_{next(numbers)}")
+        return Changes(self.store, lambda: self.times.wall, lambda: f"aud_{id(numbers)}_{next(numbers)}")
 
     def guard(self) -> Guarded:
         return Guarded(self.store, 10.0, lambda: self.times.clock)
 
 
-async def ada(accounts: Accounts, expires_at: int | None = None, terms: Terms = ANY) -> tuple[Token, str]:
+async def ada(accounts: Accounts, expires_at: int | None = None, terms: TokenTerms = ANY) -> tuple[Token, str]:
     await accounts.create_person("Ada")
     return await accounts.create_token("Ada", "laptop", expires_at, terms)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from server.bootstrap.serve import PULSE, listen, open_house
+from server.bootstrap.serve import PULSE, listen, open_services
 from server.config.settings import Settings
 from server.config.specs import Secret, UpstreamSpec
-from server.http.base import House
-from server.relay.keepalive import Pulse
+from server.http.base import Services
+from server.relay.keepalive import KeepaliveTiming
 from tests.fakes.upstream import FakeUpstream
 
 KEYS = ("sk-upstream-one", "sk-upstream-two")
@@ -26,7 +26,7 @@ class Running:
 
     url: str
     token: str
-    house: House
+    services: Services
     fake: FakeUpstream
 
     @property
@@ -35,18 +35,18 @@ class Running:
 
     async def token_of(self, person: str) -> str:
         """A token of a new person."""
-        await self.house.accounts.create_person(person)
-        return (await self.house.accounts.create_token(person, "test"))[1]
+        await self.services.accounts.create_person(person)
+        return (await self.services.accounts.create_token(person, "test"))[1]
 
     def assert_idle(self) -> None:
         """Nothing is left over: no ticket, no slot, no trial, no task."""
-        pool = self.house.dispatcher.pool
-        assert self.house.dispatcher.idle, pool
+        pool = self.services.dispatcher.pool
+        assert self.services.dispatcher.idle, pool
         assert [key.running for key in pool.keys.values()] == [0] * len(pool.keys)
-        assert [model.waiting + model.running for model in self.house.dispatcher.snapshot().models] == [0] * len(
+        assert [model.waiting + model.running for model in self.services.dispatcher.snapshot().models] == [0] * len(
             pool.keyring.models()
         )
-        assert self.house.gateway.running == 0
+        assert self.services.gateway.running == 0
 
 
 def spec(fake: FakeUpstream, keys: Iterable[str] = KEYS, **more: Any) -> UpstreamSpec:
@@ -64,7 +64,7 @@ def spec(fake: FakeUpstream, keys: Iterable[str] = KEYS, **more: Any) -> Upstrea
 
 @asynccontextmanager
 async def gateway(
-    fake: FakeUpstream, *upstreams: UpstreamSpec, pulse: Pulse = PULSE, **settings: Any
+    fake: FakeUpstream, *upstreams: UpstreamSpec, timing: KeepaliveTiming = PULSE, **settings: Any
 ) -> AsyncIterator[Running]:
     """A gateway in front of `fake` (or of `upstreams`), with a store of its own that is removed afterwards."""
     with TemporaryDirectory() as folder:
@@ -76,7 +76,7 @@ async def gateway(
             "unpriced_models": "free",
             **settings,
         }
-        async with open_house(Settings(**values), pulse) as house, listen(house) as url:
-            await house.accounts.create_person("ada")
-            token = (await house.accounts.create_token("ada", "test"))[1]
-            yield Running(url, token, house, fake)
+        async with open_services(Settings(**values), timing) as services, listen(services) as url:
+            await services.accounts.create_person("ada")
+            token = (await services.accounts.create_token("ada", "test"))[1]
+            yield Running(url, token, services, fake)

@@ -9,8 +9,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from server.admin.changes import Desk
-from server.cli.long_work import Job, Pace, Progress, Span
+from server.admin.changes import Changes
+from server.cli.long_work import Job, Progress, Span, WorkPace
 from server.cli.repricing import Prices
 from server.ledger.prices import Price, Rates
 from server.ledger.quota import Settlement
@@ -20,7 +20,7 @@ from server.store import store_for
 from server.store.base import Store
 from tests.usage.rows import BERLIN, row
 
-PACE = Pace(rows=7, rest=0.0)
+PACE = WorkPace(rows=7, rest=0.0)
 NOVEMBER = Span.of(BERLIN, "2026-11-01", "2026-11-30")
 DOUBLED = Price("p2", "gpt-5", 0, Rates(input=2_000_000, output=20_000_000))
 
@@ -64,10 +64,10 @@ async def ledger(path: Path, written: Sequence[UsageRow]) -> AsyncIterator[Store
         yield store
 
 
-def job(store: Store, progress: Progress | None = None, pace: Pace = PACE) -> Job:
+def job(store: Store, progress: Progress | None = None, pace: WorkPace = PACE) -> Job:
     numbers = count(1)
-    desk = Desk(store, lambda: 5_000, lambda: f"aud_{id(numbers)}_{next(numbers)}")
-    return Job(store, desk, "usr_boss", progress or Interrupting(), pace)
+    changes = Changes(store, lambda: 5_000, lambda: f"aud_{id(numbers)}_{next(numbers)}")
+    return Job(store, changes, "usr_boss", progress or Interrupting(), pace)
 
 
 def prices(*listed: Price, digest: str = "d") -> Prices:

@@ -20,7 +20,7 @@ ROLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class SchemaMember:
     """A parameter, or a member of a body or an answer."""
 
     name: str
@@ -30,7 +30,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class OperationEntry:
     """One operation."""
 
     method: str
@@ -38,54 +38,55 @@ class Entry:
     slug: str
     summary: str
     role: str
-    parameters: tuple[Member, ...]
-    body: tuple[Member, ...]
+    parameters: tuple[SchemaMember, ...]
+    body: tuple[SchemaMember, ...]
     answers: tuple[tuple[str, str], ...]  # status, words
 
 
 def html(frame: Frame, document: Json) -> bytes:
     """The page, UTF-8."""
-    tags: dict[str, list[Entry]] = {}
+    tags: dict[str, list[OperationEntry]] = {}
     for entry, tag in _entries(document):
         tags.setdefault(tag, []).append(entry)
     schemas = {name: tuple(_members(document, schema)) for name, schema in document["components"]["schemas"].items()}
     return press.printed("api.html", frame, "docs", tags=tags, schemas=schemas)
 
 
-def _entries(document: Json) -> Iterator[tuple[Entry, str]]:
+def _entries(document: Json) -> Iterator[tuple[OperationEntry, str]]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             yield _entry(document, path, method, operation), operation["tags"][0]
 
 
-def _entry(document: Json, path: str, method: str, operation: Json) -> Entry:
+def _entry(document: Json, path: str, method: str, operation: Json) -> OperationEntry:
     content = operation.get("requestBody", {}).get("content", {})
     bodies = [_body(document, media, each["schema"]) for media, each in content.items()]
-    return Entry(
+    return OperationEntry(
         method=method.upper(),
         path=path,
         slug=operation["operationId"],
         summary=operation["summary"],
         role=ROLES[operation["x-role"]],
         parameters=tuple(
-            Member(each["name"], kind(each["schema"]), each["in"], each["required"]) for each in operation["parameters"]
+            SchemaMember(each["name"], kind(each["schema"]), each["in"], each["required"])
+            for each in operation["parameters"]
         ),
         body=bodies[0] if bodies else (),
         answers=tuple((status, _said(answer)) for status, answer in operation["responses"].items()),
     )
 
 
-def _body(document: Json, media: str, schema: Json) -> tuple[Member, ...]:
+def _body(document: Json, media: str, schema: Json) -> tuple[SchemaMember, ...]:
     members = tuple(_members(document, schema))
-    return members or (Member("the body", f"{media}, {kind(schema)}", "", required=True),)
+    return members or (SchemaMember("the body", f"{media}, {kind(schema)}", "", required=True),)
 
 
-def _members(document: Json, schema: Json) -> Iterator[Member]:
+def _members(document: Json, schema: Json) -> Iterator[SchemaMember]:
     if "$ref" in schema:
         schema = document["components"]["schemas"][_name(schema)]
     required = schema.get("required", ())
     for name, each in schema.get("properties", {}).items():
-        yield Member(name, kind(each), "", name in required)
+        yield SchemaMember(name, kind(each), "", name in required)
 
 
 def _said(answer: Json) -> str:

@@ -33,7 +33,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueuePlace:
     """Where the visitor stands among all who used the gateway, whether they are listed or not."""
 
     rank: int
@@ -51,7 +51,7 @@ class LeaderboardView:
     people: tuple[Score, ...]
     groups: tuple[Score, ...] = ()
     since_ms: int | None = None
-    place: Place | None = None  # None: not logged in, or nothing used in this window
+    place: QueuePlace | None = None  # None: not logged in, or nothing used in this window
     energy_formula: str = ""  # how watt hours are estimated, a sentence; empty: they are not
 
 
@@ -91,7 +91,7 @@ class MessageView:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LeaderboardEntry:
     """One entry of the feed. `id` stays the same for ever and names nobody, such as "incident-17"."""
 
     id: str
@@ -109,7 +109,7 @@ class FeedView:
     title: str
     base_url: str
     updated_ms: int
-    entries: tuple[Entry, ...]
+    entries: tuple[LeaderboardEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from bench.fairness.simulation import Record, Simulation
 from bench.fairness.world import KEYS, MODEL, SLOTS, USUAL, Job, Provider, Reserving, Size, a_key
 from keypool.keys import Key
 from keypool.pool import Decision
-from keypool.standing import Event
+from keypool.standing import KeyEvent
 
 DATED = f"{MODEL}-2026-01-01"
 OTHER = "n"
@@ -276,7 +276,7 @@ def resting(scheduler: Fairgate, seconds: float, seed: int) -> Record:
 
     def rest(now: float) -> list[Decision]:
         for name in ("k0", "k1"):
-            scheduler.pool.keys[name].whole.apply(Event.FAILED, now, TURN)
+            scheduler.pool.keys[name].whole.apply(KeyEvent.FAILED, now, TURN)
         return scheduler.pool.tick(now)
 
     simulation.at(TURN, lambda: scheduler.change(rest, simulation.now))
@@ -291,7 +291,7 @@ def outage(scheduler: Fairgate, seconds: float, seed: int) -> Record:
 
     def rest(now: float) -> list[Decision]:
         for key in scheduler.pool.keys.values():
-            key.whole.apply(Event.FAILED, now, 200.0)
+            key.whole.apply(KeyEvent.FAILED, now, 200.0)
         return scheduler.pool.tick(now)
 
     simulation.at(TURN, lambda: scheduler.change(rest, simulation.now))

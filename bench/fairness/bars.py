@@ -15,10 +15,10 @@ from bench.fairness.schedulers import BOUNDLESS, Fairgate, Fifo, Simple
 from bench.fairness.talks import Talks, cached_share
 from bench.fairness.world import USUAL, Job, bound_by_slots, bound_by_tokens
 from keypool.estimates import CostModel
-from keypool.pool import Limits
+from keypool.pool import QueueLimits
 
 LEAST_USED = {("slots", 0): 0.99, ("slots", 1): 0.975, ("tokens", 0): 0.97, ("tokens", 1): 0.97}
-CROWDED = Limits(total=500, per_person=10**9)  # so small that the flood must be shed
+CROWDED = QueueLimits(total=500, per_person=10**9)  # so small that the flood must be shed
 
 
 @dataclass(frozen=True, slots=True)

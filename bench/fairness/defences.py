@@ -8,12 +8,12 @@ from bench.fairness.schedulers import Fairgate
 from bench.fairness.simulation import Record
 from bench.fairness.world import USUAL, Job, Size, bound_by_slots
 from keypool.keys import Key
-from keypool.pool import Limits
+from keypool.pool import QueueLimits
 
 SECONDS = 900.0
 START = 60.0  # when it has settled
 SEED = 1
-USUAL_LIMITS = Limits(total=10**9, per_person=10**9)
+USUAL_LIMITS = QueueLimits(total=10**9, per_person=10**9)
 MOST = 1.15  # of a fair share
 PATIENCE = 300.0  # seconds
 

@@ -15,19 +15,19 @@ from keypool.domains import Need
 from keypool.estimates import CostModel, OutputLengths, Tokens
 from keypool.keyring import LEAST_WAIT, Keyring
 from keypool.keys import Key
-from keypool.limits import Measure, Window
-from keypool.pool import Ask, Decision, Grant, Limits, Pool
-from keypool.standing import FOREVER, Event
+from keypool.limits import LimitMeasure, RateWindow
+from keypool.pool import Ask, Decision, Grant, Pool, QueueLimits
+from keypool.standing import FOREVER, KeyEvent
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 
-BOUNDLESS = Limits(total=10**9, per_person=10**9, headroom=0)
+BOUNDLESS = QueueLimits(total=10**9, per_person=10**9, headroom=0)
 QUANTUM = 2000.0  # of deficit round robin, in cost: about one ordinary request
 
 
 Hook = Callable[[Job], None]
-Windows = Mapping[Measure, Window]
-LIMITED = Verdict(Event.RATE_LIMITED)
+Windows = Mapping[LimitMeasure, RateWindow]
+LIMITED = Verdict(KeyEvent.RATE_LIMITED)
 
 
 class Scheduler(Protocol):
@@ -67,7 +67,7 @@ class Fairgate:
     def __init__(
         self,
         keys: Iterable[Key],
-        limits: Limits = BOUNDLESS,
+        limits: QueueLimits = BOUNDLESS,
         costs: CostModel | None = None,
         patience: float = 1e9,
     ) -> None:
@@ -209,7 +209,7 @@ class Simple:
     def fail(self, job: Job, windows: Windows, now: float) -> None:
         """It is asked again as if it were new: what a client does that was told to try again."""
         assert job.ticket is not None
-        self._keyring.failed(job.ticket, LIMITED.event or Event.FAILED, None, windows, now)
+        self._keyring.failed(job.ticket, LIMITED.event or KeyEvent.FAILED, None, windows, now)
         self._keyring.give(job.ticket, None, now)
         self._line.settle(job.ticket, 0.0)
         self.submit(job, now)

@@ -13,7 +13,7 @@ from random import Random
 
 from keypool.domains import Bucket, Domain
 from keypool.keys import Key
-from keypool.limits import Measure, Window
+from keypool.limits import LimitMeasure, RateWindow
 from keypool.ticket import Ticket
 
 MODEL = "m"
@@ -98,7 +98,7 @@ def a_key(name: str, slots: int = SLOTS, models: Iterable[str] = (MODEL,), group
     key = Key(name, "upstream", "", frozenset({DIALECT}), frozenset(models), slots, groups)
     if per_minute:
         buckets = {
-            Measure(each): Bucket(limit * BURST / 60, limit / 60, limit * BURST / 60)
+            LimitMeasure(each): Bucket(limit * BURST / 60, limit / 60, limit * BURST / 60)
             for each, limit in per_minute.items()
         }
         key.domains |= dict.fromkeys(key.models, Domain(name, buckets, members={name: slots}))
@@ -108,7 +108,7 @@ def a_key(name: str, slots: int = SLOTS, models: Iterable[str] = (MODEL,), group
 class Provider:
     """A provider that takes everything and tells nothing."""
 
-    def takes(self, job: Job, now: float) -> tuple[bool, dict[Measure, Window]]:
+    def takes(self, job: Job, now: float) -> tuple[bool, dict[LimitMeasure, RateWindow]]:
         return True, {}
 
 
@@ -122,7 +122,7 @@ class Reserving(Provider):
         self._tokens = tokens  # per minute and key
         self._buckets: dict[str, Bucket] = {}
 
-    def takes(self, job: Job, now: float) -> tuple[bool, dict[Measure, Window]]:
+    def takes(self, job: Job, now: float) -> tuple[bool, dict[LimitMeasure, RateWindow]]:
         assert job.ticket is not None
         assert job.ticket.key is not None
         limit = self._tokens
@@ -133,7 +133,7 @@ class Reserving(Provider):
         if taken:
             bucket.take(need, now)
         refill = (limit - bucket.level) / bucket.rate
-        return taken, {Measure.TOKENS: Window(limit, max(0.0, bucket.level), refill)}
+        return taken, {LimitMeasure.TOKENS: RateWindow(limit, max(0.0, bucket.level), refill)}
 
 
 def bound_by_slots() -> list[Key]:

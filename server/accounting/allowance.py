@@ -15,20 +15,20 @@ KEPT_MS = 31 * 86_400_000  # longer than any pass is good
 
 
 @dataclass(slots=True)
-class _Purse:
+class _GuestBudget:
     spent: int  # micro-USD, of requests that have ended, and kept for those under way
     touched: int
 
 
-class Purses:
+class GuestBudgets:
     """`pass_id` is what the caller's token id is; `now` is UTC milliseconds; money is micro-USD."""
 
     def __init__(self) -> None:
-        self._purses: dict[str, _Purse] = {}
+        self._guest_budgets: dict[str, _GuestBudget] = {}
         self._kept: dict[str, int] = {}  # by request
 
     def __len__(self) -> int:
-        return len(self._purses)
+        return len(self._guest_budgets)
 
     def take(self, request_id: str, pass_id: str, cost: int, most: int, now: int) -> bool:
         """Keep what a request may cost, while the store is away; False if the pass may spend no more."""
@@ -46,14 +46,16 @@ class Purses:
         if purse is not None:
             purse.spent += cost - kept
 
-    def _of(self, pass_id: str, now: int) -> _Purse | None:
+    def _of(self, pass_id: str, now: int) -> _GuestBudget | None:
         """The purse of a pass; None if there is no room for one more. None that may still be needed is forgotten."""
-        purse = self._purses.get(pass_id)
+        purse = self._guest_budgets.get(pass_id)
         if purse is None:
-            if len(self._purses) >= MOST:
-                self._purses = {name: it for name, it in self._purses.items() if now - it.touched < KEPT_MS}
-            if len(self._purses) >= MOST:
+            if len(self._guest_budgets) >= MOST:
+                self._guest_budgets = {
+                    name: it for name, it in self._guest_budgets.items() if now - it.touched < KEPT_MS
+                }
+            if len(self._guest_budgets) >= MOST:
                 return None
-            purse = self._purses[pass_id] = _Purse(0, now)
+            purse = self._guest_budgets[pass_id] = _GuestBudget(0, now)
         purse.touched = now
         return purse

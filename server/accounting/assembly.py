@@ -13,10 +13,10 @@ from pathlib import Path
 
 from server.accounting.journal import Journal
 from server.accounting.price_catalogue import Catalogue
-from server.accounting.price_reload import PriceWatch
-from server.accounting.reservations import Cashier, Terms
-from server.accounting.runtime_config import Book
-from server.accounting.settlement_writer import Poster
+from server.accounting.price_reload import PriceReload
+from server.accounting.reservations import Reservations, ReservationTerms
+from server.accounting.runtime_config import RuntimeConfig
+from server.accounting.settlement_writer import SettlementWriter
 from server.config.settings import Settings
 from server.ledger.allowance import Allowances
 from server.ledger.calendar import Calendar
@@ -26,7 +26,7 @@ from server.ledger.prices import Price
 from server.ledger.quota import Exceeded, Settlement
 from server.ledger.tariff import Tariff
 from server.store.base import Store, StoreError
-from server.store.breaker import Guarded, State
+from server.store.breaker import BreakerState, Guarded
 
 log = logging.getLogger("fairgate")
 
@@ -36,17 +36,17 @@ LAST_SECONDS = 5.0  # for the store to take what is left, at the end
 
 
 @dataclass(slots=True)
-class Treasury:
+class Accounting:
     """The parts, for those who need one of them."""
 
     calendar: Calendar
     guard: Guarded
     journal: Journal
-    poster: Poster
-    book: Book
-    cashier: Cashier
+    settlement_writer: SettlementWriter
+    book: RuntimeConfig
+    reservations: Reservations
     allowances: Allowances
-    price_watch: PriceWatch
+    price_reload: PriceReload
 
     async def recover(self, store: Store) -> None:
         """Write what the dead have left, give back what they held, and read the operator's book.
@@ -73,7 +73,7 @@ class Treasury:
         """Lease what an outage may need, while there is none, until cancelled."""
         while True:
             await asyncio.sleep(LEASE_SECONDS)
-            if self.guard.state is not State.CLOSED:
+            if self.guard.state is not BreakerState.CLOSED:
                 continue
             for lease in self.allowances.due(_wall()):
                 try:
@@ -86,15 +86,15 @@ class Treasury:
                 else:
                     self.allowances.given(lease.request_id)
             for lease_id in self.allowances.give_back(_wall()):
-                self.poster.release(lease_id)
+                self.settlement_writer.release(lease_id)
 
     def give_leases_back(self) -> None:
         """Whoever stops needs no allowance."""
         for lease_id in self.allowances.close():
-            self.poster.release(lease_id)
+            self.settlement_writer.release(lease_id)
 
 
-async def open_treasury(settings: Settings, store: Store, own: Sequence[Price], stack: AsyncExitStack) -> Treasury:
+async def open_treasury(settings: Settings, store: Store, own: Sequence[Price], stack: AsyncExitStack) -> Accounting:
     """Everything but the store, which may be away. Raises JournalError if the journal cannot be kept."""
     holder = secrets.token_hex(8)
     calendar, guard = Calendar(settings.timezone), Guarded(store, settings.store_seconds, time.monotonic)
@@ -112,21 +112,23 @@ async def open_treasury(settings: Settings, store: Store, own: Sequence[Price], 
         for request_id in request_ids:
             allowances.written(request_id)
 
-    poster = Poster(store, written)
-    stack.push_async_callback(poster.close, LAST_SECONDS)
+    settlement_writer = SettlementWriter(store, written)
+    stack.push_async_callback(settlement_writer.close, LAST_SECONDS)
     catalogue = await asyncio.to_thread(Catalogue.load)
     tariff = Tariff.of(settings.tool_prices, settings.service_factors)
-    book = Book(store, settings.limits, own, catalogue, settings.unpriced_models, tariff)
+    book = RuntimeConfig(store, settings.limits, own, catalogue, settings.unpriced_models, tariff)
     stack.push_async_callback(book.close)
-    price_watch = PriceWatch(Path(settings.prices_file) if settings.prices_file else None, own, book)
-    price_watch.look()
-    stack.push_async_callback(_end, asyncio.create_task(price_watch.follow()))
-    terms = Terms(holder, longest)
-    cashier = Cashier(guard, journal, poster, book, calendar, allowances, terms, time.monotonic, _wall)
-    treasury = Treasury(calendar, guard, journal, poster, book, cashier, allowances, price_watch)
-    stack.callback(treasury.give_leases_back)
-    stack.push_async_callback(_end, asyncio.create_task(treasury.keep_leases()))
-    return treasury
+    price_reload = PriceReload(Path(settings.prices_file) if settings.prices_file else None, own, book)
+    price_reload.look()
+    stack.push_async_callback(_end, asyncio.create_task(price_reload.follow()))
+    terms = ReservationTerms(holder, longest)
+    reservations = Reservations(
+        guard, journal, settlement_writer, book, calendar, allowances, terms, time.monotonic, _wall
+    )
+    accounting = Accounting(calendar, guard, journal, settlement_writer, book, reservations, allowances, price_reload)
+    stack.callback(accounting.give_leases_back)
+    stack.push_async_callback(_end, asyncio.create_task(accounting.keep_leases()))
+    return accounting
 
 
 async def _settled(store: Store, settlements: Sequence[Settlement]) -> int:

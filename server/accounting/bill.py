@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from server.ledger.ceiling import fitting
-from server.ledger.holds import NOTHING, Claim, Estimate, Standing, Who
-from server.ledger.limits import Limit, Unit, Window
+from server.ledger.holds import NOTHING, BudgetStanding, Claim, Estimate, Who
+from server.ledger.limits import Limit, LimitWindow, Unit
 from server.ledger.prices import Price, Rates, cost
 from server.ledger.ratelimit import Taken
 from server.ledger.tariff import LISTED, Tariff
@@ -58,7 +58,7 @@ class Bill:
             return 0
         return cost(self.price, usage, self.tariff)
 
-    def lowered(self, refused: Standing) -> bool:
+    def lowered(self, refused: BudgetStanding) -> bool:
         """Bound its answer by what a budget that refused it has left; False if that is too little or not allowed."""
         if self.most is None or not self.least:
             return False
@@ -72,4 +72,4 @@ class Bill:
         """Whether one of these is a budget that it can draw on: in tokens, or in money if it costs any."""
         free = (self.price is None or self.price.rates == FREE) and not self.asked.tools
         units = (Unit.TOKENS,) if free else (Unit.TOKENS, Unit.USD)
-        return any(limit.unit in units and limit.window is not Window.MINUTE for limit in limits)
+        return any(limit.unit in units and limit.window is not LimitWindow.MINUTE for limit in limits)

@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from server.accounting.assembly import Treasury
+from server.accounting.assembly import Accounting
 from server.ledger.limits import Scope, Unit
 from server.observability.pool_metrics import counter, gauge
-from server.store.breaker import State
+from server.store.breaker import BreakerState
 
 
-class BooksMetrics(Collector):
+class AccountingMetrics(Collector):
     """The figures of a treasury."""
 
-    def __init__(self, treasury: Treasury) -> None:
-        self._treasury = treasury
+    def __init__(self, accounting: Accounting) -> None:
+        self._treasury = accounting
 
     def collect(self) -> Iterator[Metric]:
         yield from self._store()
@@ -29,7 +29,7 @@ class BooksMetrics(Collector):
 
     def _store(self) -> Iterator[Metric]:
         guard = self._treasury.guard
-        states = [((state.value,), float(guard.state is state)) for state in State]
+        states = [((state.value,), float(guard.state is state)) for state in BreakerState]
         yield gauge("fairgate_store_standing_count", "1 for the state of the store's breaker.", ("state",), states)
         calls = guard.counts
         yield _sum(
@@ -40,9 +40,9 @@ class BooksMetrics(Collector):
         yield _sum("fairgate_store_breaker_opened", "How often the store was left alone.", calls.opened)
 
     def _writing(self) -> Iterator[Metric]:
-        poster, journal = self._treasury.poster, self._treasury.journal
-        posts = poster.counts
-        yield _now("fairgate_rows_waiting_count", "What the store does not have yet.", poster.backlog)
+        settlement_writer, journal = self._treasury.settlement_writer, self._treasury.journal
+        posts = settlement_writer.counts
+        yield _now("fairgate_rows_waiting_count", "What the store does not have yet.", settlement_writer.backlog)
         yield _sum("fairgate_rows_written", "Rows that the store took.", posts.written)
         yield _sum("fairgate_rows_repeated", "Rows that it had already.", posts.repeated)
         yield _sum("fairgate_rows_unsettled", "Rows that the store did not take.", posts.refused)
@@ -52,10 +52,10 @@ class BooksMetrics(Collector):
         yield _now("fairgate_journal_damaged_lines", "Of the dead, at the start: not readable.", journal.damaged)
 
     def _money(self) -> Iterator[Metric]:
-        cashier = self._treasury.cashier
-        yield _now("fairgate_reservations_held_count", "Requests under way that hold budget.", cashier.holding)
+        reservations = self._treasury.reservations
+        yield _now("fairgate_reservations_held_count", "Requests under way that hold budget.", reservations.holding)
         yield _now("fairgate_leases_held_count", "What is leased for an outage.", self._treasury.allowances.leases)
-        exceeded = [((scope.value, unit.value), cashier.exceeded[scope, unit]) for scope in Scope for unit in Unit]
+        exceeded = [((scope.value, unit.value), reservations.exceeded[scope, unit]) for scope in Scope for unit in Unit]
         yield counter("fairgate_budgets_exceeded", "Budgets that had no room.", ("scope", "unit"), exceeded)
 
 

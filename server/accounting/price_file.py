@@ -28,7 +28,7 @@ from typing import Any
 import yaml
 
 from server.ledger.money import micro_usd
-from server.ledger.prices import TOKENS, Price, Rates, Tier
+from server.ledger.prices import TOKENS, Price, PriceTier, Rates
 from server.ledger.when import instant, iso
 
 
@@ -94,7 +94,7 @@ def _rates(said: Mapping[str, Any], tiers: Iterable[Mapping[str, Any]]) -> Rates
     """A tier is about tokens; the rest costs in it what it costs below."""
     rest = {kind: amount for kind, amount in said.items() if kind not in _TOKENS}
     steps = [{**rest, **tier} for tier in tiers]
-    return Rates(**said, tiers=tuple(Tier(step.pop("above"), Rates(**step)) for step in steps))
+    return Rates(**said, tiers=tuple(PriceTier(step.pop("above"), Rates(**step)) for step in steps))
 
 
 def _fields(place: str, entry: object, known: Fields, mistakes: list[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from server.accounting.price_file import read_prices
-from server.accounting.runtime_config import Book
+from server.accounting.runtime_config import RuntimeConfig
 from server.ledger.prices import Price
 
 log = logging.getLogger("fairgate")
@@ -20,10 +20,10 @@ log = logging.getLogger("fairgate")
 EVERY_SECONDS = 2.0
 
 
-class PriceWatch:
+class PriceReload:
     """`path` None is no file. `always` are prices that hold beside those of the file."""
 
-    def __init__(self, path: Path | None, always: Sequence[Price], book: Book) -> None:
+    def __init__(self, path: Path | None, always: Sequence[Price], book: RuntimeConfig) -> None:
         self._path, self._always, self._book = path, tuple(always), book
         self._seen: tuple[int, int] | None = None
         self._told: list[str] = []  # mistakes; a file that is not there is looked for again and again

@@ -35,7 +35,7 @@ from genai_prices.types import (
 )
 
 from server.ledger.money import MICRO
-from server.ledger.prices import Price, Rates, Tier, dearest
+from server.ledger.prices import Price, PriceTier, Rates, dearest
 
 CHARACTERS_A_TOKEN = 4
 
@@ -159,7 +159,7 @@ def _rates(price: ModelPrice, provider: Provider, model: ModelInfo) -> Rates | N
     if not said.keys() & _MEASURED:
         return None
     starts = {tier.start for value in said.values() if not isinstance(value, Decimal) for tier in value.tiers}
-    tiers = tuple(Tier(start, _with_input(start + 1, said)) for start in sorted(starts))
+    tiers = tuple(PriceTier(start, _with_input(start + 1, said)) for start in sorted(starts))
     return replace(_with_input(0, said), tiers=tiers)
 
 

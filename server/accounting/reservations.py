@@ -20,11 +20,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from server.accounting.allowance import Purses
+from server.accounting.allowance import GuestBudgets
 from server.accounting.bill import Bill
 from server.accounting.journal import Journal, JournalError
-from server.accounting.runtime_config import Book
-from server.accounting.settlement_writer import Poster
+from server.accounting.runtime_config import RuntimeConfig
+from server.accounting.settlement_writer import SettlementWriter
 from server.auth.token_format import budget_id
 from server.auth.token_terms import SPECIAL
 from server.ledger.allowance import Allowances
@@ -33,17 +33,17 @@ from server.ledger.ceiling import most_taken, unmeasured
 from server.ledger.headers import limit_headers
 from server.ledger.holds import (
     UNSERVED,
+    BudgetStanding,
     Claim,
-    Entry,
     Estimate,
-    Standing,
+    HoldEntry,
     Who,
     applying,
     applying_to_upstream,
     claim,
     tightest,
 )
-from server.ledger.limits import Limit, Scope, Unit, Window, words
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit, words
 from server.ledger.money import MOST
 from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
 from server.ledger.ratelimit import RateLimits, Wait
@@ -72,32 +72,32 @@ FREE_KINDS = frozenset({"moderations", "count_tokens"})  # for these no provider
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ReservationTerms:
     """`holder` names this life of this process; `longest` is milliseconds from a request's arrival to its end."""
 
     holder: str
     longest: int
 
 
-class Cashier:
+class Reservations:
     """Keeps the books of all requests. `clock` is monotonic seconds, `wall` UTC milliseconds."""
 
     def __init__(
         self,
         guard: Guarded,
         journal: Journal,
-        poster: Poster,
-        book: Book,
+        settlement_writer: SettlementWriter,
+        book: RuntimeConfig,
         calendar: Calendar,
         allowances: Allowances,
-        terms: Terms,
+        terms: ReservationTerms,
         clock: Callable[[], float],
         wall: Callable[[], int],
     ) -> None:
-        self._guard, self._journal, self._poster, self._book = guard, journal, poster, book
+        self._guard, self._journal, self._settlement_writer, self._book = guard, journal, settlement_writer, book
         self._calendar, self._allowances, self._terms = calendar, allowances, terms
         self._clock, self._wall = clock, wall
-        self._rates, self._purses = RateLimits(), Purses()
+        self._rates, self._guest_budgets = RateLimits(), GuestBudgets()
         self._holding: set[str] = set()  # requests for which the store may hold something
         self.exceeded: Counter[tuple[Scope, Unit]] = Counter()  # budgets that refused a request, since the start
 
@@ -109,7 +109,7 @@ class Cashier:
     @property
     def backlog(self) -> int:
         """Settlements that the store does not have yet."""
-        return self._poster.backlog
+        return self._settlement_writer.backlog
 
     @property
     def leases(self) -> int:
@@ -119,11 +119,11 @@ class Cashier:
     @property
     def full(self) -> bool:
         """So much waits for the store that nothing more may be begun."""
-        return self._poster.full
+        return self._settlement_writer.full
 
     async def quiet(self, seconds: float) -> None:
         """Wait until the store has everything, at most for so long."""
-        await self._poster.quiet(seconds)
+        await self._settlement_writer.quiet(seconds)
 
     def open(self, call: Call, rights: Rights, at: int) -> Bill:
         """Begin a request's bill. `at`: its arrival, UTC milliseconds.
@@ -219,7 +219,7 @@ class Cashier:
             self._journal.settled(settlement)
         except JournalError as error:
             log.error("%s: request %s is only on its way to the store", error, settlement.row.request_id)
-        self._poster.post(settlement)
+        self._settlement_writer.post(settlement)
 
     def close(self, bill: Bill) -> None:
         """Give back what is held for a request that was never dispatched; nothing if it was."""
@@ -234,7 +234,7 @@ class Cashier:
             self._allowances.written(bill.request_id)
             self._spend(bill, 0)
         if bill.held:
-            self._poster.release(bill.request_id)
+            self._settlement_writer.release(bill.request_id)
 
     async def standing(self, caller: Caller) -> list[dict[str, Any]]:
         """How a caller's limits stand now, the store's ones and the minute's. Raises StoreError."""
@@ -249,9 +249,11 @@ class Cashier:
         """The limits of a caller: those that were decided, but for who is special, and what a guest may spend."""
         limits = applying(self._book.limits, who, model, at)
         if caller.terms.kind == SPECIAL:
-            limits = [limit for limit in limits if limit.window is not Window.MINUTE]
+            limits = [limit for limit in limits if limit.window is not LimitWindow.MINUTE]
         if caller.spend is not None and caller.token_id is not None:
-            limits.append(Limit(caller.token_id, Scope.TOKEN, caller.token_id, Unit.USD, Window.EVER, caller.spend))
+            limits.append(
+                Limit(caller.token_id, Scope.TOKEN, caller.token_id, Unit.USD, LimitWindow.EVER, caller.spend)
+            )
         return limits
 
     def _bound(self, bill: Bill) -> None:
@@ -275,9 +277,9 @@ class Cashier:
         if any(limit.unit is Unit.USD for limit in (*bill.limits, *caps)):
             raise ToolNotPriced(unpriced[0])
 
-    def _rate(self, entry: Entry) -> Standing:
+    def _rate(self, entry: HoldEntry) -> BudgetStanding:
         left = self._rates.left((entry,), entry.limit.unit, self._clock())
-        return Standing(entry, 0 if left is None else left.limit - left.remaining)
+        return BudgetStanding(entry, 0 if left is None else left.limit - left.remaining)
 
     def _take_rates(self, bill: Bill) -> None:
         if not bill.claim.rates:
@@ -289,7 +291,7 @@ class Cashier:
             raise self._with_headers(refusal, bill, [])
         bill.taken = taken
 
-    async def _hold(self, bill: Bill) -> list[Standing]:
+    async def _hold(self, bill: Bill) -> list[BudgetStanding]:
         """Hold what the budgets must give, and tell how they stand then."""
         try:
             answer = await self._admitted(bill)
@@ -320,12 +322,14 @@ class Cashier:
         """Whether a request is let in while the store is away."""
         if bill.spend is None:
             return self._allowances.take(bill.request_id, bill.claim.holds, self._wall())
-        return self._purses.take(bill.request_id, _purse(bill), bill.needs.cost_micro_usd, bill.spend, self._wall())
+        return self._guest_budgets.take(
+            bill.request_id, _purse(bill), bill.needs.cost_micro_usd, bill.spend, self._wall()
+        )
 
     def _spend(self, bill: Bill, cost: int) -> None:
         """A guest's request has ended, and so much of the pass is gone."""
         if bill.spend is not None:
-            self._purses.settle(bill.request_id, _purse(bill), cost, self._wall())
+            self._guest_budgets.settle(bill.request_id, _purse(bill), cost, self._wall())
 
     async def _reserved(self, bill: Bill, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
         """Ask the store. Whatever becomes of the question, it may hold something from now on."""
@@ -343,11 +347,11 @@ class Cashier:
                 await self._guard.release(lease)
         except BaseException:  # also of who leaves meanwhile: nobody else knows of them any more
             for lease in leases:
-                self._poster.release(lease)
+                self._settlement_writer.release(lease)
             raise
         return bool(leases)
 
-    def _headers(self, bill: Bill, standings: list[Standing]) -> dict[str, str]:
+    def _headers(self, bill: Bill, standings: list[BudgetStanding]) -> dict[str, str]:
         now, rates = self._clock(), bill.claim.rates
         money = tightest(standings, Unit.USD)
         headers = limit_headers(
@@ -359,7 +363,7 @@ class Cashier:
         )
         return headers | draft8(headers)
 
-    def _with_headers(self, refusal: Refusal, bill: Bill, standings: list[Standing]) -> Refusal:
+    def _with_headers(self, refusal: Refusal, bill: Bill, standings: list[BudgetStanding]) -> Refusal:
         refusal.headers = self._headers(bill, standings)
         return refusal
 
@@ -374,7 +378,7 @@ def _purse(bill: Bill) -> str:
     return bill.who.token_id
 
 
-def _told(standing: Standing) -> dict[str, Any]:
+def _told(standing: BudgetStanding) -> dict[str, Any]:
     entry = standing.entry
     return {
         "limit": words(entry.limit),

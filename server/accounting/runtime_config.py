@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from server.accounting.price_catalogue import Catalogue
 from server.config.specs import UpstreamSpec
-from server.ledger.limits import Limit, Limits, Scope, Unit, Window, limit_of
+from server.ledger.limits import Limit, LimitSet, LimitWindow, Scope, Unit, limit_of
 from server.ledger.prices import Price, PriceTable, Unpriced, price_of
 from server.ledger.tariff import LISTED, Tariff
 from server.policy.groups import Group, Rights, group_of, rights_of
@@ -28,7 +28,7 @@ ALL_RIGHTS = Rights()
 NO_LISTS = Catalogue(lambda url, dialects: ())
 
 
-class Book:
+class RuntimeConfig:
     """`defaults`: the limits of the settings. `own`: the price file's rows. `catalogue`: the providers' list prices."""
 
     def __init__(
@@ -127,7 +127,7 @@ class Book:
     def _apply_limits(self) -> None:
         decided = {limit.kind for limit in self._decided if limit.scope is Scope.EVERYONE}
         defaults = [limit for limit in self._defaults if limit.kind not in decided]
-        self.limits = Limits((*defaults, *_caps(self._upstreams), *self._decided))
+        self.limits = LimitSet((*defaults, *_caps(self._upstreams), *self._decided))
 
     def _apply_prices(self) -> None:
         base = self._catalogue.base(self._upstreams)
@@ -137,7 +137,7 @@ class Book:
 def _caps(upstreams: Iterable[UpstreamSpec]) -> list[Limit]:
     """An upstream's monthly cap is for all its keys together; where several specs name one, the tightest counts."""
     return [
-        Limit(f"cap/{spec.name}", Scope.UPSTREAM, spec.name, Unit.USD, Window.MONTH, spec.monthly_cap_micro_usd)
+        Limit(f"cap/{spec.name}", Scope.UPSTREAM, spec.name, Unit.USD, LimitWindow.MONTH, spec.monthly_cap_micro_usd)
         for spec in upstreams
         if spec.monthly_cap_micro_usd is not None
     ]

@@ -38,7 +38,7 @@ class Ledger(Protocol):
 
 
 @dataclass(slots=True)
-class Counts:
+class WriterCounts:
     """Since the start. A repeated settlement had been written before; a refused one is in nobody's power to write."""
 
     written: int = 0
@@ -48,7 +48,7 @@ class Counts:
     outages: int = 0  # attempts of which nothing arrived
 
 
-class Poster:
+class SettlementWriter:
     """Brings settlements to the store. `written` is told the ids of the requests whose settlements are there.
 
     Every method belongs to the event loop.
@@ -70,7 +70,7 @@ class Poster:
         self._closed = False
         self._quiet = asyncio.Event()
         self._quiet.set()
-        self.counts = Counts()
+        self.counts = WriterCounts()
 
     def post(self, settlement: Settlement) -> None:
         """Have a settlement written, behind the answer."""

@@ -21,7 +21,7 @@ PAUSE = 0.5  # seconds between two attempts
 Step = Callable[[], Awaitable[object]]
 
 
-class Opening:
+class StoreStartup:
     """Opens a store and takes the first steps with it, in order, as soon as that is possible."""
 
     def __init__(self, store: Store, patient: bool) -> None:

@@ -32,12 +32,12 @@ OPERATOR = "operator"  # the actor at the command line
 JOINED = "joined"  # the kind of record that says who has become a member by themselves
 
 
-class DeskError(ValueError):
+class CommandError(ValueError):
     """What was asked for cannot be done; the text says why, without repeating what was typed."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Shelf(Generic[T]):
+class _RecordKind(Generic[T]):
     """The records of one kind, and how they are read and written."""
 
     kind: str
@@ -52,14 +52,14 @@ class _Shelf(Generic[T]):
             return None
 
 
-_LIMITS = _Shelf("limit", limit_of, limit_body)
-_PRICES = _Shelf("price", price_of, price_body)
-_GROUPS = _Shelf("group", group_of, group_body)
-_NOTICES = _Shelf("notice", notice_of, notice_body)
-_SHELVES: tuple[_Shelf[Any], ...] = (_LIMITS, _PRICES, _GROUPS, _NOTICES)
+_LIMITS = _RecordKind("limit", limit_of, limit_body)
+_PRICES = _RecordKind("price", price_of, price_body)
+_GROUPS = _RecordKind("group", group_of, group_body)
+_NOTICES = _RecordKind("notice", notice_of, notice_body)
+_SHELVES: tuple[_RecordKind[Any], ...] = (_LIMITS, _PRICES, _GROUPS, _NOTICES)
 
 
-class Desk:
+class Changes:
     """The verbs. `actor` is a person's id, or `OPERATOR`; `wall` gives UTC milliseconds, `new_id` an id never used.
 
     `changed` is called when what is remembered of people and tokens is true no more.
@@ -94,11 +94,11 @@ class Desk:
         """Allow `extra` (micro-USD, tokens or requests) more until then (UTC ms), in place of an earlier increase."""
         limit = _LIMITS.readable(await self._record("limit", limit_id))
         if limit is None:
-            raise DeskError("this limit cannot be read: set it anew")
+            raise CommandError("this limit cannot be read: set it anew")
         if not 0 < extra <= MOST:
-            raise DeskError("expected an increase of more than nothing")
+            raise CommandError("expected an increase of more than nothing")
         if until <= self._wall():
-            raise DeskError("the end of the increase lies in the past")
+            raise CommandError("the end of the increase lies in the past")
         await self._put(actor, _LIMITS, limit_id, replace(limit, extra=extra, extra_until=until), "raise")
 
     async def remove_limit(self, actor: str, limit_id: str) -> None:
@@ -149,7 +149,7 @@ class Desk:
     async def person_named(self, name: str) -> Person:
         person = await self._store.person_by_name(name)
         if person is None:
-            raise DeskError(NO_SUCH_PERSON)
+            raise CommandError(NO_SUCH_PERSON)
         return person
 
     async def put_in_group(self, actor: str, person_id: str, group: str) -> None:
@@ -174,9 +174,9 @@ class Desk:
         async with self._membership:
             person, leaves = await self._person(person_id), actor == person_id
             if group not in person.groups:
-                raise DeskError("nobody has put this person into this group here")
+                raise CommandError("nobody has put this person into this group here")
             if leaves and await self._found(JOINED, joined_id(person_id, group)) is None:
-                raise DeskError("an administrator has put you into this group, and takes you out of it")
+                raise CommandError("an administrator has put you into this group, and takes you out of it")
             left = tuple(name for name in person.groups if name not in (group, LEFT))
             await self._update(actor, "person.groups", person, {"groups": (*left, LEFT) if leaves else left})
             await self._store.remove_record(JOINED, joined_id(person_id, group))
@@ -199,7 +199,9 @@ class Desk:
     async def rename(self, actor: str, person_id: str, name: str) -> None:
         """The name is unique and has 1 to 64 printable characters."""
         if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip() or name in RESERVED:
-            raise DeskError("a name has 1 to 64 printable characters, no blank at either end, and is not kept for us")
+            raise CommandError(
+                "a name has 1 to 64 printable characters, no blank at either end, and is not kept for us"
+            )
         await self._update(actor, "person.name", await self._person(person_id), {"name": name})
 
     async def revoke_token(self, actor: str, token_id: str) -> None:
@@ -212,7 +214,7 @@ class Desk:
                 await self._store.revoke_token(token_id, now)
                 self.changed()
                 return
-        raise DeskError(NO_SUCH_TOKEN)
+        raise CommandError(NO_SUCH_TOKEN)
 
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         """The next entries, the newest first; the cursor is time and id of the last one seen."""
@@ -225,11 +227,11 @@ class Desk:
         entry = Audit(entry_id or self.new_id(), self._wall(), actor, action, target, before, after)
         await self._store.append_audit(entry)
 
-    async def _all(self, shelf: _Shelf[T]) -> list[T]:
+    async def _all(self, shelf: _RecordKind[T]) -> list[T]:
         read = map(shelf.readable, await self._store.records(shelf.kind))
         return [thing for thing in read if thing is not None]
 
-    async def _put(self, actor: str, shelf: _Shelf[T], record_id: str, thing: T, verb: str = "set") -> None:
+    async def _put(self, actor: str, shelf: _RecordKind[T], record_id: str, thing: T, verb: str = "set") -> None:
         record = Record(shelf.kind, record_id, shelf.body(thing))
         before = await self._found(shelf.kind, record_id)
         await self.note(actor, f"{shelf.kind}.{verb}", record_id, _shown(before), _shown(record))
@@ -243,7 +245,7 @@ class Desk:
     async def _record(self, kind: str, record_id: str) -> Record:
         record = await self._found(kind, record_id)
         if record is None:
-            raise DeskError(f"there is no such {kind}: `{kind} list` shows them")
+            raise CommandError(f"there is no such {kind}: `{kind} list` shows them")
         return record
 
     async def _found(self, kind: str, record_id: str) -> Record | None:
@@ -251,19 +253,19 @@ class Desk:
 
     async def _update(self, actor: str, action: str, person: Person, changes: Body) -> None:
         if "name" in changes and await self._store.person_by_name(changes["name"]) not in (None, person):
-            raise DeskError(NAME_TAKEN)
+            raise CommandError(NAME_TAKEN)
         before = {field: getattr(person, field) for field in changes}
         await self.note(actor, action, person.id, before, changes)
         try:
             await self._store.update_person(person.id, changes)
         except NameTaken:
-            raise DeskError(NAME_TAKEN) from None
+            raise CommandError(NAME_TAKEN) from None
         self.changed()
 
     async def _person(self, person_id: str) -> Person:
         person = await self._store.person(person_id)
         if person is None:
-            raise DeskError(NO_SUCH_PERSON)
+            raise CommandError(NO_SUCH_PERSON)
         return person
 
     async def _insist_on_subject(self, limit: Limit) -> None:
@@ -271,9 +273,9 @@ class Desk:
         if limit.scope is Scope.PERSON:
             await self._person(limit.subject)
         elif limit.scope is Scope.TOKEN and all(token.id != limit.subject for token in await self._store.tokens()):
-            raise DeskError(NO_SUCH_TOKEN)
+            raise CommandError(NO_SUCH_TOKEN)
         elif limit.scope in (Scope.GROUP, Scope.MEMBER) and not await self._is_group(limit.subject):
-            raise DeskError("there is no such group: `group create` makes one")
+            raise CommandError("there is no such group: `group create` makes one")
 
     async def _is_group(self, name: str) -> bool:
         """Whether a group was made here, or somebody is in one by what the identity provider says."""

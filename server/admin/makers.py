@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from server.admin.changes import Desk, DeskError
+from server.admin.changes import Changes, CommandError
 from server.auth.token_format import budget_id
 from server.ledger.limits import Scope
 from server.policy.authority import OPERATOR, Authority
@@ -25,25 +25,25 @@ class Maker:
 THE_OPERATOR = Maker(OPERATOR)  # at the command line
 
 
-async def insist_on_making(desk: Desk, by: Maker, ends_at: int | None) -> None:
+async def insist_on_making(changes: Changes, by: Maker, ends_at: int | None) -> None:
     """Raises DeskError unless this credential makes one that ends then (UTC milliseconds, None is never)."""
-    _insist((await _authority(desk, by)).against_making(ends_at))
+    _insist((await _authority(changes, by)).against_making(ends_at))
 
 
-async def insist_on_renewing(desk: Desk, by: Maker, token: Token) -> None:
+async def insist_on_renewing(changes: Changes, by: Maker, token: Token) -> None:
     """Raises DeskError unless this credential gives a token a new secret."""
     itself = by.token_id is not None and budget_id(by.token_id) == budget_id(token.id)
-    _insist((await _authority(desk, by)).against_renewing(token.expires_at, itself))
+    _insist((await _authority(changes, by)).against_renewing(token.expires_at, itself))
 
 
-async def _authority(desk: Desk, by: Maker) -> Authority:
+async def _authority(changes: Changes, by: Maker) -> Authority:
     if by.token_id is None or by.authority.limited:
         return by.authority
     mine = Scope.TOKEN, budget_id(by.token_id)
-    limited = any((limit.scope, limit.subject) == mine for limit in await desk.limits())
+    limited = any((limit.scope, limit.subject) == mine for limit in await changes.limits())
     return replace(by.authority, limited=limited)
 
 
 def _insist(why_not: str | None) -> None:
     if why_not is not None:
-        raise DeskError(why_not)
+        raise CommandError(why_not)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from server.ledger.export import safe
-from server.ledger.limits import Limit, Scope, Unit, Window, parse_limits
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit, parse_limits
 from server.ledger.money import usd
 from server.store.base import Person
 
@@ -75,7 +75,7 @@ def table(people: Iterable[Person], limits: Iterable[Limit]) -> bytes:
 def is_sayable(limit: Limit) -> bool:
     """Whether a cell can hold the limit."""
     timeless = limit.since is None and limit.until is None and not limit.extra
-    return limit.scope is Scope.PERSON and limit.window is not Window.TERM and timeless
+    return limit.scope is Scope.PERSON and limit.window is not LimitWindow.TERM and timeless
 
 
 def for_person(limit: Limit, person_id: str) -> Limit:

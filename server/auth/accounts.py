@@ -23,14 +23,14 @@ from dataclasses import replace
 from typing import Literal
 
 from server.auth.guesses import Guesses
-from server.auth.guest_passes import PassDoor, Passes, looks_like_pass
+from server.auth.guest_passes import PassCheck, Passes, looks_like_pass
 from server.auth.throttle import Failures
 from server.auth.token_format import hint, looks_like_token, new_id, new_token, next_id
 from server.auth.token_terms import SPECIAL, checked_terms, place
-from server.auth.tokens import Memory, TokenDoor
+from server.auth.tokens import Memory, TokenCheck
 from server.policy.authority import Means
 from server.single_flight import Away
-from server.store.base import Caller, NameTaken, Person, Record, Store, StoreError, Terms, Token
+from server.store.base import Caller, NameTaken, Person, Record, Store, StoreError, Token, TokenTerms
 from server.store.breaker import Guarded
 from server.store.token_secret import pepper_for
 from server.wire.errors import AccountingUnavailable, ClientError, InvalidKey, PermissionDenied, RateLimited
@@ -40,7 +40,7 @@ __all__ = ["AccountError", "Accounts", "Mode", "looks_like_token", "pepper_for"]
 Mode = Literal["user_token", "shared", "none"]
 Bearer = Callable[[str], Awaitable[Caller | None]]
 
-ANY_TERMS = Terms()
+ANY_TERMS = TokenTerms()
 USUAL = Memory()
 PATIENCE = 10.0  # seconds that the store may take, where nobody says
 MOST_LIVE = 50  # tokens of one person, made by themselves
@@ -83,8 +83,8 @@ class Accounts:
             raise ValueError("the pepper is empty")
         self._store, self._mode, self._clock, self._wall = store, mode, clock, wall
         self._guard = guard = guard or Guarded(store, PATIENCE, clock)
-        self._tokens = TokenDoor(store, guard, pepper, memory, clock, wall)
-        self._guests = PassDoor(store, guard, Passes(pepper), memory, clock, wall)
+        self._tokens = TokenCheck(store, guard, pepper, memory, clock, wall)
+        self._guests = PassCheck(store, guard, Passes(pepper), memory, clock, wall)
         self.bearer: Bearer | None = None  # knows the tokens of an identity provider
         self.forget_bearers: Callable[[], None] = lambda: None
         # Digests have one length, so that the comparison's time does not tell the secret's.
@@ -183,7 +183,7 @@ class Accounts:
         await self._store.set_person_disabled((await self._person(person_name)).id, False)
 
     async def create_token(
-        self, person_name: str, name: str, expires_at: int | None = None, terms: Terms = ANY_TERMS
+        self, person_name: str, name: str, expires_at: int | None = None, terms: TokenTerms = ANY_TERMS
     ) -> tuple[Token, str]:
         """Make a token of a person; the text is the secret, which is shown now and never again.
 
@@ -196,7 +196,7 @@ class Accounts:
         return await self._add(Token(new_id(), person.id, _checked(name), "", now, expires_at, terms=terms))
 
     async def create_own_token(
-        self, person: Person, name: str, expires_at: int | None = None, terms: Terms = ANY_TERMS
+        self, person: Person, name: str, expires_at: int | None = None, terms: TokenTerms = ANY_TERMS
     ) -> tuple[Token, str]:
         """The same by the person: nobody frees themselves of rate limits, or makes tokens without end."""
         if terms.kind == SPECIAL:

@@ -24,7 +24,7 @@ from server.auth.tokens import Memory, has_lapsed
 from server.crypto import derived
 from server.ledger.money import MOST
 from server.policy.authority import Means
-from server.store.base import Caller, Record, Store, StoreError, Terms
+from server.store.base import Caller, Record, Store, StoreError, TokenTerms
 from server.store.breaker import Guarded
 
 TYPE = "fairgate-pass"
@@ -55,7 +55,7 @@ class Pass:
     def caller(self) -> Caller:
         """Who comes with it: a guest of the issuer's."""
         groups = (self.group,) if self.group else ()
-        terms = Terms(kind=GUEST, models=self.models)
+        terms = TokenTerms(kind=GUEST, models=self.models)
         return Caller(
             self.issuer, f"guest:{self.id}", f"pass:{self.id}", groups=groups, terms=terms, spend=self.usd,
             means=Means.GUEST, ends_at=self.expires_at,
@@ -91,7 +91,7 @@ class Passes:
         return found if now < found.expires_at else None
 
 
-class PassDoor:
+class PassCheck:
     """Lets guests in. `clock` gives monotonic seconds, `wall` UTC milliseconds."""
 
     def __init__(

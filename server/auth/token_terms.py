@@ -9,7 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from server.store.records import Terms, Token
+from server.store.records import Token, TokenTerms
 from server.wire.keepalive import CHOICES
 from server.wire.trusted import within
 
@@ -24,7 +24,7 @@ LONGEST_PATTERN = 256
 SIGHT = 64  # bits of an IPv6 address that are looked at: the rest is the household's own, and changes daily
 
 
-def checked_terms(terms: Terms, expires_at: int | None) -> Terms:
+def checked_terms(terms: TokenTerms, expires_at: int | None) -> TokenTerms:
     """The terms as they are kept. `ValueError` says what makes no sense, without repeating it."""
     if terms.kind not in KINDS:
         raise ValueError("kind: expected one of " + ", ".join(KINDS))
@@ -49,7 +49,7 @@ def checked_models(patterns: Sequence[str]) -> tuple[str, ...]:
 def narrowed(token: Token, wanted: Mapping[str, Any], now: int) -> Token:
     """A token with other terms and another end, none of them wider. `ValueError` names what would be.
 
-    `wanted`: any of the fields of `Terms`, and `expires_at` (UTC milliseconds).
+    `wanted`: any of the fields of `TokenTerms`, and `expires_at` (UTC milliseconds).
     """
     expires_at = wanted.get("expires_at", token.expires_at)
     named = {name: value for name, value in wanted.items() if name != "expires_at"}
@@ -67,7 +67,7 @@ def narrowed(token: Token, wanted: Mapping[str, Any], now: int) -> Token:
     return replace(token, terms=new, expires_at=expires_at)
 
 
-def in_networks(terms: Terms, address: str) -> bool:
+def in_networks(terms: TokenTerms, address: str) -> bool:
     """Whether a request from this address may use the token, by its networks."""
     return not terms.networks or within(address, _parsed(terms.networks))
 

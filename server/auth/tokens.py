@@ -53,7 +53,7 @@ def has_lapsed(last_login_at: int | None, now: int, days: int) -> bool:
     return last_login_at is not None and lapsed(last_login_at, "somewhere", now, days)
 
 
-class TokenDoor:
+class TokenCheck:
     """Looks tokens up. `clock` gives monotonic seconds, `wall` UTC milliseconds."""
 
     def __init__(

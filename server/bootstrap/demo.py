@@ -1,7 +1,7 @@
 """A real model without a key: a small one, answering on this machine.
 
-A child process (`python -m server.bootstrap.demo`) serves SmolLM2 with 135 million parameters through llama.cpp, which speaks
-both dialects and counts tokens by itself. To the gateway it is an upstream like any other.
+A child process (`python -m server.bootstrap.demo`) serves SmolLM2 with 135 million parameters through llama.cpp, which
+speaks both dialects and counts tokens by itself. To the gateway it is an upstream like any other.
 
 The child lives as long as its standard input is open. So it ends with the gateway in every case, `kill -9` included.
 It has a session of its own: Ctrl-C in a terminal stops the gateway, which drains first and then ends the child.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from keypool.estimates import CostModel
 from keypool.keys import Key
-from keypool.pool import Limits
+from keypool.pool import QueueLimits
 from server.auth.accounts import Accounts, pepper_for
 from server.auth.tokens import Memory
 from server.bootstrap.demo import MODEL as DEMO_MODEL
@@ -17,9 +17,9 @@ from server.config.specs import UpstreamSpec
 from server.keys.running import key_of
 from server.ledger.prices import Price, Rates
 from server.relay.admission import Bounds
-from server.relay.content_rules import Rules
-from server.relay.keepalive import Pulse
-from server.relay.passthrough import Provider
+from server.relay.content_rules import ContentRules
+from server.relay.keepalive import KeepaliveTiming
+from server.relay.passthrough import OwnKeyProvider
 from server.store.base import Store
 from server.store.breaker import Guarded
 from server.upstream import Patience
@@ -67,25 +67,25 @@ def patience(settings: Settings) -> Patience:
     return Patience(settings.connect_seconds, settings.first_byte_seconds, settings.idle_seconds)
 
 
-def limits(settings: Settings) -> Limits:
+def limits(settings: Settings) -> QueueLimits:
     cap = settings.running_per_person or None
-    return Limits(settings.queue_total, settings.queue_per_person, cap, settings.headroom_slots)
+    return QueueLimits(settings.queue_total, settings.queue_per_person, cap, settings.headroom_slots)
 
 
-def providers(specs: Iterable[UpstreamSpec]) -> list[Provider]:
+def providers(specs: Iterable[UpstreamSpec]) -> list[OwnKeyProvider]:
     """Where people may go with a provider's key of their own: the two homes, and the operator's upstreams by name."""
-    homes = [Provider("openai", OPENAI_HOME, OPENAI), Provider("anthropic", ANTHROPIC_HOME, ANTHROPIC)]
+    homes = [OwnKeyProvider("openai", OPENAI_HOME, OPENAI), OwnKeyProvider("anthropic", ANTHROPIC_HOME, ANTHROPIC)]
     dialects = {"openai": OPENAI, "anthropic": ANTHROPIC}
-    named = [Provider(spec.name, spec.base_url, dialects[spec.dialects[0]]) for spec in specs]
+    named = [OwnKeyProvider(spec.name, spec.base_url, dialects[spec.dialects[0]]) for spec in specs]
     return list({provider.name: provider for provider in (*homes, *named)}.values())
 
 
-def _rules(settings: Settings) -> Rules:
+def _rules(settings: Settings) -> ContentRules:
     held = {name: cap for name, cap in settings.caps.items() if cap != Caps()}
-    return Rules(settings.phrases, settings.reject_message, held, settings.allow_service_tier)
+    return ContentRules(settings.phrases, settings.reject_message, held, settings.allow_service_tier)
 
 
-def bounds(settings: Settings, pulse: Pulse) -> Bounds:
+def bounds(settings: Settings, timing: KeepaliveTiming) -> Bounds:
     return Bounds(
         settings.queue_seconds,
         settings.total_seconds,
@@ -93,7 +93,7 @@ def bounds(settings: Settings, pulse: Pulse) -> Bounds:
         settings.stateful,
         settings.default_max_output,
         settings.drain_usage_seconds,
-        pulse,
+        timing,
         _rules(settings),
         Identity.of(settings.identity_upstream, pepper(settings)),
         settings.fairness,

@@ -22,18 +22,18 @@ from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 
 from server.bootstrap.banner import banner, first_token
-from server.bootstrap.services import Building
+from server.bootstrap.services import ServicesBuilder
 from server.config.settings import Settings
-from server.http.base import House
+from server.http.base import Services
 from server.http.routes import application
 from server.observability import logs
-from server.relay.keepalive import Pulse
+from server.relay.keepalive import KeepaliveTiming
 from server.store.base import StoreError
 
 log = logging.getLogger("fairgate")
 
 ENOUGH = 1 << 40  # bytes: bodies are bounded by the handlers, which can say so in the caller's dialect
-PULSE = Pulse()
+PULSE = KeepaliveTiming()
 LAST_WORDS_SECONDS = 3.0  # to write the in-band errors and settle, after the drain's time is over
 
 
@@ -46,22 +46,22 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, _stop_or_exit, stop)
-    async with open_house(settings) as house, listen(house) as url:
-        token = await _first_token(house)
-        models = [model.name for model in house.dispatcher.snapshot().models]
+    async with open_services(settings) as services, listen(services) as url:
+        token = await _first_token(services)
+        models = [model.name for model in services.dispatcher.snapshot().models]
         announce(banner(settings, url, token, models[0] if models else "MODEL"))
         _calm_the_collector()
         await stop.wait()
-        await drain(house)
+        await drain(services)
     return 0
 
 
-async def _first_token(house: House) -> str | None:
+async def _first_token(services: Services) -> str | None:
     """A token for who starts this the first time; none while the store is away, or where nobody needs one."""
-    if house.settings.gatekeeper != "user_token":
+    if services.settings.gatekeeper != "user_token":
         return None
     with suppress(StoreError):
-        return await first_token(house.accounts)
+        return await first_token(services.accounts)
     return None
 
 
@@ -83,19 +83,19 @@ def _stop_or_exit(stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, pulse: Pulse = PULSE) -> AsyncIterator[House]:
+async def open_services(settings: Settings, timing: KeepaliveTiming = PULSE) -> AsyncIterator[Services]:
     """Everything that serves requests, ready to be listened for."""
     async with AsyncExitStack() as stack:
-        yield await Building(settings, stack).house(pulse)
+        yield await ServicesBuilder(settings, stack).services(timing)
 
 
 @asynccontextmanager
-async def listen(house: House) -> AsyncIterator[str]:
+async def listen(services: Services) -> AsyncIterator[str]:
     """Open the door; gives the address under which this machine reaches it."""
-    settings = house.settings
+    settings = services.settings
     sockets = bind_sockets(settings.port, settings.host, backlog=1024)
-    server = Door(
-        application(house),
+    server = BoundedHTTPServer(
+        application(services),
         max_header_size=settings.max_header_bytes,
         max_body_size=ENOUGH,
         idle_connection_timeout=settings.header_seconds,
@@ -111,18 +111,18 @@ async def listen(house: House) -> AsyncIterator[str]:
         await server.close_all_connections()
 
 
-async def drain(house: House) -> None:
+async def drain(services: Services) -> None:
     """Let running requests end within their time; what is left then ends with an error in its own dialect."""
-    house.draining = True
-    await house.face.drain()
-    answering = [each for each in (house.gateway, house.own_keys) if each is not None]
-    await asyncio.gather(*(each.quiet(house.settings.drain_seconds) for each in answering))
+    services.draining = True
+    await services.status_service.drain()
+    answering = [each for each in (services.gateway, services.own_keys) if each is not None]
+    await asyncio.gather(*(each.quiet(services.settings.drain_seconds) for each in answering))
     for each in answering:
         each.stop()
     await asyncio.gather(*(each.quiet(LAST_WORDS_SECONDS) for each in answering))
 
 
-class Door(HTTPServer):
+class BoundedHTTPServer(HTTPServer):
     """Tornado's server with a bound on connections, and with more patience for a connection that has proven itself.
 
     Proxies keep connections for a minute and send the next request over one that they believe to be open. If it is

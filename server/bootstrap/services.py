@@ -13,18 +13,18 @@ from functools import partial
 from typing import Protocol
 
 from keypool.pool import Pool
-from server.accounting.assembly import Treasury, open_treasury
+from server.accounting.assembly import Accounting, open_treasury
 from server.accounting.housekeeping import Housekeeping
-from server.accounting.metrics import BooksMetrics
-from server.accounting.store_startup import Opening
-from server.admin.changes import Desk
-from server.admin.commands.courses import Courses
-from server.admin.commands.guest_passes import PassOffice
-from server.admin.commands.keys import KeyOffice
-from server.admin.commands.people import PeopleDesk
+from server.accounting.metrics import AccountingMetrics
+from server.accounting.store_startup import StoreStartup
+from server.admin.changes import Changes
+from server.admin.commands.courses import CourseCommands
+from server.admin.commands.guest_passes import GuestPassCommands
+from server.admin.commands.keys import KeyCommands
+from server.admin.commands.people import PeopleCommands
 from server.admin.commands.people_import import PeopleTable
-from server.admin.commands.privacy import Privacy
-from server.admin.commands.tokens import TokenDesk
+from server.admin.commands.privacy import PrivacyCommands
+from server.admin.commands.tokens import TokenCommands
 from server.auth.accounts import Accounts
 from server.auth.guest_passes import Passes
 from server.auth.oidc.client import Oidc, oidc_of
@@ -34,20 +34,20 @@ from server.bootstrap.demo import Demo
 from server.config.settings import Settings
 from server.config.specs import UpstreamSpec
 from server.dispatcher import Dispatcher
-from server.http.base import House
-from server.keys.encryption import Vault
+from server.http.base import Services
+from server.keys.encryption import KeyEncryption
 from server.keys.prober import Prober
 from server.keys.running import RunningKeys
-from server.keys.sync import Keyroom
-from server.keys.wishes import KeyDesk
+from server.keys.sync import KeySync
+from server.keys.wishes import KeyWishes
 from server.ledger.usage import UsageRow
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
 from server.observability.tracing import Tracing, open_tracing
-from server.relay.admission import Intake
-from server.relay.keepalive import Pulse
-from server.relay.passthrough import OwnKeys
-from server.relay.pipeline import Gateway
+from server.relay.admission import Admission
+from server.relay.keepalive import KeepaliveTiming
+from server.relay.passthrough import OwnKeyRelay
+from server.relay.pipeline import Pipeline
 from server.status.service import Clocks, history_of, open_face
 from server.store import store_for
 from server.tokenizer import Tokenizer
@@ -57,7 +57,7 @@ from server.wire.filters import Origins
 Observe = Callable[[UsageRow], None]
 
 
-class Building:
+class ServicesBuilder:
     """What is built for these settings; `stack` takes it down."""
 
     def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
@@ -65,81 +65,86 @@ class Building:
         self._store = store_for(settings.store_url, settings.store_driver)
         self._specs: list[UpstreamSpec] = list(settings.upstreams)
 
-    async def house(self, pulse: Pulse) -> House:
+    async def services(self, timing: KeepaliveTiming) -> Services:
         """Everything that serves requests, ready to be listened for."""
         settings, stack = self._settings, self._stack
-        treasury, accounts = await self._books()
+        accounting, accounts = await self._books()
         await self._demo()
         for spec in self._specs:
-            treasury.book.know(spec)
-        await treasury.book.start(settings.keys_poll_seconds)
+            accounting.book.know(spec)
+        await accounting.book.start(settings.keys_poll_seconds)
         upstreams = Upstreams({spec.name: spec.base_url for spec in self._specs}, wiring.patience(settings))
         stack.push_async_callback(upstreams.close)
-        dispatcher, prober = await self._keys(upstreams, treasury)
+        dispatcher, prober = await self._keys(upstreams, accounting)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
-        history = history_of(settings, self._store, treasury, dispatcher, clocks)
-        metrics = Metrics(dispatcher, BooksMetrics(treasury)) if settings.metrics else None
+        history = history_of(settings, self._store, accounting, dispatcher, clocks)
+        metrics = Metrics(dispatcher, AccountingMetrics(accounting)) if settings.metrics else None
         access_log = self._access_log()
         observe = _observers(history, metrics, access_log, self._tracing())
-        gateway, intake = await self._gateway(treasury, dispatcher, upstreams, observe, pulse)
-        face = await open_face(settings, self._store, treasury, dispatcher, prober, history, clocks, stack)
+        gateway, admission = await self._gateway(accounting, dispatcher, upstreams, observe, timing)
+        status_service = await open_face(settings, self._store, accounting, dispatcher, prober, history, clocks, stack)
         rooms = partial(
-            House,
+            Services,
             settings=settings,
             gateway=gateway,
-            intake=intake,
+            admission=admission,
             accounts=accounts,
             dispatcher=dispatcher,
             store=self._store,
-            book=treasury.book,
-            cashier=treasury.cashier,
-            calendar=treasury.calendar,
+            book=accounting.book,
+            reservations=accounting.reservations,
+            calendar=accounting.calendar,
             access_log=access_log,
             metrics=metrics,
             clock=clocks.clock,
             wall=clocks.wall,
             started=clocks.started,
             prober=prober,
-            price_watch=treasury.price_watch,
-            face=face,
+            price_reload=accounting.price_reload,
+            status_service=status_service,
         )
-        return self._with_offices(rooms, accounts, self._own_keys(treasury, upstreams))
+        return self._with_offices(rooms, accounts, self._own_keys(accounting, upstreams))
 
-    def _with_offices(self, rooms: Callable[..., House], accounts: Accounts, own_keys: OwnKeys | None) -> House:
+    def _with_offices(
+        self, rooms: Callable[..., Services], accounts: Accounts, own_keys: OwnKeyRelay | None
+    ) -> Services:
         """The house with those who administer it, and with its doors."""
         settings, store, pepper = self._settings, self._store, wiring.pepper(self._settings)
-        desk = Desk(store, _wall, partial(secrets.token_hex, 8), accounts.forget)
+        changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget)
         sessions = Sessions(store, pepper, _wall, settings.session_hours, settings.admin_key)
-        key_desk = KeyDesk(store, Vault(settings.master_keys), self._specs, _wall)
-        people, passes = PeopleDesk(store, desk, accounts), PassOffice(store, desk, Passes(pepper), _wall)
+        key_wishes = KeyWishes(store, KeyEncryption(settings.master_keys), self._specs, _wall)
+        people, passes = (
+            PeopleCommands(store, changes, accounts),
+            GuestPassCommands(store, changes, Passes(pepper), _wall),
+        )
         return rooms(
             demo=settings.wants_demo,
             sessions=sessions,
             oidc=self._login(accounts),
-            desk=desk,
-            key_desk=key_desk,
-            courses=Courses(store, desk, pepper, time.monotonic, _wall),
+            changes=changes,
+            key_wishes=key_wishes,
+            courses=CourseCommands(store, changes, pepper, time.monotonic, _wall),
             passes=passes,
             people=people,
-            people_table=PeopleTable(store, desk, people),
-            tokens=TokenDesk(store, desk, accounts, _wall),
-            keys=KeyOffice(key_desk, desk, settings.key_slots),
-            privacy=Privacy(store, desk, accounts, sessions, passes, _wall),
+            people_table=PeopleTable(store, changes, people),
+            tokens=TokenCommands(store, changes, accounts, _wall),
+            keys=KeyCommands(key_wishes, changes, settings.key_slots),
+            privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall),
             own_keys=own_keys,
             origins=Origins.of(settings.blocked_origins),
         )
 
-    async def _books(self) -> tuple[Treasury, Accounts]:
+    async def _books(self) -> tuple[Accounting, Accounts]:
         """The store, the ledger and who may ask."""
         settings, store, stack = self._settings, self._store, self._stack
-        opening = Opening(store, patient=not settings.store_url.startswith("sqlite:"))
+        opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
-        treasury = await open_treasury(settings, store, wiring.own_prices(settings), stack)
-        accounts = wiring.accounts(settings, store, treasury.guard)
-        await opening.begin((accounts.prepare, partial(treasury.recover, store)))
-        housekeeping = Housekeeping(store, treasury.calendar, settings.usage_days, _wall, (accounts.retire,))
+        accounting = await open_treasury(settings, store, wiring.own_prices(settings), stack)
+        accounts = wiring.accounts(settings, store, accounting.guard)
+        await opening.begin((accounts.prepare, partial(accounting.recover, store)))
+        housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
         stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
-        return treasury, accounts
+        return accounting, accounts
 
     async def _demo(self) -> None:
         if self._settings.wants_demo:
@@ -147,29 +152,34 @@ class Building:
             self._stack.push_async_callback(demo.stop)
             self._specs.append(await demo.start())
 
-    async def _keys(self, upstreams: Upstreams, treasury: Treasury) -> tuple[Dispatcher, Prober]:
+    async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatcher, Prober]:
         """The pool; its keys are kept in step with the store, and what is known of them true."""
         settings, specs, stack = self._settings, self._specs, self._stack
         dispatcher = Dispatcher(Pool(wiring.keys(specs), wiring.limits(settings), wiring.costs(specs)), time.monotonic)
         stack.callback(dispatcher.close)
-        keys = RunningKeys(dispatcher, upstreams, treasury.book.know, treasury.book.forget)
+        keys = RunningKeys(dispatcher, upstreams, accounting.book.know, accounting.book.forget)
         prober = Prober(keys, settings.probe_interval, random.random, time.monotonic)
-        keyroom = Keyroom(self._store, Vault(settings.master_keys), keys, prober, specs)
+        key_sync = KeySync(self._store, KeyEncryption(settings.master_keys), keys, prober, specs)
         stack.push_async_callback(prober.close)
-        stack.push_async_callback(keyroom.close)
-        await keyroom.start(settings.keys_poll_seconds)
+        stack.push_async_callback(key_sync.close)
+        await key_sync.start(settings.keys_poll_seconds)
         await prober.start(specs)
         dispatcher.suspect = prober.suspect
         return dispatcher, prober
 
     async def _gateway(
-        self, treasury: Treasury, dispatcher: Dispatcher, upstreams: Upstreams, observe: Observe, pulse: Pulse
-    ) -> tuple[Gateway, Intake]:
+        self,
+        accounting: Accounting,
+        dispatcher: Dispatcher,
+        upstreams: Upstreams,
+        observe: Observe,
+        timing: KeepaliveTiming,
+    ) -> tuple[Pipeline, Admission]:
         tokenizer = await asyncio.to_thread(Tokenizer.load)
         self._stack.callback(tokenizer.close)
-        bounds = wiring.bounds(self._settings, pulse)
-        intake = Intake(dispatcher, treasury.guard, tokenizer, treasury.book, bounds, time.monotonic, _wall)
-        gateway = Gateway(
+        bounds = wiring.bounds(self._settings, timing)
+        admission = Admission(dispatcher, accounting.guard, tokenizer, accounting.book, bounds, time.monotonic, _wall)
+        gateway = Pipeline(
             dispatcher,
             upstreams,
             self._store,
@@ -177,11 +187,11 @@ class Building:
             bounds,
             time.monotonic,
             _wall,
-            treasury.cashier,
-            intake,
+            accounting.reservations,
+            admission,
             observe,
         )
-        return gateway, intake
+        return gateway, admission
 
     def _login(self, accounts: Accounts) -> Oidc | None:
         """The organisation's login, whose tokens may open the API, too."""
@@ -193,12 +203,12 @@ class Building:
             accounts.forget_bearers = oidc.bearer.forget
         return oidc
 
-    def _own_keys(self, treasury: Treasury, upstreams: Upstreams) -> OwnKeys | None:
+    def _own_keys(self, accounting: Accounting, upstreams: Upstreams) -> OwnKeyRelay | None:
         settings = self._settings
         if not settings.byo_keys:
             return None
-        told = treasury.cashier.note, treasury.calendar, time.monotonic, _wall
-        return OwnKeys(
+        told = accounting.reservations.note, accounting.calendar, time.monotonic, _wall
+        return OwnKeyRelay(
             upstreams, wiring.providers(self._specs), *told, settings.total_seconds, settings.max_answer_bytes
         )
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from server.admin.changes import Desk, DeskError
+from server.admin.changes import Changes, CommandError
 from server.config.settings import Settings
 from server.ledger.calendar import Calendar
 from server.ledger.when import instant, iso
@@ -29,12 +29,12 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class CommandContext:
     """Where a verb does its work."""
 
     settings: Settings
     store: Store
-    desk: Desk
+    changes: Changes
     calendar: Calendar
 
     def begins(self, text: str) -> int:
@@ -52,7 +52,7 @@ class Room:
         return None if text is None else self.ends(text)
 
 
-RoomVerb = Callable[[Room, argparse.Namespace], Coroutine[Any, Any, None]]
+RoomVerb = Callable[[CommandContext, argparse.Namespace], Coroutine[Any, Any, None]]
 
 
 class Add:
@@ -95,12 +95,12 @@ def read(make: Callable[[], T]) -> T:
     try:
         return make()
     except ValueError as error:
-        raise DeskError(str(error)) from None
+        raise CommandError(str(error)) from None
 
 
-async def tell_unreadable(room: Room, kind: str) -> None:
+async def tell_unreadable(room: CommandContext, kind: str) -> None:
     """Name the records that a list has to leave out."""
-    for record in await room.desk.unreadable():
+    for record in await room.changes.unreadable():
         if record.kind == kind:
             print(f"the {kind} {plain(record.id)} cannot be read, and counts for nothing", file=sys.stderr)
 
@@ -108,8 +108,8 @@ async def tell_unreadable(room: Room, kind: str) -> None:
 async def in_room(verb: RoomVerb, settings: Settings, options: argparse.Namespace) -> int:
     """Do a verb with the store opened around it."""
     async with store_for(settings.store_url, settings.store_driver) as store:
-        desk = Desk(store, wall, lambda: secrets.token_hex(12))
-        await verb(Room(settings, store, desk, Calendar(settings.timezone)), options)
+        changes = Changes(store, wall, lambda: secrets.token_hex(12))
+        await verb(CommandContext(settings, store, changes, Calendar(settings.timezone)), options)
     return 0
 
 
@@ -155,4 +155,4 @@ def _moment(text: str, of_day: Callable[[str], int]) -> int:
     try:
         return of_day(text) if _DAY.fullmatch(text) else instant(text)
     except ValueError:
-        raise DeskError("expected a day such as 2026-11-21, or a time such as 2026-11-21T06:05:00Z") from None
+        raise CommandError("expected a day such as 2026-11-21, or a time such as 2026-11-21T06:05:00Z") from None

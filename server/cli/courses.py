@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from server.admin.commands.courses import THE_OPERATOR, CourseError, Courses, Plan
-from server.cli.context import Add, Room, parsed, plain, table, times, wall, when
+from server.admin.commands.courses import THE_OPERATOR, CourseCommands, CourseError, Plan
+from server.cli.context import Add, CommandContext, parsed, plain, table, times, wall, when
 from server.cli.people import pepper_of
 from server.config import parsers
 from server.ledger.money import micro_usd, usd
@@ -32,15 +32,15 @@ def add_verbs(add: Add) -> None:
     add("list", _list, "all courses")
 
 
-def _courses(room: Room) -> Courses:
-    return Courses(room.store, room.desk, pepper_of(room), time.monotonic, wall)
+def _courses(room: CommandContext) -> CourseCommands:
+    return CourseCommands(room.store, room.changes, pepper_of(room), time.monotonic, wall)
 
 
-async def _create(room: Room, options: argparse.Namespace) -> None:
+async def _create(room: CommandContext, options: argparse.Namespace) -> None:
     since, until = room.begins_if(options.since), room.ends_if(options.until)
     if since is None or until is None:
         raise CourseError("a course needs --since and --until")
-    teachers = tuple([(await room.desk.person_named(name)).id for name in options.teachers])
+    teachers = tuple([(await room.changes.person_named(name)).id for name in options.teachers])
     plan = Plan(
         name=options.course,
         teachers=teachers,
@@ -54,22 +54,22 @@ async def _create(room: Room, options: argparse.Namespace) -> None:
     print(code)
 
 
-async def _code(room: Room, options: argparse.Namespace) -> None:
+async def _code(room: CommandContext, options: argparse.Namespace) -> None:
     print(await _courses(room).new_code(THE_OPERATOR, options.course))
 
 
-async def _close(room: Room, options: argparse.Namespace) -> None:
+async def _close(room: CommandContext, options: argparse.Namespace) -> None:
     await _courses(room).close(THE_OPERATOR, options.course)
 
 
-async def _list(room: Room, _: argparse.Namespace) -> None:
+async def _list(room: CommandContext, _: argparse.Namespace) -> None:
     courses = await _courses(room).taught_by(THE_OPERATOR)
     if courses:
         rows = [(each.name, when(each.since), when(each.until), "yes" if each.join else "no") for each in courses]
         print(table(("course", "since", "until", "people may join"), rows))
 
 
-async def _view(room: Room, options: argparse.Namespace) -> None:
+async def _view(room: CommandContext, options: argparse.Namespace) -> None:
     view = await _courses(room).view(THE_OPERATOR, options.course)
     pot, head = (None if it is None else f"{usd(it)} USD" for it in (view.pot, view.per_head))
     print(

@@ -7,8 +7,8 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from server.admin.changes import OPERATOR, DeskError
-from server.cli.context import Add, Room, parsed, plain, read, tell_unreadable, times, when
+from server.admin.changes import OPERATOR, CommandError
+from server.cli.context import Add, CommandContext, parsed, plain, read, tell_unreadable, times, when
 from server.config import parsers
 from server.policy.groups import Group, group_body, group_of
 
@@ -38,8 +38,8 @@ def _terms(parser: argparse.ArgumentParser) -> None:
     times(parser)
 
 
-async def _list(room: Room, _: argparse.Namespace) -> None:
-    for group in await room.desk.groups():
+async def _list(room: CommandContext, _: argparse.Namespace) -> None:
+    for group in await room.changes.groups():
         body = {**group_body(group), "since": when(group.since), "until": when(group.until)}
         usual = group_body(Group(name=group.name)) | {"since": "-", "until": "-"}
         told = [name for name in body if body[name] != usual[name] and name != "join"]
@@ -52,39 +52,39 @@ def _words(value: object) -> str:
     return plain(" ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
-async def _create(room: Room, options: argparse.Namespace) -> None:
-    if any(group.name == options.group for group in await room.desk.groups()):
-        raise DeskError("there is already a group of this name: `group change` changes it")
+async def _create(room: CommandContext, options: argparse.Namespace) -> None:
+    if any(group.name == options.group for group in await room.changes.groups()):
+        raise CommandError("there is already a group of this name: `group change` changes it")
     await _write(room, options, {})
 
 
-async def _change(room: Room, options: argparse.Namespace) -> None:
-    for group in await room.desk.groups():
+async def _change(room: CommandContext, options: argparse.Namespace) -> None:
+    for group in await room.changes.groups():
         if group.name == options.group:
             return await _write(room, options, group_body(group))
-    raise DeskError("there is no such group: `group list` shows them")
+    raise CommandError("there is no such group: `group list` shows them")
 
 
-async def _write(room: Room, options: argparse.Namespace, before: Mapping[str, Any]) -> None:
+async def _write(room: CommandContext, options: argparse.Namespace, before: Mapping[str, Any]) -> None:
     names = ("weight", "models", "running", "batch", "content_days", "note")
     said: dict[str, Any] = {name: getattr(options, name) for name in names}
     said |= {"since": room.begins_if(options.since), "until": room.ends_if(options.until)}
     if options.teachers is not None:
-        said["teachers"] = [(await room.desk.person_named(name)).id for name in options.teachers]
+        said["teachers"] = [(await room.changes.person_named(name)).id for name in options.teachers]
     body = {**before, **{name: value for name, value in said.items() if value is not None}}
     group = read(lambda: group_of(options.group, body))
-    await room.desk.set_group(OPERATOR, group)
+    await room.changes.set_group(OPERATOR, group)
 
 
-async def _remove(room: Room, options: argparse.Namespace) -> None:
-    await room.desk.remove_group(OPERATOR, options.group)
+async def _remove(room: CommandContext, options: argparse.Namespace) -> None:
+    await room.changes.remove_group(OPERATOR, options.group)
 
 
-async def _add(room: Room, options: argparse.Namespace) -> None:
-    person = await room.desk.person_named(options.person)
-    await room.desk.put_in_group(OPERATOR, person.id, options.group)
+async def _add(room: CommandContext, options: argparse.Namespace) -> None:
+    person = await room.changes.person_named(options.person)
+    await room.changes.put_in_group(OPERATOR, person.id, options.group)
 
 
-async def _drop(room: Room, options: argparse.Namespace) -> None:
-    person = await room.desk.person_named(options.person)
-    await room.desk.take_from_group(OPERATOR, person.id, options.group)
+async def _drop(room: CommandContext, options: argparse.Namespace) -> None:
+    person = await room.changes.person_named(options.person)
+    await room.changes.take_from_group(OPERATOR, person.id, options.group)

@@ -22,13 +22,13 @@ from server.config.settings import ANTHROPIC, OPENAI, Settings
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import DIALECTS
 from server.keys import prober
-from server.keys.encryption import Vault, VaultError, new_master
-from server.keys.wishes import KeyDesk, KeyDeskError, ListedKey
+from server.keys.encryption import KeyEncryption, KeyEncryptionError, new_master
+from server.keys.wishes import KeyWishError, KeyWishes, ListedKey
 from server.store import store_for
 
 T = TypeVar("T")
 Work = Coroutine[Any, Any, int]
-DeskVerb = Callable[[KeyDesk, Settings, argparse.Namespace], Coroutine[Any, Any, None]]
+DeskVerb = Callable[[KeyWishes, Settings, argparse.Namespace], Coroutine[Any, Any, None]]
 InLoop = Callable[[Work], int]
 AskSecret = Callable[[], str]
 
@@ -71,7 +71,7 @@ def add_verbs(parser: argparse.ArgumentParser, in_loop: InLoop, ask: AskSecret) 
 
 async def _at_desk(work: DeskVerb, settings: Settings, options: argparse.Namespace) -> int:
     async with store_for(settings.store_url) as store:
-        await work(KeyDesk(store, Vault(settings.master_keys), settings.upstreams, _now), settings, options)
+        await work(KeyWishes(store, KeyEncryption(settings.master_keys), settings.upstreams, _now), settings, options)
     return 0
 
 
@@ -105,48 +105,48 @@ def _parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
     return typed
 
 
-async def _list(desk: KeyDesk, _: Settings, __: argparse.Namespace) -> None:
-    for key in await _keys(desk):
+async def _list(changes: KeyWishes, _: Settings, __: argparse.Namespace) -> None:
+    for key in await _keys(changes):
         notes = [", ".join(key.spec.models) or "all its models"]
         notes += ["added"] * key.added + ["paused"] * key.paused
         print(f"{_shown(key)}  {'; '.join(notes)}")
 
 
-async def _check(desk: KeyDesk, _: Settings, __: argparse.Namespace) -> None:
+async def _check(changes: KeyWishes, _: Settings, __: argparse.Namespace) -> None:
     """Ask about every key; KeyDeskError if any is not let in."""
     ready = True
     async with aiohttp.ClientSession() as session:
-        for key in await _keys(desk):
-            found = await _found(desk, key, session)
+        for key in await _keys(changes):
+            found = await _found(changes, key, session)
             ready = ready and found.state == "ready"
             said = f"{len(found.models)} models" if found.state == "ready" else found.detail
             print(f"{_shown(key)}  {found.state:<12} {said}")
     if not ready:
-        raise KeyDeskError("not every key is let in")
+        raise KeyWishError("not every key is let in")
 
 
-async def _keys(desk: KeyDesk) -> list[ListedKey]:
+async def _keys(changes: KeyWishes) -> list[ListedKey]:
     """All keys. That there is none is said, beside the output."""
-    keys = await desk.keys()
+    keys = await changes.keys()
     if not keys:
         print("There is no key: name one in .env (OPENAI_KEY, ANTHROPIC_KEY) or add one (`key add`).", file=sys.stderr)
     return keys
 
 
-async def _found(desk: KeyDesk, key: ListedKey, session: aiohttp.ClientSession) -> prober.Check:
+async def _found(changes: KeyWishes, key: ListedKey, session: aiohttp.ClientSession) -> prober.Check:
     try:
-        secret = await desk.secret(key.id)
-    except VaultError:
+        secret = await changes.secret(key.id)
+    except KeyEncryptionError:
         return prober.Check("unclear", "it cannot be decrypted with these MASTER_KEYS")
     return await prober.check(key.spec, secret, session)
 
 
-async def _add(desk: KeyDesk, settings: Settings, options: argparse.Namespace) -> None:
-    desk.insist_on_master()
-    known = await desk.terms(options.upstream) if options.upstream else None
+async def _add(changes: KeyWishes, settings: Settings, options: argparse.Namespace) -> None:
+    changes.insist_on_master()
+    known = await changes.terms(options.upstream) if options.upstream else None
     secret = _secret(options.ask())
     spec = _like(known, options) if known else _of_its_own(secret, options, settings.key_slots)
-    key = await desk.add(spec, secret)
+    key = await changes.add(spec, secret)
     print(f"{key.spec.name:<16} {key.id}  {key.hint}  added")
     print(f"Running gateways use it within {settings.keys_poll_seconds:g} seconds.", file=sys.stderr)
 
@@ -155,21 +155,21 @@ def _secret(typed: str) -> Secret:
     try:
         return parsers.key(typed.strip())
     except ValueError as error:
-        raise KeyDeskError(f"the key: {error}") from None
+        raise KeyWishError(f"the key: {error}") from None
 
 
 def _like(known: UpstreamSpec, options: argparse.Namespace) -> UpstreamSpec:
     if options.base_url:
-        raise KeyDeskError("--base-url goes with --dialect; the upstream has an address already")
+        raise KeyWishError("--base-url goes with --dialect; the upstream has an address already")
     if options.models and not known.models:
-        raise KeyDeskError("the keys of this upstream have the models that it lists: leave --models out")
+        raise KeyWishError("the keys of this upstream have the models that it lists: leave --models out")
     return replace(known, **_said(options))
 
 
 def _of_its_own(secret: Secret, options: argparse.Namespace, slots: int) -> UpstreamSpec:
     dialects = tuple(dict.fromkeys(options.dialect))
     if not options.base_url and len(dialects) > 1:
-        raise KeyDeskError("no provider speaks both by one address: say which with --base-url")
+        raise KeyWishError("no provider speaks both by one address: say which with --base-url")
     return UpstreamSpec(
         name=f"{dialects[0]}-{secret.fingerprint}",
         dialects=dialects,
@@ -188,24 +188,24 @@ def _said(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-async def _pause(desk: KeyDesk, _: Settings, options: argparse.Namespace) -> None:
-    await desk.pause(options.key)
+async def _pause(changes: KeyWishes, _: Settings, options: argparse.Namespace) -> None:
+    await changes.pause(options.key)
 
 
-async def _resume(desk: KeyDesk, _: Settings, options: argparse.Namespace) -> None:
-    await desk.resume(options.key)
+async def _resume(changes: KeyWishes, _: Settings, options: argparse.Namespace) -> None:
+    await changes.resume(options.key)
 
 
-async def _remove(desk: KeyDesk, _: Settings, options: argparse.Namespace) -> None:
-    await desk.remove(options.key)
+async def _remove(changes: KeyWishes, _: Settings, options: argparse.Namespace) -> None:
+    await changes.remove(options.key)
 
 
-async def _recheck(desk: KeyDesk, _: Settings, options: argparse.Namespace) -> None:
-    await desk.recheck(options.key)
+async def _recheck(changes: KeyWishes, _: Settings, options: argparse.Namespace) -> None:
+    await changes.recheck(options.key)
 
 
-async def _rotate(desk: KeyDesk, _: Settings, __: argparse.Namespace) -> None:
-    print(f"{await desk.rotate()} keys are encrypted with the first of MASTER_KEYS now.")
+async def _rotate(changes: KeyWishes, _: Settings, __: argparse.Namespace) -> None:
+    print(f"{await changes.rotate()} keys are encrypted with the first of MASTER_KEYS now.")
 
 
 def _new_master(_: Settings, __: argparse.Namespace) -> int:

@@ -16,8 +16,8 @@ from server.cli import prices as cli_prices
 from server.cli import usage as cli_usage
 from server.cli.context import (
     Add,
+    CommandContext,
     InLoop,
-    Room,
     hooked,
     parsed,
     plain,
@@ -29,7 +29,7 @@ from server.cli.context import (
     when,
 )
 from server.config import parsers
-from server.policy.notices import Kind, Notice
+from server.policy.notices import Notice, NoticeKind
 
 _SHOWN_AUDITS = 50
 
@@ -53,34 +53,36 @@ def _notice_verbs(add: Add) -> None:
     add("list", _notice_list, "what people are told")
     each = add("set", _notice_set, "tell people something, from now on if nothing else is said")
     each.add_argument("text", metavar="TEXT", help="one line, which is shown as it is")
-    each.add_argument("--kind", choices=list(map(str, Kind)), default=str(Kind.ANNOUNCEMENT))
+    each.add_argument("--kind", choices=list(map(str, NoticeKind)), default=str(NoticeKind.ANNOUNCEMENT))
     each.add_argument("--id", metavar="ID", help="in place of the notice of this id")
     times(each)
     add("remove", _notice_remove, "tell it no more").add_argument("id", metavar="ID")
 
 
-async def _notice_list(room: Room, _: argparse.Namespace) -> None:
-    rows = [(each.id, each.kind, when(each.since), when(each.until), each.text) for each in await room.desk.notices()]
+async def _notice_list(room: CommandContext, _: argparse.Namespace) -> None:
+    rows = [
+        (each.id, each.kind, when(each.since), when(each.until), each.text) for each in await room.changes.notices()
+    ]
     if rows:
         print(table(("id", "kind", "since", "until", "text"), rows))
     await tell_unreadable(room, "notice")
 
 
-async def _notice_set(room: Room, options: argparse.Namespace) -> None:
+async def _notice_set(room: CommandContext, options: argparse.Namespace) -> None:
     notice_id = options.id or f"ntc_{secrets.token_hex(4)}"
     since = wall() if options.since is None else room.begins(options.since)
     until = room.ends_if(options.until)
-    notice = read(lambda: Notice(notice_id, Kind(options.kind), options.text, since, until))
-    await room.desk.set_notice(OPERATOR, notice)
+    notice = read(lambda: Notice(notice_id, NoticeKind(options.kind), options.text, since, until))
+    await room.changes.set_notice(OPERATOR, notice)
     print(notice.id)
 
 
-async def _notice_remove(room: Room, options: argparse.Namespace) -> None:
-    await room.desk.remove_notice(OPERATOR, options.id)
+async def _notice_remove(room: CommandContext, options: argparse.Namespace) -> None:
+    await room.changes.remove_notice(OPERATOR, options.id)
 
 
-async def _audit(room: Room, options: argparse.Namespace) -> None:
-    for entry in await room.desk.audits(None, options.limit):
+async def _audit(room: CommandContext, options: argparse.Namespace) -> None:
+    for entry in await room.changes.audits(None, options.limit):
         print(f"{when(entry.at)}  {plain(entry.actor)}  {plain(entry.action)}  {plain(entry.target)}")
         for sign, body in (("-", entry.before), ("+", entry.after)):
             if body is not None:

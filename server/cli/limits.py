@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from server.admin.changes import OPERATOR, DeskError
-from server.cli.context import A_DAY, Add, Room, table, tell_unreadable, times, when
+from server.admin.changes import OPERATOR, CommandError
+from server.cli.context import A_DAY, Add, CommandContext, table, tell_unreadable, times, when
 from server.config import parsers
-from server.ledger.limits import Limit, Scope, Unit, Window, parse_limits, words
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit, parse_limits, words
 from server.ledger.money import micro_usd, usd
 
 _TERM = re.compile(r"/\s*term\b", re.IGNORECASE)
@@ -43,8 +43,8 @@ def add_verbs(add: Add) -> None:
     add("remove", _remove, "limit nothing by it any more").add_argument("id", metavar="ID")
 
 
-async def _list(room: Room, _: argparse.Namespace) -> None:
-    limits = await room.desk.limits()
+async def _list(room: CommandContext, _: argparse.Namespace) -> None:
+    limits = await room.changes.limits()
     if limits:
         names = {person.id: person.name for person in await room.store.people()}
         print(table(("id", "for", "limit", "since", "until"), [_row(each, names) for each in limits]))
@@ -60,27 +60,27 @@ def _row(limit: Limit, names: Mapping[str, str]) -> tuple[object, ...]:
     return limit.id, whom, told, when(limit.since), when(limit.until)
 
 
-async def _set(room: Room, options: argparse.Namespace) -> None:
+async def _set(room: CommandContext, options: argparse.Namespace) -> None:
     scope, subject = await _whom(room, options)
     since, until = room.begins_if(options.since), room.ends_if(options.until)
-    known = await room.desk.limits()
+    known = await room.changes.limits()
     for wanted in _said_limits(options.limit, scope, subject, since, until):
         same = [each for each in known if _purpose(each) == _purpose(wanted)]
         limit = replace(wanted, id=same[0].id, extra=same[0].extra, extra_until=same[0].extra_until) if same else wanted
-        await room.desk.set_limit(OPERATOR, limit)
+        await room.changes.set_limit(OPERATOR, limit)
         print(f"{limit.id}  {words(limit)}")
 
 
-async def _whom(room: Room, options: argparse.Namespace) -> tuple[Scope, str]:
+async def _whom(room: CommandContext, options: argparse.Namespace) -> tuple[Scope, str]:
     scope = next(each for each in Scope if getattr(options, each))
     if scope is Scope.EVERYONE:
         return scope, ""
     subject = str(getattr(options, scope))
     if scope is Scope.PERSON:
-        return scope, (await room.desk.person_named(subject)).id
+        return scope, (await room.changes.person_named(subject)).id
     added = [key.spec for key in await room.store.added_keys()]
     if scope is Scope.UPSTREAM and all(spec.name != subject for spec in (*room.settings.upstreams, *added)):
-        raise DeskError("there is no such upstream: `key list` names them")
+        raise CommandError("there is no such upstream: `key list` names them")
     return scope, subject
 
 
@@ -88,10 +88,10 @@ def _said_limits(text: str, scope: Scope, subject: str, since: int | None, until
     for part in text.split(","):
         try:
             (limit,) = parse_limits(_TERM.sub("/ever", part))
-            window = Window.TERM if _TERM.search(part) else limit.window
+            window = LimitWindow.TERM if _TERM.search(part) else limit.window
             wanted = replace(limit, scope=scope, subject=subject, window=window, since=since, until=until)
         except ValueError as error:
-            raise DeskError(str(error) if part.strip() else "expected a limit such as 5 usd/day") from None
+            raise CommandError(str(error) if part.strip() else "expected a limit such as 5 usd/day") from None
         digest = hashlib.sha256(repr(_purpose(wanted)).encode()).hexdigest()
         yield replace(wanted, id=f"lim_{digest[:10]}")
 
@@ -101,11 +101,11 @@ def _purpose(limit: Limit) -> tuple[object, ...]:
     return (*map(str, (limit.scope, limit.subject, *limit.kind)), limit.since, limit.until)
 
 
-async def _raise(room: Room, options: argparse.Namespace) -> None:
-    limit = next((each for each in await room.desk.limits() if each.id == options.id), None)
+async def _raise(room: CommandContext, options: argparse.Namespace) -> None:
+    limit = next((each for each in await room.changes.limits() if each.id == options.id), None)
     if limit is None:
-        raise DeskError("there is no such limit: `limit list` shows them")
-    await room.desk.raise_limit(OPERATOR, limit.id, _amount(options.amount, limit.unit), room.ends(options.until))
+        raise CommandError("there is no such limit: `limit list` shows them")
+    await room.changes.raise_limit(OPERATOR, limit.id, _amount(options.amount, limit.unit), room.ends(options.until))
 
 
 def _amount(text: str, unit: Unit) -> int:
@@ -114,8 +114,8 @@ def _amount(text: str, unit: Unit) -> int:
     try:
         return micro_usd(number) if unit is Unit.USD else parsers.whole(1, 10**15 - 1)(number)
     except ValueError as error:
-        raise DeskError(f"{error}, of {unit}") from None
+        raise CommandError(f"{error}, of {unit}") from None
 
 
-async def _remove(room: Room, options: argparse.Namespace) -> None:
-    await room.desk.remove_limit(OPERATOR, options.id)
+async def _remove(room: CommandContext, options: argparse.Namespace) -> None:
+    await room.changes.remove_limit(OPERATOR, options.id)

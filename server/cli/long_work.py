@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from server.admin.changes import Desk, DeskError
+from server.admin.changes import Changes, CommandError
 from server.ledger.calendar import Calendar
 from server.ledger.reports import By, Cursor, Days, Which
 from server.ledger.usage import UsageRow
@@ -33,12 +33,12 @@ WORK = "work"
 _A_DAY = round(timedelta(days=1) / timedelta(milliseconds=1))
 
 
-class WorkError(DeskError):
+class WorkError(CommandError):
     """The work cannot be done; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class WorkPace:
     """So many rows in a step, and seconds of rest before the next one."""
 
     rows: int = 500
@@ -50,10 +50,10 @@ class Job:
     """What every long work needs; `actor` has asked for it."""
 
     store: Store
-    desk: Desk
+    changes: Changes
     actor: str
     progress: Progress
-    pace: Pace = Pace()
+    pace: WorkPace = WorkPace()
 
     async def step(self, work: Coroutine[Any, Any, T]) -> T:
         """Do one step whole, even if the task is cancelled meanwhile."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from server.accounting.journal import JournalError
-from server.admin.changes import DeskError
+from server.admin.changes import CommandError
 from server.auth.accounts import AccountError
 from server.bootstrap.demo import DemoError
 from server.cli import backup as cli_backup
@@ -23,8 +23,8 @@ from server.cli import people as cli_people
 from server.cli.context import Add
 from server.config import settings_docs
 from server.config.settings import Settings, SettingsError, load
-from server.keys.encryption import VaultError
-from server.keys.wishes import KeyDeskError
+from server.keys.encryption import KeyEncryptionError
+from server.keys.wishes import KeyWishError
 from server.store.base import StoreError
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None, ask_secret: cli_keys.AskSecret = cli
     except SettingsError as error:
         print("fairgate cannot start with these settings:", *error.mistakes, sep="\n  ", file=sys.stderr)
         return 2
-    except (AccountError, DemoError, DeskError, JournalError, KeyDeskError, StoreError, VaultError) as error:
+    except (AccountError, DemoError, CommandError, JournalError, KeyWishError, StoreError, KeyEncryptionError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -26,9 +26,9 @@ async def purge(job: Job, before: int, day: str) -> int:
     """Delete the rows that started before (UTC ms; the start of this day); returns how many. Their sums stay."""
     bookmark, which = Bookmark(job.store, "purge", day), Which(before=before)
     found = await bookmark.read()
-    audit, purged = (job.desk.new_id(), 0) if found is None else (found["audit"], found["purged"])
+    audit, purged = (job.changes.new_id(), 0) if found is None else (found["audit"], found["purged"])
     await bookmark.put({"audit": audit, "purged": purged})
-    await job.desk.note(job.actor, "usage.purge.begin", day, None, None, audit)
+    await job.changes.note(job.actor, "usage.purge.begin", day, None, None, audit)
     total = purged + await job.count(which)
     job.progress(purged, total)
     while purged < total:
@@ -38,7 +38,7 @@ async def purge(job: Job, before: int, day: str) -> int:
         purged += gone
         job.progress(purged, total)
         await job.rest()
-    await job.desk.note(job.actor, "usage.purge", day, None, {"rows": purged}, f"{audit}.end")
+    await job.changes.note(job.actor, "usage.purge", day, None, {"rows": purged}, f"{audit}.end")
     await bookmark.remove()
     return purged
 
@@ -55,7 +55,7 @@ async def resum(job: Job, span: Span) -> int:
     Raises WorkError if rows of these days were purged.
     """
     days = await days_with_all_rows(job.store, span)
-    await job.desk.note(job.actor, "usage.resum", str(span), None, None)
+    await job.changes.note(job.actor, "usage.resum", str(span), None, None)
     rows = 0
     for done, day in enumerate(days, start=1):
         rows += await job.step(job.store.resum(day, day))
@@ -70,7 +70,7 @@ async def replay(job: Job, journal: Journal) -> Replayed:
     Their files go when the store has everything; before that nothing is forgotten. Raises JournalError, StoreError.
     """
     orphans, written = journal.orphans(), 0
-    await job.desk.note(job.actor, "journal.replay", "journal", None, {"settlements": len(orphans)})
+    await job.changes.note(job.actor, "journal.replay", "journal", None, {"settlements": len(orphans)})
     for start in range(0, len(orphans), job.pace.rows):
         batch = orphans[start : start + job.pace.rows]
         written += sum(await asyncio.gather(*map(job.store.settle, batch)))

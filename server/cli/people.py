@@ -8,15 +8,15 @@ import sys
 from typing import Any
 
 from server.admin.changes import OPERATOR
-from server.admin.commands.guest_passes import PassOffice, Wanted
+from server.admin.commands.guest_passes import GuestPassCommands, WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.auth.accounts import Accounts
 from server.auth.guest_passes import Passes
 from server.auth.token_terms import KINDS, NORMAL
-from server.cli.context import Add, InLoop, Room, parsed, plain, table, wall, when
+from server.cli.context import Add, CommandContext, InLoop, parsed, plain, table, wall, when
 from server.config import parsers
 from server.ledger.money import micro_usd, usd
-from server.store.base import Terms, Token
+from server.store.base import Token, TokenTerms
 from server.store.token_secret import pepper_for
 from server.wire.keepalive import CHOICES, DEFAULT
 
@@ -35,13 +35,13 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
         verbs(Add(nouns.add_parser(name, help=told), in_loop))
 
 
-def pepper_of(room: Room) -> bytes:
+def pepper_of(room: CommandContext) -> bytes:
     """The pepper of this gateway."""
     configured = room.settings.token_pepper
     return pepper_for(room.settings.store_url, configured.reveal() if configured else "")
 
 
-def _accounts(room: Room) -> Accounts:
+def _accounts(room: CommandContext) -> Accounts:
     proxy_key = room.settings.proxy_key
     return Accounts(room.store, room.settings.gatekeeper, proxy_key.reveal() if proxy_key else "", pepper_of(room))
 
@@ -59,26 +59,26 @@ def _user_verbs(add: Add) -> None:
     add("list", _user_list, "everybody")
 
 
-async def _user_create(room: Room, options: argparse.Namespace) -> None:
+async def _user_create(room: CommandContext, options: argparse.Namespace) -> None:
     accounts = _accounts(room)
     person = await accounts.create_person(options.user)
-    await room.desk.note(OPERATOR, "person.create", person.id, None, {"name": person.name})
+    await room.changes.note(OPERATOR, "person.create", person.id, None, {"name": person.name})
     print(f"{person.name} may have tokens now: python -m server token create {person.name!r}")
 
 
-async def _user_list(room: Room, _: argparse.Namespace) -> None:
+async def _user_list(room: CommandContext, _: argparse.Namespace) -> None:
     for person in await _accounts(room).people():
         state = "disabled" if person.disabled else "may ask"
         groups = ", ".join(dict.fromkeys((*person.groups, *person.claimed)))
         print(f"{person.name:<24} since {_day(person.created_at)}  {state}  {plain(groups)}".rstrip())
 
 
-async def _user_disable(room: Room, options: argparse.Namespace) -> None:
-    await room.desk.set_disabled(OPERATOR, (await room.desk.person_named(options.user)).id, True)
+async def _user_disable(room: CommandContext, options: argparse.Namespace) -> None:
+    await room.changes.set_disabled(OPERATOR, (await room.changes.person_named(options.user)).id, True)
 
 
-async def _user_enable(room: Room, options: argparse.Namespace) -> None:
-    await room.desk.set_disabled(OPERATOR, (await room.desk.person_named(options.user)).id, False)
+async def _user_enable(room: CommandContext, options: argparse.Namespace) -> None:
+    await room.changes.set_disabled(OPERATOR, (await room.changes.person_named(options.user)).id, False)
 
 
 # ---- tokens ----
@@ -101,16 +101,18 @@ def _token_verbs(add: Add) -> None:
     add("revoke", _token_revoke, "close the door for a token, for good").add_argument("id", metavar="ID")
 
 
-async def _token_create(room: Room, options: argparse.Namespace) -> None:
+async def _token_create(room: CommandContext, options: argparse.Namespace) -> None:
     expires_at = None if options.days is None else wall() + options.days * DAY * 1000
-    terms = Terms(options.kind, tuple(options.models), tuple(options.networks), options.addresses, options.keepalive)
-    person = await room.desk.person_named(options.user)
+    terms = TokenTerms(
+        options.kind, tuple(options.models), tuple(options.networks), options.addresses, options.keepalive
+    )
+    person = await room.changes.person_named(options.user)
     token, secret = await _accounts(room).create_token(person.name, options.name, expires_at, terms)
-    await room.desk.note(OPERATOR, "token.create", token.id, None, {"person": person.id, "name": token.name})
+    await room.changes.note(OPERATOR, "token.create", token.id, None, {"person": person.id, "name": token.name})
     _tell(secret)
 
 
-async def _token_list(room: Room, _: argparse.Namespace) -> None:
+async def _token_list(room: CommandContext, _: argparse.Namespace) -> None:
     names = {person.id: person.name for person in await room.store.people()}
     for token in await room.store.tokens():
         print(
@@ -118,14 +120,16 @@ async def _token_list(room: Room, _: argparse.Namespace) -> None:
         )
 
 
-async def _token_rotate(room: Room, options: argparse.Namespace) -> None:
+async def _token_rotate(room: CommandContext, options: argparse.Namespace) -> None:
     token, secret = await _accounts(room).rotate(options.id, grace_seconds=options.grace)
-    await room.desk.note(OPERATOR, "token.rotate", options.id, None, {"by": token.id, "grace_seconds": options.grace})
+    await room.changes.note(
+        OPERATOR, "token.rotate", options.id, None, {"by": token.id, "grace_seconds": options.grace}
+    )
     _tell(secret)
 
 
-async def _token_revoke(room: Room, options: argparse.Namespace) -> None:
-    await room.desk.revoke_token(OPERATOR, options.id)
+async def _token_revoke(room: CommandContext, options: argparse.Namespace) -> None:
+    await room.changes.revoke_token(OPERATOR, options.id)
 
 
 def _validity(token: Token) -> str:
@@ -161,18 +165,18 @@ def _pass_verbs(add: Add) -> None:
     add("revoke", _pass_revoke, "make a pass good for nothing").add_argument("id", metavar="ID")
 
 
-def _office(room: Room) -> PassOffice:
-    return PassOffice(room.store, room.desk, Passes(pepper_of(room)), wall)
+def _office(room: CommandContext) -> GuestPassCommands:
+    return GuestPassCommands(room.store, room.changes, Passes(pepper_of(room)), wall)
 
 
-async def _pass_issue(room: Room, options: argparse.Namespace) -> None:
-    person = await room.desk.person_named(options.user)
-    wanted = Wanted(options.days * DAY, options.usd, options.group, tuple(options.models))
+async def _pass_issue(room: CommandContext, options: argparse.Namespace) -> None:
+    person = await room.changes.person_named(options.user)
+    wanted = WantedPass(options.days * DAY, options.usd, options.group, tuple(options.models))
     _, text = await _office(room).issue_for(THE_OPERATOR, OPERATOR, person, wanted)
     _tell(text)
 
 
-async def _pass_list(room: Room, _: argparse.Namespace) -> None:
+async def _pass_list(room: CommandContext, _: argparse.Namespace) -> None:
     names = {person.id: person.name for person in await room.store.people()}
     rows = [
         (
@@ -188,7 +192,7 @@ async def _pass_list(room: Room, _: argparse.Namespace) -> None:
         print(table(("id", "issued by", "group", "may spend", "good"), rows))
 
 
-async def _pass_revoke(room: Room, options: argparse.Namespace) -> None:
+async def _pass_revoke(room: CommandContext, options: argparse.Namespace) -> None:
     await _office(room).revoke(OPERATOR, options.id)
 
 

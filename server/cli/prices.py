@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import argparse
 
-from server.admin.changes import OPERATOR, DeskError
-from server.cli.context import A_DAY, Add, Room, parsed, plain, read, tell_unreadable, wall, when
+from server.admin.changes import OPERATOR, CommandError
+from server.cli.context import A_DAY, Add, CommandContext, parsed, plain, read, tell_unreadable, wall, when
 from server.cli.repricing import price_table
 from server.config import parsers
 from server.ledger.money import usd
@@ -34,34 +34,36 @@ def _option(kind: str) -> str:
     return "--" + kind.replace("_", "-")
 
 
-async def _list(room: Room, _: argparse.Namespace) -> None:
-    for price in await room.desk.prices():
+async def _list(room: CommandContext, _: argparse.Namespace) -> None:
+    for price in await room.changes.prices():
         print(f"{plain(price.id)}  since {when(price.valid_from)}  {_rates(price)}")
     await tell_unreadable(room, "price")
 
 
-async def _set(room: Room, options: argparse.Namespace) -> None:
+async def _set(room: CommandContext, options: argparse.Namespace) -> None:
     since = wall() if options.since is None else room.begins(options.since)
     said = {kind: getattr(options, kind) for kind in (*_TOKENS, "request", "image")}
     said["audio_hour"] = None if options.audio_minute is None else options.audio_minute * 60
     rates = {kind: amount for kind, amount in said.items() if amount is not None}
     if not rates or (rates.keys() & set(_TOKENS) and not {"input", "output"} <= rates.keys()):
-        raise DeskError("say what input and what output cost, or what a request, a picture or a minute of sound does")
+        raise CommandError(
+            "say what input and what output cost, or what a request, a picture or a minute of sound does"
+        )
     body = {"model": options.model, "valid_from": since, **rates}
     price = read(lambda: price_of(f"desk:{options.model}@{when(since)}", body))
-    await room.desk.set_price(OPERATOR, price)
+    await room.changes.set_price(OPERATOR, price)
     print(f"{plain(price.id)}  {_rates(price)}")
 
 
-async def _remove(room: Room, options: argparse.Namespace) -> None:
-    await room.desk.remove_price(OPERATOR, options.id)
+async def _remove(room: CommandContext, options: argparse.Namespace) -> None:
+    await room.changes.remove_price(OPERATOR, options.id)
 
 
-async def _show(room: Room, options: argparse.Namespace) -> None:
+async def _show(room: CommandContext, options: argparse.Namespace) -> None:
     at = wall() if options.at is None else room.begins(options.at)
     price = (await price_table(room.settings, room.store)).of(options.model, at)
     if price is None:
-        raise DeskError("this model has no price, so that requests for it are refused")
+        raise CommandError("this model has no price, so that requests for it are refused")
     print(f"{plain(price.id)}  {_rates(price)}")
 
 

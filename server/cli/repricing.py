@@ -46,7 +46,7 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Repricing:
     """Which rows: of these days, and of the models whose names match the pattern."""
 
     span: Span
@@ -62,7 +62,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class RepricedTally:
     """What came of it. `rows` were looked at, so many `changed`, so many of the others have no price now.
 
     `before` and `after` are micro-USD: what the rows with a price had cost, and what they cost now.
@@ -83,7 +83,7 @@ class _Standing:
     seen: int = 0  # rows behind us, also those that were not meant
     cursor: Cursor | None = None
     days: tuple[str, ...] = ()
-    tally: Tally = Tally()
+    tally: RepricedTally = RepricedTally()
 
     def body(self) -> dict[str, Any]:
         cursor = None if self.cursor is None else list(self.cursor)
@@ -96,7 +96,7 @@ class _Page:
 
     changes: tuple[tuple[str, int, str | None], ...]
     days: frozenset[str]
-    tally: Tally
+    tally: RepricedTally
 
 
 async def price_table(settings: Settings, store: Store) -> Prices:
@@ -119,24 +119,24 @@ async def price_table(settings: Settings, store: Store) -> Prices:
     return Prices(table.of, hashlib.sha256(orjson.dumps(decided)).hexdigest(), tariff)
 
 
-async def preview(job: Job, prices: Prices, wanted: Wanted) -> Tally:
+async def preview(job: Job, prices: Prices, wanted: Repricing) -> RepricedTally:
     """What `reprice` would come to. Nothing is written."""
-    total, seen, tally = await job.count(wanted.which), 0, Tally()
+    total, seen, tally = await job.count(wanted.which), 0, RepricedTally()
     async for page in job.pages(wanted.which, None):
         tally, seen = _added(tally, _priced(page, prices, wanted).tally), seen + len(page)
         job.progress(seen, total)
     return tally
 
 
-async def reprice(job: Job, prices: Prices, wanted: Wanted) -> Tally:
+async def reprice(job: Job, prices: Prices, wanted: Repricing) -> RepricedTally:
     """Do it, or go on with it. Prices that have changed since an interruption begin it anew."""
     await days_with_all_rows(job.store, wanted.span)
     bookmark = Bookmark(job.store, "reprice", str(wanted.span), wanted.pattern, prices.digest)
     target, asked = f"{wanted.span} {wanted.pattern}", {"prices": prices.digest[:16]}
     body = await bookmark.read()
-    standing = _Standing(job.desk.new_id()) if body is None else _standing(body)
+    standing = _Standing(job.changes.new_id()) if body is None else _standing(body)
     await bookmark.put(standing.body())
-    await job.desk.note(job.actor, "usage.reprice.begin", target, None, asked, standing.audit)
+    await job.changes.note(job.actor, "usage.reprice.begin", target, None, asked, standing.audit)
     total = await job.count(wanted.which)
     job.progress(standing.seen, total)
     async for page in job.pages(wanted.which, standing.cursor):
@@ -149,7 +149,7 @@ async def reprice(job: Job, prices: Prices, wanted: Wanted) -> Tally:
     tally = asdict(standing.tally)
     before = {"cost_micro_usd": tally.pop("before")}
     after = {"cost_micro_usd": tally.pop("after"), **tally}
-    await job.desk.note(job.actor, "usage.reprice", target, before, after, f"{standing.audit}.end")
+    await job.changes.note(job.actor, "usage.reprice", target, before, after, f"{standing.audit}.end")
     await bookmark.remove()
     return standing.tally
 
@@ -181,12 +181,12 @@ async def _resummed(store: Store, bookmark: Bookmark, standing: _Standing) -> _S
     return left
 
 
-def _priced(page: Iterable[UsageRow], prices: Prices, wanted: Wanted) -> _Page:
+def _priced(page: Iterable[UsageRow], prices: Prices, wanted: Repricing) -> _Page:
     rows = [row for row in page if wanted.takes(row)]
     found = [(row, price) for row in rows if (price := prices.of(row.model_asked, row.started_at)) is not None]
     costs = [(row, _bill(row, price, prices.tariff).cost(row.usage), price.id) for row, price in found]
     changed = [each for each in costs if (each[0].cost_micro_usd, each[0].price_id) != each[1:]]
-    tally = Tally(
+    tally = RepricedTally(
         rows=len(rows),
         changed=len(changed),
         unpriced=len(rows) - len(found),
@@ -203,14 +203,14 @@ def _bill(row: UsageRow, price: Price, tariff: Tariff) -> Bill:
     return Bill(row.request_id, row.started_at, row.day, who, row.model_asked, row.dialect, price, tariff=tariff)
 
 
-def _added(one: Tally, other: Tally) -> Tally:
-    return Tally(**{name: amount + getattr(other, name) for name, amount in asdict(one).items()})
+def _added(one: RepricedTally, other: RepricedTally) -> RepricedTally:
+    return RepricedTally(**{name: amount + getattr(other, name) for name, amount in asdict(one).items()})
 
 
 def _standing(body: Any) -> _Standing:
     cursor = body["cursor"]
     at = None if cursor is None else (int(cursor[0]), str(cursor[1]))
-    return _Standing(body["audit"], body["seen"], at, tuple(body["days"]), Tally(**body["tally"]))
+    return _Standing(body["audit"], body["seen"], at, tuple(body["days"]), RepricedTally(**body["tally"]))
 
 
 def _of_file(path: str) -> list[Price]:

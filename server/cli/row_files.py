@@ -63,7 +63,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedRows:
     """So many requests were written, so many were there."""
 
     written: int = 0
@@ -98,13 +98,13 @@ def whole_part(file: BinaryIO, form: str) -> Found:
     return _whole_table(file) if form == "csv" else _whole_lines(file)
 
 
-async def import_rows(job: Job, file: BinaryIO, size: int, people: Mapping[str, str]) -> Imported:
+async def import_rows(job: Job, file: BinaryIO, size: int, people: Mapping[str, str]) -> ImportedRows:
     """Put the requests of a file (a document in each line, `size` bytes) on the ledger; `people` are ids by name.
 
     No budget is charged. Raises WorkError at the first line that cannot be used, with its number; the steps
     before have been written.
     """
-    await job.desk.note(job.actor, "usage.import", "file", None, {"bytes": size})
+    await job.changes.note(job.actor, "usage.import", "file", None, {"bytes": size})
     written = rows = done = 0
     for batch in _batches(file, job.pace.rows):
         settlements = [_settlement(number, line, people) for number, line in batch]
@@ -112,7 +112,7 @@ async def import_rows(job: Job, file: BinaryIO, size: int, people: Mapping[str, 
         rows, done = rows + len(batch), done + sum(len(line) for _, line in batch)
         job.progress(done, size)
         await job.rest()
-    return Imported(written, rows - written)
+    return ImportedRows(written, rows - written)
 
 
 async def _settled(job: Job, settlements: Iterable[Settlement]) -> list[bool]:

@@ -19,13 +19,13 @@ from server.accounting.journal import Journal
 from server.admin.changes import OPERATOR
 from server.cli import maintenance as chores
 from server.cli import repricing, row_files
-from server.cli.context import Add, InLoop, Room, table, wall
+from server.cli.context import Add, CommandContext, InLoop, table, wall
 from server.cli.long_work import Job, Span, WorkError
 from server.cli.progress import shown
-from server.cli.repricing import Tally, Wanted, price_table
+from server.cli.repricing import RepricedTally, Repricing, price_table
 from server.cli.row_files import Found
 from server.ledger.export import added
-from server.ledger.limits import Window
+from server.ledger.limits import LimitWindow
 from server.ledger.money import usd
 from server.ledger.question import GROUPINGS
 from server.ledger.reports import By, Days, Sum, Which
@@ -85,12 +85,12 @@ def _grouping(text: str) -> tuple[By, ...]:
 
 
 @contextmanager
-def _job(room: Room, label: str, unit: str = "rows") -> Iterator[Job]:
+def _job(room: CommandContext, label: str, unit: str = "rows") -> Iterator[Job]:
     with shown(label, unit) as progress:
-        yield Job(room.store, room.desk, OPERATOR, progress)
+        yield Job(room.store, room.changes, OPERATOR, progress)
 
 
-async def _sums(room: Room, options: argparse.Namespace) -> None:
+async def _sums(room: CommandContext, options: argparse.Namespace) -> None:
     sums = await room.store.sums(_month(room, options.month), options.by)
     names = {person.id: person.name for person in await room.store.people()} if By.PERSON in options.by else {}
     head = [name for by in options.by for name, each in GROUPINGS.items() if each is by]
@@ -99,10 +99,10 @@ async def _sums(room: Room, options: argparse.Namespace) -> None:
     print(table([*head, "requests", "input", "cached", "output", "USD"], [*rows, *total]))
 
 
-def _month(room: Room, text: str | None) -> Days:
+def _month(room: CommandContext, text: str | None) -> Days:
     """A month such as "2026-11", or this one."""
     begins = wall() if text is None else room.begins(f"{text}-01")
-    ends = room.calendar.window(Window.MONTH, begins).ends_at
+    ends = room.calendar.window(LimitWindow.MONTH, begins).ends_at
     assert ends is not None, "months end"
     last = room.calendar.day(ends - 1)
     return Days(first=f"{last[:7]}-01", last=last)
@@ -112,16 +112,16 @@ def _figures(found: Sum) -> list[object]:
     return [found.requests, found.input, found.cached, found.output, usd(found.cost_micro_usd)]
 
 
-async def _reprice(room: Room, options: argparse.Namespace) -> None:
+async def _reprice(room: CommandContext, options: argparse.Namespace) -> None:
     prices = await price_table(room.settings, room.store)
-    wanted = Wanted(Span.of(room.calendar, options.first, options.last), options.model)
+    wanted = Repricing(Span.of(room.calendar, options.first, options.last), options.model)
     work = repricing.preview if options.dry_run else repricing.reprice
     with _job(room, "repricing") as job:
         tally = await work(job, prices, wanted)
     _tell(tally, "would cost" if options.dry_run else "cost")
 
 
-def _tell(tally: Tally, cost: str) -> None:
+def _tell(tally: RepricedTally, cost: str) -> None:
     difference = tally.after - tally.before
     sign = "+" if difference > 0 else ""
     print(f"{tally.rows:,} requests; {tally.changed:,} {cost} something else or by another price.")
@@ -131,14 +131,14 @@ def _tell(tally: Tally, cost: str) -> None:
     print("Budgets of the past stay as they are.")
 
 
-async def _resum(room: Room, options: argparse.Namespace) -> None:
+async def _resum(room: CommandContext, options: argparse.Namespace) -> None:
     span = Span.of(room.calendar, options.first, options.last)
     with _job(room, "summing", "days") as job:
         rows = await chores.resum(job, span)
     print(f"The sums of {span} are those of {rows:,} rows.")
 
 
-async def _purge(room: Room, options: argparse.Namespace) -> None:
+async def _purge(room: CommandContext, options: argparse.Namespace) -> None:
     before = Span.of(room.calendar, options.before, options.before).after
     if before > wall():
         raise WorkError("this day lies in the future")
@@ -147,7 +147,7 @@ async def _purge(room: Room, options: argparse.Namespace) -> None:
     print(f"{purged:,} rows are deleted; the sums of their days stay.")
 
 
-async def _export(room: Room, options: argparse.Namespace) -> None:
+async def _export(room: CommandContext, options: argparse.Namespace) -> None:
     which = Which()
     if options.first or options.last:
         span = Span.of(room.calendar, options.first or _MANY[0], options.last or _MANY[1])
@@ -188,7 +188,7 @@ def _file(options: argparse.Namespace) -> Iterator[tuple[BinaryIO, Found]]:
         raise WorkError(f"the file cannot be written: {error.strerror}") from None
 
 
-async def _import(room: Room, options: argparse.Namespace) -> None:
+async def _import(room: CommandContext, options: argparse.Namespace) -> None:
     people = {person.name: person.id for person in await room.store.people()}
     with _readable(options.file) as file, _job(room, "importing", "bytes") as job:
         found = await row_files.import_rows(job, file, os.fstat(file.fileno()).st_size, people)
@@ -204,7 +204,7 @@ def _readable(path: str) -> Iterator[BinaryIO]:
         raise WorkError(f"the file cannot be read: {error.strerror}") from None
 
 
-async def _replay(room: Room, options: argparse.Namespace) -> None:
+async def _replay(room: CommandContext, options: argparse.Namespace) -> None:
     with _journal(Path(options.folder)) as journal, _job(room, "replaying", "settlements") as job:
         found = await chores.replay(job, journal)
     print(f"{found.settlements:,} settlements of the dead; {found.written:,} were not on the ledger yet.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from keypool.standing import DEAD, RESTING, TRANSITIONS, Event, State
+from keypool.standing import DEAD, RESTING, TRANSITIONS, KeyEvent, KeyState
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "ARCHITECTURE.md"
@@ -70,23 +70,23 @@ def states() -> str:
         f"Resting, and tried by one request when the rest is over: {_names(RESTING)}. The operator brings back:",
         f"{_names(DEAD)}; of a revoked key a free check asks now and then, and resumes it if it is let in.",
         "",
-        "| state | " + " | ".join(event.value for event in Event) + " |",
-        "|---|" + "---|" * len(Event),
+        "| state | " + " | ".join(event.value for event in KeyEvent) + " |",
+        "|---|" + "---|" * len(KeyEvent),
     ]
-    for state in State:
-        cells = (TRANSITIONS[state, event] for event in Event)
+    for state in KeyState:
+        cells = (TRANSITIONS[state, event] for event in KeyEvent)
         lines.append(f"| **{state.value}** | " + " | ".join("·" if to is state else to.value for to in cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def _arrows() -> list[str]:
     """One arrow for each pair of states, with all events that move along it."""
-    moves: dict[tuple[State, State], list[str]] = {}
+    moves: dict[tuple[KeyState, KeyState], list[str]] = {}
     for (state, event), to in TRANSITIONS.items():
         if to is not state:
             moves.setdefault((state, to), []).append(event.value)
     return [f"    {start.value} --> {end.value}: {', '.join(events)}" for (start, end), events in moves.items()]
 
 
-def _names(states: frozenset[State]) -> str:
+def _names(states: frozenset[KeyState]) -> str:
     return ", ".join(sorted(state.value for state in states))

@@ -32,7 +32,7 @@ from tornado.routing import Matcher, Rule
 from tornado.web import RequestHandler, url
 
 from server.auth.sessions import Visit
-from server.http.base import BaseHandler, House
+from server.http.base import BaseHandler, Services
 from server.http.pages.base import BrowserHandler
 from server.http.redirects import own_path
 from server.policy.authority import Power
@@ -75,9 +75,9 @@ class Route:
         if set(self.roles) != methods_of(self.handler):
             raise ValueError(f"{self.pattern}: {self.handler.__name__} needs a role for each of its methods")
 
-    def rule(self, house: House) -> Rule:
+    def rule(self, services: Services) -> Rule:
         """The row as tornado takes it."""
-        kwargs = {"house": house, **self.kwargs}
+        kwargs = {"services": services, **self.kwargs}
         if isinstance(self.pattern, Matcher):
             return Rule(self.pattern, self._behind_a_door(), kwargs)
         return url(self.pattern, self._behind_a_door(), kwargs)
@@ -85,7 +85,7 @@ class Route:
     def _behind_a_door(self) -> type[BaseHandler]:
         if self.own_door:
             return self.handler
-        door = PageDoor if issubclass(self.handler, BrowserHandler) else Door
+        door = GuardedPage if issubclass(self.handler, BrowserHandler) else GuardedHandler
         return type(self.handler.__name__, (door, self.handler), {"roles": self.roles})
 
 
@@ -96,7 +96,7 @@ def methods_of(handler: type[BaseHandler]) -> set[str]:
     return {name for name in named if getattr(handler, name.lower()) is not absent}
 
 
-class Door(BaseHandler):
+class GuardedHandler(BaseHandler):
     """Stands before a handler and asks who comes."""
 
     roles: ClassVar[Roles]
@@ -141,7 +141,7 @@ class Door(BaseHandler):
         setattr(self, str(self.request.method).lower(), lambda *path: self.turn_away(refusal))
 
 
-class PageDoor(Door, BrowserHandler):
+class GuardedPage(GuardedHandler, BrowserHandler):
     """The same before a page: who has not logged in is sent to the login, and comes back."""
 
     _visit: Visit | None = None
@@ -150,7 +150,7 @@ class PageDoor(Door, BrowserHandler):
         visit = await self.visit()
         if visit is None:
             raise InvalidKey
-        if not self.house.authority_of_visit(visit).may(NEEDS[role]):
+        if not self.services.authority_of_visit(visit).may(NEEDS[role]):
             raise PermissionDenied
 
     async def visit(self) -> Visit | None:

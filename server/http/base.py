@@ -12,17 +12,17 @@ from typing import Any
 from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from server.accounting.price_reload import PriceWatch
-from server.accounting.reservations import Cashier
-from server.accounting.runtime_config import Book
-from server.admin.changes import Desk
-from server.admin.commands.courses import Courses
-from server.admin.commands.guest_passes import PassOffice
-from server.admin.commands.keys import KeyOffice
-from server.admin.commands.people import PeopleDesk
+from server.accounting.price_reload import PriceReload
+from server.accounting.reservations import Reservations
+from server.accounting.runtime_config import RuntimeConfig
+from server.admin.changes import Changes
+from server.admin.commands.courses import CourseCommands
+from server.admin.commands.guest_passes import GuestPassCommands
+from server.admin.commands.keys import KeyCommands
+from server.admin.commands.people import PeopleCommands
 from server.admin.commands.people_import import PeopleTable
-from server.admin.commands.privacy import Privacy
-from server.admin.commands.tokens import TokenDesk
+from server.admin.commands.privacy import PrivacyCommands
+from server.admin.commands.tokens import TokenCommands
 from server.auth.accounts import EVERYONE, Accounts
 from server.auth.oidc.client import Oidc
 from server.auth.sessions import Sessions, Visit
@@ -30,16 +30,16 @@ from server.auth.token_format import budget_id
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
 from server.keys.prober import Prober
-from server.keys.wishes import KeyDesk
+from server.keys.wishes import KeyWishes
 from server.ledger.calendar import Calendar
 from server.ledger.limits import Scope
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
 from server.policy.authority import Authority, Means, Power, authority_of
-from server.relay.admission import Intake
-from server.relay.passthrough import OwnKeys
-from server.relay.pipeline import Gateway
-from server.status.service import Face
+from server.relay.admission import Admission
+from server.relay.passthrough import OwnKeyRelay
+from server.relay.pipeline import Pipeline
+from server.status.service import StatusService
 from server.store.base import Caller, Store, StoreError
 from server.wire.anthropic import ANTHROPIC
 from server.wire.cors import Sharing
@@ -70,17 +70,17 @@ NO_ORIGINS = Origins()
 
 
 @dataclass(slots=True)
-class House:
+class Services:
     """Everything that a handler may use. `metrics`: None if they are off. `draining`: the gateway is about to stop."""
 
     settings: Settings
-    gateway: Gateway
-    intake: Intake
+    gateway: Pipeline
+    admission: Admission
     accounts: Accounts
     dispatcher: Dispatcher
     store: Store
-    book: Book
-    cashier: Cashier
+    book: RuntimeConfig
+    reservations: Reservations
     calendar: Calendar
     access_log: AccessLog | None
     metrics: Metrics | None
@@ -88,20 +88,20 @@ class House:
     wall: Callable[[], int]
     started: float
     prober: Prober
-    price_watch: PriceWatch
+    price_reload: PriceReload
     sessions: Sessions
-    desk: Desk
-    key_desk: KeyDesk
-    courses: Courses
-    passes: PassOffice
-    people: PeopleDesk
+    changes: Changes
+    key_wishes: KeyWishes
+    courses: CourseCommands
+    passes: GuestPassCommands
+    people: PeopleCommands
     people_table: PeopleTable
-    tokens: TokenDesk
-    keys: KeyOffice
-    privacy: Privacy
-    face: Face
+    tokens: TokenCommands
+    keys: KeyCommands
+    privacy: PrivacyCommands
+    status_service: StatusService
     oidc: Oidc | None = None
-    own_keys: OwnKeys | None = None
+    own_keys: OwnKeyRelay | None = None
     origins: Origins = NO_ORIGINS
     demo: bool = False
     draining: bool = False
@@ -150,13 +150,13 @@ class BaseHandler(RequestHandler):
     does not depend on it.
     """
 
-    house: House
+    services: Services
     request_id: str
     guests = False  # whether who comes with a guest pass may use this
     shared = True  # with the web pages of ALLOWED_ORIGINS
 
-    def initialize(self, house: House) -> None:
-        self.house = house
+    def initialize(self, services: Services) -> None:
+        self.services = services
 
     def set_default_headers(self) -> None:
         # Called at each request's start and again before an error is written: the id must stay the same.
@@ -218,8 +218,8 @@ class BaseHandler(RequestHandler):
 
     def count(self, refusal: Refusal) -> None:
         """Count a refusal that is told."""
-        if self.house.metrics is not None:
-            self.house.metrics.refused(refusal.code)
+        if self.services.metrics is not None:
+            self.services.metrics.refused(refusal.code)
 
     def allowed(self) -> list[str]:
         """The methods that this handler answers."""
@@ -241,24 +241,24 @@ class BaseHandler(RequestHandler):
     def address(self) -> str:
         """The caller's address, or a word for "unknown"."""
         noted = self.request.headers.get_list("X-Forwarded-For")
-        return address_of(str(self.request.remote_ip), noted, self.house.settings.trusted_proxy_hops)
+        return address_of(str(self.request.remote_ip), noted, self.services.settings.trusted_proxy_hops)
 
     async def authenticate(self) -> Caller:
         """Who asks. A name in `X-User` counts where that is trusted, and only without any other credential.
 
         What belongs to a person is not shown to their guests. Raises InvalidKey, RateLimited, PermissionDenied.
         """
-        headers, networks = self.request.headers, self.house.settings.user_header_networks
+        headers, networks = self.request.headers, self.services.settings.user_header_networks
         if networks and "Authorization" not in headers and "X-Api-Key" not in headers:
             name = trusted_user(headers.get_list("X-User"), self.address(), networks)
             if name is not None:
                 self.insist_on_own_site()
-                return self.insist_on(await self.house.accounts.person_named(name), self.needed)
+                return self.insist_on(await self.services.accounts.person_named(name), self.needed)
         return await self.known_by(headers.get("Authorization"), headers.get("X-Api-Key"))
 
     async def known_by(self, authorization: str | None, api_key: str | None) -> Caller:
         """Who presents these two headers, if that is enough here. Raises as `authenticate`."""
-        caller = await self.house.accounts.authenticate(authorization, api_key, self.address())
+        caller = await self.services.accounts.authenticate(authorization, api_key, self.address())
         if caller is EVERYONE:
             self.insist_on_own_site()
         return self.insist_on(caller, self.needed)
@@ -268,8 +268,8 @@ class BaseHandler(RequestHandler):
 
         A browser adds a credential to a request only for a page that has it.
         """
-        headers, host, public_url = self.request.headers, self.request.host, self.house.settings.public_url
-        if not is_own_name(host, self.house.settings.own_names):
+        headers, host, public_url = self.request.headers, self.request.host, self.services.settings.public_url
+        if not is_own_name(host, self.services.settings.own_names):
             raise UnknownHost
         if is_from_elsewhere(headers.get("Sec-Fetch-Site"), headers.get("Origin"), host, public_url):
             raise OriginBlocked
@@ -281,7 +281,7 @@ class BaseHandler(RequestHandler):
 
     def insist_on(self, caller: Caller, power: Power) -> Caller:
         """The caller, whose credential may do this. Raises PermissionDenied, or what else a guess at a key hears."""
-        if self.house.authority(caller).may(power):
+        if self.services.authority(caller).may(power):
             return caller
         raise self.denial(caller) if power is Power.ADMINISTER else PermissionDenied()
 
@@ -293,7 +293,7 @@ class BaseHandler(RequestHandler):
         """What this caller hears where only administrators may go."""
         headers = self.request.headers
         presented = headers.get("Authorization"), headers.get("X-Api-Key")
-        return self.house.accounts.denial(caller, *presented, self.address())
+        return self.services.accounts.denial(caller, *presented, self.address())
 
 
 class AlsoHead(RequestHandler):

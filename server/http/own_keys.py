@@ -12,10 +12,18 @@ from tornado.routing import Matcher
 from server.auth.accounts import looks_like_token
 from server.config.settings import Settings
 from server.config.specs import Secret
-from server.http.base import House, dialect_of
+from server.http.base import Services, dialect_of
 from server.http.relay import SMALL_BODY, RelayHandler
 from server.relay.context import ClientLeft
-from server.relay.passthrough import REQUEST_HEADERS, OwnKeys, Passage, Provider, endpoint_of, institution, target
+from server.relay.passthrough import (
+    REQUEST_HEADERS,
+    OwnKeyProvider,
+    OwnKeyRelay,
+    Passthrough,
+    endpoint_of,
+    institution,
+    target,
+)
 from server.store.base import Caller
 from server.wire.answers import Free
 from server.wire.anthropic import ANTHROPIC
@@ -39,10 +47,10 @@ OTHERS = {dialect.name: _other(dialect) for dialect in (OPENAI, ANTHROPIC)}
 class OwnKeyHandler(RelayHandler):
     """Passes a request through. Who asks is told by `X-Fairgate-Token`; the credential beside it is the provider's."""
 
-    def initialize(self, house: House, own_keys: OwnKeys) -> None:  # type: ignore[override]  # another row
-        super().initialize(house, OTHERS[dialect_of(self.request).name])
+    def initialize(self, services: Services, own_keys: OwnKeyRelay) -> None:  # type: ignore[override]  # another row
+        super().initialize(services, OTHERS[dialect_of(self.request).name])
         self._own_keys = own_keys
-        self._provider: Provider | None = None
+        self._provider: OwnKeyProvider | None = None
         self._known: Endpoint | None = None
         self._url = ""
 
@@ -61,7 +69,7 @@ class OwnKeyHandler(RelayHandler):
 
     async def authenticate(self) -> Caller:
         """The caller by their gatekeeper token. One that is meant for us must never go to a provider."""
-        if not brings_own_key(self.request, self.house.settings):
+        if not brings_own_key(self.request, self.services.settings):
             raise InvalidKey
         token = self.request.headers.get(TOKEN_HEADER)
         presented = None if token is None else f"Bearer {token}"
@@ -70,15 +78,15 @@ class OwnKeyHandler(RelayHandler):
     async def post(self) -> None:
         if self._refusal is not None:
             raise self._refusal
-        if self.house.cashier.full:
+        if self.services.reservations.full:
             raise AccountingUnavailable
         body, self._pieces = b"".join(self._pieces), []
         self._task = asyncio.current_task()
         try:
             row = await self._own_keys.serve(self._passage(body), self)
             self._model = row.model_asked
-            if self.house.access_log is not None:
-                self.house.access_log.observe(row)  # the gateway tells of rows with its own keys only
+            if self.services.access_log is not None:
+                self.services.access_log.observe(row)  # the gateway tells of rows with its own keys only
         except (asyncio.CancelledError, ClientLeft):
             self._left = True
             self._hang_up()
@@ -111,10 +119,10 @@ class OwnKeyHandler(RelayHandler):
         self._known = endpoint_of(path, str(self.request.method))
         self.endpoint = self._known or OTHERS[provider.dialect.name]
 
-    def _passage(self, body: bytes) -> Passage:
+    def _passage(self, body: bytes) -> Passthrough:
         assert self._provider is not None, "looked up in prepare"
         headers = self.request.headers
-        return Passage(
+        return Passthrough(
             id=self.request_id,
             caller=self.caller,
             group=self._institution(),
@@ -128,8 +136,8 @@ class OwnKeyHandler(RelayHandler):
 
     def _institution(self) -> str | None:
         """Who has a token names a group of their own; where nobody is asked for one, any that the operator knows."""
-        book = self.house.book
-        mine = book.rights(self.caller.groups, self.house.wall()).groups
+        book = self.services.book
+        mine = book.rights(self.caller.groups, self.services.wall()).groups
         allowed = book.groups if self.caller.token_id is None else mine
         return institution(self.request.headers.get(GROUP_HEADER), mine, allowed)
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from tornado.iostream import StreamClosedError
 
-from server.http.base import BaseHandler, House
+from server.http.base import BaseHandler, Services
 from server.observability.access_log import Access
 from server.policy.authority import Power
 from server.policy.maintenance import maintenance
@@ -38,8 +38,8 @@ class RelayHandler(BaseHandler):
     guests = True
     started = False
 
-    def initialize(self, house: House, endpoint: Endpoint) -> None:  # type: ignore[override]  # a row more
-        self.house, self.endpoint = house, endpoint
+    def initialize(self, services: Services, endpoint: Endpoint) -> None:  # type: ignore[override]  # a row more
+        self.services, self.endpoint = services, endpoint
         self._pieces: list[bytes] = []
         self._length = 0
         self._coding = ""  # of the body, if it comes packed
@@ -73,7 +73,7 @@ class RelayHandler(BaseHandler):
             self._refusal = refusal
 
     async def _admit(self) -> None:
-        if self.house.draining:
+        if self.services.draining:
             raise Draining
         self._refuse_blocked_origin()
         self.caller = await self.authenticate()
@@ -84,13 +84,13 @@ class RelayHandler(BaseHandler):
 
     def _refuse_blocked_origin(self) -> None:
         headers = self.request.headers
-        if self.house.origins.blocked(headers.get("Origin"), headers.get("Referer")):
-            raise OriginBlocked(words=self.house.settings.block_message)
+        if self.services.origins.blocked(headers.get("Origin"), headers.get("Referer")):
+            raise OriginBlocked(words=self.services.settings.block_message)
 
     def _refuse_in_maintenance(self) -> None:
-        notices = self.house.book.notices
-        closed = maintenance(notices, self.house.wall()) if notices else None
-        if closed is not None and not self.house.authority(self.caller).may(Power.ADMINISTER):
+        notices = self.services.book.notices
+        closed = maintenance(notices, self.services.wall()) if notices else None
+        if closed is not None and not self.services.authority(self.caller).may(Power.ADMINISTER):
             raise closed
 
     def data_received(self, chunk: bytes) -> None:
@@ -109,7 +109,7 @@ class RelayHandler(BaseHandler):
         try:
             request = await self._read(body)
             self._model = request.model
-            await self.house.gateway.serve(self._call(request), self)
+            await self.services.gateway.serve(self._call(request), self)
         except (asyncio.CancelledError, ClientLeft):
             self._left = True
             self._hang_up()
@@ -139,15 +139,15 @@ class RelayHandler(BaseHandler):
 
     def _goes_on(self) -> bool:
         """Whether the answer is read on without a client."""
-        if not self._left and self.house.gateway.reads_on(self.request_id):
+        if not self._left and self.services.gateway.reads_on(self.request_id):
             self._left = True
             self._hang_up()
         return self._left
 
     def on_finish(self) -> None:
         """Write the line of a request that is over; one that is being settled has its line afterwards."""
-        if self.house.access_log is not None and self._task is None:
-            self.house.access_log.note(self._access())
+        if self.services.access_log is not None and self._task is None:
+            self.services.access_log.note(self._access())
 
     def refuse(self, refusal: Refusal) -> None:
         self._error = refusal.code
@@ -157,7 +157,7 @@ class RelayHandler(BaseHandler):
         caller: Caller | None = getattr(self, "caller", None)  # not before somebody was recognised
         return Access(
             request_id=self.request_id,
-            at=self.house.wall(),
+            at=self.services.wall(),
             endpoint=self.endpoint.path,
             dialect=self.dialect.name,
             http=self.get_status(),
@@ -186,7 +186,7 @@ class RelayHandler(BaseHandler):
         if flushed.done() and flushed.exception() is None:
             return
         try:
-            async with asyncio.timeout(self.house.settings.write_seconds):
+            async with asyncio.timeout(self.services.settings.write_seconds):
                 await flushed
         except (StreamClosedError, TimeoutError):
             if not self._goes_on():
@@ -204,7 +204,7 @@ class RelayHandler(BaseHandler):
         return int(length) if re.fullmatch(r"[0-9]{1,100}", length) else 0
 
     def _largest(self) -> int:
-        settings = self.house.settings
+        settings = self.services.settings
         return settings.max_audio_bytes if self.endpoint.media == "multipart" else settings.max_body_bytes
 
     async def _read(self, body: bytes) -> Request:

@@ -61,7 +61,7 @@ class ReportHandler(BaseHandler):
             async for page in pages:
                 self.write(before + layout.page(page))
                 before = layout.joint
-                async with asyncio.timeout(self.house.settings.write_seconds):
+                async with asyncio.timeout(self.services.settings.write_seconds):
                     await self.flush()
         self.finish(layout.tail if self._headers_written else layout.head + layout.tail)
 
@@ -77,18 +77,18 @@ class ReportHandler(BaseHandler):
             return caller.person_id
         if name is None:
             return None
-        person = await self.house.store.person_by_name(name)
+        person = await self.services.store.person_by_name(name)
         return NOBODY if person is None else person.id
 
     def sees_all(self, caller: Caller) -> bool:
         """Whether everybody's rows may be seen."""
-        return self.house.authority(caller).may(Power.ADMINISTER)
+        return self.services.authority(caller).may(Power.ADMINISTER)
 
     async def names(self, caller: Caller) -> Mapping[str, str]:
         """The names, by id, of those whose rows the caller may see."""
         if not self.sees_all(caller):
             return {caller.person_id: caller.person_name}
-        return {person.id: person.name for person in await self.house.store.people()}
+        return {person.id: person.name for person in await self.services.store.people()}
 
     def _hang_up(self) -> None:
         """Close the connection: nobody reads any more, or what was sent cannot be mended."""

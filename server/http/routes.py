@@ -18,7 +18,7 @@ from server.http.api.profile import MeHandler, MyUsageHandler
 from server.http.api.requests import ExplainHandler, QueueHandler
 from server.http.api.table import Operation, routes_of
 from server.http.api.usage import ExportHandler, RequestsHandler, UsageHandler
-from server.http.base import House
+from server.http.base import Services
 from server.http.compat.routes import compat_routes, first_routes
 from server.http.pages.feeds import Badge, Feed, LeaderboardPage
 from server.http.pages.login import Callback, LoginBegin, LoginPage, Logout, UserHandler
@@ -38,28 +38,28 @@ ANYBODY = {"GET": Role.PUBLIC}
 CALLERS = {"GET": Role.CALLER}
 
 
-def application(house: House) -> Application:
+def application(services: Services) -> Application:
     """The tornado application of a house. Its own access log is off: ours is batched."""
     return Application(
-        [route.rule(house) for route in routes(house)],
+        [route.rule(services) for route in routes(services)],
         default_handler_class=NoSuchPage,
-        default_handler_args={"house": house},
+        default_handler_args={"services": services},
         log_function=lambda handler: None,
-        sharing=Sharing.of(house.settings.allowed_origins),
+        sharing=Sharing.of(services.settings.allowed_origins),
     )
 
 
-def routes(house: House) -> list[Route]:
+def routes(services: Services) -> list[Route]:
     """All of them, the busiest first: tornado tries them one after the other."""
     return [
-        *first_routes(house, house.own_keys),
+        *first_routes(services, services.own_keys),
         *_relayed(),
-        *_public(house),
+        *_public(services),
         *_asked(),
         *_doors(),
         *routes_of(OPERATIONS),
         *page_routes(),
-        *compat_routes(house, house.own_keys),
+        *compat_routes(services, services.own_keys),
     ]
 
 
@@ -76,9 +76,11 @@ def _relayed() -> list[Route]:
     return found
 
 
-def _public(house: House) -> list[Route]:
+def _public(services: Services) -> list[Route]:
     """What everybody may see."""
-    figures = [] if house.metrics is None else [Route("/metrics", MetricsHandler, ANYBODY, {"metrics": house.metrics})]
+    figures = (
+        [] if services.metrics is None else [Route("/metrics", MetricsHandler, ANYBODY, {"metrics": services.metrics})]
+    )
     return [
         *figures,
         Route("/", FrontPage, ANYBODY),

@@ -18,7 +18,7 @@ async def stream(handler: BaseHandler, pieces: AsyncGenerator[bytes, None]) -> N
         async with aclosing(pieces):
             async for piece in pieces:
                 handler.write(piece)
-                async with asyncio.timeout(handler.house.settings.write_seconds):
+                async with asyncio.timeout(handler.services.settings.write_seconds):
                     await handler.flush()
         handler.finish()
     except StoreError:

@@ -29,11 +29,11 @@ NO_MASTER = (
 )
 
 
-class VaultError(Exception):
+class KeyEncryptionError(Exception):
     """A key cannot be encrypted or decrypted; the text says what the operator can do."""
 
 
-class Vault:
+class KeyEncryption:
     """Encrypts with the first master key and decrypts with any. Without a master key it refuses both."""
 
     def __init__(self, master_keys: Sequence[Secret]) -> None:
@@ -49,9 +49,11 @@ class Vault:
         try:
             secret = Secret(self.insist().decrypt(encrypted).decode())
         except InvalidToken:
-            raise VaultError(_unreadable(fingerprint)) from None
+            raise KeyEncryptionError(_unreadable(fingerprint)) from None
         if secret.fingerprint != fingerprint:
-            raise VaultError(f"key {fingerprint} is not what is stored under its name: remove it and add it again")
+            raise KeyEncryptionError(
+                f"key {fingerprint} is not what is stored under its name: remove it and add it again"
+            )
         return secret
 
     def rotate(self, encrypted: bytes, fingerprint: str) -> bytes:
@@ -61,7 +63,7 @@ class Vault:
     def insist(self) -> MultiFernet:
         """What encrypts. Raises VaultError if there is no master key."""
         if self._fernet is None:
-            raise VaultError(NO_MASTER)
+            raise KeyEncryptionError(NO_MASTER)
         return self._fernet
 
     def __repr__(self) -> str:

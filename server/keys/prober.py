@@ -22,14 +22,14 @@ from typing import Literal, Protocol
 import aiohttp
 
 from keypool.probing import Schedule
-from keypool.standing import DEAD, Event
-from keypool.standing import State as Stands
+from keypool.standing import DEAD, KeyEvent
+from keypool.standing import KeyState as Stands
 from keypool.verdict import judge
 from server.config.specs import Secret, UpstreamSpec
 
 log = logging.getLogger("fairgate")
 
-State = Literal["ready", "revoked", "unclear", "unreachable"]
+ProbeState = Literal["ready", "revoked", "unclear", "unreachable"]
 
 PATIENCE = aiohttp.ClientTimeout(total=20, connect=10)
 LARGEST_LIST = 4 << 20  # bytes; OpenRouter's list of some 400 models has 0.5 MB
@@ -41,21 +41,21 @@ ANTHROPIC_VERSION = "2023-06-01"
 class Check:
     """What is known of a key now. `detail` is our own words; `models` is empty unless the state is ready."""
 
-    state: State
+    state: ProbeState
     detail: str
     models: tuple[str, ...] = ()
 
 
-class Keys(Protocol):
+class ProbedKeys(Protocol):
     """The running keys, as far as a prober is concerned. It asks only about keys that are among them."""
 
     def state(self, key_id: str) -> Stands:
         """How the key as a whole stands."""
 
-    def probed(self, key_id: str, found: State) -> None:
+    def probed(self, key_id: str, found: ProbeState) -> None:
         """What a free request told: the key is let in (not that it has credit), refused, out of reach, or nothing."""
 
-    def learn(self, key_id: str, event: Event) -> None: ...
+    def learn(self, key_id: str, event: KeyEvent) -> None: ...
 
     def offer(self, upstream: str, models: Iterable[str]) -> None:
         """The keys of this upstream have these models between them."""
@@ -66,7 +66,7 @@ class Prober:
 
     def __init__(
         self,
-        keys: Keys,
+        keys: ProbedKeys,
         interval: float,
         jitter: Callable[[], float],
         clock: Callable[[], float],
@@ -75,7 +75,7 @@ class Prober:
         self._keys, self._jitter, self._clock = keys, jitter, clock
         self._schedule = Schedule(interval, concurrency)
         self._watched: dict[str, tuple[UpstreamSpec, Secret]] = {}
-        self._found: dict[str, State] = {}  # what was found last
+        self._found: dict[str, ProbeState] = {}  # what was found last
         self._models: dict[str, tuple[str, ...]] = {}  # what each key listed last
         self._wanted: set[str] = set()  # the operator asked, and has no answer yet
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -162,13 +162,13 @@ class Prober:
     def _alive(self) -> set[str]:
         return {key_id for key_id in self._watched if self._keys.state(key_id) not in DEAD}
 
-    def _reviving(self, key_id: str) -> frozenset[State]:
+    def _reviving(self, key_id: str) -> frozenset[ProbeState]:
         """What must be found for a key to begin anew. An asking from before a refusal revives nothing."""
         if key_id in self._wanted:
             return frozenset({"ready", "unclear"})
         return frozenset({"ready"}) if self._keys.state(key_id) is Stands.REVOKED else frozenset()
 
-    async def _probe(self, key_id: str, reviving: frozenset[State]) -> None:
+    async def _probe(self, key_id: str, reviving: frozenset[ProbeState]) -> None:
         spec, secret = self._watched[key_id]
         assert self._session is not None, "nobody is asked before the start"
         found = await check(spec, secret, self._session)
@@ -180,12 +180,12 @@ class Prober:
             self._schedule.settled(key_id, self._clock(), self._jitter())
         self.wake()
 
-    def _teach(self, key_id: str, spec: UpstreamSpec, found: Check, reviving: frozenset[State]) -> None:
+    def _teach(self, key_id: str, spec: UpstreamSpec, found: Check, reviving: frozenset[ProbeState]) -> None:
         before, self._found[key_id] = self._found.get(key_id, "ready"), found.state
         if found.state not in ("ready", before):
             log.warning("upstream %s, key %s: %s, %s", spec.name, key_id, found.state, found.detail)
         if found.state in reviving and self._keys.state(key_id) is not Stands.PAUSED:
-            self._keys.learn(key_id, Event.RESUME)
+            self._keys.learn(key_id, KeyEvent.RESUME)
         self._keys.probed(key_id, found.state)
         if not spec.models and found.models:
             self._models[key_id] = found.models
@@ -271,7 +271,7 @@ def _name(entry: dict[str, object]) -> str:
 
 
 def _refused(status: int, headers: Mapping[str, str], body: bytes) -> Check:
-    if judge(status, headers, body, 0.0).event is Event.KEY_REFUSED:
+    if judge(status, headers, body, 0.0).event is KeyEvent.KEY_REFUSED:
         return Check("revoked", f"the upstream does not know this key ({status})")
     if status >= 500:
         return Check("unreachable", f"the upstream is not well ({status})")

@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 
 from keypool.domains import Quota
 from keypool.keys import Key
-from keypool.standing import Event, State
+from keypool.standing import KeyEvent, KeyState
 from server.config.specs import Secret, UpstreamSpec
 from server.dispatcher import Dispatcher
-from server.keys.prober import State as Found
+from server.keys.prober import ProbeState as Found
 from server.upstream import Upstreams
 
 # What a free request teaches. It shows that a key is let in; it shows neither credit nor a model's health.
-_TAUGHT = {"ready": Event.LISTED, "revoked": Event.KEY_REFUSED, "unreachable": Event.UNREACHED}
+_TAUGHT = {"ready": KeyEvent.LISTED, "revoked": KeyEvent.KEY_REFUSED, "unreachable": KeyEvent.UNREACHED}
 Heard = Callable[[UpstreamSpec], None]
 
 
@@ -37,7 +37,7 @@ class RunningKeys:
     def key_ids(self) -> Collection[str]:
         return self._dispatcher.pool.keys.keys()
 
-    def state(self, key_id: str) -> State:
+    def state(self, key_id: str) -> KeyState:
         """How the key as a whole stands."""
         return self._dispatcher.pool.keys[key_id].whole.state
 
@@ -46,7 +46,7 @@ class RunningKeys:
         if (event := _TAUGHT.get(found)) is not None and key_id in self.key_ids():
             self._dispatcher.learn(key_id, event)
 
-    def learn(self, key_id: str, event: Event) -> None:
+    def learn(self, key_id: str, event: KeyEvent) -> None:
         self._dispatcher.learn(key_id, event)
 
     def offer(self, upstream: str, models: Iterable[str]) -> None:

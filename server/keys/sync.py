@@ -20,15 +20,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from keypool.standing import Event
+from keypool.standing import KeyEvent
 from server.config.specs import Secret, UpstreamSpec
-from server.keys.encryption import Vault, VaultError
+from server.keys.encryption import KeyEncryption, KeyEncryptionError
 from server.store.base import AddedKey, KeyWish, Store, StoreError
 
 log = logging.getLogger("fairgate")
 
 
-class Keys(Protocol):
+class PoolKeys(Protocol):
     """The running keys."""
 
     def key_ids(self) -> Collection[str]: ...
@@ -39,7 +39,7 @@ class Keys(Protocol):
     def remove_key(self, key_id: str) -> None:
         """Give no further request to a key; what it serves now ends undisturbed."""
 
-    def learn(self, key_id: str, event: Event) -> None: ...
+    def learn(self, key_id: str, event: KeyEvent) -> None: ...
 
 
 class Watcher(Protocol):
@@ -55,13 +55,18 @@ class Watcher(Protocol):
         """Some key may have been paused or resumed."""
 
 
-class Keyroom:
+class KeySync:
     """Carries the store's wishes to `keys` and `watcher`. `configured` are the keys that are there without it."""
 
     def __init__(
-        self, store: Store, vault: Vault, keys: Keys, watcher: Watcher, configured: Iterable[UpstreamSpec]
+        self,
+        store: Store,
+        encryption: KeyEncryption,
+        keys: PoolKeys,
+        watcher: Watcher,
+        configured: Iterable[UpstreamSpec],
     ) -> None:
-        self._store, self._vault, self._keys, self._watcher = store, vault, keys, watcher
+        self._store, self._encryption, self._keys, self._watcher = store, encryption, keys, watcher
         self._configured = tuple(configured)
         self._version: int | None = None
         self._added: dict[str, AddedKey] = {}  # what this room has put into the pool
@@ -117,8 +122,8 @@ class Keyroom:
             log.error("key %s is not used: its upstream has another address now; remove it and add it again", key.id)
             return
         try:
-            secret = self._vault.decrypt(key.encrypted, key.id)
-        except VaultError as error:
+            secret = self._encryption.decrypt(key.encrypted, key.id)
+        except KeyEncryptionError as error:
             log.error("a key is not used: %s", error)
             return
         spec = replace(key.spec, keys=(secret,))
@@ -134,9 +139,9 @@ class Keyroom:
 
     def _pause_and_resume(self, paused: set[str]) -> None:
         for key_id in sorted(paused - self._paused):
-            self._keys.learn(key_id, Event.PAUSE)
+            self._keys.learn(key_id, KeyEvent.PAUSE)
         for key_id in sorted(self._paused - paused):
-            self._keys.learn(key_id, Event.RESUME)
+            self._keys.learn(key_id, KeyEvent.RESUME)
         self._paused = paused
 
     def _recheck(self, asked: dict[str, int]) -> None:

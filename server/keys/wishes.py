@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from server.config.specs import Secret, UpstreamSpec
-from server.keys.encryption import Vault, VaultError
+from server.keys.encryption import KeyEncryption, KeyEncryptionError
 from server.store.base import AddedKey, KeyTaken, Store
 
 
-class KeyDeskError(ValueError):
+class KeyWishError(ValueError):
     """The operator asked for what cannot be done; the text says what, without repeating what was typed."""
 
 
@@ -29,22 +29,24 @@ class ListedKey:
     paused: bool
 
 
-class KeyDesk:
+class KeyWishes:
     """The operator's verbs. `wall` gives milliseconds since 1970, UTC."""
 
-    def __init__(self, store: Store, vault: Vault, configured: Sequence[UpstreamSpec], wall: Callable[[], int]) -> None:
-        self._store, self._vault, self._wall = store, vault, wall
+    def __init__(
+        self, store: Store, encryption: KeyEncryption, configured: Sequence[UpstreamSpec], wall: Callable[[], int]
+    ) -> None:
+        self._store, self._encryption, self._wall = store, encryption, wall
         self._configured = tuple(configured)
 
     def insist_on_master(self) -> None:
         """Raises VaultError if no key can be added, so that nobody types one in vain."""
-        self._vault.insist()
+        self._encryption.insist()
 
     async def add(self, spec: UpstreamSpec, secret: Secret) -> AddedKey:
         """Store one more key under these terms. Raises KeyDeskError, and VaultError where there is no master key."""
-        encrypted = self._vault.encrypt(secret)
+        encrypted = self._encryption.encrypt(secret)
         if secret.fingerprint in self._configured_ids():
-            raise KeyDeskError("this key stands in the configuration already")
+            raise KeyWishError("this key stands in the configuration already")
         await self._insist_on_one_address(spec)
         key = AddedKey(
             id=secret.fingerprint,
@@ -56,14 +58,14 @@ class KeyDesk:
         try:
             await self._store.add_key(key)
         except KeyTaken:
-            raise KeyDeskError("this key has been added already") from None
+            raise KeyWishError("this key has been added already") from None
         return key
 
     async def remove(self, key_id: str) -> None:
         """Forget an added key, and what was wished of it."""
         if not await self._store.remove_key(key_id):
             configured = key_id in self._configured_ids()
-            raise KeyDeskError(IN_CONFIGURATION if configured else NO_SUCH_KEY)
+            raise KeyWishError(IN_CONFIGURATION if configured else NO_SUCH_KEY)
         await self._store.forget_key_wish(key_id)
 
     async def pause(self, key_id: str) -> None:
@@ -85,13 +87,13 @@ class KeyDesk:
         keys, errors = await self._store.added_keys(), []
         for key in keys:
             try:
-                encrypted = self._vault.rotate(key.encrypted, key.id)
-            except VaultError as error:
+                encrypted = self._encryption.rotate(key.encrypted, key.id)
+            except KeyEncryptionError as error:
                 errors.append(str(error))
                 continue
             await self._store.reencrypt_key(key.id, key.encrypted, encrypted)
         if errors:
-            raise VaultError("\n".join(errors))
+            raise KeyEncryptionError("\n".join(errors))
         return len(keys)
 
     async def keys(self) -> list[ListedKey]:
@@ -110,8 +112,8 @@ class KeyDesk:
                 return secret
         for key in await self._store.added_keys():
             if key.id == key_id:
-                return self._vault.decrypt(key.encrypted, key_id)
-        raise KeyDeskError(NO_SUCH_KEY)
+                return self._encryption.decrypt(key.encrypted, key_id)
+        raise KeyWishError(NO_SUCH_KEY)
 
     async def terms(self, upstream: str) -> UpstreamSpec:
         """What the keys of an upstream may be used for, without the keys."""
@@ -119,16 +121,16 @@ class KeyDesk:
         for spec in (*self._configured, *added):
             if spec.name == upstream:
                 return replace(spec, keys=())
-        raise KeyDeskError("there is no such upstream: `key list` names them; --dialect makes one of its own")
+        raise KeyWishError("there is no such upstream: `key list` names them; --dialect makes one of its own")
 
     async def _insist(self, key_id: str) -> None:
         if all(key.id != key_id for key in await self.keys()):
-            raise KeyDeskError(NO_SUCH_KEY)
+            raise KeyWishError(NO_SUCH_KEY)
 
     async def _insist_on_one_address(self, spec: UpstreamSpec) -> None:
         added = [key.spec for key in await self._store.added_keys()]
         if any(each.name == spec.name and each.base_url != spec.base_url for each in (*self._configured, *added)):
-            raise KeyDeskError("there is an upstream of this name at another address")
+            raise KeyWishError("there is an upstream of this name at another address")
 
     def _configured_ids(self) -> set[str]:
         return {secret.fingerprint for _, secret in self._pairs()}

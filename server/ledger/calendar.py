@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from server.ledger.limits import Window
+from server.ledger.limits import LimitWindow
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -48,16 +48,16 @@ class Calendar:
         """The day of a moment, such as "2026-11-21"."""
         return self._day_of(ms).name
 
-    def window(self, window: Window, ms: int, since: int | None = None, until: int | None = None) -> Period:
+    def window(self, window: LimitWindow, ms: int, since: int | None = None, until: int | None = None) -> Period:
         """The window that a moment is in. `since` and `until` are the bounds of a TERM, which needs both.
 
         Names: "2026-11-21T06:05Z" (a minute, always UTC, so that no hour comes twice), "2026-11-21", "2026-W47",
         "2026-11", "2026-10-01..2027-03-31" (its first and last day), "ever".
         """
-        if window is Window.MINUTE:
+        if window is LimitWindow.MINUTE:
             return _minute(ms)
         today = self._day_of(ms)
-        key = (since, until) if window is Window.TERM else window
+        key = (since, until) if window is LimitWindow.TERM else window
         period = today.periods.get(key)
         if period is None:
             period = today.periods[key] = self._period(window, today, since, until)
@@ -71,15 +71,15 @@ class Calendar:
         """The first millisecond after a day."""
         return self._midnight(_date(day) + _DAY)
 
-    def _period(self, window: Window, today: _Day, since: int | None, until: int | None) -> Period:
-        if window is Window.DAY:
+    def _period(self, window: LimitWindow, today: _Day, since: int | None, until: int | None) -> Period:
+        if window is LimitWindow.DAY:
             return Period(today.name, today.ends_at)
-        if window is Window.WEEK:
+        if window is LimitWindow.WEEK:
             year, week, weekday = today.date.isocalendar()
             return Period(f"{year:04d}-W{week:02d}", self._midnight(today.date + (8 - weekday) * _DAY))
-        if window is Window.MONTH:
+        if window is LimitWindow.MONTH:
             return Period(today.name[:7], self._midnight((today.date.replace(day=28) + 4 * _DAY).replace(day=1)))
-        if window is Window.EVER:
+        if window is LimitWindow.EVER:
             return Period("ever", None)
         if since is None or until is None:
             raise ValueError("a term needs since and until")

@@ -120,7 +120,7 @@ def row_of(hour: int, model: str, figures: Mapping[str, Any]) -> HourRow:
     return HourRow(hour=hour, model=model, waits=waits, first_bytes=first_bytes, **known)
 
 
-class Recorder:
+class HistoryRecorder:
     """The rows of one gateway that are not over, or not written yet."""
 
     def __init__(self) -> None:
@@ -138,10 +138,10 @@ class Recorder:
             self._judge(self._tally(now, model), model, well, seconds)
         for gone in self._silent.keys() - servable.keys():
             del self._silent[gone]
-        house = self._tally(now, HOUSE)
-        house.figures["running"] += running * seconds
-        house.figures["slots"] += slots * seconds
-        house.figures["watched"] += seconds
+        services = self._tally(now, HOUSE)
+        services.figures["running"] += running * seconds
+        services.figures["slots"] += slots * seconds
+        services.figures["watched"] += seconds
 
     def rows(self) -> list[HourRow]:
         """Everything that is kept here."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from server.ledger.calendar import Calendar
-from server.ledger.limits import Limit, Limits, Scope, Unit, Window
+from server.ledger.limits import Limit, LimitSet, LimitWindow, Scope, Unit
 from server.ledger.quota import Charge, Exceeded, Hold
 from server.ledger.usage import Outcome, UsageRow
 
@@ -49,7 +49,7 @@ NOTHING = Estimate(0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HoldEntry:
     """One counter of a claim. `most` is what the limit admits now; `needs` what the request would take of it.
 
     `resets_at` is when its window ends, UTC milliseconds; None for never, and for a minute, which slides.
@@ -63,10 +63,10 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BudgetStanding:
     """How much of a counter is taken."""
 
-    entry: Entry
+    entry: HoldEntry
     taken: int
 
     @property
@@ -85,8 +85,8 @@ class Standing:
 class Claim:
     """The counters of one request, each once: `budgets` are kept by the store, `rates` (minutes) in memory."""
 
-    budgets: tuple[Entry, ...] = ()
-    rates: tuple[Entry, ...] = ()
+    budgets: tuple[HoldEntry, ...] = ()
+    rates: tuple[HoldEntry, ...] = ()
 
     @property
     def holds(self) -> tuple[Hold, ...]:
@@ -110,15 +110,15 @@ class Claim:
         owed = ((entry.counter, used.of(entry.limit.unit)) for entry in self.budgets)
         return tuple(Charge(counter, amount) for counter, amount in owed if amount)
 
-    def standings(self, taken: Mapping[str, int]) -> list[Standing]:
+    def standings(self, taken: Mapping[str, int]) -> list[BudgetStanding]:
         """How the counters stand of which is known what they have taken."""
-        return [Standing(entry, taken[entry.counter]) for entry in self.budgets if entry.counter in taken]
+        return [BudgetStanding(entry, taken[entry.counter]) for entry in self.budgets if entry.counter in taken]
 
-    def reserved(self, taken: Iterable[int]) -> list[Standing]:
+    def reserved(self, taken: Iterable[int]) -> list[BudgetStanding]:
         """The same from `Reserved.taken`, which follows the order of the holds."""
         return self.standings({hold.counter: amount for hold, amount in zip(self.holds, taken, strict=True)})
 
-    def refused(self, exceeded: Exceeded) -> Standing:
+    def refused(self, exceeded: Exceeded) -> BudgetStanding:
         """Which budget did not suffice. `KeyError` if that counter is not of this claim."""
         found = self.standings({exceeded.counter: exceeded.taken})
         if not found:
@@ -126,7 +126,7 @@ class Claim:
         return found[0]
 
 
-def applying(limits: Limits, who: Who, model: str | None, now_ms: int) -> list[Limit]:
+def applying(limits: LimitSet, who: Who, model: str | None, now_ms: int) -> list[Limit]:
     """The limits of a caller for a model; None for all models. Those of upstreams are another matter.
 
     A person's own limit replaces everyone's of the same unit, window and family while it applies.
@@ -142,7 +142,7 @@ def applying(limits: Limits, who: Who, model: str | None, now_ms: int) -> list[L
     return found
 
 
-def applying_to_upstream(limits: Limits, upstream: str, model: str | None, now_ms: int) -> list[Limit]:
+def applying_to_upstream(limits: LimitSet, upstream: str, model: str | None, now_ms: int) -> list[Limit]:
     """The caps of an upstream for a model."""
     return _now(limits.of(Scope.UPSTREAM, upstream), model, now_ms)
 
@@ -151,12 +151,12 @@ def claim(limits: Iterable[Limit], who: Who, needs: Estimate, calendar: Calendar
     """What a request takes from which counters, under the limits that apply to it."""
     entries = _once(_entry(limit, who, needs, calendar, now_ms) for limit in limits)
     return Claim(
-        tuple(entry for entry in entries if entry.limit.window is not Window.MINUTE),
-        tuple(entry for entry in entries if entry.limit.window is Window.MINUTE),
+        tuple(entry for entry in entries if entry.limit.window is not LimitWindow.MINUTE),
+        tuple(entry for entry in entries if entry.limit.window is LimitWindow.MINUTE),
     )
 
 
-def tightest(standings: Iterable[Standing], unit: Unit) -> Standing | None:
+def tightest(standings: Iterable[BudgetStanding], unit: Unit) -> BudgetStanding | None:
     """The one of a unit with the least left."""
     return min((it for it in standings if it.entry.limit.unit is unit), key=lambda it: it.remaining, default=None)
 
@@ -165,14 +165,14 @@ def _now(limits: Iterable[Limit], model: str | None, now_ms: int) -> list[Limit]
     return [limit for limit in limits if limit.applies(model, now_ms)]
 
 
-def _entry(limit: Limit, who: Who, needs: Estimate, calendar: Calendar, now_ms: int) -> Entry:
+def _entry(limit: Limit, who: Who, needs: Estimate, calendar: Calendar, now_ms: int) -> HoldEntry:
     """A counter's name begins with whose it is and ends with when: `person:usr_1/usd/*/month/2026-11`."""
     name = f"{_owner(limit, who)}/{limit.unit}/{_escaped(limit.family)}/{limit.window}"
     most, amount = limit.amount_at(now_ms), needs.of(limit.unit)
-    if limit.window is Window.MINUTE:
-        return Entry(name, limit, most, amount, None)
+    if limit.window is LimitWindow.MINUTE:
+        return HoldEntry(name, limit, most, amount, None)
     period = calendar.window(limit.window, now_ms, limit.since, limit.until)
-    return Entry(f"{name}/{period.name}", limit, most, amount, period.ends_at)
+    return HoldEntry(f"{name}/{period.name}", limit, most, amount, period.ends_at)
 
 
 def _owner(limit: Limit, who: Who) -> str:
@@ -189,8 +189,8 @@ def _escaped(part: str) -> str:
     return part.replace("%", "%25").replace("/", "%2F")
 
 
-def _once(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    kept: dict[str, Entry] = {}
+def _once(entries: Iterable[HoldEntry]) -> tuple[HoldEntry, ...]:
+    kept: dict[str, HoldEntry] = {}
     for entry in entries:
         other = kept.get(entry.counter)
         if other is None or entry.most < other.most:

@@ -37,7 +37,7 @@ class Unit(StrEnum):
     REQUESTS = "requests"
 
 
-class Window(StrEnum):
+class LimitWindow(StrEnum):
     """How long a counter counts. A TERM begins and ends when its limit says; EVER never ends."""
 
     MINUTE = "minute"
@@ -75,7 +75,7 @@ class Limit:
     scope: Scope
     subject: str
     unit: Unit
-    window: Window
+    window: LimitWindow
     amount: int
     family: str = "*"
     since: int | None = None
@@ -91,7 +91,7 @@ class Limit:
             raise ValueError('family: expected names of models such as "gpt-4* o1", a star for any characters')
 
     @property
-    def kind(self) -> tuple[Unit, Window, str]:
+    def kind(self) -> tuple[Unit, LimitWindow, str]:
         """What a person's own limit and the default that it replaces have in common."""
         return self.unit, self.window, self.family
 
@@ -107,7 +107,7 @@ class Limit:
         return self.amount + self.extra if raised else self.amount
 
 
-class Limits:
+class LimitSet:
     """All limits, found by whom they are for: a person does not pay for the number of the others."""
 
     def __init__(self, limits: Iterable[Limit] = ()) -> None:
@@ -141,7 +141,7 @@ def _check_whom(limit: Limit) -> None:
         raise ValueError("id: expected a name")
     if (limit.scope is Scope.EVERYONE) == bool(limit.subject):
         raise ValueError("subject: expected whom it is for, and nothing where it is for everyone")
-    if limit.window is Window.MINUTE and (limit.unit is Unit.USD or limit.scope is Scope.UPSTREAM):
+    if limit.window is LimitWindow.MINUTE and (limit.unit is Unit.USD or limit.scope is Scope.UPSTREAM):
         raise ValueError("window: a minute is for people's requests and tokens, not for money or an upstream")
 
 
@@ -157,7 +157,7 @@ def _check_times(limit: Limit) -> None:
             raise ValueError(f"{name}: expected milliseconds since 1970")
     if limit.since is not None and limit.until is not None and limit.since >= limit.until:
         raise ValueError("until: expected a time later than since")
-    if limit.window is Window.TERM and (limit.since is None or limit.until is None):
+    if limit.window is LimitWindow.TERM and (limit.since is None or limit.until is None):
         raise ValueError("since: a term needs since and until")
 
 
@@ -187,7 +187,7 @@ def limit_of(limit_id: str, body: Mapping[str, Any]) -> Limit:
         scope=_word(body, "scope", Scope),
         subject=_text(body, "subject", ""),
         unit=_word(body, "unit", Unit),
-        window=_word(body, "window", Window),
+        window=_word(body, "window", LimitWindow),
         amount=_number(body, "amount"),
         family=family_of(_text(body, "family", "*").split()),
         since=_time(body, "since"),
@@ -228,9 +228,12 @@ _SENTENCE = re.compile(
     r"(?P<amount>[\d.]{1,20})\s*(?P<unit>[A-Za-z]+)\s*/\s*(?P<window>[A-Za-z]+)(?P<family>(?:\s+\S+)*)", re.ASCII
 )
 _UNITS = {"usd": Unit.USD, "token": Unit.TOKENS, "request": Unit.REQUESTS}
-_WINDOWS = {str(window): window for window in Window if window is not Window.TERM}
+_WINDOWS = {str(window): window for window in LimitWindow if window is not LimitWindow.TERM}
 _EXAMPLE = 'limits such as "20 requests/minute, 5 usd/day, 200000 tokens/month gpt-4*"'
-_PERIODS = {window: f"a {window}" for window in Window} | {Window.TERM: "in its term", Window.EVER: "in all"}
+_PERIODS = {window: f"a {window}" for window in LimitWindow} | {
+    LimitWindow.TERM: "in its term",
+    LimitWindow.EVER: "in all",
+}
 
 
 def parse_limits(text: str) -> tuple[Limit, ...]:

@@ -61,7 +61,7 @@ class Rates:
     request: int = 0
     image: int = 0
     audio_hour: int = 0
-    tiers: tuple[Tier, ...] = ()
+    tiers: tuple[PriceTier, ...] = ()
 
     def __post_init__(self) -> None:
         starts = [tier.above for tier in self.tiers]
@@ -77,7 +77,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
+class PriceTier:
     """With more input tokens than `above`, everything in a request has these rates."""
 
     above: int
@@ -207,7 +207,7 @@ class PriceTable:
 def dearest(one: Rates, other: Rates) -> Rates:
     """Rates by which no request costs less than by either."""
     starts = sorted({tier.above for rates in (one, other) for tier in rates.tiers})
-    tiers = tuple(Tier(start, _dearest(one.for_input(start + 1), other.for_input(start + 1))) for start in starts)
+    tiers = tuple(PriceTier(start, _dearest(one.for_input(start + 1), other.for_input(start + 1))) for start in starts)
     return replace(_dearest(one, other), tiers=tiers)
 
 
@@ -249,10 +249,10 @@ def price_of(record_id: str, body: Mapping[str, Any]) -> Price:
     return Price(record_id, model, _whole(body.get("valid_from")), rates)
 
 
-def _tier(body: object) -> Tier:
+def _tier(body: object) -> PriceTier:
     if not isinstance(body, Mapping):
         raise ValueError("expected tiers with their rates")
-    return Tier(_whole(body.get("above")), _read(body, {"above"}))
+    return PriceTier(_whole(body.get("above")), _read(body, {"above"}))
 
 
 def _read(body: Mapping[str, Any], besides: set[str]) -> Rates:

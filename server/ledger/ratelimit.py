@@ -21,7 +21,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from server.ledger.holds import Entry
+from server.ledger.holds import HoldEntry
 from server.ledger.limits import Limit, Unit
 
 SECONDS = 60
@@ -66,7 +66,7 @@ class _Sliding:
             mark.amount += by
             self.total += by
 
-    def wait(self, entry: Entry, now: float) -> float | None:
+    def wait(self, entry: HoldEntry, now: float) -> float | None:
         """Seconds until the entry's need fits; 0 when it does now, None if it never will."""
         if entry.needs > entry.most:
             return None
@@ -126,7 +126,7 @@ class RateLimits:
         """How many counters are remembered."""
         return len(self._slidings)
 
-    def take(self, rates: Iterable[Entry], now: float) -> Taken | Wait:
+    def take(self, rates: Iterable[HoldEntry], now: float) -> Taken | Wait:
         """Take from all, or from none and say how long it takes until that is possible."""
         self._forget(now)
         chosen = [(entry, self._sliding(entry, now)) for entry in rates]
@@ -146,22 +146,22 @@ class RateLimits:
             if share.unit is Unit.TOKENS:
                 share.becomes(tokens)
 
-    def left(self, rates: Iterable[Entry], unit: Unit, now: float) -> Left | None:
+    def left(self, rates: Iterable[HoldEntry], unit: Unit, now: float) -> Left | None:
         """The tightest limit of a unit as it stands; None if there is none."""
         found = (self._left(entry, now) for entry in rates if entry.limit.unit is unit)
         return min(found, key=lambda left: left.remaining, default=None)
 
-    def _left(self, entry: Entry, now: float) -> Left:
+    def _left(self, entry: HoldEntry, now: float) -> Left:
         sliding = self._sliding(entry, now)
         reset = sliding.marks[-1].last + SECONDS - now if sliding.total else 0
         return Left(entry.most, max(0, entry.most - sliding.total), reset)
 
-    def _sliding(self, entry: Entry, now: float) -> _Sliding:
+    def _sliding(self, entry: HoldEntry, now: float) -> _Sliding:
         sliding = self._slidings.get(entry.counter) or _Sliding()
         sliding.slide(now)
         return sliding
 
-    def _share(self, entry: Entry, sliding: _Sliding, now: float) -> _Share:
+    def _share(self, entry: HoldEntry, sliding: _Sliding, now: float) -> _Share:
         self._slidings[entry.counter] = sliding
         self._slidings.move_to_end(entry.counter)
         return _Share(entry.limit.unit, sliding, sliding.add(entry.needs, now), entry.needs)

@@ -63,7 +63,7 @@ class Sum:
     cost_micro_usd: int = 0
 
 
-class Measure(StrEnum):
+class SumMeasure(StrEnum):
     """What a leaderboard ranks by."""
 
     REQUESTS = "requests"

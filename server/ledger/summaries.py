@@ -38,11 +38,11 @@ def summarise(rows: Iterable[HourRow], calendar: Calendar, now: int) -> Summary:
     by_model: dict[str, Rows] = {}
     for row in rows:
         by_model.setdefault(row.model, []).append(row)
-    house = by_model.pop(HOUSE, [])
-    last_day = _from(house, hour_of(now) - 23 * HOUR_MS)
+    services = by_model.pop(HOUSE, [])
+    last_day = _from(services, hour_of(now) - 23 * HOUR_MS)
     days = _last_days(calendar, now)
     return Summary(
-        since=min((row.hour for row in house), default=None),
+        since=min((row.hour for row in services), default=None),
         hours=tuple(sorted(last_day, key=lambda row: row.hour)),
         periods={model: _periods(mine, model, now) for model, mine in by_model.items()},
         uptime_days={model: _uptime_days(mine, calendar, days) for model, mine in by_model.items()},

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from keypool.keys import Key
 from keypool.pool import Pool, Reason
 from keypool.snapshot import DomainSnapshot, KeySnapshot, ModelSnapshot
-from keypool.standing import State
+from keypool.standing import KeyState
 from server.dispatcher import Dispatcher
 
 Row = tuple[Sequence[str], float]  # the values of the labels, and the figure
@@ -72,7 +72,7 @@ def _queues(models: Iterable[ModelSnapshot]) -> Iterator[Metric]:
     yield gauge("fairgate_queue_running_requests", "Requests that have a key.", by_model, running)
     slots = [((each.name,), each.slots) for each in models]
     yield gauge("fairgate_keys_offered_slots", "Requests that the model's keys may serve at once.", by_model, slots)
-    states = [((each.name, state.value), each.keys.get(state, 0)) for each in models for state in State]
+    states = [((each.name, state.value), each.keys.get(state, 0)) for each in models for state in KeyState]
     yield gauge("fairgate_keys_standing_count", "Keys of a model in each state.", ("model", "state"), states)
     suspected = [((each.name,), each.suspected) for each in models]
     yield gauge("fairgate_keys_suspected_count", "Keys that fail requests, perhaps by these.", by_model, suspected)

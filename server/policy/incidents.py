@@ -23,7 +23,7 @@ _WELL = "ready"
 _TOLD = frozenset({"exhausted", "revoked", "paused"})
 
 
-class Kind(StrEnum):
+class IncidentKind(StrEnum):
     """What an incident is about."""
 
     MODEL = "model"
@@ -37,7 +37,7 @@ class Incident:
     """Times are UTC milliseconds. `subject` is a model, or the provider of a key; `detail` the new state of a key."""
 
     id: str
-    kind: Kind
+    kind: IncidentKind
     subject: str
     began_at: int
     seen_at: int
@@ -45,18 +45,18 @@ class Incident:
     detail: str = ""
 
 
-Subject = tuple[Kind, str]
+Subject = tuple[IncidentKind, str]
 
 
 @dataclass(frozen=True, slots=True)
-class KeyState:
+class ReportedKey:
     """One key as it stands: "ready", "cooling", ... `provider` is its upstream's name."""
 
     provider: str
     state: str
 
 
-class Watch:
+class IncidentWatch:
     """Notices what begins and ends. `new_id` gives an id never used, which names nobody."""
 
     def __init__(self, new_id: Callable[[], str]) -> None:
@@ -80,13 +80,13 @@ class Watch:
         """What is not over, as seen now."""
         return [replace(each, seen_at=now) for each in self._open.values()]
 
-    def look_at_keys(self, keys: Mapping[str, KeyState], now: int) -> list[Incident]:
+    def look_at_keys(self, keys: Mapping[str, ReportedKey], now: int) -> list[Incident]:
         """What has become of keys, by ids that stay here. A key that is new is nothing to tell."""
         changed = []
         for key_id, key in keys.items():
             state = key.state if key.state in _TOLD else _WELL
             if self._keys.get(key_id, state) != state:
-                changed.append(Incident(self._new_id(), Kind.KEY, key.provider, now, now, now, state))
+                changed.append(Incident(self._new_id(), IncidentKind.KEY, key.provider, now, now, now, state))
             self._keys[key_id] = state
         for gone in self._keys.keys() - keys.keys():
             del self._keys[gone]
@@ -101,7 +101,7 @@ class Watch:
 def told(incidents: Iterable[Incident], now: int) -> list[Incident]:
     """What there is to tell at `now`, the newest first: the same that several have seen is one, and who restarted in
     less than a minute has hardly been away."""
-    found: dict[tuple[Kind, str, str], list[Incident]] = {}
+    found: dict[tuple[IncidentKind, str, str], list[Incident]] = {}
     for each in sorted((_concluded(each, now) for each in incidents), key=lambda each: (each.began_at, each.id)):
         same = found.setdefault((each.kind, each.subject, each.detail), [])
         if same and each.began_at <= _end(same[-1], now) + SAME_MS:
@@ -115,13 +115,13 @@ def told(incidents: Iterable[Incident], now: int) -> list[Incident]:
 def title(incident: Incident) -> str:
     """An incident in a few words."""
     match incident.kind:
-        case Kind.MODEL:
+        case IncidentKind.MODEL:
             return f"{incident.subject} did not answer"
-        case Kind.STORE:
+        case IncidentKind.STORE:
             return "The database could not be reached"
-        case Kind.RESTART:
+        case IncidentKind.RESTART:
             return "The gateway was restarted"
-        case Kind.KEY:
+        case IncidentKind.KEY:
             return f"A key of {incident.subject} {_BECAME.get(incident.detail, 'has changed')}"
 
 
@@ -137,7 +137,7 @@ def _concluded(incident: Incident, now: int) -> Incident:
 
 
 def _is_brief(incident: Incident, now: int) -> bool:
-    return incident.kind is Kind.RESTART and _end(incident, now) - incident.began_at < GRACE_MS
+    return incident.kind is IncidentKind.RESTART and _end(incident, now) - incident.began_at < GRACE_MS
 
 
 def _end(incident: Incident, now: int) -> int:
@@ -159,7 +159,7 @@ _BECAME = {
     "ready": "is in use again",
 }
 _SENTENCES = {
-    Kind.MODEL: "None of its keys could serve it.",
-    Kind.STORE: "Requests went on as far as their budgets were known.",
-    Kind.RESTART: "Running requests were finished before.",
+    IncidentKind.MODEL: "None of its keys could serve it.",
+    IncidentKind.STORE: "Requests went on as far as their budgets were known.",
+    IncidentKind.RESTART: "Running requests were finished before.",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from server.policy.notices import Kind, Notice, notice_of
+from server.policy.notices import Notice, NoticeKind, notice_of
 from server.store.base import Record
 from server.wire.errors import Maintenance
 
@@ -15,7 +15,9 @@ def maintenance(records: Iterable[Record], now: int) -> Maintenance | None:
 
     The notice's own words are for pages: a refusal says what the catalogue says, and when to come back.
     """
-    ends = [notice.until for notice in _notices(records) if notice.kind is Kind.MAINTENANCE and notice.holds_at(now)]
+    ends = [
+        notice.until for notice in _notices(records) if notice.kind is NoticeKind.MAINTENANCE and notice.holds_at(now)
+    ]
     if not ends:
         return None
     known = [end for end in ends if end is not None]

@@ -16,7 +16,7 @@ _LATEST = 10**14  # milliseconds since 1970
 _FIELDS = {"kind", "text", "since", "until"}
 
 
-class Kind(StrEnum):
+class NoticeKind(StrEnum):
     """What a notice is about."""
 
     ANNOUNCEMENT = "announcement"
@@ -29,7 +29,7 @@ class Notice:
     """One notice. Times are UTC milliseconds; `until` is exclusive, and None is until it is removed."""
 
     id: str
-    kind: Kind
+    kind: NoticeKind
     text: str
     since: int
     until: int | None = None
@@ -65,8 +65,8 @@ def notice_of(notice_id: str, body: Mapping[str, Any]) -> Notice:
     return Notice(notice_id, _kind(body.get("kind")), text, since, until)
 
 
-def _kind(value: object) -> Kind:
+def _kind(value: object) -> NoticeKind:
     try:
-        return Kind(str(value))
+        return NoticeKind(str(value))
     except ValueError:
-        raise ValueError("kind: expected one of " + ", ".join(Kind)) from None
+        raise ValueError("kind: expected one of " + ", ".join(NoticeKind)) from None

@@ -13,14 +13,14 @@ from keypool.affinity import Affinity, Home
 from keypool.keys import Key
 from keypool.pool import Ask
 from keypool.queues import Forecast
-from server.accounting.runtime_config import Book
+from server.accounting.runtime_config import RuntimeConfig
 from server.config.settings_rows import Fairness
 from server.dispatcher import Dispatcher
 from server.policy.groups import Rights
-from server.relay.content_rules import Rules
+from server.relay.content_rules import ContentRules
 from server.relay.context import Call
-from server.relay.keepalive import Pulse
-from server.store.base import Caller, Issued, StoreError
+from server.relay.keepalive import KeepaliveTiming
+from server.store.base import Caller, IssuedObject, StoreError
 from server.store.breaker import Guarded
 from server.tokenizer import Tokenizer
 from server.wire.conversation import bind
@@ -60,13 +60,13 @@ class Bounds:
     stateful: bool = False
     longest_output: int = 16_384
     usage_seconds: float = 0.0
-    pulse: Pulse = Pulse()  # noqa: RUF009 - immutable
-    rules: Rules = Rules()  # noqa: RUF009 - immutable
+    timing: KeepaliveTiming = KeepaliveTiming()  # noqa: RUF009 - immutable
+    rules: ContentRules = ContentRules()  # noqa: RUF009 - immutable
     identity: Identity = Identity()  # noqa: RUF009 - immutable
     fairness: Fairness = "person"
 
 
-class Intake:
+class Admission:
     """Reads calls for the pool. `clock` is monotonic seconds, `wall` UTC milliseconds."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Intake:
         dispatcher: Dispatcher,
         guard: Guarded,
         tokenizer: Tokenizer,
-        book: Book,
+        book: RuntimeConfig,
         bounds: Bounds,
         clock: Callable[[], float],
         wall: Callable[[], int],
@@ -83,7 +83,7 @@ class Intake:
         self._bounds, self._clock, self._wall = bounds, clock, wall
         self._readers = Affinity(READERS_SECONDS, READERS)
         # Who made objects whose answers have not been settled yet: a client may name them sooner.
-        self.under_way: Callable[[set[str]], dict[str, Issued]] = lambda references: {}
+        self.under_way: Callable[[set[str]], dict[str, IssuedObject]] = lambda references: {}
 
     def models(self, caller: Caller, dialect: Dialect) -> list[str]:
         """The models that a caller may use: a group allows each, and a key serves that group."""
@@ -235,7 +235,7 @@ class Intake:
                 raise UnknownId(each.param)
         return keys
 
-    async def _issued(self, references: set[str]) -> dict[str, Issued]:
+    async def _issued(self, references: set[str]) -> dict[str, IssuedObject]:
         """Who made some objects. A client may name one before the answer that it came with has been settled."""
         early = self.under_way(references)
         late = references - early.keys()

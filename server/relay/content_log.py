@@ -14,7 +14,7 @@ LONGEST = 1 << 20  # bytes of a prompt, and of an answer
 TOLD = {"X-Content-Logged": "yes"}
 
 
-class Recorder:
+class ContentRecorder:
     """A sink that passes everything on and remembers the beginning."""
 
     def __init__(self, sink: Sink) -> None:

@@ -14,7 +14,7 @@ INLINE_TEXT = 16 << 10  # characters that are searched on the event loop, in a t
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ContentRules:
     """What holds for everybody. `caps` are those of each dialect, by its name; `words` are said of a phrase."""
 
     phrases: Phrases = Phrases()  # noqa: RUF009 - immutable

@@ -1,7 +1,7 @@
 """What is known of one request: who asked for what, how far it has come, what it used.
 
-A `Story` grows while its request is served and ends as a row on the ledger. Its `Account` is the part that its owner
-may read afterwards, at `/api/explain`: small, without a word of the prompt, kept for the latest requests only.
+A `RequestContext` grows while its request is served and ends as a row on the ledger. Its `RequestTrace` is what its
+owner may read afterwards, at `/api/explain`: small, without a word of the prompt, kept for the latest requests only.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Account:
+class RequestTrace:
     """What the owner of a request may read about it. Times are in milliseconds, `arrived_at` is UTC.
 
     `position` and `expected_wait_ms` are those of its arrival; 0 where it did not wait. `reserved` and `settled` are
@@ -104,40 +104,42 @@ class Account:
         self.refused = {"code": refusal.code, "message": refusal.message, "retry_after": refusal.retry_after}
 
 
-def account_of(row: UsageRow) -> Account:
+def account_of(row: UsageRow) -> RequestTrace:
     """What the ledger still knows of a request that has ended: not how many were before it, nor who failed it."""
-    account = Account(row.request_id, row.person_id, row.model_asked, row.started_at, row.status, queue_ms=row.queue_ms)
+    account = RequestTrace(
+        row.request_id, row.person_id, row.model_asked, row.started_at, row.status, queue_ms=row.queue_ms
+    )
     account.attempts.append({"key": row.key})
     account.settle(row.usage)
     return account
 
 
-class Recent:
+class RecentTraces:
     """The accounts of the latest requests, by id."""
 
     def __init__(self, capacity: int = REMEMBERED) -> None:
         self._capacity = capacity
-        self._kept: OrderedDict[str, Account] = OrderedDict()
+        self._kept: OrderedDict[str, RequestTrace] = OrderedDict()
 
-    def keep(self, account: Account) -> Account:
+    def keep(self, account: RequestTrace) -> RequestTrace:
         self._kept[account.request_id] = account
         if len(self._kept) > self._capacity:
             self._kept.popitem(last=False)
         return account
 
-    def of(self, request_id: str, person_id: str) -> Account | None:
+    def of(self, request_id: str, person_id: str) -> RequestTrace | None:
         """The account of a request, if this person made it."""
         found = self._kept.get(request_id)
         return found if found is not None and found.person_id == person_id else None
 
 
 @dataclass(slots=True)
-class Story:
+class RequestContext:
     """What has become known of a request so far. Times are seconds, monotonic."""
 
     call: Call
     lease: Lease
-    account: Account
+    account: RequestTrace
     meter: Meter
     input_estimate: int
     arrived: float

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from server.accounting.bill import FREE
-from server.relay.context import Story
+from server.relay.context import RequestContext
 from server.wire.published import answers_at_once, may_think
 
 MOST = 256  # answers at a time
@@ -25,7 +25,7 @@ MOST_OF_A_PERSON = 8
 
 
 @dataclass(slots=True)
-class ReadingOn:
+class UsageDrain:
     """`seconds` is the longest time for one of them; 0 closes all at once."""
 
     seconds: float
@@ -35,44 +35,44 @@ class ReadingOn:
     def __len__(self) -> int:
         return len(self.timers)
 
-    def begin(self, story: Story, give_up: Callable[[], object]) -> bool:
+    def begin(self, context: RequestContext, give_up: Callable[[], object]) -> bool:
         """The client has left; whether the answer is read on. `give_up` is called when it takes too long."""
-        request_id, person = story.call.id, story.call.caller.person_id
+        request_id, person = context.call.id, context.call.caller.person_id
         if request_id in self.timers:
             return True
         full = len(self) >= MOST or self.persons[person] >= MOST_OF_A_PERSON
-        if self.seconds <= 0 or full or not usage_is_to_come(story):
+        if self.seconds <= 0 or full or not usage_is_to_come(context):
             return False
         self.timers[request_id] = asyncio.get_running_loop().call_later(self.seconds, give_up)
         self.persons[person] += 1
         return True
 
-    def end(self, story: Story) -> None:
+    def end(self, context: RequestContext) -> None:
         """The request has ended, if it was read on."""
-        timer = self.timers.pop(story.call.id, None)
+        timer = self.timers.pop(context.call.id, None)
         if timer is not None:
             timer.cancel()
-            self.persons[story.call.caller.person_id] -= 1
+            self.persons[context.call.caller.person_id] -= 1
             self.persons += Counter()  # forgets those who have none
 
 
-def usage_is_to_come(story: Story) -> bool:
+def usage_is_to_come(context: RequestContext) -> bool:
     """Whether an upstream is at work for a request, and only its usage will tell what that costs."""
-    price, meter = story.bill.price, story.meter
-    at_work = story.perhaps_billed and not meter.finished and not meter.failed
+    price, meter = context.bill.price, context.meter
+    at_work = context.perhaps_billed and not meter.finished and not meter.failed
     if not at_work or price is None or price.rates == FREE:
         return False
-    return meter.ended() or hides(story)
+    return meter.ended() or hides(context)
 
 
-def hides(story: Story) -> bool:
+def hides(context: RequestContext) -> bool:
     """Whether more may be billed than what came.
 
     All comes at once at the end, the model reasons where nobody sees it, or the provider's tools read pages (or its
     compaction the conversation once more) that only the usage tells of.
     """
-    request = story.call.request
+    request = context.call.request
     unseen = request.extent.thinks or request.extent.compacts or request.hosted.calls or may_think(request.model)
     if not request.stream or unseen:
         return True
-    return story.meter.output_pieces == 0 and not answers_at_once(request.model)
+    return context.meter.output_pieces == 0 and not answers_at_once(request.model)

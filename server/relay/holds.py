@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from keypool.pool import Ask
 from server.accounting.bill import Bill
-from server.accounting.reservations import FREE_KINDS, Cashier
+from server.accounting.reservations import FREE_KINDS, Reservations
 from server.relay.context import Call
 from server.wire.extent import most
 from server.wire.published import published
@@ -28,7 +28,7 @@ MAX_TOKENS = "X-Fairgate-Max-Tokens"
 class Holding:
     """`longest`: tokens of an answer without a bound. `expect`: how long the answers of a person and model were."""
 
-    cashier: Cashier
+    reservations: Reservations
     longest: int
     expect: Callable[[str, str], int]
 
@@ -39,13 +39,13 @@ class Holding:
         ModelNotPriced, InsufficientQuota, AccountingUnavailable.
         """
         request = call.request
-        if request.endpoint.kind not in FREE_KINDS and self.cashier.bounds(bill):
+        if request.endpoint.kind not in FREE_KINDS and self.reservations.bounds(bill):
             output = self._bound(call, ask, asked)
             bill.most = most(
                 request.prompt, request.extent, request.model, ask.input_tokens, output, request.choices, bill.asked
             )
             bill.least = min(LEAST_OUTPUT, output) if asked is None and request.endpoint.output_limits else 0
-        await self.cashier.reserve(bill, ask.input_tokens, self._likely(call, ask))
+        await self.reservations.reserve(bill, ask.input_tokens, self._likely(call, ask))
         if bill.most is not None and bill.least:
             request, ask = capped(request, bill.most.output), replace(ask, most_output=bill.most.output)
         if bill.most is not None:

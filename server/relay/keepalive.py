@@ -26,7 +26,7 @@ STREAM_HEADERS = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class KeepaliveTiming:
     """Seconds: until the first beat in the queue, while an upstream is silent, and between beats in the queue.
 
     `opening`: for so long, what only opens an answer is held back at most (`exchange.py`).
@@ -38,7 +38,7 @@ class Pulse:
     opening: float = 30.0
 
 
-class Heart:
+class Keepalive:
     """Beats from `start` to `stop`. `outlook` says where the request stands; None once it has a key.
 
     `sign` makes what is sent; None if this client gets none. `headers` go with the head of the stream, if a beat has to
@@ -49,14 +49,14 @@ class Heart:
         self,
         sink: Sink,
         sign: Sign | None,
-        pulse: Pulse,
+        timing: KeepaliveTiming,
         outlook: Callable[[], Forecast | None],
         headers: Mapping[str, str],
     ) -> None:
-        self._sink, self._sign, self._pulse, self._outlook = sink, sign, pulse, outlook
+        self._sink, self._sign, self._pulse, self._outlook = sink, sign, timing, outlook
         self._headers = {**STREAM_HEADERS, **headers}
         self._loop = asyncio.get_running_loop()
-        self._last, self._pause, self._next_pause = 0.0, pulse.queued, pulse.every
+        self._last, self._pause, self._next_pause = 0.0, timing.queued, timing.every
         self._open = True  # nothing is being sent, and the stream is between two events
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None

@@ -60,7 +60,7 @@ QUERY = re.compile(r"[!\"$-~]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class OwnKeyProvider:
     """Where own keys may be taken. `base_url` is what stands before `/chat/completions`."""
 
     name: str
@@ -69,13 +69,13 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class Passthrough:
     """One request that passes through. `url` is made by `target`; `group` is the institution that it is booked on."""
 
     id: str
     caller: Caller
     group: str | None
-    provider: Provider
+    provider: OwnKeyProvider
     method: str
     url: str
     headers: Mapping[str, str] = field(repr=False)
@@ -83,13 +83,13 @@ class Passage:
     endpoint: Endpoint | None = None  # None: nothing is known of this one
 
 
-class OwnKeys:
+class OwnKeyRelay:
     """Passes requests through. `post` has a settlement written; `clock` is monotonic seconds, `wall` UTC ms."""
 
     def __init__(
         self,
         upstreams: Upstreams,
-        providers: Collection[Provider],
+        providers: Collection[OwnKeyProvider],
         post: Callable[[Settlement], object],
         calendar: Calendar,
         clock: Callable[[], float],
@@ -115,7 +115,7 @@ class OwnKeys:
         for task in self._tasks:
             task.cancel()
 
-    async def serve(self, passage: Passage, sink: Sink) -> UsageRow:
+    async def serve(self, passage: Passthrough, sink: Sink) -> UsageRow:
         """Pass a request through; returns its row. Raises Refusal, ClientLeft, or CancelledError if the client left."""
         seen = Seen(passage, self._clock(), self._wall(), self._longest)
         task = asyncio.current_task()
@@ -137,7 +137,7 @@ class OwnKeys:
             self._post(Settlement(row))
         return row
 
-    async def _relay(self, passage: Passage, seen: Seen, sink: Sink) -> None:
+    async def _relay(self, passage: Passthrough, seen: Seen, sink: Sink) -> None:
         try:
             sending = self._upstreams.pass_through(passage.method, passage.url, passage.headers, passage.body)
             async with sending as answer:
@@ -163,7 +163,7 @@ class OwnKeys:
 class Seen:
     """What was seen of one request as it passed."""
 
-    def __init__(self, passage: Passage, arrived: float, started_at: int, longest: int) -> None:
+    def __init__(self, passage: Passthrough, arrived: float, started_at: int, longest: int) -> None:
         self.outcome, self.client_left = Outcome.FAILED, False
         self.started_at = started_at
         self._passage, self._arrived, self._longest = passage, arrived, longest

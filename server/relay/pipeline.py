@@ -20,18 +20,27 @@ from typing import TypeVar
 
 from keypool.limits import windows
 from keypool.verdict import USED_UP
-from server.accounting.reservations import Cashier
+from server.accounting.reservations import Reservations
 from server.dispatcher import Dispatcher
 from server.ledger.usage import Outcome, UsageRow
-from server.relay.admission import Bounds, Intake
-from server.relay.content_log import TOLD, Recorder
-from server.relay.context import Account, Call, ClientLeft, Recent, Sink, Story, account_of, milliseconds
-from server.relay.drain import ReadingOn
+from server.relay.admission import Admission, Bounds
+from server.relay.content_log import TOLD, ContentRecorder
+from server.relay.context import (
+    Call,
+    ClientLeft,
+    RecentTraces,
+    RequestContext,
+    RequestTrace,
+    Sink,
+    account_of,
+    milliseconds,
+)
+from server.relay.drain import UsageDrain
 from server.relay.holds import Holding
-from server.relay.keepalive import Heart
-from server.relay.response import Exchange, FieldRefused
-from server.relay.settlement import Settlement
-from server.store.base import Caller, Issued, Store
+from server.relay.keepalive import Keepalive
+from server.relay.response import FieldRefused, Response
+from server.relay.settlement import Settling
+from server.store.base import Caller, IssuedObject, Store
 from server.tokenizer import Tokenizer
 from server.upstream import Answer, AttemptFailed, Upstreams
 from server.wire.added import Unwanted
@@ -53,7 +62,7 @@ DAY = 86_400_000  # milliseconds
 ROWS_SECONDS = 5.0  # what the store does not have after that is in the journal: an outage must not hold up a restart
 
 
-class Gateway:
+class Pipeline:
     """Serves calls. `clock` is monotonic seconds, `wall` UTC milliseconds; `observe` sees every row that is settled."""
 
     def __init__(
@@ -65,30 +74,30 @@ class Gateway:
         bounds: Bounds,
         clock: Callable[[], float],
         wall: Callable[[], int],
-        cashier: Cashier,
-        intake: Intake,
+        reservations: Reservations,
+        admission: Admission,
         observe: Callable[[UsageRow], None] = lambda row: None,
     ) -> None:
         self._dispatcher, self._upstreams, self._store = dispatcher, upstreams, store
-        self._cashier, self._intake = cashier, intake
-        intake.under_way = self._under_way
+        self._reservations, self._admission = reservations, admission
+        admission.under_way = self._under_way
         self._bounds, self._clock, self._wall = bounds, clock, wall
-        self._settlement = Settlement(store, tokenizer, cashier, intake, bounds.stateful, clock, observe)
+        self._settlement = Settling(store, tokenizer, reservations, admission, bounds.stateful, clock, observe)
         self._unwanted = Unwanted()
-        self._reading_on = ReadingOn(bounds.usage_seconds)
-        self._holding = Holding(cashier, bounds.longest_output, self._usual_output)
-        self.recent = Recent()
+        self._usage_drain = UsageDrain(bounds.usage_seconds)
+        self._holding = Holding(reservations, bounds.longest_output, self._usual_output)
+        self.recent = RecentTraces()
         self._tasks: dict[str, asyncio.Task[object]] = {}  # by the request's id
         self._ended: set[str] = set()  # ids of those that an administrator has ended
-        self._stories: dict[str, Story] = {}  # of the requests that were dispatched and are not yet settled
+        self._contexts: dict[str, RequestContext] = {}  # of the requests that were dispatched and are not yet settled
         self._stopping = False
 
     @property
     def running(self) -> int:
         """Requests that wait, are being answered, or whose rows are being written."""
-        return len(self._tasks) + self._cashier.backlog
+        return len(self._tasks) + self._reservations.backlog
 
-    async def explain(self, caller: Caller, request_id: str) -> Account | None:
+    async def explain(self, caller: Caller, request_id: str) -> RequestTrace | None:
         """What became of a request of this caller's; None if there was none. Raises StoreError."""
         account = self.recent.of(request_id, caller.person_id)
         if account is None:
@@ -103,7 +112,7 @@ class Gateway:
         deadline = self._clock() + seconds
         while self._tasks and (left := deadline - self._clock()) > 0:
             await asyncio.wait(set(self._tasks.values()), timeout=left)
-        await self._cashier.quiet(min(deadline - self._clock(), ROWS_SECONDS))
+        await self._reservations.quiet(min(deadline - self._clock(), ROWS_SECONDS))
 
     def stop(self) -> None:
         """End every running request with `Draining`, in its stream where it has begun one."""
@@ -125,10 +134,10 @@ class Gateway:
 
     def reads_on(self, request_id: str) -> bool:
         """The client of a request has left; whether its answer is read on for its usage, or is to be cancelled."""
-        story, task = self._stories.get(request_id), self._tasks.get(request_id)
-        if story is None or task is None or not self._reading_on.begin(story, task.cancel):
+        context, task = self._contexts.get(request_id), self._tasks.get(request_id)
+        if context is None or task is None or not self._usage_drain.begin(context, task.cancel):
             return False
-        story.client_left = True
+        context.client_left = True
         return True
 
     async def serve(self, call: Call, sink: Sink) -> UsageRow:
@@ -137,7 +146,7 @@ class Gateway:
         assert task is not None, "a request is a task"
         self._tasks[call.id] = task
         model, person = call.request.model, call.caller.person_id
-        account = self.recent.keep(Account(call.id, person, model, self._wall()))
+        account = self.recent.keep(RequestTrace(call.id, person, model, self._wall()))
         try:
             return await self._serve(call, account, sink)
         except Refusal as refusal:
@@ -160,121 +169,125 @@ class Gateway:
             return Cancelled()
         return Draining() if self._stopping else None
 
-    async def _serve(self, call: Call, account: Account, sink: Sink) -> UsageRow:
-        arrived, rights, asked = self._clock(), self._intake.rights(call.caller), call.request.max_tokens
-        call = await self._intake.admitted(call, rights)
-        bill = self._cashier.open(call, rights, account.arrived_at)
+    async def _serve(self, call: Call, account: RequestTrace, sink: Sink) -> UsageRow:
+        arrived, rights, asked = self._clock(), self._admission.rights(call.caller), call.request.max_tokens
+        call = await self._admission.admitted(call, rights)
+        bill = self._reservations.open(call, rights, account.arrived_at)
         try:
-            ask = await self._intake.ask(call, rights, arrived)
+            ask = await self._admission.ask(call, rights, arrived)
             call, ask = await self._holding.hold(bill, call, ask, asked)
             lease, meter = self._dispatcher.lease(ask), call.request.endpoint.meter()
-            return await self._queued(Story(call, lease, account, meter, ask.input_tokens, arrived, bill), sink)
+            return await self._queued(
+                RequestContext(call, lease, account, meter, ask.input_tokens, arrived, bill), sink
+            )
         finally:
-            self._cashier.close(bill)
+            self._reservations.close(bill)
 
-    async def _queued(self, story: Story, sink: Sink) -> UsageRow:
-        request, lease, account = story.call.request, story.lease, story.account
-        if story.bill.content_days:
-            sink = recorder = Recorder(sink)
-            story.recorded = recorder.recorded
-            story.bill.headers |= TOLD
-        sign = sign_of_life(request, story.call.keepalive, story.call.id, account.arrived_at // 1000)
-        heart = Heart(sink, sign, self._bounds.pulse, lease.outlook, story.bill.headers)
+    async def _queued(self, context: RequestContext, sink: Sink) -> UsageRow:
+        request, lease, account = context.call.request, context.lease, context.account
+        if context.bill.content_days:
+            sink = recorder = ContentRecorder(sink)
+            context.recorded = recorder.recorded
+            context.bill.headers |= TOLD
+        sign = sign_of_life(request, context.call.keepalive, context.call.id, account.arrived_at // 1000)
+        keepalive = Keepalive(sink, sign, self._bounds.timing, lease.outlook, context.bill.headers)
         try:
             if request.stream:
-                heart.start()
+                keepalive.start()
             async with lease:
-                heart.granted()
+                keepalive.granted()
                 account.stands(lease.ticket)  # its owner may ask before it has ended
                 account.state, account.queue_ms = "running", milliseconds(lease.queue_seconds)
-                return await self._dispatched(story, sink, heart)
+                return await self._dispatched(context, sink, keepalive)
         finally:
             account.stands(lease.ticket)
-            await heart.stop()
+            await keepalive.stop()
 
     def _usual_output(self, person: str, model: str) -> int:
         return self._dispatcher.pool.pricing.lengths.expect(person, model, None)
 
-    def _under_way(self, references: set[str]) -> dict[str, Issued]:
+    def _under_way(self, references: set[str]) -> dict[str, IssuedObject]:
         """Who made which of these objects, of the answers that are not settled yet."""
         return {
-            each: Issued(story.call.caller.person_id, story.lease.key.id, self._wall())
-            for story in self._stories.values()
-            for each in self._settlement.kept_by(story)
+            each: IssuedObject(context.call.caller.person_id, context.lease.key.id, self._wall())
+            for context in self._contexts.values()
+            for each in self._settlement.kept_by(context)
             if each in references
         }
 
-    async def _dispatched(self, story: Story, sink: Sink, heart: Heart) -> UsageRow:
-        self._stories[story.call.id] = story
+    async def _dispatched(self, context: RequestContext, sink: Sink, keepalive: Keepalive) -> UsageRow:
+        self._contexts[context.call.id] = context
         try:
             async with asyncio.timeout(self._bounds.total_seconds):
-                await self._attempts(story, sink, heart)
+                await self._attempts(context, sink, keepalive)
         except TimeoutError:
             raise UpstreamTimeout from None
         except (asyncio.CancelledError, ClientLeft):
-            story.client_left |= self._reason(story.call.id) is None
+            context.client_left |= self._reason(context.call.id) is None
             raise
         finally:
-            self._reading_on.end(story)
+            self._usage_drain.end(context)
             try:
-                if story.sent:
-                    row = await self._settlement.settle(story)
+                if context.sent:
+                    row = await self._settlement.settle(context)
                 else:
-                    await self._settlement.pay(story)  # nothing: but the key goes back
+                    await self._settlement.pay(context)  # nothing: but the key goes back
             finally:
-                del self._stories[story.call.id]
+                del self._contexts[context.call.id]
         return row
 
-    async def _attempts(self, story: Story, sink: Sink, heart: Heart) -> None:
+    async def _attempts(self, context: RequestContext, sink: Sink, keepalive: Keepalive) -> None:
         """Try keys until one answers. Only what failed before its first byte is tried again."""
-        call = story.call
+        call = context.call
         refused: set[str] = set()  # fields of our own, by the upstream whose turn it is
         while True:
-            story.meter = call.request.endpoint.meter()
-            key = story.lease.key
+            context.meter = call.request.endpoint.meter()
+            key = context.lease.key
             request = self._unwanted.fitted(call.request, key.upstream, self._clock(), refused)
             try:
-                await self._cleared(story)
-                sending = self._upstreams.send(key, request, call.passed, call.query, story.sent_again)
+                await self._cleared(context)
+                sending = self._upstreams.send(key, request, call.passed, call.query, context.sent_again)
                 async with sending as answer:
-                    await self._exchange(story, request, answer, sink, heart).run()
-                    self._learn(story, refused)
+                    await self._exchange(context, request, answer, sink, keepalive).run()
+                    self._learn(context, refused)
                     return
             except FieldRefused as field:
                 refused.add(field.name)
-                story.perhaps_billed = False
-                story.account.attempts.append({"key": key.id, "refused": field.name})
+                context.perhaps_billed = False
+                context.account.attempts.append({"key": key.id, "refused": field.name})
             except AttemptFailed as failure:
                 refused.clear()
-                story.perhaps_billed = failure.billed
-                if story.client_left:  # nobody waits for another key's answer
+                context.perhaps_billed = failure.billed
+                if context.client_left:  # nobody waits for another key's answer
                     raise ClientLeft from failure
-                story.account.attempts.append({"key": story.lease.key.id, "failed": failure.refusal.code})
-                await self._another_key(story, failure)
+                context.account.attempts.append({"key": context.lease.key.id, "failed": failure.refusal.code})
+                await self._another_key(context, failure)
 
-    async def _cleared(self, story: Story) -> None:
+    async def _cleared(self, context: RequestContext) -> None:
         """Note durably that it goes out now. A key whose upstream has used its money up is passed over."""
-        if not await self._cashier.clear(story.bill, story.lease.key.upstream):
+        if not await self._reservations.clear(context.bill, context.lease.key.upstream):
             raise AttemptFailed(USED_UP, NoKey())
-        guess = replace(story.bill.asked, input=story.input_estimate, output=story.bill.output, estimated=True)
-        self._cashier.dispatched(story.bill, story.row_if_interrupted(guess, self._clock()))
-        story.sends += 1
-        story.sent_at, story.perhaps_billed = self._clock(), True
+        guess = replace(context.bill.asked, input=context.input_estimate, output=context.bill.output, estimated=True)
+        self._reservations.dispatched(context.bill, context.row_if_interrupted(guess, self._clock()))
+        context.sends += 1
+        context.sent_at, context.perhaps_billed = self._clock(), True
 
-    def _learn(self, story: Story, refused: Iterable[str]) -> None:
+    def _learn(self, context: RequestContext, refused: Iterable[str]) -> None:
         """The upstream has answered without these fields of ours: it is not sent them again for a while."""
-        if story.outcome is Outcome.COMPLETED:
+        if context.outcome is Outcome.COMPLETED:
             for field in refused:
-                self._unwanted.note(story.lease.key.upstream, story.call.request, field, self._clock())
+                self._unwanted.note(context.lease.key.upstream, context.call.request, field, self._clock())
 
-    def _exchange(self, story: Story, sent: Request, answer: Answer, sink: Sink, heart: Heart) -> Exchange:
-        longest, held, settle = self._bounds.answer_bytes, self._bounds.pulse.opening, self._settlement.bookkeep
-        return Exchange(story, sent, answer, sink, heart, settle, longest, held, self._clock, self._wall)
+    def _exchange(
+        self, context: RequestContext, sent: Request, answer: Answer, sink: Sink, keepalive: Keepalive
+    ) -> Response:
+        longest, held, settle = self._bounds.answer_bytes, self._bounds.timing.opening, self._settlement.bookkeep
+        return Response(context, sent, answer, sink, keepalive, settle, longest, held, self._clock, self._wall)
 
-    async def _another_key(self, story: Story, failure: AttemptFailed) -> None:
+    async def _another_key(self, context: RequestContext, failure: AttemptFailed) -> None:
         limits = windows(failure.headers, self._wall() / 1000)
         try:
-            await story.lease.again(failure.verdict, failure.refusal, limits)
+            await context.lease.again(failure.verdict, failure.refusal, limits)
         except Refusal:
-            story.outcome = Outcome.FAILED
+            context.outcome = Outcome.FAILED
             raise

@@ -16,11 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from keypool.limits import windows
-from keypool.standing import FIRST_REST, Event
+from keypool.standing import FIRST_REST, KeyEvent
 from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, Verdict, judge
 from server.ledger.usage import Outcome
-from server.relay.context import Sink, Story, milliseconds
-from server.relay.keepalive import EVENT_STREAM, STREAM_HEADERS, Heart
+from server.relay.context import RequestContext, Sink, milliseconds
+from server.relay.keepalive import EVENT_STREAM, STREAM_HEADERS, Keepalive
 from server.upstream import Answer, AttemptFailed, Broken, TooLong
 from server.wire.abridge import Abridger
 from server.wire.added import refuses_what_we_added
@@ -52,16 +52,16 @@ class FieldRefused(Exception):
 
 
 @dataclass(slots=True)
-class Exchange:
+class Response:
     """The parts of one exchange. `settle` puts the story on the ledger: before its end goes out, so that nothing which
     a client has seen to its end is ever missing there."""
 
-    story: Story
+    context: RequestContext
     sent: Request  # as it went to this upstream
     answer: Answer
     sink: Sink
-    heart: Heart
-    settle: Callable[[Story], Awaitable[object]]
+    keepalive: Keepalive
+    settle: Callable[[RequestContext], Awaitable[object]]
     longest: int  # bytes of a plain answer
     held: float  # seconds for which the opening of a stream is held at most
     clock: Callable[[], float]
@@ -76,13 +76,13 @@ class Exchange:
             await self._stream()
         else:
             await self._plain()
-        await self.heart.stop()
+        await self.keepalive.stop()
         self.sink.end()
 
     async def _is_stream(self) -> bool:
         """What an answer is called is believed only where its beginning does not tell, or no stream was asked for."""
         labelled = self.answer.media_type == EVENT_STREAM
-        if not self.story.call.request.stream:
+        if not self.context.call.request.stream:
             return labelled
         told = is_stream(await self.answer.peek(TELLING))
         return labelled if told is None else told
@@ -91,17 +91,17 @@ class Exchange:
         """The upstream said no: to the caller, whose own mistake it is, or to our key, which is not the caller's."""
         if (added := refuses_what_we_added(self.sent, status, body)) is not None:
             raise FieldRefused(added)
-        story = self.story
-        verdict, dialect = judge(status, headers, body, self.wall() / 1000), story.call.request.endpoint.dialect
+        context = self.context
+        verdict, dialect = judge(status, headers, body, self.wall() / 1000), context.call.request.endpoint.dialect
         if verdict.event is not None:
             raise AttemptFailed(verdict, _told(verdict, status), self.answer.headers)
-        story.lease.rejected(verdict, windows(self.answer.headers, self.wall() / 1000))
-        story.account.attempts.append({"key": story.lease.key.id, "answered": str(status)})
-        story.first_byte = story.first_byte or self.clock()
-        story.outcome, story.perhaps_billed = Outcome.REJECTED, False
-        await self.settle(story)
+        context.lease.rejected(verdict, windows(self.answer.headers, self.wall() / 1000))
+        context.account.attempts.append({"key": context.lease.key.id, "answered": str(status)})
+        context.first_byte = context.first_byte or self.clock()
+        context.outcome, context.perhaps_billed = Outcome.REJECTED, False
+        await self.settle(context)
         told = relayable(body)
-        body = dialect.body(UpstreamRejected(), story.call.id) if told is None else scrub(told)
+        body = dialect.body(UpstreamRejected(), context.call.id) if told is None else scrub(told)
         once = {"x-should-retry": "false"} if status >= 500 or status in _REPEATED else {}
         if await self._begin(status, {"Content-Type": JSON_TYPE, "Content-Length": str(len(body)), **once}):
             await self.sink.send(body)
@@ -109,7 +109,7 @@ class Exchange:
             await self.sink.send(dialect.relayed(body))
 
     async def _plain(self) -> None:
-        story = self.story
+        context = self.context
         try:
             body = await self.answer.whole(self.longest)
         except Broken:
@@ -117,17 +117,17 @@ class Exchange:
         except TooLong as answer:
             await self._read_for_the_bill(answer.beginning)
             raise AttemptFailed(OUR_BOUND, AnswerTooLong(), billed=True) from None
-        if not story.meter.answer(body):
+        if not context.meter.answer(body):
             raise AttemptFailed(NONSENSE, BadAnswer())
-        if (fault := story.meter.error()) is not None:
+        if (fault := context.meter.error()) is not None:
             await self._refused(fault.status, {}, fault.body)
             return
         self._answered()
-        story.first_byte = self.clock()
-        story.outcome = Outcome.COMPLETED
-        await self.settle(story)  # also: a client that reads slowly must not hold a key
+        context.first_byte = self.clock()
+        context.outcome = Outcome.COMPLETED
+        await self.settle(context)  # also: a client that reads slowly must not hold a key
         content_type = self.answer.headers.get("Content-Type", "application/octet-stream")
-        if story.call.request.endpoint.answer == "json":
+        if context.call.request.endpoint.answer == "json":
             content_type = JSON_TYPE  # which it is, whatever it is called
         if not await self._begin(self.answer.status, {"Content-Type": content_type, "Content-Length": str(len(body))}):
             raise BadAnswer  # a stream was asked for and has begun; this is none
@@ -143,37 +143,37 @@ class Exchange:
             while length < LONGEST_STREAM and (piece := await self.answer.read()):
                 abridger.feed(piece)
                 length += len(piece)
-        self.story.meter.answer(abridger.document())
+        self.context.meter.answer(abridger.document())
 
     async def _stream(self) -> None:
         """Relay events until the upstream ends, well or not."""
-        story, meter = self.story, self.story.meter
-        relay = Relay(meter, hides_usage=story.call.request.hides_usage)
-        story.streamed = True
+        context, meter = self.context, self.context.meter
+        relay = Relay(meter, hides_usage=context.call.request.hides_usage)
+        context.streamed = True
         try:
             await self._relay(relay)
         except Broken:
             # What breaks behind the terminal event or the upstream's own error has nothing more to say.
-            if story.first_byte is None or not (meter.finished or meter.failed):
+            if context.first_byte is None or not (meter.finished or meter.failed):
                 raise self._cut() from None
         except StreamTooLong:
-            story.outcome = Outcome.CUT
+            context.outcome = Outcome.CUT
             raise AnswerTooLong from None
-        if story.outcome is Outcome.REJECTED:
+        if context.outcome is Outcome.REJECTED:
             return
         rest = relay.end()
         if not (meter.ended() or meter.failed):
             raise self._cut()
-        if (fault := meter.error()) is not None and self._judged(fault).event is Event.FAILED:
-            story.lease.broke()
-        if story.outcome is not Outcome.COMPLETED:
-            story.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
-            await self.settle(story)
+        if (fault := meter.error()) is not None and self._judged(fault).event is KeyEvent.FAILED:
+            context.lease.broke()
+        if context.outcome is not Outcome.COMPLETED:
+            context.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
+            await self.settle(context)
         if rest:
-            await self.heart.send(rest, between=True)
+            await self.keepalive.send(rest, between=True)
 
     async def _relay(self, relay: Relay) -> None:
-        story, meter, heart = self.story, self.story.meter, self.heart
+        context, meter, keepalive = self.context, self.context.meter, self.keepalive
         events = await self._opening(relay)
         if (fault := meter.error()) is not None:
             await self._refused(fault.status, {}, fault.body)
@@ -183,20 +183,20 @@ class Exchange:
         charged = 0
         while True:
             if meter.finished and not meter.failed:
-                story.outcome = Outcome.COMPLETED
-                await self.settle(story)
+                context.outcome = Outcome.COMPLETED
+                await self.settle(context)
             if events:
-                await heart.send(events, between=relay.between)
+                await keepalive.send(events, between=relay.between)
             if meter.output_pieces >= charged + CHARGE_EVERY:
                 charged = meter.output_pieces
-                story.lease.progress(charged)
+                context.lease.progress(charged)
             if not (chunk := await self.answer.read()):
                 return
             events = relay.feed(chunk)
 
     async def _opening(self, relay: Relay) -> bytes:
         """Return how the stream begins, up to the first thing that it says. Raises AttemptFailed if it says nothing."""
-        meter, held = self.story.meter, bytearray()
+        meter, held = self.context.meter, bytearray()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.held):
                 await self._hold(relay, held, lambda: meter.begun)
@@ -204,7 +204,7 @@ class Exchange:
         return bytes(held)
 
     async def _hold(self, relay: Relay, held: bytearray, enough: Callable[[], bool]) -> None:
-        meter = self.story.meter
+        meter = self.context.meter
         while not (enough() or meter.failed or len(held) > MOST_HELD):
             if not (chunk := await self.answer.read()):
                 raise AttemptFailed(DROPPED, BadAnswer(), billed=meter.opened)
@@ -215,35 +215,35 @@ class Exchange:
 
     def _cut(self) -> Exception:
         """A stream broke off: for the caller if it has begun there, else only for this attempt."""
-        if self.story.first_byte is None:
-            return AttemptFailed(NONSENSE, BadAnswer(), billed=self.story.meter.opened)
-        self.story.outcome = Outcome.CUT
-        self.story.lease.broke()
+        if self.context.first_byte is None:
+            return AttemptFailed(NONSENSE, BadAnswer(), billed=self.context.meter.opened)
+        self.context.outcome = Outcome.CUT
+        self.context.lease.broke()
         return Disconnected()
 
     def _answered(self) -> None:
-        story = self.story
-        story.lease.answered(windows(self.answer.headers, self.wall() / 1000))
-        story.account.attempts.append({"key": story.lease.key.id, "answered": str(self.answer.status)})
+        context = self.context
+        context.lease.answered(windows(self.answer.headers, self.wall() / 1000))
+        context.account.attempts.append({"key": context.lease.key.id, "answered": str(self.answer.status)})
 
     async def _begin(self, status: int, headers: Mapping[str, str]) -> bool:
         """Set the head of the answer; False when the heartbeats have sent one already."""
-        await (self.heart.rest() if headers is STREAM_HEADERS else self.heart.stop())
-        story, lease = self.story, self.story.lease
-        story.first_byte = story.first_byte or self.clock()
+        await (self.keepalive.rest() if headers is STREAM_HEADERS else self.keepalive.stop())
+        context, lease = self.context, self.context.lease
+        context.first_byte = context.first_byte or self.clock()
         if self.sink.started:
             return False
         waited = {"X-Queue-Wait-Ms": str(milliseconds(lease.queue_seconds)), "X-Queue-Position": str(lease.position)}
-        self.sink.start(status, {**headers, **waited, **story.bill.headers})
+        self.sink.start(status, {**headers, **waited, **context.bill.headers})
         return True
 
 
 def _told(verdict: Verdict, status: int) -> Refusal:
     """What the caller hears when no other key helped. The upstream's own words are about our keys, so not those."""
-    if verdict.event is Event.NO_SUCH_MODEL:
+    if verdict.event is KeyEvent.NO_SUCH_MODEL:
         return UnknownModel()
-    if status == 403 and verdict.event is Event.FAILED:
+    if status == 403 and verdict.event is KeyEvent.FAILED:
         return UpstreamRejected()
     if status in (408, 500, 502, 504):
         return BadAnswer()
-    return NoKey(retry_after=FIRST_REST if verdict.rest is None and verdict.event is Event.FAILED else verdict.rest)
+    return NoKey(retry_after=FIRST_REST if verdict.rest is None and verdict.event is KeyEvent.FAILED else verdict.rest)

@@ -15,13 +15,13 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
-from server.accounting.reservations import Cashier
+from server.accounting.reservations import Reservations
 from server.ledger.usage import Outcome, UsageRow
-from server.relay.admission import Intake
+from server.relay.admission import Admission
 from server.relay.content_log import LONGEST
-from server.relay.context import Story
+from server.relay.context import RequestContext
 from server.relay.drain import hides
-from server.store.base import Content, Issued, Store, StoreError
+from server.store.base import Content, IssuedObject, Store, StoreError
 from server.tokenizer import Tokenizer
 from server.wire.published import published
 from server.wire.sound import INLINE_SOUND, Sound, sound_of
@@ -37,7 +37,7 @@ log = logging.getLogger("fairgate")
 DAY = 86_400_000  # milliseconds
 
 
-class Settlement:
+class Settling:
     """Settles requests. `clock` is monotonic seconds; `stateful`: providers may keep answers for those who made them.
 
     `observe` sees every row that is settled.
@@ -47,98 +47,98 @@ class Settlement:
         self,
         store: Store,
         tokenizer: Tokenizer,
-        cashier: Cashier,
-        intake: Intake,
+        reservations: Reservations,
+        admission: Admission,
         stateful: bool,
         clock: Callable[[], float],
         observe: Callable[[UsageRow], None],
     ) -> None:
-        self._store, self._tokenizer, self._cashier, self._intake = store, tokenizer, cashier, intake
+        self._store, self._tokenizer, self._reservations, self._admission = store, tokenizer, reservations, admission
         self._stateful, self._clock, self._observe = stateful, clock, observe
 
-    async def settle(self, story: Story) -> UsageRow:
+    async def settle(self, context: RequestContext) -> UsageRow:
         """Settle, whoever leaves meanwhile. What does not wait for anything needs no task of its own for that."""
-        keeps = self.kept_by(story) or story.recorded is not None
-        if story.settled is not None and not keeps:
-            return story.settled
-        waits = keeps or (story.usage is None and self._reported(story) is None)
-        return await (_undisturbed(self._settle_whole(story)) if waits else self._settle_whole(story))
+        keeps = self.kept_by(context) or context.recorded is not None
+        if context.settled is not None and not keeps:
+            return context.settled
+        waits = keeps or (context.usage is None and self._reported(context) is None)
+        return await (_undisturbed(self._settle_whole(context)) if waits else self._settle_whole(context))
 
-    async def _settle_whole(self, story: Story) -> UsageRow:
+    async def _settle_whole(self, context: RequestContext) -> UsageRow:
         """Settle, and remember what the provider keeps for the caller."""
-        row = await self.bookkeep(story)
-        if story.recorded is not None:
-            await self._keep_content(story, row)
-        if kept := self.kept_by(story):
+        row = await self.bookkeep(context)
+        if context.recorded is not None:
+            await self._keep_content(context, row)
+        if kept := self.kept_by(context):
             with suppress(StoreError):  # the answer cannot be continued then; the row tells of the outage
-                await self._store.remember_issued(kept, Issued(row.person_id, row.key, row.started_at))
+                await self._store.remember_issued(kept, IssuedObject(row.person_id, row.key, row.started_at))
         return row
 
-    async def _keep_content(self, story: Story, row: UsageRow) -> None:
-        recorded, story.recorded = story.recorded, None
+    async def _keep_content(self, context: RequestContext, row: UsageRow) -> None:
+        recorded, context.recorded = context.recorded, None
         assert recorded is not None, "only what is recorded is kept"
-        until = row.started_at + story.bill.content_days * DAY
-        asked, answered = story.call.request.body[:LONGEST], recorded()
+        until = row.started_at + context.bill.content_days * DAY
+        asked, answered = context.call.request.body[:LONGEST], recorded()
         content = Content(
-            row.request_id, row.person_id, story.bill.content_group, row.started_at, until, asked, answered
+            row.request_id, row.person_id, context.bill.content_group, row.started_at, until, asked, answered
         )
         try:
             await self._store.keep_content(content)
         except StoreError:
             log.warning("the content of request %s is not kept: the store is out of reach", row.request_id)
 
-    async def bookkeep(self, story: Story) -> UsageRow:
+    async def bookkeep(self, context: RequestContext) -> UsageRow:
         """Give the key back and put the row on the ledger: once, whatever happens and however often this is called."""
-        usage = await self.pay(story)
-        if story.settled is None:
-            row = story.settled = story.row(usage, self._clock())
-            story.account.state = row.status
-            story.account.settle(usage)
-            self._cashier.settle(story.bill, row)
+        usage = await self.pay(context)
+        if context.settled is None:
+            row = context.settled = context.row(usage, self._clock())
+            context.account.state = row.status
+            context.account.settle(usage)
+            self._reservations.settle(context.bill, row)
             self._observe(row)  # afterwards: whoever looks on cannot keep it off the ledger
-        return story.settled
+        return context.settled
 
-    async def pay(self, story: Story) -> Usage:
+    async def pay(self, context: RequestContext) -> Usage:
         """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
-        if story.usage is None:
-            used = self._reported(story) or await self._counted(story)
-            story.usage = story.call.request.hosted.billed(used)
-            self._intake.made(story.meter.made.seals, story.lease.key)
-            tokens = Tokens(story.usage.input, story.usage.cached, story.usage.output)
-            left = story.client_left and story.usage.estimated
-            story.lease.finish(tokens, complete=story.outcome is Outcome.COMPLETED, left=left)
-        return story.usage
+        if context.usage is None:
+            used = self._reported(context) or await self._counted(context)
+            context.usage = context.call.request.hosted.billed(used)
+            self._admission.made(context.meter.made.seals, context.lease.key)
+            tokens = Tokens(context.usage.input, context.usage.cached, context.usage.output)
+            left = context.client_left and context.usage.estimated
+            context.lease.finish(tokens, complete=context.outcome is Outcome.COMPLETED, left=left)
+        return context.usage
 
-    def kept_by(self, story: Story) -> tuple[str, ...]:
+    def kept_by(self, context: RequestContext) -> tuple[str, ...]:
         """The ids of what the provider keeps of an answer, and its maker may name."""
         if not self._stateful:
             return ()
-        made = story.meter.made
-        return (*made.answer, *made.objects) if story.call.request.kept else made.objects
+        made = context.meter.made
+        return (*made.answer, *made.objects) if context.call.request.kept else made.objects
 
-    def _reported(self, story: Story) -> Usage | None:
+    def _reported(self, context: RequestContext) -> Usage | None:
         """What is known without counting: the upstream's own figures, or that nothing was billed."""
-        if story.meter.usage is None:
-            return None if story.perhaps_billed else Usage()
-        return completed(story.meter.usage, story.call.request.extent, story.input_estimate)
+        if context.meter.usage is None:
+            return None if context.perhaps_billed else Usage()
+        return completed(context.meter.usage, context.call.request.extent, context.input_estimate)
 
-    async def _counted(self, story: Story) -> Usage:
-        before = story.meter.opening or Usage(input=story.input_estimate)
-        beside = story.meter.beside()
-        delivered = Prompt((story.meter.delivered(),), 0)
-        output = await self._tokenizer.count(delivered, story.call.request.model)
-        request = story.call.request
-        if story.client_left and request.endpoint.output_limits and hides(story):
+    async def _counted(self, context: RequestContext) -> Usage:
+        before = context.meter.opening or Usage(input=context.input_estimate)
+        beside = context.meter.beside()
+        delivered = Prompt((context.meter.delivered(),), 0)
+        output = await self._tokenizer.count(delivered, context.call.request.model)
+        request = context.call.request
+        if context.client_left and request.endpoint.output_limits and hides(context):
             most = published(request.model).output if request.max_tokens is None else request.max_tokens
-            output += hidden(self._clock() - story.sent_at, output, most * request.choices)
+            output += hidden(self._clock() - context.sent_at, output, most * request.choices)
         tier, geo = beside.tier or before.tier, beside.geo or before.geo
         before = replace(before, tools=beside.tools, tier=tier, geo=geo)
-        return unreported(request.extent, before, output, await _heard(story))
+        return unreported(request.extent, before, output, await _heard(context))
 
 
-async def _heard(story: Story) -> Sound | None:
+async def _heard(context: RequestContext) -> Sound | None:
     """How long the sound is that came, if it was to be spoken. A long one is looked at beside the event loop."""
-    meter = story.meter
+    meter = context.meter
     if not isinstance(meter, Speech) or not meter.spoken:
         return None
     spoken = meter.spoken

@@ -8,12 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
-from server.ledger.limits import Scope, Unit, Window
+from server.ledger.limits import LimitWindow, Scope, Unit
 from server.policy.page_policy import widened
-from server.shared import Shared
+from server.shared import SingleFlight
 from server.status.families import families, keys_by_provider, tokens_by_provider
 from server.status.leaderboard import Leaderboard
-from server.status.snapshot import Status
+from server.status.snapshot import StatusSnapshot
 from server.store.base import StoreError
 from web import custom, render
 from web.view_public import AliasView, CustomView
@@ -22,20 +22,20 @@ FRESH_SECONDS = 2.0
 LONG_SECONDS = 60.0  # of the tokens that each provider's models have used
 
 
-class OwnPage:
+class CustomPage:
     """`policy` is what the page may load. `clock` is monotonic seconds."""
 
     def __init__(
         self,
         settings: Settings,
         dispatcher: Dispatcher,
-        status: Status,
+        status: StatusSnapshot,
         leaderboard: Leaderboard,
         clock: Callable[[], float],
     ) -> None:
         self._settings, self._dispatcher, self._status, self._leaderboard = settings, dispatcher, status, leaderboard
-        self._pages = Shared(self._filled, FRESH_SECONDS, clock)
-        self._tokens = Shared(self._used, LONG_SECONDS, clock)
+        self._pages = SingleFlight(self._filled, FRESH_SECONDS, clock)
+        self._tokens = SingleFlight(self._used, LONG_SECONDS, clock)
         self.policy = widened(render.CONTENT_SECURITY_POLICY, settings.page_csp)
 
     async def page(self, base_url: str) -> bytes:
@@ -67,7 +67,7 @@ class OwnPage:
     async def _used(self, name: str) -> dict[str, int]:
         """Tokens by model, ever."""
         with suppress(StoreError):
-            sums = await self._status.turnover.by_model()
+            sums = await self._status.usage_totals.by_model()
             return {str(each.key[0]): each.input + each.output for each in sums}
         return {}
 
@@ -77,7 +77,7 @@ class OwnPage:
         rates = [
             limit.amount
             for limit in book.limits.of(Scope.EVERYONE)
-            if (limit.unit, limit.window) == (Unit.REQUESTS, Window.MINUTE)
+            if (limit.unit, limit.window) == (Unit.REQUESTS, LimitWindow.MINUTE)
         ]
         return {
             "gatekeeper": settings.gatekeeper,

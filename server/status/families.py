@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from keypool.keys import Key
-from keypool.standing import State
+from keypool.standing import KeyState
 from web.view import ModelView
 from web.view_public import FamilyView
 
@@ -77,10 +77,10 @@ def _family(models: list[ModelView], keys: list[Key]) -> FamilyView:
     states = [key.whole.state for key in keys if not names.isdisjoint(key.models)]
     waits = [model.wait_seconds for model in models if model.answers and model.wait_seconds is not None]
     return FamilyView(
-        active=sum(state in (State.READY, State.UNCHECKED, State.COOLING) for state in states),
-        exhausted=states.count(State.EXHAUSTED),
-        revoked=states.count(State.REVOKED),
-        disabled=states.count(State.PAUSED),
+        active=sum(state in (KeyState.READY, KeyState.UNCHECKED, KeyState.COOLING) for state in states),
+        exhausted=states.count(KeyState.EXHAUSTED),
+        revoked=states.count(KeyState.REVOKED),
+        disabled=states.count(KeyState.PAUSED),
         waiting=sum(model.waiting for model in models),
         wait_seconds=min(waits, default=None),
     )

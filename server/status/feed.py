@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from server.policy.incidents import Incident, Kind, detail, title
+from server.policy.incidents import Incident, IncidentKind, detail, title
 from server.policy.notices import Notice
-from web.view_public import Entry, FeedView
+from web.view_public import FeedView, LeaderboardEntry
 
 MOST = 50  # entries
 
@@ -18,20 +18,20 @@ def feed_view(name: str, base_url: str, incidents: Iterable[Incident], notices: 
     return FeedView(name, base_url, max((entry.updated_ms for entry in entries), default=now), tuple(entries))
 
 
-def _incident(incident: Incident) -> Entry:
-    ended = incident.ended_at is not None and incident.kind is not Kind.KEY
-    return Entry(
+def _incident(incident: Incident) -> LeaderboardEntry:
+    ended = incident.ended_at is not None and incident.kind is not IncidentKind.KEY
+    return LeaderboardEntry(
         id=f"incident-{incident.id}",
         title=f"{title(incident)} (over)" if ended else title(incident),
         text=detail(incident),
         published_ms=incident.began_at,
         updated_ms=incident.began_at if incident.ended_at is None else incident.ended_at,
-        kind="key" if incident.kind is Kind.KEY else "incident",
+        kind="key" if incident.kind is IncidentKind.KEY else "incident",
     )
 
 
-def _notice(notice: Notice) -> Entry:
-    return Entry(
+def _notice(notice: Notice) -> LeaderboardEntry:
+    return LeaderboardEntry(
         id=f"notice-{notice.id}",
         title=notice.kind.value.capitalize(),
         text=notice.text,

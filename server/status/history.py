@@ -15,13 +15,13 @@ from contextlib import suppress
 from datetime import tzinfo
 
 from keypool.snapshot import PoolSnapshot
-from keypool.standing import State
+from keypool.standing import KeyState
 from server.dispatcher import Dispatcher
 from server.ledger.calendar import Calendar
-from server.ledger.history import HOUR_MS, HourRow, Recorder, hour_of, merged
+from server.ledger.history import HOUR_MS, HistoryRecorder, HourRow, hour_of, merged
 from server.ledger.summaries import DAYS, Summary, first_hour, summarise
 from server.ledger.usage import UsageRow
-from server.policy.incidents import Incident, KeyState, Kind, Subject, Watch, told
+from server.policy.incidents import Incident, IncidentKind, IncidentWatch, ReportedKey, Subject, told
 from server.store.base import Store, StoreError
 
 log = logging.getLogger("fairgate")
@@ -30,7 +30,7 @@ LOOK_SECONDS = 5
 WRITE_SECONDS = 60
 ONLINE_MS = 300_000  # who was answered within this time is here
 DAY_MS = 86_400_000
-SERVABLE = frozenset({State.READY, State.UNCHECKED})
+SERVABLE = frozenset({KeyState.READY, KeyState.UNCHECKED})
 
 NOTHING = Summary()
 
@@ -44,7 +44,7 @@ class History:
         self._store, self._dispatcher, self._well, self._wall = store, dispatcher, well, wall
         self._calendar = Calendar(zone)  # one of our own: this one is looked at beside the event loop
         self._writer = secrets.token_hex(6)
-        self._recorder, self._watch = Recorder(), Watch(_new_id)
+        self._recorder, self._watch = HistoryRecorder(), IncidentWatch(_new_id)
         self._rows: dict[tuple[int, str], HourRow] = {}  # of all gateways, as far as they are written
         self._read_until: int | None = None  # the hour up to which all has been read
         self._known: tuple[Incident, ...] = ()
@@ -60,7 +60,7 @@ class History:
         await self.exchange()
         ended = self._wall()
         for each in self._known:
-            if each.kind is Kind.RESTART and each.ended_at is None:
+            if each.kind is IncidentKind.RESTART and each.ended_at is None:
                 self._note([_over(each, ended)])
         self._task = asyncio.create_task(self._keep())
 
@@ -71,7 +71,7 @@ class History:
             with suppress(asyncio.CancelledError):
                 await self._task
         now = self._wall()
-        self._note([Incident(_new_id(), Kind.RESTART, "", now, now)])
+        self._note([Incident(_new_id(), IncidentKind.RESTART, "", now, now)])
         await self._write(now)
 
     def observe(self, row: UsageRow) -> None:
@@ -156,8 +156,8 @@ class History:
         return True
 
     def _ailing(self, servable: Mapping[str, bool]) -> dict[Subject, bool]:
-        ailing: dict[Subject, bool] = {(Kind.MODEL, model): not well for model, well in servable.items()}
-        ailing[Kind.STORE, ""] = not (self._reached and self._well())
+        ailing: dict[Subject, bool] = {(IncidentKind.MODEL, model): not well for model, well in servable.items()}
+        ailing[IncidentKind.STORE, ""] = not (self._reached and self._well())
         return ailing
 
     def _note(self, incidents: list[Incident]) -> None:
@@ -175,8 +175,8 @@ def _over(incident: Incident, at: int) -> Incident:
     return Incident(incident.id, incident.kind, incident.subject, incident.began_at, at, at, incident.detail)
 
 
-def _states(snapshot: PoolSnapshot) -> dict[str, KeyState]:
-    return {key.id: KeyState(key.upstream, key.state.value) for key in snapshot.keys}
+def _states(snapshot: PoolSnapshot) -> dict[str, ReportedKey]:
+    return {key.id: ReportedKey(key.upstream, key.state.value) for key in snapshot.keys}
 
 
 def _new_id() -> str:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from server.accounting.runtime_config import Book
+from server.accounting.runtime_config import RuntimeConfig
 from server.ledger.calendar import Calendar
 from server.ledger.reports import By, Days, Sum
-from server.ledger.reports import Measure as Measured
-from server.shared import Shared
+from server.ledger.reports import SumMeasure as Measured
+from server.shared import SingleFlight
 from server.store.base import Store
-from web.view_public import Measure, Place, Score, Window
+from web.view_public import Measure, QueuePlace, Score, Window
 
 FRESH_SECONDS = 10.0
 MOST_PEOPLE = 100_000  # of whom a place is known
@@ -46,21 +46,21 @@ class Board:
         """The list as this person sees it."""
         return tuple(replace(score, own=True) if owner == person_id else score for owner, score in self.people)
 
-    def place(self, person_id: str, nickname: str | None) -> Place | None:
+    def place(self, person_id: str, nickname: str | None) -> QueuePlace | None:
         """Where somebody stands among all; None if they have used nothing."""
         if person_id not in self.order:
             return None
-        return Place(self.order.index(person_id) + 1, len(self.order), nickname)
+        return QueuePlace(self.order.index(person_id) + 1, len(self.order), nickname)
 
 
 class Leaderboard:
     """The boards. `clock` is monotonic seconds, `wall` UTC milliseconds."""
 
     def __init__(
-        self, store: Store, book: Book, calendar: Calendar, clock: Callable[[], float], wall: Callable[[], int]
+        self, store: Store, book: RuntimeConfig, calendar: Calendar, clock: Callable[[], float], wall: Callable[[], int]
     ) -> None:
         self._store, self._book, self._calendar, self._wall = store, book, calendar, wall
-        self._boards = Shared(self._board, FRESH_SECONDS, clock)
+        self._boards = SingleFlight(self._board, FRESH_SECONDS, clock)
 
     async def board(self, window: Window, by: Measure) -> Board:
         """Raises StoreError."""

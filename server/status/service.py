@@ -6,22 +6,22 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from server.accounting.assembly import Treasury
-from server.accounting.runtime_config import Book
+from server.accounting.assembly import Accounting
+from server.accounting.runtime_config import RuntimeConfig
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
 from server.keys.prober import Prober
-from server.shared import Shared
-from server.status.custom_page import OwnPage
+from server.shared import SingleFlight
+from server.status.custom_page import CustomPage
 from server.status.feed import feed_view
 from server.status.history import History
 from server.status.leaderboard import Leaderboard
 from server.status.live import Live
-from server.status.snapshot import Status
-from server.status.totals import Turnover
+from server.status.snapshot import StatusSnapshot
+from server.status.totals import UsageTotals
 from server.status.views import notices
 from server.store.base import Store
-from server.store.breaker import State
+from server.store.breaker import BreakerState
 from web import render
 from web.view import Frame
 from web.view_public import DocsView, FeedView
@@ -31,23 +31,23 @@ EXAMPLES = {"openai": "gpt-5.2", "anthropic": "claude-sonnet-4-5"}  # models of 
 
 
 @dataclass
-class Face:
+class StatusService:
     """The parts, for the handlers. `clock` is monotonic seconds, `wall` UTC milliseconds."""
 
     settings: Settings
     dispatcher: Dispatcher
-    book: Book
+    book: RuntimeConfig
     history: History
-    status: Status
+    status: StatusSnapshot
     leaderboard: Leaderboard
     live: Live
     clock: Callable[[], float]
     wall: Callable[[], int]
-    own_page: OwnPage | None = None
-    _docs: Shared[str, bytes] = field(init=False, repr=False)
+    own_page: CustomPage | None = None
+    _docs: SingleFlight[str, bytes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._docs = Shared(self._help, SLOW_SECONDS, self.clock)
+        self._docs = SingleFlight(self._help, SLOW_SECONDS, self.clock)
 
     def feed(self, base_url: str) -> FeedView:
         """What has happened, for who has reached us under this address."""
@@ -88,30 +88,38 @@ class Clocks:
     started: float
 
 
-def history_of(settings: Settings, store: Store, treasury: Treasury, dispatcher: Dispatcher, clocks: Clocks) -> History:
+def history_of(
+    settings: Settings, store: Store, accounting: Accounting, dispatcher: Dispatcher, clocks: Clocks
+) -> History:
     """The history, to be started when the keys are there. It hears of every request that has ended."""
-    return History(store, dispatcher, settings.timezone, lambda: treasury.guard.state is State.CLOSED, clocks.wall)
+    return History(
+        store, dispatcher, settings.timezone, lambda: accounting.guard.state is BreakerState.CLOSED, clocks.wall
+    )
 
 
 async def open_face(
     settings: Settings,
     store: Store,
-    treasury: Treasury,
+    accounting: Accounting,
     dispatcher: Dispatcher,
     prober: Prober,
     history: History,
     clocks: Clocks,
     stack: AsyncExitStack,
-) -> Face:
+) -> StatusService:
     """Everything that is public, from the start of the history on."""
     await history.start()
     stack.push_async_callback(history.close)
     clock, wall = clocks.clock, clocks.wall
-    turnover = Turnover(store, treasury.calendar, settings.store_seconds, clock, wall)
-    stack.push_async_callback(turnover.close)
-    status = Status(settings, dispatcher, treasury.book, history, turnover, prober, clock, wall, clocks.started)
+    usage_totals = UsageTotals(store, accounting.calendar, settings.store_seconds, clock, wall)
+    stack.push_async_callback(usage_totals.close)
+    status = StatusSnapshot(
+        settings, dispatcher, accounting.book, history, usage_totals, prober, clock, wall, clocks.started
+    )
     live = Live(status.event)
     stack.push_async_callback(live.close)
-    leaderboard = Leaderboard(store, treasury.book, treasury.calendar, clock, wall)
-    own_page = OwnPage(settings, dispatcher, status, leaderboard, clock) if settings.page else None
-    return Face(settings, dispatcher, treasury.book, history, status, leaderboard, live, clock, wall, own_page)
+    leaderboard = Leaderboard(store, accounting.book, accounting.calendar, clock, wall)
+    own_page = CustomPage(settings, dispatcher, status, leaderboard, clock) if settings.page else None
+    return StatusService(
+        settings, dispatcher, accounting.book, history, status, leaderboard, live, clock, wall, own_page
+    )

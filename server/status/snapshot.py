@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 
 from keypool.pool import Ask
 from keypool.snapshot import KeySnapshot, ModelSnapshot, PoolSnapshot
-from server.accounting.runtime_config import Book
+from server.accounting.runtime_config import RuntimeConfig
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
 from server.keys.prober import Prober
 from server.ledger.summaries import Summary
 from server.policy.maintenance import maintenance
-from server.shared import Shared
+from server.shared import SingleFlight
 from server.status.history import History
-from server.status.totals import Turnover
+from server.status.totals import UsageTotals
 from server.status.views import (
     demand,
     facts_of,
@@ -45,25 +45,25 @@ _PRINTERS: dict[str, Callable[[StatusView], bytes]] = {
 
 
 @dataclass
-class Status:
+class StatusSnapshot:
     """What the page knows. `clock` is monotonic seconds, `wall` UTC milliseconds; `draining` is set by who drains."""
 
     settings: Settings
     dispatcher: Dispatcher
-    book: Book
+    book: RuntimeConfig
     history: History
-    turnover: Turnover
+    usage_totals: UsageTotals
     prober: Prober
     clock: Callable[[], float]
     wall: Callable[[], int]
     started: float
     draining: bool = False
-    _views: Shared[str, StatusView] = field(init=False, repr=False)
-    _printed: Shared[tuple[str, str], bytes] = field(init=False, repr=False)
+    _views: SingleFlight[str, StatusView] = field(init=False, repr=False)
+    _printed: SingleFlight[tuple[str, str], bytes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._views = Shared(self._view, FRESH_SECONDS, self.clock)
-        self._printed = Shared(self._print, FRESH_SECONDS, self.clock)
+        self._views = SingleFlight(self._view, FRESH_SECONDS, self.clock)
+        self._printed = SingleFlight(self._print, FRESH_SECONDS, self.clock)
 
     async def view(self, base_url: str = "") -> StatusView:
         """Everything, as of a second ago or later. `base_url`: how the caller has reached us."""
@@ -95,7 +95,7 @@ class Status:
         return _PRINTERS[manner](await self.view(base_url))
 
     async def _view(self, name: str) -> StatusView:
-        await self.turnover.refresh()
+        await self.usage_totals.refresh()
         now, pool = self.wall(), self.dispatcher.snapshot()
         summary = self.history.summary
         models = tuple(self._model(each, summary) for each in pool.models)
@@ -106,14 +106,14 @@ class Status:
             uptime_seconds=self.clock() - self.started,
             now_ms=now,
             models=models,
-            requests_today=self.turnover.today.requests,
-            tokens_in_today=self.turnover.today.tokens_in,
-            tokens_out_today=self.turnover.today.tokens_out,
+            requests_today=self.usage_totals.today.requests,
+            tokens_in_today=self.usage_totals.today.tokens_in,
+            tokens_out_today=self.usage_totals.today.tokens_out,
             base_url="",
             checking=self._checking(),
-            cost_today_micro_usd=self.turnover.today.micro_usd,
-            month=self.turnover.month,
-            ever=self.turnover.ever,
+            cost_today_micro_usd=self.usage_totals.today.micro_usd,
+            month=self.usage_totals.month,
+            ever=self.usage_totals.ever,
             people_online=self.history.online(),
             keys=self._keys(pool, now),
             hours=hour_views(summary, now),

@@ -19,7 +19,7 @@ TODAY_SECONDS = 2.0
 LONG_SECONDS = 60.0  # of the sums that change slowly
 
 
-class Turnover:
+class UsageTotals:
     """`patience`: seconds for which an answer may wait for the figures. `clock` is monotonic, `wall` UTC ms."""
 
     def __init__(

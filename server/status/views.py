@@ -8,7 +8,7 @@ from math import ceil
 from typing import Literal
 
 from keypool.snapshot import ModelSnapshot
-from server.accounting.runtime_config import Book
+from server.accounting.runtime_config import RuntimeConfig
 from server.ledger.history import HOUR_MS, HourRow, percentile
 from server.ledger.summaries import PERIODS as HOURS
 from server.ledger.summaries import Summary, uptime
@@ -51,7 +51,7 @@ def facts_of(model: ModelView) -> dict[str, object]:
     }
 
 
-def notices(book: Book) -> list[Notice]:
+def notices(book: RuntimeConfig) -> list[Notice]:
     """What the operator tells everybody, the latest first; what cannot be read is left out."""
     found = []
     for record in book.notices:

@@ -30,7 +30,7 @@ from server.store.records import (
     Caller,
     Content,
     Credential,
-    Issued,
+    IssuedObject,
     KeyTaken,
     KeyWish,
     NameTaken,
@@ -38,8 +38,8 @@ from server.store.records import (
     Record,
     Session,
     StoreError,
-    Terms,
     Token,
+    TokenTerms,
     Totals,
 )
 
@@ -49,7 +49,7 @@ __all__ = [
     "Caller",
     "Content",
     "Credential",
-    "Issued",
+    "IssuedObject",
     "KeyTaken",
     "KeyWish",
     "NameTaken",
@@ -58,8 +58,8 @@ __all__ = [
     "Session",
     "Store",
     "StoreError",
-    "Terms",
     "Token",
+    "TokenTerms",
     "Totals",
 ]
 
@@ -136,10 +136,10 @@ class PeopleVerbs(Protocol):
 class KeyVerbs(Protocol):
     """Upstream keys that were added at run time, wishes for any key, and what providers keep for us."""
 
-    async def remember_issued(self, object_ids: Collection[str], issued: Issued) -> None:
+    async def remember_issued(self, object_ids: Collection[str], issued: IssuedObject) -> None:
         """Note who made some kept objects. The first of an id wins: nobody takes over what another one made."""
 
-    async def issued(self, object_ids: Collection[str]) -> dict[str, Issued]:
+    async def issued(self, object_ids: Collection[str]) -> dict[str, IssuedObject]:
         """Who made which of some kept objects. Left out is what nobody made, or was forgotten."""
 
     async def forget_issued(self, before: int) -> int:

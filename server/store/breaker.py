@@ -30,7 +30,7 @@ from typing import TypeVar
 
 from server.ledger.quota import Exceeded, Reservation, Reserved
 from server.store.base import Store
-from server.store.records import Credential, Issued, StoreError
+from server.store.records import Credential, IssuedObject, StoreError
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ REST = 1.0
 AT_ONCE = 32
 
 
-class State(StrEnum):
+class BreakerState(StrEnum):
     """How a breaker stands."""
 
     CLOSED = "closed"  # all calls go through
@@ -49,7 +49,7 @@ class State(StrEnum):
 
 
 @dataclass(slots=True)
-class Counts:
+class BreakerCounts:
     """Since the start. `failures` includes the slow ones; `rejected` calls never reached the store."""
 
     failures: int = 0
@@ -62,22 +62,22 @@ class Breaker:
     """The state machine. Times are seconds, monotonic."""
 
     def __init__(self) -> None:
-        self.state = State.CLOSED
+        self.state = BreakerState.CLOSED
         self._round = 0
         self._failed_at: deque[float] = deque(maxlen=FAILURES)
         self._rests_until = 0.0
 
     def admit(self, now: float) -> int | None:
         """May a call be made? Its round, to be named when it has ended; None if not."""
-        if self.state is State.OPEN and now >= self._rests_until:
-            self._become(State.TRIAL)
+        if self.state is BreakerState.OPEN and now >= self._rests_until:
+            self._become(BreakerState.TRIAL)
             return self._round
-        return self._round if self.state is State.CLOSED else None
+        return self._round if self.state is BreakerState.CLOSED else None
 
     def succeeded(self, called_in: int) -> None:
         """The store has answered, whatever it said."""
-        if called_in == self._round and self.state is State.TRIAL:
-            self._become(State.CLOSED)
+        if called_in == self._round and self.state is BreakerState.TRIAL:
+            self._become(BreakerState.CLOSED)
 
     def failed(self, called_in: int, now: float) -> bool:
         """The store did not answer in time, or said that it cannot. True if it is left alone from now on."""
@@ -85,18 +85,18 @@ class Breaker:
             return False
         self._failed_at.append(now)
         lately = len(self._failed_at) == FAILURES and now - self._failed_at[0] <= WITHIN
-        if self.state is State.TRIAL or lately:
+        if self.state is BreakerState.TRIAL or lately:
             self._rests_until = now + REST
-            self._become(State.OPEN)
+            self._become(BreakerState.OPEN)
             return True
         return False
 
     def abandoned(self, called_in: int) -> None:
         """The caller left, and nobody will know. If it was the trial, the next one is it."""
-        if called_in == self._round and self.state is State.TRIAL:
-            self._become(State.OPEN)
+        if called_in == self._round and self.state is BreakerState.TRIAL:
+            self._become(BreakerState.OPEN)
 
-    def _become(self, state: State) -> None:
+    def _become(self, state: BreakerState) -> None:
         self.state = state
         self._round += 1
         self._failed_at.clear()
@@ -112,10 +112,10 @@ class Guarded:
         self._store, self._patience, self._clock = store, patience, clock
         self._breaker = Breaker()
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self.counts = Counts()
+        self.counts = BreakerCounts()
 
     @property
-    def state(self) -> State:
+    def state(self) -> BreakerState:
         return self._breaker.state
 
     async def ask(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -155,7 +155,7 @@ class Guarded:
     async def taken(self, counters: Sequence[str]) -> list[int]:
         return await self.ask(lambda: self._store.taken(counters))
 
-    async def issued(self, object_ids: Collection[str]) -> dict[str, Issued]:
+    async def issued(self, object_ids: Collection[str]) -> dict[str, IssuedObject]:
         return await self.ask(lambda: self._store.issued(object_ids))
 
     async def _in_time(self, call: Callable[[], Awaitable[T]]) -> T:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from server.ledger.quota import Exceeded, Reservation, Reserved, Settlement
-from server.ledger.reports import By, Cursor, Days, Measure, Sum, Which
+from server.ledger.reports import By, Cursor, Days, Sum, SumMeasure, Which
 from server.ledger.usage import UsageRow
 from server.store.records import Audit, Content, Record, Totals
 
@@ -70,7 +70,7 @@ class ReportVerbs(Protocol):
     async def sums(self, days: Days, by: Sequence[By]) -> list[Sum]:
         """The same from the sums by day."""
 
-    async def leaders(self, days: Days, measure: Measure, limit: int) -> list[tuple[str, Sum]]:
+    async def leaders(self, days: Days, measure: SumMeasure, limit: int) -> list[tuple[str, Sum]]:
         """The people who used the most, most first: their ids and sums (with an empty key)."""
 
     async def totals(self, since: int) -> Totals:

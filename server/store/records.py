@@ -42,7 +42,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class TokenTerms:
     """What a token may be used for; empty is no condition."""
 
     kind: str = "normal"  # or "special" (no rate limits) or "temporary"; "guest" of who comes with a pass
@@ -54,7 +54,7 @@ class Terms:
     @property
     def narrow(self) -> bool:
         """The token may do less than its owner."""
-        return replace(self, keepalive=DEFAULT) != Terms()
+        return replace(self, keepalive=DEFAULT) != TokenTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Token:
     created_at: int
     expires_at: int | None = None
     revoked_at: int | None = None
-    terms: Terms = Terms()
+    terms: TokenTerms = TokenTerms()
 
     def is_valid_at(self, now: int) -> bool:
         """Whether it opens anything at `now`."""
@@ -85,7 +85,7 @@ class Caller:
     weight: float = 1.0  # the person's share in the fair queue, relative to the others'
     groups: tuple[str, ...] = ()
     admin: bool = False  # the person administers; whether this credential does, `House.authority` says
-    terms: Terms = Terms()
+    terms: TokenTerms = TokenTerms()
     spend: int | None = None  # micro-USD in all, where the credential itself says so: a guest's
     means: Means = Means.TOKEN
     ends_at: int | None = None  # when the credential ends
@@ -131,7 +131,7 @@ class KeyWish:
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedObject:
     """Who made an object that a provider keeps, and with which upstream key: only that one knows it."""
 
     person_id: str

@@ -14,13 +14,13 @@ from typing import Any
 
 from server.wire.figures import ANTHROPIC, tools_in
 from server.wire.items import HostedCalls
-from server.wire.meter import Watch, json_object
+from server.wire.meter import DeliveryMeter, json_object
 from server.wire.usage import Usage
 
 LONGEST_SOUND = 1_000_000  # seconds: more is no answer to believe
 
 
-class Choices(Watch):
+class Choices(DeliveryMeter):
     """What chat and legacy completions share: chunks with `choices`, `usage` in any chunk, `[DONE]` at the end.
 
     The usage stands beside the choices, in one of them (Moonshot) or under `x_groq`.
@@ -121,7 +121,7 @@ class Completions(Choices):
         self._take(choice.get("text"))
 
 
-class Responses(Watch):
+class Responses(DeliveryMeter):
     """`/v1/responses`: typed events; the last one carries the whole response with its usage."""
 
     _TERMINAL = frozenset({"response.completed", "response.failed", "response.incomplete"})
@@ -186,7 +186,7 @@ class Responses(Watch):
             self.figures.call(tools_in(used))
 
 
-class Messages(Watch):
+class Messages(DeliveryMeter):
     """`/v1/messages`: input figures come with `message_start`, cumulative output figures with `message_delta`."""
 
     places = ANTHROPIC
@@ -248,7 +248,7 @@ class Messages(Watch):
             self.made.block(content)
 
 
-class Opaque(Watch):
+class Opaque(DeliveryMeter):
     """Answers which are relayed unread: audio, pictures. Their usage counts if they report one."""
 
     def _event(self, document: dict[str, Any]) -> bool:
@@ -319,7 +319,7 @@ class Media(Opaque):
         return True
 
 
-class Embeddings(Watch):
+class Embeddings(DeliveryMeter):
     """`/v1/embeddings`: megabytes of numbers with the usage at the end."""
 
     BIG = 256 * 1024

@@ -14,7 +14,7 @@ import orjson
 from server.wire.faults import ReportedError, fault_of
 from server.wire.figures import OPENAI, Figures, Places
 from server.wire.issued import Made
-from server.wire.sse import Event
+from server.wire.sse import StreamEvent
 from server.wire.usage import Usage
 
 MAX_MODEL_NAME = 256
@@ -34,7 +34,7 @@ class Meter(Protocol):
     garbled: int  # events with data that was not a JSON object
     made: Made  # what a later request may name
 
-    def event(self, event: Event) -> bool:
+    def event(self, event: StreamEvent) -> bool:
         """Observe one event; True if it is the usage-only chunk that a client gets only if it asked."""
 
     def answer(self, body: bytes) -> bool:
@@ -53,7 +53,7 @@ class Meter(Protocol):
         """Return the error that the upstream reported inside the answer, if it did."""
 
 
-class Watch(ABC):
+class DeliveryMeter(ABC):
     """What all meters have in common. `places` says where the figures of their answers stand."""
 
     places: Places = OPENAI
@@ -74,7 +74,7 @@ class Watch(ABC):
         self._pieces: list[str] = []
         self._fault: ReportedError | None = None
 
-    def event(self, event: Event) -> bool:
+    def event(self, event: StreamEvent) -> bool:
         data = event.data
         if data is None:
             return False

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from server.wire.meter import Meter, json_object
-from server.wire.sse import Event, Splitter
+from server.wire.sse import Splitter, StreamEvent
 
 LONGEST_STREAM = 512 << 20  # bytes; a stream may be longer than a plain answer, since no more than an event is kept
 
@@ -61,7 +61,7 @@ class Relay:
         hidden = whole and self._meter.event(last)
         return b"" if hidden and self._hides_usage else rest
 
-    def _shown(self, event: Event, hidden: bool) -> bytes:
+    def _shown(self, event: StreamEvent, hidden: bool) -> bytes:
         """An event's bytes; of a hidden one only the newlines in front, since they may belong to the event before.
 
         A long one is never hidden: its beginning has gone out before anybody knows what it is.

@@ -30,7 +30,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
-class Event:
+class StreamEvent:
     """One block. `data` is None where the block has no data line: comments, or a name alone.
 
     `long`: a piece of a long event; only its last one may have a name and data.
@@ -56,7 +56,7 @@ class Splitter:
         """No event has been given out in part."""
         return self._inside is None
 
-    def feed(self, chunk: bytes) -> list[Event]:
+    def feed(self, chunk: bytes) -> list[StreamEvent]:
         """Return the events that this chunk completes, and the pieces of long ones."""
         if self._inside is not None:
             return self._go_on(self._inside, chunk)
@@ -76,14 +76,14 @@ class Splitter:
         """Return what was fed and belongs to no event yet. At the stream's end it means nothing to a client."""
         return bytes(self._held)
 
-    def unended(self) -> Event:
+    def unended(self) -> StreamEvent:
         """Return what has begun as the event that it is if the empty line behind it is all that is missing."""
         if self._inside is not None:
-            return Event(b"", self._inside.name, self._inside.data, long=True)
+            return StreamEvent(b"", self._inside.name, self._inside.data, long=True)
         held = bytes(self._held)
         return _event(held, held.removeprefix(_BYTE_ORDER_MARK) if self._at_start else held)
 
-    def _split(self, data: bytes) -> list[Event]:
+    def _split(self, data: bytes) -> list[StreamEvent]:
         if self._at_start or b"\r" in data or b"\n\n\n" in data or data.startswith(b"\n"):
             return self._split_anything(data)
         *blocks, rest = data.split(b"\n\n")
@@ -95,7 +95,7 @@ class Splitter:
             events += self._hold(rest)
         return events
 
-    def _split_anything(self, data: bytes) -> list[Event]:
+    def _split_anything(self, data: bytes) -> list[StreamEvent]:
         events = []
         end = 0
         while match := _BLOCK.match(data, end):
@@ -109,7 +109,7 @@ class Splitter:
         at_start, self._at_start = self._at_start, False
         return raw.removeprefix(_BYTE_ORDER_MARK) if at_start else raw
 
-    def _hold(self, rest: bytes) -> list[Event]:
+    def _hold(self, rest: bytes) -> list[StreamEvent]:
         self._held += rest
         return self._give_out() if len(self._held) > self._long else []
 
@@ -117,27 +117,27 @@ class Splitter:
         """Newlines around it do not count: to which event they belong depends on how the stream was chopped."""
         return len(raw) > self._long and len(raw.strip(b"\r\n")) > self._long
 
-    def _give_out(self) -> list[Event]:
+    def _give_out(self) -> list[StreamEvent]:
         """What is held is too much to be held."""
         held = bytes(self._held)
         if self._is_long(held):
             self._held.clear()
             self._inside = _LongEvent()
             self._inside.feed(self._without_mark(held).lstrip(b"\r\n"))
-            return [Event(held, "", None, long=True)]
+            return [StreamEvent(held, "", None, long=True)]
         newlines = len(held) - len(held.lstrip(b"\r\n"))
         if not newlines:
             return []
         del self._held[:newlines]
         self._at_start = False
-        return [Event(held[:newlines], "", None, long=True)]
+        return [StreamEvent(held[:newlines], "", None, long=True)]
 
-    def _go_on(self, inside: _LongEvent, chunk: bytes) -> list[Event]:
+    def _go_on(self, inside: _LongEvent, chunk: bytes) -> list[StreamEvent]:
         end = inside.feed(chunk)
         if end is None:
-            return [Event(chunk, "", None, long=True)]
+            return [StreamEvent(chunk, "", None, long=True)]
         self._inside = None
-        last = Event(chunk[:end], inside.name, inside.data, long=True)
+        last = StreamEvent(chunk[:end], inside.name, inside.data, long=True)
         return [last, *self._split(chunk[end:])] if end < len(chunk) else [last]
 
 
@@ -214,22 +214,22 @@ class _LongEvent:
         self._line.clear()
 
 
-def _long_event(block: bytes, raw: bytes | None = None) -> Event:
+def _long_event(block: bytes, raw: bytes | None = None) -> StreamEvent:
     """A long event that has come whole; of `block` alone the empty line at its end is missing."""
     reader = _LongEvent()
     reader.feed((block + b"\n\n" if raw is None else block).lstrip(b"\r\n"))
-    return Event(block + b"\n\n" if raw is None else raw, reader.name, reader.data, long=True)
+    return StreamEvent(block + b"\n\n" if raw is None else raw, reader.name, reader.data, long=True)
 
 
-def _quick_event(block: bytes) -> Event:
+def _quick_event(block: bytes) -> StreamEvent:
     """Most blocks are a single line of data."""
     raw = block + b"\n\n"
     if block.startswith(b"data: ") and b"\n" not in block:
-        return Event(raw, "", block[6:])
+        return StreamEvent(raw, "", block[6:])
     return _event(raw, block)
 
 
-def _event(raw: bytes, block: bytes) -> Event:
+def _event(raw: bytes, block: bytes) -> StreamEvent:
     name = ""
     data = []
     for line in block.splitlines():
@@ -238,4 +238,4 @@ def _event(raw: bytes, block: bytes) -> Event:
             data.append(value.removeprefix(b" "))
         elif field == b"event":
             name = value.removeprefix(b" ").decode("utf-8", "replace")
-    return Event(raw, name, b"\n".join(data) if data else None)
+    return StreamEvent(raw, name, b"\n".join(data) if data else None)

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from server.auth.accounts import Accounts, pepper_for
 from server.config.specs import Secret
-from server.http.base import House
-from server.ledger.limits import Limit, Scope, Unit, Window, limit_body
+from server.http.base import Services
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit, limit_body
 from server.ledger.prices import Price, price_body
 from server.ledger.usage import UsageRow
 from server.store import store_for
@@ -83,14 +83,14 @@ class Place:
         return Accounts(store, "user_token", "", pepper_for(self.url, PEPPER))
 
 
-async def put_limits(house: House, *limits: Limit) -> None:
-    await write_limits(house.store, *limits)
-    await house.book.sync()
+async def put_limits(services: Services, *limits: Limit) -> None:
+    await write_limits(services.store, *limits)
+    await services.book.sync()
 
 
-async def put_prices(house: House, *prices: Price) -> None:
-    await write_prices(house.store, *prices)
-    await house.book.sync()
+async def put_prices(services: Services, *prices: Price) -> None:
+    await write_prices(services.store, *prices)
+    await services.book.sync()
 
 
 async def write_limits(store: Store, *limits: Limit) -> None:
@@ -111,7 +111,7 @@ async def person_id(store: Store, name: str) -> str:
 
 def budget(scope: Scope, subject: str, unit: Unit, amount: int, **more: Any) -> Limit:
     """A limit for all time, so that no midnight comes in between."""
-    values: dict[str, Any] = {"window": Window.EVER, **more}
+    values: dict[str, Any] = {"window": LimitWindow.EVER, **more}
     name = f"{scope}-{subject}-{unit}-{values['window']}"
     return Limit(id=name, scope=scope, subject=subject, unit=unit, amount=amount, **values)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from server.bootstrap.serve import listen, open_house
+from server.bootstrap.serve import listen, open_services
 from server.config.settings import Settings
 from tests.accounting.books import Place
 from tests.fakes.upstream import FakeUpstream
@@ -23,8 +23,8 @@ TICK = 0.005  # seconds
 async def opened(fake: FakeUpstream, place: Place, **settings: Any) -> AsyncIterator[Running]:
     """A gateway that may find its store away. It has no token of its own."""
     values: dict[str, Any] = {"port": 0, "upstreams": (spec(fake),), "access_log": False, **place.settings, **settings}
-    async with open_house(Settings(**values)) as house, listen(house) as url:
-        yield Running(url, "", house, fake)
+    async with open_services(Settings(**values)) as services, listen(services) as url:
+        yield Running(url, "", services, fake)
 
 
 async def load(

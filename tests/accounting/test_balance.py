@@ -77,16 +77,16 @@ def _check(row: UsageRow, records: list[Record]) -> None:
 
 async def open_budgets(stage: Stage) -> None:
     """Everybody has a budget of money, of tokens and of requests; all are in one course that has a pot."""
-    house = stage.running.house
+    services = stage.running.services
     for name in (*PEOPLE, POOR):
         if name != "ada":
-            await house.accounts.create_person(name)
-        await house.store.update_person(await person_id(house.store, name), {"groups": (COURSE,)})
-    eve = await person_id(house.store, POOR)
+            await services.accounts.create_person(name)
+        await services.store.update_person(await person_id(services.store, name), {"groups": (COURSE,)})
+    eve = await person_id(services.store, POOR)
     everyone = [budget(Scope.EVERYONE, "", unit, PLENTY) for unit in Unit]
     pot, hers = budget(Scope.GROUP, COURSE, Unit.USD, PLENTY), budget(Scope.PERSON, eve, Unit.USD, EVES)
-    await put_limits(house, *everyone, pot, hers)
-    await put_prices(house, *PRICES)
+    await put_limits(services, *everyone, pot, hers)
+    await put_prices(services, *PRICES)
 
 
 async def a_day(place: Place, size: int) -> tuple[Day, list[Record]]:

@@ -68,7 +68,7 @@ async def test_of_a_thousand_at_once_on_a_budget_for_ten_exactly_ten_are_admitte
     limits = parse_limits(f"{BUDGET} usd/ever")
     async with crowded() as (fake, gate, session):
         async with gateway(fake, **place.settings, limits=limits, store_seconds=PATIENCE) as running:
-            await put_prices(running.house, A_DOLLAR)
+            await put_prices(running.services, A_DOLLAR)
             heard = await ask_all(session, [running.url], running.token, gate)
             await Stage(running).quiet()
         await assert_exactly_ten(place, fake, heard)

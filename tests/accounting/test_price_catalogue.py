@@ -20,7 +20,7 @@ from server.accounting.price_catalogue import Catalogue
 from server.accounting.provider_prices import CHARACTERS_A_TOKEN
 from server.accounting.provider_prices import listed as prices_of
 from server.config.specs import UpstreamSpec
-from server.ledger.prices import Base, Price, Rates, Tier, Timeline, cost
+from server.ledger.prices import Base, Price, PriceTier, Rates, Timeline, cost
 from server.ledger.when import instant
 from server.wire.usage import Usage
 
@@ -293,7 +293,7 @@ def test_the_dearer_of_two_lists_is_found_anew_whenever_one_of_them_changes() ->
 
 
 def test_tiers_of_one_list_and_none_of_the_other_keep_the_dearer_on_both_sides() -> None:
-    tiered = Price("genai:a/m", "m", 0, Rates(input=1_000_000, tiers=(Tier(10, Rates(input=4_000_000)),)))
+    tiered = Price("genai:a/m", "m", 0, Rates(input=1_000_000, tiers=(PriceTier(10, Rates(input=4_000_000)),)))
     base = catalogue(a=[tiered], b=[price("b/m", input=3_000_000)])[0].base([upstream("a"), upstream("b")])
     found = base("m", 0)
     assert found

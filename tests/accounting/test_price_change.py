@@ -37,9 +37,9 @@ async def test_each_request_is_billed_with_the_price_of_the_moment_when_it_arriv
         aiohttp.ClientSession() as session,
         gateway(fake, **sqlite.settings) as running,
     ):
-        wall = running.house.wall
+        wall = running.services.wall
         change = wall() + SOON
-        await put_prices(running.house, *changing(change))
+        await put_prices(running.services, *changing(change))
         fake.script(None, held(gate))
         slow = asyncio.create_task(hear(session, running, chat("Slowly.", stream=True)))
         await fake.wait_for(lambda: fake.records)
@@ -62,9 +62,11 @@ async def test_each_request_is_billed_with_the_price_of_the_moment_when_it_arriv
 async def test_the_new_price_holds_from_its_very_millisecond(sqlite: Place) -> None:
     change = 1_800_000_000_000
     async with FakeUpstream() as fake, gateway(fake, **sqlite.settings) as running:
-        await put_prices(running.house, *changing(change))
+        await put_prices(running.services, *changing(change))
         endpoint = ENDPOINTS["/v1/chat/completions"]
         request = read_request(endpoint, chat("Hello.", stream=False).body, "application/json", None)
         call = Call("req_1", Caller("usr_1", "ada", None), request, {}, "")
-        found = [running.house.cashier.open(call, Rights(), at).price_id for at in (change - 1, change, change + 1)]
+        found = [
+            running.services.reservations.open(call, Rights(), at).price_id for at in (change - 1, change, change + 1)
+        ]
         assert found == ["old", "new", "new"]

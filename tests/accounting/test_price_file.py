@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.accounting.price_file import read_prices
-from server.ledger.prices import Price, PriceTable, Rates, Tier
+from server.ledger.prices import Price, PriceTable, PriceTier, Rates
 from server.ledger.when import instant
 
 
@@ -49,7 +49,7 @@ prices:
         cache_write=1_562_500,
         output=10_000_000,
         reasoning=12_000_000,
-        tiers=(Tier(272_000, tier),),
+        tiers=(PriceTier(272_000, tier),),
         **plain,
     )
     start = instant("2025-08-07T00:00:00Z")

@@ -44,7 +44,7 @@ async def opened(limits: str = "1 usd/ever", **settings: Any) -> AsyncIterator[S
         async with gateway(
             fake, upstream, limits=parse_limits(limits), default_max_output=LONGEST, **settings
         ) as running:
-            await put_prices(running.house, *PRICES)
+            await put_prices(running.services, *PRICES)
             yield Stage(running)
 
 
@@ -163,7 +163,7 @@ async def test_where_no_budget_applies_nothing_is_put_into_the_body(limits: str)
 @pytest.mark.gen_test(timeout=20)
 async def test_a_model_that_costs_nothing_is_not_bounded_by_money() -> None:
     async with opened(limits="0 usd/ever") as stage:
-        await put_prices(stage.running.house, Price("chatty", CHATTY, 1, Rates()))
+        await put_prices(stage.running.services, Price("chatty", CHATTY, 1, Rates()))
         stage.fake.forget_script()
         (heard,) = await ask_all(stage, [chat("hello", stream=False)])
         assert (heard.status, TOLD in heard.headers) == (200, False)
@@ -174,7 +174,7 @@ async def test_a_model_billed_in_another_unit_is_refused_where_a_budget_applies_
     by_sound = Price("sound", CHATTY, 1, Rates(audio_hour=360_000))
     for limits, expected in (("1 usd/ever", 403), ("", 200)):
         async with opened(limits=limits) as stage:
-            await put_prices(stage.running.house, by_sound)
+            await put_prices(stage.running.services, by_sound)
             stage.fake.forget_script()
             (heard,) = await ask_all(stage, [chat("hello", stream=False)])
             assert heard.status == expected
@@ -186,7 +186,7 @@ async def test_a_model_billed_in_another_unit_is_refused_where_a_budget_applies_
 @pytest.mark.gen_test(timeout=20)
 async def test_a_cap_of_an_upstream_is_a_budget_too() -> None:
     async with opened(limits="") as stage:
-        await put_limits(stage.running.house, budget(Scope.UPSTREAM, "fake", Unit.USD, USD))
+        await put_limits(stage.running.services, budget(Scope.UPSTREAM, "fake", Unit.USD, USD))
         heard = await ask_all(stage, CROWDS["plain"])
         rows = await stage.rows()
         assert 1 <= outcomes(heard)[200] < CALLERS

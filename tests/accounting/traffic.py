@@ -53,10 +53,10 @@ class Day:
     async def _one(self, visit: Visit, session: aiohttp.ClientSession) -> None:
         async with self.door:
             person = whose(visit)
-            token, secret = await self.running.house.accounts.create_token(person, f"visit {visit.number}")
+            token, secret = await self.running.services.accounts.create_token(person, f"visit {visit.number}")
             self.visit_of[token.id] = visit
             await visit.happen(session, self.running, secret)
-            mend_keys(self.running.house.dispatcher)
+            mend_keys(self.running.services.dispatcher)
 
 
 def number_in(body: bytes) -> int:

@@ -12,7 +12,7 @@ import orjson
 from yarl import URL
 
 from server.config.specs import Secret
-from server.http.base import House
+from server.http.base import Services
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import gateway
 
@@ -45,7 +45,7 @@ class Estate:
     """`tokens` and `ids` of ada and bob, who are people, and of boss, who is an administrator."""
 
     url: str
-    house: House
+    services: Services
     fake: FakeUpstream
     session: aiohttp.ClientSession
     tokens: dict[str, str] = field(default_factory=dict)
@@ -72,13 +72,14 @@ class Estate:
     async def audited(self) -> list[tuple[str, str, Any, Any]]:
         """Who did what, and how it was before and after; the newest first."""
         return [
-            (entry.actor, entry.action, entry.before, entry.after) for entry in await self.house.desk.audits(None, 100)
+            (entry.actor, entry.action, entry.before, entry.after)
+            for entry in await self.services.changes.audits(None, 100)
         ]
 
     async def person(self, name: str) -> None:
         """One more person, with a token."""
-        self.ids[name] = (await self.house.accounts.create_person(name)).id
-        self.tokens[name] = (await self.house.accounts.create_token(name, "test"))[1]
+        self.ids[name] = (await self.services.accounts.create_person(name)).id
+        self.tokens[name] = (await self.services.accounts.create_token(name, "test"))[1]
 
 
 @asynccontextmanager
@@ -89,9 +90,9 @@ async def estate(**settings: Any) -> AsyncIterator[Estate]:
         gateway(fake, **values) as running,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
-        built = Estate(running.url, running.house, fake, session, {"ada": running.token, "operator": ADMIN_KEY})
+        built = Estate(running.url, running.services, fake, session, {"ada": running.token, "operator": ADMIN_KEY})
         for name in ("bob", "boss"):
             await built.person(name)
-        built.ids |= {person.name: person.id for person in await running.house.store.people()}
-        await running.house.store.update_person(built.ids["boss"], {"admin": True})
+        built.ids |= {person.name: person.id for person in await running.services.store.people()}
+        await running.services.store.update_person(built.ids["boss"], {"admin": True})
         yield built

@@ -23,7 +23,7 @@ async def test_a_group_is_made_changed_and_filled_by_its_members(place: Estate) 
     assert (await place.ask("DELETE", f"{path}/members/{ada}")).status == 204
     assert (await place.ask("GET", "/api/me", "ada")).json["groups"] == []
     assert (await place.ask("DELETE", path)).status == 204
-    assert "physics 101" not in place.house.book.groups
+    assert "physics 101" not in place.services.book.groups
     assert [action for _, action, _, _ in await place.audited()][:4] == [
         "group.remove",
         "person.groups",
@@ -119,7 +119,7 @@ async def test_a_limit_for_nobody_is_not_set(place: Estate) -> None:
 async def test_a_price_counts_at_once(place: Estate) -> None:
     made = await place.ask("PUT", "/api/admin/prices/dear", body={**PRICE, "tiers": [{"above": 200_000, "input": 5}]})
     assert (made.json["input"], made.json["tiers"][0]["above"]) == (1_250_000, 200_000)
-    price = place.house.book.prices.of("gpt-5", place.house.wall())
+    price = place.services.book.prices.of("gpt-5", place.services.wall())
     assert price is not None
     assert price.id == "dear"
     assert (await place.ask("GET", "/api/admin/prices")).json["data"] == [made.json]

@@ -10,70 +10,74 @@ from typing import Any
 
 import pytest
 
-from server.admin.changes import Desk, DeskError
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.admin.changes import Changes, CommandError
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.prices import Price, Rates
 from server.policy.groups import Group
-from server.policy.notices import Kind, Notice
+from server.policy.notices import Notice, NoticeKind
 from server.store import store_for
 from server.store.base import Audit, Record, Store, StoreError
 from tests.store.samples import ADA, BOB, token
 from tests.workbench import Delegate
 
 BOSS, NOW = "usr_boss", 5_000
-DAILY = Limit("lim_1", Scope.PERSON, ADA.id, Unit.USD, Window.DAY, 5_000_000)
+DAILY = Limit("lim_1", Scope.PERSON, ADA.id, Unit.USD, LimitWindow.DAY, 5_000_000)
 COURSE = Group(name="course", weight=2.0, teachers=(BOB.id,))
 PRICE = Price("own:gpt-5", "gpt-5", 0, Rates(input=1, output=2))
-NOTICE = Notice("ntc_1", Kind.MAINTENANCE, "Back at noon", 0, 9_000)
+NOTICE = Notice("ntc_1", NoticeKind.MAINTENANCE, "Back at noon", 0, 9_000)
 
-Change = Callable[[Desk], Awaitable[object]]
+Change = Callable[[Changes], Awaitable[object]]
 
 
 @asynccontextmanager
-async def opened(tmp_path: Path) -> AsyncIterator[tuple[Desk, Store]]:
+async def opened(tmp_path: Path) -> AsyncIterator[tuple[Changes, Store]]:
     numbers = count(1)
     async with store_for(f"sqlite:///{tmp_path}/fairgate.db") as store:
         for person in (ADA, BOB):
             await store.create_person(person)
         await store.add_token(b"digest", token("laptop"))
-        yield Desk(store, lambda: NOW, lambda: f"aud_{next(numbers)}"), store
+        yield Changes(store, lambda: NOW, lambda: f"aud_{next(numbers)}"), store
 
 
-async def noted(desk: Desk) -> Audit:
+async def noted(changes: Changes) -> Audit:
     """The latest entry."""
-    (entry,) = await desk.audits(None, 1)
+    (entry,) = await changes.audits(None, 1)
     return entry
 
 
 @pytest.mark.gen_test
 async def test_a_limit_is_set_raised_for_a_while_and_removed_and_each_step_is_noted(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (desk, _):
-        await desk.set_limit(BOSS, DAILY)
-        assert await desk.limits() == [DAILY]
+    async with opened(tmp_path) as (changes, _):
+        await changes.set_limit(BOSS, DAILY)
+        assert await changes.limits() == [DAILY]
         first = {"scope": "person", "subject": ADA.id, "unit": "usd", "window": "day", "amount": 5_000_000}
-        assert await noted(desk) == Audit("aud_1", NOW, BOSS, "limit.set", "lim_1", None, first)
-        await desk.raise_limit(BOSS, "lim_1", 1_000_000, 8_000)
-        (raised,) = await desk.limits()
+        assert await noted(changes) == Audit("aud_1", NOW, BOSS, "limit.set", "lim_1", None, first)
+        await changes.raise_limit(BOSS, "lim_1", 1_000_000, 8_000)
+        (raised,) = await changes.limits()
         assert (raised.amount_at(NOW), raised.amount_at(8_000)) == (6_000_000, 5_000_000)
         second = first | {"extra": 1_000_000, "extra_until": 8_000}
-        assert await noted(desk) == Audit("aud_2", NOW, BOSS, "limit.raise", "lim_1", first, second)
-        await desk.remove_limit(BOSS, "lim_1")
-        assert await desk.limits() == []
-        assert await noted(desk) == Audit("aud_3", NOW, BOSS, "limit.remove", "lim_1", second, None)
+        assert await noted(changes) == Audit("aud_2", NOW, BOSS, "limit.raise", "lim_1", first, second)
+        await changes.remove_limit(BOSS, "lim_1")
+        assert await changes.limits() == []
+        assert await noted(changes) == Audit("aud_3", NOW, BOSS, "limit.remove", "lim_1", second, None)
 
 
 @pytest.mark.gen_test
 async def test_prices_groups_and_notices_come_and_go_and_each_step_is_noted(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (desk, _):
-        await desk.set_price(BOSS, PRICE)
-        await desk.set_group(BOSS, COURSE)
-        await desk.set_notice(BOSS, NOTICE)
-        assert (await desk.prices(), await desk.groups(), await desk.notices()) == ([PRICE], [COURSE], [NOTICE])
-        await desk.remove_price(BOSS, PRICE.id)
-        await desk.remove_group(BOSS, COURSE.name)
-        await desk.remove_notice(BOSS, NOTICE.id)
-        assert (await desk.prices(), await desk.groups(), await desk.notices()) == ([], [], [])
-        entries = [(entry.action, entry.target) for entry in await desk.audits(None, 10)]
+    async with opened(tmp_path) as (changes, _):
+        await changes.set_price(BOSS, PRICE)
+        await changes.set_group(BOSS, COURSE)
+        await changes.set_notice(BOSS, NOTICE)
+        assert (await changes.prices(), await changes.groups(), await changes.notices()) == (
+            [PRICE],
+            [COURSE],
+            [NOTICE],
+        )
+        await changes.remove_price(BOSS, PRICE.id)
+        await changes.remove_group(BOSS, COURSE.name)
+        await changes.remove_notice(BOSS, NOTICE.id)
+        assert (await changes.prices(), await changes.groups(), await changes.notices()) == ([], [], [])
+        entries = [(entry.action, entry.target) for entry in await changes.audits(None, 10)]
         assert entries == [
             ("notice.remove", "ntc_1"),
             ("group.remove", "course"),
@@ -88,97 +92,103 @@ async def test_prices_groups_and_notices_come_and_go_and_each_step_is_noted(tmp_
 async def test_people_are_put_into_groups_and_taken_out_renamed_disabled_and_made_administrators(
     tmp_path: Path,
 ) -> None:
-    async with opened(tmp_path) as (desk, store):
-        await desk.set_group(BOSS, COURSE)
-        await desk.put_in_group(BOSS, ADA.id, "course")
-        assert (await noted(desk)).after == {"groups": ["course"]}
-        await desk.put_in_group(BOSS, ADA.id, "course")
-        await desk.rename(BOSS, ADA.id, "Countess")
-        assert await noted(desk) == Audit(
+    async with opened(tmp_path) as (changes, store):
+        await changes.set_group(BOSS, COURSE)
+        await changes.put_in_group(BOSS, ADA.id, "course")
+        assert (await noted(changes)).after == {"groups": ["course"]}
+        await changes.put_in_group(BOSS, ADA.id, "course")
+        await changes.rename(BOSS, ADA.id, "Countess")
+        assert await noted(changes) == Audit(
             "aud_3", NOW, BOSS, "person.name", ADA.id, {"name": "Ada"}, {"name": "Countess"}
         )
-        await desk.set_admin(BOSS, ADA.id, True)
-        await desk.set_disabled(BOSS, ADA.id, True)
+        await changes.set_admin(BOSS, ADA.id, True)
+        await changes.set_disabled(BOSS, ADA.id, True)
         person = await store.person(ADA.id)
         assert person is not None
         assert (person.name, person.groups, person.admin, person.disabled) == ("Countess", ("course",), True, True)
-        await desk.take_from_group(BOSS, ADA.id, "course")
-        assert (await desk.person_named("Countess")).groups == ()
+        await changes.take_from_group(BOSS, ADA.id, "course")
+        assert (await changes.person_named("Countess")).groups == ()
 
 
 @pytest.mark.gen_test
 async def test_a_token_is_revoked_once_and_its_first_time_stays(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (desk, store):
-        await desk.revoke_token(BOSS, "tok_laptop")
+    async with opened(tmp_path) as (changes, store):
+        await changes.revoke_token(BOSS, "tok_laptop")
         assert [each.revoked_at for each in await store.tokens()] == [NOW]
-        assert await noted(desk) == Audit(
+        assert await noted(changes) == Audit(
             "aud_1", NOW, BOSS, "token.revoke", "tok_laptop", {"revoked_at": None}, {"revoked_at": NOW}
         )
 
 
-NOBODY = Limit("lim_9", Scope.PERSON, "usr_nobody", Unit.USD, Window.DAY, 1)
+NOBODY = Limit("lim_9", Scope.PERSON, "usr_nobody", Unit.USD, LimitWindow.DAY, 1)
 IMPOSSIBLE: dict[str, Change] = {
-    "a limit for nobody": lambda desk: desk.set_limit(BOSS, NOBODY),
-    "a limit for no token": lambda desk: desk.set_limit(BOSS, Limit("l", Scope.TOKEN, "x", Unit.USD, Window.DAY, 1)),
-    "a limit for no group": lambda desk: desk.set_limit(BOSS, Limit("l", Scope.GROUP, "x", Unit.USD, Window.DAY, 1)),
-    "a limit for no name": lambda desk: desk.set_limit(BOSS, Limit("l", Scope.MEMBER, "\n", Unit.USD, Window.DAY, 1)),
-    "raising no limit": lambda desk: desk.raise_limit(BOSS, "x", 1, 8_000),
-    "removing no limit": lambda desk: desk.remove_limit(BOSS, "x"),
-    "removing no price": lambda desk: desk.remove_price(BOSS, "x"),
-    "removing no group": lambda desk: desk.remove_group(BOSS, "x"),
-    "removing no notice": lambda desk: desk.remove_notice(BOSS, "x"),
-    "a teacher who is nobody": lambda desk: desk.set_group(BOSS, Group(name="g", teachers=("x",))),
-    "a member of nothing": lambda desk: desk.put_in_group(BOSS, ADA.id, "x"),
-    "nobody as a member": lambda desk: desk.put_in_group(BOSS, "x", "course"),
-    "no member": lambda desk: desk.take_from_group(BOSS, ADA.id, "course"),
-    "nobody as an administrator": lambda desk: desk.set_admin(BOSS, "x", True),
-    "disabling nobody": lambda desk: desk.set_disabled(BOSS, "x", True),
-    "a name that is taken": lambda desk: desk.rename(BOSS, ADA.id, "Bob"),
-    "an empty name": lambda desk: desk.rename(BOSS, ADA.id, ""),
-    "a name that is ours": lambda desk: desk.rename(BOSS, ADA.id, "operator"),
-    "no token": lambda desk: desk.revoke_token(BOSS, "x"),
-    "nobody of a name": lambda desk: desk.person_named("x"),
+    "a limit for nobody": lambda changes: changes.set_limit(BOSS, NOBODY),
+    "a limit for no token": lambda changes: changes.set_limit(
+        BOSS, Limit("l", Scope.TOKEN, "x", Unit.USD, LimitWindow.DAY, 1)
+    ),
+    "a limit for no group": lambda changes: changes.set_limit(
+        BOSS, Limit("l", Scope.GROUP, "x", Unit.USD, LimitWindow.DAY, 1)
+    ),
+    "a limit for no name": lambda changes: changes.set_limit(
+        BOSS, Limit("l", Scope.MEMBER, "\n", Unit.USD, LimitWindow.DAY, 1)
+    ),
+    "raising no limit": lambda changes: changes.raise_limit(BOSS, "x", 1, 8_000),
+    "removing no limit": lambda changes: changes.remove_limit(BOSS, "x"),
+    "removing no price": lambda changes: changes.remove_price(BOSS, "x"),
+    "removing no group": lambda changes: changes.remove_group(BOSS, "x"),
+    "removing no notice": lambda changes: changes.remove_notice(BOSS, "x"),
+    "a teacher who is nobody": lambda changes: changes.set_group(BOSS, Group(name="g", teachers=("x",))),
+    "a member of nothing": lambda changes: changes.put_in_group(BOSS, ADA.id, "x"),
+    "nobody as a member": lambda changes: changes.put_in_group(BOSS, "x", "course"),
+    "no member": lambda changes: changes.take_from_group(BOSS, ADA.id, "course"),
+    "nobody as an administrator": lambda changes: changes.set_admin(BOSS, "x", True),
+    "disabling nobody": lambda changes: changes.set_disabled(BOSS, "x", True),
+    "a name that is taken": lambda changes: changes.rename(BOSS, ADA.id, "Bob"),
+    "an empty name": lambda changes: changes.rename(BOSS, ADA.id, ""),
+    "a name that is ours": lambda changes: changes.rename(BOSS, ADA.id, "operator"),
+    "no token": lambda changes: changes.revoke_token(BOSS, "x"),
+    "nobody of a name": lambda changes: changes.person_named("x"),
 }
 
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize("change", IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
 async def test_what_cannot_be_done_is_refused_and_neither_noted_nor_repeated(tmp_path: Path, change: Change) -> None:
-    async with opened(tmp_path) as (desk, store):
+    async with opened(tmp_path) as (changes, store):
         await store.put_record(Record("group", "course", {}))
         version = await store.book_version()
-        with pytest.raises(DeskError) as refusal:
-            await change(desk)
+        with pytest.raises(CommandError) as refusal:
+            await change(changes)
         assert "usr_nobody" not in str(refusal.value)
         assert "x" not in str(refusal.value).split()
-        assert await desk.audits(None, 1) == []
+        assert await changes.audits(None, 1) == []
         assert await store.book_version() == version
 
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize(("extra", "until"), [(0, 8_000), (1, NOW), (10**16, 8_000)])
 async def test_an_increase_is_of_something_and_ends_in_the_future(tmp_path: Path, extra: int, until: int) -> None:
-    async with opened(tmp_path) as (desk, _):
-        await desk.set_limit(BOSS, DAILY)
-        with pytest.raises(DeskError):
-            await desk.raise_limit(BOSS, DAILY.id, extra, until)
-        assert await desk.limits() == [DAILY]
+    async with opened(tmp_path) as (changes, _):
+        await changes.set_limit(BOSS, DAILY)
+        with pytest.raises(CommandError):
+            await changes.raise_limit(BOSS, DAILY.id, extra, until)
+        assert await changes.limits() == [DAILY]
 
 
 @pytest.mark.gen_test
 async def test_a_limit_may_be_for_a_group_that_only_the_identity_provider_knows(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (desk, store):
+    async with opened(tmp_path) as (changes, store):
         await store.update_person(ADA.id, {"claimed": ("staff",)})
-        limit = Limit("lim_2", Scope.GROUP, "staff", Unit.USD, Window.MONTH, 1)
-        await desk.set_limit(BOSS, limit)
-        assert await desk.limits() == [limit]
+        limit = Limit("lim_2", Scope.GROUP, "staff", Unit.USD, LimitWindow.MONTH, 1)
+        await changes.set_limit(BOSS, limit)
+        assert await changes.limits() == [limit]
 
 
 @pytest.mark.gen_test
 async def test_the_digest_of_a_join_code_is_not_noted(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (desk, _):
-        await desk.set_group(BOSS, Group(name="course", join="c0ffee"))
-        entry = await noted(desk)
+    async with opened(tmp_path) as (changes, _):
+        await changes.set_group(BOSS, Group(name="course", join="c0ffee"))
+        entry = await noted(changes)
         assert "c0ffee" not in repr(entry)
         assert entry.after is not None
         assert entry.after["join"] == "***"
@@ -186,14 +196,14 @@ async def test_the_digest_of_a_join_code_is_not_noted(tmp_path: Path) -> None:
 
 @pytest.mark.gen_test
 async def test_a_record_that_cannot_be_read_is_named_left_out_and_can_be_removed(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (desk, store):
+    async with opened(tmp_path) as (changes, store):
         await store.put_record(Record("limit", "lim_x", {"of": "a newer release"}))
-        assert await desk.limits() == []
-        assert [record.id for record in await desk.unreadable()] == ["lim_x"]
-        with pytest.raises(DeskError):
-            await desk.raise_limit(BOSS, "lim_x", 1, 8_000)
-        await desk.remove_limit(BOSS, "lim_x")
-        assert await desk.unreadable() == []
+        assert await changes.limits() == []
+        assert [record.id for record in await changes.unreadable()] == ["lim_x"]
+        with pytest.raises(CommandError):
+            await changes.raise_limit(BOSS, "lim_x", 1, 8_000)
+        await changes.remove_limit(BOSS, "lim_x")
+        assert await changes.unreadable() == []
 
 
 class Broken(Delegate):
@@ -213,11 +223,11 @@ class Broken(Delegate):
 async def test_nothing_is_changed_that_could_not_be_noted(tmp_path: Path) -> None:
     async with opened(tmp_path) as (_, store):
         away: Any = Broken(store, "append_audit")
-        desk = Desk(away, lambda: NOW, lambda: "aud")
+        changes = Changes(away, lambda: NOW, lambda: "aud")
         for change in (
-            desk.set_limit(BOSS, DAILY),
-            desk.rename(BOSS, ADA.id, "Eve"),
-            desk.revoke_token(BOSS, "tok_laptop"),
+            changes.set_limit(BOSS, DAILY),
+            changes.rename(BOSS, ADA.id, "Eve"),
+            changes.revoke_token(BOSS, "tok_laptop"),
         ):
             with pytest.raises(StoreError):
                 await change
@@ -231,5 +241,5 @@ async def test_a_change_that_fails_was_noted(tmp_path: Path) -> None:
     async with opened(tmp_path) as (_, store):
         away: Any = Broken(store, "put_record")
         with pytest.raises(StoreError):
-            await Desk(away, lambda: NOW, lambda: "aud").set_limit(BOSS, DAILY)
+            await Changes(away, lambda: NOW, lambda: "aud").set_limit(BOSS, DAILY)
         assert [entry.action for entry in await store.audits(None, 1)] == ["limit.set"]

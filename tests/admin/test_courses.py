@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from server.admin.changes import DeskError
-from server.admin.commands.courses import THE_OPERATOR, CourseError, Courses, Plan
-from server.ledger.limits import Scope, Unit, Window
+from server.admin.changes import CommandError
+from server.admin.commands.courses import THE_OPERATOR, CourseCommands, CourseError, Plan
+from server.ledger.limits import LimitWindow, Scope, Unit
 from server.ledger.quota import Settlement
 from server.policy.groups import LEFT, Group, rights_of
 from server.store import store_for
@@ -32,15 +32,15 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def courses(store: Store, times: Times) -> Courses:
+def courses(store: Store, times: Times) -> CourseCommands:
     return make(store, times)
 
 
-def make(store: Store, times: Times, pepper: bytes = PEPPER) -> Courses:
-    return Courses(store, Doors(store, times).desk(), pepper, lambda: times.clock, lambda: times.wall)
+def make(store: Store, times: Times, pepper: bytes = PEPPER) -> CourseCommands:
+    return CourseCommands(store, Doors(store, times).changes(), pepper, lambda: times.clock, lambda: times.wall)
 
 
-async def lecture(store: Store, courses: Courses, times: Times, name: str = "NLP 2027") -> tuple[Person, str]:
+async def lecture(store: Store, courses: CourseCommands, times: Times, name: str = "NLP 2027") -> tuple[Person, str]:
     """A course of Prof. Curie's, that begins tomorrow; its teacher and its code."""
     curie = await store.person("usr_Curie") or await somebody(store, "Curie")
     _, code = await courses.create(THE_OPERATOR, plan(times, name, curie.id))
@@ -59,30 +59,30 @@ async def groups_of(store: Store, person: Person) -> tuple[str, ...]:
 
 
 @pytest.mark.gen_test
-async def test_a_course_has_a_pot_a_cap_per_head_and_dates(store: Store, courses: Courses, times: Times) -> None:
+async def test_a_course_has_a_pot_a_cap_per_head_and_dates(store: Store, courses: CourseCommands, times: Times) -> None:
     async with store:
         curie, code = await lecture(store, courses, times)
         (course,) = await courses.taught_by(curie)
         assert (course.since, course.until) == (times.wall + DAY, times.wall + 100 * DAY)
-        desk = Doors(store, times).desk()
-        limits = {limit.scope: limit for limit in await desk.limits()}
+        changes = Doors(store, times).changes()
+        limits = {limit.scope: limit for limit in await changes.limits()}
         assert {scope: limit.amount for scope, limit in limits.items()} == {
             Scope.GROUP: 200 * USD,
             Scope.MEMBER: 5 * USD,
         }
         for limit in limits.values():
-            assert (limit.unit, limit.window, limit.subject) == (Unit.USD, Window.TERM, "NLP 2027")
+            assert (limit.unit, limit.window, limit.subject) == (Unit.USD, LimitWindow.TERM, "NLP 2027")
             assert (limit.since, limit.until) == (course.since, course.until)
         assert re.fullmatch(r"([2-9A-HJKMNP-Z]{4}-){2}[2-9A-HJKMNP-Z]{4}", code)
 
 
 @pytest.mark.gen_test
 async def test_the_code_is_neither_in_the_database_nor_in_the_audit_log(
-    store: Store, courses: Courses, times: Times, tmp_path: Path
+    store: Store, courses: CourseCommands, times: Times, tmp_path: Path
 ) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
-        (group,) = await Doors(store, times).desk().groups()
+        (group,) = await Doors(store, times).changes().groups()
         assert all(group.join not in repr(entry) for entry in await store.audits(None, 100))
     for file in tmp_path.iterdir():
         for written in (code, code.replace("-", "")):
@@ -91,7 +91,7 @@ async def test_the_code_is_neither_in_the_database_nor_in_the_audit_log(
 
 @pytest.mark.gen_test
 async def test_whoever_has_the_code_is_a_member_however_it_is_typed(
-    store: Store, courses: Courses, times: Times
+    store: Store, courses: CourseCommands, times: Times
 ) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
@@ -102,7 +102,9 @@ async def test_whoever_has_the_code_is_a_member_however_it_is_typed(
 
 
 @pytest.mark.gen_test
-async def test_a_wrong_an_old_and_an_ended_code_are_told_the_same(store: Store, courses: Courses, times: Times) -> None:
+async def test_a_wrong_an_old_and_an_ended_code_are_told_the_same(
+    store: Store, courses: CourseCommands, times: Times
+) -> None:
     async with store:
         curie, old = await lecture(store, courses, times)
         _, ended = await lecture(store, courses, times, "Old")
@@ -119,7 +121,7 @@ async def test_a_wrong_an_old_and_an_ended_code_are_told_the_same(store: Store, 
 
 
 @pytest.mark.gen_test
-async def test_a_course_that_is_over_admits_nobody(store: Store, courses: Courses, times: Times) -> None:
+async def test_a_course_that_is_over_admits_nobody(store: Store, courses: CourseCommands, times: Times) -> None:
     async with store:
         curie, code = await lecture(store, courses, times)
         times.advance(100 * 86_400)
@@ -131,7 +133,7 @@ async def test_a_course_that_is_over_admits_nobody(store: Store, courses: Course
 
 @pytest.mark.gen_test
 async def test_who_guesses_is_told_to_slow_down_by_person_and_by_address(
-    store: Store, courses: Courses, times: Times
+    store: Store, courses: CourseCommands, times: Times
 ) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
@@ -154,10 +156,10 @@ async def test_who_guesses_is_told_to_slow_down_by_person_and_by_address(
 
 
 @pytest.mark.gen_test
-async def test_members_leave_courses_and_nothing_else(store: Store, courses: Courses, times: Times) -> None:
+async def test_members_leave_courses_and_nothing_else(store: Store, courses: CourseCommands, times: Times) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
-        await Doors(store, times).desk().set_group("operator", Group(name="kept", content_days=3))
+        await Doors(store, times).changes().set_group("operator", Group(name="kept", content_days=3))
         ada = await somebody(store, "Ada", groups=("kept",))
         await courses.join(ada, code, HOME)
         await courses.leave(ada, "NLP 2027")
@@ -165,40 +167,40 @@ async def test_members_leave_courses_and_nothing_else(store: Store, courses: Cou
         for name in ("kept", "nothing"):
             with pytest.raises(CourseError, match="no such course"):
                 await courses.leave(ada, name)
-        with pytest.raises(DeskError, match="nobody has put"):
+        with pytest.raises(CommandError, match="nobody has put"):
             await courses.leave(ada, "NLP 2027")
 
 
 @pytest.mark.gen_test
 async def test_nobody_leaves_a_course_that_an_operator_has_put_them_in(
-    store: Store, courses: Courses, times: Times
+    store: Store, courses: CourseCommands, times: Times
 ) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
-        desk = Doors(store, times).desk()
+        changes = Doors(store, times).changes()
         ada, bob = await somebody(store, "Ada"), await somebody(store, "Bob")
-        await desk.put_in_group("operator", ada.id, "NLP 2027")
+        await changes.put_in_group("operator", ada.id, "NLP 2027")
         await courses.join(bob, code, HOME)
-        await desk.put_in_group("operator", bob.id, "NLP 2027")
+        await changes.put_in_group("operator", bob.id, "NLP 2027")
         for person in (ada, bob):
-            with pytest.raises(DeskError, match="an administrator has put you"):
+            with pytest.raises(CommandError, match="an administrator has put you"):
                 await courses.leave(person, "NLP 2027")
             await courses.join(person, code, HOME)  # who is in it joins it no second time
-            with pytest.raises(DeskError, match="an administrator has put you"):
+            with pytest.raises(CommandError, match="an administrator has put you"):
                 await courses.leave(person, "NLP 2027")
             assert await groups_of(store, person) == ("NLP 2027",)
 
 
 @pytest.mark.gen_test
 async def test_who_leaves_or_whose_course_ends_has_no_more_than_before(
-    store: Store, courses: Courses, times: Times
+    store: Store, courses: CourseCommands, times: Times
 ) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
-        desk = Doors(store, times).desk()
+        changes = Doors(store, times).changes()
         ada = await somebody(store, "Ada")
         await courses.join(ada, code, HOME)
-        known = {group.name: group for group in await desk.groups()}
+        known = {group.name: group for group in await changes.groups()}
         ended = known["NLP 2027"].until
         assert ended is not None
         assert rights_of(await groups_of(store, ada), known, ended - 1).may_use("gpt-5")
@@ -211,7 +213,7 @@ async def test_who_leaves_or_whose_course_ends_has_no_more_than_before(
 
 @pytest.mark.gen_test
 async def test_only_administrators_make_courses_and_only_teachers_look_after_them(
-    store: Store, courses: Courses, times: Times
+    store: Store, courses: CourseCommands, times: Times
 ) -> None:
     async with store:
         await lecture(store, courses, times)
@@ -231,7 +233,7 @@ async def test_only_administrators_make_courses_and_only_teachers_look_after_the
 
 
 @pytest.mark.gen_test
-async def test_a_name_that_is_or_was_a_group_s_is_taken(store: Store, courses: Courses, times: Times) -> None:
+async def test_a_name_that_is_or_was_a_group_s_is_taken(store: Store, courses: CourseCommands, times: Times) -> None:
     async with store:
         curie, _ = await lecture(store, courses, times)
         await somebody(store, "Ada", groups=("by hand",), claimed=("by claim",))
@@ -241,7 +243,7 @@ async def test_a_name_that_is_or_was_a_group_s_is_taken(store: Store, courses: C
 
 
 @pytest.mark.gen_test
-async def test_a_course_that_makes_no_sense_is_not_made(store: Store, courses: Courses, times: Times) -> None:
+async def test_a_course_that_makes_no_sense_is_not_made(store: Store, courses: CourseCommands, times: Times) -> None:
     async with store:
         curie = await somebody(store, "Curie")
         wrong = (
@@ -252,7 +254,7 @@ async def test_a_course_that_makes_no_sense_is_not_made(store: Store, courses: C
             (Plan(name="NLP", teachers=(curie.id,), since=1, until=5, pot=-1), "amount"),
         )
         for each, about in wrong:
-            with pytest.raises(DeskError, match=about):
+            with pytest.raises(CommandError, match=about):
                 await courses.create(THE_OPERATOR, each)
         assert await courses.taught_by(THE_OPERATOR) == []
 
@@ -260,7 +262,7 @@ async def test_a_course_that_makes_no_sense_is_not_made(store: Store, courses: C
 @pytest.mark.gen_test
 @pytest.mark.parametrize("days", [0, 1, 50])
 async def test_a_closed_course_gives_nothing_any_more_even_if_it_has_not_begun(
-    store: Store, courses: Courses, times: Times, days: int
+    store: Store, courses: CourseCommands, times: Times, days: int
 ) -> None:
     async with store:
         curie, _ = await lecture(store, courses, times)
@@ -274,7 +276,7 @@ async def test_a_closed_course_gives_nothing_any_more_even_if_it_has_not_begun(
 
 @pytest.mark.gen_test
 async def test_a_teacher_sees_totals_in_all_and_by_member_and_nothing_of_elsewhere(
-    store: Store, courses: Courses, times: Times
+    store: Store, courses: CourseCommands, times: Times
 ) -> None:
     async with store:
         curie, code = await lecture(store, courses, times)

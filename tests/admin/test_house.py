@@ -45,7 +45,7 @@ async def test_a_key_of_the_configuration_is_paused_but_not_removed(place: Estat
     key = (await place.ask("GET", "/api/admin/keys")).json["data"][0]["id"]
     assert (await place.ask("DELETE", f"/api/admin/keys/{key}")).refusal == (409, "not_possible", None)
     assert (await place.ask("POST", f"/api/admin/keys/{key}/pause")).status == 204
-    assert KeyWish(key, paused=True) in await place.house.store.key_wishes()
+    assert KeyWish(key, paused=True) in await place.services.store.key_wishes()
     assert (await place.ask("POST", f"/api/admin/keys/{key}/resume")).status == 204
 
 
@@ -115,9 +115,9 @@ async def test_a_store_that_is_away_is_told_as_such(place: Estate) -> None:
 
             return fail
 
-    usual, place.house.store = place.house.store, Away()  # type: ignore[assignment]  # all that is asked of it
+    usual, place.services.store = place.services.store, Away()  # type: ignore[assignment]  # all that is asked of it
     try:
         answer = await place.ask("GET", "/api/me/tokens", "operator")
     finally:
-        place.house.store = usual
+        place.services.store = usual
     assert answer.refusal == (503, "accounting_unavailable", None)

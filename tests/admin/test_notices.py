@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from server.policy.notices import Kind, Notice, notice_body, notice_of
+from server.policy.notices import Notice, NoticeKind, notice_body, notice_of
 
 BODY: dict[str, Any] = {"kind": "incident", "text": "Slow <today>", "since": 10, "until": 20}
 
 
 def test_a_notice_is_read_back_as_it_was_written() -> None:
-    notice = Notice("ntc_1", Kind.INCIDENT, "Slow <today>", 10, 20)
+    notice = Notice("ntc_1", NoticeKind.INCIDENT, "Slow <today>", 10, 20)
     assert notice_body(notice) == BODY
     assert notice_of("ntc_1", BODY) == notice
 
@@ -20,7 +20,7 @@ def test_a_notice_is_read_back_as_it_was_written() -> None:
 def test_a_notice_holds_from_its_beginning_until_just_before_its_end() -> None:
     notice = notice_of("ntc_1", BODY)
     assert [at for at in range(8, 23) if notice.holds_at(at)] == list(range(10, 20))
-    assert Notice("ntc_2", Kind.INCIDENT, "Open end", 10).holds_at(10**13)
+    assert Notice("ntc_2", NoticeKind.INCIDENT, "Open end", 10).holds_at(10**13)
 
 
 @pytest.mark.parametrize(

@@ -98,9 +98,9 @@ BAD_PEOPLE: list[tuple[Any, tuple[int, str, str | None]]] = [
 async def test_nobody_is_made_of_what_makes_no_sense(
     place: Estate, body: Any, refusal: tuple[int, str, str | None]
 ) -> None:
-    before = await place.house.store.people(), await place.audited()
+    before = await place.services.store.people(), await place.audited()
     assert (await place.ask("POST", "/api/admin/people", body=body)).refusal == refusal
-    assert (await place.house.store.people(), await place.audited()) == before
+    assert (await place.services.store.people(), await place.audited()) == before
 
 
 @pytest.mark.gen_test

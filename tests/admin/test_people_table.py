@@ -25,7 +25,7 @@ async def bring(place: Estate, text: str, query: str = "") -> Answer:
 
 
 async def person(place: Estate, name: str) -> Person:
-    found = await place.house.store.person_by_name(name)
+    found = await place.services.store.person_by_name(name)
     assert found is not None
     return found
 
@@ -36,7 +36,7 @@ async def test_a_table_makes_people_and_again_changes_nothing(place: Estate) -> 
         await place.ask("PUT", f"/api/admin/groups/{group}", body={})
     trial = await bring(place, FILE, "?trial=yes")
     assert trial.json == {"done": False, "added": 2, "changed": 0, "mistakes": []}
-    assert await place.house.store.person_by_name("mia") is None
+    assert await place.services.store.person_by_name("mia") is None
     assert (await bring(place, FILE)).json == {"done": True, "added": 2, "changed": 0, "mistakes": []}
     mia, noa = await person(place, "mia"), await person(place, "noa")
     assert (mia.email, set(mia.groups), mia.note, mia.admin) == (
@@ -46,7 +46,9 @@ async def test_a_table_makes_people_and_again_changes_nothing(place: Estate) -> 
         False,
     )
     assert noa.admin
-    limits = {str(limit.unit): limit.amount for limit in await place.house.desk.limits() if limit.subject == mia.id}
+    limits = {
+        str(limit.unit): limit.amount for limit in await place.services.changes.limits() if limit.subject == mia.id
+    }
     assert limits == {"usd": 5_000_000, "requests": 100}
     before = await place.audited()
     assert (await bring(place, FILE)).json == {"done": True, "added": 0, "changed": 0, "mistakes": []}
@@ -68,16 +70,18 @@ async def test_a_later_table_says_how_it_is_now(place: Estate) -> None:
     changed = FILE.replace("5 usd/day, 100 requests/minute", "7 usd/day").replace("noa,,maths,yes", "noa,,,")
     assert (await bring(place, changed)).json == {"done": True, "added": 0, "changed": 2, "mistakes": []}
     mia, noa = await person(place, "mia"), await person(place, "noa")
-    limits = [(str(limit.unit), limit.amount) for limit in await place.house.desk.limits() if limit.subject == mia.id]
+    limits = [
+        (str(limit.unit), limit.amount) for limit in await place.services.changes.limits() if limit.subject == mia.id
+    ]
     assert limits == [("usd", 7_000_000)]
     assert (noa.groups, noa.admin) == ((), False)
 
 
 @pytest.mark.gen_test
 async def test_a_column_that_is_not_there_changes_nothing(place: Estate) -> None:
-    before = await place.house.store.person_by_name("mia")
+    before = await place.services.store.person_by_name("mia")
     assert (await bring(place, "name\nmia\n")).json["changed"] == 0
-    assert await place.house.store.person_by_name("mia") == before
+    assert await place.services.store.person_by_name("mia") == before
 
 
 @pytest.mark.gen_test
@@ -89,12 +93,12 @@ async def test_a_mistake_is_told_by_its_line_and_nothing_is_done(place: Estate) 
     assert answer.status == 200
     assert (answer.json["done"], answer.json["added"]) == (False, 1)
     assert [each["line"] for each in answer.json["mistakes"]] == [3, 4, 5, 6, 7]
-    assert await place.house.store.person_by_name("ola") is None
+    assert await place.services.store.person_by_name("ola") is None
     assert "nowhere" not in answer.text
     partial = await bring(place, text, "?partial=yes")
     assert (partial.json["done"], partial.json["added"], len(partial.json["mistakes"])) == (True, 1, 5)
-    assert await place.house.store.person_by_name("ola") is not None
-    assert await place.house.store.person_by_name("pia") is None
+    assert await place.services.store.person_by_name("ola") is not None
+    assert await place.services.store.person_by_name("pia") is None
 
 
 @pytest.mark.gen_test

@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 
 from server.admin.changes import OPERATOR
-from server.admin.commands.guest_passes import Wanted
-from server.admin.commands.privacy import Privacy
+from server.admin.commands.guest_passes import WantedPass
+from server.admin.commands.privacy import PrivacyCommands
 from server.admin.makers import THE_OPERATOR
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.policy.groups import Group
 from server.store.base import Content, StoreError
 from tests.admin.estate import Estate
@@ -23,24 +23,24 @@ PROMPT = "a prompt that was kept"
 async def full_life(place: Estate, name: str) -> str:
     """Somebody of whom everything is kept that there is; returns their id."""
     await place.person(name)
-    house, person_id = place.house, place.ids[name]
-    await house.people.change(OPERATOR, person_id, {"email": f"{name}@example.org", "note": "likes tea"})
-    await house.store.update_person(
+    services, person_id = place.services, place.ids[name]
+    await services.people.change(OPERATOR, person_id, {"email": f"{name}@example.org", "note": "likes tea"})
+    await services.store.update_person(
         person_id, {"login": f"https://idp/{name}", "nickname": name, "claimed": ("staff",)}
     )
-    await house.desk.set_group(OPERATOR, Group(name=f"course {person_id}", teachers=(person_id,)))
-    await house.desk.put_in_group(OPERATOR, person_id, f"course {person_id}")
-    limit = Limit(f"limit of {name}", Scope.PERSON, person_id, Unit.USD, Window.DAY, 10**9)
-    await house.desk.set_limit(OPERATOR, limit)
-    person = await house.people.person(person_id)
-    _, place.tokens[f"guest of {name}"] = await house.passes.issue_for(
-        THE_OPERATOR, OPERATOR, person, Wanted(3600, 10**6)
+    await services.changes.set_group(OPERATOR, Group(name=f"course {person_id}", teachers=(person_id,)))
+    await services.changes.put_in_group(OPERATOR, person_id, f"course {person_id}")
+    limit = Limit(f"limit of {name}", Scope.PERSON, person_id, Unit.USD, LimitWindow.DAY, 10**9)
+    await services.changes.set_limit(OPERATOR, limit)
+    person = await services.people.person(person_id)
+    _, place.tokens[f"guest of {name}"] = await services.passes.issue_for(
+        THE_OPERATOR, OPERATOR, person, WantedPass(3600, 10**6)
     )
-    place.tokens[f"cookie of {name}"] = await house.sessions.open(person_id)
-    now = house.wall()
-    await house.store.keep_content(Content("req_1", person_id, "staff", now, now + 10**9, PROMPT.encode(), b"\xff"))
+    place.tokens[f"cookie of {name}"] = await services.sessions.open(person_id)
+    now = services.wall()
+    await services.store.keep_content(Content("req_1", person_id, "staff", now, now + 10**9, PROMPT.encode(), b"\xff"))
     assert (await place.ask("POST", "/v1/chat/completions", name, CHAT)).status == 200
-    await house.gateway.quiet(5)
+    await services.gateway.quiet(5)
     return person_id
 
 
@@ -71,23 +71,23 @@ async def test_nobody_takes_what_is_somebody_elses(place: Estate) -> None:
 
 @pytest.mark.gen_test
 async def test_who_is_erased_is_nobody_and_what_they_used_stays(place: Estate) -> None:
-    person_id, house = await full_life(place, "kira"), place.house
+    person_id, services = await full_life(place, "kira"), place.services
     wrong = await place.ask("POST", "/api/me/erase", "kira", {"confirm": "Kira"})
     assert wrong.refusal == (409, "not_possible", None)
     assert (await place.ask("POST", "/api/me/erase", "kira", {"confirm": "kira"})).status == 204
     for credential in ("kira", "guest of kira"):
         assert (await place.ask("GET", "/v1/models", credential)).status == 401
-    assert await house.sessions.visit(place.tokens["cookie of kira"]) is None
-    person = await house.people.person(person_id)
+    assert await services.sessions.visit(place.tokens["cookie of kira"]) is None
+    person = await services.people.person(person_id)
     assert person.disabled
     assert person.name.startswith("erased-")
     kept = (person.email, person.login, person.nickname, person.note, person.groups, person.claimed, person.admin)
     assert kept == (None, None, None, "", (), (), False)
-    assert {(token.name, token.hint) for token in await house.store.tokens(person_id)} == {("", "")}
-    assert await house.store.contents(person_id) == []
-    assert all(limit.subject != person_id for limit in await house.desk.limits())
-    assert all(person_id not in group.teachers for group in await house.desk.groups())
-    (row,) = [row for row in await house.store.usage_rows(0, 100) if row.person_id == person_id]
+    assert {(token.name, token.hint) for token in await services.store.tokens(person_id)} == {("", "")}
+    assert await services.store.contents(person_id) == []
+    assert all(limit.subject != person_id for limit in await services.changes.limits())
+    assert all(person_id not in group.teachers for group in await services.changes.groups())
+    (row,) = [row for row in await services.store.usage_rows(0, 100) if row.person_id == person_id]
     assert row.usage.output > 0
     for table in ("/api/requests", "/api/usage?by=user", "/api/admin/people", "/api/admin/people.csv"):
         text = (await place.ask("GET", table)).text
@@ -113,21 +113,23 @@ async def test_who_is_no_person_is_not_erased(place: Estate) -> None:
 
 @pytest.mark.gen_test
 async def test_an_export_that_an_outage_cuts_off_does_not_look_whole(place: Estate) -> None:
-    house = place.house
+    services = place.services
 
     class Failing:
         """A store that is away when the requests are read."""
 
         def __getattr__(self, verb: str) -> Any:
-            return getattr(house.store, verb)
+            return getattr(services.store, verb)
 
         async def usage_after(self, *asked: object) -> None:
             raise StoreError("away")
 
-    usual = house.privacy
-    house.privacy = Privacy(Failing(), house.desk, house.accounts, house.sessions, house.passes, house.wall)  # type: ignore[arg-type]  # all that is asked of it
+    usual = services.privacy
+    services.privacy = PrivacyCommands(
+        Failing(), services.changes, services.accounts, services.sessions, services.passes, services.wall
+    )  # type: ignore[arg-type]  # all that is asked of it
     try:
         with pytest.raises(aiohttp.ClientPayloadError):
             await place.ask("GET", "/api/me/export", "ada")
     finally:
-        house.privacy = usual
+        services.privacy = usual

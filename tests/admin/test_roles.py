@@ -12,7 +12,7 @@ import pytest
 from tornado.ioloop import IOLoop
 from tornado.routing import Matcher
 
-from server.admin.commands.guest_passes import Wanted
+from server.admin.commands.guest_passes import WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.http.access import Role, Route
 from server.http.base import BaseHandler
@@ -21,7 +21,7 @@ from server.http.own_keys import OwnKeyHandler
 from server.http.pages.base import MOST_FIELDS, SESSION, BrowserHandler
 from server.http.pages.login import UserHandler
 from server.http.routes import routes
-from server.store.base import Terms
+from server.store.base import TokenTerms
 from tests.admin.estate import Answer, Estate, estate
 
 EVERYTHING: dict[str, Any] = {"byo_keys": True, "legacy_routes": True}
@@ -55,14 +55,14 @@ Crowd = tuple[Estate, Mapping[str, str]]
 async def town() -> AsyncIterator[Crowd]:
     """An estate, and a credential of each kind."""
     async with estate(**EVERYTHING) as place:
-        house, ids = place.house, place.ids
+        services, ids = place.services, place.ids
         await place.person("gone")
-        await house.desk.set_disabled("operator", ids["gone"], True)
-        token, revoked = await house.accounts.create_token("ada", "old")
-        await house.accounts.revoke(token.id)
-        _, narrow = await house.accounts.create_token("boss", "narrow", terms=Terms(models=("gpt-5",)))
-        ada = await house.people.person(ids["ada"])
-        _, guest = await house.passes.issue_for(THE_OPERATOR, "operator", ada, Wanted(3600, 1_000_000))
+        await services.changes.set_disabled("operator", ids["gone"], True)
+        token, revoked = await services.accounts.create_token("ada", "old")
+        await services.accounts.revoke(token.id)
+        _, narrow = await services.accounts.create_token("boss", "narrow", terms=TokenTerms(models=("gpt-5",)))
+        ada = await services.people.person(ids["ada"])
+        _, guest = await services.passes.issue_for(THE_OPERATOR, "operator", ada, WantedPass(3600, 1_000_000))
         yield (
             place,
             {
@@ -74,9 +74,9 @@ async def town() -> AsyncIterator[Crowd]:
                 "a guest's pass": guest,
                 "a revoked token": revoked,
                 "a disabled person's token": place.tokens["gone"],
-                "a person's session": await house.sessions.open(ids["ada"]),
-                "an administrator's session": await house.sessions.open(ids["boss"]),
-                "an expired session": await house.sessions.open(ids["boss"], until=house.wall()),
+                "a person's session": await services.sessions.open(ids["ada"]),
+                "an administrator's session": await services.sessions.open(ids["boss"]),
+                "an expired session": await services.sessions.open(ids["boss"], until=services.wall()),
                 "a made up session": "x" * 43,
             },
         )
@@ -153,7 +153,7 @@ def is_elsewhere(route: Route, role: Role, kind: str) -> bool:
 async def test_every_route_lets_in_whom_the_table_names_and_nobody_else(crowd: Crowd) -> None:
     place, credentials = crowd
     wrong, tried = [], 0
-    for route in routes(place.house):
+    for route in routes(place.services):
         for method, role in route.roles.items():
             for kind, credential in credentials.items():
                 if is_elsewhere(route, role, kind):
@@ -208,5 +208,5 @@ def test_a_route_without_a_role_for_each_of_its_methods_cannot_be_made() -> None
 @pytest.mark.gen_test
 async def test_no_path_stands_in_the_table_twice(crowd: Crowd) -> None:
     place, _ = crowd
-    patterns = [route.pattern for route in routes(place.house)]
+    patterns = [route.pattern for route in routes(place.services)]
     assert len(set(patterns)) == len(patterns)

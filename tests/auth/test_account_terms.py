@@ -10,11 +10,11 @@ from server.auth.accounts import MOST_LIVE, AccountError, Accounts
 from server.auth.tokens import Memory
 from server.single_flight import Away
 from server.store import store_for
-from server.store.base import Caller, Person, Store, StoreError, Terms
+from server.store.base import Caller, Person, Store, StoreError, TokenTerms
 from server.wire.errors import AccountingUnavailable
 from tests.accounts import DAY, HOME, Doors, Times, ada, bearer, no_store, refused, somebody
 
-CAMPUS = Terms(networks=("192.0.2.0/24", "2001:db8::/32"))
+CAMPUS = TokenTerms(networks=("192.0.2.0/24", "2001:db8::/32"))
 AWAY = "198.51.100.7"
 SEMESTER = Memory(5.0, affiliation_days=180)
 
@@ -64,7 +64,7 @@ async def test_a_refusal_for_the_network_asks_the_store_like_every_other_one(sto
 async def test_a_token_for_two_addresses_is_none_at_the_third(store: Store, door: Doors, times: Times) -> None:
     async with store:
         accounts, elsewhere = door(), door()
-        _, secret = await ada(accounts, terms=Terms(addresses=2))
+        _, secret = await ada(accounts, terms=TokenTerms(addresses=2))
         await bearer(accounts, secret, "192.0.2.1")
         await bearer(elsewhere, secret, "192.0.2.2")
         for each in (accounts, elsewhere):
@@ -80,7 +80,7 @@ async def test_a_known_address_is_remembered_for_an_outage_and_a_new_one_has_to_
 ) -> None:
     async with store:
         accounts = door(memory=Memory(5.0, outage_seconds=600.0))
-        _, secret = await ada(accounts, terms=Terms(addresses=2))
+        _, secret = await ada(accounts, terms=TokenTerms(addresses=2))
         await bearer(accounts, secret)
         await no_store(store)
         times.advance(300)
@@ -93,7 +93,7 @@ async def test_a_known_address_is_remembered_for_an_outage_and_a_new_one_has_to_
 async def test_no_address_is_in_the_database(store: Store, door: Doors, tmp_path: Path) -> None:
     async with store:
         accounts = door()
-        _, secret = await ada(accounts, terms=Terms(addresses=2))
+        _, secret = await ada(accounts, terms=TokenTerms(addresses=2))
         await bearer(accounts, secret, "198.51.100.231")
     for file in tmp_path.iterdir():
         assert b"198.51.100.231" not in file.read_bytes()
@@ -108,14 +108,14 @@ async def test_terms_that_make_no_sense_make_no_token(store: Store, door: Doors,
         accounts = door()
         await accounts.create_person("Ada")
         for terms, about in (
-            (Terms("guest"), "kind"),
-            (Terms("temporary"), "expiry"),
-            (Terms(networks=("x",)), "networks"),
+            (TokenTerms("guest"), "kind"),
+            (TokenTerms("temporary"), "expiry"),
+            (TokenTerms(networks=("x",)), "networks"),
         ):
             with pytest.raises(AccountError, match=about):
                 await accounts.create_token("Ada", "laptop", terms=terms)
         assert await accounts.tokens() == []
-        token, secret = await accounts.create_token("Ada", "talk", times.wall + DAY, Terms("temporary"))
+        token, secret = await accounts.create_token("Ada", "talk", times.wall + DAY, TokenTerms("temporary"))
         assert (await bearer(accounts, secret)).token_id == token.id
         times.advance(DAY / 1000)
         await refused(bearer(accounts, secret))
@@ -133,7 +133,7 @@ async def test_people_make_their_own_tokens_but_none_without_limits_and_not_with
     async with store:
         accounts, bob = door(), await himself(store)
         with pytest.raises(AccountError, match="administrator"):
-            await accounts.create_own_token(bob, "mine", terms=Terms("special"))
+            await accounts.create_own_token(bob, "mine", terms=TokenTerms("special"))
         made = [await accounts.create_own_token(bob, f"nr {n}", times.wall + 1_000) for n in range(MOST_LIVE)]
         with pytest.raises(AccountError, match="more than 50"):
             await accounts.create_own_token(bob, "one more")
@@ -195,7 +195,7 @@ async def test_a_grace_can_be_cut_short(store: Store, door: Doors) -> None:
 async def test_a_rotation_does_not_forget_from_where_a_token_was_used(store: Store, door: Doors) -> None:
     async with store:
         accounts = door()
-        old, secret = await ada(accounts, terms=Terms(addresses=1))
+        old, secret = await ada(accounts, terms=TokenTerms(addresses=1))
         await bearer(accounts, secret)
         _, another = await accounts.rotate(old.id)
         await refused(bearer(accounts, another, AWAY))

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.accounting import allowance as purses
-from server.accounting.allowance import Purses
-from server.admin.changes import DeskError
-from server.admin.commands.guest_passes import MOST_LIVE, PROMISED, PassOffice, Wanted
+from server.accounting.allowance import GuestBudgets
+from server.admin.changes import CommandError
+from server.admin.commands.guest_passes import MOST_LIVE, PROMISED, GuestPassCommands, WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.auth.guest_passes import LONGEST_MS, TYPE, Pass, Passes, looks_like_pass
 from server.auth.tokens import Memory
@@ -47,8 +47,8 @@ def door(store: Store, times: Times) -> Doors:
 
 
 @pytest.fixture
-def office(door: Doors) -> PassOffice:
-    return PassOffice(door.store, door.desk(), Passes(PEPPER), lambda: door.times.wall)
+def office(door: Doors) -> GuestPassCommands:
+    return GuestPassCommands(door.store, door.changes(), Passes(PEPPER), lambda: door.times.wall)
 
 
 # The pass itself
@@ -135,14 +135,16 @@ def test_a_guest_is_booked_on_the_issuer_and_bears_no_right_of_theirs() -> None:
 # Letting guests in
 
 
-async def issued(store: Store, office: PassOffice, seconds: int = 86_400) -> tuple[Person, Pass, str]:
+async def issued(store: Store, office: GuestPassCommands, seconds: int = 86_400) -> tuple[Person, Pass, str]:
     issuer = await somebody(store, "Ada", groups=("lab",))
-    what, text = await office.issue_for(THE_OPERATOR, "operator", issuer, Wanted(seconds, USD, "lab"))
+    what, text = await office.issue_for(THE_OPERATOR, "operator", issuer, WantedPass(seconds, USD, "lab"))
     return issuer, what, text
 
 
 @pytest.mark.gen_test
-async def test_a_pass_opens_the_door_until_it_ends(store: Store, door: Doors, office: PassOffice, times: Times) -> None:
+async def test_a_pass_opens_the_door_until_it_ends(
+    store: Store, door: Doors, office: GuestPassCommands, times: Times
+) -> None:
     async with store:
         _, what, text = await issued(store, office)
         accounts = door()
@@ -154,7 +156,7 @@ async def test_a_pass_opens_the_door_until_it_ends(store: Store, door: Doors, of
 
 @pytest.mark.gen_test
 async def test_a_pass_that_nobody_has_seen_opens_the_door_while_the_store_is_away(
-    store: Store, door: Doors, office: PassOffice
+    store: Store, door: Doors, office: GuestPassCommands
 ) -> None:
     async with store:
         _, what, text = await issued(store, office)
@@ -165,7 +167,7 @@ async def test_a_pass_that_nobody_has_seen_opens_the_door_while_the_store_is_awa
 
 @pytest.mark.gen_test
 async def test_a_revoked_pass_is_refused_within_five_seconds_and_stays_so_in_an_outage(
-    store: Store, door: Doors, office: PassOffice, times: Times
+    store: Store, door: Doors, office: GuestPassCommands, times: Times
 ) -> None:
     async with store:
         _, what, text = await issued(store, office)
@@ -182,7 +184,7 @@ async def test_a_revoked_pass_is_refused_within_five_seconds_and_stays_so_in_an_
 @pytest.mark.gen_test
 @pytest.mark.parametrize("change", [{"disabled": True}, {"groups": ()}, {"groups": ("other",)}])
 async def test_a_guest_can_do_no_more_than_who_issued_the_pass(
-    store: Store, door: Doors, office: PassOffice, times: Times, change: dict[str, object]
+    store: Store, door: Doors, office: GuestPassCommands, times: Times, change: dict[str, object]
 ) -> None:
     async with store:
         issuer, _, text = await issued(store, office)
@@ -198,7 +200,7 @@ async def test_a_guest_can_do_no_more_than_who_issued_the_pass(
 
 @pytest.mark.gen_test
 async def test_the_guests_of_who_has_left_are_not_let_in_either(
-    store: Store, door: Doors, office: PassOffice, times: Times
+    store: Store, door: Doors, office: GuestPassCommands, times: Times
 ) -> None:
     async with store:
         issuer, _, text = await issued(store, office)
@@ -208,7 +210,9 @@ async def test_the_guests_of_who_has_left_are_not_let_in_either(
 
 
 @pytest.mark.gen_test
-async def test_passes_are_for_gateways_with_personal_tokens(store: Store, door: Doors, office: PassOffice) -> None:
+async def test_passes_are_for_gateways_with_personal_tokens(
+    store: Store, door: Doors, office: GuestPassCommands
+) -> None:
     async with store:
         _, _, text = await issued(store, office)
         await refused(bearer(door("shared"), text))
@@ -219,69 +223,69 @@ async def test_passes_are_for_gateways_with_personal_tokens(store: Store, door: 
 
 @pytest.mark.gen_test
 async def test_a_member_issues_passes_only_in_a_group_of_theirs_that_may_have_guests(
-    store: Store, door: Doors, office: PassOffice
+    store: Store, door: Doors, office: GuestPassCommands
 ) -> None:
     async with store:
         ada = await somebody(store, "Ada", groups=("lab", "label"), claimed=("staff",))
-        desk = door.desk()
-        await desk.set_group("operator", Group(name="lab", guests=True))
-        await desk.set_group("operator", Group(name="staff", guests=False))
-        await desk.set_group("operator", Group(name="others", guests=True))
+        changes = door.changes()
+        await changes.set_group("operator", Group(name="lab", guests=True))
+        await changes.set_group("operator", Group(name="staff", guests=False))
+        await changes.set_group("operator", Group(name="others", guests=True))
         for group in ("", "label", "staff", "others", "nothing"):
-            with pytest.raises(DeskError, match="may have guests"):
-                await office.issue(THE_OPERATOR, ada, Wanted(3600, USD, group))
-        what, _ = await office.issue(THE_OPERATOR, ada, Wanted(3600, USD, "lab", ("gpt-4*",)))
+            with pytest.raises(CommandError, match="may have guests"):
+                await office.issue(THE_OPERATOR, ada, WantedPass(3600, USD, group))
+        what, _ = await office.issue(THE_OPERATOR, ada, WantedPass(3600, USD, "lab", ("gpt-4*",)))
         assert (what.issuer, what.group, what.models) == (ada.id, "lab", ("gpt-4*",))
-        await desk.set_group("operator", Group(name="lab", guests=True, until=1))
-        with pytest.raises(DeskError, match="may have guests"):
-            await office.issue(THE_OPERATOR, ada, Wanted(3600, USD, "lab"))
+        await changes.set_group("operator", Group(name="lab", guests=True, until=1))
+        with pytest.raises(CommandError, match="may have guests"):
+            await office.issue(THE_OPERATOR, ada, WantedPass(3600, USD, "lab"))
 
 
 @pytest.mark.gen_test
 async def test_a_member_s_passes_together_are_bounded_and_a_revoked_or_expired_one_counts_no_more(
-    store: Store, door: Doors, office: PassOffice, times: Times
+    store: Store, door: Doors, office: GuestPassCommands, times: Times
 ) -> None:
     async with store:
         ada = await somebody(store, "Ada", groups=("lab",))
-        await door.desk().set_group("operator", Group(name="lab", guests=True))
-        what, _ = await office.issue(THE_OPERATOR, ada, Wanted(3600, PROMISED, "lab"))
-        with pytest.raises(DeskError, match=r"50\.00 USD"):
-            await office.issue(THE_OPERATOR, ada, Wanted(3600, 1, "lab"))
+        await door.changes().set_group("operator", Group(name="lab", guests=True))
+        what, _ = await office.issue(THE_OPERATOR, ada, WantedPass(3600, PROMISED, "lab"))
+        with pytest.raises(CommandError, match=r"50\.00 USD"):
+            await office.issue(THE_OPERATOR, ada, WantedPass(3600, 1, "lab"))
         await office.revoke(ada.id, what.id, ada.id)
-        await office.issue(THE_OPERATOR, ada, Wanted(3600, PROMISED, "lab"))
+        await office.issue(THE_OPERATOR, ada, WantedPass(3600, PROMISED, "lab"))
         times.advance(3600)
-        await office.issue(THE_OPERATOR, ada, Wanted(3600, PROMISED, "lab"))
+        await office.issue(THE_OPERATOR, ada, WantedPass(3600, PROMISED, "lab"))
 
 
 @pytest.mark.gen_test
 @pytest.mark.slow
-async def test_nobody_has_passes_without_end(store: Store, office: PassOffice) -> None:
+async def test_nobody_has_passes_without_end(store: Store, office: GuestPassCommands) -> None:
     async with store:
         ada = await somebody(store, "Ada")
         for _ in range(MOST_LIVE):
-            await office.issue_for(THE_OPERATOR, "operator", ada, Wanted(3600, 1))
-        with pytest.raises(DeskError, match="100 passes"):
-            await office.issue_for(THE_OPERATOR, "operator", ada, Wanted(3600, 1))
+            await office.issue_for(THE_OPERATOR, "operator", ada, WantedPass(3600, 1))
+        with pytest.raises(CommandError, match="100 passes"):
+            await office.issue_for(THE_OPERATOR, "operator", ada, WantedPass(3600, 1))
 
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
     ("wanted", "about"),
     [
-        (Wanted(0, USD), "30 days"),
-        (Wanted(LONGEST_MS // 1000 + 1, USD), "30 days"),
-        (Wanted(3600, 0), "spend"),
-        (Wanted(3600, 10**30), "spend"),
-        (Wanted(3600, USD, "lab"), "group of the person"),
-        (Wanted(3600, USD, "", ("",)), "models"),
+        (WantedPass(0, USD), "30 days"),
+        (WantedPass(LONGEST_MS // 1000 + 1, USD), "30 days"),
+        (WantedPass(3600, 0), "spend"),
+        (WantedPass(3600, 10**30), "spend"),
+        (WantedPass(3600, USD, "lab"), "group of the person"),
+        (WantedPass(3600, USD, "", ("",)), "models"),
     ],
 )
 async def test_a_pass_that_makes_no_sense_is_not_issued(
-    store: Store, office: PassOffice, wanted: Wanted, about: str
+    store: Store, office: GuestPassCommands, wanted: WantedPass, about: str
 ) -> None:
     async with store:
         ada = await somebody(store, "Ada")
-        with pytest.raises(DeskError, match=about):
+        with pytest.raises(CommandError, match=about):
             await office.issue_for(THE_OPERATOR, "operator", ada, wanted)
         assert await office.issued() == []
         assert await store.audits(None, 10) == []
@@ -289,14 +293,14 @@ async def test_a_pass_that_makes_no_sense_is_not_issued(
 
 @pytest.mark.gen_test
 async def test_passes_are_on_record_and_audited_but_not_the_pass_itself(
-    store: Store, office: PassOffice, tmp_path: Path
+    store: Store, office: GuestPassCommands, tmp_path: Path
 ) -> None:
     async with store:
         ada, what, text = await issued(store, office)
         bob = await somebody(store, "Bob")
         assert [each.what for each in await office.issued(ada.id)] == [what]
         assert await office.issued(bob.id) == []
-        with pytest.raises(DeskError, match="no such pass"):
+        with pytest.raises(CommandError, match="no such pass"):
             await office.revoke(bob.id, what.id, bob.id)
         await office.revoke(ada.id, what.id, ada.id)
         assert [each.revoked for each in await office.issued()] == [True]
@@ -308,14 +312,14 @@ async def test_passes_are_on_record_and_audited_but_not_the_pass_itself(
 
 @pytest.mark.gen_test
 async def test_what_has_expired_is_forgotten_when_the_next_one_is_issued(
-    store: Store, office: PassOffice, times: Times
+    store: Store, office: GuestPassCommands, times: Times
 ) -> None:
     async with store:
         ada, what, _ = await issued(store, office)
         await office.revoke("operator", what.id)
         times.advance(86_400)
         assert await office.issued() == []
-        await office.issue_for(THE_OPERATOR, "operator", ada, Wanted(3600, USD))
+        await office.issue_for(THE_OPERATOR, "operator", ada, WantedPass(3600, USD))
         kept: list[Record] = [*await store.records("pass"), *await store.records("revoked_pass")]
         assert len(kept) == 1
 
@@ -324,7 +328,7 @@ async def test_what_has_expired_is_forgotten_when_the_next_one_is_issued(
 
 
 def test_a_purse_gives_what_the_pass_is_worth_and_no_more() -> None:
-    kept = Purses()
+    kept = GuestBudgets()
     kept.settle("r0", "pass:a", 30, NOW)  # while the store was there
     assert kept.take("r1", "pass:a", 50, 100, NOW)
     assert not kept.take("r2", "pass:a", 21, 100, NOW)
@@ -336,7 +340,7 @@ def test_a_purse_gives_what_the_pass_is_worth_and_no_more() -> None:
 
 
 def test_no_more_purses_are_kept_than_there_is_room_for_and_none_that_may_be_needed_is_forgotten() -> None:
-    kept = Purses()
+    kept = GuestBudgets()
     for number in range(purses.MOST):
         kept.settle(f"r{number}", f"pass:{number}", 1, NOW)
     assert not kept.take("r", "pass:new", 1, 100, NOW)

@@ -14,7 +14,7 @@ from server.auth.throttle import Failures
 from server.auth.token_format import TOKEN_PATTERN, budget_id, hint, looks_like_token, new_id, new_token, next_id
 from server.auth.token_terms import checked_terms, in_networks, place
 from server.auth.tokens import Cache
-from server.store.base import Caller, Credential, Terms
+from server.store.base import Caller, Credential, TokenTerms
 
 # The text
 
@@ -55,33 +55,33 @@ def test_all_tokens_of_one_line_have_the_budgets_of_the_first() -> None:
 # The terms
 
 FINE = {
-    "none": Terms(),
-    "special": Terms("special"),
-    "all of them": Terms("normal", ("gpt-4*", "o1"), ("10.0.0.0/8", "2001:db8::/32", "192.0.2.7"), 3, "chunk"),
+    "none": TokenTerms(),
+    "special": TokenTerms("special"),
+    "all of them": TokenTerms("normal", ("gpt-4*", "o1"), ("10.0.0.0/8", "2001:db8::/32", "192.0.2.7"), 3, "chunk"),
 }
 NONSENSE = {
-    "a kind that is none": (Terms("royal"), "kind"),
-    "a guest": (Terms("guest"), "kind"),
-    "temporary without an end": (Terms("temporary"), "expiry"),
-    "an empty model": (Terms(models=("",)), "models"),
-    "too many models": (Terms(models=("m",) * 101), "models"),
-    "a network that is none": (Terms(networks=("10.0.0.0/33",)), "networks"),
-    "a name for a network": (Terms(networks=("campus",)), "networks"),
-    "too many networks": (Terms(networks=("10.0.0.0/8",) * 101), "networks"),
-    "less than no addresses": (Terms(addresses=-1), "addresses"),
-    "too many addresses": (Terms(addresses=1_001), "addresses"),
-    "signs of life that are none": (Terms(keepalive="campus"), "keepalive"),
+    "a kind that is none": (TokenTerms("royal"), "kind"),
+    "a guest": (TokenTerms("guest"), "kind"),
+    "temporary without an end": (TokenTerms("temporary"), "expiry"),
+    "an empty model": (TokenTerms(models=("",)), "models"),
+    "too many models": (TokenTerms(models=("m",) * 101), "models"),
+    "a network that is none": (TokenTerms(networks=("10.0.0.0/33",)), "networks"),
+    "a name for a network": (TokenTerms(networks=("campus",)), "networks"),
+    "too many networks": (TokenTerms(networks=("10.0.0.0/8",) * 101), "networks"),
+    "less than no addresses": (TokenTerms(addresses=-1), "addresses"),
+    "too many addresses": (TokenTerms(addresses=1_001), "addresses"),
+    "signs of life that are none": (TokenTerms(keepalive="campus"), "keepalive"),
 }
 
 
 @pytest.mark.parametrize("terms", FINE.values(), ids=FINE.keys())
-def test_terms_that_make_sense_may_be_checked_twice(terms: Terms) -> None:
+def test_terms_that_make_sense_may_be_checked_twice(terms: TokenTerms) -> None:
     once = checked_terms(terms, None)
     assert checked_terms(once, None) == once
 
 
 @pytest.mark.parametrize(("terms", "about"), NONSENSE.values(), ids=NONSENSE.keys())
-def test_terms_that_make_no_sense_are_told_by_name_and_not_repeated(terms: Terms, about: str) -> None:
+def test_terms_that_make_no_sense_are_told_by_name_and_not_repeated(terms: TokenTerms, about: str) -> None:
     with pytest.raises(ValueError, match=about) as caught:
         checked_terms(terms, None)
     assert "royal" not in str(caught.value)
@@ -89,7 +89,7 @@ def test_terms_that_make_no_sense_are_told_by_name_and_not_repeated(terms: Terms
 
 
 def test_a_network_is_kept_without_the_host_in_it() -> None:
-    assert checked_terms(Terms(networks=("10.1.2.3/8",)), None).networks == ("10.0.0.0/8",)
+    assert checked_terms(TokenTerms(networks=("10.1.2.3/8",)), None).networks == ("10.0.0.0/8",)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_a_network_is_kept_without_the_host_in_it() -> None:
     ],
 )
 def test_an_address_lies_in_a_network_however_it_is_written(address: str, inside: bool) -> None:
-    assert in_networks(Terms(networks=("10.0.0.0/8", "2001:db8::/32")), address) is inside
-    assert in_networks(Terms(), address)
+    assert in_networks(TokenTerms(networks=("10.0.0.0/8", "2001:db8::/32")), address) is inside
+    assert in_networks(TokenTerms(), address)
 
 
 def test_one_household_is_one_address() -> None:

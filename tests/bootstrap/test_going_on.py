@@ -13,24 +13,24 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.accounting.assembly import Treasury, open_treasury
+from server.accounting.assembly import Accounting, open_treasury
 from server.accounting.housekeeping import DAY_MS, Housekeeping
 from server.accounting.journal import Journal
-from server.accounting.price_reload import PriceWatch
-from server.accounting.reservations import BEYOND, Cashier, Terms
-from server.accounting.runtime_config import Book
-from server.accounting.settlement_writer import Poster
-from server.accounting.store_startup import Opening
+from server.accounting.price_reload import PriceReload
+from server.accounting.reservations import BEYOND, Reservations, ReservationTerms
+from server.accounting.runtime_config import RuntimeConfig
+from server.accounting.settlement_writer import SettlementWriter
+from server.accounting.store_startup import StoreStartup
 from server.config.settings import Settings
 from server.ledger.allowance import Allowances
-from server.ledger.limits import Limit, Scope, Unit, Window, limit_body
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit, limit_body
 from server.ledger.money import MOST
 from server.ledger.prices import Price, Rates, price_body
 from server.ledger.quota import Hold, Settlement
 from server.policy.groups import Rights
 from server.relay.admission import Bounds
 from server.relay.context import Call
-from server.relay.pipeline import ROWS_SECONDS, Gateway
+from server.relay.pipeline import ROWS_SECONDS, Pipeline
 from server.store import store_for
 from server.store.base import Caller, Record, Store, StoreError
 from server.store.breaker import Guarded
@@ -81,7 +81,7 @@ class Counting(Delegate):
 
 
 @asynccontextmanager
-async def treasury(folder: Path, store: Store) -> AsyncIterator[Treasury]:
+async def accounting(folder: Path, store: Store) -> AsyncIterator[Accounting]:
     settings = Settings(store_url=f"sqlite:///{folder}/db", journal=str(folder / "journal"))
     async with AsyncExitStack() as stack:
         yield await open_treasury(settings, store, (), stack)
@@ -98,13 +98,13 @@ async def test_a_settlement_that_the_store_never_takes_does_not_keep_a_gateway_f
         dead.settled(settlement(request_id))
     dead.close()
     async with store_for(f"sqlite:///{tmp_path}/db") as store:
-        async with treasury(tmp_path, Refusing(store)) as books:
+        async with accounting(tmp_path, Refusing(store)) as books:
             await books.recover(books.book._store)
             assert books.book.known
         assert {row.request_id for row in await store.usage_rows(0, 10)} == {"one", "two"}
         assert "request poison: OverflowError" in caplog.text
         caplog.clear()
-        async with treasury(tmp_path, store) as books:  # a release that can write it
+        async with accounting(tmp_path, store) as books:  # a release that can write it
             await books.recover(store)
         assert {row.request_id for row in await store.usage_rows(0, 10)} == {"one", "poison", "two"}
     assert not list((tmp_path / "journal").iterdir())
@@ -120,7 +120,7 @@ async def test_a_first_step_that_fails_is_told_once_and_tried_again(caplog: pyte
         if failures:
             raise failures.pop(0)
 
-    opening = Opening(store, patient=True)
+    opening = StoreStartup(store, patient=True)
     await opening.begin((step,))
     await until(lambda: opening.done)
     await opening.close()
@@ -183,10 +183,10 @@ async def test_of_two_who_read_the_book_at_once_the_later_one_has_the_last_word(
 
     async with store_for(f"sqlite:///{tmp_path}/db") as store:
         slow = Slow(store)
-        book = Book(slow)
+        book = RuntimeConfig(slow)
         early = asyncio.create_task(book.sync())
         await slow.asked.wait()
-        limit = Limit("lim_1", Scope.EVERYONE, "", Unit.USD, Window.DAY, 1)
+        limit = Limit("lim_1", Scope.EVERYONE, "", Unit.USD, LimitWindow.DAY, 1)
         await store.put_record(Record("limit", limit.id, limit_body(limit)))
         late = asyncio.create_task(book.sync())
         await asyncio.sleep(0)
@@ -198,7 +198,7 @@ async def test_of_two_who_read_the_book_at_once_the_later_one_has_the_last_word(
 @pytest.mark.gen_test
 async def test_a_price_file_that_is_not_there_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with store_for(f"sqlite:///{tmp_path}/db") as store:
-        watch = PriceWatch(tmp_path / "prices.csv", (), Book(store))
+        watch = PriceReload(tmp_path / "prices.csv", (), RuntimeConfig(store))
         for _ in range(3):
             watch.look()
     assert len(caplog.records) == 1
@@ -222,19 +222,29 @@ class Unreleasing(Delegate):
 @asynccontextmanager
 async def till(tmp_path: Path, store: Any, allowance: int = 0) -> AsyncIterator[SimpleNamespace]:
     """A cashier; everything costs a dollar for each token, and ada has 100 USD in all."""
-    budget = Limit("lim_1", Scope.PERSON, ADA.person_id, Unit.USD, Window.EVER, 100_000_000)
+    budget = Limit("lim_1", Scope.PERSON, ADA.person_id, Unit.USD, LimitWindow.EVER, 100_000_000)
     await store.put_record(Record("limit", budget.id, limit_body(budget)))
     price = Price("p", "*", 0, Rates(output=MOST))
     await store.put_record(Record("price", price.id, price_body(price)))
-    book = Book(store)
+    book = RuntimeConfig(store)
     await book.sync()
     guard, allowances = Guarded(store, 5.0, lambda: 0.0), Allowances("me", lambda counter: allowance, 1_000)
     journal = Journal(tmp_path / "journal", "me")
     journal.open()
-    poster = Poster(store, lambda ids: journal.written(*ids))
-    cashier = Cashier(guard, journal, poster, book, BERLIN, allowances, Terms("me", 1_000), lambda: 0.0, lambda: NOW)
-    yield SimpleNamespace(cashier=cashier, allowances=allowances, poster=poster)
-    await poster.close()
+    settlement_writer = SettlementWriter(store, lambda ids: journal.written(*ids))
+    reservations = Reservations(
+        guard,
+        journal,
+        settlement_writer,
+        book,
+        BERLIN,
+        allowances,
+        ReservationTerms("me", 1_000),
+        lambda: 0.0,
+        lambda: NOW,
+    )
+    yield SimpleNamespace(reservations=reservations, allowances=allowances, settlement_writer=settlement_writer)
+    await settlement_writer.close()
     journal.close()
 
 
@@ -247,7 +257,7 @@ async def test_a_restart_waits_for_requests_and_not_for_a_store_that_is_away() -
 
     parts: Any = SimpleNamespace(quiet=quiet)
     none: Any = None
-    it = Gateway(none, none, none, none, Bounds(), lambda: 0.0, lambda: NOW, parts, parts)
+    it = Pipeline(none, none, none, none, Bounds(), lambda: 0.0, lambda: NOW, parts, parts)
     await it.quiet(300.0)
     await it.quiet(1.0)
     assert told == [ROWS_SECONDS, 1.0]
@@ -260,10 +270,10 @@ async def test_who_looks_on_and_stumbles_keeps_no_row_off_the_ledger() -> None:
         raise RuntimeError("a full disk of figures")
 
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
-        running.house.gateway._observe = stumble
+        running.services.gateway._observe = stumble
         await hear(session, running, chat("Hello.", stream=False))
-        await until(lambda: running.house.gateway.running == 0)
-        assert len(await running.house.store.usage_rows(0, 10)) == 1
+        await until(lambda: running.services.gateway.running == 0)
+        assert len(await running.services.store.usage_rows(0, 10)) == 1
         running.assert_idle()
 
 
@@ -271,7 +281,7 @@ async def test_who_looks_on_and_stumbles_keeps_no_row_off_the_ledger() -> None:
 @pytest.mark.gen_test
 async def test_own_keys_wait_too_while_too_much_waits_for_the_store() -> None:
     async with FakeUpstream() as fake, gateway(fake, byo_keys=True) as running, aiohttp.ClientSession() as session:
-        running.house.cashier._poster._most = 0
+        running.services.reservations._settlement_writer._most = 0
         headers = {"X-Fairgate-Token": running.token, "Authorization": "Bearer sk-my-own-key-of-the-provider"}
         async with session.get(f"{running.url}/byo/fake/models", headers=headers) as answer:
             assert (answer.status, (await answer.json())["error"]["code"]) == (503, "accounting_unavailable")
@@ -288,13 +298,13 @@ async def test_what_costs_more_than_any_number_that_a_store_knows_is_refused_lik
     tmp_path: Path,
 ) -> None:
     async with store_for(f"sqlite:///{tmp_path}/db") as store, till(tmp_path, store) as it:
-        bill = it.cashier.open(call("dear"), Rights(), NOW)
+        bill = it.reservations.open(call("dear"), Rights(), NOW)
         with pytest.raises(InsufficientQuota):
-            await it.cashier.reserve(bill, 0, 128 * 10_000_000)
+            await it.reservations.reserve(bill, 0, 128 * 10_000_000)
         assert bill.needs.cost_micro_usd == BEYOND
-        assert it.cashier.exceeded == {(Scope.PERSON, Unit.USD): 1}
-        it.cashier.close(bill)
-        assert it.cashier.holding == 0
+        assert it.reservations.exceeded == {(Scope.PERSON, Unit.USD): 1}
+        it.reservations.close(bill)
+        assert it.reservations.holding == 0
 
 
 @pytest.mark.gen_test
@@ -308,10 +318,10 @@ async def test_a_lease_that_could_not_be_given_back_for_a_request_is_given_back_
             await embedded.reserve(lease)
             it.allowances.given(lease.request_id)
             store.away = True
-            bill = it.cashier.open(call("large"), Rights(), NOW)
+            bill = it.reservations.open(call("large"), Rights(), NOW)
             with pytest.raises(AccountingUnavailable):
-                await it.cashier.reserve(bill, 0, 1)  # 1,000 USD: the lease is given back first
-            it.cashier.close(bill)
+                await it.reservations.reserve(bill, 0, 1)  # 1,000 USD: the lease is given back first
+            it.reservations.close(bill)
             store.away = False
-            assert await it.poster.quiet(5)
+            assert await it.settlement_writer.quiet(5)
             assert await embedded.reserved() == 0

@@ -12,10 +12,10 @@ from typing import TypeVar
 import pytest
 
 from server.accounting.journal import Journal
-from server.admin.changes import Desk
+from server.admin.changes import Changes
 from server.cli.main import main
 from server.config.settings import SETTINGS
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.quota import Settlement
 from server.store import store_for
 from server.store.base import Person, Record, Store
@@ -57,7 +57,7 @@ def in_store(work: Callable[[Store], Awaitable[T]]) -> T:
 
 
 def limits() -> list[Limit]:
-    return in_store(lambda store: Desk(store, lambda: 0, str).limits())
+    return in_store(lambda store: Changes(store, lambda: 0, str).limits())
 
 
 def with_usage(*ids: str) -> None:
@@ -76,7 +76,7 @@ def test_a_limit_is_set_for_a_person_raised_for_a_while_and_removed(capsys: pyte
     limit_id = said(capsys, "limit", "set", "--person", "ada", "5 usd/day").split()[0]
     said(capsys, "limit", "raise", limit_id, "2.50 USD", "--until", "2098-12-31")
     (limit,) = limits()
-    assert (limit.scope, limit.unit, limit.window, limit.amount) == (Scope.PERSON, Unit.USD, Window.DAY, 5_000_000)
+    assert (limit.scope, limit.unit, limit.window, limit.amount) == (Scope.PERSON, Unit.USD, LimitWindow.DAY, 5_000_000)
     assert (limit.extra, limit.extra_until) == (2_500_000, BERLIN.ends("2098-12-31"))
     listed = said(capsys, "limit", "list").splitlines()
     assert listed[0].split() == ["id", "for", "limit", "since", "until"]
@@ -106,7 +106,7 @@ def test_terms_have_their_days_and_follow_each_other(capsys: pytest.CaptureFixtu
     for since, until in (("2026-10-01", "2027-03-31"), ("2027-04-01", "2027-09-30")):
         said(capsys, "limit", "set", "--group", "course", "200 usd/term", "--since", since, "--until", until)
     winter, summer = sorted(limits(), key=lambda limit: limit.since or 0)
-    assert winter.window is summer.window is Window.TERM
+    assert winter.window is summer.window is LimitWindow.TERM
     assert (winter.since, winter.until) == (BERLIN.starts("2026-10-01"), BERLIN.starts("2027-04-01"))
     assert summer.since == winter.until
 
@@ -203,7 +203,7 @@ def test_a_group_is_made_changed_joined_left_and_removed(capsys: pytest.CaptureF
     said(capsys, "group", "create", "course", *terms)
     assert "already" in refused(capsys, "group", "create", "course")
     said(capsys, "group", "change", "course", "--weight", "2", "--batch")
-    (group,) = in_store(lambda store: Desk(store, lambda: 0, str).groups())
+    (group,) = in_store(lambda store: Changes(store, lambda: 0, str).groups())
     assert (group.models, group.weight, group.batch) == (("gpt-5*", "o4-mini"), 2.0, True)
     listed = said(capsys, "group", "list")
     assert "weight 2.0, models gpt-5* o4-mini, batch True, until 2027-03-31T22:00:00Z, teachers usr_" in listed

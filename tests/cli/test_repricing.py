@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.cli.long_work import Span, WorkError
-from server.cli.repricing import Tally, Wanted, preview, price_table, reprice
+from server.cli.repricing import RepricedTally, Repricing, preview, price_table, reprice
 from server.config.settings import load
 from server.ledger.prices import Price, Rates
 from server.ledger.quota import Charge, Settlement
@@ -20,7 +20,7 @@ from tests.usage.rows import BERLIN, row
 from tests.workbench import DOUBLED, NOVEMBER, Interrupting, actions, all_rows, job, ledger, prices, rows, sums_by_day
 
 MINI = Price("p3", "gpt-5-mini", 0, Rates(input=1_000_000, output=0))
-ALL = Wanted(NOVEMBER)
+ALL = Repricing(NOVEMBER)
 # 100 input tokens, 5 of which were written to a cache for a quarter more, and 20 output tokens
 DOUBLED_COST, MINI_COST, OLD_COST = 100 * 2 + 2 + 20 * 20, 101, 1_250_075
 
@@ -36,7 +36,7 @@ async def test_rows_get_their_cost_and_price_and_the_sums_follow(tmp_path: Path)
             ("claude", OLD_COST, "genai:openai/gpt-5"),
         }
         after = 14 * DOUBLED_COST + 13 * MINI_COST
-        assert tally == Tally(rows=40, changed=27, unpriced=13, before=27 * OLD_COST, after=after)
+        assert tally == RepricedTally(rows=40, changed=27, unpriced=13, before=27 * OLD_COST, after=after)
         (total,) = await store.sums(Days(), ())
         assert total.cost_micro_usd == after + 13 * OLD_COST
 
@@ -115,7 +115,7 @@ async def test_a_preview_tells_the_same_and_changes_nothing(tmp_path: Path) -> N
 @pytest.mark.parametrize(("pattern", "meant"), [("gpt-5", 14), ("gpt-5*", 27), ("*mini", 13), ("nothing", 0)])
 async def test_only_models_that_match_the_pattern_are_meant(tmp_path: Path, pattern: str, meant: int) -> None:
     async with ledger(tmp_path / "a.db", rows()) as store:
-        tally = await reprice(job(store), prices(DOUBLED, MINI), Wanted(NOVEMBER, pattern))
+        tally = await reprice(job(store), prices(DOUBLED, MINI), Repricing(NOVEMBER, pattern))
         assert (tally.rows, tally.changed) == (meant, meant)
 
 
@@ -128,7 +128,7 @@ async def test_only_these_days_where_the_operator_lives_are_meant(tmp_path: Path
         row("2026-11-21T23:00:00Z", request_id="behind"),
     ]
     async with ledger(tmp_path / "a.db", edges) as store:
-        await reprice(job(store), prices(DOUBLED), Wanted(Span.of(BERLIN, "2026-11-21", "2026-11-21")))
+        await reprice(job(store), prices(DOUBLED), Repricing(Span.of(BERLIN, "2026-11-21", "2026-11-21")))
         assert [each.request_id for each in await all_rows(store) if each.price_id == "p2"] == ["first", "last"]
 
 
@@ -150,7 +150,7 @@ async def test_days_whose_rows_have_been_purged_are_refused_before_anything_chan
         with pytest.raises(WorkError, match="2026-11-01"):
             await reprice(job(store), prices(DOUBLED), ALL)
         assert (await sums_by_day(store), await actions(store)) == (before, [])
-        tally = await reprice(job(store), prices(DOUBLED), Wanted(Span.of(BERLIN, "2026-11-02", "2026-11-30")))
+        tally = await reprice(job(store), prices(DOUBLED), Repricing(Span.of(BERLIN, "2026-11-02", "2026-11-30")))
         assert tally.rows == 36
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from server.cli.long_work import Job, Pace, WorkError
-from server.cli.row_files import Found, Imported, export, import_rows, whole_part
+from server.cli.long_work import Job, WorkError, WorkPace
+from server.cli.row_files import Found, ImportedRows, export, import_rows, whole_part
 from server.ledger.reports import Which
 from server.ledger.usage import UsageRow
 from tests.usage.rows import row
@@ -39,7 +39,7 @@ async def test_a_file_that_is_cut_anywhere_is_completed_to_what_it_would_have_be
         for length in range(0, len(whole) + 1, 29):
             found = whole_part(io.BytesIO(whole[:length]), form)
             assert found.length <= length
-            tail = await exported(job(store, pace=Pace(100, 0.0)), form, found)
+            tail = await exported(job(store, pace=WorkPace(100, 0.0)), form, found)
             assert whole[: found.length] + tail == whole
 
 
@@ -91,13 +91,13 @@ def test_a_file_without_one_whole_line_is_begun_anew(form: str, content: bytes) 
 async def test_an_export_is_read_back_as_the_same_rows_and_sums(tmp_path: Path) -> None:
     async with ledger(tmp_path / "a.db", [*rows(), *ODD]) as store, ledger(tmp_path / "b.db", []) as other:
         raw = await exported(job(store), "jsonl")
-        assert await read_back(job(other), raw) == Imported(42, 0)
+        assert await read_back(job(other), raw) == ImportedRows(42, 0)
         assert await all_rows(other) == await all_rows(store)
         assert await sums_by_day(other) == await sums_by_day(store)
         assert await actions(other) == ["usage.import"]
 
 
-async def read_back(job: Job, raw: bytes, **people: str) -> Imported:
+async def read_back(job: Job, raw: bytes, **people: str) -> ImportedRows:
     return await import_rows(job, io.BytesIO(raw), len(raw), people or {"Ada": "usr_ada"})
 
 
@@ -116,7 +116,7 @@ async def test_an_interrupted_import_is_repeated_and_nothing_stands_there_twice(
         with pytest.raises(KeyboardInterrupt):
             await read_back(job(other, Interrupting(at)), raw)
         there = min(7 * at, 40)
-        assert await read_back(job(other), raw) == Imported(40 - there, there)
+        assert await read_back(job(other), raw) == ImportedRows(40 - there, there)
         assert await sums_by_day(other) == await sums_by_day(store)
 
 

@@ -14,7 +14,7 @@ from server.ledger.usage import Outcome, UsageRow
 from server.policy.groups import Group, group_body
 from server.store.base import Record
 from tests.compat.commands import ADMIN, Said, curl
-from tests.compat.house import old_models, settings
+from tests.compat.services import old_models, settings
 from tests.fakes.fates import cut_stream, held, rate_limit
 from tests.faults.conftest import Opener
 from tests.faults.stage import Stage, until
@@ -96,7 +96,7 @@ async def test_status_and_headers_are_the_providers(stage: Stage) -> None:
     assert (said.status, said.headers["retry-after"]) == (429, "7")
     found = await row(stage)
     assert (found.status, found.model_asked) == (Outcome.FAILED, "")
-    assert all(key.state.value != "cooling" for key in stage.running.house.dispatcher.snapshot().keys)
+    assert all(key.state.value != "cooling" for key in stage.running.services.dispatcher.snapshot().keys)
 
 
 @pytest.mark.gen_test
@@ -149,9 +149,9 @@ async def test_with_old_routes_a_token_of_ours_still_uses_the_pool(old: Stage) -
 @pytest.mark.gen_test
 async def test_an_institution_is_one_that_is_known(old: Stage) -> None:
     await old.set()
-    house = old.running.house
-    await house.store.put_record(Record("group", "physics", group_body(Group(name="physics"))))
-    await house.book.sync()
+    services = old.running.services
+    await services.store.put_record(Record("group", "physics", group_body(Group(name="physics"))))
+    await services.book.sync()
     more = f"-d '{json.dumps(CHAT)}' -H 'X-Institution: "
     assert (await send(old, "/v1/chat/completions", more=more + "law'")).status == 400
     assert (await send(old, "/v1/chat/completions", more=more + "physics'")).status == 200
@@ -180,7 +180,7 @@ async def test_a_client_that_leaves_takes_the_upstreams_request_along(stage: Sta
         assert await answer.content.readany()
         answer.close()
     await stage.fake.wait_for(lambda: stage.records[0].client_left_at)
-    await until(lambda: not stage.running.house.cashier.backlog)
+    await until(lambda: not stage.running.services.reservations.backlog)
     found = await row(stage)
     assert (found.status, found.client_aborted) == (Outcome.CANCELLED, True)
 
@@ -189,7 +189,7 @@ async def test_a_client_that_leaves_takes_the_upstreams_request_along(stage: Sta
 async def test_a_member_books_on_their_own_institutions_only(stage: Stage) -> None:
     await stage.set()
     token = await stage.running.token_of("member")
-    store = stage.running.house.store
+    store = stage.running.services.store
     person = await store.person_by_name("member")
     assert person is not None
     await store.update_person(person.id, {"groups": ("physics",)})
@@ -203,7 +203,7 @@ async def test_a_member_books_on_their_own_institutions_only(stage: Stage) -> No
 @pytest.mark.gen_test
 async def test_what_still_runs_when_the_gateway_stops_is_told_so(stage: Stage) -> None:
     await stage.set()
-    own_keys = stage.running.house.own_keys
+    own_keys = stage.running.services.own_keys
     assert own_keys is not None
     stage.fake.script(OWN, held(asyncio.Event(), after=1))
     body = json.dumps(CHAT | {"stream": True})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.compat.commands import curl
-from tests.compat.house import AUTHORIZED, old_models, settings, settled
+from tests.compat.services import AUTHORIZED, old_models, settings, settled
 from tests.faults.conftest import Opener
 from tests.faults.stage import Stage
 
@@ -19,11 +19,11 @@ def stage(open_stage: Opener) -> Stage:
 
 @pytest.mark.gen_test
 async def test_the_dashboard_counts_requests_by_group_and_month(stage: Stage) -> None:
-    running, house = stage.running, stage.running.house
+    running, services = stage.running, stage.running.services
     token = await running.token_of("student-1")
-    person = await house.store.person_by_name("student-1")
+    person = await services.store.person_by_name("student-1")
     assert person is not None
-    await house.store.update_person(person.id, {"groups": ("student@fb-in.example.org",)})
+    await services.store.update_person(person.id, {"groups": ("student@fb-in.example.org",)})
     headers = f'-H "Authorization: Bearer {token}" -H "content-type: application/json"'
     assert (await curl(f"curl {running.url}/v1/chat/completions {headers} -d '{CHAT}'")).status == 200
     await settled(running)

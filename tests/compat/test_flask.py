@@ -10,9 +10,9 @@ from urllib.request import urlopen
 import openai
 import pytest
 
-from server.ledger.limits import Scope, Unit, Window, limit_of
+from server.ledger.limits import LimitWindow, Scope, Unit, limit_of
 from tests.compat.commands import ADMIN, curl
-from tests.compat.house import old_models, settings, settled
+from tests.compat.services import old_models, settings, settled
 from tests.faults.conftest import Opener
 from tests.faults.stage import Stage
 
@@ -56,8 +56,8 @@ async def test_a_key_in_the_path_opens_the_door_and_any_in_the_header_does_not_m
     assert answer.choices[0].message.content
     assert vector.data[0].embedding
     await settled(stage.running)
-    person = await stage.running.house.store.person_by_name("berta")
-    rows = await stage.running.house.store.usage_rows(0, 2)
+    person = await stage.running.services.store.person_by_name("berta")
+    rows = await stage.running.services.store.usage_rows(0, 2)
     assert person is not None
     assert [row.person_id for row in rows] == [person.id] * 2
     assert {row.endpoint for row in rows} == {"/v1/chat/completions", "/v1/embeddings"}
@@ -66,12 +66,12 @@ async def test_a_key_in_the_path_opens_the_door_and_any_in_the_header_does_not_m
 @pytest.mark.gen_test
 async def test_a_new_key_is_good_for_twenty_dollars_in_all(careful: Stage) -> None:
     await create(careful, "carla")
-    store = careful.running.house.store
+    store = careful.running.services.store
     person = await store.person_by_name("carla")
     assert person is not None
     limits = [limit_of(record.id, record.body) for record in await store.records("limit")]
     (mine,) = [limit for limit in limits if limit.subject == person.id]
-    assert (mine.scope, mine.unit, mine.window, mine.amount) == (Scope.PERSON, Unit.USD, Window.EVER, 20_000_000)
+    assert (mine.scope, mine.unit, mine.window, mine.amount) == (Scope.PERSON, Unit.USD, LimitWindow.EVER, 20_000_000)
 
 
 @pytest.mark.gen_test
@@ -88,7 +88,7 @@ async def test_a_name_is_taken_once(careful: Stage) -> None:
 async def test_wrong_credentials_make_nothing(careful: Stage, how: str) -> None:
     how = how or "-G"
     assert await create(careful, "eve", how) == (401, "Invalid Credentials")
-    assert await careful.running.house.store.person_by_name("eve") is None
+    assert await careful.running.services.store.person_by_name("eve") is None
 
 
 @pytest.mark.gen_test

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from tests.compat.commands import curl
-from tests.compat.house import old_models, settings, settled
+from tests.compat.services import old_models, settings, settled
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import gateway
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.compat.commands import Said, curl
-from tests.compat.house import AUTHORIZED, LOOPBACK, old_models, settings, settled
+from tests.compat.services import AUTHORIZED, LOOPBACK, old_models, settings, settled
 from tests.faults.conftest import Opener
 from tests.faults.stage import Stage
 

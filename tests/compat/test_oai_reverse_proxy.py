@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients.talking import CLAUDE
 from tests.compat.commands import Said, curl
-from tests.compat.house import AUTHORIZED, old_models, settings, settled
+from tests.compat.services import AUTHORIZED, old_models, settings, settled
 from tests.faults.conftest import Opener
 from tests.faults.stage import Stage
 
@@ -75,7 +75,7 @@ async def test_a_users_token_is_told_once_and_works(stage: Stage) -> None:
 
 @pytest.mark.gen_test
 async def test_a_temporary_user_has_an_end_and_a_bound(stage: Stage) -> None:
-    end = stage.running.house.wall() + 3_600_000
+    end = stage.running.services.wall() + 3_600_000
     document = {"type": "temporary", "expiresAt": end, "tokenLimits": {"gpt-4*": 1000, "claude*": 0}}
     made = (await users(stage, document=document, method="POST")).json
     user = (await users(stage, f"/{made['id']}")).json

@@ -13,7 +13,7 @@ from keypool.probing import HOURS
 from server.cli.main import main
 from server.config.settings import SETTINGS
 from server.ledger.limits import parse_limits
-from server.relay.keepalive import Pulse
+from server.relay.keepalive import KeepaliveTiming
 from server.wire import errors
 from server.wire.endpoints import ENDPOINTS
 
@@ -78,11 +78,11 @@ def test_its_table_lists_the_endpoints() -> None:
 
 
 def test_its_figures_are_those_of_the_code() -> None:
-    words, pulse = {5.0: "five", 10.0: "ten", 15.0: "15"}, Pulse()
+    words, timing = {5.0: "five", 10.0: "ten", 15.0: "15"}, KeepaliveTiming()
     patience = {setting.name: float(setting.default) for setting in SETTINGS if setting.name.endswith("_SECONDS")}
     text = " ".join(README.split())
-    assert f"waits for more than {words[pulse.queued]} seconds hears about it every {words[pulse.every]}" in text
-    assert f"a sign of life comes every {words[pulse.silent]} seconds" in text
+    assert f"waits for more than {words[timing.queued]} seconds hears about it every {words[timing.every]}" in text
+    assert f"a sign of life comes every {words[timing.silent]} seconds" in text
     assert "after {}, {}, {}, {}, {} and then every {} hours".format(*HOURS) in text
     assert "think for ten minutes before its first word and between two, and answer for an hour" in text
     assert patience["FIRST_BYTE_SECONDS"] == patience["IDLE_SECONDS"] == 600

@@ -13,13 +13,13 @@ from tempfile import TemporaryDirectory
 from time import time
 from typing import Any
 
-from keypool.standing import State
+from keypool.standing import KeyState
 from server.ledger.history import HOUR_MS, HOUSE, HourRow, hour_of
 from server.ledger.quota import Settlement
 from server.policy.groups import Group, group_body
-from server.policy.incidents import Incident, Kind
-from server.policy.notices import Kind as NoticeKind
+from server.policy.incidents import Incident, IncidentKind
 from server.policy.notices import Notice, notice_body
+from server.policy.notices import NoticeKind as NoticeKind
 from server.store import store_for
 from server.store.base import Record
 from tests.fakes.upstream import FakeUpstream
@@ -104,37 +104,37 @@ def _incidents(models: Sequence[str], now: int) -> list[Incident]:
     """One of each kind; that of the last model lasts."""
     day, minutes = 24 * HOUR_MS, 5 * 60_000
     ailed = [
-        Incident(f"m{place}", Kind.MODEL, model, now - (place + 1) * day, now, now - place * day - minutes)
+        Incident(f"m{place}", IncidentKind.MODEL, model, now - (place + 1) * day, now, now - place * day - minutes)
         for place, model in enumerate(models[:-1])
     ]
     return [
         *ailed,
-        Incident("last", Kind.MODEL, models[-1], now - 2 * minutes, now),
-        Incident("key", Kind.KEY, "fake", now - 2 * HOUR_MS, now, now - 2 * HOUR_MS, "exhausted"),
-        Incident("store", Kind.STORE, "", now - 3 * day, now - 3 * day + minutes, now - 3 * day + minutes),
+        Incident("last", IncidentKind.MODEL, models[-1], now - 2 * minutes, now),
+        Incident("key", IncidentKind.KEY, "fake", now - 2 * HOUR_MS, now, now - 2 * HOUR_MS, "exhausted"),
+        Incident("store", IncidentKind.STORE, "", now - 3 * day, now - 3 * day + minutes, now - 3 * day + minutes),
     ]
 
 
 async def _furnish(running: Running, people: Sequence[str], notice: str) -> None:
-    house, now = running.house, running.house.wall()
+    services, now = running.services, running.services.wall()
     for kind in (NoticeKind.ANNOUNCEMENT, NoticeKind.INCIDENT):  # during maintenance nobody would be answered
         body = notice_body(Notice(f"of-{kind}", kind, notice, now - 60_000, now + HOUR_MS))
-        await house.store.put_record(Record("notice", f"of-{kind}", body))
-    await house.store.put_record(Record("group", GROUP, group_body(Group(name=GROUP))))
-    await house.book.sync()
+        await services.store.put_record(Record("notice", f"of-{kind}", body))
+    await services.store.put_record(Record("group", GROUP, group_body(Group(name=GROUP))))
+    await services.book.sync()
     for place, nickname in enumerate(people):
-        person = await house.accounts.create_person(f"person-{place}")
-        await house.store.update_person(person.id, {"nickname": nickname})
+        person = await services.accounts.create_person(f"person-{place}")
+        await services.store.update_person(person.id, {"nickname": nickname})
         await _use(running, person.id, len(people) - place + 1)
-    (ada,) = [person for person in await house.store.people() if person.name == "ada"]
+    (ada,) = [person for person in await services.store.people() if person.name == "ada"]
     await _use(running, ada.id, 1)
-    await until(lambda: all(key.state is State.READY for key in house.dispatcher.snapshot().keys))
-    house.face.status.forget()
+    await until(lambda: all(key.state is KeyState.READY for key in services.dispatcher.snapshot().keys))
+    services.status_service.status.forget()
 
 
 async def _use(running: Running, person_id: str, times: int) -> None:
     """Put so many requests of somebody on the ledger."""
-    now = running.house.wall()
-    whose = {"person_id": person_id, "group": GROUP, "started_at": now, "day": running.house.calendar.day(now)}
+    now = running.services.wall()
+    whose = {"person_id": person_id, "group": GROUP, "started_at": now, "day": running.services.calendar.day(now)}
     for number in range(times):
-        await running.house.store.settle(Settlement(usage_row(f"{person_id}-{number}", **whose)))
+        await running.services.store.settle(Settlement(usage_row(f"{person_id}-{number}", **whose)))

@@ -16,7 +16,7 @@ from tests.fakes.upstream import FakeUpstream
 from tests.faults.stage import until
 from tests.gateways import Running, gateway, spec
 from tests.oidc.children import child
-from tests.pages.visitors import ADMIN_KEY, house
+from tests.pages.visitors import ADMIN_KEY, services
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -30,13 +30,13 @@ async def ask(running: Running, token: str) -> str | None:
     async with openai.AsyncOpenAI(base_url=f"{running.url}/v1", api_key=token, max_retries=0) as client:
         question = [{"role": "user", "content": "hello"}]
         answer = await client.chat.completions.create(model="gpt-5", messages=question)
-    await running.house.gateway.quiet(5)
+    await running.services.gateway.quiet(5)
     return answer.choices[0].message.content
 
 
 @pytest.mark.gen_test(timeout=60)
 async def test_a_token_is_made_used_seen_in_the_charts_and_revoked() -> None:
-    async with house() as running, chromium() as browser, tab(browser, running.url) as ada:
+    async with services() as running, chromium() as browser, tab(browser, running.url) as ada:
         page = ada.page
         await log_in(ada, running.token)
         await page.click("text=Tokens")
@@ -84,7 +84,7 @@ async def test_in_and_out_by_the_organisations_login() -> None:
 async def test_an_administrator_moves_the_queue_to_another_key_raises_a_budget_and_reads_who_did_it() -> None:
     async with (
         FakeUpstream() as fake,
-        house(upstreams=(spec(fake, ["sk-upstream-one-of-the-house"]),)) as running,
+        services(upstreams=(spec(fake, ["sk-upstream-one-of-the-house"]),)) as running,
         chromium() as browser,
         tab(browser, running.url) as operator,
     ):
@@ -94,7 +94,7 @@ async def test_an_administrator_moves_the_queue_to_another_key_raises_a_budget_a
         await page.fill("#k-secret", ONE_MORE)
         await page.get_by_role("button", name="Add").click()
         await expect(page.get_by_role("status")).to_contain_text("The key is added.")
-        keys = running.house.dispatcher.snapshot
+        keys = running.services.dispatcher.snapshot
         await until(lambda: len(keys().keys) == 2)
         await page.locator("li.card", has_text="From the configuration").get_by_role("button", name="Pause").click()
         await until(lambda: [key.state.value for key in keys().keys].count("paused") == 1)
@@ -130,7 +130,7 @@ async def test_an_administrator_moves_the_queue_to_another_key_raises_a_budget_a
 
 @pytest.mark.gen_test(timeout=60)
 async def test_the_keyboard_alone_suffices_to_log_in_and_make_a_token() -> None:
-    async with house() as running, chromium() as browser, tab(browser, running.url) as ada:
+    async with services() as running, chromium() as browser, tab(browser, running.url) as ada:
         page = ada.page
 
         async def tab_to(name: str) -> None:
@@ -156,7 +156,7 @@ async def test_the_keyboard_alone_suffices_to_log_in_and_make_a_token() -> None:
 
 @pytest.mark.gen_test(timeout=60)
 async def test_everything_works_without_a_script() -> None:
-    async with house() as running, chromium() as browser, tab(browser, running.url, script=False) as ada:
+    async with services() as running, chromium() as browser, tab(browser, running.url, script=False) as ada:
         page = ada.page
         await log_in(ada, running.token)
         await page.goto("/me/tokens")
@@ -171,7 +171,7 @@ async def test_everything_works_without_a_script() -> None:
 
 @pytest.mark.gen_test(timeout=60)
 async def test_what_went_wrong_is_told_on_the_page() -> None:
-    async with house() as running, chromium() as browser, tab(browser, running.url) as ada:
+    async with services() as running, chromium() as browser, tab(browser, running.url) as ada:
         await log_in(ada, running.token)
         await ada.page.goto("/me/groups")
         with ada.refused(400):

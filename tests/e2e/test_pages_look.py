@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.policy.groups import Group
 from tests.e2e.axe import serious
 from tests.e2e.chromium import Watched, chromium, log_in, tab
 from tests.gateways import Running
-from tests.pages.visitors import ADMIN_KEY, ask, house
+from tests.pages.visitors import ADMIN_KEY, ask, services
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -28,14 +28,20 @@ PAGES = [
 
 async def furnished(running: Running) -> list[str]:
     """Something on every page; returns the pages that are about a single thing."""
-    desk, store = running.house.desk, running.house.store
+    changes, store = running.services.changes, running.services.store
     (ada,) = [person for person in await store.people() if person.name == "ada"]
-    await desk.set_group("operator", Group(name="Physics 101", teachers=(ada.id,), note="Mondays", models=("gpt-5*",)))
-    await desk.put_in_group("operator", ada.id, "Physics 101")
-    await desk.put_in_group("operator", "operator", "Physics 101")
-    await desk.set_limit("operator", Limit("everyone/usd", Scope.EVERYONE, "", Unit.USD, Window.MONTH, 5_000_000))
-    await desk.set_limit("operator", Limit("pot", Scope.GROUP, "Physics 101", Unit.USD, Window.MONTH, 20_000_000))
-    await running.house.take_effect()
+    await changes.set_group(
+        "operator", Group(name="Physics 101", teachers=(ada.id,), note="Mondays", models=("gpt-5*",))
+    )
+    await changes.put_in_group("operator", ada.id, "Physics 101")
+    await changes.put_in_group("operator", "operator", "Physics 101")
+    await changes.set_limit(
+        "operator", Limit("everyone/usd", Scope.EVERYONE, "", Unit.USD, LimitWindow.MONTH, 5_000_000)
+    )
+    await changes.set_limit(
+        "operator", Limit("pot", Scope.GROUP, "Physics 101", Unit.USD, LimitWindow.MONTH, 20_000_000)
+    )
+    await running.services.take_effect()
     asked = [await ask(running, ADMIN_KEY) for _ in range(3)]
     await running.token_of("a person with a name of as many letters as anybody may have, 64")
     return [f"/me/requests/{asked[0].request_id}", f"/admin/people/{ada.id}", "/me/groups/Physics%20101"]
@@ -44,7 +50,7 @@ async def furnished(running: Running) -> list[str]:
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])
 @pytest.mark.gen_test(timeout=120)
 async def test_no_page_has_an_error_an_outside_request_or_a_sideways_scroll(width: int, dark: bool) -> None:
-    async with house() as running, chromium() as browser, tab(browser, running.url, width, dark) as operator:
+    async with services() as running, chromium() as browser, tab(browser, running.url, width, dark) as operator:
         pages = [*PAGES, *await furnished(running)]
         await log_in(operator, ADMIN_KEY, "/admin")
         for path in pages:
@@ -67,7 +73,7 @@ async def _picture(seen: Watched, path: str, width: int, dark: bool) -> None:
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.gen_test(timeout=150)
 async def test_axe_finds_nothing_serious(dark: bool) -> None:
-    async with house() as running, chromium() as browser, tab(browser, running.url, dark=dark) as operator:
+    async with services() as running, chromium() as browser, tab(browser, running.url, dark=dark) as operator:
         pages = ["/login", *PAGES, *await furnished(running)]
         await log_in(operator, ADMIN_KEY, "/admin")
         for path in pages:

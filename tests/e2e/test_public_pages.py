@@ -156,7 +156,7 @@ async def test_hostile_names_run_nothing_where_no_policy_forbids_it() -> None:
 @pytest.mark.gen_test(timeout=60)
 async def test_numbers_follow_the_requests_by_events_and_by_polling_when_there_are_none() -> None:
     async with public_house() as running, chromium() as browser, tab(browser, running.url) as seen:
-        page, live = seen.page, running.house.face.live
+        page, live = seen.page, running.services.status_service.live
         await page.goto("/")
         await until(lambda: live.listeners == 1)
         await three_come_and_go(page, running)
@@ -171,11 +171,11 @@ async def test_numbers_follow_the_requests_by_events_and_by_polling_when_there_a
 @pytest.mark.gen_test(timeout=60)
 async def test_a_page_says_that_the_gateway_stops_and_that_it_has_been_lost() -> None:
     async with public_house() as running, chromium() as browser, tab(browser, running.url) as seen:
-        page, live = seen.page, running.house.face.live
+        page, live = seen.page, running.services.status_service.live
         await page.clock.install()
         await page.goto("/")
         await until(lambda: live.listeners == 1)
-        await running.house.face.drain()
+        await running.services.status_service.drain()
         await until(lambda: live.listeners == 0)
         await page.clock.run_for(PERIOD_MS)
         await expect(page.locator(".verdict")).to_contain_text("Shutting down")
@@ -203,7 +203,7 @@ async def test_without_javascript_everything_stands_there() -> None:
         await seen.page.goto("/leaderboard")
         await expect(seen.page.locator(".board").first.locator("tbody tr")).to_have_count(len(PEOPLE))
         gate.set()
-        await running.house.gateway.quiet(5)
+        await running.services.gateway.quiet(5)
 
 
 @pytest.mark.gen_test(timeout=60)
@@ -237,8 +237,8 @@ async def test_who_has_logged_in_sees_their_own_place_and_nobody_else_does() -> 
         await log_in(ada, running.token, "/leaderboard")
         place = ada.page.locator(".place-line")
         await expect(place).to_contain_text(f"You are {len(PEOPLE) + 1}th of {len(PEOPLE) + 1}; nobody sees that")
-        (person,) = [each for each in await running.house.store.people() if each.name == "ada"]
-        await running.house.store.update_person(person.id, {"nickname": "Countess"})
+        (person,) = [each for each in await running.services.store.people() if each.name == "ada"]
+        await running.services.store.update_person(person.id, {"nickname": "Countess"})
         await ada.page.goto("/leaderboard?window=ever")
         await expect(place).to_contain_text("listed as Countess")
         await expect(ada.page.locator(".board .own")).to_contain_text("Countess you")
@@ -279,7 +279,7 @@ async def three_wait(running: Running) -> asyncio.Event:
     for _ in range(3):
         asyncio.get_running_loop().create_task(ask(running, running.token))
     await until(lambda: running.fake.running == 3)
-    running.house.face.status.forget()
+    running.services.status_service.status.forget()
     return gate
 
 

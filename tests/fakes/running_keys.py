@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from keypool.standing import Event, Standing, State
+from keypool.standing import KeyEvent, KeyHealth, KeyState
 from server.config.specs import Secret, UpstreamSpec
-from server.keys.prober import State as Found
+from server.keys.prober import ProbeState as Found
 
 
 class Clock:
@@ -25,9 +25,9 @@ class RunningKeys:
     def __init__(self, *specs: UpstreamSpec) -> None:
         self.specs: dict[str, UpstreamSpec] = {}
         self.secrets: dict[str, Secret] = {}
-        self.standings: dict[str, Standing] = {}
+        self.standings: dict[str, KeyHealth] = {}
         self.offered: dict[str, frozenset[str]] = {}
-        self.events: list[tuple[str, Event]] = []
+        self.events: list[tuple[str, KeyEvent]] = []
         for spec in specs:
             for secret in spec.keys:
                 self.add_key(spec, secret)
@@ -39,27 +39,27 @@ class RunningKeys:
         assert secret.fingerprint not in self.specs, "a key is added once"
         self.specs[secret.fingerprint] = spec
         self.secrets[secret.fingerprint] = secret
-        self.standings[secret.fingerprint] = Standing()
+        self.standings[secret.fingerprint] = KeyHealth()
 
     def remove_key(self, key_id: str) -> None:
         for place in (self.specs, self.secrets, self.standings):
             del place[key_id]
 
-    def state(self, key_id: str) -> State:
+    def state(self, key_id: str) -> KeyState:
         return self.standings[key_id].state
 
-    def learn(self, key_id: str, event: Event) -> None:
+    def learn(self, key_id: str, event: KeyEvent) -> None:
         self.events.append((key_id, event))
         self.standings[key_id].apply(event, 0.0)
 
     def probed(self, key_id: str, found: Found) -> None:
         state = self.state(key_id)
         if found == "revoked":
-            self.learn(key_id, Event.KEY_REFUSED)
-        elif found == "ready" and state in (State.UNCHECKED, State.COOLING):
-            self.learn(key_id, Event.ANSWERED)
-        elif found == "unreachable" and state in (State.UNCHECKED, State.READY):
-            self.learn(key_id, Event.FAILED)
+            self.learn(key_id, KeyEvent.KEY_REFUSED)
+        elif found == "ready" and state in (KeyState.UNCHECKED, KeyState.COOLING):
+            self.learn(key_id, KeyEvent.ANSWERED)
+        elif found == "unreachable" and state in (KeyState.UNCHECKED, KeyState.READY):
+            self.learn(key_id, KeyEvent.FAILED)
 
     def offer(self, upstream: str, models: Iterable[str]) -> None:
         self.offered[upstream] = frozenset(models)

@@ -11,7 +11,7 @@ from random import Random
 
 import aiohttp
 
-from keypool.standing import Event, State
+from keypool.standing import KeyEvent, KeyState
 from server.dispatcher import Dispatcher
 from tests.fakes.fates import (
     Answer,
@@ -154,11 +154,11 @@ def _fate(dice: Random) -> Fate:
 def mend_keys(dispatcher: Dispatcher) -> None:
     """An operator who never sleeps: what the upstream took away is given back, so that the day goes on."""
     for key in list(dispatcher.pool.keys.values()):
-        if key.whole.state in (State.REVOKED, State.EXHAUSTED):
-            dispatcher.learn(key.id, Event.RESUME)
+        if key.whole.state in (KeyState.REVOKED, KeyState.EXHAUSTED):
+            dispatcher.learn(key.id, KeyEvent.RESUME)
         for model in MODELS:
-            if key.standing(model).state is State.COOLING:
-                dispatcher.learn(key.id, Event.ANSWERED, model)
+            if key.standing(model).state is KeyState.COOLING:
+                dispatcher.learn(key.id, KeyEvent.ANSWERED, model)
 
 
 def by_visit(records: list[Record]) -> dict[int, list[Record]]:

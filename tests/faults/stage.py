@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from keypool.pool import Pool
-from keypool.standing import Standing
+from keypool.standing import KeyHealth
 from server.ledger.usage import UsageRow
 from tests.fakes.ledger import Record
 from tests.gateways import Running
@@ -26,7 +26,7 @@ class Stage:
 
     @property
     def pool(self) -> Pool:
-        return self.running.house.dispatcher.pool
+        return self.running.services.dispatcher.pool
 
     @property
     def records(self) -> list[Record]:
@@ -49,10 +49,10 @@ class Stage:
     def renew_pool(self) -> None:
         """Replace the pool, which must be idle, by one of the same keys in which nothing has happened."""
         self.running.assert_idle()
-        dispatcher = self.running.house.dispatcher
+        dispatcher = self.running.services.dispatcher
         dispatcher.close()
         old = dispatcher.pool.keys.values()
-        keys = [replace(key, whole=Standing(), by_model={}, domains={}, running=0, granted=0) for key in old]
+        keys = [replace(key, whole=KeyHealth(), by_model={}, domains={}, running=0, granted=0) for key in old]
         dispatcher.pool = Pool(keys, dispatcher.pool.limits, dispatcher.pool.pricing.costs)
 
     async def rows(self) -> list[UsageRow]:
@@ -62,11 +62,11 @@ class Stage:
 
     async def quiet(self) -> None:
         """Wait until the gateway has ended what it was doing, and hold it to having kept nothing."""
-        await until(lambda: self.running.house.gateway.running == 0)
+        await until(lambda: self.running.services.gateway.running == 0)
         self.running.assert_idle()
 
     async def _all_rows(self) -> list[UsageRow]:
-        return await self.running.house.store.usage_rows(0, ALL)
+        return await self.running.services.store.usage_rows(0, ALL)
 
 
 async def until(predicate: Callable[[], object], seconds: float = 10.0) -> None:

@@ -48,7 +48,7 @@ class Day:
     async def happen(self) -> None:
         people = [f"person-{number}" for number in range(PERSONS)]
         for name in people:
-            await self.running.house.accounts.create_person(name)
+            await self.running.services.accounts.create_person(name)
         door = asyncio.Semaphore(AT_A_TIME)
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             await asyncio.gather(
@@ -56,11 +56,11 @@ class Day:
             )
 
     async def _one(self, visit: Visit, person: str, session: aiohttp.ClientSession, door: asyncio.Semaphore) -> None:
-        token, secret = await self.running.house.accounts.create_token(person, f"visit {visit.number}")
+        token, secret = await self.running.services.accounts.create_token(person, f"visit {visit.number}")
         self.visit_of[token.id] = visit
         async with door:
             await visit.happen(session, self.running, secret)
-            mend_keys(self.running.house.dispatcher)
+            mend_keys(self.running.services.dispatcher)
 
 
 class Auditor:

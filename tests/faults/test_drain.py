@@ -64,8 +64,8 @@ async def test_first_nobody_new_is_sent_here_then_what_runs_ends_well() -> None:
         answers = ask_all(stage, session, four_asks())
         await stage.fake.wait_for(lambda: len(stage.records) == 4)
         assert await status_of(session, stage.running, "/readyz") == 200
-        stopped = asyncio.create_task(drain(stage.running.house))
-        await until(lambda: stage.running.house.draining)
+        stopped = asyncio.create_task(drain(stage.running.services))
+        await until(lambda: stage.running.services.draining)
         assert await status_of(session, stage.running, "/readyz") == 503
         assert await status_of(session, stage.running, "/healthz") == 200
         for name, dialect in DIALECTS.items():
@@ -93,7 +93,7 @@ async def test_what_has_not_ended_in_time_is_told_so_in_its_own_dialect_and_sett
         answers = ask_all(stage, session, asks)
         await until(lambda: sum(record.events_written == 5 for record in stage.records) >= 8)
         in_flight = len(stage.records)
-        await drain(stage.running.house)
+        await drain(stage.running.services)
         for ask, heard in zip(asks, await asyncio.gather(*answers), strict=True):
             dialect, request_id = DIALECTS[ask.dialect], heard.headers["x-request-id"]
             if heard.status == 200:

@@ -16,14 +16,14 @@ from typing import Any
 import brotli  # type: ignore[import-untyped]  # it has no stubs
 import pytest
 
-from keypool.standing import State
+from keypool.standing import KeyState
 from server.ledger.usage import Outcome, UsageRow
 from tests.fakes.fates import Ending, Fate, Raw, ok
 from tests.faults.asks import Ask, chat, embeddings, messages, text_of
 from tests.faults.conftest import Opener
 from tests.faults.stage import Stage
 from tests.gateways import KEYS, spec
-from tests.waiting.house import ask
+from tests.waiting.services import ask
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -72,7 +72,7 @@ async def the_row(stage: Stage) -> UsageRow:
     return row
 
 
-BLAMED = (State.COOLING, State.EXHAUSTED, State.REVOKED)
+BLAMED = (KeyState.COOLING, KeyState.EXHAUSTED, KeyState.REVOKED)
 
 
 def resting(stage: Stage) -> int:

@@ -8,7 +8,7 @@ import re
 import aiohttp
 import pytest
 
-from keypool.standing import State
+from keypool.standing import KeyState
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import chat, hear
 from tests.gateways import KEYS, gateway, spec
@@ -45,10 +45,10 @@ async def test_what_met_a_closing_connection_is_sent_over_a_new_one_and_no_key_r
         async with gateway(fake, upstream) as running:
             for number in range(3):
                 assert (await hear(session, running, chat(f"{number}", stream=False))).status == 200
-            await running.house.gateway.quiet(5.0)
-            pool = running.house.dispatcher.pool
-            assert [key.state("gpt-4o") for key in pool.keys.values()] == [State.READY]
+            await running.services.gateway.quiet(5.0)
+            pool = running.services.dispatcher.pool
+            assert [key.state("gpt-4o") for key in pool.keys.values()] == [KeyState.READY]
             assert pool.tally.retries == 0
-            rows = await running.house.store.usage_rows(0, 10)
+            rows = await running.services.store.usage_rows(0, 10)
             assert sorted(row.attempts for row in rows) == [1, 2, 2]
             running.assert_idle()

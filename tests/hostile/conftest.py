@@ -10,7 +10,7 @@ from tests.hostile.site import Site, site
 
 
 @pytest.fixture(scope="package")
-def house() -> Iterator[Site]:
+def services() -> Iterator[Site]:
     """A gateway behind one trusted proxy, with all other settings as they come."""
     with site() as built:
         yield built

@@ -59,7 +59,7 @@ class Site:
 
     def __init__(self, inside: LoopThread, running: Running) -> None:
         self.inside, self._running = inside, running
-        self.url, self.token, self.fake, self.house = running.url, running.token, running.fake, running.house
+        self.url, self.token, self.fake, self.services = running.url, running.token, running.fake, running.services
         self._visits = count(1)
         self._log = _Warnings()
 
@@ -107,11 +107,11 @@ class Site:
         self.do(self._idle)
 
     async def _idle(self) -> None:
-        await self.house.gateway.quiet(5)
+        await self.services.gateway.quiet(5)
         self._running.assert_idle()
 
     def _traces(self) -> tuple[int, int]:
-        rows = self.do(self.house.store.usage_rows, 0, 10_000)
+        rows = self.do(self.services.store.usage_rows, 0, 10_000)
         return len(self.fake.records), len(rows)
 
 

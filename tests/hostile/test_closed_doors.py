@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from server.config.specs import Secret
-from server.policy.notices import Kind, Notice, notice_body
+from server.policy.notices import Notice, NoticeKind, notice_body
 from server.store.base import Record
 from tests.hostile.catalogue import KEY, Answer, assert_is, assert_is_the_last
 from tests.hostile.http_raw import Reply, Wire, request
@@ -41,10 +41,10 @@ def body_for(path: str) -> bytes:
     return orjson.dumps({"model": MODELS[path], "messages": messages, "max_tokens": 5})
 
 
-def ask(house: Site, path: str, **headers: str) -> Reply:
-    reply = house.post(path, body_for(path), **headers)
+def ask(services: Site, path: str, **headers: str) -> Reply:
+    reply = services.post(path, body_for(path), **headers)
     assert reply is not None
-    house.rest()
+    services.rest()
     return reply
 
 
@@ -82,31 +82,31 @@ def test_a_blocked_site_cannot_make_us_read_what_it_sends_nor_learn_whether_a_to
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_without_blocked_sites_every_page_may_ask(house: Site, path: str) -> None:
-    assert ask(house, path, Origin="https://chat.example.com").status == 200
+def test_without_blocked_sites_every_page_may_ask(services: Site, path: str) -> None:
+    assert ask(services, path, Origin="https://chat.example.com").status == 200
 
 
 # Maintenance
 
 
-def announce(house: Site, kind: Kind, since: int, until: int | None) -> None:
+def announce(services: Site, kind: NoticeKind, since: int, until: int | None) -> None:
     now = time.time_ns() // 1_000_000
     end = None if until is None else now + until
     notice = Notice("n", kind, "We mend the <roof>.", now + since, end)
-    tell(house, Record("notice", "n", notice_body(notice)))
+    tell(services, Record("notice", "n", notice_body(notice)))
 
 
-def tell(house: Site, record: Record) -> None:
-    house.do(house.house.store.put_record, record)
-    house.do(house.house.book.sync)
+def tell(services: Site, record: Record) -> None:
+    services.do(services.services.store.put_record, record)
+    services.do(services.services.book.sync)
 
 
 @pytest.fixture
 def told(choosy: Site) -> Iterator[Site]:
     """The house, whose notices are taken down afterwards."""
     yield choosy
-    choosy.do(choosy.house.store.remove_record, "notice", "n")
-    choosy.do(choosy.house.book.sync)
+    choosy.do(choosy.services.store.remove_record, "notice", "n")
+    choosy.do(choosy.services.book.sync)
 
 
 def code(reply: Reply, path: str) -> str:
@@ -117,7 +117,7 @@ def code(reply: Reply, path: str) -> str:
 
 @pytest.mark.parametrize("path", ROUTES)
 def test_during_maintenance_people_are_told_when_to_come_back_and_nothing_else(told: Site, path: str) -> None:
-    announce(told, Kind.MAINTENANCE, -HOUR, HOUR)
+    announce(told, NoticeKind.MAINTENANCE, -HOUR, HOUR)
     with told.untouched():
         reply = ask(told, path)
     assert (reply.status, code(reply, path)) == ((503, "maintenance") if path == CHAT else (529, "overloaded_error"))
@@ -126,17 +126,17 @@ def test_during_maintenance_people_are_told_when_to_come_back_and_nothing_else(t
 
 
 def test_maintenance_without_an_end_asks_to_come_back_soon(told: Site) -> None:
-    announce(told, Kind.MAINTENANCE, -HOUR, None)
+    announce(told, NoticeKind.MAINTENANCE, -HOUR, None)
     assert ask(told, CHAT).headers["retry-after"] == "60"
 
 
 def test_an_administrator_is_served_all_the_same(told: Site) -> None:
-    announce(told, Kind.MAINTENANCE, -HOUR, HOUR)
+    announce(told, NoticeKind.MAINTENANCE, -HOUR, HOUR)
     assert ask(told, CHAT, Authorization=f"Bearer {OPERATOR}").status == 200
 
 
 def test_a_stranger_hears_of_the_key_first(told: Site) -> None:
-    announce(told, Kind.MAINTENANCE, -HOUR, HOUR)
+    announce(told, NoticeKind.MAINTENANCE, -HOUR, HOUR)
     with told.untouched():
         assert_is(told.post(CHAT, body_for(CHAT), Authorization="Bearer x"), KEY, CHAT)
 
@@ -144,13 +144,13 @@ def test_a_stranger_hears_of_the_key_first(told: Site) -> None:
 @pytest.mark.parametrize(
     ("kind", "since", "until"),
     [
-        (Kind.MAINTENANCE, HOUR, 2 * HOUR),
-        (Kind.MAINTENANCE, -2 * HOUR, -HOUR),
-        (Kind.ANNOUNCEMENT, -HOUR, HOUR),
-        (Kind.INCIDENT, -HOUR, None),
+        (NoticeKind.MAINTENANCE, HOUR, 2 * HOUR),
+        (NoticeKind.MAINTENANCE, -2 * HOUR, -HOUR),
+        (NoticeKind.ANNOUNCEMENT, -HOUR, HOUR),
+        (NoticeKind.INCIDENT, -HOUR, None),
     ],
 )
-def test_other_notices_close_nothing(told: Site, kind: Kind, since: int, until: int | None) -> None:
+def test_other_notices_close_nothing(told: Site, kind: NoticeKind, since: int, until: int | None) -> None:
     announce(told, kind, since, until)
     assert ask(told, CHAT).status == 200
 

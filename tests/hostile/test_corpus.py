@@ -16,9 +16,9 @@ def ours(case: Case, token: str) -> bytes:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.advisory} {case.name}")
-def test_no_hole_that_was_mended_in_tornado_is_open_here(house: Site, case: Case) -> None:
-    with house.untouched(), Wire(house.url) as wire:
-        wire.send(ours(case, house.token))
+def test_no_hole_that_was_mended_in_tornado_is_open_here(services: Site, case: Case) -> None:
+    with services.untouched(), Wire(services.url) as wire:
+        wire.send(ours(case, services.token))
         answer = wire.rest()
     assert answer.startswith(b"HTTP/1.1 200" if b"GET /status?" in case.request else b"HTTP/1.1 4")  # a page of ours
     assert answer.count(b"HTTP/1.1 ") == 1

@@ -44,54 +44,56 @@ HEADERS = {
 
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize("name", HEADERS)
-def test_every_false_credential_gets_the_same_answer(house: Site, path: str, name: str) -> None:
-    with house.untouched():
-        headers = house.from_elsewhere() | JSON | HEADERS[name]
-        assert_is(house.ask(request("POST", path, headers, BODY)), KEY, path)
+def test_every_false_credential_gets_the_same_answer(services: Site, path: str, name: str) -> None:
+    with services.untouched():
+        headers = services.from_elsewhere() | JSON | HEADERS[name]
+        assert_is(services.ask(request("POST", path, headers, BODY)), KEY, path)
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_a_token_that_was_good_once_gets_the_same_answer(house: Site, path: str) -> None:
-    accounts, wall = house.house.accounts, house.house.wall
+def test_a_token_that_was_good_once_gets_the_same_answer(services: Site, path: str) -> None:
+    accounts, wall = services.services.accounts, services.services.wall
     name = f"eve{path.replace('/', '.')}"
-    house.do(accounts.create_person, name)
-    revoked, expired, disabled = [house.do(accounts.create_token, name, each, None) for each in ("a", "b", "c")]
-    house.do(accounts.revoke, revoked[0].id)
+    services.do(accounts.create_person, name)
+    revoked, expired, disabled = [services.do(accounts.create_token, name, each, None) for each in ("a", "b", "c")]
+    services.do(accounts.revoke, revoked[0].id)
     expires_at = wall() + 2
-    expired = house.do(accounts.create_token, name, "short", expires_at)
+    expired = services.do(accounts.create_token, name, "short", expires_at)
     while wall() <= expires_at:
         pass
-    with house.untouched():
+    with services.untouched():
         for _, token in (revoked, expired):
-            assert_is(house.post(path, BODY, Authorization=f"Bearer {token}"), KEY, path)
-    house.do(accounts.disable, name)
-    with house.untouched():
-        assert_is(house.post(path, BODY, Authorization=f"Bearer {disabled[1]}"), KEY, path)
+            assert_is(services.post(path, BODY, Authorization=f"Bearer {token}"), KEY, path)
+    services.do(accounts.disable, name)
+    with services.untouched():
+        assert_is(services.post(path, BODY, Authorization=f"Bearer {disabled[1]}"), KEY, path)
 
 
-def test_a_good_token_beside_another_one_is_not_good(house: Site) -> None:
-    with house.untouched():
-        assert_is(house.post(CHAT, BODY, X_Api_Key=UNKNOWN), KEY, CHAT)
-        assert_is(house.post(CHAT, BODY, Authorization=f"Bearer {house.token}, Bearer {house.token}"), KEY, CHAT)
-        assert_is(house.post(CHAT, BODY, Authorization=f"Bearer {house.token} {house.token}"), KEY, CHAT)
-        twice = request("POST", CHAT, house.headers(), BODY)
-        line = f"Authorization: Bearer {house.token}\r\n".encode()
-        assert_is(house.ask(twice.replace(line, line + line)), KEY, CHAT)
+def test_a_good_token_beside_another_one_is_not_good(services: Site) -> None:
+    with services.untouched():
+        assert_is(services.post(CHAT, BODY, X_Api_Key=UNKNOWN), KEY, CHAT)
+        assert_is(
+            services.post(CHAT, BODY, Authorization=f"Bearer {services.token}, Bearer {services.token}"), KEY, CHAT
+        )
+        assert_is(services.post(CHAT, BODY, Authorization=f"Bearer {services.token} {services.token}"), KEY, CHAT)
+        twice = request("POST", CHAT, services.headers(), BODY)
+        line = f"Authorization: Bearer {services.token}\r\n".encode()
+        assert_is(services.ask(twice.replace(line, line + line)), KEY, CHAT)
 
 
-def test_hop_by_hop_tricks_neither_take_the_token_away_nor_replace_it(house: Site) -> None:
-    with house.untouched():
-        headers = house.from_elsewhere() | JSON | {"Connection": "authorization, x-api-key"}
-        assert_is(house.ask(request("POST", CHAT, headers, BODY)), KEY, CHAT)
-    reply = house.post(CHAT, BODY, Connection="authorization, x-api-key")
+def test_hop_by_hop_tricks_neither_take_the_token_away_nor_replace_it(services: Site) -> None:
+    with services.untouched():
+        headers = services.from_elsewhere() | JSON | {"Connection": "authorization, x-api-key"}
+        assert_is(services.ask(request("POST", CHAT, headers, BODY)), KEY, CHAT)
+    reply = services.post(CHAT, BODY, Connection="authorization, x-api-key")
     assert reply is not None
     assert reply.status == 200
 
 
 @pytest.mark.parametrize("target", ["/v1/admin", "/admin/console", "/v1/organization/api_keys", "/v1/keys"])
-def test_there_is_no_other_door_for_administrators(house: Site, target: str) -> None:
-    with house.untouched():
-        assert_is(house.ask(request("GET", target, house.headers())), URL, target)
+def test_there_is_no_other_door_for_administrators(services: Site, target: str) -> None:
+    with services.untouched():
+        assert_is(services.ask(request("GET", target, services.headers())), URL, target)
 
 
 @pytest.mark.slow
@@ -99,14 +101,14 @@ def test_a_key_in_the_address_opens_nothing_and_stands_in_no_log(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with site(access_log=True) as house:
+    with site(access_log=True) as services:
         for name in ("api_key", "key", "token", "access_token"):
-            target = f"{CHAT}?{name}={house.token}"
-            assert_is(house.ask(request("POST", target, house.from_elsewhere() | JSON, BODY)), KEY, CHAT)
-        for target in (f"/{house.token}{CHAT}", f"/v1/{house.token}/messages"):
-            assert_is(house.ask(request("POST", target, house.from_elsewhere() | JSON, BODY)), URL, target)
-        assert_is(house.post(CHAT, BODY, Authorization=f"Basic {house.token}"), KEY, CHAT)
-        secrets = (house.token, house.token[4:20], *KEYS)
+            target = f"{CHAT}?{name}={services.token}"
+            assert_is(services.ask(request("POST", target, services.from_elsewhere() | JSON, BODY)), KEY, CHAT)
+        for target in (f"/{services.token}{CHAT}", f"/v1/{services.token}/messages"):
+            assert_is(services.ask(request("POST", target, services.from_elsewhere() | JSON, BODY)), URL, target)
+        assert_is(services.post(CHAT, BODY, Authorization=f"Basic {services.token}"), KEY, CHAT)
+        secrets = (services.token, services.token[4:20], *KEYS)
     written = capsys.readouterr()
     assert written.out.count(CHAT) == 5
     for secret in secrets:
@@ -139,7 +141,7 @@ async def test_a_token_in_the_query_does_not_go_upstream() -> None:
 
 @pytest.mark.slow
 def test_the_31st_failure_in_a_minute_is_told_to_wait_whatever_it_says_of_its_address() -> None:
-    with site(trusted_proxy_hops=0) as house, house.untouched():
+    with site(trusted_proxy_hops=0) as services, services.untouched():
         for number in range(200):
             claims = {
                 "X-Forwarded-For": f"203.0.113.{number}",
@@ -148,9 +150,9 @@ def test_the_31st_failure_in_a_minute_is_told_to_wait_whatever_it_says_of_its_ad
                 "True-Client-Ip": f"203.0.113.{number}",
             }
             path = ROUTES[number % 2]
-            assert_is(house.ask(request("POST", path, claims)), KEY if number < FAILURES else RATE, path)
+            assert_is(services.ask(request("POST", path, claims)), KEY if number < FAILURES else RATE, path)
         # Somebody else's broken script must not lock out those who share its address.
-        reply = house.ask(request("POST", CHAT, house.headers(), b"{}"))
+        reply = services.ask(request("POST", CHAT, services.headers(), b"{}"))
         assert reply is not None
         assert reply.status == 400
 
@@ -169,16 +171,16 @@ def test_what_is_no_address_is_not_taken_for_one_even_from_our_own_proxy() -> No
         "\xff",
         ",",
     ]
-    with site() as house, house.untouched():
+    with site() as services, services.untouched():
         for number in range(FAILURES + 1):
             claim = {"X-Forwarded-For": odd[number % len(odd)]}
-            assert_is(house.ask(request("POST", MESSAGES, claim)), KEY if number < FAILURES else RATE, MESSAGES)
+            assert_is(services.ask(request("POST", MESSAGES, claim)), KEY if number < FAILURES else RATE, MESSAGES)
 
 
 @pytest.mark.slow
 def test_behind_a_proxy_only_what_the_proxy_wrote_counts() -> None:
-    with site() as house, house.untouched():
+    with site() as services, services.untouched():
         for number in range(FAILURES + 1):
             claim = {"X-Forwarded-For": f"203.0.113.{number}, 198.51.100.7"}
-            assert_is(house.ask(request("POST", CHAT, claim)), KEY if number < FAILURES else RATE, CHAT)
-        assert_is(house.ask(request("POST", CHAT, {"X-Forwarded-For": "::ffff:198.51.100.8"})), KEY, CHAT)
+            assert_is(services.ask(request("POST", CHAT, claim)), KEY if number < FAILURES else RATE, CHAT)
+        assert_is(services.ask(request("POST", CHAT, {"X-Forwarded-For": "::ffff:198.51.100.8"})), KEY, CHAT)

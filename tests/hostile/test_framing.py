@@ -67,44 +67,44 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_what_is_not_clearly_http_is_refused_and_the_connection_closed(house: Site, name: str) -> None:
-    with house.untouched(), Wire(house.url) as wire:
-        wire.send(MALFORMED[name].replace(b"%b", house.token.encode()))
+def test_what_is_not_clearly_http_is_refused_and_the_connection_closed(services: Site, name: str) -> None:
+    with services.untouched(), Wire(services.url) as wire:
+        wire.send(MALFORMED[name].replace(b"%b", services.token.encode()))
         assert wire.rest() == RAW400
 
 
 @pytest.mark.parametrize("name", [name for name in MALFORMED if name[:2] in ("1 ", "2 ", "3 ", "4 ")])
-def test_without_a_token_an_unclear_length_is_not_even_looked_at(house: Site, name: str) -> None:
+def test_without_a_token_an_unclear_length_is_not_even_looked_at(services: Site, name: str) -> None:
     """The token is asked for first; that the connection ends with the answer keeps the rest from being a request."""
     smuggled = request("GET", "/healthz", {})
-    with house.untouched(), Wire(house.url) as wire:
-        headers = "\r\n".join(f"{key}: {value}" for key, value in house.from_elsewhere().items()).encode()
+    with services.untouched(), Wire(services.url) as wire:
+        headers = "\r\n".join(f"{key}: {value}" for key, value in services.from_elsewhere().items()).encode()
         wire.send(MALFORMED[name].replace(b"Authorization: Bearer %b", headers) + smuggled)
         assert_is(wire.reply(), KEY, CHAT)
         assert wire.rest() in (b"", RAW400)
 
 
-def test_the_same_length_twice_is_one_length(house: Site) -> None:
+def test_the_same_length_twice_is_one_length(services: Site) -> None:
     # RFC 9112, section 6.3, allows it: proxies are known to double the line.
     body = b'{"model":1}'
-    twice = post(HOST, *[f"Content-Length: {len(body)}"] * 2, body=body).replace(b"%b", house.token.encode())
-    with house.untouched():
-        assert_is(house.ask(twice), invalid("model"), CHAT)
+    twice = post(HOST, *[f"Content-Length: {len(body)}"] * 2, body=body).replace(b"%b", services.token.encode())
+    with services.untouched():
+        assert_is(services.ask(twice), invalid("model"), CHAT)
 
 
 @pytest.mark.parametrize("kilobytes", [33, 70, 1000])
-def test_a_header_without_end_is_hung_up_on(house: Site, kilobytes: int) -> None:
-    with house.untouched(), Wire(house.url) as wire:
+def test_a_header_without_end_is_hung_up_on(services: Site, kilobytes: int) -> None:
+    with services.untouched(), Wire(services.url) as wire:
         wire.send(post(HOST, "X-Y: " + "a" * (kilobytes << 10), LENGTH))
         assert wire.rest() == b""
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE", "FOO", "GET", "PUT", "DELETE", "OPTIONS", "PATCH"])
 @pytest.mark.parametrize("path", ROUTES)
-def test_another_method_is_told_which_one_there_is(house: Site, path: str, method: str) -> None:
-    with house.untouched():
-        assert_is(house.ask(request(method, path, house.headers())), not_allowed("POST"), path)
-        assert_is(house.ask(request(method, path, {})), not_allowed("POST"), path)
+def test_another_method_is_told_which_one_there_is(services: Site, path: str, method: str) -> None:
+    with services.untouched():
+        assert_is(services.ask(request(method, path, services.headers())), not_allowed("POST"), path)
+        assert_is(services.ask(request(method, path, {})), not_allowed("POST"), path)
 
 
 @pytest.mark.parametrize(
@@ -128,48 +128,48 @@ def test_another_method_is_told_which_one_there_is(house: Site, path: str, metho
         "/.env",
     ],
 )
-def test_a_path_is_taken_as_it_stands(house: Site, target: str) -> None:
-    with house.untouched():
-        assert_is(house.ask(request("POST", target, house.headers(), BODY)), URL, target)
+def test_a_path_is_taken_as_it_stands(services: Site, target: str) -> None:
+    with services.untouched():
+        assert_is(services.ask(request("POST", target, services.headers(), BODY)), URL, target)
 
 
-def test_a_body_for_nobody_is_not_waited_for(house: Site) -> None:
+def test_a_body_for_nobody_is_not_waited_for(services: Site) -> None:
     """Else a stranger could have it collected: no route, no limit."""
     for path in ("/nowhere", "/v1/files", "/admins"):
-        with house.untouched(), Wire(house.url) as wire:
-            wire.send(request("POST", path, house.from_elsewhere() | {"Content-Length": str(1 << 39)}))
+        with services.untouched(), Wire(services.url) as wire:
+            wire.send(request("POST", path, services.from_elsewhere() | {"Content-Length": str(1 << 39)}))
             assert_is_the_last(wire, URL, path)
 
 
-def test_pipelined_requests_are_answered_in_order_and_each_shows_its_token(house: Site) -> None:
-    first = request("POST", CHAT, house.headers(), b'{"model":1}')
-    second = request("POST", MESSAGES, house.from_elsewhere() | {"Content-Type": "application/json"}, b"{}")
-    with house.untouched(), Wire(house.url) as wire:
+def test_pipelined_requests_are_answered_in_order_and_each_shows_its_token(services: Site) -> None:
+    first = request("POST", CHAT, services.headers(), b'{"model":1}')
+    second = request("POST", MESSAGES, services.from_elsewhere() | {"Content-Type": "application/json"}, b"{}")
+    with services.untouched(), Wire(services.url) as wire:
         wire.send(first + second + first)
         assert_is(wire.reply(), invalid("model"), CHAT)
         assert_is(wire.reply(), KEY, MESSAGES)
         assert_is(wire.reply(), invalid("model"), CHAT)
 
 
-def test_after_a_refusal_the_connection_serves_on(house: Site) -> None:
-    with house.untouched(), Wire(house.url) as wire:
+def test_after_a_refusal_the_connection_serves_on(services: Site) -> None:
+    with services.untouched(), Wire(services.url) as wire:
         for _ in range(3):
-            wire.send(request("POST", CHAT, house.headers(), b'{"model":1}'))
+            wire.send(request("POST", CHAT, services.headers(), b'{"model":1}'))
             reply = wire.reply()
             assert_is(reply, invalid("model"), CHAT)
             assert reply is not None
             assert "connection" not in reply.headers
 
 
-def test_a_refusal_of_size_needs_a_token_too(house: Site) -> None:
+def test_a_refusal_of_size_needs_a_token_too(services: Site) -> None:
     """A stranger learns nothing about limits."""
-    with house.untouched():
+    with services.untouched():
         announced = {"Content-Length": str(1 << 40)}
-        assert_is(house.ask(request("POST", CHAT, house.from_elsewhere() | announced)), KEY, CHAT)
-        assert_is(house.ask(request("POST", CHAT, house.headers() | announced)), SIZE, CHAT)
+        assert_is(services.ask(request("POST", CHAT, services.from_elsewhere() | announced)), KEY, CHAT)
+        assert_is(services.ask(request("POST", CHAT, services.headers() | announced)), SIZE, CHAT)
 
 
-def test_a_query_is_no_place_for_parameters(house: Site) -> None:
-    with house.untouched():
+def test_a_query_is_no_place_for_parameters(services: Site) -> None:
+    with services.untouched():
         body = orjson.dumps({"model": None, "messages": []})
-        assert_is(house.post(f"{CHAT}?model=gpt-5&api_base=http://127.0.0.1:9", body), invalid("model"), CHAT)
+        assert_is(services.post(f"{CHAT}?model=gpt-5&api_base=http://127.0.0.1:9", body), invalid("model"), CHAT)

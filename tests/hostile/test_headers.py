@@ -51,41 +51,41 @@ FRAMING = {False: {"content-length"}, True: {"transfer-encoding", "cache-control
 ACCOUNT = ("org-fake", "__cf_bm", "cloudflare", "req_00", "openai-processing-ms", "ratelimit", *KEYS)
 
 
-def ask(house: Site, path: str, stream: bool = False) -> Reply:
+def ask(services: Site, path: str, stream: bool = False) -> Reply:
     messages = [{"role": "user", "content": "x"}]
     body = orjson.dumps({"model": MODELS[path], "messages": messages, "max_tokens": 5, "stream": stream})
-    reply = house.post(path, body, **TOLD)
+    reply = services.post(path, body, **TOLD)
     assert reply is not None
-    house.rest()
+    services.rest()
     return reply
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_only_listed_headers_reach_the_upstream(house: Site, path: str) -> None:
-    assert ask(house, path).status == 200
-    sent = house.fake.records[-1].request
+def test_only_listed_headers_reach_the_upstream(services: Site, path: str) -> None:
+    assert ask(services, path).status == 200
+    sent = services.fake.records[-1].request
     assert sent.path == path
     assert sorted(name for name, _ in sent.headers) == sorted(UPSTREAM[path])
     assert sent.header("accept-encoding") == "identity"
     everything = repr(sent.headers)
-    assert house.token not in everything
+    assert services.token not in everything
     assert "mine" not in everything
     assert "203.0.113.9" not in everything
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", ROUTES)
-def test_only_our_own_headers_reach_the_client(house: Site, path: str, stream: bool) -> None:
-    reply = ask(house, path, stream)
+def test_only_our_own_headers_reach_the_client(services: Site, path: str, stream: bool) -> None:
+    reply = ask(services, path, stream)
     assert reply.status == 200
     assert set(reply.headers) == DOWNSTREAM | FRAMING[stream]
     assert not [word for word in ACCOUNT if word in repr(reply.headers)]
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_also_when_the_upstream_refuses(house: Site, path: str) -> None:
-    house.fake.script(None, context_too_long(), model=MODELS[path])
-    reply = ask(house, path)
+def test_also_when_the_upstream_refuses(services: Site, path: str) -> None:
+    services.fake.script(None, context_too_long(), model=MODELS[path])
+    reply = ask(services, path)
     assert reply.status == 400
     assert set(reply.headers) == DOWNSTREAM | FRAMING[False]
     assert not [word for word in ACCOUNT if word in repr(reply.headers)]

@@ -34,23 +34,25 @@ ABSENT = [
 
 @pytest.mark.parametrize("prefix", ["", "/proxy/openai", "/proxy/anthropic"])
 @pytest.mark.parametrize("path", ABSENT)
-def test_what_belongs_to_the_account_does_not_exist_here(house: Site, path: str, prefix: str) -> None:
-    with house.untouched():
+def test_what_belongs_to_the_account_does_not_exist_here(services: Site, path: str, prefix: str) -> None:
+    with services.untouched():
         for method in ("GET", "POST", "DELETE"):
-            assert_is(house.ask(request(method, prefix + path, house.headers())), URL, dialect_path(prefix + path))
+            assert_is(
+                services.ask(request(method, prefix + path, services.headers())), URL, dialect_path(prefix + path)
+            )
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST", "PUT", "PATCH"])
-def test_models_are_only_read(house: Site, method: str) -> None:
-    with house.untouched():
+def test_models_are_only_read(services: Site, method: str) -> None:
+    with services.untouched():
         for path in ("/v1/models", "/v1/models/gpt-5"):
-            assert_is(house.ask(request(method, path, house.headers())), not_allowed("GET", "HEAD"), path)
+            assert_is(services.ask(request(method, path, services.headers())), not_allowed("GET", "HEAD"), path)
 
 
-def test_one_dialect_is_not_served_under_the_other_ones_name(house: Site) -> None:
-    with house.untouched():
+def test_one_dialect_is_not_served_under_the_other_ones_name(services: Site) -> None:
+    with services.untouched():
         for path in ("/proxy/anthropic/v1/chat/completions", "/proxy/openai/v1/messages"):
-            assert_is(house.ask(request("POST", path, house.headers(), b"{}")), URL, dialect_path(path))
+            assert_is(services.ask(request("POST", path, services.headers(), b"{}")), URL, dialect_path(path))
 
 
 @pytest.mark.parametrize(
@@ -66,9 +68,9 @@ def test_one_dialect_is_not_served_under_the_other_ones_name(house: Site) -> Non
         "/v1/responses/compact",
     ],
 )
-def test_a_wrong_base_url_is_told_the_right_one(house: Site, path: str) -> None:
-    with house.untouched():
-        reply = house.ask(request("POST", path, house.headers(), b"{}"))
+def test_a_wrong_base_url_is_told_the_right_one(services: Site, path: str) -> None:
+    with services.untouched():
+        reply = services.ask(request("POST", path, services.headers(), b"{}"))
         assert_is(reply, URL, dialect_path(path))
         assert reply is not None
         assert b"with /v1 for OpenAI's dialect" in reply.body

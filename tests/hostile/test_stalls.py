@@ -43,10 +43,10 @@ class Ticker:
 
 
 @contextmanager
-def ticking(house: Site) -> Iterator[Ticker]:
+def ticking(services: Site) -> Iterator[Ticker]:
     """Have the gateway's loop watched; nothing that happens in here may hold it up."""
     ticker = Ticker()
-    task = asyncio.run_coroutine_threadsafe(ticker.look(), house.inside.loop)
+    task = asyncio.run_coroutine_threadsafe(ticker.look(), services.inside.loop)
     yield ticker
     task.cancel()
     assert ticker.longest < BAR
@@ -91,67 +91,67 @@ JUST_ALLOWED = {
 
 
 @pytest.fixture(scope="module")
-def house() -> Iterator[Site]:
+def services() -> Iterator[Site]:
     """A gateway whose upstream refuses everything: the fake would think for a minute about a megabyte of blanks."""
     with site() as built:
         built.fake.script(None, context_too_long().for_ever())
         yield built
 
 
-def ask(house: Site, data: bytes) -> None:
+def ask(services: Site, data: bytes) -> None:
     """Send a request that goes as far as to the upstream, and wait until all is done."""
-    before = len(house.fake.records)
-    with ticking(house):
-        reply = house.ask(data)
-        house.rest()
+    before = len(services.fake.records)
+    with ticking(services):
+        reply = services.ask(data)
+        services.rest()
     assert reply is not None
     assert reply.status == 400
-    assert len(house.fake.records) == before + 1
+    assert len(services.fake.records) == before + 1
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_the_whole_list_of_bad_bodies(house: Site, path: str) -> None:
+def test_the_whole_list_of_bad_bodies(services: Site, path: str) -> None:
     bodies = [*NOT_JSON.values(), *TOO_COMPLEX.values()]
     bodies += [orjson.dumps(document(path, **FIELDS[name][0])) for where, name in WRONG if where == path]
-    with house.untouched(), ticking(house):
+    with services.untouched(), ticking(services):
         for body in bodies:
-            reply = house.post(path, body)
+            reply = services.post(path, body)
             assert reply is not None
             assert 400 <= reply.status < 500
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_bodies_of_eight_megabytes(house: Site, name: str) -> None:
+def test_bodies_of_eight_megabytes(services: Site, name: str) -> None:
     body = padded(CHAT, *LARGE[name])
-    with ticking(house):
+    with ticking(services):
         for data in (
-            request("POST", CHAT, house.headers(), body),
-            request("POST", CHAT, house.headers(Transfer_Encoding="chunked")) + chunked(body),
+            request("POST", CHAT, services.headers(), body),
+            request("POST", CHAT, services.headers(Transfer_Encoding="chunked")) + chunked(body),
         ):
-            reply = house.ask(data)
+            reply = services.ask(data)
             assert reply is not None
             assert reply.status == 400
-        house.rest()
+        services.rest()
 
 
 @pytest.mark.parametrize("field", ["x", "tools", "metadata"])
 @pytest.mark.parametrize("name", JUST_ALLOWED)
-def test_bodies_that_are_just_not_too_complex(house: Site, name: str, field: str) -> None:
+def test_bodies_that_are_just_not_too_complex(services: Site, name: str, field: str) -> None:
     body = orjson.dumps(document(CHAT))[:-1] + b',"%b":%b}' % (field.encode(), JUST_ALLOWED[name])
-    ask(house, request("POST", CHAT, house.headers(), body))
+    ask(services, request("POST", CHAT, services.headers(), body))
 
 
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize("name", JUST_ALLOWED)
-def test_messages_that_are_just_not_too_complex(house: Site, path: str, name: str) -> None:
+def test_messages_that_are_just_not_too_complex(services: Site, path: str, name: str) -> None:
     body = prompt(path, "PLACE").replace(b'"PLACE"', JUST_ALLOWED[name])
-    ask(house, request("POST", path, house.headers(), body))
+    ask(services, request("POST", path, services.headers(), body))
 
 
 @pytest.mark.parametrize("text", ["x", "x ", "\n", "é", "漢", "<|endoftext|>", " "])
 @pytest.mark.parametrize("path", ROUTES)
-def test_prompts_of_a_megabyte(house: Site, path: str, text: str) -> None:
-    ask(house, request("POST", path, house.headers(), prompt(path, text * (1_000_000 // len(text)))))
+def test_prompts_of_a_megabyte(services: Site, path: str, text: str) -> None:
+    ask(services, request("POST", path, services.headers(), prompt(path, text * (1_000_000 // len(text)))))
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,9 @@ def test_prompts_of_a_megabyte(house: Site, path: str, text: str) -> None:
     ],
     ids=["semicolons", "backslashes", "parameters", "a long head", "line breaks", "boundaries"],
 )
-def test_forms(house: Site, part: bytes) -> None:
+def test_forms(services: Site, part: bytes) -> None:
     body = b"--1234\r\n" + part + b"\r\n--1234--\r\n"
-    with house.untouched(), ticking(house):
-        reply = house.post(SPEECH, body, Content_Type="multipart/form-data; boundary=1234")
+    with services.untouched(), ticking(services):
+        reply = services.post(SPEECH, body, Content_Type="multipart/form-data; boundary=1234")
         assert reply is not None
         assert reply.status == 400

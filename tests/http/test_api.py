@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from server.bootstrap.serve import listen, open_house
+from server.bootstrap.serve import listen, open_services
 from tests.fakes.fates import held, insufficient_quota, revoked
 from tests.faults.asks import chat, embeddings
 from tests.faults.conftest import Opener, io_loop, open_stage
 from tests.faults.stage import Stage, until
 from tests.gateways import Running, spec
-from tests.waiting.house import ask, full, get, one_slot, queued
+from tests.waiting.services import ask, full, get, one_slot, queued
 
 __all__ = ["io_loop", "open_stage"]
 
@@ -140,8 +140,8 @@ async def test_without_a_token_nothing_is_told(stage: Stage, path: str) -> None:
 @asynccontextmanager
 async def restarted(stage: Stage) -> AsyncIterator[Running]:
     """A second gateway with the store of the first: it remembers what the ledger does, and nothing else."""
-    async with open_house(stage.running.house.settings) as house, listen(house) as url:
-        yield Running(url, stage.running.token, house, stage.fake)
+    async with open_services(stage.running.services.settings) as services, listen(services) as url:
+        yield Running(url, stage.running.token, services, stage.fake)
 
 
 @pytest.mark.gen_test

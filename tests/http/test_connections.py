@@ -10,7 +10,7 @@ import pytest
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado.httputil import HTTPServerRequest
 
-from server.bootstrap.serve import Door
+from server.bootstrap.serve import BoundedHTTPServer
 from server.config.settings import Settings
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import gateway
@@ -22,7 +22,7 @@ def nothing(request: HTTPServerRequest) -> None:
     """No request comes."""
 
 
-def waiting(door: Door) -> Callable[[], HTTP1ConnectionParameters]:
+def waiting(door: BoundedHTTPServer) -> Callable[[], HTTP1ConnectionParameters]:
     """A connection that waits for its next request, each time that the result is called; by which patience."""
     connection = HTTP1ServerConnection.__new__(HTTP1ServerConnection)
     connection.params = door.conn_params
@@ -36,7 +36,7 @@ def waiting(door: Door) -> Callable[[], HTTP1ConnectionParameters]:
 
 
 def test_a_connection_that_has_been_used_is_kept_for_longer_than_a_new_one_may_be_silent() -> None:
-    door = Door(nothing, idle_connection_timeout=15.0, max_header_size=1_000, body_timeout=30.0)
+    door = BoundedHTTPServer(nothing, idle_connection_timeout=15.0, max_header_size=1_000, body_timeout=30.0)
     door.kept_seconds = 75.0
     wait = waiting(door)
     first, second, third = wait(), wait(), wait()

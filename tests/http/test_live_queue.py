@@ -16,7 +16,7 @@ from tests.fakes.fates import held
 from tests.faults.asks import Ask, Heard, chat, error_in, messages
 from tests.faults.conftest import Opener, io_loop, open_stage
 from tests.faults.stage import Stage, until
-from tests.waiting.house import ask, full, get, one_slot, queued
+from tests.waiting.services import ask, full, get, one_slot, queued
 
 __all__ = ["io_loop", "open_stage"]
 
@@ -36,23 +36,23 @@ def wide(open_stage: Opener) -> Stage:
 
 
 def requests(stage: Stage) -> list[LiveRequest]:
-    return stage.running.house.dispatcher.live()
+    return stage.running.services.dispatcher.live()
 
 
 def end(stage: Stage, request_id: str) -> bool:
-    return stage.running.house.gateway.cancel(request_id)
+    return stage.running.services.gateway.cancel(request_id)
 
 
 async def group(stage: Stage, **rights: Any) -> str:
     """A token of somebody whose only group has these rights."""
-    house = stage.running.house
+    services = stage.running.services
     name = "-".join(f"{key}-{value}" for key, value in rights.items()).lower()
-    await house.store.put_record(Record("group", name, group_body(Group(name=name, **rights))))
-    await house.book.sync()
+    await services.store.put_record(Record("group", name, group_body(Group(name=name, **rights))))
+    await services.book.sync()
     token = await stage.running.token_of(f"member of {name}")
-    person = await house.store.person_by_name(f"member of {name}")
+    person = await services.store.person_by_name(f"member of {name}")
     assert person is not None
-    await house.store.update_person(person.id, {"groups": (name,)})
+    await services.store.update_person(person.id, {"groups": (name,)})
     return token
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from keypool.standing import State
+from keypool.standing import KeyState
 from tests.fakes.fates import Raw
 from tests.fakes.ledger import Record
 from tests.fakes.upstream import FakeUpstream
@@ -75,7 +75,7 @@ class World:
         """No key rests, as a whole or for a model."""
         pool = self.stage.pool
         states = {key.state(model) for key in pool.keys.values() for model in key.models}
-        return states <= {State.READY, State.UNCHECKED}
+        return states <= {KeyState.READY, KeyState.UNCHECKED}
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from keypool.standing import Event
+from keypool.standing import KeyEvent
 from keypool.verdict import (
     CALLERS_FAULT,
     DROPPED,
@@ -29,7 +29,7 @@ from keypool.verdict import (
 )
 
 DOCS, SDK, CODE, REPORT = "documentation", "official package", "source of the server", "public bug report"
-RATE = Verdict(Event.RATE_LIMITED, sure=True)
+RATE = Verdict(KeyEvent.RATE_LIMITED, sure=True)
 ITS_WORDS = "upstream's words"  # relayed with the true status, and scrubbed
 OURS = "upstream_rejected"  # with the true status, in our words
 NO_KEY, BAD, UNKNOWN_MODEL = "no_upstream_key", "upstream_bad_response", "model_not_found"
@@ -165,7 +165,7 @@ ANTHROPIC = (
     poor("limit of its tier", 429, anthropic("rate_limit_error", "Reached.", "enforced_spend_limit_reached"), SDK),
     poor("limit of its contract", 429, anthropic("rate_limit_error", "Reached.", "contract_spend_limit_reached"), SDK),
     busy("rate", 429, anthropic("rate_limit_error", "This request would exceed your organization's rate limit of 30,000 input tokens per minute."), DOCS),
-    busy("rise of use", 429, anthropic("rate_limit_error", "Ramp.", "ramp_limit_exceeded"), SDK, Verdict(Event.RATE_LIMITED, rest=9.0, sure=True), headers={"retry-after": "9"}),
+    busy("rise of use", 429, anthropic("rate_limit_error", "Ramp.", "ramp_limit_exceeded"), SDK, Verdict(KeyEvent.RATE_LIMITED, rest=9.0, sure=True), headers={"retry-after": "9"}),
     too_much("long context not booked", 429, anthropic("rate_limit_error", "Extra usage is required for long context requests."), REPORT),
     lacks("no such model", 404, anthropic("not_found_error", "model: claude-9"), REPORT),
     forbids("no permission", anthropic("permission_error", "Your API key does not have permission to use the specified resource."), DOCS),
@@ -183,7 +183,7 @@ AZURE = (
     lacks("no such deployment", 404, body(code="DeploymentNotFound", message="The API deployment for this resource does not exist."), REPORT),
     callers("no such path", 404, body(code="404", message="Resource not found"), REPORT),
     callers("content filter", 400, body(message="The response was filtered due to the prompt triggering Azure OpenAI's content management policy.", type=None, param="prompt", code="content_filter", status=400, innererror={"code": "ResponsibleAIPolicyViolation", "content_filter_result": {}}), REPORT),
-    busy("rate", 429, body(code="429", message="Requests to the ChatCompletions_Create Operation have exceeded token rate limit of your current OpenAI S0 pricing tier. Please retry after 24 seconds."), REPORT, Verdict(Event.RATE_LIMITED, rest=24.0, sure=True), headers={"retry-after": "24"}),
+    busy("rate", 429, body(code="429", message="Requests to the ChatCompletions_Create Operation have exceeded token rate limit of your current OpenAI S0 pricing tier. Please retry after 24 seconds."), REPORT, Verdict(KeyEvent.RATE_LIMITED, rest=24.0, sure=True), headers={"retry-after": "24"}),
     forbids("network rules", body(code="403", message="Access denied due to Virtual Network/Firewall rules."), REPORT),
     fails("no room", 503, body(code="ServiceUnavailable", message="The server is currently unable to handle the request."), DOCS),
 )
@@ -193,7 +193,7 @@ OPENROUTER = (
     poor("no credit", 402, openrouter(402, "Insufficient credits. Add more using https://openrouter.ai/settings/credits"), REPORT),
     poor("can afford nothing", 402, openrouter(402, "This request requires more credits, or fewer max_tokens. You requested up to 100 tokens, but can only afford 0."), REPORT),
     too_much("fewer tokens", 402, openrouter(402, "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only afford 30104."), REPORT),
-    busy("credit of what runs", 402, openrouter(402, "Held.", limit_source="openrouter_in_flight_budget"), DOCS, Verdict(Event.RATE_LIMITED, rest=3.0, sure=True), headers={"retry-after": "3"}),
+    busy("credit of what runs", 402, openrouter(402, "Held.", limit_source="openrouter_in_flight_budget"), DOCS, Verdict(KeyEvent.RATE_LIMITED, rest=3.0, sure=True), headers={"retry-after": "3"}),
     busy("rate of a provider behind it", 429, openrouter(429, "Provider returned error", raw="x is temporarily rate-limited upstream.", provider_name="X"), REPORT),
     callers("moderation", 403, openrouter(403, "Your chosen model requires moderation.", reasons=["violence"], flagged_input="...", provider_name="X"), DOCS),
     callers("guardrail", 403, openrouter(403, "Blocked by guardrail."), DOCS),
@@ -219,7 +219,7 @@ GOOGLE = (
     refused("project suspended", 403, google(403, "PERMISSION_DENIED", "Consumer has been suspended.", "CONSUMER_SUSPENDED"), DOCS),
     refused("service not enabled", 403, google(403, "PERMISSION_DENIED", "Gemini API has not been used in project 1 before.", "SERVICE_DISABLED"), REPORT),
     poor("billing disabled", 403, google(403, "PERMISSION_DENIED", "This API method requires billing.", "BILLING_DISABLED"), REPORT),
-    busy("rate", 429, google(429, "RESOURCE_EXHAUSTED", "You exceeded your current quota.", delay="34.07s"), REPORT, Verdict(Event.RATE_LIMITED, rest=34.07, sure=True)),
+    busy("rate", 429, google(429, "RESOURCE_EXHAUSTED", "You exceeded your current quota.", delay="34.07s"), REPORT, Verdict(KeyEvent.RATE_LIMITED, rest=34.07, sure=True)),
     busy("rate of Vertex", 429, google(429, "RESOURCE_EXHAUSTED", "Resource exhausted. Please try again later."), DOCS),
     lacks("no such model", 404, google(404, "NOT_FOUND", "models/gemini-9 is not found for API version v1main, or is not supported for generateContent."), REPORT),
     lacks("no such model at Vertex", 404, google(404, "NOT_FOUND", "Publisher Model `projects/p/locations/l/publishers/google/models/x` was not found or your project does not have access to it."), REPORT),

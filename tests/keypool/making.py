@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from keypool.keys import Key
-from keypool.pool import Ask, Limits, Pool
-from keypool.standing import Event
+from keypool.pool import Ask, Pool, QueueLimits
+from keypool.standing import KeyEvent
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 from tests.keypool.simulator import Fate, Simulator
@@ -65,13 +65,13 @@ def an_ask(
     )
 
 
-REFUSED = Verdict(Event.KEY_REFUSED, free=True)
-NO_QUOTA = Verdict(Event.OUT_OF_QUOTA, free=True, sure=True)
-NO_MODEL = Verdict(Event.NO_SUCH_MODEL, free=True)
+REFUSED = Verdict(KeyEvent.KEY_REFUSED, free=True)
+NO_QUOTA = Verdict(KeyEvent.OUT_OF_QUOTA, free=True, sure=True)
+NO_MODEL = Verdict(KeyEvent.NO_SUCH_MODEL, free=True)
 
 
 def limited(rest: float | None = None) -> Verdict:
-    return Verdict(Event.RATE_LIMITED, rest=rest, sure=True)
+    return Verdict(KeyEvent.RATE_LIMITED, rest=rest, sure=True)
 
 
 def broken(**verdicts: Verdict) -> Fate:
@@ -79,5 +79,5 @@ def broken(**verdicts: Verdict) -> Fate:
     return lambda grant: verdicts.get(grant.key.id)
 
 
-def simulator(*keys: Key, limits: Limits | None = None) -> Simulator:
+def simulator(*keys: Key, limits: QueueLimits | None = None) -> Simulator:
     return Simulator(Pool(keys, limits))

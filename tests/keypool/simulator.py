@@ -106,19 +106,19 @@ class Simulator:
         assert all(model.waiting == model.running == 0 for model in self.pool.snapshot(self.now).models)
         standings = [each for key in self.pool.keys.values() for each in (key.whole, *key.by_model.values())]
         assert all(standing.trial is None for standing in standings)
-        assert [story.ticket.id for story in self.stories.values() if len(story.ended) != 1] == []
+        assert [context.ticket.id for context in self.stories.values() if len(context.ended) != 1] == []
 
     def ends(self) -> dict[str, str]:
-        return {name: story.end for name, story in self.stories.items()}
+        return {name: context.end for name, context in self.stories.items()}
 
     def carry_out(self, decisions: Iterable[Decision]) -> None:
         for decision in decisions:
-            story = self.stories[decision.ticket.id]
+            context = self.stories[decision.ticket.id]
             if isinstance(decision, Grant):
-                self._send(story, decision)
+                self._send(context, decision)
             else:
-                self._end(story, decision.reason.value if isinstance(decision, Refuse) else "given up")
-                story.refusal = decision if isinstance(decision, Refuse) else None
+                self._end(context, decision.reason.value if isinstance(decision, Refuse) else "given up")
+                context.refusal = decision if isinstance(decision, Refuse) else None
 
     def _tick(self) -> None:
         self.ticks += 1
@@ -126,25 +126,25 @@ class Simulator:
         due = self.pool.next_wakeup()
         assert due is None or due > self.now, "a tick left something due: the timer would be busy"
 
-    def _send(self, story: Story, grant: Grant) -> None:
-        assert not story.ended, "granted after its end"
+    def _send(self, context: Story, grant: Grant) -> None:
+        assert not context.ended, "granted after its end"
         key = grant.key
         assert key.running <= key.slots
-        story.grants.append((self.now, key.id))
-        self.order.append(story)
-        attempt = story.ticket.attempts
-        self.at(self.now + story.service, lambda: self._attempt_ends(story, grant, attempt))
+        context.grants.append((self.now, key.id))
+        self.order.append(context)
+        attempt = context.ticket.attempts
+        self.at(self.now + context.service, lambda: self._attempt_ends(context, grant, attempt))
 
-    def _attempt_ends(self, story: Story, grant: Grant, attempt: int) -> None:
-        if story.ended or story.ticket.attempts != attempt:
+    def _attempt_ends(self, context: Story, grant: Grant, attempt: int) -> None:
+        if context.ended or context.ticket.attempts != attempt:
             return  # the caller has left meanwhile
-        verdict = story.fate(grant)
+        verdict = context.fate(grant)
         if verdict is not None:
-            self.carry_out(self.pool.failed(story.ticket, verdict, self.now))
+            self.carry_out(self.pool.failed(context.ticket, verdict, self.now))
             return
-        self._end(story, "answered")
-        self.carry_out(self.pool.answered(story.ticket, self.now))
-        self.carry_out(self.pool.finish(story.ticket, Tokens(story.ticket.need.input, 0, 100), self.now))
+        self._end(context, "answered")
+        self.carry_out(self.pool.answered(context.ticket, self.now))
+        self.carry_out(self.pool.finish(context.ticket, Tokens(context.ticket.need.input, 0, 100), self.now))
 
-    def _end(self, story: Story, how: str) -> None:
-        story.ended.append((self.now, how))
+    def _end(self, context: Story, how: str) -> None:
+        context.ended.append((self.now, how))

@@ -265,4 +265,4 @@ def test_a_newcomer_is_not_put_behind_a_flood_because_members_passed_on_their_ow
 def test_a_members_key_does_not_idle_however_many_outsiders_wait() -> None:
     sim = members_and_outsiders(20)
     sim.run(until=50.0)
-    assert len([story for story in sim.order if story.ticket.person == "member"]) >= 45
+    assert len([context for context in sim.order if context.ticket.person == "member"]) >= 45

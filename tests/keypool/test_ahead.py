@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keypool.ahead import ahead, before
 from keypool.fairqueue import FairQueue
-from keypool.order import Account, Waits, lane_of
+from keypool.order import FlowAccount, Waits, lane_of
 from keypool.skyline import Skyline
 from keypool.ticket import Ticket
 from tests.keypool.making import MODEL, OPENAI, a_key
@@ -60,10 +60,10 @@ def test_in_other_lanes_all_of_the_own_flow_goes_before() -> None:
 
 
 @st.composite
-def accounts(draw: st.DrawFn) -> list[Account]:
+def accounts(draw: st.DrawFn) -> list[FlowAccount]:
     found = []
     for number in range(draw(st.integers(0, 6))):
-        account = Account(f"a{number}", draw(st.sampled_from([0.5, 1.0, 3.0])), draw(st.floats(0, 50)), LANE)
+        account = FlowAccount(f"a{number}", draw(st.sampled_from([0.5, 1.0, 3.0])), draw(st.floats(0, 50)), LANE)
         account.waiting = draw(st.integers(0, 5))
         account.backlog = account.waiting * draw(st.sampled_from([0.0, 1.0, 7.0]))
         if account.waiting:
@@ -72,7 +72,7 @@ def accounts(draw: st.DrawFn) -> list[Account]:
     return found
 
 
-def by_hand(some: Sequence[Account], counter: float) -> tuple[float, float]:
+def by_hand(some: Sequence[FlowAccount], counter: float) -> tuple[float, float]:
     served = [min(each.backlog, max(0.0, counter - each.counter) * each.weight) for each in some]
     parts = [cost / each.backlog * each.waiting for cost, each in zip(served, some, strict=True) if each.backlog]
     return sum(served), sum(parts)
@@ -80,7 +80,7 @@ def by_hand(some: Sequence[Account], counter: float) -> tuple[float, float]:
 
 @settings(deadline=None, max_examples=60)
 @given(accounts(), st.floats(-5, 90))
-def test_the_skyline_is_the_sum_over_all_accounts(some: list[Account], counter: float) -> None:
+def test_the_skyline_is_the_sum_over_all_accounts(some: list[FlowAccount], counter: float) -> None:
     for group in (None, LANE.group):
         skyline = Skyline(some, 0.0, group)
         assert skyline.below(counter) == pytest.approx(by_hand(some, counter), abs=1e-6)

@@ -16,8 +16,8 @@ from keypool.door import Door
 from keypool.estimates import Tokens
 from keypool.fairqueue import FairQueue
 from keypool.keys import Key
-from keypool.pool import Ask, Grant, Limits, Pool, Reason, Refuse
-from keypool.standing import Event
+from keypool.pool import Ask, Grant, Pool, QueueLimits, Reason, Refuse
+from keypool.standing import KeyEvent
 from keypool.ticket import Ticket
 from tests.keypool.making import OPENAI, a_key, a_ticket, an_ask, simulator
 
@@ -137,9 +137,9 @@ def test_who_is_ahead_stays_ahead_by_as_much_when_areas_merge(work: list[tuple[s
 def test_who_waits_for_a_scarce_model_brings_no_credit_to_another_one() -> None:
     """Else a request that waits for a key which rests would hold a low counter, to be spent somewhere else."""
     sim = simulator(a_key("rests", 1, models=("m", "n")), a_key("works", 1, models=("n",)))
-    sim.decide(0.0, lambda now: sim.pool.learn("rests", Event.PAUSE, now))
-    sim.decide(0.0, lambda now: sim.pool.learn("rests", Event.RESUME, now))
-    sim.decide(0.0, lambda now: sim.pool.learn("rests", Event.OUT_OF_QUOTA, now))
+    sim.decide(0.0, lambda now: sim.pool.learn("rests", KeyEvent.PAUSE, now))
+    sim.decide(0.0, lambda now: sim.pool.learn("rests", KeyEvent.RESUME, now))
+    sim.decide(0.0, lambda now: sim.pool.learn("rests", KeyEvent.OUT_OF_QUOTA, now))
     sim.ask(1.0, an_ask("parked", "eve", "m", deadline=1e9))
     for person in ("ann", "bob"):
         for number in range(60):
@@ -147,7 +147,7 @@ def test_who_waits_for_a_scarce_model_brings_no_credit_to_another_one() -> None:
     for number in range(20):
         sim.ask(60.5, an_ask(f"eve{number}", "eve", "n"), service=1.0)
     sim.run(until=90.5)
-    late = Counter(story.ticket.person for story in sim.order if story.grants[-1][0] > 60.5)
+    late = Counter(context.ticket.person for context in sim.order if context.grants[-1][0] > 60.5)
     assert late["eve"] <= 11, "a third of thirty, and one"
 
 
@@ -163,7 +163,7 @@ def test_a_model_without_room_does_not_hold_up_another_one_of_the_same_key() -> 
 
 def test_nobody_passes_a_head_into_the_limit_for_which_it_waits_by_another_name_of_the_model() -> None:
     key = replace(a_key("k1", 8, models=("m", "m-2026-01-01")), quota=Quota(tokens=60_000))
-    pool = Pool([key], Limits(headroom=0))
+    pool = Pool([key], QueueLimits(headroom=0))
     pool.submit(an_ask("first", "ann", input_tokens=55_000), 0.0)
     pool.submit(an_ask("head", "bob", input_tokens=50_000), 0.0)
     for number in range(5):
@@ -270,17 +270,17 @@ class Counted(Door):
 
 @pytest.mark.slow
 def test_a_failure_looks_only_at_those_whose_time_ends_before_a_key_opens() -> None:
-    pool = Pool([a_key("k1", 1), a_key("k2", 1)], Limits(total=10**6, per_person=10**6))
+    pool = Pool([a_key("k1", 1), a_key("k2", 1)], QueueLimits(total=10**6, per_person=10**6))
     pool.door = door = Counted(pool.keyring, pool.areas, pool.pricing, pool.limits)
     for number in range(5000):
         pool.submit(an_ask(f"t{number}", f"p{number % 100}", deadline=1000.0 + number), 0.0)
     door.looked_at = 0
-    assert pool.learn("k1", Event.FAILED, 1.0, "m") == []
+    assert pool.learn("k1", KeyEvent.FAILED, 1.0, "m") == []
     assert door.looked_at == 0, "another key stands well"
-    decisions = pool.learn("k2", Event.OUT_OF_QUOTA, 2.0)
+    decisions = pool.learn("k2", KeyEvent.OUT_OF_QUOTA, 2.0)
     assert decisions == [], "the first key opens before anybody's time is up"
     assert door.looked_at == 0
-    refused = [each for each in pool.learn("k1", Event.OUT_OF_QUOTA, 3.0) if isinstance(each, Refuse)]
+    refused = [each for each in pool.learn("k1", KeyEvent.OUT_OF_QUOTA, 3.0) if isinstance(each, Refuse)]
     assert len(refused) == sum(1000.0 + number < 3602.0 for number in range(5000)) - 2, "two are in flight"
     assert door.looked_at == len(refused)
 
@@ -299,7 +299,7 @@ def test_parties_have_equal_shares_and_so_have_the_persons_within_them() -> None
         for person in ("bob", "eve", "joe"):
             sim.ask(0.0, of_group(number, person, "large"), service=1.0)
     sim.run(until=59.5)
-    had = Counter(story.ticket.person for story in sim.order)
+    had = Counter(context.ticket.person for context in sim.order)
     assert had["ann"] == pytest.approx(30, abs=1)
     assert [had[person] for person in ("bob", "eve", "joe")] == pytest.approx([10, 10, 10], abs=1)
     sim.run()
@@ -313,12 +313,12 @@ def test_a_party_of_twice_the_weight_has_twice_the_share() -> None:
         sim.ask(0.0, of_group(number, "ann", "light"), service=1.0)
         sim.ask(0.0, of_group(number, "bob", "heavy", 2.0), service=1.0)
     sim.run(until=59.5)
-    had = Counter(story.ticket.person for story in sim.order)
+    had = Counter(context.ticket.person for context in sim.order)
     assert [had["ann"], had["bob"]] == pytest.approx([20, 40], abs=1)
 
 
 def test_who_belongs_to_two_parties_is_counted_in_each_and_waits_as_one_person() -> None:
-    pool = Pool([a_key(slots=1)], Limits(per_person=3))
+    pool = Pool([a_key(slots=1)], QueueLimits(per_person=3))
     for number in range(5):
         pool.submit(of_group(number, "ann", f"g{number % 2}"), 0.0)
     assert pool.tally.refusals == {Reason.QUEUE_FULL: 1}, "one runs and three wait"
@@ -326,7 +326,7 @@ def test_who_belongs_to_two_parties_is_counted_in_each_and_waits_as_one_person()
 
 
 def test_a_full_queue_sheds_the_longest_party() -> None:
-    pool = Pool([a_key(slots=1)], Limits(total=6))
+    pool = Pool([a_key(slots=1)], QueueLimits(total=6))
     for number in range(7):
         pool.submit(of_group(number, f"sybil{number}", "eve's"), 0.0)
     _, decisions = pool.submit(of_group(0, "ann", "ann's"), 1.0)

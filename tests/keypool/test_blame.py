@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from keypool.blame import FLAKY_REST, LATELY, MOST_SHUNNED, SHUNNED, TOGETHER, Blame, Place, Witness
+from keypool.blame import FLAKY_REST, LATELY, MOST_SHUNNED, SHUNNED, TOGETHER, Blame, FailurePlace, Witness
 from keypool.estimates import Tokens
 from keypool.keys import Key
-from keypool.limits import Measure, Window
+from keypool.limits import LimitMeasure, RateWindow
 from keypool.pool import GiveUp, Grant, Pool
-from keypool.standing import FIRST_REST, SLOW_REST, Event, State
+from keypool.standing import FIRST_REST, SLOW_REST, KeyEvent, KeyState
 from keypool.ticket import Ticket
 from keypool.verdict import (
     CALLERS_FAULT,
@@ -62,7 +62,7 @@ def serve(pool: Pool, name: str, person: str, now: float) -> None:
 
 
 def rests(key: Key) -> bool:
-    return key.state(MODEL) not in (State.READY, State.UNCHECKED)
+    return key.state(MODEL) not in (KeyState.READY, KeyState.UNCHECKED)
 
 
 # A key
@@ -92,12 +92,12 @@ def test_a_model_that_two_persons_cannot_use_rests_for_an_hour_and_a_key_that_tw
     pool = Pool([key])
     for person in ("ann", "bob"):
         fail(pool, person, person, NO_MODEL, 0.0)
-    assert (key.standing(MODEL).until, key.state("other")) == (SLOW_REST, State.UNCHECKED)
+    assert (key.standing(MODEL).until, key.state("other")) == (SLOW_REST, KeyState.UNCHECKED)
     key = a_key(slots=4)
     pool = Pool([key])
     for person in ("ann", "bob"):
         fail(pool, person, person, REFUSED, 0.0)
-    assert key.whole.state is State.REVOKED
+    assert key.whole.state is KeyState.REVOKED
 
 
 def test_a_connection_that_is_not_there_needs_no_second_person() -> None:
@@ -112,7 +112,7 @@ def test_a_connection_that_is_not_there_needs_no_second_person() -> None:
     [(2, 0, False), (3, 0, True), (3, 12, True), (3, 13, False), (8, 32, True), (7, 33, False)],
 )
 def test_a_fifth_and_three_at_least_are_too_many(failures: int, answers: int, suspected: bool) -> None:
-    place = Place()
+    place = FailurePlace()
     for number in range(failures + answers):
         place.ended(Witness("eve", "eve"), well=number >= failures, now=0.0)
     assert place.suspected(0.0) is suspected
@@ -251,7 +251,7 @@ def test_a_poisonous_trial_neither_doubles_the_rest_nor_keeps_others_out() -> No
         fail(pool, f"poison{number}", "eve", DROPPED, 1.0 + number)
         assert key.admits(MODEL, 1.0 + number)
     serve(pool, "good", "ann", 7.0)
-    assert key.state(MODEL) is State.READY
+    assert key.state(MODEL) is KeyState.READY
 
 
 def test_two_persons_whose_trials_fail_double_the_rest() -> None:
@@ -278,7 +278,7 @@ def test_a_request_that_is_rejected_by_its_own_fault_opens_no_key() -> None:
     ticket = granted(pool, "poison", "eve", 1.0)
     pool.rejected(ticket, CALLERS_FAULT, 1.0)
     pool.break_off(ticket, Tokens(), 1.0)
-    assert key.standing(MODEL).state is State.COOLING
+    assert key.standing(MODEL).state is KeyState.COOLING
     assert key.admits(MODEL, 1.0)
 
 
@@ -379,21 +379,21 @@ def test_the_operators_word_clears_the_key_its_models_its_domain_and_all_suspici
     pool = Pool([key])
     for person in ("ann", "bob"):
         fail(pool, person, person, NO_MODEL, 0.0)
-    key.apply(Event.FAILED, "other", 0.0, 500.0)
+    key.apply(KeyEvent.FAILED, "other", 0.0, 500.0)
     pool.failed(pool.submit(an_ask("eve", "eve", model="other"), 500.0)[0], DROPPED, 500.0)
     for domain in pool.keyring.domains.values():
         domain.limited(500.0, 900.0)
         domain.hidden.settle(domain.slots, 500.0)
         assert domain.hidden.width < 1.0
-        domain.learn({Measure.REQUESTS: Window(1000, 0, 86_400.0)}, {}, 500.0)
-    pool.learn(key.id, Event.KEY_REFUSED, 500.0)
-    pool.learn(key.id, Event.RESUME, 501.0)
+        domain.learn({LimitMeasure.REQUESTS: RateWindow(1000, 0, 86_400.0)}, {}, 500.0)
+    pool.learn(key.id, KeyEvent.KEY_REFUSED, 500.0)
+    pool.learn(key.id, KeyEvent.RESUME, 501.0)
     assert [domain.hidden.width for domain in pool.keyring.domains.values()] == [1.0, 1.0]
     for model in (MODEL, "other"):
         ticket, decisions = pool.submit(an_ask(f"t {model}", "ann", model=model), 501.0)
         assert [type(each) for each in decisions] == [Grant]
         pool.failed(ticket, NONSENSE, 501.0)
-        assert key.state(model) is State.UNCHECKED
+        assert key.state(model) is KeyState.UNCHECKED
 
 
 def test_a_key_that_is_removed_leaves_no_suspicion_to_one_of_the_same_name() -> None:

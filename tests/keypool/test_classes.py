@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keypool.decisions import Grant, Limits, Reason
+from keypool.decisions import Grant, QueueLimits, Reason
 from keypool.fairqueue import FairQueue
 from keypool.flows import Flow
 from keypool.gap import bound, gap
@@ -25,7 +25,7 @@ def test_while_both_wait_batch_work_gets_one_part_in_nine() -> None:
         sim.ask(0.0, an_ask(f"i{number}", "ann"), service=1.0)
         sim.ask(0.0, an_ask(f"b{number}", "bob", batch=True), service=1.0)
     sim.run(until=89.5)
-    assert sum(story.ticket.batch for story in sim.order) == 10
+    assert sum(context.ticket.batch for context in sim.order) == 10
     sim.run()
     sim.assert_empty()
 
@@ -65,7 +65,7 @@ def test_whatever_weight_a_person_has_their_batch_work_has_an_eighth_of_it() -> 
 
 
 def test_what_a_person_may_have_waiting_counts_both_classes() -> None:
-    pool = Pool([a_key(slots=0)], Limits(per_person=3))
+    pool = Pool([a_key(slots=0)], QueueLimits(per_person=3))
     for number, batch in enumerate((True, False, True)):
         assert pool.submit(an_ask(f"r{number}", "ann", batch=batch), 0.0)[1] == []
     for batch in (True, False):

@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from keypool.domains import DAY, HAIR, MINUTE, RESERVE, Bucket, Domain, Need, Quota, group_of
 from keypool.keyring import Keyring
 from keypool.keys import Key
-from keypool.limits import Measure, Window, windows
-from keypool.standing import State
+from keypool.limits import LimitMeasure, RateWindow, windows
+from keypool.standing import KeyState
 from tests.fakes.limits import Limits
 from tests.keypool.making import a_key, a_ticket
 
-REQUESTS, TOKENS, DAILY = Measure.REQUESTS, Measure.TOKENS, Measure.DAILY
+REQUESTS, TOKENS, DAILY = LimitMeasure.REQUESTS, LimitMeasure.TOKENS, LimitMeasure.DAILY
 WALL = 1_700_000_000.0
 ONE = Need(100, 100)
 EXACT = 1e-3
@@ -39,19 +39,19 @@ def a_domain(slots: int = 10, **quota: int) -> Domain:
     return Domain("acme/m", Quota(**quota).buckets(0.0), members={"k1": slots})
 
 
-def answer(domain: Domain, sent: dict[Measure, float], now: float, **left: tuple[float, float]) -> None:
+def answer(domain: Domain, sent: dict[LimitMeasure, float], now: float, **left: tuple[float, float]) -> None:
     """An answer whose headers tell `left`: limit and remaining, by the name of the measure."""
-    told = {Measure[name.upper()]: Window(limit, remaining, None) for name, (limit, remaining) in left.items()}
+    told = {LimitMeasure[name.upper()]: RateWindow(limit, remaining, None) for name, (limit, remaining) in left.items()}
     domain.learn(told, sent, now)
 
 
 @pytest.mark.parametrize(
     ("measures", "reserves"),
-    [((), False), ((Measure.TOKENS,), True), ((Measure.INPUT, Measure.OUTPUT), False),
-     ((Measure.TOKENS, Measure.INPUT), False), ((Measure.REQUESTS, Measure.TOKENS), True)],
+    [((), False), ((LimitMeasure.TOKENS,), True), ((LimitMeasure.INPUT, LimitMeasure.OUTPUT), False),
+     ((LimitMeasure.TOKENS, LimitMeasure.INPUT), False), ((LimitMeasure.REQUESTS, LimitMeasure.TOKENS), True)],
 )  # fmt: skip
 def test_the_callers_bound_is_taken_beforehand_only_where_prompts_have_no_limit_of_their_own(
-    measures: tuple[Measure, ...], reserves: bool
+    measures: tuple[LimitMeasure, ...], reserves: bool
 ) -> None:
     domain = Domain("acme/m", {each: a_bucket() for each in measures})
     assert domain.asks(Need(100, 30, 4_000)) == (Need(100, 30, 4_000) if reserves else Need(100, 30))
@@ -157,7 +157,7 @@ def test_the_own_count_stays_between_what_remains_and_that_less_what_was_sent_si
 ) -> None:
     bucket.refill(now)
     counted, remaining = bucket.level, share * bucket.capacity
-    bucket.learn(Window(bucket.capacity, remaining, None), sent_since, now)
+    bucket.learn(RateWindow(bucket.capacity, remaining, None), sent_since, now)
     assert remaining - sent_since <= bucket.level <= remaining
     if remaining - sent_since <= counted <= remaining:
         assert bucket.level == counted
@@ -165,52 +165,52 @@ def test_the_own_count_stays_between_what_remains_and_that_less_what_was_sent_si
 
 def test_a_header_that_tells_less_than_was_counted_is_believed() -> None:
     bucket = a_bucket(600.0)
-    bucket.learn(Window(600.0, 200.0, None), 0.0, 0.0)
+    bucket.learn(RateWindow(600.0, 200.0, None), 0.0, 0.0)
     assert bucket.level == 200.0
 
 
 def test_a_header_that_tells_more_is_believed_but_for_what_was_sent_since() -> None:
     bucket = a_bucket(600.0, level=10.0)
-    bucket.learn(Window(600.0, 400.0, None), 150.0, 0.0)
+    bucket.learn(RateWindow(600.0, 400.0, None), 150.0, 0.0)
     assert bucket.level == 250.0
 
 
 def test_a_new_limit_is_believed_and_fills_in_the_same_time() -> None:
     bucket = a_bucket(600.0)
-    bucket.learn(Window(6000.0, 6000.0, None), 0.0, 0.0)
+    bucket.learn(RateWindow(6000.0, 6000.0, None), 0.0, 0.0)
     assert bucket.capacity == 6000.0
     assert bucket.rate == pytest.approx(100.0)
 
 
 def test_a_lower_limit_takes_away_what_does_not_fit_any_more() -> None:
     bucket = a_bucket(6000.0)
-    bucket.learn(Window(600.0, 600.0, None), 0.0, 0.0)
+    bucket.learn(RateWindow(600.0, 600.0, None), 0.0, 0.0)
     assert bucket.level == bucket.capacity == 600.0
 
 
 @pytest.mark.parametrize(
     ("window", "period"),
     [
-        (Window(600.0, 300.0, 30.0), MINUTE),
-        (Window(600.0, 0.0, 60.0), MINUTE),
-        (Window(600.0, 0.0, 55.0), MINUTE),
-        (Window(50.0, 44.0, 8.0), MINUTE),  # 7.2 seconds, told in whole ones
-        (Window(600.0, 300.0, 1800.0), 3600.0),
-        (Window(14_400.0, 7200.0, 43_200.0), DAY),
-        (Window(200.0, 100.0, 80_000.0), DAY),  # a day that ends at midnight
-        (Window(600.0, 0.0, 1e12), DAY),
+        (RateWindow(600.0, 300.0, 30.0), MINUTE),
+        (RateWindow(600.0, 0.0, 60.0), MINUTE),
+        (RateWindow(600.0, 0.0, 55.0), MINUTE),
+        (RateWindow(50.0, 44.0, 8.0), MINUTE),  # 7.2 seconds, told in whole ones
+        (RateWindow(600.0, 300.0, 1800.0), 3600.0),
+        (RateWindow(14_400.0, 7200.0, 43_200.0), DAY),
+        (RateWindow(200.0, 100.0, 80_000.0), DAY),  # a day that ends at midnight
+        (RateWindow(600.0, 0.0, 1e12), DAY),
     ],
 )
-def test_the_period_is_learnt_from_the_reset_be_it_a_minute_an_hour_or_a_day(window: Window, period: float) -> None:
+def test_the_period_is_learnt_from_the_reset_be_it_a_minute_an_hour_or_a_day(window: RateWindow, period: float) -> None:
     bucket = a_bucket(window.limit)
     bucket.learn(window, 0.0, 0.0)
     assert bucket.rate == pytest.approx(window.limit / period)
 
 
 @pytest.mark.parametrize(
-    "window", [Window(600.0, 599.0, 60.0), Window(600.0, 600.0, 86_400.0), Window(600.0, 0.0, 0.0)]
+    "window", [RateWindow(600.0, 599.0, 60.0), RateWindow(600.0, 600.0, 86_400.0), RateWindow(600.0, 0.0, 0.0)]
 )
-def test_a_reset_that_can_only_be_rounding_teaches_no_period(window: Window) -> None:
+def test_a_reset_that_can_only_be_rounding_teaches_no_period(window: RateWindow) -> None:
     bucket = a_bucket(600.0)
     bucket.learn(window, 0.0, 0.0)
     assert bucket.rate == pytest.approx(10.0)
@@ -228,7 +228,7 @@ def test_a_reset_that_can_only_be_rounding_teaches_no_period(window: Window) -> 
 def test_after_any_header_a_wait_can_be_told(
     bucket: Bucket, limit: float, left: float, refill: float | None, share: float, now: float
 ) -> None:
-    bucket.learn(Window(limit, limit * left, refill), 0.0, now)
+    bucket.learn(RateWindow(limit, limit * left, refill), 0.0, now)
     assert bucket.rate > 0.0
     assert 0.0 <= bucket.wait(share * limit, now) < inf
 
@@ -247,7 +247,7 @@ def test_headers_never_make_us_believe_in_more_than_there_is_in_whatever_order_t
         now += pause
         if unheard and hears:
             sent, remaining = unheard.pop(which % len(unheard))
-            bucket.learn(Window(600.0, remaining, None), bucket.sent - sent, now)
+            bucket.learn(RateWindow(600.0, remaining, None), bucket.sent - sent, now)
         else:
             now += bucket.wait(need, now)
             bucket.take(need, now)
@@ -274,18 +274,18 @@ def test_a_request_waits_for_the_slowest_of_its_limits() -> None:
 @pytest.mark.parametrize(
     ("measure", "taken"),
     [
-        (Measure.REQUESTS, 1.0),
-        (Measure.TOKENS, 70.0),
-        (Measure.INPUT, 50.0),
-        (Measure.OUTPUT, 20.0),
-        (Measure.HOURLY, 1.0),
-        (Measure.HOURLY_TOKENS, 70.0),
-        (Measure.DAILY, 1.0),
-        (Measure.DAILY_TOKENS, 70.0),
+        (LimitMeasure.REQUESTS, 1.0),
+        (LimitMeasure.TOKENS, 70.0),
+        (LimitMeasure.INPUT, 50.0),
+        (LimitMeasure.OUTPUT, 20.0),
+        (LimitMeasure.HOURLY, 1.0),
+        (LimitMeasure.HOURLY_TOKENS, 70.0),
+        (LimitMeasure.DAILY, 1.0),
+        (LimitMeasure.DAILY_TOKENS, 70.0),
     ],
 )
-def test_every_limit_counts_its_own_measure(measure: Measure, taken: float) -> None:
-    domain = Domain("d", {each: Bucket(100.0, 1.0, 100.0) for each in Measure})
+def test_every_limit_counts_its_own_measure(measure: LimitMeasure, taken: float) -> None:
+    domain = Domain("d", {each: Bucket(100.0, 1.0, 100.0) for each in LimitMeasure})
     sent = domain.take(Need(50, 20), 0.0)
     assert sent[measure] == taken
     assert domain.utilisation(0.0)[measure] == pytest.approx(taken / 100)
@@ -405,13 +405,13 @@ def test_the_period_of_a_limit_follows_from_its_refill_for_buckets_and_for_fixed
     limit: int, remaining: int, refill: float, period: float
 ) -> None:
     domain = a_domain()
-    domain.learn({REQUESTS: Window(limit, remaining, refill)}, domain.take(ONE, 0.0), 0.0)
+    domain.learn({REQUESTS: RateWindow(limit, remaining, refill)}, domain.take(ONE, 0.0), 0.0)
     assert domain.buckets[REQUESTS].rate == pytest.approx(limit / period)
 
 
 def test_a_period_that_is_told_is_believed() -> None:
     domain = a_domain()
-    domain.learn({REQUESTS: Window(10, 9, 1.0, 1.0), DAILY: Window(1000, 1000, None, 86_400.0)}, {}, 0.0)
+    domain.learn({REQUESTS: RateWindow(10, 9, 1.0, 1.0), DAILY: RateWindow(1000, 1000, None, 86_400.0)}, {}, 0.0)
     rates = {measure: bucket.rate for measure, bucket in domain.buckets.items()}
     assert rates == {REQUESTS: 10.0, DAILY: pytest.approx(1000 / 86_400)}
 
@@ -530,7 +530,7 @@ def test_an_answer_after_the_block_lets_the_next_one_be_short() -> None:
     domain.limited(0.0, None)
     domain.limited(1.0, None)
     domain.answered(3.0)
-    assert domain.standing.state is State.READY
+    assert domain.standing.state is KeyState.READY
     domain.limited(4.0, None)
     assert domain.wait(ONE, 4.0) == 1.0
 
@@ -540,7 +540,7 @@ def test_an_answer_while_it_is_blocked_proves_nothing() -> None:
     domain.limited(0.0, 20.0)
     domain.answered(19.9)
     assert domain.wait(ONE, 19.9) == pytest.approx(0.1)
-    assert domain.standing.state is State.COOLING
+    assert domain.standing.state is KeyState.COOLING
 
 
 # Who shares

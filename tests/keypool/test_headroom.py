@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from keypool.estimates import Tokens
-from keypool.pool import Grant, Limits, Pool
+from keypool.pool import Grant, Pool, QueueLimits
 from tests.keypool.making import a_key, an_ask
 
 SLOTS = 16
 
 
-def flooded(limits: Limits) -> Pool:
+def flooded(limits: QueueLimits) -> Pool:
     """One person has asked for more than there is."""
     pool = Pool([a_key("k1", SLOTS)], limits)
     for number in range(2 * SLOTS):
@@ -24,7 +24,7 @@ def running(pool: Pool, person: str) -> int:
 
 
 def test_a_flood_leaves_the_last_slot_free_and_who_comes_next_has_it_at_once() -> None:
-    pool = flooded(Limits())
+    pool = flooded(QueueLimits())
     assert running(pool, "flo") == SLOTS - 1
     _, decisions = pool.submit(an_ask("polite", "ann"), 1.0)
     assert [type(decision) for decision in decisions] == [Grant]
@@ -35,12 +35,12 @@ def test_a_flood_leaves_the_last_slot_free_and_who_comes_next_has_it_at_once() -
     ("slots", "kept"), [(0, 0), (1, 0), (7, 0), (8, 1), (9, 1), (31, 1), (32, 2), (47, 2), (48, 3), (160, 10)]
 )
 def test_from_eight_slots_on_one_is_kept_and_a_sixteenth_of_many(slots: int, kept: int) -> None:
-    assert Limits().headroom_of(slots) == kept
-    assert Limits(headroom=5).headroom_of(slots) == 5
+    assert QueueLimits().headroom_of(slots) == kept
+    assert QueueLimits(headroom=5).headroom_of(slots) == 5
 
 
-@pytest.mark.parametrize(("limits", "slots"), [(Limits(headroom=0), SLOTS), (Limits(headroom=4), SLOTS - 4)])
-def test_the_operator_says_how_many_are_kept(limits: Limits, slots: int) -> None:
+@pytest.mark.parametrize(("limits", "slots"), [(QueueLimits(headroom=0), SLOTS), (QueueLimits(headroom=4), SLOTS - 4)])
+def test_the_operator_says_how_many_are_kept(limits: QueueLimits, slots: int) -> None:
     assert running(flooded(limits), "flo") == slots
 
 
@@ -53,7 +53,7 @@ def test_a_small_pool_keeps_nothing_by_itself() -> None:
 
 def test_who_was_served_much_more_does_not_pass_a_head_that_is_held_back() -> None:
     """Else the slots that somebody runs would decide in the place of what everybody was served."""
-    pool = flooded(Limits())
+    pool = flooded(QueueLimits())
     rich, _ = pool.submit(an_ask("rich", "ann", input_tokens=1_000_000), 1.0)
     assert rich.key is not None, "she is new, and near"
     _, decisions = pool.submit(an_ask("again", "ann"), 2.0)

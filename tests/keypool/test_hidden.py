@@ -13,11 +13,11 @@ import pytest
 from keypool.decisions import Ask, Decision, Grant
 from keypool.domains import Domain, Need, Sent
 from keypool.estimates import Tokens
-from keypool.hidden import Pace, Record, Trailing
+from keypool.hidden import HiddenPace, HiddenRecord, Trailing
 from keypool.keys import Key
-from keypool.limits import Measure, Window
+from keypool.limits import LimitMeasure, RateWindow
 from keypool.pool import Pool
-from keypool.standing import Event
+from keypool.standing import KeyEvent
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 from tests.keypool.making import OPENAI, a_key
@@ -139,7 +139,7 @@ class World:
         self.at(self.now + LATENCY + service, lambda: self._ended(ticket))
 
     def _refused(self, ticket: Ticket) -> None:
-        self._carry_out(self.pool.failed(ticket, Verdict(Event.RATE_LIMITED), self.now))
+        self._carry_out(self.pool.failed(ticket, Verdict(KeyEvent.RATE_LIMITED), self.now))
 
     def _ended(self, ticket: Ticket) -> None:
         self.provider.running -= 1
@@ -313,7 +313,7 @@ def test_a_refusal_that_a_told_limit_explains_hides_nothing() -> None:
     domain = Domain("d", {}, members={"k1": 8})
     for number in range(6):
         sent = domain.take(Need(100, 0), float(10 * number))
-        domain.learn({Measure.REQUESTS: Window(60, 0, 60.0)}, sent, 10.0 * number)
+        domain.learn({LimitMeasure.REQUESTS: RateWindow(60, 0, 60.0)}, sent, 10.0 * number)
         refused(domain, sent, 10.0 * number)
     domain.wait(Need(100, 0), 100.0)
     assert domain.hidden.pace is None
@@ -322,12 +322,12 @@ def test_a_refusal_that_a_told_limit_explains_hides_nothing() -> None:
 def test_a_refusal_that_no_told_limit_explains_is_of_a_rate_that_is_not_told() -> None:
     """Groq tells the requests of a day and not those of a minute."""
     domain, now = Domain("d", {}, members={"k1": 8}), 0.0
-    domain.learn({Measure.REQUESTS: Window(14_400, 14_000, None)}, {}, now)
+    domain.learn({LimitMeasure.REQUESTS: RateWindow(14_400, 14_000, None)}, {}, now)
     for number in range(40):
         now += 0.1
         sent = domain.take(Need(100, 0), now)
         if number >= 30:
-            domain.learn({Measure.REQUESTS: Window(14_400, 13_970, None)}, sent, now)
+            domain.learn({LimitMeasure.REQUESTS: RateWindow(14_400, 13_970, None)}, sent, now)
             refused(domain, sent, now)
             now += domain.wait(Need(100, 0), now)
         else:
@@ -343,7 +343,7 @@ def test_headers_end_what_was_believed_without_them() -> None:
         refused(domain, domain.take(Need(1, 0), now), now)
     domain.wait(Need(1, 0), 20.0)
     assert domain.hidden.pace is not None
-    domain.learn({Measure.TOKENS: Window(1000, 1000, None)}, {}, 20.0)
+    domain.learn({LimitMeasure.TOKENS: RateWindow(1000, 1000, None)}, {}, 20.0)
     assert domain.hidden.pace is None
 
 
@@ -351,7 +351,7 @@ def test_headers_end_what_was_believed_without_them() -> None:
 
 
 def test_a_record_is_kept_for_five_minutes_and_ten_at_most() -> None:
-    record = Record()
+    record = HiddenRecord()
     record.note(9.0, 0.0)
     record.note(3.0, 299.0)
     record.note(3.0, 301.0)
@@ -363,7 +363,7 @@ def test_a_record_is_kept_for_five_minutes_and_ten_at_most() -> None:
 
 
 def test_a_pace_grows_soon_then_flat_then_ever_faster_and_only_while_it_holds_something_back() -> None:
-    pace = Pace(1.0, 100.0, tokens=False, at=0.0, taken=0.0)
+    pace = HiddenPace(1.0, 100.0, tokens=False, at=0.0, taken=0.0)
     rates = []
     for age in (0, 50, 100, 150, 200, 260, 320):
         pace.age = float(age)

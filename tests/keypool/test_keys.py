@@ -15,62 +15,62 @@ from keypool.standing import (
     SLOW_REST,
     TRANSITIONS,
     TRIAL_SECONDS,
-    Event,
-    Standing,
-    State,
+    KeyEvent,
+    KeyHealth,
+    KeyState,
 )
 from keypool.verdict import UNREACHABLE
 from tests.keypool.making import MODEL, SECRET, a_key, an_ask
 
-TROUBLE = (Event.RATE_LIMITED, Event.FAILED, Event.NO_SUCH_MODEL, Event.OUT_OF_QUOTA, Event.KEY_REFUSED)
-ORDINARY = (Event.RATE_LIMITED, Event.FAILED)
+TROUBLE = (KeyEvent.RATE_LIMITED, KeyEvent.FAILED, KeyEvent.NO_SUCH_MODEL, KeyEvent.OUT_OF_QUOTA, KeyEvent.KEY_REFUSED)
+ORDINARY = (KeyEvent.RATE_LIMITED, KeyEvent.FAILED)
 
 
-def resting(until: float = 10.0) -> Standing:
-    return Standing(State.COOLING, since=0.0, until=until, failures=1)
+def resting(until: float = 10.0) -> KeyHealth:
+    return KeyHealth(KeyState.COOLING, since=0.0, until=until, failures=1)
 
 
 def test_every_state_knows_every_event_and_nothing_else_is_in_the_table() -> None:
-    assert set(TRANSITIONS) == {(state, event) for state in State for event in Event}
+    assert set(TRANSITIONS) == {(state, event) for state in KeyState for event in KeyEvent}
 
 
 def test_every_state_can_be_reached_from_unchecked() -> None:
-    reached = {State.UNCHECKED}
-    for _ in State:
-        reached |= {TRANSITIONS[state, event] for state in reached for event in Event}
-    assert reached == set(State)
+    reached = {KeyState.UNCHECKED}
+    for _ in KeyState:
+        reached |= {TRANSITIONS[state, event] for state in reached for event in KeyEvent}
+    assert reached == set(KeyState)
 
 
-@pytest.mark.parametrize("state", [State.REVOKED, State.PAUSED])
-@pytest.mark.parametrize("event", [event for event in Event if event is not Event.RESUME])
-def test_a_revoked_or_paused_key_comes_back_only_by_the_operator(state: State, event: Event) -> None:
+@pytest.mark.parametrize("state", [KeyState.REVOKED, KeyState.PAUSED])
+@pytest.mark.parametrize("event", [event for event in KeyEvent if event is not KeyEvent.RESUME])
+def test_a_revoked_or_paused_key_comes_back_only_by_the_operator(state: KeyState, event: KeyEvent) -> None:
     assert TRANSITIONS[state, event] in DEAD
 
 
-@pytest.mark.parametrize("state", [State.REVOKED, State.PAUSED])
-def test_the_operator_brings_a_dead_key_back_as_unchecked(state: State) -> None:
-    assert TRANSITIONS[state, Event.RESUME] is State.UNCHECKED
+@pytest.mark.parametrize("state", [KeyState.REVOKED, KeyState.PAUSED])
+def test_the_operator_brings_a_dead_key_back_as_unchecked(state: KeyState) -> None:
+    assert TRANSITIONS[state, KeyEvent.RESUME] is KeyState.UNCHECKED
 
 
-@pytest.mark.parametrize("state", [state for state in State if state not in DEAD])
-def test_an_answer_makes_every_living_key_ready(state: State) -> None:
-    assert TRANSITIONS[state, Event.ANSWERED] is State.READY
+@pytest.mark.parametrize("state", [state for state in KeyState if state not in DEAD])
+def test_an_answer_makes_every_living_key_ready(state: KeyState) -> None:
+    assert TRANSITIONS[state, KeyEvent.ANSWERED] is KeyState.READY
 
 
 @pytest.mark.parametrize("event", TROUBLE)
-@pytest.mark.parametrize("state", list(State))
-def test_no_trouble_makes_a_key_usable(state: State, event: Event) -> None:
+@pytest.mark.parametrize("state", list(KeyState))
+def test_no_trouble_makes_a_key_usable(state: KeyState, event: KeyEvent) -> None:
     assert TRANSITIONS[state, event] in RESTING | DEAD
 
 
-@pytest.mark.parametrize("state", list(State))
-def test_a_dead_standing_opens_only_when_the_operator_says_so(state: State) -> None:
-    assert (Standing(state).opens_at() == FOREVER) is (state in DEAD)
+@pytest.mark.parametrize("state", list(KeyState))
+def test_a_dead_standing_opens_only_when_the_operator_says_so(state: KeyState) -> None:
+    assert (KeyHealth(state).opens_at() == FOREVER) is (state in DEAD)
 
 
 @pytest.mark.parametrize("event", ORDINARY)
-def test_a_failure_rests_for_a_second_and_each_failed_trial_doubles_it_up_to_a_minute(event: Event) -> None:
-    standing, rests, now = Standing(), [], 0.0
+def test_a_failure_rests_for_a_second_and_each_failed_trial_doubles_it_up_to_a_minute(event: KeyEvent) -> None:
+    standing, rests, now = KeyHealth(), [], 0.0
     for _ in range(8):
         standing.apply(event, now)
         rests.append(standing.until - now)
@@ -80,44 +80,44 @@ def test_a_failure_rests_for_a_second_and_each_failed_trial_doubles_it_up_to_a_m
 
 def test_an_answer_makes_the_next_rest_short_again() -> None:
     standing = resting()
-    standing.apply(Event.FAILED, 10.0)
-    standing.apply(Event.ANSWERED, 20.0)
-    standing.apply(Event.FAILED, 30.0)
+    standing.apply(KeyEvent.FAILED, 10.0)
+    standing.apply(KeyEvent.ANSWERED, 20.0)
+    standing.apply(KeyEvent.FAILED, 30.0)
     assert standing.until == 30.0 + FIRST_REST
 
 
 def test_failures_of_one_burst_count_once() -> None:
     """Eight requests in flight that fail together say the same thing once: the key rests one second, not a minute."""
-    standing = Standing()
+    standing = KeyHealth()
     for step in range(8):
-        standing.apply(Event.FAILED, 0.01 * step)
+        standing.apply(KeyEvent.FAILED, 0.01 * step)
     assert standing.failures == 1
     assert standing.until <= 0.07 + FIRST_REST
 
 
 def test_a_rest_that_the_provider_asked_for_is_not_cut_short_by_a_later_failure() -> None:
-    standing = Standing()
-    standing.apply(Event.RATE_LIMITED, 0.0, 45.0)
-    standing.apply(Event.FAILED, 0.5)
+    standing = KeyHealth()
+    standing.apply(KeyEvent.RATE_LIMITED, 0.0, 45.0)
+    standing.apply(KeyEvent.FAILED, 0.5)
     assert standing.until == 45.0
 
 
 def test_a_model_that_a_key_may_not_use_is_not_tried_early_because_of_a_rate_limit() -> None:
-    standing = Standing()
-    standing.apply(Event.NO_SUCH_MODEL, 0.0)
-    standing.apply(Event.RATE_LIMITED, 1.0)
+    standing = KeyHealth()
+    standing.apply(KeyEvent.NO_SUCH_MODEL, 0.0)
+    standing.apply(KeyEvent.RATE_LIMITED, 1.0)
     assert standing.until == SLOW_REST
 
 
 def test_the_providers_own_rest_is_taken_as_asked() -> None:
-    standing = Standing()
-    standing.apply(Event.RATE_LIMITED, 5.0, 7.5)
+    standing = KeyHealth()
+    standing.apply(KeyEvent.RATE_LIMITED, 5.0, 7.5)
     assert standing.until == 12.5
 
 
-@pytest.mark.parametrize("event", [Event.OUT_OF_QUOTA, Event.NO_SUCH_MODEL])
-def test_what_will_not_change_soon_is_looked_at_again_each_hour(event: Event) -> None:
-    standing = Standing()
+@pytest.mark.parametrize("event", [KeyEvent.OUT_OF_QUOTA, KeyEvent.NO_SUCH_MODEL])
+def test_what_will_not_change_soon_is_looked_at_again_each_hour(event: KeyEvent) -> None:
+    standing = KeyHealth()
     standing.apply(event, 5.0, 1.0)
     assert standing.until == 5.0 + SLOW_REST
 
@@ -131,9 +131,9 @@ def test_a_resting_standing_admits_one_trial_from_the_very_instant_it_opens() ->
 
 
 def test_since_says_when_the_state_began_not_when_it_was_last_confirmed() -> None:
-    standing = Standing()
-    standing.apply(Event.ANSWERED, 3.0)
-    standing.apply(Event.ANSWERED, 9.0)
+    standing = KeyHealth()
+    standing.apply(KeyEvent.ANSWERED, 3.0)
+    standing.apply(KeyEvent.ANSWERED, 9.0)
     assert standing.since == 3.0
 
 
@@ -161,7 +161,7 @@ def test_a_good_trial_opens_the_key_for_those_who_wait() -> None:
     trial, _ = pool.submit(an_ask("a", "ann"), 1.0)
     other, _ = pool.submit(an_ask("b", "bob"), 1.0)
     assert pool.answered(trial, 2.0) == [Grant(other, key)]
-    assert key.state(MODEL) is State.READY
+    assert key.state(MODEL) is KeyState.READY
 
 
 def test_a_failed_trial_doubles_the_rest() -> None:
@@ -201,7 +201,7 @@ def test_a_trial_that_does_not_end_is_not_the_only_one_for_ever() -> None:
     assert due == 1.0 + TRIAL_SECONDS
     assert pool.tick(due) == [Grant(other, key)]
     pool.answered(other, due + 1.0)
-    assert key.state(MODEL) is State.READY
+    assert key.state(MODEL) is KeyState.READY
 
 
 def test_an_answer_to_what_was_sent_before_the_rest_proves_nothing() -> None:
@@ -211,36 +211,36 @@ def test_an_answer_to_what_was_sent_before_the_rest_proves_nothing() -> None:
     quick, _ = pool.submit(an_ask("quick", "bob"), 0.0)
     pool.failed(quick, UNREACHABLE, 0.5)
     assert pool.answered(slow, 0.7) == []
-    assert key.state(MODEL) is State.COOLING
+    assert key.state(MODEL) is KeyState.COOLING
 
 
 def test_a_stream_that_outlives_a_revocation_does_not_revive_the_key() -> None:
     key = a_key()
     pool = Pool([key])
     ticket, _ = pool.submit(an_ask("a", "ann"), 0.0)
-    pool.learn(key.id, Event.KEY_REFUSED, 1.0)
+    pool.learn(key.id, KeyEvent.KEY_REFUSED, 1.0)
     pool.answered(ticket, 2.0)
-    assert key.state(MODEL) is State.REVOKED
+    assert key.state(MODEL) is KeyState.REVOKED
 
 
 def test_trouble_with_one_model_leaves_the_others_usable() -> None:
     key = a_key(models=("m", "n"))
-    key.apply(Event.RATE_LIMITED, "m", 0.0, 30.0)
+    key.apply(KeyEvent.RATE_LIMITED, "m", 0.0, 30.0)
     assert not key.admits("m", 1.0)
     assert key.admits("n", 1.0)
 
 
 def test_trouble_with_the_whole_key_closes_every_model() -> None:
     key = a_key(models=("m", "n"))
-    key.apply(Event.OUT_OF_QUOTA, "m", 0.0)
+    key.apply(KeyEvent.OUT_OF_QUOTA, "m", 0.0)
     assert not key.admits("n", 1.0)
-    assert key.state("n") is State.EXHAUSTED
+    assert key.state("n") is KeyState.EXHAUSTED
 
 
 def test_a_key_opens_when_both_the_key_and_the_model_have_rested() -> None:
     key = a_key()
-    key.apply(Event.OUT_OF_QUOTA, MODEL, 0.0)
-    key.apply(Event.RATE_LIMITED, MODEL, 0.0, 5000.0)
+    key.apply(KeyEvent.OUT_OF_QUOTA, MODEL, 0.0)
+    key.apply(KeyEvent.RATE_LIMITED, MODEL, 0.0, 5000.0)
     assert key.opens_at(MODEL) == 5000.0
 
 
@@ -267,6 +267,6 @@ def test_a_fingerprint_names_a_secret_without_telling_it() -> None:
 
 def test_a_key_that_the_operator_topped_up_need_not_rest_for_the_hour() -> None:
     key = a_key()
-    key.apply(Event.OUT_OF_QUOTA, MODEL, 0.0)
-    key.apply(Event.RESUME, MODEL, 60.0)
+    key.apply(KeyEvent.OUT_OF_QUOTA, MODEL, 0.0)
+    key.apply(KeyEvent.RESUME, MODEL, 60.0)
     assert key.admits(MODEL, 60.0)

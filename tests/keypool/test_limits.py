@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from keypool.limits import NAMES, Measure, Window, retry_after, windows
+from keypool.limits import NAMES, LimitMeasure, RateWindow, retry_after, windows
 
 WALL = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 OPENAI = {
@@ -41,22 +41,22 @@ ANTHROPIC = {
 
 def test_openai_tells_of_requests_and_of_tokens() -> None:
     assert windows(OPENAI, WALL) == {
-        Measure.REQUESTS: Window(500.0, 499.0, 0.12),
-        Measure.TOKENS: Window(200_000.0, 150_000.0, 360.0),
+        LimitMeasure.REQUESTS: RateWindow(500.0, 499.0, 0.12),
+        LimitMeasure.TOKENS: RateWindow(200_000.0, 150_000.0, 360.0),
     }
 
 
 def test_anthropic_tells_of_input_and_output_apart() -> None:
     assert windows(ANTHROPIC, WALL) == {
-        Measure.REQUESTS: Window(50.0, 49.0, 2.0),
-        Measure.INPUT: Window(30_000.0, 29_000.0, 30.0),
-        Measure.OUTPUT: Window(8000.0, 8000.0, 0.0),
+        LimitMeasure.REQUESTS: RateWindow(50.0, 49.0, 2.0),
+        LimitMeasure.INPUT: RateWindow(30_000.0, 29_000.0, 30.0),
+        LimitMeasure.OUTPUT: RateWindow(8000.0, 8000.0, 0.0),
     }
 
 
 def test_anthropic_may_also_tell_of_tokens_as_a_whole() -> None:
     told = {"anthropic-ratelimit-tokens-limit": "38000", "anthropic-ratelimit-tokens-remaining": "1000"}
-    assert windows(told, WALL) == {Measure.TOKENS: Window(38_000.0, 1000.0, None)}
+    assert windows(told, WALL) == {LimitMeasure.TOKENS: RateWindow(38_000.0, 1000.0, None)}
 
 
 def test_a_header_is_found_however_it_is_capitalised() -> None:
@@ -71,18 +71,18 @@ def test_an_answer_without_such_headers_tells_nothing() -> None:
 # What each of them calls it
 
 SOON = int(WALL) + 30
-TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
+TOLD: dict[str, tuple[dict[str, str], dict[LimitMeasure, RateWindow]]] = {
     "OpenAI, and compatible ones": (
         {
             "x-ratelimit-limit-tokens": "30000",
             "x-ratelimit-remaining-tokens": "29000",
             "x-ratelimit-reset-tokens": "2s",
         },
-        {Measure.TOKENS: Window(30_000, 29_000, 2)},
+        {LimitMeasure.TOKENS: RateWindow(30_000, 29_000, 2)},
     ),
     "Azure, in whole seconds": (
         {"x-ratelimit-limit-tokens": "30000", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "37"},
-        {Measure.TOKENS: Window(30_000, 0, 37)},
+        {LimitMeasure.TOKENS: RateWindow(30_000, 0, 37)},
     ),
     "Azure, which does not know": (
         {"x-ratelimit-limit-tokens": "-1", "x-ratelimit-remaining-tokens": "-1", "x-ratelimit-reset-tokens": "0"},
@@ -90,7 +90,7 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
     ),
     "xAI, without a reset": (
         {"x-ratelimit-limit-requests": "480", "x-ratelimit-remaining-requests": "479"},
-        {Measure.REQUESTS: Window(480, 479, None)},
+        {LimitMeasure.REQUESTS: RateWindow(480, 479, None)},
     ),
     "Groq, a day's requests by their refill": (
         {
@@ -98,7 +98,7 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
             "x-ratelimit-remaining-requests": "14370",
             "x-ratelimit-reset-requests": "2m59.56s",
         },
-        {Measure.REQUESTS: Window(14_400, 14_370, 179.56)},
+        {LimitMeasure.REQUESTS: RateWindow(14_400, 14_370, 179.56)},
     ),
     "seconds since 1970": (
         {
@@ -106,7 +106,7 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
             "x-ratelimit-remaining-requests": "0",
             "x-ratelimit-reset-requests": str(SOON),
         },
-        {Measure.REQUESTS: Window(20, 0, 30)},
+        {LimitMeasure.REQUESTS: RateWindow(20, 0, 30)},
     ),
     "an HTTP date": (
         {
@@ -114,11 +114,11 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
             "x-ratelimit-remaining-requests": "0",
             "x-ratelimit-reset-requests": "Sun, 01 Mar 2026 12:00:30 GMT",
         },
-        {Measure.REQUESTS: Window(20, 0, 30)},
+        {LimitMeasure.REQUESTS: RateWindow(20, 0, 30)},
     ),
     "OpenRouter, in milliseconds since 1970": (
         {"X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "3", "X-RateLimit-Reset": f"{SOON}000"},
-        {Measure.REQUESTS: Window(20, 3, 30)},
+        {LimitMeasure.REQUESTS: RateWindow(20, 3, 30)},
     ),
     "Together, per second": (
         {
@@ -128,7 +128,7 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
             "x-tokenlimit-limit": "33333",
             "x-tokenlimit-remaining": "33000",
         },
-        {Measure.REQUESTS: Window(10, 9, 1, 1), Measure.TOKENS: Window(33_333, 33_000, None, 1)},
+        {LimitMeasure.REQUESTS: RateWindow(10, 9, 1, 1), LimitMeasure.TOKENS: RateWindow(33_333, 33_000, None, 1)},
     ),
     "Mistral": (
         {
@@ -138,11 +138,14 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
             "x-ratelimit-remaining-tokens-minute": "4999911",
             "x-ratelimit-tokens-query-cost": "52",
         },
-        {Measure.REQUESTS: Window(720, 717, None, 60), Measure.TOKENS: Window(5_000_000, 4_999_911, None, 60)},
+        {
+            LimitMeasure.REQUESTS: RateWindow(720, 717, None, 60),
+            LimitMeasure.TOKENS: RateWindow(5_000_000, 4_999_911, None, 60),
+        },
     ),
     "Mistral, before": (
         {"ratelimitbysize-limit": "500000", "ratelimitbysize-remaining": "499900", "ratelimitbysize-reset": "28"},
-        {Measure.TOKENS: Window(500_000, 499_900, 28, 60)},
+        {LimitMeasure.TOKENS: RateWindow(500_000, 499_900, 28, 60)},
     ),
     "Mistral, before, by the minute and by the month": (
         {
@@ -151,7 +154,7 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
             "x-ratelimitbysize-limit-month": "1000000000",
             "x-ratelimitbysize-remaining-month": "5",
         },
-        {Measure.TOKENS: Window(500_000, 499_900, None, 60)},
+        {LimitMeasure.TOKENS: RateWindow(500_000, 499_900, None, 60)},
     ),
     "Mistral, a model that the plan does not have": (
         {"x-ratelimit-limit-req-minute": "0", "x-ratelimit-remaining-req-minute": "0"},
@@ -167,8 +170,8 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
             "x-ratelimit-reset-tokens-minute": "11.4",
         },
         {
-            Measure.DAILY: Window(1000, 750, 33_011.382867, 86_400),
-            Measure.TOKENS: Window(100_000, 90_000, 11.4, 60),
+            LimitMeasure.DAILY: RateWindow(1000, 750, 33_011.382867, 86_400),
+            LimitMeasure.TOKENS: RateWindow(100_000, 90_000, 11.4, 60),
         },
     ),
     "Cerebras, each period apart": (
@@ -183,10 +186,10 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
             "x-ratelimit-remaining-tokens-day": "900000",
         },
         {
-            Measure.REQUESTS: Window(5, 4, None, 60),
-            Measure.HOURLY: Window(150, 140, None, 3600),
-            Measure.HOURLY_TOKENS: Window(60_000, 50_000, None, 3600),
-            Measure.DAILY_TOKENS: Window(1_000_000, 900_000, None, 86_400),
+            LimitMeasure.REQUESTS: RateWindow(5, 4, None, 60),
+            LimitMeasure.HOURLY: RateWindow(150, 140, None, 3600),
+            LimitMeasure.HOURLY_TOKENS: RateWindow(60_000, 50_000, None, 3600),
+            LimitMeasure.DAILY_TOKENS: RateWindow(1_000_000, 900_000, None, 86_400),
         },
     ),
     "SambaNova, a minute's and a day's": (
@@ -198,7 +201,7 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
             "x-ratelimit-remaining-requests-day": "900",
             "x-ratelimit-reset-requests-day": "86400",
         },
-        {Measure.REQUESTS: Window(60, 42, 30), Measure.DAILY: Window(1000, 900, 86_400, 86_400)},
+        {LimitMeasure.REQUESTS: RateWindow(60, 42, 30), LimitMeasure.DAILY: RateWindow(1000, 900, 86_400, 86_400)},
     ),
     "Fireworks: of two limits of the prompt the one with less left": (
         {
@@ -210,7 +213,10 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
             "x-ratelimit-remaining-tokens-generated": "35000",
             "x-ratelimit-over-limit": "yes",
         },
-        {Measure.INPUT: Window(900_000, 800_000, None, 60), Measure.OUTPUT: Window(36_000, 35_000, None, 60)},
+        {
+            LimitMeasure.INPUT: RateWindow(900_000, 800_000, None, 60),
+            LimitMeasure.OUTPUT: RateWindow(36_000, 35_000, None, 60),
+        },
     ),
     "Anthropic's commitment, beyond which the standard limits serve": (
         {
@@ -234,19 +240,19 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
     ),
     "the IETF's draft up to -06": (
         {"RateLimit-Limit": "100, 100;w=60", "RateLimit-Remaining": "50", "RateLimit-Reset": "30"},
-        {Measure.REQUESTS: Window(100, 50, 30)},
+        {LimitMeasure.REQUESTS: RateWindow(100, 50, 30)},
     ),
     "the IETF's draft -07": (
         {"RateLimit": "limit=100, remaining=50, reset=30", "RateLimit-Policy": "100;w=60"},
-        {Measure.REQUESTS: Window(100, 50, 30, 60)},
+        {LimitMeasure.REQUESTS: RateWindow(100, 50, 30, 60)},
     ),
     "the IETF's draft -07 without a policy": (
         {"RateLimit": "limit=100, remaining=50, reset=30"},
-        {Measure.REQUESTS: Window(100, 50, 30)},
+        {LimitMeasure.REQUESTS: RateWindow(100, 50, 30)},
     ),
     "the IETF's draft from -08": (
         {"RateLimit": '"default";r=50;t=30', "RateLimit-Policy": '"default";q=100;w=60'},
-        {Measure.REQUESTS: Window(100, 50, 30, 60)},
+        {LimitMeasure.REQUESTS: RateWindow(100, 50, 30, 60)},
     ),
     "the IETF's draft from -08, several policies": (
         {
@@ -254,21 +260,21 @@ TOLD: dict[str, tuple[dict[str, str], dict[Measure, Window]]] = {
             "RateLimit-Policy": '"burst";q=100;w=60, "hour";q=1000;w=3600, "day";q=5000;w=86400',
         },
         {
-            Measure.REQUESTS: Window(100, 50, 30, 60),
-            Measure.HOURLY: Window(1000, 900, 1200, 3600),
-            Measure.DAILY: Window(5000, 4000, None, 86_400),
+            LimitMeasure.REQUESTS: RateWindow(100, 50, 30, 60),
+            LimitMeasure.HOURLY: RateWindow(1000, 900, 1200, 3600),
+            LimitMeasure.DAILY: RateWindow(5000, 4000, None, 86_400),
         },
     ),
     "the IETF's draft from -08, of tokens": (
         {"RateLimit": '"t";r=50;t=30', "RateLimit-Policy": '"t";q=100;w=60;qu="tokens"'},
-        {Measure.TOKENS: Window(100, 50, 30, 60)},
+        {LimitMeasure.TOKENS: RateWindow(100, 50, 30, 60)},
     ),
     "another fairgate's: the policy of tokens is called so": (
         {
             "RateLimit": '"requests";r=19;t=3, "tokens";r=50',
             "RateLimit-Policy": '"requests";q=20;w=60, "tokens";q=99;w=60',
         },
-        {Measure.REQUESTS: Window(20, 19, 3, 60), Measure.TOKENS: Window(99, 50, None, 60)},
+        {LimitMeasure.REQUESTS: RateWindow(20, 19, 3, 60), LimitMeasure.TOKENS: RateWindow(99, 50, None, 60)},
     ),
     "the IETF's draft from -08, of bytes": (
         {"RateLimit": '"b";r=50;t=30', "RateLimit-Policy": '"b";q=100;w=60;qu="content-bytes"'},
@@ -394,7 +400,7 @@ def test_a_body_that_is_no_json_says_nothing() -> None:
 @pytest.mark.parametrize("missing", ["limit", "remaining"])
 def test_a_limit_of_which_half_is_missing_is_left_out_and_the_others_stay(missing: str) -> None:
     del (headers := dict(OPENAI))[f"x-ratelimit-{missing}-requests"]
-    assert set(windows(headers, WALL)) == {Measure.TOKENS}
+    assert set(windows(headers, WALL)) == {LimitMeasure.TOKENS}
 
 
 @pytest.mark.parametrize("reset", [None, "soon", "", "-5s", "2026-03-01T12:00:00", "1e9"])
@@ -402,30 +408,30 @@ def test_a_limit_without_a_readable_reset_is_still_a_limit(reset: str | None) ->
     headers = {name: value for name, value in OPENAI.items() if name != "x-ratelimit-reset-requests"}
     if reset is not None:
         headers["x-ratelimit-reset-requests"] = reset
-    assert windows(headers, WALL)[Measure.REQUESTS] == Window(500.0, 499.0, None)
+    assert windows(headers, WALL)[LimitMeasure.REQUESTS] == RateWindow(500.0, 499.0, None)
 
 
 @pytest.mark.parametrize(
     "number", ["", "-1", "many", "1e9", "0x10", "NaN", "inf", " 5", "5 ", "1_000", "٣", "1" * 16, "5.", ".5", "5\n"]
 )
 def test_what_is_no_plain_number_is_no_limit(number: str) -> None:
-    assert Measure.REQUESTS not in windows(OPENAI | {"x-ratelimit-limit-requests": number}, WALL)
-    assert Measure.REQUESTS not in windows(OPENAI | {"x-ratelimit-remaining-requests": number}, WALL)
+    assert LimitMeasure.REQUESTS not in windows(OPENAI | {"x-ratelimit-limit-requests": number}, WALL)
+    assert LimitMeasure.REQUESTS not in windows(OPENAI | {"x-ratelimit-remaining-requests": number}, WALL)
 
 
 @pytest.mark.parametrize("limit", ["0", "0.0", "000"])
 def test_a_limit_of_nothing_is_no_limit(limit: str) -> None:
-    assert Measure.REQUESTS not in windows(OPENAI | {"x-ratelimit-limit-requests": limit}, WALL)
+    assert LimitMeasure.REQUESTS not in windows(OPENAI | {"x-ratelimit-limit-requests": limit}, WALL)
 
 
 def test_no_more_remains_than_there_may_be() -> None:
     headers = OPENAI | {"x-ratelimit-remaining-requests": "900"}
-    assert windows(headers, WALL)[Measure.REQUESTS].remaining == 500.0
+    assert windows(headers, WALL)[LimitMeasure.REQUESTS].remaining == 500.0
 
 
 def test_an_absurd_number_is_cut() -> None:
     headers = OPENAI | {"x-ratelimit-limit-tokens": "9" * 15, "x-ratelimit-remaining-tokens": "9" * 15}
-    assert windows(headers, WALL)[Measure.TOKENS] == Window(1e12, 1e12, 360.0)
+    assert windows(headers, WALL)[LimitMeasure.TOKENS] == RateWindow(1e12, 1e12, 360.0)
 
 
 # Junk

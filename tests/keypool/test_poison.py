@@ -17,7 +17,7 @@ from keypool.blame import FLAKY_COUNT
 from keypool.estimates import Tokens
 from keypool.keys import Key
 from keypool.pool import Grant, Pool
-from keypool.standing import State
+from keypool.standing import KeyState
 from keypool.verdict import (
     CALLERS_FAULT,
     DROPPED,
@@ -50,22 +50,22 @@ class Poisoned(Simulator):
     """
 
     pool: Pool
-    states: set[State] = field(default_factory=set)
+    states: set[KeyState] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         super().__init__(self.pool)
 
-    def _attempt_ends(self, story: Story, grant: Grant, attempt: int) -> None:
-        verdict = None if story.ended or story.ticket.attempts != attempt else story.fate(grant)
+    def _attempt_ends(self, context: Story, grant: Grant, attempt: int) -> None:
+        verdict = None if context.ended or context.ticket.attempts != attempt else context.fate(grant)
         if verdict is BREAKS or verdict is REJECTED:
-            self._ends_after_its_first_byte(story, broke=verdict is BREAKS)
+            self._ends_after_its_first_byte(context, broke=verdict is BREAKS)
         else:
-            super()._attempt_ends(story, grant, attempt)
-        self.states |= {key.state(MODEL) for key in self.pool.keys.values()} - {State.READY, State.UNCHECKED}
+            super()._attempt_ends(context, grant, attempt)
+        self.states |= {key.state(MODEL) for key in self.pool.keys.values()} - {KeyState.READY, KeyState.UNCHECKED}
 
-    def _ends_after_its_first_byte(self, story: Story, *, broke: bool) -> None:
-        pool, ticket, now = self.pool, story.ticket, self.now
-        self._end(story, "answered")
+    def _ends_after_its_first_byte(self, context: Story, *, broke: bool) -> None:
+        pool, ticket, now = self.pool, context.ticket, self.now
+        self._end(context, "answered")
         if broke:
             self.carry_out([*pool.answered(ticket, now), *pool.broke(ticket, now)])
         else:
@@ -92,7 +92,7 @@ def play(seed: int, fates: list[Verdict | None], keys: list[Key], hostile: float
 
 
 def polite(sim: Poisoned) -> list[Story]:
-    return [story for name, story in sim.stories.items() if not name.startswith("eve")]
+    return [context for name, context in sim.stories.items() if not name.startswith("eve")]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -102,16 +102,16 @@ def test_poison_of_one_takes_nothing_from_the_others(seed: int, slots: int) -> N
     control = play(seed, [None], [a_key(f"k{number}", slots) for number in range(3)], hostile=2 * SERVICE)
     sim = play(seed, [*PROVOKED, BREAKS, REJECTED], keys)
     assert sim.states == set()
-    assert {story.end for story in polite(sim)} == {"answered"}
-    assert [len(story.grants) for story in polite(sim)] == [1] * len(polite(sim))
-    assert sum(story.wait for story in polite(sim)) <= sum(story.wait for story in polite(control)) + SERVICE
+    assert {context.end for context in polite(sim)} == {"answered"}
+    assert [len(context.grants) for context in polite(sim)] == [1] * len(polite(sim))
+    assert sum(context.wait for context in polite(sim)) <= sum(context.wait for context in polite(control)) + SERVICE
 
 
 @pytest.mark.parametrize("fate", [*PROVOKED, BREAKS, REJECTED], ids=repr)
 def test_no_single_kind_of_poison_rests_a_key(fate: Verdict) -> None:
     sim = play(1, [fate], [a_key("k1", 2), a_key("k2", 2)])
     assert sim.states == set()
-    assert {story.end for story in polite(sim)} == {"answered"}
+    assert {context.end for context in polite(sim)} == {"answered"}
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_key_that_fails_everybody_rests_after_a_few_requests_and_the_other_ser
     for number in range(100):
         sim.ask(random.uniform(0.0, 100.0), an_ask(f"t{number}", random.choice(POLITE)), service=1.0, fate=fate)
     sim.run()
-    assert sim.states & {State.COOLING, State.REVOKED, State.EXHAUSTED}
+    assert sim.states & {KeyState.COOLING, KeyState.REVOKED, KeyState.EXHAUSTED}
     assert len(hits) <= 25
     assert len([hit for hit in hits if hit < 10.0]) <= 8
 
@@ -150,12 +150,12 @@ def test_a_broken_key_comes_back_by_itself_in_spite_of_poison(seed: int) -> None
         sim.ask(when, an_ask(f"{person}{number}", person, deadline=when + 120.0), service=0.5, fate=fate)
     sim.run()
     sim.assert_empty()
-    late = [story for story in polite(sim) if story.asked > 60.0 + 64.0]
-    assert sim.states == {State.COOLING}
-    assert key.state(MODEL) is State.READY
+    late = [context for context in polite(sim) if context.asked > 60.0 + 64.0]
+    assert sim.states == {KeyState.COOLING}
+    assert key.state(MODEL) is KeyState.READY
     assert late
-    assert {story.end for story in late} == {"answered"}
-    assert max(story.wait for story in late) < 15.0
+    assert {context.end for context in late} == {"answered"}
+    assert max(context.wait for context in late) < 15.0
 
 
 @pytest.mark.parametrize("every", [2, 4])
@@ -167,6 +167,6 @@ def test_a_key_that_cuts_some_streams_of_everybody_rests_now_and_then(every: int
         ask = an_ask(f"t{number}", POLITE[number % 3], deadline=1000.0)
         sim.ask(2.0 * number, ask, service=1.0, fate=lambda grant, cut=cut: cut)  # type: ignore[misc]
     sim.run()
-    assert sim.states == {State.COOLING}
+    assert sim.states == {KeyState.COOLING}
     assert len(sim.stories) > FLAKY_COUNT
-    assert all(story.end == "answered" for story in sim.stories.values())
+    assert all(context.end == "answered" for context in sim.stories.values())

@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from keypool.estimates import Tokens
-from keypool.pool import Decision, Grant, Limits, Pool
-from keypool.standing import Event
+from keypool.pool import Decision, Grant, Pool, QueueLimits
+from keypool.standing import KeyEvent
 from keypool.verdict import CALLERS_FAULT, NONSENSE, UNREACHABLE, Verdict
 from tests.keypool.making import MODEL, NO_MODEL, NO_QUOTA, REFUSED, a_key, an_ask, limited, simulator
 
@@ -25,7 +25,7 @@ def test_who_is_bound_to_some_keys_waits_for_one_of_these_and_takes_no_other() -
     sim.ask(0.0, replace(an_ask("one", "q"), bound_to=frozenset(("k2",))))
     sim.ask(0.0, an_ask("free", "r"))
     sim.run()
-    served = {name: story.grants[0][1] for name, story in sim.stories.items()}
+    served = {name: context.grants[0][1] for name, context in sim.stories.items()}
     assert served["free"] == "k3"
     assert served["one"] == "k2"
     assert {served[f"bound{number}"] for number in range(3)} <= {"k1", "k2"}
@@ -39,7 +39,7 @@ def test_who_is_bound_to_some_keys_waits_for_one_of_these_and_takes_no_other() -
 
 def test_a_thousand_requests_of_one_person_delay_nine_others_only_by_what_already_runs_and_by_each_other() -> None:
     """Four slots, ten seconds a request: the nine of second 5 get the slots of 10, 20 and 30 first of all."""
-    sim = simulator(a_key("k1", 2), a_key("k2", 2), limits=Limits(per_person=1000))
+    sim = simulator(a_key("k1", 2), a_key("k2", 2), limits=QueueLimits(per_person=1000))
     for number in range(1000):
         sim.ask(0.0, an_ask(f"flood{number}", "greedy"))
     for number in range(9):
@@ -68,12 +68,12 @@ def test_a_single_request_waits_for_the_next_free_slot_and_no_longer() -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_ten_persons_who_always_want_more_get_equal_shares(seed: int) -> None:
     dice = Random(seed)
-    sim = simulator(a_key("k1", 2), a_key("k2", 2), limits=Limits(per_person=100))
+    sim = simulator(a_key("k1", 2), a_key("k2", 2), limits=QueueLimits(per_person=100))
     for person in range(10):
         for number in range(100):
             sim.ask(0.0, an_ask(f"{person}-{number}", f"p{person}"), service=dice.uniform(1, 20))
     sim.run(until=1000.0)
-    shares = Counter(story.ticket.person for story in sim.order)
+    shares = Counter(context.ticket.person for context in sim.order)
     assert max(shares.values()) - min(shares.values()) <= 4 + 1, "the first to come had the four slots alone, once"
     sim.run()
     sim.assert_empty()
@@ -85,7 +85,7 @@ def test_a_heavier_weight_is_a_larger_share() -> None:
         sim.ask(0.0, an_ask(f"b{number}", "batch", weight=1.0))
         sim.ask(0.0, an_ask(f"i{number}", "interactive", weight=8.0))
     sim.run(until=10.0 * 45)
-    shares = Counter(story.ticket.person for story in sim.order)
+    shares = Counter(context.ticket.person for context in sim.order)
     assert 8 * shares["batch"] - 9 <= shares["interactive"] <= 8 * shares["batch"] + 9
     sim.run()
     sim.assert_empty()
@@ -100,7 +100,7 @@ def test_models_that_share_a_key_take_turns() -> None:
         for number in range(10):
             sim.ask(0.0, an_ask(f"{model}{number}", f"person-{model}", model=model))
     sim.run()
-    turns = [story.ticket.model for story in sim.order]
+    turns = [context.ticket.model for context in sim.order]
     assert turns[0] == "m", "it came first and alone"
     assert all(set(turns[at : at + 3]) == {"m", "n", "o"} for at in range(1, 26))
     sim.assert_empty()
@@ -121,7 +121,7 @@ def test_the_key_with_the_larger_free_share_is_taken_and_among_equals_the_one_us
     for number in range(6):
         sim.ask(0.0, an_ask(f"t{number}", f"p{number}"))
     sim.run()
-    assert [story.grants[0][1] for story in sim.order] == ["small", "large", "large", "small", "large", "large"]
+    assert [context.grants[0][1] for context in sim.order] == ["small", "large", "large", "small", "large", "large"]
 
 
 def test_a_person_passes_a_head_only_on_a_key_that_the_head_can_never_use() -> None:
@@ -142,10 +142,10 @@ def test_nobody_passes_a_head_that_could_use_the_key_when_it_has_rested() -> Non
     key, other = a_key("k1", 1), a_key("k2", 1)
     sim = simulator(key, other)
     sim.ask(0.0, an_ask("running", "ann"), service=50.0)
-    sim.decide(1.0, lambda now: sim.pool.learn("k2", Event.PAUSE, now))
+    sim.decide(1.0, lambda now: sim.pool.learn("k2", KeyEvent.PAUSE, now))
     sim.ask(2.0, an_ask("head", "bob"))
     sim.ask(3.0, an_ask("later", "eve"))
-    sim.decide(4.0, lambda now: sim.pool.learn("k2", Event.RESUME, now))
+    sim.decide(4.0, lambda now: sim.pool.learn("k2", KeyEvent.RESUME, now))
     sim.run()
     assert sim.stories["head"].grants == [(4.0, "k2")]
     assert sim.stories["later"].grants == [(14.0, "k2")]
@@ -183,7 +183,7 @@ def test_a_failure_after_the_deadline_is_not_repeated() -> None:
 
 
 def test_a_full_queue_sheds_the_longest_flow_and_never_a_polite_arrival() -> None:
-    sim = simulator(a_key("k1", 1), limits=Limits(total=10))
+    sim = simulator(a_key("k1", 1), limits=QueueLimits(total=10))
     for number in range(12):
         sim.ask(0.0, an_ask(f"greedy{number}", "greedy"))
     sim.ask(1.0, an_ask("polite", "ann"))
@@ -194,7 +194,7 @@ def test_a_full_queue_sheds_the_longest_flow_and_never_a_polite_arrival() -> Non
 
 
 def test_one_person_cannot_fill_the_queue() -> None:
-    sim = simulator(a_key("k1", 1), limits=Limits(total=1000, per_person=3))
+    sim = simulator(a_key("k1", 1), limits=QueueLimits(total=1000, per_person=3))
     for number in range(10):
         sim.ask(0.0, an_ask(f"a{number}", "ann"))
     sim.run()
@@ -203,11 +203,11 @@ def test_one_person_cannot_fill_the_queue() -> None:
 
 
 def test_a_cap_holds_one_persons_requests_in_flight() -> None:
-    sim = simulator(a_key("k1", 10), limits=Limits(cap=3))
+    sim = simulator(a_key("k1", 10), limits=QueueLimits(cap=3))
     for number in range(9):
         sim.ask(0.0, an_ask(f"a{number}", "ann"))
     sim.run()
-    assert [story.wait for story in sim.order] == [0.0] * 3 + [10.0] * 3 + [20.0] * 3
+    assert [context.wait for context in sim.order] == [0.0] * 3 + [10.0] * 3 + [20.0] * 3
     sim.assert_empty()
 
 
@@ -240,7 +240,7 @@ def test_leaving_twice_or_after_the_end_does_nothing() -> None:
 
 
 def test_ten_thousand_who_leave_at_once_leave_nothing_behind() -> None:
-    sim = simulator(a_key("k1", 1), limits=Limits(total=10_000))
+    sim = simulator(a_key("k1", 1), limits=QueueLimits(total=10_000))
     tickets = [sim.pool.submit(an_ask(f"t{number}", f"p{number % 500}"), 0.0)[0] for number in range(10_000)]
     for ticket in tickets:
         sim.pool.cancel(ticket, 1.0)
@@ -272,11 +272,11 @@ def test_the_callers_mistake_costs_what_was_sent() -> None:
 
 
 def pause(pool: Pool, name: str, now: float) -> list[Decision]:
-    return pool.learn(name, Event.PAUSE, now)
+    return pool.learn(name, KeyEvent.PAUSE, now)
 
 
 def resume(pool: Pool, name: str, now: float) -> list[Decision]:
-    return pool.learn(name, Event.RESUME, now)
+    return pool.learn(name, KeyEvent.RESUME, now)
 
 
 @pytest.mark.slow
@@ -294,7 +294,7 @@ def test_whatever_happens_every_request_ends_once_and_nothing_is_left(seed: int)
     def fate(grant: Grant) -> Verdict | None:
         return dice.choices([None, *verdicts], [1.0 - sum(chances), *chances])[0]
 
-    sim = simulator(*keys, limits=Limits(total=60, per_person=15, cap=dice.choice([None, 2, 5])))
+    sim = simulator(*keys, limits=QueueLimits(total=60, per_person=15, cap=dice.choice([None, 2, 5])))
     for number in range(300):
         when = dice.uniform(0, 200)
         sim.ask(

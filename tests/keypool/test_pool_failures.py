@@ -10,7 +10,7 @@ import pytest
 from keypool.estimates import Tokens
 from keypool.pool import GiveUp, Pool, Reason
 from keypool.retries import FLOOR, RetryBudget
-from keypool.standing import SLOW_REST, Event
+from keypool.standing import SLOW_REST, KeyEvent
 from keypool.verdict import CALLERS_FAULT, NONSENSE, UNREACHABLE, USED_UP, Verdict
 from tests.keypool.making import MODEL, NO_MODEL, NO_QUOTA, REFUSED, a_key, an_ask, broken, limited, simulator
 
@@ -98,7 +98,7 @@ def test_retries_of_all_together_are_a_tenth_of_the_dispatches_of_the_last_minut
     for number in range(100):
         sim.ask(10.0, an_ask(f"bad{number}", f"p{number}"), service=0.001, fate=lambda grant: limited(0.0))
     sim.run(until=59.0)
-    retries = sum(len(story.grants) - 1 for story in sim.stories.values())
+    retries = sum(len(context.grants) - 1 for context in sim.stories.values())
     assert 20 <= retries <= 0.1 * len(sim.order) + 1
     sim.run()
     sim.assert_empty()
@@ -138,7 +138,7 @@ def test_a_retry_goes_before_its_persons_other_requests() -> None:
     for name in ("a", "b"):
         sim.ask(0.0, an_ask(name, "ann"), service=5.0, fate=lambda grant: next(verdicts))
     sim.run()
-    assert [story.ticket.id for story in sim.order] == ["a", "a", "b"]
+    assert [context.ticket.id for context in sim.order] == ["a", "a", "b"]
     sim.assert_empty()
 
 
@@ -147,7 +147,7 @@ def test_a_retry_goes_before_its_persons_other_requests() -> None:
 
 def test_whoever_waits_is_served_at_the_very_instant_a_resting_key_opens() -> None:
     sim = simulator(a_key("k1", 3))
-    sim.decide(0.0, lambda now: sim.pool.learn("k1", Event.RATE_LIMITED, now, MODEL))
+    sim.decide(0.0, lambda now: sim.pool.learn("k1", KeyEvent.RATE_LIMITED, now, MODEL))
     for name in ("a", "b", "c"):
         sim.ask(0.25, an_ask(name, name), service=4.0)
     sim.run()
@@ -158,7 +158,7 @@ def test_whoever_waits_is_served_at_the_very_instant_a_resting_key_opens() -> No
 
 def test_a_resting_key_wakes_the_pool_once_and_not_once_for_each_who_waits() -> None:
     sim = simulator(a_key("k1", 50))
-    sim.decide(0.0, lambda now: sim.pool.learn("k1", Event.RATE_LIMITED, now, MODEL))
+    sim.decide(0.0, lambda now: sim.pool.learn("k1", KeyEvent.RATE_LIMITED, now, MODEL))
     for number in range(50):
         sim.ask(0.25, an_ask(f"t{number}", f"p{number}"))
     sim.run()
@@ -174,15 +174,15 @@ def test_a_key_that_fails_for_minutes_is_tried_by_one_request_at_a_time_and_ever
             float(number), an_ask(f"t{number}", f"p{number}"), 0.0, lambda grant: UNREACHABLE if sim.now < 90 else None
         )
     sim.run()
-    tries = [story.grants for story in sim.stories.values()]
+    tries = [context.grants for context in sim.stories.values()]
     instants = sorted(when for grants in tries for when, _ in grants if when < 90)
     rests = [later - earlier for earlier, later in pairwise(instants)]
     assert rests == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
     sim.assert_empty()
 
 
-@pytest.mark.parametrize("event", [Event.KEY_REFUSED, Event.PAUSE])
-def test_all_who_wait_are_refused_at_once_when_the_last_key_dies(event: Event) -> None:
+@pytest.mark.parametrize("event", [KeyEvent.KEY_REFUSED, KeyEvent.PAUSE])
+def test_all_who_wait_are_refused_at_once_when_the_last_key_dies(event: KeyEvent) -> None:
     sim = simulator(a_key("k1", 1))
     sim.ask(0.0, an_ask("running", "ann"), service=50.0)
     sim.ask(1.0, an_ask("waiting", "bob"))
@@ -202,9 +202,9 @@ def test_a_refusal_for_want_of_keys_names_the_earliest_recovery() -> None:
     sim.ask(0.0, an_ask("waiting1", "ann", deadline=100.0), service=30.0)
     for name in ("waiting2", "waiting3", "waiting4"):
         sim.ask(0.0, an_ask(name, "bob", deadline=100.0), service=30.0)
-    sim.decide(10.0, lambda now: sim.pool.learn("k1", Event.KEY_REFUSED, now))
-    sim.decide(11.0, lambda now: sim.pool.learn("k2", Event.OUT_OF_QUOTA, now))
-    sim.decide(12.0, lambda now: sim.pool.learn("k3", Event.OUT_OF_QUOTA, now))
+    sim.decide(10.0, lambda now: sim.pool.learn("k1", KeyEvent.KEY_REFUSED, now))
+    sim.decide(11.0, lambda now: sim.pool.learn("k2", KeyEvent.OUT_OF_QUOTA, now))
+    sim.decide(12.0, lambda now: sim.pool.learn("k3", KeyEvent.OUT_OF_QUOTA, now))
     sim.run()
     refusal = sim.stories["waiting4"].refusal
     assert refusal is not None
@@ -215,7 +215,7 @@ def test_a_refusal_for_want_of_keys_names_the_earliest_recovery() -> None:
 
 def test_whoever_can_wait_until_a_key_opens_may_wait() -> None:
     sim = simulator(a_key("k1", 1))
-    sim.decide(0.0, lambda now: sim.pool.learn("k1", Event.OUT_OF_QUOTA, now))
+    sim.decide(0.0, lambda now: sim.pool.learn("k1", KeyEvent.OUT_OF_QUOTA, now))
     sim.ask(1.0, an_ask("patient", "ann", deadline=SLOW_REST + 1.0))
     sim.ask(1.0, an_ask("hasty", "bob", deadline=SLOW_REST - 1.0))
     sim.run()
@@ -277,7 +277,7 @@ def test_a_model_that_becomes_known_can_be_asked_for() -> None:
 
 def test_a_free_failure_is_not_tried_on_its_own_key_again_while_the_other_one_is_paused() -> None:
     pool = Pool([a_key("k1"), a_key("k2")])
-    pool.learn("k2", Event.PAUSE, 0.0)
+    pool.learn("k2", KeyEvent.PAUSE, 0.0)
     ticket, _ = pool.submit(an_ask("a", "ann"), 0.0)
     decisions = pool.failed(ticket, USED_UP, 0.0)
     assert [type(each) for each in decisions] == [GiveUp]

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from keypool.domains import Quota
 from keypool.estimates import Tokens
 from keypool.keys import Key
-from keypool.limits import Measure, Window
-from keypool.pool import Ask, Decision, GiveUp, Grant, Limits, Pool, Refuse
-from keypool.standing import Event
+from keypool.limits import LimitMeasure, RateWindow
+from keypool.pool import Ask, Decision, GiveUp, Grant, Pool, QueueLimits, Refuse
+from keypool.standing import KeyEvent
 from keypool.ticket import Ticket
 from keypool.verdict import CALLERS_FAULT, NONSENSE, TOO_SLOW, UNREACHABLE, Verdict
 from tests.keypool.making import NO_MODEL, NO_QUOTA, REFUSED, limited
 
 PERSONS, MODELS, ORGANISATIONS = ("ann", "bob", "eve"), ("m", "n"), ("", "acme")
 VERDICTS = (CALLERS_FAULT, NONSENSE, TOO_SLOW, UNREACHABLE, NO_MODEL, NO_QUOTA, REFUSED, limited(), limited(3.0))
-WINDOWS = ({}, {Measure.REQUESTS: Window(60, 5, 55.0)}, {Measure.TOKENS: Window(10_000, 0, 60.0)})
+WINDOWS = ({}, {LimitMeasure.REQUESTS: RateWindow(60, 5, 55.0)}, {LimitMeasure.TOKENS: RateWindow(10_000, 0, 60.0)})
 VERBS = ("submit",) * 6 + ("answered", "finish", "finish", "break_off", "failed", "cancel", "learn", "add", "remove")
 VERBS += ("offer", "progress", "tick", "tick")
 
@@ -95,7 +95,7 @@ class Play:
 
     def learn(self) -> None:
         if self.pool.keys:
-            key, event = self.dice.choice(sorted(self.pool.keys)), self.dice.choice(list(Event))
+            key, event = self.dice.choice(sorted(self.pool.keys)), self.dice.choice(list(KeyEvent))
             self.hear(self.pool.learn(key, event, self.now, self.dice.choice(MODELS)))
 
     def add(self) -> None:
@@ -167,9 +167,9 @@ def a_key(name: str, dice: Random) -> Key:
 @given(
     st.lists(st.sampled_from(VERBS), min_size=1, max_size=120),
     st.integers(0, 2**32),
-    st.sampled_from([Limits(), Limits(total=5, per_person=3), Limits(cap=2), Limits(headroom=2)]),
+    st.sampled_from([QueueLimits(), QueueLimits(total=5, per_person=3), QueueLimits(cap=2), QueueLimits(headroom=2)]),
 )
-def test_after_every_word_the_books_of_the_pool_balance(verbs: list[str], seed: int, limits: Limits) -> None:
+def test_after_every_word_the_books_of_the_pool_balance(verbs: list[str], seed: int, limits: QueueLimits) -> None:
     dice = Random(seed)
     play = Play(Pool([a_key(f"k{number}", dice) for number in range(4)], limits), dice)
     for verb in verbs:

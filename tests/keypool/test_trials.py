@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from keypool.domains import Quota
-from keypool.pool import Grant, Limits, Pool
-from keypool.standing import FIRST_REST, Event, State
+from keypool.pool import Grant, Pool, QueueLimits
+from keypool.standing import FIRST_REST, KeyEvent, KeyState
 from keypool.verdict import BROKEN_OFF, DROPPED, REFUSED, UNREACHABLE, Verdict
 from tests.keypool.making import MODEL, a_key, an_ask, limited
 from tests.keypool.simulator import Simulator
@@ -26,7 +26,7 @@ def convicted_by(verdict: Verdict, count: int = 2) -> Callable[[Pool, float], No
 
 
 def checked(pool: Pool, now: float) -> None:
-    pool.learn("k1", Event.UNREACHED, now)
+    pool.learn("k1", KeyEvent.UNREACHED, now)
 
 
 RESTS = {
@@ -43,15 +43,15 @@ RESTS = {
 def test_a_resting_key_is_tried_at_its_instant_without_any_other_event(
     rest: Callable[[Pool, float], None], headroom: int
 ) -> None:
-    sim = Simulator(Pool([a_key(slots=2)], Limits(headroom=headroom)))
+    sim = Simulator(Pool([a_key(slots=2)], QueueLimits(headroom=headroom)))
     rest(sim.pool, 0.0)
     for number in range(40):
         sim.ask(0.1, an_ask(f"t{number}", f"p{number % 20}"), service=1.0)
     sim.run()
     sim.assert_empty()
-    first = min(story.grants[0][0] for story in sim.stories.values())
+    first = min(context.grants[0][0] for context in sim.stories.values())
     assert first == pytest.approx(FIRST_REST, abs=1e-3)
-    assert {story.end for story in sim.stories.values()} == {"answered"}
+    assert {context.end for context in sim.stories.values()} == {"answered"}
 
 
 @pytest.mark.parametrize("heads", [1, 15, 16, 17, 60])
@@ -84,7 +84,7 @@ def test_a_401_for_one_caller_on_every_key_leaves_the_others_unharmed() -> None:
         while eve.id in pool.tickets:
             pool.failed(eve, REFUSED, float(number))
         for key in pool.keys:
-            pool.learn(key, Event.LISTED, float(number))
+            pool.learn(key, KeyEvent.LISTED, float(number))
     polite = [pool.submit(an_ask(f"p{number}", f"p{number}"), 30.0)[0] for number in range(12)]
     assert all(ticket.key is not None for ticket in polite)
-    assert {key.state(MODEL) for key in pool.keys.values()} == {State.READY}
+    assert {key.state(MODEL) for key in pool.keys.values()} == {KeyState.READY}

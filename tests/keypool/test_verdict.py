@@ -13,7 +13,7 @@ import pytest
 
 from keypool.codes import CODES, VAGUE, Fault, status_of
 from keypool.complaint import complaint_of
-from keypool.standing import Event
+from keypool.standing import KeyEvent
 from keypool.verdict import (
     ANSWERED,
     CALLERS_FAULT,
@@ -46,11 +46,11 @@ def test_the_table_knows_every_provider_and_every_kind_of_verdict() -> None:
     assert len(ROWS) >= 120
     assert {row.verdict.event for row in ROWS.values()} == {
         None,
-        Event.KEY_REFUSED,
-        Event.OUT_OF_QUOTA,
-        Event.RATE_LIMITED,
-        Event.NO_SUCH_MODEL,
-        Event.FAILED,
+        KeyEvent.KEY_REFUSED,
+        KeyEvent.OUT_OF_QUOTA,
+        KeyEvent.RATE_LIMITED,
+        KeyEvent.NO_SUCH_MODEL,
+        KeyEvent.FAILED,
     }
 
 
@@ -65,7 +65,7 @@ def test_prose_alone_never_condemns_a_key(row: Row) -> None:
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_what_one_request_could_have_provoked_is_a_suspicion(row: Row) -> None:
     """Only money that is gone and a rate that is used up are believed of one request: they have words of their own."""
-    in_words = row.verdict.event in (Event.RATE_LIMITED, Event.OUT_OF_QUOTA) and row.verdict != PERHAPS_NO_MONEY
+    in_words = row.verdict.event in (KeyEvent.RATE_LIMITED, KeyEvent.OUT_OF_QUOTA) and row.verdict != PERHAPS_NO_MONEY
     assert row.verdict.sure is in_words
 
 
@@ -75,7 +75,7 @@ def test_what_is_not_the_keys_fault_teaches_it_nothing_and_is_not_repeated(verdi
 
 
 def test_a_cap_that_has_no_room_for_one_request_may_have_some_for_others() -> None:
-    assert (USED_UP.event, USED_UP.sure, USED_UP.free) == (Event.OUT_OF_QUOTA, False, True)
+    assert (USED_UP.event, USED_UP.sure, USED_UP.free) == (KeyEvent.OUT_OF_QUOTA, False, True)
 
 
 # The words of the official packages
@@ -179,7 +179,7 @@ def test_a_success_is_an_answer(status: int) -> None:
 
 
 def test_a_call_that_was_not_connected_is_repeated_and_one_that_may_have_been_billed_is_not() -> None:
-    assert UNREACHABLE.event is DROPPED.event is NONSENSE.event is Event.FAILED
+    assert UNREACHABLE.event is DROPPED.event is NONSENSE.event is KeyEvent.FAILED
     assert (UNREACHABLE.final, DROPPED.final, NONSENSE.final) == (False, False, True)
     assert (UNREACHABLE.sure, DROPPED.sure, NONSENSE.sure) == (True, False, False)
 

@@ -9,7 +9,7 @@ import pytest
 from keypool.blame import FLAKY_COUNT, LATELY, TOGETHER, Blame, Witness
 from keypool.estimates import Tokens
 from keypool.pool import Grant, Pool
-from keypool.standing import Event, State
+from keypool.standing import KeyEvent, KeyState
 from keypool.verdict import DROPPED, NO_MONEY, PERHAPS_NO_MONEY, REFUSED, Verdict
 from tests.keypool.making import MODEL, a_key, an_ask
 
@@ -33,14 +33,14 @@ def test_many_names_of_one_party_are_one_witness(verdict: Verdict) -> None:
     pool = Pool([a_key("k1", 4), a_key("k2", 4)])
     for number in range(50):
         fail(pool, f"t{number}", f"name {number}", "address:192.0.2.1", float(number), verdict)
-    assert {key.state(MODEL) for key in pool.keys.values()} == {State.UNCHECKED}
+    assert {key.state(MODEL) for key in pool.keys.values()} == {KeyState.UNCHECKED}
 
 
 def test_one_person_who_comes_from_two_parties_is_one_witness() -> None:
     pool = Pool([a_key("k1", 4), a_key("k2", 4)])
     for number in range(50):
         fail(pool, f"t{number}", "eve", f"group:{number % 5}", float(number))
-    assert {key.state(MODEL) for key in pool.keys.values()} == {State.UNCHECKED}
+    assert {key.state(MODEL) for key in pool.keys.values()} == {KeyState.UNCHECKED}
 
 
 def test_two_persons_of_two_parties_are_two_witnesses() -> None:
@@ -48,7 +48,7 @@ def test_two_persons_of_two_parties_are_two_witnesses() -> None:
     fail(pool, "a", "ann", "group:a", 0.0)
     ticket, _ = pool.submit(replace(an_ask("b", "bob"), party="group:b"), 1.0)
     pool.failed(ticket, DROPPED, 1.0)
-    assert pool.keys["k1"].state(MODEL) is State.COOLING
+    assert pool.keys["k1"].state(MODEL) is KeyState.COOLING
 
 
 def test_by_share_no_party_and_no_person_is_enough_alone() -> None:
@@ -80,7 +80,7 @@ def test_a_key_that_always_fails_its_only_user_is_shown_as_suspected_comes_last_
     snapshot = pool.snapshot(now)
     assert {key.id: key.suspected for key in snapshot.keys} == {"bad": True, "good": False}
     assert [model.suspected for model in snapshot.models] == [1]
-    assert pool.keys["bad"].state(MODEL) is State.UNCHECKED
+    assert pool.keys["bad"].state(MODEL) is KeyState.UNCHECKED
     for number in range(4):
         ticket, _ = pool.submit(an_ask(f"later {number}", "ann"), now)
         assert ticket.key is pool.keys["good"]
@@ -107,10 +107,10 @@ def test_a_free_check_that_reaches_nobody_rests_no_key_that_serves() -> None:
     """One caller's failures bring checks, and at some providers only the list of models is out of order."""
     pool = Pool([a_key("k1", 4)])
     serve(pool, "ann", 0.0)
-    pool.learn("k1", Event.UNREACHED, 1.0)
-    assert pool.keys["k1"].state(MODEL) is State.READY
-    pool.learn("k1", Event.UNREACHED, TOGETHER + 1.0)
-    assert pool.keys["k1"].state(MODEL) is State.COOLING
+    pool.learn("k1", KeyEvent.UNREACHED, 1.0)
+    assert pool.keys["k1"].state(MODEL) is KeyState.READY
+    pool.learn("k1", KeyEvent.UNREACHED, TOGETHER + 1.0)
+    assert pool.keys["k1"].state(MODEL) is KeyState.COOLING
 
 
 # Money
@@ -127,8 +127,8 @@ def test_who_asks_for_what_an_account_cannot_pay_closes_nothing_that_is_free_the
     serve(pool, "ann", 0.0)
     without_money(pool, "dear", "eve", 1.0)
     without_money(pool, "dearer", "eve", 2.0)
-    assert pool.keys["k1"].state("dear") is State.EXHAUSTED
-    assert pool.keys["k1"].state(MODEL) is State.READY
+    assert pool.keys["k1"].state("dear") is KeyState.EXHAUSTED
+    assert pool.keys["k1"].state(MODEL) is KeyState.READY
     serve(pool, "ann", 3.0)
 
 
@@ -139,7 +139,7 @@ def test_a_key_whose_money_is_gone_is_exhausted_as_soon_as_each_model_in_use_has
     pool.answered(ticket, 1.0)
     pool.finish(ticket, Tokens(10, 0, 10), 1.0)
     without_money(pool, "other", "ann", 2.0)
-    assert pool.keys["k1"].whole.state is not State.EXHAUSTED
+    assert pool.keys["k1"].whole.state is not KeyState.EXHAUSTED
     without_money(pool, MODEL, "ann", 3.0)
-    assert pool.keys["k1"].whole.state is State.EXHAUSTED
-    assert pool.keys["k1"].state("idle") is State.EXHAUSTED
+    assert pool.keys["k1"].whole.state is KeyState.EXHAUSTED
+    assert pool.keys["k1"].state("idle") is KeyState.EXHAUSTED

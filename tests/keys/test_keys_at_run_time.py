@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from server.config.specs import Secret
-from server.keys.encryption import Vault
-from server.keys.wishes import KeyDesk
+from server.keys.encryption import KeyEncryption
+from server.keys.wishes import KeyWishes
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway, spec
 
@@ -40,7 +40,9 @@ async def test_a_key_is_added_another_paused_and_the_first_removed_without_a_fai
         configured = spec(fake, keys=[FIRST.reveal()])
         options = {"master_keys": (MASTER,), "keys_poll_seconds": 0.02}
         async with gateway(fake, configured, **options) as running, aiohttp.ClientSession() as session:
-            desk = KeyDesk(running.house.store, Vault([MASTER]), [configured], lambda: time.time_ns() // 1_000_000)
+            changes = KeyWishes(
+                running.services.store, KeyEncryption([MASTER]), [configured], lambda: time.time_ns() // 1_000_000
+            )
             done = False
             callers = [asyncio.create_task(ask(running, session, lambda: done)) for _ in range(4)]
 
@@ -48,23 +50,23 @@ async def test_a_key_is_added_another_paused_and_the_first_removed_without_a_fai
                 return sum(record.path == "/v1/chat/completions" for record in fake.of(secret.reveal()))
 
             def state(secret: Secret) -> str:
-                keys = running.house.dispatcher.snapshot().keys
+                keys = running.services.dispatcher.snapshot().keys
                 return next((key.state.value for key in keys if key.id == secret.fingerprint), "gone")
 
             await fake.wait_for(lambda: worked(FIRST))
-            await desk.add(await desk.terms("fake"), SECOND)
+            await changes.add(await changes.terms("fake"), SECOND)
             await fake.wait_for(lambda: worked(SECOND))
-            await desk.pause(FIRST.fingerprint)
+            await changes.pause(FIRST.fingerprint)
             await fake.wait_for(lambda: state(FIRST) == "paused")
             so_far = worked(SECOND)
             await fake.wait_for(lambda: worked(SECOND) > so_far + 5)
-            await desk.resume(FIRST.fingerprint)
-            await desk.remove(SECOND.fingerprint)
+            await changes.resume(FIRST.fingerprint)
+            await changes.remove(SECOND.fingerprint)
             await fake.wait_for(lambda: state(SECOND) == "gone")
             so_far = worked(FIRST)
             await fake.wait_for(lambda: worked(FIRST) > so_far + 5)
             done = True
             statuses = await asyncio.gather(*callers)
             assert {status for each in statuses for status in each} == {200}
-            await running.house.gateway.quiet(5.0)
+            await running.services.gateway.quiet(5.0)
             running.assert_idle()

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from keypool.standing import Event, State
+from keypool.standing import KeyEvent, KeyState
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.prober import Prober
 from tests.fakes.fates import hang, html_page, revoked, server_error
@@ -45,7 +45,7 @@ class Scene:
         self.prober.wake()
         await self.quiet()
 
-    def states(self) -> list[State]:
+    def states(self) -> list[KeyState]:
         return [self.keys.state(key_id) for key_id in self.keys.key_ids()]
 
 
@@ -63,7 +63,7 @@ async def at_work(*specs: UpstreamSpec, interval: float = 900.0, patience: float
 async def test_at_the_start_every_key_is_asked_about_once() -> None:
     async with FakeUpstream() as fake, at_work(spec(fake)) as scene:
         await scene.quiet()
-        assert scene.states() == [State.READY, State.READY]
+        assert scene.states() == [KeyState.READY, KeyState.READY]
         assert sorted(record.key or "" for record in fake.probes) == [ONE.reveal(), TWO.reveal()]
         assert {record.path for record in fake.probes} == {"/v1/models"}
         assert scene.prober.progress() == (2, 2)
@@ -123,7 +123,7 @@ async def test_the_start_does_not_wait_for_ever_and_models_are_asked_for_until_t
 @pytest.mark.gen_test
 async def test_the_start_does_not_wait_for_an_upstream_that_refuses_all_its_keys() -> None:
     async with FakeUpstream(keys=[]) as fake, at_work(spec(fake, models=()), patience=60.0) as scene:
-        assert scene.states() == [State.REVOKED, State.REVOKED]
+        assert scene.states() == [KeyState.REVOKED, KeyState.REVOKED]
 
 
 @pytest.mark.gen_test
@@ -136,10 +136,10 @@ async def test_a_refused_key_is_looked_at_again_ever_more_slowly_and_begins_anew
                 await scene.later(hours * 3600 - 10)
                 before = len(fake.probes)
                 await scene.later(20)
-                assert (len(fake.probes), scene.states()) == (before + 1, [State.REVOKED])
+                assert (len(fake.probes), scene.states()) == (before + 1, [KeyState.REVOKED])
             fake.forget_script()
             await scene.later(8 * 3600)
-            assert scene.states() == [State.READY]
+            assert scene.states() == [KeyState.READY]
 
 
 @pytest.mark.gen_test
@@ -149,20 +149,20 @@ async def test_an_asking_from_before_a_refusal_brings_no_key_back() -> None:
         await scene.quiet()
         scene.clock.now += 60
         scene.prober.suspect(ONE.fingerprint)
-        scene.keys.learn(ONE.fingerprint, Event.KEY_REFUSED)
+        scene.keys.learn(ONE.fingerprint, KeyEvent.KEY_REFUSED)
         await scene.quiet()
-        assert scene.states() == [State.REVOKED]
+        assert scene.states() == [KeyState.REVOKED]
 
 
 @pytest.mark.gen_test
 async def test_where_an_upstream_does_not_say_a_recheck_lets_a_refused_key_begin_anew() -> None:
     async with FakeUpstream() as fake, at_work(spec(fake, ONE)) as scene:
         await scene.quiet()
-        scene.keys.learn(ONE.fingerprint, Event.KEY_REFUSED)
+        scene.keys.learn(ONE.fingerprint, KeyEvent.KEY_REFUSED)
         fake.script(ONE.reveal(), html_page().for_ever())
         scene.prober.recheck(ONE.fingerprint)
         await scene.quiet()
-        assert scene.states() == [State.UNCHECKED]
+        assert scene.states() == [KeyState.UNCHECKED]
 
 
 @pytest.mark.gen_test
@@ -171,18 +171,18 @@ async def test_a_refused_key_is_not_asked_about_on_suspicion_but_when_the_operat
         fake.script(ONE.reveal(), revoked().for_ever())
         async with at_work(spec(fake, ONE)) as scene:
             await scene.quiet()
-            assert scene.states() == [State.REVOKED]
+            assert scene.states() == [KeyState.REVOKED]
             await scene.later(3_000)
             scene.prober.suspect(ONE.fingerprint)
             await scene.quiet()
             assert len(fake.probes) == 1
             scene.prober.recheck(ONE.fingerprint)
             await scene.quiet()
-            assert (len(fake.probes), scene.states()) == (2, [State.REVOKED])
+            assert (len(fake.probes), scene.states()) == (2, [KeyState.REVOKED])
             fake.forget_script()
             scene.prober.recheck(ONE.fingerprint)
             await scene.quiet()
-            assert (len(fake.probes), scene.states()) == (3, [State.READY])
+            assert (len(fake.probes), scene.states()) == (3, [KeyState.READY])
             await scene.later(901)
             assert len(fake.probes) == 4
 
@@ -191,35 +191,35 @@ async def test_a_refused_key_is_not_asked_about_on_suspicion_but_when_the_operat
 async def test_a_key_without_credit_begins_anew_only_when_the_operator_asks() -> None:
     async with FakeUpstream() as fake, at_work(spec(fake, ONE)) as scene:
         await scene.quiet()
-        scene.keys.learn(ONE.fingerprint, Event.OUT_OF_QUOTA)
+        scene.keys.learn(ONE.fingerprint, KeyEvent.OUT_OF_QUOTA)
         await scene.later(901)
-        assert scene.states() == [State.EXHAUSTED]
+        assert scene.states() == [KeyState.EXHAUSTED]
         scene.prober.recheck(ONE.fingerprint)
         await scene.quiet()
-        assert scene.states() == [State.READY]
+        assert scene.states() == [KeyState.READY]
 
 
 @pytest.mark.gen_test
 async def test_a_paused_key_is_left_in_peace_and_asked_about_as_soon_as_it_is_resumed() -> None:
     async with FakeUpstream() as fake, at_work(spec(fake, ONE)) as scene:
         await scene.quiet()
-        scene.keys.learn(ONE.fingerprint, Event.PAUSE)
+        scene.keys.learn(ONE.fingerprint, KeyEvent.PAUSE)
         await scene.later(10_000)
         assert (len(fake.probes), scene.prober.progress()) == (1, (0, 0))
-        scene.keys.learn(ONE.fingerprint, Event.RESUME)
+        scene.keys.learn(ONE.fingerprint, KeyEvent.RESUME)
         scene.prober.wake()
         await scene.quiet()
-        assert (len(fake.probes), scene.states()) == (2, [State.READY])
+        assert (len(fake.probes), scene.states()) == (2, [KeyState.READY])
 
 
 @pytest.mark.gen_test
 async def test_a_paused_key_that_the_operator_wants_checked_stays_paused() -> None:
     async with FakeUpstream() as fake, at_work(spec(fake, ONE)) as scene:
         await scene.quiet()
-        scene.keys.learn(ONE.fingerprint, Event.PAUSE)
+        scene.keys.learn(ONE.fingerprint, KeyEvent.PAUSE)
         scene.prober.recheck(ONE.fingerprint)
         await scene.quiet()
-        assert (len(fake.probes), scene.states()) == (2, [State.PAUSED])
+        assert (len(fake.probes), scene.states()) == (2, [KeyState.PAUSED])
 
 
 @pytest.mark.gen_test
@@ -230,7 +230,7 @@ async def test_an_idle_key_is_asked_about_every_interval_and_its_end_is_seen() -
         assert len(fake.probes) == 1
         fake.script(ONE.reveal(), revoked().for_ever())
         await scene.later(2)
-        assert (len(fake.probes), scene.states()) == (2, [State.REVOKED])
+        assert (len(fake.probes), scene.states()) == (2, [KeyState.REVOKED])
 
 
 @pytest.mark.gen_test
@@ -257,12 +257,12 @@ async def test_a_key_whose_host_is_away_is_not_shown_as_ready_and_comes_back_wit
         scene = Scene(spec(fake, ONE))
         await scene.prober.start([spec(fake, ONE)])
         await scene.quiet()
-        assert scene.states() == [State.READY]
+        assert scene.states() == [KeyState.READY]
     await scene.later(901)
-    assert scene.states() == [State.COOLING]
+    assert scene.states() == [KeyState.COOLING]
     async with fake:
         await scene.later(1.1)
-        assert scene.states() == [State.READY]
+        assert scene.states() == [KeyState.READY]
         await scene.prober.close()
 
 
@@ -305,7 +305,7 @@ async def test_a_key_that_was_named_before_the_start_is_asked_about_from_the_sta
         assert scene.prober.progress() == (0, 0)
         await scene.prober.start([])
         await scene.quiet()
-        assert scene.states() == [State.READY]
+        assert scene.states() == [KeyState.READY]
         await scene.prober.close()
 
 

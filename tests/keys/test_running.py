@@ -10,13 +10,13 @@ from typing import Protocol
 import pytest
 
 from keypool.pool import Pool
-from keypool.standing import Event, State
-from server.accounting.runtime_config import Book
+from keypool.standing import KeyEvent, KeyState
+from server.accounting.runtime_config import RuntimeConfig
 from server.config.specs import Secret, UpstreamSpec
 from server.dispatcher import Dispatcher
 from server.keys import prober
-from server.keys import sync as keyroom
-from server.keys.prober import State as Found
+from server.keys import sync as key_sync
+from server.keys.prober import ProbeState as Found
 from server.keys.running import RunningKeys, key_of
 from server.store import store_for
 from server.upstream import Patience, Upstreams
@@ -30,7 +30,7 @@ SPEC = UpstreamSpec(
 KINDS = pytest.mark.parametrize("kind", ["pool", "fake"])
 
 
-class Keys(keyroom.Keys, prober.Keys, Protocol):
+class Keys(key_sync.PoolKeys, prober.ProbedKeys, Protocol):
     """All that is relied on."""
 
 
@@ -56,7 +56,7 @@ async def test_a_key_comes_unchecked_and_goes(kind: str) -> None:
         assert set(keys.key_ids()) == {ONE.fingerprint}
         keys.add_key(SPEC, TWO)
         assert set(keys.key_ids()) == {ONE.fingerprint, TWO.fingerprint}
-        assert keys.state(TWO.fingerprint) is State.UNCHECKED
+        assert keys.state(TWO.fingerprint) is KeyState.UNCHECKED
         keys.remove_key(ONE.fingerprint)
         assert set(keys.key_ids()) == {TWO.fingerprint}
 
@@ -65,30 +65,30 @@ async def test_a_key_comes_unchecked_and_goes(kind: str) -> None:
 @pytest.mark.gen_test
 async def test_a_key_is_paused_and_resumed(kind: str) -> None:
     async with running(kind) as keys:
-        keys.learn(ONE.fingerprint, Event.PAUSE)
-        assert keys.state(ONE.fingerprint) is State.PAUSED
-        keys.learn(ONE.fingerprint, Event.RESUME)
-        assert keys.state(ONE.fingerprint) is State.UNCHECKED
+        keys.learn(ONE.fingerprint, KeyEvent.PAUSE)
+        assert keys.state(ONE.fingerprint) is KeyState.PAUSED
+        keys.learn(ONE.fingerprint, KeyEvent.RESUME)
+        assert keys.state(ONE.fingerprint) is KeyState.UNCHECKED
 
 
 @KINDS
 @pytest.mark.parametrize(
     ("before", "found", "after"),
     [
-        ("", "ready", State.READY),
-        ("", "revoked", State.REVOKED),
-        ("", "unreachable", State.COOLING),
-        ("", "unclear", State.UNCHECKED),
-        ("ready", "unreachable", State.COOLING),
-        ("ready", "unclear", State.READY),
-        ("unreachable", "ready", State.READY),
-        ("unreachable", "unclear", State.COOLING),
-        ("revoked", "ready", State.REVOKED),
-        ("revoked", "unreachable", State.REVOKED),
+        ("", "ready", KeyState.READY),
+        ("", "revoked", KeyState.REVOKED),
+        ("", "unreachable", KeyState.COOLING),
+        ("", "unclear", KeyState.UNCHECKED),
+        ("ready", "unreachable", KeyState.COOLING),
+        ("ready", "unclear", KeyState.READY),
+        ("unreachable", "ready", KeyState.READY),
+        ("unreachable", "unclear", KeyState.COOLING),
+        ("revoked", "ready", KeyState.REVOKED),
+        ("revoked", "unreachable", KeyState.REVOKED),
     ],
 )
 @pytest.mark.gen_test
-async def test_a_free_request_teaches_what_it_shows(kind: str, before: Found, found: Found, after: State) -> None:
+async def test_a_free_request_teaches_what_it_shows(kind: str, before: Found, found: Found, after: KeyState) -> None:
     async with running(kind) as keys:
         if before:
             keys.probed(ONE.fingerprint, before)
@@ -97,9 +97,9 @@ async def test_a_free_request_teaches_what_it_shows(kind: str, before: Found, fo
 
 
 @KINDS
-@pytest.mark.parametrize("event", [Event.PAUSE, Event.OUT_OF_QUOTA])
+@pytest.mark.parametrize("event", [KeyEvent.PAUSE, KeyEvent.OUT_OF_QUOTA])
 @pytest.mark.gen_test
-async def test_a_free_request_ends_neither_a_pause_nor_a_lack_of_credit(kind: str, event: Event) -> None:
+async def test_a_free_request_ends_neither_a_pause_nor_a_lack_of_credit(kind: str, event: KeyEvent) -> None:
     async with running(kind) as keys:
         keys.learn(ONE.fingerprint, event)
         before = keys.state(ONE.fingerprint)
@@ -111,7 +111,7 @@ async def test_a_free_request_ends_neither_a_pause_nor_a_lack_of_credit(kind: st
 @pytest.mark.gen_test
 async def test_what_a_removed_key_was_known_for_is_forgotten_with_it_so_that_its_cap_binds_no_other() -> None:
     upstreams, store = Upstreams({SPEC.name: SPEC.base_url}, Patience()), store_for("sqlite:///unopened")
-    book = Book(store)
+    book = RuntimeConfig(store)
     dispatcher = Dispatcher(Pool([key_of(SPEC, ONE)]), Clock())
     keys = RunningKeys(dispatcher, upstreams, book.know, book.forget)
     book.know(SPEC)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from keypool.standing import Event, State
+from keypool.standing import KeyEvent, KeyState
 from server.config.specs import Secret, UpstreamSpec
-from server.keys.encryption import Vault
-from server.keys.sync import Keyroom
-from server.keys.wishes import KeyDesk
+from server.keys.encryption import KeyEncryption
+from server.keys.sync import KeySync
+from server.keys.wishes import KeyWishes
 from server.store.base import StoreError
 from server.store.sqlite.store import SqliteStore
 from tests.fakes.running_keys import RunningKeys
@@ -64,9 +64,9 @@ class Room:
         configured = (replace(PLAIN, keys=(CONFIGURED,)),)
         self.store, self.watcher = store, Watcher()
         self.keys = RunningKeys(*configured)
-        self.room = Keyroom(store, Vault(masters), self.keys, self.watcher, configured)
+        self.room = KeySync(store, KeyEncryption(masters), self.keys, self.watcher, configured)
         self.times = iter(range(1, 100))
-        self.desk = KeyDesk(store, Vault([MASTER]), configured, lambda: next(self.times))
+        self.changes = KeyWishes(store, KeyEncryption([MASTER]), configured, lambda: next(self.times))
 
     def ids(self) -> set[str]:
         return set(self.keys.key_ids())
@@ -88,7 +88,7 @@ async def test_an_added_key_is_used_and_watched_with_its_terms(url: str) -> None
     async with room_at(url) as each:
         await each.room.sync()
         assert each.ids() == {CONFIGURED.fingerprint}
-        await each.desk.add(replace(OTHER, slots=3, groups=("staff",)), ADDED)
+        await each.changes.add(replace(OTHER, slots=3, groups=("staff",)), ADDED)
         await each.room.sync()
         assert each.keys.secrets[ADDED.fingerprint] == ADDED
         assert each.keys.specs[ADDED.fingerprint] == replace(OTHER, slots=3, groups=("staff",), keys=(ADDED,))
@@ -98,9 +98,9 @@ async def test_an_added_key_is_used_and_watched_with_its_terms(url: str) -> None
 @pytest.mark.gen_test
 async def test_a_removed_key_is_used_and_watched_no_more(url: str) -> None:
     async with room_at(url) as each:
-        await each.desk.add(OTHER, ADDED)
+        await each.changes.add(OTHER, ADDED)
         await each.room.sync()
-        await each.desk.remove(ADDED.fingerprint)
+        await each.changes.remove(ADDED.fingerprint)
         await each.room.sync()
         assert (each.ids(), each.watcher.watched) == ({CONFIGURED.fingerprint}, {})
 
@@ -108,40 +108,40 @@ async def test_a_removed_key_is_used_and_watched_no_more(url: str) -> None:
 @pytest.mark.gen_test
 async def test_a_key_that_was_added_anew_with_other_terms_has_these(url: str) -> None:
     async with room_at(url) as each:
-        await each.desk.add(OTHER, ADDED)
-        await each.desk.pause(ADDED.fingerprint)
+        await each.changes.add(OTHER, ADDED)
+        await each.changes.pause(ADDED.fingerprint)
         await each.room.sync()
-        await each.desk.remove(ADDED.fingerprint)
-        await each.desk.add(replace(OTHER, slots=1), ADDED)
+        await each.changes.remove(ADDED.fingerprint)
+        await each.changes.add(replace(OTHER, slots=1), ADDED)
         await each.room.sync()
         assert each.keys.specs[ADDED.fingerprint].slots == 1
-        assert each.keys.state(ADDED.fingerprint) is State.UNCHECKED
+        assert each.keys.state(ADDED.fingerprint) is KeyState.UNCHECKED
 
 
 @pytest.mark.parametrize("secret", [CONFIGURED, ADDED], ids=["configured", "added"])
 @pytest.mark.gen_test
 async def test_any_key_is_paused_and_resumed_once_for_each_wish(url: str, secret: Secret) -> None:
     async with room_at(url) as each:
-        await each.desk.add(OTHER, ADDED)
-        await each.desk.pause(secret.fingerprint)
+        await each.changes.add(OTHER, ADDED)
+        await each.changes.pause(secret.fingerprint)
         for _ in range(2):
             await each.room.sync()
-        assert each.keys.state(secret.fingerprint) is State.PAUSED
-        await each.desk.resume(secret.fingerprint)
-        await each.desk.recheck(secret.fingerprint)
+        assert each.keys.state(secret.fingerprint) is KeyState.PAUSED
+        await each.changes.resume(secret.fingerprint)
+        await each.changes.recheck(secret.fingerprint)
         await each.room.sync()
-        assert each.keys.events == [(secret.fingerprint, Event.PAUSE), (secret.fingerprint, Event.RESUME)]
+        assert each.keys.events == [(secret.fingerprint, KeyEvent.PAUSE), (secret.fingerprint, KeyEvent.RESUME)]
         assert each.watcher.woken == 2
 
 
 @pytest.mark.gen_test
 async def test_a_key_that_was_paused_before_the_start_is_paused_after_it(url: str) -> None:
     async with room_at(url) as before:
-        await before.desk.add(OTHER, ADDED)
-        await before.desk.pause(ADDED.fingerprint)
+        await before.changes.add(OTHER, ADDED)
+        await before.changes.pause(ADDED.fingerprint)
     async with room_at(url) as after:
         await after.room.sync()
-        assert after.keys.state(ADDED.fingerprint) is State.PAUSED
+        assert after.keys.state(ADDED.fingerprint) is KeyState.PAUSED
 
 
 @pytest.mark.gen_test
@@ -149,9 +149,9 @@ async def test_a_check_that_is_asked_for_happens_once_and_not_again_after_a_new_
     async with room_at(url) as each:
         await each.room.sync()
         for _ in range(2):
-            await each.desk.recheck(CONFIGURED.fingerprint)
+            await each.changes.recheck(CONFIGURED.fingerprint)
             await each.room.sync()
-        await each.desk.pause(CONFIGURED.fingerprint)
+        await each.changes.pause(CONFIGURED.fingerprint)
         await each.room.sync()
         assert each.watcher.rechecked == [CONFIGURED.fingerprint] * 2
     async with room_at(url) as again:
@@ -172,9 +172,9 @@ async def test_an_outage_of_the_store_changes_nothing_and_is_told_once(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with room_at(url) as each:
-        await each.desk.add(OTHER, ADDED)
+        await each.changes.add(OTHER, ADDED)
         await each.room.sync()
-        await each.desk.remove(ADDED.fingerprint)
+        await each.changes.remove(ADDED.fingerprint)
         each.store.away = True
         for _ in range(3):
             await each.room.sync()
@@ -193,11 +193,11 @@ async def test_a_key_that_cannot_be_decrypted_is_left_out_told_and_harms_no_othe
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with room_at(url, Secret("x" * 32)) as each:
-        await each.desk.add(OTHER, ADDED)
-        await each.desk.pause(CONFIGURED.fingerprint)
+        await each.changes.add(OTHER, ADDED)
+        await each.changes.pause(CONFIGURED.fingerprint)
         await each.room.sync()
         assert each.ids() == {CONFIGURED.fingerprint}
-        assert each.keys.state(CONFIGURED.fingerprint) is State.PAUSED
+        assert each.keys.state(CONFIGURED.fingerprint) is KeyState.PAUSED
         (line,) = caplog.messages
         assert f"key {ADDED.fingerprint} cannot be decrypted" in line
 
@@ -206,9 +206,9 @@ async def test_a_key_that_cannot_be_decrypted_is_left_out_told_and_harms_no_othe
 async def test_a_running_gateway_keeps_its_keys_while_the_master_key_changes(url: str) -> None:
     new = Secret("n" * 32)
     async with room_at(url) as running:
-        await running.desk.add(OTHER, ADDED)
+        await running.changes.add(OTHER, ADDED)
         await running.room.sync()
-        assert await KeyDesk(running.store, Vault([new, MASTER]), (), lambda: 0).rotate() == 1
+        assert await KeyWishes(running.store, KeyEncryption([new, MASTER]), (), lambda: 0).rotate() == 1
         await running.room.sync()
         assert ADDED.fingerprint in running.ids()
     async with room_at(url, new) as restarted:
@@ -221,7 +221,7 @@ async def test_a_secret_goes_nowhere_but_where_it_was_meant_for(url: str, caplog
     """It was added for an upstream whose name means another address in the configuration of today."""
     async with room_at(url) as each:
         elsewhere = replace(PLAIN, base_url="https://elsewhere.example.org/v1")
-        await KeyDesk(each.store, Vault([MASTER]), (), lambda: 0).add(elsewhere, ADDED)
+        await KeyWishes(each.store, KeyEncryption([MASTER]), (), lambda: 0).add(elsewhere, ADDED)
         await each.room.sync()
         assert each.ids() == {CONFIGURED.fingerprint}
         (line,) = caplog.messages
@@ -231,11 +231,11 @@ async def test_a_secret_goes_nowhere_but_where_it_was_meant_for(url: str, caplog
 @pytest.mark.gen_test
 async def test_a_key_that_is_both_configured_and_added_is_the_configured_one(url: str) -> None:
     async with room_at(url) as each:
-        desk = KeyDesk(each.store, Vault([MASTER]), (), lambda: 0)
-        await desk.add(OTHER, CONFIGURED)
+        changes = KeyWishes(each.store, KeyEncryption([MASTER]), (), lambda: 0)
+        await changes.add(OTHER, CONFIGURED)
         await each.room.sync()
         assert each.keys.specs[CONFIGURED.fingerprint].name == PLAIN.name
-        await desk.remove(CONFIGURED.fingerprint)
+        await changes.remove(CONFIGURED.fingerprint)
         await each.room.sync()
         assert each.ids() == {CONFIGURED.fingerprint}
 
@@ -243,15 +243,15 @@ async def test_a_key_that_is_both_configured_and_added_is_the_configured_one(url
 @pytest.mark.gen_test
 async def test_it_follows_the_store_by_itself_from_the_start_to_the_close(url: str) -> None:
     async with room_at(url) as each:
-        await each.desk.pause(CONFIGURED.fingerprint)
+        await each.changes.pause(CONFIGURED.fingerprint)
         await each.room.start(0.001)
-        assert each.keys.state(CONFIGURED.fingerprint) is State.PAUSED
-        await each.desk.resume(CONFIGURED.fingerprint)
+        assert each.keys.state(CONFIGURED.fingerprint) is KeyState.PAUSED
+        await each.changes.resume(CONFIGURED.fingerprint)
         async with asyncio.timeout(5.0):
-            while each.keys.state(CONFIGURED.fingerprint) is State.PAUSED:
+            while each.keys.state(CONFIGURED.fingerprint) is KeyState.PAUSED:
                 await each.store.ping()
         await each.room.close()
         await each.room.close()
-        await each.desk.pause(CONFIGURED.fingerprint)
+        await each.changes.pause(CONFIGURED.fingerprint)
         await each.store.ping()
-        assert each.keys.state(CONFIGURED.fingerprint) is not State.PAUSED
+        assert each.keys.state(CONFIGURED.fingerprint) is not KeyState.PAUSED

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.ledger.calendar import Calendar, Period
-from server.ledger.limits import Window
+from server.ledger.limits import LimitWindow
 
 HOUR = 3_600_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,7 +24,7 @@ ZONES = [
     "Australia/Lord_Howe",
 ]
 ODD_ZONES = ["America/St_Johns", "America/Sao_Paulo", "Pacific/Apia", "Africa/Cairo", "America/Scoresbysund"]
-NAMED = (Window.DAY, Window.WEEK, Window.MONTH)
+NAMED = (LimitWindow.DAY, LimitWindow.WEEK, LimitWindow.MONTH)
 
 
 def ms(
@@ -44,42 +44,42 @@ MOMENTS = st.integers(ms(1990, 1, 1), ms(2040, 1, 1))
 @pytest.mark.parametrize(
     ("window", "name", "ends_at"),
     [
-        (Window.MINUTE, "2026-11-21T06:05Z", ms(2026, 11, 21, 6, 6)),
-        (Window.DAY, "2026-11-21", ms(2026, 11, 22)),
-        (Window.WEEK, "2026-W47", ms(2026, 11, 23)),
-        (Window.MONTH, "2026-11", ms(2026, 12, 1)),
-        (Window.EVER, "ever", None),
+        (LimitWindow.MINUTE, "2026-11-21T06:05Z", ms(2026, 11, 21, 6, 6)),
+        (LimitWindow.DAY, "2026-11-21", ms(2026, 11, 22)),
+        (LimitWindow.WEEK, "2026-W47", ms(2026, 11, 23)),
+        (LimitWindow.MONTH, "2026-11", ms(2026, 12, 1)),
+        (LimitWindow.EVER, "ever", None),
     ],
 )
-def test_each_window_has_a_name_and_an_end(window: Window, name: str, ends_at: int | None) -> None:
+def test_each_window_has_a_name_and_an_end(window: LimitWindow, name: str, ends_at: int | None) -> None:
     assert calendar().window(window, ms(2026, 11, 21, 6, 5, 30)) == Period(name, ends_at)
 
 
 def test_a_term_is_named_by_its_first_and_last_day() -> None:
     berlin, zone = calendar("Europe/Berlin"), "Europe/Berlin"
     since, until = ms(2026, 10, 1, zone=zone), ms(2027, 4, 1, zone=zone)
-    assert berlin.window(Window.TERM, since, since, until) == Period("2026-10-01..2027-03-31", until)
+    assert berlin.window(LimitWindow.TERM, since, since, until) == Period("2026-10-01..2027-03-31", until)
     assert berlin.day(since) == "2026-10-01"
 
 
 def test_two_terms_on_one_day_are_told_apart() -> None:
-    both = [calendar().window(Window.TERM, ms(2026, 11, 21), 0, ms(2027, 1, day)).name for day in (1, 2)]
+    both = [calendar().window(LimitWindow.TERM, ms(2026, 11, 21), 0, ms(2027, 1, day)).name for day in (1, 2)]
     assert both == ["1970-01-01..2026-12-31", "1970-01-01..2027-01-01"]
 
 
 def test_a_term_needs_both_ends() -> None:
     with pytest.raises(ValueError, match="a term needs since and until"):
-        calendar().window(Window.TERM, 0, since=0)
+        calendar().window(LimitWindow.TERM, 0, since=0)
 
 
 def test_a_month_ends_with_december_and_with_february_of_a_leap_year() -> None:
-    assert calendar().window(Window.MONTH, ms(2026, 12, 31)) == Period("2026-12", ms(2027, 1, 1))
-    assert calendar().window(Window.MONTH, ms(2028, 2, 29)) == Period("2028-02", ms(2028, 3, 1))
+    assert calendar().window(LimitWindow.MONTH, ms(2026, 12, 31)) == Period("2026-12", ms(2027, 1, 1))
+    assert calendar().window(LimitWindow.MONTH, ms(2028, 2, 29)) == Period("2028-02", ms(2028, 3, 1))
 
 
 def test_the_first_days_of_a_year_may_be_in_the_last_week_of_the_one_before() -> None:
-    assert calendar().window(Window.WEEK, ms(2027, 1, 3)) == Period("2026-W53", ms(2027, 1, 4))
-    assert calendar().window(Window.WEEK, ms(2027, 1, 4)) == Period("2027-W01", ms(2027, 1, 11))
+    assert calendar().window(LimitWindow.WEEK, ms(2027, 1, 3)) == Period("2026-W53", ms(2027, 1, 4))
+    assert calendar().window(LimitWindow.WEEK, ms(2027, 1, 4)) == Period("2027-W01", ms(2027, 1, 11))
 
 
 def test_the_operators_day_is_not_that_of_greenwich() -> None:
@@ -100,7 +100,7 @@ def test_days_on_which_the_clocks_change_have_23_and_25_hours() -> None:
 def test_the_minutes_of_an_hour_that_comes_twice_have_different_names() -> None:
     berlin = calendar("Europe/Berlin")
     both = [ms(2026, 10, 25, 2, 30, zone="Europe/Berlin", fold=fold) for fold in (0, 1)]
-    assert len({berlin.window(Window.MINUTE, each).name for each in both}) == 2
+    assert len({berlin.window(LimitWindow.MINUTE, each).name for each in both}) == 2
 
 
 def test_a_day_without_a_midnight_begins_with_its_first_moment() -> None:
@@ -139,7 +139,7 @@ def test_the_day_is_the_date_on_the_clock(zone: str, moment: int) -> None:
 
 @given(st.sampled_from(ZONES + ODD_ZONES), MOMENTS, st.sampled_from(NAMED))
 @settings(deadline=None, max_examples=100)
-def test_a_window_lasts_to_its_end_and_the_next_one_begins_there(zone: str, moment: int, window: Window) -> None:
+def test_a_window_lasts_to_its_end_and_the_next_one_begins_there(zone: str, moment: int, window: LimitWindow) -> None:
     here = calendar(zone)
     period = here.window(window, moment)
     assert period.ends_at is not None
@@ -166,7 +166,7 @@ def test_a_day_starts_where_the_one_before_ends(zone: str, moment: int) -> None:
     here = calendar(zone)
     day = here.day(moment)
     assert here.starts(day) <= moment < here.ends(day)
-    assert here.window(Window.DAY, moment).ends_at == here.ends(day)
+    assert here.window(LimitWindow.DAY, moment).ends_at == here.ends(day)
 
 
 @pytest.mark.parametrize("text", ["", "2026-13-01", "2026-02-29", "20261121", "2026-W47-6", "today"])

@@ -12,7 +12,7 @@ from server.ledger.ceiling import GENERATED, READ, fitting, most_cost, most_take
 from server.ledger.holds import Estimate
 from server.ledger.limits import Unit
 from server.ledger.money import MICRO
-from server.ledger.prices import Price, Rates, Tier, cost
+from server.ledger.prices import Price, PriceTier, Rates, cost
 from server.ledger.tariff import Tariff
 from server.wire.extent import Ceiling
 from server.wire.usage import Usage
@@ -25,7 +25,7 @@ FLAT = st.builds(
     output_image=OPTIONAL, request=st.integers(0, 10_000), image=st.integers(0, 500_000), audio_hour=RATE,
 )  # fmt: skip
 TIERED = st.builds(
-    lambda flat, above, rates: replace(flat, tiers=(Tier(above, rates),)), FLAT, st.integers(0, 300_000), FLAT
+    lambda flat, above, rates: replace(flat, tiers=(PriceTier(above, rates),)), FLAT, st.integers(0, 300_000), FLAT
 )
 SERVICES = st.just(()) | st.tuples(st.tuples(st.just("priority"), FLAT | TIERED))
 PRICES = st.builds(lambda rates, services: Price("p", "m", 0, rates, services), FLAT | TIERED, SERVICES)

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from server.ledger.calendar import Calendar
 from server.ledger.holds import (
     NOTHING,
+    BudgetStanding,
     Claim,
     Estimate,
-    Standing,
     Who,
     applying,
     applying_to_upstream,
     claim,
     tightest,
 )
-from server.ledger.limits import Limit, Limits, Scope, Unit, Window
+from server.ledger.limits import Limit, LimitSet, LimitWindow, Scope, Unit
 from server.ledger.quota import Charge, Exceeded, Hold
 from server.ledger.usage import Outcome, UsageRow
 from server.wire.usage import Usage
@@ -33,20 +33,22 @@ ADA = Who("usr_ada", "tok_1", ("physics", "staff"))
 NEEDS = Estimate(cost_micro_usd=2_000, tokens=300)
 
 
-def limit(scope: Scope, subject: str, unit: Unit, window: Window, amount: int, family: str = "*") -> Limit:
+def limit(scope: Scope, subject: str, unit: Unit, window: LimitWindow, amount: int, family: str = "*") -> Limit:
     return Limit(f"{scope}-{subject}-{unit}-{window}-{amount}", scope, subject, unit, window, amount, family)
 
 
-def everyone(amount: int = 5_000, unit: Unit = Unit.USD, window: Window = Window.DAY, family: str = "*") -> Limit:
+def everyone(
+    amount: int = 5_000, unit: Unit = Unit.USD, window: LimitWindow = LimitWindow.DAY, family: str = "*"
+) -> Limit:
     return limit(Scope.EVERYONE, "", unit, window, amount, family)
 
 
-def person(amount: int, unit: Unit = Unit.USD, window: Window = Window.DAY, family: str = "*") -> Limit:
+def person(amount: int, unit: Unit = Unit.USD, window: LimitWindow = LimitWindow.DAY, family: str = "*") -> Limit:
     return limit(Scope.PERSON, "usr_ada", unit, window, amount, family)
 
 
 def claimed(*limits: Limit, who: Who = ADA, needs: Estimate = NEEDS, model: str = "gpt-5", now: int = NOW) -> Claim:
-    return claim(applying(Limits(limits), who, model, now), who, needs, BERLIN, now)
+    return claim(applying(LimitSet(limits), who, model, now), who, needs, BERLIN, now)
 
 
 def ended(status: Outcome = Outcome.COMPLETED, cost: int = 1_500, tokens: tuple[int, int] = (200, 50)) -> UsageRow:
@@ -58,15 +60,15 @@ def ended(status: Outcome = Outcome.COMPLETED, cost: int = 1_500, tokens: tuple[
 
 
 def test_a_persons_own_limit_replaces_everyones_of_the_same_kind_only() -> None:
-    own, default, monthly = person(9_000), everyone(), everyone(window=Window.MONTH)
-    assert applying(Limits([default, own, monthly]), ADA, "gpt-5", NOW) == [own, monthly]
-    assert applying(Limits([default, own, monthly]), Who("usr_bob"), "gpt-5", NOW) == [default, monthly]
+    own, default, monthly = person(9_000), everyone(), everyone(window=LimitWindow.MONTH)
+    assert applying(LimitSet([default, own, monthly]), ADA, "gpt-5", NOW) == [own, monthly]
+    assert applying(LimitSet([default, own, monthly]), Who("usr_bob"), "gpt-5", NOW) == [default, monthly]
 
 
 def test_everyones_limit_holds_again_when_a_persons_own_has_ended() -> None:
     own, default = replace(person(9_000), until=NOW), everyone()
-    assert applying(Limits([default, own]), ADA, "gpt-5", NOW - 1) == [own]
-    assert applying(Limits([default, own]), ADA, "gpt-5", NOW) == [default]
+    assert applying(LimitSet([default, own]), ADA, "gpt-5", NOW - 1) == [own]
+    assert applying(LimitSet([default, own]), ADA, "gpt-5", NOW) == [default]
 
 
 @pytest.mark.parametrize(
@@ -80,21 +82,21 @@ def test_everyones_limit_holds_again_when_a_persons_own_has_ended() -> None:
     ],
 )
 def test_a_limit_of_any_scope_applies_in_its_time_only(scope: Scope, subject: str) -> None:
-    timed = replace(limit(scope, subject, Unit.USD, Window.DAY, 1), since=NOW, until=NOW + 10)
-    applied = [applying(Limits([timed]), ADA, "gpt-5", now) for now in (NOW - 1, NOW, NOW + 9, NOW + 10)]
+    timed = replace(limit(scope, subject, Unit.USD, LimitWindow.DAY, 1), since=NOW, until=NOW + 10)
+    applied = [applying(LimitSet([timed]), ADA, "gpt-5", now) for now in (NOW - 1, NOW, NOW + 9, NOW + 10)]
     assert applied == [[], [timed], [timed], []]
 
 
 def test_a_family_has_limits_of_its_own_beside_those_of_all_models() -> None:
     every, dear = everyone(), everyone(amount=1, family="o1*")
-    assert applying(Limits([every, dear]), ADA, "o1-pro", NOW) == [every, dear]
-    assert applying(Limits([every, dear]), ADA, "gpt-5", NOW) == [every]
-    assert applying(Limits([every, dear]), ADA, None, NOW) == [every, dear]
+    assert applying(LimitSet([every, dear]), ADA, "o1-pro", NOW) == [every, dear]
+    assert applying(LimitSet([every, dear]), ADA, "gpt-5", NOW) == [every]
+    assert applying(LimitSet([every, dear]), ADA, None, NOW) == [every, dear]
 
 
 def test_others_tokens_groups_and_upstreams_do_not_matter() -> None:
     limits = [
-        limit(scope, subject, Unit.USD, Window.DAY, 5)
+        limit(scope, subject, Unit.USD, LimitWindow.DAY, 5)
         for scope, subject in [
             (Scope.PERSON, "usr_bob"),
             (Scope.TOKEN, "tok_2"),
@@ -103,14 +105,14 @@ def test_others_tokens_groups_and_upstreams_do_not_matter() -> None:
             (Scope.UPSTREAM, "openai"),
         ]
     ]
-    assert applying(Limits(limits), ADA, "gpt-5", NOW) == []
-    assert applying(Limits(limits), Who("usr_ada"), "gpt-5", NOW) == []
+    assert applying(LimitSet(limits), ADA, "gpt-5", NOW) == []
+    assert applying(LimitSet(limits), Who("usr_ada"), "gpt-5", NOW) == []
 
 
 def test_an_upstreams_cap_is_asked_for_by_its_name() -> None:
-    cap = limit(Scope.UPSTREAM, "openai", Unit.USD, Window.MONTH, 5)
-    assert applying_to_upstream(Limits([cap]), "openai", "gpt-5", NOW) == [cap]
-    assert applying_to_upstream(Limits([cap]), "other", "gpt-5", NOW) == []
+    cap = limit(Scope.UPSTREAM, "openai", Unit.USD, LimitWindow.MONTH, 5)
+    assert applying_to_upstream(LimitSet([cap]), "openai", "gpt-5", NOW) == [cap]
+    assert applying_to_upstream(LimitSet([cap]), "other", "gpt-5", NOW) == []
 
 
 # --- which counters that makes
@@ -118,8 +120,8 @@ def test_an_upstreams_cap_is_asked_for_by_its_name() -> None:
 
 def test_each_scope_has_counters_of_its_own() -> None:
     scopes = [(Scope.EVERYONE, ""), (Scope.TOKEN, "tok_1"), (Scope.GROUP, "physics"), (Scope.MEMBER, "physics")]
-    upstream = claim([limit(Scope.UPSTREAM, "openai", Unit.USD, Window.MONTH, 5)], ADA, NEEDS, BERLIN, NOW)
-    made = claimed(*(limit(scope, subject, Unit.USD, Window.MONTH, 5) for scope, subject in scopes)).also(upstream)
+    upstream = claim([limit(Scope.UPSTREAM, "openai", Unit.USD, LimitWindow.MONTH, 5)], ADA, NEEDS, BERLIN, NOW)
+    made = claimed(*(limit(scope, subject, Unit.USD, LimitWindow.MONTH, 5) for scope, subject in scopes)).also(upstream)
     assert made.counters == (
         "person:usr_ada/usd/*/month/2026-11",
         "token:tok_1/usd/*/month/2026-11",
@@ -130,7 +132,7 @@ def test_each_scope_has_counters_of_its_own() -> None:
 
 
 def test_each_window_has_counters_of_its_own_and_a_minute_is_not_kept_by_the_store() -> None:
-    windows = [Window.MINUTE, Window.DAY, Window.WEEK, Window.MONTH, Window.EVER]
+    windows = [LimitWindow.MINUTE, LimitWindow.DAY, LimitWindow.WEEK, LimitWindow.MONTH, LimitWindow.EVER]
     made = claimed(*(everyone(unit=Unit.REQUESTS, window=window) for window in windows))
     assert [counter.removeprefix("person:usr_ada/requests/*/") for counter in made.counters] == [
         "day/2026-11-21",
@@ -144,14 +146,17 @@ def test_each_window_has_counters_of_its_own_and_a_minute_is_not_kept_by_the_sto
 
 def test_a_term_is_part_of_its_counters_name() -> None:
     since, until = BERLIN.starts("2026-10-01"), BERLIN.ends("2027-03-31")
-    term = Limit("t", Scope.GROUP, "physics", Unit.USD, Window.TERM, 5, since=since, until=until)
+    term = Limit("t", Scope.GROUP, "physics", Unit.USD, LimitWindow.TERM, 5, since=since, until=until)
     (entry,) = claimed(term).budgets
     assert entry.counter == "group:physics/usd/*/term/2026-10-01..2027-03-31"
     assert entry.resets_at == until
 
 
 def test_members_of_a_group_share_its_pot_and_nothing_else() -> None:
-    pot, head = limit(Scope.GROUP, "g", Unit.USD, Window.DAY, 5), limit(Scope.MEMBER, "g", Unit.USD, Window.DAY, 5)
+    pot, head = (
+        limit(Scope.GROUP, "g", Unit.USD, LimitWindow.DAY, 5),
+        limit(Scope.MEMBER, "g", Unit.USD, LimitWindow.DAY, 5),
+    )
     ada, bob = (set(claimed(pot, head, who=Who(name, None, ("g",))).counters) for name in ("ada", "bob"))
     assert ada & bob == {"group:g/usd/*/day/2026-11-21"}
 
@@ -166,9 +171,9 @@ def test_of_two_limits_on_one_counter_the_tightest_counts() -> None:
 
 
 def test_slashes_in_names_cannot_make_one_counter_out_of_two() -> None:
-    group = limit(Scope.GROUP, "g/usd/x", Unit.USD, Window.DAY, 5, "y")
-    other = limit(Scope.GROUP, "g", Unit.USD, Window.DAY, 5, "x/usd/y")
-    third = limit(Scope.GROUP, "g%2Fusd%2Fx", Unit.USD, Window.DAY, 5, "y")
+    group = limit(Scope.GROUP, "g/usd/x", Unit.USD, LimitWindow.DAY, 5, "y")
+    other = limit(Scope.GROUP, "g", Unit.USD, LimitWindow.DAY, 5, "x/usd/y")
+    third = limit(Scope.GROUP, "g%2Fusd%2Fx", Unit.USD, LimitWindow.DAY, 5, "y")
     who = Who("usr_ada", None, ("g", "g/usd/x", "g%2Fusd%2Fx"))
     assert len(claim([group, other, third], who, NEEDS, BERLIN, NOW).counters) == 3
 
@@ -215,13 +220,13 @@ def test_what_was_estimated_as_nothing_is_charged_if_it_was_something() -> None:
 
 def test_what_was_held_in_one_month_is_charged_in_that_month_however_late() -> None:
     last_moment = BERLIN.ends("2026-11-30") - 1
-    made = claimed(everyone(window=Window.MONTH), now=last_moment)
+    made = claimed(everyone(window=LimitWindow.MONTH), now=last_moment)
     late = replace(ended(), started_at=last_moment, duration_ms=900_000)
     assert [charge.counter for charge in made.charges(late)] == ["person:usr_ada/usd/*/month/2026-11"]
 
 
 def test_another_upstreams_cap_is_not_charged() -> None:
-    caps = Limits(limit(Scope.UPSTREAM, name, Unit.USD, Window.MONTH, 9_000) for name in ("first", "second"))
+    caps = LimitSet(limit(Scope.UPSTREAM, name, Unit.USD, LimitWindow.MONTH, 9_000) for name in ("first", "second"))
     mine = claimed(everyone())
     first, second = (
         mine.also(claim(applying_to_upstream(caps, name, "gpt-5", NOW), ADA, NEEDS, BERLIN, NOW))
@@ -235,10 +240,10 @@ def test_another_upstreams_cap_is_not_charged() -> None:
 
 
 def test_the_tightest_budget_is_the_one_with_the_least_left() -> None:
-    made = claimed(everyone(5_000), everyone(90_000, window=Window.MONTH), everyone(2, Unit.REQUESTS))
+    made = claimed(everyone(5_000), everyone(90_000, window=LimitWindow.MONTH), everyone(2, Unit.REQUESTS))
     standing = tightest(made.reserved([2_500, 88_000, 1]), Unit.USD)
     assert standing is not None
-    assert (standing.entry.limit.window, standing.remaining) == (Window.MONTH, 2_000)
+    assert (standing.entry.limit.window, standing.remaining) == (LimitWindow.MONTH, 2_000)
     assert standing.entry.resets_at == BERLIN.starts("2026-12-01")
 
 
@@ -267,7 +272,7 @@ def test_a_refusal_names_its_limit_and_when_it_ends() -> None:
 
 
 def test_waiting_does_not_help_where_nothing_resets_or_where_it_never_fits() -> None:
-    ever = claimed(everyone(5_000, window=Window.EVER)).refused(Exceeded("person:usr_ada/usd/*/ever/ever", 4_000))
+    ever = claimed(everyone(5_000, window=LimitWindow.EVER)).refused(Exceeded("person:usr_ada/usd/*/ever/ever", 4_000))
     small = claimed(everyone(1_999)).refused(Exceeded("person:usr_ada/usd/*/day/2026-11-21", 0))
     assert [ever.retry_after(NOW), small.retry_after(NOW)] == [None, None]
 
@@ -289,28 +294,28 @@ SUBJECTS = {
 KINDS = st.tuples(
     st.sampled_from(list(SUBJECTS)),
     st.sampled_from([Unit.TOKENS, Unit.REQUESTS, Unit.USD]),
-    st.sampled_from([Window.DAY, Window.WEEK, Window.MONTH, Window.EVER]),
+    st.sampled_from([LimitWindow.DAY, LimitWindow.WEEK, LimitWindow.MONTH, LimitWindow.EVER]),
     st.integers(0, 10_000),
     st.sampled_from(["*", "gpt-*", "o1"]),
 )
 ESTIMATES = st.builds(Estimate, st.integers(0, 5_000), st.integers(0, 5_000))
 
 
-def limits_of(kinds: list[tuple[Scope, Unit, Window, int, str]]) -> list[Limit]:
+def limits_of(kinds: list[tuple[Scope, Unit, LimitWindow, int, str]]) -> list[Limit]:
     return [limit(scope, SUBJECTS[scope], *rest) for scope, *rest in kinds]  # type: ignore[arg-type]
 
 
 @given(st.lists(KINDS, max_size=12), ESTIMATES)
 @settings(deadline=None, max_examples=30)
 def test_no_counter_is_held_twice_and_each_hold_is_the_tightest_of_its_limits(
-    kinds: list[tuple[Scope, Unit, Window, int, str]], needs: Estimate
+    kinds: list[tuple[Scope, Unit, LimitWindow, int, str]], needs: Estimate
 ) -> None:
     limits = limits_of(kinds)
     made = claimed(*limits, needs=needs)
     counters = [hold.counter for hold in made.holds]
     assert len(counters) == len(set(counters))
     for entry in made.budgets:
-        same = [it for it in applying(Limits(limits), ADA, "gpt-5", NOW) if claimed(it).counters == (entry.counter,)]
+        same = [it for it in applying(LimitSet(limits), ADA, "gpt-5", NOW) if claimed(it).counters == (entry.counter,)]
         assert entry.most == min(it.amount for it in same)
 
 
@@ -320,7 +325,7 @@ def test_no_counter_is_held_twice_and_each_hold_is_the_tightest_of_its_limits(
 )
 @settings(deadline=None, max_examples=30)
 def test_when_all_is_settled_the_counters_hold_what_the_rows_say_and_no_more(
-    kinds: list[tuple[Scope, Unit, Window, int, str]],
+    kinds: list[tuple[Scope, Unit, LimitWindow, int, str]],
     requests: list[tuple[Estimate, Estimate, Outcome, bool]],
 ) -> None:
     taken: dict[str, int] = {}
@@ -363,4 +368,4 @@ def settle(pending: list[tuple[Claim, UsageRow]], taken: dict[str, int]) -> list
 @settings(deadline=None, max_examples=30)
 def test_what_remains_is_never_negative(most: int, taken: int) -> None:
     (entry,) = claimed(everyone(most)).budgets
-    assert Standing(entry, taken).remaining == max(0, most - taken)
+    assert BudgetStanding(entry, taken).remaining == max(0, most - taken)

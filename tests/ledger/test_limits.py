@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from server.ledger.calendar import Calendar
 from server.ledger.limits import (
     Limit,
-    Limits,
+    LimitSet,
+    LimitWindow,
     Scope,
     Unit,
-    Window,
     family_of,
     limit_body,
     limit_of,
@@ -29,17 +29,19 @@ from server.ledger.limits import (
 from server.ledger.money import MOST
 
 DOCS = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
-DAILY = Limit("l", Scope.EVERYONE, "", Unit.USD, Window.DAY, 5_000_000)
+DAILY = Limit("l", Scope.EVERYONE, "", Unit.USD, LimitWindow.DAY, 5_000_000)
 BODY: dict[str, Any] = {"scope": "person", "subject": "usr_ada", "unit": "usd", "window": "day", "amount": 5_000_000}
 
 
 @st.composite
 def limits(draw: st.DrawFn) -> Limit:
     scope = draw(st.sampled_from(Scope))
-    window = draw(st.sampled_from([w for w in Window if w is not Window.MINUTE or scope is not Scope.UPSTREAM]))
-    unit = draw(st.sampled_from([u for u in Unit if u is not Unit.USD or window is not Window.MINUTE]))
+    window = draw(
+        st.sampled_from([w for w in LimitWindow if w is not LimitWindow.MINUTE or scope is not Scope.UPSTREAM])
+    )
+    unit = draw(st.sampled_from([u for u in Unit if u is not Unit.USD or window is not LimitWindow.MINUTE]))
     bounds = sorted(draw(st.sets(st.integers(0, 10**13), min_size=2, max_size=2)))
-    since, until = bounds if window is Window.TERM or draw(st.booleans()) else (None, None)
+    since, until = bounds if window is LimitWindow.TERM or draw(st.booleans()) else (None, None)
     patterns = draw(st.lists(st.from_regex(r"[a-z0-9.:/*-]{1,8}", fullmatch=True), max_size=3))
     subject = "" if scope is Scope.EVERYONE else draw(st.text(min_size=1, max_size=10))
     amount, extra = draw(st.integers(0, MOST)), draw(st.integers(0, MOST))
@@ -115,16 +117,16 @@ def test_everyones_limit_has_no_subject() -> None:
 
 def test_a_minute_is_not_for_money_and_not_for_an_upstream() -> None:
     with pytest.raises(ValueError, match=r"^window: a minute"):
-        replace(DAILY, window=Window.MINUTE)
+        replace(DAILY, window=LimitWindow.MINUTE)
     with pytest.raises(ValueError, match=r"^window: a minute"):
-        Limit("l", Scope.UPSTREAM, "openai", Unit.REQUESTS, Window.MINUTE, 5)
+        Limit("l", Scope.UPSTREAM, "openai", Unit.REQUESTS, LimitWindow.MINUTE, 5)
 
 
 def test_a_term_needs_both_of_its_ends_in_their_order() -> None:
     with pytest.raises(ValueError, match=r"^since: a term"):
-        replace(DAILY, window=Window.TERM, since=1)
+        replace(DAILY, window=LimitWindow.TERM, since=1)
     with pytest.raises(ValueError, match=r"^until: expected a time later"):
-        replace(DAILY, window=Window.TERM, since=2, until=2)
+        replace(DAILY, window=LimitWindow.TERM, since=2, until=2)
 
 
 @pytest.mark.parametrize("field", ["since", "until", "extra_until"])
@@ -176,7 +178,7 @@ def test_an_increase_without_an_end_stays() -> None:
 
 def test_limits_are_found_by_whom_they_are_for() -> None:
     ada, bob = limit_of("a", BODY), limit_of("b", BODY | {"subject": "usr_bob"})
-    found = Limits([DAILY, ada, bob])
+    found = LimitSet([DAILY, ada, bob])
     assert found.of(Scope.PERSON, "usr_ada") == [ada]
     assert found.of(Scope.EVERYONE) == [DAILY]
     assert found.of(Scope.TOKEN, "usr_ada") == []
@@ -189,9 +191,9 @@ def test_limits_are_found_by_whom_they_are_for() -> None:
 def test_the_setting_reads_as_it_is_spoken() -> None:
     parsed = parse_limits("20 requests/minute, 5 usd/day, 200000 tokens/month gpt-4*")
     assert [(it.scope, it.amount, it.unit, it.window, it.family) for it in parsed] == [
-        (Scope.EVERYONE, 20, Unit.REQUESTS, Window.MINUTE, "*"),
-        (Scope.EVERYONE, 5_000_000, Unit.USD, Window.DAY, "*"),
-        (Scope.EVERYONE, 200_000, Unit.TOKENS, Window.MONTH, "gpt-4*"),
+        (Scope.EVERYONE, 20, Unit.REQUESTS, LimitWindow.MINUTE, "*"),
+        (Scope.EVERYONE, 5_000_000, Unit.USD, LimitWindow.DAY, "*"),
+        (Scope.EVERYONE, 200_000, Unit.TOKENS, LimitWindow.MONTH, "gpt-4*"),
     ]
     assert len({limit.id for limit in parsed}) == 3
 
@@ -202,7 +204,7 @@ def test_no_text_is_no_limits() -> None:
 
 def test_case_of_words_blanks_and_plurals_do_not_matter_but_that_of_models_does() -> None:
     (limit,) = parse_limits("1  Request / Day  Llama-3")
-    assert (limit.amount, limit.unit, limit.window, limit.family) == (1, Unit.REQUESTS, Window.DAY, "Llama-3")
+    assert (limit.amount, limit.unit, limit.window, limit.family) == (1, Unit.REQUESTS, LimitWindow.DAY, "Llama-3")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +247,7 @@ def test_limits_are_told_in_words(written: str, told: str) -> None:
 
 
 def test_a_term_is_told_in_words() -> None:
-    assert words(replace(DAILY, window=Window.TERM, since=1, until=2)) == "5.00 USD in its term"
+    assert words(replace(DAILY, window=LimitWindow.TERM, since=1, until=2)) == "5.00 USD in its term"
 
 
 @given(limits(), limits())
@@ -284,7 +286,7 @@ def test_the_documented_times_are_the_days_that_the_text_names() -> None:
 
 
 def test_the_documented_words_are_all_there_are() -> None:
-    for row, kinds in (("unit", Unit), ("window", Window), ("scope", Scope)):
+    for row, kinds in (("unit", Unit), ("window", LimitWindow), ("scope", Scope)):
         (line,) = re.findall(rf"^\| {row} \| (.*) \|$", DOCS, re.MULTILINE)
         assert re.findall(r"`(\w+)`", line) == [str(kind) for kind in kinds]
 

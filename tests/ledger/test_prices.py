@@ -15,8 +15,8 @@ from server.ledger.prices import (
     UNPRICED,
     Price,
     PriceTable,
+    PriceTier,
     Rates,
-    Tier,
     cost,
     dearest,
     dearest_services,
@@ -40,7 +40,7 @@ plain_rates = st.builds(
 @st.composite
 def any_rates(draw: st.DrawFn) -> Rates:
     starts = sorted(draw(st.sets(st.integers(0, 300_000), max_size=2)))
-    tiers = tuple(Tier(start, draw(plain_rates)) for start in starts)
+    tiers = tuple(PriceTier(start, draw(plain_rates)) for start in starts)
     base = draw(plain_rates)
     return Rates(**{**{name: getattr(base, name) for name in Rates.__slots__}, "tiers": tiers})
 
@@ -125,12 +125,12 @@ def test_parts_that_are_larger_than_their_whole_count_and_nothing_is_paid_back()
 
 @pytest.mark.parametrize(("tokens", "micro"), [(199_999, 199_999), (200_000, 200_000), (200_001, 400_002)])
 def test_a_long_prompt_is_billed_by_its_tier_as_a_whole(tokens: int, micro: int) -> None:
-    rates = Rates(input=MILLION, tiers=(Tier(200_000, Rates(input=2 * MILLION)),))
+    rates = Rates(input=MILLION, tiers=(PriceTier(200_000, Rates(input=2 * MILLION)),))
     assert cost(priced(rates), Usage(input=tokens)) == micro
 
 
 def test_of_several_tiers_the_highest_that_is_passed_counts() -> None:
-    tiers = (Tier(10, Rates(output=2 * MILLION)), Tier(20, Rates(output=3 * MILLION)))
+    tiers = (PriceTier(10, Rates(output=2 * MILLION)), PriceTier(20, Rates(output=3 * MILLION)))
     rates = Rates(output=MILLION, tiers=tiers)
     assert [cost(priced(rates), Usage(input=read, output=1)) for read in (10, 11, 20, 21)] == [1, 2, 2, 3]
 
@@ -138,12 +138,12 @@ def test_of_several_tiers_the_highest_that_is_passed_counts() -> None:
 @pytest.mark.parametrize(
     "tiers",
     [
-        (Tier(20, Rates()), Tier(10, Rates())),
-        (Tier(10, Rates()), Tier(10, Rates())),
-        (Tier(10, Rates(tiers=(Tier(20, Rates()),))),),
+        (PriceTier(20, Rates()), PriceTier(10, Rates())),
+        (PriceTier(10, Rates()), PriceTier(10, Rates())),
+        (PriceTier(10, Rates(tiers=(PriceTier(20, Rates()),))),),
     ],
 )
-def test_tiers_that_do_not_ascend_or_hold_others_cannot_be_written(tiers: tuple[Tier, ...]) -> None:
+def test_tiers_that_do_not_ascend_or_hold_others_cannot_be_written(tiers: tuple[PriceTier, ...]) -> None:
     with pytest.raises(ValueError, match="expected tiers"):
         Rates(tiers=tiers)
 

@@ -6,27 +6,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.ledger.holds import Entry
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.holds import HoldEntry
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.ratelimit import MARKS, Left, RateLimits, Taken, Wait
 
 
-def entry(most: int, needs: int = 1, unit: Unit = Unit.REQUESTS, who: str = "ada") -> Entry:
-    limit = Limit(f"{unit}-{most}", Scope.EVERYONE, "", unit, Window.MINUTE, most)
-    return Entry(f"person:{who}/{unit}/*/minute", limit, most, needs, None)
+def entry(most: int, needs: int = 1, unit: Unit = Unit.REQUESTS, who: str = "ada") -> HoldEntry:
+    limit = Limit(f"{unit}-{most}", Scope.EVERYONE, "", unit, LimitWindow.MINUTE, most)
+    return HoldEntry(f"person:{who}/{unit}/*/minute", limit, most, needs, None)
 
 
-def tokens(most: int, needs: int, who: str = "ada") -> Entry:
+def tokens(most: int, needs: int, who: str = "ada") -> HoldEntry:
     return entry(most, needs, Unit.TOKENS, who)
 
 
-def take(rates: RateLimits, now: float, *entries: Entry) -> Taken:
+def take(rates: RateLimits, now: float, *entries: HoldEntry) -> Taken:
     taken = rates.take(entries, now)
     assert isinstance(taken, Taken)
     return taken
 
 
-def wait(rates: RateLimits, now: float, *entries: Entry) -> float | None:
+def wait(rates: RateLimits, now: float, *entries: HoldEntry) -> float | None:
     refused = rates.take(entries, now)
     assert isinstance(refused, Wait)
     return refused.seconds

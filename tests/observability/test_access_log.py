@@ -39,7 +39,7 @@ async def test_an_answer_has_its_figures_and_no_word_of_it(capsys: pytest.Captur
     async with FakeUpstream() as fake, logging_gateway(fake) as (running, session):
         async with session.post("/v1/chat/completions", json=CHAT) as answer:
             used = (await answer.json())["usage"]
-        person = await running.house.store.person_by_name("ada")
+        person = await running.services.store.person_by_name("ada")
     (line,) = lines(capsys)
     assert person is not None
     assert (line["http"], line["ended"], line["person"], line["model"]) == (200, "completed", person.id, "gpt-5")
@@ -68,7 +68,7 @@ async def test_a_client_that_leaves_is_billed_and_told_of(capsys: pytest.Capture
             await answer.content.readany()
             answer.close()
         await fake.wait_for(lambda: fake.records[-1].client_left_at)
-        await running.house.gateway.quiet(5.0)
+        await running.services.gateway.quiet(5.0)
     (line,) = lines(capsys)
     assert (line["ended"], line["stream"], line["estimated"]) == ("cancelled", True, True)
     assert line["input"] > 0

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from keypool.keys import Key
 from keypool.pool import Pool
 from server.dispatcher import Dispatcher
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.usage import Outcome
 from server.observability.metrics import Metrics
 from server.store.base import Person
@@ -26,7 +26,7 @@ from tests.faults.conftest import Opener, io_loop, open_stage
 from tests.faults.stage import Stage
 from tests.gateways import spec
 from tests.store.samples import usage_row
-from tests.waiting.house import ask, full, get, one_slot, queued
+from tests.waiting.services import ask, full, get, one_slot, queued
 
 __all__ = ["io_loop", "open_stage"]
 
@@ -58,7 +58,7 @@ async def scrape(stage: Stage) -> dict[str, Figures]:
 
 
 async def ada_of(stage: Stage) -> Person:
-    person = await stage.running.house.store.person_by_name("ada")
+    person = await stage.running.services.store.person_by_name("ada")
     assert person is not None
     return person
 
@@ -268,15 +268,15 @@ async def test_what_the_gateway_settles_is_counted(two_keys: Stage) -> None:
 @pytest.mark.gen_test
 async def test_a_scrape_shows_how_the_books_stand(two_keys: Stage) -> None:
     await two_keys.set()
-    house = two_keys.running.house
+    services = two_keys.running.services
     await two_keys.quiet()
     before = await scrape(two_keys)
-    none_left = Limit("lim_0", Scope.PERSON, (await ada_of(two_keys)).id, Unit.REQUESTS, Window.DAY, 0)
-    await house.desk.set_limit("operator", none_left)
-    await house.take_effect()
+    none_left = Limit("lim_0", Scope.PERSON, (await ada_of(two_keys)).id, Unit.REQUESTS, LimitWindow.DAY, 0)
+    await services.changes.set_limit("operator", none_left)
+    await services.take_effect()
     assert (await ask(two_keys, chat("not today", stream=False))).status == 429
-    await house.desk.remove_limit("operator", "lim_0")
-    await house.take_effect()
+    await services.changes.remove_limit("operator", "lim_0")
+    await services.take_effect()
     assert (await ask(two_keys, embeddings("one two"))).status == 200
     await two_keys.quiet()
     now = await scrape(two_keys)
@@ -299,16 +299,16 @@ async def test_a_scrape_shows_how_the_books_stand(two_keys: Stage) -> None:
 @pytest.mark.gen_test
 async def test_what_may_cost_something_is_shown_while_it_is_held(stage: Stage) -> None:
     await stage.set()
-    house = stage.running.house
-    enough = Limit("lim_1", Scope.PERSON, (await ada_of(stage)).id, Unit.REQUESTS, Window.DAY, 1000)
-    await house.desk.set_limit("operator", enough)
-    await house.take_effect()
+    services = stage.running.services
+    enough = Limit("lim_1", Scope.PERSON, (await ada_of(stage)).id, Unit.REQUESTS, LimitWindow.DAY, 1000)
+    await services.changes.set_limit("operator", enough)
+    await services.take_effect()
     async with full(stage):
         assert (await scrape(stage))["fairgate_reservations_held_count"] == {(): 1}
     await stage.quiet()
     assert (await scrape(stage))["fairgate_reservations_held_count"] == {(): 0}
-    await house.desk.remove_limit("operator", "lim_1")
-    await house.take_effect()
+    await services.changes.remove_limit("operator", "lim_1")
+    await services.take_effect()
 
 
 def test_every_figure_is_explained_in_the_handbook() -> None:
@@ -340,7 +340,7 @@ async def test_the_status_tells_waits_and_fairness_of_each_model(two_keys: Stage
     for number in range(3):
         await ask(two_keys, chat(f"{number}", stream=False))
     await two_keys.quiet()
-    two_keys.running.house.face.status.forget()
+    two_keys.running.services.status_service.status.forget()
     _, after = await get(two_keys.running, "/status.json")
     (model,) = [model for model in after["models"] if model["name"] == "gpt-4o"]
     assert 0 <= model["wait_p50_seconds"] <= model["wait_p99_seconds"] < 1

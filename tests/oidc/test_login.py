@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from server.auth.oidc.client import DISABLED, PARTIAL, REFUSED, STALE, LoginRefused
-from server.auth.oidc.provisioning import People, Profile
+from server.auth.oidc.provisioning import Profile, Provisioning
 from server.policy.claims import SAME, ClaimRules, Condition, Rule
 from server.single_flight import Away
 from server.store.base import Person
@@ -259,7 +259,7 @@ async def test_without_a_rule_the_operator_says_who_administers() -> None:
 async def test_nobody_gets_anybody_elses_name() -> None:
     async with lobby() as place:
         await place.store.create_person(Person("usr_1", "ada", False, 1))
-        people = People(place.store, place.clock.wall)
+        people = Provisioning(place.store, place.clock.wall)
         profiles = [Profile(f"{place.idp.url} s{number}", "ada", None, (), None) for number in range(10)]
         names = [(await people.welcome(profile, NOW)).name for profile in profiles]
         assert names[:8] == [f"ada-{number}" for number in range(2, 10)]
@@ -345,7 +345,7 @@ async def test_people_are_told_what_the_provider_said_of_them() -> None:
 @pytest.mark.gen_test
 async def test_who_comes_in_by_many_doors_at_once_is_one_person() -> None:
     async with lobby() as place:
-        people = People(place.store, place.clock.wall)
+        people = Provisioning(place.store, place.clock.wall)
         profile = Profile(f"{place.idp.url} ada-1", "ada", "ada@example.org", ("students",), True)
         found = await asyncio.gather(*(people.welcome(profile, NOW) for _ in range(20)))
         assert len({person.id for person in found}) == len(await place.store.people()) == 1

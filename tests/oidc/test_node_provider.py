@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from tornado.testing import bind_unused_port
 
-from server.auth.oidc.provider import CodeRefused, Provider
+from server.auth.oidc.provider import CodeRefused, IdentityProvider
 from server.config.specs import Secret
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
@@ -40,7 +40,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def house(script: Path) -> AsyncIterator[tuple[str, Running]]:
+async def services(script: Path) -> AsyncIterator[tuple[str, Running]]:
     """The provider and a gateway that know each other."""
     socket, port = bind_unused_port()
     socket.close()
@@ -81,12 +81,12 @@ def changed(address: str, **changes: str | None) -> str:
 
 @pytest.mark.gen_test(timeout=60)
 async def test_in_and_out_with_a_certified_provider(script: Path) -> None:
-    async with house(script) as (issuer, running), browser(running.url) as visitor:
+    async with services(script) as (issuer, running), browser(running.url) as visitor:
         begun = await visitor.get("/login/oidc?next=/me")
         back = await consent(visitor, begun.location, "eve")
         arrived = await visitor.get(back.location)
         assert (arrived.status, arrived.location) == (303, "/me")
-        person = await running.house.sessions.person_of(arrived.cookies["fairgate-session"].value)
+        person = await running.services.sessions.person_of(arrived.cookies["fairgate-session"].value)
         assert person is not None
         # Claims of the scopes come from the userinfo endpoint; an unverified address is none.
         assert (person.name, person.email, person.claimed) == ("eve", None, ("students",))
@@ -100,7 +100,7 @@ async def test_in_and_out_with_a_certified_provider(script: Path) -> None:
 
 @pytest.mark.gen_test(timeout=60)
 async def test_its_rules_are_kept(script: Path) -> None:
-    async with house(script) as (issuer, running), browser(running.url) as visitor:
+    async with services(script) as (issuer, running), browser(running.url) as visitor:
         begun = await visitor.get("/login/oidc")
         for uri in (f"{running.url}/callback/", f"{running.url}/other", "https://evil.example/callback"):
             assert (await visitor.get(changed(begun.location, redirect_uri=uri))).status == 400
@@ -112,7 +112,7 @@ async def test_its_rules_are_kept(script: Path) -> None:
         begun = await visitor.get("/login/oidc")
         back = await consent(visitor, begun.location, "ada-1")
         code = dict(parse_qsl(urlsplit(back.location).query))["code"]
-        provider = Provider(issuer, CLIENT_ID, Secret(CLIENT_SECRET), running.house.clock)
+        provider = IdentityProvider(issuer, CLIENT_ID, Secret(CLIENT_SECRET), running.services.clock)
         try:
             with pytest.raises(CodeRefused):
                 await provider.exchange(

@@ -81,7 +81,7 @@ async def test_a_login_makes_a_new_session_and_ends_the_old_one() -> None:
         old = (await visitor.login()).cookies["fairgate-session"].value
         new = (await visitor.login()).cookies["fairgate-session"].value
         assert old != new
-        sessions = place.running.house.sessions
+        sessions = place.running.services.sessions
         assert await sessions.person_of(old) is None
         assert await sessions.person_of(new) is not None
 
@@ -217,7 +217,7 @@ async def test_in_by_the_administrators_key() -> None:
     async with site() as place, place.browser() as visitor:
         page = await visitor.get("/login")
         entered = await visitor.post("/login", token=ADMIN_KEY, xsrf=xsrf(page))
-        person = await place.running.house.sessions.person_of(entered.cookies["fairgate-session"].value)
+        person = await place.running.services.sessions.person_of(entered.cookies["fairgate-session"].value)
         assert person is not None
         assert person.admin
 

@@ -21,7 +21,7 @@ COMMAND = [sys.executable, "-u", "-W", "ignore", "-m", "oidc_provider_mock", "-p
 
 
 @asynccontextmanager
-async def house() -> AsyncIterator[tuple[str, Running]]:
+async def services() -> AsyncIterator[tuple[str, Running]]:
     command = [*COMMAND, "--user-claims", json.dumps(ADA)]
     async with child(command, r"running on (http://127\.0\.0\.1:\d+)") as issuer, FakeUpstream() as fake:
         client = {"oidc_client_id": "fairgate", "oidc_client_secret": Secret("any")}  # it wants one, and takes any
@@ -32,14 +32,14 @@ async def house() -> AsyncIterator[tuple[str, Running]]:
 @pytest.mark.slow
 @pytest.mark.gen_test(timeout=30)
 async def test_in_and_out_with_oidc_provider_mock() -> None:
-    async with house() as (issuer, running), browser(running.url) as visitor:
+    async with services() as (issuer, running), browser(running.url) as visitor:
         begun = await visitor.get("/login/oidc?next=/me")
         assert begun.location.startswith(f"{issuer}/oauth2/authorize?")
         assert (await visitor.get(begun.location)).status == 200
         back = await visitor.post(begun.location, sub="ada-1")
         arrived = await visitor.get(back.location)
         assert (arrived.status, arrived.location) == (303, "/me")
-        person = await running.house.sessions.person_of(arrived.cookies["fairgate-session"].value)
+        person = await running.services.sessions.person_of(arrived.cookies["fairgate-session"].value)
         assert person is not None
         assert (person.name, person.email, person.claimed) == ("ada-2", "ada@example.org", ("students",))
         assert (await visitor.get(back.location)).status == 400  # the same answer once more
@@ -53,7 +53,7 @@ async def test_in_and_out_with_oidc_provider_mock() -> None:
 @pytest.mark.gen_test(timeout=30)
 async def test_who_declines_there_finds_our_login_again() -> None:
     """It forgets to send the state back, so that its word is not taken; the page is the same."""
-    async with house() as (_, running), browser(running.url) as visitor:
+    async with services() as (_, running), browser(running.url) as visitor:
         begun = await visitor.get("/login/oidc?next=/me")
         back = await visitor.post(begun.location, action="deny")
         refused = await visitor.get(back.location)

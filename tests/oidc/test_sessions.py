@@ -15,7 +15,7 @@ from server.auth.token_login import login_with_token
 from server.config.specs import Secret
 from server.crypto import Seal, derived
 from server.store import store_for
-from server.store.base import Store, Terms
+from server.store.base import Store, TokenTerms
 from server.wire.errors import InvalidKey, RateLimited
 from tests.oidc.lobby import PEPPER, Clock
 from tests.store.samples import ADA, BOB
@@ -37,7 +37,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(path: Path) -> AsyncIterator[Desk]:
+async def changes(path: Path) -> AsyncIterator[Desk]:
     async with store_for(f"sqlite:///{path}/db") as store:
         for person in (ADA, BOB):
             await store.create_person(person)
@@ -47,7 +47,7 @@ async def desk(path: Path) -> AsyncIterator[Desk]:
 
 @pytest.mark.gen_test
 async def test_a_cookie_is_whose_it_was_opened_for_until_its_time_is_over(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
+    async with changes(tmp_path) as it:
         cookie = await it.sessions.open(ADA.id, b"sealed")
         assert len(cookie) == 43
         visit = await it.sessions.visit(cookie)
@@ -61,7 +61,7 @@ async def test_a_cookie_is_whose_it_was_opened_for_until_its_time_is_over(tmp_pa
 
 @pytest.mark.gen_test
 async def test_a_session_may_have_to_end_sooner(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
+    async with changes(tmp_path) as it:
         cookie = await it.sessions.open(ADA.id, until=it.clock.wall() + 1000)
         late = await it.sessions.open(ADA.id, until=it.clock.wall() + 10**9)
         it.clock.now += 1
@@ -72,7 +72,7 @@ async def test_a_session_may_have_to_end_sooner(tmp_path: Path) -> None:
 
 @pytest.mark.gen_test
 async def test_a_logout_ends_one_session_and_the_operator_ends_all_of_a_person(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
+    async with changes(tmp_path) as it:
         one, two, three = [await it.sessions.open(ADA.id) for _ in range(3)]
         of_bob = await it.sessions.open(BOB.id)
         await it.sessions.close(one)
@@ -84,7 +84,7 @@ async def test_a_logout_ends_one_session_and_the_operator_ends_all_of_a_person(t
 
 @pytest.mark.gen_test
 async def test_who_is_disabled_is_out_at_once(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
+    async with changes(tmp_path) as it:
         cookie = await it.sessions.open(ADA.id)
         await it.store.set_person_disabled(ADA.id, True)
         assert await it.sessions.person_of(cookie) is None
@@ -92,7 +92,7 @@ async def test_who_is_disabled_is_out_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.gen_test
 async def test_what_is_no_cookie_of_ours_is_nobodys(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
+    async with changes(tmp_path) as it:
         for cookie in (None, "", "x", new_cookie(), "é", "x" * 10_000):
             assert await it.sessions.person_of(cookie) is None
             await it.sessions.close(cookie)
@@ -100,7 +100,7 @@ async def test_what_is_no_cookie_of_ours_is_nobodys(tmp_path: Path) -> None:
 
 @pytest.mark.gen_test
 async def test_the_database_opens_no_session(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
+    async with changes(tmp_path) as it:
         cookie = await it.sessions.open(ADA.id)
         assert await it.others(pepper=b"x" * 32).person_of(cookie) is None
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
@@ -110,7 +110,7 @@ async def test_the_database_opens_no_session(tmp_path: Path) -> None:
 
 @pytest.mark.gen_test
 async def test_the_operator_administers_until_the_key_is_changed(tmp_path: Path) -> None:
-    async with desk(tmp_path) as it:
+    async with changes(tmp_path) as it:
         await Accounts(it.store, "user_token", "", PEPPER, admin_key=ADMIN_KEY.reveal()).prepare()
         cookie = await it.sessions.open(OPERATOR.person_id)
         person = await it.others().person_of(cookie)
@@ -143,7 +143,7 @@ def test_what_is_sealed_opens_for_its_purpose_in_its_time_only() -> None:
 @asynccontextmanager
 async def counter(path: Path, mode: str = "user_token") -> AsyncIterator[tuple[Desk, Accounts]]:
     """Where tokens are shown."""
-    async with desk(path) as it:
+    async with changes(path) as it:
         key, admin = "a shared key of all", ADMIN_KEY.reveal()
         accounts = Accounts(it.store, mode, key, PEPPER, it.clock, it.clock.wall, admin_key=admin)  # type: ignore[arg-type]
         await accounts.prepare()
@@ -165,10 +165,16 @@ async def test_a_token_or_the_administrators_key_lets_in_and_no_longer_than_it_l
 
 
 @pytest.mark.parametrize(
-    "terms", [Terms(kind="temporary"), Terms(models=("small",)), Terms(networks=("10.0.0.0/8",)), Terms(addresses=1)]
+    "terms",
+    [
+        TokenTerms(kind="temporary"),
+        TokenTerms(models=("small",)),
+        TokenTerms(networks=("10.0.0.0/8",)),
+        TokenTerms(addresses=1),
+    ],
 )
 @pytest.mark.gen_test
-async def test_a_token_that_was_narrowed_down_lets_nobody_in(tmp_path: Path, terms: Terms) -> None:
+async def test_a_token_that_was_narrowed_down_lets_nobody_in(tmp_path: Path, terms: TokenTerms) -> None:
     async with counter(tmp_path) as (it, accounts):
         _, token = await accounts.create_token("Ada", "narrow", it.clock.wall() + 60_000, terms)
         with pytest.raises(InvalidKey):
@@ -178,7 +184,7 @@ async def test_a_token_that_was_narrowed_down_lets_nobody_in(tmp_path: Path, ter
 @pytest.mark.gen_test
 async def test_a_token_that_only_chooses_its_signs_of_life_is_not_narrow(tmp_path: Path) -> None:
     async with counter(tmp_path) as (it, accounts):
-        _, token = await accounts.create_token("Ada", "strict", None, Terms(keepalive="off"))
+        _, token = await accounts.create_token("Ada", "strict", None, TokenTerms(keepalive="off"))
         assert await login_with_token(accounts, it.store, it.sessions, token, "10.0.0.1")
 
 

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from server.auth.oidc.id_tokens import TokenRefused, Verifier
-from server.auth.oidc.provider import Provider
+from server.auth.oidc.provider import IdentityProvider
 from server.config.specs import Secret
 from server.single_flight import Away
 from tests.oidc.idp import (
@@ -53,7 +53,7 @@ async def judge(
 ) -> AsyncIterator[tuple[Idp, Verifier]]:
     """A provider, and who judges its tokens."""
     async with identity_provider(**idp) as running:
-        provider = Provider(running.url, CLIENT_ID, Secret(CLIENT_SECRET), clock, patience)
+        provider = IdentityProvider(running.url, CLIENT_ID, Secret(CLIENT_SECRET), clock, patience)
         try:
             yield running, Verifier(provider, CLIENT_ID, algorithms)
         finally:

@@ -53,7 +53,7 @@ async def _furnish(place: Estate) -> None:
 
 def document_for(place: Estate) -> dict[str, Any]:
     """Our document, with the ids of this place in it."""
-    keys = [key.id for key in place.house.dispatcher.snapshot().keys]
+    keys = [key.id for key in place.services.dispatcher.snapshot().keys]
     there = {
         "person": [place.ids["ada"], place.ids["bob"]],
         "group": ["physics"],

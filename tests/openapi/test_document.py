@@ -42,7 +42,7 @@ def assert_is_complete(place: Estate) -> None:
     """Every route under /api is in the document, with the role that the table enforces."""
     enforced = {
         (method, str(route.pattern).replace("\\", "")): role
-        for route in routes(place.house)
+        for route in routes(place.services)
         for method, role in route.roles.items()
         if str(route.pattern).startswith("/api/") and route.pattern != "/api/docs"
     }
@@ -164,9 +164,9 @@ def test_schemathesis_finds_nothing_that_the_document_does_not_tell(tmp_path: Pa
 def test_schemathesis_gets_nowhere_without_a_credential(tmp_path: Path) -> None:
     checks = "not_a_server_error,status_code_conformance,response_schema_conformance"
     with opened() as (_, place):
-        before = len(place.house.book.groups)
+        before = len(place.services.book.groups)
         heard = talk(place, tmp_path, 1, "nonsense", checks)
-        assert len(place.house.book.groups) == before
+        assert len(place.services.book.groups) == before
     assert heard.code == 0, heard.said
 
 

@@ -15,7 +15,7 @@ from server.policy.groups import Group
 from tests.fakes.fates import held
 from tests.faults.stage import until
 from tests.gateways import KEYS, Running
-from tests.pages.visitors import Visitor, ada_at, ask, house, operator_at, secret_on, visitor, xsrf
+from tests.pages.visitors import Visitor, ada_at, ask, operator_at, secret_on, services, visitor, xsrf
 
 ONE_MORE = "sk-upstream-of-the-library"
 
@@ -30,7 +30,7 @@ async def actions(operator: Visitor) -> list[str]:
 
 
 async def id_of(running: Running, name: str) -> str:
-    person = await running.house.store.person_by_name(name)
+    person = await running.services.store.person_by_name(name)
     assert person is not None
     return person.id
 
@@ -44,8 +44,8 @@ def fingerprints(page: str) -> list[str]:
 
 @pytest.mark.gen_test
 async def test_somebody_is_added_found_changed_closed_opened_raised_and_erased() -> None:
-    async with house() as running, operator_at(running) as operator:
-        await running.house.desk.set_group("operator", Group(name="physics"))
+    async with services() as running, operator_at(running) as operator:
+        await running.services.changes.set_group("operator", Group(name="physics"))
         added = await operator.send_and_follow("/admin/people", "/admin/people", name="grace", groups="physics")
         assert "The person is added." in added.text
         person = await id_of(running, "grace")
@@ -71,7 +71,7 @@ async def test_somebody_is_added_found_changed_closed_opened_raised_and_erased()
 
 @pytest.mark.gen_test
 async def test_a_token_for_somebody_is_shown_once_listed_and_revoked() -> None:
-    async with house() as running, operator_at(running) as operator:
+    async with services() as running, operator_at(running) as operator:
         base = f"/admin/people/{await id_of(running, 'ada')}"
         made = await operator.send(base, f"{base}/tokens", name="cluster", kind="special", usd="3")
         secret = secret_on(made)
@@ -88,14 +88,14 @@ async def test_a_token_for_somebody_is_shown_once_listed_and_revoked() -> None:
 
 @pytest.mark.gen_test
 async def test_people_go_out_and_come_in_as_a_table() -> None:
-    async with house() as running, operator_at(running) as operator:
+    async with services() as running, operator_at(running) as operator:
         assert "ada" in (await operator.get("/admin/people.csv")).text
         path = "/admin/people/import"
         wrong = await operator.send(path, path, csv="name,admin\nbob,perhaps\n")
         assert ("Nothing was changed: 1 line is wrong." in wrong.text, "Line 2:" in wrong.text) == (True, True)
         tried = await operator.send(path, path, csv="name,note\nbob,new\nada,old\n", trial="yes")
         assert "It would add 1, change 1." in tried.text
-        assert await running.house.store.person_by_name("bob") is None
+        assert await running.services.store.person_by_name("bob") is None
         done = await operator.send(path, path, csv="name,note\nbob,new\nada,old\n")
         assert "Added 1, changed 1." in done.text
         again = await operator.send(path, path, csv="name,note\nbob,new\nada,old\n")
@@ -105,9 +105,9 @@ async def test_people_go_out_and_come_in_as_a_table() -> None:
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_long_list_of_people_has_pages() -> None:
-    async with house() as running, operator_at(running) as operator:
+    async with services() as running, operator_at(running) as operator:
         for number in range(60):
-            await running.house.accounts.create_person(f"person {number:02}")
+            await running.services.accounts.create_person(f"person {number:02}")
         first = await operator.get("/admin/people?q=person")
         more = re.search(r'class="pager"><a href="([^"]+)"', first.text)
         assert more
@@ -121,41 +121,41 @@ async def test_a_long_list_of_people_has_pages() -> None:
 
 @pytest.mark.gen_test
 async def test_a_group_is_made_changed_and_removed_and_keeps_what_the_form_does_not_say() -> None:
-    async with house() as running, operator_at(running) as operator:
-        await running.house.desk.set_group("operator", Group(name="choir/alto", guests=True, join="a digest"))
+    async with services() as running, operator_at(running) as operator:
+        await running.services.changes.set_group("operator", Group(name="choir/alto", guests=True, join="a digest"))
         form = {"name": "choir/alto", "weight": "2.5", "models": "gpt-5*", "until": in_days(9), "teachers": "ada"}
         saved = await operator.send_and_follow("/admin/groups", "/admin/groups", **form)
         assert ("The group is saved." in saved.text, "taught by <bdi>ada</bdi>" in saved.text) == (True, True)
-        group = running.house.book.groups["choir/alto"]
+        group = running.services.book.groups["choir/alto"]
         assert (group.weight, group.models, group.guests, group.join) == (2.5, ("gpt-5*",), True, "a digest")
         edited = await operator.get("/admin/groups?edit=choir/alto")
         assert (f'value="{in_days(9)}"' in edited.text, 'value="2.5"' in edited.text) == (True, True)
         code = await operator.send("/admin/groups", "/admin/groups/choir%2Falto/code")
         assert len(secret_on(code)) == 14
         await operator.send_and_follow("/admin/groups", "/admin/groups/choir%2Falto/remove")
-        assert running.house.book.groups == {}
+        assert running.services.book.groups == {}
         for field, value in (("weight", "nan"), ("weight", "-1"), ("content_days", "99999"), ("teachers", "nobody")):
             assert (await operator.send("/admin/groups", "/admin/groups", name="x", **{field: value})).status == 400
 
 
 @pytest.mark.gen_test
 async def test_a_limit_is_set_holds_at_once_is_raised_for_a_day_and_removed() -> None:
-    async with house() as running, operator_at(running) as operator, ada_at(running) as ada:
+    async with services() as running, operator_at(running) as operator, ada_at(running) as ada:
         form = {"scope": "person", "subject": "ada", "unit": "requests", "window": "day", "amount": "1"}
         await operator.send_and_follow("/admin/limits", "/admin/limits", **form)
         assert [(await ask(running, running.token)).status for _ in range(2)] == [200, 429]
         assert "of 1 request" in (await ada.get("/me")).text
-        (limit,) = running.house.book.limits
+        (limit,) = running.services.book.limits
         raised = await operator.send_and_follow(
             "/admin/limits", f"/admin/limits/{quote(limit.id, safe='')}/raise", extra="2", until=in_days(0)
         )
         assert "2 requests more until" in raised.text
         assert [(await ask(running, running.token)).status for _ in range(3)] == [200, 200, 429]
         await operator.send_and_follow("/admin/limits", "/admin/limits", **{**form, "amount": "9"})
-        (changed,) = running.house.book.limits
+        (changed,) = running.services.book.limits
         assert (changed.id, changed.amount, changed.extra) == (limit.id, 9, 2)
         await operator.send_and_follow("/admin/limits", f"/admin/limits/{quote(limit.id, safe='')}/remove")
-        assert list(running.house.book.limits) == []
+        assert list(running.services.book.limits) == []
         assert (await actions(operator))[:4] == ["limit.remove", "limit.set", "limit.raise", "limit.set"]
 
 
@@ -177,16 +177,16 @@ async def test_a_limit_is_set_holds_at_once_is_raised_for_a_day_and_removed() ->
 )
 @pytest.mark.gen_test
 async def test_a_limit_that_makes_no_sense_is_not_set(wrong: dict[str, str]) -> None:
-    async with house() as running, operator_at(running) as operator:
+    async with services() as running, operator_at(running) as operator:
         form = {"scope": "everyone", "unit": "usd", "window": "day", "amount": "1", **wrong}
         answer = await operator.send("/admin/limits", "/admin/limits", **form)
         assert (answer.status, 'role="alert"' in answer.text) == (400, True)
-        assert list(running.house.book.limits) == []
+        assert list(running.services.book.limits) == []
 
 
 @pytest.mark.gen_test
 async def test_a_price_is_set_and_removed_and_the_catalogues_are_shown() -> None:
-    async with house() as running, operator_at(running) as operator:
+    async with services() as running, operator_at(running) as operator:
         assert "catalogue" in (await operator.get("/admin/prices")).text
         form = {"model": "gpt-5", "input": "1.25", "output": "10", "cached": "0.125"}
         page = await operator.send_and_follow("/admin/prices", "/admin/prices", **form)
@@ -199,7 +199,7 @@ async def test_a_price_is_set_and_removed_and_the_catalogues_are_shown() -> None
 
 @pytest.mark.gen_test
 async def test_a_notice_is_on_every_page_until_it_is_removed() -> None:
-    async with house() as running, operator_at(running) as operator, ada_at(running) as ada:
+    async with services() as running, operator_at(running) as operator, ada_at(running) as ada:
         form = {"kind": "announcement", "text": "New models on Monday"}
         page = await operator.send_and_follow("/admin/notices", "/admin/notices", **form)
         assert "New models on Monday" in (await ada.get("/me")).text
@@ -213,7 +213,7 @@ async def test_a_notice_is_on_every_page_until_it_is_removed() -> None:
 
 @pytest.mark.gen_test
 async def test_maintenance_turns_requests_away_and_lets_them_in_again() -> None:
-    async with house() as running, operator_at(running) as operator:
+    async with services() as running, operator_at(running) as operator:
         await operator.send_and_follow("/admin/notices", "/admin/maintenance", on="yes")
         assert (await ask(running, running.token)).status == 503
         assert "Maintenance" in (await operator.get("/admin")).text
@@ -227,10 +227,10 @@ async def test_maintenance_turns_requests_away_and_lets_them_in_again() -> None:
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_a_key_is_added_serves_alone_while_the_others_pause_and_is_never_shown() -> None:
-    async with house() as running, operator_at(running) as operator:
+    async with services() as running, operator_at(running) as operator:
         added = await operator.send_and_follow("/admin/keys", "/admin/keys", upstream="fake", secret=ONE_MORE)
         assert ("The key is added." in added.text, ONE_MORE in added.text, "…rary" in added.text) == (True, False, True)
-        pool = running.house.dispatcher.pool
+        pool = running.services.dispatcher.pool
         await until(lambda: len(pool.keys) == 3)
         mine = next(iter(set(fingerprints(added.text)) & (pool.keys.keys() - {key.id for key in _configured(running)})))
         for key in _configured(running):
@@ -248,7 +248,7 @@ async def test_a_key_is_added_serves_alone_while_the_others_pause_and_is_never_s
 
 @pytest.mark.gen_test
 async def test_a_wrong_key_is_refused_without_being_repeated() -> None:
-    async with house() as running, operator_at(running) as operator:
+    async with services() as running, operator_at(running) as operator:
         for upstream, secret in (("fake", "two words"), ("none", ONE_MORE), ("fake", KEYS[0]), ("fake", "")):
             answer = await operator.send("/admin/keys", "/admin/keys", upstream=upstream, secret=secret)
             assert (answer.status, 'role="alert"' in answer.text) == (400, True)
@@ -257,17 +257,17 @@ async def test_a_wrong_key_is_refused_without_being_repeated() -> None:
 
 @pytest.mark.gen_test
 async def test_without_a_master_key_the_page_says_what_to_do() -> None:
-    async with house(master_keys=()) as running, operator_at(running) as operator:
+    async with services(master_keys=()) as running, operator_at(running) as operator:
         assert "Set MASTER_KEYS first" in (await operator.get("/admin/keys")).text
 
 
 @pytest.mark.gen_test
 async def test_a_running_request_is_seen_and_cancelled() -> None:
-    async with house() as running, operator_at(running) as operator:
+    async with services() as running, operator_at(running) as operator:
         release = asyncio.Event()
         running.fake.script(None, held(release))
         asking = asyncio.create_task(ask(running, running.token))
-        await until(lambda: running.house.dispatcher.live())
+        await until(lambda: running.services.dispatcher.live())
         page = await operator.get("/admin")
         action = re.search(r'action="(/admin/requests/[^"]+/cancel)"', page.text)
         assert action
@@ -281,7 +281,7 @@ async def test_a_running_request_is_seen_and_cancelled() -> None:
 
 @pytest.mark.gen_test
 async def test_usage_is_summed_by_whatever_is_asked_and_leaves_as_a_file() -> None:
-    async with house() as running, operator_at(running) as operator, ada_at(running):
+    async with services() as running, operator_at(running) as operator, ada_at(running):
         await ask(running, running.token)
         for of, shown in (("model", "gpt-5"), ("user", "ada"), ("token", "ada: test"), ("status", "completed")):
             page = await operator.get(f"/admin/usage?of={of}&by=requests")
@@ -292,15 +292,15 @@ async def test_usage_is_summed_by_whatever_is_asked_and_leaves_as_a_file() -> No
 
 @pytest.mark.gen_test
 async def test_an_administrator_by_right_uses_the_pages_as_who_holds_the_key_does() -> None:
-    async with house() as running, visitor(running, await running.token_of("grace")) as grace:
+    async with services() as running, visitor(running, await running.token_of("grace")) as grace:
         assert (await grace.get("/admin")).status == 403
-        await running.house.desk.set_admin("operator", await id_of(running, "grace"), True)
+        await running.services.changes.set_admin("operator", await id_of(running, "grace"), True)
         assert (await grace.get("/admin")).status == 200
 
 
 def _configured(running: Running) -> list[Key]:
-    return [key for key in running.house.dispatcher.pool.keys.values() if key.secret in KEYS]
+    return [key for key in running.services.dispatcher.pool.keys.values() if key.secret in KEYS]
 
 
 def _states(running: Running) -> list[KeySnapshot]:
-    return list(running.house.dispatcher.snapshot().keys)
+    return list(running.services.dispatcher.snapshot().keys)

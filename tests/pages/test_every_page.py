@@ -9,7 +9,7 @@ import pytest
 
 from server.http.access import Role
 from server.http.pages.routes import page_routes
-from tests.pages.visitors import ada_at, house, operator_at, visitor
+from tests.pages.visitors import ada_at, operator_at, services, visitor
 from web.forms import FORMS
 
 MINE = ["/me", "/me/tokens", "/me/groups", "/me/privacy"]
@@ -42,7 +42,7 @@ def test_the_administrators_pages_are_for_administrators() -> None:
 
 @pytest.mark.gen_test
 async def test_who_has_not_logged_in_is_sent_to_the_login_and_comes_back() -> None:
-    async with house() as running, visitor(running) as stranger:
+    async with services() as running, visitor(running) as stranger:
         for path in (*MINE, *OPERATORS, *FILES):
             sent = await stranger.get(path)
             assert sent.status == 303, path
@@ -51,7 +51,7 @@ async def test_who_has_not_logged_in_is_sent_to_the_login_and_comes_back() -> No
 
 @pytest.mark.gen_test
 async def test_every_page_is_shown_where_nothing_has_happened_yet() -> None:
-    async with house() as running, operator_at(running) as operator:
+    async with services() as running, operator_at(running) as operator:
         for path in (*MINE, *OPERATORS, *FILES):
             page = await operator.get(path)
             assert page.status == 200, (path, page.text)
@@ -63,14 +63,14 @@ async def test_every_page_is_shown_where_nothing_has_happened_yet() -> None:
 
 @pytest.mark.gen_test
 async def test_who_is_no_administrator_finds_the_administration_closed() -> None:
-    async with house() as running, ada_at(running) as ada:
+    async with services() as running, ada_at(running) as ada:
         for path in (*OPERATORS, "/admin/people.csv", "/admin/usage.csv"):
             assert (await ada.get(path)).status == 403, path
 
 
 @pytest.mark.gen_test
 async def test_no_form_is_taken_from_a_stranger_or_from_another_page() -> None:
-    async with house() as running, visitor(running) as stranger, operator_at(running) as operator:
+    async with services() as running, visitor(running) as stranger, operator_at(running) as operator:
         for form in FORMS:
             if form == "/login":
                 continue
@@ -82,7 +82,7 @@ async def test_no_form_is_taken_from_a_stranger_or_from_another_page() -> None:
 
 @pytest.mark.gen_test
 async def test_what_the_address_says_wrongly_is_a_page_that_says_so() -> None:
-    async with house() as running, operator_at(running) as operator:
+    async with services() as running, operator_at(running) as operator:
         for path in (
             "/me?by=x",
             "/me?after=x",
@@ -101,7 +101,7 @@ async def test_what_the_address_says_wrongly_is_a_page_that_says_so() -> None:
 
 @pytest.mark.gen_test
 async def test_what_became_of_a_form_is_told_once_and_cannot_be_invented() -> None:
-    async with house() as running, ada_at(running) as ada:
+    async with services() as running, ada_at(running) as ada:
         told = await ada.send_and_follow("/me/privacy", "/me/nickname", nickname="Lovelace")
         assert "You are on the leaderboard." in told.text
         assert "You are on the leaderboard." not in (await ada.get("/me/privacy")).text
@@ -111,7 +111,7 @@ async def test_what_became_of_a_form_is_told_once_and_cannot_be_invented() -> No
 
 @pytest.mark.gen_test
 async def test_while_the_store_is_away_a_page_says_so() -> None:
-    async with house() as running, ada_at(running) as ada:
-        await running.house.store.close()
+    async with services() as running, ada_at(running) as ada:
+        await running.services.store.close()
         page = await ada.get("/me")
         assert (page.status, "<h1>" in page.text) == (503, True)

@@ -11,7 +11,7 @@ import pytest
 from server.policy.groups import Group
 from server.store.base import Person
 from tests.gateways import Running
-from tests.pages.visitors import Visitor, ada_at, ask, house, operator_at, secret_on, visitor, xsrf
+from tests.pages.visitors import Visitor, ada_at, ask, operator_at, secret_on, services, visitor, xsrf
 
 
 def in_days(days: int) -> str:
@@ -31,7 +31,7 @@ async def the_id_of(someone: Visitor, name: str) -> str:
 
 @pytest.mark.gen_test
 async def test_a_token_is_shown_once_works_at_once_and_is_dead_as_soon_as_it_is_revoked() -> None:
-    async with house() as running, ada_at(running) as ada:
+    async with services() as running, ada_at(running) as ada:
         made = await ada.send("/me/tokens", "/me/tokens", name="laptop")
         secret = secret_on(made)
         assert (made.status, made.headers["Cache-Control"]) == (200, "no-store")
@@ -45,7 +45,7 @@ async def test_a_token_is_shown_once_works_at_once_and_is_dead_as_soon_as_it_is_
 
 @pytest.mark.gen_test
 async def test_a_token_has_the_terms_and_the_budget_that_its_form_says() -> None:
-    async with house() as running, ada_at(running) as ada:
+    async with services() as running, ada_at(running) as ada:
         terms = {"models": "gpt-4*, o1", "networks": "127.0.0.0/8", "addresses": "2", "keepalive": "off", "usd": "0.50"}
         made = await ada.send("/me/tokens", "/me/tokens", name="narrow", until=in_days(3), **terms)
         assert made.status == 200
@@ -58,7 +58,7 @@ async def test_a_token_has_the_terms_and_the_budget_that_its_form_says() -> None
 
 @pytest.mark.gen_test
 async def test_a_new_secret_takes_the_place_of_the_old_one() -> None:
-    async with house() as running, ada_at(running) as ada:
+    async with services() as running, ada_at(running) as ada:
         old = secret_on(await ada.send("/me/tokens", "/me/tokens", name="laptop"))
         token = await the_id_of(ada, "laptop")
         new = secret_on(await ada.send("/me/tokens", f"/me/tokens/{token}/rotate"))
@@ -80,25 +80,25 @@ async def test_a_new_secret_takes_the_place_of_the_old_one() -> None:
 )
 @pytest.mark.gen_test
 async def test_what_makes_no_sense_is_told_without_being_repeated(field: str, value: str, told: str) -> None:
-    async with house() as running, ada_at(running) as ada:
+    async with services() as running, ada_at(running) as ada:
         answer = await ada.send("/me/tokens", "/me/tokens", **{"name": "laptop", field: value})
         assert (answer.status, told in answer.text, 'role="alert"' in answer.text) == (400, True, True)
-        assert len(await running.house.store.tokens()) == 1
+        assert len(await running.services.store.tokens()) == 1
 
 
 @pytest.mark.gen_test
 async def test_nobody_touches_what_is_somebody_elses() -> None:
-    async with house() as running, ada_at(running) as ada, visitor(running, await running.token_of("eve")) as eve:
+    async with services() as running, ada_at(running) as ada, visitor(running, await running.token_of("eve")) as eve:
         await ask(running, running.token)
-        (token,) = await running.house.store.tokens(ada_id := (await _person(running, "ada")).id)
-        (row,) = await running.house.store.usage_rows(0, 10)
+        (token,) = await running.services.store.tokens(ada_id := (await _person(running, "ada")).id)
+        (row,) = await running.services.store.usage_rows(0, 10)
         for action in ("revoke", "rotate"):
             page = await eve.get("/me/tokens")
             answer = await eve.browser.post(f"/me/tokens/{token.id}/{action}", xsrf=xsrf(page))
             assert (answer.status, "There is no such token." in answer.text) == (400, True)
         assert (await eve.get(f"/me/requests/{row.request_id}")).status == 404
         assert (await ada.get(f"/me/requests/{row.request_id}")).status == 200
-        assert [it.revoked_at for it in await running.house.store.tokens(ada_id)] == [None]
+        assert [it.revoked_at for it in await running.services.store.tokens(ada_id)] == [None]
 
 
 # --- usage
@@ -106,7 +106,7 @@ async def test_nobody_touches_what_is_somebody_elses() -> None:
 
 @pytest.mark.gen_test
 async def test_a_request_is_in_the_sums_the_chart_and_the_list_and_is_explained() -> None:
-    async with house() as running, ada_at(running) as ada:
+    async with services() as running, ada_at(running) as ada:
         asked = await ask(running, running.token)
         for by in ("cost", "requests", "tokens"):
             page = await ada.get(f"/me?by={by}")
@@ -119,7 +119,7 @@ async def test_a_request_is_in_the_sums_the_chart_and_the_list_and_is_explained(
 @pytest.mark.slow
 @pytest.mark.gen_test
 async def test_older_requests_are_behind_a_link() -> None:
-    async with house() as running, ada_at(running) as ada:
+    async with services() as running, ada_at(running) as ada:
         for _ in range(27):
             await ask(running, running.token)
         first = await ada.get("/me")
@@ -136,7 +136,7 @@ async def test_older_requests_are_behind_a_link() -> None:
 
 @pytest.mark.gen_test
 async def test_a_course_is_begun_joined_looked_at_left_and_closed() -> None:
-    async with house() as running, operator_at(running) as teacher, ada_at(running) as ada:
+    async with services() as running, operator_at(running) as teacher, ada_at(running) as ada:
         days = {"since": in_days(-1), "until": in_days(30), "pot": "20", "per_head": "5"}
         code = secret_on(await teacher.send("/me/groups", "/me/groups", name="Physics 101", **days))
         joined = await ada.send_and_follow("/me/groups", "/me/groups/join", code=code)
@@ -158,12 +158,12 @@ async def test_a_course_is_begun_joined_looked_at_left_and_closed() -> None:
 
 @pytest.mark.gen_test
 async def test_a_group_with_guests_lets_its_members_make_passes() -> None:
-    async with house() as running, ada_at(running) as ada:
+    async with services() as running, ada_at(running) as ada:
         assert "/me/passes" not in (await ada.get("/me/tokens")).text
-        await running.house.desk.set_group("operator", Group(name="hosts", guests=True))
+        await running.services.changes.set_group("operator", Group(name="hosts", guests=True))
         person = await _person(running, "ada")
-        await running.house.desk.put_in_group("operator", person.id, "hosts")
-        await running.house.take_effect()
+        await running.services.changes.put_in_group("operator", person.id, "hosts")
+        await running.services.take_effect()
         made = await ada.send("/me/tokens", "/me/passes", name="Bob", until=in_days(2), usd="1")
         assert (made.status, "guest pass “<bdi>Bob</bdi>”" in made.text) == (200, True)
         assert (await ask(running, secret_on(made))).status == 200
@@ -174,7 +174,7 @@ async def test_a_group_with_guests_lets_its_members_make_passes() -> None:
 
 @pytest.mark.gen_test
 async def test_the_privacy_page_lists_what_is_kept_and_gives_it_away_as_a_file() -> None:
-    async with house() as running, ada_at(running) as ada:
+    async with services() as running, ada_at(running) as ada:
         asked = await ask(running, running.token)
         page = await ada.get("/me/privacy")
         assert ("<bdi>ada</bdi>" in page.text, "<bdi>1 for " in page.text) == (True, True)
@@ -185,7 +185,7 @@ async def test_the_privacy_page_lists_what_is_kept_and_gives_it_away_as_a_file()
 
 @pytest.mark.gen_test
 async def test_a_nickname_is_taken_refused_and_given_back() -> None:
-    async with house() as running, ada_at(running) as ada:
+    async with services() as running, ada_at(running) as ada:
         assert (
             "You are on the leaderboard."
             in (await ada.send_and_follow("/me/privacy", "/me/nickname", nickname="Countess")).text
@@ -197,7 +197,7 @@ async def test_a_nickname_is_taken_refused_and_given_back() -> None:
 
 @pytest.mark.gen_test
 async def test_logging_out_everywhere_else_keeps_this_browser() -> None:
-    async with house() as running, ada_at(running) as here, ada_at(running) as there:
+    async with services() as running, ada_at(running) as here, ada_at(running) as there:
         told = await here.send_and_follow("/me/privacy", "/me/sessions/end")
         assert "You are logged out everywhere else." in told.text
         assert ((await here.get("/me")).status, (await there.get("/me")).status) == (200, 303)
@@ -205,7 +205,7 @@ async def test_logging_out_everywhere_else_keeps_this_browser() -> None:
 
 @pytest.mark.gen_test
 async def test_erasing_asks_for_the_name_and_then_forgets() -> None:
-    async with house() as running, ada_at(running) as ada:
+    async with services() as running, ada_at(running) as ada:
         await ask(running, running.token)
         assert (await ada.send("/me/privacy", "/me/erase", confirm="Ada")).status == 400
         person = await _person(running, "ada")
@@ -213,12 +213,12 @@ async def test_erasing_asks_for_the_name_and_then_forgets() -> None:
         assert (farewell.status, "You are forgotten here" in farewell.text) == (200, True)
         assert (await ada.get("/me")).status == 303
         assert (await ask(running, running.token)).status == 401
-        erased = await running.house.store.person(person.id)
+        erased = await running.services.store.person(person.id)
         assert erased is not None
         assert (erased.name.startswith("erased-"), erased.disabled) == (True, True)
 
 
 async def _person(running: Running, name: str) -> Person:
-    person = await running.house.store.person_by_name(name)
+    person = await running.services.store.person_by_name(name)
     assert person is not None
     return person

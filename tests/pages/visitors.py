@@ -60,7 +60,7 @@ def secret_on(page: Answer) -> str:
 
 
 @asynccontextmanager
-async def house(**settings: Any) -> AsyncIterator[Running]:
+async def services(**settings: Any) -> AsyncIterator[Running]:
     values: dict[str, Any] = {"admin_key": Secret(ADMIN_KEY), "master_keys": (MASTER,), "keys_poll_seconds": 0.05}
     async with FakeUpstream() as fake, gateway(fake, **{**values, **settings}) as running:
         yield running
@@ -97,7 +97,7 @@ async def ask(running: Running, token: str, model: str = "gpt-5") -> Asked:
     async with ClientSession() as session, session.post(url, json=body, headers=headers) as answer:
         await answer.read()
         asked = Asked(answer.status, answer.headers.get("X-Request-Id", ""))
-    await running.house.gateway.quiet(5)
+    await running.services.gateway.quiet(5)
     return asked
 
 

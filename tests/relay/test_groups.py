@@ -27,12 +27,12 @@ async def ask(running: Running, token: str | None = None) -> tuple[int, str | No
 
 
 async def put_ada_into(running: Running, **terms: Any) -> None:
-    house = running.house
-    await house.desk.set_group(OPERATOR.person_id, Group(name="lab", **terms))
-    (ada,) = [person for person in await house.store.people() if person.name == "ada"]
-    await house.store.update_person(ada.id, {"groups": ("lab",)})
-    await house.take_effect()
-    house.accounts.forget()
+    services = running.services
+    await services.changes.set_group(OPERATOR.person_id, Group(name="lab", **terms))
+    (ada,) = [person for person in await services.store.people() if person.name == "ada"]
+    await services.store.update_person(ada.id, {"groups": ("lab",)})
+    await services.take_effect()
+    services.accounts.forget()
 
 
 @pytest.mark.gen_test
@@ -58,7 +58,7 @@ async def test_with_whom_a_person_shares_is_the_operators_choice(
         fake.script(None, held(gate))
         asked = asyncio.create_task(ask(running))
         await fake.wait_for(lambda: fake.running == 1)
-        (ticket,) = running.house.dispatcher.pool.tickets.values()
+        (ticket,) = running.services.dispatcher.pool.tickets.values()
         assert ((ticket.party, ticket.party_weight), ticket.weight) == (party, weight)
         gate.set()
         assert (await asked)[0] == 200

@@ -35,20 +35,20 @@ class Shop:
             return answer.status, await answer.json()
 
     async def budget(self, micro: int) -> None:
-        await put_limits(self.running.house, budget(Scope.EVERYONE, "", Unit.USD, micro))
+        await put_limits(self.running.services, budget(Scope.EVERYONE, "", Unit.USD, micro))
 
     async def rows(self) -> list[UsageRow]:
-        await self.running.house.cashier.quiet(5)
-        return await self.running.house.store.usage_rows(0, ALL)
+        await self.running.services.reservations.quiet(5)
+        return await self.running.services.store.usage_rows(0, ALL)
 
 
 @asynccontextmanager
 async def shop(**settings: Any) -> AsyncIterator[Shop]:
     """A gateway whose model is free, so that only tools cost."""
     async with FakeUpstream() as fake, gateway(fake, **settings) as running, aiohttp.ClientSession() as session:
-        await put_prices(running.house, Price("free", "gpt-5", 0, Rates()))
+        await put_prices(running.services, Price("free", "gpt-5", 0, Rates()))
         yield Shop(running, session)
-        await running.house.cashier.quiet(5)
+        await running.services.reservations.quiet(5)
         running.assert_idle()
 
 

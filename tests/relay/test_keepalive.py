@@ -9,9 +9,9 @@ import pytest
 
 from keypool.queues import Forecast
 from server.relay.context import ClientLeft
-from server.relay.keepalive import STREAM_HEADERS, Heart, Pulse
+from server.relay.keepalive import STREAM_HEADERS, Keepalive, KeepaliveTiming
 
-SHORT = Pulse(queued=0.001, silent=0.001, every=0.001)
+SHORT = KeepaliveTiming(queued=0.001, silent=0.001, every=0.001)
 SILENCE = 0.03  # seconds: many beats long
 BEAT = b": alive\n\n"
 
@@ -53,17 +53,17 @@ class Slow:
             await self._changed.wait()
 
 
-def heart(sink: Slow, *, silent: bool = False, pulse: Pulse = SHORT) -> Heart:
+def keepalive(sink: Slow, *, silent: bool = False, timing: KeepaliveTiming = SHORT) -> Keepalive:
     def nowhere() -> Forecast | None:
         return None
 
-    return Heart(sink, None if silent else (lambda position, wait: BEAT), pulse, nowhere, {"X-Mine": "1"})
+    return Keepalive(sink, None if silent else (lambda position, wait: BEAT), timing, nowhere, {"X-Mine": "1"})
 
 
 @pytest.mark.gen_test
 async def test_it_opens_the_stream_once_and_beats_until_it_is_stopped() -> None:
     sink = Slow()
-    beating = heart(sink)
+    beating = keepalive(sink)
     beating.start()
     await sink.beats(3)
     await beating.stop()
@@ -76,7 +76,7 @@ async def test_it_opens_the_stream_once_and_beats_until_it_is_stopped() -> None:
 @pytest.mark.gen_test
 async def test_between_two_pieces_it_beats_and_inside_of_an_event_it_does_not() -> None:
     sink = Slow()
-    beating = heart(sink)
+    beating = keepalive(sink)
     beating.start()
     beating.granted()
     await beating.send(b"data: a\n\n", between=True)
@@ -94,7 +94,7 @@ async def test_between_two_pieces_it_beats_and_inside_of_an_event_it_does_not() 
 @pytest.mark.gen_test
 async def test_a_client_that_takes_nothing_gets_nothing_on_top() -> None:
     sink = Slow()
-    beating = heart(sink)
+    beating = keepalive(sink)
     beating.start()
     sink.gate.clear()
     sending = asyncio.create_task(beating.send(b"data: a\n\n", between=True))
@@ -109,7 +109,7 @@ async def test_a_client_that_takes_nothing_gets_nothing_on_top() -> None:
 @pytest.mark.gen_test
 async def test_a_beat_that_is_not_taken_is_the_only_one_and_the_answer_waits_for_it() -> None:
     sink = Slow()
-    beating = heart(sink)
+    beating = keepalive(sink)
     sink.gate.clear()
     beating.start()
     await sink.beats(1)
@@ -125,7 +125,7 @@ async def test_a_beat_that_is_not_taken_is_the_only_one_and_the_answer_waits_for
 @pytest.mark.gen_test
 async def test_whoever_asked_for_none_gets_none() -> None:
     sink = Slow()
-    beating = heart(sink, silent=True)
+    beating = keepalive(sink, silent=True)
     beating.start()
     beating.granted()
     await beating.send(b"data: a\n\n", between=True)
@@ -137,7 +137,7 @@ async def test_whoever_asked_for_none_gets_none() -> None:
 @pytest.mark.gen_test
 async def test_a_busy_stream_gets_no_beats() -> None:
     sink = Slow()
-    beating = heart(sink, pulse=Pulse(queued=60.0, silent=60.0, every=60.0))
+    beating = keepalive(sink, timing=KeepaliveTiming(queued=60.0, silent=60.0, every=60.0))
     beating.start()
     beating.granted()
     for _ in range(50):
@@ -152,7 +152,7 @@ async def test_a_client_that_left_between_two_events_ends_its_request() -> None:
     sink = Slow()
 
     async def serve() -> None:
-        beating = heart(sink)
+        beating = keepalive(sink)
         beating.start()
         await beating.send(b"data: a\n\n", between=True)
         sink.gone = True

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from server.ledger.usage import Outcome
-from server.relay.response import CHARGE_EVERY, Exchange
+from server.relay.response import CHARGE_EVERY, Response
 from server.wire.endpoints import ENDPOINTS
 
 PATH = "/v1/chat/completions"
@@ -69,7 +69,7 @@ class Scene:
     async def rest(self) -> None:
         pass
 
-    async def settle(self, story: object) -> None:
+    async def settle(self, context: object) -> None:
         self.log.append("settled")
 
     def charge(self, output: int) -> None:
@@ -77,7 +77,7 @@ class Scene:
 
     def run(self) -> Any:
         endpoint = ENDPOINTS[PATH]
-        story = SimpleNamespace(
+        context = SimpleNamespace(
             call=SimpleNamespace(
                 request=SimpleNamespace(endpoint=endpoint, hides_usage=False, stream=self.media_type == EVENTS)
             ),
@@ -96,10 +96,10 @@ class Scene:
             streamed=False,
         )
         me = cast(Any, self)
-        sent = cast(Any, story).call.request
-        exchange = Exchange(cast(Any, story), sent, me, me, me, self.settle, 10**6, 30.0, lambda: 1.0, lambda: 1000)
+        sent = cast(Any, context).call.request
+        exchange = Response(cast(Any, context), sent, me, me, me, self.settle, 10**6, 30.0, lambda: 1.0, lambda: 1000)
         asyncio.run(exchange.run())
-        return story
+        return context
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_the_ledger_has_a_stream_before_its_last_words_go_out(pieces: list[bytes
 def test_a_last_word_without_the_empty_line_behind_it_ends_a_stream_as_well(missing: int) -> None:
     """And who did not ask for the usage sees none of it."""
     scene = Scene([WORD, STOP, USAGE[:-missing]], EVENTS)
-    story = scene.run()
-    assert story.outcome is Outcome.COMPLETED
-    assert story.meter.usage is not None
+    context = scene.run()
+    assert context.outcome is Outcome.COMPLETED
+    assert context.meter.usage is not None
     assert scene.log.count("settled") == 1
 
 

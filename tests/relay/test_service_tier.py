@@ -9,7 +9,7 @@ import pytest
 from tests.faults.asks import Ask, chat, error_in, messages
 from tests.faults.conftest import Opener, io_loop, open_stage
 from tests.faults.stage import Stage
-from tests.waiting.house import ask
+from tests.waiting.services import ask
 
 __all__ = ["io_loop", "open_stage"]
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from keypool.codes import CODES, Fault
-from keypool.standing import Event
+from keypool.standing import KeyEvent
 from keypool.verdict import judge
 from server.relay.response import _told
 from server.wire.dialect import scrub
@@ -50,7 +50,7 @@ def test_an_error_of_a_failed_response_is_judged_like_one_with_a_status(code: st
     assert fault is not None
     assert fault.status == CODES[code].status
     verdict = judge(fault.status, {}, fault.body, 0.0)
-    expected = {Fault.UPSTREAM: Event.FAILED, Fault.RATE: Event.RATE_LIMITED, Fault.CALLER: None}
+    expected = {Fault.UPSTREAM: KeyEvent.FAILED, Fault.RATE: KeyEvent.RATE_LIMITED, Fault.CALLER: None}
     assert verdict.event is expected[CODES[code].fault]
 
 

@@ -32,26 +32,26 @@ def found(folder: Path) -> dict[str, list[str]]:
 
 async def lived(place: Estate) -> str:
     """Somebody under two names, with an address, a nickname, a note, a token and a kept prompt; returns their id."""
-    house = place.house
-    person = await house.people.create(OPERATOR, "Quillfeather", "quill@feather.example", note="owes me a pencil")
-    await house.people.set_nickname(person, "Inkpot")
-    await house.tokens.create_for(THE_OPERATOR, OPERATOR, person.id, WantedToken("their old laptop"))
-    await house.people.change(OPERATOR, person.id, {"name": "Goosewing"})
-    now = house.wall()
+    services = place.services
+    person = await services.people.create(OPERATOR, "Quillfeather", "quill@feather.example", note="owes me a pencil")
+    await services.people.set_nickname(person, "Inkpot")
+    await services.tokens.create_for(THE_OPERATOR, OPERATOR, person.id, WantedToken("their old laptop"))
+    await services.people.change(OPERATOR, person.id, {"name": "Goosewing"})
+    now = services.wall()
     content = Content("req_x", person.id, "staff", now, now + 10**9, b"my secret " * 1_000, b"")
-    await house.store.keep_content(content)
+    await services.store.keep_content(content)
     return person.id
 
 
 @pytest.mark.gen_test
 async def test_nothing_that_somebody_was_called_is_left_on_the_disk() -> None:
     async with estate() as place:
-        folder = database_path(place.house.settings.store_url).parent
+        folder = database_path(place.services.settings.store_url).parent
         person_id = await lived(place)
         assert all(found(folder).values()), "it is searched where it stands"
         assert (await place.ask("POST", f"/api/admin/people/{person_id}/erase")).status == 204
         assert found(folder) == {word: [] for word in WORDS}
-        entries = [entry for entry in await place.house.desk.audits(None, 100) if entry.target == person_id]
+        entries = [entry for entry in await place.services.changes.audits(None, 100) if entry.target == person_id]
         assert [entry.action for entry in entries] == [
             "person.erase", "person.name", "person.change", "person.create",
         ]  # fmt: skip

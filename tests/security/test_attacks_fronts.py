@@ -19,18 +19,18 @@ CHAT = '{"model": "gpt-5", "messages": [{"role": "user", "content": "hello"}]}'
 
 
 @asynccontextmanager
-async def house(**settings: Any) -> AsyncIterator[Estate]:
+async def services(**settings: Any) -> AsyncIterator[Estate]:
     """One that believes `X-User` from this machine; ada and bob have asked something."""
     async with estate(**{"user_header_networks": LOOPBACK, "trusted_proxy_hops": 0, **settings}) as place:
         for number, name in enumerate(("ada", "bob")):
             asked = row("2026-11-01T10:00:00Z", request_id=f"req_{number}", person_id=place.ids[name])
-            await place.house.store.settle(Settlement(asked))
+            await place.services.store.settle(Settlement(asked))
         yield place
 
 
 @pytest.mark.gen_test
 async def test_behind_a_front_everybody_reads_their_own_queries() -> None:
-    async with house() as place:
+    async with services() as place:
         for path, count in (("/queries", len), ("/usage", lambda answer: answer["numQueries"])):
             assert count((await place.send("GET", path, None, {"X-User": "ada"})).json) == 1, path
             assert count((await place.send("GET", path, None, {})).json) == 2, "without a front, as in that project"
@@ -41,7 +41,7 @@ async def test_behind_a_front_everybody_reads_their_own_queries() -> None:
 
 @pytest.mark.gen_test
 async def test_an_address_that_nobody_can_read_is_not_the_proxys() -> None:
-    async with house(trusted_proxy_hops=1) as place:
+    async with services(trusted_proxy_hops=1) as place:
         for noted in ({}, {"X-Forwarded-For": "unknown"}, {"X-Forwarded-For": "198.51.100.1, nonsense"}):
             assert (await place.send("GET", "/v1/models", None, {"X-User": "ada", **noted})).status == 401
             assert (await place.send("GET", "/queries", None, noted)).status == 401
@@ -56,7 +56,7 @@ async def test_an_address_that_nobody_can_read_is_not_the_proxys() -> None:
 
 @pytest.mark.gen_test
 async def test_a_page_of_another_site_asks_nothing_where_no_credential_is_needed() -> None:
-    async with house(gatekeeper="none") as place:
+    async with services(gatekeeper="none") as place:
         text = {"Content-Type": "text/plain"}
         for sent in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"},
                      {"Origin": "null"}):  # fmt: skip
@@ -74,12 +74,12 @@ async def test_a_page_of_another_site_asks_nothing_where_no_credential_is_needed
 
 @pytest.mark.gen_test
 async def test_a_name_that_was_pointed_here_opens_nothing_where_no_credential_is_needed() -> None:
-    async with house(gatekeeper="none", host_names=("llm.lan",)) as place:
+    async with services(gatekeeper="none", host_names=("llm.lan",)) as place:
         for path in ("/v1/models", "/queries", "/api/me"):
             answer = await place.send("GET", path, None, {"Host": "evil.example"})
             assert answer.refusal[:2] == (421, "unknown_host"), path
         assert (await place.send("GET", "/v1/models", None, {"Host": "llm.lan:8080"})).status == 200
-    async with house() as place:
+    async with services() as place:
         refused = await place.send("GET", "/v1/models", None, {"Host": "evil.example", "X-User": "ada"})
         assert refused.status == 421
         with_token = {"Host": "proxied.example", "Authorization": f"Bearer {place.tokens['ada']}"}

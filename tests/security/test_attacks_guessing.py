@@ -61,9 +61,9 @@ async def test_the_shared_key_is_not_tried_any_faster() -> None:
 
 async def forged(place: Estate, **changes: Any) -> str:
     """A pass as who knows the pepper makes one."""
-    pepper = place.house.settings.token_pepper
+    pepper = place.services.settings.token_pepper
     assert pepper is not None
-    now = place.house.wall() // 1000 * 1000
+    now = place.services.wall() // 1000 * 1000
     values = {"id": "0" * 16, "issuer": place.ids["boss"], "group": "", "models": (), "usd": 10**9}
     what = Pass(**{**values, "issued_at": now, "expires_at": now + 3_600_000, **changes})
     return Passes(pepper.reveal().encode()).signed(what)

@@ -9,14 +9,14 @@ import pytest
 from server.auth.token_terms import narrowed
 from server.http.pages.base import SESSION
 from server.ledger.when import iso
-from server.store.base import Terms, Token
+from server.store.base import Token, TokenTerms
 from tests.admin.estate import estate
 
 NOW, END = 1_000, 5_000
 FREE = Token("tok_1", "usr_ada", "laptop", "", 0)
 BOUND = Token(
     "tok_2", "usr_ada", "lab", "", 0, END,
-    terms=Terms(models=("gpt-5*", "o3"), networks=("10.0.0.0/8",), addresses=3),
+    terms=TokenTerms(models=("gpt-5*", "o3"), networks=("10.0.0.0/8",), addresses=3),
 )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def test_and_never_more(token: Token, wanted: dict[str, Any], field: str) -> Non
 
 @pytest.mark.parametrize(("old", "new"), [("gpt-?", "gpt-*"), ("*a*", "[ab]"), ("[ab]", "*")])
 def test_a_pattern_that_only_looks_narrower_is_refused(old: str, new: str) -> None:
-    token = Token("tok_3", "usr_ada", "x", "", 0, terms=Terms(models=(old,)))
+    token = Token("tok_3", "usr_ada", "x", "", 0, terms=TokenTerms(models=(old,)))
     with pytest.raises(ValueError, match=r"^models"):
         narrowed(token, {"models": (new,)}, NOW)
     assert narrowed(token, {"models": (old,)}, NOW) == token
@@ -77,10 +77,10 @@ def test_a_pattern_that_only_looks_narrower_is_refused(old: str, new: str) -> No
 @pytest.mark.gen_test
 async def test_a_token_is_narrowed_at_once_by_the_api() -> None:
     async with estate() as place:
-        token, place.tokens["laptop"] = await place.house.accounts.create_token("ada", "laptop")
+        token, place.tokens["laptop"] = await place.services.accounts.create_token("ada", "laptop")
         path = f"/api/me/tokens/{token.id}"
         assert (await place.ask("GET", "/v1/models/gpt-4o", "laptop")).status == 200
-        ends = iso(place.house.wall() + 3_600_000)
+        ends = iso(place.services.wall() + 3_600_000)
         answer = await place.ask("PATCH", path, "ada", {"models": ["gpt-5"], "expires_at": ends})
         assert (answer.status, answer.json["models"], answer.json["expires_at"]) == (200, ["gpt-5"], ends)
         assert (await place.ask("GET", "/v1/models/gpt-4o", "laptop")).status == 404
@@ -95,7 +95,7 @@ async def test_a_token_is_narrowed_at_once_by_the_api() -> None:
 @pytest.mark.gen_test
 async def test_a_session_whose_token_was_narrowed_changes_nothing_any_more() -> None:
     async with estate() as place:
-        sessions, (token,) = place.house.sessions, await place.house.store.tokens(place.ids["boss"])
+        sessions, (token,) = place.services.sessions, await place.services.store.tokens(place.ids["boss"])
         cookie = await sessions.open(place.ids["boss"], token_id=token.id)
         headers = {"Cookie": f"{SESSION}={cookie}", "Accept": "text/html"}
         assert (await place.send("GET", "/admin/people", None, headers)).status == 200
@@ -107,7 +107,7 @@ async def test_a_session_whose_token_was_narrowed_changes_nothing_any_more() -> 
 @pytest.mark.gen_test
 async def test_sessions_are_listed_and_ended_one_by_one() -> None:
     async with estate() as place:
-        sessions, ada = place.house.sessions, place.ids["ada"]
+        sessions, ada = place.services.sessions, place.ids["ada"]
         one, other = await sessions.open(ada), await sessions.open(ada)
         await sessions.open(place.ids["bob"])
         listed = (await place.ask("GET", "/api/me/sessions", "ada")).json["data"]

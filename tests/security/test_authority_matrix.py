@@ -20,17 +20,17 @@ from hypothesis import strategies as st
 from tornado.ioloop import IOLoop
 from tornado.routing import Matcher
 
-from server.admin.commands.guest_passes import Wanted
+from server.admin.commands.guest_passes import WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.http.access import Role, Route
 from server.http.compat.flask import CreateApiKey, KeyInPath
 from server.http.pages.base import SESSION, BrowserHandler
 from server.http.pages.login import UserHandler
 from server.http.routes import routes
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.when import iso
 from server.policy.groups import Group
-from server.store.base import Terms
+from server.store.base import TokenTerms
 from tests.admin.estate import Answer, Estate, estate
 from tests.loops import one_loop
 
@@ -56,14 +56,14 @@ MAY = {
     "session of a token that was narrowed": (READ, READ),
 }
 NEEDS = {Role.PUBLIC: 0, Role.CALLER: READ, Role.PERSON: CHANGE, Role.ADMIN: ADMINISTER}
-TERMS: dict[str, tuple[Terms, bool]] = {
-    "token": (Terms(), False),
-    "token that ends": (Terms(), True),
-    "token with models": (Terms(models=("gpt-5",)), False),
-    "token with networks": (Terms(networks=("0.0.0.0/0",)), False),
-    "token with addresses": (Terms(addresses=1_000), False),
-    "token of a kind": (Terms(kind="temporary"), True),
-    "token with a limit": (Terms(), False),
+TERMS: dict[str, tuple[TokenTerms, bool]] = {
+    "token": (TokenTerms(), False),
+    "token that ends": (TokenTerms(), True),
+    "token with models": (TokenTerms(models=("gpt-5",)), False),
+    "token with networks": (TokenTerms(networks=("0.0.0.0/0",)), False),
+    "token with addresses": (TokenTerms(addresses=1_000), False),
+    "token of a kind": (TokenTerms(kind="temporary"), True),
+    "token with a limit": (TokenTerms(), False),
 }
 
 Crowd = tuple[Estate, dict[tuple[str, str], str]]
@@ -75,25 +75,25 @@ io_loop = pytest.fixture(one_loop, scope="module", name="io_loop")
 async def town() -> AsyncIterator[Crowd]:
     """A house with every credential of ada's and of boss's."""
     async with estate(user_header_networks=(ip_network("10.0.0.0/8"),), legacy_routes=True) as place:
-        house, found = place.house, {}
+        services, found = place.services, {}
         for name in ("ada", "boss"):
             found["nothing", name], found["header", name] = "", name
             ids = {}
             for kind, (terms, ends) in TERMS.items():
-                end = house.wall() + HOUR if ends else None
-                token, found[kind, name] = await house.accounts.create_token(name, kind, end, terms)
+                end = services.wall() + HOUR if ends else None
+                token, found[kind, name] = await services.accounts.create_token(name, kind, end, terms)
                 ids[kind] = token.id
-            limited = Limit(f"limit {name}", Scope.TOKEN, ids["token with a limit"], Unit.USD, Window.EVER, 10**9)
-            await house.desk.set_limit("operator", limited)
-            person, wanted = await house.people.person(place.ids[name]), Wanted(3600, 1_000_000)
-            _, found["pass", name] = await house.passes.issue_for(THE_OPERATOR, "operator", person, wanted)
-            found["session", name] = await house.sessions.open(person.id)
+            limited = Limit(f"limit {name}", Scope.TOKEN, ids["token with a limit"], Unit.USD, LimitWindow.EVER, 10**9)
+            await services.changes.set_limit("operator", limited)
+            person, wanted = await services.people.person(place.ids[name]), WantedPass(3600, 1_000_000)
+            _, found["pass", name] = await services.passes.issue_for(THE_OPERATOR, "operator", person, wanted)
+            found["session", name] = await services.sessions.open(person.id)
             for kind, of in (
                 ("session of a token with a limit", "token with a limit"),
                 ("session of a token that was narrowed", "token with models"),
             ):
-                found[kind, name] = await house.sessions.open(person.id, token_id=ids[of])
-        await house.take_effect()
+                found[kind, name] = await services.sessions.open(person.id, token_id=ids[of])
+        await services.take_effect()
         yield place, found
 
 
@@ -160,7 +160,7 @@ def is_in(answer: Answer) -> bool:
 async def test_every_credential_may_at_every_verb_what_the_table_says(crowd: Crowd) -> None:
     place, credentials = crowd
     wrong, tried = [], 0
-    for route in filter(is_tried, routes(place.house)):
+    for route in filter(is_tried, routes(place.services)):
         for method, role in route.roles.items():
             if role is Role.PUBLIC:
                 continue
@@ -191,14 +191,14 @@ class Climber:
         """One verb, with one of the credentials."""
         secret = self.secrets[number % len(self.secrets)]
         headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
-        ids = [token.id for token in await self.place.house.store.tokens(self.person_id)]
+        ids = [token.id for token in await self.place.services.store.tokens(self.person_id)]
         method, path, body = self.request(verb, ids[number % len(ids)], with_end)
         answer = await self.place.send(method, path, None if body is None else orjson.dumps(body), headers)
         if answer.status == 201 and "secret" in answer.json:
             self.secrets.append(answer.json["secret"])
 
     def request(self, verb: str, token_id: str, with_end: bool) -> tuple[str, str, Any]:
-        wall, me = self.place.house.wall(), self.person_id
+        wall, me = self.place.services.wall(), self.person_id
         end = {"expires_at": iso(wall + 600_000)} if with_end else {}
         verbs: dict[str, tuple[str, str, Any]] = {
             "make": ("POST", "/api/me/tokens", {"name": "more", **end}),
@@ -221,19 +221,19 @@ class Climber:
 
     async def assert_no_higher(self) -> None:
         """No administrator, no model beyond the group's, nothing beyond the end and the limit of the first one."""
-        house = self.place.house
-        person = await house.people.person(self.person_id)
+        services = self.place.services
+        person = await services.people.person(self.person_id)
         assert not person.admin
-        assert house.book.rights((*person.groups, *person.claimed), house.wall()).models in (("gpt-5",), ())
-        limits = {limit.subject for limit in await house.desk.limits() if limit.scope is Scope.TOKEN}
-        for token in await house.store.tokens(self.person_id):
+        assert services.book.rights((*person.groups, *person.claimed), services.wall()).models in (("gpt-5",), ())
+        limits = {limit.subject for limit in await services.changes.limits() if limit.scope is Scope.TOKEN}
+        for token in await services.store.tokens(self.person_id):
             if token.name == "bystander":
                 continue
             assert self.end is None or (token.expires_at is not None and token.expires_at <= self.end), token
             assert token.terms.kind != "special"
             if self.kind in ("limited", "narrow"):
                 assert token.id.partition("-")[0] in limits or token.terms.models, token
-        for each in await house.passes.issued(self.person_id):
+        for each in await services.passes.issued(self.person_id):
             assert self.end is None or each.what.expires_at <= self.end
             assert self.kind not in ("limited", "narrow"), "it would be free of the limit"
 
@@ -242,21 +242,25 @@ VERBS = (
     "make", "make special", "make long", "rotate", "widen", "narrow", "issue", "issue short", "leave", "promote",
     "endow", "lift", "import", "old admin", "old price",
 )  # fmt: skip
-FIRST = {"ending": (Terms(), HOUR), "limited": (Terms(), None), "narrow": (Terms(models=("gpt-5",)), None)}
+FIRST = {
+    "ending": (TokenTerms(), HOUR),
+    "limited": (TokenTerms(), None),
+    "narrow": (TokenTerms(models=("gpt-5",)), None),
+}
 
 
 async def climber(place: Estate, kind: str) -> Climber:
     """Somebody new of this kind, in a group whose members may have guests; they have an unlimited token elsewhere."""
-    house, name = place.house, f"{kind} {next(ADDRESSES)}"
-    person = await house.people.create("operator", name, groups=("lab",))
+    services, name = place.services, f"{kind} {next(ADDRESSES)}"
+    person = await services.people.create("operator", name, groups=("lab",))
     terms, lasts = FIRST[kind]
-    end = None if lasts is None else house.wall() + lasts
-    token, secret = await house.accounts.create_token(name, "first", end, terms)
+    end = None if lasts is None else services.wall() + lasts
+    token, secret = await services.accounts.create_token(name, "first", end, terms)
     if kind == "limited":
-        limit = Limit(f"limit {name}", Scope.TOKEN, token.id, Unit.USD, Window.EVER, 5)
-        await house.desk.set_limit("operator", limit)
-    await house.accounts.create_token(name, "bystander")
-    await house.take_effect()
+        limit = Limit(f"limit {name}", Scope.TOKEN, token.id, Unit.USD, LimitWindow.EVER, 5)
+        await services.changes.set_limit("operator", limit)
+    await services.accounts.create_token(name, "bystander")
+    await services.take_effect()
     return Climber(place, person.id, name, kind, end, [secret])
 
 
@@ -265,8 +269,8 @@ def mountain(io_loop: IOLoop) -> Iterator[Estate]:
     stack = AsyncExitStack()
     opened: Estate = io_loop.run_sync(lambda: stack.enter_async_context(estate(trusted_proxy_hops=0)))
     group = Group(name="lab", models=("gpt-5",), guests=True, teachers=(opened.ids["boss"],))
-    io_loop.run_sync(lambda: opened.house.desk.set_group("operator", group))
-    io_loop.run_sync(opened.house.take_effect)
+    io_loop.run_sync(lambda: opened.services.changes.set_group("operator", group))
+    io_loop.run_sync(opened.services.take_effect)
     yield opened
     io_loop.run_sync(stack.aclose)
 

@@ -19,14 +19,14 @@ import aiohttp
 import pytest
 from cryptography.fernet import Fernet
 
-from server.admin.commands.guest_passes import Wanted
+from server.admin.commands.guest_passes import WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.auth.accounts import OPERATOR
-from server.bootstrap.serve import listen, open_house
+from server.bootstrap.serve import listen, open_services
 from server.config.settings import Settings
 from server.config.specs import Secret
 from server.http.routes import routes
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.observability import logs
 from server.policy.groups import Group
 from tests.fakes import fates
@@ -159,18 +159,18 @@ async def town(folder: Path, ears: Ears, **settings: Any) -> AsyncIterator[Town]
 
 async def settle_down(here: Town) -> None:
     """Ada comes by her organisation's login and makes a token and a pass; bob has a token."""
-    house = here.running.house
+    services = here.running.services
     async with here.site.browser() as visitor:
         arrived = await visitor.login("/me")
         here.canaries.sing("session", arrived.cookies["fairgate-session"].value)
-    (ada,) = [person for person in await house.store.people() if person.email == MAIL]
-    here.tokens["ada"] = here.canaries.sing("token", (await house.accounts.create_token(ada.name, "laptop"))[1])
+    (ada,) = [person for person in await services.store.people() if person.email == MAIL]
+    here.tokens["ada"] = here.canaries.sing("token", (await services.accounts.create_token(ada.name, "laptop"))[1])
     here.tokens["bob"] = await here.running.token_of("bob")
     here.canaries.sing("bob's token", here.tokens["bob"])
-    await house.desk.set_group(OPERATOR.person_id, Group(name="lab", guests=True))
-    await house.desk.put_in_group(OPERATOR.person_id, ada.id, "lab")
-    person = await house.people.person(ada.id)
-    _, here.tokens["guest"] = await house.passes.issue(THE_OPERATOR, person, Wanted(3600, 1_000_000, "lab"))
+    await services.changes.set_group(OPERATOR.person_id, Group(name="lab", guests=True))
+    await services.changes.put_in_group(OPERATOR.person_id, ada.id, "lab")
+    person = await services.people.person(ada.id)
+    _, here.tokens["guest"] = await services.passes.issue(THE_OPERATOR, person, WantedPass(3600, 1_000_000, "lab"))
     here.canaries.sing("pass", here.tokens["guest"].rpartition(".")[2])
 
 
@@ -203,18 +203,18 @@ async def live(here: Town) -> None:
 
 async def administer(here: Town) -> None:
     """Changes at every desk, and logins with right and wrong secrets."""
-    house, boss = here.running.house, OPERATOR.person_id
-    (ada,) = [person for person in await house.store.people() if person.email == MAIL]
-    await house.desk.set_limit(boss, Limit("lim_1", Scope.PERSON, ada.id, Unit.REQUESTS, Window.DAY, 0))
-    await house.take_effect()
+    services, boss = here.running.services, OPERATOR.person_id
+    (ada,) = [person for person in await services.store.people() if person.email == MAIL]
+    await services.changes.set_limit(boss, Limit("lim_1", Scope.PERSON, ada.id, Unit.REQUESTS, LimitWindow.DAY, 0))
+    await services.take_effect()
     assert await here.ask("ada", chat(PROMPT, stream=False)) == 429
-    await house.desk.remove_limit(boss, "lim_1")
-    added = await house.keys.add(boss, ADDED, {"upstream": "fake"})
-    await house.keys.pause(boss, added.id)
-    await house.keys.recheck(boss, added.id)
-    await house.take_effect()
-    (token, *_) = await house.accounts.tokens_of(ada.id)
-    _, fresh = await house.tokens.rotate(THE_OPERATOR, boss, token.id)
+    await services.changes.remove_limit(boss, "lim_1")
+    added = await services.keys.add(boss, ADDED, {"upstream": "fake"})
+    await services.keys.pause(boss, added.id)
+    await services.keys.recheck(boss, added.id)
+    await services.take_effect()
+    (token, *_) = await services.accounts.tokens_of(ada.id)
+    _, fresh = await services.tokens.rotate(THE_OPERATOR, boss, token.id)
     here.tokens["ada"] = here.canaries.sing("fresh token", fresh)
     for presented in (f"{fresh}x", ADMIN_KEY, fresh):
         async with browser(here.running.url) as visitor:
@@ -229,7 +229,7 @@ async def administer(here: Town) -> None:
 
 async def look_everywhere(here: Town) -> int:
     """Every address without a parameter, as a stranger, as bob and as an administrator; how many answers that gave."""
-    pages = [r.pattern.replace("\\", "") for r in routes(here.running.house) if isinstance(r.pattern, str)]
+    pages = [r.pattern.replace("\\", "") for r in routes(here.running.services) if isinstance(r.pattern, str)]
     answers = 0
     for path in sorted(
         {path for path in pages if not set(path) & set("()[]*+?") and path not in ("/events", "/logout")}
@@ -253,7 +253,7 @@ async def test_no_secret_no_prompt_and_nobody_s_address_comes_out(
             fake.script(None, fates.ok(text=ANSWER).repeat(8))
             await what(here)
         during = files_in(tmp_path / "journal")
-        await here.running.house.cashier.quiet(5)
+        await here.running.services.reservations.quiet(5)
         assert await look_everywhere(here) > 100
         assert len(fake.records) > 20
     canaries, written = here.canaries, capsys.readouterr()
@@ -277,11 +277,11 @@ async def test_no_secret_no_prompt_and_nobody_s_address_comes_out(
 @pytest.mark.gen_test(timeout=30)
 async def test_where_a_group_logs_content_it_is_in_its_own_table_and_nowhere_else(tmp_path: Path, ears: Ears) -> None:
     async with town(tmp_path, ears) as here:
-        house = here.running.house
-        await house.desk.set_group(OPERATOR.person_id, Group(name="lab", content_days=7))
-        await house.take_effect()
+        services = here.running.services
+        await services.changes.set_group(OPERATOR.person_id, Group(name="lab", content_days=7))
+        await services.take_effect()
         assert await here.ask("ada", chat(PROMPT, stream=False)) == 200
-        await house.cashier.quiet(5)
+        await services.reservations.quiet(5)
         kept = table_of(tmp_path / "town.db", "content")
         assert PROMPT.encode() in kept
         assert ANSWER.encode() in kept
@@ -302,7 +302,7 @@ async def test_in_an_outage_the_database_s_password_is_not_told(tmp_path: Path, 
     said = []
     async with FakeUpstream() as fake, aiohttp.ClientSession() as session:
         settings: dict[str, Any] = {**away, "port": 0, "upstreams": (spec(fake),), "token_pepper": Secret("p" * 32)}
-        async with open_house(Settings(**settings)) as house, listen(house) as url:
+        async with open_services(Settings(**settings)) as services, listen(services) as url:
             for path in ("/readyz", "/", "/status", "/status.json", "/metrics", "/leaderboard", "/api/me", "/me"):
                 async with session.get(url + path, headers={"Authorization": f"Bearer {token}"}) as answer:
                     said.append(await answer.read())

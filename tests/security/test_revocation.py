@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.admin.changes import Desk
-from server.admin.commands.guest_passes import PROMISED, PassOffice, Wanted
+from server.admin.changes import Changes
+from server.admin.commands.guest_passes import PROMISED, GuestPassCommands, WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.auth.accounts import OPERATOR, Accounts
 from server.auth.guest_passes import Passes
@@ -68,23 +68,23 @@ async def models(it: Running) -> int:
 @pytest.mark.gen_test
 async def test_who_is_disabled_at_the_desk_is_out_at_once_and_does_not_come_back_in_with_an_old_login() -> None:
     async with running() as it:
-        house = it.house
-        person = await house.desk.person_named("ada")
-        cookie = await house.sessions.open(person.id)
+        services = it.services
+        person = await services.changes.person_named("ada")
+        cookie = await services.sessions.open(person.id)
         assert await models(it) == 200
-        await house.desk.set_disabled(OPERATOR.person_id, person.id, True)
+        await services.changes.set_disabled(OPERATOR.person_id, person.id, True)
         assert await models(it) == 401
-        await house.desk.set_disabled(OPERATOR.person_id, person.id, False)
+        await services.changes.set_disabled(OPERATOR.person_id, person.id, False)
         assert await models(it) == 200
-        assert await house.sessions.person_of(cookie) is None
+        assert await services.sessions.person_of(cookie) is None
 
 
 @pytest.mark.gen_test
 async def test_a_token_that_is_revoked_at_the_desk_opens_nothing_at_once() -> None:
     async with running() as it:
         assert await models(it) == 200
-        (token,) = await it.house.accounts.tokens("ada")
-        await it.house.desk.revoke_token(OPERATOR.person_id, token.id)
+        (token,) = await it.services.accounts.tokens("ada")
+        await it.services.changes.revoke_token(OPERATOR.person_id, token.id)
         assert await models(it) == 401
 
 
@@ -96,11 +96,11 @@ async def test_a_login_ends_with_the_token_that_began_it_and_with_no_other(tmp_p
         one, secret = await ada(accounts)
         other, _ = await accounts.create_token("Ada", "other")
         cookie = await login_with_token(accounts, store, sessions, secret, HOME)
-        await doors.desk().revoke_token("operator", other.id)
+        await doors.changes().revoke_token("operator", other.id)
         visit = await sessions.visit(cookie)
         assert visit is not None
         renewed = await sessions.open(visit.person.id, visit.sealed, visit.expires_at)
-        await doors.desk().revoke_token("operator", one.id)
+        await doors.changes().revoke_token("operator", one.id)
         assert await sessions.person_of(cookie) is None
         assert await sessions.person_of(renewed) is None, "nor does a new session in its place go on"
 
@@ -111,10 +111,10 @@ async def test_what_the_provider_s_tokens_are_remembered_for_is_forgotten_with_e
     async with lobby() as place:
         accounts = Accounts(place.store, "user_token", "", PEPPER, wall=place.clock.wall)
         accounts.bearer, accounts.forget_bearers = place.oidc.bearer.caller_of, place.oidc.bearer.forget
-        desk = Desk(place.store, place.clock.wall, lambda: "aud_1", accounts.forget)
+        changes = Changes(place.store, place.clock.wall, lambda: "aud_1", accounts.forget)
         mine = id_token(place, groups=[], affiliation=[])
         caller = await bearer(accounts, mine)
-        await desk.set_disabled("operator", caller.person_id, True)
+        await changes.set_disabled("operator", caller.person_id, True)
         await refused(bearer(accounts, mine))
 
 
@@ -138,8 +138,10 @@ async def test_a_pass_that_is_looked_up_while_all_are_forgotten_is_not_remembere
         slow = Waiting(store)
         doors: Any = Doors(slow, Times())
         accounts, issuer = doors(), await somebody(store, "Ada")
-        office = PassOffice(store, Desk(store, lambda: doors.times.wall, lambda: "aud"), Passes(PEPPER), accounts._wall)
-        what, text = await office.issue_for(THE_OPERATOR, "operator", issuer, Wanted(3600, 1))
+        office = GuestPassCommands(
+            store, Changes(store, lambda: doors.times.wall, lambda: "aud"), Passes(PEPPER), accounts._wall
+        )
+        what, text = await office.issue_for(THE_OPERATOR, "operator", issuer, WantedPass(3600, 1))
         looking = asyncio.create_task(bearer(accounts, text))
         await slow.asked.wait()
         accounts.forget()
@@ -153,10 +155,10 @@ async def test_a_pass_that_is_looked_up_while_all_are_forgotten_is_not_remembere
 async def test_passes_that_are_asked_for_at_once_promise_no_more_than_one_after_the_other(tmp_path: Path) -> None:
     async with store_for(f"sqlite:///{tmp_path}/db") as store:
         doors = Doors(store, Times())
-        office = PassOffice(store, doors.desk(), Passes(PEPPER), lambda: doors.times.wall)
+        office = GuestPassCommands(store, doors.changes(), Passes(PEPPER), lambda: doors.times.wall)
         issuer = await somebody(store, "Ada", groups=("lab",))
-        await doors.desk().set_group("operator", Group(name="lab", guests=True))
-        asked = [office.issue(THE_OPERATOR, issuer, Wanted(3600, PROMISED, "lab")) for _ in range(8)]
+        await doors.changes().set_group("operator", Group(name="lab", guests=True))
+        asked = [office.issue(THE_OPERATOR, issuer, WantedPass(3600, PROMISED, "lab")) for _ in range(8)]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert sum(not isinstance(answer, Exception) for answer in answers) == 1
 
@@ -164,11 +166,11 @@ async def test_passes_that_are_asked_for_at_once_promise_no_more_than_one_after_
 @pytest.mark.gen_test
 async def test_of_groups_that_are_joined_at_once_none_is_lost(tmp_path: Path) -> None:
     async with store_for(f"sqlite:///{tmp_path}/db") as store:
-        desk, person = Doors(store, Times()).desk(), await somebody(store, "Ada")
+        changes, person = Doors(store, Times()).changes(), await somebody(store, "Ada")
         names = [f"course {number}" for number in range(8)]
         for name in names:
-            await desk.set_group("operator", Group(name=name))
-        await asyncio.gather(*(desk.put_in_group("operator", person.id, name) for name in names))
+            await changes.set_group("operator", Group(name=name))
+        await asyncio.gather(*(changes.put_in_group("operator", person.id, name) for name in names))
         found = await store.person(person.id)
         assert found is not None
         assert sorted(found.groups) == names

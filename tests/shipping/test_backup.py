@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.bootstrap.serve import listen, open_house
+from server.bootstrap.serve import listen, open_services
 from server.cli.backup import add_verb, back_up
 from server.cli.main import main
 from server.config.settings import Settings
@@ -49,18 +49,18 @@ async def test_a_backup_of_a_busy_gateway_is_restored_by_copying_it_back(tmp_pat
         async with gateway(fake) as running:
             token = running.token
             assert await ask(running.url, token, 20) == [200] * 20
-            await running.house.gateway.quiet(5.0)
+            await running.services.gateway.quiet(5.0)
             busy = asyncio.create_task(ask(running.url, token, 40))
-            made = await asyncio.to_thread(back_up, running.house.settings, target)
+            made = await asyncio.to_thread(back_up, running.services.settings, target)
             assert await busy == [200] * 40
         assert made == [target, tmp_path / "copy.db.pepper"]
 
         home.mkdir()
         for path, name in zip(made, ("fairgate.db", "fairgate.db.pepper"), strict=True):
             shutil.copy(path, home / name)
-        again = replace(running.house.settings, store_url=f"sqlite:///{home / 'fairgate.db'}")
-        async with open_house(again) as house, listen(house) as url:
-            assert len(await house.store.usage_rows(0, 1000)) >= 20
+        again = replace(running.services.settings, store_url=f"sqlite:///{home / 'fairgate.db'}")
+        async with open_services(again) as services, listen(services) as url:
+            assert len(await services.store.usage_rows(0, 1000)) >= 20
             assert await ask(url, token) == [200]
 
 

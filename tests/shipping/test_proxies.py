@@ -147,7 +147,7 @@ async def test_events_arrive_one_by_one_and_a_client_that_leaves_stops_the_upstr
             await answer.content.readany()
             answer.close()
         await fake.wait_for(lambda: fake.records[-1].client_left_at)
-        await running.house.gateway.quiet(5.0)
+        await running.services.gateway.quiet(5.0)
         running.assert_idle()
 
 

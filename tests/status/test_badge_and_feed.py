@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import aiohttp
 import pytest
 
-from server.policy.incidents import Incident, Kind
+from server.policy.incidents import Incident, IncidentKind
 from server.policy.page_policy import policy_words
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import gateway
@@ -52,9 +52,11 @@ async def test_a_badge_repeats_nothing_that_is_unknown() -> None:
 @pytest.mark.gen_test
 async def test_the_feed_tells_what_has_happened() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
-        now = running.house.wall()
-        await running.house.store.put_incidents([Incident("i1", Kind.MODEL, "gpt-5 & <b>", now - 300_000, now, now)])
-        await running.house.face.history.exchange()
+        now = running.services.wall()
+        await running.services.store.put_incidents(
+            [Incident("i1", IncidentKind.MODEL, "gpt-5 & <b>", now - 300_000, now, now)]
+        )
+        await running.services.status_service.history.exchange()
         async with session.get(f"{running.url}/feed.xml") as answer:
             assert answer.content_type == "application/atom+xml"
             feed = ElementTree.fromstring(await answer.text())
@@ -102,11 +104,11 @@ async def test_only_chosen_names_are_on_a_page_of_ones_own(tmp_path: Path) -> No
             body = {"model": "gpt-5", "messages": [{"role": "user", "content": "Hello"}]}
             async with session.post(f"{running.url}/v1/chat/completions", json=body) as answer:
                 await answer.read()
-            await running.house.cashier.quiet(5)
-            (person,) = [each for each in await running.house.store.people() if each.name == "ada"]
-            await running.house.store.update_person(person.id, {"nickname": "Countess"})
+            await running.services.reservations.quiet(5)
+            (person,) = [each for each in await running.services.store.people() if each.name == "ada"]
+            await running.services.store.update_person(person.id, {"nickname": "Countess"})
             async with session.get(f"{running.url}/") as answer:
                 text = await answer.text()
         assert "Countess" in text
-        for secret in ("ada", person.id, running.token, "sk-upstream", *running.house.dispatcher.pool.keys):
+        for secret in ("ada", person.id, running.token, "sk-upstream", *running.services.dispatcher.pool.keys):
             assert secret not in text

@@ -13,8 +13,8 @@ from server.ledger.history import (
     GRACE,
     HOUR_MS,
     HOUSE,
+    HistoryRecorder,
     HourRow,
-    Recorder,
     added,
     bucket_of,
     figures_of,
@@ -31,7 +31,7 @@ buckets_of = st.dictionaries(st.integers(0, 80), st.integers(1, 9))
 durations = st.lists(st.integers(0, 20_000_000), min_size=1, max_size=50)
 
 
-def rows_of(recorder: Recorder) -> dict[str, HourRow]:
+def rows_of(recorder: HistoryRecorder) -> dict[str, HourRow]:
     return {row.model: row for row in recorder.rows()}
 
 
@@ -73,21 +73,27 @@ def test_figures_survive_json_and_those_of_a_newer_release_are_passed_over() -> 
 
 
 def test_a_request_counts_for_its_model_and_for_the_house_in_the_hour_in_which_it_ended() -> None:
-    recorder = Recorder()
+    recorder = HistoryRecorder()
     row = usage_row("r1", model_asked="small", queue_ms=2_000, first_byte_ms=None, cost_micro_usd=5)
     recorder.observe(row, NOON + 1)
     recorder.observe(replace(row, person_id="usr_bob", status=Outcome.CUT), NOON + 2)
     recorder.observe(replace(row, model_asked="large", status=Outcome.CANCELLED), NOON + 3)
     found = rows_of(recorder)
-    small, house = found["small"], found[HOUSE]
+    small, services = found["small"], found[HOUSE]
     assert (small.hour, small.requests, small.completed, small.failed, small.people) == (NOON, 2, 1, 1, 2)
-    assert (house.requests, house.completed, house.failed, house.people, house.cost_micro_usd) == (3, 1, 1, 2, 15)
-    assert house.waits == {bucket_of(2_000): 3}
-    assert house.first_bytes == {}
+    assert (services.requests, services.completed, services.failed, services.people, services.cost_micro_usd) == (
+        3,
+        1,
+        1,
+        2,
+        15,
+    )
+    assert services.waits == {bucket_of(2_000): 3}
+    assert services.first_bytes == {}
 
 
 def test_an_hour_is_kept_until_it_is_written() -> None:
-    recorder = Recorder()
+    recorder = HistoryRecorder()
     recorder.observe(usage_row("r1"), NOON)
     recorder.observe(usage_row("r2"), NOON + HOUR_MS)
     recorder.forget(NOON + HOUR_MS)
@@ -107,7 +113,7 @@ def test_an_hour_is_kept_until_it_is_written() -> None:
 def test_a_minute_without_a_key_is_an_outage_from_its_beginning_and_less_is_none(
     looks: list[bool], watched: int, served: int
 ) -> None:
-    recorder, now = Recorder(), NOON
+    recorder, now = HistoryRecorder(), NOON
     for well in looks:
         recorder.look({"m": well}, 0, 0, 5, now)
         now += 5_000
@@ -117,8 +123,8 @@ def test_a_minute_without_a_key_is_an_outage_from_its_beginning_and_less_is_none
 
 
 def test_how_busy_all_keys_are_is_a_share_of_their_slots() -> None:
-    recorder = Recorder()
+    recorder = HistoryRecorder()
     recorder.look({}, 2, 8, 5, NOON)
     recorder.look({}, 8, 8, 5, NOON)
-    house = added(recorder.rows(), NOON, HOUSE)
-    assert (house.running, house.slots, house.watched) == (50, 80, 10)
+    services = added(recorder.rows(), NOON, HOUSE)
+    assert (services.running, services.slots, services.watched) == (50, 80, 10)

@@ -8,10 +8,21 @@ from itertools import count
 
 import pytest
 
-from server.policy.incidents import GRACE_MS, SAME_MS, STALE_MS, Incident, KeyState, Kind, Watch, detail, title, told
+from server.policy.incidents import (
+    GRACE_MS,
+    SAME_MS,
+    STALE_MS,
+    Incident,
+    IncidentKind,
+    IncidentWatch,
+    ReportedKey,
+    detail,
+    title,
+    told,
+)
 
-MODEL = (Kind.MODEL, "gpt-5")
-BEGAN = Incident("i1", Kind.MODEL, "gpt-5", 1_000_000, 1_000_000)
+MODEL = (IncidentKind.MODEL, "gpt-5")
+BEGAN = Incident("i1", IncidentKind.MODEL, "gpt-5", 1_000_000, 1_000_000)
 
 
 def ids() -> Callable[[], str]:
@@ -20,10 +31,10 @@ def ids() -> Callable[[], str]:
 
 
 def test_what_ails_for_a_minute_is_an_incident_from_its_beginning() -> None:
-    watch = Watch(ids())
+    watch = IncidentWatch(ids())
     assert watch.look({MODEL: True}, 1_000) == []
     assert watch.look({MODEL: True}, 1_000 + GRACE_MS - 1) == []
-    begun = Incident("i1", Kind.MODEL, "gpt-5", 1_000, 1_000 + GRACE_MS)
+    begun = Incident("i1", IncidentKind.MODEL, "gpt-5", 1_000, 1_000 + GRACE_MS)
     assert watch.look({MODEL: True}, 1_000 + GRACE_MS) == [begun]
     assert watch.look({MODEL: True}, 200_000) == []
     assert watch.lasting(200_000) == [replace(begun, seen_at=200_000)]
@@ -32,13 +43,13 @@ def test_what_ails_for_a_minute_is_an_incident_from_its_beginning() -> None:
 
 
 def test_what_ails_for_less_is_none() -> None:
-    watch = Watch(ids())
+    watch = IncidentWatch(ids())
     for now in range(0, 600_000, 50_000):
         assert watch.look({MODEL: now % 100_000 == 0}, now) == []
 
 
 def test_a_model_that_is_not_offered_any_more_ails_no_longer() -> None:
-    watch = Watch(ids())
+    watch = IncidentWatch(ids())
     watch.look({MODEL: True}, 0)
     watch.look({MODEL: True}, GRACE_MS)
     assert [each.ended_at for each in watch.look({}, 70_000)] == [70_000]
@@ -57,16 +68,16 @@ def test_a_model_that_is_not_offered_any_more_ails_no_longer() -> None:
     ],
 )
 def test_a_key_is_news_when_it_is_more_than_a_rest(before: str, after: str, said: str | None) -> None:
-    watch = Watch(ids())
-    assert watch.look_at_keys({"fingerprint": KeyState("openai", before)}, 1_000) == []
-    found = watch.look_at_keys({"fingerprint": KeyState("openai", after)}, 2_000)
+    watch = IncidentWatch(ids())
+    assert watch.look_at_keys({"fingerprint": ReportedKey("openai", before)}, 1_000) == []
+    found = watch.look_at_keys({"fingerprint": ReportedKey("openai", after)}, 2_000)
     assert [each.detail for each in found] == ([said] if said else [])
     assert "fingerprint" not in repr(found)
 
 
 def test_a_key_that_comes_back_later_is_new() -> None:
-    watch = Watch(ids())
-    for keys in ({"k": KeyState("openai", "ready")}, {}, {"k": KeyState("openai", "revoked")}):
+    watch = IncidentWatch(ids())
+    for keys in ({"k": ReportedKey("openai", "ready")}, {}, {"k": ReportedKey("openai", "revoked")}):
         assert watch.look_at_keys(keys, 1_000) == []
 
 
@@ -90,13 +101,13 @@ def test_what_nobody_sees_any_more_ended_when_it_was_seen_last() -> None:
 
 
 def test_a_quick_restart_is_not_told() -> None:
-    restart = Incident("i1", Kind.RESTART, "", 1_000, 1_000, 1_000 + GRACE_MS - 1)
+    restart = Incident("i1", IncidentKind.RESTART, "", 1_000, 1_000, 1_000 + GRACE_MS - 1)
     assert told([restart], 9_000_000) == []
     assert told([replace(restart, ended_at=1_000 + GRACE_MS)], 9_000_000) != []
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_every_kind_has_words(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", IncidentKind)
+def test_every_kind_has_words(kind: IncidentKind) -> None:
     incident = Incident("i1", kind, "openai", 0, 0, detail="exhausted")
     assert title(incident)
     assert isinstance(detail(incident), str)

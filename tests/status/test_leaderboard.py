@@ -24,17 +24,17 @@ BROWSER = {"Accept": "text/html"}
 
 async def use(running: Running, name: str, requests: int, group: str | None = None, days_ago: int = 0) -> str:
     """Somebody, perhaps a new one, with so many requests on the ledger; returns their id."""
-    house = running.house
-    person = await house.store.person_by_name(name) or await house.accounts.create_person(name)
-    at = house.wall() - days_ago * 86_400_000
-    whose = {"person_id": person.id, "group": group, "started_at": at, "day": house.calendar.day(at)}
+    services = running.services
+    person = await services.store.person_by_name(name) or await services.accounts.create_person(name)
+    at = services.wall() - days_ago * 86_400_000
+    whose = {"person_id": person.id, "group": group, "started_at": at, "day": services.calendar.day(at)}
     rows = [usage_row(f"{name}-{group}-{days_ago}-{n}", **whose) for n in range(requests)]
-    await asyncio.gather(*(house.store.settle(Settlement(row)) for row in rows))
+    await asyncio.gather(*(services.store.settle(Settlement(row)) for row in rows))
     return person.id
 
 
 async def call(running: Running, person_id: str, nickname: str) -> None:
-    await running.house.store.update_person(person_id, {"nickname": nickname})
+    await running.services.store.update_person(person_id, {"nickname": nickname})
 
 
 @asynccontextmanager
@@ -68,7 +68,7 @@ async def test_boards_rank_by_what_is_asked_for_and_hold_only_their_window() -> 
         await use(running, "old", 1)
         await call(running, old, "Old")
         await call(running, new, "New")
-        board = running.house.face.leaderboard
+        board = running.services.status_service.leaderboard
         for window, names in (("day", ["New", "Old"]), ("ever", ["Old", "New"])):
             for by in ("requests", "tokens", "cost"):
                 found = await board.board(window, by)  # type: ignore[arg-type]
@@ -95,14 +95,14 @@ async def test_who_presents_a_token_sees_their_own_place_whether_listed_or_not()
 async def test_a_group_is_listed_from_five_people_on_and_only_if_the_operator_made_it() -> None:
     async with place() as running:
         for group in (Group(name="physics"), Group(name="small")):
-            await running.house.store.put_record(Record("group", group.name, group_body(group)))
-        await running.house.book.sync()
+            await running.services.store.put_record(Record("group", group.name, group_body(group)))
+        await running.services.book.sync()
         for number in range(5):
             await use(running, f"p{number}", 2, group="physics")
             await use(running, f"c{number}", 2, group="claimed/by/somebody")
         for number in range(4):
             await use(running, f"s{number}", 50, group="small")
-        groups = (await running.house.face.leaderboard.board("week", "requests")).groups
+        groups = (await running.services.status_service.leaderboard.board("week", "requests")).groups
         assert [(group.name, group.people, group.requests) for group in groups] == [("physics", 5, 10)]
 
 
@@ -111,8 +111,8 @@ async def test_who_is_disabled_is_not_listed() -> None:
     async with place() as running:
         gone = await use(running, "gone", 5)
         await call(running, gone, "Gone")
-        await running.house.store.set_person_disabled(gone, True)
-        assert (await running.house.face.leaderboard.board("week", "requests")).people == ()
+        await running.services.store.set_person_disabled(gone, True)
+        assert (await running.services.status_service.leaderboard.board("week", "requests")).people == ()
 
 
 @pytest.mark.gen_test
@@ -122,12 +122,12 @@ async def test_an_unknown_window_or_measure_is_refused_and_a_board_that_is_off_i
             status, text = await page(running, query)
             assert status == 400
             assert "<script>" not in text
-        running.house.settings = replace(running.house.settings, leaderboard=False)
+        running.services.settings = replace(running.services.settings, leaderboard=False)
         assert (await page(running))[0] == 404
 
 
 @pytest.mark.gen_test
 async def test_all_who_look_within_ten_seconds_share_one_board() -> None:
     async with place() as running:
-        board = running.house.face.leaderboard
+        board = running.services.status_service.leaderboard
         assert await board.board("week", "cost") is await board.board("week", "cost")

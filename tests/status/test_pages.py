@@ -10,9 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.policy.incidents import Incident, Kind
-from server.policy.notices import Kind as NoticeKind
+from server.policy.incidents import Incident, IncidentKind
 from server.policy.notices import Notice, notice_body
+from server.policy.notices import NoticeKind as NoticeKind
 from server.store.base import Record
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
@@ -27,7 +27,7 @@ async def ask(running: Running, times: int = 1, **more: Any) -> None:
             async with session.post(f"{running.url}/v1/chat/completions", json={**CHAT, **more}) as answer:
                 assert answer.status == 200
                 await answer.read()
-    await running.house.cashier.quiet(5)
+    await running.services.reservations.quiet(5)
 
 
 async def status_of(running: Running) -> Any:
@@ -55,7 +55,7 @@ async def test_status_json_tells_what_was_done_today_this_month_and_ever() -> No
 async def test_what_was_watched_is_on_the_page_of_the_next_gateway_too() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running:
         await ask(running, 2, stream=True)
-        history = running.house.face.history
+        history = running.services.status_service.history
         for _ in range(3):
             history.look()
         await history.exchange()
@@ -65,7 +65,7 @@ async def test_what_was_watched_is_on_the_page_of_the_next_gateway_too() -> None
         assert model["periods"]["30d"]["first_byte_seconds"]["count"] == 2
         assert status["hours"][-1]["requests"] == 2
         assert status["history_since_ms"] is not None
-        rows = await running.house.store.hours(0, running.house.wall())
+        rows = await running.services.store.hours(0, running.services.wall())
         assert {row.model for row in rows} >= {"", "gpt-5"}
         assert running.fake.url not in json.dumps(status)
 
@@ -74,9 +74,16 @@ async def test_what_was_watched_is_on_the_page_of_the_next_gateway_too() -> None
 async def test_no_secret_fingerprint_person_or_token_is_public() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
         await ask(running)
-        (person,) = [each for each in await running.house.store.people() if each.name == "ada"]
-        (token,) = await running.house.store.tokens(person.id)
-        secrets = {person.id, token.id, token.hint, running.token, *running.house.dispatcher.pool.keys, "sk-upstream"}
+        (person,) = [each for each in await running.services.store.people() if each.name == "ada"]
+        (token,) = await running.services.store.tokens(person.id)
+        secrets = {
+            person.id,
+            token.id,
+            token.hint,
+            running.token,
+            *running.services.dispatcher.pool.keys,
+            "sk-upstream",
+        }
         for path in ("/", "/status.json", "/status"):
             async with session.get(running.url + path) as answer:
                 text = await answer.text()
@@ -108,12 +115,12 @@ async def test_a_host_that_is_none_is_not_repeated() -> None:
 @pytest.mark.gen_test
 async def test_a_notice_of_maintenance_is_the_state_and_what_has_happened_is_told() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running:
-        house, now = running.house, running.house.wall()
+        services, now = running.services, running.services.wall()
         notice = Notice("n1", NoticeKind.MAINTENANCE, "Back soon", now - 1_000, now + 60_000)
-        await house.store.put_record(Record("notice", notice.id, notice_body(notice)))
-        await house.book.sync()
-        await house.store.put_incidents([Incident("i1", Kind.MODEL, "gpt-5", now - 300_000, now, now)])
-        await house.face.history.exchange()
+        await services.store.put_record(Record("notice", notice.id, notice_body(notice)))
+        await services.book.sync()
+        await services.store.put_incidents([Incident("i1", IncidentKind.MODEL, "gpt-5", now - 300_000, now, now)])
+        await services.status_service.history.exchange()
         status = await status_of(running)
         assert status["state"] == "maintenance"
         assert [each["text"] for each in status["notices"]] == ["Back soon"]
@@ -123,14 +130,14 @@ async def test_a_notice_of_maintenance_is_the_state_and_what_has_happened_is_tol
 @pytest.mark.gen_test
 async def test_a_restart_that_took_long_is_an_incident_and_ends_when_the_gateway_is_back() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running:
-        house, now = running.house, running.house.wall()
-        history = house.face.history
-        await house.store.put_incidents([Incident("r1", Kind.RESTART, "", now - 600_000, now - 600_000)])
+        services, now = running.services, running.services.wall()
+        history = services.status_service.history
+        await services.store.put_incidents([Incident("r1", IncidentKind.RESTART, "", now - 600_000, now - 600_000)])
         await history.close()
         await history.start()
         await history.exchange()
         (incident,) = history.incidents()
-        assert (incident.kind, incident.began_at) == (Kind.RESTART, now - 600_000)
+        assert (incident.kind, incident.began_at) == (IncidentKind.RESTART, now - 600_000)
         assert incident.ended_at is not None
         assert incident.ended_at >= now
 
@@ -151,7 +158,7 @@ async def test_a_model_list_says_how_long_one_would_wait() -> None:
 @pytest.mark.gen_test
 async def test_the_live_numbers_follow_the_requests() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
-        live = running.house.face.live
+        live = running.services.status_service.live
         live._every = 0.02
         async with session.get(f"{running.url}/events") as stream:
             assert stream.content_type == "text/event-stream"
@@ -159,7 +166,7 @@ async def test_the_live_numbers_follow_the_requests() -> None:
             first = await _event(stream)
             assert {"shape", "text", "width"} <= set(first)
             assert live.listeners == 1
-            await running.house.face.drain()
+            await running.services.status_service.drain()
             async with asyncio.timeout(5):
                 assert await stream.content.read() is not None
         assert live.listeners == 0
@@ -168,7 +175,7 @@ async def test_the_live_numbers_follow_the_requests() -> None:
 @pytest.mark.gen_test
 async def test_who_leaves_the_live_numbers_is_forgotten_and_too_many_are_told_so() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
-        live = running.house.face.live
+        live = running.services.status_service.live
         live._most = 1
         async with session.get(f"{running.url}/events") as stream:
             await _event(stream)
@@ -184,17 +191,17 @@ async def test_an_outage_of_the_store_leaves_the_page_as_it_was() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running:
         await ask(running)
         assert (await status_of(running))["today"]["requests"] == 1
-        await running.house.store.close()
-        turnover = running.house.face.status.turnover
-        turnover._next_today = 0.0
+        await running.services.store.close()
+        usage_totals = running.services.status_service.status.usage_totals
+        usage_totals._next_today = 0.0
         assert (await status_of(running))["today"]["requests"] == 1
-        await running.house.store.open()
+        await running.services.store.open()
 
 
 @pytest.mark.gen_test
 async def test_a_thousand_looks_cost_one() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running:
-        status = running.house.face.status
+        status = running.services.status_service.status
         pages = await asyncio.gather(*(status.page("http://127.0.0.1") for _ in range(1000)))
         assert all(page is pages[0] for page in pages)
 
@@ -202,9 +209,9 @@ async def test_a_thousand_looks_cost_one() -> None:
 @pytest.mark.gen_test
 async def test_while_it_drains_the_page_says_so() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running:
-        status = running.house.face.status
+        status = running.services.status_service.status
         assert (await status.view()).state == "up"
-        await running.house.face.drain()
+        await running.services.status_service.drain()
         assert (await status.view()).state == "draining"
 
 

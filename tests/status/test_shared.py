@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from server.shared import MOST, Shared
+from server.shared import MOST, SingleFlight
 from server.status.live import Live
 
 
@@ -27,7 +27,7 @@ async def test_a_thousand_who_ask_at_once_get_one_answer() -> None:
         await asyncio.sleep(0)
         return f"{name}{next(made)}"
 
-    shared = Shared(make, 10.0, clock)
+    shared = SingleFlight(make, 10.0, clock)
     assert set(await asyncio.gather(*(shared.get("a") for _ in range(1000)))) == {"a1"}
     clock.now = 9.9
     assert await shared.get("a") == "a1"
@@ -46,7 +46,7 @@ async def test_a_failure_is_heard_by_all_who_wait_and_kept_for_nobody() -> None:
             raise answer
         return answer
 
-    shared = Shared(make, 10.0, Clock())
+    shared = SingleFlight(make, 10.0, Clock())
     heard = await asyncio.gather(*(shared.get("a") for _ in range(3)), return_exceptions=True)
     assert all(isinstance(each, ValueError) for each in heard)
     assert await shared.get("a") == "yes"
@@ -60,7 +60,7 @@ async def test_who_leaves_takes_the_answer_from_nobody() -> None:
         await going.wait()
         return "made"
 
-    shared = Shared(make, 10.0, Clock())
+    shared = SingleFlight(make, 10.0, Clock())
     first, second = asyncio.create_task(shared.get("a")), asyncio.create_task(shared.get("a"))
     await asyncio.sleep(0)
     first.cancel()
@@ -73,7 +73,7 @@ async def test_names_that_callers_think_of_do_not_fill_the_memory() -> None:
     async def make(name: int) -> int:
         return name
 
-    shared = Shared(make, 1000.0, Clock())
+    shared = SingleFlight(make, 1000.0, Clock())
     for name in range(10 * MOST):
         assert await shared.get(name) == name
     assert len(shared._made) <= MOST

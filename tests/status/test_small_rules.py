@@ -6,10 +6,10 @@ import unicodedata
 
 import pytest
 
-from server.policy.incidents import Incident, Kind
+from server.policy.incidents import Incident, IncidentKind
 from server.policy.nicknames import nickname_of
-from server.policy.notices import Kind as NoticeKind
 from server.policy.notices import Notice
+from server.policy.notices import NoticeKind as NoticeKind
 from server.policy.page_policy import page_csp, policy_words, widened
 from server.status.families import family_of
 from server.status.feed import feed_view
@@ -89,8 +89,8 @@ def test_energy_grows_with_both_kinds_of_tokens() -> None:
 
 def test_news_are_the_newest_first_and_name_nobody() -> None:
     incidents = [
-        Incident("b", Kind.MODEL, "gpt-5", 1_000, 9_000, 9_000),
-        Incident("a", Kind.KEY, "openai", 5_000, 5_000, 5_000, "exhausted"),
+        Incident("b", IncidentKind.MODEL, "gpt-5", 1_000, 9_000, 9_000),
+        Incident("a", IncidentKind.KEY, "openai", 5_000, 5_000, 5_000, "exhausted"),
     ]
     notices = [
         Notice("n1", NoticeKind.ANNOUNCEMENT, "Hello", 6_000),

@@ -8,9 +8,9 @@ from datetime import UTC
 
 import pytest
 
-from keypool.standing import Event
+from keypool.standing import KeyEvent
 from server.ledger.history import HOUR_MS, HOUSE
-from server.policy.incidents import Kind, title
+from server.policy.incidents import IncidentKind, title
 from server.status.history import ONLINE_MS, History
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
@@ -42,7 +42,7 @@ class Well:
 async def watched() -> AsyncIterator[tuple[Running, History, Wall, Well]]:
     async with FakeUpstream() as fake, gateway(fake) as running:
         wall, well = Wall(), Well()
-        yield running, History(running.house.store, running.house.dispatcher, UTC, well, wall), wall, well
+        yield running, History(running.services.store, running.services.dispatcher, UTC, well, wall), wall, well
 
 
 def look(history: History, wall: Wall, times: int) -> None:
@@ -54,17 +54,17 @@ def look(history: History, wall: Wall, times: int) -> None:
 @pytest.mark.gen_test
 async def test_a_model_without_a_key_for_a_minute_is_away_until_one_is_back() -> None:
     async with watched() as (running, history, wall, _):
-        keys = list(running.house.dispatcher.pool.keys)
+        keys = list(running.services.dispatcher.pool.keys)
         look(history, wall, 2)
         for key in keys:
-            running.house.dispatcher.learn(key, Event.PAUSE)
+            running.services.dispatcher.learn(key, KeyEvent.PAUSE)
         look(history, wall, 12)
-        assert {each.kind for each in history.incidents()} == {Kind.KEY}
+        assert {each.kind for each in history.incidents()} == {IncidentKind.KEY}
         look(history, wall, 1)
         begun = [each for each in history.incidents() if each.subject == "gpt-5"]
         assert [title(each) for each in begun] == ["gpt-5 did not answer"]
         assert [each.ended_at for each in begun] == [None]
-        running.house.dispatcher.learn(keys[0], Event.RESUME)
+        running.services.dispatcher.learn(keys[0], KeyEvent.RESUME)
         look(history, wall, 1)
         (over,) = [each for each in history.incidents() if each.subject == "gpt-5"]
         assert (over.began_at, over.ended_at) == (NOON + 15_000, wall.now)
@@ -78,13 +78,13 @@ async def test_a_model_without_a_key_for_a_minute_is_away_until_one_is_back() ->
 @pytest.mark.gen_test
 async def test_an_hour_that_could_not_be_written_is_written_when_the_store_is_back() -> None:
     async with watched() as (running, history, wall, _):
-        store = running.house.store
+        store = running.services.store
         await store.close()
         history.observe(usage_row("r1"))
         await history.exchange()
         wall.pass_(3600)
         look(history, wall, 14)
-        assert [each.kind for each in history.incidents()] == [Kind.STORE]
+        assert [each.kind for each in history.incidents()] == [IncidentKind.STORE]
         await store.open()
         history.observe(usage_row("r2"))
         await history.exchange()
@@ -92,7 +92,7 @@ async def test_an_hour_that_could_not_be_written_is_written_when_the_store_is_ba
         await history.exchange()
         requests = {row.hour: row.requests for row in await store.hours(NOON, wall.now) if row.model == HOUSE}
         assert requests == {NOON: 1, NOON + HOUR_MS: 1}
-        assert [each.kind for each in await store.incidents(0)] == [Kind.STORE]
+        assert [each.kind for each in await store.incidents(0)] == [IncidentKind.STORE]
         assert history.incidents()[0].ended_at == wall.now
 
 
@@ -101,13 +101,13 @@ async def test_what_requests_notice_of_the_store_counts_too() -> None:
     async with watched() as (_, history, wall, well):
         well.yes = False
         look(history, wall, 14)
-        assert [each.kind for each in history.incidents()] == [Kind.STORE]
+        assert [each.kind for each in history.incidents()] == [IncidentKind.STORE]
 
 
 @pytest.mark.gen_test
 async def test_several_gateways_add_up_and_writing_twice_changes_nothing() -> None:
     async with watched() as (running, history, wall, well):
-        other = History(running.house.store, running.house.dispatcher, UTC, well, wall)
+        other = History(running.services.store, running.services.dispatcher, UTC, well, wall)
         for number, each in enumerate((history, other, other)):
             each.observe(usage_row(f"r{number}", model_asked="gpt-5"))
         for each in (history, other, history, other, history):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from server.ledger.quota import Reserved
 from server.store.base import NameTaken, Store
-from server.store.breaker import FAILURES, REST, WITHIN, Breaker, Guarded, State
+from server.store.breaker import FAILURES, REST, WITHIN, Breaker, BreakerState, Guarded
 from server.store.records import StoreError
 from tests.store.samples import reservation
 
@@ -27,20 +27,20 @@ def failing(breaker: Breaker, *times: float) -> Breaker:
 
 def test_it_opens_after_some_failures_within_a_short_time() -> None:
     breaker = failing(Breaker(), 0.0, 0.1, 0.2, 0.3)
-    assert breaker.state is State.CLOSED
-    assert failing(breaker, 0.4).state is State.OPEN
+    assert breaker.state is BreakerState.CLOSED
+    assert failing(breaker, 0.4).state is BreakerState.OPEN
     assert breaker.admit(0.5) is None
 
 
 def test_failures_that_lie_far_apart_do_not_open_it() -> None:
-    assert failing(Breaker(), *(0.6 * number for number in range(50))).state is State.CLOSED
+    assert failing(Breaker(), *(0.6 * number for number in range(50))).state is BreakerState.CLOSED
 
 
 def test_after_its_rest_one_call_may_try() -> None:
     breaker = failing(Breaker(), *[1.0] * FAILURES)
     assert breaker.admit(1.0 + REST - 0.01) is None
     assert breaker.admit(1.0 + REST) is not None
-    assert breaker.state is State.TRIAL
+    assert breaker.state is BreakerState.TRIAL
     assert breaker.admit(1.0 + REST) is None
 
 
@@ -49,13 +49,13 @@ def test_a_trial_that_succeeds_closes_it() -> None:
     trial = breaker.admit(2.0)
     assert trial is not None
     breaker.succeeded(trial)
-    assert breaker.state is State.CLOSED
-    assert failing(breaker, *[2.1] * (FAILURES - 1)).state is State.CLOSED  # old failures are forgotten
+    assert breaker.state is BreakerState.CLOSED
+    assert failing(breaker, *[2.1] * (FAILURES - 1)).state is BreakerState.CLOSED  # old failures are forgotten
 
 
 def test_a_trial_that_fails_opens_it_for_another_rest() -> None:
     breaker = failing(Breaker(), *[1.0] * FAILURES)
-    assert failing(breaker, 2.0).state is State.OPEN
+    assert failing(breaker, 2.0).state is BreakerState.OPEN
     assert breaker.admit(2.0 + REST - 0.01) is None
     assert breaker.admit(2.0 + REST) is not None
 
@@ -73,7 +73,7 @@ def test_how_a_call_of_an_earlier_round_ends_says_nothing() -> None:
     early = breaker.admit(0.0)
     assert early is not None
     failing(breaker, *[1.0] * FAILURES)
-    for state in (State.OPEN, State.TRIAL):
+    for state in (BreakerState.OPEN, BreakerState.TRIAL):
         assert breaker.state is state
         breaker.succeeded(early)
         breaker.abandoned(early)
@@ -101,7 +101,7 @@ def test_whatever_happens_it_asks_again_after_its_rest_and_never_opens_for_less(
             else:
                 failures.append(now)
                 breaker.failed(called_in, now)
-        if before is State.CLOSED and breaker.state is State.OPEN:
+        if before is BreakerState.CLOSED and breaker.state is BreakerState.OPEN:
             assert sum(now - each <= WITHIN for each in failures) >= FAILURES
     while calls:
         breaker.abandoned(calls.pop())
@@ -151,7 +151,7 @@ async def test_an_answer_in_time_is_passed_on() -> None:
     stage = Stage()
     stage.store.gate.set()
     assert await stage.ask() == Reserved((1,))
-    assert stage.guarded.state is State.CLOSED
+    assert stage.guarded.state is BreakerState.CLOSED
 
 
 @pytest.mark.gen_test
@@ -174,7 +174,7 @@ async def test_of_a_slow_store_a_few_calls_wait_and_the_others_fail_at_once() ->
     stage.clock.now += REST
     stage.store.gate.set()
     assert await stage.ask() == Reserved((1,))
-    assert stage.guarded.state is State.CLOSED
+    assert stage.guarded.state is BreakerState.CLOSED
 
 
 @pytest.mark.gen_test
@@ -194,7 +194,7 @@ async def test_of_those_who_come_after_the_rest_one_tries_for_all() -> None:
     answers = await asyncio.gather(*asking, return_exceptions=True)
     assert sum(isinstance(answer, StoreError) for answer in answers) == 9
     assert stage.store.calls == FAILURES + 1
-    assert stage.guarded.state is State.CLOSED
+    assert stage.guarded.state is BreakerState.CLOSED
 
 
 @pytest.mark.gen_test
@@ -205,7 +205,7 @@ async def test_an_answer_that_is_a_refusal_is_no_failure() -> None:
     for _ in range(2 * FAILURES):
         with pytest.raises(NameTaken):
             await stage.ask()
-    assert (stage.guarded.state, stage.guarded.counts.failures) == (State.CLOSED, 0)
+    assert (stage.guarded.state, stage.guarded.counts.failures) == (BreakerState.CLOSED, 0)
 
 
 @pytest.mark.gen_test
@@ -217,5 +217,5 @@ async def test_callers_who_leave_are_no_failures_either() -> None:
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-    assert (stage.guarded.state, stage.guarded.counts.failures) == (State.CLOSED, 0)
+    assert (stage.guarded.state, stage.guarded.counts.failures) == (BreakerState.CLOSED, 0)
     assert stage.store.cancelled == 2 * FAILURES

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from server.ledger.history import HOUR_MS, HourRow
-from server.policy.incidents import Incident, Kind
+from server.policy.incidents import Incident, IncidentKind
 from tests.store.conftest import Fresh
 
 ROW = HourRow(
@@ -27,7 +27,7 @@ ROW = HourRow(
     waits={0: 2, 17: 1},
     first_bytes={20: 3},
 )
-INCIDENT = Incident("i1", Kind.MODEL, "gpt-5", 1_000, 2_000)
+INCIDENT = Incident("i1", IncidentKind.MODEL, "gpt-5", 1_000, 2_000)
 
 
 @pytest.mark.gen_test
@@ -53,7 +53,7 @@ async def test_each_gateway_has_hours_of_its_own_and_both_ends_are_asked_for(fre
 
 @pytest.mark.gen_test
 async def test_an_incident_reads_back_and_is_ended_by_writing_it_again(fresh: Fresh) -> None:
-    other = Incident("i0", Kind.KEY, "openai", 3_000, 3_000, 3_000, "exhausted")
+    other = Incident("i0", IncidentKind.KEY, "openai", 3_000, 3_000, 3_000, "exhausted")
     async with fresh() as store:
         await store.put_incidents([INCIDENT, other])
         await store.put_incidents([])

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from server.store.base import Issued
+from server.store.base import IssuedObject
 from tests.store.conftest import Fresh
 from tests.store.samples import ADA, BOB
 
-FIRST, SECOND = Issued(ADA.id, "0123abcd", 5_000), Issued(BOB.id, "ffffffff", 6_000)
+FIRST, SECOND = IssuedObject(ADA.id, "0123abcd", 5_000), IssuedObject(BOB.id, "ffffffff", 6_000)
 
 
 @pytest.mark.gen_test
@@ -45,13 +45,13 @@ async def test_an_object_stays_with_whom_it_was_first_issued_to(fresh: Fresh) ->
 async def test_of_many_who_claim_an_object_at_once_one_gets_it_and_nobody_fails(fresh: Fresh) -> None:
     async with fresh() as one, fresh() as other:
         claims = [
-            store.remember_issued(["resp_1"], Issued(f"usr_{n}", f"{n:08}", n))
+            store.remember_issued(["resp_1"], IssuedObject(f"usr_{n}", f"{n:08}", n))
             for n in range(20)
             for store in (one, other)
         ]
         await asyncio.gather(*claims)
         found = (await one.issued(["resp_1"]))["resp_1"]
-        assert found == Issued(f"usr_{found.at}", f"{found.at:08}", found.at)
+        assert found == IssuedObject(f"usr_{found.at}", f"{found.at:08}", found.at)
         assert await other.issued(["resp_1"]) == {"resp_1": found}
 
 
@@ -59,7 +59,7 @@ async def test_of_many_who_claim_an_object_at_once_one_gets_it_and_nobody_fails(
 async def test_objects_are_forgotten_by_their_age(fresh: Fresh) -> None:
     async with fresh() as store:
         for at in (10, 20, 30):
-            await store.remember_issued([f"resp_{at}"], Issued(ADA.id, "0123abcd", at))
+            await store.remember_issued([f"resp_{at}"], IssuedObject(ADA.id, "0123abcd", at))
         assert await store.forget_issued(before=20) == 1
         assert await store.forget_issued(before=20) == 0
         assert set(await store.issued(["resp_10", "resp_20", "resp_30"])) == {"resp_20", "resp_30"}

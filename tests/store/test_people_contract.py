@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.store.base import NameTaken, Person, Session, Terms
+from server.store.base import NameTaken, Person, Session, TokenTerms
 from tests.store.conftest import Fresh
 from tests.store.samples import ADA, BOB, token
 
@@ -105,7 +105,7 @@ async def test_no_other_field_can_be_changed(fresh: Fresh, name: str) -> None:
 
 @pytest.mark.gen_test
 async def test_a_credential_says_all_that_the_door_needs(fresh: Fresh) -> None:
-    terms = Terms("temporary", ("gpt-4*", "small"), ("10.0.0.0/8",), 2, "chunk")
+    terms = TokenTerms("temporary", ("gpt-4*", "small"), ("10.0.0.0/8",), 2, "chunk")
     async with fresh() as store:
         await store.create_person(replace(EVERYTHING, groups=("staff", "phd"), claimed=("phd", "physics")))
         await store.add_token(DIGEST, token("laptop", terms=terms))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from server.ledger.reports import By, Cursor, Days, Measure, Which
+from server.ledger.reports import By, Cursor, Days, SumMeasure, Which
 from server.store.sqlite import ledger as ledger_queries
 from server.store.sqlite import sums as sum_queries
 from server.store.sqlite import usage as report_queries
@@ -94,8 +94,8 @@ def test_a_page_of_rows_is_read_in_the_order_of_an_index(
         lambda db: report_queries.usage(db, "0123456789abcdef-5"),
         lambda db: report_queries.reprice(db, [("0123456789abcdef-5", 1, None)]),
         lambda db: report_queries.purge_usage(db, YEAR_BEGINS + DAY, 10),
-        lambda db: sum_queries.leaders(db, Days(), Measure.COST, 10),
-        lambda db: sum_queries.leaders(db, SOME_DAYS, Measure.TOKENS, 10),
+        lambda db: sum_queries.leaders(db, Days(), SumMeasure.COST, 10),
+        lambda db: sum_queries.leaders(db, SOME_DAYS, SumMeasure.TOKENS, 10),
         lambda db: sum_queries.sums(db, MONTH, [By.DAY]),
         lambda db: sum_queries.sums(db, MONTH, [By.PERSON]),
         lambda db: ledger_queries.settle(db, settlement("new", {"counter": 1})),
@@ -123,7 +123,7 @@ def test_reports_on_many_rows_are_right(db: sqlite3.Connection) -> None:
     per_day = sum_queries.sums(db, SOME_DAYS, [By.DAY])
     assert len(per_day) == 230
     assert sum(each.requests for each in per_day) == sum_queries.sums(db, SOME_DAYS, [])[0].requests
-    best, best_sum = sum_queries.leaders(db, SOME_DAYS, Measure.COST, 1)[0]
+    best, best_sum = sum_queries.leaders(db, SOME_DAYS, SumMeasure.COST, 1)[0]
     by_person = {each.key[0]: each.cost_micro_usd for each in sum_queries.sums(db, SOME_DAYS, [By.PERSON])}
     assert by_person[best] == best_sum.cost_micro_usd == max(by_person.values())
 

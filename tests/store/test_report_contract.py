@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from server.ledger.quota import Settlement
-from server.ledger.reports import By, Days, Measure, Sum, Which
+from server.ledger.reports import By, Days, Sum, SumMeasure, Which
 from server.ledger.usage import Outcome, UsageRow
 from server.store.base import Store
 from server.wire.usage import Usage
@@ -122,7 +122,7 @@ async def test_sums_of_an_empty_ledger_are_one_zero_or_none(fresh: Fresh) -> Non
     async with fresh() as store:
         assert await store.sums(Days(), []) == await store.usage_sums(Which(), []) == [Sum()]
         assert await store.sums(Days(), [By.DAY]) == await store.usage_sums(Which(), [By.MODEL]) == []
-        assert await store.leaders(Days(), Measure.COST, 9) == []
+        assert await store.leaders(Days(), SumMeasure.COST, 9) == []
 
 
 @pytest.mark.gen_test
@@ -147,7 +147,7 @@ async def test_sums_of_any_days_are_those_of_the_rows_of_these_days(fresh: Fresh
                 days = Days(first=first, last=last)
                 assert await store.sums(days, [By.MODEL]) == summed(chosen, [By.MODEL])
                 assert await store.sums(days, [By.DAY]) == summed(chosen, [By.DAY])
-                assert {person for person, _ in await store.leaders(days, Measure.COST, 9)} == {
+                assert {person for person, _ in await store.leaders(days, SumMeasure.COST, 9)} == {
                     row.person_id for row in chosen
                 }
 
@@ -165,10 +165,10 @@ async def test_exact_sums_end_at_the_millisecond(fresh: Fresh) -> None:
 async def test_leaders_are_those_who_used_the_most(fresh: Fresh) -> None:
     async with fresh() as store:
         await filled(store)
-        figures: dict[Measure, Callable[[Sum], int]] = {
-            Measure.REQUESTS: lambda each: each.requests,
-            Measure.TOKENS: lambda each: each.input + each.output,
-            Measure.COST: lambda each: each.cost_micro_usd,
+        figures: dict[SumMeasure, Callable[[Sum], int]] = {
+            SumMeasure.REQUESTS: lambda each: each.requests,
+            SumMeasure.TOKENS: lambda each: each.input + each.output,
+            SumMeasure.COST: lambda each: each.cost_micro_usd,
         }
         for measure, figure in figures.items():
             for narrowed in NARROWED:

@@ -19,6 +19,6 @@ io_loop = pytest.fixture(one_loop, scope="package", name="io_loop")
 def office(io_loop: IOLoop) -> Iterator[Office]:
     stack = AsyncExitStack()
     opened: Office = io_loop.run_sync(lambda: stack.enter_async_context(open_office()))
-    opened.house.wall = lambda: instant(NOW)
+    opened.services.wall = lambda: instant(NOW)
     yield opened
     io_loop.run_sync(stack.aclose)

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from server.http.base import House
+from server.http.base import Services
 from server.ledger.quota import Settlement
 from server.ledger.usage import Outcome, UsageRow
 from server.ledger.when import instant
@@ -57,7 +57,7 @@ class Office:
     """
 
     url: str
-    house: House
+    services: Services
     tokens: dict[str, str]
     ids: dict[str, str]
     rows: dict[str, UsageRow]
@@ -73,50 +73,50 @@ class Office:
     @contextmanager
     def with_store(self, store: Any) -> Iterator[None]:
         """Another store for what is asked meanwhile."""
-        usual, self.house.store = self.house.store, store
+        usual, self.services.store = self.services.store, store
         try:
             yield
         finally:
-            self.house.store = usual
+            self.services.store = usual
 
     @asynccontextmanager
     async def with_record(self, record: Record) -> AsyncIterator[None]:
         """Something that the operator decided, for as long as this lasts."""
-        await self.house.store.put_record(record)
-        await self.house.book.sync()
+        await self.services.store.put_record(record)
+        await self.services.book.sync()
         try:
             yield
         finally:
-            await self.house.store.remove_record(record.kind, record.id)
-            await self.house.book.sync()
+            await self.services.store.remove_record(record.kind, record.id)
+            await self.services.book.sync()
 
     @contextmanager
     def with_settings(self, **changes: Any) -> Iterator[None]:
-        usual, self.house.settings = self.house.settings, replace(self.house.settings, **changes)
+        usual, self.services.settings = self.services.settings, replace(self.services.settings, **changes)
         try:
             yield
         finally:
-            self.house.settings = usual
+            self.services.settings = usual
 
 
 @asynccontextmanager
 async def open_office() -> AsyncIterator[Office]:
     async with FakeUpstream() as fake, gateway(fake, timezone=BERLIN.tz) as running:
-        house, rows = running.house, _rows()
+        services, rows = running.services, _rows()
         ids, tokens = {}, {"ada": running.token, "nobody": "fg_nobody"}
         for name in ("bob", "dora", "eve", "boss"):
             tokens[name] = await running.token_of(name)
-        for person in await house.store.people():
+        for person in await services.store.people():
             ids[person.name] = person.id
-        await house.store.update_person(ids["boss"], {"admin": True})
-        await house.store.update_person(ids["ada"], {"groups": ("physics", "choir")})
+        await services.store.update_person(ids["boss"], {"admin": True})
+        await services.store.update_person(ids["ada"], {"groups": ("physics", "choir")})
         owners = {"bob": "bob", "formula": "bob"}
         rows = {name: replace(each, person_id=ids[owners.get(name, "ada")]) for name, each in rows.items()}
         many = [row("2026-10-01T00:00:00Z", person_id=ids["dora"], model_asked="bulk") for _ in range(MANY)]
         old = row("2020-01-15T00:00:00Z", person_id=ids["eve"])
-        await asyncio.gather(*(house.store.settle(Settlement(each)) for each in (*rows.values(), *many, old)))
-        await house.store.purge_usage(instant("2020-02-01T00:00:00Z"), 10)
-        yield Office(running.url, house, tokens, ids, rows)
+        await asyncio.gather(*(services.store.settle(Settlement(each)) for each in (*rows.values(), *many, old)))
+        await services.store.purge_usage(instant("2020-02-01T00:00:00Z"), 10)
+        yield Office(running.url, services, tokens, ids, rows)
 
 
 def _rows() -> dict[str, UsageRow]:

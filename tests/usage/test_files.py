@@ -127,7 +127,7 @@ async def left(writer: asyncio.StreamWriter) -> None:
 @pytest.mark.gen_test
 @pytest.mark.parametrize("format", ["csv", "json", "jsonl"])
 async def test_a_file_that_breaks_off_does_not_look_like_a_whole_one(office: Office, format: str) -> None:
-    with office.with_store(Breaking(office.house.store)), pytest.raises(aiohttp.ClientPayloadError):
+    with office.with_store(Breaking(office.services.store)), pytest.raises(aiohttp.ClientPayloadError):
         await office.get(f"{EXPORT}?format={format}", "dora")
 
 
@@ -136,7 +136,7 @@ async def test_a_file_that_breaks_off_does_not_look_like_a_whole_one(office: Off
 async def test_no_more_is_taken_from_the_store_than_is_read_and_nothing_once_the_reader_has_left(
     office: Office,
 ) -> None:
-    before, store = asyncio.all_tasks(), Endless(office.house.store)
+    before, store = asyncio.all_tasks(), Endless(office.services.store)
     with office.with_store(store):
         writer = await begun(office)
         assert await at_rest(store) < 500  # what the sockets hold
@@ -147,7 +147,7 @@ async def test_no_more_is_taken_from_the_store_than_is_read_and_nothing_once_the
 @pytest.mark.gen_test
 @pytest.mark.slow
 async def test_a_reader_who_takes_nothing_for_too_long_is_let_go(office: Office) -> None:
-    before, store = asyncio.all_tasks(), Endless(office.house.store)
+    before, store = asyncio.all_tasks(), Endless(office.services.store)
     with office.with_store(store), office.with_settings(write_seconds=0.05):
         writer = await begun(office)
         await until(lambda: len(asyncio.all_tasks() - before) == 0)

@@ -9,7 +9,7 @@ from server.store.base import Record
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import gateway
 from tests.usage.office import NOW, Office, budget
-from tests.waiting.house import get
+from tests.waiting.services import get
 
 
 @pytest.mark.gen_test
@@ -35,7 +35,7 @@ async def test_a_person_learns_who_they_are_and_with_which_token_they_came(offic
 @pytest.mark.gen_test
 async def test_of_several_tokens_the_presented_one_is_told_with_its_expiry(office: Office) -> None:
     expires_at = instant("2199-01-01T00:00:00Z")
-    _, office.tokens["bob's phone"] = await office.house.accounts.create_token("bob", "phone", expires_at)
+    _, office.tokens["bob's phone"] = await office.services.accounts.create_token("bob", "phone", expires_at)
     told = (await office.get("/api/me", "bob's phone")).json
     assert (told["name"], told["token"]["name"]) == ("bob", "phone")
     assert told["token"]["expires_at"] == "2199-01-01T00:00:00.000Z"

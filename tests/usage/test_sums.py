@@ -225,7 +225,7 @@ class Away(Delegate):
     "path", ["/api/usage", "/api/requests", "/api/requests/export", "/api/me", "/api/me/usage", "/api/usage?format=csv"]
 )
 async def test_without_the_store_the_caller_is_told_to_come_back(office: Office, path: str) -> None:
-    with office.with_store(Away(office.house.store)):
+    with office.with_store(Away(office.services.store)):
         answer = await office.get(path)
     assert answer.refusal == (503, "accounting_unavailable", None)
     assert answer.headers["retry-after"] == "5"

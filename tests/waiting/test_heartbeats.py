@@ -9,15 +9,15 @@ import anthropic
 import openai
 import pytest
 
-from server.relay.keepalive import Pulse
-from server.store.base import Terms
+from server.relay.keepalive import KeepaliveTiming
+from server.store.base import TokenTerms
 from tests.clients.talking import CLAUDE, Talk
 from tests.fakes.fates import context_too_long, held, insufficient_quota
 from tests.faults.asks import Ask, chat, conversation, error_in, messages, text_of
 from tests.faults.clients import Client
 from tests.faults.stage import Stage, until
 from tests.waiting.conftest import Opener
-from tests.waiting.house import ask, full, one_slot, queued
+from tests.waiting.services import ask, full, one_slot, queued
 
 QUESTION: Any = [{"role": "user", "content": "How many roads"}]
 CHAT: Any = {"model": "gpt-4o", "messages": QUESTION, "stream": True}
@@ -30,13 +30,13 @@ dialects = pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 @pytest.fixture(scope="module")
 def lively(open_stage: Opener) -> Stage:
     """A house of one slot that beats every hundredth of a second."""
-    return open_stage(one_slot, pulse=Pulse(queued=0.01, silent=0.01, every=0.01))
+    return open_stage(one_slot, timing=KeepaliveTiming(queued=0.01, silent=0.01, every=0.01))
 
 
 @pytest.fixture(scope="module")
 def hurried(open_stage: Opener) -> Stage:
     """The same, where nobody may wait for longer than a moment."""
-    return open_stage(one_slot, pulse=Pulse(queued=0.01, silent=0.01, every=0.01), queue_seconds=0.1)
+    return open_stage(one_slot, timing=KeepaliveTiming(queued=0.01, silent=0.01, every=0.01), queue_seconds=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def _lines(answer: bytes) -> list[bytes]:
 @pytest.fixture(scope="module")
 def brisk(open_stage: Opener) -> Stage:
     """A house that holds back the opening of an answer for a moment only."""
-    return open_stage(one_slot, pulse=Pulse(opening=0.01))
+    return open_stage(one_slot, timing=KeepaliveTiming(opening=0.01))
 
 
 @dialects
@@ -178,8 +178,8 @@ async def test_a_tokens_term_chooses_for_its_client_and_the_header_is_stronger(l
     await lively.set()
     person = await lively.running.token_of("the-strict-one")
     assert person
-    terms = Terms(keepalive="off")
-    _, token = await lively.running.house.accounts.create_token("the-strict-one", "strict", None, terms)
+    terms = TokenTerms(keepalive="off")
+    _, token = await lively.running.services.accounts.create_token("the-strict-one", "strict", None, terms)
     async with full(lively) as gate:
         quiet = asyncio.create_task(ask(lively, chat("quietly", stream=True), token))
         await queued(lively)
@@ -298,5 +298,5 @@ async def test_who_leaves_between_beats_leaves_nothing(lively: Stage, dialect: s
         await client.read_until(BEAT[dialect])
         await client.leave()
         await until(lambda: lively.waiting == 0)
-        assert lively.running.house.gateway.running == 1
+        assert lively.running.services.gateway.running == 1
     assert len(await lively.rows()) == 1, "only the first was sent upstream"

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from keypool.keys import fingerprint
-from keypool.standing import Event
+from keypool.standing import KeyEvent
 from tests.fakes.fates import Raw
 from tests.faults.asks import Ask, chat, error_in
 from tests.faults.stage import Stage
 from tests.gateways import spec
 from tests.waiting.conftest import Opener
-from tests.waiting.house import ask
+from tests.waiting.services import ask
 
 ID = "resp_fake"
 
@@ -79,7 +79,7 @@ async def test_a_kept_answer_is_continued_by_its_maker_with_its_key_alone(keepin
     await ask(keeping, response("something else"))
     *following, last = (fingerprint(str(record.key)) for record in keeping.records)
     await keeping.quiet()
-    issued = (await keeping.running.house.store.issued([ID]))[ID]
+    issued = (await keeping.running.services.store.issued([ID]))[ID]
     assert following[1:] == [issued.key] * 6
     assert last != issued.key, "the other key was free all the time, and had served less"
 
@@ -138,7 +138,7 @@ async def test_by_default_there_is_nothing_to_continue(forgetful: Stage) -> None
     error = error_in(heard.body)
     assert (heard.status, error["code"], error["param"]) == (400, "stateful_disabled", "previous_response_id")
     assert "reasoning.encrypted_content" in error["message"], "it says what to do instead"
-    assert await forgetful.running.house.store.issued([ID]) == {}
+    assert await forgetful.running.services.store.issued([ID]) == {}
 
 
 @pytest.mark.gen_test
@@ -203,7 +203,7 @@ async def test_encrypted_content_of_a_key_that_is_gone_is_said_to_be_lost(forget
     forgetful.fake.script(None, MAKING)
     await ask(forgetful, response("think"))
     maker = forgetful.pool.keys[fingerprint(str(forgetful.records[0].key))]
-    maker.whole.apply(Event.PAUSE, 0.0)
+    maker.whole.apply(KeyEvent.PAUSE, 0.0)
     heard = await ask(forgetful, response("x", input=[SEALED, question("and?")]))
     error = error_in(heard.body)
     assert (heard.status, error["code"]) == (400, "invalid_encrypted_content")
@@ -217,7 +217,7 @@ async def test_every_key_of_an_organisation_can_read_its_encrypted_content(one_o
     one_organisation.fake.script(None, MAKING)
     await ask(one_organisation, response("think"))
     maker = one_organisation.pool.keys[fingerprint(str(one_organisation.records[0].key))]
-    maker.whole.apply(Event.PAUSE, 0.0)
+    maker.whole.apply(KeyEvent.PAUSE, 0.0)
     assert (await ask(one_organisation, response("x", input=[SEALED, question("and?")]))).status == 200
     assert one_organisation.records[1].key != one_organisation.records[0].key
 

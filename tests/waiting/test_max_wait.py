@@ -9,7 +9,7 @@ import pytest
 from tests.faults.asks import Ask, chat, error_in, messages
 from tests.faults.stage import Stage
 from tests.waiting.conftest import Opener
-from tests.waiting.house import ask, full, get, one_slot, queued
+from tests.waiting.services import ask, full, get, one_slot, queued
 
 QUESTIONS = [chat("q", stream=False), chat("q", stream=True), messages("q", stream=False), messages("q", stream=True)]
 questions = pytest.mark.parametrize("question", QUESTIONS, ids=["chat", "chat stream", "messages", "messages stream"])

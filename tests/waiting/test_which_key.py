@@ -14,7 +14,7 @@ from tests.faults.asks import Ask, chat, error_in
 from tests.faults.stage import Stage
 from tests.gateways import spec
 from tests.waiting.conftest import Opener
-from tests.waiting.house import ask
+from tests.waiting.services import ask
 
 UNIVERSITY = ("sk-university-one", "sk-university-two")
 COMPANY = "sk-company"

@@ -64,7 +64,7 @@ from web.view_me import (
     TokensView,
     TokenView,
 )
-from web.view_public import DocsView, LeaderboardView, LoginView, MessageView, Place, Score
+from web.view_public import DocsView, LeaderboardView, LoginView, MessageView, QueuePlace, Score
 
 NOW = 1_790_000_000_000
 HOUR, DAY = 3_600_000, 86_400_000
@@ -263,7 +263,7 @@ def _public(text: Callable[[str], str], many: int) -> Pages:
         for rank, name in enumerate(names * many, 1)
     )
     groups = (Score(1, text("Physics"), 4000, 9_000_000, 80_000_000, 2300.0, people=61),)
-    place = Place(8, 211, text("lab-3"))
+    place = QueuePlace(8, 211, text("lab-3"))
     formula = "1 Wh for 3,000 generated tokens, a tenth of that for those read."
     yield (
         "leaderboard",

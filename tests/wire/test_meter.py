@@ -9,12 +9,12 @@ import pytest
 
 from server.wire.answers import Chat, Completions, Embeddings, Media, Messages, Opaque, Responses
 from server.wire.meter import Meter
-from server.wire.sse import Event, Splitter
+from server.wire.sse import Splitter, StreamEvent
 from server.wire.usage import Usage
 
 
-def event(document: object, name: str = "") -> Event:
-    return Event(b"", name, document if isinstance(document, bytes) else orjson.dumps(document))
+def event(document: object, name: str = "") -> StreamEvent:
+    return StreamEvent(b"", name, document if isinstance(document, bytes) else orjson.dumps(document))
 
 
 def watched(meter: Meter, *documents: object) -> list[bool]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from server.wire.answers import Chat, Completions, Embeddings, Messages, Opaque, Responses
 from server.wire.endpoints import ENDPOINTS
-from server.wire.sse import Event
+from server.wire.sse import StreamEvent
 from server.wire.usage import Usage
 from tests.wire.test_meter import event, watched
 
@@ -38,7 +38,7 @@ def test_a_part_is_never_more_than_the_whole() -> None:
 def test_garbage_is_counted_and_does_no_harm(shape: type[Chat]) -> None:
     meter = shape()
     assert watched(meter, b"{", b"", b"[]", b"null", b"\xff") == [False] * 5
-    assert meter.event(Event(b": comment\n\n", "", None)) is False
+    assert meter.event(StreamEvent(b": comment\n\n", "", None)) is False
     assert (meter.garbled, meter.usage, meter.finished, meter.failed) == (5, None, False, False)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
 
-from server.wire.sse import Event, Splitter
+from server.wire.sse import Splitter, StreamEvent
 
 CHAT = (
     b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
@@ -38,13 +38,13 @@ SCRIPTS = {
 }
 
 
-def fed(chunks: Iterable[bytes], splitter: Splitter | None = None) -> tuple[list[Event], bytes]:
+def fed(chunks: Iterable[bytes], splitter: Splitter | None = None) -> tuple[list[StreamEvent], bytes]:
     splitter = splitter or Splitter()
     events = [event for chunk in chunks for event in splitter.feed(chunk)]
     return events, splitter.rest()
 
 
-def meaning(events: Iterable[Event]) -> list[tuple[str, bytes | None]]:
+def meaning(events: Iterable[StreamEvent]) -> list[tuple[str, bytes | None]]:
     return [(event.name, event.data) for event in events]
 
 
@@ -80,7 +80,7 @@ def test_no_way_to_chop_a_stream_changes_a_byte_or_an_event() -> None:
     assert combinations >= 10_000
 
 
-def told(events: Iterable[Event]) -> list[tuple[str, bytes | None]]:
+def told(events: Iterable[StreamEvent]) -> list[tuple[str, bytes | None]]:
     """What means something: of a long event its last piece."""
     return [(event.name, event.data) for event in events if event.name or event.data is not None]
 
@@ -161,8 +161,8 @@ def test_blocks_are_read_as_the_standard_says(script: str, expected: list[tuple[
 
 def test_an_event_that_ends_in_a_carriage_return_is_not_held_back() -> None:
     splitter = Splitter()
-    assert splitter.feed(b"data: a\r\n\r") == [Event(b"data: a\r\n\r", "", b"a")]
-    assert splitter.feed(b"\ndata: b\n\n") == [Event(b"\ndata: b\n\n", "", b"b")]
+    assert splitter.feed(b"data: a\r\n\r") == [StreamEvent(b"data: a\r\n\r", "", b"a")]
+    assert splitter.feed(b"\ndata: b\n\n") == [StreamEvent(b"\ndata: b\n\n", "", b"b")]
 
 
 def test_several_events_in_one_chunk_come_at_once() -> None:

@@ -20,10 +20,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from server.admin.changes import OPERATOR, Desk, DeskError
+from server.admin.changes import OPERATOR, Changes, CommandError
 from server.auth.throttle import Failures
 from server.crypto import derived
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.reports import By, Days, Sum
 from server.policy.groups import Group, group_body, group_of
 from server.store.base import Person, Store
@@ -37,7 +37,7 @@ NO_SUCH_COURSE = "there is no such course, or it is not yours"
 THE_OPERATOR = Person(OPERATOR, OPERATOR, False, 0, admin=True)
 
 
-class CourseError(DeskError):
+class CourseError(CommandError):
     """This cannot be done with a course; the text says why, without repeating what was typed."""
 
 
@@ -55,7 +55,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class CourseMember:
     """What a member has used in the course, as a teacher may see it."""
 
     name: str
@@ -71,19 +71,19 @@ class View:
     pot: int | None
     per_head: int | None
     used: Sum
-    members: tuple[Member, ...]  # who used the most money first
+    members: tuple[CourseMember, ...]  # who used the most money first
 
 
-class Courses:
+class CourseCommands:
     """The verbs; who asks for them is a person. `clock` is seconds, monotonic, `wall` UTC milliseconds.
 
     All raise DeskError, of which CourseError is one, and StoreError.
     """
 
     def __init__(
-        self, store: Store, desk: Desk, pepper: bytes, clock: Callable[[], float], wall: Callable[[], int]
+        self, store: Store, changes: Changes, pepper: bytes, clock: Callable[[], float], wall: Callable[[], int]
     ) -> None:
-        self._store, self._desk, self._clock, self._wall = store, desk, clock, wall
+        self._store, self._changes, self._clock, self._wall = store, changes, clock, wall
         self._key = derived(pepper, "join codes")
         self._failures = Failures()
 
@@ -97,9 +97,9 @@ class Courses:
         group, limits = _group(plan), _limits(plan)
         if await self._is_known(plan.name):
             raise CourseError("this name is in use: there is such a group, or somebody bears it")
-        await self._desk.set_group(actor.id, group)
+        await self._changes.set_group(actor.id, group)
         for limit in limits:
-            await self._desk.set_limit(actor.id, limit)
+            await self._changes.set_limit(actor.id, limit)
         code = await self.new_code(actor, plan.name)
         return await self._course(actor, plan.name), code
 
@@ -112,14 +112,14 @@ class Courses:
         if course is None:
             waits = [wait for name in names if (wait := self._failures.count(name, self._clock())) is not None]
             raise RateLimited(retry_after=max(waits)) if waits else CourseError("this code opens no course")
-        await self._desk.put_in_group(person.id, person.id, course.name)
+        await self._changes.put_in_group(person.id, person.id, course.name)
         return course.name
 
     async def leave(self, person: Person, name: str) -> None:
         """End one's own membership. What was used stays counted: who joins again finds the same cap."""
         if all(each.name != name for each in await self._courses()):
             raise CourseError(NO_SUCH_COURSE)
-        await self._desk.take_from_group(person.id, person.id, name)
+        await self._changes.take_from_group(person.id, person.id, name)
 
     async def new_code(self, actor: Person, name: str) -> str:
         """Another code in place of the one before, for its teachers."""
@@ -127,7 +127,7 @@ class Courses:
         if not self._is_open(course):
             raise CourseError("this course has ended")
         code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LETTERS))
-        await self._desk.set_group(actor.id, replace(course, join=self._digest(code)))
+        await self._changes.set_group(actor.id, replace(course, join=self._digest(code)))
         return "-".join(code[at : at + 4] for at in range(0, CODE_LETTERS, 4))
 
     async def close(self, actor: Person, name: str) -> None:
@@ -136,7 +136,7 @@ class Courses:
         if not self._is_open(course):
             return
         since = course.since if course.since is None or course.since < now else now - 1
-        await self._desk.set_group(actor.id, replace(course, since=since, until=now, join=""))
+        await self._changes.set_group(actor.id, replace(course, since=since, until=now, join=""))
 
     async def view(self, actor: Person, name: str) -> View:
         """What a course has used, for its teachers."""
@@ -148,7 +148,7 @@ class Courses:
             is_member = name in (*person.groups, *person.claimed)
             found = sums.get(person.id)
             if is_member or found is not None:
-                members.append(Member(person.name, found or Sum(key=(person.id,)), not is_member))
+                members.append(CourseMember(person.name, found or Sum(key=(person.id,)), not is_member))
         members.sort(key=lambda each: (-each.used.cost_micro_usd, each.name))
         pot, per_head = await self._amount(Scope.GROUP, name), await self._amount(Scope.MEMBER, name)
         return View(course, pot, per_head, used, tuple(members))
@@ -158,7 +158,7 @@ class Courses:
         return [each for each in await self._courses() if person.admin or person.id in each.teachers]
 
     async def _courses(self) -> list[Group]:
-        return [group for group in await self._desk.groups() if group.teachers]
+        return [group for group in await self._changes.groups() if group.teachers]
 
     async def _course(self, actor: Person, name: str) -> Group:
         """A course that is this person's to look after. Another one's is not there."""
@@ -192,8 +192,8 @@ class Courses:
         now = self._wall()
         amounts = [
             limit.amount_at(now)
-            for limit in await self._desk.limits()
-            if (limit.scope, limit.subject, limit.unit, limit.window) == (scope, name, Unit.USD, Window.TERM)
+            for limit in await self._changes.limits()
+            if (limit.scope, limit.subject, limit.unit, limit.window) == (scope, name, Unit.USD, LimitWindow.TERM)
         ]
         return min(amounts, default=None)
 
@@ -220,7 +220,7 @@ def _limits(plan: Plan) -> list[Limit]:
     try:
         return [
             Limit(
-                f"course/{plan.name}/{word}", scope, plan.name, Unit.USD, Window.TERM, amount,
+                f"course/{plan.name}/{word}", scope, plan.name, Unit.USD, LimitWindow.TERM, amount,
                 since=plan.since, until=plan.until,
             )
             for scope, word, amount in wanted

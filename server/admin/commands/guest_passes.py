@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.admin.changes import Desk, DeskError
+from server.admin.changes import Changes, CommandError
 from server.admin.makers import Maker, insist_on_making
 from server.auth.guest_passes import KIND, LONGEST_MS, REVOKED, Pass, Passes, pass_body, recorded
 from server.auth.token_terms import checked_models
@@ -23,12 +23,12 @@ PROMISED = 50_000_000  # micro-USD, that the passes of a member may spend togeth
 MOST_LIVE = 100  # passes of one person, at the same time
 
 
-class PassError(DeskError):
+class PassError(CommandError):
     """This pass cannot be issued; the text says why, without repeating what was typed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedPass:
     """A pass to be issued. `usd` is micro-USD in all; `models` are names or patterns, empty is all of the group's."""
 
     seconds: int
@@ -38,32 +38,32 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedPass:
     """A pass that has not expired yet."""
 
     what: Pass
     revoked: bool
 
 
-class PassOffice:
+class GuestPassCommands:
     """The verbs. `wall` gives UTC milliseconds. All raise DeskError, of which PassError is one, and StoreError.
 
     `by` is the credential that asks: nothing is made that lasts longer.
     """
 
-    def __init__(self, store: Store, desk: Desk, passes: Passes, wall: Callable[[], int]) -> None:
-        self._store, self._desk, self._passes, self._wall = store, desk, passes, wall
+    def __init__(self, store: Store, changes: Changes, passes: Passes, wall: Callable[[], int]) -> None:
+        self._store, self._changes, self._passes, self._wall = store, changes, passes, wall
         self._issuing = asyncio.Lock()  # what has been promised is looked at, and then there is one pass more
 
-    async def issue(self, by: Maker, issuer: Person, wanted: Wanted) -> tuple[Pass, str]:
+    async def issue(self, by: Maker, issuer: Person, wanted: WantedPass) -> tuple[Pass, str]:
         """Issue a pass as a member; the text is the pass, which is shown now and never again."""
         await self._insist(by, wanted)
         async with self._issuing:
             return await self._issue_as_member(issuer, wanted)
 
-    async def _issue_as_member(self, issuer: Person, wanted: Wanted) -> tuple[Pass, str]:
+    async def _issue_as_member(self, issuer: Person, wanted: WantedPass) -> tuple[Pass, str]:
         now = self._wall()
-        groups = {group.name: group for group in await self._desk.groups()}
+        groups = {group.name: group for group in await self._changes.groups()}
         group = groups.get(wanted.group)
         if group is None or not group.guests or not group.lasts_at(now) or not _is_in(issuer, group.name):
             raise PassError("expected a group of yours whose members may have guests")
@@ -72,43 +72,43 @@ class PassOffice:
             raise PassError(f"all your passes together may spend {usd(PROMISED)} USD at most")
         return await self._issue(issuer.id, issuer, wanted)
 
-    async def issue_for(self, by: Maker, actor: str, issuer: Person, wanted: Wanted) -> tuple[Pass, str]:
+    async def issue_for(self, by: Maker, actor: str, issuer: Person, wanted: WantedPass) -> tuple[Pass, str]:
         """Issue a pass in somebody's name as an administrator."""
         await self._insist(by, wanted)
         if wanted.group and not _is_in(issuer, wanted.group):
             raise PassError("expected a group of the person in whose name it is issued")
         return await self._issue(actor, issuer, wanted)
 
-    async def issued(self, person_id: str | None = None) -> list[Issued]:
+    async def issued(self, person_id: str | None = None) -> list[IssuedPass]:
         """The passes of one person, or all, that have not expired; the oldest first."""
         revoked = {record.id for record in await self._store.records(REVOKED)}
         found = [recorded(record) for record in await self._store.records(KIND)]
         mine = [it for it in found if person_id in (None, it.issuer) and it.expires_at > self._wall()]
-        return [Issued(it, it.id in revoked) for it in sorted(mine, key=lambda it: (it.issued_at, it.id))]
+        return [IssuedPass(it, it.id in revoked) for it in sorted(mine, key=lambda it: (it.issued_at, it.id))]
 
     async def revoke(self, actor: str, pass_id: str, owner: str | None = None) -> None:
         """Make a pass good for nothing. With `owner`, a person's id, only if it is theirs."""
         for each in await self.issued(owner):
             if each.what.id == pass_id:
-                await self._desk.note(actor, "pass.revoke", pass_id, {"revoked": each.revoked}, {"revoked": True})
+                await self._changes.note(actor, "pass.revoke", pass_id, {"revoked": each.revoked}, {"revoked": True})
                 await self._store.put_record(Record(REVOKED, pass_id, {"expires_at": each.what.expires_at}))
-                self._desk.changed()
+                self._changes.changed()
                 return
         raise PassError("there is no such pass, or it has expired")
 
-    async def _issue(self, actor: str, issuer: Person, wanted: Wanted) -> tuple[Pass, str]:
+    async def _issue(self, actor: str, issuer: Person, wanted: WantedPass) -> tuple[Pass, str]:
         await self._forget_expired()
         live = [each for each in await self.issued(issuer.id) if not each.revoked]
         if len(live) >= MOST_LIVE:
             raise PassError(f"nobody has more than {MOST_LIVE} passes at the same time")
         what = _made(issuer.id, wanted, self._wall())
-        await self._desk.note(actor, "pass.issue", what.id, None, pass_body(what))
+        await self._changes.note(actor, "pass.issue", what.id, None, pass_body(what))
         await self._store.put_record(Record(KIND, what.id, pass_body(what)))
         return what, self._passes.signed(what)
 
-    async def _insist(self, by: Maker, wanted: Wanted) -> None:
+    async def _insist(self, by: Maker, wanted: WantedPass) -> None:
         """Raises DeskError unless this credential makes a pass that lasts as long."""
-        await insist_on_making(self._desk, by, self._wall() + wanted.seconds * 1000)
+        await insist_on_making(self._changes, by, self._wall() + wanted.seconds * 1000)
 
     async def _forget_expired(self) -> None:
         for kind in (KIND, REVOKED):
@@ -117,7 +117,7 @@ class PassOffice:
                     await self._store.remove_record(kind, record.id)
 
 
-def _made(issuer: str, wanted: Wanted, now: int) -> Pass:
+def _made(issuer: str, wanted: WantedPass, now: int) -> Pass:
     if not 0 < wanted.seconds * 1000 <= LONGEST_MS:
         raise PassError(f"a pass is good for {LONGEST_MS // 86_400_000} days at most")
     if not 0 < wanted.usd <= MOST:

@@ -9,26 +9,26 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from server.admin.changes import Desk, DeskError
+from server.admin.changes import Changes, CommandError
 from server.config.settings import ANTHROPIC, OPENAI
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import FIELDS
-from server.keys.encryption import VaultError
-from server.keys.wishes import KeyDesk, KeyDeskError, ListedKey
+from server.keys.encryption import KeyEncryptionError
+from server.keys.wishes import KeyWishError, KeyWishes, ListedKey
 from server.store.base import AddedKey
 
 HOMES = {"openai": OPENAI, "anthropic": ANTHROPIC}
 TERMS = frozenset(FIELDS) - {"name", "keys", "key_env", "dialect", "base_url"}
 
 
-class KeyOffice:
+class KeyCommands:
     """The verbs; `actor` is the id of who asks. All raise DeskError and StoreError.
 
     `slots` are those of a key of which nothing is said.
     """
 
-    def __init__(self, keys: KeyDesk, desk: Desk, slots: int) -> None:
-        self._keys, self._desk, self._slots = keys, desk, slots
+    def __init__(self, keys: KeyWishes, changes: Changes, slots: int) -> None:
+        self._keys, self._changes, self._slots = keys, changes, slots
 
     async def keys(self) -> list[ListedKey]:
         """All keys, those of the configuration first."""
@@ -38,7 +38,7 @@ class KeyOffice:
         """Whether there is a master key to encrypt with."""
         try:
             self._keys.insist_on_master()
-        except VaultError:
+        except KeyEncryptionError:
             return False
         return True
 
@@ -48,10 +48,10 @@ class KeyOffice:
             self._keys.insist_on_master()
             (key,) = _read("keys", [secret])
             spec = await self._spec(key, wanted)
-            await self._desk.note(actor, "key.add", key.fingerprint, None, {"upstream": spec.name, **_said(wanted)})
+            await self._changes.note(actor, "key.add", key.fingerprint, None, {"upstream": spec.name, **_said(wanted)})
             return await self._keys.add(spec, key)
-        except (KeyDeskError, VaultError) as error:
-            raise DeskError(str(error)) from None
+        except (KeyWishError, KeyEncryptionError) as error:
+            raise CommandError(str(error)) from None
 
     async def pause(self, actor: str, key_id: str) -> None:
         """Give no further request to a key, until `resume`."""
@@ -71,29 +71,29 @@ class KeyOffice:
     async def _noted(self, actor: str, action: str, key_id: str, verb: Callable[[str], Awaitable[None]]) -> None:
         known = {key.id: key for key in await self._keys.keys()}
         if key_id not in known:
-            raise DeskError("there is no such key")
+            raise CommandError("there is no such key")
         key = known[key_id]
         before = {"upstream": key.spec.name, "hint": key.hint, "added": key.added, "paused": key.paused}
-        await self._desk.note(actor, action, key_id, before, None)
+        await self._changes.note(actor, action, key_id, before, None)
         try:
             await verb(key_id)
-        except KeyDeskError as error:
-            raise DeskError(str(error)) from None
+        except KeyWishError as error:
+            raise CommandError(str(error)) from None
 
     async def _spec(self, key: Secret, wanted: Mapping[str, Any]) -> UpstreamSpec:
         terms = dict(_term(name, value) for name, value in _said(wanted).items())
         if "upstream" in wanted:
             if "dialect" in wanted or "base_url" in wanted:
-                raise DeskError("either an upstream that is there, or a dialect with its address")
+                raise CommandError("either an upstream that is there, or a dialect with its address")
             return replace(await self._keys.terms(wanted["upstream"]), **terms)
         return self._of_its_own(key, wanted, terms)
 
     def _of_its_own(self, key: Secret, wanted: Mapping[str, Any], terms: Mapping[str, Any]) -> UpstreamSpec:
         if "dialect" not in wanted:
-            raise DeskError("expected an upstream that is there, or what the key's own one speaks")
+            raise CommandError("expected an upstream that is there, or what the key's own one speaks")
         dialects: Sequence[str] = _read("dialect", wanted["dialect"])
         if "base_url" not in wanted and len(dialects) > 1:
-            raise DeskError("no provider speaks both by one address: say which")
+            raise CommandError("no provider speaks both by one address: say which")
         url = _read("base_url", wanted["base_url"]) if "base_url" in wanted else HOMES[dialects[0]]
         name = f"{dialects[0]}-{key.fingerprint}"
         return UpstreamSpec(
@@ -113,4 +113,4 @@ def _read(name: str, value: object) -> Any:
     try:
         return FIELDS[name][1](value, {})
     except ValueError as error:
-        raise DeskError(f"{name}: {error}") from None
+        raise CommandError(f"{name}: {error}") from None

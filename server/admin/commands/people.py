@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from server.admin.changes import NO_SUCH_PERSON, Desk, DeskError
+from server.admin.changes import NO_SUCH_PERSON, Changes, CommandError
 from server.auth.accounts import RESERVED, AccountError, Accounts
 from server.policy.authority import TOO_WEAK, Authority
 from server.policy.groups import LEFT
@@ -22,11 +22,11 @@ LONGEST_NOTE = 1000
 _EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}", re.ASCII)
 
 
-class PeopleDesk:
+class PeopleCommands:
     """The verbs. `actor` is the id of who asks for it. All raise DeskError and StoreError."""
 
-    def __init__(self, store: Store, desk: Desk, accounts: Accounts) -> None:
-        self._store, self._desk, self._accounts = store, desk, accounts
+    def __init__(self, store: Store, changes: Changes, accounts: Accounts) -> None:
+        self._store, self._changes, self._accounts = store, changes, accounts
 
     async def find(self, text: str = "", after: str | None = None, limit: int = 100) -> list[Person]:
         """At most so many people, by name, whose name, address or groups hold the text; behind the name `after`."""
@@ -37,7 +37,7 @@ class PeopleDesk:
     async def person(self, person_id: str) -> Person:
         person = await self._store.person(person_id)
         if person is None:
-            raise DeskError(NO_SUCH_PERSON)
+            raise CommandError(NO_SUCH_PERSON)
         return person
 
     async def create(
@@ -50,8 +50,10 @@ class PeopleDesk:
         try:
             person = await self._accounts.create_person(name)
         except AccountError as error:
-            raise DeskError(str(error)) from None
-        await self._desk.note(actor, "person.create", person.id, None, {"name": name, **wishes, "groups": list(groups)})
+            raise CommandError(str(error)) from None
+        await self._changes.note(
+            actor, "person.create", person.id, None, {"name": name, **wishes, "groups": list(groups)}
+        )
         await self._store.update_person(person.id, {**wishes, "groups": tuple(groups)})
         return await self.person(person.id)
 
@@ -69,15 +71,15 @@ class PeopleDesk:
             insist_on_promoting(by)
         await self._insist_on_groups(wishes.get("groups", ()), person.groups)
         if "name" in wishes:
-            await self._desk.rename(actor, person_id, wishes["name"])
+            await self._changes.rename(actor, person_id, wishes["name"])
         for group in set(wishes.get("groups", person.groups)) - set(person.groups):
-            await self._desk.put_in_group(actor, person_id, group)
+            await self._changes.put_in_group(actor, person_id, group)
         for group in set(person.groups) - set(wishes.get("groups", person.groups)):
-            await self._desk.take_from_group(actor, person_id, group)
+            await self._changes.take_from_group(actor, person_id, group)
         if "admin" in wishes:
-            await self._desk.set_admin(actor, person_id, wishes["admin"])
+            await self._changes.set_admin(actor, person_id, wishes["admin"])
         if "disabled" in wishes:
-            await self._desk.set_disabled(actor, person_id, wishes["disabled"])
+            await self._changes.set_disabled(actor, person_id, wishes["disabled"])
         await self._update(actor, person, {field: wishes[field] for field in ("email", "note") if field in wishes})
         return await self.person(person_id)
 
@@ -88,39 +90,39 @@ class PeopleDesk:
             if nickname != person.nickname:
                 await self._update(person.id, person, {"nickname": nickname})
         except NameTaken:
-            raise DeskError("somebody has this nickname already") from None
+            raise CommandError("somebody has this nickname already") from None
         except ValueError as error:
-            raise DeskError(str(error)) from None
+            raise CommandError(str(error)) from None
         return nickname
 
     async def _update(self, actor: str, person: Person, changes: Mapping[str, Any]) -> None:
         if changes:
             before = {field: value for field, value in asdict(person).items() if field in changes}
-            await self._desk.note(actor, "person.change", person.id, before, changes)
+            await self._changes.note(actor, "person.change", person.id, before, changes)
             await self._store.update_person(person.id, changes)
 
     async def _insist_on_groups(self, wanted: Sequence[str], mine: Sequence[str] = ()) -> None:
-        known = {group.name for group in await self._desk.groups()} if wanted else set()
+        known = {group.name for group in await self._changes.groups()} if wanted else set()
         if not set(wanted) <= known | set(mine) | {LEFT}:
-            raise DeskError("there is no such group: `group create` makes one")
+            raise CommandError("there is no such group: `group create` makes one")
 
 
 def check(name: str, wishes: Mapping[str, Any]) -> None:
     """Raises DeskError if nobody can be called so, or these fields of a person make no sense."""
     if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip() or name in RESERVED:
-        raise DeskError("a name has 1 to 64 printable characters, no blank at either end, and is not kept for us")
+        raise CommandError("a name has 1 to 64 printable characters, no blank at either end, and is not kept for us")
     email, note = wishes.get("email"), wishes.get("note", "")
     if email is not None and not _EMAIL.fullmatch(email):
-        raise DeskError("expected an email address")
+        raise CommandError("expected an email address")
     if len(note) > LONGEST_NOTE or not note.isprintable():
-        raise DeskError(f"a note has at most {LONGEST_NOTE} printable characters")
+        raise CommandError(f"a note has at most {LONGEST_NOTE} printable characters")
 
 
 def insist_on_promoting(by: Authority | None) -> None:
     """Raises DeskError unless this authority makes an administrator."""
     why_not = TOO_WEAK if by is None else by.against_promoting()
     if why_not is not None:
-        raise DeskError(why_not)
+        raise CommandError(why_not)
 
 
 def _searched(person: Person) -> str:

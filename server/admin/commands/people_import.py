@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from server.admin.changes import Desk, DeskError
-from server.admin.commands.people import PeopleDesk, check, insist_on_promoting
+from server.admin.changes import Changes, CommandError
+from server.admin.commands.people import PeopleCommands, check, insist_on_promoting
 from server.admin.people_csv import Mistake, Row, for_person, is_sayable, read_table, table
 from server.auth.accounts import RESERVED
 from server.ledger.limits import Limit
@@ -16,7 +16,7 @@ from server.store.base import Person, Store
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedPeople:
     """What came of a file, or would: how many people were added and changed. `done`: whether anything was changed."""
 
     added: int
@@ -28,17 +28,17 @@ class Imported:
 class PeopleTable:
     """The two verbs. Both raise StoreError."""
 
-    def __init__(self, store: Store, desk: Desk, people: PeopleDesk) -> None:
-        self._store, self._desk, self._people = store, desk, people
+    def __init__(self, store: Store, changes: Changes, people: PeopleCommands) -> None:
+        self._store, self._changes, self._people = store, changes, people
 
     async def export(self) -> bytes:
         """Everybody but those who are not people, as a table in UTF-8."""
         people = [each for each in await self._store.people() if each.name not in RESERVED]
-        return table(people, await self._desk.limits())
+        return table(people, await self._changes.limits())
 
     async def read(
         self, actor: str, text: str, partial: bool = False, trial: bool = False, by: Authority | None = None
-    ) -> Imported:
+    ) -> ImportedPeople:
         """Add and change people as a table says. With a mistake nothing is done, unless `partial`: then the rest is.
 
         On a `trial` nothing is done in any case. `by`: with what authority; without one it makes no administrator.
@@ -47,13 +47,13 @@ class PeopleTable:
         known = {each.name: each for each in await self._store.people()}
         rows, unknown = await self._sorted_out(rows, known, by)
         mistakes = sorted([*mistakes, *unknown], key=lambda each: each.line)
-        limits = [limit for limit in await self._desk.limits() if is_sayable(limit)]
+        limits = [limit for limit in await self._changes.limits() if is_sayable(limit)]
         new = [row for row in rows if row.name not in known]
         other = [row for row in rows if row.name in known and _differs(row, known[row.name], limits)]
         if trial or (mistakes and not partial):
-            return Imported(len(new), len(other), tuple(mistakes), done=False)
+            return ImportedPeople(len(new), len(other), tuple(mistakes), done=False)
         late = [mistake for row in (*new, *other) if (mistake := await self._follow(actor, row, known, limits, by))]
-        return Imported(
+        return ImportedPeople(
             len(new) - sum(each.line in {row.line for row in new} for each in late),
             len(other) - sum(each.line in {row.line for row in other} for each in late),
             tuple(sorted((*mistakes, *late), key=lambda each: each.line)),
@@ -64,18 +64,18 @@ class PeopleTable:
         self, rows: Sequence[Row], known: Mapping[str, Person], by: Authority | None
     ) -> tuple[list[Row], list[Mistake]]:
         """The rows that can be followed, and why the others cannot."""
-        groups = {LEFT, *(group.name for group in await self._desk.groups())}
+        groups = {LEFT, *(group.name for group in await self._changes.groups())}
         good: list[Row] = []
         mistakes: list[Mistake] = []
         for row in rows:
             try:
                 check(row.name, row.wishes)
                 if not set(row.wishes.get("groups", ())) <= groups:
-                    raise DeskError("groups: there is none of this name")
+                    raise CommandError("groups: there is none of this name")
                 if row.wishes.get("admin") and not (row.name in known and known[row.name].admin):
                     insist_on_promoting(by)
                 good.append(row)
-            except DeskError as error:
+            except CommandError as error:
                 mistakes.append(Mistake(row.line, str(error)))
         return good, mistakes
 
@@ -88,7 +88,7 @@ class PeopleTable:
             await self._people.change(actor, person.id, row.wishes, by)
             if row.limits is not None:
                 await self._set_limits(actor, person.id, row.limits, limits)
-        except DeskError as error:
+        except CommandError as error:
             return Mistake(row.line, str(error))
         return None
 
@@ -98,10 +98,10 @@ class PeopleTable:
             old = mine.pop(limit.kind, None)
             if old is None or old.amount != limit.amount:
                 if old is not None:
-                    await self._desk.remove_limit(actor, old.id)
-                await self._desk.set_limit(actor, for_person(limit, person_id))
+                    await self._changes.remove_limit(actor, old.id)
+                await self._changes.set_limit(actor, for_person(limit, person_id))
         for limit in mine.values():
-            await self._desk.remove_limit(actor, limit.id)
+            await self._changes.remove_limit(actor, limit.id)
 
 
 def _differs(row: Row, person: Person, limits: Sequence[Limit]) -> bool:

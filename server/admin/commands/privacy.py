@@ -17,8 +17,8 @@ from typing import Any
 
 import orjson
 
-from server.admin.changes import JOINED, NO_SUCH_PERSON, Desk, DeskError, joined_id
-from server.admin.commands.guest_passes import PassOffice
+from server.admin.changes import JOINED, NO_SUCH_PERSON, Changes, CommandError, joined_id
+from server.admin.commands.guest_passes import GuestPassCommands
 from server.auth.accounts import RESERVED, Accounts
 from server.auth.sessions import Sessions
 from server.ledger.export import request_fields
@@ -36,19 +36,19 @@ NOBODY: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-class Privacy:
+class PrivacyCommands:
     """The two verbs. Both raise StoreError. `wall` gives UTC milliseconds."""
 
     def __init__(
         self,
         store: Store,
-        desk: Desk,
+        changes: Changes,
         accounts: Accounts,
         sessions: Sessions,
-        passes: PassOffice,
+        passes: GuestPassCommands,
         wall: Callable[[], int],
     ) -> None:
-        self._store, self._desk, self._accounts, self._wall = store, desk, accounts, wall
+        self._store, self._changes, self._accounts, self._wall = store, changes, accounts, wall
         self._sessions, self._passes = sessions, passes
 
     async def export(self, person: Person) -> AsyncGenerator[bytes, None]:
@@ -58,14 +58,14 @@ class Privacy:
         yield b'{"person":' + orjson.dumps(_told(asdict(person)))
         yield b',"tokens":' + orjson.dumps([_told(asdict(token)) for token in tokens])
         yield b',"passes":' + orjson.dumps([asdict(each) for each in await self._passes.issued(person.id)])
-        limits = [limit for limit in await self._desk.limits() if limit.subject in ids]
+        limits = [limit for limit in await self._changes.limits() if limit.subject in ids]
         yield b',"limits":' + orjson.dumps([{"id": limit.id, **limit_body(limit)} for limit in limits])
-        teaches = [group.name for group in await self._desk.groups() if person.id in group.teachers]
+        teaches = [group.name for group in await self._changes.groups() if person.id in group.teachers]
         yield b',"teaches":' + orjson.dumps(teaches)
         contents = await self._store.contents(person.id)
         for part, pages in (
             ("contents", _each(map(_content, contents))),
-            ("changes", self._changes(ids)),
+            ("changes", self._audit_pages(ids)),
             ("requests", self._requests(person)),
         ):
             yield f',"{part}":['.encode()
@@ -80,10 +80,10 @@ class Privacy:
         """Forget somebody. Repeated after an interruption it goes on. Raises DeskError."""
         person = await self._store.person(person_id)
         if person is None:
-            raise DeskError(NO_SUCH_PERSON)
+            raise CommandError(NO_SUCH_PERSON)
         if person.name in RESERVED:
-            raise DeskError("this is nobody who could be forgotten")
-        await self._desk.note(actor, "person.erase", person_id, None, {"disabled": True})
+            raise CommandError("this is nobody who could be forgotten")
+        await self._changes.note(actor, "person.erase", person_id, None, {"disabled": True})
         await self._store.set_person_disabled(person_id, True)
         await self._sessions.close_all(person_id)
         await self._close_doors(actor, person_id)
@@ -95,26 +95,26 @@ class Privacy:
         await self._forget_names(ids)
         self._accounts.forget()
         if not await self._store.scrub():
-            raise DeskError("all is erased, but the file's log is in use: erase once more to empty it")
+            raise CommandError("all is erased, but the file's log is in use: erase once more to empty it")
 
     async def _close_doors(self, actor: str, person_id: str) -> None:
         for token in await self._store.tokens(person_id):
             if token.revoked_at is None:
-                await self._desk.revoke_token(actor, token.id)
+                await self._changes.revoke_token(actor, token.id)
         for each in await self._passes.issued(person_id):
             if not each.revoked:
                 await self._passes.revoke(actor, each.what.id)
 
     async def _forget_decisions(self, actor: str, person_id: str) -> None:
-        for limit in await self._desk.limits():
+        for limit in await self._changes.limits():
             if (limit.scope, limit.subject) == (Scope.PERSON, person_id):
-                await self._desk.remove_limit(actor, limit.id)
-        for name in await self._desk.joined(person_id):
+                await self._changes.remove_limit(actor, limit.id)
+        for name in await self._changes.joined(person_id):
             await self._store.remove_record(JOINED, joined_id(person_id, name))
-        for group in await self._desk.groups():
+        for group in await self._changes.groups():
             if person_id in group.teachers:
                 others = tuple(each for each in group.teachers if each != person_id)
-                await self._desk.set_group(actor, replace(group, teachers=others))
+                await self._changes.set_group(actor, replace(group, teachers=others))
 
     async def _forget_names(self, ids: set[str]) -> None:
         """Overwrite in the audit log what a person and their tokens were called."""
@@ -125,7 +125,7 @@ class Privacy:
                     await self._store.rewrite_audit(nameless)
             cursor = entries[-1].at, entries[-1].id
 
-    async def _changes(self, ids: set[str]) -> AsyncGenerator[list[dict[str, Any]], None]:
+    async def _audit_pages(self, ids: set[str]) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The entries of the audit log that are by somebody or about them."""
         cursor: Cursor | None = None
         while entries := await self._store.audits(cursor, PAGE):

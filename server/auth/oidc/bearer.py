@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.auth.oidc.id_tokens import LONGEST, TokenRefused, Verifier, is_id_token
-from server.auth.oidc.provisioning import People, Reading
+from server.auth.oidc.provisioning import Provisioning, Reading
 from server.policy.authority import Means
 from server.store.base import Caller, Person
 
@@ -30,7 +30,7 @@ class _Known:
 class OidcBearer:
     """Who presents an id token or an access token of the provider. `wall` gives UTC milliseconds."""
 
-    def __init__(self, verifier: Verifier, reading: Reading, people: People, wall: Callable[[], int]) -> None:
+    def __init__(self, verifier: Verifier, reading: Reading, people: Provisioning, wall: Callable[[], int]) -> None:
         self._verifier, self._reading, self._people, self._wall = verifier, reading, people, wall
         self._known: dict[bytes, _Known] = {}
 

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from server.auth.oidc.bearer import OidcBearer
 from server.auth.oidc.id_tokens import TokenRefused, Verifier
-from server.auth.oidc.login_state import SECONDS, Attempt, attempt_of, name_of, with_query
-from server.auth.oidc.provider import CodeRefused, Provider
-from server.auth.oidc.provisioning import People, Reading
+from server.auth.oidc.login_state import SECONDS, LoginState, attempt_of, name_of, with_query
+from server.auth.oidc.provider import CodeRefused, IdentityProvider
+from server.auth.oidc.provisioning import Provisioning, Reading
 from server.config.oidc_parsers import CALLBACK
 from server.config.settings import Settings
 from server.config.specs import Secret
@@ -81,9 +81,9 @@ class Oidc:
         wall: Callable[[], int],
     ) -> None:
         self._client, self._reading, self._store, self._wall = client, reading, store, wall
-        self._provider = Provider(client.issuer, client.client_id, client.secret, clock)
+        self._provider = IdentityProvider(client.issuer, client.client_id, client.secret, clock)
         self._verifier = Verifier(self._provider, client.client_id, client.algorithms)
-        self._people = People(store, wall)
+        self._people = Provisioning(store, wall)
         self._attempts, self._keepsakes = Seal(pepper, "logins"), Seal(pepper, "logouts")
         self.bearer = OidcBearer(self._verifier, self._reading, self._people, wall)
 
@@ -93,7 +93,7 @@ class Oidc:
         Raises Away.
         """
         metadata = await self._provider.metadata.get()
-        attempt = Attempt(self._redirect_uri(origin), next_path)
+        attempt = LoginState(self._redirect_uri(origin), next_path)
         address = attempt.address(metadata.authorization_endpoint, self._client.client_id, self._client.scopes)
         return address, name_of(attempt.state), attempt.sealed(self._attempts, self._wall())
 
@@ -138,7 +138,7 @@ class Oidc:
     async def close(self) -> None:
         await self._provider.close()
 
-    async def _attempt(self, answer: Mapping[str, str], cookie: str | None) -> Attempt:
+    async def _attempt(self, answer: Mapping[str, str], cookie: str | None) -> LoginState:
         now = self._wall()
         attempt = attempt_of(cookie, self._attempts, now)
         if attempt is None or not _same(answer.get("state", ""), attempt.state):

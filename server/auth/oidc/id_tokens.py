@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 from jwt.types import Options
 
-from server.auth.oidc.provider import Provider
+from server.auth.oidc.provider import IdentityProvider
 from server.auth.oidc.provider_keys import PublicKey
 
 LONGEST = 16 << 10  # characters of a token
@@ -44,7 +44,7 @@ class Verifier:
     All verbs raise TokenRefused, and Away if the provider's keys are not known.
     """
 
-    def __init__(self, provider: Provider, client_id: str, algorithms: Sequence[str]) -> None:
+    def __init__(self, provider: IdentityProvider, client_id: str, algorithms: Sequence[str]) -> None:
         self._provider, self._client_id, self._algorithms = provider, client_id, tuple(algorithms)
 
     async def id_token(self, token: str, nonce: str, now: float) -> Claims:

@@ -29,7 +29,7 @@ _NAME = re.compile(rf"[A-Za-z0-9_-]{{{NAMED_BY}}}")
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class LoginState:
     """One login that was begun. `next`: our own path, where the person wanted to go."""
 
     redirect_uri: str
@@ -64,12 +64,12 @@ def name_of(state: str) -> str:
     return name if _NAME.fullmatch(name) else ""
 
 
-def attempt_of(cookie: str | None, seal: Seal, now: int) -> Attempt | None:
+def attempt_of(cookie: str | None, seal: Seal, now: int) -> LoginState | None:
     """The attempt in a cookie, unless it is none of ours or too old."""
     if not cookie or len(cookie) > LONGEST:
         return None
     content = seal.open(cookie.encode("utf-8", "replace"), now, SECONDS)
-    return Attempt(**json.loads(content)) if content is not None else None
+    return LoginState(**json.loads(content)) if content is not None else None
 
 
 def with_query(address: str, query: dict[str, str]) -> str:

@@ -19,7 +19,7 @@ import aiohttp
 from server.auth.oidc.provider_keys import KeySet, key_set
 from server.config.parsers import is_loopback
 from server.config.specs import Secret
-from server.single_flight import Away, Remembered
+from server.single_flight import Away, RefreshedValue
 
 LARGEST = 256 << 10  # bytes of an answer
 PATIENCE_SECONDS = 5.0  # for a whole answer
@@ -47,7 +47,7 @@ class Metadata:
     names_itself: bool = False  # in the answer to a login (RFC 9207)
 
 
-class Provider:
+class IdentityProvider:
     """One provider, and us as its client. `secret` None: a public client, which PKCE alone protects."""
 
     def __init__(
@@ -60,8 +60,8 @@ class Provider:
     ) -> None:
         self.issuer, self._client_id, self._secret = issuer, client_id, secret
         self._patience = aiohttp.ClientTimeout(total=patience)
-        self.metadata = Remembered(self._metadata, clock, pause=METADATA_PAUSE_SECONDS, fresh=FRESH_SECONDS)
-        self.keys = Remembered(self._keys, clock, pause=KEYS_PAUSE_SECONDS, fresh=FRESH_SECONDS)
+        self.metadata = RefreshedValue(self._metadata, clock, pause=METADATA_PAUSE_SECONDS, fresh=FRESH_SECONDS)
+        self.keys = RefreshedValue(self._keys, clock, pause=KEYS_PAUSE_SECONDS, fresh=FRESH_SECONDS)
         self._session: aiohttp.ClientSession | None = None
 
     async def exchange(self, code: str, verifier: str, redirect_uri: str) -> dict[str, Any]:

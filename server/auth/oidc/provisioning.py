@@ -76,7 +76,7 @@ class Reading:
         return not names or any(found(claims, name) is not None for name in names)
 
 
-class People:
+class Provisioning:
     """The people who come from the provider. `wall` gives UTC milliseconds; all verbs raise StoreError."""
 
     def __init__(self, store: Store, wall: Callable[[], int]) -> None:

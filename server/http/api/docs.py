@@ -29,15 +29,15 @@ class OpenApiJson(PageHandler):
     """The document; the same for everybody."""
 
     def get(self) -> None:
-        self.give(orjson.dumps(described(self.house.settings.title)), JSON)
+        self.give(orjson.dumps(described(self.services.settings.title)), JSON)
 
 
 class ApiDocsPage(PageHandler):
     """The document as a page."""
 
     async def get(self) -> None:
-        frame = (await self.house.face.status.view(self.base_url())).frame
-        self.give(api_page.html(frame, described(self.house.settings.title)), HTML)
+        frame = (await self.services.status_service.status.view(self.base_url())).frame
+        self.give(api_page.html(frame, described(self.services.settings.title)), HTML)
 
 
 def described(title: str) -> dict[str, Any]:

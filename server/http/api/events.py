@@ -20,7 +20,7 @@ class Events(PageHandler):
     _task: asyncio.Task[None] | None = None
 
     async def get(self) -> None:
-        live = self.house.face.live
+        live = self.services.status_service.live
         if live.full:
             raise QueueFull(retry_after=60.0)
         for name, value in STREAM_HEADERS.items():
@@ -44,7 +44,7 @@ class Events(PageHandler):
 
     async def _send(self, piece: bytes) -> None:
         self.write(piece)
-        async with asyncio.timeout(self.house.settings.write_seconds):
+        async with asyncio.timeout(self.services.settings.write_seconds):
             await self.flush()
 
     def _hang_up(self) -> None:

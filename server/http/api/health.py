@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from keypool.standing import State
+from keypool.standing import KeyState
 from server.http.base import AlsoHead, BaseHandler
 from server.store.base import StoreError
 
-ALIVE = frozenset({State.UNCHECKED, State.READY, State.COOLING})
+ALIVE = frozenset({KeyState.UNCHECKED, KeyState.READY, KeyState.COOLING})
 
 
 class HealthHandler(AlsoHead, BaseHandler):
@@ -21,16 +21,16 @@ class ReadyHandler(AlsoHead, BaseHandler):
 
     async def get(self) -> None:
         problems = []
-        if self.house.draining:
+        if self.services.draining:
             problems.append("draining")
-        if not any(key.state in ALIVE for key in self.house.dispatcher.snapshot().keys):
+        if not any(key.state in ALIVE for key in self.services.dispatcher.snapshot().keys):
             problems.append("no upstream key is alive")
         try:
-            await self.house.store.ping()
+            await self.services.store.ping()
         except StoreError:
             problems.append("the store cannot be written")
-        if not self.house.book.known:
+        if not self.services.book.known:
             problems.append("the store has not told limits and prices yet")
         self.set_status(503 if problems else 200)
         status = "unready" if problems else "ready"
-        self.finish({"status": status, "problems": problems, "warnings": self.house.price_watch.warnings})
+        self.finish({"status": status, "problems": problems, "warnings": self.services.price_reload.warnings})

@@ -49,98 +49,102 @@ COURSE = Thing(
 
 
 async def list_tokens(asking: Asking) -> object:
-    return {"data": [token_json(each) for each in await asking.house.store.tokens(asking.caller.person_id)]}
+    return {"data": [token_json(each) for each in await asking.services.store.tokens(asking.caller.person_id)]}
 
 
 async def create_token(asking: Asking) -> object:
-    token, secret = await asking.house.tokens.create_own(asking.maker, await asking.person(), wanted_token(asking.body))
+    token, secret = await asking.services.tokens.create_own(
+        asking.maker, await asking.person(), wanted_token(asking.body)
+    )
     return {**token_json(token), "secret": secret}
 
 
 async def rotate_token(asking: Asking) -> object:
     grace = asking.body.get("grace_seconds", 0)
-    token, secret = await asking.house.tokens.rotate(asking.maker, asking.actor, asking.id, asking.actor, grace)
+    token, secret = await asking.services.tokens.rotate(asking.maker, asking.actor, asking.id, asking.actor, grace)
     return {**token_json(token), "secret": secret}
 
 
 async def narrow_token(asking: Asking) -> object:
-    return token_json(await asking.house.tokens.narrow(asking.actor, asking.id, asking.body, asking.actor))
+    return token_json(await asking.services.tokens.narrow(asking.actor, asking.id, asking.body, asking.actor))
 
 
 async def list_sessions(asking: Asking) -> object:
     return {
         "data": [
             {"id": each.id, "created_at": iso(each.created_at), "expires_at": iso(each.expires_at)}
-            for each in await asking.house.sessions.of(asking.actor)
+            for each in await asking.services.sessions.of(asking.actor)
         ]
     }
 
 
 async def end_session(asking: Asking) -> None:
-    if not await asking.house.sessions.end(asking.actor, asking.id):
+    if not await asking.services.sessions.end(asking.actor, asking.id):
         raise UnknownId
 
 
 async def revoke_token(asking: Asking) -> None:
-    await asking.house.tokens.revoke(asking.actor, asking.id, asking.actor)
+    await asking.services.tokens.revoke(asking.actor, asking.id, asking.actor)
 
 
 async def set_nickname(asking: Asking) -> object:
-    return {"nickname": await asking.house.people.set_nickname(await asking.person(), asking.body["nickname"])}
+    return {"nickname": await asking.services.people.set_nickname(await asking.person(), asking.body["nickname"])}
 
 
 async def list_passes(asking: Asking) -> object:
-    return {"data": [issued_json(each) for each in await asking.house.passes.issued(asking.actor)]}
+    return {"data": [issued_json(each) for each in await asking.services.passes.issued(asking.actor)]}
 
 
 async def issue_pass(asking: Asking) -> object:
-    what, secret = await asking.house.passes.issue(asking.maker, await asking.person(), wanted_pass(asking.body))
+    what, secret = await asking.services.passes.issue(asking.maker, await asking.person(), wanted_pass(asking.body))
     return {**pass_json(what), "secret": secret}
 
 
 async def revoke_pass(asking: Asking) -> None:
-    await asking.house.passes.revoke(asking.actor, asking.id, asking.actor)
+    await asking.services.passes.revoke(asking.actor, asking.id, asking.actor)
 
 
 async def list_courses(asking: Asking) -> object:
     """Those that one is in, and those that one teaches."""
     person = await asking.person()
-    taught = {each.name for each in await asking.house.courses.taught_by(person)}
+    taught = {each.name for each in await asking.services.courses.taught_by(person)}
     mine = {*person.groups, *person.claimed, *taught}
     return {
-        "data": [group_json(each) for each in await asking.house.desk.groups() if each.teachers and each.name in mine]
+        "data": [
+            group_json(each) for each in await asking.services.changes.groups() if each.teachers and each.name in mine
+        ]
     }
 
 
 async def join_course(asking: Asking) -> object:
-    return {"name": await asking.house.courses.join(await asking.person(), asking.body["code"], asking.address)}
+    return {"name": await asking.services.courses.join(await asking.person(), asking.body["code"], asking.address)}
 
 
 async def leave_course(asking: Asking) -> None:
-    await asking.house.courses.leave(await asking.person(), asking.id)
+    await asking.services.courses.leave(await asking.person(), asking.id)
 
 
 async def show_course(asking: Asking) -> object:
-    return _course(await asking.house.courses.view(await asking.person(), asking.id))
+    return _course(await asking.services.courses.view(await asking.person(), asking.id))
 
 
 async def new_code(asking: Asking) -> object:
-    return {"code": await asking.house.courses.new_code(await asking.person(), asking.id)}
+    return {"code": await asking.services.courses.new_code(await asking.person(), asking.id)}
 
 
 async def close_course(asking: Asking) -> None:
-    await asking.house.courses.close(await asking.person(), asking.id)
+    await asking.services.courses.close(await asking.person(), asking.id)
 
 
 async def export_me(asking: Asking) -> File:
-    return File("fairgate-me.json", JSON, asking.house.privacy.export(await asking.person()))
+    return File("fairgate-me.json", JSON, asking.services.privacy.export(await asking.person()))
 
 
 async def erase_me(asking: Asking) -> None:
     """Only with one's own name as the confirmation: nobody erases themselves by a slip."""
     if asking.body["confirm"] != (await asking.person()).name:
         raise NotPossible(words="Confirm with your name as it is here.")
-    await asking.house.privacy.erase(asking.actor, asking.actor)
+    await asking.services.privacy.erase(asking.actor, asking.actor)
 
 
 def _course(view: View) -> dict[str, Any]:

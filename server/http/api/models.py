@@ -14,8 +14,8 @@ class ModelsHandler(AlsoHead, BaseHandler):
 
     async def get(self, name: str | None = None) -> None:
         caller = await self.authenticate()
-        names = self.house.intake.models(caller, self.dialect)
-        facts = await self.house.face.status.facts()
+        names = self.services.admission.models(caller, self.dialect)
+        facts = await self.services.status_service.status.facts()
         self.set_header("Content-Type", "application/json")
         if name is None and self.dialect is OPENAI and "client_version" in self.request.query_arguments:
             self.finish(OPENAI.models_for_codex(names, facts))

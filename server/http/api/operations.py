@@ -57,31 +57,31 @@ LIVE = Thing(
 
 
 async def list_keys(asking: Asking) -> object:
-    running = {each.id: each for each in asking.house.dispatcher.snapshot().keys}
-    return {"data": [_key(each, running.get(each.id)) for each in await asking.house.keys.keys()]}
+    running = {each.id: each for each in asking.services.dispatcher.snapshot().keys}
+    return {"data": [_key(each, running.get(each.id)) for each in await asking.services.keys.keys()]}
 
 
 async def add_key(asking: Asking) -> object:
     wanted = {name: value for name, value in asking.body.items() if name != "secret"}
     wanted = {name: list(value) if isinstance(value, tuple) else value for name, value in wanted.items()}
-    added = await asking.house.keys.add(asking.actor, asking.body["secret"], wanted)
+    added = await asking.services.keys.add(asking.actor, asking.body["secret"], wanted)
     return _key(ListedKey(added.id, added.spec, added.hint, added=True, paused=False), None)
 
 
 async def pause_key(asking: Asking) -> None:
-    await asking.house.keys.pause(asking.actor, asking.id)
+    await asking.services.keys.pause(asking.actor, asking.id)
 
 
 async def resume_key(asking: Asking) -> None:
-    await asking.house.keys.resume(asking.actor, asking.id)
+    await asking.services.keys.resume(asking.actor, asking.id)
 
 
 async def recheck_key(asking: Asking) -> None:
-    await asking.house.keys.recheck(asking.actor, asking.id)
+    await asking.services.keys.recheck(asking.actor, asking.id)
 
 
 async def remove_key(asking: Asking) -> None:
-    await asking.house.keys.remove(asking.actor, asking.id)
+    await asking.services.keys.remove(asking.actor, asking.id)
 
 
 async def live_requests(asking: Asking) -> object:
@@ -100,7 +100,7 @@ async def live_requests(asking: Asking) -> object:
                 "key": each.key,
                 "attempts": each.attempts,
             }
-            for each in asking.house.dispatcher.live()
+            for each in asking.services.dispatcher.live()
         ]
     }
 
@@ -108,18 +108,18 @@ async def live_requests(asking: Asking) -> object:
 async def cancel_request(asking: Asking) -> None:
     """It is noted first, as everything is; so it is looked for first."""
     request_id = asking.id
-    found = next((each for each in asking.house.dispatcher.live(10**6) if each.id == request_id), None)
+    found = next((each for each in asking.services.dispatcher.live(10**6) if each.id == request_id), None)
     if found is None:
         raise UnknownId
     told = {"person": found.person, "model": found.model, "state": found.state}
-    await asking.house.desk.note(asking.actor, "request.cancel", request_id, told, None)
-    if not asking.house.gateway.cancel(request_id):
+    await asking.services.changes.note(asking.actor, "request.cancel", request_id, told, None)
+    if not asking.services.gateway.cancel(request_id):
         raise UnknownId
 
 
 async def audit(asking: Asking) -> object:
     limit = asking.query.get("limit", PAGE)
-    entries = await asking.house.desk.audits(cursor(asking.query), limit + 1)
+    entries = await asking.services.changes.audits(cursor(asking.query), limit + 1)
     page, more = entries[:limit], len(entries) > limit
     last = cursor_text((page[-1].at, page[-1].id)) if more else None
     return {"data": [change_json(each) for each in page], "next_cursor": last}

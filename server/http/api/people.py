@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from server.admin.commands.guest_passes import Wanted
+from server.admin.commands.guest_passes import WantedPass
 from server.admin.commands.tokens import WantedToken
 from server.config.openapi import CSV, Description
 from server.config.shapes import Flag, Many, Maybe, Shape, Text, Thing, Whole, Word
@@ -47,34 +47,34 @@ IMPORTED = Thing(
 
 async def find_people(asking: Asking) -> object:
     query, limit = asking.query, asking.query.get("limit", PAGE)
-    found = await asking.house.people.find(query.get("q", ""), query.get("cursor"), limit + 1)
+    found = await asking.services.people.find(query.get("q", ""), query.get("cursor"), limit + 1)
     more = found[limit - 1].name if len(found) > limit else None
     return {"data": [person_json(each) for each in found[:limit]], "next_cursor": more}
 
 
 async def create_person(asking: Asking) -> object:
-    return person_json(await asking.house.people.create(asking.actor, **asking.body))
+    return person_json(await asking.services.people.create(asking.actor, **asking.body))
 
 
 async def show_person(asking: Asking) -> object:
-    return person_json(await asking.house.people.person(asking.id))
+    return person_json(await asking.services.people.person(asking.id))
 
 
 async def change_person(asking: Asking) -> object:
-    return person_json(await asking.house.people.change(asking.actor, asking.id, asking.body, asking.authority))
+    return person_json(await asking.services.people.change(asking.actor, asking.id, asking.body, asking.authority))
 
 
 async def erase_person(asking: Asking) -> None:
-    await asking.house.privacy.erase(asking.actor, asking.id)
+    await asking.services.privacy.erase(asking.actor, asking.id)
 
 
 async def export_people(asking: Asking) -> File:
-    return File("fairgate-people.csv", CSV, _once(await asking.house.people_table.export()))
+    return File("fairgate-people.csv", CSV, _once(await asking.services.people_table.export()))
 
 
 async def import_people(asking: Asking) -> object:
     partial, trial = (asking.query.get(name) == "yes" for name in ("partial", "trial"))
-    found = await asking.house.people_table.read(
+    found = await asking.services.people_table.read(
         asking.actor, asking.text, partial=partial, trial=trial, by=asking.authority
     )
     return {
@@ -86,51 +86,51 @@ async def import_people(asking: Asking) -> object:
 
 
 async def list_tokens(asking: Asking) -> object:
-    tokens = await asking.house.store.tokens(asking.query.get("person"))
+    tokens = await asking.services.store.tokens(asking.query.get("person"))
     return {"data": [token_json(each) for each in tokens]}
 
 
 async def create_token(asking: Asking) -> object:
     wanted = wanted_token(asking.body)
-    token, secret = await asking.house.tokens.create_for(asking.maker, asking.actor, asking.id, wanted)
+    token, secret = await asking.services.tokens.create_for(asking.maker, asking.actor, asking.id, wanted)
     return {**token_json(token), "secret": secret}
 
 
 async def rotate_token(asking: Asking) -> object:
     grace = asking.body.get("grace_seconds", 0)
-    token, secret = await asking.house.tokens.rotate(asking.maker, asking.actor, asking.id, grace_seconds=grace)
+    token, secret = await asking.services.tokens.rotate(asking.maker, asking.actor, asking.id, grace_seconds=grace)
     return {**token_json(token), "secret": secret}
 
 
 async def narrow_token(asking: Asking) -> object:
-    return token_json(await asking.house.tokens.narrow(asking.actor, asking.id, asking.body))
+    return token_json(await asking.services.tokens.narrow(asking.actor, asking.id, asking.body))
 
 
 async def revoke_token(asking: Asking) -> None:
-    await asking.house.tokens.revoke(asking.actor, asking.id)
+    await asking.services.tokens.revoke(asking.actor, asking.id)
 
 
 async def list_passes(asking: Asking) -> object:
-    return {"data": [issued_json(each) for each in await asking.house.passes.issued(asking.query.get("person"))]}
+    return {"data": [issued_json(each) for each in await asking.services.passes.issued(asking.query.get("person"))]}
 
 
 async def issue_pass(asking: Asking) -> object:
-    issuer = await asking.house.people.person(asking.id)
+    issuer = await asking.services.people.person(asking.id)
     wanted = wanted_pass(asking.body)
-    what, secret = await asking.house.passes.issue_for(asking.maker, asking.actor, issuer, wanted)
+    what, secret = await asking.services.passes.issue_for(asking.maker, asking.actor, issuer, wanted)
     return {**pass_json(what), "secret": secret}
 
 
 async def revoke_pass(asking: Asking) -> None:
-    await asking.house.passes.revoke(asking.actor, asking.id)
+    await asking.services.passes.revoke(asking.actor, asking.id)
 
 
 def wanted_token(body: Mapping[str, Any]) -> WantedToken:
     return WantedToken(body["name"], body.get("expires_at"), terms_of(body))
 
 
-def wanted_pass(body: Mapping[str, Any]) -> Wanted:
-    return Wanted(body["seconds"], body["micro_usd"], body.get("group", ""), body.get("models", ()))
+def wanted_pass(body: Mapping[str, Any]) -> WantedPass:
+    return WantedPass(body["seconds"], body["micro_usd"], body.get("group", ""), body.get("models", ()))
 
 
 async def _once(content: bytes) -> AsyncGenerator[bytes, None]:

@@ -40,31 +40,31 @@ _RECORD_ID = re.compile(r"[A-Za-z0-9][\w .@+/*:-]{0,199}", re.ASCII)
 
 
 async def list_groups(asking: Asking) -> object:
-    return {"data": [group_json(each) for each in await asking.house.desk.groups()]}
+    return {"data": [group_json(each) for each in await asking.services.changes.groups()]}
 
 
 async def set_group(asking: Asking) -> object:
     """What is not said is as usual; the code by which people join stays."""
     name = asking.id
-    known = {each.name: each for each in await asking.house.desk.groups()}
+    known = {each.name: each for each in await asking.services.changes.groups()}
     join = known[name].join if name in known else ""
     group = replace(_read(lambda body: group_of(name, body), asking.body, "name"), join=join)
-    await asking.house.desk.set_group(asking.actor, _read(lambda body: group_of(name, body), group_body(group)))
+    await asking.services.changes.set_group(asking.actor, _read(lambda body: group_of(name, body), group_body(group)))
     return group_json(group)
 
 
 async def remove_group(asking: Asking) -> None:
-    await asking.house.desk.remove_group(asking.actor, asking.id)
+    await asking.services.changes.remove_group(asking.actor, asking.id)
 
 
 async def put_in_group(asking: Asking) -> None:
     name, person = asking.ids
-    await asking.house.desk.put_in_group(asking.actor, person, name)
+    await asking.services.changes.put_in_group(asking.actor, person, name)
 
 
 async def take_from_group(asking: Asking) -> None:
     name, person = asking.ids
-    await asking.house.desk.take_from_group(asking.actor, person, name)
+    await asking.services.changes.take_from_group(asking.actor, person, name)
 
 
 async def create_course(asking: Asking) -> object:
@@ -79,60 +79,60 @@ async def create_course(asking: Asking) -> object:
         per_head=body.get("per_head_micro_usd"),
         models=body.get("models", ()),
     )
-    group, code = await asking.house.courses.create(await asking.person(), plan)
+    group, code = await asking.services.courses.create(await asking.person(), plan)
     return {"group": group_json(group), "code": code}
 
 
 async def list_limits(asking: Asking) -> object:
-    return {"data": [limit_json(each) for each in await asking.house.desk.limits()]}
+    return {"data": [limit_json(each) for each in await asking.services.changes.limits()]}
 
 
 async def set_limit(asking: Asking) -> object:
     record_id, body = _record_id(asking), {**asking.body}
     body["family"] = body.pop("models", "*")
     limit = _read(lambda said: limit_of(record_id, said), body)
-    await asking.house.desk.set_limit(asking.actor, limit)
+    await asking.services.changes.set_limit(asking.actor, limit)
     return limit_json(limit)
 
 
 async def raise_limit(asking: Asking) -> object:
     limit_id = asking.id
-    await asking.house.desk.raise_limit(asking.actor, limit_id, asking.body["extra"], asking.body["until"])
-    return next(limit_json(each) for each in await asking.house.desk.limits() if each.id == limit_id)
+    await asking.services.changes.raise_limit(asking.actor, limit_id, asking.body["extra"], asking.body["until"])
+    return next(limit_json(each) for each in await asking.services.changes.limits() if each.id == limit_id)
 
 
 async def remove_limit(asking: Asking) -> None:
-    await asking.house.desk.remove_limit(asking.actor, asking.id)
+    await asking.services.changes.remove_limit(asking.actor, asking.id)
 
 
 async def list_prices(asking: Asking) -> object:
-    return {"data": [price_json(each) for each in await asking.house.desk.prices()]}
+    return {"data": [price_json(each) for each in await asking.services.changes.prices()]}
 
 
 async def set_price(asking: Asking) -> object:
     record_id = _record_id(asking)
     price = _read(lambda body: price_of(record_id, body), asking.body)
-    await asking.house.desk.set_price(asking.actor, price)
+    await asking.services.changes.set_price(asking.actor, price)
     return price_json(price)
 
 
 async def remove_price(asking: Asking) -> None:
-    await asking.house.desk.remove_price(asking.actor, asking.id)
+    await asking.services.changes.remove_price(asking.actor, asking.id)
 
 
 async def list_notices(asking: Asking) -> object:
-    return {"data": [notice_json(each) for each in await asking.house.desk.notices()]}
+    return {"data": [notice_json(each) for each in await asking.services.changes.notices()]}
 
 
 async def set_notice(asking: Asking) -> object:
     record_id = _record_id(asking)
     notice = _read(lambda body: notice_of(record_id, body), asking.body)
-    await asking.house.desk.set_notice(asking.actor, notice)
+    await asking.services.changes.set_notice(asking.actor, notice)
     return notice_json(notice)
 
 
 async def remove_notice(asking: Asking) -> None:
-    await asking.house.desk.remove_notice(asking.actor, asking.id)
+    await asking.services.changes.remove_notice(asking.actor, asking.id)
 
 
 def _record_id(asking: Asking) -> str:

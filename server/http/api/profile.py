@@ -18,14 +18,14 @@ class MeHandler(ReportHandler):
     """`GET /api/me`: the caller, the token that was presented, and the limits with what is left of them."""
 
     async def answer(self, caller: Caller, asked: Mapping[str, str]) -> None:
-        rights = self.house.book.rights(caller.groups, self.house.wall())
+        rights = self.services.book.rights(caller.groups, self.services.wall())
         self.tell(
             {
                 "name": caller.person_name,
-                "admin": self.house.authority(caller).may(Power.ADMINISTER),
+                "admin": self.services.authority(caller).may(Power.ADMINISTER),
                 "groups": rights.groups,
                 "token": await self._token(caller),
-                "limits": [_limit(each) for each in await self.house.cashier.standing(caller)],
+                "limits": [_limit(each) for each in await self.services.reservations.standing(caller)],
                 "content_logging": rights.content_days > 0,
                 "content_days": rights.content_days,
             }
@@ -33,7 +33,7 @@ class MeHandler(ReportHandler):
 
     async def _token(self, caller: Caller) -> dict[str, str | None] | None:
         """The token that was presented; None where no personal one is asked for."""
-        for token in await self.house.store.tokens(caller.person_id):
+        for token in await self.services.store.tokens(caller.person_id):
             if token.id == caller.token_id:
                 return {
                     "id": token.id,
@@ -57,7 +57,7 @@ class MyUsageHandler(UsageHandler):
         return {caller.person_id: caller.person_name}
 
     async def more(self, caller: Caller) -> dict[str, object]:
-        today = self.house.calendar.day(self.house.wall())
+        today = self.services.calendar.day(self.services.wall())
         return {
             "today": await self._since(caller, today, today),
             "this_month": await self._since(caller, f"{today[:7]}-01", today),
@@ -65,7 +65,7 @@ class MyUsageHandler(UsageHandler):
 
     async def _since(self, caller: Caller, first: str, today: str) -> Fields:
         days = Days(person_id=caller.person_id, first=first, last=today)
-        (found,) = await self.house.store.sums(days, ())
+        (found,) = await self.services.store.sums(days, ())
         return sum_fields(found)
 
 

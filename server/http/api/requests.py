@@ -18,7 +18,7 @@ class ExplainHandler(BaseHandler):
     async def get(self, request_id: str) -> None:
         caller = await self.authenticate()
         try:
-            account = await self.house.gateway.explain(caller, request_id)
+            account = await self.services.gateway.explain(caller, request_id)
         except StoreError:
             raise AccountingUnavailable from None
         if account is None:
@@ -36,7 +36,7 @@ class QueueHandler(BaseHandler):
         model = self.get_query_argument("model", "")
         if not model:
             raise MissingParameter("model")
-        forecast = self.house.intake.forecast(caller, model, self._asked_dialect())
+        forecast = self.services.admission.forecast(caller, model, self._asked_dialect())
         self.finish(
             {
                 "model": model,

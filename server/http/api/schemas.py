@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from server.admin.commands.guest_passes import Issued
+from server.admin.commands.guest_passes import IssuedPass
 from server.auth.guest_passes import Pass
 from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.ledger.limits import Limit
@@ -16,7 +16,7 @@ from server.ledger.prices import TOKENS, Price, price_body
 from server.ledger.when import iso
 from server.policy.groups import Group
 from server.policy.notices import Notice
-from server.store.base import Audit, Person, Terms, Token
+from server.store.base import Audit, Person, Token, TokenTerms
 from server.wire.keepalive import CHOICES
 
 Fields = dict[str, Any]
@@ -177,8 +177,8 @@ def token_json(token: Token) -> Fields:
     }
 
 
-def terms_of(body: Mapping[str, Any]) -> Terms:
-    return Terms(**{name: body[name] for name in TERMS if name in body})
+def terms_of(body: Mapping[str, Any]) -> TokenTerms:
+    return TokenTerms(**{name: body[name] for name in TERMS if name in body})
 
 
 def pass_json(what: Pass, revoked: bool = False) -> Fields:
@@ -194,7 +194,7 @@ def pass_json(what: Pass, revoked: bool = False) -> Fields:
     }
 
 
-def issued_json(issued: Issued) -> Fields:
+def issued_json(issued: IssuedPass) -> Fields:
     return pass_json(issued.what, issued.revoked)
 
 

@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 
 import orjson
 
-from server.admin.changes import DeskError
+from server.admin.changes import CommandError
 from server.admin.makers import Maker
 from server.config.openapi import JSON, Description
 from server.config.shapes import Thing, read_text
 from server.http.access import Role, Route
-from server.http.base import BaseHandler, House
+from server.http.base import BaseHandler, Services
 from server.http.streaming import stream
 from server.ledger.question import parameters
 from server.policy.authority import Authority, Power
@@ -52,7 +52,7 @@ class NotPossible(InOwnWords):
 class Asking:
     """What an operation is asked, and by whom. `ids` are those in the path, `text` is a body that is no JSON."""
 
-    house: House
+    services: Services
     caller: Caller
     ids: tuple[str, ...]
     query: Mapping[str, Any]
@@ -68,7 +68,7 @@ class Asking:
     @property
     def authority(self) -> Authority:
         """With what authority it is asked."""
-        return self.house.authority(self.caller)
+        return self.services.authority(self.caller)
 
     @property
     def maker(self) -> Maker:
@@ -82,7 +82,7 @@ class Asking:
 
     async def person(self) -> Person:
         """The caller as a person. Raises PermissionDenied for one who is none."""
-        person = await self.house.store.person(self.caller.person_id)
+        person = await self.services.store.person(self.caller.person_id)
         if person is None:
             raise PermissionDenied
         return replace(person, admin=self.authority.may(Power.ADMINISTER))  # who holds ADMIN_KEY is one by that alone
@@ -110,8 +110,8 @@ class ApiHandler(BaseHandler):
 
     operations: ClassVar[Mapping[str, Operation]]
 
-    def initialize(self, house: House) -> None:
-        super().initialize(house)
+    def initialize(self, services: Services) -> None:
+        super().initialize(services)
         self._pieces: list[bytes] = []
         self._length = 0
 
@@ -142,12 +142,12 @@ class ApiHandler(BaseHandler):
         asked = parameters(self.request.query_arguments, told.query)
         query = {name: read_text(told.query[name], name, text) for name, text in asked.items()}
         body, text = self._read(told)
-        asking = Asking(self.house, await self.authenticate(), ids, query, body, text, self.address())
+        asking = Asking(self.services, await self.authenticate(), ids, query, body, text, self.address())
         try:
             found = await operation.run(asking)
             if told.method != "GET":
-                await self.house.take_effect()
-        except DeskError as error:
+                await self.services.take_effect()
+        except CommandError as error:
             raise _refusal(error) from None
         except StoreError:
             raise AccountingUnavailable from None
@@ -216,7 +216,7 @@ def _document(shape: Thing, content: bytes) -> dict[str, Any]:
     return shape.read(loads(content))
 
 
-def _refusal(error: DeskError) -> NotPossible | UnknownId:
+def _refusal(error: CommandError) -> NotPossible | UnknownId:
     """What the desks say: that something is not there, or why it cannot be done. Neither repeats what was sent."""
     words = re.sub(r"(: | \()?`[^`]*`.*", "", str(error))  # without the verbs of the command line
     return (

@@ -50,8 +50,8 @@ class UsageHandler(ReportHandler):
 
     async def sums(self, question: Which, by: Sequence[By]) -> list[Sum]:
         """Whole days from the sums by day, which are quick and outlive the rows; anything else from the rows."""
-        days = whole_days(question, self.house.calendar.day)
-        store = self.house.store
+        days = whole_days(question, self.services.calendar.day)
+        store = self.services.store
         return await (store.usage_sums(question, by) if days is None else store.sums(days, by))
 
     def scope(self, question: Which, by: Sequence[By]) -> dict[str, object]:
@@ -59,7 +59,7 @@ class UsageHandler(ReportHandler):
         return {
             "after": None if question.after is None else iso(question.after),
             "before": None if question.before is None else iso(question.before),
-            "timezone": str(self.house.settings.timezone),
+            "timezone": str(self.services.settings.timezone),
             "by": _words(by),
         }
 
@@ -76,7 +76,7 @@ class RequestsHandler(ReportHandler):
     async def answer(self, caller: Caller, asked: Mapping[str, str]) -> None:
         limit, behind = number(asked, "limit", ROWS, MOST_ROWS), cursor(asked)
         question = which(asked, await self.whose(caller, asked))
-        rows = await self.house.store.usage_before(question, behind, limit + 1)
+        rows = await self.services.store.usage_before(question, behind, limit + 1)
         page, names = rows[:limit], await self.names(caller)
         more = len(rows) > limit
         self.tell(
@@ -100,7 +100,7 @@ class ExportHandler(ReportHandler):
 
     async def _pages(self, question: Which, names: Mapping[str, str]) -> AsyncGenerator[list[Fields], None]:
         behind: Cursor | None = None
-        while page := await self.house.store.usage_after(question, behind, EXPORT_PAGE):
+        while page := await self.services.store.usage_after(question, behind, EXPORT_PAGE):
             yield [request_fields(row, names.get(row.person_id, row.person_id)) for row in page]
             behind = page[-1].started_at, page[-1].request_id
 

@@ -10,13 +10,13 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from server.admin.changes import DeskError
+from server.admin.changes import CommandError
 from server.admin.commands.tokens import WantedToken
 from server.auth.token_format import budget_id
 from server.http.compat.base import CompatHandler
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.reports import By, Days, Sum, Which
-from server.store.base import Caller, Person, Terms, Token
+from server.store.base import Caller, Person, Token, TokenTerms
 from server.wire.errors import InvalidValue, MissingParameter, UnknownId
 
 KINDS = ("normal", "special", "temporary")
@@ -35,7 +35,7 @@ class AdminHandler(CompatHandler):
 
     async def users(self, token_id: str | None = None) -> list[dict[str, Any]]:
         """All users, or the one of this token. Raises UnknownId."""
-        store = self.house.store
+        store = self.services.store
         people = {person.id: person for person in await store.people()}
         used: dict[str | None, list[Sum]] = {}
         for each in await store.sums(Days(token_id=token_id), (By.TOKEN, By.MODEL)):
@@ -43,24 +43,24 @@ class AdminHandler(CompatHandler):
         tokens = [each for each in await store.tokens() if token_id in (None, each.id)]
         if token_id is not None and not tokens:
             raise UnknownId
-        limits = self.house.book.limits
+        limits = self.services.book.limits
         return [user_json(each, people[each.person_id], used.get(each.id, ()), limits) for each in tokens]
 
     async def change(self, token_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """Change the note or disable; what else is in the document must be as it is. Raises InvalidValue, UnknownId."""
         (user,) = await self.users(token_id)
         check_change(user, document)
-        (token,) = [each for each in await self.house.store.tokens() if each.id == token_id]
+        (token,) = [each for each in await self.services.store.tokens() if each.id == token_id]
         if (note := document.get("adminNote", user["adminNote"])) != user["adminNote"]:
-            await self.house.people.change(self.caller.person_id, token.person_id, {"note": note})
+            await self.services.people.change(self.caller.person_id, token.person_id, {"note": note})
         if document.get("disabledAt") is not None and user["disabledAt"] is None:
             await self.revoke(token_id)
         return (await self.users(token_id))[0]
 
     async def revoke(self, token_id: str) -> None:
         try:
-            await self.house.desk.revoke_token(self.caller.person_id, token_id)
-        except DeskError:
+            await self.services.changes.revoke_token(self.caller.person_id, token_id)
+        except CommandError:
             raise UnknownId from None
 
 
@@ -74,25 +74,25 @@ class AdminUsers(AdminHandler):
     async def post(self) -> None:
         """A new user; answers with the token, which nobody can ask for again, and its id."""
         document = self.document() if self._length else {}
-        house, actor, wanted = self.house, self.caller.person_id, wanted_user(document, self.house.wall())
+        services, actor, wanted = self.services, self.caller.person_id, wanted_user(document, self.services.wall())
         try:
             person = await self._person(wanted)
             made = WantedToken("admin", wanted.expires_at, wanted.terms)
-            token, secret = await house.tokens.create_for(self.maker(self.caller), actor, person.id, made)
-        except DeskError:
+            token, secret = await services.tokens.create_for(self.maker(self.caller), actor, person.id, made)
+        except CommandError:
             raise InvalidValue("nickname") from None
         for family, amount in wanted.token_limits.items():
-            limit = Limit(f"{token.id}-{family}", Scope.TOKEN, token.id, Unit.TOKENS, Window.EVER, amount, family)
-            await house.desk.set_limit(actor, limit)
-        await house.take_effect()
+            limit = Limit(f"{token.id}-{family}", Scope.TOKEN, token.id, Unit.TOKENS, LimitWindow.EVER, amount, family)
+            await services.changes.set_limit(actor, limit)
+        await services.take_effect()
         self.set_header("Cache-Control", "no-store")
         self.finish({"token": secret, "id": token.id})
 
-    async def _person(self, wanted: Wanted) -> Person:
+    async def _person(self, wanted: WantedUser) -> Person:
         """The person of the nickname, with the note; a new one if there is none. Raises DeskError."""
-        people, actor = self.house.people, self.caller.person_id
+        people, actor = self.services.people, self.caller.person_id
         name = wanted.name or f"user-{secrets.token_hex(4)}"
-        found = await self.house.store.person_by_name(name)
+        found = await self.services.store.person_by_name(name)
         if found is None:
             return await people.create(actor, name, note=wanted.note)
         return await people.change(actor, found.id, {"note": wanted.note}) if wanted.note else found
@@ -111,7 +111,7 @@ class AdminUser(AdminHandler):
 
     async def get(self, token_id: str) -> None:
         (user,) = await self.users(token_id)
-        rows = await self.house.store.usage_before(Which(token_id=token_id), None, 1)
+        rows = await self.services.store.usage_before(Which(token_id=token_id), None, 1)
         self.finish(user | {"lastUsedAt": rows[0].started_at if rows else None})
 
     async def put(self, token_id: str) -> None:
@@ -122,7 +122,7 @@ class AdminUser(AdminHandler):
         self.finish((await self.users(token_id))[0])
 
 
-class Wanted:
+class WantedUser:
     """What a new user shall be. Raises InvalidValue, MissingParameter."""
 
     def __init__(self, document: Mapping[str, Any], now: int) -> None:
@@ -137,19 +137,19 @@ class Wanted:
         self.token_limits = _token_limits(document)
 
 
-def wanted_user(document: Mapping[str, Any], now: int) -> Wanted:
+def wanted_user(document: Mapping[str, Any], now: int) -> WantedUser:
     if not document.keys() <= {"nickname", "type", "expiresAt", "maxIps", "adminNote", "tokenLimits"}:
         raise InvalidValue("body")
-    return Wanted(document, now)
+    return WantedUser(document, now)
 
 
-def _terms(document: Mapping[str, Any]) -> Terms:
+def _terms(document: Mapping[str, Any]) -> TokenTerms:
     kind, addresses = document.get("type", "normal"), document.get("maxIps") or 0
     if kind not in KINDS:
         raise InvalidValue("type")
     if not is_whole(addresses, 0, 1000):
         raise InvalidValue("maxIps")
-    return Terms(kind=kind, addresses=addresses)
+    return TokenTerms(kind=kind, addresses=addresses)
 
 
 def _token_limits(document: Mapping[str, Any]) -> dict[str, int]:
@@ -159,7 +159,7 @@ def _token_limits(document: Mapping[str, Any]) -> dict[str, int]:
         raise InvalidValue("tokenLimits")
     try:
         for family in limits:
-            Limit("new", Scope.TOKEN, "new", Unit.TOKENS, Window.EVER, 0, family)
+            Limit("new", Scope.TOKEN, "new", Unit.TOKENS, LimitWindow.EVER, 0, family)
     except ValueError:
         raise InvalidValue("tokenLimits") from None
     return {family: amount for family, amount in limits.items() if amount}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.admin.makers import Maker
-from server.http.base import BaseHandler, House
+from server.http.base import BaseHandler, Services
 from server.policy.authority import Power
 from server.store.base import Caller, StoreError
 from server.wire.errors import AccountingUnavailable, InvalidValue, TooLarge
@@ -18,8 +18,8 @@ LARGEST_BODY = 64 << 10  # bytes
 class CompatHandler(BaseHandler):
     """A handler that speaks another project's words. Its errors are ours."""
 
-    def initialize(self, house: House) -> None:
-        super().initialize(house)
+    def initialize(self, services: Services) -> None:
+        super().initialize(services)
         self._pieces: list[bytes] = []
         self._length = 0
 
@@ -54,7 +54,7 @@ class CompatHandler(BaseHandler):
 
     def maker(self, caller: Caller) -> Maker:
         """The credential that asks, where it makes another one."""
-        return Maker(self.house.authority(caller), caller.token_id)
+        return Maker(self.services.authority(caller), caller.token_id)
 
     async def reader(self) -> Caller | None:
         """Whose figures may be read: this caller's; None is everybody's.
@@ -65,8 +65,8 @@ class CompatHandler(BaseHandler):
         """
         headers = self.request.headers
         bare = not any(name in headers for name in ("Authorization", "X-Api-Key", "X-User"))
-        if bare and within(self.address(), self.house.settings.user_header_networks):
+        if bare and within(self.address(), self.services.settings.user_header_networks):
             self.insist_on_own_site()
             return None
         caller = await self.authenticate()
-        return None if self.house.authority(caller).may(Power.ADMINISTER) else caller
+        return None if self.services.authority(caller).may(Power.ADMINISTER) else caller

@@ -23,7 +23,7 @@ class Dashboard(CompatHandler):
 
     async def get(self) -> None:
         await self.authenticate_admin()
-        sums = await self.house.store.sums(Days(), (By.DAY, By.GROUP))
+        sums = await self.services.store.sums(Days(), (By.DAY, By.GROUP))
         self.set_header("Content-Type", "application/json")
         self.finish(orjson.dumps(dashboard(sums)))
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error as NotBase64
 
-from server.admin.changes import DeskError
+from server.admin.changes import CommandError
 from server.admin.commands.tokens import WantedToken
 from server.http.compat.base import CompatHandler
 from server.http.relay import RelayHandler
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.policy.authority import Power
 from server.store.base import Caller, Person
 from server.wire.errors import InvalidKey, InvalidValue, PermissionDenied
@@ -47,13 +47,13 @@ class CreateApiKey(CompatHandler):
     async def _administrator(self) -> Caller | None:
         """Who may do this; the user name that came with the password does not matter. Raises RateLimited."""
         password = basic_password(self.request.headers.get("Authorization", ""))
-        if password is None and self.house.settings.legacy_routes:
+        if password is None and self.services.settings.legacy_routes:
             password = self.argument("password")
         presented = f"Bearer {password}" if password is not None else self.request.headers.get("Authorization")
         try:
-            caller = await self.house.accounts.authenticate(presented, None, self.address())
-            if not self.house.authority(caller).may(Power.ADMINISTER):
-                raise self.house.accounts.denial(caller, presented, None, self.address())
+            caller = await self.services.accounts.authenticate(presented, None, self.address())
+            if not self.services.authority(caller).may(Power.ADMINISTER):
+                raise self.services.accounts.denial(caller, presented, None, self.address())
         except (InvalidKey, PermissionDenied):
             return None
         return caller
@@ -61,19 +61,19 @@ class CreateApiKey(CompatHandler):
     async def _created(self, caller: Caller, name: str) -> Person | None:
         """The new person; None if the name is taken. Raises InvalidValue."""
         try:
-            return await self.house.people.create(caller.person_id, name)
-        except DeskError:
-            if await self.house.store.person_by_name(name) is None:
+            return await self.services.people.create(caller.person_id, name)
+        except CommandError:
+            if await self.services.store.person_by_name(name) is None:
                 raise InvalidValue("username") from None
             return None
 
     async def _endowed(self, caller: Caller, person: Person) -> str:
         """A token of the person. The quota comes first: a token without one never exists."""
-        limit = Limit(f"initial-{person.id}", Scope.PERSON, person.id, Unit.USD, Window.EVER, INITIAL_QUOTA)
-        await self.house.desk.set_limit(caller.person_id, limit)
-        await self.house.take_effect()
+        limit = Limit(f"initial-{person.id}", Scope.PERSON, person.id, Unit.USD, LimitWindow.EVER, INITIAL_QUOTA)
+        await self.services.changes.set_limit(caller.person_id, limit)
+        await self.services.take_effect()
         wanted = WantedToken("create_api_key")
-        return (await self.house.tokens.create_for(self.maker(caller), caller.person_id, person.id, wanted))[1]
+        return (await self.services.tokens.create_for(self.maker(caller), caller.person_id, person.id, wanted))[1]
 
 
 class KeyInPath(RelayHandler):

@@ -18,8 +18,8 @@ import orjson
 from tornado.iostream import StreamClosedError
 
 from keypool.domains import Bucket
-from keypool.limits import Measure
-from server.admin.changes import Desk
+from keypool.limits import LimitMeasure
+from server.admin.changes import Changes
 from server.http.compat.base import CompatHandler
 from server.ledger.money import MICRO, MOST
 from server.ledger.prices import Price, Rates
@@ -41,7 +41,7 @@ class ModelPrices(CompatHandler):
 
     async def get(self, name: str) -> None:
         await self.reader()
-        found = [price for price in await own_prices(self.house.desk) if price.model == name]
+        found = [price for price in await own_prices(self.services.changes) if price.model == name]
         if not found:
             raise UnknownModel
         self.finish(model_json(name, found))
@@ -50,9 +50,9 @@ class ModelPrices(CompatHandler):
         """Write a price; one from the same time on is replaced."""
         caller = await self.authenticate_admin()
         price = price_in(self.document(), name)
-        old = next((each for each in await own_prices(self.house.desk) if is_same_time(each, price)), None)
-        await self.house.desk.set_price(caller.person_id, replace(price, id=old.id) if old else price)
-        await self.house.take_effect()
+        old = next((each for each in await own_prices(self.services.changes) if is_same_time(each, price)), None)
+        await self.services.changes.set_price(caller.person_id, replace(price, id=old.id) if old else price)
+        await self.services.take_effect()
         self.finish()
 
 
@@ -62,7 +62,7 @@ class AllPrices(CompatHandler):
     async def get(self) -> None:
         await self.reader()
         by_model: dict[str, list[Price]] = {}
-        for price in await own_prices(self.house.desk):
+        for price in await own_prices(self.services.changes):
             by_model.setdefault(price.model, []).append(price)
         self.set_header("Content-Type", "application/json")
         self.finish(orjson.dumps([model_json(name, prices) for name, prices in sorted(by_model.items())]))
@@ -77,7 +77,7 @@ class FilteredHandler(CompatHandler):
         after, before = self._instant("after"), self._instant("before")
         name = self.argument("user")
         if reader is None and name is not None:
-            person = await self.house.store.person_by_name(name)
+            person = await self.services.store.person_by_name(name)
             if person is None:
                 raise UnknownId
             whose: str | None = person.id
@@ -99,7 +99,7 @@ class UsageSums(FilteredHandler):
     """`GET /usage`"""
 
     async def get(self) -> None:
-        sums = await self.house.store.usage_sums(await self.question(), (By.STATUS,))
+        sums = await self.services.store.usage_sums(await self.question(), (By.STATUS,))
         self.finish(usage_json([each for each in sums if each.key[0] not in FAILED]))
 
 
@@ -108,11 +108,11 @@ class Queries(FilteredHandler):
 
     async def get(self) -> None:
         question = await self.question()
-        names = {person.id: person.name for person in await self.house.store.people()}
+        names = {person.id: person.name for person in await self.services.store.people()}
         self.set_header("Content-Type", "application/json")
         begin = b"["
         try:
-            async for page in _pages(self.house.store, question):
+            async for page in _pages(self.services.store, question):
                 told = [orjson.dumps(query_json(row, names.get)) for row in page if row.status not in FAILED]
                 if told:
                     self.write(begin + b",".join(told))
@@ -128,19 +128,19 @@ class UpstreamLimits(CompatHandler):
 
     async def get(self) -> None:
         await self.reader()
-        now, wall = self.house.clock(), self.house.wall()
-        domains = self.house.dispatcher.pool.keyring.domains.values()
+        now, wall = self.services.clock(), self.services.wall()
+        domains = self.services.dispatcher.pool.keyring.domains.values()
         self.finish(
             {
                 measure.value: left_json([d.buckets[measure] for d in domains if measure in d.buckets], now, wall)
-                for measure in (Measure.TOKENS, Measure.REQUESTS)
+                for measure in (LimitMeasure.TOKENS, LimitMeasure.REQUESTS)
             }
         )
 
 
-async def own_prices(desk: Desk) -> list[Price]:
+async def own_prices(changes: Changes) -> list[Price]:
     """The prices that were written at run time, by the time from which they hold."""
-    return sorted(await desk.prices(), key=lambda price: price.valid_from)
+    return sorted(await changes.prices(), key=lambda price: price.valid_from)
 
 
 def price_in(document: dict[str, Any], model: str) -> Price:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from server.http.access import Role, Route
 from server.http.api.health import HealthHandler
 from server.http.api.models import ModelsHandler
-from server.http.base import House
+from server.http.base import Services
 from server.http.compat.admin import AdminUser, AdminUsers
 from server.http.compat.fhswf import CallersAddress, Dashboard
 from server.http.compat.flask import CreateApiKey, KeyInPath
 from server.http.compat.java import AllPrices, ModelPrices, Queries, UpstreamLimits, UsageSums
 from server.http.own_keys import ForeignKey, OwnKeyHandler
 from server.http.relay import RelayHandler
-from server.relay.passthrough import OwnKeys
+from server.relay.passthrough import OwnKeyRelay
 from server.wire.endpoints import ENDPOINTS
 
 MODEL = r"([A-Za-z0-9._:/@+-]{1,200})"
@@ -22,14 +22,14 @@ ANY_METHOD = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), Role.CALLE
 IN_PATH = ("/v1/chat/completions", "/v1/embeddings")
 
 
-def first_routes(house: House, own_keys: OwnKeys | None) -> list[Route]:
+def first_routes(services: Services, own_keys: OwnKeyRelay | None) -> list[Route]:
     """What must be tried before the routes of the same paths: a key that is not ours."""
-    if own_keys is None or not house.settings.legacy_routes:
+    if own_keys is None or not services.settings.legacy_routes:
         return []
-    return [Route(ForeignKey(house.settings), OwnKeyHandler, ANY_METHOD, {"own_keys": own_keys}, own_door=True)]
+    return [Route(ForeignKey(services.settings), OwnKeyHandler, ANY_METHOD, {"own_keys": own_keys}, own_door=True)]
 
 
-def compat_routes(house: House, own_keys: OwnKeys | None) -> list[Route]:
+def compat_routes(services: Services, own_keys: OwnKeyRelay | None) -> list[Route]:
     """The others. `own_keys` is None unless `BYO_KEYS` is on."""
     found = [
         Route(rf"/model/{MODEL}", ModelPrices, {"GET": Role.CALLER, "POST": Role.ADMIN}, own_door=True),
@@ -49,7 +49,7 @@ def compat_routes(house: House, own_keys: OwnKeys | None) -> list[Route]:
         ),
         *_without_version(),
     ]
-    if house.settings.legacy_routes:
+    if services.settings.legacy_routes:
         for path in IN_PATH:
             in_path = {"endpoint": ENDPOINTS[path]}
             found.append(Route(rf"/{TOKEN}{path}", KeyInPath, {"POST": Role.CALLER}, in_path, own_door=True))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from keypool.standing import State
-from server.admin.changes import DeskError
+from keypool.standing import KeyState
+from server.admin.changes import CommandError
 from server.http.pages.forms import Done, Form
-from server.http.pages.me import OwnPage
+from server.http.pages.me import MemberPage
 from server.http.pages.me_ledger import spent
 from server.ledger.reports import Days
 from server.policy.maintenance import maintenance
@@ -13,55 +13,55 @@ from web import render_admin
 from web.view_admin import AdminView, LiveView, QueueView
 
 
-class AdminPage(OwnPage):
+class AdminPage(MemberPage):
     """A page for administrators. The door has seen to it that nobody else comes."""
 
     async def names(self) -> dict[str, str]:
         """Everybody's name by id."""
-        return {person.id: person.name for person in await self.house.store.people()}
+        return {person.id: person.name for person in await self.services.store.people()}
 
 
 class NowPage(AdminPage):
     """`/admin`"""
 
     async def draw(self, *path: str) -> bytes:
-        house = self.house
-        today = house.calendar.day(house.wall())
+        services = self.services
+        today = services.calendar.day(services.wall())
         view = AdminView(
             frame=self.frame,
             queues=self._queues(),
             live=self._live(await self.names()),
             alerts=tuple(self._alerts()),
             spent=(
-                await spent(house, "Today", Days(first=today, last=today)),
-                await spent(house, "This month", Days(first=f"{today[:7]}-01", last=today)),
+                await spent(services, "Today", Days(first=today, last=today)),
+                await spent(services, "This month", Days(first=f"{today[:7]}-01", last=today)),
             ),
         )
         return render_admin.admin_html(view)
 
     async def cancel(self, _: Form, request_id: str) -> Done:
         """End a request; its client is told by whom."""
-        live = {each.id: each for each in self.house.dispatcher.live()}
+        live = {each.id: each for each in self.services.dispatcher.live()}
         if request_id not in live:
-            raise DeskError("this request has ended already")
+            raise CommandError("this request has ended already")
         seen = live[request_id]
         before = {"person": seen.person, "model": seen.model, "state": seen.state}
-        await self.house.desk.note(self.me.id, "request.cancel", request_id, before, None)
-        self.house.gateway.cancel(request_id)
+        await self.services.changes.note(self.me.id, "request.cancel", request_id, before, None)
+        self.services.gateway.cancel(request_id)
         return Done("cancelled", "/admin")
 
     def _queues(self) -> tuple[QueueView, ...]:
         waiting: dict[str, set[str]] = {}
-        for ticket in self.house.dispatcher.pool.tickets.values():
+        for ticket in self.services.dispatcher.pool.tickets.values():
             if ticket.waiting:
                 waiting.setdefault(ticket.model, set()).add(ticket.person)
         return tuple(
             QueueView(model.name, model.waiting, model.running, model.slots, len(waiting.get(model.name, ())))
-            for model in self.house.dispatcher.snapshot().models
+            for model in self.services.dispatcher.snapshot().models
         )
 
     def _live(self, names: dict[str, str]) -> tuple[LiveView, ...]:
-        now, pool = self.house.wall(), self.house.dispatcher.pool
+        now, pool = self.services.wall(), self.services.dispatcher.pool
         return tuple(
             LiveView(
                 id=each.id,
@@ -74,17 +74,17 @@ class NowPage(AdminPage):
                 upstream=pool.keys[each.key].upstream if each.key in pool.keys else "",
                 tokens_in=pool.tickets[each.id].need.input,
             )
-            for each in self.house.dispatcher.live()
+            for each in self.services.dispatcher.live()
         )
 
     def _alerts(self) -> list[str]:
         """What the operator should look at."""
-        house, pool = self.house, self.house.dispatcher.snapshot()
+        services, pool = self.services, self.services.dispatcher.snapshot()
         alerts = []
-        if maintenance(house.book.notices, house.wall()) is not None:
+        if maintenance(services.book.notices, services.wall()) is not None:
             alerts.append("Maintenance: new requests are turned away.")
-        alerts += [f"No key answers for {model.name}." for model in pool.models if not model.keys.get(State.READY)]
-        dead = sum(key.state is State.REVOKED for key in pool.keys)
+        alerts += [f"No key answers for {model.name}." for model in pool.models if not model.keys.get(KeyState.READY)]
+        dead = sum(key.state is KeyState.REVOKED for key in pool.keys)
         if dead:
             alerts.append(f"{dead} {'key is' if dead == 1 else 'keys are'} refused by the provider.")
         return alerts

@@ -23,7 +23,7 @@ class AuditPage(AdminPage):
 
     async def draw(self, *path: str) -> bytes:
         after, names = self.asked("after"), await self.names()
-        found = await self.house.desk.audits(cursor({"cursor": after} if after else {}), PAGE + 1)
+        found = await self.services.changes.audits(cursor({"cursor": after} if after else {}), PAGE + 1)
         page = found[:PAGE]
         rows = tuple(_row(entry, names) for entry in page)
         more = cursor_text((page[-1].at, page[-1].id)) if len(found) > PAGE else None

@@ -19,10 +19,10 @@ class AdminGroupsPage(AdminPage):
     """`/admin/groups?edit=NAME`"""
 
     async def draw(self, *path: str) -> bytes:
-        people = await self.house.store.people()
+        people = await self.services.store.people()
         names = {person.id: person.name for person in people}
         members = Counter(name for person in people for name in {*person.groups, *person.claimed})
-        rows = tuple(_row(group, names, members[group.name]) for group in await self.house.desk.groups())
+        rows = tuple(_row(group, names, members[group.name]) for group in await self.services.changes.groups())
         wanted = self.asked("edit")
         edited = next((row for row in rows if row.name == wanted), None)
         return render_admin.admin_groups_html(AdminGroupsView(self.frame, rows, edited))
@@ -30,7 +30,7 @@ class AdminGroupsPage(AdminPage):
     async def save(self, form: Form) -> Done:
         """A new group, or one as it shall be; what the form does not say stays."""
         name = form.needed("name")
-        known = {group.name: group_body(group) for group in await self.house.desk.groups()}
+        known = {group.name: group_body(group) for group in await self.services.changes.groups()}
         said = {
             "weight": form.number("weight", 1.0),
             "models": list(form.words("models")),
@@ -39,18 +39,18 @@ class AdminGroupsPage(AdminPage):
             "content_days": form.whole("content_days"),
             "since": form.begins("since"),
             "until": form.ends("until"),
-            "teachers": [(await self.house.desk.person_named(each)).id for each in form.names("teachers")],
+            "teachers": [(await self.services.changes.person_named(each)).id for each in form.names("teachers")],
             "note": form.text("note"),
         }
         try:
             group = group_of(name, {**known.get(name, {}), **said})
         except ValueError as error:
             raise FormError(sentence(error)) from None
-        await self.house.desk.set_group(self.me.id, group)
+        await self.services.changes.set_group(self.me.id, group)
         return Done("group-saved", GROUPS)
 
     async def remove(self, _: Form, name: str) -> Done:
-        await self.house.desk.remove_group(self.me.id, name)
+        await self.services.changes.remove_group(self.me.id, name)
         return Done("group-removed", GROUPS)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.admin.commands.people_import import Imported
+from server.admin.commands.people_import import ImportedPeople
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Form
 from server.ledger.export import CSV_TYPE
@@ -13,7 +13,7 @@ from web.view_admin import ImportView
 class ImportPage(AdminPage):
     """`/admin/people/import`: with one mistake nothing is changed."""
 
-    found: Imported | None = None
+    found: ImportedPeople | None = None
     trial = False
 
     async def draw(self, *path: str) -> bytes:
@@ -27,7 +27,7 @@ class ImportPage(AdminPage):
         """What has come of it stands on the page that answers."""
         self.trial = form.ticked("trial")
         text = form.needed("csv")
-        self.found = await self.house.people_table.read(self.me.id, text, trial=self.trial, by=self.authority)
+        self.found = await self.services.people_table.read(self.me.id, text, trial=self.trial, by=self.authority)
 
 
 class PeopleFile(AdminPage):
@@ -36,4 +36,4 @@ class PeopleFile(AdminPage):
     async def get(self) -> None:
         self.set_header("Content-Type", CSV_TYPE)
         self.set_header("Content-Disposition", 'attachment; filename="fairgate-people.csv"')
-        self.finish(await self.house.people_table.export())
+        self.finish(await self.services.people_table.export())

@@ -20,9 +20,9 @@ class KeysPage(AdminPage):
     """`/admin/keys`"""
 
     async def draw(self, *path: str) -> bytes:
-        office = self.house.keys
+        office = self.services.keys
         listed = await office.keys()
-        running = {key.id: key for key in self.house.dispatcher.snapshot().keys}
+        running = {key.id: key for key in self.services.dispatcher.snapshot().keys}
         view = KeysView(
             frame=self.frame,
             keys=tuple(self._row(key, running) for key in listed),
@@ -33,33 +33,33 @@ class KeysPage(AdminPage):
 
     async def add(self, form: Form) -> Done:
         """One more key of an upstream that is there, or the first one of a provider."""
-        upstream, known = form.needed("upstream"), {key.spec.name for key in await self.house.keys.keys()}
+        upstream, known = form.needed("upstream"), {key.spec.name for key in await self.services.keys.keys()}
         wanted = {"upstream" if upstream in known or upstream not in HOMES else "dialect": upstream}
-        await self.house.keys.add(self.me.id, form.needed("secret"), wanted)
+        await self.services.keys.add(self.me.id, form.needed("secret"), wanted)
         return Done("key-added", KEYS)
 
     async def pause(self, _: Form, key_id: str) -> Done:
-        await self.house.keys.pause(self.me.id, key_id)
+        await self.services.keys.pause(self.me.id, key_id)
         return Done("key-paused", KEYS)
 
     async def resume(self, _: Form, key_id: str) -> Done:
-        await self.house.keys.resume(self.me.id, key_id)
+        await self.services.keys.resume(self.me.id, key_id)
         return Done("key-resumed", KEYS)
 
     async def recheck(self, _: Form, key_id: str) -> Done:
-        await self.house.keys.recheck(self.me.id, key_id)
+        await self.services.keys.recheck(self.me.id, key_id)
         return Done("key-rechecked", KEYS)
 
     async def remove(self, _: Form, key_id: str) -> Done:
-        await self.house.keys.remove(self.me.id, key_id)
+        await self.services.keys.remove(self.me.id, key_id)
         return Done("key-removed", KEYS)
 
     def _row(self, key: ListedKey, running: Mapping[str, KeySnapshot]) -> KeyRow:
         """A key that was added a moment ago is not in the pool yet."""
-        seen, dispatcher = running.get(key.id), self.house.dispatcher
+        seen, dispatcher = running.get(key.id), self.services.dispatcher
         since = None
         if seen is not None and seen.since:
-            since = self.house.wall() - round((dispatcher.now() - seen.since) * 1000)
+            since = self.services.wall() - round((dispatcher.now() - seen.since) * 1000)
         models = dispatcher.pool.keys[key.id].models if key.id in dispatcher.pool.keys else key.spec.models
         return KeyRow(
             id=key.id,

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from server.admin.changes import DeskError
+from server.admin.changes import CommandError
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
 from server.http.pages.me_ledger import last_moment
-from server.ledger.limits import Limit, Scope, Unit, Window, family_of, limit_of
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit, family_of, limit_of
 from web import render_admin
 from web.view_admin import LimitRow, LimitsView
 
@@ -21,34 +21,34 @@ class LimitsPage(AdminPage):
     """`/admin/limits`: those that were decided at run time; those of the settings hold beside them."""
 
     async def draw(self, *path: str) -> bytes:
-        names, now = await self.names(), self.house.wall()
-        rows = tuple(_row(limit, names, now) for limit in await self.house.desk.limits())
+        names, now = await self.names(), self.services.wall()
+        rows = tuple(_row(limit, names, now) for limit in await self.services.changes.limits())
         return render_admin.limits_html(LimitsView(self.frame, rows))
 
     async def set_limit(self, form: Form) -> Done:
         """A new limit, or another amount in place of one for the same purpose."""
         wanted = await self._wanted(form)
-        for known in await self.house.desk.limits():
+        for known in await self.services.changes.limits():
             if _purpose(known) == _purpose(wanted):
                 wanted = replace(wanted, id=known.id, extra=known.extra, extra_until=known.extra_until)
-        await self.house.desk.set_limit(self.me.id, wanted)
+        await self.services.changes.set_limit(self.me.id, wanted)
         return Done("limit-set", LIMITS)
 
     async def increase(self, form: Form, limit_id: str) -> Done:
-        limit = next((each for each in await self.house.desk.limits() if each.id == limit_id), None)
+        limit = next((each for each in await self.services.changes.limits() if each.id == limit_id), None)
         if limit is None:
-            raise DeskError("there is no such limit")
+            raise CommandError("there is no such limit")
         extra = _amount(form, "extra", limit.unit)
-        await self.house.desk.raise_limit(self.me.id, limit_id, extra, form.needed_end("until"))
+        await self.services.changes.raise_limit(self.me.id, limit_id, extra, form.needed_end("until"))
         return Done("limit-raised", LIMITS)
 
     async def remove(self, _: Form, limit_id: str) -> Done:
-        await self.house.desk.remove_limit(self.me.id, limit_id)
+        await self.services.changes.remove_limit(self.me.id, limit_id)
         return Done("limit-removed", LIMITS)
 
     async def _wanted(self, form: Form) -> Limit:
         try:
-            scope, unit, window = Scope(form.text("scope")), Unit(form.text("unit")), Window(form.text("window"))
+            scope, unit, window = Scope(form.text("scope")), Unit(form.text("unit")), LimitWindow(form.text("window"))
         except ValueError:
             raise FormError("Please choose for whom, of what and in which time.") from None
         subject = await self._subject(form, scope)
@@ -74,9 +74,9 @@ class LimitsPage(AdminPage):
             return ""
         subject = form.needed("subject")
         if scope is Scope.PERSON:
-            return (await self.house.desk.person_named(subject)).id
-        if scope is Scope.UPSTREAM and all(key.spec.name != subject for key in await self.house.keys.keys()):
-            raise DeskError("there is no such upstream")
+            return (await self.services.changes.person_named(subject)).id
+        if scope is Scope.UPSTREAM and all(key.spec.name != subject for key in await self.services.keys.keys()):
+            raise CommandError("there is no such upstream")
         return subject
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
 from server.policy.maintenance import maintenance
-from server.policy.notices import Kind, Notice, notice_of
+from server.policy.notices import Notice, NoticeKind, notice_of
 from server.status.views import notice_view
 from web import render_admin
 from web.view_admin import NoticeRow, NoticesView
@@ -18,10 +18,10 @@ class NoticesPage(AdminPage):
     """`/admin/notices`, the latest first."""
 
     async def draw(self, *path: str) -> bytes:
-        now = self.house.wall()
-        known = sorted(await self.house.desk.notices(), key=lambda notice: -notice.since)
+        now = self.services.wall()
+        known = sorted(await self.services.changes.notices(), key=lambda notice: -notice.since)
         rows = tuple(NoticeRow(each.id, notice_view(each), each.holds_at(now)) for each in known)
-        shut = maintenance(self.house.book.notices, now) is not None
+        shut = maintenance(self.services.book.notices, now) is not None
         return render_admin.notices_html(NoticesView(self.frame, rows, shut))
 
     async def announce(self, form: Form) -> Done:
@@ -29,27 +29,27 @@ class NoticesPage(AdminPage):
         body = {
             "kind": form.needed("kind"),
             "text": form.needed("text"),
-            "since": self.house.wall() if since is None else since,
+            "since": self.services.wall() if since is None else since,
             "until": form.moment("until"),
         }
         try:
-            notice = notice_of(self.house.desk.new_id(), body)
+            notice = notice_of(self.services.changes.new_id(), body)
         except ValueError as error:
             raise FormError(sentence(error)) from None
-        await self.house.desk.set_notice(self.me.id, notice)
+        await self.services.changes.set_notice(self.me.id, notice)
         return Done("notice-set", NOTICES)
 
     async def remove(self, _: Form, notice_id: str) -> Done:
-        await self.house.desk.remove_notice(self.me.id, notice_id)
+        await self.services.changes.remove_notice(self.me.id, notice_id)
         return Done("notice-removed", NOTICES)
 
     async def switch(self, form: Form) -> Done:
         """Turn requests away from now on, or serve them again."""
-        desk, now = self.house.desk, self.house.wall()
+        changes, now = self.services.changes, self.services.wall()
         if form.needed("on") == "yes":
-            await desk.set_notice(self.me.id, Notice(desk.new_id(), Kind.MAINTENANCE, AT_WORK, now))
+            await changes.set_notice(self.me.id, Notice(changes.new_id(), NoticeKind.MAINTENANCE, AT_WORK, now))
             return Done("maintenance-on", NOTICES)
-        for notice in await desk.notices():
-            if notice.kind is Kind.MAINTENANCE and notice.holds_at(now):
-                await desk.remove_notice(self.me.id, notice.id)
+        for notice in await changes.notices():
+            if notice.kind is NoticeKind.MAINTENANCE and notice.holds_at(now):
+                await changes.remove_notice(self.me.id, notice.id)
         return Done("maintenance-off", NOTICES)

@@ -35,7 +35,7 @@ class PeoplePage(AdminPage):
 
     async def draw(self, *path: str) -> bytes:
         query, after = self.asked("q"), self.asked("after")
-        found = await self.house.people.find(query, limit=MOST)
+        found = await self.services.people.find(query, limit=MOST)
         behind = [each for each in found if each.name > after]
         page, used, tokens = behind[:PAGE], await self.used(), await self._tokens()
         view = PeopleView(
@@ -48,24 +48,24 @@ class PeoplePage(AdminPage):
         return render_admin.people_html(view)
 
     async def add(self, form: Form) -> Done:
-        person = await self.house.people.create(self.me.id, form.needed("name"), groups=form.names("groups"))
+        person = await self.services.people.create(self.me.id, form.needed("name"), groups=form.names("groups"))
         return Done("person-added", f"/admin/people/{person.id}")
 
     async def used(self) -> dict[str, Sum]:
         """What everybody has used this month, by id."""
-        today = self.house.calendar.day(self.house.wall())
+        today = self.services.calendar.day(self.services.wall())
         days = Days(first=f"{today[:7]}-01", last=today)
-        return {each.key[0] or "": each for each in await self.house.store.sums(days, (By.PERSON,))}
+        return {each.key[0] or "": each for each in await self.services.store.sums(days, (By.PERSON,))}
 
     async def _tokens(self) -> dict[str, list[Token]]:
         found: dict[str, list[Token]] = {}
-        for token in await self.house.store.tokens():
+        for token in await self.services.store.tokens():
             found.setdefault(token.person_id, []).append(token)
         return found
 
     def row(self, person: Person, used: Mapping[str, Sum], tokens: list[Token]) -> PersonRow:
         """A line about somebody. They were seen when they logged in last; of who has only tokens nothing is noted."""
-        now, month = self.house.wall(), used.get(person.id, NOTHING)
+        now, month = self.services.wall(), used.get(person.id, NOTHING)
         live = [it for it in tokens if it.revoked_at is None and (it.expires_at is None or now < it.expires_at)]
         return PersonRow(
             id=person.id,
@@ -73,7 +73,7 @@ class PeoplePage(AdminPage):
             groups=tuple(dict.fromkeys((*person.groups, *person.claimed))),
             admin=person.admin,
             disabled=person.disabled,
-            lapsed=has_lapsed(person.last_login_at, now, self.house.settings.affiliation_days),
+            lapsed=has_lapsed(person.last_login_at, now, self.services.settings.affiliation_days),
             last_seen_ms=person.last_login_at,
             month_micro_usd=month.cost_micro_usd,
             month_requests=month.requests,
@@ -85,10 +85,10 @@ class PersonPage(PeoplePage):
     """`/admin/people/ID`"""
 
     async def draw(self, *path: str) -> bytes:
-        house, person = self.house, await self._person(path[0])
-        tokens = await house.store.tokens(person.id)
-        limits = await token_limits(house, tokens)
-        rows, _ = await page_of_requests(house, Which(person_id=person.id), None, ROWS)
+        services, person = self.services, await self._person(path[0])
+        tokens = await services.store.tokens(person.id)
+        limits = await token_limits(services, tokens)
+        rows, _ = await page_of_requests(services, Which(person_id=person.id), None, ROWS)
         line = self.row(person, await self.used(), tokens)
         view = PersonView(
             frame=self.frame,
@@ -99,8 +99,8 @@ class PersonPage(PeoplePage):
             note=person.note,
             created_ms=person.created_at,
             tokens=tuple(token_view(each, limits.get(each.id), person.name) for each in reversed(tokens)),
-            limits=await limit_views(house, person, THEIRS),
-            groups=tuple(group.name for group in await house.desk.groups()),
+            limits=await limit_views(services, person, THEIRS),
+            groups=tuple(group.name for group in await services.changes.groups()),
             requests=tuple(map(request_view, rows)),
             made=self.made,
         )
@@ -108,7 +108,7 @@ class PersonPage(PeoplePage):
 
     async def change(self, form: Form, person_id: str) -> Done:
         changes = {"name": form.needed("name"), "groups": form.names("groups"), "note": form.text("note")}
-        await self.house.people.change(self.me.id, person_id, changes)
+        await self.services.people.change(self.me.id, person_id, changes)
         return Done("person-changed", f"/admin/people/{person_id}")
 
     async def disable(self, _: Form, person_id: str) -> Done:
@@ -127,23 +127,23 @@ class PersonPage(PeoplePage):
         person = await self._person(person_id)
         if form.needed("confirm") != person.name:
             raise FormError("Please type their name just as it stands there.")
-        await self.house.privacy.erase(self.me.id, person_id)
+        await self.services.privacy.erase(self.me.id, person_id)
         return Done("person-erased", "/admin/people")
 
     async def make_token(self, form: Form, person_id: str) -> NewSecret:
         budget = form.money("usd")
         asked = wanted(form, form.needed("kind"))
-        token, secret = await self.house.tokens.create_for(self.maker, self.me.id, person_id, asked)
+        token, secret = await self.services.tokens.create_for(self.maker, self.me.id, person_id, asked)
         if budget is not None:
-            await self.house.desk.set_limit(self.me.id, budget_of(token, budget))
+            await self.services.changes.set_limit(self.me.id, budget_of(token, budget))
         return NewSecret("token", token.name, secret)
 
     async def _set(self, person_id: str, changes: Mapping[str, bool], told: str) -> Done:
-        await self.house.people.change(self.me.id, person_id, changes, self.authority)
+        await self.services.people.change(self.me.id, person_id, changes, self.authority)
         return Done(told, f"/admin/people/{person_id}")
 
     async def _person(self, person_id: str) -> Person:
-        person = await self.house.store.person(person_id)
+        person = await self.services.store.person(person_id)
         if person is None:
             raise UnknownId
         return person

@@ -18,9 +18,9 @@ class PricesPage(AdminPage):
     """`/admin/prices`: those that were set here, and for each model that is served the one that holds."""
 
     async def draw(self, *path: str) -> bytes:
-        own, now = await self.house.desk.prices(), self.house.wall()
-        served = [model.name for model in self.house.dispatcher.snapshot().models]
-        priced = {name: self.house.book.prices.of(name, now) for name in served}
+        own, now = await self.services.changes.prices(), self.services.wall()
+        served = [model.name for model in self.services.dispatcher.snapshot().models]
+        priced = {name: self.services.book.prices.of(name, now) for name in served}
         unpriced = tuple(name for name, price in priced.items() if price in (None, UNPRICED))
         ids = {price.id for price in own}
         others = {price.id: price for price in priced.values() if price not in (None, UNPRICED) and price.id not in ids}
@@ -29,7 +29,7 @@ class PricesPage(AdminPage):
         return render_admin.prices_html(PricesView(self.frame, tuple(rows), unpriced))
 
     async def set_price(self, form: Form) -> Done:
-        since = form.begins("valid_from") or self.house.wall()
+        since = form.begins("valid_from") or self.services.wall()
         model = form.needed("model")
         said = {name: form.money(name) for name in ("cached", "cache_write", "request")}
         rates = {"input": form.needed_money("input"), "output": form.needed_money("output")}
@@ -38,11 +38,11 @@ class PricesPage(AdminPage):
             price = price_of(f"desk:{model}@{iso(since)}", body)
         except ValueError as error:
             raise FormError(sentence(error)) from None
-        await self.house.desk.set_price(self.me.id, price)
+        await self.services.changes.set_price(self.me.id, price)
         return Done("price-set", PRICES)
 
     async def remove(self, _: Form, price_id: str) -> Done:
-        await self.house.desk.remove_price(self.me.id, price_id)
+        await self.services.changes.remove_price(self.me.id, price_id)
         return Done("price-removed", PRICES)
 
 

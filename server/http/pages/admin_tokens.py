@@ -22,12 +22,12 @@ class AdminTokensPage(AdminPage):
         wanted = query.casefold()
         found = [
             token
-            for token in reversed(await self.house.store.tokens())
+            for token in reversed(await self.services.store.tokens())
             if wanted in f"{names.get(token.person_id, '')}\n{token.name}\n{token.hint}".casefold()
         ]
         begin = next((place + 1 for place, token in enumerate(found) if token.id == after), 0)
         page = found[begin : begin + PAGE]
-        limits = await token_limits(self.house, page)
+        limits = await token_limits(self.services, page)
 
         def seen(token: Token) -> TokenView:
             return token_view(token, limits.get(token.id), names.get(token.person_id, token.person_id))
@@ -36,5 +36,5 @@ class AdminTokensPage(AdminPage):
         return render_admin.admin_tokens_html(AdminTokensView(self.frame, tuple(map(seen, page)), query, more))
 
     async def revoke(self, _: Form, token_id: str) -> Done:
-        await self.house.tokens.revoke(self.me.id, token_id)
+        await self.services.tokens.revoke(self.me.id, token_id)
         return Done("token-revoked", TOKENS)

@@ -33,7 +33,7 @@ class AdminUsagePage(AdminPage):
             raise InvalidValue("by")
         assert days.first is not None, "a span has its ends"
         assert days.last is not None, "both of them"
-        sums, names = await self.house.store.sums(days, (GROUPINGS[of],)), await self.names_of(of)
+        sums, names = await self.services.store.sums(days, (GROUPINGS[of],)), await self.names_of(of)
         view = AdminUsageView(
             frame=self.frame,
             first_day=days.first,
@@ -42,14 +42,14 @@ class AdminUsagePage(AdminPage):
             by=cast(Measure, by),
             sums=tuple(_sum(names.get(each.key[0] or "", each.key[0] or "–"), each) for each in sums[:MOST_SUMS]),
             total=_sum("all", added(sums)),
-            cells=await cells(self.house, days),
+            cells=await cells(self.services, days),
             requests=await self._latest(days.first, days.last),
         )
         return render_admin.usage_html(view)
 
     def span(self) -> Days:
         """From which day to which; the last month, where nothing is said. Raises InvalidValue."""
-        today = self.house.calendar.day(self.house.wall())
+        today = self.services.calendar.day(self.services.wall())
         last = self._day("last", today)
         first = self._day("first", first_day(last, DAYS))
         if not 0 <= (date.fromisoformat(last) - date.fromisoformat(first)).days < MOST_DAYS:
@@ -68,20 +68,22 @@ class AdminUsagePage(AdminPage):
         if of != "token":
             return {}
         people = await self.names()
-        return {each.id: f"{people.get(each.person_id, '')}: {each.name}" for each in await self.house.store.tokens()}
+        return {
+            each.id: f"{people.get(each.person_id, '')}: {each.name}" for each in await self.services.store.tokens()
+        }
 
     def _day(self, name: str, default: str) -> str:
         day = self.asked(name, default)
         try:
-            self.house.calendar.starts(day)
-            self.house.calendar.ends(day)
+            self.services.calendar.starts(day)
+            self.services.calendar.ends(day)
         except (ValueError, OverflowError):
             raise InvalidValue(name) from None
         return day
 
     async def _latest(self, first: str, last: str) -> tuple[RequestView, ...]:
-        starts, ends = self.house.calendar.starts(first), self.house.calendar.ends(last)
-        rows, _ = await page_of_requests(self.house, Which(after=starts, before=ends), None, ROWS)
+        starts, ends = self.services.calendar.starts(first), self.services.calendar.ends(last)
+        rows, _ = await page_of_requests(self.services, Which(after=starts, before=ends), None, ROWS)
         people = await self.names()
         return tuple(request_view(row, people=people) for row in rows)
 
@@ -91,7 +93,7 @@ class UsageFile(AdminUsagePage):
 
     async def get(self) -> None:
         of = self.grouping()
-        sums, names = await self.house.store.sums(self.span(), (GROUPINGS[of],)), await self.names_of(of)
+        sums, names = await self.services.store.sums(self.span(), (GROUPINGS[of],)), await self.names_of(of)
         self.set_header("Content-Type", CSV_TYPE)
         self.set_header("Content-Disposition", 'attachment; filename="fairgate-usage.csv"')
         await stream(self, _lines(of, sums, names))

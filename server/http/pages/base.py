@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from server.auth.sessions import Visit
 from server.config.parsers import is_loopback
-from server.http.base import House
+from server.http.base import Services
 from server.http.pages.public import PageHandler
 from server.http.redirects import own_path
 from server.store.base import Person, StoreError
@@ -26,8 +26,8 @@ MOST_FIELDS = 100
 class BrowserHandler(PageHandler):
     """A page for somebody who may have logged in."""
 
-    def initialize(self, house: House) -> None:
-        super().initialize(house)
+    def initialize(self, services: Services) -> None:
+        super().initialize(services)
         self._pieces: list[bytes] = []
         self._length = 0
 
@@ -51,11 +51,11 @@ class BrowserHandler(PageHandler):
 
     async def visit(self) -> Visit | None:
         """The session of this browser."""
-        return await self.house.sessions.visit(self.cookie(SESSION))
+        return await self.services.sessions.visit(self.cookie(SESSION))
 
     async def person(self) -> Person | None:
         """Who has logged in with this browser."""
-        return await self.house.sessions.person_of(self.cookie(SESSION))
+        return await self.services.sessions.person_of(self.cookie(SESSION))
 
     async def insist_on_person(self) -> Person | None:
         """Who has logged in; None if nobody has, and then they are on their way to the login."""
@@ -68,7 +68,7 @@ class BrowserHandler(PageHandler):
 
     def xsrf(self) -> str:
         """What every form of this session holds in a field named `xsrf`."""
-        return self.house.sessions.xsrf(self.cookie(SESSION) or "")
+        return self.services.sessions.xsrf(self.cookie(SESSION) or "")
 
     def form(self, cookie: str = SESSION) -> dict[str, str]:
         """The fields of the form that was sent from our own page. Raises PermissionDenied, InvalidValue."""
@@ -78,7 +78,7 @@ class BrowserHandler(PageHandler):
         except ValueError:
             raise InvalidValue("form") from None
         form = {name: values[-1] for name, values in fields.items()}
-        if not self.house.sessions.check(self.cookie(cookie), form.get("xsrf")):
+        if not self.services.sessions.check(self.cookie(cookie), form.get("xsrf")):
             raise PermissionDenied
         return form
 
@@ -106,7 +106,7 @@ class BrowserHandler(PageHandler):
     def origin(self) -> str:
         """Under which address the browser came here: `https://host`. Proxies are believed as far as they are ours."""
         scheme, host = self.request.protocol, self.request.host
-        if hops := self.house.settings.trusted_proxy_hops:
+        if hops := self.services.settings.trusted_proxy_hops:
             scheme = self._noted("X-Forwarded-Proto", hops) or scheme
             host = self._noted("X-Forwarded-Host", hops) or host
         return f"{'https' if scheme == 'https' else 'http'}://{host}"
@@ -117,7 +117,7 @@ class BrowserHandler(PageHandler):
         return noted[-min(hops, len(noted))].strip()
 
     def _is_secure(self) -> bool:
-        address = urlsplit(self.house.settings.public_url or self.origin())
+        address = urlsplit(self.services.settings.public_url or self.origin())
         return address.scheme == "https" or not is_loopback(address.hostname or "")
 
     def _cookie_name(self, name: str) -> str:

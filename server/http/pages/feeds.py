@@ -52,7 +52,7 @@ class Badge(CachedHandler):
         name, metric = self.get_query_argument("model", ""), self.get_query_argument("metric", "status")
         if metric not in METRICS:
             raise InvalidValue("metric")
-        view = await self.house.face.status.view()
+        view = await self.services.status_service.status.view()
         if name:
             model = next((each for each in view.models if each.name == name), None)
             if model is None:
@@ -67,15 +67,15 @@ class Feed(CachedHandler):
     """`/feed.xml`"""
 
     async def get(self) -> None:
-        self.give(feeds.feed(self.house.face.feed(self.base_url())), "application/atom+xml; charset=utf-8")
+        self.give(feeds.feed(self.services.status_service.feed(self.base_url())), "application/atom+xml; charset=utf-8")
 
 
 class LeaderboardPage(BrowserHandler):
     """`/leaderboard?window=&by=`: who has logged in, or presents a token, sees their own place."""
 
     async def get(self) -> None:
-        house = self.house
-        if not house.settings.leaderboard:
+        services = self.services
+        if not services.settings.leaderboard:
             raise UnknownUrl
         window, by = self.get_query_argument("window", "week"), self.get_query_argument("by", "requests")
         if window not in WINDOWS:
@@ -83,8 +83,8 @@ class LeaderboardPage(BrowserHandler):
         if by not in MEASURES:
             raise InvalidValue("by")
         person = await self._visitor()
-        board = await house.face.leaderboard.board(cast(Window, window), cast(Measure, by))
-        frame = (await house.face.status.view()).frame
+        board = await services.status_service.leaderboard.board(cast(Window, window), cast(Measure, by))
+        frame = (await services.status_service.status.view()).frame
         view = LeaderboardView(
             frame=replace(frame, visitor=Visitor(person.name, person.admin) if person else None),
             window=cast(Window, window),
@@ -103,7 +103,7 @@ class LeaderboardPage(BrowserHandler):
             return await self.person()
         headers = self.request.headers
         if "Authorization" in headers or "X-Api-Key" in headers:
-            return await self.house.store.person((await self.authenticate()).person_id)
+            return await self.services.store.person((await self.authenticate()).person_id)
         return None
 
 

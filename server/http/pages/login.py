@@ -37,14 +37,14 @@ class LoginHandler(BrowserHandler):
         """The page; `answer` is the provider's own word for the problem."""
         cookie = self.cookie(FORM) or new_cookie()
         self.keep(FORM, cookie, FORM_SECONDS)
-        provider = _begin(path) if self.house.oidc is not None else None
-        xsrf = self.house.sessions.xsrf(cookie)
-        page = render.login_page(self.house.settings.title, provider, path, xsrf, problem, answer)
+        provider = _begin(path) if self.services.oidc is not None else None
+        xsrf = self.services.sessions.xsrf(cookie)
+        page = render.login_page(self.services.settings.title, provider, path, xsrf, problem, answer)
         self.show(page, status)
 
     async def enter(self, cookie: str, path: str) -> None:
         """Give the browser its new session in place of any old one, and let it go where it wanted."""
-        sessions = self.house.sessions
+        sessions = self.services.sessions
         await sessions.close(self.cookie(SESSION))
         self.keep(SESSION, cookie, sessions.seconds)
         self.redirect(path, status=303)
@@ -52,9 +52,9 @@ class LoginHandler(BrowserHandler):
     @property
     def oidc(self) -> Oidc:
         """The organisation's login. Raises UnknownUrl if there is none."""
-        if self.house.oidc is None:
+        if self.services.oidc is None:
             raise UnknownUrl
-        return self.house.oidc
+        return self.services.oidc
 
 
 class LoginPage(LoginHandler):
@@ -65,7 +65,7 @@ class LoginPage(LoginHandler):
 
     def get(self) -> None:
         path = self.get_query_argument("return_url", None)
-        if path is not None and self.house.oidc is not None:
+        if path is not None and self.services.oidc is not None:
             self.redirect(_begin(path), status=303)
         else:
             self.show_login(own_path(self.get_query_argument("next", path)))
@@ -77,10 +77,12 @@ class LoginPage(LoginHandler):
         except PermissionDenied:
             self.show_login("/", 403, WRONG_FORM)
             return
-        house, path = self.house, own_path(form.get("next"))
+        services, path = self.services, own_path(form.get("next"))
         presented = form.get("token", "").strip()
         try:
-            cookie = await login_with_token(house.accounts, house.store, house.sessions, presented, self.address())
+            cookie = await login_with_token(
+                services.accounts, services.store, services.sessions, presented, self.address()
+            )
         except InvalidKey:
             self.show_login(path, 401, WRONG_TOKEN)
             return
@@ -124,7 +126,7 @@ class Callback(LoginHandler):
             log.warning("the identity provider is away: %s", error)
             self.show_login("/", 503, AWAY)
             return
-        await self.enter(await self.house.sessions.open(arrival.person.id, arrival.sealed), arrival.next)
+        await self.enter(await self.services.sessions.open(arrival.person.id, arrival.sealed), arrival.next)
 
 
 class Logout(BrowserHandler):
@@ -135,10 +137,10 @@ class Logout(BrowserHandler):
 
     async def get(self) -> None:
         if self.request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
-            self.show(render.logout_page(self.house.settings.title))
+            self.show(render.logout_page(self.services.settings.title))
             return
-        visit, oidc = await self.visit(), self.house.oidc
-        await self.house.sessions.close(self.cookie(SESSION))
+        visit, oidc = await self.visit(), self.services.oidc
+        await self.services.sessions.close(self.cookie(SESSION))
         self.drop(SESSION)
         try:
             address = await oidc.farewell(visit.sealed) if oidc is not None and visit is not None else None
@@ -151,7 +153,7 @@ class UserHandler(BrowserHandler):
     """`GET /user`: who has logged in, or presents a token, in the words of fhswf's openai-proxy."""
 
     async def get(self) -> None:
-        visit, oidc = await self.visit(), self.house.oidc
+        visit, oidc = await self.visit(), self.services.oidc
         person = visit.person if visit else await self._presented()
         if person is None:
             raise InvalidKey
@@ -163,7 +165,7 @@ class UserHandler(BrowserHandler):
     async def _presented(self) -> Person | None:
         """Whose token was presented. Raises PermissionDenied for less, such as a name in a header."""
         caller = self.insist_on(await self.authenticate(), Power.CHANGE_OWN)
-        return await self.house.store.person(caller.person_id)
+        return await self.services.store.person(caller.person_id)
 
 
 def _begin(path: str) -> str:

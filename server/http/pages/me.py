@@ -12,9 +12,9 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from server.admin.changes import DeskError
+from server.admin.changes import CommandError
 from server.admin.makers import Maker
-from server.http.base import House
+from server.http.base import Services
 from server.http.pages.base import SESSION, BrowserHandler
 from server.http.pages.forms import Done, Form, FormError, flash_cookie, flash_of, sentence
 from server.policy.authority import Authority, Power
@@ -30,15 +30,15 @@ FLASH_SECONDS = 60
 Act = Callable[..., Awaitable[Done | NewSecret | None]]
 
 
-class OwnPage(BrowserHandler):
+class MemberPage(BrowserHandler):
     """A page of somebody's own; a route of it `Shows` it, or `Takes` a form of it. `act`: what that form does."""
 
     me: Person  # an administrator only if the session is one's
     authority: Authority
     maker: Maker
 
-    def initialize(self, house: House, act: Act | None = None) -> None:
-        super().initialize(house)
+    def initialize(self, services: Services, act: Act | None = None) -> None:
+        super().initialize(services)
         self.act = act
         self.flash: Flash | None = None
         self.made: NewSecret | None = None
@@ -48,7 +48,7 @@ class OwnPage(BrowserHandler):
         visit = await self.visit()
         if visit is None:
             raise InvalidKey
-        self.authority = self.house.authority_of_visit(visit)
+        self.authority = self.services.authority_of_visit(visit)
         self.me = replace(visit.person, admin=self.authority.may(Power.ADMINISTER))
         self.maker = Maker(self.authority, visit.token.id if visit.token else None)
         self.session_cookie = self.cookie(SESSION) or ""
@@ -60,16 +60,16 @@ class OwnPage(BrowserHandler):
     @property
     def frame(self) -> Frame:
         """What surrounds the page now."""
-        house, now = self.house, self.house.wall()
+        services, now = self.services, self.services.wall()
         return Frame(
-            title=house.settings.title,
+            title=services.settings.title,
             now_ms=now,
-            zone=house.settings.timezone,
+            zone=services.settings.timezone,
             visitor=Visitor(self.me.name, self.me.admin),
             xsrf=self.xsrf(),
             login=True,
-            leaderboard=house.settings.leaderboard,
-            notices=tuple(notice_view(each) for each in notices(house.book) if each.holds_at(now)),
+            leaderboard=services.settings.leaderboard,
+            notices=tuple(notice_view(each) for each in notices(services.book) if each.holds_at(now)),
             flash=self.flash,
         )
 
@@ -78,7 +78,7 @@ class OwnPage(BrowserHandler):
         return self.get_query_argument(name, default) or default
 
 
-class Shows(OwnPage):
+class Shows(MemberPage):
     """A route that shows its page."""
 
     async def get(self, *path: str) -> None:
@@ -90,24 +90,24 @@ class Shows(OwnPage):
         cookie = self.cookie(FLASH)
         if cookie is not None:
             self.drop(FLASH)
-        return flash_of(self.house.sessions, self.session_cookie, cookie)
+        return flash_of(self.services.sessions, self.session_cookie, cookie)
 
 
-class Takes(OwnPage):
+class Takes(MemberPage):
     """A route that takes a form of its page."""
 
     async def post(self, *path: str) -> None:
         assert self.act is not None, "the route of a form says what it does"
-        form = Form(self.form(), self.house.calendar)
+        form = Form(self.form(), self.services.calendar)
         try:
             done = await self.act(self, form, *path)
-            await self.house.take_effect()
-        except (FormError, DeskError) as error:
+            await self.services.take_effect()
+        except (FormError, CommandError) as error:
             self.flash = Flash("bad", sentence(error))
             self.show(await self.draw(*path), 400)
             return
         if isinstance(done, Done):
-            self.keep(FLASH, flash_cookie(self.house.sessions, self.session_cookie, done.sentence), FLASH_SECONDS)
+            self.keep(FLASH, flash_cookie(self.services.sessions, self.session_cookie, done.sentence), FLASH_SECONDS)
             self.redirect(done.path, status=303)
         elif not self._finished:
             self.made = done

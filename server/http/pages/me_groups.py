@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.admin.commands.courses import NO_SUCH_COURSE, CourseError, Member, Plan
+from server.admin.commands.courses import NO_SUCH_COURSE, CourseError, CourseMember, Plan
 from server.http.pages.forms import Done, Form
-from server.http.pages.me import OwnPage, caller_of
+from server.http.pages.me import MemberPage, caller_of
 from server.http.pages.me_ledger import cells, first_day, group_limits, last_moment, spent_view
 from server.ledger.limits import Scope
 from server.ledger.reports import By, Days
@@ -19,24 +19,24 @@ HOME = "/me/groups"
 DAYS = 30  # of a course's chart
 
 
-class GroupsPage(OwnPage):
+class GroupsPage(MemberPage):
     """`/me/groups`"""
 
     async def draw(self, *path: str) -> bytes:
-        house, me = self.house, self.me
-        taught = {course.name: course for course in await house.courses.taught_by(me) if me.id in course.teachers}
-        known = {group.name: group for group in await house.desk.groups()} | taught
+        services, me = self.services, self.me
+        taught = {course.name: course for course in await services.courses.taught_by(me) if me.id in course.teachers}
+        known = {group.name: group for group in await services.changes.groups()} | taught
         names = dict.fromkeys(name for name in (*caller_of(me).groups, *taught) if name != LEFT)
-        joined = await house.desk.joined(me.id)
+        joined = await services.changes.joined(me.id)
         groups = tuple([await self._membership(known.get(name, Group(name=name)), joined) for name in names])
         return render_me.groups_html(GroupsView(self.frame, groups, may_found=me.admin, made=self.made))
 
     async def join(self, form: Form) -> Done:
-        await self.house.courses.join(self.me, form.needed("code"), self.address())
+        await self.services.courses.join(self.me, form.needed("code"), self.address())
         return Done("joined", HOME)
 
     async def leave(self, _: Form, name: str) -> Done:
-        await self.house.courses.leave(self.me, name)
+        await self.services.courses.leave(self.me, name)
         return Done("left", HOME)
 
     async def found(self, form: Form) -> NewSecret:
@@ -49,7 +49,7 @@ class GroupsPage(OwnPage):
             pot=form.money("pot"),
             per_head=form.money("per_head"),
         )
-        course, code = await self.house.courses.create(self.me, plan)
+        course, code = await self.services.courses.create(self.me, plan)
         return NewSecret("join code", course.name, code)
 
     async def _membership(self, group: Group, joined: Sequence[str]) -> MembershipView:
@@ -60,24 +60,24 @@ class GroupsPage(OwnPage):
             note=group.note,
             since_ms=group.since,
             until_ms=last_moment(group.until),
-            limits=await group_limits(self.house, me.id, group.name, (Scope.GROUP, Scope.MEMBER)),
+            limits=await group_limits(self.services, me.id, group.name, (Scope.GROUP, Scope.MEMBER)),
             teaches=me.id in group.teachers,
             leave=group.name in joined and group.name in me.groups and bool(group.teachers),
         )
 
 
-class CoursePage(OwnPage):
+class CoursePage(MemberPage):
     """`/me/groups/NAME`: for those who teach it."""
 
     async def draw(self, *path: str) -> bytes:
-        house, name = self.house, path[0]
+        services, name = self.services, path[0]
         try:
-            seen = await house.courses.view(self.me, name)
+            seen = await services.courses.view(self.me, name)
         except CourseError as error:
             if str(error) == NO_SUCH_COURSE:
                 raise UnknownId from None
             raise
-        today = house.calendar.day(house.wall())
+        today = services.calendar.day(services.wall())
         first = first_day(today, DAYS)
         view = CourseView(
             frame=self.frame,
@@ -86,30 +86,30 @@ class CoursePage(OwnPage):
                 seen.group.note,
                 seen.group.since,
                 last_moment(seen.group.until),
-                await group_limits(house, self.me.id, name, (Scope.GROUP,)),
+                await group_limits(services, self.me.id, name, (Scope.GROUP,)),
                 teaches=True,
             ),
             total=spent_view("In all", seen.used),
             members=await self._members(name, seen.members),
             first_day=first,
             last_day=today,
-            cells=await cells(house, Days(group=name, first=first, last=today)),
+            cells=await cells(services, Days(group=name, first=first, last=today)),
             joinable=bool(seen.group.join),
             made=self.made,
         )
         return render_me.course_html(view)
 
     async def code(self, _: Form, name: str) -> NewSecret:
-        return NewSecret("join code", name, await self.house.courses.new_code(self.me, name))
+        return NewSecret("join code", name, await self.services.courses.new_code(self.me, name))
 
     async def close(self, _: Form, name: str) -> Done:
-        await self.house.courses.close(self.me, name)
+        await self.services.courses.close(self.me, name)
         return Done("course-closed", HOME)
 
-    async def _members(self, name: str, members: tuple[Member, ...]) -> tuple[MemberView, ...]:
+    async def _members(self, name: str, members: tuple[CourseMember, ...]) -> tuple[MemberView, ...]:
         """In sums, as the courses show them, with the day of the latest request."""
         last: dict[str, str] = {}
-        for each in await self.house.store.sums(Days(group=name), (By.PERSON, By.DAY)):
+        for each in await self.services.store.sums(Days(group=name), (By.PERSON, By.DAY)):
             person, day = each.key
             last[person or ""] = max(day or "", last.get(person or "", ""))
         return tuple(

@@ -7,10 +7,10 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from server.auth.token_format import budget_id
-from server.http.base import House
+from server.http.base import Services
 from server.http.pages.me import caller_of
-from server.ledger.holds import Estimate, Standing, Who, applying, claim
-from server.ledger.limits import Limit, Scope, Unit, Window
+from server.ledger.holds import BudgetStanding, Estimate, Who, applying, claim
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.reports import By, Cursor, Days, Sum, Which
 from server.ledger.usage import UsageRow
 from server.store.base import Person, Token
@@ -63,17 +63,17 @@ def request_view(
 
 
 async def page_of_requests(
-    house: House, which: Which, behind: Cursor | None, count: int
+    services: Services, which: Which, behind: Cursor | None, count: int
 ) -> tuple[list[UsageRow], Cursor | None]:
     """So many rows, the newest first, and where the next page goes on."""
-    rows = await house.store.usage_before(which, behind, count + 1)
+    rows = await services.store.usage_before(which, behind, count + 1)
     page = rows[:count]
     return page, (page[-1].started_at, page[-1].request_id) if len(rows) > count else None
 
 
-async def spent(house: House, label: str, days: Days) -> SpentView:
+async def spent(services: Services, label: str, days: Days) -> SpentView:
     """What was used in these days."""
-    (found,) = await house.store.sums(days, ())
+    (found,) = await services.store.sums(days, ())
     return spent_view(label, found)
 
 
@@ -81,9 +81,9 @@ def spent_view(label: str, found: Sum) -> SpentView:
     return SpentView(label, found.requests, found.input, found.output, found.cost_micro_usd)
 
 
-async def cells(house: House, days: Days) -> tuple[Cell, ...]:
+async def cells(services: Services, days: Days) -> tuple[Cell, ...]:
     """The same by day and model."""
-    return tuple(map(_cell, await house.store.sums(days, (By.DAY, By.MODEL))))
+    return tuple(map(_cell, await services.store.sums(days, (By.DAY, By.MODEL))))
 
 
 def _cell(found: Sum) -> Cell:
@@ -94,42 +94,44 @@ def _cell(found: Sum) -> Cell:
 # --- limits
 
 
-async def limit_views(house: House, person: Person, own: Own) -> tuple[LimitView, ...]:
+async def limit_views(services: Services, person: Person, own: Own) -> tuple[LimitView, ...]:
     """All limits of somebody, with what is taken of them."""
-    now, caller = house.wall(), caller_of(person)
-    who = Who(person.id, None, house.book.rights(caller.groups, now).groups)
-    budgets = await _standings(house, applying(house.book.limits, who, None, now), who)
-    minutes = [each for each in await house.cashier.standing(caller) if each["window"] == Window.MINUTE]
+    now, caller = services.wall(), caller_of(person)
+    who = Who(person.id, None, services.book.rights(caller.groups, now).groups)
+    budgets = await _standings(services, applying(services.book.limits, who, None, now), who)
+    minutes = [each for each in await services.reservations.standing(caller) if each["window"] == LimitWindow.MINUTE]
     return (*(limit_view(each, now, own) for each in budgets), *(_minute(each, own) for each in minutes))
 
 
-async def group_limits(house: House, person_id: str, group: str, scopes: Iterable[Scope]) -> tuple[LimitView, ...]:
+async def group_limits(
+    services: Services, person_id: str, group: str, scopes: Iterable[Scope]
+) -> tuple[LimitView, ...]:
     """The pot of a group, or what one of its members has of it."""
-    now = house.wall()
-    limits = [it for scope in scopes for it in house.book.limits.of(scope, group) if it.applies(None, now)]
-    return tuple(limit_view(each, now) for each in await _standings(house, limits, Who(person_id, None, (group,))))
+    now = services.wall()
+    limits = [it for scope in scopes for it in services.book.limits.of(scope, group) if it.applies(None, now)]
+    return tuple(limit_view(each, now) for each in await _standings(services, limits, Who(person_id, None, (group,))))
 
 
-async def token_limits(house: House, tokens: Iterable[Token]) -> dict[str, LimitView]:
+async def token_limits(services: Services, tokens: Iterable[Token]) -> dict[str, LimitView]:
     """The budgets of tokens by the tokens' ids: of each the first one that it has in all time."""
-    now, found = house.wall(), {}
+    now, found = services.wall(), {}
     for token in tokens:
         budget = budget_id(token.id)
-        limits = [it for it in house.book.limits.of(Scope.TOKEN, budget) if it.applies(None, now)]
-        for standing in (await _standings(house, limits, Who(token.person_id, budget)))[:1]:
+        limits = [it for it in services.book.limits.of(Scope.TOKEN, budget) if it.applies(None, now)]
+        for standing in (await _standings(services, limits, Who(token.person_id, budget)))[:1]:
             found[token.id] = limit_view(standing, now)
     return found
 
 
-async def _standings(house: House, limits: Iterable[Limit], who: Who) -> list[Standing]:
-    mine = claim(limits, who, NO_NEED, house.calendar, house.wall())
+async def _standings(services: Services, limits: Iterable[Limit], who: Who) -> list[BudgetStanding]:
+    mine = claim(limits, who, NO_NEED, services.calendar, services.wall())
     if not mine.counters:
         return []
-    taken = await house.store.taken(mine.counters)
+    taken = await services.store.taken(mine.counters)
     return mine.standings(dict(zip(mine.counters, taken, strict=True)))
 
 
-def limit_view(standing: Standing, now: int, own: Own = YOURS) -> LimitView:
+def limit_view(standing: BudgetStanding, now: int, own: Own = YOURS) -> LimitView:
     entry, limit = standing.entry, standing.entry.limit
     raised = bool(limit.extra) and (limit.extra_until is None or now < limit.extra_until)
     return LimitView(

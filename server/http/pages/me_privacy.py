@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.http.pages.base import SESSION, BrowserHandler
 from server.http.pages.forms import Done, Form, FormError
-from server.http.pages.me import OwnPage, caller_of
+from server.http.pages.me import MemberPage, caller_of
 from server.http.streaming import stream
 from server.ledger.money import usd
 from server.ledger.reports import Days
@@ -23,13 +23,13 @@ ALWAYS = (
 )
 
 
-class PrivacyPage(OwnPage):
+class PrivacyPage(MemberPage):
     """`/me/privacy`"""
 
     async def draw(self, *path: str) -> bytes:
-        house, here = self.house, self.house.sessions.id_of(self.session_cookie)
-        rights = house.book.rights(caller_of(self.me).groups, house.wall())
-        sessions = await house.sessions.of(self.me.id)
+        services, here = self.services, self.services.sessions.id_of(self.session_cookie)
+        rights = services.book.rights(caller_of(self.me).groups, services.wall())
+        sessions = await services.sessions.of(self.me.id)
         view = PrivacyView(
             frame=self.frame,
             kept=(*self._about(), *await self._done()),
@@ -46,18 +46,18 @@ class PrivacyPage(OwnPage):
     async def nickname(self, form: Form) -> Done:
         """Be listed under this name; without one, not at all."""
         wanted = form.text("nickname") or None
-        await self.house.people.set_nickname(self.me, wanted)
+        await self.services.people.set_nickname(self.me, wanted)
         return Done("nickname-set" if wanted else "nickname-removed", PRIVACY)
 
     async def end_session(self, _: Form, session_id: str) -> Done:
         """Log out in one browser."""
-        if not await self.house.sessions.end(self.me.id, session_id):
+        if not await self.services.sessions.end(self.me.id, session_id):
             raise FormError("That browser is logged out already.")
         return Done("session-ended", PRIVACY)
 
     async def end_sessions(self, _: Form) -> Done:
         """Log out everywhere, and begin a new session here for as long as the old one had."""
-        sessions, visit = self.house.sessions, await self.visit()
+        sessions, visit = self.services.sessions, await self.visit()
         assert visit is not None, "the door has let nobody else in"
         await sessions.close_all(self.me.id)
         cookie = await sessions.open(self.me.id, visit.sealed, visit.expires_at)
@@ -68,9 +68,9 @@ class PrivacyPage(OwnPage):
     async def erase(self, form: Form) -> None:
         if form.needed("confirm") != self.me.name:
             raise FormError("Please type your name just as it stands there.")
-        await self.house.privacy.erase(self.me.id, self.me.id)
+        await self.services.privacy.erase(self.me.id, self.me.id)
         self.drop(SESSION)
-        frame = Frame(self.house.settings.title, self.house.wall(), login=True)
+        frame = Frame(self.services.settings.title, self.services.wall(), login=True)
         words = "Your name, tokens and logins are gone. What you used stays in sums that name nobody."
         self.show(render.message_html(MessageView(frame, "", "You are forgotten here", words)))
 
@@ -91,10 +91,10 @@ class PrivacyPage(OwnPage):
 
     async def _done(self) -> list[KeptView]:
         """What is kept of what they did."""
-        house, me = self.house, self.me
-        (used,) = await house.store.sums(Days(person_id=me.id), ())
-        tokens, passes = await house.store.tokens(me.id), await house.passes.issued(me.id)
-        contents, days = await house.store.contents(me.id), house.settings.usage_days
+        services, me = self.services, self.me
+        (used,) = await services.store.sums(Days(person_id=me.id), ())
+        tokens, passes = await services.store.tokens(me.id), await services.passes.issued(me.id)
+        contents, days = await services.store.contents(me.id), services.settings.usage_days
         names = ", ".join(token.name for token in tokens) or "none"
         requests = f"{used.requests:,} for {usd(used.cost_micro_usd)} USD"
         rows = f"Single requests for {days} days, their sums for ever." if days else "For ever."
@@ -116,4 +116,4 @@ class ExportFile(BrowserHandler):
             raise InvalidKey
         self.set_header("Content-Type", "application/json")
         self.set_header("Content-Disposition", 'attachment; filename="fairgate-me.json"')
-        await stream(self, self.house.privacy.export(visit.person))
+        await stream(self, self.services.privacy.export(visit.person))

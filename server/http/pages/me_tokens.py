@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from server.admin.commands.guest_passes import PROMISED, Wanted
+from server.admin.commands.guest_passes import PROMISED, WantedPass
 from server.admin.commands.tokens import WantedToken
 from server.auth.accounts import MOST_LIVE
 from server.auth.guest_passes import LONGEST_MS
 from server.auth.token_format import budget_id
 from server.auth.token_terms import NORMAL
 from server.http.pages.forms import Done, Form
-from server.http.pages.me import OwnPage, caller_of
+from server.http.pages.me import MemberPage, caller_of
 from server.http.pages.me_ledger import token_limits, token_view
-from server.ledger.limits import Limit, Scope, Unit, Window
-from server.store.base import Terms, Token
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
+from server.store.base import Token, TokenTerms
 from web import render_me
 from web.view_me import NewSecret, TokensView
 
 HOUR = 3600
 
 
-class TokensPage(OwnPage):
+class TokensPage(MemberPage):
     """`/me/tokens`"""
 
     async def draw(self, *path: str) -> bytes:
-        house = self.house
-        tokens = await house.store.tokens(self.me.id)
-        limits = await token_limits(house, tokens)
+        services = self.services
+        tokens = await services.store.tokens(self.me.id)
+        limits = await token_limits(services, tokens)
         living = [token for token in tokens if token.revoked_at is None]
         gone = [token for token in tokens if token.revoked_at is not None]
         view = TokensView(
             frame=self.frame,
             tokens=tuple(token_view(each, limits.get(each.id)) for each in (*reversed(living), *reversed(gone))),
-            base_url=house.settings.public_url or self.origin(),
+            base_url=services.settings.public_url or self.origin(),
             most=MOST_LIVE,
             made=self.made,
             passes=PROMISED if self._host_group() is not None else None,
@@ -40,16 +40,16 @@ class TokensPage(OwnPage):
 
     async def make(self, form: Form) -> NewSecret:
         """A token of one's own, shown once."""
-        house, budget = self.house, form.money("usd")
-        token, secret = await self.house.tokens.create_own(self.maker, self.me, wanted(form))
+        services, budget = self.services, form.money("usd")
+        token, secret = await self.services.tokens.create_own(self.maker, self.me, wanted(form))
         if budget is not None:
-            await house.desk.set_limit(self.me.id, budget_of(token, budget))
+            await services.changes.set_limit(self.me.id, budget_of(token, budget))
         return NewSecret("token", token.name, secret)
 
     async def rotate(self, form: Form, token_id: str) -> NewSecret:
         """Another secret in a token's place; the old one works for so many hours more."""
         grace = form.whole("grace") * HOUR
-        token, secret = await self.house.tokens.rotate(self.maker, self.me.id, token_id, self.me.id, grace)
+        token, secret = await self.services.tokens.rotate(self.maker, self.me.id, token_id, self.me.id, grace)
         return NewSecret("token", token.name, secret)
 
     async def narrow(self, form: Form, token_id: str) -> Done:
@@ -61,24 +61,24 @@ class TokensPage(OwnPage):
             "expires_at": form.ends("until"),
         }
         wanted = {name: value for name, value in told.items() if value}
-        await self.house.tokens.narrow(self.me.id, token_id, wanted, self.me.id)
+        await self.services.tokens.narrow(self.me.id, token_id, wanted, self.me.id)
         return Done("token-narrowed", "/me/tokens")
 
     async def revoke(self, _: Form, token_id: str) -> Done:
-        await self.house.tokens.revoke(self.me.id, token_id, self.me.id)
+        await self.services.tokens.revoke(self.me.id, token_id, self.me.id)
         return Done("token-revoked", "/me/tokens")
 
     async def make_pass(self, form: Form) -> NewSecret:
         """A pass for a guest. For whom it is, is told to nobody but who reads this page."""
         until, usd, guest = form.needed_end("until"), form.needed_money("usd"), form.needed("name")
-        seconds = min((until - self.house.wall()) // 1000, LONGEST_MS // 1000)
-        asked = Wanted(seconds, usd, self._host_group() or "", form.words("models"))
-        _, secret = await self.house.passes.issue(self.maker, self.me, asked)
+        seconds = min((until - self.services.wall()) // 1000, LONGEST_MS // 1000)
+        asked = WantedPass(seconds, usd, self._host_group() or "", form.words("models"))
+        _, secret = await self.services.passes.issue(self.maker, self.me, asked)
         return NewSecret("guest pass", guest, secret)
 
     def _host_group(self) -> str | None:
         """The first of one's groups whose members may have guests."""
-        known, now = self.house.book.groups, self.house.wall()
+        known, now = self.services.book.groups, self.services.wall()
         mine = (known[name] for name in caller_of(self.me).groups if name in known)
         return next((group.name for group in mine if group.guests and group.lasts_at(now)), None)
 
@@ -86,11 +86,11 @@ class TokensPage(OwnPage):
 def wanted(form: Form, kind: str = NORMAL) -> WantedToken:
     """The token that a form asks for."""
     models, networks, alive = form.words("models"), form.words("networks"), form.text("keepalive")
-    terms = Terms(kind, models, networks, form.whole("addresses"), alive)
+    terms = TokenTerms(kind, models, networks, form.whole("addresses"), alive)
     return WantedToken(form.needed("name"), form.ends("until"), terms)
 
 
 def budget_of(token: Token, amount: int) -> Limit:
     """What a token may spend in all, micro-USD."""
     subject = budget_id(token.id)
-    return Limit(f"token/{subject}/ever", Scope.TOKEN, subject, Unit.USD, Window.EVER, amount)
+    return Limit(f"token/{subject}/ever", Scope.TOKEN, subject, Unit.USD, LimitWindow.EVER, amount)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import cast
 
-from server.http.pages.me import OwnPage, caller_of
+from server.http.pages.me import MemberPage, caller_of
 from server.http.pages.me_ledger import YOURS, cells, first_day, limit_views, page_of_requests, request_view, spent
 from server.ledger.question import cursor, cursor_text
 from server.ledger.reports import Days, Which
 from server.ledger.usage import Outcome
-from server.relay.context import Account
+from server.relay.context import RequestTrace
 from server.wire.errors import InvalidValue, UnknownId
 from web import render_me
 from web.view_me import ExplainView, Fact, MeView, SpentView
@@ -28,28 +28,28 @@ ENDS: dict[str, str] = {
 }
 
 
-class UsagePage(OwnPage):
+class UsagePage(MemberPage):
     """`/me?by=&after=`"""
 
     async def draw(self, *path: str) -> bytes:
-        house, me = self.house, self.me
+        services, me = self.services, self.me
         if (by := self.asked("by", "cost")) not in MEASURES:
             raise InvalidValue("by")
-        today = house.calendar.day(house.wall())
-        first, rights = first_day(today, DAYS), house.book.rights(caller_of(me).groups, house.wall())
+        today = services.calendar.day(services.wall())
+        first, rights = first_day(today, DAYS), services.book.rights(caller_of(me).groups, services.wall())
         after = self.asked("after")
         rows, older = await page_of_requests(
-            house, Which(person_id=me.id), cursor({"cursor": after} if after else {}), ROWS
+            services, Which(person_id=me.id), cursor({"cursor": after} if after else {}), ROWS
         )
-        names = {token.id: token.name for token in await house.store.tokens(me.id)}
+        names = {token.id: token.name for token in await services.store.tokens(me.id)}
         view = MeView(
             frame=self.frame,
             groups=rights.groups,
             spent=await self._spent(today, rights.groups),
-            limits=await limit_views(house, me, YOURS),
+            limits=await limit_views(services, me, YOURS),
             first_day=first,
             last_day=today,
-            cells=await cells(house, Days(person_id=me.id, first=first, last=today)),
+            cells=await cells(services, Days(person_id=me.id, first=first, last=today)),
             requests=tuple(request_view(row, names) for row in rows),
             by=cast(Measure, by),
             older=cursor_text(older) if older else None,
@@ -60,36 +60,36 @@ class UsagePage(OwnPage):
 
     async def _spent(self, today: str, groups: tuple[str, ...]) -> tuple[SpentView, ...]:
         """Today, this month, and the terms of the groups that have one."""
-        house, me = self.house, self.me.id
+        services, me = self.services, self.me.id
         stretches = [
             ("Today", Days(person_id=me, first=today, last=today)),
             ("This month", Days(person_id=me, first=f"{today[:7]}-01", last=today)),
         ]
         for name in groups[:MOST_TERMS]:
-            group = house.book.groups.get(name)
+            group = services.book.groups.get(name)
             if group is not None and group.since is not None and group.until is not None:
-                begun = house.calendar.day(group.since)
+                begun = services.calendar.day(group.since)
                 stretches.append((name, Days(person_id=me, group=name, first=begun, last=today)))
-        return tuple([await spent(house, label, days) for label, days in stretches])
+        return tuple([await spent(services, label, days) for label, days in stretches])
 
 
-class ExplainPage(OwnPage):
+class ExplainPage(MemberPage):
     """`/me/requests/ID`: for who made it, and for nobody else."""
 
     async def draw(self, *path: str) -> bytes:
-        house, (request_id,) = self.house, path
-        account = await house.gateway.explain(caller_of(self.me), request_id)
+        services, (request_id,) = self.services, path
+        account = await services.gateway.explain(caller_of(self.me), request_id)
         if account is None:
             raise UnknownId
-        row = await house.store.usage(request_id)
-        names = {token.id: token.name for token in await house.store.tokens(self.me.id)}
+        row = await services.store.usage(request_id)
+        names = {token.id: token.name for token in await services.store.tokens(self.me.id)}
         mine = None if row is None or row.person_id != self.me.id else request_view(row, names)
         return render_me.explain_html(
             ExplainView(self.frame, mine, request_id, _sentence(account), tuple(_facts(account)))
         )
 
 
-def _sentence(account: Account) -> str:
+def _sentence(account: RequestTrace) -> str:
     """The answer in short."""
     if account.refused is not None:
         return str(account.refused["message"])
@@ -101,7 +101,7 @@ def _sentence(account: Account) -> str:
     return f"It got a key {waited}, and {ENDS.get(account.state, 'ended')}."
 
 
-def _facts(account: Account) -> list[Fact]:
+def _facts(account: RequestTrace) -> list[Fact]:
     facts = []
     if account.position:
         expected = f", with {account.expected_wait_ms / 1000:.1f} s to wait" if account.expected_wait_ms else ""

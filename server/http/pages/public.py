@@ -36,7 +36,7 @@ class PageHandler(BaseHandler):
 
     def base_url(self) -> str:
         """How the caller has reached us, without a path. What is no host's name is not repeated."""
-        settings, host = self.house.settings, self.request.host
+        settings, host = self.services.settings, self.request.host
         if not _HOST.fullmatch(host):
             host = f"{settings.host}:{settings.port}"
         return settings.public_url or f"{self.request.protocol}://{host}"
@@ -59,9 +59,9 @@ class FrontPage(AlsoHead, PageHandler):
     """`/`: the operator's own page, if there is one, else the status page."""
 
     async def get(self) -> None:
-        own, base_url = self.house.face.own_page, self.base_url()
+        own, base_url = self.services.status_service.own_page, self.base_url()
         if own is None:
-            self.give(await self.house.face.status.page(base_url), HTML)
+            self.give(await self.services.status_service.status.page(base_url), HTML)
         else:
             self.set_header("Content-Security-Policy", own.policy)
             self.give(await own.page(base_url), HTML)
@@ -71,7 +71,7 @@ class StatusJson(AlsoHead, PageHandler):
     """`/status.json`"""
 
     async def get(self) -> None:
-        self.give(await self.house.face.status.json(self.base_url()), "application/json")
+        self.give(await self.services.status_service.status.json(self.base_url()), "application/json")
 
 
 class StatusPage(StatusJson):
@@ -80,7 +80,7 @@ class StatusPage(StatusJson):
     async def get(self) -> None:
         self.set_header("Vary", "Accept")
         if self.wants_html():
-            self.give(await self.house.face.status.page(self.base_url()), HTML)
+            self.give(await self.services.status_service.status.page(self.base_url()), HTML)
         else:
             await super().get()
 
@@ -89,7 +89,7 @@ class DocsPage(PageHandler):
     """`/docs`: how to use this installation, with its own address."""
 
     async def get(self) -> None:
-        self.give(await self.house.face.docs(self.base_url()), HTML)
+        self.give(await self.services.status_service.docs(self.base_url()), HTML)
 
 
 class StaticFile(PageHandler):

@@ -17,7 +17,7 @@ from server.http.pages.admin_people import PeoplePage, PersonPage
 from server.http.pages.admin_prices import PricesPage
 from server.http.pages.admin_tokens import AdminTokensPage
 from server.http.pages.admin_usage import AdminUsagePage, UsageFile
-from server.http.pages.me import Act, OwnPage, Shows, Takes
+from server.http.pages.me import Act, MemberPage, Shows, Takes
 from server.http.pages.me_groups import CoursePage, GroupsPage
 from server.http.pages.me_privacy import ExportFile, PrivacyPage
 from server.http.pages.me_tokens import TokensPage
@@ -101,7 +101,7 @@ def _operators() -> list[Route]:
     ]
 
 
-def _page(pattern: str, page: type[OwnPage], act: Act | None = None, role: Role = Role.PERSON) -> Route:
+def _page(pattern: str, page: type[MemberPage], act: Act | None = None, role: Role = Role.PERSON) -> Route:
     """A page, and the form that is sent to its own address, if it has one."""
     if act is None:
         return Route(pattern, type(page.__name__, (Shows, page), {}), {"GET": role})
@@ -109,6 +109,6 @@ def _page(pattern: str, page: type[OwnPage], act: Act | None = None, role: Role 
     return Route(pattern, both, {"GET": role, "POST": role}, {"act": act})
 
 
-def _form(pattern: str, page: type[OwnPage], act: Act, role: Role = Role.PERSON) -> Route:
+def _form(pattern: str, page: type[MemberPage], act: Act, role: Role = Role.PERSON) -> Route:
     """A form of a page."""
     return Route(pattern, type(page.__name__, (Takes, page), {}), {"POST": role}, {"act": act})

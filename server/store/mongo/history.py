@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pymongo import ASCENDING, ReplaceOne
 
 from server.ledger.history import HOUR_MS, HourRow, figures_of, row_of
-from server.policy.incidents import Incident, Kind
+from server.policy.incidents import Incident, IncidentKind
 from server.store.mongo.connect import Connected, Database, Document, verb
 
 
@@ -64,4 +64,4 @@ def _written(incident: Incident) -> Document:
 
 def _read(found: Document) -> Incident:
     rest = {name: value for name, value in found.items() if name not in ("_id", "kind")}
-    return Incident(id=found["_id"], kind=Kind(found["kind"]), **rest)
+    return Incident(id=found["_id"], kind=IncidentKind(found["kind"]), **rest)

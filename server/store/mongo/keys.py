@@ -10,7 +10,7 @@ from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
 from server.config.specs import UpstreamSpec
-from server.store.base import AddedKey, Issued, KeyTaken, KeyWish
+from server.store.base import AddedKey, IssuedObject, KeyTaken, KeyWish
 from server.store.mongo.connect import Connected, Database, Document, together, upsert, verb
 
 _TERMS = tuple(each.name for each in fields(UpstreamSpec) if each.name != "keys")
@@ -34,14 +34,14 @@ class MongoKeys(Connected):
     """The `KeyVerbs`."""
 
     @verb
-    async def remember_issued(self, object_ids: Collection[str], issued: Issued) -> None:
+    async def remember_issued(self, object_ids: Collection[str], issued: IssuedObject) -> None:
         first = {"$setOnInsert": asdict(issued)}
         await together(*(upsert(self._db.issued, {"_id": each}, first) for each in object_ids))
 
     @verb
-    async def issued(self, object_ids: Collection[str]) -> dict[str, Issued]:
+    async def issued(self, object_ids: Collection[str]) -> dict[str, IssuedObject]:
         found = await self._db.issued.find({"_id": {"$in": list(object_ids)}}).to_list(None)
-        return {each["_id"]: Issued(each["person_id"], each["key"], each["at"]) for each in found}
+        return {each["_id"]: IssuedObject(each["person_id"], each["key"], each["at"]) for each in found}
 
     @verb
     async def forget_issued(self, before: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from server.store.base import Caller, Credential, NameTaken, Person, Session, Terms, Token
+from server.store.base import Caller, Credential, NameTaken, Person, Session, Token, TokenTerms
 from server.store.mongo.connect import Connected, Database, Document, verb
 
 _PERSON = tuple(each.name for each in fields(Person) if each.name != "id")
@@ -81,7 +81,7 @@ class MongoPeople(Connected):
     @verb
     async def add_token(self, digest: bytes, token: Token) -> None:
         values = {name: getattr(token, name) for name in _TOKEN}
-        terms = {each.name: getattr(token.terms, each.name) for each in fields(Terms)}
+        terms = {each.name: getattr(token.terms, each.name) for each in fields(TokenTerms)}
         await self._db.tokens.insert_one({"_id": digest, "id": token.id, "terms": terms, **values})
 
     @verb
@@ -194,10 +194,10 @@ def _token(found: Document) -> Token:
     terms: Document = {
         name: tuple(value) if isinstance(value, list) else value for name, value in found["terms"].items()
     }
-    return Token(id=found["id"], terms=Terms(**terms), **{name: found[name] for name in _TOKEN})
+    return Token(id=found["id"], terms=TokenTerms(**terms), **{name: found[name] for name in _TOKEN})
 
 
-def _terms(terms: Terms) -> Document:
+def _terms(terms: TokenTerms) -> Document:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(terms).items()}
 
 

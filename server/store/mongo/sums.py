@@ -14,7 +14,7 @@ from typing import Any
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from server.ledger.reports import By, Days, Measure, Sum
+from server.ledger.reports import By, Days, Sum, SumMeasure
 from server.store.base import StoreError
 from server.store.mongo.connect import Collection, Connected, Database, Document, aggregated, verb
 from server.store.mongo.counters import enter, only_duplicates
@@ -49,7 +49,7 @@ class MongoSums(Connected):
         return await grouped(self._db.sums, _chosen(days), [f"_id.{each}" for each in by], _OF_SUMS)
 
     @verb
-    async def leaders(self, days: Days, measure: Measure, limit: int) -> list[tuple[str, Sum]]:
+    async def leaders(self, days: Days, measure: SumMeasure, limit: int) -> list[tuple[str, Sum]]:
         people = await grouped(self._db.sums, _chosen(days), ["_id.person"], _OF_SUMS)
         ranked = sorted(people, key=lambda each: (-_measured(each, measure), each.key))
         return [(str(each.key[0]), without_key(each)) for each in ranked[:limit]]
@@ -117,10 +117,10 @@ OF_ROWS: dict[str, Any] = {
 }
 
 
-def _measured(of: Sum, measure: Measure) -> int:
-    if measure is Measure.TOKENS:
+def _measured(of: Sum, measure: SumMeasure) -> int:
+    if measure is SumMeasure.TOKENS:
         return of.input + of.output
-    return of.requests if measure is Measure.REQUESTS else of.cost_micro_usd
+    return of.requests if measure is SumMeasure.REQUESTS else of.cost_micro_usd
 
 
 def _chosen(days: Days) -> Document:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from server.ledger.history import HOUR_MS, HourRow, figures_of, row_of
-from server.policy.incidents import Incident, Kind
+from server.policy.incidents import Incident, IncidentKind
 
 
 def put_hours(db: sqlite3.Connection, writer: str, rows: Sequence[HourRow]) -> None:
@@ -36,7 +36,7 @@ def incidents(db: sqlite3.Connection, since: int) -> list[Incident]:
         " ORDER BY began_at, id",
         (since,),
     )
-    return [Incident(incident_id, Kind(kind), *rest) for incident_id, kind, *rest in found]
+    return [Incident(incident_id, IncidentKind(kind), *rest) for incident_id, kind, *rest in found]
 
 
 def forget_history(db: sqlite3.Connection, before: int) -> int:

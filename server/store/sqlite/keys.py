@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from server.config.specs import UpstreamSpec
-from server.store.base import AddedKey, Issued, KeyTaken, KeyWish
+from server.store.base import AddedKey, IssuedObject, KeyTaken, KeyWish
 
 _TERMS = tuple(each.name for each in fields(UpstreamSpec) if each.name != "keys")
 
@@ -64,15 +64,15 @@ def keys_version(db: sqlite3.Connection) -> int:
     return int(version)
 
 
-def remember_issued(db: sqlite3.Connection, object_ids: Collection[str], issued: Issued) -> None:
+def remember_issued(db: sqlite3.Connection, object_ids: Collection[str], issued: IssuedObject) -> None:
     rows = [(each, issued.person_id, issued.key, issued.at) for each in object_ids]
     db.executemany("INSERT INTO issued VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
 
-def issued(db: sqlite3.Connection, object_ids: Collection[str]) -> dict[str, Issued]:
+def issued(db: sqlite3.Connection, object_ids: Collection[str]) -> dict[str, IssuedObject]:
     chosen = "SELECT id, person_id, key, at FROM issued WHERE id IN (SELECT value FROM json_each(?))"
     rows = db.execute(chosen, (json.dumps(list(object_ids)),))
-    return {object_id: Issued(*values) for object_id, *values in rows}
+    return {object_id: IssuedObject(*values) for object_id, *values in rows}
 
 
 def forget_issued(db: sqlite3.Connection, before: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from server.store.base import Caller, Credential, NameTaken, Person, Session, Terms, Token
+from server.store.base import Caller, Credential, NameTaken, Person, Session, Token, TokenTerms
 
 _LISTS = ("groups", "claimed")
 _FIELDS = tuple(each.name for each in fields(Person))
@@ -173,7 +173,7 @@ def _kept(name: str, value: Any) -> Any:
     return json.dumps(value) if name in _LISTS else value
 
 
-def _terms(text: str) -> Terms:
+def _terms(text: str) -> TokenTerms:
     values: dict[str, Any] = json.loads(text)
     lists: dict[str, Any] = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return Terms(**values | lists)
+    return TokenTerms(**values | lists)

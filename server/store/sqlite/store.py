@@ -25,7 +25,7 @@ from typing import Any, Self
 
 from server.ledger.history import HourRow
 from server.ledger.quota import Exceeded, Reservation, Reserved, Settlement
-from server.ledger.reports import By, Cursor, Days, Measure, Sum, Which
+from server.ledger.reports import By, Cursor, Days, Sum, SumMeasure, Which
 from server.ledger.usage import UsageRow
 from server.policy.incidents import Incident
 from server.store.base import (
@@ -33,7 +33,7 @@ from server.store.base import (
     Audit,
     Content,
     Credential,
-    Issued,
+    IssuedObject,
     KeyWish,
     Person,
     Record,
@@ -136,10 +136,10 @@ class SqliteStore:
 
     # Upstream keys, wishes for them, and what providers keep.
 
-    async def remember_issued(self, object_ids: Collection[str], issued: Issued) -> None:
+    async def remember_issued(self, object_ids: Collection[str], issued: IssuedObject) -> None:
         await self._writer.do(lambda db: key_queries.remember_issued(db, object_ids, issued))
 
-    async def issued(self, object_ids: Collection[str]) -> dict[str, Issued]:
+    async def issued(self, object_ids: Collection[str]) -> dict[str, IssuedObject]:
         return await self._lookups.do(lambda db: key_queries.issued(db, object_ids))
 
     async def forget_issued(self, before: int) -> int:
@@ -218,7 +218,7 @@ class SqliteStore:
     async def sums(self, days: Days, by: Sequence[By]) -> list[Sum]:
         return await self._reports.do(lambda db: sum_queries.sums(db, days, by))
 
-    async def leaders(self, days: Days, measure: Measure, limit: int) -> list[tuple[str, Sum]]:
+    async def leaders(self, days: Days, measure: SumMeasure, limit: int) -> list[tuple[str, Sum]]:
         return await self._reports.do(lambda db: sum_queries.leaders(db, days, measure, limit))
 
     async def totals(self, since: int) -> Totals:

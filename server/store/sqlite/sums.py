@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from server.ledger.reports import By, Days, Measure, Sum
+from server.ledger.reports import By, Days, Sum, SumMeasure
 from server.ledger.usage import UsageRow
 
 _FIGURES = ("requests", "input", "cached", "cache_write", "output", "reasoning", "cost_micro_usd")
@@ -38,9 +38,9 @@ _CONDITIONS = {
     "status": "status = ?",
 }
 _MEASURES = {
-    Measure.REQUESTS: "sum(requests)",
-    Measure.TOKENS: "sum(input + output)",
-    Measure.COST: "sum(cost_micro_usd)",
+    SumMeasure.REQUESTS: "sum(requests)",
+    SumMeasure.TOKENS: "sum(input + output)",
+    SumMeasure.COST: "sum(cost_micro_usd)",
 }
 
 # Constants of this module, no caller's words: so are the texts that are put together below.
@@ -73,7 +73,7 @@ def sums(db: sqlite3.Connection, days: Days, by: Sequence[By]) -> list[Sum]:
     return grouped(db, source, values, [_BY[each] for each in by], _SUMMED)
 
 
-def leaders(db: sqlite3.Connection, days: Days, measure: Measure, limit: int) -> list[tuple[str, Sum]]:
+def leaders(db: sqlite3.Connection, days: Days, measure: SumMeasure, limit: int) -> list[tuple[str, Sum]]:
     # Each day's and each month's rows lie in the order of people: summed first by both, nothing long has to be sorted.
     source, values = _source(days, _spans(days), f"person_id, {_AGAIN}", "GROUP BY 1, 2")
     most_first = f"GROUP BY person_id ORDER BY {_MEASURES[measure]} DESC, person_id LIMIT ?"
