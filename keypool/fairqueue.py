@@ -242,11 +242,6 @@ class FairQueue:
 
     # What is seen from outside
 
-    def head(self) -> Ticket | None:
-        """The request for which everybody waits."""
-        entry = self._tier.order.lowest()
-        return None if entry is None else _leaf(entry).head(entry[3])
-
     def is_awaited(self, reach: Reach) -> bool:
         """Does anybody below their cap wait for one of these keys?"""
         lanes = (entry[3] for entry in self._tier.order.firsts())

@@ -104,15 +104,18 @@ class Roster:
             flow.counter += counter - time.virtual_time
 
     def forget_if_idle(self, flow: Flow) -> None:
-        """An idle flow that owes nothing goes; a debtor is looked at again later."""
-        if flow.waiting or flow.running or flow.owing:
+        """An idle flow that owes nothing goes; a debtor is looked at again later.
+
+        It owes to the others of its party while one of them waits or runs, and with its party to the other parties
+        afterwards: nobody in an idle party is there to catch up with it.
+        """
+        if not flow.idle or flow.owing:
             return
-        for account, tier in flow.tiers:
-            if account.idle and tier.is_ahead(account):
-                flow.owing = True
-                self._owing.append(flow)
-                return
-        if self.flows.pop(flow.id, None) is not None and flow.party is not None:
+        account, tier = flow.tiers[-1] if flow.top.idle else flow.tiers[0]
+        if tier.is_ahead(account):
+            flow.owing = True
+            self._owing.append(flow)
+        elif self.flows.pop(flow.id, None) is not None and flow.party is not None:
             flow.party.flows -= 1
             if not flow.party.flows:
                 self.parties.pop(flow.party.id, None)

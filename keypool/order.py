@@ -99,10 +99,6 @@ class Order:
                 heap = self._heaps[lane] = []
             heappush(heap, (counter, self._pushes, account, lane))
 
-    def lowest(self) -> Entry | None:
-        """The entry of the lowest account."""
-        return min(self.firsts(), default=None)
-
     def first(self, lane: Lane) -> Entry | None:
         """The entry of the lowest account of one lane."""
         heap = self._heaps.get(lane)

@@ -170,6 +170,7 @@ class Response:
             raise AnswerTooLong from None
         if context.outcome is Outcome.REJECTED:
             return
+        rest = relay.end()
         if not (meter.ended() or meter.failed):
             raise self._cut()
         if (fault := meter.error()) is not None and self._judged(fault).event is KeyEvent.FAILED:
@@ -177,7 +178,7 @@ class Response:
         if context.outcome is not Outcome.COMPLETED:
             context.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
             await self.settle(context)
-        if rest := relay.end():
+        if rest:
             await self.keepalive.send(rest, between=True)
 
     async def _relay(self, relay: Relay) -> None:

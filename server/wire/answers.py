@@ -270,13 +270,19 @@ class Opaque(DeliveryMeter):
 class Pictures(Opaque):
     """`/v1/images/generations`: some models are paid for by the token, some by the picture, so both are counted."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._images = 0
+
     def _answer(self, document: dict[str, Any]) -> None:
         super()._answer(document)
         made = document.get("data")
-        if type(made) is list and made:
-            self.usage = replace(self.usage or Usage(), images=len(made))
+        if type(made) is list:
+            self._images = max(self._images, len(made))
         elif document.get("type") == "image_generation.completed":
-            self.usage = replace(self.usage or Usage(), images=(self.usage.images if self.usage else 0) + 1)
+            self._images += 1
+        if self._images:
+            self.usage = replace(self.usage or Usage(), images=self._images)
 
 
 class Free(Opaque):
@@ -301,8 +307,11 @@ class Media(Opaque):
         super()._answer(document)
         figures = document.get("usage")
         seconds = figures.get("seconds") if type(figures) is dict else document.get("duration")
-        if self.usage is None and isinstance(seconds, int | float) and 0 < seconds < LONGEST_SOUND:
-            self.usage = Usage(audio_ms=round(seconds * 1000))
+        if not isinstance(seconds, int | float) or not 0 < seconds < LONGEST_SOUND:
+            return
+        if self.usage is None or self.usage.audio_ms:
+            told = self.usage.audio_ms if self.usage else 0
+            self.usage = Usage(audio_ms=max(told, round(seconds * 1000)))
 
     def answer(self, body: bytes) -> bool:
         super().answer(body)

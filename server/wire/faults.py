@@ -69,10 +69,7 @@ def _error_of_choice(choices: Any) -> dict[str, Any] | None:
 
 
 def _status(error: dict[str, Any]) -> int:
-    for name in ("code", "type"):
-        word = error.get(name)
-        if type(word) is int and 400 <= word <= 599:
-            return word
-        if type(word) is str and (status := status_of(word)) is not None:
-            return status
+    code = error.get("code")
+    if type(code) is int and 400 <= code <= 599:
+        return code
     return next((status for word in words_in(error) if (status := status_of(word)) is not None), 500)

@@ -13,6 +13,8 @@ that it may have, as paths. Figures come more than once in a stream, whole or in
   `iterations` counts where it is more.
 * Predictions (`accepted_`, `rejected_prediction_tokens`) are in the output already.
 * A part is never more than its whole.
+* A stream may tell figures before text that they know nothing of. Until it tells others there is no usage
+  (`meter.py`), and where it breaks off then, what came is billed, and no less than was told.
 * The last word about the service and the place that served counts.
 """
 
@@ -121,15 +123,20 @@ class Figures:
         self._tools: dict[str, int] = {}
         self._tier = self._geo = ""
 
-    def add(self, figures: Any) -> None:
-        """Take an object of figures, the usage of a chunk or of an answer; anything else says nothing."""
+    def add(self, figures: Any) -> bool:
+        """Take an object of figures, the usage of a chunk or of an answer; anything else says nothing.
+
+        True if it says that something was generated.
+        """
         if type(figures) is not dict:
-            return
-        self._most(found(figures, self._places))
+            return False
+        said = found(figures, self._places)
+        self._most(said)
         if "iterations" in figures:
             self._most(_iterated(figures["iterations"], self._places))
         self.call(tools_in(figures))
         self.serve(figures)
+        return said.get("output", 0) > 0 or said.get("total", 0) > said.get("input", 0)
 
     def call(self, tools: Mapping[str, int]) -> None:
         """The provider's tools were called so often, at least."""

@@ -28,8 +28,8 @@ class Meter(Protocol):
     opened: bool  # an event said that an answer begins: a role, an id, figures of the input
     begun: bool  # and one said something of the answer itself; until then an error is one before the first byte
     served_model: str  # what the upstream says it used; empty until seen
-    usage: Usage | None  # the upstream's figures; None until they are complete
-    opening: Usage | None  # its input figures alone, where they come first (Anthropic); for a stream that breaks off
+    usage: Usage | None  # the upstream's figures; None until they are complete, and while text has overtaken them
+    opening: Usage | None  # its figures from before the text that came, if there are some; for a stream that breaks off
     output_pieces: int  # content deltas so far: a cheap running estimate of output tokens
     garbled: int  # events with data that was not a JSON object
     made: Made  # what a later request may name
@@ -70,6 +70,7 @@ class DeliveryMeter(ABC):
         self.output_pieces = 0
         self.garbled = 0
         self.made = Made()
+        self._covered = 0  # pieces that had come when the upstream last said how much it had generated
         self._pieces: list[str] = []
         self._fault: ReportedError | None = None
 
@@ -85,6 +86,9 @@ class DeliveryMeter(ABC):
             self.garbled += 1
             return False
         hidden = self._event(document)
+        if self.usage is not None and self._is_behind(self.usage):
+            self.opening = self.usage if self.usage.input else self.opening
+            self.usage = None
         if not self.begun:
             self._begins(document)
         return hidden
@@ -135,9 +139,14 @@ class DeliveryMeter(ABC):
         self.figures.serve(document)
         objects = [figures for figures in places if type(figures) is dict]
         for figures in objects:
-            self.figures.add(figures)
+            if self.figures.add(figures):
+                self._covered = self.output_pieces
         if objects:
             self.usage = self.figures.usage() or self.usage
+
+    def _is_behind(self, usage: Usage) -> bool:
+        """More text has come than these tokens, a token with each piece: some servers tell the input alone at first."""
+        return not usage.audio_ms and self.output_pieces > max(self._covered, usage.output)
 
     def _served_by(self, document: dict[str, Any]) -> None:
         model = document.get("model")

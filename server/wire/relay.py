@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from server.wire.meter import Meter
+from server.wire.meter import Meter, json_object
 from server.wire.sse import Splitter, StreamEvent
 
 LONGEST_STREAM = 512 << 20  # bytes; a stream may be longer than a plain answer, since no more than an event is kept
@@ -52,8 +52,14 @@ class Relay:
         return b"".join([event.raw for event in events])
 
     def end(self) -> bytes:
-        """The bytes behind the last event. They mean nothing to a client, and are passed on because they came."""
-        return self._whole_newlines(self._splitter.rest())
+        """The bytes behind the last event. They mean nothing to a client, and are passed on because they came.
+
+        Some servers leave out the empty line behind their last word: if it is whole, the meter hears of it.
+        """
+        last, rest = self._splitter.unended(), self._whole_newlines(self._splitter.rest())
+        whole = last.data == b"[DONE]" or (last.data is not None and json_object(last.data) is not None)
+        hidden = whole and self._meter.event(last)
+        return b"" if hidden and self._hides_usage else rest
 
     def _shown(self, event: StreamEvent, hidden: bool) -> bytes:
         """An event's bytes; of a hidden one only the newlines in front, since they may belong to the event before.

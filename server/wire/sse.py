@@ -76,6 +76,13 @@ class Splitter:
         """Return what was fed and belongs to no event yet. At the stream's end it means nothing to a client."""
         return bytes(self._held)
 
+    def unended(self) -> StreamEvent:
+        """Return what has begun as the event that it is if the empty line behind it is all that is missing."""
+        if self._inside is not None:
+            return StreamEvent(b"", self._inside.name, self._inside.data, long=True)
+        held = bytes(self._held)
+        return _event(held, held.removeprefix(_BYTE_ORDER_MARK) if self._at_start else held)
+
     def _split(self, data: bytes) -> list[StreamEvent]:
         if self._at_start or b"\r" in data or b"\n\n\n" in data or data.startswith(b"\n"):
             return self._split_anything(data)

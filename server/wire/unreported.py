@@ -26,10 +26,10 @@ QUICKEST, SLOWEST = 30, 5  # characters a second between which people speak
 
 
 def unreported(extent: Extent, before: Usage, output: int, sound: Sound | None = None) -> Usage:
-    """The estimate. `before` is what is known beside the output, `output` the text that came, counted.
-
-    `sound` is the recording that came.
+    """The estimate. `before` is what is known of the input, and perhaps of how the output began; `output` the text that
+    came, counted; `sound` the recording that came.
     """
+    output = max(output, before.output)
     usage = replace(before, output=output, estimated=True)
     if extent.sound is not None:
         ms = extent.sound.ms

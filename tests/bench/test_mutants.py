@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.mutants import drawn, survivors, table
+from bench.mutants import drawn, straightened, survivors, table
 
 PATH = Path("keypool/pool.py")
 NAMES = [f"keypool.pool.x_take__mutmut_{number}" for number in range(100)]
@@ -38,3 +38,14 @@ def test_the_score_is_of_each_module_of_each_package_and_of_all() -> None:
 
 def test_what_no_test_reaches_has_survived() -> None:
     assert survivors(FOUND) == ["keypool.turn.x_next__mutmut_1", "server.wire.sse.x_feed__mutmut_1"]
+
+
+def test_only_functions_with_a_drawn_mutant_take_the_detour() -> None:
+    code = (
+        "@_mutmut_mutated(mutants_x_take__mutmut)\ndef take() -> None: ...\n"
+        "    @_mutmut_mutated(mutants_xǁPoolǁof__mutmut, is_classmethod = True)\n    def of(cls) -> None: ...\n"
+    )
+    lines = code.splitlines()  # each keeps its number: mutmut knows the functions by their lines
+    assert straightened(code, ["keypool.pool.x_take__mutmut_3"]).splitlines() == [*lines[:2], "", lines[3]]
+    assert straightened(code, ["keypool.pool.xǁPoolǁof__mutmut_1"]).splitlines() == ["", *lines[1:]]
+    assert straightened(code, ["keypool.pool.x_take__mutmut_3", "keypool.pool.xǁPoolǁof__mutmut_1"]) == code

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from server.wire.trusted import UNKNOWN, address_of, trusted_user, within
+from server.wire.trusted import LONGEST_ADDRESS, UNKNOWN, address_of, trusted_user, within
 
 CAMPUS = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -64,3 +64,9 @@ def test_an_address_that_cannot_be_read_is_trusted_by_nothing(noted: tuple[str, 
     address = address_of("10.0.0.1", noted, hops)
     assert address == UNKNOWN
     assert trusted_user(["adam"], address, CAMPUS) is None
+
+
+def test_an_address_is_no_longer_than_an_address_with_a_zone() -> None:
+    longest = "fe80::1%".ljust(LONGEST_ADDRESS, "z")
+    assert address_of("10.0.0.1", [longest], 1) == longest
+    assert address_of("10.0.0.1", [longest + "z"], 1) == UNKNOWN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keypool.blame import FLAKY_REST, LATELY, MOST_SHUNNED, SHUNNED, TOGETHER, Blame, Witness
+from keypool.blame import FLAKY_REST, LATELY, MOST_SHUNNED, SHUNNED, TOGETHER, Blame, FailurePlace, Witness
 from keypool.estimates import Tokens
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
@@ -105,6 +105,31 @@ def test_a_connection_that_is_not_there_needs_no_second_person() -> None:
     pool = Pool([key])
     pool.failed(granted(pool, "a", "ann", 0.0), UNREACHABLE, 0.0)
     assert rests(key)
+
+
+@pytest.mark.parametrize(
+    ("failures", "answers", "suspected"),
+    [(2, 0, False), (3, 0, True), (3, 12, True), (3, 13, False), (8, 32, True), (7, 33, False)],
+)
+def test_a_fifth_and_three_at_least_are_too_many(failures: int, answers: int, suspected: bool) -> None:
+    place = FailurePlace()
+    for number in range(failures + answers):
+        place.ended(Witness("eve", "eve"), well=number >= failures, now=0.0)
+    assert place.suspected(0.0) is suspected
+    assert not place.by_share(0.0), "of one person alone it proves nothing"
+
+
+EVE, ANN, BOB = Witness("eve", "eve"), Witness("ann", "ann"), Witness("bob", "bob")
+
+
+@pytest.mark.parametrize(("well", "pause"), [(True, 1.0), (False, TOGETHER)], ids=["an answer", "a long time"])
+def test_two_who_fail_in_a_row_convict_a_place_whatever_lies_before_them(well: bool, pause: float) -> None:
+    blame = Blame()
+    assert blame.failed("k1", MODEL, "error", EVE, 0.0) is None
+    if well:
+        blame.served("k1", MODEL, BOB, 0.5)
+    assert blame.failed("k1", MODEL, "error", ANN, pause) is None
+    assert blame.failed("k1", MODEL, "error", BOB, pause) == 0.0
 
 
 def test_what_ends_well_in_between_acquits() -> None:

@@ -45,6 +45,19 @@ def answer(domain: Domain, sent: dict[LimitMeasure, float], now: float, **left: 
     domain.learn(told, sent, now)
 
 
+@pytest.mark.parametrize(
+    ("measures", "reserves"),
+    [((), False), ((LimitMeasure.TOKENS,), True), ((LimitMeasure.INPUT, LimitMeasure.OUTPUT), False),
+     ((LimitMeasure.TOKENS, LimitMeasure.INPUT), False), ((LimitMeasure.REQUESTS, LimitMeasure.TOKENS), True)],
+)  # fmt: skip
+def test_the_callers_bound_is_taken_beforehand_only_where_prompts_have_no_limit_of_their_own(
+    measures: tuple[LimitMeasure, ...], reserves: bool
+) -> None:
+    domain = Domain("acme/m", {each: a_bucket() for each in measures})
+    assert domain.asks(Need(100, 30, 4_000)) == (Need(100, 30, 4_000) if reserves else Need(100, 30))
+    assert domain.asks(Need(100, 30)) == Need(100, 30)
+
+
 # A bucket
 
 buckets = st.builds(

@@ -365,3 +365,26 @@ def test_a_head_is_passed_only_on_keys_it_can_never_use_and_no_such_key_idles(
             key.running -= 1
             bench.queue.finish(ticket, 1.0)
         bench.pump()
+
+
+@pytest.mark.parametrize("one_lane", [True, False])
+def test_who_fits_goes_though_many_who_do_not_stand_before_them(one_lane: bool) -> None:
+    """In the order of their counters, over heads of one lane and of several; with the others nothing has happened."""
+    queue, key = FairQueue(), a_key(slots=9)
+    for number in range(6):
+        reach = frozenset() if one_lane else frozenset((f"k{number}",))
+        ticket = Ticket(f"t{number}", f"p{number}", "m", "openai", 1.0, 0.0, deadline=1e9, reach=reach)
+        queue.submit(ticket)
+        queue.flows[ticket.flow].counter = float(number)
+    asked: list[str] = []
+
+    def only_the_last(ticket: Ticket) -> Key | None:
+        asked.append(ticket.id)
+        return key if ticket.id in ("t4", "t5") else None
+
+    found = [queue.dispatch(only_the_last, lambda lane: True) for _ in range(2)]
+    assert [each[0].id for each in found if each is not None] == ["t4", "t5"]
+    assert asked[:5] == ["t0", "t1", "t2", "t3", "t4"]
+    assert [queue.flows[f"p{number}"].counter for number in range(4)] == [0.0, 1.0, 2.0, 3.0]
+    assert queue.dispatch(lambda ticket: key) is not None, "and the first is first again"
+    assert queue.flows["p0"].running == 1

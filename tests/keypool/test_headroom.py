@@ -31,6 +31,14 @@ def test_a_flood_leaves_the_last_slot_free_and_who_comes_next_has_it_at_once() -
     assert running(pool, "ann") == 1
 
 
+@pytest.mark.parametrize(
+    ("slots", "kept"), [(0, 0), (1, 0), (7, 0), (8, 1), (9, 1), (31, 1), (32, 2), (47, 2), (48, 3), (160, 10)]
+)
+def test_from_eight_slots_on_one_is_kept_and_a_sixteenth_of_many(slots: int, kept: int) -> None:
+    assert QueueLimits().headroom_of(slots) == kept
+    assert QueueLimits(headroom=5).headroom_of(slots) == 5
+
+
 @pytest.mark.parametrize(("limits", "slots"), [(QueueLimits(headroom=0), SLOTS), (QueueLimits(headroom=4), SLOTS - 4)])
 def test_the_operator_says_how_many_are_kept(limits: QueueLimits, slots: int) -> None:
     assert running(flooded(limits), "flo") == slots

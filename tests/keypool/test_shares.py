@@ -87,14 +87,15 @@ def test_twice_the_weight_deserves_twice_as_much() -> None:
     assert shares.index(120.0) == pytest.approx(1.0)
 
 
-def test_one_who_waits_half_the_time_and_gets_half_as_much_is_treated_fairly() -> None:
+@pytest.mark.parametrize(("bob", "index"), [(100.0, 1.0), (200.0, 0.9), (50.0, 0.9)])
+def test_one_who_waits_half_the_time_and_gets_half_as_much_is_treated_fairly(bob: float, index: float) -> None:
     shares = Shares()
     shares.waits("ann", 0.0)
     shares.waits("bob", 0.0)
-    shares.served("bob", 100.0, 1.0, 30.0)
-    shares.content("bob", 30.0)
-    shares.served("ann", 200.0, 1.0, 60.0)
-    assert shares.index(60.0) == pytest.approx(1.0)
+    shares.served("bob", bob, 1.0, 60.0)
+    shares.content("bob", 60.0)
+    shares.served("ann", 200.0, 1.0, 120.0)
+    assert shares.index(120.0) == pytest.approx(index)
 
 
 def test_one_who_asks_for_little_does_not_count_as_unfair() -> None:

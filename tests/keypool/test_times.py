@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from math import isclose
 
@@ -73,6 +74,8 @@ def test_a_duration_of_a_thousand_digits_is_cut() -> None:
         ("10s", 10.0),
         ("1m30s", 90.0),
         ("2678400", MONTH),
+        ("744h", MONTH),
+        ("744h1s", None),
         ("2678401", None),
         ("1e9", None),
         ("-10", None),
@@ -100,6 +103,17 @@ def test_a_time_is_read_as_seconds_from_now_whatever_its_form_and_wherever_its_c
     text: str, seconds: float | None
 ) -> None:
     assert seconds_until(text, WALL) == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the machine has one clock for all")
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland", "America/New_York"])
+def test_a_date_without_a_zone_is_utc_wherever_this_machine_stands(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        for text in ("Sun Mar  1 12:00:10 2026", "Sun, 01 Mar 2026 12:00:10 GMT", "Sun, 01 Mar 2026 12:00:10 -0000"):
+            assert seconds_until(text, WALL) == pytest.approx(10.0)
+    time.tzset()
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,68 @@ def test_an_error_of_the_upstream_is_a_5xx_and_no_other_is(word: str) -> None:
     assert (CODES[word].status >= 500) is (CODES[word].fault is Fault.UPSTREAM) is (word in UPSTREAMS_OWN)
 
 
+# All words. Whom each blames stands here once more, by what the providers' pages say of it.
+
+BLAMED = {
+    Fault.KEY: "account_deactivated no_organization ip_not_authorized access_terminated organization_deactivated"
+    " invalid_api_key authentication_error organization_on_hold organization_restricted UNAUTHENTICATED"
+    " ACCESS_TOKEN_EXPIRED API_KEY_INVALID CONSUMER_SUSPENDED CONSUMER_INVALID API_KEY_SERVICE_BLOCKED SERVICE_DISABLED"
+    " UnrecognizedClientException ExpiredTokenException InvalidSignatureException",
+    Fault.MONEY: "insufficient_quota billing_hard_limit_reached credit_balance_exhausted usage_limit_exceeded"
+    " organization_usage_limit_exceeded organization_spend_limit_exceeded project_spend_limit_exceeded"
+    " billing_not_active quota_exceeded billing_error enforced_spend_limit_reached contract_spend_limit_reached"
+    " linked_organization_spend_limit_reached linked_organization_billing_unavailable BILLING_DISABLED",
+    Fault.RATE: "rate_limit_exceeded rate_limit_error requests tokens slow_down rate_limited ramp_limit_exceeded"
+    " RESOURCE_EXHAUSTED RATE_LIMIT_EXCEEDED ThrottlingException service_tier_capacity_exceeded",
+    Fault.MODEL: "model_not_found model_not_available DeploymentNotFound model_decommissioned invalid_model"
+    " model_permission_blocked_org model_permission_blocked_project model_terms_required",
+    Fault.UPSTREAM: "server_error internal_error internal_server_error sandbox_error connection_failed request_timeout"
+    " server_is_overloaded server_overloaded service_unavailable_error flex_unavailable overloaded_error api_error"
+    " timeout_error INTERNAL UNKNOWN ABORTED UNAVAILABLE MODEL_CAPACITY_EXHAUSTED DEADLINE_EXCEEDED InternalServerError"
+    " InternalServerException ModelStreamErrorException ServiceUnavailableException ModelNotReadyException"
+    " unavailable_error ServiceUnavailableError engine_overloaded_error",
+}
+STATUSES = {
+    Fault.KEY: {400, 401, 403},
+    Fault.MONEY: {402, 403, 429},
+    Fault.RATE: {429},
+    Fault.MODEL: {400, 404},
+    Fault.UPSTREAM: {500, 503, 504, 529},
+    Fault.CALLER: {400, 404, 409, 413, 424},
+}
+OWN_STATUS = {
+    401: "invalid_api_key authentication_error UNAUTHENTICATED ACCESS_TOKEN_EXPIRED account_deactivated",
+    402: "billing_error linked_organization_billing_unavailable",
+    403: "access_terminated BILLING_DISABLED SERVICE_DISABLED ExpiredTokenException permission_error PERMISSION_DENIED",
+    404: "model_not_found DeploymentNotFound model_decommissioned response_not_found not_found_error NOT_FOUND",
+    409: "conflict_error",
+    413: "request_too_large",
+    424: "ModelErrorException",
+    429: "insufficient_quota quota_exceeded rate_limit_exceeded enforced_spend_limit_reached RESOURCE_EXHAUSTED",
+    400: "organization_on_hold API_KEY_INVALID invalid_prompt context_length_exceeded INVALID_ARGUMENT invalid_model"
+    " invalid_request_error FAILED_PRECONDITION",
+    500: "server_error api_error INTERNAL InternalServerException",
+    503: "server_is_overloaded UNAVAILABLE ServiceUnavailableException engine_overloaded_error",
+    504: "request_timeout timeout_error DEADLINE_EXCEEDED",
+    529: "overloaded_error",
+}
+
+
+def test_every_word_blames_whom_its_provider_says() -> None:
+    blamed = {word: fault for fault, words in BLAMED.items() for word in words.split()}
+    assert {word: code.fault for word, code in CODES.items()} == {
+        word: blamed.get(word, Fault.CALLER) for word in CODES
+    }
+    assert blamed.keys() <= CODES.keys()
+    assert {fault: {each.status for each in CODES.values() if each.fault is fault} for fault in Fault} == STATUSES
+
+
+@pytest.mark.parametrize(("status", "words"), OWN_STATUS.items())
+def test_a_word_stands_for_the_status_that_its_provider_uses_with_it(status: int, words: str) -> None:
+    assert {word: status_of(word) for word in words.split()} == dict.fromkeys(words.split(), status)
+    assert status_of("a word that none of them has") is None
+
+
 # The odd ones
 
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keypool.waiting import BIAS_RANGE, LEAST_LEARNT, MEMORY, USUAL_ANSWER, ServiceRate, learn_bias
+from keypool.pool import Pool
+from keypool.waiting import BIAS_RANGE, EXPERIENCE, LEAST_LEARNT, MEMORY, USUAL_ANSWER, ServiceRate, learn_bias
+from tests.keypool.making import MODEL, a_key, a_ticket
 
 LOW, HIGH = BIAS_RANGE
 seconds = st.floats(0.0, 1e6)
@@ -21,6 +23,24 @@ def served(ends: int, every: float, cost: float, start: float = 0.0) -> ServiceR
     for step in range(1, ends + 1):
         rate.ended(cost, start + step * every)
     return rate
+
+
+# Whose rate
+
+SLOW, FAST = 10.0, 1.0  # seconds between two ends
+
+
+@pytest.mark.parametrize(
+    ("full", "ends", "gap"),
+    [(True, 100, FAST), (False, 100, SLOW), (False, 4, SLOW), (False, 3, FAST)],
+    ids=["every slot is busy", "limits keep it waiting", "just long enough", "the model is too new"],
+)
+def test_a_model_that_waits_for_limits_alone_has_a_rate_of_its_own(full: bool, ends: int, gap: float) -> None:
+    pool = Pool([a_key()])
+    queue = pool.areas.queue(MODEL)
+    queue.rate, queue.area.rate = served(ends, SLOW, 100.0), served(100, FAST, 100.0)
+    assert (queue.rate.seconds >= EXPERIENCE) is (ends > 3)
+    assert queue.forecast(a_ticket("t", "ann"), [(0.0, 1)], 0.0, full=full).seconds == pytest.approx(gap)
 
 
 # The rate

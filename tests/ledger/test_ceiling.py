@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.ledger.ceiling import GENERATED, READ, fitting, most_cost, most_taken, unmeasured
+from server.ledger.holds import Estimate
 from server.ledger.limits import Unit
 from server.ledger.money import MICRO
 from server.ledger.prices import Price, PriceTier, Rates, cost
@@ -129,6 +130,43 @@ def test_requests_at_once_never_settle_more_than_their_budget(
             held += most_cost(price, ceiling)
             admitted.append(ceiling)
     assert sum(cost(price, data.draw(answers(ceiling, price))) for ceiling in admitted) <= held <= budget
+
+
+BOTH = Price("p", "m", 0, Rates(input=2_000_000, output=10_000_000, cached=5_000_000))
+
+
+@pytest.mark.parametrize(
+    ("price", "ceiling", "micro_usd", "tokens"),
+    [
+        (BOTH, Ceiling(100, 20), 500 + 200, 120),
+        (BOTH, Ceiling(100, 20, 3), 500 + 600, 160),
+        (BOTH, Ceiling(0, 0), 0, 0),
+        (None, Ceiling(100, 20, 3), 0, 160),
+    ],
+)
+def test_what_is_held_counts_the_dearest_kinds_and_every_choice(
+    price: Price | None, ceiling: Ceiling, micro_usd: int, tokens: int
+) -> None:
+    assert most_taken(price, ceiling) == Estimate(micro_usd, tokens)
+
+
+@pytest.mark.parametrize(
+    ("price", "left", "unit", "fits"),
+    [
+        (BOTH, 700, Unit.USD, 0),  # all of it fits: nothing is to be lowered
+        (BOTH, 699, Unit.USD, 19),
+        (BOTH, 510, Unit.USD, 1),
+        (BOTH, 509, Unit.USD, 0),
+        (BOTH, 499, Unit.USD, 0),
+        (BOTH, 119, Unit.TOKENS, 19),
+        (None, 101, Unit.TOKENS, 1),
+        (None, 0, Unit.USD, 0),
+    ],
+)
+def test_an_answer_is_lowered_to_what_is_left_and_not_by_a_token_more(
+    price: Price | None, left: int, unit: Unit, fits: int
+) -> None:
+    assert fitting(price, Ceiling(100, 20), left, unit) == fits
 
 
 PLAIN, NAMING = Price("p", "m", 0, Rates(input=MICRO)), Price("p", "m", 0, Rates(input=MICRO, cache_write=3 * MICRO))

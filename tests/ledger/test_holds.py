@@ -71,6 +71,22 @@ def test_everyones_limit_holds_again_when_a_persons_own_has_ended() -> None:
     assert applying(LimitSet([default, own]), ADA, "gpt-5", NOW) == [default]
 
 
+@pytest.mark.parametrize(
+    ("scope", "subject"),
+    [
+        (Scope.PERSON, "usr_ada"),
+        (Scope.EVERYONE, ""),
+        (Scope.TOKEN, "tok_1"),
+        (Scope.GROUP, "staff"),
+        (Scope.MEMBER, "physics"),
+    ],
+)
+def test_a_limit_of_any_scope_applies_in_its_time_only(scope: Scope, subject: str) -> None:
+    timed = replace(limit(scope, subject, Unit.USD, LimitWindow.DAY, 1), since=NOW, until=NOW + 10)
+    applied = [applying(LimitSet([timed]), ADA, "gpt-5", now) for now in (NOW - 1, NOW, NOW + 9, NOW + 10)]
+    assert applied == [[], [timed], [timed], []]
+
+
 def test_a_family_has_limits_of_its_own_beside_those_of_all_models() -> None:
     every, dear = everyone(), everyone(amount=1, family="o1*")
     assert applying(LimitSet([every, dear]), ADA, "o1-pro", NOW) == [every, dear]

@@ -129,6 +129,16 @@ def test_a_term_needs_both_of_its_ends_in_their_order() -> None:
         replace(DAILY, window=LimitWindow.TERM, since=2, until=2)
 
 
+@pytest.mark.parametrize("field", ["since", "until", "extra_until"])
+def test_a_time_lies_between_1970_and_where_calendars_end(field: str) -> None:
+    last = 253_000_000_000_000 - 1
+    assert getattr(replace(DAILY, **{field: last}), field) == last
+    assert getattr(replace(DAILY, **{field: 0}), field) == 0
+    for beyond in (-1, last + 1):
+        with pytest.raises(ValueError, match=f"^{field}: expected milliseconds since 1970$"):
+            replace(DAILY, **{field: beyond})
+
+
 def test_a_limit_applies_from_since_on_and_no_longer_at_until() -> None:
     limit = replace(DAILY, since=10, until=20)
     assert [limit.applies("gpt-5", now) for now in (9, 10, 19, 20)] == [False, True, True, False]

@@ -19,6 +19,7 @@ from server.ledger.prices import (
     Rates,
     cost,
     dearest,
+    dearest_services,
     price_body,
     price_of,
 )
@@ -319,3 +320,11 @@ def test_a_body_need_not_name_what_costs_nothing() -> None:
 def test_a_body_that_is_no_price_is_a_value_error(body: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected"):
         price_of("p", body)
+
+
+def test_of_two_lists_the_services_that_both_know_have_the_dearer_rates() -> None:
+    one = Price("p", "m", 0, Rates(input=1), (("priority", Rates(input=5, output=1)), ("flex", Rates(input=1))))
+    other = Price("q", "m", 0, Rates(input=1), (("priority", Rates(input=2, output=9)), ("batch", Rates(input=1))))
+    ((name, rates),) = dearest_services(one, other)
+    assert (name, rates.input, rates.output) == ("priority", 5, 9)
+    assert dearest_services(one, Price("r", "m", 0, Rates(input=1))) == ()

@@ -345,3 +345,32 @@ async def test_through_the_whole_gateway_only_the_hidden_chunk_is_missing_and_it
         await running.services.gateway.quiet(5.0)
         rows = await running.services.store.usage_rows(0, 10_000)
         assert {(row.status, row.usage) for row in rows} == {(Outcome.COMPLETED, script.usage)}
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test(timeout=30)
+async def test_of_a_stream_that_breaks_off_the_text_is_billed_though_its_figures_came_before_it() -> None:
+    early = b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":0,"total_tokens":9}}'
+    async with scripted_house() as (upstream, running, client):
+        upstream.pieces = [lines(each) for each in (CHAT[0], early, said(" roads"), said(" must a man"))]
+        async with client.post(running.url + CHAT_PATH, json=body_for(CHAT_PATH, usage=True)) as answer:
+            assert b"must a man" in await answer.read()
+        await running.services.gateway.quiet(5.0)
+        (row,) = await running.services.store.usage_rows(0, 10)
+        assert (row.status, row.usage.input, row.usage.estimated) == (Outcome.CUT, 9, True)
+        assert row.usage.output >= 5
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test(timeout=30)
+async def test_a_last_word_without_the_empty_line_behind_it_is_heard_through_the_whole_gateway() -> None:
+    async with scripted_house() as (upstream, running, client):
+        for path, events in ((CHAT_PATH, CHAT[:-1]), (MESSAGES_PATH, MESSAGES)):
+            stream = lines(*events)[:-1]
+            upstream.pieces = [stream]
+            async with client.post(running.url + path, json=body_for(path, usage=True)) as answer:
+                assert await answer.read() == stream
+        await running.services.gateway.quiet(5.0)
+        rows = await running.services.store.usage_rows(0, 10)
+        assert {row.status for row in rows} == {Outcome.COMPLETED}
+        assert {row.usage for row in rows} == {CHAT_USED, MESSAGES_USED}

@@ -121,6 +121,16 @@ def test_the_ledger_has_a_stream_before_its_last_words_go_out(pieces: list[bytes
     assert scene.log.index("settled") < len(scene.log) - 1 - scene.log[::-1].index("last words")
 
 
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_last_word_without_the_empty_line_behind_it_ends_a_stream_as_well(missing: int) -> None:
+    """And who did not ask for the usage sees none of it."""
+    scene = Scene([WORD, STOP, USAGE[:-missing]], EVENTS)
+    context = scene.run()
+    assert context.outcome is Outcome.COMPLETED
+    assert context.meter.usage is not None
+    assert scene.log.count("settled") == 1
+
+
 def test_the_ledger_has_a_plain_answer_before_any_of_it_goes_out() -> None:
     scene = Scene([PLAIN], "application/json")
     assert scene.run().outcome is Outcome.COMPLETED

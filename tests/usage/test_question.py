@@ -38,6 +38,10 @@ def test_parameters_are_text() -> None:
     assert parameters(given, FILTERS) == {"user": "Bär", "model": "gpt 5"}
 
 
+def test_all_filters_may_be_asked_for_at_once() -> None:
+    assert parameters({name: [b"x"] for name in FILTERS}, FILTERS) == dict.fromkeys(FILTERS, "x")
+
+
 @pytest.mark.parametrize(
     ("given", "param"),
     [

@@ -13,8 +13,9 @@ import pytest
 from server.wire import errors
 from server.wire.anthropic import ANTHROPIC
 from server.wire.dialect import Dialect, scrub
-from server.wire.errors import Refusal
+from server.wire.errors import Draining, InvalidValue, MissingParameter, Refusal, UnknownModel
 from server.wire.openai import OPENAI
+from server.wire.sse import Splitter
 
 KINDS = {errors.Refusal, errors.ClientError, errors.InOwnWords, errors.GatewayBusy, errors.UpstreamError}
 
@@ -312,3 +313,47 @@ def test_ordinary_words_are_left_alone() -> None:
         b'{"error":{"message":"a task-specific, risk-based question about organisation-wide org-charts","param":null}}'
     )
     assert scrub(body) == body
+
+
+def test_a_model_list_says_what_the_gateway_knows_and_what_the_sdks_insist_on() -> None:
+    facts: dict[str, dict[str, object]] = {"gpt-4o": {"context_window": 128_000}}
+    one = {"id": "gpt-4o", "object": "model", "created": 0, "owned_by": "fairgate", "context_window": 128_000}
+    other = {"id": "m", "object": "model", "created": 0, "owned_by": "fairgate"}
+    assert json.loads(OPENAI.models(["gpt-4o", "m"], facts)) == {"object": "list", "data": [one, other]}
+    assert json.loads(OPENAI.models_for_codex(["gpt-4o", "m"], facts)) == {
+        "object": "list",
+        "data": [one, other],
+        "models": [],
+    }
+    assert json.loads(ANTHROPIC.model("gpt-4o", facts)) == {
+        "type": "model",
+        "id": "gpt-4o",
+        "display_name": "gpt-4o",
+        "created_at": "1970-01-01T00:00:00Z",
+        "lifecycle": "active",
+        "context_window": 128_000,
+    }
+
+
+@pytest.mark.parametrize(("dialect", "head"), [(OPENAI, b"data: "), (ANTHROPIC, b"event: error\ndata: ")])
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
+def test_an_upstreams_error_that_is_relayed_into_a_stream_is_one_event(
+    dialect: Dialect, head: bytes, newline: bytes
+) -> None:
+    body = newline.join([b'{"error":', b' {"message": "no"}', b"}"])
+    event = dialect.relayed(body)
+    assert event == head + body.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n\n"
+    (read,) = Splitter().feed(event)
+    assert read.data is not None
+    assert json.loads(read.data) == json.loads(body)
+
+
+def test_a_refusal_is_called_by_its_class_and_names_the_parameter_that_is_wrong() -> None:
+    assert [str(each("secret")) for each in (InvalidValue, MissingParameter)] == ["InvalidValue", "MissingParameter"]
+    assert [each.param for each in (UnknownModel(), InvalidValue("n"), Draining())] == ["model", "n", None]
+    assert json.loads(OPENAI.body(UnknownModel(), "r"))["error"] == {
+        "message": "The model does not exist or you may not use it.",
+        "type": "invalid_request_error",
+        "param": "model",
+        "code": "model_not_found",
+    }

@@ -337,6 +337,9 @@ def test_speech_is_held_for_the_slowest_voice() -> None:
     assert ceiling.input >= 225
     assert ceiling.audio_ms == 360_000
     assert ceiling.output >= 6 * 1_250
+    for characters, tokens in ((900, 225), (901, 226), (904, 226), (4, 1)):
+        read = most(Prompt(), extent_of("speech", {"input": "x" * characters}), "gpt-4o-mini-tts", 113, 0, 1).input
+        assert (read, type(read)) == (tokens, int)
 
 
 # --- names

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from server.wire.errors import ClientError, InvalidValue, UnsupportedMedia
-from server.wire.multipart import media_type, read_fields
+from server.wire.multipart import MAX_PARTS, media_type, read_fields
 
 FORM = "multipart/form-data; boundary=xx"
 
@@ -121,3 +121,14 @@ def test_a_refusal_does_not_repeat_a_name_that_the_caller_made_up() -> None:
     with pytest.raises(ClientError) as refusal:
         read_fields(strange + strange + END, FORM)
     assert refusal.value.param == "body"
+
+
+@pytest.mark.parametrize(("fields", "fits"), [(1, True), (MAX_PARTS - 1, True), (MAX_PARTS, False), (1_000, False)])
+def test_a_form_has_so_many_parts_and_no_more(fields: int, fits: bool) -> None:
+    """The end counts as one."""
+    body = b"".join(part(f'form-data; name="f{number}"', b"x") for number in range(fields)) + END
+    if fits:
+        assert len(read_fields(body, FORM)) == fields
+    else:
+        with pytest.raises(InvalidValue):
+            read_fields(body, FORM)

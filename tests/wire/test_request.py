@@ -92,7 +92,6 @@ def test_a_model_may_have_a_name_that_nobody_has_here(model: str) -> None:
 @pytest.mark.parametrize(
     "model",
     [None, 5, ["m"], "", "a" * 257, "a\r\nX: b", "../x", "a/../b", {"$ne": 1}, "a b", "modèle", "a\x00", "a\n", True],
-    ids=repr,
 )
 def test_a_strange_model_is_refused_and_not_repeated(path: str, model: object) -> None:
     with pytest.raises(InvalidValue) as refusal:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.wire.mpeg import MOST_FRAMES
+from server.wire.mpeg import MOST_FRAMES, walked
 from server.wire.sound import HIGHEST_RATE, LOWEST_RATE, Sound, sound_of
 from tests.wire.sounds import claims, mp3, opus, slow_mp3, wav
 
@@ -85,3 +85,22 @@ def test_no_bytes_make_it_fail_or_claim_less_than_the_highest_rate(head: bytes, 
     assert 0 <= sound.least_ms <= sound.ms <= sound.most_ms
     if not data.startswith(b"RIFF"):
         assert sound.ms >= len(data) * 8_000 // HIGHEST_RATE
+
+
+def flac(samples: int, padding: int) -> bytes:
+    """A FLAC file whose head claims so many samples at 8 kHz."""
+    rate_channels_bits = (8_000 << 44) | (0 << 41) | (15 << 36) | samples
+    info = b"\x10\x00\x10\x00" + bytes(6) + rate_channels_bits.to_bytes(8, "big") + bytes(16)
+    return b"fLaC\x80" + len(info).to_bytes(3, "big") + info + bytes(padding)
+
+
+def test_a_claim_of_no_length_is_no_claim() -> None:
+    assert sound_of(flac(0, 50_000)) == sound_of(b"fLaC" + flac(0, 50_000)[4:].replace(b"\x80", b"\x00", 1))
+    assert sound_of(flac(0, 50_000)).ms > sound_of(flac(1, 50_000)).ms
+
+
+@pytest.mark.parametrize("rate", [0, 15])
+def test_a_frame_without_a_rate_that_there_is_is_none(rate: int) -> None:
+    data = (b"\xff\xfb" + bytes([rate << 4]) + bytes(414)) * 20
+    assert walked(data) is None
+    assert sound_of(data).ms > 0

@@ -81,7 +81,7 @@ def test_what_would_keep_the_loop_busy_is_refused(body: bytes) -> None:
         {"unicode": "\u2028 \U0001f600 ü"},
         {"deep": json.loads("[" * 62 + "{}" + "]" * 62)},
     ],
-    ids=lambda document: next(iter(document), "empty")[:20],
+    ids=lambda document: next(iter(document), "empty").replace("\\", "backslash")[:20],
 )
 def test_honest_bodies_pass_whatever_their_texts_say(document: dict[str, Any]) -> None:
     assert strict.loads(orjson.dumps(document)) == document
@@ -126,3 +126,16 @@ def test_a_key_that_is_repeated_anywhere_is_found(document: dict[str, Any], data
     for body in (doubled, f'{{"around":[1,{doubled}]}}'):
         with pytest.raises(InvalidJson):
             strict.loads(body.encode())
+
+
+@pytest.mark.parametrize(
+    ("item", "most"), [("1,", strict.MAX_COMMAS), ("[],", strict.MAX_CONTAINERS - 2)], ids=["commas", "containers"]
+)
+def test_a_document_may_be_as_large_as_the_bound_and_no_larger(item: str, most: int) -> None:
+    for many, fits in ((most, True), (most + 1, False)):
+        body = ('{"a":[' + item * many + "1]}").encode()
+        if fits:
+            assert len(strict.loads(body)["a"]) == many + 1
+        else:
+            with pytest.raises(TooComplex):
+                strict.loads(body)

@@ -27,6 +27,12 @@ def test_a_recording_is_billed_by_its_length_and_by_its_tokens() -> None:
     assert usage.output == 60 * 5
 
 
+@pytest.mark.parametrize(("counted", "billed"), [(0, 7), (7, 7), (30, 30)])
+def test_the_text_that_came_counts_if_it_is_more_than_was_told_before_it(counted: int, billed: int) -> None:
+    usage = unreported(Extent(), Usage(9, cached=3, output=7), counted)
+    assert usage == Usage(9, cached=3, output=billed, estimated=True)
+
+
 def test_the_text_of_a_recording_counts_if_it_is_longer() -> None:
     assert unreported(Extent(sound=MINUTE), ASKED, 1_000).output == 1_000
 
@@ -104,4 +110,4 @@ def test_speech_keeps_the_sound_that_came_and_no_error() -> None:
     assert isinstance(meter, Speech)
     assert meter.answer(b"RIFF....") and meter.spoken == b"RIFF...."
     other = Speech()
-    assert other.answer(b'{"error":{"message":"no"}}') and not other.spoken
+    assert other.answer(b'{"error":{"message":"no"}}') and other.spoken == b""

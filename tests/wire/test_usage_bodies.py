@@ -52,6 +52,15 @@ def test_a_choice_that_has_finished_stays_so() -> None:
     assert meter.ended()
 
 
+def test_a_response_that_breaks_off_has_the_calls_that_were_done() -> None:
+    meter = ENDPOINTS["/v1/responses"].meter()
+    search, files = {"type": "web_search_call", "action": {"type": "search"}}, {"type": "file_search_call"}
+    events = [{"type": "response.output_item.done", "item": item} for item in (search, files, search)]
+    for event in Splitter().feed(b"".join(b"data: " + orjson.dumps(each) + b"\n\n" for each in events)):
+        meter.event(event)
+    assert (meter.usage, meter.beside().tools) == (None, "file_search=1 web_search=2")
+
+
 def test_a_stream_that_breaks_off_has_the_calls_that_were_begun_and_its_service() -> None:
     meter = ENDPOINTS["/v1/messages"].meter()
     events = [
