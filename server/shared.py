@@ -1,4 +1,4 @@
-"""One answer for all who ask at about the same time: what is shown to everybody is made once in a while, not for each.
+"""One answer for all who ask at about the same time: what is shown to everyone is made once in a while, not for each.
 
 Of those who ask while it is made, all wait for the same making. If it fails, they all hear so, and the next one tries
 again.

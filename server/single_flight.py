@@ -1,6 +1,6 @@
 """Something that is fetched from elsewhere when it is first needed, and kept.
 
-One fetch runs at a time, whoever waits for it; between two attempts there is a pause, however many ask. What was
+One fetch runs at a time, however many wait for it; between two attempts there is a pause, however many ask. What was
 fetched serves on while a new attempt fails. Past its freshness it is fetched anew behind the answer, not before it.
 """
 

@@ -1,4 +1,4 @@
-"""Failures by address or by person, so that whoever guesses is told to slow down."""
+"""Failures by address or by person, so that guesses are slowed down."""
 
 from __future__ import annotations
 
