@@ -84,9 +84,7 @@ class ExplainPage(MemberPage):
         row = await services.store.usage(request_id)
         names = {token.id: token.name for token in await services.store.tokens(self.me.id)}
         mine = None if row is None or row.person_id != self.me.id else request_view(row, names)
-        return render_me.explain_html(
-            ExplainView(self.frame, mine, request_id, _sentence(trace), tuple(_facts(trace)))
-        )
+        return render_me.explain_html(ExplainView(self.frame, mine, request_id, _sentence(trace), tuple(_facts(trace))))
 
 
 def _sentence(trace: RequestTrace) -> str:
@@ -107,9 +105,7 @@ def _facts(trace: RequestTrace) -> list[Fact]:
         expected = f", with {trace.expected_wait_ms / 1000:.1f} s to wait" if trace.expected_wait_ms else ""
         facts.append(Fact("When it came", f"place {trace.position}{expected}"))
     if trace.reserved:
-        facts.append(
-            Fact("Kept for it", f"{trace.reserved['input']:,} tokens in, {trace.reserved['output']:,} out")
-        )
+        facts.append(Fact("Kept for it", f"{trace.reserved['input']:,} tokens in, {trace.reserved['output']:,} out"))
     for attempt in trace.attempts:
         failed = attempt.get("failed")
         facts.append(Fact("Failed with a key" if failed else "Answered with key", failed or attempt["key"]))
