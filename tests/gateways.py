@@ -46,7 +46,7 @@ class Running:
         assert [model.waiting + model.running for model in self.services.dispatcher.snapshot().models] == [0] * len(
             pool.keyring.models()
         )
-        assert self.services.gateway.running == 0
+        assert self.services.pipeline.running == 0
         assert self.services.occupancy.bodies.total == 0
 
 

@@ -86,12 +86,12 @@ class ServicesBuilder:
         metrics = self._metrics(dispatcher, AccountingMetrics(accounting), OccupancyMetrics(occupancy))
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
-        gateway, admission = await self._gateway(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
+        pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
         status_service = await open_face(settings, self._store, accounting, dispatcher, prober, history, clocks, stack)
         rooms = partial(
             Services,
             settings=settings,
-            gateway=gateway,
+            pipeline=pipeline,
             admission=admission,
             accounts=accounts,
             dispatcher=dispatcher,
@@ -173,7 +173,7 @@ class ServicesBuilder:
         dispatcher.suspect = prober.suspect
         return dispatcher, prober
 
-    async def _gateway(
+    async def _pipeline(
         self,
         accounting: Accounting,
         dispatcher: Dispatcher,
@@ -186,7 +186,7 @@ class ServicesBuilder:
         self._stack.callback(tokenizer.close)
         bounds = wiring.bounds(self._settings, timing)
         admission = Admission(dispatcher, accounting.guard, tokenizer, accounting.book, bounds, time.monotonic, _wall)
-        gateway = Pipeline(
+        pipeline = Pipeline(
             dispatcher,
             upstreams,
             self._store,
@@ -199,7 +199,7 @@ class ServicesBuilder:
             observe,
             spool,
         )
-        return gateway, admission
+        return pipeline, admission
 
     def _login(self, accounts: Accounts) -> Oidc | None:
         """The organisation's login, whose tokens may open the API, too."""

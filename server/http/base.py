@@ -76,7 +76,7 @@ class Services:
     """Everything that a handler may use. `metrics`: None if they are off. `draining`: the gateway is about to stop."""
 
     settings: Settings
-    gateway: Pipeline
+    pipeline: Pipeline
     admission: Admission
     accounts: Accounts
     dispatcher: Dispatcher

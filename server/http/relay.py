@@ -81,7 +81,7 @@ class RelayHandler(BaseHandler):
     async def post(self) -> None:
         self._task = asyncio.current_task()
         try:
-            await self.services.gateway.serve(await self._read_call(), self)  # no name of ours keeps the body
+            await self.services.pipeline.serve(await self._read_call(), self)  # no name of ours keeps the body
         except (asyncio.CancelledError, ClientLeft):
             self._left = True
             hang_up(self)
@@ -126,7 +126,7 @@ class RelayHandler(BaseHandler):
 
     def _goes_on(self) -> bool:
         """Whether the answer is read on without a client."""
-        if not self._left and self.services.gateway.reads_on(self.request_id):
+        if not self._left and self.services.pipeline.reads_on(self.request_id):
             self._left = True
             hang_up(self)
         return self._left

@@ -109,14 +109,14 @@ class RequestTrace:
         self.refused = {"code": refusal.code, "message": refusal.message, "retry_after": refusal.retry_after}
 
 
-def account_of(row: UsageRow) -> RequestTrace:
+def trace_of(row: UsageRow) -> RequestTrace:
     """What the ledger still knows of a request that has ended: not how many were before it, nor who failed it."""
-    account = RequestTrace(
+    trace = RequestTrace(
         row.request_id, row.person_id, row.model_asked, row.started_at, row.status, queue_ms=row.queue_ms
     )
-    account.attempts.append({"key": row.key})
-    account.settle(row.usage)
-    return account
+    trace.attempts.append({"key": row.key})
+    trace.settle(row.usage)
+    return trace
 
 
 class RecentTraces:
@@ -126,11 +126,11 @@ class RecentTraces:
         self._capacity = capacity
         self._kept: OrderedDict[str, RequestTrace] = OrderedDict()
 
-    def keep(self, account: RequestTrace) -> RequestTrace:
-        self._kept[account.request_id] = account
+    def keep(self, trace: RequestTrace) -> RequestTrace:
+        self._kept[trace.request_id] = trace
         if len(self._kept) > self._capacity:
             self._kept.popitem(last=False)
-        return account
+        return trace
 
     def of(self, request_id: str, person_id: str) -> RequestTrace | None:
         """The account of a request, if this person made it."""
@@ -144,7 +144,7 @@ class RequestContext:
 
     call: Call
     lease: Lease
-    account: RequestTrace
+    trace: RequestTrace
     meter: Meter
     input_estimate: int
     arrived: float

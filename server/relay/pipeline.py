@@ -7,24 +7,19 @@ in the queue, a key's slot, the upstream's socket) are context managers, so noth
 dispatched request is settled exactly once: before its end goes out to the client, else in the one `finally` of
 `_dispatched`. What was reserved for it is given back in the `finally` of `_serve` if it was never dispatched.
 
-What is billed stands in `settlement.py`. Nothing dispatched, nothing billed.
+Keys are tried in `attempts.py`; what is billed stands in `settlement.py`. Nothing dispatched, nothing billed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import TypeVar
+from collections.abc import Callable
 
-from keypool.limits import windows
-from keypool.verdict import USED_UP
 from server.accounting.reservations import Reservations
 from server.dispatcher import Dispatcher
-from server.ledger.usage import Outcome, UsageRow
+from server.ledger.usage import UsageRow
 from server.relay.admission import Admission, Bounds
+from server.relay.attempts import Attempts
 from server.relay.content_log import TOLD, ContentRecorder
 from server.relay.context import (
     Call,
@@ -33,37 +28,26 @@ from server.relay.context import (
     RequestContext,
     RequestTrace,
     Sink,
-    account_of,
     milliseconds,
+    trace_of,
 )
 from server.relay.drain import UsageDrain
-from server.relay.holds import MAX_TOKENS, Holding
+from server.relay.holds import Holding
 from server.relay.keepalive import Keepalive
-from server.relay.response import FieldRefused, Response
+from server.relay.parking import leased
 from server.relay.settlement import Settling
-from server.spool import Spool, Spooled, SpoolLost
+from server.spool import Spool
 from server.store.base import Caller, IssuedObject, Store
 from server.tokenizer import Tokenizer
-from server.upstream import Answer, AttemptFailed, Upstreams
-from server.wire.added import Unwanted
+from server.upstream import Upstreams
 from server.wire.errors import (
     Cancelled,
     Draining,
-    InternalError,
-    NoKey,
     Refusal,
     UpstreamTimeout,
 )
 from server.wire.keepalive import sign_of_life
-from server.wire.request import Request
-from server.wire.shorter import our_bound
-from server.wire.unreported import may_be_billed
 
-T = TypeVar("T")
-
-log = logging.getLogger("fairgate")
-
-DAY = 86_400_000  # milliseconds
 ROWS_SECONDS = 5.0  # what the store does not have after that is in the journal: an outage must not hold up a restart
 
 
@@ -84,12 +68,12 @@ class Pipeline:
         observe: Callable[[UsageRow], None] = lambda row: None,
         spool: Spool | None = None,
     ) -> None:
-        self._dispatcher, self._upstreams, self._store = dispatcher, upstreams, store
+        self._dispatcher, self._store = dispatcher, store
         self._reservations, self._admission = reservations, admission
         admission.under_way = self._under_way
         self._bounds, self._clock, self._wall = bounds, clock, wall
         self._settlement = Settling(store, tokenizer, reservations, admission, bounds.stateful, clock, observe)
-        self._unwanted = Unwanted()
+        self._attempts = Attempts(upstreams, reservations, self._settlement, bounds, clock, wall)
         self._spool = Spool() if spool is None else spool
         self._usage_drain = UsageDrain(bounds.usage_seconds)
         self._holding = Holding(reservations, bounds.longest_output, self._usual_output)
@@ -106,13 +90,13 @@ class Pipeline:
 
     async def explain(self, caller: Caller, request_id: str) -> RequestTrace | None:
         """What became of a request of this caller's; None if there was none. Raises StoreError."""
-        account = self.recent.of(request_id, caller.person_id)
-        if account is None:
+        trace = self.recent.of(request_id, caller.person_id)
+        if trace is None:
             row = await self._store.usage(request_id)
-            return account_of(row) if row is not None and row.person_id == caller.person_id else None
+            return trace_of(row) if row is not None and row.person_id == caller.person_id else None
         if (ticket := self._dispatcher.pool.tickets.get(request_id)) is not None:
-            account.stands(ticket)
-        return account
+            trace.stands(ticket)
+        return trace
 
     async def quiet(self, seconds: float) -> None:
         """Wait until no request runs, at most for so long, and a little for the store to have all rows."""
@@ -153,16 +137,16 @@ class Pipeline:
         assert task is not None, "a request is a task"
         request_id, model, person = call.id, call.request.model, call.caller.person_id
         self._tasks[request_id] = task
-        account = self.recent.keep(RequestTrace(request_id, person, model, self._wall()))
-        serving = self._serve(call, account, sink)
+        trace = self.recent.keep(RequestTrace(request_id, person, model, self._wall()))
+        serving = self._serve(call, trace, sink)
         del call  # nor does any frame below keep it: its body may wait in a file
         try:
             return await serving
         except Refusal as refusal:
-            account.refuse(refusal)
+            trace.refuse(refusal)
             raise
         except asyncio.CancelledError:
-            account.state = "cancelled"
+            trace.state = "cancelled"
             reason = self._reason(request_id)
             if reason is None:
                 raise
@@ -178,70 +162,40 @@ class Pipeline:
             return Cancelled()
         return Draining() if self._stopping else None
 
-    async def _serve(self, call: Call, account: RequestTrace, sink: Sink) -> UsageRow:
+    async def _serve(self, call: Call, trace: RequestTrace, sink: Sink) -> UsageRow:
         arrived, rights, asked = self._clock(), self._admission.rights(call.caller), call.request.max_tokens
         call = await self._admission.admitted(call, rights)
-        bill = self._reservations.open(call, rights, account.arrived_at)
+        bill = self._reservations.open(call, rights, trace.arrived_at)
         try:
             ask = await self._admission.ask(call, rights, arrived)
             call, ask = await self._holding.hold(bill, call, ask, asked)
             lease, meter = self._dispatcher.lease(ask), call.request.endpoint.meter()
             room = self._admission.room(call.request.model, ask.input_tokens)
-            context = RequestContext(call, lease, account, meter, ask.input_tokens, arrived, bill, room)
+            context = RequestContext(call, lease, trace, meter, ask.input_tokens, arrived, bill, room)
             del call
             return await self._queued(context, sink)
         finally:
             self._reservations.close(bill)
 
     async def _queued(self, context: RequestContext, sink: Sink) -> UsageRow:
-        lease, account = context.lease, context.account
+        lease, trace = context.lease, context.trace
         if context.bill.content_days:
             sink = recorder = ContentRecorder(sink)
             context.recorded = recorder.recorded
             context.bill.headers |= TOLD
-        sign = sign_of_life(context.call.request, context.call.keepalive, context.call.id, account.arrived_at // 1000)
+        sign = sign_of_life(context.call.request, context.call.keepalive, context.call.id, trace.arrived_at // 1000)
         keepalive = Keepalive(sink, sign, self._bounds.timing, lease.outlook, context.bill.headers)
         try:
             if context.call.request.stream:
                 keepalive.start()
-            async with self._leased(context):
+            async with leased(context, self._spool):
                 keepalive.granted()
-                account.stands(lease.ticket)  # its owner may ask before it has ended
-                account.state, account.queue_ms = "running", milliseconds(lease.queue_seconds)
+                trace.stands(lease.ticket)  # its owner may ask before it has ended
+                trace.state, trace.queue_ms = "running", milliseconds(lease.queue_seconds)
                 return await self._dispatched(context, sink, keepalive)
         finally:
-            account.stands(lease.ticket)
+            trace.stands(lease.ticket)
             await keepalive.stop()
-
-    @asynccontextmanager
-    async def _leased(self, context: RequestContext) -> AsyncIterator[None]:
-        """Hold a key. A large body waits for it in a file. Raises GatewayBusy, InternalError."""
-        large = len(context.call.request.body) >= self._spool.least
-        parking = asyncio.create_task(self._park(context)) if large else None
-        try:
-            async with context.lease:
-                if parking is not None and (spooled := await parking) is not None:
-                    context.take_up(await spooled.read())
-                    spooled.close()
-                yield
-        except SpoolLost:
-            log.error("request %s: its body cannot be read back", context.call.id)
-            raise InternalError from None
-        finally:
-            if parking is not None:
-                await _end(parking)
-
-    async def _park(self, context: RequestContext) -> Spooled | None:
-        """Put the body of a request that waits into a file; None if it need not wait, or the disk has no room."""
-        if not context.lease.ticket.waiting:
-            return None
-        spooled = await self._spool.put(context.call.request.body)
-        if spooled is not None and context.lease.ticket.waiting:
-            context.set_down()
-            return spooled
-        if spooled is not None:
-            spooled.close()
-        return None
 
     def _usual_output(self, person: str, model: str) -> int:
         return self._dispatcher.pool.pricing.lengths.expect(person, model, None)
@@ -259,7 +213,7 @@ class Pipeline:
         self._contexts[context.call.id] = context
         try:
             async with asyncio.timeout(self._bounds.total_seconds):
-                await self._attempts(context, sink, keepalive)
+                await self._attempts.run(context, sink, keepalive)
         except TimeoutError:
             raise UpstreamTimeout from None
         except (asyncio.CancelledError, ClientLeft):
@@ -275,102 +229,3 @@ class Pipeline:
             finally:
                 del self._contexts[context.call.id]
         return row
-
-    async def _attempts(self, context: RequestContext, sink: Sink, keepalive: Keepalive) -> None:
-        """Try keys until one answers. Only what failed before its first byte is tried again."""
-        call = context.call
-        refused: set[str] = set()  # fields of our own, by the upstream whose turn it is
-        while True:
-            context.meter = call.request.endpoint.meter()
-            key = context.lease.key
-            request = self._fitted(context, key.upstream, refused)
-            try:
-                await self._cleared(context)
-                sending = self._upstreams.send(key, request, call.passed, call.query, context.sent_again)
-                async with sending as answer:
-                    await self._exchange(context, request, answer, sink, keepalive).run()
-                    self._learn(context, refused)
-                    return
-            except FieldRefused as field:
-                self._refused(context, field, refused)
-                context.account.attempts.append({"key": key.id, "refused": field.name})
-            except AttemptFailed as failure:
-                refused.clear()
-                context.shorter = None
-                self._failed(context, failure)
-                if context.client_left:  # nobody waits for another key's answer
-                    raise ClientLeft from failure
-                context.account.attempts.append({"key": context.lease.key.id, "failed": failure.refusal.code})
-                await self._another_key(context, failure)
-
-    def _fitted(self, context: RequestContext, upstream: str, refused: Collection[str]) -> Request:
-        """The request as this upstream takes it, as far as what we have put into it is concerned."""
-        request, now = context.call.request, self._clock()
-        bounded = self._unwanted.bounded(request, upstream, now, context.input_estimate, context.shorter)
-        if our_bound(request) is not None:
-            context.bill.headers[MAX_TOKENS] = str(bounded.max_tokens)
-        return self._unwanted.fitted(bounded, upstream, now, refused)
-
-    def _refused(self, context: RequestContext, field: FieldRefused, refused: set[str]) -> None:
-        """The upstream refuses what we have put into the request: it goes out again, as this upstream takes it."""
-        if field.shorter is None:
-            refused.add(field.name)
-        else:
-            context.shorter = field.shorter
-        context.perhaps_billed = False
-
-    async def _cleared(self, context: RequestContext) -> None:
-        """Note durably that it goes out now. A key whose upstream has used its money up is passed over."""
-        if not await self._reservations.clear(context.bill, context.lease.key.upstream):
-            raise AttemptFailed(USED_UP, NoKey())
-        guess = replace(context.bill.asked, input=context.input_estimate, output=context.bill.output, estimated=True)
-        self._reservations.dispatched(context.bill, context.row_if_interrupted(guess, self._clock()))
-        context.sends += 1
-        context.sent_at, context.failed_at, context.perhaps_billed = self._clock(), None, True
-
-    def _learn(self, context: RequestContext, refused: Iterable[str]) -> None:
-        """The upstream has answered without these fields of ours: it is not sent them again for a while."""
-        if context.outcome is Outcome.COMPLETED:
-            if context.shorter is not None:
-                upstream = context.lease.key.upstream
-                self._unwanted.shortened(upstream, context.call.request, context.shorter, self._clock())
-            for field in refused:
-                self._unwanted.note(context.lease.key.upstream, context.call.request, field, self._clock())
-
-    def _exchange(
-        self, context: RequestContext, sent: Request, answer: Answer, sink: Sink, keepalive: Keepalive
-    ) -> Response:
-        longest, held, settle = self._bounds.answer_bytes, self._bounds.timing.opening, self._settlement.bookkeep
-        return Response(context, sent, answer, sink, keepalive, settle, longest, held, self._clock, self._wall)
-
-    def _failed(self, context: RequestContext, failure: AttemptFailed) -> None:
-        """Note when an attempt has failed, and whether it may have been billed."""
-        context.failed_at = self._clock()
-        seconds = context.worked(context.failed_at)
-        context.perhaps_billed = may_be_billed(began=failure.billed, gone=failure.gone, seconds=seconds)
-
-    async def _another_key(self, context: RequestContext, failure: AttemptFailed) -> None:
-        """Wait for another key. What the attempt before may have been billed is paid first, or else by the request."""
-        limits, verdict = windows(failure.headers, self._wall() / 1000), failure.verdict
-        attempt = None
-        if context.perhaps_billed and not verdict.final:
-            attempt = await self._settlement.attempted(context)
-            verdict = replace(verdict, final=attempt is None)
-        try:
-            await context.lease.again(verdict, failure.refusal, limits)
-        except BaseException as ending:
-            if attempt is not None:
-                self._reservations.not_needed(context.bill, attempt.row.request_id)
-            if isinstance(ending, Refusal):
-                context.outcome = Outcome.FAILED
-            raise
-        if attempt is not None:
-            self._settlement.book(context, attempt)
-
-
-async def _end(parking: asyncio.Task[Spooled | None]) -> None:
-    """The body is needed no longer, in whatever state it is on its way to a file."""
-    parking.cancel()
-    await asyncio.wait({parking})
-    if not parking.cancelled() and (spooled := parking.result()) is not None:
-        spooled.close()

@@ -105,7 +105,7 @@ class Response:
             refusal, gone = _told(verdict, status), status in GIVEN_UP
             raise AttemptFailed(verdict, refusal, self.answer.headers, billed=self._began(), gone=gone)
         context.lease.rejected(verdict, windows(self.answer.headers, self.wall() / 1000))
-        context.account.attempts.append({"key": context.lease.key.id, "answered": str(status)})
+        context.trace.attempts.append({"key": context.lease.key.id, "answered": str(status)})
         context.first_byte = context.first_byte or self.clock()
         context.outcome, context.perhaps_billed = Outcome.REJECTED, self._began()
         await self.settle(context)
@@ -237,7 +237,7 @@ class Response:
     def _answered(self) -> None:
         context = self.context
         context.lease.answered(windows(self.answer.headers, self.wall() / 1000))
-        context.account.attempts.append({"key": context.lease.key.id, "answered": str(self.answer.status)})
+        context.trace.attempts.append({"key": context.lease.key.id, "answered": str(self.answer.status)})
 
     async def _begin(self, status: int, headers: Mapping[str, str]) -> bool:
         """Set the head of the answer; False when the heartbeats have sent one already."""

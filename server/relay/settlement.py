@@ -94,8 +94,8 @@ class Settling:
         usage = await self.pay(context)
         if context.settled is None:
             row = context.settled = context.row(usage, self._clock())
-            context.account.state = row.status
-            context.account.settle(usage)
+            context.trace.state = row.status
+            context.trace.settle(usage)
             self._reservations.settle(context.bill, row)
             self._observe(row)  # afterwards: whoever looks on cannot keep it off the ledger
         return context.settled

@@ -125,7 +125,7 @@ async def hold_through_an_outage(mongodb: Place, seconds: float, caplog: pytest.
             outage, stranger = await asyncio.gather(asking, strangers(it, running))
             assert running.services.reservations.backlog >= RATE
             await it.wire.mend()
-            await until(lambda: running.services.gateway.running == 0, 10.0)
+            await until(lambda: running.services.pipeline.running == 0, 10.0)
         allowed = USD // CENTS  # of bob's, by the outage's allowance
         assert codes(outage, it.ada) == {200: len(outage) * 4 // 5}
         assert codes(outage, it.bob) == {200: allowed, "accounting_unavailable": len(outage) // 5 - allowed}
@@ -182,7 +182,7 @@ async def test_a_slow_store_is_left_alone_and_requests_go_on_as_quickly_as_ever(
             it.wire.delay = 0.5
             slow = await load(it.session, running, lambda n: it.ada, 3.0, RATE)
             it.wire.delay = 0.0
-            await until(lambda: running.services.gateway.running == 0, 15.0)
+            await until(lambda: running.services.pipeline.running == 0, 15.0)
         assert codes(slow, it.ada) == {200: len(slow)}
         await hold_to_the_books(mongodb, heard + slow)
         async with mongodb.opened() as store:
@@ -199,7 +199,7 @@ async def test_answers_of_the_store_that_are_lost_on_their_way_make_nobody_pay_t
             it.wire.loss = 0.2
             lossy = await load(it.session, running, lambda n: it.ada if n % 2 else it.bob, 3.0, RATE)
             it.wire.loss = 0.0
-            await until(lambda: running.services.gateway.running == 0, 15.0)
+            await until(lambda: running.services.pipeline.running == 0, 15.0)
         assert codes(lossy, it.ada) == {200: len(lossy) // 2}
         assert set(codes(lossy, it.bob)) <= {200, "accounting_unavailable"}
         await hold_to_the_books(mongodb, heard + lossy)

@@ -40,7 +40,7 @@ async def full_life(place: Estate, name: str) -> str:
     now = services.wall()
     await services.store.keep_content(Content("req_1", person_id, "staff", now, now + 10**9, PROMPT.encode(), b"\xff"))
     assert (await place.ask("POST", "/v1/chat/completions", name, CHAT)).status == 200
-    await services.gateway.quiet(5)
+    await services.pipeline.quiet(5)
     return person_id
 
 

@@ -270,9 +270,9 @@ async def test_who_looks_on_and_stumbles_keeps_no_row_off_the_ledger() -> None:
         raise RuntimeError("a full disk of figures")
 
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
-        running.services.gateway._observe = stumble
+        running.services.pipeline._observe = stumble
         await hear(session, running, chat("Hello.", stream=False))
-        await until(lambda: running.services.gateway.running == 0)
+        await until(lambda: running.services.pipeline.running == 0)
         assert len(await running.services.store.usage_rows(0, 10)) == 1
         running.assert_idle()
 

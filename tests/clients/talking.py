@@ -54,7 +54,7 @@ class Talk:
 
     async def __aexit__(self, *exc: object) -> None:
         await self._stack.aclose()
-        await self.running.services.gateway.quiet(5.0)
+        await self.running.services.pipeline.quiet(5.0)
         self.fake.forget_script()
         if exc[0] is None:
             self.running.assert_idle()
@@ -73,14 +73,14 @@ class Talk:
 
     async def row(self, request_id: str | None) -> UsageRow:
         """The ledger's row of a request, once it has ended."""
-        await self.running.services.gateway.quiet(5.0)
+        await self.running.services.pipeline.quiet(5.0)
         row = await self.running.services.store.usage(str(request_id))
         assert row is not None, "a dispatched request has a row"
         return row
 
     async def rows(self) -> list[UsageRow]:
         """All rows so far, the newest first, once every request has ended."""
-        await self.running.services.gateway.quiet(5.0)
+        await self.running.services.pipeline.quiet(5.0)
         return await self.running.services.store.usage_rows(0, 1000)
 
     async def last_row(self) -> UsageRow:

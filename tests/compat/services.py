@@ -27,4 +27,4 @@ def settings(**more: Any) -> dict[str, Any]:
 
 async def settled(running: Running) -> None:
     """Return when the ledger knows of everything."""
-    await running.services.gateway.quiet(5.0)
+    await running.services.pipeline.quiet(5.0)

@@ -30,7 +30,7 @@ async def ask(running: Running, token: str) -> str | None:
     async with openai.AsyncOpenAI(base_url=f"{running.url}/v1", api_key=token, max_retries=0) as client:
         question = [{"role": "user", "content": "hello"}]
         answer = await client.chat.completions.create(model="gpt-5", messages=question)
-    await running.services.gateway.quiet(5)
+    await running.services.pipeline.quiet(5)
     return answer.choices[0].message.content
 
 

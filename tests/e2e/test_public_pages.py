@@ -203,7 +203,7 @@ async def test_without_javascript_everything_stands_there() -> None:
         await seen.page.goto("/leaderboard")
         await expect(seen.page.locator(".board").first.locator("tbody tr")).to_have_count(len(PEOPLE))
         gate.set()
-        await running.services.gateway.quiet(5)
+        await running.services.pipeline.quiet(5)
 
 
 @pytest.mark.gen_test(timeout=60)

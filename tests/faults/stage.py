@@ -62,7 +62,7 @@ class Stage:
 
     async def quiet(self) -> None:
         """Wait until the gateway has ended what it was doing, and hold it to having kept nothing."""
-        await until(lambda: self.running.services.gateway.running == 0)
+        await until(lambda: self.running.services.pipeline.running == 0)
         self.running.assert_idle()
 
     async def _all_rows(self) -> list[UsageRow]:

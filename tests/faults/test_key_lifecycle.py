@@ -59,13 +59,13 @@ async def test_three_keys_fail_in_three_ways_and_no_client_notices() -> None:
         fake.script(EXHAUSTED, insufficient_quota().for_ever())
         fake.script(LIMITED, rate_limit(retry_after=REST))
         assert await asked == {200: 150}
-        await running.services.gateway.quiet(5.0)
+        await running.services.pipeline.quiet(5.0)
         states = {key.secret: key.state("gpt-4o") for key in running.services.dispatcher.pool.keys.values()}
         assert (states[REVOKED], states[EXHAUSTED]) == (KeyState.REVOKED, KeyState.EXHAUSTED)
         assert states[LIMITED] is states[HEALTHY] is KeyState.READY
         assert_rested(fake)
         assert len(fake.records) <= 1.2 * 150
-        await running.services.gateway.quiet(5.0)
+        await running.services.pipeline.quiet(5.0)
         running.assert_idle()
 
 
@@ -101,7 +101,7 @@ async def test_in_the_worst_storm_the_upstream_sees_a_fifth_more_at_most() -> No
         heard = await steady(session, running, 100)
         assert set(heard) <= {503, 529}
         assert len(fake.records) <= 1.2 * 100
-        await running.services.gateway.quiet(5.0)
+        await running.services.pipeline.quiet(5.0)
         running.assert_idle()
 
 
@@ -116,7 +116,7 @@ async def test_a_key_that_recovers_is_used_again_by_itself() -> None:
         fake.script(LIMITED, overloaded(), rate_limit(retry_after=REST))
         assert await steady(session, running, 6) == {200: 6}
         assert [record.fate for record in fake.of(LIMITED)].count("ok") == 6
-        await running.services.gateway.quiet(5.0)
+        await running.services.pipeline.quiet(5.0)
         running.assert_idle()
 
 
@@ -134,7 +134,7 @@ async def test_a_key_that_cuts_its_streams_rests_when_a_second_person_meets_it_a
         for number in range(20):
             token = bob if number % 2 else running.token
             await hear(session, running, conversation("openai", f"request {number}", stream=True), token)
-        await running.services.gateway.quiet(5.0)
+        await running.services.pipeline.quiet(5.0)
         (key,) = [each for each in running.services.dispatcher.pool.keys.values() if each.secret == LIMITED]
         assert 2 <= len(fake.of(LIMITED)) <= 6, "chosen again for a trial at most"
         assert key.standing("gpt-4o").failures > 0
@@ -162,7 +162,7 @@ async def test_one_caller_who_provokes_failures_leaves_every_key_in_service() ->
             assert (heard.status, b'"error"' in heard.body) == (200, False)
             standings = [key.state("gpt-4o") for key in running.services.dispatcher.pool.keys.values()]
             assert set(standings) <= {KeyState.READY, KeyState.UNCHECKED}
-        await running.services.gateway.quiet(5.0)
+        await running.services.pipeline.quiet(5.0)
         running.assert_idle()
 
 

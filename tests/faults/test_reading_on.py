@@ -42,7 +42,7 @@ async def only_row(stage: Stage) -> UsageRow:
 
 
 def reading_on(stage: Stage) -> int:
-    return len(stage.running.services.gateway._usage_drain)
+    return len(stage.running.services.pipeline._usage_drain)
 
 
 @pytest.mark.parametrize("ask", [chat, messages])
@@ -145,11 +145,11 @@ async def test_an_upstream_that_fails_then_is_not_replaced_and_bills_nothing() -
 
 
 def by_an_administrator(stage: Stage, request_id: str) -> None:
-    stage.running.services.gateway.cancel(request_id)
+    stage.running.services.pipeline.cancel(request_id)
 
 
 def by_the_end_of_the_gateway(stage: Stage, request_id: str) -> None:
-    stage.running.services.gateway.stop()
+    stage.running.services.pipeline.stop()
 
 
 @pytest.mark.parametrize("ended", [by_an_administrator, by_the_end_of_the_gateway])
@@ -161,7 +161,7 @@ async def test_it_is_ended(ended: Callable[[Stage, str], None]) -> None:
         await stage.fake.wait_for(lambda: stage.records)
         await client.leave()
         await until(lambda: reading_on(stage) == 1)
-        (request_id,) = stage.running.services.gateway._usage_drain.timers
+        (request_id,) = stage.running.services.pipeline._usage_drain.timers
         ended(stage, request_id)
         row = await only_row(stage)
         assert (row.status, row.client_aborted, row.usage.estimated) == (Outcome.CANCELLED, True, True)
@@ -178,6 +178,6 @@ async def test_one_person_s_answers_are_read_on_in_a_small_number_only() -> None
             await client.leave()
         await until(lambda: sum(record.outcome is Seen.CLIENT_LEFT for record in stage.records) == 2)
         assert reading_on(stage) == MOST_OF_A_PERSON
-        stage.running.services.gateway.stop()
+        stage.running.services.pipeline.stop()
         assert len(await stage.rows()) == len(asks)
         assert reading_on(stage) == 0

@@ -83,7 +83,7 @@ async def test_what_met_a_closing_connection_is_sent_over_a_new_one_and_no_key_r
         async with gateway(fake, upstream) as running:
             for number in range(3):
                 assert (await hear(session, running, chat(f"{number}", stream=False))).status == 200
-            await running.services.gateway.quiet(5.0)
+            await running.services.pipeline.quiet(5.0)
             pool = running.services.dispatcher.pool
             assert [key.state("gpt-4o") for key in pool.keys.values()] == [KeyState.READY]
             assert pool.tally.retries == 0

@@ -64,7 +64,7 @@ async def test_a_stuck_client_does_not_hold_its_key_while_a_plain_answer_waits_f
     client = await Client.ask(stage.running, conversation("openai", "Tell me everything.", stream=False))
     await stage.fake.wait_for(lambda: stage.records and stage.records[0].outcome is Seen.ANSWERED, 10)
     await until(lambda: stage.running.services.dispatcher.idle)
-    await until(lambda: stage.running.services.gateway.running == 1)  # its row is written already
+    await until(lambda: stage.running.services.pipeline.running == 1)  # its row is written already
     rows = await stage.rows()
     assert [(row.status, row.usage) for row in rows] == [(Outcome.COMPLETED, stage.records[0].usage)]
     assert len(await client.read_all()) < 24 << 20, "and it was closed as well"

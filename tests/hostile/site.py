@@ -107,7 +107,7 @@ class Site:
         self.do(self._idle)
 
     async def _idle(self) -> None:
-        await self.services.gateway.quiet(5)
+        await self.services.pipeline.quiet(5)
         for _ in range(1000):  # who has gone in the middle of a body is noticed a moment later
             if self.services.occupancy.bodies.total:
                 await asyncio.sleep(0.005)

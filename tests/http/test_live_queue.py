@@ -40,7 +40,7 @@ def requests(stage: Stage) -> list[LiveRequest]:
 
 
 def end(stage: Stage, request_id: str) -> bool:
-    return stage.running.services.gateway.cancel(request_id)
+    return stage.running.services.pipeline.cancel(request_id)
 
 
 async def group(stage: Stage, **rights: Any) -> str:

@@ -68,5 +68,5 @@ async def test_a_key_is_added_another_paused_and_the_first_removed_without_a_fai
             done = True
             statuses = await asyncio.gather(*callers)
             assert {status for each in statuses for status in each} == {200}
-            await running.services.gateway.quiet(5.0)
+            await running.services.pipeline.quiet(5.0)
             running.assert_idle()

@@ -68,7 +68,7 @@ async def test_a_client_that_leaves_is_billed_and_told_of(capsys: pytest.Capture
             await answer.content.readany()
             answer.close()
         await fake.wait_for(lambda: fake.records[-1].client_left_at)
-        await running.services.gateway.quiet(5.0)
+        await running.services.pipeline.quiet(5.0)
     (line,) = lines(capsys)
     assert (line["ended"], line["stream"], line["estimated"]) == ("cancelled", True, True)
     assert line["input"] > 0

@@ -97,7 +97,7 @@ async def ask(running: Running, token: str, model: str = "gpt-5") -> Asked:
     async with ClientSession() as session, session.post(url, json=body, headers=headers) as answer:
         await answer.read()
         asked = Asked(answer.status, answer.headers.get("X-Request-Id", ""))
-    await running.services.gateway.quiet(5)
+    await running.services.pipeline.quiet(5)
     return asked
 
 

@@ -326,7 +326,7 @@ async def test_through_the_whole_gateway_the_client_reads_the_upstreams_bytes_wh
                 if await answer.read() != script.stream:
                     differences.append(cut)
         assert not differences
-        await running.services.gateway.quiet(5.0)
+        await running.services.pipeline.quiet(5.0)
         rows = await running.services.store.usage_rows(0, 10_000)
         assert len(rows) == len(script.stream) + 1 > 300
         assert {(row.status, row.usage) for row in rows} == {(Outcome.COMPLETED, script.usage)}
@@ -342,7 +342,7 @@ async def test_through_the_whole_gateway_only_the_hidden_chunk_is_missing_and_it
             upstream.pieces = [script.stream[:cut], script.stream[cut:]]
             async with client.post(running.url + script.path, json=body_for(script.path, usage=False)) as answer:
                 assert await answer.read() == expected
-        await running.services.gateway.quiet(5.0)
+        await running.services.pipeline.quiet(5.0)
         rows = await running.services.store.usage_rows(0, 10_000)
         assert {(row.status, row.usage) for row in rows} == {(Outcome.COMPLETED, script.usage)}
 
@@ -355,7 +355,7 @@ async def test_of_a_stream_that_breaks_off_the_text_is_billed_though_its_figures
         upstream.pieces = [lines(each) for each in (CHAT[0], early, said(" roads"), said(" must a man"))]
         async with client.post(running.url + CHAT_PATH, json=body_for(CHAT_PATH, usage=True)) as answer:
             assert b"must a man" in await answer.read()
-        await running.services.gateway.quiet(5.0)
+        await running.services.pipeline.quiet(5.0)
         (row,) = await running.services.store.usage_rows(0, 10)
         assert (row.status, row.usage.input, row.usage.estimated) == (Outcome.CUT, 9, True)
         assert row.usage.output >= 5
@@ -370,7 +370,7 @@ async def test_a_last_word_without_the_empty_line_behind_it_is_heard_through_the
             upstream.pieces = [stream]
             async with client.post(running.url + path, json=body_for(path, usage=True)) as answer:
                 assert await answer.read() == stream
-        await running.services.gateway.quiet(5.0)
+        await running.services.pipeline.quiet(5.0)
         rows = await running.services.store.usage_rows(0, 10)
         assert {row.status for row in rows} == {Outcome.COMPLETED}
         assert {row.usage for row in rows} == {CHAT_USED, MESSAGES_USED}

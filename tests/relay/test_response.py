@@ -92,7 +92,7 @@ class Scene:
                 queue_seconds=0.0,
                 position=0,
             ),
-            account=SimpleNamespace(attempts=[]),
+            trace=SimpleNamespace(attempts=[]),
             bill=SimpleNamespace(headers={}),
             first_byte=None,
             outcome=None,

@@ -49,7 +49,7 @@ async def test_a_backup_of_a_busy_gateway_is_restored_by_copying_it_back(tmp_pat
         async with gateway(fake) as running:
             token = running.token
             assert await ask(running.url, token, 20) == [200] * 20
-            await running.services.gateway.quiet(5.0)
+            await running.services.pipeline.quiet(5.0)
             busy = asyncio.create_task(ask(running.url, token, 40))
             made = await asyncio.to_thread(back_up, running.services.settings, target)
             assert await busy == [200] * 40

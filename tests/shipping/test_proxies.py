@@ -148,7 +148,7 @@ async def test_events_arrive_one_by_one_and_a_client_that_leaves_stops_the_upstr
             assert answer.connection is not None and answer.connection.transport is not None
             answer.connection.transport.abort()  # a polite end waits for the proxy, which reads no more
         await fake.wait_for(lambda: fake.records[-1].client_left_at)
-        await running.services.gateway.quiet(5.0)
+        await running.services.pipeline.quiet(5.0)
         running.assert_idle()
 
 

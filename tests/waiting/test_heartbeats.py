@@ -298,5 +298,5 @@ async def test_who_leaves_between_beats_leaves_nothing(lively: Stage, dialect: s
         await client.read_until(BEAT[dialect])
         await client.leave()
         await until(lambda: lively.waiting == 0)
-        assert lively.running.services.gateway.running == 1
+        assert lively.running.services.pipeline.running == 1
     assert len(await lively.rows()) == 1, "only the first was sent upstream"

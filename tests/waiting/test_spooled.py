@@ -43,7 +43,7 @@ async def full(fake: FakeUpstream, **settings: object) -> AsyncIterator[tuple[Ru
         finally:
             gate.set()
             assert await first == 200
-            await running.services.gateway.quiet(5)
+            await running.services.pipeline.quiet(5)
             running.assert_idle()
 
 
@@ -61,7 +61,7 @@ async def pieces(data: bytes) -> AsyncIterator[bytes]:
 
 
 def spool_of(running: Running) -> Spool:
-    return running.services.gateway._spool
+    return running.services.pipeline._spool
 
 
 @pytest.mark.slow

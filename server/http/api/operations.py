@@ -113,7 +113,7 @@ async def cancel_request(asking: Asking) -> None:
         raise UnknownId
     told = {"person": found.person, "model": found.model, "state": found.state}
     await asking.services.changes.note(asking.actor, "request.cancel", request_id, told, None)
-    if not asking.services.gateway.cancel(request_id):
+    if not asking.services.pipeline.cancel(request_id):
         raise UnknownId
 
 

@@ -18,12 +18,12 @@ class ExplainHandler(BaseHandler):
     async def get(self, request_id: str) -> None:
         caller = await self.authenticate()
         try:
-            account = await self.services.gateway.explain(caller, request_id)
+            trace = await self.services.pipeline.explain(caller, request_id)
         except StoreError:
             raise AccountingUnavailable from None
-        if account is None:
+        if trace is None:
             raise UnknownId
-        self.finish(account.as_dict())
+        self.finish(trace.as_dict())
 
 
 class QueueHandler(BaseHandler):

@@ -47,7 +47,7 @@ class NowPage(AdminPage):
         seen = live[request_id]
         before = {"person": seen.person, "model": seen.model, "state": seen.state}
         await self.services.changes.note(self.me.id, "request.cancel", request_id, before, None)
-        self.services.gateway.cancel(request_id)
+        self.services.pipeline.cancel(request_id)
         return Done("cancelled", "/admin")
 
     def _queues(self) -> tuple[QueueView, ...]:

@@ -78,39 +78,35 @@ class ExplainPage(MemberPage):
 
     async def draw(self, *path: str) -> bytes:
         services, (request_id,) = self.services, path
-        account = await services.gateway.explain(caller_of(self.me), request_id)
-        if account is None:
+        trace = await services.pipeline.explain(caller_of(self.me), request_id)
+        if trace is None:
             raise UnknownId
         row = await services.store.usage(request_id)
         names = {token.id: token.name for token in await services.store.tokens(self.me.id)}
         mine = None if row is None or row.person_id != self.me.id else request_view(row, names)
-        return render_me.explain_html(
-            ExplainView(self.frame, mine, request_id, _sentence(account), tuple(_facts(account)))
-        )
+        return render_me.explain_html(ExplainView(self.frame, mine, request_id, _sentence(trace), tuple(_facts(trace))))
 
 
-def _sentence(account: RequestTrace) -> str:
+def _sentence(trace: RequestTrace) -> str:
     """The answer in short."""
-    if account.refused is not None:
-        return str(account.refused["message"])
-    waited = "at once" if not account.queue_ms else f"after {account.queue_ms / 1000:.1f} s in the queue"
-    if account.state == "queued":
-        return f"It waits, and began at place {account.position}." if account.position else "It is being looked at."
-    if account.state == "running":
+    if trace.refused is not None:
+        return str(trace.refused["message"])
+    waited = "at once" if not trace.queue_ms else f"after {trace.queue_ms / 1000:.1f} s in the queue"
+    if trace.state == "queued":
+        return f"It waits, and began at place {trace.position}." if trace.position else "It is being looked at."
+    if trace.state == "running":
         return f"It got a key {waited}, and is being answered."
-    return f"It got a key {waited}, and {ENDS.get(account.state, 'ended')}."
+    return f"It got a key {waited}, and {ENDS.get(trace.state, 'ended')}."
 
 
-def _facts(account: RequestTrace) -> list[Fact]:
+def _facts(trace: RequestTrace) -> list[Fact]:
     facts = []
-    if account.position:
-        expected = f", with {account.expected_wait_ms / 1000:.1f} s to wait" if account.expected_wait_ms else ""
-        facts.append(Fact("When it came", f"place {account.position}{expected}"))
-    if account.reserved:
-        facts.append(
-            Fact("Kept for it", f"{account.reserved['input']:,} tokens in, {account.reserved['output']:,} out")
-        )
-    for attempt in account.attempts:
+    if trace.position:
+        expected = f", with {trace.expected_wait_ms / 1000:.1f} s to wait" if trace.expected_wait_ms else ""
+        facts.append(Fact("When it came", f"place {trace.position}{expected}"))
+    if trace.reserved:
+        facts.append(Fact("Kept for it", f"{trace.reserved['input']:,} tokens in, {trace.reserved['output']:,} out"))
+    for attempt in trace.attempts:
         failed = attempt.get("failed")
         facts.append(Fact("Failed with a key" if failed else "Answered with key", failed or attempt["key"]))
     return facts
