@@ -26,7 +26,7 @@ INTRODUCTION = """# Is it fair?
 
 Written by `python -m bench.fairness --write`, in virtual time on the core that also runs in the gateway. Four keys with
 eight slots each; an answer begins after half a second and comes with 50 tokens a second; lengths are lognormal, and
-nobody knows beforehand how long an answer will be. What is measured does not depend on the machine, except where
+it is not known beforehand how long an answer will be. What is measured does not depend on the machine, except where
 microseconds are named. The tests hold every bar of this page.
 
 ## Beside simpler schedulers
@@ -39,7 +39,7 @@ first with the slots as the limit, then with the tokens per minute.
 
 "One waiting each" refuses a person's second waiting request, so it also refuses polite persons who ask twice. Deficit
 round robin settles its guesses at the end of an answer, the core also while it comes. Under every scheduler a wait ends
-only when somebody's answer does: headroom keeps one of the 32 slots for those who have less than a fair share.
+only when another answer does: headroom keeps one of the 32 slots for those who have less than a fair share.
 """
 NOTES = """
 ## The bars
@@ -65,7 +65,7 @@ Waits below a hundredth of a second are drawn as one.
 ![Service under fairgate](fairness-fairgate.svg)
 
 The same eight persons, two of each size (input/output tokens). Mind the vertical scales: in turns by request, who asks
-for much gets much; by cost, nobody is ahead for long.
+for much gets much; by cost, no one is ahead for long.
 """
 
 
@@ -119,7 +119,7 @@ def _short_of_it(groups: list[tuple[str, list[Figure]]]) -> str:
   only more headroom helps, and that costs throughput.
 * Persons cost nothing where anybody may make one: with `FAIRNESS=person`, who takes a new identity for each request
   has as many shares as identities. `FAIRNESS=group` and `FAIRNESS=address` are for that.
-* Somebody who uses one model much is served later at another one of the same keys, even if nothing was scarce at the
+* A person who uses one model much is served later at another one of the same keys, even if nothing was scarce at the
   first: there is one counter for all that a key serves.
 * The headroom is a sixteenth of the slots from 32 slots on. It costs that part of the throughput while one person
   floods, and nothing otherwise.

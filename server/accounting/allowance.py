@@ -47,7 +47,7 @@ class GuestBudgets:
             purse.spent += cost - kept
 
     def _of(self, pass_id: str, now: int) -> _GuestBudget | None:
-        """The purse of a pass; None if there is no room for one more. None that may still be needed is forgotten."""
+        """A pass's allowance; None if there is no room for one more. None that may still be needed is forgotten."""
         purse = self._guest_budgets.get(pass_id)
         if purse is None:
             if len(self._guest_budgets) >= MOST:

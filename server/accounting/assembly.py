@@ -49,7 +49,7 @@ class Accounting:
     price_reload: PriceReload
 
     async def recover(self, store: Store) -> None:
-        """Write what the dead have left, give back what they held, and read the operator's book.
+        """Write what the dead have left, give back what they held, and read the runtime configuration.
 
         Raises StoreError; then nothing is forgotten. Nor is it if the store will not have one of them at all: that one
         is told at every start, and must not keep the gateway from starting.

@@ -17,7 +17,7 @@ from server.store.breaker import BreakerState
 
 
 class AccountingMetrics(Collector):
-    """The figures of a treasury."""
+    """The figures of the accounting."""
 
     def __init__(self, accounting: Accounting) -> None:
         self._treasury = accounting

@@ -191,7 +191,7 @@ class Changes:
         await self._update(actor, "person.admin", await self._person(person_id), {"admin": admin})
 
     async def set_disabled(self, actor: str, person_id: str, disabled: bool) -> None:
-        """Close the door for all tokens of a person and end their logins, or open it again."""
+        """Disable all tokens of a person and end their logins, or enable them again."""
         await self._update(actor, "person.disabled", await self._person(person_id), {"disabled": disabled})
         if disabled:
             await self._store.close_sessions_of(person_id)
@@ -205,7 +205,7 @@ class Changes:
         await self._update(actor, "person.name", await self._person(person_id), {"name": name})
 
     async def revoke_token(self, actor: str, token_id: str) -> None:
-        """Close the door for one token, for good."""
+        """Revoke one token, for good."""
         now = self._wall()
         for token in await self._store.tokens():
             if token.id == token_id:

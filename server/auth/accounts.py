@@ -172,7 +172,7 @@ class Accounts:
         return await self._store.people()
 
     async def disable(self, person_name: str) -> None:
-        """Close the door for all tokens of a person, until `enable`, and end their logins in browsers."""
+        """Disable all tokens of a person, until `enable`, and end their logins in browsers."""
         person = await self._person(person_name)
         await self._store.set_person_disabled(person.id, True)
         await self._store.close_sessions_of(person.id)
@@ -219,7 +219,7 @@ class Accounts:
         return await self._store.tokens(person_id)
 
     async def revoke(self, token_id: str, owner: str | None = None) -> None:
-        """Close the door for one token, for good. With `owner`, a person's id, only if it is theirs."""
+        """Revoke one token, for good. With `owner`, a person's id, only if it is theirs."""
         if owner is not None:
             await self._token(token_id, owner)
         if not await self._store.revoke_token(token_id, self._wall()):

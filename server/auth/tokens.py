@@ -72,7 +72,7 @@ class TokenCheck:
         self._seen: dict[str, None] = {}  # addresses that are noted, as digests
 
     async def caller_of(self, token: str, address: str) -> Caller | None:
-        """Who presents this token; None if it does not open the door. Raises AccountingUnavailable."""
+        """Who presents this token; None if it does not count. Raises AccountingUnavailable."""
         digest, asked_at = self.digest(token), self._clock()
         remembered = self._cache.get(digest, asked_at)
         if remembered is not None and self._opens(remembered, address) and self._is_seen(remembered.caller, address):

@@ -92,7 +92,7 @@ async def open_services(settings: Settings, timing: KeepaliveTiming = PULSE) -> 
 
 @asynccontextmanager
 async def listen(services: Services) -> AsyncIterator[str]:
-    """Open the door; gives the address under which this machine reaches it."""
+    """Open the sockets; gives the address under which this machine reaches it."""
     settings = services.settings
     sockets = bind_sockets(settings.port, settings.host, backlog=1024)
     server = BoundedHTTPServer(

@@ -114,7 +114,7 @@ class ServicesBuilder:
     def _with_offices(
         self, rooms: Callable[..., Services], accounts: Accounts, own_keys: OwnKeyRelay | None
     ) -> Services:
-        """The house with those who administer it, and with its doors."""
+        """The services with those that administration and logins need."""
         settings, store, pepper = self._settings, self._store, wiring.pepper(self._settings)
         changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget)
         sessions = Sessions(store, pepper, _wall, settings.session_hours, settings.admin_key)

@@ -28,7 +28,7 @@ class Shape(Protocol):
         """JSON Schema (2020-12); schemas with names are put into `known`."""
 
     def read(self, value: object) -> Any:
-        """The value as the house means it. ValueError."""
+        """The value as the gateway means it. ValueError."""
 
 
 @dataclass(frozen=True)

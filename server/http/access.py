@@ -59,7 +59,7 @@ Roles = Mapping[str, Role]
 class Route:
     """One row of the table. `pattern` is a regular expression of the whole path, or what matches a request.
 
-    `kwargs` are the handler's beside the house. Raises ValueError unless `roles` names each method that there is.
+    `kwargs` are the handler's beside the services. Raises ValueError unless `roles` names each method that there is.
     """
 
     pattern: str | Matcher

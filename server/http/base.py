@@ -146,7 +146,7 @@ class Services:
 
 
 class BaseHandler(ReceivingHandler):
-    """A handler of the house. Refusals are raised anywhere and written here, in the dialect of the route."""
+    """A handler. Refusals are raised anywhere and written here, in the dialect of the route."""
 
     services: Services
     request_id: str
@@ -170,7 +170,7 @@ class BaseHandler(ReceivingHandler):
 
     @property
     def _sharing(self) -> Sharing:
-        """What the application holds: this is needed before the handler has its house."""
+        """What the application holds: this is needed before the handler has its services."""
         sharing = self.settings["sharing"]
         assert isinstance(sharing, Sharing), "set where the application is made"
         return sharing

@@ -157,7 +157,7 @@ def where(request: HTTPServerRequest) -> tuple[str, str]:
 
 
 def brings_own_key(request: HTTPServerRequest, settings: Settings) -> bool:
-    """Whether there is a credential, and none of it is a secret of this house."""
+    """Whether there is a credential, and none of it is a secret of this gateway."""
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     key = request.headers.get("X-Api-Key", "")
     if scheme and (scheme.lower() != "bearer" or not bearer.strip()):

@@ -39,7 +39,7 @@ CALLERS = {"GET": Role.CALLER}
 
 
 def application(services: Services) -> Application:
-    """The tornado application of a house. Its own access log is off: ours is batched."""
+    """The Tornado application. Its own access log is off: ours is batched."""
     return Application(
         [route.rule(services) for route in routes(services)],
         default_handler_class=NoSuchPage,

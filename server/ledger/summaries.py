@@ -16,7 +16,7 @@ Rows = list[HourRow]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`hours`: the house's rows of the last 24, the oldest first. `periods`: of each model, its rows as one, by period.
+    """`hours`: the rows of all, of the last 24, the oldest first. `periods`: of each model, its rows as one, by period.
 
     `uptime_days`: of each model, the share of each of the last 30 days where the operator lives; None: not watched.
     `since`: when the record begins, UTC milliseconds, but for what is older than that.

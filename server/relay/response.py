@@ -57,7 +57,7 @@ class FieldRefused(Exception):
 
 @dataclass(slots=True)
 class Response:
-    """The parts of one exchange. `settle` puts the story on the ledger: before its end goes out, so that nothing which
+    """The parts of one exchange. `settle` puts it on the ledger: before its end goes out, so that nothing which
     a client has seen to its end is ever missing there."""
 
     context: RequestContext

@@ -84,7 +84,7 @@ class Caller:
     token_id: str | None  # None where no personal token is asked for
     weight: float = 1.0  # the person's share in the fair queue, relative to the others'
     groups: tuple[str, ...] = ()
-    admin: bool = False  # the person administers; whether this credential does, `House.authority` says
+    admin: bool = False  # the person administers; whether this credential does, `Services.authority` says
     terms: TokenTerms = TokenTerms()
     spend: int | None = None  # micro-USD in all, where the credential itself says so: a guest's
     means: Means = Means.TOKEN
@@ -102,13 +102,13 @@ class Credential:
     last_login_at: int | None = None
 
     def valid_at(self, now: int) -> bool:
-        """Whether this opens the door at `now`. A revocation holds from the moment it is read, whatever its date."""
+        """Whether this counts at `now`. A revocation holds from the moment it is read, whatever its date."""
         return not self.disabled and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddedKey:
-    """An upstream key that was added at run time. Its secret is here only as the vault encrypted it."""
+    """An upstream key that was added at run time. Its secret is here only as `KeyEncryption` encrypted it."""
 
     id: str  # its fingerprint
     spec: UpstreamSpec  # what it may be used for; `keys` is empty

@@ -77,7 +77,7 @@ class TokenCommands:
         return after
 
     async def revoke(self, actor: str, token_id: str, owner: str | None = None) -> None:
-        """Close the door for one token, for good. With `owner` only if it is theirs."""
+        """Revoke one token, for good. With `owner` only if it is theirs."""
         await self._token(token_id, owner)
         await self._changes.revoke_token(actor, token_id)
 

@@ -131,7 +131,7 @@ class Oidc:
         return with_query(end, query)
 
     def described(self, sealed: bytes) -> dict[str, Any] | None:
-        """What the provider said of somebody at their login, for themselves; None if they came in by another door."""
+        """What the provider said of a person at their login, for themselves; None if they logged in another way."""
         kept = self._kept(sealed)
         return kept["user"] if kept else None
 

@@ -98,7 +98,7 @@ class Provisioning:
             try:
                 await self._store.create_person(person)
             except NameTaken:
-                # Either somebody has the name, or the same one came in by another door meanwhile.
+                # Either another person has the name, or the same one has logged in elsewhere meanwhile.
                 known = await self._store.person_by_login(profile.login)
                 if known is not None:
                     return known

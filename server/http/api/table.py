@@ -127,7 +127,7 @@ class ApiHandler(BaseHandler):
         return value.decode("utf-8", "replace")
 
     async def answer(self, *ids: str) -> None:
-        """Do what is asked. Raises Refusal, of which NotPossible is the desks' own words."""
+        """Do what is asked. Raises Refusal, of which NotPossible is the commands' own words."""
         operation = self.operations[str(self.request.method)]
         told = operation.told
         asked = parameters(self.request.query_arguments, told.query)
@@ -204,7 +204,7 @@ def _document(shape: Thing, content: bytes) -> dict[str, Any]:
 
 
 def _refusal(error: CommandError) -> NotPossible | UnknownId:
-    """What the desks say: that something is not there, or why it cannot be done. Neither repeats what was sent."""
+    """What the commands say: that something is not there, or why it cannot be done. Neither repeats what was sent."""
     words = re.sub(r"(: | \()?`[^`]*`.*", "", str(error))  # without the verbs of the command line
     return (
         UnknownId() if words.startswith("there is no such") else NotPossible(words=f"{words[:1].upper()}{words[1:]}.")

@@ -14,7 +14,7 @@ from web.view_admin import AdminView, LiveView, QueueView
 
 
 class AdminPage(MemberPage):
-    """A page for administrators. The door has seen to it that nobody else comes."""
+    """A page for administrators. Its role in the route table lets no one else in."""
 
     async def names(self) -> dict[str, str]:
         """Everybody's name by id."""

@@ -156,7 +156,7 @@ class Form:
 
 
 def sentence(error: Exception) -> str:
-    """What went wrong, for a page: what a desk says without the verbs of the command line."""
+    """What went wrong, for a page: what a command says without the verbs of the command line."""
     if isinstance(error, FormError):
         return str(error)
     text = re.sub(r"(: | \()?`[^`]*`.*", "", str(error)).rstrip(" .:;")

@@ -233,7 +233,7 @@ class SqliteStore:
     async def purge_usage(self, before: int, limit: int) -> int:
         return await self._writer.do(lambda db: report_queries.purge_usage(db, before, limit))
 
-    # The operator's book, its changes, and contents.
+    # The operator's records, their changes, and contents.
 
     async def put_record(self, record: Record) -> None:
         await self._writer.do(lambda db: book_queries.put_record(db, record))
