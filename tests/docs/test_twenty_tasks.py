@@ -40,6 +40,10 @@ def test_architecture_alone_leads_to_the_folder_of_each_answer(task: str, file: 
     assert f"{Path(file).parent}/" in picture, (task, function)
 
 
+def test_architecture_is_short_enough_to_be_read_first() -> None:
+    assert len((ROOT / "ARCHITECTURE.md").read_bytes()) <= 11_000
+
+
 def test_the_finder_of_functions_tells_a_method_from_a_function() -> None:
     source = "def one(): ...\n\n\nclass A:\n    async def two(self): ...\n"
     assert functions(source) == {"one", "A.two"}
