@@ -1,15 +1,15 @@
 """How many bytes of requests are held here at once: by one person, by one address, and in all.
 
-Whoever announces a body is asked for its whole length before the first byte of it is read, so that a hundred unfinished
+An announced body is held by its whole length before the first byte of it is read, so that a hundred unfinished
 uploads hold no more than one who waits politely. A body in chunks takes as it comes. What is taken is held until the
 request has ended, in memory or in a file (`spool.py`).
 
 The bound in all is kept by *dynamic thresholds* (Choudhury and Hahne, "Dynamic queue length thresholds for
-shared-memory packet switches", 1998): nobody may hold more than what is free now. So one who takes all that they can
-gets half, two get a third each, and there is always room for somebody who comes with little. Without it the first few
-who send large bodies would shut the door to all others.
+shared-memory packet switches", 1998): no holder may take more than what is free now. So one who takes all that they can
+gets half, two get a third each, and there is always room for a holder with little. Without it the first few
+who send large bodies would shut all others out.
 
-Where everybody is one person (`GATEKEEPER=none` or `shared`), only their addresses tell them apart. Pure: no I/O, no
+Where all are one person (`GATEKEEPER=none` or `shared`), only their addresses distinguish them. Pure: no I/O, no
 clock. Sizes are bytes.
 """
 

@@ -1,6 +1,6 @@
 """Large bodies wait in files: a request in the queue needs its body only when it is sent.
 
-Prompts hold secrets, so what lies on the disk is of no use to anybody else, now or later: a file has no name (it is
+Prompts hold secrets, so what lies on the disk is of no use to anyone else, now or later: a file has no name (it is
 unlinked at once; mode 0600), it is encrypted with a key that only this process knows and only for this file, and it is
 gone when its request has ended, as it is when the process dies. A disk that has no room is no failure of a request: its
 body stays in memory then.

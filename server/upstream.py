@@ -1,10 +1,12 @@
-"""The only module that opens sockets to a provider, and the only one that reads a key's secret.
+"""The only module that sends requests to a provider: with a key of the pool, or with the caller's own.
+
+Free checks of keys go out by `keys/prober.py`; these two modules alone send a provider's key.
 
 aiohttp is the client because cancelling a request closes its socket at once, so that the provider stops generating and
 billing; Tornado's own clients go on reading, and httpx costs seven times as much (docs/performance.md).
 
 Nothing is followed or repeated here: one attempt, one answer, unpacked if it came packed. What goes wrong before the
-first byte is an `AttemptFailed`, which carries what the key should learn and what the caller is told if no other key
+first byte is an `AttemptFailed`, which carries what the key should learn and what the caller hears if no other key
 helps. What goes wrong afterwards is a `Broken`.
 """
 

@@ -1,9 +1,9 @@
 """What guest passes have spent by way of this process, so that they are bounded while the store is away.
 
-The store knows what a pass has spent everywhere; while it is away nobody does. Then a pass may go on until it has spent
-by way of this process, before and during the outage, what it may spend in all. So with n gateways an outage lets it
-spend n times its money at worst; all of that is on the ledger afterwards, and its issuer's budgets are charged with it.
-These budgets themselves are not asked meanwhile: who issued a pass has promised its money.
+The store knows what a pass has spent everywhere; while it is away, it cannot say. Then a pass may go on until it has
+spent by way of this process, before and during the outage, what it may spend in all. So with n gateways an outage lets
+it spend n times its money at worst; all of that is on the ledger afterwards, and its issuer's budgets are charged with
+it. These budgets themselves are not asked meanwhile: who issued a pass has promised its money.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What keeps the books, put together: the journal, its poster, the guarded store, the operator's book, the cashier."""
+"""The accounting, put together: journal, settlement writer, guarded store, runtime configuration and reservations."""
 
 from __future__ import annotations
 

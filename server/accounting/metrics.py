@@ -1,6 +1,6 @@
-"""How the books stand, for Prometheus: the store's breaker, what waits to be written, what is held, what was refused.
+"""The accounting, for Prometheus: the store's breaker, what waits to be written, what is held, what was refused.
 
-Like the pool's figures these are read when somebody asks. No label names a person, a token or a key.
+Like the pool's figures these are read at the scrape. No label names a person, a token or a key.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The rates of the minute as requests meet them: taken or refused, and told in the headers of every answer."""
+"""The rates of the minute as requests meet them: taken or refused, and shown in the headers of every answer."""
 
 from __future__ import annotations
 

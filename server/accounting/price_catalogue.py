@@ -1,7 +1,7 @@
 """What the providers of our upstreams list for a model, as the base under the operator's own prices.
 
-When a request's money is kept for it, nobody knows yet which key will serve it. So a model has one price here, not one
-for each upstream: where several serve it and their lists differ, the dearest of each kind counts. Nobody else's list is
+When a request's money is kept for it, the key that will serve it is not known yet. So a model has one price here, not
+one for each upstream: where several serve it and their lists differ, the dearest of each kind counts. No other list is
 asked: a model by the same name costs something else elsewhere.
 """
 

@@ -1,4 +1,4 @@
-"""The cashier: what a request may cost is kept before it waits, and what it did cost is on the ledger for certain.
+"""Reservations: what a request may cost is kept before it waits, and what it did cost is on the ledger for certain.
 
     open       which price and which limits are this request's                   refused: no price
     reserve    hold what it may take of all budgets, all or nothing              refused: rate, quota, no store
@@ -10,7 +10,7 @@
 
 Where the store is away, people without budgets go on as before: the journal takes what the store cannot. People with
 budgets go on within what this process leased from these budgets while the store was there, and no further. Guests go
-on within the money of their passes (`purses`).
+on within the money of their passes (`allowance`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The operator's book: limits, prices and groups that were decided at run time, in memory and in step with the store.
+"""The runtime configuration: limits, prices and groups as decided at run time, in memory and in step with the store.
 
 They are read at every request and changed a few times a month. So each gateway keeps them all, asks every few seconds
-for the book's version, and reads it anew when that has changed. While the store is away everything stays as it is. A
-record that cannot be read (written by a newer fairgate, or by hand) is left out and told once; the others count.
+for its version, and reads it anew when that has changed. While the store is away everything stays as it is. A
+record that cannot be read (written by a newer fairgate, or by hand) is left out and logged once; the others count.
 """
 
 from __future__ import annotations

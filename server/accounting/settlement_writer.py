@@ -1,8 +1,8 @@
 """What is written behind the answer: settlements, and holds that are given back.
 
-Nobody waits for it. What came in one turn of the loop goes to the store together, so that it can be written as a group,
-and no task is made for that. If the store is out of reach, everything is kept and tried again, a little later each
-time: all that is posted may be repeated. What waits here is in the journal, too, so that it may even die with us.
+No request waits for it. What came in one turn of the loop goes to the store together, so that it can be written as a
+group, and no task is made for that. If the store is out of reach, everything is kept and tried again, a little later
+each time: all that is posted may be repeated. What waits here is in the journal, too, so that it may even die with us.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The operator's desk: the only way in which administrators change limits, prices, groups, notices, people and tokens.
+"""Changes: the only way in which administrators change limits, prices, groups, notices, people and tokens.
 
 The command line and the web ask for the same verbs. Each of them first notes in the audit log who changes what, how it
 was before and how it will be after, and only then changes it. So nothing happens that was not noted; an entry whose
 change was cut off by a failure says what was wanted. Secrets are never noted.
 
-Running gateways read what has changed within seconds (`book.py`). What closes a door to somebody holds at once in this
+Running gateways read what has changed within seconds (`RuntimeConfig`). What takes a right away holds at once in this
 process (`changed`), and ends their logins in browsers everywhere.
 """
 
@@ -63,7 +63,7 @@ class Changes:
     """The verbs. `actor` is a person's id, or `OPERATOR`; `wall` gives UTC milliseconds, `new_id` an id never used.
 
     `changed` is called when what is remembered of people and tokens is true no more.
-    All raise DeskError for what is not there, and StoreError on an outage.
+    All raise CommandError for what is not there, and StoreError on an outage.
     """
 
     def __init__(

@@ -26,12 +26,12 @@ THE_OPERATOR = Maker(OPERATOR)  # at the command line
 
 
 async def insist_on_making(changes: Changes, by: Maker, ends_at: int | None) -> None:
-    """Raises DeskError unless this credential makes one that ends then (UTC milliseconds, None is never)."""
+    """Raises CommandError unless this credential makes one that ends then (UTC milliseconds, None is never)."""
     _insist((await _authority(changes, by)).against_making(ends_at))
 
 
 async def insist_on_renewing(changes: Changes, by: Maker, token: Token) -> None:
-    """Raises DeskError unless this credential gives a token a new secret."""
+    """Raises CommandError unless this credential gives a token a new secret."""
     itself = by.token_id is not None and budget_id(by.token_id) == budget_id(token.id)
     _insist((await _authority(changes, by)).against_renewing(token.expires_at, itself))
 

@@ -1,4 +1,4 @@
-"""People as a table: read strictly, told line by line what is wrong, and written so that it can be read back.
+"""People as a table: read strictly, mistakes named line by line, and written so that it can be read back.
 
     name,email,groups,admin,disabled,note,limits
     ada,ada@example.org,physics; choir,,,,"5 usd/day, 100 requests/minute"

@@ -1,11 +1,11 @@
-"""Who is calling, and the verbs about people and their tokens: one account's story, without a framework.
+"""Who is calling, and the verbs about people and their tokens: without a framework.
 
 A caller is known by a gatekeeper token (`tokens`, `token_door`), by a guest pass (`passes`), or by what `bearer` knows:
-the identity provider's own tokens. What each of these is worth is told there.
+the identity provider's own tokens. What each of these is worth stands there.
 
 Every refusal is the same `InvalidKey`, raised in one place.
 
-Failures are counted by address. From the 31st in a minute on, further *failures* are told to slow down; a valid token
+Failures are counted by address. From the 31st in a minute on, further *failures* are slowed down; a valid token
 from that address still passes, because a whole campus may share it and one broken script must not lock it out. The
 limit is there for the logs and the database: guessing 256 bits is hopeless at any speed. `ADMIN_KEY` and `PROXY_KEY`
 have less than that, and are slowed in earnest (`guesses`).

@@ -1,6 +1,6 @@
 """Guest passes: tokens for a short time and little money, which say themselves what they are good for.
 
-A pass is a signed JWT (HS256, under a key made of the pepper), so that it opens the door while the store is away. What
+A pass is a signed JWT (HS256, under a key made of the pepper), so that it is accepted while the store is away. What
 is asked with it is booked on the person who issued it, within one of their groups: it takes part in their share of the
 queue, and draws on their budgets. It may spend `usd` in all, if they have something left, and ends at `expires_at`.
 

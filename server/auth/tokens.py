@@ -1,6 +1,6 @@
-"""Whose token this is, and whether it opens the door: now, from this address.
+"""Whose token this is, and whether it counts: now, from this address.
 
-Kept is the HMAC-SHA256 of a token under the *pepper*, a secret that is not in the database: whoever steals the database
+Kept is the HMAC-SHA256 of a token under the *pepper*, a secret that is not in the database: a thief of the database
 can neither use a token nor test a guess. The random part has 256 bits, so a slow hash would protect nothing more. A
 token is never compared, cut or used as text in a query: its digest is a key, found or not.
 
@@ -11,7 +11,7 @@ asked the store, and they all take one way, whether the token is unknown, revoke
 disabled, or it came from a network that it is not for.
 
 A token for so many addresses counts those from which it was ever used; the store keeps their digests under a key, and
-none that two tokens have in common. Only somebody who holds such a token can come upon that bound, whose question to
+none that two tokens have in common. Only the holder of such a token can come upon that bound, whose question to
 the store is one more.
 """
 

@@ -1,4 +1,4 @@
-"""What somebody sees who starts the gateway for the first time: an address, a token and two ways to ask."""
+"""What the first start shows: an address, a token and two ways to ask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the settings mean for each part of the house."""
+"""What the settings mean for each part of the gateway."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The composition root: the only place where everything meets.
 
-`open_house` builds a gateway and takes it down again in the reverse order; `listen` opens the door; `serve` is what
-`python -m server` runs, with signals and the drain. Tests build their gateways with the same functions.
+`open_services` builds a gateway and takes it down again in the reverse order; `listen` opens the sockets; `serve` is
+what `python -m server` runs, with signals and the drain. Tests build their gateways with the same functions.
 """
 
 from __future__ import annotations

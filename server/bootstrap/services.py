@@ -1,4 +1,4 @@
-"""Building a house: one storey after the other, and each is taken down again in the reverse order."""
+"""Builds the services: one floor after the other, and takes each down again in the reverse order."""
 
 from __future__ import annotations
 

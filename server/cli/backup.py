@@ -1,8 +1,8 @@
 """The verb `python -m server backup FILE`: a copy of the embedded store, made while the gateway runs.
 
-The copy is one transaction's view (`VACUUM INTO`), so nothing in it is half written, nobody waits for it, and it has no
-write-ahead log beside it. It is looked through before it gets its name: a file of that name is a whole backup. The
-pepper goes with it, without which no token in it would work.
+The copy is one transaction's view (`VACUUM INTO`), so nothing in it is half written, no request waits for it, and it
+has no write-ahead log beside it. It is looked through before it gets its name: a file of that name is a whole backup.
+The pepper goes with it, without which no token in it would work.
 """
 # ruff: noqa: T201 - a command prints
 

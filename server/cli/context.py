@@ -1,4 +1,4 @@
-"""What verbs of the command line have in common: the opened store with the desk before it, days, tables."""
+"""What verbs of the command line have in common: the opened store with `Changes` before it, days, tables."""
 # ruff: noqa: T201 - a command prints
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CommandContext:
     calendar: Calendar
 
     def begins(self, text: str) -> int:
-        """UTC ms of a day's first moment, or of a time with its zone. Raises DeskError."""
+        """UTC ms of a day's first moment, or of a time with its zone. Raises CommandError."""
         return _moment(text, self.calendar.starts)
 
     def ends(self, text: str) -> int:
@@ -91,7 +91,7 @@ def parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def read(make: Callable[[], T]) -> T:
-    """What the arguments say together. Raises DeskError if they make no sense."""
+    """What the arguments say together. Raises CommandError if they make no sense."""
     try:
         return make()
     except ValueError as error:

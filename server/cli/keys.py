@@ -113,7 +113,7 @@ async def _list(changes: KeyWishes, _: Settings, __: argparse.Namespace) -> None
 
 
 async def _check(changes: KeyWishes, _: Settings, __: argparse.Namespace) -> None:
-    """Ask about every key; KeyDeskError if any is not let in."""
+    """Ask about every key; KeyWishError if any is not let in."""
     ready = True
     async with aiohttp.ClientSession() as session:
         for key in await _keys(changes):

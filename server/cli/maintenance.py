@@ -1,6 +1,6 @@
 """Long work beside repricing: rows go, sums are computed anew, journals of the dead are written.
 
-What is told in `long_work.py` holds for all of it. Sums and journals need no bookmark: repeated, they change nothing.
+What `long_work.py` says holds for all of it. Sums and journals need no bookmark: repeated, they change nothing.
 """
 
 from __future__ import annotations

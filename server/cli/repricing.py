@@ -2,9 +2,9 @@
 
 A price that came too late, or was wrong, is set right here by an explicit command, never by itself. Rows get the cost
 and the price id that the gateway would have given them; then the sums of the days with changes are computed anew.
-Budgets of the past stay as they are: what somebody was refused or allowed then cannot be mended.
+Budgets of the past stay as they are: what was refused or allowed then cannot be mended.
 
-Left alone are rows of callers' own keys, for which nobody here pays, and those of models that have no price.
+Left alone are rows of callers' own keys, for which the caller pays, and those of models that have no price.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Requests as a file: written, gone on with after an interruption, and read back into a store.
 
 A file is a table for spreadsheets or a document in each line (`ledger/export.py`), the oldest request first. Only the
-second is read back, perhaps by another house: people are found there by their names. A request that the store has
-already stays as it is, so that a file may be read twice, or again after an interruption.
+second is read back, perhaps by another installation: people are found there by their names. A request that the store
+has already stays as it is, so that a file may be read twice, or again after an interruption.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The settings of the proxies that fairgate follows, by the names that they had there.
 
-Whoever moves here from OAI Reverse Proxy or from one of the four other projects may keep their `.env`: each of its
+An operator who moves here from OAI Reverse Proxy or one of four other projects may keep the `.env`: each of its
 names stands in one table, here or in `legacy_limits.py`, exactly once. It becomes a setting of ours, or it is left
-alone for a reason that is told at the start. What our own names say wins. No note holds a value: many are secrets.
+alone for a reason that the start names. What our own names say wins. No note holds a value: many are secrets.
 
-Some names are anybody's: a client of this very gateway has its token in `OPENAI_API_KEY`. Such a name counts only
+Some names are used by many: a client of this very gateway has its token in `OPENAI_API_KEY`. Such a name counts only
 beside another one that shows whose it is.
 """
 

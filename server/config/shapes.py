@@ -1,7 +1,7 @@
-"""What a JSON value may be: told to callers as JSON Schema, and read by the same words.
+"""What a JSON value may be: shown to callers as JSON Schema, and read by the same words.
 
 One declaration is both, so that what the API's document promises is what is accepted. `read` gives the value as the
-house means it (instants as UTC milliseconds, lists as tuples) and raises ValueError for what does not fit; a `Thing`
+gateway means it (instants as UTC milliseconds, lists as tuples) and raises ValueError for what does not fit; a `Thing`
 names the member that is wrong by InvalidValue or MissingParameter. A member that is unknown is refused, never dropped:
 who writes `"role": "admin"` into a form that has no such field shall hear of it.
 """

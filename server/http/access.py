@@ -3,7 +3,7 @@
 A `Route` names a role for each method of its handler. One that is forgotten is an error when the table is made, so that
 the gateway does not start: nothing is open by accident. The roles are few:
 
-* PUBLIC: everybody, also who says nothing of themselves;
+* PUBLIC: everyone, also without any credential;
 * CALLER: who presents a credential of the API (a token, or a guest's pass where the handler takes guests), or is named
   by a header that is trusted;
 * PERSON: a person, who may change what is theirs alone;
@@ -14,7 +14,7 @@ Which credential is enough for which role, `server.policy.authority` decides.
 The API knows people by the credential that they present, pages by the session of their browser, and neither by the
 other's: so no form on another site can make a browser use the API.
 
-A handler with a door of its own asks by itself, because it answers strangers in other words (the relay reads a small
+A handler that asks by itself does so, because it answers strangers in other words (the relay reads a small
 body first, other projects' clients expect texts of theirs). Its roles stand in the table all the same, and the test
 that tries every row tries these, too.
 """

@@ -1,4 +1,4 @@
-"""What all handlers share: the house they live in, refusals in the caller's dialect, one line in the access log."""
+"""What all handlers share: the services, refusals in the caller's dialect, one line in the access log."""
 
 from __future__ import annotations
 

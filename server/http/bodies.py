@@ -1,4 +1,4 @@
-"""The one reader of bodies: it collects what a handler wants, within its bounds, and drops what nobody wants.
+"""The one reader of bodies: it collects what a handler wants, within its bounds, and drops the rest.
 
 A handler says by `largest_body` how much it reads; 0 is nothing, and then what comes is dropped. Whatever is collected
 is held of the `BodyBudget`: a length that is announced before the first byte is read, chunks as they come.

@@ -1,8 +1,8 @@
-"""How a request is received: what its head decides is asked before its body is read, and nobody's body is kept in vain.
+"""How a request is received: what its head decides is asked before its body is read, and no body is kept in vain.
 
 Every handler is called before the body is read (`stream_request_body`). It says in `admit` who may come in, and in
 `largest_body` how much it reads. The body itself is read by `bodies.Body`; how a refusal is heard that comes before the
-body has, `refusals` tells.
+body has, stands in `refusals`.
 """
 
 from __future__ import annotations

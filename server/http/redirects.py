@@ -1,4 +1,4 @@
-"""Whether an address leads to one of our own pages: where somebody goes after a login is theirs to say, but only here.
+"""Whether an address leads to one of our own pages: where a person goes after a login is theirs to say, but only here.
 
 A browser reads `//evil`, `/\\evil` and `/<tab>/evil` as another host, so a path of ours begins with one slash and holds
 only what may stand in a path and a query as it is.

@@ -1,4 +1,4 @@
-"""The vault: upstream keys that were added at run time are kept encrypted, and only here are they opened.
+"""Encryption of upstream keys that were added at run time: they are kept encrypted, and only here are they opened.
 
     MASTER_KEYS=new,old        the first one encrypts, all of them decrypt
 
@@ -45,7 +45,7 @@ class KeyEncryption:
         return self.insist().encrypt(secret.reveal().encode())
 
     def decrypt(self, encrypted: bytes, fingerprint: str) -> Secret:
-        """The secret that was filed under this fingerprint. Raises VaultError, also when it is another one."""
+        """The secret that was filed under this fingerprint. Raises KeyEncryptionError, also when it is another one."""
         try:
             secret = Secret(self.insist().decrypt(encrypted).decode())
         except InvalidToken:
@@ -61,7 +61,7 @@ class KeyEncryption:
         return self.encrypt(self.decrypt(encrypted, fingerprint))
 
     def insist(self) -> MultiFernet:
-        """What encrypts. Raises VaultError if there is no master key."""
+        """What encrypts. Raises KeyEncryptionError if there is no master key."""
         if self._fernet is None:
             raise KeyEncryptionError(NO_MASTER)
         return self._fernet

@@ -1,13 +1,13 @@
-"""The key room: keeps the keys of the running pool in step with the store.
+"""Keeps the keys of the running pool in step with the store.
 
-The operator adds, removes, pauses and resumes keys in the store (`keydesk.py`), from whatever process. A gateway asks
+The operator adds, removes, pauses and resumes keys in the store (`wishes.py`), from whatever process. A gateway asks
 for the version of that every few seconds, and when it has changed, carries out the difference. Requests notice nothing:
 a removed key ends what it serves, a new one takes its first request at once.
 
 Keys of the configuration are only paused, resumed and checked here. Of the added ones
 
 * a secret goes only where it was meant for: a key whose upstream has another address by now is left out;
-* what cannot be decrypted is left out, and told; keys that were opened before stay in use;
+* what cannot be decrypted is left out, and logged; keys that were opened before stay in use;
 * while the store is away everything stays as it is.
 """
 

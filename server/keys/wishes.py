@@ -1,6 +1,6 @@
-"""The key desk: what the operator may ask for about upstream keys while the gateway runs.
+"""Wishes: what the operator may ask for about upstream keys while the gateway runs.
 
-It writes wishes into the store; every gateway carries them out within `KEYS_POLL_SECONDS` (`keyroom.py`). A key is
+It writes wishes into the store; every gateway carries them out within `KEYS_POLL_SECONDS` (`sync.py`). A key is
 named by its fingerprint. Keys of the configuration can be paused and checked; they are taken out where they stand.
 """
 
@@ -39,11 +39,11 @@ class KeyWishes:
         self._configured = tuple(configured)
 
     def insist_on_master(self) -> None:
-        """Raises VaultError if no key can be added, so that nobody types one in vain."""
+        """Raises KeyEncryptionError if no key can be added, so that no one types one in vain."""
         self._encryption.insist()
 
     async def add(self, spec: UpstreamSpec, secret: Secret) -> AddedKey:
-        """Store one more key under these terms. Raises KeyDeskError, and VaultError where there is no master key."""
+        """Store one more key under these terms. Raises KeyWishError; KeyEncryptionError without a master key."""
         encrypted = self._encryption.encrypt(secret)
         if secret.fingerprint in self._configured_ids():
             raise KeyWishError("this key stands in the configuration already")
@@ -83,7 +83,7 @@ class KeyWishes:
         await self._store.ask_key_recheck(key_id, self._wall())
 
     async def rotate(self) -> int:
-        """Encrypt all added keys with the first master key; how many. VaultError names those that it cannot."""
+        """Encrypt all added keys with the first master key; how many. KeyEncryptionError names those that it cannot."""
         keys, errors = await self._store.added_keys(), []
         for key in keys:
             try:
@@ -106,7 +106,7 @@ class KeyWishes:
         ]
 
     async def secret(self, key_id: str) -> Secret:
-        """The secret of a key that is listed. Raises VaultError."""
+        """The secret of a key that is listed. Raises KeyEncryptionError."""
         for _, secret in self._pairs():
             if secret.fingerprint == key_id:
                 return secret

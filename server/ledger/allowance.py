@@ -1,4 +1,4 @@
-"""What may be spent while the store is out of reach, so that an outage stops nobody and overspends nothing.
+"""What may be spent while the store is out of reach, so that an outage stops no one and overspends nothing.
 
 While the store works, a small part of what is left on a counter is *leased*: reserved for this process instead of for a
 request. During an outage a request takes what it needs from the leases of all its counters, or is refused. What a lease

@@ -1,4 +1,4 @@
-"""What somebody asks of the ledger, read from a query string.
+"""What is asked of the ledger, read from a query string.
 
 Every parameter is named by its endpoint, comes once and is not empty: a filter that is overlooked (a slip of the pen, a
 second value, `user[$ne]=`) would answer another question than the one that was asked, with more rows than were meant.

@@ -1,7 +1,7 @@
 """Figures for Prometheus: `fairgate_<noun>_<verb>_<unit>`, with label values that are known in advance.
 
 Two kinds. What has happened is counted as it happens: `observe` sees every row that is settled, `refused` every refusal
-that is told. How things stand is read when somebody asks (`pool_metrics.py`, `books_metrics.py`), so that it costs
+that is told. How things stand is read at the scrape (`pool_metrics.py`, `accounting/metrics.py`), so that it costs
 nothing in between and is never stale.
 
 Labels name models, states, outcomes and the like, and never a person, a token or a key, not even by its fingerprint. A

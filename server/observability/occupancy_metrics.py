@@ -1,6 +1,6 @@
 """How full the gateway is, for Prometheus: connections, bytes of bodies that are held, and what was refused for them.
 
-Read when somebody asks. No label names a person, a token or an address.
+Read at the scrape. No label names a person, a token or an address.
 """
 
 from __future__ import annotations

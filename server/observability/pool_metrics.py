@@ -1,7 +1,7 @@
 """How queues, keys and domains stand, read from the pool at the moment of the scrape.
 
 A capacity domain is named by its organisation, or by its upstream and a number where a key has limits of its own: the
-pool's own name for such a domain is the key's fingerprint, which must not leave the house.
+pool's own name for such a domain is the key's fingerprint, which must not leave the gateway.
 """
 
 from __future__ import annotations

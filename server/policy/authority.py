@@ -1,10 +1,10 @@
-"""With what authority somebody acts. One function decides it, and every route and every verb that makes asks it.
+"""With what authority a caller acts. One function decides it, and every route and every verb that makes asks it.
 
 A person may do what their credential may, never more. Five things decide:
 
 * the *means*: a name in a trusted header vouches for who asks, so it calls and reads what that person has used; it
-  proves nothing that could make a lasting credential, and never an administrator. A guest's pass calls. Where everybody
-  shares one name, one calls and reads that name's figures. A token, the provider's own token, a session and the
+  proves nothing that could make a lasting credential, and never an administrator. A guest's pass calls. Where all
+  share one name, one calls and reads that name's figures. A token, the provider's own token, a session and the
   operator's key may do what their person may;
 * the *terms*: a token that was narrowed down on purpose (models, networks, addresses, a kind) calls and reads;
 * the *end*: what is made by a credential that ends (a token, a pass) ends no later;

@@ -1,4 +1,4 @@
-"""From what an identity provider says of somebody to groups here.
+"""From what an identity provider says of a person to groups here.
 
 `CLAIMS_FILE` is YAML:
 
@@ -12,7 +12,7 @@
         groups: [staff, "{value}"]                              # what fitted, as a group of that name
 
 A claim is a text, a number, true or false, or a list of these; of a list one must fit. `OIDC_ADMIN` is one such
-condition: `groups=llm-admins`. The file is read strictly, and every mistake is told with its place.
+condition: `groups=llm-admins`. The file is read strictly, and every mistake is reported with its place.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What did not work, and when: noticed by looking every few seconds, told by the status page and the feed.
+"""What did not work, and when: noticed by looking every few seconds, shown by the status page and the feed.
 
 A model is away when for a minute none of its keys could serve it; the store, when for a minute it could not be reached.
 It began when it was first seen so. A restart lasts from the drain until a gateway is there again. What becomes of a

@@ -1,4 +1,4 @@
-"""What the operator tells everybody: an announcement, maintenance, an incident.
+"""What the operator announces to all: an announcement, maintenance, an incident.
 
 A notice is one line of plain text with a beginning and an end. It is shown as it is, on pages as in headers, so nothing
 in it is ever taken for markup.

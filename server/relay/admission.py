@@ -1,4 +1,4 @@
-"""The intake: what a caller may ask for, and what the pool must know of a call before it waits."""
+"""Admission: what a caller may ask for, and what the pool must know of a call before it waits."""
 
 from __future__ import annotations
 

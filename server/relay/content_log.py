@@ -1,4 +1,4 @@
-"""Prompts and answers, kept where a group wants that and its people are told so by a header of every answer.
+"""Prompts and answers, kept where a group wants that and a header of every answer says so.
 
 Off unless a group switches it on. A text is kept beside the ledger, never in a log, for as many days as the group says
 and then forgotten. What is too long is kept up to its bound.

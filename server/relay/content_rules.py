@@ -1,4 +1,4 @@
-"""The rules of the house about what is sent: no rejected phrase, no prompt and no answer that is too long."""
+"""The operator's rules about what is sent: no rejected phrase, no prompt and no answer that is too long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that are read on after their clients have left, because nobody knows yet what they will be billed.
+"""Answers that are read on after their clients have left, because it is not known yet what they will be billed.
 
 Who leaves pays for what was generated. Closing the upstream's socket stops that, and the text which came says what it
 was; unless the model may have reasoned in silence, or the answer comes in one piece at its end. Such an answer is read

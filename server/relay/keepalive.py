@@ -2,7 +2,7 @@
 
 For the first seconds nothing is sent, so that a quick failure keeps its true status. Then the stream is opened and a
 sign of life goes out now and then: proxies do not close it, and its client may read where it stands. From then on an
-error can only be told inside the stream. It is the same in the middle of an answer: a model may think for minutes, and
+error can only be said inside the stream. It is the same in the middle of an answer: a model may think for minutes, and
 whatever is between it and its user takes silence for death.
 
 One timer for the whole request looks when something was sent last; no piece of an answer sets one. A sign goes out only

@@ -1,8 +1,8 @@
 """Callers' own keys: a request passes through to the provider with the key that it came with.
 
-Nothing of the pool is involved: no key of ours, no queue, no budget. What remains is what a house wants to know of such
-requests: who, for which institution, what was used. So the caller is known by a gatekeeper token in a header of its
-own, and one row is written for each request. Bodies are looked at as they pass, and not kept.
+Nothing of the pool is involved: no key of ours, no queue, no budget. What remains is what an operator wants to know of
+such requests: who, for which institution, what was used. So the caller is known by a gatekeeper token in a header of
+its own, and one row is written for each request. Bodies are looked at as they pass, and not kept.
 
 Where a request goes is one of the addresses that the operator named, chosen by its name. A path stays below that
 address, however it is spelt. Headers pass by list in both directions.

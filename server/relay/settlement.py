@@ -2,7 +2,7 @@
 
 Else what is billed is the input and the delivered text as counted here, flagged as estimated, and by the time what may
 have been generated unseen. An upstream's error is not billed, unless an answer had begun before it. The flow pays and
-the key goes back first, then the row is put on the ledger, then whoever observes hears of it. What the provider keeps
+the key goes back first, then the row is put on the ledger, then the observers hear of it. What the provider keeps
 for the caller is remembered with its maker.
 """
 

@@ -1,4 +1,4 @@
-"""What has happened, for feed readers: incidents, what became of keys, and what the operator tells."""
+"""What has happened, for feed readers: incidents, what became of keys, and what the operator announces."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Who used how much, for those who want to be seen: computed once in ten seconds for all who look.
 
 On the list are people who chose a nickname, and groups of the operator's of whose people at least five used something
-in the window: with fewer, somebody could be made out. Everybody else is only counted, so that whoever has logged in
-can be told their place among all.
+in the window: with fewer, a person could be made out. All others are only counted, so that a person who has logged in
+learns their place among all.
 """
 
 from __future__ import annotations

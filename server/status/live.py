@@ -1,6 +1,6 @@
-"""The moving numbers for all who look: computed once every two seconds while anybody does.
+"""The moving numbers for all who look: computed once every two seconds while anyone does.
 
-Whoever is slow misses events and gets the next one: nothing is kept for them.
+A slow reader misses events and gets the next one: nothing is kept for them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The public face, put together: what everybody may see, made once for all who look."""
+"""The status service: what everyone may see, made once for all who look."""
 
 from __future__ import annotations
 

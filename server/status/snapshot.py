@@ -1,7 +1,7 @@
-"""The whole installation at one instant, for everybody: put together once a second at most, however many ask.
+"""The whole installation at one instant, for everyone: put together once a second at most, however many ask.
 
-The pool, the book and the history are in memory, and of the ledger only three sums are read (`turnover.py`). So the
-page costs the same whether one person looks at it or a thousand do.
+The pool, the runtime configuration and the history are in memory, and of the ledger only three sums are read
+(`totals.py`). So the page costs the same whether one person looks at it or a thousand do.
 """
 
 from __future__ import annotations

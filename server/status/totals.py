@@ -1,7 +1,7 @@
-"""What was done today, this month and ever, as far as the ledger has told.
+"""What was done today, this month and ever, as far as the ledger has said.
 
-Today's sum is read every two seconds while somebody looks, the others once a minute. A store that is slow or away
-delays nobody for longer than its patience: the figures stay as they were.
+Today's sum is read every two seconds while anyone looks, the others once a minute. A store that is slow or away
+delays no one for longer than its patience: the figures stay as they were.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A store that is slow or away must not make everybody wait: the few verbs that stand before an answer give up early.
+"""A store that is slow or away must not make everyone wait: the few verbs that stand before an answer give up early.
 
 A call that takes longer than the patience fails. After `FAILURES` of them within `WITHIN` seconds the breaker opens:
 calls fail at once, and the store has a rest. Then one call may try; how that ends decides for all.

@@ -1,4 +1,4 @@
-"""The verbs of a store about what was used: the ledger itself, reports on it, and the operator's book.
+"""The verbs of a store about what was used: the ledger itself, reports on it, and the operator's records.
 
 The rules at the top of `base` hold here, too.
 """

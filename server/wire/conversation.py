@@ -1,4 +1,4 @@
-"""Which conversation a request belongs to, named so that nobody can read it.
+"""Which conversation a request belongs to, named so that no one can read it.
 
 A provider caches the beginning of a conversation, so the next turn should find the key that had the turn before. Some
 clients name their conversations: by a header, or by `prompt_cache_key`. The others are known by what does not change

@@ -1,4 +1,4 @@
-"""What the operator does not want to pass on: phrases, web sites, and more tokens than are good for everybody.
+"""What the operator does not want to pass on: phrases, web sites, and more tokens than are good for all.
 
 Phrases are patterns of RE2, whatever their case. RE2 knows neither lookaround nor backreferences and needs time in
 proportion to the text, whatever the pattern. Python's `re` promises no such thing.

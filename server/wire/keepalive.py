@@ -1,4 +1,4 @@
-"""What tells a client that its stream lives: nothing that any SDK takes for a part of the answer.
+"""Signs that a stream lives: nothing that any SDK takes for a part of the answer.
 
 By default it is what each family does itself: a comment (OpenAI's), a `ping` (Anthropic's). Comments are a part of the
 standard, and yet some clients break on them. They choose, in the header `X-Fairgate-Keepalive` or by a term of their

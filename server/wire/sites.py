@@ -1,6 +1,6 @@
 """Whether a request that needs no credential comes from a page of our own, or from none.
 
-Where nobody needs a credential, every web page that somebody looks at could let their browser ask this gateway: by a
+Where no credential is needed, every web page that a person looks at could let the browser ask this gateway: by a
 form or a script of its own (then the browser says so in `Sec-Fetch-Site` or `Origin`), or by giving its own name this
 machine's address for a while (DNS rebinding: then everything looks like our own page, but for the name in `Host`).
 Programs send neither header.

@@ -1,9 +1,9 @@
-"""What an answer is billed of which the upstream did not tell the usage: an estimate, and marked as one.
+"""What an answer is billed whose usage the upstream did not report: an estimate, and marked as one.
 
 Text is counted. Sound that was sent is billed by its length, in milliseconds and in tokens, since a model has a price
 for one of them. Speech is billed by what was to be spoken and by the sound that came, pictures by number and size.
 
-Nobody sees how much a model has reasoned in silence when its stream is left, or breaks off. It cannot have generated
+It is not seen how much a model has reasoned in silence when its stream is left, or breaks off. It cannot have generated
 more than it had time for, nor more than it was allowed; so the time stands for it.
 
 An upstream that goes away without a word, or whose gateway gives it up (504, and 524 in front of Cloudflare), says

@@ -1,13 +1,13 @@
 """Courses and teams: groups that people join by a code, with a pot for all, a cap per head, and dates.
 
 A course is a group that has teachers. Its pot and its cap per head are limits of its term, from the first day to the
-last. Who books a request on the course draws on both. Everything goes over the operator's desk, and so into the audit
+last. Who books a request on the course draws on both. Everything goes through `Changes`, and so into the audit
 log, and can be changed there, too.
 
 The code has 12 characters of an alphabet in which no two look alike. Kept is its HMAC under a key made of the pepper:
-whoever reads the database joins nothing. Who guesses is told to slow down, as a person and by their address; the right
+a reader of the database joins nothing. Guesses are slowed down, as a person and by their address; the right
 code opens all the same from an address that others guess from: a lecture hall may share it. An old code, an unknown one
-and one of a course that has ended get the same answer. A new code does not put anybody out.
+and one of a course that has ended get the same answer. A new code puts no member out.
 
 Teachers see what a course has used, in all and by member: requests, tokens and money. They see no prompt, and nothing
 that a member does elsewhere.
@@ -77,7 +77,7 @@ class View:
 class CourseCommands:
     """The verbs; who asks for them is a person. `clock` is seconds, monotonic, `wall` UTC milliseconds.
 
-    All raise DeskError, of which CourseError is one, and StoreError.
+    All raise CommandError, of which CourseError is one, and StoreError.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Where guest passes are issued and revoked. What a pass is, `passes` tells.
+"""Where guest passes are issued and revoked. What a pass is: `server.auth.guest_passes`.
 
 A member issues passes for a group of theirs whose members may have guests; all that are good at the same time may spend
-`PROMISED` together. An administrator issues them in anybody's name, for any of that person's groups or for none. Every
-pass is on record until it has expired, and so is its revocation. Both are audited, without the pass itself.
+`PROMISED` together. An administrator issues them in any person's name, for any of that person's groups or for none.
+Every pass is on record until it has expired, and so is its revocation. Both are audited, without the pass itself.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class IssuedPass:
 
 
 class GuestPassCommands:
-    """The verbs. `wall` gives UTC milliseconds. All raise DeskError, of which PassError is one, and StoreError.
+    """The verbs. `wall` gives UTC milliseconds. All raise CommandError, of which PassError is one, and StoreError.
 
     `by` is the credential that asks: nothing is made that lasts longer.
     """
@@ -107,7 +107,7 @@ class GuestPassCommands:
         return what, self._passes.signed(what)
 
     async def _insist(self, by: Maker, wanted: WantedPass) -> None:
-        """Raises DeskError unless this credential makes a pass that lasts as long."""
+        """Raises CommandError unless this credential makes a pass that lasts as long."""
         await insist_on_making(self._changes, by, self._wall() + wanted.seconds * 1000)
 
     async def _forget_expired(self) -> None:

@@ -1,4 +1,4 @@
-"""The key desk with its book: who changed which upstream key is noted, and what an administrator writes is read.
+"""Commands about upstream keys: who changed which is noted, and what an administrator writes is read.
 
 A key's secret goes in and never comes out. It is noted by its fingerprint.
 """
@@ -22,7 +22,7 @@ TERMS = frozenset(FIELDS) - {"name", "keys", "key_env", "dialect", "base_url"}
 
 
 class KeyCommands:
-    """The verbs; `actor` is the id of who asks. All raise DeskError and StoreError.
+    """The verbs; `actor` is the id of who asks. All raise CommandError and StoreError.
 
     `slots` are those of a key of which nothing is said.
     """

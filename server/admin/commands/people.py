@@ -1,6 +1,6 @@
-"""The desk for people: administrators find, add and change them here, and everybody chooses their own nickname.
+"""Commands about people: administrators find, add and change them, and each person chooses a nickname.
 
-Every change is noted in the audit log before it is made, like all that goes over the operator's desk.
+Every change is noted in the audit log before it is made, like all that goes through `Changes`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}", re.ASCII)
 
 
 class PeopleCommands:
-    """The verbs. `actor` is the id of who asks for it. All raise DeskError and StoreError."""
+    """The verbs. `actor` is the id of who asks for it. All raise CommandError and StoreError."""
 
     def __init__(self, store: Store, changes: Changes, accounts: Accounts) -> None:
         self._store, self._changes, self._accounts = store, changes, accounts
@@ -108,7 +108,7 @@ class PeopleCommands:
 
 
 def check(name: str, wishes: Mapping[str, Any]) -> None:
-    """Raises DeskError if nobody can be called so, or these fields of a person make no sense."""
+    """Raises CommandError if nobody can be called so, or these fields of a person make no sense."""
     if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip() or name in RESERVED:
         raise CommandError("a name has 1 to 64 printable characters, no blank at either end, and is not kept for us")
     email, note = wishes.get("email"), wishes.get("note", "")
@@ -119,7 +119,7 @@ def check(name: str, wishes: Mapping[str, Any]) -> None:
 
 
 def insist_on_promoting(by: Authority | None) -> None:
-    """Raises DeskError unless this authority makes an administrator."""
+    """Raises CommandError unless this authority makes an administrator."""
     why_not = TOO_WEAK if by is None else by.against_promoting()
     if why_not is not None:
         raise CommandError(why_not)

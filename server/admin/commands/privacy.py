@@ -1,10 +1,10 @@
-"""What is kept of somebody: all of it, to take away or to be forgotten.
+"""What is kept of a person: all of it, to take away or to be forgotten.
 
 Erased is everything that leads to a person: name, address, login, nickname, groups, notes, kept prompts and answers,
 sessions; tokens and passes open nothing any more. What was used stays on the ledger, because others' money was spent
-with it, under an id that leads to nobody. The audit log keeps what was changed and by which id, since nobody may take
-anything out of it; what somebody was called, and how their tokens were, is overwritten there. At the end the store
-leaves nothing of that on the disk (`scrub`).
+with it, under an id that leads to no person. The audit log keeps what was changed and by which id, since no one may
+take anything out of it; what the person was called, and how their tokens were, is overwritten there. At the end the
+store leaves nothing of that on the disk (`scrub`).
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class PrivacyCommands:
         yield b"}\n"
 
     async def erase(self, actor: str, person_id: str) -> None:
-        """Forget somebody. Repeated after an interruption it goes on. Raises DeskError."""
+        """Forget somebody. Repeated after an interruption it goes on. Raises CommandError."""
         person = await self._store.person(person_id)
         if person is None:
             raise CommandError(NO_SUCH_PERSON)

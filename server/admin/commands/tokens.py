@@ -1,4 +1,4 @@
-"""The desk for gatekeeper tokens: made, rotated and revoked by their owners or by an administrator, and noted."""
+"""Commands about gatekeeper tokens: made, rotated and revoked by their owners or by an administrator, and noted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TokenCommands:
 
     `by` is the credential that asks: nothing is made that is more than it. `wall` gives UTC milliseconds.
 
-    All raise DeskError and StoreError.
+    All raise CommandError and StoreError.
     """
 
     def __init__(self, store: Store, changes: Changes, accounts: Accounts, wall: Callable[[], int]) -> None:

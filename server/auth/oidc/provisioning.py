@@ -1,10 +1,10 @@
-"""Who somebody is here, of whom the provider has told us: found by their subject, else a new person.
+"""Which person a login is: found by their subject, else a new person.
 
 A person is theirs by issuer and subject alone, which a provider never gives to another one. Their name is only proposed
 by a claim, and who has a name keeps it: the next one of that name is `ada-2`. Later changes of the claim change nothing
 here. Groups and, where `OIDC_ADMIN` says so, the administrator's rights are the provider's word at every login. Where
-it says that there is more than it tells (`claims.withheld`), it has not said that somebody is in a group no more: what
-was known stays, and what is told is added.
+it says that there is more than it says (`claims.withheld`), it has not said that a person is in a group no more: what
+was known stays, and what it says is added.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the API's document tells of the handlers that are older than its table: their shapes, in its words."""
+"""What the API's document says of the handlers that are older than its table: their shapes, in its words."""
 
 from __future__ import annotations
 

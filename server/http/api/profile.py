@@ -1,4 +1,4 @@
-"""What somebody may know of themselves: who they are here, what they may use, and what they have used."""
+"""What people may know of themselves: who they are here, what they may use, and what they have used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the JSON API calls the things of the house: their shapes, and how each is told.
+"""The shapes of the JSON API's things, and how each is written.
 
 Instants are text with a zone, money is integer micro-USD. Nothing here is a secret, but for what is shown once.
 """

@@ -1,4 +1,4 @@
-"""What was used: sums, single requests, and all of them as a file. Everybody sees their own, an administrator all.
+"""What was used: sums, single requests, and all of them as a file. Each person sees their own, an administrator all.
 
 docs/usage-api.md describes the parameters and the answers.
 """

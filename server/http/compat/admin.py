@@ -89,7 +89,7 @@ class AdminUsers(AdminHandler):
         self.finish({"token": secret, "id": token.id})
 
     async def _person(self, wanted: WantedUser) -> Person:
-        """The person of the nickname, with the note; a new one if there is none. Raises DeskError."""
+        """The person of the nickname, with the note; a new one if there is none. Raises CommandError."""
         people, actor = self.services.people, self.caller.person_id
         name = wanted.name or f"user-{secrets.token_hex(4)}"
         found = await self.services.store.person_by_name(name)

@@ -1,4 +1,4 @@
-"""`/admin/notices`: what everybody is told, and whether requests are turned away."""
+"""`/admin/notices`: what everyone reads, and whether requests are turned away."""
 
 from __future__ import annotations
 

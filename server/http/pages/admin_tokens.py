@@ -1,4 +1,4 @@
-"""`/admin/tokens`: everybody's tokens, to be found and revoked."""
+"""`/admin/tokens`: the tokens of all people, to be found and revoked."""
 
 from __future__ import annotations
 

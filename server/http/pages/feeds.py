@@ -1,4 +1,4 @@
-"""What else is for everybody: the badge, the feed, and the leaderboard."""
+"""What else is for everyone: the badge, the feed, and the leaderboard."""
 
 from __future__ import annotations
 

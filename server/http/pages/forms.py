@@ -1,7 +1,7 @@
-"""What a form says: its fields as names, amounts and days, and the one sentence that the next page tells about it.
+"""What a form says: its fields as names, amounts and days, and the one sentence that the next page says about it.
 
 A field that is left empty says nothing, as the box that is not ticked does. Days are the operator's; the last day of
-something is part of it. Who sends what makes no sense is told which field, never what stood there.
+something is part of it. A mistake names the field, never what stood there.
 
 After a form the browser is sent on to a page, which tells once what has become of it. Which of the sentences below that
 is stands in a cookie, signed for this session: no other text can be put there.

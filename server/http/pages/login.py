@@ -1,4 +1,4 @@
-"""In and out: `/login`, `/callback`, `/logout`, and `/user`, which tells people who they are here."""
+"""In and out: `/login`, `/callback`, `/logout`, and `/user`, which says who one is here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/me/groups`: the groups that somebody is in, the courses they teach, and how one joins, begins and ends them."""
+"""`/me/groups`: the groups that a person is in, the courses they teach, and how one joins, begins and ends them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ledger knows of somebody, as their own pages and the administrators' show it."""
+"""What the ledger knows of a person, as their own pages and the administrators' show it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/me/privacy`: everything that is kept of somebody, to read, to take away and to erase; and how they are called."""
+"""`/me/privacy`: everything that is kept of a person, to read, to take away and to erase; and how they are called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/me`: what somebody has used against what they may, and what became of a single request."""
+"""`/me`: what a person has used against what they may, and what became of a single request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages for people: what everybody may see goes in, HTML comes out of `web`."""
+"""Pages for people: what everyone may see goes in, HTML comes out of `web`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operator's book in MongoDB: records, who changed what, and contents that people know to be kept.
+"""The operator's records in MongoDB: decisions, who changed what, and contents that people know to be kept.
 
 What JSON can say is kept as JSON: names with dots and dollars and numbers of any size come back as they went.
 """

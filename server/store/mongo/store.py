@@ -1,9 +1,9 @@
 """The store in MongoDB: for several gateways, or where a database is kept anyway.
 
 Nothing here needs more than conditional updates of single documents: no transaction, no change stream, no expression in
-a query. What belongs together but lies in several documents is made safe by the order of the steps (`mongo_settle`,
-`mongo_ledger`). Each room of verbs is a module: `mongo_people`, `mongo_keys`, `mongo_ledger`, `mongo_usage` (rows),
-`mongo_sums` (reports), `mongo_book` and `mongo_history`; `mongo_connect` alone knows the driver.
+a query. What belongs together but lies in several documents is made safe by the order of the steps (`settle`,
+`ledger`). Each group of verbs is a module beside this one: `people`, `keys`, `ledger`, `usage` (rows), `sums`
+(reports), `book` and `history`; `connect` alone knows the driver.
 """
 
 from __future__ import annotations

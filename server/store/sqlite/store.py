@@ -2,13 +2,13 @@
 
 * **One writer.** SQLite has one writer at a time, so one thread writes. It commits all that is waiting as a group: at
   50 concurrent requests the wait for the disk is shared by dozens. A verb returns after the COMMIT, never before.
-* **Two readers**, one for look-ups by key and one for reports: with the write-ahead log nobody waits for a writer, nor
-  a look-up or a settlement for a long report.
+* **Two readers**, one for look-ups by key and one for reports: with the write-ahead log no reader waits for a writer,
+  nor a look-up or a settlement for a long report.
 * **synchronous=FULL**: what was acknowledged is on the disk and survives a power cut. NORMAL is faster but may forget
   the last commits then, and among them may be a revoked token or a bill. The writes come after the answer, where a
   millisecond is not felt, and group commit makes up for the rest (measured on a small virtual machine: 0.8 ms for a
   reservation alone and 2.1 ms for one among 50; settlements, with their counters, sums and indices, 18,000 a second,
-  5 us of each on the event loop's thread). A reservation stands before an answer, so that nobody lingers for it.
+  5 us of each on the event loop's thread). A reservation stands before an answer, so that it does not linger.
 * **Several processes** (the gateway and the command line) may share the file on a local disk; a writer waits for the
   other for at most `BUSY_SECONDS`. The write-ahead log does not work on a network file system.
 """
