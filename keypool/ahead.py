@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from keypool.backlog import Backlog
 from keypool.fairqueue import FairQueue
+from keypool.flow_heap import FlowAccount, Lane
 from keypool.flows import Flow, Party
-from keypool.order import FlowAccount, Lane
-from keypool.skyline import Skyline
 from keypool.ticket import Ticket, flow_of
 from keypool.tier import HeadsTier
 
@@ -28,10 +28,10 @@ def before(fair: FairQueue, ticket: Ticket) -> tuple[float, int]:
     return cost, count
 
 
-def ahead(fair: FairQueue, ticket: Ticket, skyline: Skyline) -> tuple[float, int]:
+def ahead(fair: FairQueue, ticket: Ticket, backlog: Backlog) -> tuple[float, int]:
     """The cost and the number of the requests that will go before this one, which may not be here yet.
 
-    The skyline, of the upper tier, is a moment old and knows this flow, too: what it has there is not counted
+    The backlog, of the upper tier, is a moment old and knows this flow, too: what it has there is not counted
     again.
     """
     lane, flow = ticket.lane, fair.flows.get(ticket.flow)
@@ -40,18 +40,18 @@ def ahead(fair: FairQueue, ticket: Ticket, skyline: Skyline) -> tuple[float, int
     cost, count = before(fair, ticket)
     if party is not None:
         members = {entry[2] for entry in party.tier.order.entries()}
-        cost, count = _among(account, party.tier, lane, Skyline(members, fair.now), cost, count)
+        cost, count = _among(account, party.tier, lane, Backlog(members, fair.now), cost, count)
         account = party
     elif flow is None and ticket.party:
         account = Party(ticket.party, ticket.party_weight, 0.0, lane, tier=fair.roster.tier)
-    return _among(account, fair.roster.tier, lane, skyline, cost, count)
+    return _among(account, fair.roster.tier, lane, backlog, cost, count)
 
 
 def _among(
-    account: FlowAccount, tier: HeadsTier, lane: Lane, skyline: Skyline, cost: float, count: int
+    account: FlowAccount, tier: HeadsTier, lane: Lane, backlog: Backlog, cost: float, count: int
 ) -> tuple[float, int]:
     """What is served of all accounts of a tier until one of them has been served so much of its own."""
     start = account.at(lane) if lane in account.lanes else max(account.at(lane), tier.time_of(lane))
     until = start + cost / account.weight
-    (below, number), (mine, own) = skyline.below(until), skyline.part_of(account, until)
+    (below, number), (mine, own) = backlog.below(until), backlog.part_of(account, until)
     return cost + max(0.0, below - mine), count + round(max(0.0, number - own))

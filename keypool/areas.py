@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from keypool.backlog import Backlog
+from keypool.fairness_index import Shares
 from keypool.fairqueue import FairQueue
+from keypool.flow_heap import lane_of
+from keypool.health import FOREVER
 from keypool.keys import Key
-from keypool.order import lane_of
-from keypool.shares import Shares
-from keypool.skyline import Skyline
-from keypool.standing import FOREVER
 from keypool.ticket import Ticket
 from keypool.waiting import ServiceRate
 
@@ -29,7 +29,7 @@ class Area:
         self.rate = ServiceRate()
         self.shares = Shares()
         self.fits_at = FOREVER  # the earliest instant at which time alone may let a head go
-        self._skyline: Skyline | None = None
+        self._backlog: Backlog | None = None
 
     @property
     def has_free_slot(self) -> bool:
@@ -39,10 +39,10 @@ class Area:
                 return True
         return False
 
-    def skyline(self, now: float) -> Skyline:
-        if self._skyline is None or not 0.0 <= now - self._skyline.at < FRESH:
-            self._skyline = Skyline(self.fair.accounts(), now)
-        return self._skyline
+    def backlog(self, now: float) -> Backlog:
+        if self._backlog is None or not 0.0 <= now - self._backlog.at < FRESH:
+            self._backlog = Backlog(self.fair.accounts(), now)
+        return self._backlog
 
     def look(self, now: float) -> None:
         """Note how many slots are open now: the rate is one per open slot."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from keypool.areas import Area, partition, take_over
-from keypool.decisions import QueueLimits
 from keypool.fairqueue import FairQueue
+from keypool.flow_heap import lane_of
 from keypool.keyring import Keyring
-from keypool.order import lane_of
+from keypool.messages import QueueLimits
 from keypool.queues import ModelQueue
 from keypool.ticket import Ticket
 

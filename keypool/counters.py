@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from keypool.flow_heap import FlowAccount, Lane
 from keypool.flows import Flow
-from keypool.order import FlowAccount, Lane
 from keypool.ticket import Ticket
 from keypool.tier import HeadsTier
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 
-from keypool.order import Lane
-from keypool.standing import FOREVER
+from keypool.flow_heap import Lane
+from keypool.health import FOREVER
 from keypool.ticket import Ticket
 
 Due = tuple[float, int, Ticket]

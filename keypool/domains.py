@@ -23,9 +23,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from keypool.health import KeyEvent, KeyHealth, KeyState
 from keypool.hidden import Hidden
 from keypool.limits import LimitMeasure, RateWindow
-from keypool.standing import KeyEvent, KeyHealth, KeyState
 from keypool.times import DAY, HOUR, MINUTE
 
 RESERVE = 5.0  # seconds of refill

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from keypool.arrangement import Arrangement
-from keypool.decisions import Ask, QueueLimits, Reason, Refuse
+from keypool.health import FOREVER
 from keypool.keyring import Keyring
+from keypool.messages import Ask, QueueLimits, Reason, Refuse
 from keypool.pricing import Pricing
 from keypool.queues import Forecast
-from keypool.standing import FOREVER
 from keypool.ticket import Ticket
 from keypool.turn import Turn
 

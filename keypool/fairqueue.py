@@ -37,8 +37,8 @@ takes a new identity for each request then shares with the others of the same pa
 The bound that the property tests hold: for two flows that wait, |c_f - c_g| <= (E + K*(d+ + d-) + K*E) / w, with E the
 largest cost, K the larger cap and w the smaller weight, d+ and d- the largest under- and overestimate.
 
-A request costs O(log flows + lanes). Where to look: who there is in `flows.py`, their order in `order.py`, the virtual
-time in `tier.py`, how counters move in `counters.py`, who is shed in `shedding.py`, the bound in `gap.py`.
+A request costs O(log flows + lanes). Where to look: who there is in `flows.py`, their order in `flow_heap.py`, the
+virtual time in `tier.py`, how counters move in `counters.py`, who is shed in `shedding.py`, the bound in `gap.py`.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from collections.abc import Callable, Collection, Iterable
 from heapq import heapify, heappop, heappush
 
 from keypool.counters import Largest, forgive, lift, move, reweigh
+from keypool.flow_heap import Entry, FlowAccount, Lane, Reach, Waits
 from keypool.flows import Flow, Party, Roster
 from keypool.keys import Key
-from keypool.order import Entry, FlowAccount, Lane, Reach, Waits
 from keypool.shedding import to_shed
 from keypool.ticket import Ticket
 

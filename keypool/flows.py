@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from math import inf
 
-from keypool.order import FlowAccount, Lane
+from keypool.flow_heap import FlowAccount, Lane
 from keypool.ticket import Ticket, flow_of
 from keypool.tier import HeadsTier
 

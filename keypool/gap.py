@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keypool.fairqueue import FairQueue
-from keypool.order import Lane
+from keypool.flow_heap import Lane
 
 
 def gap(fair: FairQueue) -> float:

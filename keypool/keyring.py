@@ -16,10 +16,10 @@ from typing import NamedTuple
 from keypool.affinity import Affinity, Home
 from keypool.blame import Blame
 from keypool.domains import Domain, Need, group_of
+from keypool.flow_heap import Lane
+from keypool.health import FOREVER, KEY_WIDE, KeyEvent, KeyState
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
-from keypool.order import Lane
-from keypool.standing import FOREVER, KEY_WIDE, KeyEvent, KeyState
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 

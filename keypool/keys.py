@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from keypool.domains import Domain, Quota
-from keypool.standing import KEY_WIDE, SLOW_REST, KeyEvent, KeyHealth, KeyState
+from keypool.health import KEY_WIDE, SLOW_REST, KeyEvent, KeyHealth, KeyState
 
 
 def fingerprint(secret: str) -> str:

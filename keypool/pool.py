@@ -27,17 +27,17 @@ from keypool.areas import Area
 from keypool.arrangement import Arrangement
 from keypool.blame import MOST_DOUBTS, TOGETHER
 from keypool.deadlines import Deadlines
-from keypool.decisions import Ask, Decision, GiveUp, Grant, QueueLimits, Reason, Refuse
 from keypool.domains import Need
 from keypool.door import Door
 from keypool.estimates import CostModel, Tokens
+from keypool.health import FOREVER, KeyEvent
 from keypool.keyring import Keyring
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
+from keypool.messages import Ask, Decision, GiveUp, Grant, QueueLimits, Reason, Refuse
 from keypool.pricing import Pricing
 from keypool.retries import RetryBudget
 from keypool.snapshot import PoolSnapshot, snapshot_of
-from keypool.standing import FOREVER, KeyEvent
 from keypool.ticket import Ticket
 from keypool.turn import Turn
 from keypool.verdict import BROKEN_OFF, Verdict

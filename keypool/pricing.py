@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
-from keypool.decisions import Ask
 from keypool.domains import Need
 from keypool.estimates import CostModel, OutputLengths, Speeds, Tokens, Worth
+from keypool.messages import Ask
 from keypool.ticket import BATCH_WEIGHT, Ticket
 
 BETWEEN_CHARGES = 1.0  # seconds between two charges of an answer that is longer than was guessed

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from keypool.ahead import ahead, before
 from keypool.areas import FRESH, Area
-from keypool.order import lane_of
-from keypool.skyline import Skyline
+from keypool.backlog import Backlog
+from keypool.flow_heap import lane_of
 from keypool.ticket import Ticket
 from keypool.waiting import EXPERIENCE, Opening, QueuePace, ServiceRate, learn_bias, served_after
 
@@ -40,7 +40,7 @@ class ModelQueue:
         self.waiting = self.running = 0
         self._bias: dict[str, float] = {}
         self._paces: dict[str, QueuePace] = {}
-        self._skyline: Skyline | None = None
+        self._backlog: Backlog | None = None
 
     def join(self, area: Area) -> None:
         """The model belongs to another area now."""
@@ -130,9 +130,9 @@ class ModelQueue:
         seconds = min(FARTHEST, seconds)
         return Forecast(others + 1, min(FARTHEST, self._bias.get(ticket.flow, 1.0) * seconds)), seconds
 
-    def _picture(self, now: float, full: bool) -> Skyline:
+    def _picture(self, now: float, full: bool) -> Backlog:
         if full:
-            return self.area.skyline(now)
-        if self._skyline is None or not 0.0 <= now - self._skyline.at < FRESH:
-            self._skyline = Skyline(self.fair.accounts(), now, self.group)
-        return self._skyline
+            return self.area.backlog(now)
+        if self._backlog is None or not 0.0 <= now - self._backlog.at < FRESH:
+            self._backlog = Backlog(self.fair.accounts(), now, self.group)
+        return self._backlog

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from keypool.flow_heap import FlowAccount
 from keypool.flows import Flow
-from keypool.order import FlowAccount
 from keypool.ticket import Ticket
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from keypool.areas import Area
 from keypool.gap import bound, gap
+from keypool.health import KeyState
 from keypool.keyring import Keyring
 from keypool.limits import LimitMeasure
 from keypool.queues import ModelQueue
-from keypool.standing import KeyState
 
 
 @dataclass(frozen=True, slots=True)

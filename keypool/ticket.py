@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from keypool.blame import Witness
 from keypool.domains import NO_NEED, NOTHING, Domain, Need, Sent
+from keypool.flow_heap import Lane, lane_of
 from keypool.keys import Key
-from keypool.order import Lane, lane_of
 
 BATCH_WEIGHT = 0.125  # of a batch flow beside an interactive one: while both wait, it gets one part in nine
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from keypool.order import Entry, FlowAccount, Lane, Order, Reach
+from keypool.flow_heap import Entry, FlowAccount, Lane, Order, Reach
 
 
 class HeadsTier:

@@ -19,13 +19,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from keypool.decisions import QueueLimits
 from keypool.domains import Domain
 from keypool.fairqueue import FairQueue
+from keypool.flow_heap import Lane
+from keypool.health import FOREVER
 from keypool.keyring import LEAST_WAIT, Candidate, Keyring
 from keypool.keys import Key
-from keypool.order import Lane
-from keypool.standing import FOREVER
+from keypool.messages import QueueLimits
 from keypool.ticket import Ticket
 
 NONE: frozenset[str] = frozenset()

@@ -26,8 +26,8 @@ from dataclasses import dataclass, replace
 
 from keypool.codes import Fault
 from keypool.complaint import Complaint, complaint_of
+from keypool.health import KeyEvent
 from keypool.limits import retry_after
-from keypool.standing import KeyEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Self
 
 from keypool.estimates import Tokens
+from keypool.health import KeyEvent
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
 from keypool.live import MOST, LiveRequest, live
 from keypool.pool import Ask, Decision, GiveUp, Grant, Pool, Reason, Refuse
 from keypool.queues import Forecast
 from keypool.snapshot import PoolSnapshot
-from keypool.standing import KeyEvent
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 from server.wire.errors import NoKey, QueueFull, QueueTimeout, Refusal, TooManyTokens, WaitTooLong

@@ -1,17 +1,54 @@
-"""Something that is fetched from elsewhere when it is first needed, and kept.
+"""One making for all who ask at about the same time, and a value that is fetched once and kept.
 
-One fetch runs at a time, however many wait for it; between two attempts there is a pause, however many ask. What was
-fetched serves on while a new attempt fails. Past its freshness it is fetched anew behind the answer, not before it.
+`SingleFlight` makes what many want to see, such as a page, once in a while and not for each. Those who ask while it is
+made wait for the same making. If that fails, they all get its error, and the next one tries again.
+
+`RefreshedValue` fetches something from elsewhere when it is first needed. One fetch runs at a time; between two
+attempts there is a pause, however many ask. What was fetched serves on while a new attempt fails. Past its freshness it
+is fetched anew behind the answer, not before it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
+Name = TypeVar("Name", bound=Hashable)
 T = TypeVar("T")
+
+MOST = 64  # answers; the names come from callers, as far as they are addresses
+
+
+class SingleFlight(Generic[Name, T]):
+    """Answers by name, each good for so many seconds. `clock` is monotonic seconds."""
+
+    def __init__(self, make: Callable[[Name], Awaitable[T]], seconds: float, clock: Callable[[], float]) -> None:
+        self._make, self._seconds, self._clock = make, seconds, clock
+        self._made: dict[Name, tuple[float, asyncio.Task[T]]] = {}
+
+    async def get(self, name: Name) -> T:
+        """The answer of this name."""
+        found = self._made.get(name)
+        if found is not None and (not found[1].done() or self._clock() < found[0] + self._seconds):
+            return await asyncio.shield(found[1])
+        if len(self._made) >= MOST:
+            self._made = {each: made for each, made in self._made.items() if not made[1].done()}
+        task = asyncio.create_task(self._made_now(name))
+        self._made[name] = self._clock(), task
+        return await asyncio.shield(task)  # others wait for it, too
+
+    def forget(self) -> None:
+        """Make everything anew for the next who ask: something has changed that must be seen at once."""
+        self._made = {}
+
+    async def _made_now(self, name: Name) -> T:
+        try:
+            return await self._make(name)
+        except BaseException:
+            self._made.pop(name, None)
+            raise
 
 
 class Away(Exception):

@@ -17,7 +17,7 @@ def pytest_configure(config: pytest.Config) -> None:
     asyncio.set_event_loop(None)
 
 
-ALONE = frozenset({"accounting", "e2e", "faults"})  # folders whose slow tests want a machine that does nothing else
+ALONE = frozenset({"accounting", "faults"})  # folders whose slow tests want a machine that does nothing else
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` is applied

@@ -24,9 +24,9 @@ from bench.fairness import measures
 from bench.fairness.schedulers import Fairgate, Scheduler
 from bench.fairness.simulation import Record, Simulation
 from bench.fairness.world import KEYS, MODEL, SLOTS, USUAL, Job, Provider, Reserving, Size, a_key
+from keypool.health import KeyEvent
 from keypool.keys import Key
 from keypool.pool import Decision
-from keypool.standing import KeyEvent
 
 DATED = f"{MODEL}-2026-01-01"
 OTHER = "n"

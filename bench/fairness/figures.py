@@ -9,7 +9,7 @@ from bench.fairness import measures, scenarios
 from bench.fairness.simulation import Record
 from bench.fairness.world import KEYS, SLOTS, Job
 from keypool.estimates import CostModel, Tokens
-from keypool.shares import jain
+from keypool.fairness_index import jain
 
 TOKENS_PER_SECOND = KEYS * 1000.0
 

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from bench.fairness.simulation import Record, Sample
 from bench.fairness.world import Job
-from keypool.shares import jain
+from keypool.fairness_index import jain
 
 WINDOW = 60.0  # seconds
 

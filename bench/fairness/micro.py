@@ -21,9 +21,9 @@ from bench.fairness.schedulers import BOUNDLESS
 from bench.fairness.world import DIALECT, KEYS, MODEL, SLOTS, a_key, bound_by_slots
 from keypool.estimates import Tokens
 from keypool.fairqueue import FairQueue
+from keypool.health import KeyEvent
 from keypool.keys import Key
 from keypool.pool import Ask, Pool
-from keypool.standing import KeyEvent
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 

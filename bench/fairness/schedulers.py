@@ -13,11 +13,11 @@ from typing import Protocol
 from bench.fairness.world import DIALECT, Job
 from keypool.domains import Need
 from keypool.estimates import CostModel, OutputLengths, Tokens
+from keypool.health import FOREVER, KeyEvent
 from keypool.keyring import LEAST_WAIT, Keyring
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
 from keypool.pool import Ask, Decision, Grant, Pool, QueueLimits
-from keypool.standing import FOREVER, KeyEvent
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 

@@ -15,7 +15,7 @@ from random import Random
 from bench.fairness.schedulers import Scheduler
 from bench.fairness.world import FIRST, Job, Provider, Size
 from keypool.estimates import CostModel, Tokens
-from keypool.standing import FOREVER
+from keypool.health import FOREVER
 
 STEP = 0.5  # seconds between two looks at the running answers
 

@@ -22,9 +22,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
-from server.auth.guesses import Guesses
 from server.auth.guest_passes import PassCheck, Passes, looks_like_pass
-from server.auth.throttle import Failures
+from server.auth.throttle import Failures, Guesses
 from server.auth.token_format import hint, looks_like_token, new_id, new_token, next_id
 from server.auth.token_terms import SPECIAL, checked_terms, place
 from server.auth.tokens import Memory, TokenCheck

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from keypool.standing import DEAD, RESTING, TRANSITIONS, KeyEvent, KeyState
+from keypool.health import DEAD, RESTING, TRANSITIONS, KeyEvent, KeyState
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "ARCHITECTURE.md"

@@ -21,9 +21,9 @@ from typing import Literal, Protocol
 
 import aiohttp
 
+from keypool.health import DEAD, KeyEvent
+from keypool.health import KeyState as Stands
 from keypool.probing import Schedule
-from keypool.standing import DEAD, KeyEvent
-from keypool.standing import KeyState as Stands
 from keypool.verdict import judge
 from server.config.specs import Secret, UpstreamSpec
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 from urllib.parse import urlsplit
 
 from keypool.domains import Quota
+from keypool.health import KeyEvent, KeyState
 from keypool.keys import Key
-from keypool.standing import KeyEvent, KeyState
 from server.config.specs import Secret, UpstreamSpec
 from server.dispatcher import Dispatcher
 from server.keys.prober import ProbeState as Found

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from keypool.standing import KeyEvent
+from keypool.health import KeyEvent
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.encryption import KeyEncryption, KeyEncryptionError
 from server.store.base import AddedKey, KeyWish, Store, StoreError

@@ -13,10 +13,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from keypool.health import KeyState
 from keypool.keys import Key
 from keypool.pool import Pool, Reason
 from keypool.snapshot import DomainSnapshot, KeySnapshot, ModelSnapshot
-from keypool.standing import KeyState
 from server.dispatcher import Dispatcher
 
 Row = tuple[Sequence[str], float]  # the values of the labels, and the figure

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from keypool.health import FIRST_REST, KeyEvent
 from keypool.limits import windows
-from keypool.standing import FIRST_REST, KeyEvent
 from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, Verdict, judge
 from server.ledger.usage import Outcome
 from server.relay.context import RequestContext, Sink, milliseconds

@@ -10,7 +10,7 @@ from server.config.settings import Settings
 from server.dispatcher import Dispatcher
 from server.ledger.limits import LimitWindow, Scope, Unit
 from server.policy.page_policy import widened
-from server.shared import SingleFlight
+from server.single_flight import SingleFlight
 from server.status.families import families, keys_by_provider, tokens_by_provider
 from server.status.leaderboard import Leaderboard
 from server.status.snapshot import StatusSnapshot

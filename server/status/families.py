@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
+from keypool.health import KeyState
 from keypool.keys import Key
-from keypool.standing import KeyState
 from web.view import ModelView
 from web.view_public import FamilyView
 

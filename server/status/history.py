@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import tzinfo
 
+from keypool.health import KeyState
 from keypool.snapshot import PoolSnapshot
-from keypool.standing import KeyState
 from server.dispatcher import Dispatcher
 from server.ledger.calendar import Calendar
 from server.ledger.history import HOUR_MS, HistoryRecorder, HourRow, hour_of, merged

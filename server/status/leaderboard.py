@@ -15,7 +15,7 @@ from server.accounting.runtime_config import RuntimeConfig
 from server.ledger.calendar import Calendar
 from server.ledger.reports import By, Days, Sum
 from server.ledger.reports import SumMeasure as Measured
-from server.shared import SingleFlight
+from server.single_flight import SingleFlight
 from server.store.base import Store
 from web.view_public import Measure, QueuePlace, Score, Window
 

@@ -11,7 +11,7 @@ from server.accounting.runtime_config import RuntimeConfig
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
 from server.keys.prober import Prober
-from server.shared import SingleFlight
+from server.single_flight import SingleFlight
 from server.status.custom_page import CustomPage
 from server.status.feed import feed_view
 from server.status.history import History

@@ -18,7 +18,7 @@ from server.dispatcher import Dispatcher
 from server.keys.prober import Prober
 from server.ledger.summaries import Summary
 from server.policy.maintenance import maintenance
-from server.shared import SingleFlight
+from server.single_flight import SingleFlight
 from server.status.history import History
 from server.status.totals import UsageTotals
 from server.status.views import (

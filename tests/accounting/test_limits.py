@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from tornado.ioloop import IOLoop
 
-from keypool.standing import KeyEvent, KeyState
+from keypool.health import KeyEvent, KeyState
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.prices import Price, Rates
 from tests.accounting.books import USD, Place, budget, person_id, put_limits, put_prices

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.auth.accounts import OPERATOR, SHARED, Accounts, Mode
-from server.auth.guesses import MOST, MOST_IN_ALL, TRUSTED, WINDOW, Guesses
+from server.auth.throttle import MOST, MOST_IN_ALL, TRUSTED, WINDOW, Guesses
 from server.auth.token_format import new_token
 from server.store import store_for
 from server.wire.errors import InvalidKey, RateLimited, Refusal

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from time import time
 from typing import Any
 
-from keypool.standing import KeyState
+from keypool.health import KeyState
 from server.ledger.history import HOUR_MS, HOUSE, HourRow, hour_of
 from server.ledger.quota import Settlement
 from server.policy.groups import Group, group_body

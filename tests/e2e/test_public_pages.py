@@ -206,6 +206,7 @@ async def test_without_javascript_everything_stands_there() -> None:
         await running.services.pipeline.quiet(5)
 
 
+@pytest.mark.alone  # it measures how soon
 @pytest.mark.gen_test(timeout=60)
 async def test_the_front_page_is_light_and_soon_there() -> None:
     async with public_house() as running, chromium() as browser:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from keypool.standing import KeyEvent, KeyHealth, KeyState
+from keypool.health import KeyEvent, KeyHealth, KeyState
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.prober import ProbeState as Found
 

@@ -11,7 +11,7 @@ from random import Random
 
 import aiohttp
 
-from keypool.standing import KeyEvent, KeyState
+from keypool.health import KeyEvent, KeyState
 from server.dispatcher import Dispatcher
 from server.ledger.usage import Outcome, UsageRow
 from tests.fakes.fates import (

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+from keypool.health import KeyHealth
 from keypool.pool import Pool
-from keypool.standing import KeyHealth
 from server.ledger.usage import UsageRow
 from tests.fakes.ledger import Record
 from tests.gateways import Running

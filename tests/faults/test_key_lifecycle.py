@@ -9,7 +9,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from keypool.standing import KeyState
+from keypool.health import KeyState
 from tests.fakes.fates import (
     cut_stream,
     garbage,

@@ -16,7 +16,7 @@ from typing import Any
 import brotli  # type: ignore[import-untyped]  # it has no stubs
 import pytest
 
-from keypool.standing import KeyState
+from keypool.health import KeyState
 from server.ledger.usage import Outcome, UsageRow
 from tests.fakes.fates import Ending, Fate, Raw, ok
 from tests.faults.asks import Ask, chat, embeddings, messages, text_of

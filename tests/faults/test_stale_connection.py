@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
+from keypool.health import KeyState
 from keypool.keys import Key
-from keypool.standing import KeyState
 from keypool.verdict import DROPPED
 from server.upstream import AttemptFailed, Patience, Upstreams
 from server.wire.endpoints import ENDPOINTS

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from keypool.standing import KeyState
+from keypool.health import KeyState
 from tests.fakes.fates import Raw
 from tests.fakes.ledger import Record
 from tests.fakes.upstream import FakeUpstream

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from keypool.standing import KeyEvent
+from keypool.health import KeyEvent
 from keypool.verdict import (
     CALLERS_FAULT,
     DROPPED,

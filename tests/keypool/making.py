@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from keypool.health import KeyEvent
 from keypool.keys import Key
 from keypool.pool import Ask, Pool, QueueLimits
-from keypool.standing import KeyEvent
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 from tests.keypool.simulator import Fate, Simulator

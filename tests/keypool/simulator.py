@@ -13,8 +13,8 @@ from heapq import heappop, heappush
 from itertools import count
 
 from keypool.estimates import Tokens
+from keypool.health import FOREVER
 from keypool.pool import Ask, Decision, Grant, Pool, Refuse
-from keypool.standing import FOREVER
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 

@@ -11,10 +11,10 @@ from collections import deque
 import pytest
 
 from keypool.fairqueue import Chooser, FairQueue, Opening
+from keypool.flow_heap import lane_of
 from keypool.flows import Flow
 from keypool.gap import gap
 from keypool.keys import Key
-from keypool.order import lane_of
 from keypool.pool import Pool
 from keypool.ticket import Ticket
 from tests.keypool.drill import Drill

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keypool.ahead import ahead, before
+from keypool.backlog import Backlog
 from keypool.fairqueue import FairQueue
-from keypool.order import FlowAccount, Waits, lane_of
-from keypool.skyline import Skyline
+from keypool.flow_heap import FlowAccount, Waits, lane_of
 from keypool.ticket import Ticket
 from tests.keypool.making import MODEL, OPENAI, a_key
 
@@ -82,11 +82,11 @@ def by_hand(some: Sequence[FlowAccount], counter: float) -> tuple[float, float]:
 @given(accounts(), st.floats(-5, 90))
 def test_the_skyline_is_the_sum_over_all_accounts(some: list[FlowAccount], counter: float) -> None:
     for group in (None, LANE.group):
-        skyline = Skyline(some, 0.0, group)
-        assert skyline.below(counter) == pytest.approx(by_hand(some, counter), abs=1e-6)
+        backlog = Backlog(some, 0.0, group)
+        assert backlog.below(counter) == pytest.approx(by_hand(some, counter), abs=1e-6)
         for each in some:
-            assert skyline.part_of(each, counter) == pytest.approx(by_hand([each], counter), abs=1e-6)
-    assert Skyline(some, 0.0, "another group").below(counter) == (0.0, 0.0)
+            assert backlog.part_of(each, counter) == pytest.approx(by_hand([each], counter), abs=1e-6)
+    assert Backlog(some, 0.0, "another group").below(counter) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_the_others_are_served_until_they_had_as_much_by_weight(
         *(asked(f"b{number}", "bob", each, others_weight) for number, each in enumerate(others)),
     )
     new = asked("new", "ann", 5.0, weight)
-    assert ahead(queue, new, Skyline(queue.accounts(), 0.0)) == (pytest.approx(cost), count)
+    assert ahead(queue, new, Backlog(queue.accounts(), 0.0)) == (pytest.approx(cost), count)
 
 
 @pytest.mark.parametrize("parties", [False, True])
@@ -124,7 +124,7 @@ def test_as_many_are_served_before_a_request_as_was_told(own: int, parties: bool
         )
     )
     new = asked("new", "ann", 1.0, party="of False" if parties else "")
-    _, told = ahead(queue, new, Skyline(queue.accounts(), 0.0))
+    _, told = ahead(queue, new, Backlog(queue.accounts(), 0.0))
     queue.submit(new)
     key, served = a_key(slots=99), 0
     while (found := queue.dispatch(lambda ticket: key)) is not None and found[0] is not new:

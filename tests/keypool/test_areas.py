@@ -15,9 +15,9 @@ from keypool.domains import Quota
 from keypool.door import Door
 from keypool.estimates import Tokens
 from keypool.fairqueue import FairQueue
+from keypool.health import KeyEvent
 from keypool.keys import Key
 from keypool.pool import Ask, Grant, Pool, QueueLimits, Reason, Refuse
-from keypool.standing import KeyEvent
 from keypool.ticket import Ticket
 from tests.keypool.making import OPENAI, a_key, a_ticket, an_ask, simulator
 

@@ -6,10 +6,10 @@ import pytest
 
 from keypool.blame import FLAKY_REST, LATELY, MOST_SHUNNED, SHUNNED, TOGETHER, Blame, FailurePlace, Witness
 from keypool.estimates import Tokens
+from keypool.health import FIRST_REST, SLOW_REST, KeyEvent, KeyState
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
 from keypool.pool import GiveUp, Grant, Pool
-from keypool.standing import FIRST_REST, SLOW_REST, KeyEvent, KeyState
 from keypool.ticket import Ticket
 from keypool.verdict import (
     CALLERS_FAULT,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from keypool.decisions import Grant, QueueLimits, Reason
 from keypool.fairqueue import FairQueue
 from keypool.flows import Flow
 from keypool.gap import bound, gap
+from keypool.messages import Grant, QueueLimits, Reason
 from keypool.pool import Pool
 from keypool.ticket import BATCH_WEIGHT, Ticket, flow_of
 from tests.keypool.drill import Drill

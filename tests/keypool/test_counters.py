@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from keypool.fairqueue import FairQueue
-from keypool.order import lane_of
+from keypool.flow_heap import lane_of
 from keypool.ticket import Ticket
 from tests.keypool.drill import Drill
 from tests.keypool.making import MODEL, OPENAI, a_key

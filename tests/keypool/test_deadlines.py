@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from keypool.deadlines import SPARE, Deadlines
-from keypool.order import lane_of
-from keypool.standing import FOREVER
+from keypool.flow_heap import lane_of
+from keypool.health import FOREVER
 from keypool.ticket import Ticket
 from tests.keypool.making import MODEL, a_ticket
 

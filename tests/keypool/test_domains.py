@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keypool.domains import DAY, HAIR, MINUTE, RESERVE, Bucket, Domain, Need, Quota, group_of
+from keypool.health import KeyState
 from keypool.keyring import Keyring
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow, windows
-from keypool.standing import KeyState
 from tests.fakes.limits import Limits
 from tests.keypool.making import a_key, a_ticket
 

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keypool.fairqueue import FairQueue
+from keypool.flow_heap import Lane
 from keypool.flows import Flow
 from keypool.gap import gap
 from keypool.keys import Key
-from keypool.order import Lane
 from keypool.ticket import Ticket
 from tests.keypool.drill import Drill
 from tests.keypool.making import a_key, a_ticket

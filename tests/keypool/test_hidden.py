@@ -11,14 +11,14 @@ from statistics import mean
 
 import pytest
 
-from keypool.decisions import Ask, Decision, Grant
 from keypool.domains import Domain, Need, Sent
 from keypool.estimates import Tokens
+from keypool.health import KeyEvent
 from keypool.hidden import HiddenPace, HiddenRecord, Trailing
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
+from keypool.messages import Ask, Decision, Grant
 from keypool.pool import Pool
-from keypool.standing import KeyEvent
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 from tests.keypool.making import OPENAI, a_key

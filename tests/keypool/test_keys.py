@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keypool.keys import Key, fingerprint
-from keypool.pool import Grant, Pool
-from keypool.standing import (
+from keypool.health import (
     DEAD,
     FIRST_REST,
     FOREVER,
@@ -19,6 +17,8 @@ from keypool.standing import (
     KeyHealth,
     KeyState,
 )
+from keypool.keys import Key, fingerprint
+from keypool.pool import Grant, Pool
 from keypool.verdict import UNREACHABLE
 from tests.keypool.making import MODEL, SECRET, a_key, an_ask
 

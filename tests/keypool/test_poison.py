@@ -15,9 +15,9 @@ import pytest
 
 from keypool.blame import FLAKY_COUNT
 from keypool.estimates import Tokens
+from keypool.health import KeyState
 from keypool.keys import Key
 from keypool.pool import Grant, Pool
-from keypool.standing import KeyState
 from keypool.verdict import (
     CALLERS_FAULT,
     DROPPED,

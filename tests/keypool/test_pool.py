@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from keypool.estimates import Tokens
+from keypool.health import KeyEvent
 from keypool.pool import Decision, Grant, Pool, QueueLimits
-from keypool.standing import KeyEvent
 from keypool.verdict import CALLERS_FAULT, NONSENSE, UNREACHABLE, Verdict
 from tests.keypool.making import MODEL, NO_MODEL, NO_QUOTA, REFUSED, a_key, an_ask, limited, simulator
 

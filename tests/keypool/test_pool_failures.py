@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from keypool.estimates import Tokens
+from keypool.health import SLOW_REST, KeyEvent
 from keypool.pool import GiveUp, Pool, Reason
 from keypool.retries import FLOOR, RetryBudget
-from keypool.standing import SLOW_REST, KeyEvent
 from keypool.verdict import CALLERS_FAULT, NONSENSE, UNREACHABLE, USED_UP, Verdict
 from tests.keypool.making import MODEL, NO_MODEL, NO_QUOTA, REFUSED, a_key, an_ask, broken, limited, simulator
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from keypool.domains import Quota
 from keypool.estimates import Tokens
+from keypool.health import KeyEvent
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
 from keypool.pool import Ask, Decision, GiveUp, Grant, Pool, QueueLimits, Refuse
-from keypool.standing import KeyEvent
 from keypool.ticket import Ticket
 from keypool.verdict import CALLERS_FAULT, NONSENSE, TOO_SLOW, UNREACHABLE, Verdict
 from tests.keypool.making import NO_MODEL, NO_QUOTA, REFUSED, limited

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from keypool.domains import Quota
+from keypool.health import FIRST_REST, KeyEvent, KeyState
 from keypool.pool import Grant, Pool, QueueLimits
-from keypool.standing import FIRST_REST, KeyEvent, KeyState
 from keypool.verdict import BROKEN_OFF, DROPPED, REFUSED, UNREACHABLE, Verdict
 from tests.keypool.making import MODEL, a_key, an_ask, limited
 from tests.keypool.simulator import Simulator

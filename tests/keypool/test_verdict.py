@@ -13,7 +13,7 @@ import pytest
 
 from keypool.codes import CODES, VAGUE, Fault, status_of
 from keypool.complaint import complaint_of
-from keypool.standing import KeyEvent
+from keypool.health import KeyEvent
 from keypool.verdict import (
     ANSWERED,
     CALLERS_FAULT,

@@ -6,8 +6,8 @@ import pytest
 
 from keypool.blame import FLAKY_COUNT, LATELY, TOGETHER, Blame, Witness
 from keypool.estimates import Tokens
+from keypool.health import KeyEvent, KeyState
 from keypool.pool import Grant, Pool
-from keypool.standing import KeyEvent, KeyState
 from keypool.verdict import DROPPED, NO_MONEY, PERHAPS_NO_MONEY, REFUSED, Verdict
 from tests.keypool.making import MODEL, a_key, an_ask
 

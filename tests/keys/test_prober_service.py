@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from keypool.standing import KeyEvent, KeyState
+from keypool.health import KeyEvent, KeyState
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.prober import Prober
 from tests.fakes.fates import hang, html_page, revoked, server_error

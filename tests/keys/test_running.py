@@ -9,8 +9,8 @@ from typing import Protocol
 
 import pytest
 
+from keypool.health import KeyEvent, KeyState
 from keypool.pool import Pool
-from keypool.standing import KeyEvent, KeyState
 from server.accounting.runtime_config import RuntimeConfig
 from server.config.specs import Secret, UpstreamSpec
 from server.dispatcher import Dispatcher

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from keypool.standing import KeyEvent, KeyState
+from keypool.health import KeyEvent, KeyState
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.encryption import KeyEncryption
 from server.keys.sync import KeySync

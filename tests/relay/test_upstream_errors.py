@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from keypool.codes import CODES, Fault
-from keypool.standing import KeyEvent
+from keypool.health import KeyEvent
 from keypool.verdict import judge
 from server.relay.response import _told
 from server.wire.dialect import scrub

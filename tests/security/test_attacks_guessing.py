@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from server.auth.guesses import MOST
 from server.auth.guest_passes import Pass, Passes
+from server.auth.throttle import MOST
 from server.config.specs import Secret
 from tests.admin.estate import ADMIN_KEY, Estate, estate
 

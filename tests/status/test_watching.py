@@ -8,7 +8,7 @@ from datetime import UTC
 
 import pytest
 
-from keypool.standing import KeyEvent
+from keypool.health import KeyEvent
 from server.ledger.history import HOUR_MS, HOUSE
 from server.policy.incidents import IncidentKind, title
 from server.status.history import ONLINE_MS, History

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from keypool.health import KeyEvent
 from keypool.keys import fingerprint
-from keypool.standing import KeyEvent
 from tests.fakes.fates import Raw
 from tests.faults.asks import Ask, chat, error_in
 from tests.faults.stage import Stage

@@ -16,7 +16,7 @@ from server.http.api import policy as admin_api_book
 from server.http.api.handler_schemas import DESCRIPTIONS
 from server.http.base import Services
 from server.http.pages.public import HTML, PageHandler
-from server.shared import SingleFlight
+from server.single_flight import SingleFlight
 from server.status.service import SLOW_SECONDS
 from web import api_page
 

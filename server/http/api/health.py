@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keypool.standing import KeyState
+from keypool.health import KeyState
 from server.http.base import AlsoHead, BaseHandler
 from server.store.base import StoreError
 

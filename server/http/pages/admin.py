@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keypool.standing import KeyState
+from keypool.health import KeyState
 from server.admin.changes import CommandError
 from server.http.pages.forms import Done, Form
 from server.http.pages.me import MemberPage

@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from server.shared import MOST, SingleFlight
+from server.single_flight import MOST, SingleFlight
 from server.status.live import Live
 
 

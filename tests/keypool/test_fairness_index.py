@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keypool.shares import HALF, Shares, jain
+from keypool.fairness_index import HALF, Shares, jain
 
 amounts = st.lists(st.floats(0.01, 1e6), min_size=2, max_size=20)
 

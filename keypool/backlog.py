@@ -10,10 +10,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from keypool.order import FlowAccount
+from keypool.flow_heap import FlowAccount
 
 
-class Skyline:
+class Backlog:
     """The corners of that sum, perhaps only of the lanes of one group. `at`: when it was taken, seconds, monotonic."""
 
     def __init__(self, accounts: Iterable[FlowAccount], now: float, group: str | None = None) -> None:
