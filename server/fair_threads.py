@@ -1,6 +1,6 @@
 """Threads that serve persons in turn: work that takes the processor for longer than the event loop may spare.
 
-A queue that serves whoever came first lets one person with a hundred long texts keep all others waiting. Here pieces of
+A queue that serves the first to come lets one person with a hundred long texts keep all others waiting. Here pieces of
 work are started by *start-time fair queueing* (Goyal, Vin and Cheng, 1996): a piece is stamped with the time at which
 its person's earlier pieces would be done if each got the same share, or with the time of now if that is later, and the
 earliest stamp is served first; of equal stamps the shorter piece. So who comes with little is served next, whatever

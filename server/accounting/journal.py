@@ -3,14 +3,14 @@
 Before a request is sent upstream, its settlement as it should stand if we died now (interrupted, with estimated usage
 and cost) is appended to a file. Before its answer ends, its true settlement is appended. The store gets that behind the
 answer, when it can; then the journal need not know it any more. So an outage of the store loses nothing, and after our
-own sudden death whoever starts next finds what was settled but perhaps not written, and what was never settled.
+own sudden death the next start finds what was settled but perhaps not written, and what was never settled.
 
 * **An append is one `write` of one line**, a few microseconds. What was written survives our own death, however sudden.
   A power cut is another matter: a thread calls `fsync` at most every `SYNC_SECONDS`, and that much may be lost. A
   database in this place would wait for its disk at each request. It could do no more: replaying a line twice is
   harmless, since the store takes the first settlement of a request and no other.
 * **A process has files of its own**, named after it, and a lock on one of them for as long as it lives. The system
-  frees the lock when it dies, however that comes. Whoever gets the lock of another one adopts its files, alone.
+  frees the lock when it dies, however that comes. The process that gets another one's lock adopts its files, alone.
 * **Segments**: a file is closed when it has grown to `SEGMENT_BYTES`. Requests that are still open then are noted again
   in the next one, so that a long answer holds no old file back: a file goes when the store has all that was settled in
   it. The oldest goes first, so that no file outlives the one that says how its requests ended.

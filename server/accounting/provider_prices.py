@@ -4,7 +4,7 @@ genai-prices is a list of what providers publish, kept by the makers of Pydantic
 and never its updates from the network. What it knows and we do not measure is read so:
 
 * A price for some hours of the day holds all day if it is the dearer one.
-* Pictures and sound that a model gives or is given as tokens have rates of their own. Output of which nobody says what
+* Pictures and sound that a model gives or is given as tokens have rates of their own. Output of which no one says what
   it is is billed as the dearest that the model can give. In what it is given text is the usual, so text is assumed.
 * Other services than the standard one (`service_tier`, Anthropic's `speed`) have the rates that the list gives them.
 * Who lists nothing for writing to a cache asks for it what input costs.

@@ -8,7 +8,7 @@ Every refusal is the same `InvalidKey`, raised in one place.
 Failures are counted by address. From the 31st in a minute on, further *failures* are slowed down; a valid token
 from that address still passes, because a whole campus may share it and one broken script must not lock it out. The
 limit is there for the logs and the database: guessing 256 bits is hopeless at any speed. `ADMIN_KEY` and `PROXY_KEY`
-have less than that, and are slowed in earnest (`guesses`).
+have less than that, and are slowed in earnest (`throttle`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Long work: what goes over very many rows beside a running gateway, may be interrupted, and goes on where it stopped.
 
-* It uses a connection of its own, takes a few rows at a time and rests in between: whoever writes meanwhile waits for
+* It uses a connection of its own, takes a few rows at a time and rests in between: a writer meanwhile waits for
   one small batch at most.
 * A step that has begun is finished, also if Ctrl-C comes meanwhile; the interruption counts in the next rest.
 * Where the work stands is kept after each step, as a record of kind "work" that is named after what was asked for. The

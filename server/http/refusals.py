@@ -3,9 +3,9 @@
 Who closes a connection over bytes that it has not read resets it, and the client that still sends sees "connection
 error" in place of the answer. Two things are done about it, here and nowhere else:
 
-* a *small* body is read first (`is_read_first`): one that is announced to be small, or that comes in chunks, of which
-  nobody knows. Then the connection serves on. If more comes than is small, or it takes too long, it is answered all the
-  same, at once;
+* a *small* body is read first (`is_read_first`): one that is announced to be small, or that comes in chunks, whose
+  length is not known. Then the connection serves on. If more comes than is small, or it takes too long, it is
+  answered all the same, at once;
 * every answer that goes out before its body has come ends in a *lingering close* (`Lingering`, as in nginx and Apache):
   our half of the connection is closed behind the answer, and what still comes is read and dropped, up to a number of
   bytes and of seconds. Then the client has finished sending, reads the answer, and closes.

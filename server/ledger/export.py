@@ -1,8 +1,8 @@
 """What the ledger says in JSON, and as tables for spreadsheets.
 
-Requests and sums are told with the same names everywhere: in a page, in a table, in a line of JSON. Money stands there
+Requests and sums have the same names everywhere: in a page, in a table, in a line of JSON. Money stands there
 twice: as an integer of micro-USD to compute with, and as dollars with all their digits to read. A float would be wrong
-in the seventh digit, and somebody would add up a year of them.
+in the seventh digit, and a reader would add up a year of them.
 
 A table is CSV as RFC 4180 has it. A spreadsheet takes a text for a formula if it begins with one of `= + - @`, a tab or
 a line break, and formulas can send a sheet's contents elsewhere. What callers write themselves (a model's name, their

@@ -3,7 +3,7 @@
 OpenAI:     x-ratelimit-{limit,remaining,reset}-{requests,tokens}; reset is a duration such as 17ms, 1s, 6m0s
 Anthropic:  anthropic-ratelimit-{requests,tokens}-{limit,remaining,reset}; reset is an instant (RFC 3339)
 
-Both get what is left of their tightest budget, in dollars. Resets are rounded up, so that nobody comes too early.
+Both get what is left of their tightest budget, in dollars. Resets are rounded up, so that no one comes too early.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What each hour was like, by model: how much was asked, how long people waited, whether it could be answered at all.
 
 A request counts in the hour in which it ended. Of people only their number is kept. Durations are counted in buckets
-whose bounds grow by a quarter of an octave: a percentile is told to about 9 % (the middle of a bucket that is 19 %
+whose bounds grow by a quarter of an octave: a percentile is known to about 9 % (the middle of a bucket that is 19 %
 wide), and what took less than 10 ms took nothing.
 
 Each gateway writes rows of its own, whole, under a name of its own: written twice they are the same rows, and those of

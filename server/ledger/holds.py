@@ -5,7 +5,7 @@ moment. However late the request ends, it is charged to the same counters: what 
 November. Where several limits share a counter, the tightest counts, so that no counter is ever held twice.
 
 What is held is the estimate; nothing is held where it is zero, so that a model that costs nothing may be used when the
-money is gone. What is charged is what the row says, on all counters of the claim. A request that nobody served does
+money is gone. What is charged is what the row says, on all counters of the claim. A request that no key served does
 not count as one: its slot is given back.
 """
 

@@ -5,7 +5,7 @@ one denominator and rounded once, half to even. Kinds of tokens that a rate does
 includes them: cached tokens, sound and pictures what input costs, reasoning what output costs. Only writing to a cache
 is dearer than reading: 1.25 times the input, and twice the input for an hour, as all providers ask that bill it.
 
-Of what is generated, `output` is the rate of what nobody has named: where a model gives sound or pictures too, it is
+Of what is generated, `output` is the rate of what has no other name: where a model gives sound or pictures too, it is
 the dearest, and `output_text` what is said to be text.
 
 The service that served (`Usage.tier`) has rates of its own where the list has them, else a factor; so has its place.
@@ -15,7 +15,7 @@ Some providers charge long prompts more. As they all do it, a *tier* reprices th
 above its threshold.
 
 Prices have a date from which they hold and none at which they end: the newest that holds counts. The operator's own
-come first, by exact name, then by the longest beginning ("gpt-5*"), then the base's (a catalogue). A model that nobody
+come first, by exact name, then by the longest beginning ("gpt-5*"), then the base's (a catalogue). A model that no one
 has priced is refused; or costs nothing, where the operator says so.
 """
 

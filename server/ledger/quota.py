@@ -6,8 +6,8 @@ what is held by requests that are under way.
 
 A *reservation* takes all that a request may need from all counters that apply, in one step and all or none: a counter
 admits a hold only while `taken + amount <= limit`. A *settlement* gives the holds back and takes what was really used;
-that may be more than was held, since the model has answered already: then the counter is over its limit, and whoever
-comes next is refused.
+that may be more than was held, since the model has answered already: then the counter is over its limit, and the one
+who comes next is refused.
 
 Both are idempotent by request id: a journal may be replayed, a call repeated after a doubt. A reservation whose
 process died is given back at the next start or when it expires, whichever is first.

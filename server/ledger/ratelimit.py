@@ -5,8 +5,8 @@ more than the limit, and there is no burst of twice as much around the full minu
 counters or from none.
 
 Tokens are taken as estimated and corrected when the real number is known, as of the moment they were taken. If that was
-more than estimated, the window is over its limit and whoever comes next waits. What a request took that was refused
-later, or that nobody served, is given back.
+more than estimated, the window is over its limit and the next one waits. What a request took that was refused
+later, or that no key served, is given back.
 
 Memory is bounded: a counter is forgotten sixty seconds after its last use; a thousand marks in one window are
 kept apart, beyond that marks within a thousandth of it become one and count from the later moment. That is never in

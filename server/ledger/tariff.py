@@ -17,9 +17,9 @@ undated), the others in reports of these pages from the date beside them:
 Not found on any page: xAI's live search by the source (it is gone since, and answers 410), pictures without their
 tokens (the dearest by size and quality), and that a container is billed which no code ran in.
 
-A tool has one price here whoever serves it, as a model has: the dearest of those that ask for it by this name. A tool
-that is paid by the time is priced by the hour for each container. What costs nothing beside its tokens stands here with
-a price of nothing; what does not stand here has no price, and is refused where a budget applies.
+A tool has one price here, whichever key serves it, as a model has: the dearest of those that ask for it by this name. A
+tool that is paid by the time is priced by the hour for each container. What costs nothing beside its tokens stands here
+with a price of nothing; what does not stand here has no price, and is refused where a budget applies.
 
 The operator's word comes first: what a group has been given for its own requests, then `TOOL_PRICES` and
 `SERVICE_FACTORS`.

@@ -1,6 +1,6 @@
 """Instants as people write and read them: ISO 8601, always with a zone. Inside they are UTC milliseconds.
 
-A time without a zone is no instant: it would mean another one to whoever reads it elsewhere, and the sums of a month
+A time without a zone is no instant: it would mean another one to a reader elsewhere, and the sums of a month
 would differ by who asked. So it is refused. The date has the extended form, nothing is optional but the seconds.
 """
 

@@ -2,11 +2,11 @@
 
 A model is away when for a minute none of its keys could serve it; the store, when for a minute it could not be reached.
 It began when it was first seen so. A restart lasts from the drain until a gateway is there again. What becomes of a
-key is told when it matters for longer than a rest: its quota is gone, it is refused, paused, or well again. A key has
+key is shown when it matters for longer than a rest: its quota is gone, it is refused, paused, or well again. A key has
 no name here, only whose service it is for.
 
 An incident is written while it lasts, again and again, with the time at which it was seen last: if the gateway dies
-meanwhile, it ended then for all that anybody knows. Several gateways see the same; `told` makes one of it.
+meanwhile, it ended then for all that is known. Several gateways see the same; `told` makes one of it.
 """
 
 from __future__ import annotations

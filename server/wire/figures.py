@@ -14,7 +14,7 @@ that it may have, as paths. Figures come more than once in a stream, whole or in
 * Predictions (`accepted_`, `rejected_prediction_tokens`) are in the output already.
 * A part is never more than its whole.
 * A stream may tell figures before text that they know nothing of. Until it tells others there is no usage
-  (`meter.py`), and where it breaks off then, what came is billed, and no less than was told.
+  (`meter.py`), and where it breaks off then, what came is billed, and no less than was reported.
 * The last word about the service and the place that served counts.
 """
 

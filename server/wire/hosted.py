@@ -2,7 +2,7 @@
 
 A hosted tool runs at the provider and costs money by the call; a caller's own (`function`, `custom`, Anthropic's
 `bash`, `text_editor`, `memory`, `computer`) runs at the caller's and costs nothing. A tool is called here by the name
-that has the price (`ledger/tariff.py`): its type without its date. A type that nobody here knows is a hosted tool, by
+that has the price (`ledger/tariff.py`): its type without its date. A type that is unknown here is a hosted tool, by
 its own name, which has no price.
 
     tools: [{"type": "web_search_20250305", "max_uses": 5}]     Anthropic: so often, at most

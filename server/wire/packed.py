@@ -1,7 +1,7 @@
 """Packed bodies (`Content-Encoding`, RFC 9110), unpacked within a bound: requests whole, answers as they come.
 
 Codex packs its requests with zstd, other clients with gzip; some upstreams, and proxies in front of them, pack what
-nobody wants packed, and some name an encoding that is none. A few bytes may unpack to gigabytes, so what is unpacked
+no one wants packed, and some name an encoding that is none. A few bytes may unpack to gigabytes, so what is unpacked
 comes in pieces of a bounded size, however small its packed form is, and its reader decides after every piece whether to
 go on: a request that is larger than a plain one may be is refused before it is there.
 

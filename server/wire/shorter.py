@@ -4,7 +4,7 @@ Where a budget applies, an answer gets a bound (`request.capped`). What a model 
 what its server has room for is known of none. So a refusal of our own bound is not the caller's to hear: the request
 goes out again with a shorter one, at most `MOST` times at one upstream. A bound of the caller's own is never touched.
 
-That an error is about the bound is told by its `param`, by its code or type, else by its words: prose may acquit. How
+That an error is about the bound is known by its `param`, by its code or type, else by its words: prose may acquit. How
 much shorter it must be stands in the error. The context window has a field of its own (llama.cpp), else words:
 
     the window without the input                  "maximum context length is 8192 ... (64 in the messages ...)"

@@ -8,7 +8,7 @@ An event may be many megabytes long (a picture, drawn while one waits). One that
 its bytes come out as they come in, as events without data, and the last of them has its name and its data, abridged
 (`abridge.py`). Whatever comes whole is treated the same, so that nothing depends on how a stream was chopped.
 
-A CR that ends a block ends it at once, since nobody knows whether an LF will follow. If one does, in the next chunk,
+A CR that ends a block ends it at once, since it is not known whether an LF will follow. If one does, in the next chunk,
 it becomes the first byte of the next raw block. There it means nothing, as no newline in front of a block does.
 """
 

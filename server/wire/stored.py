@@ -1,7 +1,7 @@
 """What a request asks the provider to keep, and what kept objects it builds on.
 
 A provider keeps answers, files, containers and prompts for the account behind a key, and here many people share a key.
-So an object is somebody's only if the gateway has seen who made it, and it can be built upon only with the key that
+So an object is a person's only if the gateway has seen who made it, and it can be built upon only with the key that
 made it. A body names objects in many places, and providers add new ones: so the names of fields decide, wherever they
 stand, and not a list of places. Left out is what is not the provider's to read: a tool's arguments and schema,
 metadata; and what an earlier answer merely cited.

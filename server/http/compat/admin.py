@@ -1,6 +1,6 @@
 """The administrators' interface of OAI Reverse Proxy: `/admin/users`, in its words.
 
-A "user" there is a token here; its person is found by the nickname. The token itself is told once, when it is made:
+A "user" there is a token here; its person is found by the nickname. The token itself is shown once, when it is made:
 afterwards it is named by its id. What our model has no place for is refused, not forgotten.
 """
 

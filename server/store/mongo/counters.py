@@ -2,14 +2,14 @@
 
 No document knows about another one here, and every change is a conditional update of one. So an amount is not added at
 once. It is *entered* in the document first, then the entry is *turned* into the amount: one update that removes the
-entry and adds what it says, if the entry is there. Turning can be repeated, raced and abandoned: whoever comes second
-finds no entry.
+entry and adds what it says, if the entry is there. Turning can be repeated, raced and abandoned: the one who comes
+second finds no entry.
 
     {_id: counter, taken: 12, held: {request: 5}, due: {nonce: 7}}
 
 `taken` counts what is held, so that admitting is one comparison. An entry in `held` is a reservation's: turned, it
 gives back. An entry in `due` is a settlement's: turned, it takes. A nonce is used by one attempt to settle and by no
-other, so that nobody takes for himself what another one entered.
+other, so that none takes for its own what another one entered.
 """
 
 from __future__ import annotations

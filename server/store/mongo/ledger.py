@@ -1,6 +1,6 @@
 """Reserving in MongoDB.
 
-A reservation names its counters in a document of its own *before* it is entered in any of them: whoever dies in between
+A reservation names its counters in a document of its own *before* it is entered in any of them: one who dies in between
 has left a trace, and what is held is given back when it expires. The document goes last.
 
     {_id: request, holder, expires_at, counters: [...], calls: 1}

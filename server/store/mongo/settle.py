@@ -4,11 +4,11 @@ A settlement goes through four steps; the second decides.
 
 1. *Announce*: its amounts are entered in the counters and in the sum of its day, under a nonce of its own. Entries
    count for nothing yet.
-2. *Write*: the row, which names the nonce. The first row of a request wins. Whoever finds one there has its entries
-   withdrawn.
+2. *Write*: the row, which names the nonce. The first row of a request wins. A booker that finds one there has its
+   entries withdrawn.
 3. *Turn*: each entry becomes its amount, and what the request held is given back, in the same update.
-4. *Finish*: the row forgets the nonce. A row that has one is not finished; whoever meets it goes through steps 3 and 4
-   for it, be it another call, another process or the next start: turning an entry twice does nothing.
+4. *Finish*: the row forgets the nonce. A row that has one is not finished; a booker that meets it goes through steps 3
+   and 4 for it, be it another call, another process or the next start: turning an entry twice does nothing.
 
 Who dies before step 2 leaves entries that no row names: they count for nothing and go with their counters.
 
