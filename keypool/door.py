@@ -1,4 +1,4 @@
-"""The door: what somebody has to expect, and who is refused instead of waiting in vain."""
+"""Forecasts and refusals: what a request has to expect, and which one is refused instead of waiting in vain."""
 
 from __future__ import annotations
 

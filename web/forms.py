@@ -1,4 +1,4 @@
-"""The forms that the pages hold: where each goes and which fields it has. Whoever answers a form reads them here.
+"""The forms that the pages hold: where each goes and which fields it has. Handlers read them here, too.
 
 All are sent with POST and hold the visitor's `XSRF` token besides. `*` stands for an id or a name in the path. A field
 that is left empty is sent as empty text; a box that is not ticked is not sent. Days are "2026-11-21" in the operator's

@@ -1,4 +1,4 @@
-"""The pages of somebody's own: a view goes in, a page comes out."""
+"""A person's own pages: a view goes in, a page comes out."""
 
 from __future__ import annotations
 

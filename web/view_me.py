@@ -1,4 +1,4 @@
-"""What the pages of somebody's own may know: their usage, limits, tokens, groups, and what is kept of them.
+"""What a person's own pages may know: their usage, limits, tokens, groups, and what is kept of them.
 
 Units as in `view.py`. A token's secret is here once, in the answer to the form that made it.
 """

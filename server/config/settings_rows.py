@@ -113,7 +113,7 @@ class Settings(Bounds):
         "Permit what providers keep for later (store, background, files), each to its maker: docs/stateful.md.",
     )
     admin_key: Secret | None = row(
-        "", parsers.long_secret, "Who shows it may administer: 16 characters or more; empty lets nobody.", secret=True
+        "", parsers.long_secret, "Who shows it may administer: 16 characters or more; empty lets no one.", secret=True
     )
     user_header_networks: tuple[Network, ...] = row(
         "", parsers.networks, "Networks, with commas between, from which the header X-User is believed.",
@@ -214,7 +214,7 @@ class Settings(Bounds):
         "", parsers.origins, "Web pages that may use the API from a browser (CORS), or * for all; cookies never count.",
         example="https://chat.example.org,app://obsidian.md",
     )  # fmt: skip
-    block_message: str = row("", parsers.text, "What they are told, in place of our own words.")
+    block_message: str = row("", parsers.text, "What they hear, in place of our own words.")
 
     identity_upstream: Manner = row(
         "pseudonym", one_of("pseudonym", "strip", "pass"),
