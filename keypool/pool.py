@@ -37,7 +37,7 @@ from keypool.limits import LimitMeasure, RateWindow
 from keypool.pricing import Pricing
 from keypool.retries import RetryBudget
 from keypool.snapshot import PoolSnapshot, snapshot_of
-from keypool.standing import FOREVER, KeyEvent
+from keypool.standing import DEAD, FOREVER, KeyEvent
 from keypool.ticket import Ticket
 from keypool.turn import Turn
 from keypool.verdict import BROKEN_OFF, Verdict
@@ -84,6 +84,10 @@ class Pool:
 
     def serves(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
         return bool(self.keyring.reach(model, dialect, groups))
+
+    def lives(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
+        """Whether a key that somebody in these groups may use for a model is neither refused nor paused."""
+        return any(self.keys[key].state(model) not in DEAD for key in self.keyring.reach(model, dialect, groups))
 
     @property
     def complete(self) -> bool:
