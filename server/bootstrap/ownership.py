@@ -88,13 +88,22 @@ def alone(settings: Settings) -> Iterator[None]:
         yield
         return
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(descriptor):
             log.warning(NOT_ALONE)
         yield
     finally:
         os.close(descriptor)  # the lock goes with it, as it does when the process dies
+
+
+def _locked(descriptor: int) -> bool:
+    """Take the lock; False if another process has it. A file system without locks cannot tell, which is no warning."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 async def _known(store: Store) -> Identity | None:

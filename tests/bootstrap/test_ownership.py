@@ -146,3 +146,14 @@ def test_a_new_master_key_is_not_advised_where_it_could_not_decrypt(
         capsys.readouterr()
         assert main(key, lambda: "sk-one-more") == 1
         assert capsys.readouterr().err.strip() == OTHER_MASTER
+
+
+def test_a_start_says_in_one_line_what_does_not_fit(
+    shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.setenv("OPENAI_KEY", "sk-a@https://llm.example.org/v1")
+    assert main(["store", "adopt"]) == 0
+    shell.delenv("OPENAI_KEY")
+    capsys.readouterr()
+    assert main(["--port", "0"]) == 1
+    assert capsys.readouterr().err.strip().splitlines()[-1] == NO_UPSTREAM
