@@ -30,7 +30,7 @@ from keypool.deadlines import Deadlines
 from keypool.domains import Need
 from keypool.door import Door
 from keypool.estimates import CostModel, Tokens
-from keypool.health import FOREVER, KeyEvent
+from keypool.health import DEAD, FOREVER, KeyEvent
 from keypool.keyring import Keyring
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
@@ -84,6 +84,10 @@ class Pool:
 
     def serves(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
         return bool(self.keyring.reach(model, dialect, groups))
+
+    def lives(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
+        """Whether a key that somebody in these groups may use for a model is neither refused nor paused."""
+        return any(self.keys[key].state(model) not in DEAD for key in self.keyring.reach(model, dialect, groups))
 
     @property
     def complete(self) -> bool:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 from keypool.areas import Area
 from keypool.gap import bound, gap
-from keypool.health import KeyState
+from keypool.health import DEAD, KeyState
 from keypool.keyring import Keyring
 from keypool.limits import LimitMeasure
 from keypool.queues import ModelQueue
+
+SERVES_NONE = DEAD | {KeyState.EXHAUSTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,14 @@ class KeySnapshot:
 class ModelSnapshot:
     """One model.
 
-    `waiting` and `running` are requests for it, `slots` those of its keys; `keys` says how many are in each state. Keys
-    may serve other models, too: `held` are the slots of its keys that any model has now, `competing` the requests that
-    wait for any of its keys. So slots and keys of several models must not be added up: `PoolSnapshot.keys` has each key
-    once. The rest is of all models that share anything: `gap` is the largest difference between the counters of two
-    persons who wait, `bound` what it may be, `largest` the largest request so far, all in cost; `jain` is the fairness
-    index of the last minutes. `waits` are the latest waits for it, in seconds; `suspected` is how many of
-    its keys fail requests that do not prove anything against them.
+    `waiting` and `running` are requests for it, `slots` those that its keys may serve at once: a key that is refused,
+    paused or without quota serves none. `keys` says how many are in each state. Keys may serve other models, too:
+    `held` are the slots of its keys that any model has now, `competing` the requests that wait for any of its keys.
+    So slots and keys of several models must not be added up: `PoolSnapshot.keys` has each key once. The rest is of all
+    models that share anything: `gap` is the largest difference between the counters of two persons who wait, `bound`
+    what it may be, `largest` the largest request so far, all in cost; `jain` is the fairness index of the last minutes.
+    `waits` are the latest waits for it, in seconds; `suspected` is how many of its keys fail requests that do not prove
+    anything against them.
     """
 
     name: str
@@ -124,7 +127,7 @@ def _model(
         name=model,
         waiting=queue.waiting,
         running=queue.running,
-        slots=sum(key.slots for key in serving),
+        slots=sum(key.slots for key, state in zip(serving, states, strict=True) if state not in SERVES_NONE),
         keys={state: states.count(state) for state in KeyState if state in states},
         held=sum(key.running for key in serving),
         competing=sum(queues[each].waiting for each in rivals if each in queues),

@@ -1,11 +1,16 @@
-"""What the first start shows: an address, a token and two ways to ask."""
+"""What the operator sees at a start: an address, at the first one a token, and two ways to ask.
+
+The example is one that works: a chat model that a living key serves and that has a price (`example.py`), on the route
+that it speaks. Where there is none, the banner says so and how to find out why, and shows no command that must fail.
+"""
 
 from __future__ import annotations
 
 import json
 import shlex
 
-from server.auth.accounts import AccountError, Accounts
+from server.auth.accounts import RESERVED, AccountError, Accounts
+from server.bootstrap.example import Example
 from server.config.settings import Settings
 
 FIRST_PERSON = "me"
@@ -15,7 +20,7 @@ _DEMO = (
     "To use your own, write OPENAI_KEY=... or ANTHROPIC_KEY=... into a file named .env and start again.\n\n"
 )
 _TOKEN = "Your token, shown only now: {token}\n\n"  # noqa: S105 - a line of text
-_WAYS = """\
+_CHAT = """\
 Ask in a shell:
 
 curl {url}/v1/chat/completions -H {bearer} -H 'Content-Type: application/json' -d {body}
@@ -26,11 +31,26 @@ from openai import OpenAI
 client = OpenAI(base_url={base_url}, api_key={api_key})
 print(client.chat.completions.create(model={model}, messages=[{message}]).choices[0].message.content)
 """
+_MESSAGES = """\
+Ask in a shell:
+
+curl {url}/v1/messages -H {bearer} -H 'Content-Type: application/json' -H 'anthropic-version: 2023-06-01' -d {body}
+
+Ask in Python (pip install anthropic):
+
+from anthropic import Anthropic
+client = Anthropic(base_url={root}, api_key={api_key})
+print(client.messages.create(model={model}, max_tokens=256, messages=[{message}]).content[0].text)
+"""
+_NO_EXAMPLE = (
+    "There is no chat model to show an example with: no key answers, no model has a price, or a group decides who may "
+    "use it.\nAsk every key with: python -m server key check\n"
+)
 
 
 async def first_token(accounts: Accounts) -> str | None:
-    """A token for the first person, if there is nobody yet."""
-    if await accounts.people():
+    """A token for the first person; None if there are people already. Names that the gateway keeps are no people."""
+    if any(person.name not in RESERVED for person in await accounts.people()):
         return None
     try:
         await accounts.create_person(FIRST_PERSON)
@@ -40,20 +60,10 @@ async def first_token(accounts: Accounts) -> str | None:
     return token
 
 
-def banner(settings: Settings, url: str, token: str | None, model: str) -> str:
+def banner(settings: Settings, url: str, token: str | None, example: Example | None) -> str:
     """The lines to show at a start. `url` is where it listens; `token` is one just made, else None."""
     place = settings.public_url or url
-    message = {"role": "user", "content": "Hello"}
-    key = token or _placeholder(settings)
-    ways = _WAYS.format(
-        url=place,
-        bearer=shlex.quote(f"Authorization: Bearer {key}"),
-        body=shlex.quote(json.dumps({"model": model, "messages": [message]})),
-        base_url=json.dumps(f"{place}/v1"),
-        api_key=json.dumps(key),
-        model=json.dumps(model),
-        message=json.dumps(message),
-    )
+    ways = _ways(place, token or _placeholder(settings), example) if example else _NO_EXAMPLE
     return "".join(
         (
             f"{settings.title} is ready: {place}/\n\n",
@@ -61,6 +71,22 @@ def banner(settings: Settings, url: str, token: str | None, model: str) -> str:
             _TOKEN.format(token=token) if token else "",
             ways,
         )
+    )
+
+
+def _ways(place: str, key: str, example: Example) -> str:
+    """Two ways to ask the example's model, each of which can be pasted as it is."""
+    message = {"role": "user", "content": "Hello"}
+    bound = {} if example.dialect == "openai" else {"max_tokens": 256}
+    return (_CHAT if example.dialect == "openai" else _MESSAGES).format(
+        url=place,
+        bearer=shlex.quote(f"Authorization: Bearer {key}"),
+        body=shlex.quote(json.dumps({"model": example.model, **bound, "messages": [message]})),
+        base_url=json.dumps(f"{place}/v1"),
+        root=json.dumps(place),
+        api_key=json.dumps(key),
+        model=json.dumps(example.model),
+        message=json.dumps(message),
     )
 
 

@@ -15,7 +15,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from tornado.netutil import bind_sockets
 
-from server.bootstrap.banner import banner, first_token
+from server.bootstrap.banner import FIRST_PERSON, banner, first_token
+from server.bootstrap.example import Example, cheapest
 from server.bootstrap.services import ServicesBuilder
 from server.config.settings import Settings
 from server.connection_budget import raise_open_files
@@ -24,7 +25,9 @@ from server.http.connections import Acceptor, BoundedHTTPServer
 from server.http.routes import application
 from server.observability import logs
 from server.relay.keepalive import KeepaliveTiming
-from server.store.base import StoreError
+from server.store.base import Caller, StoreError
+from server.wire.anthropic import ANTHROPIC
+from server.wire.openai import OPENAI
 
 log = logging.getLogger("fairgate")
 
@@ -49,8 +52,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
                 "%d connections at a time: the system allows no more open files", services.occupancy.connections.most
             )
         token = await _first_token(services)
-        models = [model.name for model in services.dispatcher.snapshot().models]
-        announce(banner(settings, url, token, models[0] if models else "MODEL"))
+        announce(banner(settings, url, token, example(services)))
         _calm_the_collector()
         await stop.wait()
         await drain(services)
@@ -63,6 +65,18 @@ async def _first_token(services: Services) -> str | None:
         return None
     with suppress(StoreError):
         return await first_token(services.accounts)
+    return None
+
+
+def example(services: Services) -> Example | None:
+    """The model of the banner's example, as the first person may ask it; None if there is none."""
+    anyone, now = Caller(FIRST_PERSON, FIRST_PERSON, None), services.wall()
+    prices = services.book.prices
+    for dialect in (OPENAI, ANTHROPIC):
+        names = services.admission.models(anyone, dialect)
+        model = cheapest((name, price) for name in names if (price := prices.of(name, now)) is not None)
+        if model is not None:
+            return Example(model, dialect.name)
     return None
 
 

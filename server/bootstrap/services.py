@@ -33,6 +33,7 @@ from server.auth.oidc.client import Oidc, oidc_of
 from server.auth.sessions import Sessions
 from server.bootstrap import from_settings as wiring
 from server.bootstrap.demo import Demo
+from server.bootstrap.ownership import alone, confirm
 from server.config.settings import Settings
 from server.config.specs import UpstreamSpec
 from server.dispatcher import Dispatcher
@@ -143,11 +144,13 @@ class ServicesBuilder:
     async def _books(self) -> tuple[Accounting, Accounts]:
         """The store, the ledger and who may ask."""
         settings, store, stack = self._settings, self._store, self._stack
+        stack.enter_context(alone(settings))
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
         accounting = await open_treasury(settings, store, wiring.own_prices(settings), stack)
         accounts = wiring.accounts(settings, store, accounting.guard)
-        await opening.begin((accounts.prepare, partial(accounting.recover, store)))
+        whose = partial(confirm, store, settings)
+        await opening.begin((whose, accounts.prepare, partial(accounting.recover, store)))
         housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
         stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
         return accounting, accounts

@@ -7,6 +7,7 @@ import argparse
 import time
 
 from server.admin.commands.courses import THE_OPERATOR, CourseCommands, CourseError, Plan
+from server.bootstrap.ownership import confirm_pepper
 from server.cli.context import Add, CommandContext, parsed, plain, table, times, wall, when
 from server.cli.people import pepper_of
 from server.config import parsers
@@ -50,11 +51,13 @@ async def _create(room: CommandContext, options: argparse.Namespace) -> None:
         per_head=options.per_head,
         models=tuple(options.models),
     )
+    await confirm_pepper(room.store, room.settings)
     _, code = await _courses(room).create(THE_OPERATOR, plan)
     print(code)
 
 
 async def _code(room: CommandContext, options: argparse.Namespace) -> None:
+    await confirm_pepper(room.store, room.settings)
     print(await _courses(room).new_code(THE_OPERATOR, options.course))
 
 

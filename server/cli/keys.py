@@ -142,7 +142,7 @@ async def _found(changes: KeyWishes, key: ListedKey, session: aiohttp.ClientSess
 
 
 async def _add(changes: KeyWishes, settings: Settings, options: argparse.Namespace) -> None:
-    changes.insist_on_master()
+    await changes.insist_on_same_master()
     known = await changes.terms(options.upstream) if options.upstream else None
     secret = _secret(options.ask())
     spec = _like(known, options) if known else _of_its_own(secret, options, settings.key_slots)

@@ -20,14 +20,26 @@ from server.cli import courses as cli_courses
 from server.cli import keys as cli_keys
 from server.cli import ledger as cli_ledger
 from server.cli import people as cli_people
+from server.cli import store as cli_store
 from server.cli.context import Add
 from server.config import settings_docs
 from server.config.settings import Settings, SettingsError, load
 from server.keys.encryption import KeyEncryptionError
 from server.keys.wishes import KeyWishError
 from server.store.base import StoreError
+from server.store.identity import ForeignStoreError
 
 T = TypeVar("T")
+REFUSALS = (
+    AccountError,
+    CommandError,
+    DemoError,
+    ForeignStoreError,
+    JournalError,
+    KeyEncryptionError,
+    KeyWishError,
+    StoreError,
+)
 
 
 def main(argv: Sequence[str] | None = None, ask_secret: cli_keys.AskSecret = cli_keys.ask_secret) -> int:
@@ -39,7 +51,7 @@ def main(argv: Sequence[str] | None = None, ask_secret: cli_keys.AskSecret = cli
     except SettingsError as error:
         print("fairgate cannot start with these settings:", *error.mistakes, sep="\n  ", file=sys.stderr)
         return 2
-    except (AccountError, DemoError, CommandError, JournalError, KeyWishError, StoreError, KeyEncryptionError) as error:
+    except REFUSALS as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -67,6 +79,7 @@ def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
     keys = nouns.add_parser("key", help="list | check | add | pause, resume, recheck, remove KEY | new-, rotate-master")
     cli_keys.add_verbs(keys, _in_loop, ask_secret)
     cli_ledger.add_verbs(nouns, _in_loop)
+    cli_store.add_verbs(Add(nouns.add_parser("store", help="adopt: take other secrets on purpose"), _in_loop))
     cli_backup.add_verb(nouns.add_parser("backup", help="FILE: copy the embedded store while the gateway runs"))
     nouns.add_parser("docs", help="rewrite the files that are made from the settings").set_defaults(verb=_docs)
     return parser

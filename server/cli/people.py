@@ -13,6 +13,7 @@ from server.admin.makers import THE_OPERATOR
 from server.auth.accounts import Accounts
 from server.auth.guest_passes import Passes
 from server.auth.token_terms import KINDS, NORMAL
+from server.bootstrap.ownership import confirm_pepper
 from server.cli.context import Add, CommandContext, InLoop, parsed, plain, table, wall, when
 from server.config import parsers
 from server.ledger.money import micro_usd, usd
@@ -106,6 +107,7 @@ async def _token_create(room: CommandContext, options: argparse.Namespace) -> No
     terms = TokenTerms(
         options.kind, tuple(options.models), tuple(options.networks), options.addresses, options.keepalive
     )
+    await confirm_pepper(room.store, room.settings)
     person = await room.changes.person_named(options.user)
     token, secret = await _accounts(room).create_token(person.name, options.name, expires_at, terms)
     await room.changes.note(OPERATOR, "token.create", token.id, None, {"person": person.id, "name": token.name})
@@ -121,6 +123,7 @@ async def _token_list(room: CommandContext, _: argparse.Namespace) -> None:
 
 
 async def _token_rotate(room: CommandContext, options: argparse.Namespace) -> None:
+    await confirm_pepper(room.store, room.settings)
     token, secret = await _accounts(room).rotate(options.id, grace_seconds=options.grace)
     await room.changes.note(
         OPERATOR, "token.rotate", options.id, None, {"by": token.id, "grace_seconds": options.grace}
@@ -170,6 +173,7 @@ def _office(room: CommandContext) -> GuestPassCommands:
 
 
 async def _pass_issue(room: CommandContext, options: argparse.Namespace) -> None:
+    await confirm_pepper(room.store, room.settings)
     person = await room.changes.person_named(options.user)
     wanted = WantedPass(options.days * DAY, options.usd, options.group, tuple(options.models))
     _, text = await _office(room).issue_for(THE_OPERATOR, OPERATOR, person, wanted)

@@ -6,6 +6,8 @@ alone for a reason that the start names. What our own names say wins. No note ho
 
 Some names are used by many: a client of this very gateway has its token in `OPENAI_API_KEY`. Such a name counts only
 beside another one that shows whose it is.
+
+What a hosting platform sets is read the same way: where people come, and that a proxy of the platform stands in front.
 """
 
 from __future__ import annotations
@@ -53,11 +55,16 @@ def translate(known: Known) -> Translation:
     if "LIMITS" not in known and (sentences := legacy_limits.sentences(known)):
         made["LIMITS"] = ", ".join(sentences)
         sources["LIMITS"] = ", ".join(dict.fromkeys(sentences.values()))
+    platform = next((name for name in PLATFORMS if name in known), "")
+    if platform and not {HOPS} & {*known, *made}:
+        made[HOPS] = PLATFORM_HOPS
     reworded = {name: words[word] for name, words in REWORDED.items() if (word := known.get(name, "").lower()) in words}
-    return Translation({**made, **known, **reworded}, sources, tuple(_notes(known, sources)))
+    return Translation({**made, **known, **reworded}, sources, tuple(_notes(known, sources, platform)))
 
 
-def _notes(known: Known, sources: Mapping[str, str]) -> Iterator[str]:
+def _notes(known: Known, sources: Mapping[str, str], platform: str) -> Iterator[str]:
+    if platform and not {HOPS} & {*known, *sources}:
+        yield f"{platform}: a proxy of the platform stands in front, so {HOPS} is {PLATFORM_HOPS}"
     for ours, theirs in sources.items():
         yield f"{theirs}: read as {ours}"
     for theirs, row in RENAMED.items():
@@ -150,6 +157,17 @@ RENAMED: dict[str, Renamed] = {
     ),
 }  # fmt: skip
 
+# Where hosting platforms say under which address people come. Each has a proxy of its own in front, so one hop is sure;
+# a platform that has more makes callers look alike, which is stricter, while one too many would let them choose.
+PLATFORMS: dict[str, Renamed] = {
+    "RENDER_EXTERNAL_URL": Renamed(("PUBLIC_URL",), _same("RENDER_EXTERNAL_URL")),
+    "SPACE_HOST": Renamed(("PUBLIC_URL",), lambda known: f"https://{known['SPACE_HOST']}"),
+}
+HOPS = "TRUSTED_PROXY_HOPS"
+PLATFORM_HOPS = "1"
+
+RENAMED |= PLATFORMS
+
 # Names that are ours as well, with words that were only theirs.
 REWORDED: dict[str, dict[str, str]] = {
     "GATEKEEPER": {"proxy_key": "shared"},
@@ -162,7 +180,7 @@ REWORDED: dict[str, dict[str, str]] = {
 _READ_BESIDE_OTHERS = "API_URL FORWARD_URL PROXY_SERVER_USER"
 _OF_THE_PLATFORM = """
     NODE_ENV BUILD_INFO RENDER RENDER_GIT_COMMIT RENDER_GIT_BRANCH RENDER_GIT_REPO_SLUG RENDER_SERVICE_NAME
-    RENDER_EXTERNAL_URL SPACE_ID SPACE_TITLE SPACE_AUTHOR_NAME SPACE_HOST
+    SPACE_ID SPACE_TITLE SPACE_AUTHOR_NAME
 """
 
 UNUSED: dict[str, str] = {

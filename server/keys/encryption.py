@@ -56,6 +56,14 @@ class KeyEncryption:
             )
         return secret
 
+    def reads(self, encrypted: bytes, fingerprint: str) -> bool:
+        """Whether a key can be decrypted."""
+        try:
+            self.decrypt(encrypted, fingerprint)
+        except KeyEncryptionError:
+            return False
+        return True
+
     def rotate(self, encrypted: bytes, fingerprint: str) -> bytes:
         """The same secret, encrypted with the first master key."""
         return self.encrypt(self.decrypt(encrypted, fingerprint))

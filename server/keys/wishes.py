@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.encryption import KeyEncryption, KeyEncryptionError
 from server.store.base import AddedKey, KeyTaken, Store
+from server.store.identity import OTHER_MASTER
 
 
 class KeyWishError(ValueError):
@@ -39,7 +40,14 @@ class KeyWishes:
         self._configured = tuple(configured)
 
     def insist_on_master(self) -> None:
-        """Raises KeyEncryptionError if no key can be added, so that no one types one in vain."""
+        """Raises KeyEncryptionError if no key can be added, so that none is typed in vain."""
+        self._encryption.insist()
+
+    async def insist_on_same_master(self) -> None:
+        """The same where there are keys already: a new master key would not decrypt those."""
+        keys = await self._store.added_keys()
+        if keys and not any(self._encryption.reads(key.encrypted, key.id) for key in keys):
+            raise KeyEncryptionError(OTHER_MASTER)
         self._encryption.insist()
 
     async def add(self, spec: UpstreamSpec, secret: Secret) -> AddedKey:

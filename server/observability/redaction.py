@@ -6,6 +6,9 @@ through it takes time in proportion to its length.
 
 A secret may also come dressed, as part of an address (`%2D` for a dash) or of a header (base64). What undresses to a
 secret is masked as a whole.
+
+What the gateway says of its own settings begins with their names, such as `API_KEY: read as OPENAI_KEY`. That is no
+value behind a name, and the operator needs it: such a beginning stays. It is made of names only.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ _RULES: tuple[tuple[Any, str], ...] = tuple(
         (r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+", MASK),  # a mail address
     )
 )
+_NOTE = re2.compile(r"[A-Z][A-Z0-9_]+(?:, [A-Z][A-Z0-9_]+)*: (?:read as [A-Z][A-Z_]+$|not used, )")
 _ADDRESS = re2.compile(r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:[0-9.]{3,})?")
 _PERCENT = re2.compile(r"[^\s\"'<>]*%[0-9A-Fa-f]{2}[^\s\"'<>]*")
 _BASE64 = re2.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
@@ -48,9 +52,11 @@ _BASE64 = re2.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 
 def redact(text: str) -> str:
     """The text without secrets, addresses of people and addresses of machines. Twice is the same as once."""
-    text = _plainly(text)
+    note = _NOTE.match(text)
+    kept = note[0] if note else ""
+    text = _plainly(text[len(kept) :])
     text = _PERCENT.sub(_unless_clean(unquote), text)
-    return str(_BASE64.sub(_unless_clean(_decoded), text))
+    return kept + str(_BASE64.sub(_unless_clean(_decoded), text))
 
 
 def _plainly(text: str) -> str:

@@ -86,11 +86,19 @@ class Admission:
         self.under_way: Callable[[set[str]], dict[str, IssuedObject]] = lambda references: {}
 
     def models(self, caller: Caller, dialect: Dialect) -> list[str]:
-        """The models that a caller may use: a group allows each, and a key serves that group."""
-        rights = self.rights(caller)
+        """The models that a caller may use: each has a price, a group that allows it, and a living key for that group.
+
+        A key that rests comes back by itself, so its models stay; those of keys that are refused or paused do not.
+        """
+        rights, now = self.rights(caller), self._wall()
         names = self._dispatcher.pool.models(dialect.name, key_groups(caller, rights.groups))
-        mine = (name for name in names if self._may_use(caller, rights, name))
-        return [name for name in mine if self._served(caller, rights.payers(name), name, dialect) is not None]
+        mine = (name for name in names if self._may_use(caller, rights, name) and self._book.prices.of(name, now))
+        return [name for name in mine if self._is_alive(caller, rights.payers(name), name, dialect)]
+
+    def _is_alive(self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect) -> bool:
+        """Whether a key that lives serves a model for who would pay."""
+        served = self._served(caller, payers, model, dialect)
+        return served is not None and self._dispatcher.pool.lives(model, dialect.name, served[1])
 
     def _served(
         self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect

@@ -13,7 +13,9 @@ from functools import lru_cache
 from keypool.pool import Ask
 from keypool.snapshot import KeySnapshot, ModelSnapshot, PoolSnapshot
 from server.accounting.runtime_config import RuntimeConfig
+from server.auth.accounts import EVERYONE, SHARED
 from server.config.settings import Settings
+from server.config.settings_rows import Gatekeeper
 from server.dispatcher import Dispatcher
 from server.keys.prober import Prober
 from server.ledger.summaries import Summary
@@ -39,6 +41,7 @@ FRESH_SECONDS = 1.0
 MOST_INCIDENTS = 20
 
 ANYWHERE = "http://base-url.invalid"  # stands in what is made once for all, whatever they call us
+_NEWCOMERS: dict[Gatekeeper, str] = {"user_token": "", "shared": SHARED.person_id, "none": EVERYONE.person_id}
 _PRINTERS: dict[str, Callable[[StatusView], bytes]] = {
     "html": render.status_html,
     "json": render.status_json,
@@ -162,14 +165,18 @@ class StatusSnapshot:
         )
 
     def _wait(self, model: str) -> float | None:
-        """What a newcomer who may use all its keys would wait now for a short answer; None if nobody could serve it."""
+        """What a newcomer who may use all its keys would wait now for a short answer; None if no key could serve it.
+
+        Where all callers are one person, a newcomer is that person too, and waits behind all that they have asked.
+        """
         serving = [key for key in self.dispatcher.pool.keyring.serving(model) if not key.whole.dead]
         if not serving:
             return None
         now = self.dispatcher.now()
         groups = frozenset(group for key in serving for group in key.groups)
         deadline = now + self.settings.queue_seconds
-        ask = Ask("", "", model, min(serving[0].dialects), 0, None, deadline, groups=groups)
+        newcomer = _NEWCOMERS[self.settings.gatekeeper]
+        ask = Ask("", newcomer, model, min(serving[0].dialects), 0, None, deadline, groups=groups)
         return self.dispatcher.pool.door.forecast(ask, now).seconds
 
     def _keys(self, pool: PoolSnapshot, now: int) -> tuple[KeyView, ...]:

@@ -33,7 +33,8 @@ OAI_REVERSE_PROXY = """
     SHOW_TOKEN_COSTS SIGNING_KEY SPECIAL_HOST SQLITE_DATA_PATH STATIC_SERVICE_INFO TEXT_MODEL_RATE_LIMIT TOGETHER_KEY
     TOKEN_QUOTA_TURBO TOKEN_QUOTA_GPT4_32K TOKEN_QUOTA_CLAUDE TOKEN_QUOTA_CLAUDE_OPUS TRUSTED_PROXIES TURBO_ONLY
     USERS_JSON USER_CONCURRENCY_LIMIT USE_INSECURE_COOKIES RENDER RENDER_GIT_COMMIT RENDER_GIT_BRANCH
-    RENDER_GIT_REPO_SLUG RENDER_SERVICE_NAME SPACE_ID SPACE_TITLE SPACE_AUTHOR_NAME BUILD_INFO HTTP_AGENT_PROXY_URL
+    RENDER_GIT_REPO_SLUG RENDER_SERVICE_NAME RENDER_EXTERNAL_URL SPACE_ID SPACE_TITLE SPACE_AUTHOR_NAME SPACE_HOST
+    BUILD_INFO HTTP_AGENT_PROXY_URL
     HTTP_AGENT_INTERFACE TOKENS_PUNISHMENT_FACTOR ENABLE_COUNTRY_BLOCKING BLOCKED_COUNTRIES ALLOWED_COUNTRIES
     IPINFO_TOKEN ENABLE_INFO_PAGE_LOGIN SERVICE_INFO_AUTH_MODE LOGIN_IMAGE_URL PROVIDERS_FILE
     USE_REMOTE_TOKEN_COUNTING BLOCKED_MODEL_FAMILIES OPENAI_MODERATION_KEY MODERATION_THRESHOLD_HATE
@@ -87,6 +88,45 @@ def test_whatever_is_given_no_note_holds_a_value() -> None:
 
 def test_what_the_operator_s_platform_sets_is_passed_over_in_silence() -> None:
     assert read(RENDER="true", SPACE_ID="x", NODE_ENV="production", PATH="/bin").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "url", "hops"),
+    [
+        ({"RENDER_EXTERNAL_URL": "https://fairgate-x.onrender.com"}, "https://fairgate-x.onrender.com", 1),
+        ({"SPACE_HOST": "owner-space.hf.space"}, "https://owner-space.hf.space", 1),
+        ({"SPACE_HOST": "a.hf.space", "PUBLIC_URL": "https://llm.example.org"}, "https://llm.example.org", 1),
+        ({"SPACE_HOST": "a.hf.space", "TRUSTED_PROXY_HOPS": "2"}, "https://a.hf.space", 2),
+        ({"SPACE_HOST": "a.hf.space", "TRUSTED_PROXY_HOPS": "0"}, "https://a.hf.space", 0),
+        ({"SPACE_HOST": "a.hf.space", "TRUSTED_PROXIES": "3"}, "https://a.hf.space", 3),
+        ({"RENDER": "true", "SPACE_ID": "a/b"}, "", 0),
+        ({}, "", 0),
+    ],
+)
+def test_a_platform_says_where_people_come_and_has_a_proxy_in_front(given: dict[str, str], url: str, hops: int) -> None:
+    settings = read(**given)
+    assert (settings.public_url, settings.trusted_proxy_hops) == (url, hops)
+
+
+def test_the_operator_reads_what_a_platform_has_set() -> None:
+    assert read(SPACE_HOST="a.hf.space").notes == (
+        "SPACE_HOST: a proxy of the platform stands in front, so TRUSTED_PROXY_HOPS is 1",
+        "SPACE_HOST: read as PUBLIC_URL",
+    )
+    assert read(SPACE_HOST="a.hf.space", TRUSTED_PROXY_HOPS="2", PUBLIC_URL="https://b.example").notes == (
+        "SPACE_HOST: not used, since PUBLIC_URL is said",
+    )
+
+
+def test_a_platform_s_address_makes_an_open_gateway_public() -> None:
+    """Nothing else may say so: a platform's proxy reaches a loopback address in some of them."""
+    with pytest.raises(SettingsError, match="ALLOW_PUBLIC"):
+        read(GATEKEEPER="none", SPACE_HOST="a.hf.space")
+
+
+def test_an_address_of_a_platform_that_cannot_be_read_is_a_mistake_by_its_name() -> None:
+    with pytest.raises(SettingsError, match=r"PUBLIC_URL \(from RENDER_EXTERNAL_URL\): expected an address"):
+        read(RENDER_EXTERNAL_URL="fairgate.onrender.com")
 
 
 def test_an_env_file_of_oai_reverse_proxy_works(tmp_path: Path) -> None:

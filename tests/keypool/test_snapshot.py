@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from keypool.health import KeyEvent
 from keypool.pool import Pool
 from keypool.snapshot import ModelSnapshot
 from tests.keypool.making import a_key, an_ask
@@ -44,6 +47,41 @@ def test_the_keys_have_each_slot_once_though_the_models_do_not() -> None:
     shot = pool.snapshot(1.0)
     assert sum(key.slots for key in shot.keys) == 6
     assert sum(model.slots for model in shot.models) == 12
+
+
+@pytest.mark.parametrize(
+    ("event", "slots"),
+    [
+        (KeyEvent.KEY_REFUSED, [0, 4, 4]),
+        (KeyEvent.PAUSE, [0, 4, 4]),
+        (KeyEvent.OUT_OF_QUOTA, [0, 4, 4]),
+        (KeyEvent.FAILED, [2, 6, 4]),  # it rests for a second
+        (KeyEvent.LISTED, [2, 6, 4]),
+    ],
+)
+def test_the_slots_of_a_key_that_serves_nothing_are_none(event: KeyEvent, slots: list[int]) -> None:
+    pool = a_pool()
+    pool.learn("k1", event, 0.5)
+    assert [seen(pool)[name].slots for name in "mno"] == slots
+
+
+def test_a_key_that_is_let_in_again_brings_its_slots_back() -> None:
+    pool = a_pool()
+    pool.learn("k1", KeyEvent.PAUSE, 0.5)
+    pool.learn("k1", KeyEvent.RESUME, 0.6)
+    assert seen(pool)["m"].slots == 2
+
+
+def test_a_model_lives_while_a_key_of_those_groups_does() -> None:
+    pool = Pool([a_key("k1", groups=("staff",)), a_key("k2")])
+    staff, others = frozenset({"staff"}), frozenset[str]()
+    pool.learn("k2", KeyEvent.KEY_REFUSED, 0.5)
+    assert (pool.lives("m", "openai", staff), pool.lives("m", "openai", others)) == (True, False)
+    assert not pool.lives("m", "anthropic", staff)
+    pool.learn("k1", KeyEvent.OUT_OF_QUOTA, 0.6)
+    assert pool.lives("m", "openai", staff), "it comes back by itself"
+    pool.learn("k1", KeyEvent.PAUSE, 0.7)
+    assert not pool.lives("m", "openai", staff)
 
 
 def test_the_gap_and_its_bound_are_those_of_all_who_share() -> None:

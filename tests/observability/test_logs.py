@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.auth.accounts import new_token
+from server.config.legacy_env import RENAMED, UNUSED, translate
 from server.config.settings import Settings
 from server.config.settings_rows import LogFormat
 from server.ledger.usage import Outcome, UsageRow
@@ -94,6 +95,29 @@ def test_a_value_that_its_name_announces_is_masked_whatever_it_looks_like(text: 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_an_operator_needs_stays(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.parametrize("name", [*RENAMED, *(name for names in UNUSED.values() for name in names.split())])
+@pytest.mark.parametrize("beside", [{}, {"API_URL": "x", "ISSUER": "x"}, {"OPENAI_KEY": "sk-a", "ADMIN_KEY": "x"}])
+def test_what_a_start_says_of_a_setting_stays_whole(name: str, beside: dict[str, str]) -> None:
+    """`API_KEY: read as OPENAI_KEY` is no key behind its name."""
+    for note in translate({name: "x" * 20, **beside}).notes:
+        assert redact(note) == note
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "API_KEY: read as sk-proj-CANARY0123456789",
+        "API_KEY: read as OPENAI_KEY CANARY",
+        "API_KEY: not used, password: CANARY",
+        "API_KEY: not used, since sk-proj-CANARY0123456789",
+        "the client's API_KEY: read as CANARY",
+        "api_key: read as CANARY",
+    ],
+)
+def test_nothing_hides_behind_such_a_beginning(text: str) -> None:
+    assert "CANARY" not in redact(text)
 
 
 @settings(deadline=None, max_examples=200)

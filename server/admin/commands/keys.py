@@ -45,7 +45,7 @@ class KeyCommands:
     async def add(self, actor: str, secret: str, wanted: Mapping[str, Any]) -> AddedKey:
         """Store one more key: `upstream`, or `dialect` and maybe `base_url`; beside it any of `TERMS`."""
         try:
-            self._keys.insist_on_master()
+            await self._keys.insist_on_same_master()
             (key,) = _read("keys", [secret])
             spec = await self._spec(key, wanted)
             await self._changes.note(actor, "key.add", key.fingerprint, None, {"upstream": spec.name, **_said(wanted)})
