@@ -109,6 +109,7 @@ class GroupRow:
     until_ms: int | None = None
     teachers: tuple[str, ...] = ()  # names
     joinable: bool = False
+    guests: bool = False
     tool_prices: str = ""  # as they are written: "web_search=0.01"
     note: str = ""
     members: int = 0

@@ -59,6 +59,14 @@ class AccountError(ValueError):
     """The operator asked for what cannot be done; the text says what, without repeating what was typed."""
 
 
+class UnknownAccount(AccountError):
+    """There is no such person, or no such token."""
+
+
+class NameInUse(AccountError):
+    """Another person bears this name."""
+
+
 class Accounts:
     """People and their tokens: the question of every request, and the operator's verbs.
 
@@ -164,7 +172,7 @@ class Accounts:
         try:
             await self._store.create_person(person)
         except NameTaken:
-            raise AccountError("there is already a person of this name") from None
+            raise NameInUse("there is already a person of this name") from None
         return person
 
     async def people(self) -> list[Person]:
@@ -223,7 +231,7 @@ class Accounts:
         if owner is not None:
             await self._token(token_id, owner)
         if not await self._store.revoke_token(token_id, self._wall()):
-            raise AccountError(NO_SUCH_TOKEN)
+            raise UnknownAccount(NO_SUCH_TOKEN)
         self.forget()
 
     async def rotate(self, token_id: str, owner: str | None = None, grace_seconds: int = 0) -> tuple[Token, str]:
@@ -278,7 +286,7 @@ class Accounts:
         for token in await self._store.tokens(owner):
             if token.id == token_id:
                 return token
-        raise AccountError(NO_SUCH_TOKEN)
+        raise UnknownAccount(NO_SUCH_TOKEN)
 
     async def _person_of(self, presented: str, address: str) -> Caller | None:
         if looks_like_token(presented):
@@ -316,7 +324,7 @@ class Accounts:
     async def _person(self, name: str) -> Person:
         person = await self._store.person_by_name(_checked(name))
         if person is None:
-            raise AccountError("there is no such person")
+            raise UnknownAccount("there is no such person")
         return person
 
 

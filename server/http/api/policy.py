@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from server.admin.commands.courses import Plan
 from server.config.openapi import Description
-from server.config.shapes import Flag, Instant, Many, Maybe, Number, Text, Thing, Whole
+from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole
 from server.http.api.schemas import (
     AMOUNT,
     GROUP,
@@ -44,13 +43,19 @@ async def list_groups(asking: Asking) -> object:
     return {"data": [group_json(each) for each in await asking.services.changes.groups()]}
 
 
-async def set_group(asking: Asking) -> object:
-    """What is not said is as usual; the code by which people join stays."""
-    name = asking.id
-    known = {each.name: each for each in await asking.services.changes.groups()}
-    join = known[name].join if name in known else ""
-    group = replace(_read(lambda body: group_of(name, body), asking.body, "name"), join=join)
-    await asking.services.changes.set_group(asking.actor, _read(lambda body: group_of(name, body), group_body(group)))
+async def create_group(asking: Asking) -> object:
+    """What is not said is as usual. Nobody joins by a code yet."""
+    said = {field: value for field, value in asking.body.items() if field != "name"}
+    group = _read(lambda body: group_of(asking.body["name"], body), said, "name")
+    await asking.services.changes.create_group(asking.actor, group)
+    return group_json(group)
+
+
+async def change_group(asking: Asking) -> object:
+    """What is not said stays."""
+    before = group_body(await asking.services.changes.group(asking.id))
+    group = _read(lambda said: group_of(asking.id, {**before, **said}), asking.body, "name")
+    await asking.services.changes.change_group(asking.actor, group)
     return group_json(group)
 
 
@@ -160,23 +165,21 @@ WANTED_COURSE = Thing(
     name="WantedCourse",
 )
 FOUNDED = Thing({"group": GROUP, "code": Text()})
-WANTED_GROUP = Thing(
-    {},
-    {
-        "weight": Number(0.01, 1000),
-        "models": PATTERNS,
-        "running": Whole(0, 1_000_000),
-        "batch": Flag(),
-        "content_days": Whole(0, 3650),
-        "since": WHEN,
-        "until": WHEN,
-        "teachers": Many(Text(64)),
-        "guests": Flag(),
-        "tool_prices": TOOL_PRICES,
-        "note": Text(1000, least=0),
-    },
-    name="WantedGroup",
-)
+GROUP_TERMS: Mapping[str, Shape] = {
+    "weight": Number(0.01, 1000),
+    "models": PATTERNS,
+    "running": Whole(0, 1_000_000),
+    "batch": Flag(),
+    "content_days": Whole(0, 3650),
+    "since": WHEN,
+    "until": WHEN,
+    "teachers": Many(Text(64)),
+    "guests": Flag(),
+    "tool_prices": TOOL_PRICES,
+    "note": Text(1000, least=0),
+}
+NEW_GROUP = Thing({"name": Text(64)}, GROUP_TERMS, name="NewGroup")
+GROUP_CHANGES = Thing({}, GROUP_TERMS, name="GroupChanges")
 WANTED_LIMIT = Thing(
     {name: LIMIT.members[name] for name in ("scope", "unit", "window", "amount")},
     {name: LIMIT.members[name] for name in ("subject", "models", "since", "until", "extra", "extra_until")},
@@ -196,7 +199,17 @@ def _told(method: str, path: str, summary: str, **more: Any) -> Description:
 OPERATIONS = (
     Operation(_told("GET", "/groups", "Groups and what they give", answer=list_of(GROUP)), list_groups),
     Operation(
-        _told("PUT", "/groups/{group}", "Make or change a group", body=WANTED_GROUP, answer=GROUP), set_group
+        _told(
+            "POST", "/groups", "Make a group; one that exists stays as it is", body=NEW_GROUP, answer=GROUP, status=201
+        ),
+        create_group,
+    ),
+    Operation(
+        _told(
+            "PATCH", "/groups/{group}", "Change what is said of a group, and leave the rest", body=GROUP_CHANGES,
+            answer=GROUP,
+        ),
+        change_group,
     ),
     Operation(_told("DELETE", "/groups/{group}", "Forget what a group gives", status=204), remove_group),
     Operation(
