@@ -61,5 +61,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/limits/*/remove": (),
     "/admin/notices": ("kind", "text", "since", "until"),
     "/admin/notices/*/remove": (),
-    "/admin/maintenance": ("on",),  # "yes" or "no"
+    "/admin/maintenance": ("text", "since", "until"),  # scheduled: all three are needed
+    "/admin/close": ("text", "until"),
+    "/admin/open": (),
 }  # fmt: skip

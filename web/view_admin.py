@@ -223,7 +223,7 @@ class NoticeRow:
 
 @dataclass(frozen=True, slots=True)
 class NoticesView:
-    """`/admin/notices`: announcements, and whether requests are turned away for maintenance."""
+    """`/admin/notices`: announcements, scheduled maintenance, and whether requests are turned away now."""
 
     frame: Frame
     notices: tuple[NoticeRow, ...]

@@ -172,10 +172,9 @@ async def test_a_price_that_makes_no_sense_is_refused_by_name(
 @pytest.mark.gen_test
 async def test_maintenance_turns_requests_away_until_it_is_over(place: Estate) -> None:
     chat = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
-    body = {**NOTICE, "kind": "maintenance"}
-    assert (await place.ask("PUT", "/api/admin/notices/m", body=body)).status == 200
+    assert (await place.ask("POST", "/api/admin/close", body={})).status == 200
     assert (await place.ask("POST", "/v1/chat/completions", "ada", chat)).refusal == (503, "maintenance", None)
-    assert (await place.ask("DELETE", "/api/admin/notices/m")).status == 204
+    assert (await place.ask("POST", "/api/admin/open")).status == 204
     assert (await place.ask("POST", "/v1/chat/completions", "ada", chat)).status == 200
 
 
@@ -186,3 +185,22 @@ async def test_a_notice_is_one_line_with_an_end_after_its_beginning(place: Estat
     for change, named in (({"text": "a\nb"}, "text"), ({"until": "2025-01-01T00:00:00Z"}, "until")):
         answer = await place.ask("PUT", "/api/admin/notices/n", body={**NOTICE, **change})
         assert answer.refusal == (400, "invalid_value", named)
+
+
+@pytest.mark.gen_test
+async def test_announcing_scheduling_and_closing_are_three_acts(place: Estate) -> None:
+    ahead = {"text": "Away", "since": "2098-11-29T06:00:00Z", "until": "2098-11-29T10:00:00Z"}
+    notice = {**NOTICE, "kind": "maintenance"}
+    assert (await place.ask("PUT", "/api/admin/notices/m1", body=notice)).refusal[2] == "kind"
+    assert (await place.ask("PUT", "/api/admin/maintenance/m1", body=ahead)).json["kind"] == "maintenance"
+    before = (await place.ask("GET", "/api/admin/close")).json
+    assert before == {"closed": False, "running": 0, "waiting": 0, "people": 0}
+    past = {**ahead, "since": "2020-01-01T00:00:00Z"}
+    assert (await place.ask("PUT", "/api/admin/maintenance/m2", body=past)).refusal[1] == "not_possible"
+    assert (await place.ask("POST", "/api/admin/close", body={"text": "Back at noon"})).json["closed"] is True
+    assert (await place.ask("GET", "/api/admin/close")).json["closed"] is True
+    assert (await place.ask("POST", "/api/admin/open")).status == 204
+    assert (await place.ask("GET", "/api/admin/close")).json["closed"] is False
+    left = [each["id"] for each in (await place.ask("GET", "/api/admin/notices")).json["data"]]
+    assert "m1" in left
+    assert (await place.ask("DELETE", "/api/admin/notices/m1")).status == 204

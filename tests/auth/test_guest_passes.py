@@ -236,7 +236,7 @@ async def test_a_member_issues_passes_only_in_a_group_of_theirs_that_may_have_gu
                 await office.issue(THE_OPERATOR, ada, WantedPass(3600, USD, group))
         what, _ = await office.issue(THE_OPERATOR, ada, WantedPass(3600, USD, "lab", ("gpt-4*",)))
         assert (what.issuer, what.group, what.models) == (ada.id, "lab", ("gpt-4*",))
-        await changes.create_group("operator", Group(name="lab", guests=True, until=1))
+        await changes.change_group("operator", Group(name="lab", guests=True, until=1))
         with pytest.raises(CommandError, match="may have guests"):
             await office.issue(THE_OPERATOR, ada, WantedPass(3600, USD, "lab"))
 

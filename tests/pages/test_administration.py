@@ -128,7 +128,7 @@ async def test_a_group_is_made_changed_and_removed_and_keeps_what_the_form_does_
         edit, change = "/admin/groups?edit=choir/alto", "/admin/groups/choir%2Falto/change"
         asked = await operator.send_once(edit, change, **form)
         assert ("weight: 1.0 → 2.5" in asked.text, "teachers: – → ada" in asked.text) == (True, True)
-        assert running.services.book.groups["choir/alto"].weight == 1.0
+        assert (await running.services.changes.group("choir/alto")).weight == 1.0
         saved = await operator.send_and_follow(edit, change, **form)
         assert ("The group is changed." in saved.text, "taught by <bdi>ada</bdi>" in saved.text) == (True, True)
         group = running.services.book.groups["choir/alto"]
@@ -232,13 +232,39 @@ async def test_a_notice_is_on_every_page_until_it_is_removed() -> None:
 
 
 @pytest.mark.gen_test
-async def test_maintenance_turns_requests_away_and_lets_them_in_again() -> None:
-    async with services() as running, operator_at(running) as operator:
-        await operator.send_and_follow("/admin/notices", "/admin/maintenance", on="yes")
+async def test_closing_says_whom_it_hits_and_asks_and_opening_lets_requests_in_again() -> None:
+    async with services() as running, operator_at(running) as operator, ada_at(running) as ada:
+        release = asyncio.Event()
+        running.fake.script(None, held(release))
+        asking = asyncio.create_task(ask(running, running.token))
+        await until(lambda: len(running.services.dispatcher.live()) == 1)
+        asked = await operator.send_once("/admin/notices", "/admin/close", text="Back at noon")
+        assert "Running now: 1. Waiting: 0. People they belong to: 1." in asked.text
+        release.set()
+        assert ((await asking).status, (await ask(running, running.token)).status) == (200, 200)
+        await operator.send_and_follow("/admin/notices", "/admin/close", text="Back at noon")
         assert (await ask(running, running.token)).status == 503
+        assert "Back at noon" in (await ada.get("/me")).text
         assert "Maintenance" in (await operator.get("/admin")).text
-        await operator.send_and_follow("/admin/notices", "/admin/maintenance", on="no")
+        await operator.send_and_follow("/admin/notices", "/admin/open")
         assert (await ask(running, running.token)).status == 200
+
+
+@pytest.mark.gen_test
+async def test_scheduled_maintenance_is_read_beforehand_and_closes_nothing_yet() -> None:
+    """Once the docs' own example of an announcement closed the gateway until 2098."""
+    async with services() as running, operator_at(running) as operator, ada_at(running) as ada:
+        form = {"text": "Away on Saturday", "since": "2098-11-29T06:00", "until": "2098-11-29T10:00"}
+        await operator.send_and_follow("/admin/notices", "/admin/maintenance", **form)
+        page = (await ada.get("/me")).text
+        assert ("Away on Saturday" in page, "from 2098-11-29" in page or "29 Nov" in page) == (True, True)
+        assert "Away on Saturday" in (await ada.get("/")).text
+        assert (await ask(running, running.token)).status == 200
+        for wrong in ({"since": "2020-01-01T06:00"}, {"until": ""}, {"since": ""}, {"until": "2098-11-29T05:00"}):
+            answer = await operator.send("/admin/notices", "/admin/maintenance", **{**form, **wrong})
+            assert answer.status == 400
+        announced = {"text": "x", "kind": "maintenance"}
+        assert (await operator.send("/admin/notices", "/admin/notices", **announced)).status == 400
 
 
 # --- keys, the queue, usage

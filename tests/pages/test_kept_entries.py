@@ -59,6 +59,8 @@ async def test_the_administrators_forms_keep_what_was_entered() -> None:
             ("/admin/groups", "/admin/groups", {"name": "choir", **GROUP}),
             ("/admin/groups?edit=lab", "/admin/groups/lab/change", GROUP),
             ("/admin/notices", "/admin/notices", {"text": ODD, "since": ODD, "until": ""}),
+            ("/admin/notices", "/admin/maintenance", {"text": ODD, "since": "2098-01-01T06:00", "until": ODD}),
+            ("/admin/notices", "/admin/close", {"text": ODD, "until": ODD}),
             ("/admin/people", "/admin/people", {"name": "grace", "groups": ODD}),
             (ada, ada, {"name": "Ada", "groups": ODD, "note": ODD}),
             (ada, f"{ada}/tokens", {**TOKEN, "kind": "special"}),
@@ -109,8 +111,9 @@ def test_every_form_with_fields_to_type_into_is_tried_above() -> None:
     """Those whose fields are choices, confirmations or secrets only are not; a new form belongs into a list above."""
     tried = {
         "/admin/limits", "/admin/limits/*/raise", "/admin/prices", "/admin/groups", "/admin/groups/*/change",
-        "/admin/notices", "/admin/people", "/admin/people/*", "/admin/people/*/tokens", "/admin/people/*/erase",
+        "/admin/notices", "/admin/maintenance", "/admin/close",
+        "/admin/people", "/admin/people/*", "/admin/people/*/tokens", "/admin/people/*/erase",
         "/admin/people/import", "/me/groups", "/me/groups/join", "/me/tokens", "/me/nickname", "/me/erase",
     }  # fmt: skip
-    others = {"/login", "/admin/keys", "/me/tokens/*/rotate", "/me/tokens/*/narrow", "/me/passes", "/admin/maintenance"}
+    others = {"/login", "/admin/keys", "/me/tokens/*/rotate", "/me/tokens/*/narrow", "/me/passes"}
     assert {action for action, fields in FORMS.items() if fields} == tried | others

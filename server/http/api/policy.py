@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from server.admin.commands import closing
 from server.admin.commands.courses import Plan
 from server.config.openapi import Description
-from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole
+from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.http.api.schemas import (
     AMOUNT,
     GROUP,
@@ -46,7 +47,7 @@ async def list_groups(asking: Asking) -> object:
 async def create_group(asking: Asking) -> object:
     """What is not said is as usual. Nobody joins by a code yet."""
     said = {field: value for field, value in asking.body.items() if field != "name"}
-    group = _read(lambda body: group_of(asking.body["name"], body), said, "name")
+    group = read_body(lambda body: group_of(asking.body["name"], body), said, "name")
     await asking.services.changes.create_group(asking.actor, group)
     return group_json(group)
 
@@ -54,7 +55,7 @@ async def create_group(asking: Asking) -> object:
 async def change_group(asking: Asking) -> object:
     """What is not said stays."""
     before = group_body(await asking.services.changes.group(asking.id))
-    group = _read(lambda said: group_of(asking.id, {**before, **said}), asking.body, "name")
+    group = read_body(lambda said: group_of(asking.id, {**before, **said}), asking.body, "name")
     await asking.services.changes.change_group(asking.actor, group)
     return group_json(group)
 
@@ -94,9 +95,9 @@ async def list_limits(asking: Asking) -> object:
 
 
 async def set_limit(asking: Asking) -> object:
-    record_id, body = _record_id(asking), {**asking.body}
+    limit_id, body = record_id(asking), {**asking.body}
     body["family"] = body.pop("models", "*")
-    limit = _read(lambda said: limit_of(record_id, said), body)
+    limit = read_body(lambda said: limit_of(limit_id, said), body)
     await asking.services.changes.set_limit(asking.actor, limit)
     return limit_json(limit)
 
@@ -116,8 +117,8 @@ async def list_prices(asking: Asking) -> object:
 
 
 async def set_price(asking: Asking) -> object:
-    record_id = _record_id(asking)
-    price = _read(lambda body: price_of(record_id, body), asking.body)
+    price_id = record_id(asking)
+    price = read_body(lambda body: price_of(price_id, body), asking.body)
     await asking.services.changes.set_price(asking.actor, price)
     return price_json(price)
 
@@ -131,9 +132,9 @@ async def list_notices(asking: Asking) -> object:
 
 
 async def set_notice(asking: Asking) -> object:
-    record_id = _record_id(asking)
-    notice = _read(lambda body: notice_of(record_id, body), asking.body)
-    await asking.services.changes.set_notice(asking.actor, notice)
+    notice_id = record_id(asking)
+    notice = read_body(lambda body: notice_of(notice_id, body), asking.body)
+    await closing.announce(asking.services.changes, asking.actor, notice)
     return notice_json(notice)
 
 
@@ -141,15 +142,15 @@ async def remove_notice(asking: Asking) -> None:
     await asking.services.changes.remove_notice(asking.actor, asking.id)
 
 
-def _record_id(asking: Asking) -> str:
+def record_id(asking: Asking) -> str:
     """The id in the path, for something that is written. Raises InvalidValue."""
-    record_id = asking.id
-    if not _RECORD_ID.fullmatch(record_id):
+    said = asking.id
+    if not _RECORD_ID.fullmatch(said):
         raise InvalidValue("id")
-    return record_id
+    return said
 
 
-def _read(make: Callable[[Mapping[str, Any]], T], body: Mapping[str, Any], otherwise: str = "body") -> T:
+def read_body(make: Callable[[Mapping[str, Any]], T], body: Mapping[str, Any], otherwise: str = "body") -> T:
     """What a body tells all in all. Raises InvalidValue, which names the member that makes no sense with the others."""
     try:
         return make(body)
@@ -187,7 +188,9 @@ WANTED_LIMIT = Thing(
 )
 WANTED_PRICE = Thing({"model": Text(), "valid_from": Instant()}, {**RATES, "tiers": Many(TIER)}, name="WantedPrice")
 WANTED_NOTICE = Thing(
-    {name: NOTICE_MEMBERS[name] for name in ("kind", "text", "since")}, {"until": WHEN}, name="WantedNotice"
+    {"kind": Word(("announcement", "incident")), "text": NOTICE_MEMBERS["text"], "since": NOTICE_MEMBERS["since"]},
+    {"until": WHEN},
+    name="WantedNotice",
 )
 INCREASE = Thing({"extra": Whole(1, 10**15), "until": Instant()}, name="Increase")
 
@@ -244,7 +247,7 @@ OPERATIONS = (
     ),
     Operation(
         _told(
-            "PUT", "/notices/{notice}", "Tell everybody something, or close for maintenance", body=WANTED_NOTICE,
+            "PUT", "/notices/{notice}", "Say something to everybody; it closes nothing", body=WANTED_NOTICE,
             answer=NOTICE,
         ),
         set_notice,

@@ -57,6 +57,7 @@ SENTENCES = {
     "limit-removed": "The limit is removed.",
     "notice-set": "Everybody reads it within seconds.",
     "notice-removed": "The notice is removed.",
+    "maintenance-scheduled": "Everybody reads it within seconds. Requests are served until it begins.",
     "maintenance-on": "New requests are turned away within seconds.",
     "maintenance-off": "Requests are served again within seconds.",
 }

@@ -73,7 +73,7 @@ class MemberPage(BrowserHandler):
             xsrf=self.xsrf(),
             login=True,
             leaderboard=services.settings.leaderboard,
-            notices=tuple(notice_view(each) for each in notices(services.book) if each.holds_at(now)),
+            notices=tuple(notice_view(each) for each in notices(services.book) if each.shown_at(now)),
             flash=self.flash,
             sent=self.sent,
         )
