@@ -3,7 +3,7 @@
 A caller is known by a gatekeeper token (`tokens`, `token_door`), by a guest pass (`passes`), or by what `bearer` knows:
 the identity provider's own tokens. What each of these is worth is told there.
 
-Every refusal is the same `InvalidKey`, raised in one place.
+Every refusal is the same `InvalidKey`, raised in one place; a hint in it depends on what was presented alone.
 
 Failures are counted by address. From the 31st in a minute on, further *failures* are told to slow down; a valid token
 from that address still passes, because a whole campus may share it and one broken script must not lock it out. The
@@ -319,7 +319,10 @@ class Accounts:
             self._count_guess(presented, address)
         now, whence = self._clock(), place(address)
         wait = self._failures.count(whence, now) or self._guesses.wait(whence, now)
-        return InvalidKey() if wait is None else RateLimited(retry_after=wait)
+        if wait is not None:
+            return RateLimited(retry_after=wait)
+        is_provider_key = presented is not None and presented.startswith("sk-") and self._mode == "user_token"
+        return InvalidKey(hint=A_PROVIDER_KEY) if is_provider_key else InvalidKey()
 
     async def _person(self, name: str) -> Person:
         person = await self._store.person_by_name(_checked(name))
@@ -328,6 +331,7 @@ class Accounts:
         return person
 
 
+A_PROVIDER_KEY = "A key that begins with sk- is a provider's: this gateway wants a token of its own, fg_..."
 NO_SUCH_TOKEN = "there is no such token"  # noqa: S105 - words
 
 
