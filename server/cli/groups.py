@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from server.admin.changes import OPERATOR
+from server.admin.consequences import of_group_removal
 from server.admin.differences import differences
-from server.cli.context import Add, CommandContext, parsed, plain, read, tell_unreadable, times, when
+from server.cli.context import Add, CommandContext, asks, insist, parsed, plain, read, tell_unreadable, times, when
 from server.config import parsers
 from server.config.tariff_parsers import tool_price_words, tool_prices
 from server.policy.groups import Group, group_body, group_of, prices_body
@@ -19,9 +20,9 @@ def add_verbs(add: Add) -> None:
     add("list", _list, "all groups with what they give")
     _terms(add("create", _create, "make a group"))
     _terms(add("change", _change, "change what is said, and leave the rest"))
-    add("remove", _remove, "forget a group; its name stays with its members as a label").add_argument(
-        "group", metavar="GROUP"
-    )
+    remove = add("remove", _remove, "forget a group; its name stays with its members as a label")
+    remove.add_argument("group", metavar="GROUP")
+    asks(remove)
     for name, work, told in (("add", _add, "make somebody a member"), ("drop", _drop, "end a membership")):
         each = add(name, work, told)
         each.add_argument("group", metavar="GROUP")
@@ -86,6 +87,7 @@ async def _wanted(room: CommandContext, options: argparse.Namespace, before: Map
 
 
 async def _remove(room: CommandContext, options: argparse.Namespace) -> None:
+    insist(options, *(await of_group_removal(room.store, room.changes, options.group)).lines())
     await room.changes.remove_group(OPERATOR, options.group)
 
 

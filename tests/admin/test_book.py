@@ -21,6 +21,8 @@ async def test_a_group_is_made_changed_and_filled_by_its_members(place: Estate) 
     assert (made.json["name"], made.json["weight"], made.json["joinable"]) == ("physics 101", 2.0, False)
     assert (await place.ask("PUT", f"{path}/members/{ada}")).status == 204
     assert (await place.ask("GET", "/api/me", "ada")).json["groups"] == ["physics 101"]
+    assert (await place.ask("GET", f"{path}/removal")).json == {"people": 1, "limits": 0}
+    assert (await place.ask("GET", "/api/admin/groups/nothing/removal")).refusal[1] == "unknown_id"
     assert (await place.ask("DELETE", f"{path}/members/{ada}")).status == 204
     assert (await place.ask("GET", "/api/me", "ada")).json["groups"] == []
     assert (await place.ask("DELETE", path)).status == 204

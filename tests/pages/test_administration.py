@@ -139,6 +139,8 @@ async def test_a_group_is_made_changed_and_removed_and_keeps_what_the_form_does_
         assert 'value="web_search=0.005, mcp=0.00"' in edited.text
         code = await operator.send("/admin/groups", "/admin/groups/choir%2Falto/code")
         assert len(secret_on(code)) == 14
+        asked = await operator.send_once("/admin/groups", "/admin/groups/choir%2Falto/remove")
+        assert ("guest passes): 0." in asked.text, "choir/alto" in running.services.book.groups) == (True, True)
         await operator.send_and_follow("/admin/groups", "/admin/groups/choir%2Falto/remove")
         assert running.services.book.groups == {}
         wrong = [("weight", "nan"), ("weight", "-1"), ("content_days", "99999"), ("teachers", "nobody")]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from server.admin.commands import closing
 from server.admin.commands.courses import Plan
+from server.admin.consequences import of_group_removal
 from server.config.openapi import Description
 from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.http.api.schemas import (
@@ -58,6 +59,11 @@ async def change_group(asking: Asking) -> object:
     group = read_body(lambda said: group_of(asking.id, {**before, **said}), asking.body, "name")
     await asking.services.changes.change_group(asking.actor, group)
     return group_json(group)
+
+
+async def group_removal(asking: Asking) -> object:
+    services = asking.services
+    return (await of_group_removal(services.store, services.changes, asking.id)).body()
 
 
 async def remove_group(asking: Asking) -> None:
@@ -180,6 +186,7 @@ GROUP_TERMS: Mapping[str, Shape] = {
     "note": Text(1000, least=0),
 }
 NEW_GROUP = Thing({"name": Text(64)}, GROUP_TERMS, name="NewGroup")
+REMOVAL = Thing({"people": Whole(), "limits": Whole()}, name="GroupRemoval")
 GROUP_CHANGES = Thing({}, GROUP_TERMS, name="GroupChanges")
 WANTED_LIMIT = Thing(
     {name: LIMIT.members[name] for name in ("scope", "unit", "window", "amount")},
@@ -213,6 +220,10 @@ OPERATIONS = (
             answer=GROUP,
         ),
         change_group,
+    ),
+    Operation(
+        _told("GET", "/groups/{group}/removal", "What its removal would take away, in numbers", answer=REMOVAL),
+        group_removal,
     ),
     Operation(_told("DELETE", "/groups/{group}", "Forget what a group gives", status=204), remove_group),
     Operation(

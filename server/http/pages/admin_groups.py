@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from server.admin.consequences import of_group_removal
 from server.admin.differences import differences
 from server.config.tariff_parsers import tool_price_words, tool_prices
 from server.http.pages.admin import AdminPage
@@ -64,7 +65,9 @@ class AdminGroupsPage(AdminPage):
         except ValueError as error:
             raise FormError(sentence(error)) from None
 
-    async def remove(self, _: Form, name: str) -> Done:
+    async def remove(self, form: Form, name: str) -> Done:
+        removal = await of_group_removal(self.services.store, self.services.changes, name)
+        form.insist(f"Remove {name}?", removal.lines(), "Remove the group")
         await self.services.changes.remove_group(self.me.id, name)
         return Done("group-removed", GROUPS)
 
