@@ -112,7 +112,8 @@ def keys_in_words(model: ModelView) -> str:
 def lasts(notice: NoticeView, now_ms: int, zone: tzinfo = UTC) -> str:
     """When a notice holds, as a phrase."""
     if notice.since_ms > now_ms:
-        return f"from {moment(notice.since_ms, zone)}"
+        ends = f" until {moment(notice.until_ms, zone)}" if notice.until_ms is not None else ""
+        return f"from {moment(notice.since_ms, zone)}{ends}"
     return f"until {moment(notice.until_ms, zone)}" if notice.until_ms is not None else ""
 
 

@@ -10,6 +10,12 @@ from __future__ import annotations
 
 XSRF = "xsrf"
 
+_GROUP = (
+    "weight", "models", "running", "batch", "guests", "content_days", "since", "until", "teachers", "note",
+    "tool_prices",
+)  # fmt: skip
+SURE = "sure"  # "yes": the answer to the question what an act will do
+
 FORMS: dict[str, tuple[str, ...]] = {
     "/login": ("token", "next"),
     # --- one's own
@@ -39,10 +45,8 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/people/*/erase": ("confirm",),
     "/admin/people/*/tokens": ("name", "kind", "until", "models", "networks", "addresses", "keepalive", "usd"),
     "/admin/tokens/*/revoke": (),
-    "/admin/groups": (
-        "name", "weight", "models", "running", "batch", "content_days", "since", "until", "teachers", "note",
-        "tool_prices",
-    ),
+    "/admin/groups": ("name", *_GROUP),
+    "/admin/groups/*/change": _GROUP,
     "/admin/groups/*/code": (),
     "/admin/groups/*/remove": (),
     "/admin/keys": ("upstream", "secret"),
@@ -57,5 +61,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/limits/*/remove": (),
     "/admin/notices": ("kind", "text", "since", "until"),
     "/admin/notices/*/remove": (),
-    "/admin/maintenance": ("on",),  # "yes" or "no"
+    "/admin/maintenance": ("text", "since", "until"),  # scheduled: all three are needed
+    "/admin/close": ("text", "until"),
+    "/admin/open": (),
 }  # fmt: skip

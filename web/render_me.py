@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from web import charts
 from web import environment as press
-from web.view_me import CourseView, ExplainView, GroupsView, MeView, PrivacyView, TokensView
+from web.view_me import CourseView, ExplainView, GroupsView, MeView, PrivacyView, QuestionView, TokensView
 from web.view_public import MEASURES
 
 
@@ -32,3 +32,8 @@ def course_html(view: CourseView) -> bytes:
 
 def privacy_html(view: PrivacyView) -> bytes:
     return press.printed("privacy.html", view.frame, "me privacy", view=view)
+
+
+def question_html(view: QuestionView) -> bytes:
+    """What an act will do, before it is done."""
+    return press.printed("question.html", view.frame, "", view=view)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Literal
+from urllib.parse import unquote
 
 KEY_STATES = ("ready", "cooling", "exhausted", "unchecked", "paused", "revoked")
 """The states of a key as the page names them, the healthiest first."""
@@ -52,6 +53,14 @@ class Flash:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A form that could not be carried out: where it was sent, and its fields as they stood there."""
+
+    action: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """What surrounds every page.
 
@@ -68,6 +77,12 @@ class Frame:
     leaderboard: bool = False
     notices: tuple[NoticeView, ...] = ()
     flash: Flash | None = None
+    sent: Sent | None = None
+
+    def said(self, action: str) -> Mapping[str, str]:
+        """What was entered into the form of this address, if it is the one that could not be carried out."""
+        sent = self.sent
+        return sent.fields if sent is not None and unquote(sent.action) == unquote(action) else {}
 
 
 @dataclass(frozen=True, slots=True)

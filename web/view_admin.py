@@ -109,6 +109,7 @@ class GroupRow:
     until_ms: int | None = None
     teachers: tuple[str, ...] = ()  # names
     joinable: bool = False
+    guests: bool = False
     tool_prices: str = ""  # as they are written: "web_search=0.01"
     note: str = ""
     members: int = 0
@@ -222,7 +223,7 @@ class NoticeRow:
 
 @dataclass(frozen=True, slots=True)
 class NoticesView:
-    """`/admin/notices`: announcements, and whether requests are turned away for maintenance."""
+    """`/admin/notices`: announcements, scheduled maintenance, and whether requests are turned away now."""
 
     frame: Frame
     notices: tuple[NoticeRow, ...]

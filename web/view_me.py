@@ -229,3 +229,16 @@ class PrivacyView:
     sessions: tuple[LoginSession, ...] = ()
     content_days: int = 0
     content_group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionView:
+    """An act that waits for a yes: what it will do, and the fields of the form that asks for it."""
+
+    frame: Frame
+    heading: str
+    lines: tuple[str, ...]
+    verb: str  # on the button
+    action: str
+    fields: tuple[tuple[str, str], ...]
+    back: str  # where No leads

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from server.ledger.headers import limit_headers
 from server.ledger.holds import BudgetStanding, HoldEntry, tightest
-from server.ledger.limits import Unit
+from server.ledger.limits import Unit, named
 from server.ledger.ratelimit import RateLimits, Taken, Wait
 from server.ledger.standard_headers import draft8
 from server.wire.errors import RateLimited
@@ -53,7 +53,8 @@ class MinuteRates:
         return headers | draft8(headers)
 
     def _refusal(self, wait: Wait, rates: Sequence[HoldEntry], dialect: str) -> RateLimited:
-        refusal = RateLimited() if wait.seconds is None else RateLimited(retry_after=wait.seconds)
+        refusal = RateLimited(retry_after=wait.seconds)
+        refusal.limit = named(wait.limit)
         refusal.retriable = wait.seconds is not None  # what is larger than the limit never fits
         refusal.headers = self.headers(dialect, rates, [])
         return refusal

@@ -42,7 +42,7 @@ from server.ledger.holds import (
     applying_to_upstream,
     claim,
 )
-from server.ledger.limits import Limit, LimitWindow, Scope, Unit
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit, named
 from server.ledger.money import MOST
 from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
 from server.ledger.ratelimit import Taken
@@ -342,7 +342,9 @@ class Reservations:
         if isinstance(answer, Exceeded):
             refused = bill.claim.refused(answer)
             self.exceeded[refused.entry.limit.scope, refused.entry.limit.unit] += 1
-            raise self._with_headers(InsufficientQuota(retry_after=refused.retry_after(self._wall())), bill, [refused])
+            refusal = InsufficientQuota(retry_after=refused.retry_after(self._wall()))
+            refusal.limit = named(refused.entry.limit)
+            raise self._with_headers(refusal, bill, [refused])
         self._allowances.seen(bill.claim.holds, answer.taken, self._wall())
         return bill.claim.reserved(answer.taken)
 

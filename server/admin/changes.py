@@ -36,6 +36,14 @@ class CommandError(ValueError):
     """What was asked for cannot be done; the text says why, without repeating what was typed."""
 
 
+class NotThere(CommandError):
+    """What the command is about does not exist."""
+
+
+class AlreadyThere(CommandError):
+    """What the command makes exists already, and stays as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class _RecordKind(Generic[T]):
     """The records of one kind, and how they are read and written."""
@@ -63,7 +71,7 @@ class Changes:
     """The verbs. `actor` is a person's id, or `OPERATOR`; `wall` gives UTC milliseconds, `new_id` an id never used.
 
     `changed` is called when what is remembered of people and tokens is true no more.
-    All raise CommandError for what is not there, and StoreError on an outage.
+    All raise CommandError, of which NotThere and AlreadyThere are two, and StoreError on an outage.
     """
 
     def __init__(
@@ -75,6 +83,7 @@ class Changes:
     ) -> None:
         self._store, self._wall, self.new_id, self.changed = store, wall, new_id, changed
         self._membership = asyncio.Lock()  # somebody's groups are read, and written with a change
+        self._making = asyncio.Lock()  # a name is looked for, and then taken
 
     async def limits(self) -> list[Limit]:
         """Those decided at run time, by id; what cannot be read is left out, see `unreadable`."""
@@ -118,11 +127,24 @@ class Changes:
     async def groups(self) -> list[Group]:
         return await self._all(_GROUPS)
 
-    async def set_group(self, actor: str, group: Group) -> None:
-        """Write a group. Its teachers are people's ids."""
-        for teacher in group.teachers:
-            await self._person(teacher)
-        await self._put(actor, _GROUPS, group.name, group)
+    async def group(self, name: str) -> Group:
+        """Raises NotThere; so it does for a record that cannot be read."""
+        found = next((each for each in await self.groups() if each.name == name), None)
+        if found is None:
+            raise NotThere(NO_SUCH_GROUP)
+        return found
+
+    async def create_group(self, actor: str, group: Group) -> None:
+        """Make a group; its teachers are people's ids. Raises AlreadyThere: what exists is never written over."""
+        async with self._making:
+            if await self._found("group", group.name) is not None:
+                raise AlreadyThere("there is already a group of this name: `group change` changes it")
+            await self._write_group(actor, group, "create")
+
+    async def change_group(self, actor: str, group: Group) -> None:
+        """Write a group as it shall be, in place of the one of this name. Raises NotThere."""
+        await self._record("group", group.name)
+        await self._write_group(actor, group, "change")
 
     async def remove_group(self, actor: str, name: str) -> None:
         """Forget what a group gives. Its name stays with its members as a label, and so do limits that name it."""
@@ -149,7 +171,7 @@ class Changes:
     async def person_named(self, name: str) -> Person:
         person = await self._store.person_by_name(name)
         if person is None:
-            raise CommandError(NO_SUCH_PERSON)
+            raise NotThere(NO_SUCH_PERSON)
         return person
 
     async def put_in_group(self, actor: str, person_id: str, group: str) -> None:
@@ -214,7 +236,7 @@ class Changes:
                 await self._store.revoke_token(token_id, now)
                 self.changed()
                 return
-        raise CommandError(NO_SUCH_TOKEN)
+        raise NotThere(NO_SUCH_TOKEN)
 
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         """The next entries, the newest first; the cursor is time and id of the last one seen."""
@@ -226,6 +248,11 @@ class Changes:
         """Note a change that is about to be made elsewhere. An entry of an id that is there already is not repeated."""
         entry = Audit(entry_id or self.new_id(), self._wall(), actor, action, target, before, after)
         await self._store.append_audit(entry)
+
+    async def _write_group(self, actor: str, group: Group, verb: str) -> None:
+        for teacher in group.teachers:
+            await self._person(teacher)
+        await self._put(actor, _GROUPS, group.name, group, verb)
 
     async def _all(self, shelf: _RecordKind[T]) -> list[T]:
         read = map(shelf.readable, await self._store.records(shelf.kind))
@@ -245,7 +272,7 @@ class Changes:
     async def _record(self, kind: str, record_id: str) -> Record:
         record = await self._found(kind, record_id)
         if record is None:
-            raise CommandError(f"there is no such {kind}: `{kind} list` shows them")
+            raise NotThere(f"there is no such {kind}: `{kind} list` shows them")
         return record
 
     async def _found(self, kind: str, record_id: str) -> Record | None:
@@ -253,19 +280,19 @@ class Changes:
 
     async def _update(self, actor: str, action: str, person: Person, changes: Body) -> None:
         if "name" in changes and await self._store.person_by_name(changes["name"]) not in (None, person):
-            raise CommandError(NAME_TAKEN)
+            raise AlreadyThere(NAME_TAKEN)
         before = {field: getattr(person, field) for field in changes}
         await self.note(actor, action, person.id, before, changes)
         try:
             await self._store.update_person(person.id, changes)
         except NameTaken:
-            raise CommandError(NAME_TAKEN) from None
+            raise AlreadyThere(NAME_TAKEN) from None
         self.changed()
 
     async def _person(self, person_id: str) -> Person:
         person = await self._store.person(person_id)
         if person is None:
-            raise CommandError(NO_SUCH_PERSON)
+            raise NotThere(NO_SUCH_PERSON)
         return person
 
     async def _insist_on_subject(self, limit: Limit) -> None:
@@ -273,9 +300,9 @@ class Changes:
         if limit.scope is Scope.PERSON:
             await self._person(limit.subject)
         elif limit.scope is Scope.TOKEN and all(token.id != limit.subject for token in await self._store.tokens()):
-            raise CommandError(NO_SUCH_TOKEN)
+            raise NotThere(NO_SUCH_TOKEN)
         elif limit.scope in (Scope.GROUP, Scope.MEMBER) and not await self._is_group(limit.subject):
-            raise CommandError("there is no such group: `group create` makes one")
+            raise NotThere("there is no such group: `group create` makes one")
 
     async def _is_group(self, name: str) -> bool:
         """Whether a group was made here, or somebody is in one by what the identity provider says."""
@@ -291,6 +318,7 @@ def joined_id(person_id: str, group: str) -> str:
     return f"{person_id}/{group}"
 
 
+NO_SUCH_GROUP = "there is no such group: `group list` shows them"
 NO_SUCH_PERSON = "there is no such person: `user list` shows them"
 NO_SUCH_TOKEN = "there is no such token: `token list` shows them by their ids"  # noqa: S105 - words
 NAME_TAKEN = "there is already a person of this name"

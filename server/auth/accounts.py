@@ -3,7 +3,7 @@
 A caller is known by a gatekeeper token (`tokens`, `token_door`), by a guest pass (`passes`), or by what `bearer` knows:
 the identity provider's own tokens. What each of these is worth stands there.
 
-Every refusal is the same `InvalidKey`, raised in one place.
+Every refusal is the same `InvalidKey`, raised in one place; a hint in it depends on what was presented alone.
 
 Failures are counted by address. From the 31st in a minute on, further *failures* are slowed down; a valid token
 from that address still passes, because a whole campus may share it and one broken script must not lock it out. The
@@ -56,6 +56,14 @@ RESERVED = {caller.person_name for caller in (SHARED, EVERYONE, OPERATOR)}
 
 class AccountError(ValueError):
     """The operator asked for what cannot be done; the text says what, without repeating what was typed."""
+
+
+class UnknownAccount(AccountError):
+    """There is no such person, or no such token."""
+
+
+class NameInUse(AccountError):
+    """Another person bears this name."""
 
 
 class Accounts:
@@ -163,7 +171,7 @@ class Accounts:
         try:
             await self._store.create_person(person)
         except NameTaken:
-            raise AccountError("there is already a person of this name") from None
+            raise NameInUse("there is already a person of this name") from None
         return person
 
     async def people(self) -> list[Person]:
@@ -222,7 +230,7 @@ class Accounts:
         if owner is not None:
             await self._token(token_id, owner)
         if not await self._store.revoke_token(token_id, self._wall()):
-            raise AccountError(NO_SUCH_TOKEN)
+            raise UnknownAccount(NO_SUCH_TOKEN)
         self.forget()
 
     async def rotate(self, token_id: str, owner: str | None = None, grace_seconds: int = 0) -> tuple[Token, str]:
@@ -277,7 +285,7 @@ class Accounts:
         for token in await self._store.tokens(owner):
             if token.id == token_id:
                 return token
-        raise AccountError(NO_SUCH_TOKEN)
+        raise UnknownAccount(NO_SUCH_TOKEN)
 
     async def _person_of(self, presented: str, address: str) -> Caller | None:
         if looks_like_token(presented):
@@ -310,15 +318,19 @@ class Accounts:
             self._count_guess(presented, address)
         now, whence = self._clock(), place(address)
         wait = self._failures.count(whence, now) or self._guesses.wait(whence, now)
-        return InvalidKey() if wait is None else RateLimited(retry_after=wait)
+        if wait is not None:
+            return RateLimited(retry_after=wait)
+        is_provider_key = presented is not None and presented.startswith("sk-") and self._mode == "user_token"
+        return InvalidKey(hint=A_PROVIDER_KEY) if is_provider_key else InvalidKey()
 
     async def _person(self, name: str) -> Person:
         person = await self._store.person_by_name(_checked(name))
         if person is None:
-            raise AccountError("there is no such person")
+            raise UnknownAccount("there is no such person")
         return person
 
 
+A_PROVIDER_KEY = "A key that begins with sk- is a provider's: this gateway wants a token of its own, fg_..."
 NO_SUCH_TOKEN = "there is no such token"  # noqa: S105 - words
 
 

@@ -42,6 +42,8 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     raise_open_files()
     for note in settings.notes:
         log.info("%s", note)
+    for slip in settings.slips:
+        log.warning("%s", slip)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):

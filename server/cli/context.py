@@ -72,6 +72,23 @@ def hooked(parser: argparse.ArgumentParser, work: RoomVerb, in_loop: InLoop) -> 
     return parser
 
 
+def asks(parser: argparse.ArgumentParser) -> None:
+    """An act that hurts asks before it is done."""
+    parser.add_argument("--yes", action="store_true", help="do it without asking")
+
+
+def insist(options: argparse.Namespace, *lines: str) -> None:
+    """Say what will happen, and ask. Raises CommandError unless the answer is yes; a script says --yes."""
+    for line in lines:
+        print(line)
+    if options.yes:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError("nothing is done: say --yes if that shall happen")
+    if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise CommandError("nothing is done")
+
+
 def times(parser: argparse.ArgumentParser) -> None:
     """When something begins and ends to hold."""
     parser.add_argument("--since", metavar="WHEN", help=A_DAY)

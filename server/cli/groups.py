@@ -7,8 +7,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from server.admin.changes import OPERATOR, CommandError
-from server.cli.context import Add, CommandContext, parsed, plain, read, tell_unreadable, times, when
+from server.admin.changes import OPERATOR
+from server.admin.consequences import of_group_removal
+from server.admin.differences import differences
+from server.cli.context import Add, CommandContext, asks, insist, parsed, plain, read, tell_unreadable, times, when
 from server.config import parsers
 from server.config.tariff_parsers import tool_price_words, tool_prices
 from server.policy.groups import Group, group_body, group_of, prices_body
@@ -18,9 +20,9 @@ def add_verbs(add: Add) -> None:
     add("list", _list, "all groups with what they give")
     _terms(add("create", _create, "make a group"))
     _terms(add("change", _change, "change what is said, and leave the rest"))
-    add("remove", _remove, "forget a group; its name stays with its members as a label").add_argument(
-        "group", metavar="GROUP"
-    )
+    remove = add("remove", _remove, "forget a group; its name stays with its members as a label")
+    remove.add_argument("group", metavar="GROUP")
+    asks(remove)
     for name, work, told in (("add", _add, "make somebody a member"), ("drop", _drop, "end a membership")):
         each = add(name, work, told)
         each.add_argument("group", metavar="GROUP")
@@ -61,19 +63,18 @@ def _words(value: object) -> str:
 
 
 async def _create(room: CommandContext, options: argparse.Namespace) -> None:
-    if any(group.name == options.group for group in await room.changes.groups()):
-        raise CommandError("there is already a group of this name: `group change` changes it")
-    await _write(room, options, {})
+    await room.changes.create_group(OPERATOR, await _wanted(room, options, {}))
 
 
 async def _change(room: CommandContext, options: argparse.Namespace) -> None:
-    for group in await room.changes.groups():
-        if group.name == options.group:
-            return await _write(room, options, group_body(group))
-    raise CommandError("there is no such group: `group list` shows them")
+    before = group_body(await room.changes.group(options.group))
+    after = await _wanted(room, options, before)
+    await room.changes.change_group(OPERATOR, after)
+    for difference in differences(before, group_body(after)):
+        print(plain(difference))
 
 
-async def _write(room: CommandContext, options: argparse.Namespace, before: Mapping[str, Any]) -> None:
+async def _wanted(room: CommandContext, options: argparse.Namespace, before: Mapping[str, Any]) -> Group:
     names = ("weight", "models", "running", "batch", "content_days", "note")
     said: dict[str, Any] = {name: getattr(options, name) for name in names}
     said |= {"since": room.begins_if(options.since), "until": room.ends_if(options.until)}
@@ -82,11 +83,11 @@ async def _write(room: CommandContext, options: argparse.Namespace, before: Mapp
     if options.tool_prices is not None:
         said["tool_prices"] = prices_body(options.tool_prices)
     body = {**before, **{name: value for name, value in said.items() if value is not None}}
-    group = read(lambda: group_of(options.group, body))
-    await room.changes.set_group(OPERATOR, group)
+    return read(lambda: group_of(options.group, body))
 
 
 async def _remove(room: CommandContext, options: argparse.Namespace) -> None:
+    insist(options, *(await of_group_removal(room.store, room.changes, options.group)).lines())
     await room.changes.remove_group(OPERATOR, options.group)
 
 

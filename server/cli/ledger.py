@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from server.admin.changes import OPERATOR
+from server.admin.commands import closing
+from server.cli import closing as cli_closing
 from server.cli import groups as cli_groups
 from server.cli import limits as cli_limits
 from server.cli import prices as cli_prices
@@ -32,6 +34,7 @@ from server.config import parsers
 from server.policy.notices import Notice, NoticeKind
 
 _SHOWN_AUDITS = 50
+WORDS_ONLY = [str(kind) for kind in NoticeKind if kind is not NoticeKind.MAINTENANCE]
 
 
 def add_verbs(nouns: Any, in_loop: InLoop) -> None:
@@ -41,6 +44,7 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
         ("price", cli_prices.add_verbs, "list | set MODEL | remove ID | show MODEL"),
         ("group", cli_groups.add_verbs, "list | create, change, remove GROUP | add, drop GROUP PERSON"),
         ("notice", _notice_verbs, "list | set TEXT | remove ID"),
+        ("maintenance", cli_closing.add_verbs, "schedule TEXT --since --until | close [TEXT] | open"),
     ):
         verbs(Add(nouns.add_parser(name, help=told), in_loop))
     cli_usage.add_verbs(nouns, in_loop)
@@ -53,7 +57,7 @@ def _notice_verbs(add: Add) -> None:
     add("list", _notice_list, "what people are told")
     each = add("set", _notice_set, "tell people something, from now on if nothing else is said")
     each.add_argument("text", metavar="TEXT", help="one line, which is shown as it is")
-    each.add_argument("--kind", choices=list(map(str, NoticeKind)), default=str(NoticeKind.ANNOUNCEMENT))
+    each.add_argument("--kind", choices=WORDS_ONLY, default=str(NoticeKind.ANNOUNCEMENT))
     each.add_argument("--id", metavar="ID", help="in place of the notice of this id")
     times(each)
     add("remove", _notice_remove, "tell it no more").add_argument("id", metavar="ID")
@@ -73,7 +77,7 @@ async def _notice_set(room: CommandContext, options: argparse.Namespace) -> None
     since = wall() if options.since is None else room.begins(options.since)
     until = room.ends_if(options.until)
     notice = read(lambda: Notice(notice_id, NoticeKind(options.kind), options.text, since, until))
-    await room.changes.set_notice(OPERATOR, notice)
+    await closing.announce(room.changes, OPERATOR, notice)
     print(notice.id)
 
 

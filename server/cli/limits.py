@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from server.admin.changes import OPERATOR, CommandError
+from server.admin.changes import OPERATOR, CommandError, NotThere
 from server.cli.context import A_DAY, Add, CommandContext, table, tell_unreadable, times, when
 from server.config import parsers
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit, parse_limits, words
@@ -80,7 +80,7 @@ async def _whom(room: CommandContext, options: argparse.Namespace) -> tuple[Scop
         return scope, (await room.changes.person_named(subject)).id
     added = [key.spec for key in await room.store.added_keys()]
     if scope is Scope.UPSTREAM and all(spec.name != subject for spec in (*room.settings.upstreams, *added)):
-        raise CommandError("there is no such upstream: `key list` names them")
+        raise NotThere("there is no such upstream: `key list` names them")
     return scope, subject
 
 
@@ -104,7 +104,7 @@ def _purpose(limit: Limit) -> tuple[object, ...]:
 async def _raise(room: CommandContext, options: argparse.Namespace) -> None:
     limit = next((each for each in await room.changes.limits() if each.id == options.id), None)
     if limit is None:
-        raise CommandError("there is no such limit: `limit list` shows them")
+        raise NotThere("there is no such limit: `limit list` shows them")
     await room.changes.raise_limit(OPERATOR, limit.id, _amount(options.amount, limit.unit), room.ends(options.until))
 
 

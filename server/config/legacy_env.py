@@ -78,6 +78,11 @@ def _notes(known: Known, sources: Mapping[str, str], platform: str) -> Iterator[
             yield f"{', '.join(given)}: not used, {why}"
 
 
+def is_theirs(name: str) -> bool:
+    """Whether a name is another project's."""
+    return name in RENAMED or any(_is_one_of(name, names) for names in UNUSED.values()) or legacy_limits.is_theirs(name)
+
+
 def _is_one_of(name: str, names: str) -> bool:
     return any(name == each or (each.endswith("*") and name.startswith(each[:-1])) for each in names.split())
 

@@ -62,6 +62,10 @@ FHSWF = ("API_URL", "ISSUER", "IGNORE_AUTH", "IGNORE_DB")  # fhswf/openai-proxy 
 PERIOD = "QUOTA_REFRESH_PERIOD"
 
 
+def is_theirs(name: str) -> bool:
+    return name == PERIOD or name in RATES or name.startswith(QUOTA)
+
+
 def sentences(known: Mapping[str, str]) -> dict[str, str]:
     """Each sentence that follows from what is known, and the name from which it does."""
     return dict(_rates(_meant(known))) | dict(_quotas(known))

@@ -16,6 +16,7 @@ from dotenv.parser import parse_stream
 
 from server.config import legacy_env, parsers
 from server.config.legacy_env import Translation
+from server.config.misspelt import misspelt
 from server.config.parsers import KeyAt
 from server.config.setting import Setting
 from server.config.settings_bounds import Bounds
@@ -74,7 +75,10 @@ def load(
     mistakes += _contradictions(settings)
     if mistakes:
         raise SettingsError(mistakes)
-    return replace(settings, upstreams=upstreams, phrases=phrases, claim_rules=claim_rules, notes=said.notes)
+    theirs = [name for name in said.known if legacy_env.is_theirs(name)]
+    slips = tuple(misspelt(said.known, [each.name for each in SETTINGS], theirs))
+    settings = replace(settings, notes=said.notes, slips=slips)
+    return replace(settings, upstreams=upstreams, phrases=phrases, claim_rules=claim_rules)
 
 
 def _given(texts: Mapping[str, str | None]) -> dict[str, str]:

@@ -301,6 +301,7 @@ class Settings(Bounds):
     phrases: Phrases = Phrases()
     claim_rules: ClaimRules = ClaimRules()
     page: str = field(default="", repr=False)  # the operator's own, as HTML
+    slips: tuple[str, ...] = ()  # names that are almost a setting, for the operator; never a value
     notes: tuple[str, ...] = ()  # what becomes of the names of other proxies, for the operator; never a value
 
     @property

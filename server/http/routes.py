@@ -5,6 +5,7 @@ from __future__ import annotations
 from tornado.web import Application
 
 from server.http.access import Role, Route
+from server.http.api import closing as closing_api
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
@@ -32,6 +33,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *my_api.OPERATIONS,
     *admin_api_people.OPERATIONS,
     *admin_api_book.OPERATIONS,
+    *closing_api.OPERATIONS,
     *admin_api_house.OPERATIONS,
 )
 ANYBODY = {"GET": Role.PUBLIC}

@@ -19,6 +19,10 @@ class KeyWishError(ValueError):
     """The operator asked for what cannot be done; the text says what, without repeating what was typed."""
 
 
+class UnknownWish(KeyWishError):
+    """There is no such key, or no such upstream."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListedKey:
     """A key as it may be shown."""
@@ -73,7 +77,7 @@ class KeyWishes:
         """Forget an added key, and what was wished of it."""
         if not await self._store.remove_key(key_id):
             configured = key_id in self._configured_ids()
-            raise KeyWishError(IN_CONFIGURATION if configured else NO_SUCH_KEY)
+            raise KeyWishError(IN_CONFIGURATION) if configured else UnknownWish(NO_SUCH_KEY)
         await self._store.forget_key_wish(key_id)
 
     async def pause(self, key_id: str) -> None:
@@ -121,7 +125,7 @@ class KeyWishes:
         for key in await self._store.added_keys():
             if key.id == key_id:
                 return self._encryption.decrypt(key.encrypted, key_id)
-        raise KeyWishError(NO_SUCH_KEY)
+        raise UnknownWish(NO_SUCH_KEY)
 
     async def terms(self, upstream: str) -> UpstreamSpec:
         """What the keys of an upstream may be used for, without the keys."""
@@ -129,11 +133,11 @@ class KeyWishes:
         for spec in (*self._configured, *added):
             if spec.name == upstream:
                 return replace(spec, keys=())
-        raise KeyWishError("there is no such upstream: `key list` names them; --dialect makes one of its own")
+        raise UnknownWish("there is no such upstream: `key list` names them; --dialect makes one of its own")
 
     async def _insist(self, key_id: str) -> None:
         if all(key.id != key_id for key in await self.keys()):
-            raise KeyWishError(NO_SUCH_KEY)
+            raise UnknownWish(NO_SUCH_KEY)
 
     async def _insist_on_one_address(self, spec: UpstreamSpec) -> None:
         added = [key.spec for key in await self._store.added_keys()]

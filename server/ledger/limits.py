@@ -269,10 +269,25 @@ def _amount(text: str, unit: Unit) -> int:
     return int(text)
 
 
+_WHOSE = {
+    Scope.EVERYONE: "for each person",
+    Scope.PERSON: "for you",
+    Scope.TOKEN: "for this token",
+    Scope.GROUP: "for all members of your group together",
+    Scope.MEMBER: "for each member of your group",
+    Scope.UPSTREAM: "for all people together",
+}
+
+
 def words(limit: Limit) -> str:
     """For people: "5.00 USD a day", "1 request a minute", "200,000 tokens a month for gpt-4*"."""
     of_what = "" if limit.family == "*" else " for " + limit.family.replace(" ", ", ")
     return f"{_counted(limit.amount, limit.unit)} {_PERIODS[limit.window]}{of_what}"
+
+
+def named(limit: Limit) -> str:
+    """A limit for who has reached it: "5.00 USD a day, for each person"."""
+    return f"{words(limit)}, {_WHOSE[limit.scope]}"
 
 
 def _counted(amount: int, unit: Unit) -> str:

@@ -47,6 +47,11 @@ class Notice:
     def holds_at(self, now: int) -> bool:
         return self.since <= now and (self.until is None or now < self.until)
 
+    def shown_at(self, now: int) -> bool:
+        """Whether everybody reads it: while it holds, and maintenance from the moment it is scheduled on."""
+        ahead = self.kind is NoticeKind.MAINTENANCE and now < self.since and self.until is not None
+        return ahead or self.holds_at(now)
+
 
 def notice_body(notice: Notice) -> dict[str, Any]:
     """What a record of kind "notice" holds."""

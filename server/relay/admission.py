@@ -23,6 +23,7 @@ from server.relay.keepalive import KeepaliveTiming
 from server.store.base import Caller, IssuedObject, StoreError
 from server.store.breaker import Guarded
 from server.tokenizer import Tokenizer
+from server.wire.anthropic import ANTHROPIC
 from server.wire.conversation import bind
 from server.wire.dialect import Dialect
 from server.wire.errors import (
@@ -36,12 +37,14 @@ from server.wire.errors import (
     UnreadableContent,
 )
 from server.wire.identity import Identity
+from server.wire.openai import OPENAI
 from server.wire.request import Request, unkept
 from server.wire.stored import Reference
 
 INLINE_BODY = 64 << 10  # bytes that are searched for names on the event loop, in a millisecond or two
 READERS_SECONDS = 7 * 86_400.0  # how long it is known who can read encrypted content
 READERS = 100_000  # pieces of encrypted content, of which that is known
+CHATS = ((OPENAI, "/v1/chat/completions"), (ANTHROPIC, "/v1/messages"))
 DISCOVERY_SECONDS = 5.0  # until an upstream's models are asked for again
 
 
@@ -154,8 +157,19 @@ class Admission:
             payers = (call.group,)
         served = self._served(call.caller, payers, request.model, request.endpoint.dialect)
         if served is None:
-            raise UnknownModel if self._dispatcher.pool.complete else NoKey(retry_after=DISCOVERY_SECONDS)
+            elsewhere = self._route_elsewhere(call, payers)
+            known = self._dispatcher.pool.complete or elsewhere
+            raise UnknownModel(route=elsewhere) if known else NoKey(retry_after=DISCOVERY_SECONDS)
         return served[0]
+
+    def _route_elsewhere(self, call: Call, payers: Iterable[str | None]) -> str:
+        """Where a conversation with this model is served, if it is in another dialect; empty if it is not."""
+        request = call.request
+        for dialect, route in CHATS:
+            others = dialect is not request.endpoint.dialect
+            if others and self._served(call.caller, payers, request.model, dialect) is not None:
+                return route
+        return ""
 
     async def _as_sent(self, request: Request, caller: Caller) -> Request:
         """The request as its provider may see it. A long body is searched beside the event loop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from server.ledger.when import iso
 from server.policy.incidents import Incident, IncidentKind, detail, title
 from server.policy.notices import Notice
 from web.view_public import FeedView, LeaderboardEntry
@@ -12,10 +13,12 @@ MOST = 50  # entries
 
 
 def feed_view(name: str, base_url: str, incidents: Iterable[Incident], notices: Iterable[Notice], now: int) -> FeedView:
-    """The newest first. A notice is news from its beginning on. `now` is UTC milliseconds."""
-    told = [*map(_incident, incidents), *(_notice(each) for each in notices if each.since <= now)]
+    """The newest first. A notice is news from its beginning on, scheduled maintenance before it; `now` is UTC ms."""
+    news = [_notice(each, now) for each in notices if each.since <= now or each.shown_at(now)]
+    told = [*map(_incident, incidents), *news]
     entries = sorted(told, key=lambda entry: (-entry.updated_ms, entry.id))[:MOST]
-    return FeedView(name, base_url, max((entry.updated_ms for entry in entries), default=now), tuple(entries))
+    updated = max((entry.updated_ms for entry in entries if entry.updated_ms <= now), default=now)
+    return FeedView(name, base_url, updated, tuple(entries))
 
 
 def _incident(incident: Incident) -> LeaderboardEntry:
@@ -30,11 +33,13 @@ def _incident(incident: Incident) -> LeaderboardEntry:
     )
 
 
-def _notice(notice: Notice) -> LeaderboardEntry:
+def _notice(notice: Notice, now: int) -> LeaderboardEntry:
+    ahead = notice.until is not None and now < notice.since
+    times = f" (from {iso(notice.since)} until {iso(notice.until or 0)})" if ahead else ""
     return LeaderboardEntry(
         id=f"notice-{notice.id}",
         title=notice.kind.value.capitalize(),
-        text=notice.text,
+        text=notice.text + times,
         published_ms=notice.since,
         updated_ms=notice.since,
         kind=notice.kind.value,

@@ -128,7 +128,7 @@ class StatusSnapshot:
             hours=hour_views(summary, now),
             history_since_ms=summary.since,
             incidents=tuple(map(incident_view, self.history.incidents()[:MOST_INCIDENTS])),
-            notices=tuple(notice_view(each) for each in notices(self.book) if each.holds_at(now)),
+            notices=tuple(notice_view(each) for each in notices(self.book) if each.shown_at(now)),
             zone=self.settings.timezone,
             login=self.settings.gatekeeper == "user_token" or bool(self.settings.oidc_issuer),
             leaderboard=self.settings.leaderboard,

@@ -24,6 +24,7 @@ class Refusal(Exception):
     retriable: bool = True
     retry_after: float | None = None  # seconds
     headers: Mapping[str, str] = {}  # for the caller beside the usual ones
+    limit: str = ""  # which of the operator's limits is reached, in words, where it is one
 
     def __init__(self, param: str | None = None, *, retry_after: float | None = None) -> None:
         super().__init__(type(self).__name__)
@@ -34,7 +35,8 @@ class Refusal(Exception):
     @property
     def message(self) -> str:
         """The words for the caller. They never contain a value that the caller or an upstream sent."""
-        return " ".join((type(self).__doc__ or "").split()).replace("<param>", self.param or "")
+        words = " ".join((type(self).__doc__ or "").split()).replace("<param>", self.param or "")
+        return f"{words.removesuffix('.')}: {self.limit}." if self.limit else words
 
 
 class ClientError(Refusal):
@@ -154,6 +156,14 @@ class InvalidKey(ClientError):
     code = "invalid_api_key"
     headers = {"WWW-Authenticate": "Bearer"}
 
+    def __init__(self, param: str | None = None, *, retry_after: float | None = None, hint: str = "") -> None:
+        super().__init__(param, retry_after=retry_after)
+        self._hint = hint
+
+    @property
+    def message(self) -> str:
+        return f"{super().message} {self._hint}".rstrip()
+
 
 class PermissionDenied(ClientError):
     """You may not do this."""
@@ -171,8 +181,15 @@ class UnknownModel(ClientError):
     anthropic_kind = "not_found_error"
     code = "model_not_found"
 
-    def __init__(self) -> None:
+    def __init__(self, *, route: str = "") -> None:
+        """`route`: where the model is served, if it is in another dialect."""
         super().__init__("model")
+        self._route = route
+
+    @property
+    def message(self) -> str:
+        hint = f" It speaks another dialect here: ask at {self._route}." if self._route else ""
+        return super().message + hint
 
 
 class ToolNotPriced(ClientError):

@@ -104,8 +104,8 @@ async def test_a_group_that_is_not_one_s_own_or_has_ended_cannot_be_named() -> N
         ada = await here.ada()
         await here.running.services.store.update_person(ada.id, {"groups": ("gone", "Übung 1")})
         changes = Changes(here.running.services.store, here.running.services.wall, lambda: "aud_1")
-        await changes.set_group("operator", Group(name="gone", until=1))
-        await here.running.services.changes.set_group("operator", Group(name="Übung 1"))
+        await changes.create_group("operator", Group(name="gone", until=1))
+        await here.running.services.changes.create_group("operator", Group(name="Übung 1"))
         await here.running.services.book.sync()
         for name in ("gone", "course", "", "%"):
             status, answer = await here.ask(**{"X-Fairgate-Group": name})
@@ -119,7 +119,7 @@ async def test_a_group_does_not_pay_for_what_only_another_one_allows() -> None:
     """Once `X-Fairgate-Group` let a pot of one group pay for a model that only the other's members may use."""
     async with town() as here:
         for group in (Group(name="lab", models=("gpt-4o",)), Group(name="course", models=("gpt-5",))):
-            await here.running.services.changes.set_group("operator", group)
+            await here.running.services.changes.create_group("operator", group)
         await here.running.services.book.sync()
         status, answer = await here.ask(**{"X-Fairgate-Group": "lab"})
         assert (status, answer["error"]["param"]) == (400, "X-Fairgate-Group")

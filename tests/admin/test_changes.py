@@ -66,7 +66,7 @@ async def test_a_limit_is_set_raised_for_a_while_and_removed_and_each_step_is_no
 async def test_prices_groups_and_notices_come_and_go_and_each_step_is_noted(tmp_path: Path) -> None:
     async with opened(tmp_path) as (changes, _):
         await changes.set_price(BOSS, PRICE)
-        await changes.set_group(BOSS, COURSE)
+        await changes.create_group(BOSS, COURSE)
         await changes.set_notice(BOSS, NOTICE)
         assert (await changes.prices(), await changes.groups(), await changes.notices()) == (
             [PRICE],
@@ -83,7 +83,7 @@ async def test_prices_groups_and_notices_come_and_go_and_each_step_is_noted(tmp_
             ("group.remove", "course"),
             ("price.remove", "own:gpt-5"),
             ("notice.set", "ntc_1"),
-            ("group.set", "course"),
+            ("group.create", "course"),
             ("price.set", "own:gpt-5"),
         ]
 
@@ -93,7 +93,7 @@ async def test_people_are_put_into_groups_and_taken_out_renamed_disabled_and_mad
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path) as (changes, store):
-        await changes.set_group(BOSS, COURSE)
+        await changes.create_group(BOSS, COURSE)
         await changes.put_in_group(BOSS, ADA.id, "course")
         assert (await noted(changes)).after == {"groups": ["course"]}
         await changes.put_in_group(BOSS, ADA.id, "course")
@@ -137,7 +137,9 @@ IMPOSSIBLE: dict[str, Change] = {
     "removing no price": lambda changes: changes.remove_price(BOSS, "x"),
     "removing no group": lambda changes: changes.remove_group(BOSS, "x"),
     "removing no notice": lambda changes: changes.remove_notice(BOSS, "x"),
-    "a teacher who is nobody": lambda changes: changes.set_group(BOSS, Group(name="g", teachers=("x",))),
+    "a teacher who is nobody": lambda changes: changes.create_group(BOSS, Group(name="g", teachers=("x",))),
+    "a group that exists": lambda changes: changes.create_group(BOSS, Group(name="course")),
+    "changing no group": lambda changes: changes.change_group(BOSS, Group(name="x")),
     "a member of nothing": lambda changes: changes.put_in_group(BOSS, ADA.id, "x"),
     "nobody as a member": lambda changes: changes.put_in_group(BOSS, "x", "course"),
     "no member": lambda changes: changes.take_from_group(BOSS, ADA.id, "course"),
@@ -187,7 +189,7 @@ async def test_a_limit_may_be_for_a_group_that_only_the_identity_provider_knows(
 @pytest.mark.gen_test
 async def test_the_digest_of_a_join_code_is_not_noted(tmp_path: Path) -> None:
     async with opened(tmp_path) as (changes, _):
-        await changes.set_group(BOSS, Group(name="course", join="c0ffee"))
+        await changes.create_group(BOSS, Group(name="course", join="c0ffee"))
         entry = await noted(changes)
         assert "c0ffee" not in repr(entry)
         assert entry.after is not None

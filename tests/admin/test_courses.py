@@ -159,7 +159,7 @@ async def test_who_guesses_is_told_to_slow_down_by_person_and_by_address(
 async def test_members_leave_courses_and_nothing_else(store: Store, courses: CourseCommands, times: Times) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
-        await Doors(store, times).changes().set_group("operator", Group(name="kept", content_days=3))
+        await Doors(store, times).changes().create_group("operator", Group(name="kept", content_days=3))
         ada = await somebody(store, "Ada", groups=("kept",))
         await courses.join(ada, code, HOME)
         await courses.leave(ada, "NLP 2027")

@@ -72,7 +72,7 @@ async def test_a_nickname_is_one_persons_until_they_give_it_up(place: Estate) ->
 @pytest.mark.gen_test
 async def test_a_course_is_joined_seen_by_its_teacher_and_left(place: Estate) -> None:
     course = Group(name="optics", teachers=(place.ids["bob"],))
-    await place.services.changes.set_group(OPERATOR, course)
+    await place.services.changes.create_group(OPERATOR, course)
     code = (await place.ask("POST", "/api/me/courses/optics/code", "bob")).json["code"]
     assert (await place.ask("POST", "/api/me/courses/optics/code", "ada")).refusal == (404, "unknown_id", None)
     assert (await place.ask("POST", "/api/me/courses/join", "ada", {"code": "WRONG"})).status == 409
@@ -91,11 +91,11 @@ async def test_members_of_a_hospitable_group_have_guests(place: Estate) -> None:
     body = {"seconds": 3600, "micro_usd": 10**6, "group": "hotel"}
     assert (await place.ask("POST", "/api/me/passes", "ada", body)).status == 409
     hotel = Group(name="hotel", guests=True)
-    await place.services.changes.set_group(OPERATOR, hotel)
+    await place.services.changes.create_group(OPERATOR, hotel)
     await place.services.changes.put_in_group(OPERATOR, place.ids["ada"], "hotel")
     made = await place.ask("POST", "/api/me/passes", "ada", body)
     assert made.status == 201
     assert (await place.ask("DELETE", f"/api/me/passes/{made.json['id']}", "bob")).refusal[1] == "unknown_id"
     assert (await place.ask("DELETE", f"/api/me/passes/{made.json['id']}", "ada")).status == 204
     assert [each["revoked"] for each in (await place.ask("GET", "/api/me/passes", "ada")).json["data"]] == [True]
-    await place.services.changes.set_group(OPERATOR, replace(hotel, guests=False))
+    await place.services.changes.change_group(OPERATOR, replace(hotel, guests=False))

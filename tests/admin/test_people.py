@@ -42,7 +42,7 @@ async def test_what_is_as_it_was_is_not_noted(place: Estate) -> None:
 
 @pytest.mark.gen_test
 async def test_people_are_found_by_name_address_and_group_page_by_page(place: Estate) -> None:
-    await place.ask("PUT", "/api/admin/groups/choir", body={})
+    await place.ask("POST", "/api/admin/groups", body={"name": "choir"})
     for number in range(3):
         body = {"name": f"singer {number}", "groups": ["choir"], "email": f"s{number}@choir.example"}
         assert (await place.ask("POST", "/api/admin/people", body=body)).status == 201
@@ -82,7 +82,7 @@ BAD_PEOPLE: list[tuple[Any, tuple[int, str, str | None]]] = [
     ({"name": "x", "admin": True}, (400, "invalid_value", "admin")),
     ({"name": "x", "quota": -1}, (400, "invalid_value", "quota")),
     ({"name": "x", "groups": "physics"}, (400, "invalid_value", "groups")),
-    ({"name": "ada"}, (409, "not_possible", None)),
+    ({"name": "ada"}, (409, "already_exists", None)),
     ({"name": " x"}, (409, "not_possible", None)),
     ({"name": "operator"}, (409, "not_possible", None)),
     ({"name": "x", "email": "no address"}, (409, "not_possible", None)),

@@ -28,7 +28,7 @@ async def full_life(place: Estate, name: str) -> str:
     await services.store.update_person(
         person_id, {"login": f"https://idp/{name}", "nickname": name, "claimed": ("staff",)}
     )
-    await services.changes.set_group(OPERATOR, Group(name=f"course {person_id}", teachers=(person_id,)))
+    await services.changes.create_group(OPERATOR, Group(name=f"course {person_id}", teachers=(person_id,)))
     await services.changes.put_in_group(OPERATOR, person_id, f"course {person_id}")
     limit = Limit(f"limit of {name}", Scope.PERSON, person_id, Unit.USD, LimitWindow.DAY, 10**9)
     await services.changes.set_limit(OPERATOR, limit)

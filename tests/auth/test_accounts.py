@@ -12,7 +12,7 @@ from server.auth.token_format import new_token
 from server.policy.authority import Means
 from server.store import store_for
 from server.store.base import Caller, Store
-from server.wire.errors import AccountingUnavailable, RateLimited
+from server.wire.errors import AccountingUnavailable, InvalidKey, RateLimited
 from tests.accounts import HOME, PROXY_KEY, Doors, Times, ada, bearer, refused
 
 YEAR_3000 = 32_503_680_000_000
@@ -100,7 +100,6 @@ MALFORMED = {
     "10 KB": ("Bearer " + "A" * 10_240, None),
     "not ASCII": ("Bearer fg_é" + "A" * 48, None),
     "a lone surrogate": (None, "\ud800"),
-    "an upstream's key": ("Bearer sk-proj-" + "A" * 48, None),
 }
 
 
@@ -112,6 +111,15 @@ async def test_what_is_no_token_is_refused_without_asking_the_store(
 ) -> None:
     # The store is not even open: asking it would be AccountingUnavailable.
     await refused(door(mode).authenticate(authorization, api_key, HOME))
+
+
+@pytest.mark.gen_test
+async def test_a_providers_key_is_refused_as_ever_with_a_hint_where_tokens_are_wanted(door: Doors) -> None:
+    key = "Bearer sk-proj-" + "A" * 48
+    await refused(door("shared").authenticate(key, None, HOME))
+    with pytest.raises(InvalidKey, match="InvalidKey") as caught:
+        await door("user_token").authenticate(key, None, HOME)
+    assert caught.value.message.startswith("Invalid or missing API key. A key that begins with sk- is a provider's")
 
 
 @pytest.mark.gen_test

@@ -228,15 +228,15 @@ async def test_a_member_issues_passes_only_in_a_group_of_theirs_that_may_have_gu
     async with store:
         ada = await somebody(store, "Ada", groups=("lab", "label"), claimed=("staff",))
         changes = door.changes()
-        await changes.set_group("operator", Group(name="lab", guests=True))
-        await changes.set_group("operator", Group(name="staff", guests=False))
-        await changes.set_group("operator", Group(name="others", guests=True))
+        await changes.create_group("operator", Group(name="lab", guests=True))
+        await changes.create_group("operator", Group(name="staff", guests=False))
+        await changes.create_group("operator", Group(name="others", guests=True))
         for group in ("", "label", "staff", "others", "nothing"):
             with pytest.raises(CommandError, match="may have guests"):
                 await office.issue(THE_OPERATOR, ada, WantedPass(3600, USD, group))
         what, _ = await office.issue(THE_OPERATOR, ada, WantedPass(3600, USD, "lab", ("gpt-4*",)))
         assert (what.issuer, what.group, what.models) == (ada.id, "lab", ("gpt-4*",))
-        await changes.set_group("operator", Group(name="lab", guests=True, until=1))
+        await changes.change_group("operator", Group(name="lab", guests=True, until=1))
         with pytest.raises(CommandError, match="may have guests"):
             await office.issue(THE_OPERATOR, ada, WantedPass(3600, USD, "lab"))
 
@@ -247,7 +247,7 @@ async def test_a_member_s_passes_together_are_bounded_and_a_revoked_or_expired_o
 ) -> None:
     async with store:
         ada = await somebody(store, "Ada", groups=("lab",))
-        await door.changes().set_group("operator", Group(name="lab", guests=True))
+        await door.changes().create_group("operator", Group(name="lab", guests=True))
         what, _ = await office.issue(THE_OPERATOR, ada, WantedPass(3600, PROMISED, "lab"))
         with pytest.raises(CommandError, match=r"50\.00 USD"):
             await office.issue(THE_OPERATOR, ada, WantedPass(3600, 1, "lab"))

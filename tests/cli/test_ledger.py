@@ -222,8 +222,25 @@ def test_a_group_is_made_changed_joined_left_and_removed(capsys: pytest.CaptureF
     assert [person.groups for person in in_store(lambda store: store.people())] == [("course",)]
     said(capsys, "group", "drop", "course", "ada")
     assert "nobody has put" in refused(capsys, "group", "drop", "course", "ada")
-    said(capsys, "group", "remove", "course")
+    said(capsys, "group", "add", "course", "ada")
+    assert "--yes" in refused(capsys, "group", "remove", "course")
+    assert "guest passes): 1." in said(capsys, "group", "remove", "course", "--yes")
     assert said(capsys, "group", "list") == ""
+
+
+def test_closing_asks_and_scheduling_lies_ahead(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--yes" in refused(capsys, "maintenance", "close", "Back at noon")
+    assert said(capsys, "notice", "list") == ""
+    assert "have used the gateway today: 0" in said(capsys, "maintenance", "close", "Back at noon", "--yes")
+    ahead = ("--since", "2098-11-29T06:00:00Z", "--until", "2098-11-29T10:00:00Z")
+    planned = said(capsys, "maintenance", "schedule", "Away on Saturday", *ahead).strip()
+    assert "later than now" in refused(
+        capsys, "maintenance", "schedule", "Away", "--since", "2020-01-01", "--until", "2098-01-01"
+    )
+    assert said(capsys, "maintenance", "open") == "open again\n"
+    (line,) = said(capsys, "notice", "list").splitlines()[1:]
+    assert line.split()[:2] == [planned, "maintenance"]
+    assert said(capsys, "maintenance", "open") == "it was open\n"
 
 
 def test_a_notice_is_set_listed_replaced_and_removed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,7 @@ async def furnished(running: Running) -> list[str]:
     """Something on every page; returns the pages that are about a single thing."""
     changes, store = running.services.changes, running.services.store
     (ada,) = [person for person in await store.people() if person.name == "ada"]
-    await changes.set_group(
+    await changes.create_group(
         "operator", Group(name="Physics 101", teachers=(ada.id,), note="Mondays", models=("gpt-5*",))
     )
     await changes.put_in_group("operator", ada.id, "Physics 101")

@@ -43,12 +43,13 @@ async def _furnish(place: Estate) -> None:
     """One thing of each kind, so that not every path leads to nothing."""
     limit = {"scope": "person", "subject": place.ids["ada"], "unit": "usd", "window": "day", "amount": 5}
     for path, body in (
-        ("groups/physics", {"weight": 2, "guests": True}),
         ("limits/l1", limit),
         ("prices/p1", {"model": "gpt-5", "valid_from": "2020-01-01T00:00:00Z", "input": 5}),
         ("notices/n1", {"kind": "announcement", "text": "hello", "since": "2020-01-01T00:00:00Z"}),
     ):
         assert (await place.ask("PUT", f"/api/admin/{path}", body=body)).status == 200
+    group = {"name": "physics", "weight": 2, "guests": True}
+    assert (await place.ask("POST", "/api/admin/groups", body=group)).status == 201
 
 
 def document_for(place: Estate) -> dict[str, Any]:

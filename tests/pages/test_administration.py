@@ -45,7 +45,7 @@ def fingerprints(page: str) -> list[str]:
 @pytest.mark.gen_test
 async def test_somebody_is_added_found_changed_closed_opened_raised_and_erased() -> None:
     async with services() as running, operator_at(running) as operator:
-        await running.services.changes.set_group("operator", Group(name="physics"))
+        await running.services.changes.create_group("operator", Group(name="physics"))
         added = await operator.send_and_follow("/admin/people", "/admin/people", name="grace", groups="physics")
         assert "The person is added." in added.text
         person = await id_of(running, "grace")
@@ -122,11 +122,15 @@ async def test_a_long_list_of_people_has_pages() -> None:
 @pytest.mark.gen_test
 async def test_a_group_is_made_changed_and_removed_and_keeps_what_the_form_does_not_say() -> None:
     async with services() as running, operator_at(running) as operator:
-        await running.services.changes.set_group("operator", Group(name="choir/alto", guests=True, join="a digest"))
-        form = {"name": "choir/alto", "weight": "2.5", "models": "gpt-5*", "until": in_days(9), "teachers": "ada"}
+        await running.services.changes.create_group("operator", Group(name="choir/alto", guests=True, join="a digest"))
+        form = {"weight": "2.5", "models": "gpt-5*", "until": in_days(9), "teachers": "ada", "guests": "yes"}
         form["tool_prices"] = "web_search=0.005, mcp=0"
-        saved = await operator.send_and_follow("/admin/groups", "/admin/groups", **form)
-        assert ("The group is saved." in saved.text, "taught by <bdi>ada</bdi>" in saved.text) == (True, True)
+        edit, change = "/admin/groups?edit=choir/alto", "/admin/groups/choir%2Falto/change"
+        asked = await operator.send_once(edit, change, **form)
+        assert ("weight: 1.0 → 2.5" in asked.text, "teachers: – → ada" in asked.text) == (True, True)
+        assert (await running.services.changes.group("choir/alto")).weight == 1.0
+        saved = await operator.send_and_follow(edit, change, **form)
+        assert ("The group is changed." in saved.text, "taught by <bdi>ada</bdi>" in saved.text) == (True, True)
         group = running.services.book.groups["choir/alto"]
         assert (group.weight, group.models, group.guests, group.join) == (2.5, ("gpt-5*",), True, "a digest")
         assert group.tool_prices == (("web_search", 5_000), ("mcp", 0))
@@ -135,11 +139,25 @@ async def test_a_group_is_made_changed_and_removed_and_keeps_what_the_form_does_
         assert 'value="web_search=0.005, mcp=0.00"' in edited.text
         code = await operator.send("/admin/groups", "/admin/groups/choir%2Falto/code")
         assert len(secret_on(code)) == 14
+        asked = await operator.send_once("/admin/groups", "/admin/groups/choir%2Falto/remove")
+        assert ("guest passes): 0." in asked.text, "choir/alto" in running.services.book.groups) == (True, True)
         await operator.send_and_follow("/admin/groups", "/admin/groups/choir%2Falto/remove")
         assert running.services.book.groups == {}
         wrong = [("weight", "nan"), ("weight", "-1"), ("content_days", "99999"), ("teachers", "nobody")]
         for field, value in (*wrong, ("tool_prices", "web_search"), ("tool_prices", "web_search=-1")):
             assert (await operator.send("/admin/groups", "/admin/groups", name="x", **{field: value})).status == 400
+
+
+@pytest.mark.gen_test
+async def test_a_new_group_never_takes_the_place_of_one_that_exists() -> None:
+    async with services() as running, operator_at(running) as operator:
+        await operator.send_and_follow("/admin/groups", "/admin/groups", name="lab", models="gpt-5* o4*", guests="yes")
+        again = await operator.send("/admin/groups", "/admin/groups", name="lab", weight="2")
+        assert (again.status, "There is already a group of this name." in again.text) == (400, True)
+        group = running.services.book.groups["lab"]
+        assert (group.models, group.weight, group.guests) == (("gpt-5*", "o4*"), 1.0, True)
+        gone = await operator.browser.post("/admin/groups/bal/change", xsrf=xsrf(again), weight="2")
+        assert (gone.status, "There is no such group." in gone.text) == (400, True)
 
 
 @pytest.mark.gen_test
@@ -216,13 +234,39 @@ async def test_a_notice_is_on_every_page_until_it_is_removed() -> None:
 
 
 @pytest.mark.gen_test
-async def test_maintenance_turns_requests_away_and_lets_them_in_again() -> None:
-    async with services() as running, operator_at(running) as operator:
-        await operator.send_and_follow("/admin/notices", "/admin/maintenance", on="yes")
+async def test_closing_says_whom_it_hits_and_asks_and_opening_lets_requests_in_again() -> None:
+    async with services() as running, operator_at(running) as operator, ada_at(running) as ada:
+        release = asyncio.Event()
+        running.fake.script(None, held(release))
+        asking = asyncio.create_task(ask(running, running.token))
+        await until(lambda: len(running.services.dispatcher.live()) == 1)
+        asked = await operator.send_once("/admin/notices", "/admin/close", text="Back at noon")
+        assert "Running now: 1. Waiting: 0. People they belong to: 1." in asked.text
+        release.set()
+        assert ((await asking).status, (await ask(running, running.token)).status) == (200, 200)
+        await operator.send_and_follow("/admin/notices", "/admin/close", text="Back at noon")
         assert (await ask(running, running.token)).status == 503
+        assert "Back at noon" in (await ada.get("/me")).text
         assert "Maintenance" in (await operator.get("/admin")).text
-        await operator.send_and_follow("/admin/notices", "/admin/maintenance", on="no")
+        await operator.send_and_follow("/admin/notices", "/admin/open")
         assert (await ask(running, running.token)).status == 200
+
+
+@pytest.mark.gen_test
+async def test_scheduled_maintenance_is_read_beforehand_and_closes_nothing_yet() -> None:
+    """Once the docs' own example of an announcement closed the gateway until 2098."""
+    async with services() as running, operator_at(running) as operator, ada_at(running) as ada:
+        form = {"text": "Away on Saturday", "since": "2098-11-29T06:00", "until": "2098-11-29T10:00"}
+        await operator.send_and_follow("/admin/notices", "/admin/maintenance", **form)
+        page = (await ada.get("/me")).text
+        assert ("Away on Saturday" in page, "from 2098-11-29" in page or "29 Nov" in page) == (True, True)
+        assert "Away on Saturday" in (await ada.get("/")).text
+        assert (await ask(running, running.token)).status == 200
+        for wrong in ({"since": "2020-01-01T06:00"}, {"until": ""}, {"since": ""}, {"until": "2098-11-29T05:00"}):
+            answer = await operator.send("/admin/notices", "/admin/maintenance", **{**form, **wrong})
+            assert answer.status == 400
+        announced = {"text": "x", "kind": "maintenance"}
+        assert (await operator.send("/admin/notices", "/admin/notices", **announced)).status == 400
 
 
 # --- keys, the queue, usage

@@ -160,7 +160,7 @@ async def test_a_course_is_begun_joined_looked_at_left_and_closed() -> None:
 async def test_a_group_with_guests_lets_its_members_make_passes() -> None:
     async with services() as running, ada_at(running) as ada:
         assert "/me/passes" not in (await ada.get("/me/tokens")).text
-        await running.services.changes.set_group("operator", Group(name="hosts", guests=True))
+        await running.services.changes.create_group("operator", Group(name="hosts", guests=True))
         person = await _person(running, "ada")
         await running.services.changes.put_in_group("operator", person.id, "hosts")
         await running.services.take_effect()

@@ -34,7 +34,12 @@ class Visitor:
         return await self.browser.post("/login", token=token, next="/me", xsrf=xsrf(page))
 
     async def send(self, page: str, action: str, **fields: str) -> Answer:
-        """Send a form that stands on a page, as a browser would: with the page's own hidden field."""
+        """Send a form that stands on a page, as a browser would, and say yes where the answer asks for it."""
+        asked = await self.send_once(page, action, **fields)
+        return await self.browser.post(action, xsrf=xsrf(asked), sure="yes", **fields) if is_question(asked) else asked
+
+    async def send_once(self, page: str, action: str, **fields: str) -> Answer:
+        """Send a form with the page's own hidden field; gives the answer, which may be a question."""
         shown = await self.get(page)
         assert f'action="{action}"' in shown.text, f"{page} has no form {action}"
         return await self.browser.post(action, xsrf=xsrf(shown), **fields)
@@ -44,6 +49,11 @@ class Visitor:
         answer = await self.send(page, action, **fields)
         assert answer.status == 303, answer.text
         return await self.get(answer.location)
+
+
+def is_question(page: Answer) -> bool:
+    """Whether the page says what an act will do, and waits for a yes."""
+    return 'name="sure" value="yes"' in page.text
 
 
 def xsrf(page: Answer) -> str:

@@ -28,7 +28,7 @@ async def ask(running: Running, token: str | None = None) -> tuple[int, str | No
 
 async def put_ada_into(running: Running, **terms: Any) -> None:
     services = running.services
-    await services.changes.set_group(OPERATOR.person_id, Group(name="lab", **terms))
+    await services.changes.create_group(OPERATOR.person_id, Group(name="lab", **terms))
     (ada,) = [person for person in await services.store.people() if person.name == "ada"]
     await services.store.update_person(ada.id, {"groups": ("lab",)})
     await services.take_effect()

@@ -112,7 +112,7 @@ async def test_a_search_that_no_answer_reports_is_billed() -> None:
 async def in_a_group(here: Shop, *prices: tuple[str, int]) -> None:
     """Ada is in a group that has these prices of its own."""
     services = here.running.services
-    await services.changes.set_group("operator", Group(name="lab", tool_prices=prices))
+    await services.changes.create_group("operator", Group(name="lab", tool_prices=prices))
     await services.changes.put_in_group("operator", await person_id(services.store, "ada"), "lab")
     await services.book.sync()
 

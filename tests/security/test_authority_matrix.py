@@ -269,7 +269,7 @@ def mountain(io_loop: IOLoop) -> Iterator[Estate]:
     stack = AsyncExitStack()
     opened: Estate = io_loop.run_sync(lambda: stack.enter_async_context(estate(trusted_proxy_hops=0)))
     group = Group(name="lab", models=("gpt-5",), guests=True, teachers=(opened.ids["boss"],))
-    io_loop.run_sync(lambda: opened.services.changes.set_group("operator", group))
+    io_loop.run_sync(lambda: opened.services.changes.create_group("operator", group))
     io_loop.run_sync(opened.services.take_effect)
     yield opened
     io_loop.run_sync(stack.aclose)

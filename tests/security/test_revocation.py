@@ -157,7 +157,7 @@ async def test_passes_that_are_asked_for_at_once_promise_no_more_than_one_after_
         doors = Doors(store, Times())
         office = GuestPassCommands(store, doors.changes(), Passes(PEPPER), lambda: doors.times.wall)
         issuer = await somebody(store, "Ada", groups=("lab",))
-        await doors.changes().set_group("operator", Group(name="lab", guests=True))
+        await doors.changes().create_group("operator", Group(name="lab", guests=True))
         asked = [office.issue(THE_OPERATOR, issuer, WantedPass(3600, PROMISED, "lab")) for _ in range(8)]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert sum(not isinstance(answer, Exception) for answer in answers) == 1
@@ -169,7 +169,7 @@ async def test_of_groups_that_are_joined_at_once_none_is_lost(tmp_path: Path) ->
         changes, person = Doors(store, Times()).changes(), await somebody(store, "Ada")
         names = [f"course {number}" for number in range(8)]
         for name in names:
-            await changes.set_group("operator", Group(name=name))
+            await changes.create_group("operator", Group(name=name))
         await asyncio.gather(*(changes.put_in_group("operator", person.id, name) for name in names))
         found = await store.person(person.id)
         assert found is not None

@@ -20,7 +20,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from server.admin.changes import OPERATOR, Changes, CommandError
+from server.admin.changes import OPERATOR, AlreadyThere, Changes, CommandError, NotThere
 from server.auth.throttle import Failures
 from server.crypto import derived
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
@@ -39,6 +39,14 @@ THE_OPERATOR = Person(OPERATOR, OPERATOR, False, 0, admin=True)
 
 class CourseError(CommandError):
     """This cannot be done with a course; the text says why, without repeating what was typed."""
+
+
+class NoSuchCourse(CourseError, NotThere):
+    """There is no course of this name for who asks."""
+
+
+class CourseExists(CourseError, AlreadyThere):
+    """A course of this name would take over what exists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +104,8 @@ class CourseCommands:
             raise CourseError("only an administrator makes a course")
         group, limits = _group(plan), _limits(plan)
         if await self._is_known(plan.name):
-            raise CourseError("this name is in use: there is such a group, or somebody bears it")
-        await self._changes.set_group(actor.id, group)
+            raise CourseExists("this name is in use: there is such a group, or somebody bears it")
+        await self._changes.create_group(actor.id, group)
         for limit in limits:
             await self._changes.set_limit(actor.id, limit)
         code = await self.new_code(actor, plan.name)
@@ -118,7 +126,7 @@ class CourseCommands:
     async def leave(self, person: Person, name: str) -> None:
         """End one's own membership. What was used stays counted: who joins again finds the same cap."""
         if all(each.name != name for each in await self._courses()):
-            raise CourseError(NO_SUCH_COURSE)
+            raise NoSuchCourse(NO_SUCH_COURSE)
         await self._changes.take_from_group(person.id, person.id, name)
 
     async def new_code(self, actor: Person, name: str) -> str:
@@ -127,7 +135,7 @@ class CourseCommands:
         if not self._is_open(course):
             raise CourseError("this course has ended")
         code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LETTERS))
-        await self._changes.set_group(actor.id, replace(course, join=self._digest(code)))
+        await self._changes.change_group(actor.id, replace(course, join=self._digest(code)))
         return "-".join(code[at : at + 4] for at in range(0, CODE_LETTERS, 4))
 
     async def close(self, actor: Person, name: str) -> None:
@@ -136,7 +144,7 @@ class CourseCommands:
         if not self._is_open(course):
             return
         since = course.since if course.since is None or course.since < now else now - 1
-        await self._changes.set_group(actor.id, replace(course, since=since, until=now, join=""))
+        await self._changes.change_group(actor.id, replace(course, since=since, until=now, join=""))
 
     async def view(self, actor: Person, name: str) -> View:
         """What a course has used, for its teachers."""
@@ -165,7 +173,7 @@ class CourseCommands:
         for course in await self.taught_by(actor):
             if course.name == name:
                 return course
-        raise CourseError(NO_SUCH_COURSE)
+        raise NoSuchCourse(NO_SUCH_COURSE)
 
     async def _opened_by(self, code: str) -> Group | None:
         """The course of a code. Every one is compared, so that the time does not tell which."""

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.admin.changes import Changes, CommandError
+from server.admin.changes import Changes, CommandError, NotThere
 from server.admin.makers import Maker, insist_on_making
 from server.auth.guest_passes import KIND, LONGEST_MS, REVOKED, Pass, Passes, pass_body, recorded
 from server.auth.token_terms import checked_models
@@ -25,6 +25,10 @@ MOST_LIVE = 100  # passes of one person, at the same time
 
 class PassError(CommandError):
     """This pass cannot be issued; the text says why, without repeating what was typed."""
+
+
+class NoSuchPass(PassError, NotThere):
+    """There is no pass of this id that still opens something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ class GuestPassCommands:
                 await self._store.put_record(Record(REVOKED, pass_id, {"expires_at": each.what.expires_at}))
                 self._changes.changed()
                 return
-        raise PassError("there is no such pass, or it has expired")
+        raise NoSuchPass("there is no such pass, or it has expired")
 
     async def _issue(self, actor: str, issuer: Person, wanted: WantedPass) -> tuple[Pass, str]:
         await self._forget_expired()

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from server.admin.changes import Changes, CommandError
+from server.admin.changes import Changes, CommandError, NotThere
 from server.config.settings import ANTHROPIC, OPENAI
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import FIELDS
 from server.keys.encryption import KeyEncryptionError
-from server.keys.wishes import KeyWishError, KeyWishes, ListedKey
+from server.keys.wishes import KeyWishError, KeyWishes, ListedKey, UnknownWish
 from server.store.base import AddedKey
 
 HOMES = {"openai": OPENAI, "anthropic": ANTHROPIC}
@@ -50,6 +50,8 @@ class KeyCommands:
             spec = await self._spec(key, wanted)
             await self._changes.note(actor, "key.add", key.fingerprint, None, {"upstream": spec.name, **_said(wanted)})
             return await self._keys.add(spec, key)
+        except UnknownWish as error:
+            raise NotThere(str(error)) from None
         except (KeyWishError, KeyEncryptionError) as error:
             raise CommandError(str(error)) from None
 
@@ -71,12 +73,14 @@ class KeyCommands:
     async def _noted(self, actor: str, action: str, key_id: str, verb: Callable[[str], Awaitable[None]]) -> None:
         known = {key.id: key for key in await self._keys.keys()}
         if key_id not in known:
-            raise CommandError("there is no such key")
+            raise NotThere("there is no such key")
         key = known[key_id]
         before = {"upstream": key.spec.name, "hint": key.hint, "added": key.added, "paused": key.paused}
         await self._changes.note(actor, action, key_id, before, None)
         try:
             await verb(key_id)
+        except UnknownWish as error:
+            raise NotThere(str(error)) from None
         except KeyWishError as error:
             raise CommandError(str(error)) from None
 

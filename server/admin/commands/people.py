@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from server.admin.changes import NO_SUCH_PERSON, Changes, CommandError
-from server.auth.accounts import RESERVED, AccountError, Accounts
+from server.admin.changes import NO_SUCH_PERSON, AlreadyThere, Changes, CommandError, NotThere
+from server.auth.accounts import RESERVED, AccountError, Accounts, NameInUse
 from server.policy.authority import TOO_WEAK, Authority
 from server.policy.groups import LEFT
 from server.policy.nicknames import nickname_of
@@ -37,7 +37,7 @@ class PeopleCommands:
     async def person(self, person_id: str) -> Person:
         person = await self._store.person(person_id)
         if person is None:
-            raise CommandError(NO_SUCH_PERSON)
+            raise NotThere(NO_SUCH_PERSON)
         return person
 
     async def create(
@@ -49,6 +49,8 @@ class PeopleCommands:
         await self._insist_on_groups(groups)
         try:
             person = await self._accounts.create_person(name)
+        except NameInUse as error:
+            raise AlreadyThere(str(error)) from None
         except AccountError as error:
             raise CommandError(str(error)) from None
         await self._changes.note(
@@ -90,7 +92,7 @@ class PeopleCommands:
             if nickname != person.nickname:
                 await self._update(person.id, person, {"nickname": nickname})
         except NameTaken:
-            raise CommandError("somebody has this nickname already") from None
+            raise AlreadyThere("somebody has this nickname already") from None
         except ValueError as error:
             raise CommandError(str(error)) from None
         return nickname
@@ -104,7 +106,7 @@ class PeopleCommands:
     async def _insist_on_groups(self, wanted: Sequence[str], mine: Sequence[str] = ()) -> None:
         known = {group.name for group in await self._changes.groups()} if wanted else set()
         if not set(wanted) <= known | set(mine) | {LEFT}:
-            raise CommandError("there is no such group: `group create` makes one")
+            raise NotThere("there is no such group: `group create` makes one")
 
 
 def check(name: str, wishes: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from server.admin.changes import JOINED, NO_SUCH_PERSON, Changes, CommandError, joined_id
+from server.admin.changes import JOINED, NO_SUCH_PERSON, Changes, CommandError, NotThere, joined_id
 from server.admin.commands.guest_passes import GuestPassCommands
 from server.auth.accounts import RESERVED, Accounts
 from server.auth.sessions import Sessions
@@ -80,7 +80,7 @@ class PrivacyCommands:
         """Forget somebody. Repeated after an interruption it goes on. Raises CommandError."""
         person = await self._store.person(person_id)
         if person is None:
-            raise CommandError(NO_SUCH_PERSON)
+            raise NotThere(NO_SUCH_PERSON)
         if person.name in RESERVED:
             raise CommandError("this is nobody who could be forgotten")
         await self._changes.note(actor, "person.erase", person_id, None, {"disabled": True})
@@ -114,7 +114,7 @@ class PrivacyCommands:
         for group in await self._changes.groups():
             if person_id in group.teachers:
                 others = tuple(each for each in group.teachers if each != person_id)
-                await self._changes.set_group(actor, replace(group, teachers=others))
+                await self._changes.change_group(actor, replace(group, teachers=others))
 
     async def _forget_names(self, ids: set[str]) -> None:
         """Overwrite in the audit log what a person and their tokens were called."""

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from server.admin.changes import NO_SUCH_PERSON, Changes, CommandError
+from server.admin.changes import NO_SUCH_PERSON, Changes, CommandError, NotThere
 from server.admin.makers import Maker, insist_on_making, insist_on_renewing
-from server.auth.accounts import ANY_TERMS, AccountError, Accounts
+from server.auth.accounts import ANY_TERMS, AccountError, Accounts, UnknownAccount
 from server.auth.token_terms import narrowed
 from server.store.base import Person, Store, Token, TokenTerms
 
@@ -46,7 +46,7 @@ class TokenCommands:
         await insist_on_making(self._changes, by, wanted.expires_at)
         person = await self._store.person(person_id)
         if person is None:
-            raise CommandError(NO_SUCH_PERSON)
+            raise NotThere(NO_SUCH_PERSON)
         making = self._accounts.create_token(person.name, wanted.name, wanted.expires_at, wanted.terms)
         return await self._made(actor, person, making)
 
@@ -86,7 +86,7 @@ class TokenCommands:
         for token in await self._store.tokens(owner):
             if token.id == token_id:
                 return token
-        raise CommandError("there is no such token")
+        raise NotThere("there is no such token")
 
     async def _made(self, actor: str, person: Person, making: Awaitable[tuple[Token, str]]) -> tuple[Token, str]:
         token, secret = await _done(making)
@@ -102,5 +102,7 @@ def _shown(token: Token) -> dict[str, Any]:
 async def _done(verb: Awaitable[T]) -> T:
     try:
         return await verb
+    except UnknownAccount as error:
+        raise NotThere(str(error)) from None
     except AccountError as error:
         raise CommandError(str(error)) from None

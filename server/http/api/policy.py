@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
+from server.admin.commands import closing
 from server.admin.commands.courses import Plan
+from server.admin.consequences import of_group_removal
 from server.config.openapi import Description
-from server.config.shapes import Flag, Instant, Many, Maybe, Number, Text, Thing, Whole
+from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.http.api.schemas import (
     AMOUNT,
     GROUP,
@@ -44,14 +45,25 @@ async def list_groups(asking: Asking) -> object:
     return {"data": [group_json(each) for each in await asking.services.changes.groups()]}
 
 
-async def set_group(asking: Asking) -> object:
-    """What is not said is as usual; the code by which people join stays."""
-    name = asking.id
-    known = {each.name: each for each in await asking.services.changes.groups()}
-    join = known[name].join if name in known else ""
-    group = replace(_read(lambda body: group_of(name, body), asking.body, "name"), join=join)
-    await asking.services.changes.set_group(asking.actor, _read(lambda body: group_of(name, body), group_body(group)))
+async def create_group(asking: Asking) -> object:
+    """What is not said is as usual. Nobody joins by a code yet."""
+    said = {field: value for field, value in asking.body.items() if field != "name"}
+    group = read_body(lambda body: group_of(asking.body["name"], body), said, "name")
+    await asking.services.changes.create_group(asking.actor, group)
     return group_json(group)
+
+
+async def change_group(asking: Asking) -> object:
+    """What is not said stays."""
+    before = group_body(await asking.services.changes.group(asking.id))
+    group = read_body(lambda said: group_of(asking.id, {**before, **said}), asking.body, "name")
+    await asking.services.changes.change_group(asking.actor, group)
+    return group_json(group)
+
+
+async def group_removal(asking: Asking) -> object:
+    services = asking.services
+    return (await of_group_removal(services.store, services.changes, asking.id)).body()
 
 
 async def remove_group(asking: Asking) -> None:
@@ -89,9 +101,9 @@ async def list_limits(asking: Asking) -> object:
 
 
 async def set_limit(asking: Asking) -> object:
-    record_id, body = _record_id(asking), {**asking.body}
+    limit_id, body = record_id(asking), {**asking.body}
     body["family"] = body.pop("models", "*")
-    limit = _read(lambda said: limit_of(record_id, said), body)
+    limit = read_body(lambda said: limit_of(limit_id, said), body)
     await asking.services.changes.set_limit(asking.actor, limit)
     return limit_json(limit)
 
@@ -111,8 +123,8 @@ async def list_prices(asking: Asking) -> object:
 
 
 async def set_price(asking: Asking) -> object:
-    record_id = _record_id(asking)
-    price = _read(lambda body: price_of(record_id, body), asking.body)
+    price_id = record_id(asking)
+    price = read_body(lambda body: price_of(price_id, body), asking.body)
     await asking.services.changes.set_price(asking.actor, price)
     return price_json(price)
 
@@ -126,9 +138,9 @@ async def list_notices(asking: Asking) -> object:
 
 
 async def set_notice(asking: Asking) -> object:
-    record_id = _record_id(asking)
-    notice = _read(lambda body: notice_of(record_id, body), asking.body)
-    await asking.services.changes.set_notice(asking.actor, notice)
+    notice_id = record_id(asking)
+    notice = read_body(lambda body: notice_of(notice_id, body), asking.body)
+    await closing.announce(asking.services.changes, asking.actor, notice)
     return notice_json(notice)
 
 
@@ -136,15 +148,15 @@ async def remove_notice(asking: Asking) -> None:
     await asking.services.changes.remove_notice(asking.actor, asking.id)
 
 
-def _record_id(asking: Asking) -> str:
+def record_id(asking: Asking) -> str:
     """The id in the path, for something that is written. Raises InvalidValue."""
-    record_id = asking.id
-    if not _RECORD_ID.fullmatch(record_id):
+    said = asking.id
+    if not _RECORD_ID.fullmatch(said):
         raise InvalidValue("id")
-    return record_id
+    return said
 
 
-def _read(make: Callable[[Mapping[str, Any]], T], body: Mapping[str, Any], otherwise: str = "body") -> T:
+def read_body(make: Callable[[Mapping[str, Any]], T], body: Mapping[str, Any], otherwise: str = "body") -> T:
     """What a body tells all in all. Raises InvalidValue, which names the member that makes no sense with the others."""
     try:
         return make(body)
@@ -160,23 +172,22 @@ WANTED_COURSE = Thing(
     name="WantedCourse",
 )
 FOUNDED = Thing({"group": GROUP, "code": Text()})
-WANTED_GROUP = Thing(
-    {},
-    {
-        "weight": Number(0.01, 1000),
-        "models": PATTERNS,
-        "running": Whole(0, 1_000_000),
-        "batch": Flag(),
-        "content_days": Whole(0, 3650),
-        "since": WHEN,
-        "until": WHEN,
-        "teachers": Many(Text(64)),
-        "guests": Flag(),
-        "tool_prices": TOOL_PRICES,
-        "note": Text(1000, least=0),
-    },
-    name="WantedGroup",
-)
+GROUP_TERMS: Mapping[str, Shape] = {
+    "weight": Number(0.01, 1000),
+    "models": PATTERNS,
+    "running": Whole(0, 1_000_000),
+    "batch": Flag(),
+    "content_days": Whole(0, 3650),
+    "since": WHEN,
+    "until": WHEN,
+    "teachers": Many(Text(64)),
+    "guests": Flag(),
+    "tool_prices": TOOL_PRICES,
+    "note": Text(1000, least=0),
+}
+NEW_GROUP = Thing({"name": Text(64)}, GROUP_TERMS, name="NewGroup")
+REMOVAL = Thing({"people": Whole(), "limits": Whole()}, name="GroupRemoval")
+GROUP_CHANGES = Thing({}, GROUP_TERMS, name="GroupChanges")
 WANTED_LIMIT = Thing(
     {name: LIMIT.members[name] for name in ("scope", "unit", "window", "amount")},
     {name: LIMIT.members[name] for name in ("subject", "models", "since", "until", "extra", "extra_until")},
@@ -184,7 +195,9 @@ WANTED_LIMIT = Thing(
 )
 WANTED_PRICE = Thing({"model": Text(), "valid_from": Instant()}, {**RATES, "tiers": Many(TIER)}, name="WantedPrice")
 WANTED_NOTICE = Thing(
-    {name: NOTICE_MEMBERS[name] for name in ("kind", "text", "since")}, {"until": WHEN}, name="WantedNotice"
+    {"kind": Word(("announcement", "incident")), "text": NOTICE_MEMBERS["text"], "since": NOTICE_MEMBERS["since"]},
+    {"until": WHEN},
+    name="WantedNotice",
 )
 INCREASE = Thing({"extra": Whole(1, 10**15), "until": Instant()}, name="Increase")
 
@@ -196,7 +209,21 @@ def _told(method: str, path: str, summary: str, **more: Any) -> Description:
 OPERATIONS = (
     Operation(_told("GET", "/groups", "Groups and what they give", answer=list_of(GROUP)), list_groups),
     Operation(
-        _told("PUT", "/groups/{group}", "Make or change a group", body=WANTED_GROUP, answer=GROUP), set_group
+        _told(
+            "POST", "/groups", "Make a group; one that exists stays as it is", body=NEW_GROUP, answer=GROUP, status=201
+        ),
+        create_group,
+    ),
+    Operation(
+        _told(
+            "PATCH", "/groups/{group}", "Change what is said of a group, and leave the rest", body=GROUP_CHANGES,
+            answer=GROUP,
+        ),
+        change_group,
+    ),
+    Operation(
+        _told("GET", "/groups/{group}/removal", "What its removal would take away, in numbers", answer=REMOVAL),
+        group_removal,
     ),
     Operation(_told("DELETE", "/groups/{group}", "Forget what a group gives", status=204), remove_group),
     Operation(
@@ -231,7 +258,7 @@ OPERATIONS = (
     ),
     Operation(
         _told(
-            "PUT", "/notices/{notice}", "Tell everybody something, or close for maintenance", body=WANTED_NOTICE,
+            "PUT", "/notices/{notice}", "Say something to everybody; it closes nothing", body=WANTED_NOTICE,
             answer=NOTICE,
         ),
         set_notice,

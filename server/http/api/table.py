@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from server.admin.changes import CommandError
+from server.admin.changes import AlreadyThere, CommandError, NotThere
 from server.admin.makers import Maker
 from server.config.openapi import JSON, Description
 from server.config.shapes import Thing, read_text
@@ -45,6 +45,12 @@ class NotPossible(InOwnWords):
     status = 409
     code = "not_possible"
     retriable = False
+
+
+class AlreadyExists(NotPossible):
+    """What you want to make exists already."""
+
+    code = "already_exists"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +211,8 @@ def _document(shape: Thing, content: bytes) -> dict[str, Any]:
 
 def _refusal(error: CommandError) -> NotPossible | UnknownId:
     """What the commands say: that something is not there, or why it cannot be done. Neither repeats what was sent."""
+    if isinstance(error, NotThere):
+        return UnknownId()
     words = re.sub(r"(: | \()?`[^`]*`.*", "", str(error))  # without the verbs of the command line
-    return (
-        UnknownId() if words.startswith("there is no such") else NotPossible(words=f"{words[:1].upper()}{words[1:]}.")
-    )
+    kind = AlreadyExists if isinstance(error, AlreadyThere) else NotPossible
+    return kind(words=f"{words[:1].upper()}{words[1:]}.")

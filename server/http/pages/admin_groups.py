@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
+from server.admin.consequences import of_group_removal
+from server.admin.differences import differences
 from server.config.tariff_parsers import tool_price_words, tool_prices
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
@@ -24,19 +27,32 @@ class AdminGroupsPage(AdminPage):
         names = {person.id: person.name for person in people}
         members = Counter(name for person in people for name in {*person.groups, *person.claimed})
         rows = tuple(_row(group, names, members[group.name]) for group in await self.services.changes.groups())
-        wanted = self.asked("edit")
+        wanted = path[0] if path else self.asked("edit")
         edited = next((row for row in rows if row.name == wanted), None)
         return render_admin.admin_groups_html(AdminGroupsView(self.frame, rows, edited))
 
-    async def save(self, form: Form) -> Done:
-        """A new group, or one as it shall be; what the form does not say stays."""
-        name = form.needed("name")
-        known = {group.name: group_body(group) for group in await self.services.changes.groups()}
+    async def create(self, form: Form) -> Done:
+        """A new group; one that exists is never written over."""
+        group = await self._wanted(form, form.needed("name"), {})
+        await self.services.changes.create_group(self.me.id, group)
+        return Done("group-created", GROUPS)
+
+    async def change(self, form: Form, name: str) -> Done:
+        """A group as it shall be; what differs is shown before it is saved. What the form does not say stays."""
+        before = group_body(await self.services.changes.group(name))
+        group = await self._wanted(form, name, before)
+        if changes := differences(before, group_body(group), await self.names()):
+            form.insist(f"Change {name}?", changes, "Save these changes")
+            await self.services.changes.change_group(self.me.id, group)
+        return Done("group-changed", GROUPS)
+
+    async def _wanted(self, form: Form, name: str, before: Mapping[str, Any]) -> Group:
         said = {
             "weight": form.number("weight", 1.0),
             "models": list(form.words("models")),
             "running": form.whole("running"),
             "batch": form.ticked("batch"),
+            "guests": form.ticked("guests"),
             "content_days": form.whole("content_days"),
             "since": form.begins("since"),
             "until": form.ends("until"),
@@ -45,13 +61,13 @@ class AdminGroupsPage(AdminPage):
         }
         try:
             said["tool_prices"] = prices_body(tool_prices(form.text("tool_prices")))
-            group = group_of(name, {**known.get(name, {}), **said})
+            return group_of(name, {**before, **said})
         except ValueError as error:
             raise FormError(sentence(error)) from None
-        await self.services.changes.set_group(self.me.id, group)
-        return Done("group-saved", GROUPS)
 
-    async def remove(self, _: Form, name: str) -> Done:
+    async def remove(self, form: Form, name: str) -> Done:
+        removal = await of_group_removal(self.services.store, self.services.changes, name)
+        form.insist(f"Remove {name}?", removal.lines(), "Remove the group")
         await self.services.changes.remove_group(self.me.id, name)
         return Done("group-removed", GROUPS)
 
@@ -68,6 +84,7 @@ def _row(group: Group, names: Mapping[str, str], members: int) -> GroupRow:
         until_ms=last_moment(group.until),
         teachers=tuple(names.get(each, each) for each in group.teachers),
         joinable=bool(group.join),
+        guests=group.guests,
         tool_prices=tool_price_words(group.tool_prices),
         note=group.note,
         members=members,

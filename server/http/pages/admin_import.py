@@ -28,6 +28,8 @@ class ImportPage(AdminPage):
         self.trial = form.ticked("trial")
         text = form.needed("csv")
         self.found = await self.services.people_table.read(self.me.id, text, trial=self.trial, by=self.authority)
+        if not self.trial and not self.found.mistakes:
+            self.sent = None
 
 
 class PeopleFile(AdminPage):

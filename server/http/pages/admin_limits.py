@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from server.admin.changes import CommandError
+from server.admin.changes import NotThere
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
 from server.http.pages.me_ledger import last_moment
@@ -37,7 +37,7 @@ class LimitsPage(AdminPage):
     async def increase(self, form: Form, limit_id: str) -> Done:
         limit = next((each for each in await self.services.changes.limits() if each.id == limit_id), None)
         if limit is None:
-            raise CommandError("there is no such limit")
+            raise NotThere("there is no such limit")
         extra = _amount(form, "extra", limit.unit)
         await self.services.changes.raise_limit(self.me.id, limit_id, extra, form.needed_end("until"))
         return Done("limit-raised", LIMITS)
@@ -71,12 +71,14 @@ class LimitsPage(AdminPage):
     async def _subject(self, form: Form, scope: Scope) -> str:
         """Whose it is, by id: a person is called by their name."""
         if scope is Scope.EVERYONE:
+            if form.text("subject"):
+                raise FormError("A limit for each person has no “whose”: choose for whom it is, or empty that field.")
             return ""
         subject = form.needed("subject")
         if scope is Scope.PERSON:
             return (await self.services.changes.person_named(subject)).id
         if scope is Scope.UPSTREAM and all(key.spec.name != subject for key in await self.services.keys.keys()):
-            raise CommandError("there is no such upstream")
+            raise NotThere("there is no such upstream")
         return subject
 
 

@@ -1,7 +1,8 @@
-"""`/admin/notices`: what everyone reads, and whether requests are turned away."""
+"""`/admin/notices`: what everyone reads, maintenance that is scheduled, and whether requests are turned away now."""
 
 from __future__ import annotations
 
+from server.admin.commands import closing
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
 from server.policy.maintenance import maintenance
@@ -11,7 +12,6 @@ from web import render_admin
 from web.view_admin import NoticeRow, NoticesView
 
 NOTICES = "/admin/notices"
-AT_WORK = "The operator is at work; new requests are turned away."
 
 
 class NoticesPage(AdminPage):
@@ -20,36 +20,43 @@ class NoticesPage(AdminPage):
     async def draw(self, *path: str) -> bytes:
         now = self.services.wall()
         known = sorted(await self.services.changes.notices(), key=lambda notice: -notice.since)
-        rows = tuple(NoticeRow(each.id, notice_view(each), each.holds_at(now)) for each in known)
+        rows = tuple(NoticeRow(each.id, notice_view(each), each.shown_at(now)) for each in known)
         shut = maintenance(self.services.book.notices, now) is not None
         return render_admin.notices_html(NoticesView(self.frame, rows, shut))
 
     async def announce(self, form: Form) -> Done:
         since = form.moment("since")
-        body = {
-            "kind": form.needed("kind"),
-            "text": form.needed("text"),
-            "since": self.services.wall() if since is None else since,
-            "until": form.moment("until"),
-        }
-        try:
-            notice = notice_of(self.services.changes.new_id(), body)
-        except ValueError as error:
-            raise FormError(sentence(error)) from None
-        await self.services.changes.set_notice(self.me.id, notice)
+        begins = self.services.wall() if since is None else since
+        notice = self._read(form, form.needed("kind"), begins, form.moment("until"))
+        await closing.announce(self.services.changes, self.me.id, notice)
         return Done("notice-set", NOTICES)
+
+    async def schedule(self, form: Form) -> Done:
+        """Maintenance that begins later, and that everybody reads beforehand."""
+        form.needed("since")
+        form.needed("until")
+        notice = self._read(form, NoticeKind.MAINTENANCE, form.moment("since") or 0, form.moment("until"))
+        await closing.schedule(self.services.changes, self.me.id, notice, self.services.wall())
+        return Done("maintenance-scheduled", NOTICES)
 
     async def remove(self, _: Form, notice_id: str) -> Done:
         await self.services.changes.remove_notice(self.me.id, notice_id)
         return Done("notice-removed", NOTICES)
 
-    async def switch(self, form: Form) -> Done:
-        """Turn requests away from now on, or serve them again."""
-        changes, now = self.services.changes, self.services.wall()
-        if form.needed("on") == "yes":
-            await changes.set_notice(self.me.id, Notice(changes.new_id(), NoticeKind.MAINTENANCE, AT_WORK, now))
-            return Done("maintenance-on", NOTICES)
-        for notice in await changes.notices():
-            if notice.kind is NoticeKind.MAINTENANCE and notice.holds_at(now):
-                await changes.remove_notice(self.me.id, notice.id)
+    async def close(self, form: Form) -> Done:
+        """Turn requests away from now on."""
+        services, until = self.services, form.moment("until")
+        form.insist("Close the gateway now?", closing.hit(services.dispatcher.live(10**6)).lines(), "Close it now")
+        await closing.close(services.changes, self.me.id, services.wall(), form.text("text"), until)
+        return Done("maintenance-on", NOTICES)
+
+    async def reopen(self, _: Form) -> Done:
+        await closing.reopen(self.services.changes, self.me.id, self.services.wall())
         return Done("maintenance-off", NOTICES)
+
+    def _read(self, form: Form, kind: str, since: int, until: int | None) -> Notice:
+        body = {"kind": kind, "text": form.needed("text"), "since": since, "until": until}
+        try:
+            return notice_of(self.services.changes.new_id(), body)
+        except ValueError as error:
+            raise FormError(sentence(error)) from None

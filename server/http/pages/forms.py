@@ -10,7 +10,7 @@ is stands in a cookie, signed for this session: no other text can be put there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -42,7 +42,8 @@ SENTENCES = {
     "person-promoted": "This person is an administrator now.",
     "person-demoted": "This person is no administrator any more.",
     "person-erased": "The person is erased.",
-    "group-saved": "The group is saved.",
+    "group-created": "The group is made.",
+    "group-changed": "The group is changed.",
     "group-removed": "The group is removed.",
     "key-added": "The key is added. It is used within seconds.",
     "key-paused": "The key gets no further request, within seconds.",
@@ -56,6 +57,7 @@ SENTENCES = {
     "limit-removed": "The limit is removed.",
     "notice-set": "Everybody reads it within seconds.",
     "notice-removed": "The notice is removed.",
+    "maintenance-scheduled": "Everybody reads it within seconds. Requests are served until it begins.",
     "maintenance-on": "New requests are turned away within seconds.",
     "maintenance-off": "Requests are served again within seconds.",
 }
@@ -63,6 +65,14 @@ SENTENCES = {
 
 class FormError(ValueError):
     """A field makes no sense; the text says which, for who filled it in."""
+
+
+class Unsure(Exception):
+    """The act waits for a yes: `heading` is the question, `lines` say what will happen, `verb` is on the button."""
+
+    def __init__(self, heading: str, lines: Sequence[str], verb: str) -> None:
+        super().__init__(heading)
+        self.heading, self.lines, self.verb = heading, tuple(lines), verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,11 @@ class Form:
         if not (text := self.text(name)):
             raise FormError(f"Please fill in “{_label(name)}”.")
         return text
+
+    def insist(self, heading: str, lines: Sequence[str], verb: str) -> None:
+        """Raises Unsure unless the answer to this question stands in the form."""
+        if not self.ticked("sure"):
+            raise Unsure(heading, lines, verb)
 
     def ticked(self, name: str) -> bool:
         return self.text(name) == "yes"

@@ -3,26 +3,29 @@
 A page is drawn by `draw`. A form of it is carried out by an *act*, a coroutine of the page's class that the table of
 routes names. It returns `Done`, and then the browser is sent on to a page which says so; or the secret it has made,
 which stands on the page that answers the form and is nowhere kept; or None, where the page itself tells. What cannot be
-done is said on top of the page, with the status 400.
+done is said on top of the page, with the status 400, and the form keeps all that was entered. An act that hurts first
+raises `Unsure`: a page then says what will happen, and holds the same form with a yes in it.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from server.admin.changes import CommandError
 from server.admin.makers import Maker
 from server.http.base import Services
 from server.http.pages.base import SESSION, BrowserHandler
-from server.http.pages.forms import Done, Form, FormError, flash_cookie, flash_of, sentence
+from server.http.pages.forms import Done, Form, FormError, Unsure, flash_cookie, flash_of, sentence
 from server.policy.authority import Authority, Power
 from server.status.views import notice_view, notices
 from server.store.base import Caller, Person
 from server.wire.errors import InvalidKey
-from web.view import Flash, Frame, Visitor
-from web.view_me import NewSecret
+from web import render_me
+from web.forms import XSRF
+from web.view import Flash, Frame, Sent, Visitor
+from web.view_me import NewSecret, QuestionView
 
 FLASH = "fairgate-flash"
 FLASH_SECONDS = 60
@@ -42,6 +45,7 @@ class MemberPage(BrowserHandler):
         self.act = act
         self.flash: Flash | None = None
         self.made: NewSecret | None = None
+        self.sent: Sent | None = None
         self.session_cookie = ""
 
     async def admit(self) -> None:
@@ -69,8 +73,9 @@ class MemberPage(BrowserHandler):
             xsrf=self.xsrf(),
             login=True,
             leaderboard=services.settings.leaderboard,
-            notices=tuple(notice_view(each) for each in notices(services.book) if each.holds_at(now)),
+            notices=tuple(notice_view(each) for each in notices(services.book) if each.shown_at(now)),
             flash=self.flash,
+            sent=self.sent,
         )
 
     def asked(self, name: str, default: str = "") -> str:
@@ -98,10 +103,15 @@ class Takes(MemberPage):
 
     async def post(self, *path: str) -> None:
         assert self.act is not None, "the route of a form says what it does"
-        form = Form(self.form(), self.services.calendar)
+        fields = self.form()
+        form, said = Form(fields, self.services.calendar), {name: fields[name] for name in fields if name != XSRF}
+        self.sent = Sent(self.request.path, said)
         try:
             done = await self.act(self, form, *path)
             await self.services.take_effect()
+        except Unsure as question:
+            self.show(render_me.question_html(_question(self, question, said)))
+            return
         except (FormError, CommandError) as error:
             self.flash = Flash("bad", sentence(error))
             self.show(await self.draw(*path), 400)
@@ -110,8 +120,15 @@ class Takes(MemberPage):
             self.keep(FLASH, flash_cookie(self.services.sessions, self.session_cookie, done.sentence), FLASH_SECONDS)
             self.redirect(done.path, status=303)
         elif not self._finished:
-            self.made = done
+            self.made, self.sent = done, self.sent if done is None else None
             self.show(await self.draw(*path))
+
+
+def _question(page: MemberPage, question: Unsure, said: Mapping[str, str]) -> QuestionView:
+    """What the form says, once more, with what will come of it. No leads back to where the form stands."""
+    action = page.request.path
+    back = "/" + "/".join(action.split("/")[1:3])
+    return QuestionView(page.frame, question.heading, question.lines, question.verb, action, tuple(said.items()), back)
 
 
 def caller_of(person: Person) -> Caller:
