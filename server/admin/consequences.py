@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from server.admin.changes import Changes
+from server.admin.changes import NO_SUCH_GROUP, Changes, NotThere
 from server.ledger.limits import Scope
 from server.store.base import Store
 
@@ -32,7 +32,9 @@ class GroupRemoval:
 
 async def of_group_removal(store: Store, changes: Changes, name: str) -> GroupRemoval:
     """Raises NotThere; nothing is changed."""
-    await changes.group(name)
+    unreadable = {record.id for record in await changes.unreadable() if record.kind == "group"}
+    if name not in unreadable | {group.name for group in await changes.groups()}:
+        raise NotThere(NO_SUCH_GROUP)
     people = sum(name in (*person.groups, *person.claimed) for person in await store.people())
     of_group = (Scope.GROUP, Scope.MEMBER)
     limits = sum(limit.scope in of_group and limit.subject == name for limit in await changes.limits())

@@ -278,7 +278,7 @@ async def test_no_secret_no_prompt_and_nobody_s_address_comes_out(
 async def test_where_a_group_logs_content_it_is_in_its_own_table_and_nowhere_else(tmp_path: Path, ears: Ears) -> None:
     async with town(tmp_path, ears) as here:
         services = here.running.services
-        await services.changes.create_group(OPERATOR.person_id, Group(name="lab", content_days=7))
+        await services.changes.change_group(OPERATOR.person_id, Group(name="lab", content_days=7))
         await services.take_effect()
         assert await here.ask("ada", chat(PROMPT, stream=False)) == 200
         await services.reservations.quiet(5)
