@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import aiohttp
 import orjson
 import pytest
 
+from server.auth.accounts import A_PROVIDER_KEY
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import KEYS, gateway, spec
 from tests.hostile.catalogue import KEY, RATE, URL, assert_is
@@ -37,8 +39,13 @@ HEADERS = {
     "47 bytes beyond ASCII": {"Authorization": "Bearer fg_\xe9\xff"},
     "47 a format": {"Authorization": "Bearer %s{0}${x}"},
     "48 two different ones": {"Authorization": f"Bearer {UNKNOWN}", "X-Api-Key": "other"},
+}
+# A provider's key gets a hint, whosever it is: that it is one of ours shows in nothing.
+PROVIDER_KEY = replace(KEY, message=f"{KEY.message} {A_PROVIDER_KEY}")
+PROVIDER_KEYS = {
     "50 a key of ours": {"Authorization": f"Bearer {KEYS[0]}"},
     "50 a key of ours in the other header": {"X-Api-Key": KEYS[1]},
+    "50 a key that is not ours": {"Authorization": "Bearer sk-another"},
 }
 
 
@@ -48,6 +55,14 @@ def test_every_false_credential_gets_the_same_answer(services: Site, path: str, 
     with services.untouched():
         headers = services.from_elsewhere() | JSON | HEADERS[name]
         assert_is(services.ask(request("POST", path, headers, BODY)), KEY, path)
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("name", PROVIDER_KEYS)
+def test_a_providers_key_gets_the_same_hint_whether_it_is_ours_or_not(services: Site, path: str, name: str) -> None:
+    with services.untouched():
+        headers = services.from_elsewhere() | JSON | PROVIDER_KEYS[name]
+        assert_is(services.ask(request("POST", path, headers, BODY)), PROVIDER_KEY, path)
 
 
 @pytest.mark.parametrize("path", ROUTES)
