@@ -56,6 +56,7 @@ def _settings(port: int, upstream: Target, place: Path) -> dict[str, str]:
         "PROXY_KEY": TOKEN,
         "UNPRICED_MODELS": "free",
         "MAX_CONNECTIONS": "20000",
+        "MAX_CONNECTIONS_PER_ADDRESS": "20000",  # all of the clients are here
         "DEMO": "off",
     }
 
