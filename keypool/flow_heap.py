@@ -8,6 +8,7 @@ sorted in again then; one whose counter falls has to be pushed anew.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -45,7 +46,7 @@ class Waits:
 
 
 @dataclass(slots=True, eq=False)
-class FlowAccount:
+class FlowAccount(ABC):
     """What somebody was served, by weight, and what they have waiting and in flight.
 
     `guessed`: the part of what was charged for what is in flight that may still be given back, in cost. `offsets`: how
@@ -69,9 +70,9 @@ class FlowAccount:
     def idle(self) -> bool:
         return not (self.waiting or self.running)
 
+    @abstractmethod
     def rests(self, lane: Lane) -> bool:
         """Whether it is left out of the order for now, though it waits in this lane."""
-        raise NotImplementedError
 
     def at(self, lane: Lane) -> float:
         """Its counter as it counts in a lane."""

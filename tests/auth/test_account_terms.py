@@ -9,7 +9,6 @@ import pytest
 from server.auth.accounts import MOST_LIVE, AccountError, Accounts
 from server.auth.tokens import Memory
 from server.single_flight import Away
-from server.store import store_for
 from server.store.base import Caller, Person, Store, StoreError, TokenTerms
 from server.wire.errors import AccountingUnavailable
 from tests.accounts import DAY, HOME, Doors, Times, ada, bearer, no_store, refused, somebody
@@ -17,21 +16,6 @@ from tests.accounts import DAY, HOME, Doors, Times, ada, bearer, no_store, refus
 CAMPUS = TokenTerms(networks=("192.0.2.0/24", "2001:db8::/32"))
 AWAY = "198.51.100.7"
 SEMESTER = Memory(5.0, affiliation_days=180)
-
-
-@pytest.fixture
-def times() -> Times:
-    return Times()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return store_for(f"sqlite:///{tmp_path}/fairgate.db")
-
-
-@pytest.fixture
-def door(store: Store, times: Times) -> Doors:
-    return Doors(store, times)
 
 
 # Networks and addresses

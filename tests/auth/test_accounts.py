@@ -10,27 +10,11 @@ import pytest
 from server.auth.accounts import AccountError, Accounts, Mode
 from server.auth.token_format import new_token
 from server.policy.authority import Means
-from server.store import store_for
 from server.store.base import Caller, Store
 from server.wire.errors import AccountingUnavailable, InvalidKey, RateLimited
 from tests.accounts import HOME, PROXY_KEY, Doors, Times, ada, bearer, refused
 
 YEAR_3000 = 32_503_680_000_000
-
-
-@pytest.fixture
-def times() -> Times:
-    return Times()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return store_for(f"sqlite:///{tmp_path}/fairgate.db")
-
-
-@pytest.fixture
-def door(store: Store, times: Times) -> Doors:
-    return Doors(store, times)
 
 
 # Letting in

@@ -21,7 +21,6 @@ from server.auth.guest_passes import LONGEST_MS, TYPE, Pass, Passes, looks_like_
 from server.auth.tokens import Memory
 from server.crypto import derived
 from server.policy.groups import Group
-from server.store import store_for
 from server.store.base import Person, Record, Store
 from tests.accounts import DAY, PEPPER, Doors, Times, bearer, no_store, refused, somebody
 
@@ -29,21 +28,6 @@ USD = 1_000_000
 NOW = 1_800_000_000_000
 GOOD = Pass("0123456789abcdef", "usr_ada", "lab", ("gpt-4*",), 5 * USD, NOW, NOW + DAY)
 KEY = derived(PEPPER, "passes")
-
-
-@pytest.fixture
-def times() -> Times:
-    return Times()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return store_for(f"sqlite:///{tmp_path}/fairgate.db")
-
-
-@pytest.fixture
-def door(store: Store, times: Times) -> Doors:
-    return Doors(store, times)
 
 
 @pytest.fixture

@@ -203,7 +203,7 @@ def holds(services: Site, size: int) -> bool:
     for _ in range(2000):
         if held(services) == size:
             return True
-        time.sleep(0.005)
+        time.sleep(0.005)  # the gateway runs in another thread, and announces no change of what it holds
     return False
 
 

@@ -12,6 +12,7 @@ from keypool.ahead import ahead, before
 from keypool.backlog import Backlog
 from keypool.fairqueue import FairQueue
 from keypool.flow_heap import FlowAccount, Waits, lane_of
+from keypool.flows import Flow
 from keypool.ticket import Ticket
 from tests.keypool.making import MODEL, OPENAI, a_key
 
@@ -63,7 +64,7 @@ def test_in_other_lanes_all_of_the_own_flow_goes_before() -> None:
 def accounts(draw: st.DrawFn) -> list[FlowAccount]:
     found = []
     for number in range(draw(st.integers(0, 6))):
-        account = FlowAccount(f"a{number}", draw(st.sampled_from([0.5, 1.0, 3.0])), draw(st.floats(0, 50)), LANE)
+        account = Flow(f"a{number}", draw(st.sampled_from([0.5, 1.0, 3.0])), draw(st.floats(0, 50)), LANE)
         account.waiting = draw(st.integers(0, 5))
         account.backlog = account.waiting * draw(st.sampled_from([0.0, 1.0, 7.0]))
         if account.waiting:
