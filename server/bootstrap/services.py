@@ -185,7 +185,7 @@ class ServicesBuilder:
         timing: KeepaliveTiming,
         spool: Spool,
     ) -> tuple[Pipeline, Admission]:
-        tokenizer = await asyncio.to_thread(Tokenizer.load)
+        tokenizer = await asyncio.to_thread(Tokenizer)
         self._stack.callback(tokenizer.close)
         bounds = wiring.bounds(self._settings, timing)
         admission = Admission(dispatcher, accounting.guard, tokenizer, accounting.book, bounds, time.monotonic, _wall)
