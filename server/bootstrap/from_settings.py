@@ -23,7 +23,6 @@ from server.observability.occupancy_metrics import Occupancy
 from server.relay.admission import Bounds
 from server.relay.content_rules import ContentRules
 from server.relay.keepalive import KeepaliveTiming
-from server.relay.passthrough import OwnKeyProvider
 from server.spool import Spool
 from server.store.base import Store
 from server.store.breaker import Guarded
@@ -32,6 +31,7 @@ from server.wire.anthropic import ANTHROPIC
 from server.wire.filters import Caps
 from server.wire.identity import Identity
 from server.wire.openai import OPENAI
+from server.wire.own_keys import OwnKeyProvider
 
 
 def keys(specs: Iterable[UpstreamSpec]) -> list[Key]:
@@ -86,12 +86,12 @@ def occupancy(settings: Settings) -> Occupancy:
     return Occupancy(BodyBudget(most), Spool(folder, settings.spool_bytes), connections)
 
 
-def providers(specs: Iterable[UpstreamSpec]) -> list[OwnKeyProvider]:
-    """Where people may go with a provider's key of their own: the two homes, and the operator's upstreams by name."""
+def providers(specs: Iterable[UpstreamSpec]) -> dict[str, OwnKeyProvider]:
+    """Where people may go with a provider's key of their own: the two homes, and the operator's upstreams, by name."""
     homes = [OwnKeyProvider("openai", OPENAI_HOME, OPENAI), OwnKeyProvider("anthropic", ANTHROPIC_HOME, ANTHROPIC)]
     dialects = {"openai": OPENAI, "anthropic": ANTHROPIC}
     named = [OwnKeyProvider(spec.name, spec.base_url, dialects[spec.dialects[0]]) for spec in specs]
-    return list({provider.name: provider for provider in (*homes, *named)}.values())
+    return {provider.name: provider for provider in (*homes, *named)}
 
 
 def _rules(settings: Settings) -> ContentRules:

@@ -133,8 +133,6 @@ async def drain(services: Services) -> None:
     """Let running requests end within their time; what is left then ends with an error in its own dialect."""
     services.draining = True
     await services.status_service.drain()
-    answering = [each for each in (services.pipeline, services.own_keys) if each is not None]
-    await asyncio.gather(*(each.quiet(services.settings.drain_seconds) for each in answering))
-    for each in answering:
-        each.stop()
-    await asyncio.gather(*(each.quiet(LAST_WORDS_SECONDS) for each in answering))
+    await services.pipeline.quiet(services.settings.drain_seconds)
+    services.pipeline.stop()
+    await services.pipeline.quiet(LAST_WORDS_SECONDS)

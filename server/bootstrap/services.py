@@ -50,7 +50,6 @@ from server.observability.occupancy_metrics import OccupancyMetrics
 from server.observability.tracing import Tracing, open_tracing
 from server.relay.admission import Admission
 from server.relay.keepalive import KeepaliveTiming
-from server.relay.passthrough import OwnKeyRelay
 from server.relay.pipeline import Pipeline
 from server.spool import Spool
 from server.status.service import Clocks, history_of, open_face
@@ -110,11 +109,9 @@ class ServicesBuilder:
             status_service=status_service,
             occupancy=occupancy,
         )
-        return self._with_offices(rooms, accounts, self._own_keys(accounting, upstreams))
+        return self._with_offices(rooms, accounts)
 
-    def _with_offices(
-        self, rooms: Callable[..., Services], accounts: Accounts, own_keys: OwnKeyRelay | None
-    ) -> Services:
+    def _with_offices(self, rooms: Callable[..., Services], accounts: Accounts) -> Services:
         """The services with those that administration and logins need."""
         settings, store, pepper = self._settings, self._store, wiring.pepper(self._settings)
         changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget)
@@ -137,7 +134,7 @@ class ServicesBuilder:
             tokens=TokenCommands(store, changes, accounts, _wall),
             keys=KeyCommands(key_wishes, changes, settings.key_slots),
             privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall),
-            own_keys=own_keys,
+            own_keys=wiring.providers(self._specs) if settings.byo_keys else None,
             origins=Origins.of(settings.blocked_origins),
         )
 
@@ -213,15 +210,6 @@ class ServicesBuilder:
             accounts.bearer = oidc.bearer.caller_of if settings.oidc_bearer else None
             accounts.forget_bearers = oidc.bearer.forget
         return oidc
-
-    def _own_keys(self, accounting: Accounting, upstreams: Upstreams) -> OwnKeyRelay | None:
-        settings = self._settings
-        if not settings.byo_keys:
-            return None
-        told = accounting.reservations.note, accounting.calendar, time.monotonic, _wall
-        return OwnKeyRelay(
-            upstreams, wiring.providers(self._specs), *told, settings.total_seconds, settings.max_answer_bytes
-        )
 
     def _metrics(self, dispatcher: Dispatcher, *collectors: Collector) -> Metrics | None:
         return Metrics(dispatcher, *collectors) if self._settings.metrics else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -39,7 +39,6 @@ from server.observability.metrics import Metrics
 from server.observability.occupancy_metrics import Occupancy
 from server.policy.authority import Authority, Means, Power, authority_of
 from server.relay.admission import Admission
-from server.relay.passthrough import OwnKeyRelay
 from server.relay.pipeline import Pipeline
 from server.status.service import StatusService
 from server.store.base import Caller, Store, StoreError
@@ -59,6 +58,7 @@ from server.wire.errors import (
 )
 from server.wire.filters import Origins
 from server.wire.openai import OPENAI
+from server.wire.own_keys import OwnKeyProvider
 from server.wire.sites import is_from_elsewhere, is_own_name
 from server.wire.trusted import address_of, trusted_user
 
@@ -104,7 +104,7 @@ class Services:
     status_service: StatusService
     occupancy: Occupancy
     oidc: Oidc | None = None
-    own_keys: OwnKeyRelay | None = None
+    own_keys: Mapping[str, OwnKeyProvider] | None = None
     origins: Origins = NO_ORIGINS
     demo: bool = False
     draining: bool = False

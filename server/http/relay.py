@@ -100,8 +100,7 @@ class RelayHandler(BaseHandler):
     def _call(self, request: Request) -> Call:
         headers = self.request.headers
         patience, wanted = max_wait(headers.get("X-Max-Wait")), asked_class(headers.get("X-Fairgate-Class"))
-        group = headers.get("X-Fairgate-Group")
-        named = None if group is None else unquote(group)  # the name of a group has no percent sign
+        named = self._named_group()
         alive = keepalive_of(headers.get(HEADER)) or self.caller.terms.keepalive
         passed, query, address = self._passed(), self._query(), self.address()
         return Call(
@@ -117,6 +116,11 @@ class RelayHandler(BaseHandler):
             address=address,
             knocked=self._knocked,
         )
+
+    def _named_group(self) -> str | None:
+        """The group that the caller names to be booked on."""
+        group = self.request.headers.get("X-Fairgate-Group")
+        return None if group is None else unquote(group)  # the name of a group has no percent sign
 
     def on_connection_close(self) -> None:
         """The client has left: so does its request, unless its answer is read on for its usage."""
@@ -215,9 +219,12 @@ class RelayHandler(BaseHandler):
         return request
 
     def _parsed(self, body: bytes) -> Request:
-        headers = self.request.headers
         plain = unpacked(body, self._coding, self.largest_body)
-        return read_request(self.endpoint, plain, headers.get("Content-Type", ""), session_of(headers.get_all()))
+        return self._understood(plain, self.request.headers.get("Content-Type", ""))
+
+    def _understood(self, body: bytes, content_type: str) -> Request:
+        """What a body asks for. Raises ClientError."""
+        return read_request(self.endpoint, body, content_type, session_of(self.request.headers.get_all()))
 
     def _passed(self) -> dict[str, str]:
         """The client's headers that may go upstream: those that the dialect lists, and no others."""

@@ -38,6 +38,7 @@ from server.wire.errors import (
 )
 from server.wire.identity import Identity
 from server.wire.openai import OPENAI
+from server.wire.own_keys import institution
 from server.wire.request import Request, unkept
 from server.wire.stored import Reference
 
@@ -143,6 +144,17 @@ class Admission:
         if request is call.request and group == call.group:
             return call
         return replace(call, request=request, group=group)
+
+    async def passing(self, call: Call) -> Call:
+        """The call with the caller's own key as it may go on, with the group that it is booked on.
+
+        It uses nothing of the pool: rights to models, caps and budgets do not concern it. Who has a token names a group
+        of their own; where no token is asked for, any that the operator knows. Raises PromptRejected, InvalidValue.
+        """
+        await self._bounds.rules.check_phrases(call.request)
+        mine = self.rights(call.caller).groups
+        allowed = self._book.groups if call.caller.token_id is None else mine
+        return replace(call, group=institution(call.group, mine, allowed))
 
     def _payer(self, call: Call, rights: Rights) -> str | None:
         """The group that pays, and by whose rights and keys the model is used: the one that was named, if it may.

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
 from server.accounting.reservations import Reservations
+from server.dispatcher import Lease
 from server.ledger.quota import Settlement as Settled
 from server.ledger.usage import Outcome, UsageRow
 from server.relay.admission import Admission
@@ -104,11 +105,15 @@ class Settling:
         """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
         if context.usage is None:
             context.usage = await self._used(context)
-            self._admission.made(context.meter.made.seals, context.lease.key)
-            tokens = Tokens(context.usage.input, context.usage.cached, context.usage.output)
-            left = context.client_left and context.usage.estimated
-            context.lease.finish(tokens, complete=context.outcome is Outcome.COMPLETED, left=left)
+            if context.claim is not None:
+                self._finish(context, context.claim, context.usage)
         return context.usage
+
+    def _finish(self, context: RequestContext, lease: Lease, usage: Usage) -> None:
+        self._admission.made(context.meter.made.seals, lease.key)
+        tokens = Tokens(usage.input, usage.cached, usage.output)
+        left = context.client_left and usage.estimated
+        lease.finish(tokens, complete=context.outcome is Outcome.COMPLETED, left=left)
 
     async def attempted(self, context: RequestContext) -> Settled | None:
         """How an attempt is settled that has failed and may have been billed, if another one goes out after it.
@@ -130,7 +135,7 @@ class Settling:
 
     def kept_by(self, context: RequestContext) -> tuple[str, ...]:
         """The ids of what the provider keeps of an answer, and its maker may name."""
-        if not self._stateful:
+        if not self._stateful or context.call.own_key is not None:
             return ()
         made = context.meter.made
         return (*made.answer, *made.objects) if context.call.request.kept else made.objects

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from server.http.access import Role, Route
 from server.http.api.health import HealthHandler
 from server.http.api.models import ModelsHandler
@@ -12,24 +14,25 @@ from server.http.compat.flask import CreateApiKey, KeyInPath
 from server.http.compat.java import AllPrices, ModelPrices, Queries, UpstreamLimits, UsageSums
 from server.http.own_keys import ForeignKey, OwnKeyHandler
 from server.http.relay import RelayHandler
-from server.relay.passthrough import OwnKeyRelay
 from server.wire.endpoints import ENDPOINTS
+from server.wire.own_keys import OwnKeyProvider
 
 MODEL = r"([A-Za-z0-9._:/@+-]{1,200})"
 TOKEN = r"([A-Za-z0-9]{1,32}_[A-Za-z0-9_-]{1,100})"  # noqa: S105 - a pattern
 CALLERS = {"GET": Role.CALLER}
 ANY_METHOD = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), Role.CALLER)
+Providers = Mapping[str, OwnKeyProvider]
 IN_PATH = ("/v1/chat/completions", "/v1/embeddings")
 
 
-def first_routes(services: Services, own_keys: OwnKeyRelay | None) -> list[Route]:
+def first_routes(services: Services, own_keys: Providers | None) -> list[Route]:
     """What must be tried before the routes of the same paths: a key that is not ours."""
     if own_keys is None or not services.settings.legacy_routes:
         return []
-    return [Route(ForeignKey(services.settings), OwnKeyHandler, ANY_METHOD, {"own_keys": own_keys}, own_door=True)]
+    return [Route(ForeignKey(services.settings), OwnKeyHandler, ANY_METHOD, {"providers": own_keys}, own_door=True)]
 
 
-def compat_routes(services: Services, own_keys: OwnKeyRelay | None) -> list[Route]:
+def compat_routes(services: Services, own_keys: Providers | None) -> list[Route]:
     """The others. `own_keys` is None unless `BYO_KEYS` is on."""
     found = [
         Route(rf"/model/{MODEL}", ModelPrices, {"GET": Role.CALLER, "POST": Role.ADMIN}, own_door=True),
@@ -54,7 +57,7 @@ def compat_routes(services: Services, own_keys: OwnKeyRelay | None) -> list[Rout
             in_path = {"endpoint": ENDPOINTS[path]}
             found.append(Route(rf"/{TOKEN}{path}", KeyInPath, {"POST": Role.CALLER}, in_path, own_door=True))
     if own_keys is not None:
-        found.append(Route("/byo/.*", OwnKeyHandler, ANY_METHOD, {"own_keys": own_keys}, own_door=True))
+        found.append(Route("/byo/.*", OwnKeyHandler, ANY_METHOD, {"providers": own_keys}, own_door=True))
     return found
 
 
