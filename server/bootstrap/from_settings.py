@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from keypool.estimates import CostModel
 from keypool.keys import Key
 from keypool.pool import QueueLimits
+from server.address_rate import AddressRate
 from server.auth.accounts import Accounts, pepper_for
 from server.auth.tokens import Memory
 from server.body_budget import BodyBudget, MostHeld
@@ -83,7 +85,8 @@ def occupancy(settings: Settings) -> Occupancy:
     open_ = connections_for(settings.max_connections, open_files())
     proxied = settings.trusted_proxy_hops > 0
     connections = ConnectionBudget(open_, settings.max_connections_per_address, proxied=proxied)
-    return Occupancy(BodyBudget(most), Spool(folder, settings.spool_bytes), connections)
+    requests = AddressRate(settings.max_requests_per_address, time.monotonic)
+    return Occupancy(BodyBudget(most), Spool(folder, settings.spool_bytes), connections, requests)
 
 
 def providers(specs: Iterable[UpstreamSpec]) -> dict[str, OwnKeyProvider]:

@@ -12,12 +12,16 @@ ALIVE = frozenset({KeyState.UNCHECKED, KeyState.READY, KeyState.COOLING})
 class HealthHandler(AlsoHead, BaseHandler):
     """`/healthz`: the event loop answers."""
 
+    counted = False
+
     def get(self) -> None:
         self.finish({"status": "ok"})
 
 
 class ReadyHandler(AlsoHead, BaseHandler):
     """`/readyz`: the store can be written, a key is alive, and nobody is stopping us. Warnings change nothing."""
+
+    counted = False
 
     async def get(self) -> None:
         problems = []
