@@ -11,6 +11,7 @@ from keypool.keys import Key
 from keypool.pool import QueueLimits
 from server.address_rate import AddressRate
 from server.auth.accounts import Accounts, pepper_for
+from server.auth.oidc.client import Oidc
 from server.auth.tokens import Memory
 from server.body_budget import BodyBudget, MostHeld
 from server.bootstrap.demo import MODEL as DEMO_MODEL
@@ -48,7 +49,8 @@ def costs(specs: Iterable[UpstreamSpec]) -> CostModel:
     return CostModel.of_limits(requests, tokens) if requests else CostModel()
 
 
-def accounts(settings: Settings, store: Store, guard: Guarded) -> Accounts:
+def accounts(settings: Settings, store: Store, guard: Guarded, oidc: Oidc | None) -> Accounts:
+    bearer = oidc.bearer if oidc is not None and settings.oidc_bearer else None
     proxy_key = settings.proxy_key.reveal() if settings.proxy_key else ""
     return Accounts(
         store,
@@ -58,6 +60,7 @@ def accounts(settings: Settings, store: Store, guard: Guarded) -> Accounts:
         memory=Memory(settings.token_cache_seconds, settings.outage_seconds, settings.affiliation_days),
         admin_key=settings.admin_key.reveal() if settings.admin_key else "",
         guard=guard,
+        bearer=bearer,
     )
 
 

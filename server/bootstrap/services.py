@@ -51,6 +51,7 @@ from server.observability.tracing import Tracing, open_tracing
 from server.relay.admission import Admission
 from server.relay.keepalive import KeepaliveTiming
 from server.relay.pipeline import Pipeline
+from server.relay.under_way import UnderWay
 from server.spool import Spool
 from server.status.service import Clocks, history_of, open_face
 from server.store import store_for
@@ -68,6 +69,7 @@ class ServicesBuilder:
         self._settings, self._stack = settings, stack
         self._store = store_for(settings.store_url, settings.store_driver)
         self._specs: list[UpstreamSpec] = list(settings.upstreams)
+        self._oidc: Oidc | None = None
 
     async def services(self, timing: KeepaliveTiming) -> Services:
         """Everything that serves requests, ready to be listened for."""
@@ -124,7 +126,7 @@ class ServicesBuilder:
         return rooms(
             demo=settings.wants_demo,
             sessions=sessions,
-            oidc=self._login(accounts),
+            oidc=self._oidc,
             changes=changes,
             key_wishes=key_wishes,
             courses=CourseCommands(store, changes, pepper, time.monotonic, _wall),
@@ -145,7 +147,8 @@ class ServicesBuilder:
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
         accounting = await open_treasury(settings, store, wiring.own_prices(settings), stack)
-        accounts = wiring.accounts(settings, store, accounting.guard)
+        self._oidc = self._login()
+        accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
         await opening.begin((whose, accounts.prepare, partial(accounting.recover, store)))
         housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
@@ -170,7 +173,7 @@ class ServicesBuilder:
         stack.push_async_callback(key_sync.close)
         await key_sync.start(settings.keys_poll_seconds)
         await prober.start(specs)
-        dispatcher.suspect = prober.suspect
+        dispatcher.report_to(prober.suspect)
         return dispatcher, prober
 
     async def _pipeline(
@@ -185,7 +188,10 @@ class ServicesBuilder:
         tokenizer = await asyncio.to_thread(Tokenizer.load)
         self._stack.callback(tokenizer.close)
         bounds = wiring.bounds(self._settings, timing)
-        admission = Admission(dispatcher, accounting.guard, tokenizer, accounting.book, bounds, time.monotonic, _wall)
+        under_way = UnderWay(bounds.stateful, _wall)
+        admission = Admission(
+            dispatcher, accounting.guard, tokenizer, accounting.book, bounds, time.monotonic, _wall, under_way
+        )
         pipeline = Pipeline(
             dispatcher,
             upstreams,
@@ -196,19 +202,18 @@ class ServicesBuilder:
             _wall,
             accounting.reservations,
             admission,
+            under_way,
             observe,
             spool,
         )
         return pipeline, admission
 
-    def _login(self, accounts: Accounts) -> Oidc | None:
+    def _login(self) -> Oidc | None:
         """The organisation's login, whose tokens may open the API, too."""
         settings = self._settings
         oidc = oidc_of(settings, self._store, wiring.pepper(settings), time.monotonic, _wall)
         if oidc is not None:
             self._stack.push_async_callback(oidc.close)
-            accounts.bearer = oidc.bearer.caller_of if settings.oidc_bearer else None
-            accounts.forget_bearers = oidc.bearer.forget
         return oidc
 
     def _metrics(self, dispatcher: Dispatcher, *collectors: Collector) -> Metrics | None:

@@ -20,6 +20,7 @@ from server.policy.groups import Rights
 from server.relay.content_rules import ContentRules
 from server.relay.context import Call
 from server.relay.keepalive import KeepaliveTiming
+from server.relay.under_way import UnderWay
 from server.store.base import Caller, IssuedObject, StoreError
 from server.store.breaker import Guarded
 from server.tokenizer import Tokenizer
@@ -82,12 +83,12 @@ class Admission:
         bounds: Bounds,
         clock: Callable[[], float],
         wall: Callable[[], int],
+        under_way: UnderWay,
     ) -> None:
         self._dispatcher, self._guard, self._tokenizer, self._book = dispatcher, guard, tokenizer, book
         self._bounds, self._clock, self._wall = bounds, clock, wall
         self._readers = Affinity(READERS_SECONDS, READERS)
-        # Who made objects whose answers have not been settled yet: a client may name them sooner.
-        self.under_way: Callable[[set[str]], dict[str, IssuedObject]] = lambda references: {}
+        self._under_way = under_way
 
     def models(self, caller: Caller, dialect: Dialect) -> list[str]:
         """The models that a caller may use: each has a price, a group that allows it, and a living key for that group.
@@ -276,7 +277,7 @@ class Admission:
 
     async def _issued(self, references: set[str]) -> dict[str, IssuedObject]:
         """Who made some objects. A client may name one before the answer that it came with has been settled."""
-        early = self.under_way(references)
+        early = self._under_way.makers(references)
         late = references - early.keys()
         try:
             return early | (await self._guard.issued(late) if late else {})

@@ -183,6 +183,13 @@ class RequestContext:
         """It has been dispatched: there will be a row."""
         return self.sends > 0
 
+    def kept(self, *, stateful: bool) -> tuple[str, ...]:
+        """The ids of what the provider keeps of its answer, and its maker may name. `stateful`: if it may keep any."""
+        if not stateful or self.call.own_key is not None:
+            return ()
+        made = self.meter.made
+        return (*made.answer, *made.objects) if self.call.request.kept else made.objects
+
     def set_down(self) -> None:
         """Its body is elsewhere while it waits. The words of its prompt have been counted, and nobody needs them."""
         request = replace(self.call.request, body=b"", prompt=NO_PROMPT)

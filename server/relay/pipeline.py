@@ -39,8 +39,9 @@ from server.relay.holds import Holding
 from server.relay.keepalive import Keepalive
 from server.relay.parking import leased
 from server.relay.settlement import Settling
+from server.relay.under_way import UnderWay
 from server.spool import Spool
-from server.store.base import Caller, IssuedObject, Store
+from server.store.base import Caller, Store
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
 from server.wire.errors import (
@@ -68,12 +69,12 @@ class Pipeline:
         wall: Callable[[], int],
         reservations: Reservations,
         admission: Admission,
+        under_way: UnderWay,
         observe: Callable[[UsageRow], None] = lambda row: None,
         spool: Spool | None = None,
     ) -> None:
         self._dispatcher, self._store = dispatcher, store
         self._reservations, self._admission = reservations, admission
-        admission.under_way = self._under_way
         self._bounds, self._clock, self._wall = bounds, clock, wall
         self._settlement = Settling(store, tokenizer, reservations, admission, bounds.stateful, clock, observe)
         self._attempts = Attempts(upstreams, reservations, self._settlement, bounds, clock, wall)
@@ -83,7 +84,7 @@ class Pipeline:
         self.recent = RecentTraces()
         self._tasks: dict[str, asyncio.Task[object]] = {}  # by the request's id
         self._ended: set[str] = set()  # ids of those that an administrator has ended
-        self._contexts: dict[str, RequestContext] = {}  # of the requests that were dispatched and are not yet settled
+        self._contexts = under_way.contexts
         self._stopping = False
 
     @property
@@ -221,15 +222,6 @@ class Pipeline:
 
     def _usual_output(self, person: str, model: str) -> int:
         return self._dispatcher.pool.pricing.lengths.expect(person, model, None)
-
-    def _under_way(self, references: set[str]) -> dict[str, IssuedObject]:
-        """Who made which of these objects, of the answers that are not settled yet."""
-        return {
-            each: IssuedObject(context.call.caller.person_id, context.lease.key.id, self._wall())
-            for context in self._contexts.values()
-            for each in self._settlement.kept_by(context)
-            if each in references
-        }
 
     async def _dispatched(self, context: RequestContext, sink: Sink, keepalive: Keepalive) -> UsageRow:
         self._contexts[context.call.id] = context

@@ -61,7 +61,7 @@ class Settling:
 
     async def settle(self, context: RequestContext) -> UsageRow:
         """Settle, whoever leaves meanwhile. What does not wait for anything needs no task of its own for that."""
-        keeps = self.kept_by(context) or context.recorded is not None
+        keeps = context.kept(stateful=self._stateful) or context.recorded is not None
         if context.settled is not None and not keeps:
             return context.settled
         waits = keeps or (context.usage is None and self._reported(context) is None)
@@ -72,7 +72,7 @@ class Settling:
         row = await self.bookkeep(context)
         if context.recorded is not None:
             await self._keep_content(context, row)
-        if kept := self.kept_by(context):
+        if kept := context.kept(stateful=self._stateful):
             with suppress(StoreError):  # the answer cannot be continued then; the row tells of the outage
                 await self._store.remember_issued(kept, IssuedObject(row.person_id, row.key, row.started_at))
         return row
@@ -132,13 +132,6 @@ class Settling:
     async def _used(self, context: RequestContext) -> Usage:
         used = self._reported(context) or await self._counted(context)
         return context.call.request.hosted.billed(used)
-
-    def kept_by(self, context: RequestContext) -> tuple[str, ...]:
-        """The ids of what the provider keeps of an answer, and its maker may name."""
-        if not self._stateful or context.call.own_key is not None:
-            return ()
-        made = context.meter.made
-        return (*made.answer, *made.objects) if context.call.request.kept else made.objects
 
     def _reported(self, context: RequestContext) -> Usage | None:
         """What is known without counting: the upstream's own figures, or that nothing was billed."""
