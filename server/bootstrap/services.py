@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from prometheus_client.registry import Collector
 
@@ -18,6 +18,9 @@ from keypool.pool import Pool
 from server.accounting.assembly import Accounting, open_treasury
 from server.accounting.housekeeping import Housekeeping
 from server.accounting.metrics import AccountingMetrics
+from server.accounting.price_reload import PriceReload
+from server.accounting.reservations import Reservations
+from server.accounting.runtime_config import RuntimeConfig
 from server.accounting.store_startup import StoreStartup
 from server.admin.changes import Changes
 from server.admin.commands.courses import CourseCommands
@@ -37,29 +40,51 @@ from server.bootstrap.ownership import alone, confirm
 from server.config.settings import Settings
 from server.config.specs import UpstreamSpec
 from server.dispatcher import Dispatcher
-from server.http.base import Services
+from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
 from server.keys.prober import Prober
 from server.keys.running import RunningKeys
 from server.keys.sync import KeySync
 from server.keys.wishes import KeyWishes
+from server.ledger.calendar import Calendar
 from server.ledger.usage import UsageRow
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
-from server.observability.occupancy_metrics import OccupancyMetrics
+from server.observability.occupancy_metrics import Occupancy, OccupancyMetrics
 from server.observability.tracing import Tracing, open_tracing
 from server.relay.admission import Admission
 from server.relay.keepalive import KeepaliveTiming
 from server.relay.pipeline import Pipeline
 from server.relay.under_way import UnderWay
 from server.spool import Spool
-from server.status.service import Clocks, history_of, open_face
+from server.status.service import Clocks, StatusService, history_of, open_face
 from server.store import store_for
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
 from server.wire.filters import Origins
 
 Observe = Callable[[UsageRow], None]
+
+
+class CommonParts(TypedDict):
+    """What is built before the commands: the fields of `GatewayServices` of the same names."""
+
+    settings: Settings
+    accounts: Accounts
+    book: RuntimeConfig
+    occupancy: Occupancy
+    access_log: AccessLog | None
+    metrics: Metrics | None
+    clock: Callable[[], float]
+    wall: Callable[[], int]
+    lifecycle: Lifecycle
+    status_service: StatusService
+    dispatcher: Dispatcher
+    pipeline: Pipeline
+    admission: Admission
+    reservations: Reservations
+    calendar: Calendar
+    price_reload: PriceReload
 
 
 class ServicesBuilder:
@@ -71,7 +96,7 @@ class ServicesBuilder:
         self._specs: list[UpstreamSpec] = list(settings.upstreams)
         self._oidc: Oidc | None = None
 
-    async def services(self, timing: KeepaliveTiming) -> Services:
+    async def services(self, timing: KeepaliveTiming) -> GatewayServices:
         """Everything that serves requests, ready to be listened for."""
         settings, stack = self._settings, self._stack
         accounting, accounts = await self._books()
@@ -90,32 +115,34 @@ class ServicesBuilder:
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
         status_service = await open_face(settings, self._store, accounting, dispatcher, prober, history, clocks, stack)
-        rooms = partial(
-            Services,
+        common = CommonParts(
             settings=settings,
-            pipeline=pipeline,
-            admission=admission,
             accounts=accounts,
-            dispatcher=dispatcher,
-            store=self._store,
             book=accounting.book,
-            reservations=accounting.reservations,
-            calendar=accounting.calendar,
+            occupancy=occupancy,
             access_log=access_log,
             metrics=metrics,
             clock=clocks.clock,
             wall=clocks.wall,
-            started=clocks.started,
-            prober=prober,
-            price_reload=accounting.price_reload,
+            lifecycle=Lifecycle(),
             status_service=status_service,
-            occupancy=occupancy,
+            dispatcher=dispatcher,
+            pipeline=pipeline,
+            admission=admission,
+            reservations=accounting.reservations,
+            calendar=accounting.calendar,
+            price_reload=accounting.price_reload,
         )
-        return self._with_offices(rooms, accounts)
+        return self._with_commands(common)
 
-    def _with_offices(self, rooms: Callable[..., Services], accounts: Accounts) -> Services:
+    def _with_commands(self, parts: CommonParts) -> GatewayServices:
         """The services with those that administration and logins need."""
-        settings, store, pepper = self._settings, self._store, wiring.pepper(self._settings)
+        settings, store, pepper, accounts = (
+            self._settings,
+            self._store,
+            wiring.pepper(self._settings),
+            parts["accounts"],
+        )
         changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget)
         sessions = Sessions(store, pepper, _wall, settings.session_hours, settings.admin_key)
         key_wishes = KeyWishes(store, KeyEncryption(settings.master_keys), self._specs, _wall)
@@ -123,12 +150,12 @@ class ServicesBuilder:
             PeopleCommands(store, changes, accounts),
             GuestPassCommands(store, changes, Passes(pepper), _wall),
         )
-        return rooms(
-            demo=settings.wants_demo,
+        return GatewayServices(
+            **parts,
+            store=store,
             sessions=sessions,
             oidc=self._oidc,
             changes=changes,
-            key_wishes=key_wishes,
             courses=CourseCommands(store, changes, pepper, time.monotonic, _wall),
             passes=passes,
             people=people,

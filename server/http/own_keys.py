@@ -16,7 +16,7 @@ from tornado.routing import Matcher
 from server.auth.accounts import looks_like_token
 from server.config.settings import Settings
 from server.config.specs import Secret
-from server.http.base import Services, dialect_of
+from server.http.base import dialect_of
 from server.http.relay import RelayHandler
 from server.relay.context import Call
 from server.store.base import Caller
@@ -39,10 +39,8 @@ TOKEN_HEADER = "X-Fairgate-Token"  # noqa: S105 - a header's name
 class OwnKeyHandler(RelayHandler):
     """Passes a request through to one of the providers, which stand under their names."""
 
-    def initialize(  # type: ignore[override]  # another row
-        self, services: Services, providers: Mapping[str, OwnKeyProvider]
-    ) -> None:
-        super().initialize(services, OTHERS[dialect_of(self.request).name])
+    def initialize(self, providers: Mapping[str, OwnKeyProvider]) -> None:  # type: ignore[override]  # what its route has
+        super().initialize(OTHERS[dialect_of(self.request).name])
         self._providers = providers
         self._upstream = self._url = ""
 

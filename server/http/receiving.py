@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tornado.web import RequestHandler, stream_request_body
 
 from server.http.bodies import Body, announced_length
 from server.http.refusals import READ_FIRST_SECONDS, SMALL_BODY, Linger, Lingering, is_read_first, is_well_framed
+from server.http.services import Services
 from server.relay.admission import network_of
 from server.store.base import StoreError
 from server.wire.errors import AccountingUnavailable, RateLimited, Refusal, TooManyAtOnce
-
-if TYPE_CHECKING:
-    from server.http.base import Services
 
 
 @stream_request_body

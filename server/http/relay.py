@@ -10,8 +10,9 @@ from urllib.parse import unquote
 
 from tornado.iostream import StreamClosedError
 
-from server.http.base import BaseHandler, Services
+from server.http.base import BaseHandler
 from server.http.refusals import hang_up, without_delay
+from server.http.services import RelayServices
 from server.ledger.ratelimit import Taken
 from server.observability.access_log import Access
 from server.policy.authority import Means, Power
@@ -31,7 +32,7 @@ INLINE_BODY = 64 << 10  # bytes that are read on the event loop, in at most abou
 PASSED_QUERY = re.compile(r"(?:beta|api-version)=[A-Za-z0-9.-]{1,32}")
 
 
-class RelayHandler(BaseHandler):
+class RelayHandler(BaseHandler[RelayServices]):
     """Reads a request, has it served, and writes what comes: it is the gateway's `Sink`."""
 
     endpoint: Endpoint
@@ -40,8 +41,8 @@ class RelayHandler(BaseHandler):
     started = False
     _knocked: Taken | None = None
 
-    def initialize(self, services: Services, endpoint: Endpoint) -> None:  # type: ignore[override]  # a row more
-        self.services, self.endpoint = services, endpoint
+    def initialize(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
         self._coding = ""  # of the body, if it comes packed
         self._task: asyncio.Task[object] | None = None
         # What the access log tells:
