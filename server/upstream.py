@@ -1,6 +1,7 @@
-"""The only module that sends requests to a provider: with a key of the pool, or with the caller's own.
+"""The only module that sends requests to a provider: with a key of the pool, with the caller's own, or free checks.
 
-Free checks of keys go out by `keys/prober.py`; these two modules alone send a provider's key.
+The pool's keys are ids. What an id means at its provider, `routes` says (`keys/registry.py`); the secret is opened here
+and nowhere else on the way.
 
 aiohttp is the client because cancelling a request closes its socket at once, so that the provider stops generating and
 billing; Tornado's own clients go on reading, and httpx costs seven times as much (docs/performance.md).
@@ -23,8 +24,10 @@ import aiohttp
 from yarl import URL
 
 from keypool.keys import Key
-from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, TOO_SLOW, UNREACHABLE, Verdict
-from server.wire.errors import BadAnswer, Refusal, UpstreamTimeout, UpstreamUnreachable
+from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, REFUSED, TOO_SLOW, UNREACHABLE, Verdict
+from server.config.specs import Secret
+from server.wire.dialect import JSON_TYPE, Dialect
+from server.wire.errors import BadAnswer, NoKey, Refusal, UpstreamTimeout, UpstreamUnreachable
 from server.wire.packed import Damaged, Dropping, UnknownEncoding, Unpacker, unpacker_of
 from server.wire.request import Request
 from server.wire.unreported import AT_WORK
@@ -71,6 +74,17 @@ class TooLong(Exception):
     def __init__(self, beginning: list[bytes]) -> None:
         super().__init__()
         self.beginning = beginning
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the requests of one key go, and the secret that they carry."""
+
+    base_url: str  # without a slash at its end
+    secret: Secret
+
+
+Routes = Callable[[str], Route | None]  # by the id of a key; None when it is not in use any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +222,8 @@ class Answer:
 class Upstreams:
     """All providers of one gateway, over one pool of connections."""
 
-    def __init__(self, base_urls: Mapping[str, str], patience: Patience) -> None:
-        self._base_urls = dict(base_urls)  # by the upstream's name
-        self._patience = patience
+    def __init__(self, routes: Routes, patience: Patience) -> None:
+        self._routes, self._patience = routes, patience
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience.connect),
@@ -220,10 +233,6 @@ class Upstreams:
             trust_env=False,
             trace_configs=[_noting_reuse()],
         )
-
-    def know(self, upstream: str, base_url: str) -> None:
-        """An upstream has come, or moved."""
-        self._base_urls[upstream] = base_url
 
     async def close(self) -> None:
         await self._session.close()
@@ -236,9 +245,10 @@ class Upstreams:
 
         `sent_again` is called when it had to be sent once more over another connection.
         """
-        url = self._base_urls[key.upstream] + request.endpoint.path.removeprefix("/v1")
+        route = self._route(key.id)
+        url = route.base_url + request.endpoint.path.removeprefix("/v1")
         headers = {
-            **request.endpoint.dialect.credentials(key.secret),
+            **request.endpoint.dialect.credentials(route.secret.reveal()),
             **passed,
             "Content-Type": request.content_type,
             "Accept-Encoding": "identity",
@@ -260,6 +270,31 @@ class Upstreams:
         sent = {**headers, "Accept-Encoding": "identity"}
         async with self._answer(method, URL(url, encoded=True), sent, body, None, _unnoted) as answer:
             yield answer
+
+    @asynccontextmanager
+    async def look_up(self, key_id: str, dialect: Dialect, path: str, query: str = "") -> AsyncIterator[Answer]:
+        """Ask for what costs nothing, with a key. Any status is an answer, a redirect too. Raises AttemptFailed."""
+        route = self._route(key_id)
+        headers = {**dialect.credentials(route.secret.reveal()), "Accept": JSON_TYPE, "Accept-Encoding": "identity"}
+        target = URL(route.base_url + path + (f"?{query}" if query else ""), encoded=True)
+        response = await self._fresh_head("GET", target, headers, b"", self._patience.first_byte, _unnoted)
+        async with response:
+            answer = Answer(response, self._patience.idle)
+            try:
+                answer.unpacked()
+            except UnknownEncoding:
+                answer.unreadable()
+            try:
+                yield answer
+            finally:
+                answer.close()
+
+    def _route(self, key_id: str) -> Route:
+        """Raises AttemptFailed when the key has been removed since it was granted: another key may serve."""
+        route = self._routes(key_id)
+        if route is None:
+            raise AttemptFailed(REFUSED, NoKey())
+        return route
 
     @asynccontextmanager
     async def _answer(

@@ -13,7 +13,8 @@ import pytest
 from keypool.health import KeyState
 from keypool.keys import Key
 from keypool.verdict import DROPPED
-from server.upstream import AttemptFailed, Patience, Upstreams
+from server.config.specs import Secret
+from server.upstream import AttemptFailed, Patience, Route, Upstreams
 from server.wire.endpoints import ENDPOINTS
 from server.wire.request import read_request
 from tests.fakes.upstream import FakeUpstream
@@ -57,8 +58,8 @@ async def test_what_is_closed_after_work_was_not_stale_and_is_no_second_time_sen
     asked = chat("hello", stream=False)
     request = read_request(ENDPOINTS[asked.path], asked.body, "application/json")
     async with closing() as url:
-        upstreams = Upstreams({"u": url}, Patience(stale=stale))
-        key = Key("k", "u", KEYS[0], frozenset({"openai"}), frozenset({"gpt-4o"}), 1)
+        upstreams = Upstreams(lambda _: Route(url, Secret(KEYS[0])), Patience(stale=stale))
+        key = Key("k", "u", frozenset({"openai"}), frozenset({"gpt-4o"}), 1)
         resent: list[None] = []
         failed = 0
         for _ in range(2):
@@ -88,5 +89,9 @@ async def test_what_met_a_closing_connection_is_sent_over_a_new_one_and_no_key_r
             assert [key.state("gpt-4o") for key in pool.keys.values()] == [KeyState.READY]
             assert pool.tally.retries == 0
             rows = await running.services.store.usage_rows(0, 10)
-            assert sorted(row.attempts for row in rows) == [1, 2, 2]
+            assert sorted(row.attempts for row in rows) == [
+                2,
+                2,
+                2,
+            ]  # the first one met the connection of the free check
             running.assert_idle()
