@@ -52,7 +52,7 @@ def test_an_upstream_has_one_address_whether_it_is_configured_or_has_an_added_ke
 
 def test_the_pool_has_an_id_and_limits() -> None:
     key = pool_key("id", replace(SPEC, owner="ann", groups=("staff",), organisation="acme", rpm=5))
-    assert (key.id, key.upstream, key.slots, key.quota.rpm) == ("id", "university", 3, 5)
+    assert (key.id, key.upstream, key.slots, key.quota.requests) == ("id", "university", 3, 5)
     assert (key.groups, key.organisation) == ({"staff", "person:ann"}, "llm.example.org:acme")
     assert "secret" not in {field.name for field in fields(Key)}
 
