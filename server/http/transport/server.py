@@ -94,6 +94,10 @@ class TransportServer:
         for each in list(self._connections):
             each.abort()
         await self._nobody_left.wait()
+        self.stop()
+
+    def stop(self) -> None:
+        """Look at no connection any more."""
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
