@@ -102,9 +102,11 @@ class TransportServer:
             self._sweeping.cancel()
             self._sweeping = None
 
-    def _sweep(self) -> None:
-        """End the connections whose time is over."""
-        now = self.loop.time()
+    def end_overdue(self, now: float) -> None:
+        """End the connections whose time is over; `now` on the loop's clock."""
         for each in [each for each in self._connections if each.deadline <= now]:
             each.abort()
+
+    def _sweep(self) -> None:
+        self.end_overdue(self.loop.time())
         self._sweeping = self.loop.call_later(self._pause, self._sweep) if self._connections else None
