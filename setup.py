@@ -38,6 +38,8 @@ DEV = [
     *OTEL,
     "anthropic>=1.0",
     "coverage>=7.6",
+    "h11>=0.16",  # CVE-2025-43859; what it says of requests is compared with ours
+    "httptools>=0.7",  # the same of llhttp
     "hypothesis>=6.100",
     "import-linter>=2.1",
     "mutmut>=3.8,<4",  # bench/mutants.py reads its files

@@ -20,6 +20,7 @@ ROOMS = {
     "server/http/api": "Floor 5: `server/http/api`, the JSON API",
     "server/http/pages": "Floor 5: `server/http/pages`, pages for people",
     "server/http/compat": "Floor 5: `server/http/compat`, the interfaces of five older projects",
+    "server/http/transport": "Floor 5: `server/http/transport`, between clients' sockets and Tornado's handlers",
     "server/relay": "Floor 4: `server/relay`, one request's way",
     "server/admin": "Floor 4: `server/admin`, what may be changed",
     "server/admin/commands": "Floor 4: `server/admin/commands`, changes by whom they concern",
