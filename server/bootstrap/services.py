@@ -117,7 +117,9 @@ class ServicesBuilder:
     ) -> Services:
         """The services with those that administration and logins need."""
         settings, store, pepper = self._settings, self._store, wiring.pepper(self._settings)
-        changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget)
+        changes = Changes(
+            store, _wall, partial(secrets.token_hex, 8), accounts.forget, [spec.name for spec in self._specs]
+        )
         sessions = Sessions(store, pepper, _wall, settings.session_hours, settings.admin_key)
         key_wishes = KeyWishes(store, KeyEncryption(settings.master_keys), self._specs, _wall)
         people, passes = (
@@ -135,7 +137,7 @@ class ServicesBuilder:
             people=people,
             people_table=PeopleTable(store, changes, people),
             tokens=TokenCommands(store, changes, accounts, _wall),
-            keys=KeyCommands(key_wishes, changes, settings.key_slots),
+            keys=KeyCommands(key_wishes, settings.key_slots),
             privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall),
             own_keys=own_keys,
             origins=Origins.of(settings.blocked_origins),

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.admin.changes import NO_SUCH_PERSON, NO_SUCH_TOKEN, CommandError
+from server.admin.changes import NO_SUCH_PERSON, NO_SUCH_TOKEN
 from server.auth.sessions import Sessions
 from server.http.pages.forms import SENTENCES, Form, FormError, flash_cookie, flash_of, sentence
 from server.ledger.calendar import Calendar
 from server.ledger.when import instant
+from server.policy.commands import CommandError
 from server.store.sqlite.store import SqliteStore
 
 BERLIN = Calendar(ZoneInfo("Europe/Berlin"))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from server.admin.commands import requests
 from server.config.openapi import Description
 from server.config.shapes import Flag, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.http.api.schemas import CHANGE, change_json, list_of, page_of
 from server.http.api.table import Asking, Operation
 from server.keys.wishes import ListedKey
 from server.ledger.question import cursor, cursor_text
-from server.wire.errors import UnknownId
 
 PAGE, MOST = 100, 1000
 SLOTS, RATE = Whole(1, 10_000), Whole(1, 10**12)
@@ -106,15 +106,9 @@ async def live_requests(asking: Asking) -> object:
 
 
 async def cancel_request(asking: Asking) -> None:
-    """It is noted first, as everything is; so it is looked for first."""
-    request_id = asking.id
-    found = next((each for each in asking.services.dispatcher.live(10**6) if each.id == request_id), None)
-    if found is None:
-        raise UnknownId
-    told = {"person": found.person, "model": found.model, "state": found.state}
-    await asking.services.changes.note(asking.actor, "request.cancel", request_id, told, None)
-    if not asking.services.pipeline.cancel(request_id):
-        raise UnknownId
+    services = asking.services
+    live = services.dispatcher.live(10**6)
+    await requests.cancel(services.changes, asking.actor, asking.id, live, services.pipeline.cancel)
 
 
 async def audit(asking: Asking) -> object:

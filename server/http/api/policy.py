@@ -104,8 +104,7 @@ async def set_limit(asking: Asking) -> object:
     limit_id, body = record_id(asking), {**asking.body}
     body["family"] = body.pop("models", "*")
     limit = read_body(lambda said: limit_of(limit_id, said), body)
-    await asking.services.changes.set_limit(asking.actor, limit)
-    return limit_json(limit)
+    return limit_json(await asking.services.changes.set_limit(asking.actor, limit))
 
 
 async def raise_limit(asking: Asking) -> object:

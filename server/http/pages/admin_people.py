@@ -16,7 +16,7 @@ from server.http.pages.me_ledger import (
     token_limits,
     token_view,
 )
-from server.http.pages.me_tokens import budget_of, wanted
+from server.http.pages.me_tokens import wanted
 from server.ledger.reports import By, Days, Sum, Which
 from server.store.base import Person, Token
 from server.wire.errors import UnknownId
@@ -131,11 +131,8 @@ class PersonPage(PeoplePage):
         return Done("person-erased", "/admin/people")
 
     async def make_token(self, form: Form, person_id: str) -> NewSecret:
-        budget = form.money("usd")
         asked = wanted(form, form.needed("kind"))
-        token, secret = await self.services.tokens.create_for(self.maker, self.me.id, person_id, asked)
-        if budget is not None:
-            await self.services.changes.set_limit(self.me.id, budget_of(token, budget))
+        token, secret = await self.services.tokens.create(self.maker, self.me.id, person_id, asked)
         return NewSecret("token", token.name, secret)
 
     async def _set(self, person_id: str, changes: Mapping[str, bool], told: str) -> Done:

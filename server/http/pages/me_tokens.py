@@ -6,13 +6,11 @@ from server.admin.commands.guest_passes import PROMISED, WantedPass
 from server.admin.commands.tokens import WantedToken
 from server.auth.accounts import MOST_LIVE
 from server.auth.guest_passes import LONGEST_MS
-from server.auth.token_format import budget_id
 from server.auth.token_terms import NORMAL
 from server.http.pages.forms import Done, Form
 from server.http.pages.me import MemberPage, caller_of
 from server.http.pages.me_ledger import token_limits, token_view
-from server.ledger.limits import Limit, LimitWindow, Scope, Unit
-from server.store.base import Token, TokenTerms
+from server.store.base import TokenTerms
 from web import render_me
 from web.view_me import NewSecret, TokensView
 
@@ -40,10 +38,7 @@ class TokensPage(MemberPage):
 
     async def make(self, form: Form) -> NewSecret:
         """A token of one's own, shown once."""
-        services, budget = self.services, form.money("usd")
-        token, secret = await self.services.tokens.create_own(self.maker, self.me, wanted(form))
-        if budget is not None:
-            await services.changes.set_limit(self.me.id, budget_of(token, budget))
+        token, secret = await self.services.tokens.create(self.maker, self.me.id, self.me.id, wanted(form))
         return NewSecret("token", token.name, secret)
 
     async def rotate(self, form: Form, token_id: str) -> NewSecret:
@@ -87,10 +82,4 @@ def wanted(form: Form, kind: str = NORMAL) -> WantedToken:
     """The token that a form asks for."""
     models, networks, alive = form.words("models"), form.words("networks"), form.text("keepalive")
     terms = TokenTerms(kind, models, networks, form.whole("addresses"), alive)
-    return WantedToken(form.needed("name"), form.ends("until"), terms)
-
-
-def budget_of(token: Token, amount: int) -> Limit:
-    """What a token may spend in all, micro-USD."""
-    subject = budget_id(token.id)
-    return Limit(f"token/{subject}/ever", Scope.TOKEN, subject, Unit.USD, LimitWindow.EVER, amount)
+    return WantedToken(form.needed("name"), form.ends("until"), terms, form.money("usd"))
