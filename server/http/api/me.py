@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from server.admin.commands.courses import View
+from server.admin.resources import AMOUNT, COURSE
 from server.config.openapi import JSON, Description
 from server.config.shapes import Anything, Flag, Instant, Many, Maybe, Text, Thing, Whole
 from server.http.api.schemas import (
-    AMOUNT,
-    GROUP,
+    GROUP_SHAPE,
     group_json,
     list_of,
 )
@@ -22,9 +22,9 @@ from server.wire.errors import UnknownId
 CODE = Text(64)
 SESSION = Thing({"id": Text(64), "created_at": Instant(), "expires_at": Instant()}, name="Session")
 USED = Thing({"requests": Whole(), "total_tokens": Whole(), "cost_micro_usd": AMOUNT}, name="Used")
-COURSE = Thing(
+COURSE_VIEW = Thing(
     {
-        "group": GROUP,
+        "group": GROUP_SHAPE,
         "pot_micro_usd": Maybe(AMOUNT),
         "per_head_micro_usd": Maybe(AMOUNT),
         "used": USED,
@@ -125,12 +125,12 @@ OPERATIONS = (
         _told("PUT", "/nickname", "Stand on the leaderboard, or with null not", body=NICKNAME, answer=NICKNAME),
         set_nickname,
     ),
-    Operation(_told("GET", "/courses", "Courses that I am in or teach", answer=list_of(GROUP)), list_courses),
+    Operation(_told("GET", "/courses", "Courses that I am in or teach", answer=list_of(GROUP_SHAPE)), list_courses),
     Operation(
-        _told("POST", "/courses/join", "Become a member by a code", body=Thing({"code": CODE}), answer=JOINED),
+        _told("POST", "/courses/join", "Become a member by a code", body=COURSE.body("join"), answer=JOINED),
         join_course,
     ),
-    Operation(_told("GET", "/courses/{course}", "What a course of mine has used", answer=COURSE), show_course),
+    Operation(_told("GET", "/courses/{course}", "What a course of mine has used", answer=COURSE_VIEW), show_course),
     Operation(_told("DELETE", "/courses/{course}", "Leave a course", status=204), leave_course),
     Operation(
         _told("POST", "/courses/{course}/code", "Another code to join by", answer=Thing({"code": CODE}), status=201),

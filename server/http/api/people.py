@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from typing import Any
 
+from server.admin.resources import PERSON
 from server.config.openapi import CSV, Description
-from server.config.shapes import Flag, Many, Maybe, Shape, Text, Thing, Whole, Word
+from server.config.shapes import Flag, Many, Text, Thing, Whole, Word
 from server.http.api.schemas import (
-    PERSON,
+    PERSON_SHAPE,
     page_of,
     person_json,
 )
 from server.http.api.table import Asking, File, Operation
-from server.http.api.tokens import NAME, OF_ALL
+from server.http.api.tokens import OF_ALL
 
 PAGE, MOST = 100, 1000
-EMAIL = Maybe(Text(254, least=3))
-MEMBERS: Mapping[str, Shape] = {"email": EMAIL, "groups": Many(NAME), "note": Text(1000, least=0)}
 IMPORTED = Thing(
     {
         "done": Flag(),
@@ -85,19 +84,19 @@ OPERATIONS = (
     Operation(
         _told(
             "GET", "/people", "People by name, address or group, in the order of their names",
-            query={"q": Text(), "cursor": Text(64), "limit": Whole(1, MOST)}, answer=page_of(PERSON),
+            query={"q": Text(), "cursor": Text(64), "limit": Whole(1, MOST)}, answer=page_of(PERSON_SHAPE),
         ),
         find_people,
     ),
     Operation(
-        _told("POST", "/people", "Add somebody", body=Thing({"name": NAME}, MEMBERS), answer=PERSON, status=201),
+        _told("POST", "/people", "Add somebody", body=PERSON.body("create"), answer=PERSON_SHAPE, status=201),
         create_person,
     ),
-    Operation(_told("GET", "/people/{person}", "Somebody", answer=PERSON), show_person),
+    Operation(_told("GET", "/people/{person}", "Somebody", answer=PERSON_SHAPE), show_person),
     Operation(
         _told(
             "PATCH", "/people/{person}", "Change somebody, close their access, or make them an administrator",
-            body=Thing({}, {"name": NAME, "admin": Flag(), "disabled": Flag(), **MEMBERS}), answer=PERSON,
+            body=PERSON.body("change"), answer=PERSON_SHAPE,
         ),
         change_person,
     ),

@@ -10,17 +10,14 @@ from typing import Any
 
 from server.admin.commands.guest_passes import WantedPass
 from server.admin.commands.tokens import WantedToken
+from server.admin.resources import PASS, TOKEN
 from server.config.openapi import Description
-from server.config.shapes import Text, Thing, Whole
+from server.config.shapes import Text
 from server.http.api.schemas import (
-    AMOUNT,
     NEW_PASS,
     NEW_TOKEN,
-    PASS,
-    PATTERNS,
-    TERMS,
-    TOKEN,
-    WHEN,
+    PASS_SHAPE,
+    TOKEN_SHAPE,
     issued_json,
     list_of,
     pass_json,
@@ -29,17 +26,11 @@ from server.http.api.schemas import (
 )
 from server.http.api.table import Asking, Operation
 
-GRACE = 30 * 86_400  # seconds
-NAME = Text(64)
 WHOSE = {"person": Text(64)}
-WANTED_TOKEN = Thing({"name": NAME}, {"expires_at": WHEN, **TERMS, "budget_micro_usd": AMOUNT}, name="WantedToken")
-WANTED_PASS = Thing(
-    {"seconds": Whole(1, GRACE), "micro_usd": AMOUNT},
-    {"group": Text(64, least=0), "models": PATTERNS},
-    name="WantedPass",
-)
-NARROWING = Thing({}, {"expires_at": WHEN, **TERMS}, name="Narrowing")
-ROTATION = Thing({}, {"grace_seconds": Whole(0, GRACE)}, name="Rotation")
+WANTED_TOKEN = TOKEN.body("create", "WantedToken")
+WANTED_PASS = PASS.body("issue", "WantedPass")
+NARROWING = TOKEN.body("narrow", "Narrowing")
+ROTATION = TOKEN.body("rotate", "Rotation")
 
 
 async def list_tokens(asking: Asking) -> object:
@@ -109,7 +100,7 @@ def _rows(under: str, role: str, makes: str, **listing: Any) -> tuple[Operation,
         return Description(method=method, path=path, summary=summary, role=role, **more)
 
     return (
-        Operation(told("GET", f"{under}/tokens", "Tokens, the oldest first", answer=list_of(TOKEN), **listing),
+        Operation(told("GET", f"{under}/tokens", "Tokens, the oldest first", answer=list_of(TOKEN_SHAPE), **listing),
                   list_tokens),
         Operation(
             told("POST", f"{makes}/tokens", "A new token; its secret is shown now and never again",
@@ -123,12 +114,12 @@ def _rows(under: str, role: str, makes: str, **listing: Any) -> tuple[Operation,
         ),
         Operation(
             told("PATCH", f"{under}/tokens/{{token}}", "Let a token do less; no term grows", body=NARROWING,
-                 answer=TOKEN),
+                 answer=TOKEN_SHAPE),
             narrow_token,
         ),
         Operation(told("DELETE", f"{under}/tokens/{{token}}", "Revoke a token, for good", status=204), revoke_token),
         Operation(
-            told("GET", f"{under}/passes", "Guest passes that have not expired", answer=list_of(PASS), **listing),
+            told("GET", f"{under}/passes", "Guest passes that have not expired", answer=list_of(PASS_SHAPE), **listing),
             list_passes,
         ),
         Operation(

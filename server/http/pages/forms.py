@@ -27,6 +27,7 @@ _LABELS = {"usd": "dollars", "per_head": "per head"}
 
 SENTENCES = {
     "token-revoked": "The token is revoked.",
+    "pass-revoked": "The pass is revoked.",
     "token-narrowed": "The token may do less now.",
     "session-ended": "That browser is logged out.",
     "joined": "You are a member now.",
