@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -46,9 +46,14 @@ class Doors:
         clock, wall = lambda: self.times.clock, lambda: self.times.wall
         return Accounts(self.store, mode, PROXY_KEY, pepper, clock=clock, wall=wall, memory=memory)
 
-    def changes(self) -> Changes:
+    def changes(self, changed: Callable[[], None] = lambda: None) -> Changes:
         numbers = count(1)
-        return Changes(self.store, lambda: self.times.wall, lambda: f"aud_{id(numbers)}_{next(numbers)}")
+        return Changes(self.store, lambda: self.times.wall, lambda: f"aud_{id(numbers)}_{next(numbers)}", changed)
+
+    async def disable(self, name: str, accounts: Accounts, disabled: bool = True) -> None:
+        """As the process of these accounts does it."""
+        changes = self.changes(accounts.forget)
+        await changes.set_disabled("operator", (await changes.person_named(name)).id, disabled)
 
     def guard(self) -> Guarded:
         return Guarded(self.store, 10.0, lambda: self.times.clock)

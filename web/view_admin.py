@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from web.view import Frame, NoticeView
-from web.view_me import Cell, LimitView, NewSecret, RequestView, SpentView, TokenView
+from web.view_me import Cell, LimitView, NewSecret, PassView, RequestView, SpentView, TokenView
 from web.view_public import Measure
 
 
@@ -93,6 +93,7 @@ class PersonView:
     groups: tuple[str, ...] = ()  # that there are, to choose from
     requests: tuple[RequestView, ...] = ()
     made: NewSecret | None = None
+    passes: tuple[PassView, ...] = ()  # that have not expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class AdminTokensView:
     tokens: tuple[TokenView, ...]
     query: str = ""
     next: str | None = None
+    made: NewSecret | None = None
 
 
 @dataclass(frozen=True, slots=True)

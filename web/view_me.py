@@ -138,6 +138,18 @@ class NewSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class PassView:
+    """A guest pass that has not expired. Empty `models` are all of the group's."""
+
+    id: str
+    group: str
+    micro_usd: int
+    expires_ms: int
+    models: tuple[str, ...] = ()
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TokensView:
     """`/me/tokens`. `passes` says whether they may hand out guest passes, and up to how many micro-USD each."""
 
@@ -147,6 +159,7 @@ class TokensView:
     most: int = 50  # how many live ones somebody may have
     made: NewSecret | None = None
     passes: int | None = None  # None: no guest passes; 0: no bound but theirs
+    issued: tuple[PassView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,13 +137,9 @@ class ServicesBuilder:
 
     def _with_commands(self, parts: CommonParts) -> GatewayServices:
         """The services with those that administration and logins need."""
-        settings, store, pepper, accounts = (
-            self._settings,
-            self._store,
-            wiring.pepper(self._settings),
-            parts["accounts"],
-        )
-        changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget)
+        settings, store, pepper = self._settings, self._store, wiring.pepper(self._settings)
+        accounts, upstreams = parts["accounts"], [spec.name for spec in self._registry.configured]
+        changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget, upstreams)
         sessions = Sessions(store, pepper, _wall, settings.session_hours, settings.admin_key)
         key_wishes = KeyWishes(store, KeyEncryption(settings.master_keys), self._registry, _wall)
         people, passes = (
@@ -161,7 +157,7 @@ class ServicesBuilder:
             people=people,
             people_table=PeopleTable(store, changes, people),
             tokens=TokenCommands(store, changes, accounts, _wall),
-            keys=KeyCommands(key_wishes, changes, settings.key_slots),
+            keys=KeyCommands(key_wishes, settings.key_slots),
             privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall),
             own_keys=wiring.providers(self._registry.configured) if settings.byo_keys else None,
             origins=Origins.of(settings.blocked_origins),

@@ -11,6 +11,7 @@ from typing import Protocol
 from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserved, Settlement
 from server.ledger.reports import By, Cursor, Days, Sum, SumMeasure, Which
 from server.ledger.usage import UsageRow
+from server.store.acts import Act
 from server.store.records import Audit, Content, Record, Totals
 
 
@@ -105,8 +106,23 @@ class ReportVerbs(Protocol):
 class BookVerbs(Protocol):
     """What the operator decides at run time, who changed what, and contents that people know to be kept."""
 
+    async def change(self, entry: Audit, acts: Sequence[Act]) -> None:
+        """Make a change and note it: all acts and the entry, or none of them. An entry that is there stays as it is.
+
+        Raises `NameTaken`, `KeyTaken` and `Outdated` for what an act needs; then nothing is changed and nothing noted.
+        After a `StoreError` it is so on the embedded store, too, unless the answer alone was lost. MongoDB writes one
+        document at a time: there the entry is written first, and says `pending` until the last act is done. Nothing is
+        changed that is not noted, and no entry says `done` of what did not happen (`mongo/changes.py`).
+        """
+
     async def put_record(self, record: Record) -> None:
         """Write a record; one of the same kind and id is replaced."""
+
+    async def swap_record(self, before: Record | None, after: Record | None) -> bool:
+        """Write a record in place of `before`, which None says is not there; `after` None removes it.
+
+        False if it is not, or not any more, as `before` says. One of the two is a record.
+        """
 
     async def remove_record(self, kind: str, record_id: str) -> bool:
         """False if there is none."""

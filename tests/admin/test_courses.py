@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from server.admin.changes import CommandError
 from server.admin.commands.courses import THE_OPERATOR, CourseCommands, CourseError, Plan
 from server.ledger.limits import LimitWindow, Scope, Unit
 from server.ledger.quota import Settlement
+from server.policy.commands import CommandError
 from server.policy.groups import LEFT, Group, rights_of
 from server.store import store_for
 from server.store.base import Person, Store

@@ -65,7 +65,7 @@ async def test_unknown_revoked_expired_and_disabled_are_refused_alike(store: Sto
         await refused(bearer(accounts, secret))
 
         _, secret = await accounts.create_token("Ada", "desk")
-        await accounts.disable("Ada")
+        await door.disable("Ada", accounts)
         await refused(bearer(accounts, secret))
 
 
@@ -177,10 +177,10 @@ async def test_what_another_process_revokes_or_disables_is_refused_within_five_s
 
         _, secret = await accounts.create_token("Ada", "phone")
         await bearer(accounts, secret)
-        await elsewhere.disable("Ada")
+        await door.disable("Ada", elsewhere)
         times.advance(5)
         await refused(bearer(accounts, secret))
-        await elsewhere.enable("Ada")
+        await door.disable("Ada", elsewhere, disabled=False)
         assert (await bearer(accounts, secret)).person_name == "Ada"
 
 
@@ -195,7 +195,7 @@ async def test_what_this_process_revokes_or_disables_is_refused_at_once(store: S
 
         _, secret = await accounts.create_token("Ada", "phone")
         await bearer(accounts, secret)
-        await accounts.disable("Ada")
+        await door.disable("Ada", accounts)
         await refused(bearer(accounts, secret))
 
 
@@ -314,7 +314,7 @@ async def test_a_name_is_given_once(store: Store, door: Doors) -> None:
 async def test_what_does_not_exist_is_said_not_to(store: Store, door: Doors) -> None:
     async with store:
         accounts = door()
-        for attempt in (accounts.create_token("Bob", "laptop"), accounts.disable("Bob"), accounts.tokens("Bob")):
+        for attempt in (accounts.create_token("Bob", "laptop"), accounts.tokens("Bob")):
             with pytest.raises(AccountError, match="no such person"):
                 await attempt
         with pytest.raises(AccountError, match="no such token"):

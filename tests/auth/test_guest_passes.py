@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from server.accounting import allowance as purses
 from server.accounting.allowance import GuestBudgets
-from server.admin.changes import CommandError
 from server.admin.commands.guest_passes import MOST_LIVE, PROMISED, GuestPassCommands, WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.auth.guest_passes import LONGEST_MS, TYPE, Pass, Passes, looks_like_pass
 from server.auth.tokens import Memory
 from server.crypto import derived
+from server.policy.commands import CommandError
 from server.policy.groups import Group
 from server.store.base import Person, Record, Store
 from tests.accounts import DAY, PEPPER, Doors, Times, bearer, no_store, refused, somebody

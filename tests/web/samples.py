@@ -58,6 +58,7 @@ from web.view_me import (
     MemberView,
     MeView,
     NewSecret,
+    PassView,
     PrivacyView,
     RequestView,
     SpentView,
@@ -314,6 +315,12 @@ def requests(text: Callable[[str], str], many: int, person: str = "") -> tuple[R
     )  # fmt: skip
 
 
+def passes(text: Callable[[str], str]) -> tuple[PassView, ...]:
+    """One that is good, and one that was revoked."""
+    good = PassView("0123abcd", text("students"), 2_000_000, NOW + DAY, (text("gpt-5*"),))
+    return good, PassView("89ef4567", "", 500_000, NOW + HOUR, revoked=True)
+
+
 def tokens(text: Callable[[str], str], owner: str = "") -> tuple[TokenView, ...]:
     return (
         TokenView("t1", text("laptop"), "fg_…x7Qa", "normal", NOW - 90 * DAY, last_used_ms=NOW - HOUR, owner=owner),
@@ -355,7 +362,7 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
     yield (
         "tokens",
         lambda: render_me.tokens_html(
-            TokensView(ME, tokens(text) * many, "https://llm.example.edu", made=made, passes=10_000_000)
+            TokensView(ME, tokens(text) * many, "https://llm.example.edu", 50, made, 10_000_000, passes(text))
         ),
     )
     groups = (
@@ -433,6 +440,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         (text("students"),),
         requests(text, many),
         NewSecret("token", text("loan"), "fg_" + "Zz9" * 12),
+        passes(text),
     )
     yield "person", lambda: render_admin.person_html(person)
     closed = replace(people[1], disabled=True)

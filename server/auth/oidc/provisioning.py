@@ -17,7 +17,9 @@ from typing import Any
 from server.auth.accounts import RESERVED
 from server.policy.claims import ClaimRules, Claims, Condition, found, texts, withheld
 from server.policy.groups import LEFT
-from server.store.base import Audit, NameTaken, Person, Store
+from server.store import acts
+from server.store.audited import AuditedStore
+from server.store.base import NameTaken, Person, Store
 
 ACTOR = "oidc"  # in the audit log
 UNNAMED = "person"
@@ -80,15 +82,19 @@ class Provisioning:
     """The people who come from the provider. `wall` gives UTC milliseconds; all verbs raise StoreError."""
 
     def __init__(self, store: Store, wall: Callable[[], int]) -> None:
-        self._store, self._wall = store, wall
+        self._store, self._wall, self._audited = store, wall, AuditedStore(store, wall)
 
     async def welcome(self, profile: Profile, vouched_at: int) -> Person:
         """The person of a profile, as the provider has now described them. They may be disabled."""
         person = await self._store.person_by_login(profile.login) or await self._newcomer(profile)
         changes = _changes(person, profile, vouched_at)
-        if "admin" in changes:
-            await self._note(person, changes["admin"])
-        if changes:
+        noted = {field: value for field, value in changes.items() if field != "last_login_at"}
+        if noted:
+            action = "person.admin" if "admin" in noted else "person.change"
+            before = {field: getattr(person, field) for field in noted}
+            writing = acts.update_person(person.id, changes)
+            await self._audited.change(ACTOR, action, person.id, before, noted, writing)
+        elif changes:  # that somebody was here is no change
             await self._store.update_person(person.id, changes)
         return replace(person, **changes)
 
@@ -96,7 +102,8 @@ class Provisioning:
         for name in _names(profile.name):
             person = Person(f"usr_{secrets.token_hex(8)}", name, False, self._wall(), login=profile.login)
             try:
-                await self._store.create_person(person)
+                adding = acts.create_person(person)
+                await self._audited.change(ACTOR, "person.create", person.id, None, {"name": name}, adding)
             except NameTaken:
                 # Either another person has the name, or the same one has logged in elsewhere meanwhile.
                 known = await self._store.person_by_login(profile.login)
@@ -105,11 +112,6 @@ class Provisioning:
             else:
                 return person
         raise RuntimeError("a random name was in use")
-
-    async def _note(self, person: Person, admin: bool) -> None:
-        before, after = {"admin": person.admin}, {"admin": admin}
-        entry = Audit(f"aud_{secrets.token_hex(8)}", self._wall(), ACTOR, "person.admin", person.id, before, after)
-        await self._store.append_audit(entry)
 
 
 def _changes(person: Person, profile: Profile, vouched_at: int) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def _own() -> list[Route[PageServices]]:
         _form(f"/me/tokens/{ID}/narrow", TokensPage, TokensPage.narrow),
         _form(f"/me/tokens/{ID}/revoke", TokensPage, TokensPage.revoke),
         _form("/me/passes", TokensPage, TokensPage.make_pass),
+        _form(f"/me/passes/{ID}/revoke", TokensPage, TokensPage.revoke_pass),
         _page("/me/groups", GroupsPage, GroupsPage.found),
         _form("/me/groups/join", GroupsPage, GroupsPage.join),
         _form(f"/me/groups/{NAME}/leave", GroupsPage, GroupsPage.leave),
@@ -70,11 +71,15 @@ def _people() -> list[Route[PageServices]]:
         _form(f"/admin/people/{ID}/demote", PersonPage, PersonPage.demote, admin),
         _form(f"/admin/people/{ID}/erase", PersonPage, PersonPage.erase, admin),
         _form(f"/admin/people/{ID}/tokens", PersonPage, PersonPage.make_token, admin),
+        _form(f"/admin/people/{ID}/passes", PersonPage, PersonPage.make_pass, admin),
+        _form(f"/admin/passes/{ID}/revoke", AdminTokensPage, AdminTokensPage.revoke_pass, admin),
         _page("/admin/groups", AdminGroupsPage, AdminGroupsPage.create, admin),
         _form(f"/admin/groups/{NAME}/change", AdminGroupsPage, AdminGroupsPage.change, admin),
         _form(f"/admin/groups/{NAME}/code", CoursePage, CoursePage.code, admin),
         _form(f"/admin/groups/{NAME}/remove", AdminGroupsPage, AdminGroupsPage.remove, admin),
         _page("/admin/tokens", AdminTokensPage, role=admin),
+        _form(f"/admin/tokens/{ID}/rotate", AdminTokensPage, AdminTokensPage.rotate, admin),
+        _form(f"/admin/tokens/{ID}/narrow", AdminTokensPage, AdminTokensPage.narrow, admin),
         _form(f"/admin/tokens/{ID}/revoke", AdminTokensPage, AdminTokensPage.revoke, admin),
     ]
 

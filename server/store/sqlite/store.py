@@ -29,6 +29,7 @@ from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserve
 from server.ledger.reports import By, Cursor, Days, Sum, SumMeasure, Which
 from server.ledger.usage import UsageRow
 from server.policy.incidents import Incident
+from server.store.acts import Act
 from server.store.base import (
     AddedKey,
     Audit,
@@ -44,6 +45,7 @@ from server.store.base import (
     Totals,
 )
 from server.store.sqlite import book as book_queries
+from server.store.sqlite import changes as change_queries
 from server.store.sqlite import history as history_queries
 from server.store.sqlite import keys as key_queries
 from server.store.sqlite import ledger as ledger_queries
@@ -245,8 +247,14 @@ class SqliteStore:
 
     # The operator's records, their changes, and contents.
 
+    async def change(self, entry: Audit, acts: Sequence[Act]) -> None:
+        await self._writer.do(lambda db: change_queries.change(db, entry, acts))
+
     async def put_record(self, record: Record) -> None:
         await self._writer.do(lambda db: book_queries.put_record(db, record))
+
+    async def swap_record(self, before: Record | None, after: Record | None) -> bool:
+        return await self._writer.do(lambda db: book_queries.swap_record(db, before, after))
 
     async def remove_record(self, kind: str, record_id: str) -> bool:
         return await self._writer.do(lambda db: book_queries.remove_record(db, kind, record_id))
