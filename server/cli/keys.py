@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from server.bootstrap.from_settings import egress
 from server.config import parsers
 from server.config.settings import ANTHROPIC, OPENAI, Settings
 from server.config.specs import Secret, UpstreamSpec
@@ -113,10 +114,10 @@ async def _list(changes: KeyWishes, _: Settings, __: argparse.Namespace) -> None
         print(f"{_shown(key)}  {'; '.join(notes)}")
 
 
-async def _check(changes: KeyWishes, _: Settings, __: argparse.Namespace) -> None:
+async def _check(changes: KeyWishes, settings: Settings, __: argparse.Namespace) -> None:
     """Ask about every key; KeyWishError if any is not let in."""
-    ready, registry = True, UpstreamRegistry()
-    upstreams = Upstreams(registry.route, Patience())
+    ready, registry = True, UpstreamRegistry(settings.upstreams)
+    upstreams = Upstreams(registry.route, Patience(), egress(settings))
     try:
         for key in await _keys(changes):
             found = await _found(changes, key, registry, upstreams)
@@ -139,7 +140,8 @@ async def _keys(changes: KeyWishes) -> list[ListedKey]:
 
 async def _found(changes: KeyWishes, key: ListedKey, registry: UpstreamRegistry, upstreams: Upstreams) -> prober.Check:
     try:
-        registry.add(key.spec, await changes.secret(key.id))
+        if key.added:
+            registry.add(key.spec, await changes.secret(key.id))
     except KeyEncryptionError:
         return prober.Check("unclear", "it cannot be decrypted with these MASTER_KEYS")
     return await prober.check(upstreams, key.id, key.spec)

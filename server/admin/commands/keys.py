@@ -18,7 +18,7 @@ from server.keys.wishes import KeyWishError, KeyWishes, ListedKey, UnknownWish
 from server.store.base import AddedKey
 
 HOMES = {"openai": OPENAI, "anthropic": ANTHROPIC}
-TERMS = frozenset(FIELDS) - {"name", "keys", "key_env", "dialect", "base_url"}
+TERMS = frozenset(FIELDS) - {"name", "keys", "key_env", "dialect", "base_url", "proxy", "ca_file"}
 
 
 class KeyCommands:
