@@ -20,6 +20,8 @@ from server.config.settings import OPENAI as OPENAI_HOME
 from server.config.settings import Settings
 from server.config.specs import UpstreamSpec
 from server.connection_budget import ConnectionBudget, connections_for, open_files
+from server.httpclient.egress import Egress
+from server.httpclient.proxies import Proxies
 from server.keys.registry import UpstreamRegistry, pool_key
 from server.ledger.prices import Price, Rates
 from server.observability.occupancy_metrics import Occupancy
@@ -76,6 +78,13 @@ def own_prices(settings: Settings) -> list[Price]:
 
 def patience(settings: Settings) -> Patience:
     return Patience(settings.connect_seconds, settings.first_byte_seconds, settings.idle_seconds)
+
+
+def egress(settings: Settings) -> Egress:
+    """The way out of this network, for models, free checks and logins alike."""
+    https = settings.upstream_proxy or settings.https_proxy
+    http = settings.upstream_proxy or settings.http_proxy
+    return Egress(Proxies(https, http, settings.no_proxy), settings.upstream_ca_file)
 
 
 def limits(settings: Settings) -> QueueLimits:

@@ -104,7 +104,7 @@ class ServicesBuilder:
         for spec in self._registry.configured:
             accounting.book.know(spec)
         await accounting.book.start(settings.keys_poll_seconds)
-        upstreams = Upstreams(self._registry.route, wiring.patience(settings))
+        upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
         stack.push_async_callback(upstreams.close)
         dispatcher, prober = await self._keys(upstreams, accounting)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
@@ -237,7 +237,8 @@ class ServicesBuilder:
     def _login(self) -> Oidc | None:
         """The organisation's login, whose tokens may open the API, too."""
         settings = self._settings
-        oidc = oidc_of(settings, self._store, wiring.pepper(settings), time.monotonic, _wall)
+        way_out = wiring.egress(settings)
+        oidc = oidc_of(settings, self._store, wiring.pepper(settings), time.monotonic, _wall, way_out)
         if oidc is not None:
             self._stack.push_async_callback(oidc.close)
         return oidc

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from server.admin.changes import OPERATOR
 from server.admin.commands.keys import KeyCommands
+from server.bootstrap.from_settings import egress
 from server.cli.context import wall
 from server.config import parsers
 from server.config.settings import Settings
@@ -140,8 +141,8 @@ async def _list(room: KeyRoom, _: argparse.Namespace) -> None:
 
 async def _check(room: KeyRoom, _: argparse.Namespace) -> None:
     """Ask about every key; KeyWishError if any is not let in."""
-    ready, registry = True, UpstreamRegistry()
-    upstreams = Upstreams(registry.route, Patience())
+    ready, registry = True, UpstreamRegistry(room.settings.upstreams)
+    upstreams = Upstreams(registry.route, Patience(), egress(room.settings))
     try:
         for key in await _keys(room.wishes):
             found = await _found(room.wishes, key, registry, upstreams)
@@ -164,7 +165,8 @@ async def _keys(wishes: KeyWishes) -> list[ListedKey]:
 
 async def _found(wishes: KeyWishes, key: ListedKey, registry: UpstreamRegistry, upstreams: Upstreams) -> prober.Check:
     try:
-        registry.add(key.spec, await wishes.secret(key.id))
+        if key.added:
+            registry.add(key.spec, await wishes.secret(key.id))
     except KeyEncryptionError:
         return prober.Check("unclear", "it cannot be decrypted with these MASTER_KEYS")
     return await prober.check(upstreams, key.id, key.spec)

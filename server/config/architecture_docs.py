@@ -33,6 +33,7 @@ ROOMS = {
     "server/store": "Floor 2: `server/store`, what is remembered",
     "server/store/sqlite": "Floor 2: `server/store/sqlite`, the embedded store",
     "server/store/mongo": "Floor 2: `server/store/mongo`, the store in MongoDB",
+    "server/httpclient": "Floor 2: `server/httpclient`, connections to providers",
     "server/config": "Floor 2: `server/config`, the settings",
     "keypool": "Ground: `keypool`, queues and keys",
     "server/wire": "Ground: `server/wire`, bytes and dialects",

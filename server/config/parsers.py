@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from server.config.specs import Secret
+from server.httpclient.egress import tls_context
+from server.httpclient.proxies import Proxy, parse_proxy
 from server.ledger import money
 from server.wire.filters import Phrases
 
@@ -252,6 +254,21 @@ def networks(value: str) -> tuple[Network, ...]:
         return tuple(map(ipaddress.ip_network, words(value)))
     except ValueError:
         raise ValueError("expected networks such as 10.0.0.0/8 (nothing set behind the prefix), or addresses") from None
+
+
+def proxy(value: str) -> Proxy | None:
+    """A proxy, which may hold a password. Empty: none."""
+    return parse_proxy(value)
+
+
+def ca_file(value: str) -> str:
+    """A file of certificates in PEM, read once to see whether it can be used. Empty: none."""
+    if value:
+        try:
+            tls_context(value)
+        except OSError:  # ssl.SSLError is one
+            raise ValueError("expected a readable file of certificates in PEM") from None
+    return value
 
 
 def timezone(value: str) -> tzinfo:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from server.config import oidc_parsers, parsers
 from server.config.parsers import KeyAt, Network, number_or_auto, one_of, switch, whole
 from server.config.setting import row
-from server.config.settings_bounds import Bounds
+from server.config.settings_egress import EgressRows
 from server.config.specs import Secret, UpstreamSpec
 from server.config.tariff_parsers import Pairs, service_factors, tool_prices
 from server.ledger.limits import Limit, parse_limits
@@ -37,7 +37,7 @@ Transport = Literal["own", "tornado"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Bounds):
+class Settings(EgressRows):
     """The settings of one gateway. Sizes are bytes, durations seconds; `Settings()` is all defaults."""
 
     host: str = row(

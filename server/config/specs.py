@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from server.httpclient.proxies import Proxies
 
 
 class Secret:
@@ -52,7 +55,8 @@ class UpstreamSpec:
     `https://api.openai.com/v1`. No `models` means: ask `GET /models` at the start. `slots` is requests in flight per
     key. The limits are per minute (`rpm` requests; `tpm` tokens, or `itpm` input and `otpm` output tokens) or per day
     (`rpd` requests); None means that the upstream tells by itself. Keys of one `organisation` share limits.
-    Empty `groups` means everyone. The cap is in micro-USD per calendar month, for all keys together.
+    Empty `groups` means everyone. The cap is in micro-USD per calendar month, for all keys together. `proxies` and
+    `ca_file` are its own way out of this network; None and "": that of all.
     """
 
     name: str
@@ -70,3 +74,12 @@ class UpstreamSpec:
     owner: str | None = None
     groups: tuple[str, ...] = ()
     monthly_cap_micro_usd: int | None = None
+    proxies: Proxies | None = field(default=None, repr=False)
+    ca_file: str = ""
+
+    def bare(self) -> Self:
+        """The same without what is never stored or shown: secrets, and what is this machine's."""
+        return replace(self, keys=(), proxies=None, ca_file="")
+
+
+UNSTORED = frozenset({"keys", "proxies", "ca_file"})

@@ -33,7 +33,6 @@ class AnswerReader:
         "_head_size",
         "_idle",
         "_interim",
-        "_open",
         "_parser",
         "_until_end",
         "complete",
@@ -52,7 +51,7 @@ class AnswerReader:
     def begin(self, *, bodiless: bool) -> None:
         """The next answer is to come; `bodiless`: to a HEAD, which has no body whatever it says."""
         self._bodiless = bodiless
-        self._open = self._interim = self._until_end = False
+        self._interim = self._until_end = False
         self._head_size = self._idle = 0
         self.status = 0
         self.headers: CIMultiDict[str] = CIMultiDict()
@@ -93,7 +92,6 @@ class AnswerReader:
     def on_message_begin(self) -> None:
         if self.complete:
             raise MalformedAnswer
-        self._open = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_size += len(name) + len(value) + 4

@@ -21,7 +21,7 @@ from server.httpclient.addresses import Origin, Target, target_of
 from server.httpclient.connecting import connect
 from server.httpclient.connection import Connection
 from server.httpclient.egress import Egress
-from server.httpclient.errors import HttpFailure, ProxyRefused
+from server.httpclient.errors import ConnectionDropped, HttpFailure, ProxyRefused
 from server.httpclient.kept import KeptConnections
 from server.httpclient.request_head import request_head
 
@@ -31,22 +31,30 @@ Place = tuple[Origin, Egress]
 
 
 class Response:
-    """An answer: its head, and its body as it comes. It must be closed; closing it early closes the socket."""
+    """An answer: its head, and its body as it comes. It must be closed; closing it early closes the socket.
 
-    __slots__ = ("_client", "_connection", "_patience", "_place", "headers", "status")
+    What follows on the connection belongs to another request: nothing can be read here then.
+    """
+
+    __slots__ = ("_client", "_closed", "_connection", "_patience", "_place", "headers", "status")
 
     def __init__(self, client: HttpClient, connection: Connection, place: Place, patience: float) -> None:
         self._client, self._connection, self._place, self._patience = client, connection, place, patience
+        self._closed = False
         self.status = connection.answer.status
         self.headers: Mapping[str, str] = connection.answer.headers  # case-insensitive
 
     async def read(self) -> bytes:
         """What has come, at least a byte; empty at the end. Raises HttpFailure."""
+        if self._closed:
+            raise ConnectionDropped
         return await self._connection.read(self._patience)
 
     def close(self) -> None:
-        """Keep the connection if the answer is complete, else close it. To be called once."""
-        self._client.done(self._place, self._connection, self.headers)
+        """Keep the connection if the answer is complete, else close it. Twice is once."""
+        if not self._closed:
+            self._closed = True
+            self._client.done(self._place, self._connection, self.headers)
 
     async def __aenter__(self) -> Self:
         return self

@@ -25,6 +25,7 @@ from server.httpclient.proxies import Proxy
 
 log = logging.getLogger("fairgate")
 
+SILENT_SECONDS = 60  # of a connection, before the system asks whether it is still there
 NEXT_ADDRESS_SECONDS = 0.25  # before the next address is tried beside the one before
 
 
@@ -119,9 +120,19 @@ class _Tunnel(asyncio.Protocol):
 
 async def _socket(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
     found = _numeric(host, port) or await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return await aiohappyeyeballs.start_connection(
+    opened = await aiohappyeyeballs.start_connection(
         found, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS, interleave=1, loop=loop
     )
+    _keep_alive(opened)
+    return opened
+
+
+def _keep_alive(opened: socket.socket) -> None:
+    """A model may think for longer than a router remembers a silent connection."""
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):  # not every system has them
+        if (option := getattr(socket, name, None)) is not None:
+            opened.setsockopt(socket.IPPROTO_TCP, option, SILENT_SECONDS)
 
 
 def _numeric(host: str, port: int) -> Sequence[AddrInfoType]:

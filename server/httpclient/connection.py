@@ -48,16 +48,24 @@ class Connection(asyncio.Protocol):
         """It was kept from an earlier request, and nothing has come in answer to this one."""
         return self._requests > 1 and not self._seen
 
+    @property
+    def _written(self) -> bool:
+        """All of the request has gone to the system."""
+        transport = self._transport
+        return self._unwritten is None and transport is not None and not transport.get_write_buffer_size()
+
     def start(self, head: bytes, body: bytes, *, bodiless: bool) -> None:
-        """Send a request. Its answer is to be had by `head` and `read`."""
-        assert self._transport is not None, "it is connected"
+        """Send a request. Its answer is to be had by `head` and `read`. Raises ConnectionDropped if it is closed."""
         self._reader.begin(bodiless=bodiless)
         self._busy, self._seen, self._failure = True, False, None
         self._requests += 1
+        transport = self._transport
+        if transport is None or self.closed or transport.is_closing():
+            raise ConnectionDropped
         if len(body) <= TOGETHER:
-            self._transport.write(head + body if body else head)
+            transport.write(head + body if body else head)
         else:
-            self._transport.write(head)
+            transport.write(head)
             self._unwritten = memoryview(body)
             self._write_on()
 
@@ -79,19 +87,17 @@ class Connection(asyncio.Protocol):
             if self._failure is not None:
                 raise self._failure
             await self._wait()
-        if self._reading_paused and self._transport is not None and not self.closed:
+        if self._reading_paused:
             self._reading_paused = False
-            self._transport.resume_reading()
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
         return reader.take()
 
     def release(self) -> bool:
         """The request is over; whether the connection may carry another one. If not, its socket is closed at once."""
         self._busy = False
-        written = (
-            self._unwritten is None and self._transport is not None and not self._transport.get_write_buffer_size()
-        )
         clean = self._reader.complete and self._reader.keep_alive and not self._reading_paused
-        if self.closed or not (self.keep and written and clean):
+        if self.closed or not (self.keep and clean and self._written):
             self.abort()
             return False
         self._reader.begin(bodiless=False)

@@ -16,9 +16,16 @@ class Egress:
     proxies: Proxies = field(default_factory=Proxies)
     ca_file: str = ""
 
+    def but(self, proxies: Proxies | None, ca_file: str) -> Egress:
+        """The same but for what is given."""
+        return Egress(self.proxies if proxies is None else proxies, ca_file or self.ca_file)
+
     @property
     def tls(self) -> ssl.SSLContext:
         return tls_context(self.ca_file)
+
+
+DIRECTLY = Egress()
 
 
 @lru_cache(maxsize=64)

@@ -29,6 +29,11 @@ class Proxy:
     port: int
     authorization: str = field(default="", repr=False)
 
+    @property
+    def url(self) -> str:
+        """Without the credential."""
+        return f"http://{Origin(False, self.host, self.port).host_and_port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Exemption:

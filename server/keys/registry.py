@@ -10,13 +10,14 @@ Everything is in memory. The registry does no I/O and knows of no pool.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from keypool.domains import Quota
 from keypool.keys import Key
 from server.config.specs import Secret, UpstreamSpec
+from server.httpclient.proxies import Proxies
 from server.upstream import Route
 
 
@@ -29,10 +30,6 @@ class RegisteredKey:
     secret: Secret
     added: bool
 
-    @property
-    def route(self) -> Route:
-        return Route(self.spec.base_url, self.secret)
-
 
 class UpstreamRegistry:
     """The upstreams of the configuration, and the keys of all upstreams by their fingerprints."""
@@ -40,6 +37,7 @@ class UpstreamRegistry:
     def __init__(self, configured: Iterable[UpstreamSpec] = ()) -> None:
         self._configured: list[UpstreamSpec] = []
         self._keys: dict[str, RegisteredKey] = {}
+        self._ways: dict[str, tuple[Proxies | None, str]] = {}  # out of this network, by the upstream's name
         for spec in configured:
             self.configure(spec)
 
@@ -55,14 +53,15 @@ class UpstreamRegistry:
 
     def configure(self, spec: UpstreamSpec) -> None:
         """Take an upstream of the configuration, with its keys."""
-        bare = replace(spec, keys=())
+        bare = spec.bare()
+        self._ways[spec.name] = spec.proxies, spec.ca_file
         self._configured.append(bare)
         for secret in spec.keys:
             self._keys[secret.fingerprint] = RegisteredKey(secret.fingerprint, bare, secret, added=False)
 
     def add(self, spec: UpstreamSpec, secret: Secret) -> RegisteredKey:
         """Take a key that was added at run time, under the terms of `spec`."""
-        key = RegisteredKey(secret.fingerprint, replace(spec, keys=()), secret, added=True)
+        key = RegisteredKey(secret.fingerprint, spec.bare(), secret, added=True)
         self._keys[key.id] = key
         return key
 
@@ -73,7 +72,9 @@ class UpstreamRegistry:
     def route(self, key_id: str) -> Route | None:
         """Where the requests of a key go, and with which secret; None if it is not in use."""
         key = self._keys.get(key_id)
-        return None if key is None else key.route
+        if key is None:
+            return None
+        return Route(key.spec.base_url, key.secret, *self._ways.get(key.spec.name, (None, "")))
 
     def address(self, upstream: str) -> str | None:
         """The base URL of an upstream; None if none of this name is in use. There is one address for each name."""

@@ -7,7 +7,7 @@ named by its fingerprint. Keys of the configuration can be paused and checked; t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from server.config.specs import Secret, UpstreamSpec
@@ -72,7 +72,7 @@ class KeyWishes:
         await self._insist_on_one_address(spec)
         key = AddedKey(
             id=secret.fingerprint,
-            spec=replace(spec, keys=()),
+            spec=spec.bare(),
             hint=hint(secret),
             encrypted=encrypted,
             added_at=self._wall(),
@@ -145,7 +145,7 @@ class KeyWishes:
         added = [key.spec for key in await self._store.added_keys()]
         for spec in (*self._registry.configured, *added):
             if spec.name == upstream:
-                return replace(spec, keys=())
+                return spec.bare()
         raise UnknownWish("there is no such upstream", "`key list` names them; --dialect makes one of its own")
 
     async def _listed(self, key_id: str) -> ListedKey:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from server.httpclient.addresses import target_of
 from server.httpclient.client import HttpClient
+from server.httpclient.connecting import connect
 from server.httpclient.connection import HIGH
 from server.httpclient.errors import CannotConnect, ConnectionDropped, HttpFailure, MalformedAnswer, NoAnswerInTime
 from tests.upstream.conftest import Run
@@ -105,6 +107,22 @@ def test_what_met_a_closing_connection_says_so_and_what_met_a_new_one_does_not(r
                 if kept:
                     await body_of(asked, served.url())
                 assert await untouched(asked, served.url()) is expected
+
+    run(test())
+
+
+def test_a_server_that_speaks_before_it_is_asked_is_not_believed(run: Run) -> None:
+    async def script(talk: Talk) -> None:
+        await talk.say(ANSWER)
+        await talk.gone()
+
+    async def test() -> None:
+        async with serving(script) as served:
+            opened = await connect(target_of(served.url()).origin, DIRECTLY, 5.0)
+            await served.left.wait()
+            with pytest.raises(ConnectionDropped):
+                opened.start(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"", bodiless=False)
+            assert not opened.untouched
 
     run(test())
 
@@ -289,8 +307,11 @@ def test_leaving_the_block_early_closes_the_socket(run: Run) -> None:
         async with serving(script) as served, client() as asked:
             response = await asked.send("POST", served.url(), {}, b"{}", 5.0, DIRECTLY)
             assert await response.read() == b"hi"
-            response.close()
+            for _ in range(2):
+                response.close()
             await served.left.wait()
+            with pytest.raises(ConnectionDropped):  # what follows there belongs to another request
+                await response.read()
 
     run(test())
 

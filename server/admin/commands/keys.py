@@ -20,7 +20,7 @@ from server.store.base import AddedKey
 
 HOMES = {"openai": OPENAI, "anthropic": ANTHROPIC}
 BASE_URL = "--base-url goes with --dialect"
-TERMS = frozenset(FIELDS) - {"name", "keys", "key_env", "dialect", "base_url"}
+TERMS = frozenset(FIELDS) - {"name", "keys", "key_env", "dialect", "base_url", "proxy", "ca_file"}
 
 
 class KeyCommands:

@@ -24,6 +24,7 @@ from server.config.oidc_parsers import CALLBACK
 from server.config.settings import Settings
 from server.config.specs import Secret
 from server.crypto import Seal
+from server.httpclient.egress import DIRECTLY, Egress
 from server.policy.claims import Claims, found, texts
 from server.store.base import Person, Store
 
@@ -79,9 +80,10 @@ class Oidc:
         pepper: bytes,
         clock: Callable[[], float],
         wall: Callable[[], int],
+        egress: Egress = DIRECTLY,
     ) -> None:
         self._client, self._reading, self._store, self._wall = client, reading, store, wall
-        self._provider = IdentityProvider(client.issuer, client.client_id, client.secret, clock)
+        self._provider = IdentityProvider(client.issuer, client.client_id, client.secret, clock, egress=egress)
         self._verifier = Verifier(self._provider, client.client_id, client.algorithms)
         self._people = Provisioning(store, wall)
         self._attempts, self._keepsakes = Seal(pepper, "logins"), Seal(pepper, "logouts")
@@ -174,7 +176,12 @@ class Oidc:
 
 
 def oidc_of(
-    settings: Settings, store: Store, pepper: bytes, clock: Callable[[], float], wall: Callable[[], int]
+    settings: Settings,
+    store: Store,
+    pepper: bytes,
+    clock: Callable[[], float],
+    wall: Callable[[], int],
+    egress: Egress = DIRECTLY,
 ) -> Oidc | None:
     """The login that the settings describe; None if there is none."""
     if not settings.oidc_issuer:
@@ -190,7 +197,7 @@ def oidc_of(
         post_logout_uri=settings.post_logout_uri,
     )
     reading = Reading(settings.claim_rules, settings.oidc_admin, settings.login_name_claim)
-    return Oidc(client, reading, store, pepper, clock, wall)
+    return Oidc(client, reading, store, pepper, clock, wall, egress)
 
 
 def described(claims: Claims) -> dict[str, Any]:
