@@ -20,12 +20,13 @@ from functools import lru_cache
 from tornado.httputil import HTTPHeaders, HTTPInputError, RequestStartLine
 
 MOST_FIELDS = 256  # header lines; a browser behind three proxies sends about forty
-_END = re.compile(rb"\r?\n\r?\n")  # of a head; only with both carriage returns it is one
 CRLF = b"\r\n"
 KEPT_NAME = 64  # characters: a longer name is not remembered
 
 _TCHARS = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rf"({_TCHARS}) ([\x21-\x7e\x80-\xff]+) (HTTP/1\.[01])")
+_END = CRLF + CRLF
+_DOUBTFUL_END = re.compile(rb"\n\r?\n")  # for some servers, and not for us
 _NAME = re.compile(_TCHARS)
 _ALLOWED = bytes([*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)])
 
@@ -42,17 +43,16 @@ class HeadSearch:
     def take(self, buffer: bytearray) -> bytes | None:
         """Remove a head from the buffer and give its lines; None if it is not whole. Raises HTTPInputError."""
         start = len(CRLF) if buffer.startswith(CRLF) else 0  # one empty line before, as RFC 9112 allows (2.2)
-        end = _END.search(buffer, max(start, self._searched - 3))
-        if end is None:
-            self._searched, self.too_long = len(buffer), len(buffer) > self._most
-            return None
-        if end.end() > self._most:
-            self.too_long = True
-            return None
-        if end[0] != CRLF + CRLF:
+        at = max(start, self._searched - 3)
+        end = buffer.find(_END, at)
+        if end < 0 and _DOUBTFUL_END.search(buffer, at):
             raise HTTPInputError("a line that ends without its carriage return")
-        lines = bytes(buffer[start : end.start()])
-        del buffer[: end.end()]
+        self.too_long = (len(buffer) if end < 0 else end + len(_END)) > self._most
+        if end < 0 or self.too_long:
+            self._searched = len(buffer)
+            return None
+        lines = bytes(buffer[start:end])
+        del buffer[: end + len(_END)]
         self._searched, self.begun = 0, False
         return lines
 
@@ -60,16 +60,10 @@ class HeadSearch:
 class RequestHeaders(HTTPHeaders):
     """Tornado's headers, whose lines have been checked already: Tornado would check each of them twice more."""
 
-    def __init__(self) -> None:
-        self._as_list = {}
+    def __init__(self, fields: dict[str, list[str]]) -> None:
+        """`fields`: the values by name, which is spelled as Tornado does."""
+        self._as_list = fields
         self._combined_cache = {}
-
-    def append(self, name: str, value: str) -> None:
-        """One line more, by a name that is spelled as Tornado does."""
-        if name in self._as_list:
-            self._as_list[name].append(value)
-        else:
-            self._as_list[name] = [value]
 
 
 def read_head(head: bytes) -> tuple[RequestStartLine, RequestHeaders]:
@@ -83,13 +77,17 @@ def read_head(head: bytes) -> tuple[RequestStartLine, RequestHeaders]:
     line = _REQUEST_LINE.fullmatch(first)
     if line is None:
         raise HTTPInputError("not a request line of HTTP/1")
-    headers = RequestHeaders()
+    fields: dict[str, list[str]] = {}
     for each in lines:
         name, colon, value = each.partition(":")
         if not colon:
             raise HTTPInputError("a line without a colon")
-        headers.append(_spelled(name) if len(name) <= KEPT_NAME else _spelled.__wrapped__(name), value.strip(" \t"))
-    return RequestStartLine(*line.groups()), headers
+        name = _spelled(name) if len(name) <= KEPT_NAME else _spelled.__wrapped__(name)
+        if name in fields:
+            fields[name].append(value.strip(" \t"))
+        else:
+            fields[name] = [value.strip(" \t")]
+    return RequestStartLine(*line.groups()), RequestHeaders(fields)
 
 
 @lru_cache(1024)
