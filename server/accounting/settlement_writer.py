@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from server.ledger.quota import Letter, Release, Settlement, Trim
+from server.ledger.quota import Letter, Release, Settlement
 from server.store.base import StoreError
 
 log = logging.getLogger("fairgate")
@@ -68,17 +68,11 @@ class SettlementWriter:
         self._quiet.set()
         self.counts = WriterCounts()
 
-    def post(self, settlement: Settlement) -> None:
-        """Have a settlement written, behind the answer."""
-        self._put(settlement)
-
-    def release(self, request_id: str) -> None:
-        """Have the holds of a request or an escrow given back, also if it is not known whether it has any."""
-        self._put(Release(request_id))
-
-    def trim(self, trim: Trim) -> None:
-        """Have what an escrow does not need any more given back."""
-        self._put(trim)
+    def post(self, letter: Letter) -> None:
+        """Have a settlement written, or a hold given back of which it may be unknown whether there is one."""
+        self._waiting.append(letter)
+        self._quiet.clear()
+        self._soon()
 
     @property
     def backlog(self) -> int:
@@ -110,11 +104,6 @@ class SettlementWriter:
             self._flight.cancel()
             await asyncio.gather(self._flight, return_exceptions=True)
         return written
-
-    def _put(self, letter: Letter) -> None:
-        self._waiting.append(letter)
-        self._quiet.clear()
-        self._soon()
 
     def _soon(self) -> None:
         """Send in the next turn of the loop, unless a time is set (soon, or after a pause) or something is flying."""

@@ -16,7 +16,7 @@ process died is given back at the next start or when it expires, whichever is fi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.ledger.usage import UsageRow
 
@@ -30,6 +30,7 @@ class Hold:
     counter: str
     amount: int  # micro-USD, tokens or requests; at least 0
     limit: int
+    ends_at: int | None = field(default=None, compare=False)  # when the counter's window ends, UTC milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """Everything is held. `taken` is what each counter has taken now, in the order of the holds."""
+    """Everything is held. `taken` is what each counter has taken now, escrows included, in the order of the holds."""
 
     taken: tuple[int, ...]
 

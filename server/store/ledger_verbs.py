@@ -54,10 +54,13 @@ class LedgerVerbs(Protocol):
         """Give back what reservations held that expired before `now`; returns how many."""
 
     async def taken(self, counters: Sequence[str]) -> list[int]:
-        """What each counter has taken; 0 for one that nobody has used."""
+        """What was used of each counter and what requests hold there; 0 for one that was never used.
+
+        What lies in escrows is left out: most of it is used by no one.
+        """
 
     async def reserved(self) -> int:
-        """How many requests hold something at the moment."""
+        """How many requests hold something in the store at the moment; escrows are none."""
 
     async def forget_counters(self, before: str) -> int:
         """Forget counters whose window ended: those whose name ends in a day, week or month before the day `before`

@@ -301,7 +301,7 @@ async def test_a_scrape_shows_how_the_books_stand(two_keys: Stage) -> None:
         "fairgate_journal_waiting_count",
         "fairgate_journal_damaged_lines",
         "fairgate_reservations_held_count",
-        "fairgate_leases_held_count",
+        "fairgate_escrow_live_count",
         "fairgate_store_breaker_opened_total",
     ):
         assert now[nothing] == {(): 0}, nothing

@@ -110,11 +110,6 @@ def escrowed(counter: Document) -> Escrowed:
     return escrowed_of(counter["_id"], counter["taken"], counter.get("calls", 0), escrows)
 
 
-async def taken(counters: Collection, names: Sequence[str]) -> list[int]:
-    found = {each["_id"]: each["taken"] async for each in counters.find({"_id": {"$in": list(names)}}, {"taken": True})}
-    return [found.get(name, 0) for name in names]
-
-
 async def announce(counters: Collection, docs: Iterable[Document]) -> None:
     """Enter what these rows, not written yet, will take."""
     entries = _by_counter(docs)

@@ -15,7 +15,18 @@ from typing import Any
 
 from pymongo import DeleteOne
 
-from server.ledger.quota import Escrowed, Exceeded, Hold, Letter, Release, Reservation, Reserved, Settlement, Trim
+from server.ledger.quota import (
+    ESCROW,
+    Escrowed,
+    Exceeded,
+    Hold,
+    Letter,
+    Release,
+    Reservation,
+    Reserved,
+    Settlement,
+    Trim,
+)
 from server.store.base import StoreError
 from server.store.mongo import counters as mongo_counters
 from server.store.mongo.connect import Connected, Database, Document, border, upsert, verb
@@ -87,11 +98,11 @@ class MongoLedger(Connected):
 
     @verb
     async def taken(self, counters: Sequence[str]) -> list[int]:
-        return await mongo_counters.taken(self._db.counters, counters)
+        return [each.taken - each.amount for each in await self.escrowed(counters)]
 
     @verb
     async def reserved(self) -> int:
-        return await self._db.reservations.count_documents({})
+        return await self._db.reservations.count_documents({"_id": {"$not": {"$regex": f"^{ESCROW}"}}})
 
     @verb
     async def forget_counters(self, before: str) -> int:

@@ -53,7 +53,7 @@ def reserve(db: sqlite3.Connection, reservation: Reservation) -> Reserved | Exce
     request_id = reservation.request_id
     held = {counter for (counter,) in db.execute("SELECT counter FROM hold WHERE request_id = ?", (request_id,))}
     wanted = [hold for hold in reservation.holds if hold.counter not in held]
-    for hold, already in zip(wanted, taken(db, [hold.counter for hold in wanted]), strict=True):
+    for hold, already in zip(wanted, _taken(db, [hold.counter for hold in wanted]), strict=True):
         if already + hold.amount > hold.limit:
             return Exceeded(hold.counter, already, escrowed(db, [hold.counter])[0].amount)
     if reservation.holds:
@@ -63,7 +63,7 @@ def reserve(db: sqlite3.Connection, reservation: Reservation) -> Reserved | Exce
             "INSERT INTO hold VALUES (?, ?, ?)", [(request_id, hold.counter, hold.amount) for hold in wanted]
         )
         db.executemany(_TAKE, [(hold.counter, hold.amount) for hold in wanted])
-    return Reserved(tuple(taken(db, [hold.counter for hold in reservation.holds])))
+    return Reserved(tuple(_taken(db, [hold.counter for hold in reservation.holds])))
 
 
 def write(db: sqlite3.Connection, letters: Sequence[Letter]) -> list[bool]:
@@ -123,12 +123,18 @@ def release_expired(db: sqlite3.Connection, now: int) -> int:
 
 
 def taken(db: sqlite3.Connection, counters: Sequence[str]) -> list[int]:
+    return [each.taken - each.amount for each in escrowed(db, counters)]
+
+
+def _taken(db: sqlite3.Connection, counters: Sequence[str]) -> list[int]:
+    """With what lies in escrows."""
     rows = [db.execute("SELECT taken FROM counter WHERE name = ?", (name,)).fetchone() for name in counters]
     return [0 if row is None else row[0] for row in rows]
 
 
 def reserved(db: sqlite3.Connection) -> int:
-    (number,) = db.execute("SELECT count(*) FROM reservation").fetchone()
+    not_escrow = "request_id < ? OR request_id >= ?"
+    (number,) = db.execute(f"SELECT count(*) FROM reservation WHERE {not_escrow}", _ESCROW_SPAN).fetchone()  # noqa: S608
     return int(number)
 
 
