@@ -16,7 +16,7 @@ LONG = 60.0  # seconds of rest from which on a key is as good as lost to those w
 
 
 class Arrangement:
-    """The areas of one pool. `busy`: those where somebody waits."""
+    """The areas of one pool. `busy`: those where tickets wait."""
 
     def __init__(self, keyring: Keyring, limits: QueueLimits) -> None:
         self.keyring, self.limits = keyring, limits

@@ -1,7 +1,7 @@
 """Who is to blame for a failure: the key, or the request that failed there?
 
 A provider fails some requests because of what stands in them, so failures of one person's requests prove nothing: else
-one caller with a poisonous request could close every key to everybody. A place, which is a key for one model or a key
+one caller with a poisonous request could close every key to all people. A place, which is a key for one model or a key
 as a whole, is convicted
 
     in a row    when requests of two witnesses fail there within a minute, and no request ends well in between; or

@@ -120,7 +120,7 @@ CODES: dict[str, Code] = {
     **_all(Fault.UPSTREAM, 503, "unavailable_error ServiceUnavailableError engine_overloaded_error"),
 }
 
-# Words that say no more than the status beside them: they stand for a status where there is none, and blame nobody.
+# Words that say no more than the status beside them: they stand for a status where there is none, and show no cause.
 VAGUE: dict[str, int] = {
     "invalid_request_error": 400,
     "permission_error": 403,

@@ -28,7 +28,7 @@ class Largest:
 
 
 def lift(flow: Flow, lane: Lane) -> None:
-    """Whoever has nothing waiting in a lane starts there at V (rule 1)."""
+    """An account with nothing waiting in a lane starts there at V (rule 1)."""
     for account, tier in flow.tiers:
         if lane in account.lanes:
             continue

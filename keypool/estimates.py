@@ -153,7 +153,7 @@ class Worth:
     takes from its limits are charged to those who do not use them.
 
     It stays between what a token costs as such and twice that: the worth of a request makes up half of an average
-    request's cost, by the definition of `c0`, and nobody can move the rate beyond that by odd requests.
+    request's cost, by the definition of `c0`, and odd requests cannot move the rate beyond that.
     """
 
     FADE = 0.99

@@ -11,13 +11,13 @@ A flow waits in a lane for each model (and set of keys) that it asks for. With a
 taking turns, who asks for eight models has eight shares, and who is alone with a model has as much as fifteen who share
 another one (measured: 2.9 and 7.4 times a fair share). With one counter both have one share.
 
-`V`, the virtual time, is where somebody starts who was idle; `tier.py` says how it moves. It is kept for each key.
+`V`, the virtual time, is where an idle flow starts; `tier.py` says how it moves. It is kept for each key.
 
 Seven rules keep that fair; each was found by measuring what happens without it:
 
 1. LIFT. A flow that comes back from idleness starts at V: idleness banks no credit. Debt stays. Who waits in one lane
    and comes to another one later starts there at V, too, and keeps its place in the first.
-2. STRICT HEAD. If the lowest flow's request does not fit yet, everyone waits who competes for the same limits. Letting
+2. STRICT HEAD. If the lowest flow's request does not fit yet, all wait that compete for the same limits. Letting
    others pass "meanwhile" starves large requests (gap between persons 1.6 -> 143 times the largest request). Others may
    pass where they take nothing from the one that waits: on keys and limits that it cannot use.
 3. BOUNDED CREDIT. A flow parked at its in-flight cap keeps a low counter while others move on. When it re-enters, it
@@ -61,7 +61,7 @@ NEWCOMER = 1.0  # the weight of the one person for whom room is kept
 # A chooser says which free key a ticket may have now (None: none fits yet, and it keeps its claim to those that it
 # competes for). It is asked in the order of the counters.
 Chooser = Callable[[Ticket], Key | None]
-# Whether anybody in a lane may still go, after those who were asked before and had to wait.
+# Whether a head of a lane may still go, after those who were asked before and had to wait.
 Opening = Callable[[Lane], bool]
 
 
@@ -108,9 +108,9 @@ class FairQueue:
         return shed
 
     def dispatch(self, choose: Chooser, is_open: Opening | None = None, now: float = 0.0) -> tuple[Ticket, Key] | None:
-        """The next request that may go now and its key; None when nobody may.
+        """The next request that may go now and its key; None when no request may.
 
-        Without `is_open` nobody passes a head that has to wait.
+        Without `is_open` no request passes a head that has to wait.
         """
         self.now = max(self.now, now)
         passed: list[Entry] = []
@@ -194,7 +194,7 @@ class FairQueue:
         self.roster.forget_if_idle(flow)
 
     def lose(self, key: str) -> None:
-        """Nobody can use a key for long: whom it has carried ahead of the others is not made to pay for it (rule 7)."""
+        """A key serves no requests for a long time: flows that it carried ahead of the others are forgiven (rule 7)."""
         if key in self.lost:
             return
         self.lost.add(key)
@@ -243,7 +243,7 @@ class FairQueue:
     # What is seen from outside
 
     def is_awaited(self, reach: Reach) -> bool:
-        """Does anybody below their cap wait for one of these keys?"""
+        """Does a flow below its cap wait for one of these keys?"""
         lanes = (entry[3] for entry in self._tier.order.firsts())
         return any(not reach or not lane.reach or not reach.isdisjoint(lane.reach) for lane in lanes)
 
@@ -392,7 +392,7 @@ def _leaf(entry: Entry) -> Flow:
     account = entry[2]
     if isinstance(account, Party):
         inner = account.tier.order.first(entry[3])
-        assert inner is not None, "a party with nobody waiting is resting"
+        assert inner is not None, "a party without a waiting flow is resting"
         account = inner[2]
     assert isinstance(account, Flow), "parties do not nest"
     return account

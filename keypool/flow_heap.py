@@ -47,7 +47,7 @@ class Waits:
 
 @dataclass(slots=True, eq=False)
 class FlowAccount(ABC):
-    """What somebody was served, by weight, and what they have waiting and in flight.
+    """What a flow or a party was served, by weight, and what it has waiting and in flight.
 
     `guessed`: the part of what was charged for what is in flight that may still be given back, in cost. `offsets`: how
     much higher the account stands in some lanes, because it came there later than to others.

@@ -187,7 +187,7 @@ class Hidden:
 
     @property
     def unseen(self) -> bool:
-        """Nothing speaks for a limit: nobody has to wait for one."""
+        """No sign of a limit: no request has to wait for one."""
         return self.pace is None and self.episode is None and self.width >= 1.0
 
     def wait(self, tokens: int, running: int, slots: int, now: float) -> float:

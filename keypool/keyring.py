@@ -74,7 +74,7 @@ class Keyring:
         return self._serving.get(model, [])
 
     def reach(self, model: str, dialect: str, groups: frozenset[str]) -> frozenset[str]:
-        """The ids of the keys that somebody in these groups may ever use for a model in a dialect."""
+        """The ids of the keys that a member of these groups may ever use for a model in a dialect."""
         asked = (model, dialect, groups)
         found = self._reaches.get(asked)
         if found is None:
@@ -221,7 +221,7 @@ class Keyring:
         key, domain, event = ticket.key, ticket.domain, verdict.event
         assert key is not None, "only a granted ticket can fail"
         assert domain is not None, "only a granted ticket holds capacity"
-        assert event is not None, "what is nobody's doing does not fail a key"
+        assert event is not None, "a failure that says nothing about the key does not fail it"
         domain.learn(windows, ticket.sent, now)
         if event is KeyEvent.RATE_LIMITED:
             domain.limited(now, verdict.rest, ticket.sent)

@@ -29,7 +29,7 @@ class Key:
     dialects: frozenset[str]
     models: frozenset[str]
     slots: int  # most requests in flight
-    groups: frozenset[str] = frozenset()  # who may use it; empty: everybody
+    groups: frozenset[str] = frozenset()  # the groups that may use it; empty: all people
     organisation: str = ""  # provider and organisation whose limits it shares; empty: it has limits of its own
     quota: Quota = Quota()  # noqa: RUF009 - immutable
     whole: KeyHealth = field(default_factory=KeyHealth)

@@ -33,7 +33,7 @@ class Pricing:
         self._overdue: list[tuple[float, int, Ticket]] = []  # when each ticket in flight will have used its guess up
 
     def ticket(self, ask: Ask, reach: frozenset[str], now: float) -> Ticket:
-        """The ticket of what somebody asks, with its guess. `reach`: the keys that may serve it."""
+        """The ticket of a request, with its guessed cost. `reach`: the keys that may serve it."""
         costs, prompt = self.costs, ask.input_tokens
         output = self.lengths.expect(ask.person, ask.model, ask.most_output)
         whole, cached = costs.of(prompt, 0, 0), costs.of(prompt, prompt, 0)
@@ -80,7 +80,7 @@ class Pricing:
 
     def kept_back(self, ticket: Ticket, used: Tokens) -> float:
         """The worth of what the provider took beforehand from its limits, was not used, and is not given back."""
-        if ticket.domain is None or not ticket.domain.told:
+        if ticket.domain is None or not ticket.domain.sends_limits:
             return 0.0
         return self.of_reserved(ticket.domain.asks(ticket.need).reserved - used.output)
 
@@ -101,7 +101,7 @@ class Pricing:
         """
         while self._overdue and self._overdue[0][0] <= now:
             ticket = heappop(self._overdue)[2]
-            if ticket.key is not None and not ticket.told:
+            if ticket.key is not None and not ticket.metered:
                 written = self.written(ticket, now)
                 yield ticket, self.of_answer(ticket, written)
                 if ticket.most_output is None or written < ticket.most_output:

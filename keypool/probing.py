@@ -40,7 +40,7 @@ class ProbeWatch:
 
 
 class Schedule:
-    """The keys that are watched. `interval` is seconds; 0 asks nobody again who has settled or was refused."""
+    """The keys that are watched. `interval` is seconds; with 0 a key that settled or was refused is not asked again."""
 
     def __init__(self, interval: float, most: int) -> None:
         self._interval = interval or inf
@@ -92,11 +92,11 @@ class Schedule:
         return begun
 
     def settled(self, key: str, now: float, jitter: float) -> None:
-        """The asking told what it should. `jitter` is from 0 to 1."""
+        """The asking had a clear result. `jitter` is from 0 to 1."""
         self._end(key, now, self._interval * (1.0 + SPREAD * (2.0 * jitter - 1.0)), misses=0)
 
     def missed(self, key: str, now: float) -> None:
-        """The asking told nothing that one could rely on."""
+        """The asking had no clear result."""
         if (watch := self._watches.get(key)) is not None:
             self._end(key, now, MISSED[min(watch.misses, len(MISSED) - 1)], misses=watch.misses + 1)
 

@@ -19,7 +19,7 @@ from keypool.ticket import Ticket
 from keypool.waiting import EXPERIENCE, Opening, QueuePace, ServiceRate, learn_bias, served_after
 
 REMEMBERED_WAITS = 1000
-FARTHEST = 86_400.0  # seconds: what is later, or never, is told as a day
+FARTHEST = 86_400.0  # seconds: a forecast of more than a day, or of no end, is reported as a day
 
 
 class Forecast(NamedTuple):

@@ -32,9 +32,9 @@ from keypool.limits import retry_after
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a key learns, and what becomes of the request.
+    """What a failure says about a key, and whether the request is repeated.
 
-    `event` None: nothing is learnt, since the request or nobody is at fault. `sure`: one request is proof enough.
+    `event` None: nothing is learnt, since the key is not at fault. `sure`: one request is proof enough.
     `free`: repeating costs no retry budget. `rest`: seconds that the provider asked for. `final`: it must not be
     repeated, since the provider may have billed it or would say the same again. `elsewhere`: other keys may be allowed
     more, so the next request of this person prefers those.

@@ -96,7 +96,7 @@ class Fairgate:
         )
         job.ticket, decisions = self.pool.submit(ask, now)
         if job.ticket.waiting:
-            job.predicted = self.pool.door.outlook(job.ticket, now).seconds
+            job.predicted = self.pool.admission.outlook(job.ticket, now).seconds
         self._carry_out(decisions)
 
     def progress(self, job: Job, now: float) -> None:

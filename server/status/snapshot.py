@@ -177,7 +177,7 @@ class StatusSnapshot:
         deadline = now + self.settings.queue_seconds
         newcomer = _NEWCOMERS[self.settings.gatekeeper]
         ask = Ask("", newcomer, model, min(serving[0].dialects), 0, None, deadline, groups=groups)
-        return self.dispatcher.pool.door.forecast(ask, now).seconds
+        return self.dispatcher.pool.admission.forecast(ask, now).seconds
 
     def _keys(self, pool: PoolSnapshot, now: int) -> tuple[KeyView, ...]:
         """The keys, by their providers and then in an order that tells nothing."""

@@ -44,7 +44,7 @@ class RefundsBankCredit(FairQueue):
 
 
 class Backfill(FairQueue):
-    """Rule 2 left out: whoever fits may go while the head waits for room."""
+    """Rule 2 left out: any request that fits may go while the head waits for room."""
 
     def dispatch(self, choose: Chooser, is_open: Opening | None = None, now: float = 0.0) -> tuple[Ticket, Key] | None:
         for flow in sorted((flow for flow in self.flows.values() if flow.waiting), key=lambda each: each.counter):
@@ -78,7 +78,7 @@ def worst_gap(drill: Drill, jobs: list[Ticket]) -> float:
     """End the jobs one by one, and look at the counters of those who may be served next."""
     worst = 0.0
     for job in jobs:
-        drill.key.slots -= 1  # nobody may take the slot before we have looked
+        drill.key.slots -= 1  # no ticket may take the slot before we have looked
         drill.finish(job)
         worst = max(worst, gap(drill.queue))
     return worst

@@ -137,7 +137,7 @@ def test_a_person_passes_a_head_only_on_a_key_that_the_head_can_never_use() -> N
     sim.assert_empty()
 
 
-def test_nobody_passes_a_head_that_could_use_the_key_when_it_has_rested() -> None:
+def test_no_request_passes_a_head_that_could_use_the_key_when_it_has_rested() -> None:
     key, other = a_key("k1", 1), a_key("k2", 1)
     sim = simulator(key, other)
     sim.ask(0.0, an_ask("running", "ann"), service=50.0)

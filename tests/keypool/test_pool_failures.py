@@ -110,7 +110,7 @@ def test_three_retries_a_minute_are_always_allowed() -> None:
     assert budget.take("ann", 60.5)
 
 
-def test_whoever_fails_all_the_time_uses_up_nobody_elses_retries() -> None:
+def test_a_person_who_fails_all_the_time_uses_up_only_their_own_retries() -> None:
     budget = RetryBudget()
     for second in range(60):
         budget.dispatched("eve", second / 2)
@@ -119,7 +119,7 @@ def test_whoever_fails_all_the_time_uses_up_nobody_elses_retries() -> None:
     assert budget.take("ann", 30.0)
 
 
-def test_whoever_sends_much_may_send_a_tenth_of_it_twice() -> None:
+def test_a_person_who_sends_much_may_send_a_tenth_of_it_twice() -> None:
     budget = RetryBudget()
     for number in range(100):
         budget.dispatched("ann", number / 10)
@@ -145,7 +145,7 @@ def test_a_retry_goes_before_its_persons_other_requests() -> None:
 # Keys that rest, and keys that are dead
 
 
-def test_whoever_waits_is_served_at_the_very_instant_a_resting_key_opens() -> None:
+def test_a_waiting_request_is_served_at_the_instant_a_resting_key_opens() -> None:
     sim = simulator(a_key("k1", 3))
     sim.decide(0.0, lambda now: sim.pool.learn("k1", KeyEvent.RATE_LIMITED, now, MODEL))
     for name in ("a", "b", "c"):
@@ -193,7 +193,7 @@ def test_all_who_wait_are_refused_at_once_when_the_last_key_dies(event: KeyEvent
     assert sim.stories["waiting"].ended[0][0] == 2.0
     refusal = sim.stories["late"].refusal
     assert refusal is not None
-    assert refusal.retry_after is None, "nobody can say when"
+    assert refusal.retry_after is None, "the instant is not known"
     sim.assert_empty()
 
 
@@ -213,7 +213,7 @@ def test_a_refusal_for_want_of_keys_names_the_earliest_recovery() -> None:
     sim.assert_empty()
 
 
-def test_whoever_can_wait_until_a_key_opens_may_wait() -> None:
+def test_a_request_that_can_wait_until_a_key_opens_may_wait() -> None:
     sim = simulator(a_key("k1", 1))
     sim.decide(0.0, lambda now: sim.pool.learn("k1", KeyEvent.OUT_OF_QUOTA, now))
     sim.ask(1.0, an_ask("patient", "ann", deadline=SLOW_REST + 1.0))
@@ -242,7 +242,7 @@ def test_the_last_attempt_on_the_last_key_is_refused_for_want_of_keys() -> None:
     sim.assert_empty()
 
 
-def test_a_model_that_nobody_serves_and_a_key_one_may_not_use_are_refused_at_the_door() -> None:
+def test_a_model_without_a_key_and_a_key_of_another_group_are_refused_at_once() -> None:
     sim = simulator(a_key("k1", 1, groups=("lab",)))
     sim.ask(0.0, an_ask("a", "ann", model="unheard-of"))
     sim.ask(0.0, an_ask("b", "ann", groups=("other",)))

@@ -61,7 +61,7 @@ def test_a_resting_key_is_tried_though_many_heads_wait_for_limits_before_it(head
         replace(a_key(f"slow{number}", 4, models=(f"slow{number}",)), quota=Quota(daily=1)) for number in range(heads)
     ]
     names = tuple(f"slow{number}" for number in range(heads))
-    binder = a_key("binder", 1, models=(MODEL, *names), groups=("nobody",))  # makes one area of all
+    binder = a_key("binder", 1, models=(MODEL, *names), groups=("empty",))  # makes one area of all
     sim = Simulator(Pool([*slow, binder, a_key("k1", 4)]))
     for number in range(heads):
         sim.ask(0.0, an_ask(f"a{number}", f"p{number}", f"slow{number}"), service=1.0)
