@@ -204,7 +204,9 @@ class Lease:
             raise _REFUSALS[decision.reason](retry_after=decision.retry_after)
         else:
             assert refusal is not None, "only a failed attempt is given up"
-            if isinstance(refusal, NoKey) and (wait := self._pool.admission.opens_in(self.ticket, self._dispatcher.now())):
+            if isinstance(refusal, NoKey) and (
+                wait := self._pool.admission.opens_in(self.ticket, self._dispatcher.now())
+            ):
                 refusal.retry_after = wait
             raise refusal
 

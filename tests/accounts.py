@@ -1,4 +1,4 @@
-"""What tests of accounts share: clocks that stand still, a store, doors over it, and the one refusal."""
+"""What tests of accounts share: clocks that stand still, a store, accounts over it, and the one refusal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Times:
 
 
 @dataclass
-class Doors:
+class AccountsFactory:
     """Makes accounts over one store: each is like another process of the same gateway."""
 
     store: Store
@@ -59,7 +59,7 @@ async def ada(accounts: Accounts, expires_at: int | None = None, terms: TokenTer
     return await accounts.create_token("Ada", "laptop", expires_at, terms)
 
 
-async def somebody(store: Store, name: str, **fields: object) -> Person:
+async def a_person(store: Store, name: str, **fields: object) -> Person:
     """A new person with these fields."""
     person = Person(f"usr_{name}", name, False, 0)
     await store.create_person(person)

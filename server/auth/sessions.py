@@ -28,7 +28,7 @@ OF_TOKEN = b"token:"  # before the id of the token that began a session
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Somebody who has come in. `sealed`: what the way in left for the way out. `token`: the one that began it."""
+    """A person with a session. `sealed`: what the login keeps for the logout. `token`: the one that began it."""
 
     person: Person
     created_at: int

@@ -46,7 +46,7 @@ class Memory:
 
 
 def has_lapsed(last_login_at: int | None, now: int, days: int) -> bool:
-    """Whether somebody's tokens rest until the next login. Who never logged in elsewhere need not do so again.
+    """Whether a person's tokens rest until the next login. They never do for a person without a provider's login.
 
     Times are UTC milliseconds; 0 days is no such rule.
     """
@@ -84,7 +84,7 @@ class TokenCheck:
         return hmac.digest(self._pepper, secret.encode("utf-8", "surrogatepass"), "sha256")
 
     def forget(self) -> None:
-        """Look everybody up anew. What is on its way from the store now is not remembered."""
+        """Look all tokens up anew. An answer of the store that is under way is not remembered."""
         self._cache = Cache(self._cache.seconds)
 
     async def _looked_up(self, digest: bytes, asked_at: float, address: str) -> Caller | None:

@@ -23,7 +23,7 @@ ROOMS = {
     "server/relay": "Floor 4: `server/relay`, one request's way",
     "server/admin": "Floor 4: `server/admin`, what may be changed",
     "server/admin/commands": "Floor 4: `server/admin/commands`, changes by whom they concern",
-    "server/status": "Floor 4: `server/status`, what everybody may see",
+    "server/status": "Floor 4: `server/status`, the public pages",
     "server/accounting": "Floor 3: `server/accounting`, money under way",
     "server/keys": "Floor 3: `server/keys`, the upstream keys while it runs",
     "server/auth": "Floor 3: `server/auth`, who asks",
@@ -61,8 +61,8 @@ def modules() -> str:
 
 
 def _first_line(path: Path) -> str:
-    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return told.partition("\n")[0].rstrip(".:").replace("|", "\\|")
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return docstring.partition("\n")[0].rstrip(".:").replace("|", "\\|")
 
 
 def states() -> str:

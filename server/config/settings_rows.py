@@ -97,7 +97,7 @@ class Settings(Bounds):
 
     gatekeeper: Gatekeeper = row(
         "user_token", one_of("user_token", "shared", "none"),
-        "Who may ask: everyone with their own token, everyone who knows PROXY_KEY, or anyone.", section="Who may ask",
+        "Who may ask: people with their own token, callers who know PROXY_KEY, or all callers.", section="Who may ask",
     )  # fmt: skip
     proxy_key: Secret | None = row(
         "", parsers.long_secret, "The common key of GATEKEEPER=shared, 16 characters or more.", secret=True
@@ -314,7 +314,7 @@ class Settings(Bounds):
 
     @property
     def own_names(self) -> frozenset[str]:
-        """The names that `Host` may have where nobody needs a credential; addresses and plain words always may."""
+        """The names that `Host` may have if callers need no credential; addresses and plain words always may."""
         known = (self.host.lower(), urlsplit(self.public_url).hostname or "", *self.host_names)
         return frozenset(name for name in known if name)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 class Secret:
-    """A text that nobody may read in passing."""
+    """A text that does not show in logs and reprs."""
 
     __slots__ = ("_text",)
 
@@ -20,7 +20,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself. Whoever calls this answers for where it goes."""
+        """The text itself. The calling code must keep it out of logs and answers."""
         return self._text
 
     @property
@@ -50,8 +50,8 @@ class UpstreamSpec:
     `base_url` is what stands before `/chat/completions` and `/messages`, without a slash at the end:
     `https://api.openai.com/v1`. No `models` means: ask `GET /models` at the start. `slots` is requests in flight per
     key. The limits are per minute (`rpm` requests; `tpm` tokens, or `itpm` input and `otpm` output tokens) or per day
-    (`rpd` requests); None means that the upstream tells by itself. Keys of one `organisation` share limits.
-    Empty `groups` means everyone. The cap is in micro-USD per calendar month, for all keys together.
+    (`rpd` requests); None means that the upstream sends its limits. Keys of one `organisation` share limits.
+    Empty `groups` means all people. The cap is in micro-USD per calendar month, for all keys together.
     """
 
     name: str

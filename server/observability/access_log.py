@@ -38,7 +38,7 @@ class Access:
     """A request that is over.
 
     `at` is UTC milliseconds, `duration_ms` counts from its first byte. `error` is the code of what refused it or
-    broke it off. `left`: the client did not wait for the end. `person_id`: None before somebody was recognised.
+    broke it off. `left`: the client did not wait for the end. `person_id`: None if the caller was not authenticated.
     """
 
     request_id: str

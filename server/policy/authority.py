@@ -31,7 +31,7 @@ from enum import IntEnum, StrEnum
 
 
 class Means(StrEnum):
-    """By what somebody is known."""
+    """By what a caller is authenticated."""
 
     GUEST = "guest"
     HEADER = "header"

@@ -8,7 +8,7 @@ Absence is never permission. Who is in no group at all has the rights of the gro
 none. Who is in groups of which none lasts now, or has left one (`LEFT`), has the rights of "everyone" or none at all:
 the end of a course is no freedom from its limits.
 
-One request is paid by one group, and that is the group which allows it (`payers`): no pot pays for what only another
+One request is paid by one group, and that is the group which allows it (`payers`): no budget pays for what only another
 group's members may use. A name without a group of its own is a label: it pays where no group decides.
 """
 
@@ -45,7 +45,7 @@ class Group:
     since: int | None = None
     until: int | None = None
     teachers: tuple[str, ...] = ()  # ids of people who may see its totals
-    join: str = ""  # the digest of the code by which people join; empty: nobody joins by themselves
+    join: str = ""  # the digest of the code by which people join; empty: people cannot join by themselves
     guests: bool = False  # its members may issue guest passes
     tool_prices: tuple[tuple[str, int], ...] = ()  # micro-USD a call, in place of the installation's, where it pays
     note: str = ""
@@ -56,7 +56,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What somebody may do by their groups. `models` None is all."""
+    """What a person may do by their groups. `models` None is all."""
 
     weight: float = 1.0
     models: tuple[str, ...] | None = None

@@ -48,7 +48,7 @@ class Notice:
         return self.since <= now and (self.until is None or now < self.until)
 
     def shown_at(self, now: int) -> bool:
-        """Whether everybody reads it: while it holds, and maintenance from the moment it is scheduled on."""
+        """Whether it is public: while it holds, and maintenance from the moment it is scheduled on."""
         ahead = self.kind is NoticeKind.MAINTENANCE and now < self.since and self.until is not None
         return ahead or self.holds_at(now)
 

@@ -72,7 +72,7 @@ class CustomPage:
         return {}
 
     def _config(self) -> dict[str, str | int | bool | None]:
-        """The settings that a page may show; everything else is nobody's business."""
+        """The settings that a page may show; all others stay here."""
         settings, book = self._settings, self._status.book
         rates = [
             limit.amount

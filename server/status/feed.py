@@ -1,4 +1,4 @@
-"""What has happened, for feed readers: incidents, what became of keys, and what the operator announces."""
+"""News for feed readers: incidents, changes of keys, and the operator's notices."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ MOST = 50  # entries
 def feed_view(name: str, base_url: str, incidents: Iterable[Incident], notices: Iterable[Notice], now: int) -> FeedView:
     """The newest first. A notice is news from its beginning on, scheduled maintenance before it; `now` is UTC ms."""
     news = [_notice(each, now) for each in notices if each.since <= now or each.shown_at(now)]
-    told = [*map(_incident, incidents), *news]
-    entries = sorted(told, key=lambda entry: (-entry.updated_ms, entry.id))[:MOST]
+    found = [*map(_incident, incidents), *news]
+    entries = sorted(found, key=lambda entry: (-entry.updated_ms, entry.id))[:MOST]
     updated = max((entry.updated_ms for entry in entries if entry.updated_ms <= now), default=now)
     return FeedView(name, base_url, updated, tuple(entries))
 

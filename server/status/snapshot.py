@@ -1,4 +1,4 @@
-"""The whole installation at one instant, for everyone: put together once a second at most, however many ask.
+"""The whole installation at one instant, for all readers: put together once a second at most, however many ask.
 
 The pool, the runtime configuration and the history are in memory, and of the ledger only three sums are read
 (`totals.py`). So the page costs the same whether one person looks at it or a thousand do.
@@ -193,8 +193,8 @@ class StatusSnapshot:
 
 @lru_cache(maxsize=64)
 def addressed(made: bytes, base_url: str) -> bytes:
-    """What was made for all, as one reads it who has reached us under this address.
+    """What was made once for all readers, with the address under which this reader came.
 
-    Else everybody who thinks of another name for us would have everything made anew.
+    Else each new address would have everything made anew.
     """
     return made.replace(ANYWHERE.encode(), base_url.encode())

@@ -310,8 +310,8 @@ class Media(Opaque):
         if not isinstance(seconds, int | float) or not 0 < seconds < LONGEST_SOUND:
             return
         if self.usage is None or self.usage.audio_ms:
-            told = self.usage.audio_ms if self.usage else 0
-            self.usage = Usage(audio_ms=max(told, round(seconds * 1000)))
+            before = self.usage.audio_ms if self.usage else 0
+            self.usage = Usage(audio_ms=max(before, round(seconds * 1000)))
 
     def answer(self, body: bytes) -> bool:
         super().answer(body)

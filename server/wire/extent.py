@@ -117,7 +117,7 @@ def extent_of(kind: str, document: Mapping[str, Any], sound: Sound | None = None
 
 
 def with_kept(extent: Extent, fields: Iterable[str]) -> Extent:
-    """The same for a request whose `fields` name kept objects: nobody here knows how long these are."""
+    """The same for a request whose `fields` name kept objects: their length is not known here."""
     return extent if _READ_WHOLE.isdisjoint(fields) else replace(extent, media=(*extent.media, Medium("file")))
 
 
@@ -205,7 +205,7 @@ def _asks_for(value: Any) -> bool:
 
 
 def _continuing(document: Mapping[str, Any], found: Extent) -> Extent:
-    """What the provider has kept is read too, and nobody here knows how long that is: as long as a file may be."""
+    """The model also reads what the provider has kept; its length is not known, so it counts as a whole file."""
     if not any(document.get(name) for name in _KEPT):
         return found
     return replace(found, media=(*found.media, Medium("file")))

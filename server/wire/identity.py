@@ -48,7 +48,7 @@ class Identity:
         return cls(manner, hmac.digest(pepper, _PURPOSE, sha256))
 
     def applied(self, request: Request, person_id: str) -> Request:
-        """The request as the provider may see it. One that names nobody is returned as it is."""
+        """The request as the provider may see it. One without a person's name is returned as it is."""
         if self.manner == "pass" or not request.names_person:
             return request
         name = self.pseudonym(person_id) if self.manner == "pseudonym" else None
@@ -64,7 +64,7 @@ class Identity:
 
 
 def named(body: bytes, name: str) -> bytes:
-    """The body with this name in each of those fields. One that is null stays: it names nobody."""
+    """The body with this name in each of those fields. A null stays: it is no name."""
     for member in _members_that_name(body):
         if body[member.value : member.end] != b"null":
             body = body[: member.value] + orjson.dumps(name) + body[member.end :]

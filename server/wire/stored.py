@@ -160,7 +160,7 @@ def _named(name: str, value: Any, kind: str) -> Iterator[Reference]:
     if name in _OBJECTS:
         if type(value) is dict:
             value = value.get("id")
-        elif name != "container":  # the others are texts, or names that everybody knows
+        elif name != "container":  # the others are texts, or public names
             return
     if name == "skill_id" and _is_public(value, kind):
         return

@@ -61,7 +61,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Somebody who has come back from the provider. `sealed` is for their session."""
+    """A person who has come back from the provider. `sealed` is for their session."""
 
     person: Person
     next: str

@@ -128,7 +128,7 @@ def _changes(person: Person, profile: Profile, vouched_at: int) -> dict[str, Any
 
 
 def _names(proposed: str) -> Iterator[str]:
-    """The name, the name with a number, and at last one that nobody has."""
+    """The name, the name with a number, and at last one that is free for certain."""
     yield proposed
     yield from (f"{proposed}-{number}" for number in NUMBERS)
     yield f"{proposed[:40]}-{secrets.token_hex(8)}"
