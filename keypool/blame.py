@@ -150,7 +150,7 @@ class Blame:
 
     @property
     def shunning(self) -> bool:
-        """Whether any key comes last for anybody."""
+        """Whether any key comes last for any person."""
         return bool(self._shunned)
 
     def shuns(self, key: str, model: str, person: str, now: float) -> bool:

@@ -24,7 +24,7 @@ from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 
 MOST_REMEMBERED = 10_000  # answers to who may use what, and lanes
-LEAST_WAIT = 1e-6  # seconds: what rounding may leave of a wait must not wake anybody twice
+LEAST_WAIT = 1e-6  # seconds: the rest of a wait that rounding may leave must not wake the pool twice
 
 
 class Candidate(NamedTuple):
