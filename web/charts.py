@@ -159,7 +159,7 @@ def heat(hours: Sequence[HourView], labels: Sequence[str], height: int = 72) -> 
 
 
 def heat_tone(busy: float | None) -> str:
-    """One of five strengths; "unwatched" where nobody looked."""
+    """One of five strengths; "unwatched" if it was not measured."""
     return "unwatched" if busy is None else f"h{min(4, int(busy * 5))}"
 
 
@@ -230,5 +230,5 @@ def _rung(value: float) -> float:
 
 
 def _two(number: float) -> float:
-    """Two decimals: as fine as anybody sees, and a page without endless digits."""
+    """Two decimals: as fine as an eye can see, and a page without endless digits."""
     return round(number, 2)

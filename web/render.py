@@ -1,4 +1,4 @@
-"""A view goes in, bytes come out: the pages for everybody, UTF-8. Those of one's own are in `render_me.py`, the
+"""A view goes in, bytes come out: the public pages, UTF-8. The pages under `/me` are in `render_me.py`, the
 administrators' in `render_admin.py`, what is for programs in `status_data.py` and `feeds.py`.
 """
 
@@ -24,7 +24,7 @@ TOKEN = "YOUR_TOKEN"  # noqa: S105 - what stands in its place
 
 
 def status_html(view: StatusView) -> bytes:
-    """The status page. It is the same for everybody."""
+    """The status page. It is the same for all visitors."""
     return press.printed(
         "status.html",
         view.frame,

@@ -180,7 +180,7 @@ class PriceRow:
 
 @dataclass(frozen=True, slots=True)
 class PricesView:
-    """`/admin/prices`. `unpriced` are models that are served and that nobody has priced."""
+    """`/admin/prices`. `unpriced` are models that are served without a price."""
 
     frame: Frame
     prices: tuple[PriceRow, ...]

@@ -99,7 +99,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class ExplainView:
-    """`/me/requests/ID`: what became of a request. The stages are seconds; `facts` are the rest, in our words."""
+    """`/me/requests/ID`: how a request went. The stages are seconds; `facts` are the rest, in our words."""
 
     frame: Frame
     request: RequestView | None  # None: it has not got as far as the ledger
@@ -144,14 +144,14 @@ class TokensView:
     frame: Frame
     tokens: tuple[TokenView, ...]
     base_url: str
-    most: int = 50  # how many live ones somebody may have
+    most: int = 50  # live tokens that a person may have
     made: NewSecret | None = None
     passes: int | None = None  # None: no guest passes; 0: no bound but theirs
 
 
 @dataclass(frozen=True, slots=True)
 class MembershipView:
-    """A group that somebody is in. `leave`: whether they may go by themselves."""
+    """A group of which a person is a member. `leave`: whether they may leave it by themselves."""
 
     name: str
     note: str = ""
@@ -185,7 +185,7 @@ class MemberView:
 
 @dataclass(frozen=True, slots=True)
 class CourseView:
-    """`/me/groups/NAME`, for those who teach it: totals, and nobody's prompts."""
+    """`/me/groups/NAME`, for its teachers: totals, and no prompts."""
 
     frame: Frame
     group: MembershipView
@@ -200,7 +200,7 @@ class CourseView:
 
 @dataclass(frozen=True, slots=True)
 class KeptView:
-    """One kind of thing that is kept of somebody: what it holds of them, why, and until when."""
+    """One kind of data that is kept about a person: its value, why it is kept, and until when."""
 
     what: str
     value: str
@@ -210,7 +210,7 @@ class KeptView:
 
 @dataclass(frozen=True, slots=True)
 class LoginSession:
-    """A browser in which somebody has come in."""
+    """A browser in which a person is logged in."""
 
     id: str
     created_ms: int

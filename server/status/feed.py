@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from server.ledger.when import iso
 from server.policy.incidents import Incident, IncidentKind, detail, title
 from server.policy.notices import Notice
-from web.view_public import FeedView, LeaderboardEntry
+from web.view_public import FeedEntry, FeedView
 
 MOST = 50  # entries
 
@@ -21,9 +21,9 @@ def feed_view(name: str, base_url: str, incidents: Iterable[Incident], notices: 
     return FeedView(name, base_url, updated, tuple(entries))
 
 
-def _incident(incident: Incident) -> LeaderboardEntry:
+def _incident(incident: Incident) -> FeedEntry:
     ended = incident.ended_at is not None and incident.kind is not IncidentKind.KEY
-    return LeaderboardEntry(
+    return FeedEntry(
         id=f"incident-{incident.id}",
         title=f"{title(incident)} (over)" if ended else title(incident),
         text=detail(incident),
@@ -33,10 +33,10 @@ def _incident(incident: Incident) -> LeaderboardEntry:
     )
 
 
-def _notice(notice: Notice, now: int) -> LeaderboardEntry:
+def _notice(notice: Notice, now: int) -> FeedEntry:
     ahead = notice.until is not None and now < notice.since
     times = f" (from {iso(notice.since)} until {iso(notice.until or 0)})" if ahead else ""
-    return LeaderboardEntry(
+    return FeedEntry(
         id=f"notice-{notice.id}",
         title=notice.kind.value.capitalize(),
         text=notice.text + times,

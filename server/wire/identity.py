@@ -3,7 +3,7 @@
 Clients may name their user to the provider: `user` and `safety_identifier` (OpenAI), `metadata.user_id` (Anthropic).
 Providers ask for it so that they can stop one person instead of all who share the key. So what a client wrote
 there is replaced by a pseudonym: the same for all requests of a person, and without the key that it was made with it
-leads to no person. A request that names no one is not made to.
+leads to no person. A request that names no person gets no pseudonym.
 
 Nothing else changes: the values are cut out of the bytes and replaced there. The body has been found to be strict JSON
 without duplicate names, so a small scanner that only looks for the ends of values cannot be led astray.

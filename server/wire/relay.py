@@ -64,7 +64,7 @@ class Relay:
     def _shown(self, event: StreamEvent, hidden: bool) -> bytes:
         """An event's bytes; of a hidden one only the newlines in front, since they may belong to the event before.
 
-        A long one is never hidden: its beginning has gone out before anybody knows what it is.
+        A long one is never hidden: its beginning has gone out before its kind is known.
         """
         raw = self._whole_newlines(event.raw)
         if not hidden or event.long:

@@ -1,6 +1,6 @@
 """The public pages in a real Chromium: how they look, what they follow, what they cost, and whom they let do what.
 
-With `SCREENSHOTS=folder` in the environment pictures of all pages are kept there, for somebody to look at.
+With `SCREENSHOTS=folder` in the environment pictures of all pages are kept there, for a look by eye.
 """
 
 from __future__ import annotations
@@ -212,12 +212,12 @@ async def test_the_front_page_is_light_and_soon_there() -> None:
     async with public_house() as running, chromium() as browser:
         async with tab(browser, running.url) as seen:
             await seen.page.goto("/")
-            told = await transferred(seen)
+            sent = await transferred(seen)
         static = {f"/static/{name}" for name in ("icon.svg", "live.js", "style.css", "theme.js")}
-        assert set(told["paths"]) == {"/", *static}
-        assert len(told["paths"]) <= len(static) + 2, "the icon is on the page and on the tab; nothing else comes twice"
-        assert told["bytes"] < 100_000
-        assert told["paint"] < 1000
+        assert set(sent["paths"]) == {"/", *static}
+        assert len(sent["paths"]) <= len(static) + 2, "the icon is on the page and on the tab; nothing else comes twice"
+        assert sent["bytes"] < 100_000
+        assert sent["paint"] < 1000
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -230,14 +230,14 @@ async def test_everything_can_be_reached_and_seen_by_keyboard(width: int) -> Non
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_who_has_logged_in_sees_their_own_place_and_nobody_else_does() -> None:
+async def test_a_person_who_has_logged_in_sees_their_own_place_and_others_do_not() -> None:
     async with public_house() as running, chromium() as browser, tab(browser, running.url) as ada:
         await ada.page.goto("/leaderboard")
         await expect(ada.page.locator(".place-line")).to_have_count(0)
         await expect(ada.page.locator("#groups-title ~ .scroll")).to_contain_text(f"{GROUP} {len(PEOPLE) + 1} people")
         await log_in(ada, running.token, "/leaderboard")
         place = ada.page.locator(".place-line")
-        await expect(place).to_contain_text(f"You are {len(PEOPLE) + 1}th of {len(PEOPLE) + 1}; nobody sees that")
+        await expect(place).to_contain_text(f"You are {len(PEOPLE) + 1}th of {len(PEOPLE) + 1}; others do not see that")
         (person,) = [each for each in await running.services.store.people() if each.name == "ada"]
         await running.services.store.update_person(person.id, {"nickname": "Countess"})
         await ada.page.goto("/leaderboard?window=ever")
