@@ -52,7 +52,7 @@ def modules() -> str:
     """The whole of `docs/modules.md`: every module with what it knows, room by room."""
     lines = ["# All modules", "", "Written by `make docs`: a module's line is the first line of its own docstring.", ""]
     for folder, title in ROOMS.items():
-        lines += [f"## {title}", "", "| file | what it knows |", "|---|---|"]
+        lines += [f"## {title}", "", "| file | purpose |", "|---|---|"]
         for path in sorted((ROOT / folder).glob("*.py")):
             if path.name != "__init__.py":
                 lines.append(f"| `{path.relative_to(ROOT).as_posix()}` | {_first_line(path)} |")

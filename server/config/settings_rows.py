@@ -113,7 +113,10 @@ class Settings(Bounds):
         "Permit what providers keep for later (store, background, files), each to its maker: docs/stateful.md.",
     )
     admin_key: Secret | None = row(
-        "", parsers.long_secret, "Who shows it may administer: 16 characters or more; empty lets no one.", secret=True
+        "",
+        parsers.long_secret,
+        "A caller with this key is an administrator. 16 characters or more; empty: no such key.",
+        secret=True,
     )
     user_header_networks: tuple[Network, ...] = row(
         "", parsers.networks, "Networks, with commas between, from which the header X-User is believed.",

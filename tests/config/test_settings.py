@@ -193,7 +193,7 @@ def test_the_demo_runs_when_asked_for_or_when_there_is_nothing_else(demo: str, k
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org"])
 def test_an_open_gatekeeper_is_refused_where_others_can_reach_it(host: str) -> None:
     (mistake,) = mistakes({"GATEKEEPER": "none", "HOST": host})
-    assert mistake.startswith("GATEKEEPER: none would let anyone use your keys")
+    assert mistake.startswith("GATEKEEPER: none would let any caller use your keys")
     assert load(environ={"GATEKEEPER": "none", "HOST": host, "ALLOW_PUBLIC": "yes"}, dotenv=None).host == host
 
 

@@ -46,7 +46,7 @@ def test_the_counter_of_code_lines_knows_prose_from_code() -> None:
     assert code_lines(source) == {6, 7, 8, 11, 13}
 
 
-def test_every_module_tells_what_it_knows() -> None:
+def test_every_module_has_a_docstring() -> None:
     silent = [
         path for path in SOURCES if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
     ]
