@@ -1,5 +1,7 @@
-"""A view goes in, bytes come out: the public pages, UTF-8. The pages under `/me` are in `render_me.py`, the
-administrators' in `render_admin.py`, what is for programs in `status_data.py` and `feeds.py`.
+"""The public pages: a view goes in, bytes come out, UTF-8.
+
+The pages under `/me` are in `render_me.py`, the administrators' in `render_admin.py`, those for programs in
+`status_data.py` and `feeds.py`.
 """
 
 from __future__ import annotations
