@@ -1,4 +1,4 @@
-"""Who is to blame for a failure: the key, or the request that failed there?
+"""The cause of a failure: the key, or the request that failed there.
 
 A provider fails some requests because of what stands in them, so failures of one person's requests prove nothing: else
 one caller with a poisonous request could close every key to all people. A place, which is a key for one model or a key
@@ -45,7 +45,7 @@ MOST_DOUBTS = 2
 
 
 class Witness(NamedTuple):
-    """Whose request it was. `party`: the group or address with which its person shares, else the person again."""
+    """The person of a failed request. `party`: the group or address with which they share, else the person again."""
 
     person: str
     party: str
@@ -101,7 +101,7 @@ class FailurePlace:
 
 
 class Blame:
-    """What was seen at every place. `kind` keeps apart what must not be added up, such as failures and refusals."""
+    """The failures at each place. `kind` separates events that must not be added up, such as failures and refusals."""
 
     def __init__(self) -> None:
         self._places: dict[tuple[str, str], dict[str, FailurePlace]] = {}  # by key and model, then by kind

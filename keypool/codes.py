@@ -16,7 +16,7 @@ from enum import Enum
 
 
 class Fault(Enum):
-    """Whose fault an error is."""
+    """The party that causes an error."""
 
     CALLER = "caller"  # of this request: it would fail everywhere
     KEY = "key"  # the key is not let in

@@ -17,7 +17,7 @@ from keypool.codes import CODES, Fault
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What an error says. `message` is in lower case; it may repeat its caller, so it proves nothing against a key."""
+    """An error. `message` is in lower case; it may repeat its caller, so it proves nothing against a key."""
 
     faults: frozenset[Fault] = frozenset()
     param: str = ""

@@ -58,7 +58,7 @@ def move(flow: Flow, cost: float, guessed: float) -> None:
 
 
 def forgive(account: FlowAccount, tier: HeadsTier, most: float) -> None:
-    """Whom a lost key has carried ahead stands no higher than this (rule 7)."""
+    """Lower an account that a lost key has carried ahead to this counter (rule 7)."""
     if account.counter > most:
         account.counter = most
         tier.sort_in(account)

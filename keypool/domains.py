@@ -35,7 +35,7 @@ HAIR = 1e-6  # of a bucket: the slack that rounding needs
 
 
 class Need(NamedTuple):
-    """What one request will probably take from a domain, in tokens.
+    """The tokens that one request will probably take from a domain.
 
     `reserved`: the caller's own bound on the output, which providers take from the tokens per minute beforehand.
     """
@@ -56,7 +56,7 @@ NO_NEED = Need()
 
 
 class Sent(dict[LimitMeasure, float]):
-    """What a domain had sent when a request started, for each limit; what ran beside it, and its need."""
+    """The state of a domain when a request started: the amount sent for each limit, the requests running, its need."""
 
     __slots__ = ("need", "running")
 
@@ -114,7 +114,7 @@ class Bucket:
 
 @dataclass(slots=True, eq=False)
 class Domain:
-    """What the keys of one organisation share for one group of models. `members`: its keys and their slots."""
+    """The limits that the keys of one organisation share for a group of models. `members`: its keys and their slots."""
 
     id: str
     buckets: dict[LimitMeasure, Bucket]

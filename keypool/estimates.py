@@ -1,4 +1,4 @@
-"""What a request will probably cost, before it is known.
+"""The probable cost of a request, before it is known.
 
     cost(input, cached, output) = c0 + (input - cached) * k_in + cached * k_cached + output * k_out
 
@@ -20,7 +20,7 @@ USUAL_TOKEN = 1.75  # what a token costs where three of four are input and one i
 
 
 class Tokens(NamedTuple):
-    """What a request used, in tokens; `input` includes `cached`."""
+    """The usage of a request, in tokens; `input` includes `cached`."""
 
     input: int = 0
     cached: int = 0

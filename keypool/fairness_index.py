@@ -31,7 +31,7 @@ class Share:
 
 
 class Shares:
-    """Who waited, and what they were served meanwhile, in the last five to ten minutes."""
+    """The waits of each person, and the cost served meanwhile, in the last five to ten minutes."""
 
     def __init__(self) -> None:
         self._now: dict[str, Share] = {}

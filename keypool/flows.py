@@ -1,4 +1,4 @@
-"""Who asks: a flow is one person in one class, a party is a group or an address to which flows belong.
+"""Flows and parties: a flow is one person in one class, a party is a group or an address to which flows belong.
 
 The roster knows those who wait, run, or owe. A new one starts at V. One that is idle and owes nothing is like a new one
 and is forgotten; a debtor is remembered until its time has caught up.
@@ -56,7 +56,7 @@ class Flow(FlowAccount):
 
     @property
     def queue(self) -> list[Ticket]:
-        """What it has waiting, and what was cancelled behind it."""
+        """Its tickets that wait, and those that were cancelled behind them."""
         return [ticket for queue in self.queues.values() for ticket in queue]
 
     def head(self, lane: Lane) -> Ticket:

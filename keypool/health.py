@@ -27,7 +27,7 @@ class KeyState(Enum):
 
 
 class KeyEvent(Enum):
-    """What was learnt about a key, or what the operator said."""
+    """An event that changes a key's health: an answer, a check, or the operator's command."""
 
     ANSWERED = "answered"
     RATE_LIMITED = "rate limited"

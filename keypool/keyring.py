@@ -105,7 +105,7 @@ class Keyring:
         return able[loads.index(max(loads))].key
 
     def usable(self, ticket: Ticket) -> Sequence[Candidate]:
-        """What a ticket may use, now or later; of this what has not failed it, if there is any."""
+        """The keys that a ticket may use, now or later; only those that have not failed it, if there are any."""
         fresh = self._untried(ticket) if ticket.tried else ()
         return fresh or self._candidates.get(ticket.lane) or self.candidates(ticket.lane)
 
@@ -259,7 +259,7 @@ class Keyring:
     # Odds and ends
 
     def _untried(self, ticket: Ticket) -> Sequence[Candidate]:
-        """What it may use in time that has not failed it."""
+        """The keys that have not failed the ticket and open before its deadline."""
         fresh = (each for each in self.candidates(ticket.lane) if each.key.id not in ticket.tried)
         return [each for each in fresh if each.key.opens_at(ticket.model) <= ticket.deadline]
 

@@ -1,4 +1,4 @@
-"""What a provider says about its limits and about how long to wait.
+"""A provider's headers about its limits, and about how long to wait.
 
 Providers send each limit with every answer, in three headers: how much there may be, how much is left, and when it
 will be full again. `NAMES` lists the headers of all providers. `retry_after` reads how long a refusal asks to wait.
@@ -27,7 +27,7 @@ from keypool.times import DAY, HOUR, MINUTE, SECOND, duration, plain_number, sec
 
 
 class LimitMeasure(Enum):
-    """What is limited. `TOKENS` counts input and output together."""
+    """The quantity that is limited. `TOKENS` counts input and output together."""
 
     REQUESTS = "requests"
     TOKENS = "tokens"

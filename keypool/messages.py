@@ -1,4 +1,4 @@
-"""What is asked of the pool, and what it decides.
+"""The requests to the pool, and its decisions.
 
 What is made for each request is a named tuple: it cannot be changed, and is made in a fifth of the time of a frozen
 dataclass.

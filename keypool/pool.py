@@ -50,7 +50,7 @@ NO_WINDOWS: Mapping[LimitMeasure, RateWindow] = {}
 
 @dataclass(slots=True)
 class PoolTally:
-    """What has been counted since the start."""
+    """The pool's counters since the start."""
 
     refusals: Counter[Reason]
     retries: int = 0
@@ -259,7 +259,7 @@ class Pool:
     # How it decides
 
     def _rearrange(self) -> None:
-        """Keys or models have come or gone. Who waits may wait in another lane now."""
+        """Keys or models have come or gone. Waiting tickets may be in another lane now."""
         if self.areas.rearrange(self.tickets.values()):
             self._deadlines = Deadlines()
             for ticket in self.tickets.values():

@@ -1,4 +1,4 @@
-"""When each key is asked about. Pure: the shell asks, and tells here how it went.
+"""When each key is asked about. Pure: the shell asks, and reports the result here.
 
     new, or back from a pause       at once
     the last asking settled it      after the interval, give or take a tenth, so that many keys are not asked together
@@ -47,7 +47,7 @@ class Schedule:
         self._most = most
         self._watches: dict[str, ProbeWatch] = {}
 
-    # Who is watched
+    # The watched keys
 
     def watch(self, key: str, now: float) -> None:
         """Ask about a key from now on; nothing changes for one that is watched already."""

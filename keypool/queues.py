@@ -52,7 +52,7 @@ class ModelQueue:
         return self.area.rate.seconds >= EXPERIENCE
 
     def forecast(self, ticket: Ticket, openings: Sequence[Opening], now: float, *, full: bool = True) -> Forecast:
-        """What a ticket has to expect, whether it waits here already or only might.
+        """The forecast for a ticket, whether it waits here already or only might.
 
         `openings`: when how many slots open that may serve it. `full`: all of them are busy.
         """

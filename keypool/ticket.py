@@ -64,7 +64,7 @@ class Ticket:
 
     @property
     def witness(self) -> Witness:
-        """Who speaks when it fails."""
+        """The witness of its failures."""
         return Witness(self.person, self.party or self.person)
 
     def __post_init__(self) -> None:

@@ -101,7 +101,7 @@ class Turn:
                     self._look_again()
 
     def _look_again(self) -> None:
-        """What is closed stays so during a walk."""
+        """Forget which lanes are open; a closed one stays closed during a walk."""
         self._open = {lane: found for lane, found in self._open.items() if not found}
 
     def _is_open(self, lane: Lane) -> bool:

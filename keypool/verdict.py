@@ -1,4 +1,4 @@
-"""What an upstream's answer says about the key that was used, and whether another key would help.
+"""The verdict on an upstream's answer: its effect on the key that was used, and whether another key would help.
 
 Two rules. A verdict that takes something from others, by resting or revoking a key, needs a reason that a machine can
 read: a code, a type, a parameter, or a status that alone means it. Prose may only acquit, since a message may repeat
@@ -32,7 +32,7 @@ from keypool.limits import retry_after
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a failure says about a key, and whether the request is repeated.
+    """The effect of a failure on the key, and whether the request is repeated.
 
     `event` None: nothing is learnt, since the key is not at fault. `sure`: one request is proof enough.
     `free`: repeating costs no retry budget. `rest`: seconds that the provider asked for. `final`: it must not be

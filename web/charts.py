@@ -63,7 +63,7 @@ class Bars:
 
 
 def daily(cells: Iterable[Cell], first: str, last: str, by: Measure, height: int = 140) -> Bars:
-    """What was used on each day, stacked by model."""
+    """The usage of each day, stacked by model."""
     days = _days(first, last)
     values: dict[str, dict[str, int]] = {name: {} for name in days}
     for cell in cells:
@@ -74,7 +74,7 @@ def daily(cells: Iterable[Cell], first: str, last: str, by: Measure, height: int
 
 
 def measured(cell: Cell, by: Measure) -> int:
-    """What a cell counts by a measure."""
+    """A cell's figure by a measure."""
     if by == "cost":
         return cell.micro_usd
     return cell.tokens_in + cell.tokens_out if by == "tokens" else cell.requests

@@ -42,7 +42,7 @@ def custom_html(page: str, view: CustomView) -> bytes:
 
 
 def tags(view: CustomView) -> dict[str, str]:
-    """What each tag stands for, escaped."""
+    """The value of each tag, escaped."""
     text = {**_general(view), **_counts(view), **_config(view), **_ours(view.status)}
     for name, family in _families(view).items():
         text |= {f"{name}:{field}": value for field, value in _family(name, family).items()}
@@ -173,7 +173,7 @@ def _documents(view: CustomView) -> dict[str, str]:
 
 
 def _everything(view: CustomView) -> Mapping[str, Any]:
-    """What the OAI Reverse Proxy's own page shows, in its words."""
+    """The figures of the OAI Reverse Proxy's own page, by its names."""
     general, counts, families = _general(view), _counts(view), _families(view)
     return {
         "uptime": int(view.status.uptime_seconds),

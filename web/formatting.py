@@ -1,4 +1,4 @@
-"""Numbers and states in words: everything that the templates print and that is not a fact itself.
+"""Numbers and states in words, for the templates.
 
 Times are shown in the operator's zone and name it where a visitor might be in another one.
 """
@@ -31,7 +31,7 @@ class Headline:
 
 
 def headline(view: StatusView) -> Headline:
-    """What a visitor reads first. What the operator has to do comes before how well it goes."""
+    """The first line of the status page. A problem that the operator must solve comes before the load."""
     if view.state == "draining":
         return Headline("warn", "Shutting down", "Running requests are finished; new ones are turned away.")
     if view.state == "maintenance":

@@ -1,4 +1,4 @@
-"""What the public pages may know: counts and names, frozen.
+"""The data of the public pages: counts and names, frozen.
 
 These pages are public, so this module is the border. No key, fingerprint, person or token has a field here; the code
 that builds a view decides nothing about privacy. Words and layout are the renderer's, numbers are the caller's.
@@ -28,7 +28,7 @@ Tone = Literal["good", "warn", "bad", "idle"]
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who has come in, as the head of a page greets them."""
+    """The person who is logged in, for the head of a page."""
 
     name: str
     admin: bool = False
@@ -62,7 +62,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What surrounds every page.
+    """The head and foot of every page.
 
     `xsrf` goes into every form and is empty where there is none. `login` and `leaderboard` say whether those pages
     exist. `zone` is that of the times on the page. `notices` are those that hold now.
@@ -80,7 +80,7 @@ class Frame:
     sent: Sent | None = None
 
     def said(self, action: str) -> Mapping[str, str]:
-        """What was entered into the form of this address, if it is the one that could not be carried out."""
+        """The values that were entered into the form of this address, if that form was refused."""
         sent = self.sent
         return sent.fields if sent is not None and unquote(sent.action) == unquote(action) else {}
 
@@ -139,7 +139,7 @@ class ModelView:
 
     @property
     def condition(self) -> Condition:
-        """What a new request for this model has to expect, in one word."""
+        """The state of the model for a new request, in one word."""
         if self.keys.get("ready"):
             return "busy" if self.waiting else "available"
         if self.keys.get("unchecked"):
@@ -177,7 +177,7 @@ class HourView:
 
 @dataclass(frozen=True, slots=True)
 class TotalsView:
-    """What was done in a stretch of time."""
+    """The usage of a stretch of time."""
 
     requests: int
     tokens_in: int

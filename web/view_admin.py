@@ -1,4 +1,4 @@
-"""What the administrators' pages may know. Units as in `view.py`; no secret has a field here.
+"""The data of the administrators' pages. Units as in `view.py`; no secret has a field here.
 
 A key is known by its fingerprint and its last four characters: what was typed in is never shown again.
 """
@@ -164,7 +164,7 @@ class KeysView:
 
 @dataclass(frozen=True, slots=True)
 class PriceRow:
-    """What a model costs, in micro-USD per million tokens, and micro-USD for one request."""
+    """The price of a model, in micro-USD per million tokens, and micro-USD for one request."""
 
     id: str
     model: str

@@ -1,4 +1,4 @@
-"""What a person's own pages may know: their usage, limits, tokens, groups, and what is kept of them.
+"""The data of a person's own pages: their usage, limits, tokens, groups, and the data kept about them.
 
 Units as in `view.py`. A token's secret is here once, in the answer to the form that made it.
 """
@@ -16,7 +16,7 @@ Unit = Literal["usd", "tokens", "requests"]
 
 @dataclass(frozen=True, slots=True)
 class SpentView:
-    """What was used in a stretch of time. `label` is its name, such as "Today" or "Winter term"."""
+    """The usage of a stretch of time. `label` is its name, such as "Today" or "Winter term"."""
 
     label: str
     requests: int
@@ -42,7 +42,7 @@ class LimitView:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What was used of one model on one day."""
+    """The usage of one model on one day."""
 
     day: str
     model: str
@@ -130,7 +130,7 @@ class TokenView:
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """What is shown once and never again: a token, a guest pass, a join code."""
+    """A secret that is shown once and never again: a token, a guest pass, a join code."""
 
     what: str  # "token", "guest pass" or "join code"
     name: str

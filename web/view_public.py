@@ -1,4 +1,4 @@
-"""What the other public pages may know: leaderboard, help, login, feed, and the operator's own page.
+"""The data of the other public pages: leaderboard, help, login, feed, and the operator's own page.
 
 Units as in `view.py`. Only people who chose a nickname have a name here, and it is the nickname.
 """
@@ -139,7 +139,7 @@ class AliasView:
 
 @dataclass(frozen=True, slots=True)
 class CustomView:
-    """What the tags of an operator's own page stand for (docs/custom-page.md).
+    """The data of the tags of an operator's own page (docs/custom-page.md).
 
     `keys` counts keys by provider ("openai", "anthropic", "google", …). `config` holds settings that may be shown, by
     the names of the tags behind "config:"; what is not in it reads "Not Available".

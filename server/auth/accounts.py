@@ -1,4 +1,4 @@
-"""Who is calling, and the verbs about people and their tokens: without a framework.
+"""Authentication of callers, and the verbs about people and their tokens: without a framework.
 
 A caller is known by a gatekeeper token (`tokens`, `token_door`), by a guest pass (`passes`), or by what `bearer` knows:
 the identity provider's own tokens. What each of these is worth stands there.
@@ -49,13 +49,13 @@ RETIRING = "retiring"  # the kind of record that says when a token that was rota
 # Without personal tokens all callers are one person and so one flow. Both names are reserved for that person.
 SHARED = Caller("shared", "shared", None, means=Means.SHARED)
 EVERYONE = Caller("everyone", "everyone", None, means=Means.SHARED)
-# Who holds ADMIN_KEY: the first administrator, before there are any people.
+# The holder of ADMIN_KEY: the first administrator, before there are any people.
 OPERATOR = Caller("operator", "operator", None, admin=True, means=Means.OPERATOR)
 RESERVED = {caller.person_name for caller in (SHARED, EVERYONE, OPERATOR)}
 
 
 class AccountError(ValueError):
-    """The operator asked for what cannot be done; the text says what, without repeating what was typed."""
+    """A command that cannot be done; the text says why, and does not repeat the input."""
 
 
 class UnknownAccount(AccountError):
@@ -102,7 +102,7 @@ class Accounts:
         self._making = asyncio.Lock()  # the tokens of a person are counted, and then there is one more
 
     async def authenticate(self, authorization: str | None, api_key: str | None, address: str) -> Caller:
-        """Who presents these headers: the whole `Authorization` and the whole `X-Api-Key`, None where absent.
+        """The caller of these headers: the whole `Authorization` and the whole `X-Api-Key`, None where absent.
 
         Raises `InvalidKey`; `RateLimited` instead, from the 31st failure in a minute of `address` on; and
         `AccountingUnavailable` if the store is out of reach and the token is not remembered.
@@ -300,7 +300,7 @@ class Accounts:
             raise AccountingUnavailable from error
 
     def _by_secret(self, presented: str, address: str) -> Caller | None:
-        """Who shows ADMIN_KEY or PROXY_KEY, if that counts from there now."""
+        """The caller of ADMIN_KEY or PROXY_KEY; None if it is neither, or the address has guessed too often."""
         digest = self._tokens.digest(presented)
         caller = next((who for who, known in self._secrets if hmac.compare_digest(digest, known)), None)
         if caller is None or self._guesses.wait(place(address), self._clock()) is not None:

@@ -73,7 +73,7 @@ class Sessions:
         return cookie
 
     async def visit(self, cookie: str | None) -> Visit | None:
-        """Who has come in with this cookie, if they may still be here."""
+        """The session of this cookie; None if there is none, or it has ended."""
         if not cookie or len(cookie) > LONGEST or not cookie.isascii():
             return None
         session = await self._store.session(self._digest(cookie))
@@ -99,7 +99,7 @@ class Sessions:
         return None
 
     async def person_of(self, cookie: str | None) -> Person | None:
-        """Whose cookie this is."""
+        """The person of this cookie's session."""
         visit = await self.visit(cookie)
         return visit.person if visit else None
 
@@ -133,7 +133,7 @@ class Sessions:
         return await self._store.close_sessions_of(person_id)
 
     def xsrf(self, cookie: str) -> str:
-        """What a form holds that is shown to the browser with this cookie."""
+        """The XSRF token in the forms for the browser with this cookie."""
         return _text(hmac.digest(self._forms, cookie.encode(), "sha256"))
 
     def check(self, cookie: str | None, presented: str | None) -> bool:

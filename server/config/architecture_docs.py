@@ -1,4 +1,4 @@
-"""What is written from the code about its structure: the list of all modules, and the states of keys.
+"""The generated documents about the code's structure: the list of all modules, and the states of keys.
 
 A module's line in the list is the first line of its own docstring, so the list cannot be out of date.
 """
@@ -49,7 +49,7 @@ def architecture() -> str:
 
 
 def modules() -> str:
-    """The whole of `docs/modules.md`: every module with what it knows, room by room."""
+    """The whole of `docs/modules.md`: every module with its purpose, folder by folder."""
     lines = ["# All modules", "", "Written by `make docs`: a module's line is the first line of its own docstring.", ""]
     for folder, title in ROOMS.items():
         lines += [f"## {title}", "", "| file | purpose |", "|---|---|"]

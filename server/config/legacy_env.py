@@ -27,7 +27,7 @@ SHORTEST_ADMIN_KEY = 16  # characters, as ADMIN_KEY wants it
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """What is known by our names, of which name of theirs it was made, and what the operator should know of it."""
+    """The settings by our names, the name of theirs that each was made of, and notes for the operator."""
 
     known: dict[str, str]
     sources: dict[str, str]

@@ -1,4 +1,4 @@
-"""From a setting's text to its value.
+"""The parsers of settings: from a text to a value.
 
 Every parser raises `ValueError` whose text says what was expected. It never repeats what was given: that may be a
 secret in the wrong place, and the text goes to a terminal and into logs.

@@ -86,7 +86,7 @@ def _given(texts: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _dotenv(path: Path | None, mistakes: list[str]) -> dict[str, str]:
-    """What the file says, without the variable expansion of a shell: a `$` in a key is a `$`."""
+    """The settings in the file, without the variable expansion of a shell: a `$` in a key is a `$`."""
     if path is None or not path.is_file():
         return {}
     try:

@@ -1,4 +1,4 @@
-"""What a JSON value may be: shown to callers as JSON Schema, and read by the same words.
+"""The shapes of JSON values: shown to callers as JSON Schema, and read by the same rows.
 
 One declaration is both, so that what the API's document promises is what is accepted. `read` gives the value as the
 gateway means it (instants as UTC milliseconds, lists as tuples) and raises ValueError for what does not fit; a `Thing`

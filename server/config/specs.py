@@ -1,4 +1,4 @@
-"""What the operator says about an upstream, in words that every floor above may share.
+"""The specification of an upstream, which every floor above may use.
 
 A `Secret` cannot be shown by accident: `repr`, `str`, f-strings and tracebacks with locals all give `***`. Only
 `reveal()` gives the text, and only the modules that speak to a provider call it.

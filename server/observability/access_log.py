@@ -110,7 +110,7 @@ def as_words(access: Access, row: UsageRow | None) -> str:
 
 
 def more_as_json(count: int) -> str:
-    """What stands for requests that have no line."""
+    """The line for requests that have no line of their own."""
     return json_line({"level": "warning", "logger": LOGGER, "message": more_as_words(count), "more": count})
 
 

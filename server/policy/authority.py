@@ -43,7 +43,7 @@ class Means(StrEnum):
 
 
 class Power(IntEnum):
-    """What a credential may do; each power includes those before it."""
+    """The powers of a credential; each one includes those before it."""
 
     CALL = 1
     READ_OWN = 2
@@ -112,5 +112,5 @@ def authority_of(
     return Authority(means, min(MOST[means], person, terms), ends_at, limited)
 
 
-# Who works at the command line, on the machine that has all the secrets.
+# The operator at the command line, on the machine that has all the secrets.
 OPERATOR = authority_of(Means.OPERATOR, admin=True)

@@ -50,7 +50,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who fits all conditions is in all groups; `SAME` is one for each value that fitted the first condition."""
+    """A person who meets all conditions is in all groups; `SAME` is a group for each value that met the first one."""
 
     when: tuple[Condition, ...]
     groups: tuple[str, ...]
@@ -102,7 +102,7 @@ def withheld(claims: Claims, path: str) -> bool:
 
 
 def texts(value: object) -> list[str]:
-    """What a claim says, as texts; what is no scalar says nothing."""
+    """The values of a claim, as texts; a value that is no scalar is left out."""
     values = value if isinstance(value, list) else [value]
     said = (str(each).lower() if isinstance(each, bool) else each for each in values)
     return [str(each) for each in said if isinstance(each, (str, int)) and len(str(each)) <= LONGEST]

@@ -1,4 +1,4 @@
-"""What did not work, and when: noticed by looking every few seconds, shown by the status page and the feed.
+"""Incidents: noticed by looking every few seconds, shown by the status page and the feed.
 
 A model is away when for a minute none of its keys could serve it; the store, when for a minute it could not be reached.
 It began when it was first seen so. A restart lasts from the drain until a gateway is there again. A key's change is
@@ -24,7 +24,7 @@ _REPORTED = frozenset({"exhausted", "revoked", "paused"})
 
 
 class IncidentKind(StrEnum):
-    """What an incident is about."""
+    """The subject of an incident."""
 
     MODEL = "model"
     STORE = "store"
@@ -66,7 +66,7 @@ class IncidentWatch:
         self._keys: dict[str, str] = {}
 
     def look(self, ailing: Mapping[Subject, bool], now: int) -> list[Incident]:
-        """What has begun or ended since the last look. What is not among them any more ails no longer."""
+        """The incidents that have begun or ended since the last look. A subject that `ailing` lacks is well."""
         changed = [self._ended(subject, now) for subject in [*self._since] if not ailing.get(subject)]
         for subject in (subject for subject, ails in ailing.items() if ails):
             since = self._since.setdefault(subject, now)
@@ -77,7 +77,7 @@ class IncidentWatch:
         return [each for each in changed if each is not None]
 
     def lasting(self, now: int) -> list[Incident]:
-        """What is not over, as seen now."""
+        """The incidents that are not over, as seen now."""
         return [replace(each, seen_at=now) for each in self._open.values()]
 
     def look_at_keys(self, keys: Mapping[str, ReportedKey], now: int) -> list[Incident]:

@@ -1,4 +1,4 @@
-"""Who used how much, for those who want to be seen: computed once in ten seconds for all who look.
+"""The leaderboard: the usage of people who chose a nickname, computed once in ten seconds for all readers.
 
 On the list are people who chose a nickname, and groups of the operator's of whose people at least five used something
 in the window: with fewer, a person could be made out. All others are only counted, so that a person who has logged in
@@ -112,7 +112,7 @@ def first_day(window: Window, today: str) -> str | None:
 
 
 def measured(of: Sum, by: Measure) -> int:
-    """What is ranked by."""
+    """The figure by which people are ranked."""
     return {"requests": of.requests, "tokens": of.input + of.output, "cost": of.cost_micro_usd}[by]
 
 

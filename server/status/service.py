@@ -50,7 +50,7 @@ class StatusService:
         self._docs = SingleFlight(self._help, SLOW_SECONDS, self.clock)
 
     def feed(self, base_url: str) -> FeedView:
-        """What has happened, for who has reached us under this address."""
+        """The feed, with links that begin with `PUBLIC_URL`, or else with this address."""
         news = self.history.incidents(), notices(self.book)
         return feed_view(self.settings.title, self.settings.public_url or base_url, *news, self.wall())
 

@@ -51,7 +51,7 @@ _PRINTERS: dict[str, Callable[[StatusView], bytes]] = {
 
 @dataclass
 class StatusSnapshot:
-    """What the page knows. `clock` is monotonic seconds, `wall` UTC milliseconds; `draining` is set by who drains."""
+    """The data of the status page. `clock` is monotonic seconds, `wall` UTC milliseconds; `drain` sets `draining`."""
 
     settings: Settings
     dispatcher: Dispatcher
@@ -80,7 +80,7 @@ class StatusSnapshot:
         self._printed.forget()
 
     async def facts(self) -> dict[str, dict[str, object]]:
-        """What a list of models says of each beside its name."""
+        """The facts of each model in a list of models, by its name."""
         return {model.name: facts_of(model) for model in (await self.view()).models}
 
     async def page(self, base_url: str) -> bytes:
@@ -96,7 +96,7 @@ class StatusSnapshot:
         return self.settings.public_url or ANYWHERE
 
     async def event(self) -> bytes:
-        """What moves, as one line of JSON."""
+        """The moving numbers, as one line of JSON."""
         return await self._printed.get(("event", ""))
 
     async def _print(self, asked: tuple[str, str]) -> bytes:
@@ -165,7 +165,7 @@ class StatusSnapshot:
         )
 
     def _wait(self, model: str) -> float | None:
-        """What a newcomer who may use all its keys would wait now for a short answer; None if no key could serve it.
+        """The wait of a newcomer who may use all its keys, for a short answer; None if no key could serve it.
 
         Where all callers are one person, a newcomer is that person too, and waits behind all that they have asked.
         """
@@ -193,7 +193,7 @@ class StatusSnapshot:
 
 @lru_cache(maxsize=64)
 def addressed(made: bytes, base_url: str) -> bytes:
-    """What was made once for all readers, with the address under which this reader came.
+    """A page that was made once for all readers, with the address under which this reader came.
 
     Else each new address would have everything made anew.
     """

@@ -1,4 +1,4 @@
-"""From what we know to what the public pages show. Pure."""
+"""The views of the public pages, made from records and figures. Pure."""
 
 from __future__ import annotations
 

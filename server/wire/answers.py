@@ -21,7 +21,7 @@ LONGEST_SOUND = 1_000_000  # seconds: more is no answer to believe
 
 
 class Choices(DeliveryMeter):
-    """What chat and legacy completions share: chunks with `choices`, `usage` in any chunk, `[DONE]` at the end.
+    """The shape of chat and legacy completions: chunks with `choices`, `usage` in any chunk, `[DONE]` at the end.
 
     The usage stands beside the choices, in one of them (Moonshot) or under `x_groq`.
     """

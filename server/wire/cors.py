@@ -36,7 +36,7 @@ class Sharing:
         return cls(frozenset(origin.lower() for origin in origins))
 
     def headers(self, origin: str | None) -> Mapping[str, str]:
-        """What stands in every answer to a request of this origin."""
+        """The CORS headers of every answer to a request of this origin."""
         if not self.origins:
             return {}
         varies = {"Vary": "Origin"}  # also where it is not allowed: a cache must not give that answer to others

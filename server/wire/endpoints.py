@@ -20,7 +20,7 @@ from server.wire.speech import Speech
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """What the gateway knows of an endpoint."""
+    """One endpoint that the gateway passes on."""
 
     path: str
     kind: str  # names the shape of the request, for `tokens.prompt_of`, and of the answer, for statistics

@@ -63,7 +63,7 @@ _STANDARD = frozenset({"auto", "default", "standard", "standard_only", "flex", "
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """What a request asks for beside tokens. `calls`: the most of each tool; `fields`: where each was asked for.
+    """The hosted tools of a request. `calls`: the most of each tool; `fields`: where each was asked for.
 
     `certain` are those calls that no answer reports. `tier` and `geo` are the service and the place that it names.
     """
@@ -81,7 +81,7 @@ class Hosted:
         return Usage(tools=self.calls, tier=self.tier, geo=self.geo)
 
     def billed(self, usage: Usage) -> Usage:
-        """What an answer used, with what it did not report: certain calls, and a dearer service that was asked for."""
+        """The usage of an answer, with what it did not report: certain calls, and a dearer service of the request."""
         if usage.nothing or self == NOTHING:
             return usage
         reported = calls_of(usage.tools)

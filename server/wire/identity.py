@@ -1,4 +1,4 @@
-"""What a provider learns of the person who asks: nothing, or a name that only this gateway can read.
+"""The name of the person that a provider sees: none, or a pseudonym that only this gateway can read.
 
 Clients may name their user to the provider: `user` and `safety_identifier` (OpenAI), `metadata.user_id` (Anthropic).
 Providers ask for it so that they can stop one person instead of all who share the key. So what a client wrote
@@ -126,7 +126,7 @@ def _end_of_value(blanked: bytes, at: int) -> int:
 
 
 def _with_comma(body: bytes, member: _Member) -> tuple[int, int]:
-    """What has to go with a member: the comma behind it, or before the last one."""
+    """The bytes to cut with a member: its own and the comma behind it, or before the last one."""
     if behind := _COMMA.match(body, member.end):
         return member.start, behind.end()
     before = body.rfind(b",", member.brace, member.start)

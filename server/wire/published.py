@@ -1,4 +1,4 @@
-"""What providers publish of their models: the longest answer, the context window, how a picture is counted.
+"""The published facts about models: the longest answer, the context window, how a picture is counted.
 
 A row holds for the names that its pattern matches from their beginning, behind an owner's name ("openai/gpt-4o"); the
 first row that matches counts. The rows serve upper bounds, so where a provider's pages and its bills differ, the larger
@@ -123,7 +123,7 @@ _WRITES_ASKED = re.compile(
 
 @lru_cache(maxsize=4_096)
 def published(model: str) -> Published:
-    """What is published of a model by this name."""
+    """The published facts about a model of this name."""
     name = _bare(model)
     return next(row for pattern, row in _COMPILED if pattern.match(name))
 

@@ -1,4 +1,4 @@
-"""A bound of the answer that the gateway has put in, and that is too large for the model: what goes out instead.
+"""A smaller bound, where the bound that the gateway has put into a request is too large for the model.
 
 Where a budget applies, an answer gets a bound (`request.capped`). What a model takes is known of some models only, and
 what its server has room for is known of none. So a refusal of our own bound is not the caller's to hear: the request
@@ -73,7 +73,7 @@ def our_bound(request: Request) -> str | None:
 def shorter(
     sent: Request, status: int, body: bytes, before: Shorter | None = None, room: int | None = None
 ) -> Shorter | None:
-    """What to send in place of a request whose bound was refused; None if it was not, or nothing is left to try.
+    """The bound to send after one that was refused; None if it was not refused, or no bound is left to try.
 
     `before` is what was sent last, if that was shortened already. `room` is what a list of models says that the window
     leaves for an answer, for errors without a figure.
@@ -99,7 +99,7 @@ def shortened(request: Request, most: int) -> Request:
 
 
 def _found(error: dict[str, Any], sent: int, room: int | None) -> Shorter | None:
-    """What an error says of a bound of `sent` tokens."""
+    """The bound by an error about one of `sent` tokens."""
     message = str(error.get("message") or "").lower().replace(",", "")
     if (credit := _CREDIT.search(message)) is not None:
         return Shorter(int(credit[1]))
@@ -122,7 +122,7 @@ def _about_context(error: dict[str, Any], message: str) -> bool:
 
 
 def _in_context(error: dict[str, Any], message: str, sent: int, room: int | None) -> Shorter | None:
-    """What the window has room for beside the input. If the error has no figures: `room`, or half of what was sent."""
+    """The room of the window beside the input. If the error has no figures: `room`, or half of what was sent."""
     window, read = _integer(error.get("n_ctx")), _integer(error.get("n_prompt_tokens"))
     if window is None and (added := _SUM.search(message)) is not None:
         read, window = int(added[1]), int(added[2])

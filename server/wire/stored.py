@@ -1,4 +1,4 @@
-"""What a request asks the provider to keep, and what kept objects it builds on.
+"""The objects that a request asks the provider to keep, and the kept objects that it uses.
 
 A provider keeps answers, files, containers and prompts for the account behind a key, and here many people share a key.
 So an object is a person's only if the gateway has seen who made it, and it can be built upon only with the key that

@@ -1,4 +1,4 @@
-"""What one answer used, by kind."""
+"""The usage of one answer, by kind."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class _Known:
 
 
 class OidcBearer:
-    """Who presents an id token or an access token of the provider. `wall` gives UTC milliseconds."""
+    """Finds the caller of an id token or an access token of the provider. `wall` gives UTC milliseconds."""
 
     def __init__(self, verifier: Verifier, reading: Reading, people: Provisioning, wall: Callable[[], int]) -> None:
         self._verifier, self._reading, self._people, self._wall = verifier, reading, people, wall

@@ -28,7 +28,7 @@ NUMBERS = range(2, 10)
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a provider's claims mean here. None is what they do not say; `partial`: it withholds some of the groups."""
+    """A person by a provider's claims. None: the claims do not say it; `partial`: they withhold some of the groups."""
 
     login: str
     name: str
@@ -47,7 +47,7 @@ class Reading:
     name_claim: str
 
     def profile(self, claims: Claims) -> Profile:
-        """What these verified claims say, or leave unsaid."""
+        """The profile in these verified claims."""
         return Profile(
             login=f"{claims['iss']} {claims['sub']}",
             name=_name(found(claims, self.name_claim)),
@@ -113,7 +113,7 @@ class Provisioning:
 
 
 def _changes(person: Person, profile: Profile, vouched_at: int) -> dict[str, Any]:
-    """What is different from what is known. Who says nothing of groups has not vouched for them."""
+    """The fields of a person that a profile changes. A profile without groups does not vouch for the person."""
     said: dict[str, Any] = {}
     if profile.email is not None:
         said["email"] = profile.email
