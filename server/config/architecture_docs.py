@@ -12,7 +12,7 @@ from keypool.health import DEAD, RESTING, TRANSITIONS, KeyEvent, KeyState
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "ARCHITECTURE.md"
-ROOMS = {
+FOLDERS = {
     "server": "Roof, and modules without a folder: `server`",
     "server/bootstrap": "Roof: `server/bootstrap`, the only place where everything meets",
     "server/cli": "Floor 5: `server/cli`, the command line",
@@ -51,7 +51,7 @@ def architecture() -> str:
 def modules() -> str:
     """The whole of `docs/modules.md`: every module with its purpose, folder by folder."""
     lines = ["# All modules", "", "Written by `make docs`: a module's line is the first line of its own docstring.", ""]
-    for folder, title in ROOMS.items():
+    for folder, title in FOLDERS.items():
         lines += [f"## {title}", "", "| file | purpose |", "|---|---|"]
         for path in sorted((ROOT / folder).glob("*.py")):
             if path.name != "__init__.py":

@@ -259,7 +259,7 @@ def test_a_newcomer_is_not_put_behind_a_flood_because_members_passed_on_their_ow
     sim = members_and_outsiders(1)
     sim.ask(85.0, an_ask("polite", "newcomer"))
     sim.run()
-    assert sim.stories["polite"].wait <= 2 * 10.0
+    assert sim.requests["polite"].wait <= 2 * 10.0
 
 
 def test_a_members_key_does_not_idle_however_many_outsiders_wait() -> None:

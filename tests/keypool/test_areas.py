@@ -82,7 +82,7 @@ def test_a_model_that_both_keys_serve_from_now_on_joins_their_areas_and_no_reque
     assert sim.pool.areas.queue("m").fair is sim.pool.areas.queue("n").fair
     sim.run()
     assert Counter(sim.ends().values()) == {"answered": 12}
-    assert {key for _, key in sim.stories["m5"].grants} <= {"k1", "k2"}
+    assert {key for _, key in sim.requests["m5"].grants} <= {"k1", "k2"}
     sim.assert_empty()
 
 
@@ -105,7 +105,7 @@ def test_a_waiting_request_may_use_a_key_that_comes_meanwhile() -> None:
     sim.ask(1.0, an_ask("b", "bob"))
     sim.decide(5.0, lambda now: sim.pool.add(a_key("k2", 1), now))
     sim.run()
-    assert sim.stories["b"].grants == [(5.0, "k2")]
+    assert sim.requests["b"].grants == [(5.0, "k2")]
 
 
 settled = st.lists(st.tuples(st.sampled_from(["ann", "bob", "eve"]), st.floats(1.0, 1e5)), min_size=3, max_size=20)
@@ -158,7 +158,7 @@ def test_a_model_without_room_does_not_hold_up_another_one_of_the_same_key() -> 
         sim.ask(0.0, an_ask(f"m{number}", "ann", "m", deadline=50.0), service=1.0)
     sim.ask(1.0, an_ask("other", "bob", "n"), service=1.0)
     sim.run(until=2.0)
-    assert sim.stories["other"].wait == 0.0
+    assert sim.requests["other"].wait == 0.0
 
 
 def test_no_request_passes_a_head_into_the_limit_for_which_it_waits_by_another_name_of_the_model() -> None:

@@ -44,7 +44,7 @@ def test_a_persons_own_batch_work_does_not_delay_what_they_sit_and_wait_for() ->
         sim.ask(0.0, an_ask(f"b{number}", "ann", batch=True), service=1.0)
     sim.ask(20.5, an_ask("now", "ann"), service=1.0)
     sim.run()
-    assert sim.stories["now"].wait <= 1.0
+    assert sim.requests["now"].wait <= 1.0
     sim.assert_empty()
 
 

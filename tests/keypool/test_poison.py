@@ -32,7 +32,7 @@ from keypool.verdict import (
 )
 from tests.keypool.error_bodies import ROWS
 from tests.keypool.making import MODEL, a_key, an_ask
-from tests.keypool.simulator import Simulator, Story
+from tests.keypool.simulator import SimulatedRequest, Simulator
 
 SUSPECTED = {row.verdict for row in ROWS.values() if not row.verdict.sure}
 PROVOKED = sorted(SUSPECTED | {NONSENSE, TOO_SLOW, OUR_BOUND}, key=repr)
@@ -55,7 +55,7 @@ class Poisoned(Simulator):
     def __post_init__(self) -> None:
         super().__init__(self.pool)
 
-    def _attempt_ends(self, context: Story, grant: Grant, attempt: int) -> None:
+    def _attempt_ends(self, context: SimulatedRequest, grant: Grant, attempt: int) -> None:
         verdict = None if context.ended or context.ticket.attempts != attempt else context.fate(grant)
         if verdict is BREAKS or verdict is REJECTED:
             self._ends_after_its_first_byte(context, broke=verdict is BREAKS)
@@ -63,7 +63,7 @@ class Poisoned(Simulator):
             super()._attempt_ends(context, grant, attempt)
         self.states |= {key.state(MODEL) for key in self.pool.keys.values()} - {KeyState.READY, KeyState.UNCHECKED}
 
-    def _ends_after_its_first_byte(self, context: Story, *, broke: bool) -> None:
+    def _ends_after_its_first_byte(self, context: SimulatedRequest, *, broke: bool) -> None:
         pool, ticket, now = self.pool, context.ticket, self.now
         self._end(context, "answered")
         if broke:
@@ -91,8 +91,8 @@ def play(seed: int, fates: list[Verdict | None], keys: list[Key], hostile: float
     return sim
 
 
-def polite(sim: Poisoned) -> list[Story]:
-    return [context for name, context in sim.stories.items() if not name.startswith("eve")]
+def polite(sim: Poisoned) -> list[SimulatedRequest]:
+    return [context for name, context in sim.requests.items() if not name.startswith("eve")]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -168,5 +168,5 @@ def test_a_key_that_cuts_some_streams_of_all_people_rests_now_and_then(every: in
         sim.ask(2.0 * number, ask, service=1.0, fate=lambda grant, cut=cut: cut)  # type: ignore[misc]
     sim.run()
     assert sim.states == {KeyState.COOLING}
-    assert len(sim.stories) > FLAKY_COUNT
-    assert all(context.end == "answered" for context in sim.stories.values())
+    assert len(sim.requests) > FLAKY_COUNT
+    assert all(context.end == "answered" for context in sim.requests.values())

@@ -49,9 +49,9 @@ def test_a_resting_key_is_tried_at_its_instant_without_any_other_event(
         sim.ask(0.1, an_ask(f"t{number}", f"p{number % 20}"), service=1.0)
     sim.run()
     sim.assert_empty()
-    first = min(context.grants[0][0] for context in sim.stories.values())
+    first = min(context.grants[0][0] for context in sim.requests.values())
     assert first == pytest.approx(FIRST_REST, abs=1e-3)
-    assert {context.end for context in sim.stories.values()} == {"answered"}
+    assert {context.end for context in sim.requests.values()} == {"answered"}
 
 
 @pytest.mark.parametrize("heads", [1, 15, 16, 17, 60])
@@ -71,8 +71,8 @@ def test_a_resting_key_is_tried_though_many_heads_wait_for_limits_before_it(head
     sim.ask(2.0, an_ask("last", "last"), service=1.0)
     sim.ask(2.0, an_ask("last two", "last"), service=1.0)
     sim.run(until=60.0)
-    assert sim.stories["last"].grants[0][0] == pytest.approx(1.5 + FIRST_REST, abs=1e-3)
-    assert sim.stories["last two"].end == "answered"
+    assert sim.requests["last"].grants[0][0] == pytest.approx(1.5 + FIRST_REST, abs=1e-3)
+    assert sim.requests["last two"].end == "answered"
 
 
 def test_a_401_for_one_caller_on_every_key_leaves_the_others_unharmed() -> None:

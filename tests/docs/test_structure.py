@@ -1,4 +1,4 @@
-"""The house keeps its shape: small rooms, and documents that say what the code says."""
+"""The code keeps its structure: small modules and functions, and documents that name what exists."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("keypool", "server", "web")
-SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+FOLDERS = ("keypool", "server", "web")
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 LONGEST_FUNCTION = 40
 LONGEST_MODULE = 300
 

@@ -54,7 +54,7 @@ GROUP = "physics/lab-2"
 
 
 @asynccontextmanager
-async def public_house(
+async def public_gateway(
     models: Sequence[str] = MODELS, people: Sequence[str] = PEOPLE, notice: str = "Back on Monday", **settings: Any
 ) -> AsyncIterator[Running]:
     """`people` are nicknames: the first has used the most, `ada` (whose token it is) less than all, unlisted."""
