@@ -1,4 +1,4 @@
-"""Capacity domains: who shares a provider's limits.
+"""Capacity domains: the keys and models that share a provider's limits.
 
 A provider limits an organisation (or project) for each group of models, not a key: two keys of one organisation share
 requests per minute, tokens per minute and the prompt cache. A domain is that shared thing. It holds a token bucket for

@@ -56,7 +56,7 @@ class Key:
     def out_of_money(self, model: str, now: float, rest: float | None) -> None:
         """There is no money for a model: nor for any other, unless it has paid for one of those in the last hour.
 
-        Some accounts may use what is free and nothing else: who asks for what is not must not close that to others.
+        Some accounts may use free models only: a request for another model must not close the free ones to others.
         """
         pays = any(
             at > now - SLOW_REST and not self.standing(other).resting

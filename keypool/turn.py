@@ -1,4 +1,4 @@
-"""One walk over the heads of an area, in the order of their counters: who may have which key now.
+"""One walk over the heads of an area, in the order of their counters: which of them gets which key now.
 
 Strict. A head that has to wait for a limit keeps its claim to it: until it has gone, no head that comes after it in the
 order takes anything from the domains in which it might start. It has no claim where it can start nowhere: a key without

@@ -117,7 +117,7 @@ def _acquitted(status: int, said: Complaint) -> Verdict | None:
 
 
 def _too_much(said: Complaint) -> bool:
-    """Too much for this key, though less would do. Who can afford nothing is exhausted instead."""
+    """Whether it is too much for this key, though less would do. A key that can afford nothing is exhausted instead."""
     afford = AFFORD.search(said.message)
     return int(afford[1]) > 0 if afford is not None else bool(TOO_LARGE.search(said.message))
 

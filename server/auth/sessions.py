@@ -1,9 +1,9 @@
-"""Logins in browsers: who has come in, until when, and that a form was sent from our own page.
+"""Logins in browsers: the person, the end, and the check that a form was sent from our own page.
 
 The cookie holds 32 random bytes; the store keeps their HMAC under a key made of the pepper, so that a stolen database
 opens no session. A login always makes a new one, so that no one can prepare a session for another person. A session
 ends by its time, by a logout, when its person is disabled, with the token that began it, and all of a person's at once
-by `close_all`. The sessions of who came with `ADMIN_KEY` end when that key is changed.
+by `close_all`. The sessions that `ADMIN_KEY` began end when that key is changed.
 
 The token of a form is an HMAC of the cookie: another site can neither read nor guess it.
 """

@@ -151,7 +151,7 @@ def long_secret(value: str) -> Secret | None:
 
 
 def pepper(value: str) -> Secret | None:
-    """One that who has a single guest pass may try to guess, as fast as machines are."""
+    """A secret that a holder of a single guest pass can try to guess, as fast as machines are."""
     if value and strength(value) < GUESSED_FAST:
         raise ValueError(
             f"expected 32 characters or more that are hard to guess: who guesses it makes guest passes; {MAKE_ONE}. "

@@ -27,7 +27,7 @@ NAME = re.compile(r"[\w][\w .@+/-]{0,63}")
 MOST_WEIGHT = 1000.0
 MOST_TOOLS = 100  # with prices of their own
 EVERYONE = "everyone"  # the group of all who are in no other one
-LEFT = "(left)"  # stands among the groups of who has left one; no group can be called so
+LEFT = "(left)"  # stands among the groups of a person who has left one; no group can be called so
 
 Check = Callable[[object], bool]
 

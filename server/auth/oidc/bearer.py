@@ -1,7 +1,7 @@
 """The provider's own tokens as keys to the API (`OIDC_BEARER=on`).
 
-A token is verified, and its person looked up, once in a minute at most; who is remembered is found by the SHA-256 of
-the whole token. What was decided in between (a person disabled, a group taken away) holds within that minute.
+A token is verified, and its person looked up, once in a minute at most; a remembered caller is found by the SHA-256 of
+the whole token. A decision in between (a person disabled, a group taken away) holds after that minute at the latest.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Which person a login is: found by their subject, else a new person.
+"""The person of a login: found by their subject, else a new person.
 
-A person is theirs by issuer and subject alone, which a provider never gives to another one. Their name is only proposed
-by a claim, and who has a name keeps it: the next one of that name is `ada-2`. Later changes of the claim change nothing
-here. Groups and, where `OIDC_ADMIN` says so, the administrator's rights are the provider's word at every login. Where
-it says that there is more than it says (`claims.withheld`), it has not said that a person is in a group no more: what
-was known stays, and what it says is added.
+Issuer and subject alone identify a person; a provider never gives a subject to another one. A claim only proposes their
+name, and a person keeps their name: the next one of that name is `ada-2`. Later changes of the claim change nothing
+here. Each login sets the groups and, where `OIDC_ADMIN` says so, the administrator's rights anew. If the provider
+withholds a part of the groups (`claims.withheld`), the known groups stay and the named ones are added.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How claims are read: the operator's rules, who administers, and which claim is the name."""
+    """How claims are read: the operator's rules, the condition of administrators, and the claim of the name."""
 
     rules: ClaimRules
     admin: Condition | None
