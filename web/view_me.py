@@ -66,7 +66,7 @@ class RequestView:
     tokens_in: int
     tokens_out: int
     micro_usd: int
-    estimated: bool = False  # whether the tokens were counted here, because the provider did not tell
+    estimated: bool = False  # whether the tokens were counted here, because the provider did not report them
     token: str = ""  # the name of the token it came with
     person: str = ""  # on the administrators' pages only
 

@@ -1,4 +1,4 @@
-"""What an answer is billed whose usage the upstream did not tell."""
+"""The bill of an answer whose usage the upstream did not report."""
 
 from __future__ import annotations
 
