@@ -43,9 +43,18 @@ class Dispatcher:
         self.pool = pool
         self._clock = clock
         self._waiting: dict[str, asyncio.Future[Grant | GiveUp | Refuse]] = {}
-        self.suspect: Callable[[str], None] = lambda key_id: None  # told which key failed a request
+        self._listeners: list[Callable[[str], None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None
+
+    def report_to(self, listener: Callable[[str], None]) -> None:
+        """Have a listener hear which key has failed a request."""
+        self._listeners.append(listener)
+
+    def suspect(self, key_id: str) -> None:
+        """A key has failed a request."""
+        for listener in self._listeners:
+            listener(key_id)
 
     def lease(self, ask: Ask) -> Lease:
         """Claim a key: `async with dispatcher.lease(ask) as lease`. Raises GatewayBusy instead of waiting in vain."""

@@ -163,6 +163,16 @@ class Reservations:
         bill.knocked = call.knocked
         return bill
 
+    def open_own_key(self, call: Admitted, at: int) -> Bill:
+        """Begin the bill of a request with the caller's own key: it costs nothing here, and no limit counts it.
+
+        Raises AccountingUnavailable: its row would have no place.
+        """
+        if self.full:
+            raise AccountingUnavailable
+        request, who = call.request, _who(call.caller, () if call.group is None else (call.group,))
+        return Bill(call.id, at, self._calendar.day(at), who, request.model, request.endpoint.dialect.name, None)
+
     def bounds(self, bill: Bill) -> bool:
         """Whether a budget applies: the caller's, or the cap of an upstream that may serve it."""
         return bill.bounded_by((*bill.limits, *self._book.limits.caps_of(bill.model, bill.at)))

@@ -17,10 +17,10 @@ import asyncio
 import hmac
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from server.auth.guest_passes import PassCheck, Passes, looks_like_pass
 from server.auth.throttle import Failures, Guesses
@@ -37,7 +37,17 @@ from server.wire.errors import AccountingUnavailable, ClientError, InvalidKey, P
 __all__ = ["AccountError", "Accounts", "Mode", "looks_like_token", "pepper_for"]
 
 Mode = Literal["user_token", "shared", "none"]
-Bearer = Callable[[str], Awaitable[Caller | None]]
+
+
+class BearerTokens(Protocol):
+    """The tokens of an identity provider."""
+
+    async def caller_of(self, token: str) -> Caller | None:
+        """The caller; None if this is no such token. Raises StoreError, Away."""
+
+    def forget(self) -> None:
+        """Look all callers up anew."""
+
 
 ANY_TERMS = TokenTerms()
 USUAL = Memory()
@@ -83,6 +93,7 @@ class Accounts:
         memory: Memory = USUAL,
         admin_key: str = "",
         guard: Guarded | None = None,
+        bearer: BearerTokens | None = None,
     ) -> None:
         if mode == "shared" and not proxy_key:
             raise ValueError("a shared gatekeeper needs PROXY_KEY")
@@ -92,8 +103,7 @@ class Accounts:
         self._guard = guard = guard or Guarded(store, PATIENCE, clock)
         self._tokens = TokenCheck(store, guard, pepper, memory, clock, wall)
         self._guests = PassCheck(store, guard, Passes(pepper), memory, clock, wall)
-        self.bearer: Bearer | None = None  # knows the tokens of an identity provider
-        self.forget_bearers: Callable[[], None] = lambda: None
+        self._bearer = bearer
         # Digests have one length, so that the comparison's time does not tell the secret's.
         operator = [(OPERATOR, self._tokens.digest(admin_key))] if admin_key else []
         shared = [(SHARED, self._tokens.digest(proxy_key))] if mode == "shared" else []
@@ -268,7 +278,8 @@ class Accounts:
         """Ask the store anew about all callers: a change must hold at once."""
         self._tokens.forget()
         self._guests.forget()
-        self.forget_bearers()
+        if self._bearer is not None:
+            self._bearer.forget()
 
     async def _add(self, token: Token) -> tuple[Token, str]:
         try:
@@ -292,10 +303,10 @@ class Accounts:
             return await self._tokens.caller_of(presented, address)
         if looks_like_pass(presented):
             return await self._guests.caller_of(presented)
-        if self.bearer is None:
+        if self._bearer is None:
             return None
         try:
-            return await self.bearer(presented)
+            return await self._bearer.caller_of(presented)
         except (StoreError, Away) as error:
             raise AccountingUnavailable from error
 

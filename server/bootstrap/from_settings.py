@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from keypool.estimates import CostModel
 from keypool.keys import Key
 from keypool.pool import QueueLimits
+from server.address_rate import AddressRate
 from server.auth.accounts import Accounts, pepper_for
+from server.auth.oidc.client import Oidc
 from server.auth.tokens import Memory
 from server.body_budget import BodyBudget, MostHeld
 from server.bootstrap.demo import MODEL as DEMO_MODEL
@@ -23,7 +26,6 @@ from server.observability.occupancy_metrics import Occupancy
 from server.relay.admission import Bounds
 from server.relay.content_rules import ContentRules
 from server.relay.keepalive import KeepaliveTiming
-from server.relay.passthrough import OwnKeyProvider
 from server.spool import Spool
 from server.store.base import Store
 from server.store.breaker import Guarded
@@ -32,6 +34,7 @@ from server.wire.anthropic import ANTHROPIC
 from server.wire.filters import Caps
 from server.wire.identity import Identity
 from server.wire.openai import OPENAI
+from server.wire.own_keys import OwnKeyProvider
 
 
 def keys(specs: Iterable[UpstreamSpec]) -> list[Key]:
@@ -46,7 +49,8 @@ def costs(specs: Iterable[UpstreamSpec]) -> CostModel:
     return CostModel.of_limits(requests, tokens) if requests else CostModel()
 
 
-def accounts(settings: Settings, store: Store, guard: Guarded) -> Accounts:
+def accounts(settings: Settings, store: Store, guard: Guarded, oidc: Oidc | None) -> Accounts:
+    bearer = oidc.bearer if oidc is not None and settings.oidc_bearer else None
     proxy_key = settings.proxy_key.reveal() if settings.proxy_key else ""
     return Accounts(
         store,
@@ -56,6 +60,7 @@ def accounts(settings: Settings, store: Store, guard: Guarded) -> Accounts:
         memory=Memory(settings.token_cache_seconds, settings.outage_seconds, settings.affiliation_days),
         admin_key=settings.admin_key.reveal() if settings.admin_key else "",
         guard=guard,
+        bearer=bearer,
     )
 
 
@@ -83,15 +88,16 @@ def occupancy(settings: Settings) -> Occupancy:
     open_ = connections_for(settings.max_connections, open_files())
     proxied = settings.trusted_proxy_hops > 0
     connections = ConnectionBudget(open_, settings.max_connections_per_address, proxied=proxied)
-    return Occupancy(BodyBudget(most), Spool(folder, settings.spool_bytes), connections)
+    requests = AddressRate(settings.max_requests_per_address, time.monotonic)
+    return Occupancy(BodyBudget(most), Spool(folder, settings.spool_bytes), connections, requests)
 
 
-def providers(specs: Iterable[UpstreamSpec]) -> list[OwnKeyProvider]:
-    """Where people may go with a provider's key of their own: the two homes, and the operator's upstreams by name."""
+def providers(specs: Iterable[UpstreamSpec]) -> dict[str, OwnKeyProvider]:
+    """Where people may go with a provider's key of their own: the two homes, and the operator's upstreams, by name."""
     homes = [OwnKeyProvider("openai", OPENAI_HOME, OPENAI), OwnKeyProvider("anthropic", ANTHROPIC_HOME, ANTHROPIC)]
     dialects = {"openai": OPENAI, "anthropic": ANTHROPIC}
     named = [OwnKeyProvider(spec.name, spec.base_url, dialects[spec.dialects[0]]) for spec in specs]
-    return list({provider.name: provider for provider in (*homes, *named)}.values())
+    return {provider.name: provider for provider in (*homes, *named)}
 
 
 def _rules(settings: Settings) -> ContentRules:

@@ -20,17 +20,14 @@ import socket
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tornado.concurrent import future_add_done_callback
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPConnection, HTTPHeaders, RequestStartLine, ResponseStartLine
 from tornado.iostream import StreamClosedError
+from tornado.web import RequestHandler
 
 from server.http.bodies import announced_length
-
-if TYPE_CHECKING:
-    from server.http.base import BaseHandler
 
 SMALL_BODY = 64 << 10  # bytes that are read even of a request which is refused already
 READ_FIRST_SECONDS = 3.0  # that a refusal waits for them
@@ -132,7 +129,7 @@ class Lingering(HTTPConnection):
                 stream.socket.shutdown(socket.SHUT_WR)
 
 
-def hang_up(handler: BaseHandler) -> None:
+def hang_up(handler: RequestHandler) -> None:
     """Close the connection: nobody reads any more, or what was sent cannot be mended."""
     handler._finished = True
     connection = handler.request.connection
@@ -141,7 +138,7 @@ def hang_up(handler: BaseHandler) -> None:
         stream.close()
 
 
-def without_delay(handler: BaseHandler) -> None:
+def without_delay(handler: RequestHandler) -> None:
     """Nagle's algorithm would hold small events back for 25 ms; tornado turns it off only in `finish`."""
     connection = handler.request.connection
     stream = connection.stream if connection else None  # type: ignore[attr-defined]

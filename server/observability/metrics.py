@@ -87,7 +87,8 @@ class Metrics:
 
     def _ends(self, row: UsageRow, model: str) -> None:
         self._series(self._ended, model, row.status.value, row.dialect).inc()
-        self._series(self._waited, model).observe(row.queue_ms / 1000)
+        if not row.with_own_key:  # that waits for nothing
+            self._series(self._waited, model).observe(row.queue_ms / 1000)
         self._series(self._lasted, model, row.status.value).observe(row.duration_ms / 1000)
         if row.first_byte_ms is not None:
             self._series(self._begun, model).observe(row.first_byte_ms / 1000)

@@ -77,7 +77,8 @@ class History:
     def observe(self, row: UsageRow) -> None:
         """A request has ended and is on the ledger."""
         now = self._wall()
-        self._recorder.observe(row, now)
+        if not row.with_own_key:  # what callers' own keys meet says nothing of the pool
+            self._recorder.observe(row, now)
         self._seen[row.person_id] = now
 
     def online(self) -> int:

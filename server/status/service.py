@@ -60,8 +60,7 @@ class StatusService:
 
     async def drain(self) -> None:
         """Say that we are about to stop, and let the listeners go."""
-        self.status.draining = True
-        self.status.forget()
+        self.status.drain()
         await self.live.close()
 
     async def _help(self, base_url: str) -> bytes:

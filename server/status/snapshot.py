@@ -51,7 +51,7 @@ _PRINTERS: dict[str, Callable[[StatusView], bytes]] = {
 
 @dataclass
 class StatusSnapshot:
-    """The data of the status page. `clock` is monotonic seconds, `wall` UTC milliseconds; `drain` sets `draining`."""
+    """The data of the status page. `clock` is monotonic seconds, `wall` UTC milliseconds; `draining`: it stops soon."""
 
     settings: Settings
     dispatcher: Dispatcher
@@ -73,6 +73,11 @@ class StatusSnapshot:
     async def view(self, base_url: str = "") -> StatusView:
         """Everything, as of a second ago or later. `base_url`: how the caller has reached us."""
         return replace(await self._views.get(""), base_url=self.settings.public_url or base_url)
+
+    def drain(self) -> None:
+        """Say from now on that the gateway is about to stop."""
+        self.draining = True
+        self.forget()
 
     def forget(self) -> None:
         """Let the next who ask see how it is now."""

@@ -160,7 +160,7 @@ def most(
 def _text(prompt: Prompt, model: str, counted: int) -> int:
     """The most tokens of its texts. `counted` includes a fixed amount for each medium, which is taken off again."""
     fixed = prompt.fixed - PER_MEDIUM * prompt.media
-    in_bytes = sum(len(text) if text.isascii() else len(text.encode(errors="surrogatepass")) for text in prompt.texts)
+    in_bytes = prompt.text_bytes
     if sum(map(len, prompt.texts)) > COUNTED:
         return fixed + in_bytes
     margin = OWN_MARGIN if is_openai(model) else OTHER_MARGIN

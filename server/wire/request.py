@@ -122,6 +122,34 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
     )
 
 
+def as_it_came(request: Request, body: bytes) -> Request:
+    """Return the request with the body that it was read from: nothing of ours is asked for in it."""
+    return replace(request, body=body, hides_usage=False, added=())
+
+
+def unread(endpoint: Endpoint, body: bytes, content_type: str) -> Request:
+    """Return a request to an endpoint of which nothing is known: nothing in its body is looked for."""
+    return Request(
+        endpoint=endpoint,
+        body=body,
+        content_type=content_type,
+        model="",
+        stream=False,
+        max_tokens=None,
+        choices=1,
+        hides_usage=False,
+        prompt=Prompt(),
+        extent=Extent(),
+        conversation=b"",
+        refers=(),
+        seals=(),
+        keeps=None,
+        kept=False,
+        names_person=False,
+        dearer=None,
+    )
+
+
 def capped(request: Request, most_output: int) -> Request:
     """Return the request with a bound of at most so many output tokens for each choice; 0 is no bound.
 

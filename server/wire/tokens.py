@@ -48,6 +48,16 @@ class Prompt:
     fixed: int = 0
     media: int = 0
 
+    @property
+    def text_bytes(self) -> int:
+        """The bytes of the texts in UTF-8: no tokenizer makes more tokens of them."""
+        return sum(len(text) if text.isascii() else len(text.encode(errors="surrogatepass")) for text in self.texts)
+
+    @property
+    def most(self) -> int:
+        """An upper bound of the tokens, but for media that are larger than `PER_MEDIUM`."""
+        return self.fixed + self.text_bytes
+
 
 def prompt_of(kind: str, document: dict[str, Any]) -> Prompt:
     """Return what a model reads of a request of this kind (`Endpoint.kind`). Never raises on odd values."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from server.auth.accounts import Accounts, pepper_for
 from server.config.specs import Secret
-from server.http.base import Services
+from server.http.services import GatewayServices
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit, limit_body
 from server.ledger.prices import Price, price_body
 from server.ledger.usage import UsageRow
@@ -83,12 +83,12 @@ class Place:
         return Accounts(store, "user_token", "", pepper_for(self.url, PEPPER))
 
 
-async def put_limits(services: Services, *limits: Limit) -> None:
+async def put_limits(services: GatewayServices, *limits: Limit) -> None:
     await write_limits(services.store, *limits)
     await services.book.sync()
 
 
-async def put_prices(services: Services, *prices: Price) -> None:
+async def put_prices(services: GatewayServices, *prices: Price) -> None:
     await write_prices(services.store, *prices)
     await services.book.sync()
 

@@ -31,6 +31,7 @@ from server.policy.groups import Rights
 from server.relay.admission import Bounds
 from server.relay.context import Call
 from server.relay.pipeline import ROWS_SECONDS, Pipeline
+from server.relay.under_way import UnderWay
 from server.store import store_for
 from server.store.base import Caller, Record, Store, StoreError
 from server.store.breaker import Guarded
@@ -257,7 +258,9 @@ async def test_a_restart_waits_for_requests_and_not_for_a_store_that_is_away() -
 
     parts: Any = SimpleNamespace(quiet=quiet)
     none: Any = None
-    it = Pipeline(none, none, none, none, Bounds(), lambda: 0.0, lambda: NOW, parts, parts)
+    it = Pipeline(
+        none, none, none, none, Bounds(), lambda: 0.0, lambda: NOW, parts, parts, UnderWay(False, lambda: NOW)
+    )
     await it.quiet(300.0)
     await it.quiet(1.0)
     assert told == [ROWS_SECONDS, 1.0]

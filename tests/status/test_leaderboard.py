@@ -16,7 +16,7 @@ from server.ledger.quota import Settlement
 from server.policy.groups import Group, group_body
 from server.store.base import Record
 from tests.fakes.upstream import FakeUpstream
-from tests.gateways import Running, gateway
+from tests.gateways import Running, exchanged, gateway
 from tests.store.samples import usage_row
 
 BROWSER = {"Accept": "text/html"}
@@ -122,8 +122,8 @@ async def test_an_unknown_window_or_measure_is_refused_and_a_board_that_is_off_i
             status, text = await page(running, query)
             assert status == 400
             assert "<script>" not in text
-        running.services.settings = replace(running.services.settings, leaderboard=False)
-        assert (await page(running))[0] == 404
+        with exchanged(running.services, settings=replace(running.services.settings, leaderboard=False)):
+            assert (await page(running))[0] == 404
 
 
 @pytest.mark.gen_test

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
@@ -18,7 +18,8 @@ from server.admin.makers import Maker
 from server.config.openapi import JSON, Description
 from server.config.shapes import Thing, read_text
 from server.http.access import Role, Route
-from server.http.base import BaseHandler, Services
+from server.http.base import BaseHandler
+from server.http.services import ApiServices
 from server.http.streaming import stream
 from server.ledger.question import parameters
 from server.policy.authority import Authority, Power
@@ -57,7 +58,7 @@ class AlreadyExists(NotPossible):
 class Asking:
     """What an operation is asked, and by whom. `ids` are those in the path, `text` is a body that is no JSON."""
 
-    services: Services
+    services: ApiServices
     caller: Caller
     ids: tuple[str, ...]
     query: Mapping[str, Any]
@@ -110,10 +111,15 @@ class Operation:
     run: Callable[[Asking], Awaitable[object]]
 
 
-class ApiHandler(BaseHandler):
-    """Answers all operations of one path."""
+class ApiHandler(BaseHandler[ApiServices]):
+    """Answers all operations of one path, which its route names by their methods."""
 
-    operations: ClassVar[Mapping[str, Operation]]
+    def initialize(self, operations: Mapping[str, Operation]) -> None:
+        self.operations = operations
+
+    @classmethod
+    def answers(cls, row: Mapping[str, Any]) -> set[str]:
+        return set(row["operations"])
 
     @property
     def dialect(self) -> Dialect:
@@ -150,6 +156,8 @@ class ApiHandler(BaseHandler):
             raise AccountingUnavailable from None
         await self._give(told, found)
 
+    get = post = put = patch = delete = answer
+
     def _read(self, told: Description) -> tuple[dict[str, Any], str]:
         """The body: as a document, or as text. Raises UnsupportedMedia, InvalidJson, InvalidValue, ..."""
         if not told.has_body:
@@ -182,22 +190,16 @@ class ApiHandler(BaseHandler):
             self.finish(orjson.dumps(found))
 
 
-def routes_of(operations: Iterable[Operation]) -> list[Route]:
+def routes_of(operations: Iterable[Operation]) -> list[Route[ApiServices]]:
     """The routes of a table of operations: one for each path."""
     paths: dict[str, dict[str, Operation]] = {}
     for each in operations:
         paths.setdefault(each.told.path, {})[each.told.method] = each
-    return [Route(_pattern(path), _handler(mine), _roles(mine)) for path, mine in paths.items()]
+    return [Route(_pattern(path), ApiHandler, _roles(mine), {"operations": mine}) for path, mine in paths.items()]
 
 
 def _pattern(path: str) -> str:
     return re.sub(r"\\\{\w+\\\}", "([^/]{1,600})", re.escape(path))
-
-
-def _handler(operations: Mapping[str, Operation]) -> type[ApiHandler]:
-    """A handler that has just these methods."""
-    methods: dict[str, Any] = {method.lower(): ApiHandler.answer for method in operations}
-    return type("ApiHandler", (ApiHandler,), {**methods, "operations": operations})
 
 
 def _roles(operations: Mapping[str, Operation]) -> dict[str, Role]:

@@ -31,6 +31,7 @@ class AdminHandler(CompatHandler):
     caller: Caller
 
     async def admit(self) -> None:
+        await super().admit()
         self.caller = await self.authenticate_admin()
 
     async def users(self, token_id: str | None = None) -> list[dict[str, Any]]:
