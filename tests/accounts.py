@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from server.admin.changes import Changes
-from server.auth.accounts import Accounts, Mode
+from server.auth.accounts import Accounts, BearerTokens, Mode
 from server.auth.tokens import Memory
 from server.store.base import Caller, Person, Store, StoreError, Token, TokenTerms
 from server.store.breaker import Guarded
@@ -42,9 +42,15 @@ class AccountsFactory:
     store: Store
     times: Times
 
-    def __call__(self, mode: Mode = "user_token", pepper: bytes = PEPPER, memory: Memory = FIVE_SECONDS) -> Accounts:
+    def __call__(
+        self,
+        mode: Mode = "user_token",
+        pepper: bytes = PEPPER,
+        memory: Memory = FIVE_SECONDS,
+        provider: BearerTokens | None = None,
+    ) -> Accounts:
         clock, wall = lambda: self.times.clock, lambda: self.times.wall
-        return Accounts(self.store, mode, PROXY_KEY, pepper, clock=clock, wall=wall, memory=memory)
+        return Accounts(self.store, mode, PROXY_KEY, pepper, clock=clock, wall=wall, memory=memory, bearer=provider)
 
     def changes(self) -> Changes:
         numbers = count(1)

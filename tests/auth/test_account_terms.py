@@ -285,40 +285,41 @@ async def test_every_refusal_has_asked_the_store_once(
 # Tokens of others
 
 
-def provider_of(accounts: Accounts, answer: Caller | Exception | None) -> list[str]:
-    """Has a provider asked about what is no token of ours; returns what it is asked."""
-    asked: list[str] = []
+class Provider:
+    """An identity provider with one answer for every token; `asked` are the tokens that it was asked about."""
 
-    async def caller_of(presented: str) -> Caller | None:
-        asked.append(presented)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def __init__(self, answer: Caller | Exception | None) -> None:
+        self._answer = answer
+        self.asked: list[str] = []
 
-    accounts.bearer = caller_of
-    return asked
+    async def caller_of(self, token: str) -> Caller | None:
+        self.asked.append(token)
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
 
 
 @pytest.mark.gen_test
-async def test_the_provider_s_own_tokens_open_the_door_where_that_is_wanted(
+async def test_a_providers_own_tokens_are_accepted_where_that_is_wanted(
     store: Store, make_accounts: AccountsFactory
 ) -> None:
     async with store:
-        accounts, bob = make_accounts(), Caller("usr_bob", "Bob", None)
-        await refused(bearer(accounts, "eyJ.eyJ.sig"))
-        asked = provider_of(accounts, bob)
-        assert await bearer(accounts, "eyJ.eyJ.sig") == bob
+        bob, token = Caller("usr_bob", "Bob", None), "eyJ.eyJ.sig"
+        await refused(bearer(make_accounts(), token))
+        provider = Provider(bob)
+        accounts = make_accounts(provider=provider)
+        assert await bearer(accounts, token) == bob
         _, secret = await ada(accounts)
         await bearer(accounts, secret)
-        assert asked == ["eyJ.eyJ.sig"]
-        provider_of(accounts, None)
-        await refused(bearer(accounts, "eyJ.eyJ.sig"))
+        assert provider.asked == [token]
+        await refused(bearer(make_accounts(provider=Provider(None)), token))
 
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize("error", [Away("its keys were never learnt"), StoreError("away")])
 async def test_a_provider_that_is_away_is_never_a_refusal(make_accounts: AccountsFactory, error: Exception) -> None:
-    accounts = make_accounts()
-    provider_of(accounts, error)
     with pytest.raises(AccountingUnavailable):
-        await bearer(accounts, "eyJ.eyJ.sig")
+        await bearer(make_accounts(provider=Provider(error)), "eyJ.eyJ.sig")
