@@ -95,7 +95,7 @@ def a_key(name: str, slots: int = SLOTS, models: Iterable[str] = (MODEL,), group
     Its models share these limits, if there are any. `group`: only its members may use the key; empty: all people.
     """
     groups = frozenset({group} if group else ())
-    key = Key(name, "upstream", "", frozenset({DIALECT}), frozenset(models), slots, groups)
+    key = Key(name, "upstream", frozenset({DIALECT}), frozenset(models), slots, groups)
     if per_minute:
         buckets = {
             LimitMeasure(each): Bucket(limit * BURST / 60, limit / 60, limit * BURST / 60)

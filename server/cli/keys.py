@@ -15,16 +15,16 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import aiohttp
-
 from server.config import parsers
 from server.config.settings import ANTHROPIC, OPENAI, Settings
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import DIALECTS
 from server.keys import prober
 from server.keys.encryption import KeyEncryption, KeyEncryptionError, new_master
+from server.keys.registry import UpstreamRegistry
 from server.keys.wishes import KeyWishError, KeyWishes, ListedKey
 from server.store import store_for
+from server.upstream import Patience, Upstreams
 
 T = TypeVar("T")
 Work = Coroutine[Any, Any, int]
@@ -71,7 +71,8 @@ def add_verbs(parser: argparse.ArgumentParser, in_loop: InLoop, ask: AskSecret) 
 
 async def _at_desk(work: DeskVerb, settings: Settings, options: argparse.Namespace) -> int:
     async with store_for(settings.store_url) as store:
-        await work(KeyWishes(store, KeyEncryption(settings.master_keys), settings.upstreams, _now), settings, options)
+        registry, encryption = UpstreamRegistry(settings.upstreams), KeyEncryption(settings.master_keys)
+        await work(KeyWishes(store, encryption, registry, _now), settings, options)
     return 0
 
 
@@ -114,13 +115,16 @@ async def _list(changes: KeyWishes, _: Settings, __: argparse.Namespace) -> None
 
 async def _check(changes: KeyWishes, _: Settings, __: argparse.Namespace) -> None:
     """Ask about every key; KeyWishError if any is not let in."""
-    ready = True
-    async with aiohttp.ClientSession() as session:
+    ready, registry = True, UpstreamRegistry()
+    upstreams = Upstreams(registry.route, Patience())
+    try:
         for key in await _keys(changes):
-            found = await _found(changes, key, session)
+            found = await _found(changes, key, registry, upstreams)
             ready = ready and found.state == "ready"
             said = f"{len(found.models)} models" if found.state == "ready" else found.detail
             print(f"{_shown(key)}  {found.state:<12} {said}")
+    finally:
+        await upstreams.close()
     if not ready:
         raise KeyWishError("not every key is let in")
 
@@ -133,12 +137,12 @@ async def _keys(changes: KeyWishes) -> list[ListedKey]:
     return keys
 
 
-async def _found(changes: KeyWishes, key: ListedKey, session: aiohttp.ClientSession) -> prober.Check:
+async def _found(changes: KeyWishes, key: ListedKey, registry: UpstreamRegistry, upstreams: Upstreams) -> prober.Check:
     try:
-        secret = await changes.secret(key.id)
+        registry.add(key.spec, await changes.secret(key.id))
     except KeyEncryptionError:
         return prober.Check("unclear", "it cannot be decrypted with these MASTER_KEYS")
-    return await prober.check(key.spec, secret, session)
+    return await prober.check(upstreams, key.id, key.spec)
 
 
 async def _add(changes: KeyWishes, settings: Settings, options: argparse.Namespace) -> None:

@@ -33,6 +33,7 @@ Demo = Literal["auto", "on", "off"]
 Driver = Literal["motor", "pymongo"]
 Fairness = Literal["person", "group", "address"]
 LogFormat = Literal["console", "json"]
+Transport = Literal["own", "tornado"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,11 @@ class Settings(Bounds):
     )  # fmt: skip
     trusted_proxy_hops: int = row(
         "0", whole(0, 10), "How many proxies of yours stand in front and add to X-Forwarded-For."
+    )
+    transport: Transport = row(
+        "own",
+        one_of("own", "tornado"),
+        "What carries callers' HTTP: fairgate's own, or Tornado's server, which costs more.",
     )
     title: str = row("fairgate", parsers.text, "The name on the page.")
 
@@ -113,10 +119,7 @@ class Settings(Bounds):
         "Permit objects that providers keep (store, background, files), each to its maker: docs/stateful.md.",
     )
     admin_key: Secret | None = row(
-        "",
-        parsers.long_secret,
-        "A caller with this key is an administrator. 16 characters or more; empty: no such key.",
-        secret=True,
+        "", parsers.long_secret, "Its holder is an administrator; 16 characters or more; empty: no key.", secret=True
     )
     user_header_networks: tuple[Network, ...] = row(
         "", parsers.networks, "Networks, with commas between, from which the header X-User is believed.",

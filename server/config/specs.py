@@ -1,7 +1,8 @@
 """The specification of an upstream, which every floor above may use.
 
 A `Secret` cannot be shown by accident: `repr`, `str`, f-strings and tracebacks with locals all give `***`. Only
-`reveal()` gives the text, and only the modules that speak to a provider call it.
+`reveal()` gives the text. A provider's key is opened in two modules, to send it and to encrypt it
+(`tests/security/test_secrets.py` holds the list).
 """
 
 from __future__ import annotations

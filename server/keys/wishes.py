@@ -6,11 +6,12 @@ named by its fingerprint. Keys of the configuration can be paused and checked; t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.encryption import KeyEncryption, KeyEncryptionError
+from server.keys.registry import RegisteredKey, UpstreamRegistry
 from server.store.base import AddedKey, KeyTaken, Store
 from server.store.identity import OTHER_MASTER
 
@@ -38,10 +39,9 @@ class KeyWishes:
     """The operator's verbs. `wall` gives milliseconds since 1970, UTC."""
 
     def __init__(
-        self, store: Store, encryption: KeyEncryption, configured: Sequence[UpstreamSpec], wall: Callable[[], int]
+        self, store: Store, encryption: KeyEncryption, registry: UpstreamRegistry, wall: Callable[[], int]
     ) -> None:
-        self._store, self._encryption, self._wall = store, encryption, wall
-        self._configured = tuple(configured)
+        self._store, self._encryption, self._registry, self._wall = store, encryption, registry, wall
 
     def insist_on_master(self) -> None:
         """Raises KeyEncryptionError if no key can be added, so that none is typed in vain."""
@@ -57,7 +57,7 @@ class KeyWishes:
     async def add(self, spec: UpstreamSpec, secret: Secret) -> AddedKey:
         """Store one more key under these terms. Raises KeyWishError; KeyEncryptionError without a master key."""
         encrypted = self._encryption.encrypt(secret)
-        if secret.fingerprint in self._configured_ids():
+        if self._is_configured(secret.fingerprint):
             raise KeyWishError("this key stands in the configuration already")
         await self._insist_on_one_address(spec)
         key = AddedKey(
@@ -76,8 +76,7 @@ class KeyWishes:
     async def remove(self, key_id: str) -> None:
         """Forget an added key, and what was wished of it."""
         if not await self._store.remove_key(key_id):
-            configured = key_id in self._configured_ids()
-            raise KeyWishError(IN_CONFIGURATION) if configured else UnknownWish(NO_SUCH_KEY)
+            raise KeyWishError(IN_CONFIGURATION) if self._is_configured(key_id) else UnknownWish(NO_SUCH_KEY)
         await self._store.forget_key_wish(key_id)
 
     async def pause(self, key_id: str) -> None:
@@ -113,15 +112,14 @@ class KeyWishes:
         paused = {wish.id for wish in await self._store.key_wishes() if wish.paused}
         added = await self._store.added_keys()
         return [
-            *(_configured(spec, secret, secret.fingerprint in paused) for spec, secret in self._pairs()),
+            *(_listed(key, key.id in paused) for key in self._registry.keys.values() if not key.added),
             *(ListedKey(key.id, key.spec, key.hint, True, key.id in paused) for key in added),
         ]
 
     async def secret(self, key_id: str) -> Secret:
         """The secret of a key that is listed. Raises KeyEncryptionError."""
-        for _, secret in self._pairs():
-            if secret.fingerprint == key_id:
-                return secret
+        if (known := self._registry.keys.get(key_id)) is not None:
+            return known.secret
         for key in await self._store.added_keys():
             if key.id == key_id:
                 return self._encryption.decrypt(key.encrypted, key_id)
@@ -130,7 +128,7 @@ class KeyWishes:
     async def terms(self, upstream: str) -> UpstreamSpec:
         """What the keys of an upstream may be used for, without the keys."""
         added = [key.spec for key in await self._store.added_keys()]
-        for spec in (*self._configured, *added):
+        for spec in (*self._registry.configured, *added):
             if spec.name == upstream:
                 return replace(spec, keys=())
         raise UnknownWish("there is no such upstream: `key list` names them; --dialect makes one of its own")
@@ -141,22 +139,21 @@ class KeyWishes:
 
     async def _insist_on_one_address(self, spec: UpstreamSpec) -> None:
         added = [key.spec for key in await self._store.added_keys()]
-        if any(each.name == spec.name and each.base_url != spec.base_url for each in (*self._configured, *added)):
+        known = (*self._registry.configured, *added)
+        if any(each.name == spec.name and each.base_url != spec.base_url for each in known):
             raise KeyWishError("there is an upstream of this name at another address")
 
-    def _configured_ids(self) -> set[str]:
-        return {secret.fingerprint for _, secret in self._pairs()}
-
-    def _pairs(self) -> Iterator[tuple[UpstreamSpec, Secret]]:
-        return ((spec, secret) for spec in self._configured for secret in spec.keys)
+    def _is_configured(self, key_id: str) -> bool:
+        known = self._registry.keys.get(key_id)
+        return known is not None and not known.added
 
 
 NO_SUCH_KEY = "there is no such key: `key list` shows them by their fingerprints"
 IN_CONFIGURATION = "this key stands in the configuration: take it out there, or pause it"
 
 
-def _configured(spec: UpstreamSpec, secret: Secret, paused: bool) -> ListedKey:
-    return ListedKey(secret.fingerprint, replace(spec, keys=()), hint(secret), False, paused)
+def _listed(key: RegisteredKey, paused: bool) -> ListedKey:
+    return ListedKey(key.id, key.spec, hint(key.secret), False, paused)
 
 
 def hint(secret: Secret) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
-from server.ledger.quota import Exceeded, Reservation, Reserved, Settlement
+from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserved, Settlement
 from server.ledger.reports import By, Cursor, Days, Sum, SumMeasure, Which
 from server.ledger.usage import UsageRow
 from server.store.records import Audit, Content, Record, Totals
@@ -32,6 +32,19 @@ class LedgerVerbs(Protocol):
         The first of an id wins: True if it was this one, False if it was there already (nothing has changed then). The
         settlement is on its way when this returns: whoever does not wait for it loses the answer, not the settlement.
         """
+
+    def write(self, letters: Sequence[Letter]) -> Awaitable[list[bool | Exception]]:
+        """Settle, release and trim, all together and as one piece of work. The answers follow the order of the letters.
+
+        True if it changed something, False if it had been done before, or else why this one cannot be written, which
+        spoils no other. An outage is raised. Like `settle` it is on its way when this returns.
+        """
+
+    async def escrowed(self, counters: Sequence[str]) -> list[Escrowed]:
+        """How each counter stands, and who has taken of it in advance."""
+
+    async def call_back(self, counter: str) -> None:
+        """Ask all who have taken of a counter in advance to give it back: `Escrowed.calls` grows by one."""
 
     async def release_holder(self, holder: str) -> int:
         """Give back all that a process held which has died; returns how many requests held something."""

@@ -155,7 +155,6 @@ def a_key(name: str, dice: Random) -> Key:
     return Key(
         id=name,
         upstream=dice.choice(("acme", "other")),
-        secret="sk-none",
         dialects=frozenset(dice.choice((("openai",), ("anthropic",), ("openai", "anthropic")))),
         models=frozenset(dice.sample(MODELS, dice.randrange(1, 3))),
         slots=dice.choice((1, 2, 20)),

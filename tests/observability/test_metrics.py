@@ -65,7 +65,7 @@ async def ada_of(stage: Stage) -> Person:
 
 def key(name: str, upstream: str = "university", **more: Any) -> Key:
     values: dict[str, Any] = {"dialects": frozenset({"openai"}), "models": frozenset({"small"}), "slots": 4, **more}
-    return Key(id=name, upstream=upstream, secret="sk", **values)
+    return Key(id=name, upstream=upstream, **values)
 
 
 def metrics_of(*keys: Key) -> tuple[Metrics, Dispatcher]:
