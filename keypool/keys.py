@@ -23,7 +23,7 @@ class Key:
     dialects: frozenset[str]
     models: frozenset[str]
     slots: int  # most requests in flight
-    groups: frozenset[str] = frozenset()  # who may use it; empty: everybody
+    groups: frozenset[str] = frozenset()  # the groups that may use it; empty: all people
     organisation: str = ""  # provider and organisation whose limits it shares; empty: it has limits of its own
     quota: Quota = Quota()  # noqa: RUF009 - immutable
     whole: KeyHealth = field(default_factory=KeyHealth)
@@ -50,7 +50,7 @@ class Key:
     def out_of_money(self, model: str, now: float, rest: float | None) -> None:
         """There is no money for a model: nor for any other, unless it has paid for one of those in the last hour.
 
-        Some accounts may use what is free and nothing else: who asks for what is not must not close that to others.
+        Some accounts may use free models only: a request for another model must not close the free ones to others.
         """
         pays = any(
             at > now - SLOW_REST and not self.standing(other).resting

@@ -1,4 +1,4 @@
-"""What the administrators' pages may know. Units as in `view.py`; no secret has a field here.
+"""The data of the administrators' pages. Units as in `view.py`; no secret has a field here.
 
 A key is known by its fingerprint and its last four characters: what was typed in is never shown again.
 """
@@ -166,7 +166,7 @@ class KeysView:
 
 @dataclass(frozen=True, slots=True)
 class PriceRow:
-    """What a model costs, in micro-USD per million tokens, and micro-USD for one request."""
+    """The price of a model, in micro-USD per million tokens, and micro-USD for one request."""
 
     id: str
     model: str
@@ -182,7 +182,7 @@ class PriceRow:
 
 @dataclass(frozen=True, slots=True)
 class PricesView:
-    """`/admin/prices`. `unpriced` are models that are served and that nobody has priced."""
+    """`/admin/prices`. `unpriced` are models that are served without a price."""
 
     frame: Frame
     prices: tuple[PriceRow, ...]

@@ -1,4 +1,4 @@
-"""Who is calling, and the verbs about people and their tokens: without a framework.
+"""Authentication of callers, and the verbs about people and their tokens: without a framework.
 
 A caller is known by a gatekeeper token (`tokens`, `token_door`), by a guest pass (`passes`), or by what `bearer` knows:
 the identity provider's own tokens. What each of these is worth stands there.
@@ -51,26 +51,26 @@ class BearerTokens(Protocol):
         """The caller; None if this is no such token. Raises StoreError, Away."""
 
     def forget(self) -> None:
-        """Look everybody up anew."""
+        """Look all callers up anew."""
 
 
 ANY_TERMS = TokenTerms()
 USUAL = Memory()
-PATIENCE = 10.0  # seconds that the store may take, where nobody says
+PATIENCE = 10.0  # seconds that the store may take, if no other number is given
 MOST_LIVE = 50  # tokens of one person, made by themselves
 LONGEST_GRACE = 30 * 86_400  # seconds
 RETIRING = "retiring"  # the kind of record that says when a token that was rotated is to be revoked
 
-# Where no personal token is asked for, everybody is one person and so one flow. Both names are kept for that.
+# Without personal tokens all callers are one person and so one flow. Both names are reserved for that person.
 SHARED = Caller("shared", "shared", None, means=Means.SHARED)
 EVERYONE = Caller("everyone", "everyone", None, means=Means.SHARED)
-# Who holds ADMIN_KEY: the first administrator, before there are any people.
+# The holder of ADMIN_KEY: the first administrator, before there are any people.
 OPERATOR = Caller("operator", "operator", None, admin=True, means=Means.OPERATOR)
 RESERVED = {caller.person_name for caller in (SHARED, EVERYONE, OPERATOR)}
 
 
 class AccountError(CommandError):
-    """This cannot be done with a person or a token."""
+    """A command about a person or a token that cannot be done; the text says why, and does not repeat the input."""
 
 
 class UnknownAccount(AccountError, NotThere):
@@ -115,10 +115,10 @@ class Accounts:
         shared = [(SHARED, self._tokens.digest(proxy_key))] if mode == "shared" else []
         self._secrets = (*operator, *shared)
         self._failures, self._guesses = Failures(), Guesses()
-        self._making = asyncio.Lock()  # somebody's tokens are counted, and then there is one more
+        self._making = asyncio.Lock()  # the tokens of a person are counted, and then there is one more
 
     async def authenticate(self, authorization: str | None, api_key: str | None, address: str) -> Caller:
-        """Who presents these headers: the whole `Authorization` and the whole `X-Api-Key`, None where absent.
+        """The caller of these headers: the whole `Authorization` and the whole `X-Api-Key`, None where absent.
 
         Raises `InvalidKey`; `RateLimited` instead, from the 31st failure in a minute of `address` on; and
         `AccountingUnavailable` if the store is out of reach and the token is not remembered.
@@ -137,10 +137,10 @@ class Accounts:
         return EVERYONE
 
     def denial(self, caller: Caller, authorization: str | None, api_key: str | None, address: str) -> ClientError:
-        """What a caller hears who is no administrator, where only those may go.
+        """The refusal of a caller who is no administrator, at a route for administrators.
 
-        Where nobody needs a credential, one that was presented all the same is a guess at `ADMIN_KEY`: it is counted
-        and told like any other failure.
+        If the gateway asks for no credential, a credential that is presented all the same is a guess at `ADMIN_KEY`: it
+        is counted and refused like any other failure.
         """
         presented = _presented(authorization, api_key)
         if caller is EVERYONE and presented is not None:
@@ -148,7 +148,7 @@ class Accounts:
         return PermissionDenied()
 
     async def person_named(self, name: str) -> Caller:
-        """The person of a name that somebody trustworthy vouches for; new ones are welcome.
+        """The person of a name that a trusted proxy sends; a new name makes a new person.
 
         Raises `InvalidKey` for one who is disabled or cannot be called so, and `AccountingUnavailable`.
         """
@@ -173,7 +173,7 @@ class Accounts:
             return await self._person(name)
 
     async def prepare(self) -> None:
-        """See to it that the people exist whom nobody creates: the operator, and whom everybody is in this mode."""
+        """Create the people that the mode needs: the operator, and the one person of all callers without tokens."""
         needed = {"user_token": [], "shared": [SHARED], "none": [EVERYONE]}[self._mode]
         if any(who is OPERATOR for who, _ in self._secrets):
             needed.append(OPERATOR)
@@ -202,7 +202,7 @@ class Accounts:
         return person
 
     async def people(self) -> list[Person]:
-        """Everybody, by name."""
+        """All people, by name."""
         return await self._store.people()
 
     async def create_token(
@@ -238,7 +238,7 @@ class Accounts:
         terms: TokenTerms = ANY_TERMS,
         budget: int | None = None,
     ) -> tuple[Token, str]:
-        """The same by the person: nobody frees themselves of rate limits, or makes tokens without end."""
+        """The same by the person: without special tokens, and at most `MOST_LIVE` of them live."""
         if terms.kind == SPECIAL:
             raise AccountError("only an administrator makes special tokens")
         async with self._making:
@@ -246,7 +246,7 @@ class Accounts:
             tokens = await self._store.tokens(person.id)
             live = [it for it in tokens if it.revoked_at is None and (it.expires_at is None or now < it.expires_at)]
             if len(live) >= MOST_LIVE:
-                raise AccountError(f"nobody has more than {MOST_LIVE} tokens: revoke one that is not used any more")
+                raise AccountError(f"a person has at most {MOST_LIVE} tokens: revoke one that is not used any more")
             return await self.create_token(person.name, name, expires_at, terms, budget, person.id)
 
     async def tokens(self, person_name: str | None = None) -> list[Token]:
@@ -296,7 +296,7 @@ class Accounts:
         return len(due)
 
     def forget(self) -> None:
-        """Ask the store anew about everybody: something has changed that must hold at once."""
+        """Ask the store anew about all callers: a change must hold at once."""
         self._tokens.forget()
         self._guests.forget()
         if self._bearer is not None:
@@ -313,7 +313,7 @@ class Accounts:
         return token, secret, acts.add_token(self._tokens.digest(secret), token)
 
     async def _token(self, token_id: str, owner: str | None) -> Token:
-        """A token by its id. What belongs to somebody else is not there."""
+        """A token by its id. Raises `UnknownAccount` if it does not exist or belongs to another person."""
         for token in await self._store.tokens(owner):
             if token.id == token_id:
                 return token
@@ -332,7 +332,7 @@ class Accounts:
             raise AccountingUnavailable from error
 
     def _by_secret(self, presented: str, address: str) -> Caller | None:
-        """Who shows ADMIN_KEY or PROXY_KEY, if that counts from there now."""
+        """The caller of ADMIN_KEY or PROXY_KEY; None if it is neither, or the address has guessed too often."""
         digest = self._tokens.digest(presented)
         caller = next((who for who, known in self._secrets if hmac.compare_digest(digest, known)), None)
         if caller is None or self._guesses.wait(place(address), self._clock()) is not None:

@@ -1,4 +1,4 @@
-"""From a setting's text to its value.
+"""The parsers of settings: from a text to a value.
 
 Every parser raises `ValueError` whose text says what was expected. It never repeats what was given: that may be a
 secret in the wrong place, and the text goes to a terminal and into logs.
@@ -146,17 +146,17 @@ def secret(value: str) -> Secret | None:
 
 
 def long_secret(value: str) -> Secret | None:
-    """One that strangers may try to guess, though slowly."""
+    """A secret that strangers can try to guess, though slowly."""
     if value and (len(value) < SHORTEST_SECRET or strength(value) < GUESSED_SLOWLY):
-        raise ValueError(f"expected {SHORTEST_SECRET} characters or more that nobody guesses; {MAKE_ONE}")
+        raise ValueError(f"expected {SHORTEST_SECRET} characters or more that are hard to guess; {MAKE_ONE}")
     return secret(value)
 
 
 def pepper(value: str) -> Secret | None:
-    """One that who has a single guest pass may try to guess, as fast as machines are."""
+    """A secret that a holder of a single guest pass can try to guess, as fast as machines are."""
     if value and strength(value) < GUESSED_FAST:
         raise ValueError(
-            f"expected 32 characters or more that nobody guesses: who guesses it makes guest passes; {MAKE_ONE}. "
+            f"expected 32 characters or more that are hard to guess: who guesses it makes guest passes; {MAKE_ONE}. "
             "With another one all tokens, sessions and passes have to be made anew"
         )
     return secret(value)
@@ -175,7 +175,7 @@ def master_keys(value: str) -> tuple[Secret, ...]:
     texts = words(value)
     if any(len(each) < SHORTEST_MASTER or strength(each) < GUESSED_FAST for each in texts):
         raise ValueError(
-            f"expected texts of {SHORTEST_MASTER} characters or more that nobody guesses, "
+            f"expected texts of {SHORTEST_MASTER} characters or more that are hard to guess, "
             "the one to encrypt with first; `key new-master` makes one"
         )
     return tuple(map(Secret, texts))

@@ -92,7 +92,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _dotenv(path: Path | None, mistakes: list[str]) -> dict[str, str]:
-    """What the file says, without the variable expansion of a shell: a `$` in a key is a `$`."""
+    """The settings in the file, without the variable expansion of a shell: a `$` in a key is a `$`."""
     if path is None or not path.is_file():
         return {}
     try:
@@ -194,7 +194,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "TOKEN_PEPPER: expected with MongoDB, because tokens must stay valid wherever this gateway runs"
     reachable = settings.public_url or settings.trusted_proxy_hops or not parsers.is_loopback(settings.host)
     if settings.gatekeeper == "none" and reachable and not settings.allow_public:
-        yield "GATEKEEPER: none would let anyone use your keys; set ALLOW_PUBLIC=yes if other machines may"
+        yield "GATEKEEPER: none would let any caller use your keys; set ALLOW_PUBLIC=yes if other machines may"
     if settings.oidc_issuer and not settings.oidc_client_id:
         yield "OIDC_CLIENT_ID: expected the name of this gateway at the provider, because OIDC_ISSUER is set"
     known = settings.oidc_redirect_uris or settings.public_url or parsers.is_loopback(settings.host)

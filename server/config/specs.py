@@ -1,4 +1,4 @@
-"""What the operator says about an upstream, in words that every floor above may share.
+"""The specification of an upstream, which every floor above may use.
 
 A `Secret` cannot be shown by accident: `repr`, `str`, f-strings and tracebacks with locals all give `***`. Only
 `reveal()` gives the text. A provider's key is opened in two modules, to send it and to encrypt it
@@ -16,7 +16,7 @@ from server.httpclient.proxies import Proxies
 
 
 class Secret:
-    """A text that nobody may read in passing."""
+    """A text that does not show in logs and reprs."""
 
     __slots__ = ("_text",)
 
@@ -24,7 +24,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself. Whoever calls this answers for where it goes."""
+        """The text itself. The calling code must keep it out of logs and answers."""
         return self._text
 
     @property
@@ -54,8 +54,8 @@ class UpstreamSpec:
     `base_url` is what stands before `/chat/completions` and `/messages`, without a slash at the end:
     `https://api.openai.com/v1`. No `models` means: ask `GET /models` at the start. `slots` is requests in flight per
     key. The limits are per minute (`rpm` requests; `tpm` tokens, or `itpm` input and `otpm` output tokens) or per day
-    (`rpd` requests); None means that the upstream tells by itself. Keys of one `organisation` share limits.
-    Empty `groups` means everyone. The cap is in micro-USD per calendar month, for all keys together. `proxies` and
+    (`rpd` requests); None means that the upstream sends its limits. Keys of one `organisation` share limits.
+    Empty `groups` means all people. The cap is in micro-USD per calendar month, for all keys together. `proxies` and
     `ca_file` are its own way out of this network; None and "": that of all.
     """
 

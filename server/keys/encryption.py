@@ -74,7 +74,7 @@ class KeyEncryption:
         return self._fernet
 
     def __repr__(self) -> str:
-        return f"<Vault with {self._masters} master keys>"
+        return f"<KeyEncryption with {self._masters} master keys>"
 
 
 def new_master() -> str:

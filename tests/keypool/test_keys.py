@@ -244,7 +244,7 @@ def test_a_key_opens_when_both_the_key_and_the_model_have_rested() -> None:
     assert key.opens_at(MODEL) == 5000.0
 
 
-def test_a_full_key_admits_nobody() -> None:
+def test_a_full_key_admits_no_request() -> None:
     key = a_key(slots=1)
     key.running = 1
     assert not key.admits(MODEL, 0.0)

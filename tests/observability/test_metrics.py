@@ -1,4 +1,4 @@
-"""Figures for Prometheus: true, in its format, with labels that are known in advance and name nobody."""
+"""Figures for Prometheus: true, in its format, with labels that are known in advance and name no person."""
 
 from __future__ import annotations
 
@@ -323,9 +323,9 @@ async def test_what_may_cost_something_is_shown_while_it_is_held(stage: Stage) -
 
 
 def test_every_figure_is_explained_in_the_handbook() -> None:
-    told = set(re.findall(r"`(fairgate_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
+    explained = set(re.findall(r"`(fairgate_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
     sources = "".join(path.read_text() for path in (ROOT / "server").rglob("*metrics.py"))
-    assert told == set(re.findall(r'"(fairgate_\w+)"', sources))
+    assert explained == set(re.findall(r'"(fairgate_\w+)"', sources))
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ async def test_somebody_is_added_found_changed_closed_opened_raised_and_erased()
         person = await id_of(running, "grace")
         base = f"/admin/people/{person}"
         assert ("grace" in (await operator.get("/admin/people?q=phys")).text) is True
-        assert "Nobody by that name." in (await operator.get("/admin/people?q=zzz")).text
+        assert "No person matches that name." in (await operator.get("/admin/people?q=zzz")).text
         changed = await operator.send_and_follow(base, base, name="Grace Hopper", groups="", note="an admiral")
         assert ("Grace Hopper" in changed.text, "an admiral" in changed.text) == (True, True)
         for verb, told in (

@@ -217,7 +217,7 @@ def busy_status(text: Callable[[str], str] = str, many: int = 1) -> StatusView:
             * many
         ),
         notices=(
-            NoticeView("announcement", text("New in October: gpt-5-mini for everybody."), NOW - DAY),
+            NoticeView("announcement", text("New in October: gpt-5-mini for all."), NOW - DAY),
             NoticeView("maintenance", text("We move to the new machine."), NOW + 2 * DAY, NOW + 2 * DAY + HOUR),
         ),
         zone=BERLIN,
@@ -356,8 +356,8 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
     yield "me", lambda: render_me.me_html(me)
     facts = (Fact("Before it in the queue", "3 requests"), Fact("Sent upstream", "twice: the first key was busy"))
     sentence = "It waited 4.1 s behind 3 requests and was answered in 2.2 s."
-    told = replace(requests(text, 1)[0], wait_seconds=4.1, first_byte_seconds=4.9, duration_seconds=6.3)
-    yield "explain", lambda: render_me.explain_html(ExplainView(ME, told, told.id, sentence, facts))
+    one = replace(requests(text, 1)[0], wait_seconds=4.1, first_byte_seconds=4.9, duration_seconds=6.3)
+    yield "explain", lambda: render_me.explain_html(ExplainView(ME, one, one.id, sentence, facts))
     made = NewSecret("token", text("laptop"), "fg_" + "aB3dE6gH9" * 4)
     yield (
         "tokens",
@@ -366,7 +366,7 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
         ),
     )
     groups = (
-        MembershipView(text("students"), note=text("Everybody with a student card.")),
+        MembershipView(text("students"), note=text("All people with a student card.")),
         MembershipView(text("Physics 101"), "", NOW - 9 * DAY, NOW + 99 * DAY, limits(text)[2:3], leave=True),
         MembershipView(text("Compilers"), "", NOW, NOW + 99 * DAY, teaches=True),
     )
@@ -519,7 +519,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
     )
     yield "limits", lambda: render_admin.limits_html(LimitsView(OPERATOR, rules * many))
     notices = (
-        NoticeRow("n1", NoticeView("announcement", text("gpt-5-mini is for everybody now."), NOW - DAY), True),
+        NoticeRow("n1", NoticeView("announcement", text("gpt-5-mini is for all people now."), NOW - DAY), True),
         NoticeRow("n2", NoticeView("incident", text("The provider is slow."), NOW - 9 * DAY, NOW - 8 * DAY), False),
     )
     yield "notices", lambda: render_admin.notices_html(NoticesView(OPERATOR, notices * many, True))

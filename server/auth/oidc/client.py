@@ -49,7 +49,7 @@ class LoginRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """What the operator and the provider have agreed upon."""
+    """The gateway's registration at the provider."""
 
     issuer: str
     client_id: str
@@ -62,7 +62,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Somebody who has come back from the provider. `sealed` is for their session."""
+    """A person who has come back from the provider. `sealed` is for their session."""
 
     person: Person
     next: str
@@ -100,7 +100,7 @@ class Oidc:
         return address, name_of(attempt.state), attempt.sealed(self._attempts, self._wall())
 
     async def finish(self, answer: Mapping[str, str], cookie: str | None) -> Arrival:
-        """Who has come back with the provider's answer, a query. Raises LoginRefused, Away, StoreError."""
+        """The person who has come back with the provider's answer, a query. Raises LoginRefused, Away, StoreError."""
         attempt = await self._attempt(answer, cookie)
         code = await self._code(answer)
         try:
@@ -133,7 +133,7 @@ class Oidc:
         return with_query(end, query)
 
     def described(self, sealed: bytes) -> dict[str, Any] | None:
-        """What the provider said of a person at their login, for themselves; None if they logged in another way."""
+        """The provider's claims of a person at their login, for the person; None if they logged in another way."""
         kept = self._kept(sealed)
         return kept["user"] if kept else None
 
@@ -201,7 +201,7 @@ def oidc_of(
 
 
 def described(claims: Claims) -> dict[str, Any]:
-    """What `GET /user` tells; `affiliations` are the roles by organisation, from `affiliation: ["role@org"]`."""
+    """The answer of `GET /user`; `affiliations` are the roles by organisation, from `affiliation: ["role@org"]`."""
     affiliations: dict[str, list[str]] = {}
     for each in texts(found(claims, "affiliation")):
         role, at, organisation = each.partition("@")

@@ -37,7 +37,7 @@ class CodeRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a provider says of itself (OpenID Connect Discovery 1.0)."""
+    """A provider's metadata (OpenID Connect Discovery 1.0)."""
 
     issuer: str
     authorization_endpoint: str
@@ -88,7 +88,7 @@ class IdentityProvider:
         return _document(status, answer, "the token endpoint")
 
     async def userinfo(self, access_token: str) -> dict[str, Any] | None:
-        """What the provider says of whom this token is of; None if it does not say. Raises Away."""
+        """The provider's claims of the person of this token; None if it gives none. Raises Away."""
         endpoint = (await self.metadata.get()).userinfo_endpoint
         if endpoint is None:
             return None
