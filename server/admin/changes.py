@@ -89,7 +89,7 @@ class Changes:
         secret is no new budget. Raises NotThere for a subject that is not there, AlreadyThere if this id is to become a
         second one of a purpose.
         """
-        await self._insist_on_subject(wanted)
+        await self.insist_on_subject(wanted)
         limit = replace(wanted, subject=budget_id(wanted.subject)) if wanted.scope is Scope.TOKEN else wanted
         limit = replace(limit, id=limit_id(limit)) if limit.id == NEW else limit
         known = await self.limits()
@@ -251,6 +251,10 @@ class Changes:
         """The next entries, the newest first; the cursor is time and id of the last one seen."""
         return await self._store.audits(cursor, limit)
 
+    async def audit(self, entry_id: str) -> Audit | None:
+        """One entry of the log."""
+        return await self._store.audit(entry_id)
+
     async def note(
         self, actor: str, action: str, target: str, before: Body | None, after: Body | None, entry_id: str = ""
     ) -> None:
@@ -292,7 +296,7 @@ class Changes:
             raise no_such("person")
         return person
 
-    async def _insist_on_subject(self, limit: Limit) -> None:
+    async def insist_on_subject(self, limit: Limit) -> None:
         """Whom or what a limit is for must be there: one for no one would seem to hold."""
         if limit.scope is Scope.PERSON:
             await self._person(limit.subject)

@@ -59,8 +59,8 @@ RoomVerb = Callable[[CommandContext, argparse.Namespace], Coroutine[Any, Any, No
 class Add:
     """Adds verbs to a noun's parser; `in_loop` runs what they do."""
 
-    def __init__(self, parser: argparse.ArgumentParser, in_loop: InLoop) -> None:
-        self._verbs = parser.add_subparsers(required=True, metavar="VERB")
+    def __init__(self, parser: argparse.ArgumentParser, in_loop: InLoop, required: bool = True) -> None:
+        self._verbs = parser.add_subparsers(required=required, metavar="VERB")
         self._in_loop = in_loop
 
     def __call__(self, name: str, work: RoomVerb, told: str) -> argparse.ArgumentParser:

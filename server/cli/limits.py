@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from server.admin.changes import NEW, OPERATOR, no_such
-from server.cli.context import A_DAY, Add, CommandContext, table, tell_unreadable, times, when
+from server.admin.consequences import of_limit_removal
+from server.cli.context import A_DAY, Add, CommandContext, asks, insist, table, tell_unreadable, times, when
 from server.config import parsers
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit, parse_limits, words
 from server.ledger.money import micro_usd, usd
@@ -40,7 +41,9 @@ def add_verbs(add: Add) -> None:
     each.add_argument("id", metavar="ID")
     each.add_argument("amount", metavar="AMOUNT", help="in the unit of the limit")
     each.add_argument("--until", required=True, metavar="WHEN", help=A_DAY)
-    add("remove", _remove, "limit nothing by it any more").add_argument("id", metavar="ID")
+    remove = add("remove", _remove, "limit nothing by it any more")
+    remove.add_argument("id", metavar="ID")
+    asks(remove)
 
 
 async def _list(room: CommandContext, _: argparse.Namespace) -> None:
@@ -105,4 +108,5 @@ def _amount(text: str, unit: Unit) -> int:
 
 
 async def _remove(room: CommandContext, options: argparse.Namespace) -> None:
+    insist(options, *(await of_limit_removal(room.store, room.changes, options.id)).lines())
     await room.changes.remove_limit(OPERATOR, options.id)

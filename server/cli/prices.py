@@ -6,7 +6,20 @@ from __future__ import annotations
 import argparse
 
 from server.admin.changes import OPERATOR
-from server.cli.context import A_DAY, Add, CommandContext, parsed, plain, read, tell_unreadable, wall, when
+from server.admin.consequences import of_price_removal
+from server.cli.context import (
+    A_DAY,
+    Add,
+    CommandContext,
+    asks,
+    insist,
+    parsed,
+    plain,
+    read,
+    tell_unreadable,
+    wall,
+    when,
+)
 from server.cli.repricing import price_table
 from server.config import parsers
 from server.ledger.money import usd
@@ -25,7 +38,9 @@ def add_verbs(add: Add) -> None:
     for kind, told in (("request", "each request"), ("image", "each picture"), ("audio_minute", "a minute of sound")):
         each.add_argument(_option(kind), type=parsed(parsers.micro_usd), metavar="USD", help=told)
     each.add_argument("--since", metavar="WHEN", help=A_DAY)
-    add("remove", _remove, "forget a price").add_argument("id", metavar="ID")
+    remove = add("remove", _remove, "forget a price")
+    remove.add_argument("id", metavar="ID")
+    asks(remove)
     each = add("show", _show, "what a model costs, by whichever price holds")
     each.add_argument("model", metavar="MODEL")
     each.add_argument("--at", metavar="WHEN", help=A_DAY)
@@ -57,6 +72,8 @@ async def _set(room: CommandContext, options: argparse.Namespace) -> None:
 
 
 async def _remove(room: CommandContext, options: argparse.Namespace) -> None:
+    served = [each.model for each in await room.changes.prices() if each.id == options.id]
+    insist(options, *(await of_price_removal(room.changes, options.id, served)).lines())
     await room.changes.remove_price(OPERATOR, options.id)
 
 

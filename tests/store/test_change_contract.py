@@ -76,6 +76,7 @@ async def test_a_change_is_made_and_noted(fresh: Fresh, change: tuple[Act, ...])
         before = await furnished(store)
         await store.change(ENTRY, change)
         assert await store.audits(None, 10) == [ENTRY]
+        assert (await store.audit(ENTRY.id), await store.audit("a9")) == (ENTRY, None)
         assert await state(store) != before
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from server.admin.changes import NEW
+from server.admin.consequences import of_limit_removal
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
 from server.http.pages.me_ledger import last_moment
@@ -37,7 +38,9 @@ class LimitsPage(AdminPage):
         await self.services.changes.raise_limit(self.me.id, limit_id, extra, form.needed_end("until"))
         return Done("limit-raised", LIMITS)
 
-    async def remove(self, _: Form, limit_id: str) -> Done:
+    async def remove(self, form: Form, limit_id: str) -> Done:
+        consequences = await of_limit_removal(self.services.store, self.services.changes, limit_id)
+        form.insist("Remove this limit?", consequences.lines(), "Remove the limit")
         await self.services.changes.remove_limit(self.me.id, limit_id)
         return Done("limit-removed", LIMITS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from server.admin.consequences import of_price_removal
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
 from server.ledger.prices import TOKENS, UNPRICED, Price, price_of
@@ -44,7 +45,10 @@ class PricesPage(AdminPage):
         await self.services.changes.set_price(self.me.id, price)
         return Done("price-set", PRICES)
 
-    async def remove(self, _: Form, price_id: str) -> Done:
+    async def remove(self, form: Form, price_id: str) -> Done:
+        served = [model.name for model in self.services.dispatcher.snapshot().models]
+        consequences = await of_price_removal(self.services.changes, price_id, served)
+        form.insist("Remove this price?", consequences.lines(), "Remove the price")
         await self.services.changes.remove_price(self.me.id, price_id)
         return Done("price-removed", PRICES)
 
