@@ -78,6 +78,11 @@ def asks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do it without asking")
 
 
+def creates(parser: argparse.ArgumentParser) -> None:
+    """What is written over where it exists can be made without that."""
+    parser.add_argument("--new", action="store_true", help="refuse if there is one already")
+
+
 def insist(options: argparse.Namespace, *lines: str) -> None:
     """Say what will happen, and ask. Raises CommandError unless the answer is yes; a script says --yes."""
     for line in lines:

@@ -12,6 +12,7 @@ from typing import Any
 from server.admin.changes import OPERATOR
 from server.admin.commands import closing
 from server.admin.commands.undo import is_undoable, undo
+from server.admin.differences import differences
 from server.cli import closing as cli_closing
 from server.cli import groups as cli_groups
 from server.cli import limits as cli_limits
@@ -21,6 +22,7 @@ from server.cli.context import (
     Add,
     CommandContext,
     InLoop,
+    creates,
     hooked,
     parsed,
     plain,
@@ -32,7 +34,7 @@ from server.cli.context import (
     when,
 )
 from server.config import parsers
-from server.policy.notices import Notice, NoticeKind
+from server.policy.notices import Notice, NoticeKind, notice_body
 from server.store.base import DONE
 
 _SHOWN_AUDITS = 50
@@ -64,6 +66,7 @@ def _notice_verbs(add: Add) -> None:
     each.add_argument("--kind", choices=WORDS_ONLY, default=str(NoticeKind.ANNOUNCEMENT))
     each.add_argument("--id", metavar="ID", help="in place of the notice of this id")
     times(each)
+    creates(each)
     add("remove", _notice_remove, "tell it no more").add_argument("id", metavar="ID")
 
 
@@ -81,7 +84,10 @@ async def _notice_set(room: CommandContext, options: argparse.Namespace) -> None
     since = wall() if options.since is None else room.begins(options.since)
     until = room.ends_if(options.until)
     notice = read(lambda: Notice(notice_id, NoticeKind(options.kind), options.text, since, until))
-    await closing.announce(room.changes, OPERATOR, notice)
+    known = next((each for each in await room.changes.notices() if each.id == notice_id), None)
+    await closing.announce(room.changes, OPERATOR, notice, options.new)
+    for difference in differences(notice_body(known), notice_body(notice)) if known else ():
+        print(plain(difference))
     print(notice.id)
 
 

@@ -7,11 +7,13 @@ import argparse
 
 from server.admin.changes import OPERATOR
 from server.admin.consequences import of_price_removal
+from server.admin.differences import differences
 from server.cli.context import (
     A_DAY,
     Add,
     CommandContext,
     asks,
+    creates,
     insist,
     parsed,
     plain,
@@ -38,6 +40,7 @@ def add_verbs(add: Add) -> None:
     for kind, told in (("request", "each request"), ("image", "each picture"), ("audio_minute", "a minute of sound")):
         each.add_argument(_option(kind), type=parsed(parsers.micro_usd), metavar="USD", help=told)
     each.add_argument("--since", metavar="WHEN", help=A_DAY)
+    creates(each)
     remove = add("remove", _remove, "forget a price")
     remove.add_argument("id", metavar="ID")
     asks(remove)
@@ -67,7 +70,10 @@ async def _set(room: CommandContext, options: argparse.Namespace) -> None:
         )
     body = {"model": options.model, "valid_from": since, **rates}
     price = read(lambda: price_of(f"desk:{options.model}@{when(since)}", body))
-    await room.changes.set_price(OPERATOR, price)
+    known = next((each for each in await room.changes.prices() if each.id == price.id), None)
+    await room.changes.set_price(OPERATOR, price, options.new)
+    for difference in differences(price_body(known), price_body(price)) if known else ():
+        print(plain(difference))
     print(f"{plain(price.id)}  {_rates(price)}")
 
 

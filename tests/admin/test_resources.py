@@ -66,7 +66,7 @@ WITHOUT: Mapping[tuple[str, str, str, str], str] = {
 }
 # What says which one is meant, or that it shall happen, and is no field of the thing.
 NAMING = {"id", "user", "key", "group", "course", "person", "file", "yes", "help"}
-MANNER = {"partial", "trial", "csv", "confirm"}
+MANNER = {"partial", "trial", "csv", "confirm", "new"}
 
 
 def operations() -> Iterator[str]:

@@ -11,7 +11,7 @@ from server.admin.commands.courses import Plan
 from server.admin.consequences import of_group_removal, of_limit_removal, of_price_removal
 from server.admin.resources import COURSE, GROUP, LIMIT, NOTICE, PRICE
 from server.config.openapi import Description
-from server.config.shapes import Text, Thing, Whole
+from server.config.shapes import Text, Thing, Whole, Word
 from server.http.api.schemas import (
     DONE_WITH,
     GROUP_SHAPE,
@@ -102,7 +102,7 @@ async def set_limit(asking: Asking) -> object:
     limit_id, body = record_id(asking), {**asking.body}
     body["family"] = body.pop("models", "*")
     limit = read_body(lambda said: limit_of(limit_id, said), body)
-    return limit_json(await asking.services.changes.set_limit(asking.actor, limit))
+    return limit_json(await asking.services.changes.set_limit(asking.actor, limit, _is_new(asking)))
 
 
 async def raise_limit(asking: Asking) -> object:
@@ -124,7 +124,7 @@ async def list_prices(asking: Asking) -> object:
 async def set_price(asking: Asking) -> object:
     price_id = record_id(asking)
     price = read_body(lambda body: price_of(price_id, body), asking.body)
-    await asking.services.changes.set_price(asking.actor, price)
+    await asking.services.changes.set_price(asking.actor, price, _is_new(asking))
     return price_json(price)
 
 
@@ -142,12 +142,17 @@ async def list_notices(asking: Asking) -> object:
 async def set_notice(asking: Asking) -> object:
     notice_id = record_id(asking)
     notice = read_body(lambda body: notice_of(notice_id, body), asking.body)
-    await closing.announce(asking.services.changes, asking.actor, notice)
+    await closing.announce(asking.services.changes, asking.actor, notice, _is_new(asking))
     return notice_json(notice)
 
 
 async def remove_notice(asking: Asking) -> None:
     await asking.services.changes.remove_notice(asking.actor, asking.id)
+
+
+def _is_new(asking: Asking) -> bool:
+    """Whether one that exists is to be refused, and not written over."""
+    return bool(asking.query.get("new") == "yes")
 
 
 def record_id(asking: Asking) -> str:
@@ -168,6 +173,9 @@ def read_body(make: Callable[[Mapping[str, Any]], T], body: Mapping[str, Any], o
         raise InvalidValue(named if named in body or named in ("models", "name") else otherwise) from None
 
 
+WANTED_LIMIT = LIMIT.body("set", "WantedLimit")
+WANTED_PRICE = PRICE.body("set", "WantedPrice")
+ONLY_NEW = {"new": Word(("yes", "no"))}
 FOUNDED = Thing({"group": GROUP_SHAPE, "code": Text()})
 REMOVAL = Thing({"people": Whole(), "limits": Whole()}, name="GroupRemoval")
 
@@ -222,7 +230,14 @@ OPERATIONS = (
     ),
     Operation(_told("GET", "/limits", "Limits decided at run time", answer=list_of(LIMIT_SHAPE)), list_limits),
     Operation(
-        _told("PUT", "/limits/{limit}", "Set a limit", body=LIMIT.body("set", "WantedLimit"), answer=LIMIT_SHAPE),
+        _told(
+            "PUT",
+            "/limits/{limit}",
+            "Set a limit",
+            query=ONLY_NEW,
+            body=WANTED_LIMIT,
+            answer=LIMIT_SHAPE,
+        ),
         set_limit,
     ),
     Operation(
@@ -238,7 +253,14 @@ OPERATIONS = (
     Operation(_told("DELETE", "/limits/{limit}", "Remove a limit", answer=DONE_WITH), remove_limit),
     Operation(_told("GET", "/prices", "Prices decided at run time", answer=list_of(PRICE_SHAPE)), list_prices),
     Operation(
-        _told("PUT", "/prices/{price}", "Set a price", body=PRICE.body("set", "WantedPrice"), answer=PRICE_SHAPE),
+        _told(
+            "PUT",
+            "/prices/{price}",
+            "Set a price",
+            query=ONLY_NEW,
+            body=WANTED_PRICE,
+            answer=PRICE_SHAPE,
+        ),
         set_price,
     ),
     Operation(_told("DELETE", "/prices/{price}", "Remove a price", answer=DONE_WITH), remove_price),
@@ -250,6 +272,7 @@ OPERATIONS = (
             "PUT",
             "/notices/{notice}",
             "Say something to everybody; it closes nothing",
+            query=ONLY_NEW,
             body=NOTICE.body("set", "WantedNotice"),
             answer=NOTICE_SHAPE,
         ),
