@@ -161,7 +161,7 @@ class Lease:
 
     def outlook(self) -> Forecast | None:
         """Where it stands in the queue now; None when it does not wait."""
-        return self._pool.door.outlook(self.ticket, self._dispatcher.now()) if self.ticket.waiting else None
+        return self._pool.admission.outlook(self.ticket, self._dispatcher.now()) if self.ticket.waiting else None
 
     def answered(self, limits: Mapping[LimitMeasure, RateWindow]) -> None:
         """The upstream has begun a good answer, and its headers tell these limits."""
@@ -213,7 +213,9 @@ class Lease:
             raise _REFUSALS[decision.reason](retry_after=decision.retry_after)
         else:
             assert refusal is not None, "only a failed attempt is given up"
-            if isinstance(refusal, NoKey) and (wait := self._pool.door.opens_in(self.ticket, self._dispatcher.now())):
+            if isinstance(refusal, NoKey) and (
+                wait := self._pool.admission.opens_in(self.ticket, self._dispatcher.now())
+            ):
                 refusal.retry_after = wait
             raise refusal
 

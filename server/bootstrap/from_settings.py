@@ -20,7 +20,9 @@ from server.config.settings import OPENAI as OPENAI_HOME
 from server.config.settings import Settings
 from server.config.specs import UpstreamSpec
 from server.connection_budget import ConnectionBudget, connections_for, open_files
-from server.keys.running import key_of
+from server.httpclient.egress import Egress
+from server.httpclient.proxies import Proxies
+from server.keys.registry import UpstreamRegistry, pool_key
 from server.ledger.prices import Price, Rates
 from server.observability.occupancy_metrics import Occupancy
 from server.relay.admission import Bounds
@@ -37,15 +39,16 @@ from server.wire.openai import OPENAI
 from server.wire.own_keys import OwnKeyProvider
 
 
-def keys(specs: Iterable[UpstreamSpec]) -> list[Key]:
-    return [key_of(spec, secret) for spec in specs for secret in spec.keys]
+def keys(registry: UpstreamRegistry) -> list[Key]:
+    return [pool_key(key.id, key.spec) for key in registry.keys.values()]
 
 
-def costs(specs: Iterable[UpstreamSpec]) -> CostModel:
+def costs(registry: UpstreamRegistry) -> CostModel:
     """What a request as such is worth: tokens per minute over requests per minute of all keys, where that is known."""
+    specs = [key.spec for key in registry.keys.values()]
     limited = [spec for spec in specs if spec.rpm and (spec.tpm or spec.itpm)]
-    requests = sum((spec.rpm or 0) * len(spec.keys) for spec in limited)
-    tokens = sum((spec.tpm or spec.itpm or 0) * len(spec.keys) for spec in limited)
+    requests = sum(spec.rpm or 0 for spec in limited)
+    tokens = sum(spec.tpm or spec.itpm or 0 for spec in limited)
     return CostModel.of_limits(requests, tokens) if requests else CostModel()
 
 
@@ -75,6 +78,13 @@ def own_prices(settings: Settings) -> list[Price]:
 
 def patience(settings: Settings) -> Patience:
     return Patience(settings.connect_seconds, settings.first_byte_seconds, settings.idle_seconds)
+
+
+def egress(settings: Settings) -> Egress:
+    """The way out of this network, for models, free checks and logins alike."""
+    https = settings.upstream_proxy or settings.https_proxy
+    http = settings.upstream_proxy or settings.http_proxy
+    return Egress(Proxies(https, http, settings.no_proxy), settings.upstream_ca_file)
 
 
 def limits(settings: Settings) -> QueueLimits:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from tornado.netutil import bind_sockets
+from tornado.web import Application
 
 from server.bootstrap.banner import FIRST_PERSON, banner, first_token
 from server.bootstrap.example import Example, cheapest
@@ -23,6 +24,7 @@ from server.connection_budget import raise_open_files
 from server.http.connections import Acceptor, BoundedHTTPServer
 from server.http.routes import application
 from server.http.services import GatewayServices
+from server.http.transport.server import ConnectionBounds, TransportServer
 from server.observability import logs
 from server.relay.keepalive import KeepaliveTiming
 from server.store.base import Caller, StoreError
@@ -111,14 +113,7 @@ async def listen(services: GatewayServices) -> AsyncIterator[str]:
     """Open the sockets; gives the address under which this machine reaches it."""
     settings = services.settings
     sockets = bind_sockets(settings.port, settings.host, backlog=1024)
-    server = BoundedHTTPServer(
-        application(services),
-        max_header_size=settings.max_header_bytes,
-        max_body_size=ENOUGH,
-        idle_connection_timeout=settings.header_seconds,
-        body_timeout=settings.body_seconds,
-    )
-    server.kept_seconds = settings.keep_alive_seconds
+    server = carrier(application(services), settings)
     acceptor = Acceptor(sockets, server, services.occupancy.connections)
     acceptor.start()
     try:
@@ -127,6 +122,29 @@ async def listen(services: GatewayServices) -> AsyncIterator[str]:
     finally:
         acceptor.close()
         await server.close_all_connections()
+
+
+def carrier(served: Application, settings: Settings) -> BoundedHTTPServer | TransportServer:
+    """What speaks HTTP with the clients: both keep the same bounds."""
+    if settings.transport == "own":
+        bounds = ConnectionBounds(
+            most_header=settings.max_header_bytes,
+            most_body=ENOUGH,
+            header_seconds=settings.header_seconds,
+            kept_seconds=settings.keep_alive_seconds,
+            body_seconds=settings.body_seconds,
+            write_seconds=settings.write_seconds,
+        )
+        return TransportServer(served, bounds)
+    server = BoundedHTTPServer(
+        served,
+        max_header_size=settings.max_header_bytes,
+        max_body_size=ENOUGH,
+        idle_connection_timeout=settings.header_seconds,
+        body_timeout=settings.body_seconds,
+    )
+    server.kept_seconds = settings.keep_alive_seconds
+    return server
 
 
 async def drain(services: GatewayServices) -> None:

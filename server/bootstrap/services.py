@@ -38,11 +38,11 @@ from server.bootstrap import from_settings as wiring
 from server.bootstrap.demo import Demo
 from server.bootstrap.ownership import alone, confirm
 from server.config.settings import Settings
-from server.config.specs import UpstreamSpec
 from server.dispatcher import Dispatcher
 from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
-from server.keys.prober import Prober
+from server.keys.prober import Prober, check
+from server.keys.registry import UpstreamRegistry
 from server.keys.running import RunningKeys
 from server.keys.sync import KeySync
 from server.keys.wishes import KeyWishes
@@ -93,7 +93,7 @@ class ServicesBuilder:
     def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
         self._settings, self._stack = settings, stack
         self._store = store_for(settings.store_url, settings.store_driver)
-        self._specs: list[UpstreamSpec] = list(settings.upstreams)
+        self._registry = UpstreamRegistry(settings.upstreams)
         self._oidc: Oidc | None = None
 
     async def services(self, timing: KeepaliveTiming) -> GatewayServices:
@@ -101,10 +101,10 @@ class ServicesBuilder:
         settings, stack = self._settings, self._stack
         accounting, accounts = await self._books()
         await self._demo()
-        for spec in self._specs:
+        for spec in self._registry.configured:
             accounting.book.know(spec)
         await accounting.book.start(settings.keys_poll_seconds)
-        upstreams = Upstreams({spec.name: spec.base_url for spec in self._specs}, wiring.patience(settings))
+        upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
         stack.push_async_callback(upstreams.close)
         dispatcher, prober = await self._keys(upstreams, accounting)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
@@ -137,15 +137,11 @@ class ServicesBuilder:
 
     def _with_commands(self, parts: CommonParts) -> GatewayServices:
         """The services with those that administration and logins need."""
-        settings, store, pepper, accounts = (
-            self._settings,
-            self._store,
-            wiring.pepper(self._settings),
-            parts["accounts"],
-        )
-        changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget)
+        settings, store, pepper = self._settings, self._store, wiring.pepper(self._settings)
+        accounts, upstreams = parts["accounts"], [spec.name for spec in self._registry.configured]
+        changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget, upstreams)
         sessions = Sessions(store, pepper, _wall, settings.session_hours, settings.admin_key)
-        key_wishes = KeyWishes(store, KeyEncryption(settings.master_keys), self._specs, _wall)
+        key_wishes = KeyWishes(store, KeyEncryption(settings.master_keys), self._registry, _wall)
         people, passes = (
             PeopleCommands(store, changes, accounts),
             GuestPassCommands(store, changes, Passes(pepper), _wall),
@@ -161,9 +157,9 @@ class ServicesBuilder:
             people=people,
             people_table=PeopleTable(store, changes, people),
             tokens=TokenCommands(store, changes, accounts, _wall),
-            keys=KeyCommands(key_wishes, changes, settings.key_slots),
+            keys=KeyCommands(key_wishes, settings.key_slots),
             privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall),
-            own_keys=wiring.providers(self._specs) if settings.byo_keys else None,
+            own_keys=wiring.providers(self._registry.configured) if settings.byo_keys else None,
             origins=Origins.of(settings.blocked_origins),
         )
 
@@ -186,20 +182,23 @@ class ServicesBuilder:
         if self._settings.wants_demo:
             demo = Demo()
             self._stack.push_async_callback(demo.stop)
-            self._specs.append(await demo.start())
+            self._registry.configure(await demo.start())
 
     async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatcher, Prober]:
         """The pool; its keys are kept in step with the store, and what is known of them true."""
-        settings, specs, stack = self._settings, self._specs, self._stack
-        dispatcher = Dispatcher(Pool(wiring.keys(specs), wiring.limits(settings), wiring.costs(specs)), time.monotonic)
+        settings, registry, stack = self._settings, self._registry, self._stack
+        pool = Pool(wiring.keys(registry), wiring.limits(settings), wiring.costs(registry))
+        dispatcher = Dispatcher(pool, time.monotonic)
         stack.callback(dispatcher.close)
-        keys = RunningKeys(dispatcher, upstreams, accounting.book.know, accounting.book.forget)
-        prober = Prober(keys, settings.probe_interval, random.random, time.monotonic)
-        key_sync = KeySync(self._store, KeyEncryption(settings.master_keys), keys, prober, specs)
+        keys = RunningKeys(dispatcher, registry, accounting.book.know, accounting.book.forget)
+        prober = Prober(
+            keys, registry, partial(check, upstreams), settings.probe_interval, random.random, time.monotonic
+        )
+        key_sync = KeySync(self._store, KeyEncryption(settings.master_keys), keys, prober, registry)
         stack.push_async_callback(prober.close)
         stack.push_async_callback(key_sync.close)
         await key_sync.start(settings.keys_poll_seconds)
-        await prober.start(specs)
+        await prober.start()
         dispatcher.report_to(prober.suspect)
         return dispatcher, prober
 
@@ -212,7 +211,7 @@ class ServicesBuilder:
         timing: KeepaliveTiming,
         spool: Spool,
     ) -> tuple[Pipeline, Admission]:
-        tokenizer = await asyncio.to_thread(Tokenizer.load)
+        tokenizer = await asyncio.to_thread(Tokenizer)
         self._stack.callback(tokenizer.close)
         bounds = wiring.bounds(self._settings, timing)
         under_way = UnderWay(bounds.stateful, _wall)
@@ -238,7 +237,8 @@ class ServicesBuilder:
     def _login(self) -> Oidc | None:
         """The organisation's login, whose tokens may open the API, too."""
         settings = self._settings
-        oidc = oidc_of(settings, self._store, wiring.pepper(settings), time.monotonic, _wall)
+        way_out = wiring.egress(settings)
+        oidc = oidc_of(settings, self._store, wiring.pepper(settings), time.monotonic, _wall, way_out)
         if oidc is not None:
             self._stack.push_async_callback(oidc.close)
         return oidc

@@ -20,7 +20,7 @@ from server.spool import Spool
 
 @dataclass(frozen=True, slots=True)
 class Occupancy:
-    """What is held and open at this moment, and how much there may be of it."""
+    """The bytes and connections that are held at this moment, and their bounds."""
 
     bodies: BodyBudget
     spool: Spool

@@ -129,7 +129,7 @@ class Admission:
         deadline = self._clock() + self._bounds.queue_seconds
         ask = Ask("", caller.person_id, model, dialect.name, 0, None, deadline, rights.weight, groups)
         ask = self._shared(ask._replace(batch=rights.batch), payer, "")
-        return self._dispatcher.pool.door.forecast(ask, self._clock())
+        return self._dispatcher.pool.admission.forecast(ask, self._clock())
 
     async def admitted(self, call: Call, rights: Rights) -> Call:
         """The call as it may go on, with the group that pays.

@@ -23,6 +23,7 @@ from server.wire.usage import Usage
 from tests.fakes.wire import Wire
 
 PEPPER = "the pepper of these tests, which is long enough"
+FOR_EVER = 10**15  # UTC milliseconds
 ALL = 1_000_000  # rows: more than any test writes
 USD = 1_000_000  # micro-USD
 
@@ -136,6 +137,7 @@ async def all_rows(store: Store) -> list[UsageRow]:
 
 
 async def assert_all_quiet(store: Store, journal: Path) -> None:
-    """Nobody holds anything, and the journal has nothing that the store does not have."""
+    """Nobody holds anything, also in escrow, and the journal has nothing that the store does not have."""
     assert await store.reserved() == 0
+    assert await store.release_expired(FOR_EVER) == 0
     assert not list(journal.glob("*.journal"))

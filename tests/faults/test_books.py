@@ -43,7 +43,7 @@ PATIENCE = 300.0  # seconds in the queue: how long a day takes depends on what e
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Iterator[Tokenizer]:
-    counting = Tokenizer.load()
+    counting = Tokenizer()
     yield counting
     counting.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import lzma
 import random
@@ -37,7 +38,7 @@ def slice_of_sample(dice: random.Random) -> str:
 
 @pytest.fixture(scope="module")
 def counter() -> Iterator[Tokenizer]:
-    loaded = Tokenizer.load()
+    loaded = Tokenizer()
     yield loaded
     loaded.close()
 
@@ -73,14 +74,27 @@ def test_counts_are_those_of_tiktoken(counter: Tokenizer, model: str, original: 
 def test_the_pattern_and_the_special_tokens_are_tiktokens(
     counter: Tokenizer, model: str, encoding: str, original: tiktoken.Encoding
 ) -> None:
-    ours = counter._encodings[encoding]
+    ours = counter.encoding(encoding)
     assert (ours._pat_str, ours._special_tokens) == (original._pat_str, original._special_tokens)
     assert ours.n_vocab == original.n_vocab
 
 
 def test_a_damaged_rank_file_is_found(tmp_path: Path) -> None:
     with pytest.raises(DamagedRanks):
-        Tokenizer.load(_damaged(tmp_path))
+        Tokenizer(_damaged(tmp_path))
+
+
+@pytest.mark.gen_test
+async def test_an_encoding_is_built_when_a_count_needs_it() -> None:
+    fresh = Tokenizer()
+    try:
+        assert not fresh.built
+        await asyncio.gather(*(fresh.count(Prompt(("some words",)), "gpt-4o") for _ in range(8)))
+        assert fresh.built == {"o200k_base"}
+        await fresh.count(Prompt(("some words",)), "gpt-4")
+        assert fresh.built == {"o200k_base", "cl100k_base"}
+    finally:
+        fresh.close()
 
 
 def _damaged(folder: Path) -> Path:

@@ -13,7 +13,6 @@ from typing import Any
 
 import orjson
 
-from server.admin.changes import AlreadyThere, CommandError, NotThere
 from server.admin.makers import Maker
 from server.config.openapi import JSON, Description
 from server.config.shapes import Thing, read_text
@@ -23,6 +22,7 @@ from server.http.services import ApiServices
 from server.http.streaming import stream
 from server.ledger.question import parameters
 from server.policy.authority import Authority, Power
+from server.policy.commands import AlreadyThere, CommandError, NotThere
 from server.store.base import Caller, Person, StoreError
 from server.wire.dialect import Dialect
 from server.wire.errors import (
@@ -56,7 +56,10 @@ class AlreadyExists(NotPossible):
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What an operation is asked, and by whom. `ids` are those in the path, `text` is a body that is no JSON."""
+    """What an operation is asked, and by whom. `ids` are those in the path, `text` is a body that is no JSON.
+
+    `own`: the operation is about what belongs to the caller, and reaches nothing else.
+    """
 
     services: ApiServices
     caller: Caller
@@ -65,6 +68,7 @@ class Asking:
     body: Mapping[str, Any]
     text: str
     address: str
+    own: bool
 
     @property
     def actor(self) -> str:
@@ -145,7 +149,8 @@ class ApiHandler(BaseHandler[ApiServices]):
         asked = parameters(self.request.query_arguments, told.query)
         query = {name: read_text(told.query[name], name, text) for name, text in asked.items()}
         body, text = self._read(told)
-        asking = Asking(self.services, await self.authenticate(), ids, query, body, text, self.address())
+        own, caller = told.role == Role.PERSON, await self.authenticate()
+        asking = Asking(self.services, caller, ids, query, body, text, self.address(), own)
         try:
             found = await operation.run(asking)
             if told.method != "GET":
@@ -215,6 +220,5 @@ def _refusal(error: CommandError) -> NotPossible | UnknownId:
     """What the commands say: that something is not there, or why it cannot be done. Neither repeats what was sent."""
     if isinstance(error, NotThere):
         return UnknownId()
-    words = re.sub(r"(: | \()?`[^`]*`.*", "", str(error))  # without the verbs of the command line
     kind = AlreadyExists if isinstance(error, AlreadyThere) else NotPossible
-    return kind(words=f"{words[:1].upper()}{words[1:]}.")
+    return kind(words=f"{error.words[:1].upper()}{error.words[1:]}.")

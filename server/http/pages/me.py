@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from server.admin.changes import CommandError
 from server.admin.makers import Maker
 from server.http.pages.base import SESSION, BrowserHandler
 from server.http.pages.forms import Done, Form, FormError, Unsure, flash_cookie, flash_of, sentence
 from server.policy.authority import Authority, Power
+from server.policy.commands import CommandError
 from server.status.views import notice_view, notices
 from server.store.base import Caller, Person
 from server.wire.errors import InvalidKey

@@ -43,6 +43,7 @@ def _own() -> list[Route[PageServices]]:
         _form(f"/me/tokens/{ID}/narrow", TokensPage, TokensPage.narrow),
         _form(f"/me/tokens/{ID}/revoke", TokensPage, TokensPage.revoke),
         _form("/me/passes", TokensPage, TokensPage.make_pass),
+        _form(f"/me/passes/{ID}/revoke", TokensPage, TokensPage.revoke_pass),
         _page("/me/groups", GroupsPage, GroupsPage.found),
         _form("/me/groups/join", GroupsPage, GroupsPage.join),
         _form(f"/me/groups/{NAME}/leave", GroupsPage, GroupsPage.leave),
@@ -70,11 +71,15 @@ def _people() -> list[Route[PageServices]]:
         _form(f"/admin/people/{ID}/demote", PersonPage, PersonPage.demote, admin),
         _form(f"/admin/people/{ID}/erase", PersonPage, PersonPage.erase, admin),
         _form(f"/admin/people/{ID}/tokens", PersonPage, PersonPage.make_token, admin),
+        _form(f"/admin/people/{ID}/passes", PersonPage, PersonPage.make_pass, admin),
+        _form(f"/admin/passes/{ID}/revoke", AdminTokensPage, AdminTokensPage.revoke_pass, admin),
         _page("/admin/groups", AdminGroupsPage, AdminGroupsPage.create, admin),
         _form(f"/admin/groups/{NAME}/change", AdminGroupsPage, AdminGroupsPage.change, admin),
         _form(f"/admin/groups/{NAME}/code", CoursePage, CoursePage.code, admin),
         _form(f"/admin/groups/{NAME}/remove", AdminGroupsPage, AdminGroupsPage.remove, admin),
         _page("/admin/tokens", AdminTokensPage, role=admin),
+        _form(f"/admin/tokens/{ID}/rotate", AdminTokensPage, AdminTokensPage.rotate, admin),
+        _form(f"/admin/tokens/{ID}/narrow", AdminTokensPage, AdminTokensPage.narrow, admin),
         _form(f"/admin/tokens/{ID}/revoke", AdminTokensPage, AdminTokensPage.revoke, admin),
     ]
 
@@ -83,6 +88,7 @@ def _operators() -> list[Route[PageServices]]:
     admin = Role.ADMIN
     return [
         _page("/admin", NowPage, role=admin),
+        _form("/admin/requests/cancel", NowPage, NowPage.cancel_all, admin),
         _form(f"/admin/requests/{ID}/cancel", NowPage, NowPage.cancel, admin),
         _page("/admin/keys", KeysPage, KeysPage.add, admin),
         _form(f"/admin/keys/{ID}/pause", KeysPage, KeysPage.pause, admin),
@@ -102,6 +108,7 @@ def _operators() -> list[Route[PageServices]]:
         _page("/admin/usage", AdminUsagePage, role=admin),
         Route(r"/admin/usage\.csv", UsageFile, {"GET": admin}),
         _page("/admin/audit", AuditPage, role=admin),
+        _form(f"/admin/audit/{ID}/undo", AuditPage, AuditPage.undo, admin),
     ]
 
 
