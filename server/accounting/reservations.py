@@ -316,7 +316,7 @@ class Reservations:
             return
         most = most_taken(bill.price, bill.most, bill.tariff)
         bill.needs = replace(most, cost_micro_usd=min(most.cost_micro_usd, BEYOND))
-        budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at).budgets
+        budgets = tuple(entry.needing(bill.needs) for entry in bill.claim.budgets)
         bill.claim = bill.budgets = Claim(budgets, bill.claim.rates)
 
     def _check_tools(self, bill: Bill, hosted: Hosted) -> None:
