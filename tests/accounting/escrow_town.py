@@ -157,9 +157,9 @@ class Gateway:
         if self.sleeping is not None:
             await self.sleeping()
 
-    async def flush(self) -> None:
-        """What waits goes to the store; what does not arrive waits on."""
-        letters, self.box[:] = list(self.box), []
+    async def flush(self, *, backwards: bool = False) -> None:
+        """What waits goes to the store, in any order; what does not arrive waits on."""
+        letters, self.box[:] = list(reversed(self.box) if backwards else self.box), []
         if letters:
             try:
                 await self.ledger.write(letters)

@@ -36,7 +36,7 @@ AMOUNT = st.integers(5, 30)
 # What each of some requests uses, in quarters of what it holds; GOES_ON: it does not end yet.
 GOES_ON = WHOLE + 1
 PARTS = st.lists(st.sampled_from([0, 1, WHOLE, WHOLE, WHOLE, WHOLE, GOES_ON]), min_size=8, max_size=20)
-AFTER = st.tuples(st.booleans(), st.booleans())
+AFTER = st.tuples(st.sampled_from(["", "in order", "backwards"]), st.booleans())
 FAULTS = st.lists(st.sampled_from(["", "", "away", "slow", "lost", "twice"]), max_size=4)
 
 
@@ -66,7 +66,7 @@ class Town(RuleBasedStateMachine):
 
     @rule(which=HOLDER, amount=AMOUNT, both=st.booleans(), parts=PARTS, faults=FAULTS, after=AFTER)
     def serve(
-        self, which: int, amount: int, both: bool, parts: list[int], faults: list[str], after: tuple[bool, bool]
+        self, which: int, amount: int, both: bool, parts: list[int], faults: list[str], after: tuple[str, bool]
     ) -> None:
         """Some requests come and some end; then what waits is written, and the heart beats, or not."""
         gateway, (written, beaten) = self.gateways[which], after
@@ -76,14 +76,14 @@ class Town(RuleBasedStateMachine):
             if part != GOES_ON and gateway.under_way:
                 self._end(gateway, gateway.under_way.pop(0), part)
         if written:
-            self._run(gateway.flush())
+            self._run(gateway.flush(backwards=written == "backwards"))
         if beaten:
             self._run(gateway.keeper.beat())
         self.ledger.faults.clear()
 
     @rule(which=HOLDER, amount=AMOUNT, both=st.booleans(), parts=PARTS)
     def serve_well(self, which: int, amount: int, both: bool, parts: list[int]) -> None:
-        self.serve(which, amount, both, parts, [], (True, True))
+        self.serve(which, amount, both, parts, [], ("in order", True))
 
     def _ask(self, gateway: Gateway, amount: int, pots: Sequence[str]) -> None:
         self.requests += 1
@@ -120,10 +120,10 @@ class Town(RuleBasedStateMachine):
     def _bill(self, charges: Sequence[Charge]) -> None:
         self.billed.update({charge.counter: charge.amount for charge in charges})
 
-    @rule(which=HOLDER, faults=FAULTS)
-    def write(self, which: int, faults: list[str]) -> None:
+    @rule(which=HOLDER, faults=FAULTS, backwards=st.booleans())
+    def write(self, which: int, faults: list[str], backwards: bool) -> None:
         self.ledger.faults[:] = faults
-        self._run(self.gateways[which].flush())
+        self._run(self.gateways[which].flush(backwards=backwards))
         self.ledger.faults.clear()
 
     @rule(which=HOLDER, faults=FAULTS)
