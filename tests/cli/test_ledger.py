@@ -319,7 +319,7 @@ def test_rows_are_purged_and_sums_computed_anew(capsys: pytest.CaptureFixture[st
     said(capsys, "usage", "resum", "--from", "2026-11-03", "--to", "2026-11-04")
     told = said(capsys, "usage", "purge", "--yes", "--before", "2026-11-04")
     assert told.splitlines() == [
-        "Rows that are deleted for good: 2. The sums of their days stay.",
+        "Rows of single requests that are deleted for good: 2. The sums of their days stay.",
         "2 rows are deleted; the sums of their days stay.",
     ]
     assert "--yes" in refused(capsys, "usage", "purge", "--before", "2026-11-05")
