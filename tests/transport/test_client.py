@@ -178,6 +178,21 @@ async def test_the_body_waits_for_the_handler_and_the_handler_for_the_body() -> 
     assert talk.app.asked[0].body == b"hello"
 
 
+@pytest.mark.gen_test
+async def test_a_handler_that_takes_the_last_chunk_slowly_gets_nothing_of_the_next_request() -> None:
+    talk = Talk()
+    talk.app.taking = talk.server.loop.create_future()
+    talk.send(CHUNKED + b"5\r\nhello\r\n0\r\n\r\n" + GET)
+    await turns()
+    assert talk.app.asked[0].told == ["/c", "data"]
+    talk.app.taking.set_result(None)
+    await turns()
+    assert talk.app.asked[0].told == ["/c", "data", "all"]
+    talk.app.asked[0].answer()
+    await turns()
+    assert talk.app.asked[1].told == ["/a", "all"]
+
+
 @pytest.mark.parametrize("length", [1, READ_AT_ONCE - 1, READ_AT_ONCE + 1, 100_000])
 @pytest.mark.gen_test
 async def test_a_body_comes_whole(length: int) -> None:
