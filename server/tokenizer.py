@@ -145,7 +145,7 @@ class Tokenizer:
 
 
 def _as_dense(tokens: float, counted: int, texts: Iterable[str]) -> float:
-    """What was not counted is taken to be as dense as what was."""
+    """The tokens of all texts: the part that was not counted is taken to be as dense as the part that was."""
     return tokens * sum(map(len, texts)) / counted if counted > COUNTED else tokens
 
 

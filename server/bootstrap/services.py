@@ -67,7 +67,7 @@ Observe = Callable[[UsageRow], None]
 
 
 class CommonParts(TypedDict):
-    """What is built before the commands: the fields of `GatewayServices` of the same names."""
+    """The parts that are built before the commands: the fields of `GatewayServices` of the same names."""
 
     settings: Settings
     accounts: Accounts
@@ -88,7 +88,7 @@ class CommonParts(TypedDict):
 
 
 class ServicesBuilder:
-    """What is built for these settings; `stack` takes it down."""
+    """Builds the services of these settings; `stack` takes them down."""
 
     def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
         self._settings, self._stack = settings, stack
@@ -267,7 +267,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 class Observer(Protocol):
-    """What hears of every request that has ended."""
+    """A listener to every request that has ended."""
 
     def observe(self, row: UsageRow) -> None: ...
 

@@ -286,7 +286,7 @@ class SqliteStore:
     async def forget_contents(self, person_id: str) -> int:
         return await self._writer.do(lambda db: book_queries.forget_contents(db, person_id))
 
-    # What has been.
+    # History.
 
     async def put_hours(self, writer: str, rows: Sequence[HourRow]) -> None:
         await self._writer.do(lambda db: history_queries.put_hours(db, writer, rows))
@@ -327,7 +327,7 @@ class SqliteStore:
             raise
 
     async def close(self) -> None:
-        """The writer goes last: whoever closes last folds the write-ahead log into the file."""
+        """The writer goes last: the last connection to close folds the write-ahead log into the file."""
         for worker in (self._lookups, self._reports, self._writer):
             await worker.stop()
 
