@@ -72,11 +72,11 @@ class ReceivingHandler(RequestHandler):
         return 0
 
     def body_holder(self) -> str | None:
-        """The person for whom the body is held; None where that is nobody, or everybody."""
+        """The person for whom the body is held; None where the request is not of a single person."""
         return None
 
     def _expected_body(self) -> Body | None:
-        """What reads the body; None if there is none. Raises TooLarge, TooMuchAtOnce, BodiesFull."""
+        """The reader of the body; None if there is none. Raises TooLarge, TooMuchAtOnce, BodiesFull."""
         length, most = announced_length(self.request.headers), self.largest_body
         if length == 0:
             return None

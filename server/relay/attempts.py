@@ -3,7 +3,7 @@
 Only what failed before its first byte went to the client is tried again. Each attempt is noted durably before it goes
 out; one that failed and may have been billed is paid before the next one begins, and where a budget has no room for
 that, it was the last. An upstream that refuses a field which fairgate has put in is no failure of its key: the
-request goes out again without the field, and the upstream is remembered for that.
+request goes out again in the form that the upstream takes, and the upstream is remembered for that.
 
 A request with the caller's own key has one attempt, and whatever comes of it is the answer.
 """

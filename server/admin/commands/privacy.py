@@ -3,8 +3,8 @@
 The erasure covers everything that leads to a person: name, address, login, nickname, groups, notes, kept prompts and
 answers, sessions; tokens and passes open nothing any more. The usage stays on the ledger, because others' money was
 spent with it, under an id that leads to no person. The audit log keeps the changes and the ids of their actors, since
-no entry is ever removed; the names of the person and of their tokens are overwritten there. At the end the store leaves
-nothing of the erased texts on the disk (`scrub`).
+no entry is ever removed; the names, addresses and notes of the person and of their tokens are overwritten there. At the
+end the store leaves nothing of the erased texts on the disk (`scrub`).
 """
 
 from __future__ import annotations
