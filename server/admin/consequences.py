@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from server.admin.changes import NO_SUCH_GROUP, Changes, NotThere
+from server.admin.changes import Changes, no_such
 from server.ledger.limits import Scope
-from server.store.base import Store
+from server.ledger.reports import Days
+from server.store.base import Person, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,32 @@ async def of_group_removal(store: Store, changes: Changes, name: str) -> GroupRe
     """Raises NotThere; nothing is changed."""
     unreadable = {record.id for record in await changes.unreadable() if record.kind == "group"}
     if name not in unreadable | {group.name for group in await changes.groups()}:
-        raise NotThere(NO_SUCH_GROUP)
+        raise no_such("group")
     people = sum(name in (*person.groups, *person.claimed) for person in await store.people())
     of_group = (Scope.GROUP, Scope.MEMBER)
     limits = sum(limit.scope in of_group and limit.subject == name for limit in await changes.limits())
     return GroupRemoval(people, limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What a person has that ends with them."""
+
+    name: str
+    tokens: int
+    requests: int
+
+    def lines(self) -> list[str]:
+        """In sentences."""
+        return [
+            f"{self.name} is forgotten: the name, the address, logins, kept prompts and answers.",
+            f"Tokens that end for good: {self.tokens:,}.",
+            f"Requests that stay on the ledger as no one's: {self.requests:,}.",
+        ]
+
+
+async def of_erasure(store: Store, person: Person) -> Erasure:
+    """Nothing is changed."""
+    tokens = sum(token.revoked_at is None for token in await store.tokens(person.id))
+    (used,) = await store.sums(Days(person_id=person.id), ())
+    return Erasure(person.name, tokens, used.requests)

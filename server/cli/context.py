@@ -12,10 +12,11 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from server.admin.changes import Changes, CommandError
+from server.admin.changes import Changes
 from server.config.settings import Settings
 from server.ledger.calendar import Calendar
 from server.ledger.when import instant, iso
+from server.policy.commands import CommandError
 from server.store import store_for
 from server.store.base import Store
 
@@ -125,7 +126,8 @@ async def tell_unreadable(room: CommandContext, kind: str) -> None:
 async def in_room(verb: RoomVerb, settings: Settings, options: argparse.Namespace) -> int:
     """Do a verb with the store opened around it."""
     async with store_for(settings.store_url, settings.store_driver) as store:
-        changes = Changes(store, wall, lambda: secrets.token_hex(12))
+        upstreams = [spec.name for spec in settings.upstreams]
+        changes = Changes(store, wall, lambda: secrets.token_hex(12), upstreams=upstreams)
         await verb(CommandContext(settings, store, changes, Calendar(settings.timezone)), options)
     return 0
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import argparse
 
-from server.admin.changes import OPERATOR, CommandError
+from server.admin.changes import OPERATOR
 from server.cli.context import A_DAY, Add, CommandContext, parsed, plain, read, tell_unreadable, wall, when
 from server.cli.repricing import price_table
 from server.config import parsers
 from server.ledger.money import usd
 from server.ledger.prices import TOKENS, Price, Rates, price_body, price_of
+from server.policy.commands import CommandError
 
 _TOKENS = ("input", "output", *(kind for kind in TOKENS if kind not in ("input", "output")))
 

@@ -195,7 +195,8 @@ def test_a_short_master_key_is_a_mistake_of_the_settings(capsys: pytest.CaptureF
     assert main(["key", "list"]) == 2
     err = capsys.readouterr().err
     assert (
-        "MASTER_KEYS: expected texts of 32 characters or more that nobody guesses, the one to encrypt with first" in err
+        "MASTER_KEYS: expected texts of 32 characters or more that are hard to guess, the one to encrypt with first"
+        in err
     )
     assert ADDED not in err
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keypool.live import LiveRequest
-from server.admin.changes import Changes, CommandError
+from server.admin.changes import Changes
+from server.policy.commands import CommandError
 from server.policy.notices import Notice, NoticeKind, notice_of
 
 AT_WORK = "The operator is at work; new requests are turned away."

@@ -9,20 +9,14 @@ from typing import Any, TypeVar
 from server.admin.commands import closing
 from server.admin.commands.courses import Plan
 from server.admin.consequences import of_group_removal
+from server.admin.resources import COURSE, GROUP, LIMIT, NOTICE, PRICE
 from server.config.openapi import Description
-from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
+from server.config.shapes import Text, Thing, Whole
 from server.http.api.schemas import (
-    AMOUNT,
-    GROUP,
-    LIMIT,
-    NOTICE,
-    NOTICE_MEMBERS,
-    PATTERNS,
-    PRICE,
-    RATES,
-    TIER,
-    TOOL_PRICES,
-    WHEN,
+    GROUP_SHAPE,
+    LIMIT_SHAPE,
+    NOTICE_SHAPE,
+    PRICE_SHAPE,
     group_json,
     limit_json,
     list_of,
@@ -104,8 +98,7 @@ async def set_limit(asking: Asking) -> object:
     limit_id, body = record_id(asking), {**asking.body}
     body["family"] = body.pop("models", "*")
     limit = read_body(lambda said: limit_of(limit_id, said), body)
-    await asking.services.changes.set_limit(asking.actor, limit)
-    return limit_json(limit)
+    return limit_json(await asking.services.changes.set_limit(asking.actor, limit))
 
 
 async def raise_limit(asking: Asking) -> object:
@@ -166,40 +159,8 @@ def read_body(make: Callable[[Mapping[str, Any]], T], body: Mapping[str, Any], o
         raise InvalidValue(named if named in body or named in ("models", "name") else otherwise) from None
 
 
-WANTED_COURSE = Thing(
-    {"name": Text(64), "teachers": Many(Text(64)), "since": Instant(), "until": Instant()},
-    {"pot_micro_usd": Maybe(AMOUNT), "per_head_micro_usd": Maybe(AMOUNT), "models": PATTERNS},
-    name="WantedCourse",
-)
-FOUNDED = Thing({"group": GROUP, "code": Text()})
-GROUP_TERMS: Mapping[str, Shape] = {
-    "weight": Number(0.01, 1000),
-    "models": PATTERNS,
-    "running": Whole(0, 1_000_000),
-    "batch": Flag(),
-    "content_days": Whole(0, 3650),
-    "since": WHEN,
-    "until": WHEN,
-    "teachers": Many(Text(64)),
-    "guests": Flag(),
-    "tool_prices": TOOL_PRICES,
-    "note": Text(1000, least=0),
-}
-NEW_GROUP = Thing({"name": Text(64)}, GROUP_TERMS, name="NewGroup")
+FOUNDED = Thing({"group": GROUP_SHAPE, "code": Text()})
 REMOVAL = Thing({"people": Whole(), "limits": Whole()}, name="GroupRemoval")
-GROUP_CHANGES = Thing({}, GROUP_TERMS, name="GroupChanges")
-WANTED_LIMIT = Thing(
-    {name: LIMIT.members[name] for name in ("scope", "unit", "window", "amount")},
-    {name: LIMIT.members[name] for name in ("subject", "models", "since", "until", "extra", "extra_until")},
-    name="WantedLimit",
-)
-WANTED_PRICE = Thing({"model": Text(), "valid_from": Instant()}, {**RATES, "tiers": Many(TIER)}, name="WantedPrice")
-WANTED_NOTICE = Thing(
-    {"kind": Word(("announcement", "incident")), "text": NOTICE_MEMBERS["text"], "since": NOTICE_MEMBERS["since"]},
-    {"until": WHEN},
-    name="WantedNotice",
-)
-INCREASE = Thing({"extra": Whole(1, 10**15), "until": Instant()}, name="Increase")
 
 
 def _told(method: str, path: str, summary: str, **more: Any) -> Description:
@@ -207,17 +168,25 @@ def _told(method: str, path: str, summary: str, **more: Any) -> Description:
 
 
 OPERATIONS = (
-    Operation(_told("GET", "/groups", "Groups and what they give", answer=list_of(GROUP)), list_groups),
+    Operation(_told("GET", "/groups", "Groups and what they give", answer=list_of(GROUP_SHAPE)), list_groups),
     Operation(
         _told(
-            "POST", "/groups", "Make a group; one that exists stays as it is", body=NEW_GROUP, answer=GROUP, status=201
+            "POST",
+            "/groups",
+            "Make a group; one that exists stays as it is",
+            body=GROUP.body("create", "NewGroup"),
+            answer=GROUP_SHAPE,
+            status=201,
         ),
         create_group,
     ),
     Operation(
         _told(
-            "PATCH", "/groups/{group}", "Change what is said of a group, and leave the rest", body=GROUP_CHANGES,
-            answer=GROUP,
+            "PATCH",
+            "/groups/{group}",
+            "Change what is said of a group, and leave the rest",
+            body=GROUP.body("change", "GroupChanges"),
+            answer=GROUP_SHAPE,
         ),
         change_group,
     ),
@@ -226,9 +195,7 @@ OPERATIONS = (
         group_removal,
     ),
     Operation(_told("DELETE", "/groups/{group}", "Forget what a group gives", status=204), remove_group),
-    Operation(
-        _told("PUT", "/groups/{group}/members/{person}", "Make somebody a member", status=204), put_in_group
-    ),
+    Operation(_told("PUT", "/groups/{group}/members/{person}", "Make somebody a member", status=204), put_in_group),
     Operation(
         _told("DELETE", "/groups/{group}/members/{person}", "End a membership given here", status=204),
         take_from_group,
@@ -238,30 +205,46 @@ OPERATIONS = (
             "POST",
             "/courses",
             "Make a course; the code by which people join is told now and never again",
-            body=WANTED_COURSE,
+            body=COURSE.body("create", "WantedCourse"),
             answer=FOUNDED,
             status=201,
         ),
         create_course,
     ),
-    Operation(_told("GET", "/limits", "Limits decided at run time", answer=list_of(LIMIT)), list_limits),
-    Operation(_told("PUT", "/limits/{limit}", "Set a limit", body=WANTED_LIMIT, answer=LIMIT), set_limit),
+    Operation(_told("GET", "/limits", "Limits decided at run time", answer=list_of(LIMIT_SHAPE)), list_limits),
     Operation(
-        _told("POST", "/limits/{limit}/raise", "Allow more until a time", body=INCREASE, answer=LIMIT), raise_limit
-    ),
-    Operation(_told("DELETE", "/limits/{limit}", "Remove a limit", status=204), remove_limit),
-    Operation(_told("GET", "/prices", "Prices decided at run time", answer=list_of(PRICE)), list_prices),
-    Operation(_told("PUT", "/prices/{price}", "Set a price", body=WANTED_PRICE, answer=PRICE), set_price),
-    Operation(_told("DELETE", "/prices/{price}", "Remove a price", status=204), remove_price),
-    Operation(
-        _told("GET", "/notices", "Announcements, maintenance and incidents", answer=list_of(NOTICE)), list_notices
+        _told("PUT", "/limits/{limit}", "Set a limit", body=LIMIT.body("set", "WantedLimit"), answer=LIMIT_SHAPE),
+        set_limit,
     ),
     Operation(
         _told(
-            "PUT", "/notices/{notice}", "Say something to everybody; it closes nothing", body=WANTED_NOTICE,
-            answer=NOTICE,
+            "POST",
+            "/limits/{limit}/raise",
+            "Allow more until a time",
+            body=LIMIT.body("raise", "Increase"),
+            answer=LIMIT_SHAPE,
+        ),
+        raise_limit,
+    ),
+    Operation(_told("DELETE", "/limits/{limit}", "Remove a limit", status=204), remove_limit),
+    Operation(_told("GET", "/prices", "Prices decided at run time", answer=list_of(PRICE_SHAPE)), list_prices),
+    Operation(
+        _told("PUT", "/prices/{price}", "Set a price", body=PRICE.body("set", "WantedPrice"), answer=PRICE_SHAPE),
+        set_price,
+    ),
+    Operation(_told("DELETE", "/prices/{price}", "Remove a price", status=204), remove_price),
+    Operation(
+        _told("GET", "/notices", "Announcements, maintenance and incidents", answer=list_of(NOTICE_SHAPE)), list_notices
+    ),
+    Operation(
+        _told(
+            "PUT",
+            "/notices/{notice}",
+            "Say something to everybody; it closes nothing",
+            body=NOTICE.body("set", "WantedNotice"),
+            answer=NOTICE_SHAPE,
         ),
         set_notice,
     ),
     Operation(_told("DELETE", "/notices/{notice}", "Remove a notice", status=204), remove_notice),
-)  # fmt: skip
+)

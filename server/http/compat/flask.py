@@ -10,12 +10,12 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error as NotBase64
 
-from server.admin.changes import CommandError
 from server.admin.commands.tokens import WantedToken
 from server.http.compat.base import CompatHandler
 from server.http.relay import RelayHandler
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.policy.authority import Power
+from server.policy.commands import CommandError
 from server.store.base import Caller, Person
 from server.wire.errors import InvalidKey, InvalidValue, PermissionDenied
 
@@ -73,7 +73,7 @@ class CreateApiKey(CompatHandler):
         await self.services.changes.set_limit(caller.person_id, limit)
         await self.services.take_effect()
         wanted = WantedToken("create_api_key")
-        return (await self.services.tokens.create_for(self.maker(caller), caller.person_id, person.id, wanted))[1]
+        return (await self.services.tokens.create(self.maker(caller), caller.person_id, person.id, wanted))[1]
 
 
 class KeyInPath(RelayHandler):

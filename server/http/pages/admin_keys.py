@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from keypool.snapshot import KeySnapshot
 from server.admin.commands.keys import HOMES
@@ -34,7 +35,13 @@ class KeysPage(AdminPage):
     async def add(self, form: Form) -> Done:
         """One more key of an upstream that is there, or the first one of a provider."""
         upstream, known = form.needed("upstream"), {key.spec.name for key in await self.services.keys.keys()}
-        wanted = {"upstream" if upstream in known or upstream not in HOMES else "dialect": upstream}
+        url, is_known = form.text("base_url"), upstream in known or upstream not in HOMES
+        wanted: dict[str, Any] = {"upstream" if is_known and not url else "dialect": upstream}
+        texts = {name: form.text(name) for name in ("organisation", "owner", "monthly_cap_usd")}
+        numbers = {name: form.whole(name) for name in ("slots", "rpm", "tpm", "itpm", "otpm", "rpd")}
+        lists = {"models": list(form.words("models")), "groups": list(form.names("groups"))}
+        terms = {"base_url": url, **texts, **numbers, **lists}
+        wanted |= {name: value for name, value in terms.items() if value}
         await self.services.keys.add(self.me.id, form.needed("secret"), wanted)
         return Done("key-added", KEYS)
 

@@ -16,7 +16,7 @@ from server.http.pages.me_ledger import (
     token_limits,
     token_view,
 )
-from server.http.pages.me_tokens import budget_of, wanted
+from server.http.pages.me_tokens import pass_view, wanted, wanted_pass
 from server.ledger.reports import By, Days, Sum, Which
 from server.store.base import Person, Token
 from server.wire.errors import UnknownId
@@ -48,7 +48,8 @@ class PeoplePage(AdminPage):
         return render_admin.people_html(view)
 
     async def add(self, form: Form) -> Done:
-        person = await self.services.people.create(self.me.id, form.needed("name"), groups=form.names("groups"))
+        email, note = form.text("email") or None, form.text("note")
+        person = await self.services.people.create(self.me.id, form.needed("name"), email, form.names("groups"), note)
         return Done("person-added", f"/admin/people/{person.id}")
 
     async def used(self) -> dict[str, Sum]:
@@ -102,12 +103,18 @@ class PersonPage(PeoplePage):
             limits=await limit_views(services, person, THEIRS),
             groups=tuple(group.name for group in await services.changes.groups()),
             requests=tuple(map(request_view, rows)),
+            passes=tuple(map(pass_view, await services.passes.issued(person.id))),
             made=self.made,
         )
         return render_admin.person_html(view)
 
     async def change(self, form: Form, person_id: str) -> Done:
-        changes = {"name": form.needed("name"), "groups": form.names("groups"), "note": form.text("note")}
+        changes = {
+            "name": form.needed("name"),
+            "email": form.text("email") or None,
+            "groups": form.names("groups"),
+            "note": form.text("note"),
+        }
         await self.services.people.change(self.me.id, person_id, changes)
         return Done("person-changed", f"/admin/people/{person_id}")
 
@@ -131,12 +138,15 @@ class PersonPage(PeoplePage):
         return Done("person-erased", "/admin/people")
 
     async def make_token(self, form: Form, person_id: str) -> NewSecret:
-        budget = form.money("usd")
         asked = wanted(form, form.needed("kind"))
-        token, secret = await self.services.tokens.create_for(self.maker, self.me.id, person_id, asked)
-        if budget is not None:
-            await self.services.changes.set_limit(self.me.id, budget_of(token, budget))
+        token, secret = await self.services.tokens.create(self.maker, self.me.id, person_id, asked)
         return NewSecret("token", token.name, secret)
+
+    async def make_pass(self, form: Form, person_id: str) -> NewSecret:
+        guest, asked = form.needed("name"), wanted_pass(form, self.services.wall())
+        person = await self._person(person_id)
+        _, secret = await self.services.passes.issue_for(self.maker, self.me.id, person, asked)
+        return NewSecret("guest pass", guest, secret)
 
     async def _set(self, person_id: str, changes: Mapping[str, bool], told: str) -> Done:
         await self.services.people.change(self.me.id, person_id, changes, self.authority)

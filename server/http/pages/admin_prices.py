@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
-from server.ledger.prices import UNPRICED, Price, price_of
+from server.ledger.prices import TOKENS, UNPRICED, Price, price_of
 from server.ledger.when import iso
 from web import render_admin
 from web.view_admin import PriceRow, PricesView
@@ -31,9 +31,12 @@ class PricesPage(AdminPage):
     async def set_price(self, form: Form) -> Done:
         since = form.begins("valid_from") or self.services.wall()
         model = form.needed("model")
-        said = {name: form.money(name) for name in ("cached", "cache_write", "request")}
-        rates = {"input": form.needed_money("input"), "output": form.needed_money("output")}
-        body = {"model": model, "valid_from": since, **rates} | {k: v for k, v in said.items() if v is not None}
+        said = {name: form.money(name) for name in (*TOKENS, "request", "image")}
+        minute = form.money("audio_minute")
+        said["audio_hour"] = None if minute is None else minute * 60
+        body = {"model": model, "valid_from": since} | {k: v for k, v in said.items() if v is not None}
+        if not said["request"] and not said["image"] and not minute:
+            body |= {"input": form.needed_money("input"), "output": form.needed_money("output")}
         try:
             price = price_of(f"desk:{model}@{iso(since)}", body)
         except ValueError as error:

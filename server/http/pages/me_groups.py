@@ -41,9 +41,12 @@ class GroupsPage(MemberPage):
 
     async def found(self, form: Form) -> NewSecret:
         """Begin a course, and show the code by which people join."""
+        named = [await self.services.changes.person_named(name) for name in form.names("teachers")]
+        teachers = tuple(each.id for each in named) or (self.me.id,)
         plan = Plan(
             name=form.needed("name"),
-            teachers=(self.me.id,),
+            teachers=teachers,
+            models=form.words("models"),
             since=form.needed_begin("since"),
             until=form.needed_end("until"),
             pot=form.money("pot"),

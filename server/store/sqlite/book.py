@@ -19,6 +19,18 @@ def put_record(db: sqlite3.Connection, record: Record) -> None:
     db.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", (record.kind, record.id, _written(record.body)))
 
 
+def swap_record(db: sqlite3.Connection, before: Record | None, after: Record | None) -> bool:
+    record = after or before
+    assert record is not None, "one of the two is a record"
+    kept = db.execute("SELECT body FROM record WHERE kind = ? AND id = ?", (record.kind, record.id)).fetchone()
+    if _read(kept and kept[0]) != (None if before is None else json.loads(json.dumps(dict(before.body)))):
+        return False
+    if after is None:
+        return remove_record(db, record.kind, record.id)
+    put_record(db, after)
+    return True
+
+
 def remove_record(db: sqlite3.Connection, kind: str, record_id: str) -> bool:
     _count(db)
     return db.execute("DELETE FROM record WHERE kind = ? AND id = ?", (kind, record_id)).rowcount == 1
