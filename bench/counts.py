@@ -24,7 +24,7 @@ import platform
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -43,6 +43,12 @@ KEPT = Path(__file__).with_name("counts.yaml")
 WARM_UP, REQUESTS, TRACED, PASSES = 20, 30, 5, 3  # requests; a traced one takes a tenth of a second
 MORE = 1.05  # of a kept figure: more than that is a regression
 TOKENIZER = tiktoken.core.__file__
+POLLS = {
+    "book_version",
+    "keys_version",
+    "escrowed",
+    "token_by_hash",
+}  # a timer asks the store for these
 # Of the objects and modules through which a loop in pure Python reaches the kernel.
 KERNEL = {"socket", "epoll", "posix", "_socket", "select"}
 NO_SYSTEM_CALLS = {"socket.fileno", "socket.gettimeout", "epoll.fileno", "fspath"}
@@ -82,7 +88,7 @@ class Counting:
             self.found["python_calls"] += 1
             code = frame.f_code
             if code is Worker.do.__code__:
-                self.found["store_jobs"] += 1
+                self.found["store_jobs"] += _asker_of(frame) not in POLLS
             elif code.co_filename == TOKENIZER and code.co_name.startswith("encode"):
                 self.found["tokenizer_calls"] += 1
         elif event == "c_call" and (name := system_call(argument)):
@@ -96,6 +102,14 @@ class Counting:
     def _stepped(self, frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
         self.found["bytecode"] += event == "opcode"
         return self._stepped
+
+
+def _asker_of(frame: FrameType) -> str:
+    """The verb of the store that asks for a job: the first caller that is not the worker itself."""
+    caller = frame.f_back
+    while caller is not None and caller.f_code.co_filename == frame.f_code.co_filename:
+        caller = caller.f_back
+    return caller.f_code.co_name if caller is not None else ""
 
 
 def system_call(function: Any) -> str:
@@ -115,14 +129,20 @@ def main() -> int:
     parser.add_argument("--write", metavar="REASON", help=f"keep these figures: rewrite {KEPT.name}")
     options = parser.parse_args()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):  # the access log
-        found = asyncio.run(_count())
+        passes = asyncio.run(_count())
     if options.write:
-        keep(found, options.write)
+        keep(_each(max, passes), options.write)
+    found = _each(min, passes)
     over = more(found, kept())
     for name, figure in found.items():
         print(f"{name} {figure:g}" + (f" of {kept()[name]:g}" if name in kept() else ""))
     print("\n".join(over), file=sys.stderr)
     return 1 if over else 0
+
+
+def _each(choose: Callable[[Iterable[float]], float], passes: list[dict[str, float]]) -> dict[str, float]:
+    """Of each figure one pass: the least is what a request costs, and the most what timers may add to it."""
+    return {name: choose(each[name] for each in passes) for name in passes[0]}
 
 
 def version() -> str:
@@ -155,8 +175,8 @@ def _all_kept(path: Path) -> dict[str, dict[str, float]]:
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.exists() else {}
 
 
-async def _count() -> dict[str, float]:
-    """The figures of one request: of each the least of a few passes, in which the fewest timers have fired."""
+async def _count() -> list[dict[str, float]]:
+    """The figures of one request, in a few passes."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         place = Path(name)
         async with children.mock_upstream(children.cores()[0], place) as mock:
@@ -167,12 +187,12 @@ async def _count() -> dict[str, float]:
                 return await _passes(Target(int(url.rpartition(":")[2]), token, mock.model))
 
 
-async def _passes(target: Target) -> dict[str, float]:
+async def _passes(target: Target) -> list[dict[str, float]]:
     asker = _Asker(target)
     await asyncio.to_thread(asker.ask, WARM_UP)
     passes = [await _pass(asker) for _ in range(PASSES)]
     await asyncio.to_thread(asker.close)
-    return {name: min(each[name] for each in passes) for name in passes[0]}
+    return passes
 
 
 async def _pass(asker: _Asker) -> dict[str, float]:
