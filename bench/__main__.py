@@ -10,10 +10,12 @@ import contextlib
 import dataclasses
 import importlib.util
 import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 from bench import bars, children, flame, page, report
 from bench.comparison import Comparison, compare
-from bench.gateway import COMMAND, everything_on, shared_key
+from bench.gateway import COMMAND, Backing, Subject, everything_on, shared_key
 from bench.load import LoadError
 from bench.measure import QUICK, THOROUGH, Pace
 from bench.mongodb import mongodb
@@ -67,15 +69,24 @@ async def _measure(command: str, pace: Pace) -> Comparison:
             await stack.enter_async_context(shared_key(backing, place / "shared")),
         ]
         missing = {}
-        if importlib.util.find_spec("secantus"):
-            url = await stack.enter_async_context(mongodb(backing.own_cores, place / "mongo"))
-            made = everything_on(backing, place / "on-mongo", url, bars.MONGODB)
-            subjects.append(await stack.enter_async_context(made))
-        else:
-            missing[bars.MONGODB] = "SecantusDB is not installed: it is in the dev extra, below Python 3.14"
+        try:
+            subjects.append(await stack.enter_async_context(_on_mongodb(backing, place)))
+        except LoadError as error:
+            missing[bars.MONGODB] = str(error)[:300]
         found = await compare(subjects, backing.plain, pace)
         found.missing |= missing
         return found
+
+
+@contextlib.asynccontextmanager
+async def _on_mongodb(backing: Backing, place: Path) -> AsyncIterator[Subject]:
+    if not importlib.util.find_spec("secantus"):
+        raise LoadError("SecantusDB is not installed: it is in the dev extra, below Python 3.14")
+    async with (
+        mongodb(backing.own_cores, place / "mongo") as url,
+        everything_on(backing, place / "on-mongo", url, bars.MONGODB) as subject,
+    ):
+        yield subject
 
 
 if __name__ == "__main__":

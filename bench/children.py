@@ -26,12 +26,8 @@ UPSTREAM_KEY = "sk-bench-upstream"
 async def child(
     command: Sequence[str], environment: Mapping[str, str], cores: set[int], place: Path, log: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A child process in `place`, whose output is the file `log` there. It sees nothing of our own environment.
-
-    What it says when it ends early, or when what follows fails, stands in the LoadError.
-    """
-    path = place / log
-    with path.open("ab") as output:
+    """A child process in `place`, whose output is the file `log` there. It sees nothing of our own environment."""
+    with (place / log).open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *command,
             env={"PATH": os.environ.get("PATH", "")} | dict(environment),
@@ -44,9 +40,6 @@ async def child(
         )
     try:
         yield process
-    except LoadError as error:
-        said = path.read_text(errors="replace")[-2000:]
-        raise LoadError(f"{error}\nThe end of {log}:\n{said}" if said else str(error)) from None
     finally:
         await _end(process)
 
@@ -66,16 +59,20 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             await asyncio.wait_for(process.wait(), patience)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], process: asyncio.subprocess.Process, what: str) -> None:
-    """Return when the condition holds; a LoadError if the child ends before, or takes too long."""
+async def until(condition: Callable[[], Awaitable[bool]], process: asyncio.subprocess.Process, log: Path) -> None:
+    """Return when the condition holds; a LoadError with the end of its log if the child ends before, or is too slow."""
     deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while asyncio.get_running_loop().time() < deadline:
         if process.returncode is not None:
-            raise LoadError(f"{what} ended with status {process.returncode}")
+            raise LoadError(f"it ended with status {process.returncode}: {_end_of(log)}")
         if await condition():
             return
         await asyncio.sleep(0.1)
-    raise LoadError(f"{what} did not start in {PATIENCE_SECONDS:.0f} seconds")
+    raise LoadError(f"it did not start in {PATIENCE_SECONDS:.0f} seconds: {_end_of(log)}")
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace").strip()[-1000:]
 
 
 async def answers(port: int, path: str) -> bool:
@@ -107,8 +104,9 @@ async def mock_upstream(cores: set[int], place: Path, *certificate: Path) -> Asy
     """The mock; it takes any key. With a certificate and its key it speaks TLS."""
     port = unused_port()
     command = [sys.executable, "-m", "bench.mock", str(port), *map(str, certificate)]
-    async with child(command, {"PYTHONPATH": str(Path.cwd())}, cores, place, f"mock-{port}.log") as process:
-        await until(lambda: _listens(port), process, "the mock")
+    log = f"mock-{port}.log"
+    async with child(command, {"PYTHONPATH": str(Path.cwd())}, cores, place, log) as process:
+        await until(lambda: _listens(port), process, place / log)
         yield Target(port, UPSTREAM_KEY, MODEL)
 
 

@@ -19,6 +19,7 @@ from server.config.settings import SETTINGS
 
 COMMAND = f"{shlex.quote(sys.executable)} -m server"
 SHARED_KEY = "bench-shared-key-0123456789"
+PEPPER = "bench-pepper-0123456789abcdef0123456789abcdef"
 TLS_MODEL = f"{MODEL}-tls"
 PERSON = "bench"
 LIMITS = "10000000 requests/minute, 1000000 usd/month"  # they apply to each request, and no run comes near them
@@ -89,7 +90,7 @@ async def _gateway(
     port = children.unused_port()
     settings = settings | {"PORT": str(port)}
     async with children.child(backing.command, settings, backing.cores, place, "gateway.log") as process:
-        await children.until(lambda: children.answers(port, "/healthz"), process, name)
+        await children.until(lambda: children.answers(port, "/healthz"), process, place / "gateway.log")
         target = Target(port, token, MODEL)
         tls = target.asking(TLS_MODEL) if backing.tls else None
         yield await settled(Subject(name, target, process.pid, tls))
@@ -110,6 +111,7 @@ def _settings(backing: Backing, place: Path) -> dict[str, str]:
         "UPSTREAMS_FILE": str(place / "upstreams.yaml"),
         "PRICES_FILE": str(place / "prices.yaml"),
         "JOURNAL": str(place / "journal"),
+        "TOKEN_PEPPER": PEPPER,
         "STORE_SECONDS": "5",  # a busy disk makes a run slow, and is no outage
         "METRICS": "on",
         "ACCESS_LOG": "on",

@@ -32,5 +32,5 @@ async def mongodb(cores: set[int], place: Path) -> AsyncIterator[str]:
         return True
 
     async with children.child(command, {}, cores, place, "secantus.log") as process:
-        await children.until(pings, process, "SecantusDB")
+        await children.until(pings, process, place / "secantus.log")
         yield f"mongodb://127.0.0.1:{port}/bench"

@@ -50,5 +50,5 @@ async def litellm(backing: Backing, place: Path) -> AsyncIterator[Subject]:
     command = [str(home / "bin/litellm"), "--config", str(written), "--host", "127.0.0.1", "--port", str(port)]
     command += ["--num_workers", "1"]
     async with children.child(command, ENVIRONMENT, backing.cores, place, "litellm.log") as process:
-        await children.until(lambda: children.answers(port, "/health/liveliness"), process, NAME)
+        await children.until(lambda: children.answers(port, "/health/liveliness"), process, place / "litellm.log")
         yield await settled(Subject(NAME, Target(port, MASTER_KEY, mock.model), process.pid))

@@ -57,6 +57,6 @@ async def nginx(backing: Backing, place: Path) -> AsyncIterator[Subject]:
     written.write_text(CONFIGURATION.format(place=place, port=port, upstream=backing.plain.port))
     command = [path, "-e", "stderr", "-p", str(place), "-c", str(written)]
     async with children.child(command, {}, backing.cores, place, "nginx.log") as process:
-        await children.until(lambda: children.answers(port, "/v1/models"), process, NAME)
+        await children.until(lambda: children.answers(port, "/v1/models"), process, place / "nginx.log")
         target = Target(port, backing.plain.token, backing.plain.model)
         yield await settled(Subject(NAME, target, process.pid))

@@ -43,6 +43,6 @@ async def portkey(backing: Backing, place: Path) -> AsyncIterator[Subject]:
     command = [node, str(home / START), f"--port={port}", "--headless"]
     environment = {"NODE_ENV": "production", "HOME": os.environ.get("HOME", str(place))}
     async with children.child(command, environment, backing.cores, place, "portkey.log") as process:
-        await children.until(lambda: children.answers(port, "/"), process, NAME)
+        await children.until(lambda: children.answers(port, "/"), process, place / "portkey.log")
         target = Target(port, backing.plain.token, backing.plain.model, headers(backing.plain.port))
         yield await settled(Subject(NAME, target, process.pid))
