@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
-LONGER_SECONDS = 15.0  # that a load waits for its first answer, beyond its time
+LONGER_SECONDS = 8.0  # that a load waits for its first answer, beyond its time
 PROMPT = "Explain in a few sentences why a fair queue gives each person the same share. " * 6
 
 

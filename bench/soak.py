@@ -34,7 +34,7 @@ STREAMS, STREAM_SECONDS = 20, 10.0
 FULL_SECONDS = 4.0  # for which the gateway is full, to know what that is
 SAMPLES = 120
 SETTLED = 0.25  # of the run: what memory does before is the start
-REST_SECONDS = 30.0  # behind the load: idle connections to the upstream may stay for a while
+REST_SECONDS = 75.0  # before and behind the load: longer than an idle connection to the upstream is kept
 GROWTH_BAR = 1.0  # MiB an hour
 COMMAND = f"{shlex.quote(sys.executable)} -m bench.watched"
 WATCHED = "alive.json"
@@ -116,12 +116,11 @@ async def _soak(seconds: float) -> Run:
         async with everything_on(backing, place / "on", more=watched) as subject:
             await ready(subject)
             full = await closed_loop(subject.target, CONNECTIONS, FULL_SECONDS)
-            rest = min(REST_SECONDS, seconds)
-            await asyncio.sleep(rest)
+            await asyncio.sleep(REST_SECONDS)
             before = await _alive(subject, place / WATCHED)
             rate = full.per_second * SHARE
             memory, requests = await _load(subject, seconds, rate)
-            await asyncio.sleep(rest)
+            await asyncio.sleep(REST_SECONDS)
             return Run(rate, requests, memory, before, await _alive(subject, place / WATCHED))
 
 

@@ -21,11 +21,11 @@ OTHER_THREADS = "the store's and the journal's threads"
 # The first that is found in a frame's file decides; a room of ours without a row here stands under its own name.
 PARTS = (
     ("Tornado and the transport", re.compile(r"\b(tornado|httptools|server/http/transport)/")),
-    ("upstream client", re.compile(r"\b(aiohttp|yarl|multidict|aiosignal)/|\bserver/upstream")),
+    ("upstream client", re.compile(r"\b(aiohttp|yarl|multidict|aiosignal)/|\bserver/(upstream|httpclient)")),
     ("metrics client", re.compile(r"\bprometheus_client/")),
 )
 ROOMS = re.compile(r"\b(server/(?!cli|bootstrap)\w+|keypool|web)/")  # those two stand below everything
-ROOF = re.compile(r"\bserver/\w+\.py")
+ROOF = re.compile(r"\bserver/(?!__main__)\w+\.py")
 MAIN = "MainThread"
 
 

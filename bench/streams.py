@@ -8,7 +8,7 @@ from typing import cast
 
 from bench.load import LoadError, Target
 
-FLOW_SECONDS = 30.0  # that streams may take until all of them have received something
+FLOW_SECONDS = 12.0  # that streams may take until all of them have received something
 RESTS_SECONDS = 0.5  # after they have been left
 
 

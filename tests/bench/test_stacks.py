@@ -33,13 +33,15 @@ def test_the_raw_samples_of_py_spy_are_stacks_with_numbers() -> None:
         (("go (server/relay/pipeline.py)", "dumps (json/encoder.py)"), "`server/relay`"),
         (("go (server/relay/pipeline.py)", "data (server/http/transport/client.py)"), "Tornado and the transport"),
         (("go (server/relay/pipeline.py)", "_read (server/upstream.py)"), "upstream client"),
+        (("go (server/relay/pipeline.py)", "start (server/httpclient/connection.py)"), "upstream client"),
         (("go (server/relay/pipeline.py)", "grant (server/dispatcher.py)"), "`server` (roof)"),
         (("go (site-packages/server/wire/sse.py)",), "`server/wire`"),
         (("take (keypool/pool.py)",), "`keypool`"),
     ],
 )
 def test_a_sample_belongs_to_its_innermost_frame_that_is_of_a_part(frames: tuple[str, ...], part: str) -> None:
-    assert stacks.part(("run (server/bootstrap/serve.py)", *frames)) == part
+    roots = ("<module> (server/__main__.py)", "run (server/bootstrap/serve.py)")
+    assert stacks.part((*roots, *frames)) == part
 
 
 def test_samples_of_other_threads_do_not_count() -> None:
