@@ -1,4 +1,4 @@
-"""What carrying HTTP costs: our transport and Tornado's server, beside each other in one run: `python -m bench.transport`.
+"""The cost of carrying HTTP: our transport beside Tornado's server, in one run: `python -m bench.transport`.
 
 The same Application answers on both, and the clients run in other processes. Rounds are interleaved and medians shown,
 so that a busy machine disturbs both alike. "head" is what reading one request's head costs, beside the same by llhttp.

@@ -41,6 +41,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/me/erase": ("confirm",),
     # --- the administrators'
     "/admin/requests/*/cancel": (),
+    "/admin/requests/cancel": (),
     "/admin/people": ("name", "email", "groups", "note"),
     "/admin/people/import": ("csv", "trial"),
     "/admin/people/*": ("name", "email", "groups", "note"),
@@ -77,4 +78,5 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/maintenance": ("text", "since", "until"),  # scheduled: all three are needed
     "/admin/close": ("text", "until"),
     "/admin/open": (),
+    "/admin/audit/*/undo": (),  # of a removal
 }  # fmt: skip

@@ -268,6 +268,8 @@ class AuditRow:
     target: str
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    id: str = ""  # of one that can be undone
+    outcome: str = ""  # what is to be known of one that was not made, or not wholly
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,12 @@ class EscrowKeeper:
 
     async def hold(self, request_id: str, at: int, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
         """Hold all or nothing. `at`: the request's arrival. Raises StoreError; then the store may hold something."""
-        held = self._escrows.hold(request_id, holds, self._wall())
+        held = self.hold_here(request_id, holds)
         return await self._hold_in_store(request_id, at, holds) if held is None else held
+
+    def hold_here(self, request_id: str, holds: tuple[Hold, ...]) -> Reserved | None:
+        """Hold all from what lies here; None, and nothing is held, if that is not enough."""
+        return self._escrows.hold(request_id, holds, self._wall())
 
     def draws(self, request_id: str, charges: Iterable[Charge]) -> tuple[Charge, ...]:
         """These charges, and which escrows they draw on, if the request ends with them."""

@@ -81,25 +81,27 @@ class Changes:
         """Those decided at run time, by id; what cannot be read is left out, see `unreadable`."""
         return await self._all(LIMITS)
 
-    async def set_limit(self, actor: str, wanted: Limit) -> Limit:
+    async def set_limit(self, actor: str, wanted: Limit, new: bool = False) -> Limit:
         """Write a limit: in place of one of the same id, or of the same purpose. Returns it as it is kept.
 
         One of the same purpose (`purpose`) keeps its id and its increase: there are never two for the same. One with
         the id NEW gets one that its purpose makes. A token's limit is that of all tokens which took its place: a new
         secret is no new budget. Raises NotThere for a subject that is not there, AlreadyThere if this id is to become a
-        second one of a purpose.
+        second one of a purpose, and with `new` for any that exists.
         """
-        await self._insist_on_subject(wanted)
+        await self.insist_on_subject(wanted)
         limit = replace(wanted, subject=budget_id(wanted.subject)) if wanted.scope is Scope.TOKEN else wanted
         limit = replace(limit, id=limit_id(limit)) if limit.id == NEW else limit
         known = await self.limits()
         same = next((each for each in known if purpose(each) == purpose(limit)), None)
+        if new and same is not None:
+            raise AlreadyThere("there is already a limit for the same purpose")
         if same is not None and same.id != limit.id and any(each.id == limit.id for each in known):
             raise AlreadyThere("there is already a limit for the same purpose")
         if same is not None:
             extra, until = (limit.extra, limit.extra_until) if limit.extra else (same.extra, same.extra_until)
             limit = replace(limit, id=same.id, extra=extra, extra_until=until)
-        await self._put(actor, LIMITS, limit.id, limit)
+        await self._put(actor, LIMITS, limit.id, limit, new=new)
         return limit
 
     async def raise_limit(self, actor: str, limit_id: str, extra: int, until: int) -> None:
@@ -120,9 +122,19 @@ class Changes:
         """Those decided at run time, by id; neither the price file's nor the providers'."""
         return await self._all(PRICES)
 
-    async def set_price(self, actor: str, price: Price) -> None:
-        """Write a price. Rows that are on the ledger keep their cost until they are repriced."""
-        await self._put(actor, PRICES, price.id, price)
+    async def limit_like(self, wanted: Limit) -> Limit | None:
+        """The limit in whose place this one would be written."""
+        whose = budget_id(wanted.subject) if wanted.scope is Scope.TOKEN else wanted.subject
+        like = purpose(replace(wanted, subject=whose))
+        known = await self.limits()
+        return next((each for each in known if purpose(each) == like or each.id == wanted.id), None)
+
+    async def set_price(self, actor: str, price: Price, new: bool = False) -> None:
+        """Write a price; with `new` only if there is none of this id.
+
+        Rows that are on the ledger keep their cost until they are repriced.
+        """
+        await self._put(actor, PRICES, price.id, price, new=new)
 
     async def remove_price(self, actor: str, price_id: str) -> None:
         await self._remove(actor, "price", price_id)
@@ -167,8 +179,8 @@ class Changes:
     async def notices(self) -> list[Notice]:
         return await self._all(NOTICES)
 
-    async def set_notice(self, actor: str, notice: Notice) -> None:
-        await self._put(actor, NOTICES, notice.id, notice)
+    async def set_notice(self, actor: str, notice: Notice, new: bool = False) -> None:
+        await self._put(actor, NOTICES, notice.id, notice, new=new)
 
     async def remove_notice(self, actor: str, notice_id: str) -> None:
         await self._remove(actor, "notice", notice_id)
@@ -251,6 +263,10 @@ class Changes:
         """The next entries, the newest first; the cursor is time and id of the last one seen."""
         return await self._store.audits(cursor, limit)
 
+    async def audit(self, entry_id: str) -> Audit | None:
+        """One entry of the log."""
+        return await self._store.audit(entry_id)
+
     async def note(
         self, actor: str, action: str, target: str, before: Body | None, after: Body | None, entry_id: str = ""
     ) -> None:
@@ -262,9 +278,13 @@ class Changes:
         read = map(shelf.readable, await self._store.records(shelf.kind))
         return [thing for thing in read if thing is not None]
 
-    async def _put(self, actor: str, shelf: RecordKind[T], record_id: str, thing: T, verb: str = "set") -> None:
+    async def _put(
+        self, actor: str, shelf: RecordKind[T], record_id: str, thing: T, verb: str = "set", new: bool = False
+    ) -> None:
         record = Record(shelf.kind, record_id, shelf.body(thing))
         before = await self._found(shelf.kind, record_id)
+        if new and before is not None:
+            raise AlreadyThere(f"there is already a {shelf.kind} of this id")
         swap = acts.swap_record(before, record)
         await self.change(actor, f"{shelf.kind}.{verb}", record_id, shown(before), shown(record), swap)
 
@@ -292,7 +312,7 @@ class Changes:
             raise no_such("person")
         return person
 
-    async def _insist_on_subject(self, limit: Limit) -> None:
+    async def insist_on_subject(self, limit: Limit) -> None:
         """Whom or what a limit is for must be there: one for no one would seem to hold."""
         if limit.scope is Scope.PERSON:
             await self._person(limit.subject)

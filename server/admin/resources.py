@@ -320,6 +320,16 @@ KEY = Resource(
     {"id": Text(), "hint": Text(), "state": Maybe(Text()), "added": Flag(), "paused": Flag(), "running": Whole()},
 )  # fmt: skip
 
-REQUEST = Resource("request", (), (Verb("cancel", "DELETE /queue/*", "/requests/*/cancel", ""),), {})
+REQUEST = Resource(
+    "request",
+    (),
+    (
+        Verb("cancel", "DELETE /queue/*", "/requests/*/cancel", ""),
+        Verb("cancel all", "DELETE /queue", "/requests/cancel", ""),
+    ),
+    {},
+)
 
-RESOURCES = (PERSON, TOKEN, PASS, GROUP, COURSE, LIMIT, PRICE, NOTICE, MAINTENANCE, KEY, REQUEST)
+AUDIT = Resource("audit", (), (Verb("undo", "POST /audit/*/undo", "/audit/*/undo", "audit undo"),), {})
+
+RESOURCES = (PERSON, TOKEN, PASS, GROUP, COURSE, LIMIT, PRICE, NOTICE, MAINTENANCE, KEY, REQUEST, AUDIT)

@@ -17,7 +17,7 @@ import asyncio
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any, Literal, Protocol
@@ -27,7 +27,7 @@ from server.auth.throttle import Failures, Guesses
 from server.auth.token_format import budget_id, hint, looks_like_token, new_id, new_token, next_id
 from server.auth.token_terms import SPECIAL, checked_terms, place
 from server.auth.tokens import Memory, TokenCheck
-from server.ledger.limits import Limit, LimitWindow, Scope, Unit, limit_body
+from server.ledger.limits import Limit, limit_body
 from server.policy.authority import Means
 from server.policy.commands import AlreadyThere, CommandError, NotThere
 from server.single_flight import Away
@@ -79,6 +79,13 @@ class UnknownAccount(AccountError, NotThere):
 
 class NameInUse(AccountError, AlreadyThere):
     """Another person bears this name."""
+
+
+LimitsOf = Callable[[str], Iterable[Limit]]  # of a token, by the subject that its limits have
+
+
+def no_limits(_: str) -> Iterable[Limit]:
+    return ()
 
 
 class Accounts:
@@ -211,12 +218,13 @@ class Accounts:
         name: str,
         expires_at: int | None = None,
         terms: TokenTerms = ANY_TERMS,
-        budget: int | None = None,
+        limits: LimitsOf = no_limits,
         actor: str = GATEWAY,
     ) -> tuple[Token, str]:
         """Make a token of a person; the text is the secret, which is shown now and never again.
 
-        `expires_at` is in milliseconds since 1970, UTC; None is never. `budget`: micro-USD that it may spend in all.
+        `expires_at` is in milliseconds since 1970, UTC; None is never. `limits`: what it is limited by from its first
+        moment on.
         """
         now = self._wall()
         if expires_at is not None and expires_at <= now:
@@ -225,8 +233,9 @@ class Accounts:
         token, secret, adding = self._minted(
             Token(new_id(), person.id, checked_name(name), "", now, expires_at, terms=terms)
         )
-        after = {"person": person.id, **token_body(token)} | ({} if budget is None else {"budget_micro_usd": budget})
-        limiting = () if budget is None else (_limiting(token, budget),)  # first: it is never there without its limit
+        bounds = {each.id: limit_body(each) for each in limits(budget_id(token.id))}
+        after = {"person": person.id, **token_body(token)} | ({"limits": bounds} if bounds else {})
+        limiting = [acts.put_record(Record("limit", name, body)) for name, body in bounds.items()]
         await self._audited.change(actor, "token.create", token.id, None, after, *limiting, adding)
         return token, secret
 
@@ -236,7 +245,7 @@ class Accounts:
         name: str,
         expires_at: int | None = None,
         terms: TokenTerms = ANY_TERMS,
-        budget: int | None = None,
+        limits: LimitsOf = no_limits,
     ) -> tuple[Token, str]:
         """The same by the person: without special tokens, and at most `MOST_LIVE` of them live."""
         if terms.kind == SPECIAL:
@@ -247,7 +256,7 @@ class Accounts:
             live = [it for it in tokens if it.revoked_at is None and (it.expires_at is None or now < it.expires_at)]
             if len(live) >= MOST_LIVE:
                 raise AccountError(f"a person has at most {MOST_LIVE} tokens: revoke one that is not used any more")
-            return await self.create_token(person.name, name, expires_at, terms, budget, person.id)
+            return await self.create_token(person.name, name, expires_at, terms, limits, person.id)
 
     async def tokens(self, person_name: str | None = None) -> list[Token]:
         """The tokens of one person, or all; the oldest first."""
@@ -289,8 +298,8 @@ class Accounts:
         now = self._wall()
         due = [record.id for record in await self._store.records(RETIRING) if record.body["at"] <= now]
         for token_id in due:
-            await self._store.revoke_token(token_id, now)
-            await self._store.remove_record(RETIRING, token_id)
+            ending = acts.revoke_token(token_id, now), acts.drop_record(RETIRING, token_id)
+            await self._audited.change(GATEWAY, "token.retire", token_id, None, {"revoked_at": now}, *ending)
         if due:
             self.forget()
         return len(due)
@@ -366,13 +375,6 @@ def token_body(token: Token) -> dict[str, Any]:
     """A token as it may be noted."""
     terms = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(token.terms).items()}
     return {"name": token.name, "expires_at": token.expires_at, "terms": terms}
-
-
-def _limiting(token: Token, budget: int) -> Act:
-    """Sets what a token may spend in all, micro-USD."""
-    subject = budget_id(token.id)
-    limit = Limit(f"token/{subject}/ever", Scope.TOKEN, subject, Unit.USD, LimitWindow.EVER, budget)
-    return acts.put_record(Record("limit", limit.id, limit_body(limit)))
 
 
 A_PROVIDER_KEY = "A key that begins with sk- is a provider's: this gateway wants a token of its own, fg_..."

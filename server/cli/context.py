@@ -59,8 +59,8 @@ RoomVerb = Callable[[CommandContext, argparse.Namespace], Coroutine[Any, Any, No
 class Add:
     """Adds verbs to a noun's parser; `in_loop` runs what they do."""
 
-    def __init__(self, parser: argparse.ArgumentParser, in_loop: InLoop) -> None:
-        self._verbs = parser.add_subparsers(required=True, metavar="VERB")
+    def __init__(self, parser: argparse.ArgumentParser, in_loop: InLoop, required: bool = True) -> None:
+        self._verbs = parser.add_subparsers(required=required, metavar="VERB")
         self._in_loop = in_loop
 
     def __call__(self, name: str, work: RoomVerb, told: str) -> argparse.ArgumentParser:
@@ -76,6 +76,11 @@ def hooked(parser: argparse.ArgumentParser, work: RoomVerb, in_loop: InLoop) -> 
 def asks(parser: argparse.ArgumentParser) -> None:
     """An act that hurts asks before it is done."""
     parser.add_argument("--yes", action="store_true", help="do it without asking")
+
+
+def creates(parser: argparse.ArgumentParser) -> None:
+    """What is written over where it exists can be made without that."""
+    parser.add_argument("--new", action="store_true", help="refuse if there is one already")
 
 
 def insist(options: argparse.Namespace, *lines: str) -> None:

@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 
 from server.admin.changes import OPERATOR
 from server.admin.commands.keys import KeyCommands
+from server.admin.consequences import of_key_removal
 from server.bootstrap.from_settings import egress
-from server.cli.context import wall
+from server.cli.context import asks, insist, wall
 from server.config import parsers
 from server.config.settings import Settings
 from server.config.upstreams_file import DIALECTS
@@ -81,7 +82,10 @@ def add_verbs(parser: argparse.ArgumentParser, in_loop: InLoop, ask: AskSecret) 
         ("remove", _remove, "forget an added key"),
         ("recheck", _recheck, "let running gateways check a key, also one that was refused"),
     ):
-        verb(name, work, told).add_argument("key", metavar="FINGERPRINT")
+        each = verb(name, work, told)
+        each.add_argument("key", metavar="FINGERPRINT")
+        if name == "remove":
+            asks(each)
     verb("rotate-master", _rotate, "encrypt all added keys with the first of MASTER_KEYS")
     verbs.add_parser("new-master", help="print a new master key").set_defaults(verb=_new_master)
 
@@ -196,6 +200,7 @@ async def _resume(room: KeyRoom, options: argparse.Namespace) -> None:
 
 
 async def _remove(room: KeyRoom, options: argparse.Namespace) -> None:
+    insist(options, *of_key_removal(await room.wishes.keys(), options.key).lines())
     await room.commands.remove(OPERATOR, options.key)
 
 

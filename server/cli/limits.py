@@ -12,9 +12,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from server.admin.changes import NEW, OPERATOR, no_such
-from server.cli.context import A_DAY, Add, CommandContext, table, tell_unreadable, times, when
+from server.admin.consequences import of_limit_removal
+from server.admin.differences import differences
+from server.cli.context import (
+    A_DAY,
+    Add,
+    CommandContext,
+    asks,
+    creates,
+    insist,
+    plain,
+    table,
+    tell_unreadable,
+    times,
+    when,
+)
 from server.config import parsers
-from server.ledger.limits import Limit, LimitWindow, Scope, Unit, parse_limits, words
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit, limit_body, parse_limits, words
 from server.ledger.money import micro_usd, usd
 from server.policy.commands import CommandError
 
@@ -36,11 +50,14 @@ def add_verbs(add: Add) -> None:
         whom.add_argument(f"--{scope}", metavar=name, help=told)
     each.add_argument("limit", metavar="LIMIT", help='"5 usd/day", "200 usd/term", "100 requests/day gpt-4*"')
     times(each)
+    creates(each)
     each = add("raise", _raise, 'allow more for a while: raise ID "50 usd" --until 2026-12-31')
     each.add_argument("id", metavar="ID")
     each.add_argument("amount", metavar="AMOUNT", help="in the unit of the limit")
     each.add_argument("--until", required=True, metavar="WHEN", help=A_DAY)
-    add("remove", _remove, "limit nothing by it any more").add_argument("id", metavar="ID")
+    remove = add("remove", _remove, "limit nothing by it any more")
+    remove.add_argument("id", metavar="ID")
+    asks(remove)
 
 
 async def _list(room: CommandContext, _: argparse.Namespace) -> None:
@@ -64,8 +81,11 @@ async def _set(room: CommandContext, options: argparse.Namespace) -> None:
     scope, subject = await _whom(room, options)
     since, until = room.begins_if(options.since), room.ends_if(options.until)
     for wanted in _said_limits(options.limit, scope, subject, since, until):
-        limit = await room.changes.set_limit(OPERATOR, wanted)
+        known = await room.changes.limit_like(wanted)
+        limit = await room.changes.set_limit(OPERATOR, wanted, options.new)
         print(f"{limit.id}  {words(limit)}")
+        for difference in differences(limit_body(known), limit_body(limit)) if known else ():
+            print(plain(difference))
 
 
 async def _whom(room: CommandContext, options: argparse.Namespace) -> tuple[Scope, str]:
@@ -105,4 +125,5 @@ def _amount(text: str, unit: Unit) -> int:
 
 
 async def _remove(room: CommandContext, options: argparse.Namespace) -> None:
+    insist(options, *(await of_limit_removal(room.store, room.changes, options.id)).lines())
     await room.changes.remove_limit(OPERATOR, options.id)

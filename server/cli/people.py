@@ -13,7 +13,7 @@ from server.admin.commands.guest_passes import GuestPassCommands
 from server.admin.commands.people import PeopleCommands
 from server.admin.commands.people_import import PeopleTable
 from server.admin.commands.privacy import PrivacyCommands
-from server.admin.consequences import of_erasure
+from server.admin.consequences import of_disabling, of_erasure, of_promotion
 from server.admin.makers import THE_OPERATOR
 from server.auth.accounts import Accounts
 from server.auth.guest_passes import Passes
@@ -71,7 +71,7 @@ def _user_verbs(add: Add) -> None:
     ):
         each = add(name, work, told)
         each.add_argument("user", metavar="NAME")
-        if name == "erase":
+        if name != "enable":
             asks(each)
     add("list", _user_list, "all people")
     add("export", _user_export, "all people as a table, on the standard output")
@@ -89,6 +89,7 @@ def _fields(parser: argparse.ArgumentParser, *, changes: bool) -> None:
     parser.add_argument("--note", metavar="TEXT")
     if changes:
         parser.add_argument("--name", metavar="NAME", help="another name")
+        asks(parser)
         parser.add_argument("--admin", action=argparse.BooleanOptionalAction, help="whether they administer")
 
 
@@ -104,6 +105,8 @@ async def _user_change(room: CommandContext, options: argparse.Namespace) -> Non
     if changes.get("email") == "":
         changes["email"] = None
     person = await room.changes.person_named(options.user)
+    if options.admin and not person.admin:
+        insist(options, *(await of_promotion(room.store, person)).lines())
     await people_of(room).change(OPERATOR, person.id, changes, THE_OPERATOR.authority)
 
 
@@ -141,7 +144,9 @@ async def _user_list(room: CommandContext, _: argparse.Namespace) -> None:
 
 
 async def _user_disable(room: CommandContext, options: argparse.Namespace) -> None:
-    await room.changes.set_disabled(OPERATOR, (await room.changes.person_named(options.user)).id, True)
+    person = await room.changes.person_named(options.user)
+    insist(options, *(await of_disabling(room.store, person)).lines())
+    await room.changes.set_disabled(OPERATOR, person.id, True)
 
 
 async def _user_enable(room: CommandContext, options: argparse.Namespace) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 from server.admin.changes import OPERATOR
 from server.admin.commands.guest_passes import WantedPass
 from server.admin.commands.tokens import TokenCommands, WantedToken
+from server.admin.consequences import of_revocation
 from server.admin.makers import THE_OPERATOR
 from server.auth.token_terms import KINDS, NORMAL
 from server.bootstrap.ownership import confirm_pepper
-from server.cli.context import A_DAY, Add, CommandContext, InLoop, parsed, plain, table, wall, when
+from server.cli.context import A_DAY, Add, CommandContext, InLoop, asks, insist, parsed, plain, table, wall, when
 from server.cli.people import accounts_of, day, passes_of
 from server.config import parsers
 from server.ledger.money import micro_usd, usd
@@ -61,7 +62,9 @@ def _token_verbs(add: Add) -> None:
     narrow.add_argument("--networks", type=parsed(parsers.words), metavar="A,B", help="parts of its own")
     narrow.add_argument("--addresses", type=int, metavar="N", help="no more than its own")
     narrow.add_argument("--keepalive", choices=CHOICES[1:], help="signs of life in its streams")
-    add("revoke", _token_revoke, "close the door for a token, for good").add_argument("id", metavar="ID")
+    revoke = add("revoke", _token_revoke, "close the door for a token, for good")
+    revoke.add_argument("id", metavar="ID")
+    asks(revoke)
 
 
 async def _token_create(room: CommandContext, options: argparse.Namespace) -> None:
@@ -99,6 +102,7 @@ async def _token_narrow(room: CommandContext, options: argparse.Namespace) -> No
 
 
 async def _token_revoke(room: CommandContext, options: argparse.Namespace) -> None:
+    insist(options, *(await of_revocation(room.store, options.id)).lines())
     await _tokens(room).revoke(OPERATOR, options.id)
 
 

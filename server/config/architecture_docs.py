@@ -35,7 +35,6 @@ FOLDERS = {
     "server/store/mongo": "Floor 2: `server/store/mongo`, the store in MongoDB",
     "server/httpclient": "Floor 2: `server/httpclient`, connections to providers",
     "server/config": "Floor 2: `server/config`, the settings",
-    "server/httpclient": "Floor 2: `server/httpclient`, connections to providers",
     "keypool": "Ground: `keypool`, queues and keys",
     "server/wire": "Ground: `server/wire`, bytes and dialects",
     "server/ledger": "Ground: `server/ledger`, tokens and money",

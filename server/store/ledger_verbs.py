@@ -142,6 +142,8 @@ class BookVerbs(Protocol):
     async def rewrite_audit(self, entry: Audit) -> None:
         """Write what an entry says of before and after anew: only to erase what somebody was called."""
 
+    async def audit(self, entry_id: str) -> Audit | None: ...
+
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         """The next `limit` entries, the newest first; the cursor is time and id of the last one seen."""
 

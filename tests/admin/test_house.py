@@ -33,7 +33,7 @@ async def test_a_key_goes_in_and_never_comes_out(place: Estate) -> None:
         assert listed[key]["paused"] is paused
     assert (await place.ask("POST", f"/api/admin/keys/{key}/recheck")).status == 204
     assert (await place.ask("POST", "/api/admin/keys", body={"secret": SECRET, "upstream": "fake"})).status == 409
-    assert (await place.ask("DELETE", f"/api/admin/keys/{key}")).status == 204
+    assert (await place.ask("DELETE", f"/api/admin/keys/{key}")).status == 200
     assert (await place.ask("DELETE", f"/api/admin/keys/{key}")).refusal == (404, "unknown_id", None)
     actions = [action for _, action, _, _ in await place.audited() if action.startswith("key.")]
     assert actions[:5] == ["key.remove", "key.recheck", "key.resume", "key.pause", "key.add"]

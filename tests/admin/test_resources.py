@@ -46,6 +46,7 @@ MORE: Mapping[tuple[str, str], str] = {
 # Verbs of the table that this front end has not.
 LACKING: Mapping[tuple[str, str, str], str] = {
     ("line", "request", "cancel"): NO_GATEWAY,
+    ("line", "request", "cancel all"): NO_GATEWAY,
     ("page", "group", "add"): BY_GROUPS,
     ("page", "group", "drop"): BY_GROUPS,
     ("api", "course", "code"): BY_CODE,
@@ -65,7 +66,7 @@ WITHOUT: Mapping[tuple[str, str, str, str], str] = {
 }
 # What says which one is meant, or that it shall happen, and is no field of the thing.
 NAMING = {"id", "user", "key", "group", "course", "person", "file", "yes", "help"}
-MANNER = {"partial", "trial", "csv", "confirm"}
+MANNER = {"partial", "trial", "csv", "confirm", "new"}
 
 
 def operations() -> Iterator[str]:
@@ -92,7 +93,7 @@ def _children(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.A
 
 LINE = verbs_of(_parser(lambda: ""))
 READING = {"list", "show", "view", "export"}
-NOUNS = {"user", "token", "pass", "group", "course", "limit", "price", "notice", "maintenance", "key"}
+NOUNS = {"user", "token", "pass", "group", "course", "limit", "price", "notice", "maintenance", "key", "audit"}
 
 
 def expected(front: str) -> dict[str, tuple[Resource, Verb]]:

@@ -69,7 +69,7 @@ async def test_unknown_revoked_expired_and_disabled_are_refused_alike(
         await refused(bearer(accounts, secret))
 
         _, secret = await accounts.create_token("Ada", "desk")
-        await door.disable("Ada", accounts)
+        await make_accounts.disable("Ada", accounts)
         await refused(bearer(accounts, secret))
 
 
@@ -185,10 +185,10 @@ async def test_what_another_process_revokes_or_disables_is_refused_within_five_s
 
         _, secret = await accounts.create_token("Ada", "phone")
         await bearer(accounts, secret)
-        await door.disable("Ada", elsewhere)
+        await make_accounts.disable("Ada", elsewhere)
         times.advance(5)
         await refused(bearer(accounts, secret))
-        await door.disable("Ada", elsewhere, disabled=False)
+        await make_accounts.disable("Ada", elsewhere, disabled=False)
         assert (await bearer(accounts, secret)).person_name == "Ada"
 
 
@@ -205,7 +205,7 @@ async def test_what_this_process_revokes_or_disables_is_refused_at_once(
 
         _, secret = await accounts.create_token("Ada", "phone")
         await bearer(accounts, secret)
-        await door.disable("Ada", accounts)
+        await make_accounts.disable("Ada", accounts)
         await refused(bearer(accounts, secret))
 
 

@@ -99,7 +99,7 @@ def test_a_key_is_paused_resumed_and_removed(capsys: pytest.CaptureFixture[str])
     said(capsys, "resume", KEY)
     said(capsys, "recheck", KEY)
     assert listed(capsys)[1].endswith("m1, m2; added")
-    said(capsys, "remove", KEY)
+    said(capsys, "remove", "--yes", KEY)
     assert len(listed(capsys)) == 1
 
 

@@ -76,6 +76,7 @@ async def test_a_change_is_made_and_noted(fresh: Fresh, change: tuple[Act, ...])
         before = await furnished(store)
         await store.change(ENTRY, change)
         assert await store.audits(None, 10) == [ENTRY]
+        assert (await store.audit(ENTRY.id), await store.audit("a9")) == (ENTRY, None)
         assert await state(store) != before
 
 
@@ -149,12 +150,15 @@ async def test_the_embedded_store_makes_and_notes_or_does_neither(tmp_path: Path
         assert await state(store) == before
 
 
-def _let_writes_fail(path: Path, table: str) -> None:
+def _let_writes_fail(path: Path, *tables: str) -> None:
+    """Those of these tables, and of no others."""
     connection = sqlite3.connect(path)
-    for verb in ("INSERT", "UPDATE"):
-        connection.execute(
-            f"CREATE TRIGGER fail_{verb} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, 'disk'); END"
-        )
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        connection.execute(f"DROP TRIGGER {name}")
+    for table in tables:
+        for verb in ("INSERT", "UPDATE", "DELETE"):
+            refusal = "BEGIN SELECT RAISE(ABORT, 'disk'); END"
+            connection.execute(f"CREATE TRIGGER fail_{table}_{verb} BEFORE {verb} ON {table} {refusal}")
     connection.commit()
     connection.close()
 

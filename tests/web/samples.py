@@ -543,5 +543,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         AuditRow(
             NOW - DAY, "operator", "group.set", text("Physics 101"), (), (text("weight: 2.0"), text("models: gpt-5*"))
         ),
+        AuditRow(NOW - DAY, "operator", "limit.remove", text("l2"), (text("extra: 0.00"),), id="aud_1"),
+        AuditRow(NOW - DAY, "operator", "limit.remove", text("l3"), (text("extra: 0.00"),), outcome="made in part"),
     )
     yield "audit", lambda: render_admin.audit_html(AuditView(OPERATOR, audits * many, text("1790000000000 a1")))

@@ -1,11 +1,12 @@
-"""The one command about requests of this moment: an administrator ends them."""
+"""Commands about requests of this moment: an administrator ends one, or all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from keypool.live import LiveRequest
 from server.admin.changes import Changes
+from server.admin.consequences import Consequences, of_cancelling
 from server.policy.commands import NotThere
 
 
@@ -24,6 +25,17 @@ async def cancel(
     if not end(request_id):
         await changes.note(actor, "request.cancel", request_id, None, {"ended": "by itself, before that"})
         raise _ended()
+
+
+async def cancel_all(
+    changes: Changes, actor: str, live: Collection[LiveRequest], end: Callable[[str], bool]
+) -> Consequences:
+    """End all requests of this moment; what comes meanwhile is served. It is noted first, in numbers."""
+    consequences = of_cancelling(live)
+    await changes.note(actor, "request.cancel-all", "queue", None, dict(consequences.numbers))
+    for each in live:
+        end(each.id)
+    return consequences
 
 
 def _ended() -> NotThere:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from server.admin.changes import Changes, no_such
 from server.admin.makers import Maker, insist_on_making, insist_on_renewing
 from server.auth.accounts import ANY_TERMS, Accounts, token_body
 from server.auth.token_terms import narrowed
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.policy.authority import TOO_WEAK, Power
 from server.policy.commands import CommandError
 from server.store import acts
@@ -18,12 +19,24 @@ from server.store.base import Store, Token, TokenTerms
 
 @dataclass(frozen=True, slots=True)
 class WantedToken:
-    """A token to be made. `expires_at` is UTC milliseconds, `budget` micro-USD in all; None is never and no bound."""
+    """A token to be made. `expires_at` is UTC milliseconds, `budget` micro-USD in all; None is never and no bound.
+
+    `tokens`: how many tokens of a family of models it may use in all.
+    """
 
     name: str
     expires_at: int | None = None
     terms: TokenTerms = ANY_TERMS
     budget: int | None = None
+    tokens: Mapping[str, int] = field(default_factory=dict)
+
+    def limits(self, subject: str) -> Iterator[Limit]:
+        """What it is limited by from its first moment on."""
+        if self.budget is not None:
+            yield Limit(f"token/{subject}/ever", Scope.TOKEN, subject, Unit.USD, LimitWindow.EVER, self.budget)
+        for family, amount in self.tokens.items():
+            name = f"{subject}-{family}"
+            yield Limit(name, Scope.TOKEN, subject, Unit.TOKENS, LimitWindow.EVER, amount, family)
 
 
 class TokenCommands:
@@ -43,7 +56,7 @@ class TokenCommands:
         person = await self._store.person(person_id)
         if person is None:
             raise no_such("person")
-        asked = wanted.name, wanted.expires_at, wanted.terms, wanted.budget
+        asked = wanted.name, wanted.expires_at, wanted.terms, wanted.limits
         if not by.authority.may(Power.ADMINISTER):
             if actor != person_id:
                 raise CommandError(TOO_WEAK)

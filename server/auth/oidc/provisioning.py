@@ -93,7 +93,7 @@ class Provisioning:
             before = {field: getattr(person, field) for field in noted}
             writing = acts.update_person(person.id, changes)
             await self._audited.change(ACTOR, action, person.id, before, noted, writing)
-        elif changes:  # that somebody was here is no change
+        elif changes:  # a login alone is no change
             await self._store.update_person(person.id, changes)
         return replace(person, **changes)
 

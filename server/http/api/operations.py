@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from server.admin.commands import requests
+from server.admin.commands.undo import undo
+from server.admin.consequences import of_key_removal
 from server.admin.resources import KEY
 from server.config.openapi import Description
 from server.config.shapes import Flag, Maybe, Number, Text, Thing, Whole, Word
-from server.http.api.schemas import CHANGE, KEY_SHAPE, change_json, list_of, page_of
+from server.http.api.schemas import CHANGE, DONE_WITH, KEY_SHAPE, change_json, done_with, list_of, page_of
 from server.http.api.table import Asking, Operation
 from server.keys.wishes import ListedKey
 from server.ledger.question import cursor, cursor_text
@@ -56,8 +58,11 @@ async def recheck_key(asking: Asking) -> None:
     await asking.services.keys.recheck(asking.actor, asking.id)
 
 
-async def remove_key(asking: Asking) -> None:
-    await asking.services.keys.remove(asking.actor, asking.id)
+async def remove_key(asking: Asking) -> object:
+    services = asking.services
+    consequences = of_key_removal(await services.keys.keys(), asking.id, services.dispatcher.live(10**6))
+    await services.keys.remove(asking.actor, asking.id)
+    return done_with(consequences)
 
 
 async def live_requests(asking: Asking) -> object:
@@ -87,12 +92,22 @@ async def cancel_request(asking: Asking) -> None:
     await requests.cancel(services.changes, asking.actor, asking.id, live, services.pipeline.cancel)
 
 
+async def cancel_all(asking: Asking) -> object:
+    services = asking.services
+    live = services.dispatcher.live(10**6)
+    return done_with(await requests.cancel_all(services.changes, asking.actor, live, services.pipeline.cancel))
+
+
 async def audit(asking: Asking) -> object:
     limit = asking.query.get("limit", PAGE)
     entries = await asking.services.changes.audits(cursor(asking.query), limit + 1)
     page, more = entries[:limit], len(entries) > limit
     last = cursor_text((page[-1].at, page[-1].id)) if more else None
     return {"data": [change_json(each) for each in page], "next_cursor": last}
+
+
+async def undo_removal(asking: Asking) -> None:
+    await undo(asking.services.changes, asking.actor, asking.id)
 
 
 def _key(key: ListedKey, running: Any) -> dict[str, Any]:
@@ -123,8 +138,9 @@ OPERATIONS = (
     Operation(_told("POST", "/keys/{key}/pause", "Give a key no further request", status=204), pause_key),
     Operation(_told("POST", "/keys/{key}/resume", "Use a key again", status=204), resume_key),
     Operation(_told("POST", "/keys/{key}/recheck", "Have a key checked now", status=204), recheck_key),
-    Operation(_told("DELETE", "/keys/{key}", "Forget an added key", status=204), remove_key),
+    Operation(_told("DELETE", "/keys/{key}", "Forget an added key", answer=DONE_WITH), remove_key),
     Operation(_told("GET", "/queue", "Requests that run and wait now", answer=list_of(LIVE)), live_requests),
+    Operation(_told("DELETE", "/queue", "End all requests of this moment", answer=DONE_WITH), cancel_all),
     Operation(_told("DELETE", "/queue/{request}", "End a request", status=204), cancel_request),
     Operation(
         _told(
@@ -132,5 +148,9 @@ OPERATIONS = (
             query={"cursor": Text(1000), "limit": Whole(1, MOST)}, answer=page_of(CHANGE),
         ),
         audit,
+    ),
+    Operation(
+        _told("POST", "/audit/{entry}/undo", "Put back a group, a limit or a price that was removed", status=204),
+        undo_removal,
     ),
 )  # fmt: skip

@@ -6,11 +6,14 @@ from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from typing import Any
 
+from server.admin.consequences import of_disabling, of_promotion
 from server.admin.resources import PERSON
 from server.config.openapi import CSV, Description
 from server.config.shapes import Flag, Many, Text, Thing, Whole, Word
 from server.http.api.schemas import (
+    CONSEQUENCES,
     PERSON_SHAPE,
+    done_with,
     page_of,
     person_json,
 )
@@ -18,6 +21,7 @@ from server.http.api.table import Asking, File, Operation
 from server.http.api.tokens import OF_ALL
 
 PAGE, MOST = 100, 1000
+CHANGED = Thing(PERSON_SHAPE.members, {"consequences": CONSEQUENCES}, name="ChangedPerson")
 IMPORTED = Thing(
     {
         "done": Flag(),
@@ -45,7 +49,16 @@ async def show_person(asking: Asking) -> object:
 
 
 async def change_person(asking: Asking) -> object:
-    return person_json(await asking.services.people.change(asking.actor, asking.id, asking.body, asking.authority))
+    """With what it does to make an administrator, or to close an access."""
+    services, person = asking.services, await asking.services.people.person(asking.id)
+    changed = await services.people.change(asking.actor, asking.id, asking.body, asking.authority)
+    answer = person_json(changed)
+    if changed.disabled and not person.disabled:
+        live = services.dispatcher.live(10**6)
+        answer |= done_with(await of_disabling(services.store, person, live))
+    elif changed.admin and not person.admin:
+        answer |= done_with(await of_promotion(services.store, person))
+    return answer
 
 
 async def erase_person(asking: Asking) -> None:
@@ -96,7 +109,7 @@ OPERATIONS = (
     Operation(
         _told(
             "PATCH", "/people/{person}", "Change somebody, close their access, or make them an administrator",
-            body=PERSON.body("change"), answer=PERSON_SHAPE,
+            body=PERSON.body("change"), answer=CHANGED,
         ),
         change_person,
     ),

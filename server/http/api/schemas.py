@@ -10,15 +10,16 @@ from dataclasses import fields
 from typing import Any
 
 from server.admin.commands.guest_passes import IssuedPass
+from server.admin.consequences import Consequences
 from server.admin.resources import GROUP, KEY, KINDS_OF_RATES, LIMIT, NOTICE, PASS, PERSON, PRICE, TOKEN
 from server.auth.guest_passes import Pass
-from server.config.shapes import Instant, Many, Maybe, Shape, Text, Thing
+from server.config.shapes import Instant, Many, Maybe, Shape, Text, Thing, Word
 from server.ledger.limits import Limit
 from server.ledger.prices import Price, price_body
 from server.ledger.when import iso
 from server.policy.groups import Group, prices_body
 from server.policy.notices import Notice
-from server.store.base import Audit, Person, Token, TokenTerms
+from server.store.base import DONE, FAILED, PENDING, Audit, Person, Token, TokenTerms
 
 Fields = dict[str, Any]
 
@@ -42,9 +43,19 @@ CHANGE = Thing(
         "target": Text(1000, least=0),
         "before": Maybe(Thing({}, open=True)),
         "after": Maybe(Thing({}, open=True)),
+        "outcome": Word((DONE, PENDING, FAILED)),
     },
     name="Change",
 )
+
+
+CONSEQUENCES = Thing({"sentences": Many(Text(1000))}, open=True, name="Consequences")
+DONE_WITH = Thing({"consequences": CONSEQUENCES}, name="DoneWithConsequences")
+
+
+def done_with(consequences: Consequences) -> Fields:
+    """What was done, and what it did, in numbers."""
+    return {"consequences": consequences.body()}
 
 
 def page_of(shape: Shape) -> Thing:
@@ -164,6 +175,7 @@ def change_json(entry: Audit) -> Fields:
         "target": entry.target,
         "before": entry.before,
         "after": entry.after,
+        "outcome": entry.outcome,
     }
 
 

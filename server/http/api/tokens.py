@@ -10,14 +10,17 @@ from typing import Any
 
 from server.admin.commands.guest_passes import WantedPass
 from server.admin.commands.tokens import WantedToken
+from server.admin.consequences import of_revocation
 from server.admin.resources import PASS, TOKEN
 from server.config.openapi import Description
 from server.config.shapes import Text
 from server.http.api.schemas import (
+    DONE_WITH,
     NEW_PASS,
     NEW_TOKEN,
     PASS_SHAPE,
     TOKEN_SHAPE,
+    done_with,
     issued_json,
     list_of,
     pass_json,
@@ -53,8 +56,10 @@ async def narrow_token(asking: Asking) -> object:
     return token_json(await asking.services.tokens.narrow(asking.actor, asking.id, asking.body, _owner(asking)))
 
 
-async def revoke_token(asking: Asking) -> None:
+async def revoke_token(asking: Asking) -> object:
+    consequences = await of_revocation(asking.services.store, asking.id, _owner(asking))
     await asking.services.tokens.revoke(asking.actor, asking.id, _owner(asking))
+    return done_with(consequences)
 
 
 async def list_passes(asking: Asking) -> object:
@@ -117,7 +122,8 @@ def _rows(under: str, role: str, makes: str, **listing: Any) -> tuple[Operation,
                  answer=TOKEN_SHAPE),
             narrow_token,
         ),
-        Operation(told("DELETE", f"{under}/tokens/{{token}}", "Revoke a token, for good", status=204), revoke_token),
+        Operation(told("DELETE", f"{under}/tokens/{{token}}", "Revoke a token, for good", answer=DONE_WITH),
+                  revoke_token),
         Operation(
             told("GET", f"{under}/passes", "Guest passes that have not expired", answer=list_of(PASS_SHAPE), **listing),
             list_passes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keypool.health import KeyState
 from server.admin.commands import requests
+from server.admin.consequences import of_cancelling
 from server.http.pages.forms import Done, Form
 from server.http.pages.me import MemberPage
 from server.http.pages.me_ledger import spent
@@ -45,6 +46,13 @@ class NowPage(AdminPage):
         live = services.dispatcher.live(10**6)
         await requests.cancel(services.changes, self.me.id, request_id, live, services.pipeline.cancel)
         return Done("cancelled", "/admin")
+
+    async def cancel_all(self, form: Form) -> Done:
+        services = self.services
+        live = services.dispatcher.live(10**6)
+        form.insist("End all requests?", of_cancelling(live).lines(), "End them all")
+        await requests.cancel_all(services.changes, self.me.id, live, services.pipeline.cancel)
+        return Done("all-cancelled", "/admin")
 
     def _queues(self) -> tuple[QueueView, ...]:
         waiting: dict[str, set[str]] = {}

@@ -7,6 +7,7 @@ from typing import Any
 
 from keypool.snapshot import KeySnapshot
 from server.admin.commands.keys import HOMES
+from server.admin.consequences import of_key_removal
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form
 from server.keys.wishes import ListedKey
@@ -57,7 +58,10 @@ class KeysPage(AdminPage):
         await self.services.keys.recheck(self.me.id, key_id)
         return Done("key-rechecked", KEYS)
 
-    async def remove(self, _: Form, key_id: str) -> Done:
+    async def remove(self, form: Form, key_id: str) -> Done:
+        services = self.services
+        consequences = of_key_removal(await services.keys.keys(), key_id, services.dispatcher.live(10**6))
+        form.insist("Remove this key?", consequences.lines(), "Remove the key")
         await self.services.keys.remove(self.me.id, key_id)
         return Done("key-removed", KEYS)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from server.admin.changes import NEW
+from server.admin.consequences import of_limit_removal
+from server.admin.differences import differences
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
 from server.http.pages.me_ledger import last_moment
-from server.ledger.limits import Limit, LimitWindow, Scope, Unit, family_of, limit_of
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit, family_of, limit_body, limit_of
 from server.policy.commands import NotThere
 from web import render_admin
 from web.view_admin import LimitRow, LimitsView
@@ -26,7 +29,12 @@ class LimitsPage(AdminPage):
 
     async def set_limit(self, form: Form) -> Done:
         """A new limit, or another amount in place of one for the same purpose."""
-        await self.services.changes.set_limit(self.me.id, await self._wanted(form))
+        wanted = await self._wanted(form)
+        known = await self.services.changes.limit_like(wanted)
+        if known is not None and known.amount != wanted.amount:
+            changes = differences(limit_body(known), limit_body(replace(known, amount=wanted.amount)))
+            form.insist("Change this limit?", changes, "Save these changes")
+        await self.services.changes.set_limit(self.me.id, wanted)
         return Done("limit-set", LIMITS)
 
     async def increase(self, form: Form, limit_id: str) -> Done:
@@ -37,7 +45,9 @@ class LimitsPage(AdminPage):
         await self.services.changes.raise_limit(self.me.id, limit_id, extra, form.needed_end("until"))
         return Done("limit-raised", LIMITS)
 
-    async def remove(self, _: Form, limit_id: str) -> Done:
+    async def remove(self, form: Form, limit_id: str) -> Done:
+        consequences = await of_limit_removal(self.services.store, self.services.changes, limit_id)
+        form.insist("Remove this limit?", consequences.lines(), "Remove the limit")
         await self.services.changes.remove_limit(self.me.id, limit_id)
         return Done("limit-removed", LIMITS)
 

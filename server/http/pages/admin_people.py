@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from server.admin.consequences import of_disabling, of_promotion
 from server.auth.tokens import has_lapsed
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError
@@ -118,13 +119,19 @@ class PersonPage(PeoplePage):
         await self.services.people.change(self.me.id, person_id, changes)
         return Done("person-changed", f"/admin/people/{person_id}")
 
-    async def disable(self, _: Form, person_id: str) -> Done:
+    async def disable(self, form: Form, person_id: str) -> Done:
+        person, live = await self._person(person_id), self.services.dispatcher.live(10**6)
+        consequences = await of_disabling(self.services.store, person, live)
+        form.insist(f"Close the access of {person.name}?", consequences.lines(), "Close it")
         return await self._set(person_id, {"disabled": True}, "person-disabled")
 
     async def enable(self, _: Form, person_id: str) -> Done:
         return await self._set(person_id, {"disabled": False}, "person-enabled")
 
-    async def promote(self, _: Form, person_id: str) -> Done:
+    async def promote(self, form: Form, person_id: str) -> Done:
+        person = await self._person(person_id)
+        consequences = await of_promotion(self.services.store, person)
+        form.insist(f"Make {person.name} an administrator?", consequences.lines(), "Make them one")
         return await self._set(person_id, {"admin": True}, "person-promoted")
 
     async def demote(self, _: Form, person_id: str) -> Done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.admin.consequences import of_revocation
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form
 from server.http.pages.me_ledger import token_limits, token_view
@@ -51,6 +52,8 @@ class AdminTokensPage(AdminPage):
         await self.services.passes.revoke(self.me.id, pass_id)
         return Done("pass-revoked", TOKENS)
 
-    async def revoke(self, _: Form, token_id: str) -> Done:
+    async def revoke(self, form: Form, token_id: str) -> Done:
+        consequences = await of_revocation(self.services.store, token_id)
+        form.insist("Revoke this token?", consequences.lines(), "Revoke it")
         await self.services.tokens.revoke(self.me.id, token_id)
         return Done("token-revoked", TOKENS)

@@ -37,6 +37,8 @@ SENTENCES = {
     "nickname-removed": "You are not on the leaderboard.",
     "sessions-ended": "You are logged out everywhere else.",
     "cancelled": "The request is cancelled.",
+    "all-cancelled": "The requests are cancelled.",
+    "undone": "It is as it was before.",
     "person-added": "The person is added.",
     "person-changed": "The person is changed.",
     "person-disabled": "Access is closed.",

@@ -6,6 +6,7 @@ from typing import Any
 
 from server.admin.commands.guest_passes import PROMISED, IssuedPass, WantedPass
 from server.admin.commands.tokens import WantedToken
+from server.admin.consequences import of_revocation
 from server.auth.accounts import MOST_LIVE
 from server.auth.guest_passes import LONGEST_MS
 from server.auth.token_terms import NORMAL
@@ -55,7 +56,9 @@ class TokensPage(MemberPage):
         await self.services.tokens.narrow(self.me.id, token_id, narrowing(form), self.me.id)
         return Done("token-narrowed", "/me/tokens")
 
-    async def revoke(self, _: Form, token_id: str) -> Done:
+    async def revoke(self, form: Form, token_id: str) -> Done:
+        consequences = await of_revocation(self.services.store, token_id, self.me.id)
+        form.insist("Revoke this token?", consequences.lines(), "Revoke it")
         await self.services.tokens.revoke(self.me.id, token_id, self.me.id)
         return Done("token-revoked", "/me/tokens")
 

@@ -88,6 +88,7 @@ def _operators() -> list[Route[PageServices]]:
     admin = Role.ADMIN
     return [
         _page("/admin", NowPage, role=admin),
+        _form("/admin/requests/cancel", NowPage, NowPage.cancel_all, admin),
         _form(f"/admin/requests/{ID}/cancel", NowPage, NowPage.cancel, admin),
         _page("/admin/keys", KeysPage, KeysPage.add, admin),
         _form(f"/admin/keys/{ID}/pause", KeysPage, KeysPage.pause, admin),
@@ -107,6 +108,7 @@ def _operators() -> list[Route[PageServices]]:
         _page("/admin/usage", AdminUsagePage, role=admin),
         Route(r"/admin/usage\.csv", UsageFile, {"GET": admin}),
         _page("/admin/audit", AuditPage, role=admin),
+        _form(f"/admin/audit/{ID}/undo", AuditPage, AuditPage.undo, admin),
     ]
 
 

@@ -90,6 +90,11 @@ class MongoBook(Connected):
         await self._db.audits.update_one({"_id": entry.id}, {"$set": states})
 
     @verb
+    async def audit(self, entry_id: str) -> Audit | None:
+        found = await self._db.audits.find_one({"_id": entry_id})
+        return None if found is None else _audit(found)
+
+    @verb
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         newest_first = [("at", DESCENDING), ("_id", DESCENDING)]
         found = self._db.audits.find(_behind(cursor)).sort(newest_first).limit(limit)

@@ -64,10 +64,19 @@ def rewrite_audit(db: sqlite3.Connection, entry: Audit) -> None:
     db.execute(change, (_written(entry.before), _written(entry.after), entry.id))
 
 
+def audit(db: sqlite3.Connection, entry_id: str) -> Audit | None:
+    row = db.execute(f"{_AUDIT} WHERE id = ?", (entry_id,)).fetchone()
+    return None if row is None else _entry(row)
+
+
 def audits(db: sqlite3.Connection, cursor: Cursor | None, limit: int) -> list[Audit]:
     behind = "" if cursor is None else "WHERE (at, id) < (?, ?)"
     rows = db.execute(f"{_AUDIT} {behind} ORDER BY at DESC, id DESC LIMIT ?", (*(cursor or ()), limit))
-    return [Audit(*(*row[:5], _read(row[5]), _read(row[6]))) for row in rows]
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: tuple[Any, ...]) -> Audit:
+    return Audit(*(*row[:5], _read(row[5]), _read(row[6])))
 
 
 def keep_content(db: sqlite3.Connection, content: Content) -> None:

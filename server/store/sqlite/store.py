@@ -271,6 +271,9 @@ class SqliteStore:
     async def rewrite_audit(self, entry: Audit) -> None:
         await self._writer.do(lambda db: book_queries.rewrite_audit(db, entry))
 
+    async def audit(self, entry_id: str) -> Audit | None:
+        return await self._lookups.do(lambda db: book_queries.audit(db, entry_id))
+
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         return await self._reports.do(lambda db: book_queries.audits(db, cursor, limit))
 
