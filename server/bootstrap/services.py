@@ -164,7 +164,7 @@ class ServicesBuilder:
         )
 
     async def _books(self) -> tuple[Accounting, Accounts]:
-        """The store, the ledger and who may ask."""
+        """The store, the ledger and the accounts of callers."""
         settings, store, stack = self._settings, self._store, self._stack
         stack.enter_context(alone(settings))
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))

@@ -54,8 +54,8 @@ Roles = Mapping[str, Role]
 class Route(Generic[S]):
     """One row of the table. `pattern` is a regular expression of the whole path, or what matches a request.
 
-    `kwargs` are the handler's beside the services, which are those of its group. `own_door`: the handler asks by itself
-    who comes. Raises ValueError unless `roles` names each method that there is.
+    `kwargs` are the handler's beside the services, which are those of its group. `own_door`: the handler
+    authenticates by itself. Raises ValueError unless `roles` names each method that there is.
     """
 
     pattern: str | Matcher

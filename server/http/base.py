@@ -50,7 +50,7 @@ class BaseHandler(ReceivingHandler, Generic[S]):
 
     services: S
     request_id: str
-    guests = False  # whether who comes with a guest pass may use this
+    guests = False  # whether a caller with a guest pass may use this
     shared = True  # with the web pages of ALLOWED_ORIGINS
     _admitted: Caller | None = None
 
@@ -76,7 +76,7 @@ class BaseHandler(ReceivingHandler, Generic[S]):
         return {name for name in cls.SUPPORTED_METHODS if name != "HEAD" and getattr(cls, name.lower()) is not absent}
 
     async def admit(self) -> None:
-        """Ask who comes, as the table of routes wants it.
+        """Authenticate the caller, as the table of routes wants it.
 
         Raises InvalidKey, PermissionDenied, RateLimited, AccountingUnavailable, MethodNotAllowed.
         """

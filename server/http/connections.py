@@ -1,4 +1,4 @@
-"""The server's sockets: who is accepted, how long a connection lasts, and what happens when there is no more room.
+"""The server's sockets: the acceptance of connections, their lifetimes, and the pause when there is no more room.
 
 Tornado accepts until the system refuses, and then asks again at once, for ever: one whole processor, and a line in the
 log each time. Here accepting *stops*, at the bound until a connection has gone, for want of open files for a second, as

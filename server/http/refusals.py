@@ -53,7 +53,7 @@ class Linger:
     seconds: float = 15.0
 
 
-class Below(Protocol):
+class ClosableConnection(Protocol):
     """A connection of either carrier. Its stream has `closed`, `close`, `half_close` and `read_bytes`."""
 
     stream: Any
@@ -75,7 +75,7 @@ class Lingering(HTTPConnection):
     The connection below never hears that the answer is finished: it goes on reading the body, and is closed here.
     """
 
-    def __init__(self, below: Below, headers: MutableMapping[str, str], linger: Linger) -> None:
+    def __init__(self, below: ClosableConnection, headers: MutableMapping[str, str], linger: Linger) -> None:
         self._below, self._linger = below, linger
         self._dropped = 0
         self._timer: asyncio.TimerHandle | None = None

@@ -143,7 +143,7 @@ def _asked() -> list[Route[ApiServices]]:
 
 
 def _doors() -> list[Route[PageServices]]:
-    """In and out, and the page that greets who has logged in with their own place."""
+    """The routes to log in and out, and the leaderboard, which shows people who have logged in their own place."""
     return [
         Route("/leaderboard", LeaderboardPage, ANYBODY),
         Route("/login", LoginPage, {"GET": Role.PUBLIC, "POST": Role.PUBLIC}),

@@ -56,7 +56,7 @@ class Bounds:
 
     `stateful`: providers may keep answers for later, for those who made them. `longest_output`: tokens of an answer
     without a bound of its own, where a budget applies. `usage_seconds`: how long an answer is read on for its usage, if
-    its client has left. `fairness`: who has equal shares.
+    its client has left. `fairness`: the parties that have equal shares.
     """
 
     queue_seconds: float = 300.0
@@ -108,7 +108,7 @@ class Admission:
     def _served(
         self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect
     ) -> tuple[str | None, frozenset[str]] | None:
-        """The first who may pay for a model and has a key for it, with the groups of its keys; None if none has."""
+        """The first payer that has a key for a model, with the groups of its keys; None if none has."""
         for payer in payers:
             groups = key_groups(caller, () if payer is None else (payer,))
             if self._dispatcher.pool.serves(model, dialect.name, groups):

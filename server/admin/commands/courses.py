@@ -84,7 +84,7 @@ class View:
 
 
 class CourseCommands:
-    """The verbs; who asks for them is a person. `clock` is seconds, monotonic, `wall` UTC milliseconds.
+    """The verbs; each is asked for by a person. `clock` is seconds, monotonic, `wall` UTC milliseconds.
 
     All raise CommandError, of which CourseError is one, and StoreError.
     """

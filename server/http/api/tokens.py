@@ -1,6 +1,6 @@
-"""Tokens and guest passes: of oneself under `/api/me`, of anybody under `/api/admin`. Each verb is one function.
+"""Tokens and guest passes: the caller's own under `/api/me`, any person's under `/api/admin`. A verb is a function.
 
-`asking.own` is the authority that the route leaves: who asks under `/api/me` reaches what is theirs, and nothing else.
+`asking.own` is the authority that the route leaves: a caller under `/api/me` reaches only what is theirs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`/admin/people`: who is here, what they may, and what they have used; in and out as a file."""
+"""`/admin/people`: the people, their rights, and their usage; in and out as a file."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Feed(CachedHandler):
 
 
 class LeaderboardPage(BrowserHandler):
-    """`/leaderboard?window=&by=`: who has logged in, or presents a token, sees their own place."""
+    """`/leaderboard?window=&by=`: a person who has logged in, or presents a token, sees their own place."""
 
     async def get(self) -> None:
         services = self.services

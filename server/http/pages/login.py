@@ -133,7 +133,7 @@ class Callback(LoginHandler):
 class Logout(BrowserHandler):
     """`/logout`: out, here and at the provider.
 
-    A link on another site must not log anybody out: who comes from there finds a link of ours.
+    A link on another site must not log people out: a browser that comes from there gets a link of ours.
     """
 
     async def get(self) -> None:
@@ -151,7 +151,7 @@ class Logout(BrowserHandler):
 
 
 class UserHandler(BrowserHandler):
-    """`GET /user`: who has logged in, or presents a token, in the words of fhswf's openai-proxy."""
+    """`GET /user`: the person who has logged in, or presents a token, in the words of fhswf's openai-proxy."""
 
     async def get(self) -> None:
         visit, oidc = await self.visit(), self.services.oidc

@@ -28,7 +28,7 @@ CarryOut = Callable[[sqlite3.Connection, Sequence[Work]], list[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class WorkGroup:
     """One work that is many: done at once, or each by itself if that fails. Its result: what each gave, or an error."""
 
     whole: Callable[[sqlite3.Connection], list[Any]]
@@ -184,7 +184,7 @@ def _all_or_each(connection: sqlite3.Connection, works: Sequence[Work]) -> list[
 
 
 def _apart(connection: sqlite3.Connection, work: Work) -> Answer:
-    if not isinstance(work, Together):
+    if not isinstance(work, WorkGroup):
         return _in_savepoint(connection, work)
     answers = [_in_savepoint(connection, part) for part in work.each]
     return [result if error is None else error for result, error in answers], None
