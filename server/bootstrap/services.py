@@ -15,7 +15,7 @@ from typing import Protocol, TypedDict
 from prometheus_client.registry import Collector
 
 from keypool.pool import Pool
-from server.accounting.assembly import Accounting, open_treasury
+from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.housekeeping import Housekeeping
 from server.accounting.metrics import AccountingMetrics
 from server.accounting.price_reload import PriceReload
@@ -169,7 +169,7 @@ class ServicesBuilder:
         stack.enter_context(alone(settings))
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
-        accounting = await open_treasury(settings, store, wiring.own_prices(settings), stack)
+        accounting = await open_accounting(settings, store, wiring.own_prices(settings), stack)
         self._oidc = self._login()
         accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
