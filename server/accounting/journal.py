@@ -259,7 +259,7 @@ class Journal:
 
 
 class _Syncer:
-    """Calls `fsync` in a thread of its own. Every descriptor that the thread gets is its own: no other code closes it."""
+    """Calls `fsync` in a thread. Every descriptor that the thread gets is its own: nothing else closes it."""
 
     def __init__(self, sync: Callable[[int], None]) -> None:
         self._sync = sync

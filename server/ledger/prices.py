@@ -121,7 +121,7 @@ def cost(price: Price, usage: Usage, tariff: Tariff = LISTED) -> int:
 
 
 def _asked(rates: Rates, usage: Usage) -> int:
-    """The tokens of the input, times their rates. A part larger than its whole, as some providers report, counts itself.
+    """The tokens of the input, times their rates. A part above its whole, as some providers report, counts itself.
 
     Sound and pictures are taken for new as far as they can be: a list seldom tells what they cost from a cache.
     """
