@@ -33,14 +33,14 @@ DEMO = ["xllamacpp>=2026.1; platform_system != 'Windows'"]
 OTEL = ["opentelemetry-sdk>=1.30", "opentelemetry-exporter-otlp-proto-http>=1.30"]
 DEV = [
     *OTEL,
-    "anthropic>=1.0",
+    "anthropic>=2.14",  # tests/wire/translate walks the types of its requests, and needs its `httpx2`
     "coverage>=7.6",
     "hypothesis>=6.100",
     "import-linter>=2.1",
     "mutmut>=3.8,<4",  # bench/mutants.py reads its files
     "mypy>=1.13",
     "oidc-provider-mock==0.3.4",
-    "openai>=2.0",
+    "openai>=3.57",  # as anthropic's
     "playwright>=1.50",
     "pytest>=9,<10",
     "pytest-timeout>=2.3",

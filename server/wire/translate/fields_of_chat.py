@@ -60,7 +60,8 @@ TOOLS: dict[str, Rows] = {
     "chat.format.text": carried("type"),
     "chat.format.json_object": carried("type"),
     "chat.format.json_schema": carried("type", "json_schema"),
-    "chat.json_schema": carried("name", "schema")
+    "chat.json_schema": carried("schema")
+    | noted("an answer's schema has no name there", "name")
     | noted("an answer's schema has no description there", "description")
     | noted("a schema is always strict there", "strict", harmless=(True,)),
     "chat.stream_options": carried("include_usage")

@@ -65,7 +65,7 @@ def read_chat(document: Document, notes: Notes) -> Asked:
         top_k=whole_of(body.get("top_k"), "top_k"),
         stops=texts_of(body.get("stop", []), "stop"),
         stream=flag_of(body.get("stream"), "stream") is True,
-        shows_usage=options.get("include_usage") is True,
+        shows_usage=flag_of(options.get("include_usage"), "stream_options.include_usage") is True,
         tools=tools,
         choice=choice,
         parallel=flag_of(body.get("parallel_tool_calls"), "parallel_tool_calls"),
@@ -86,14 +86,16 @@ def allowed(tools: tuple[Tool, ...], choice: Document, where: str, notes: Notes)
     """The tools that may be called, and whether one must be: the others are not sent."""
     names = {_name_in(each, where) for each in list_of(choice.get("tools"), f"{where}.tools")}
     notes.add("tool_choice", "only the tools that are allowed are sent")
-    mode = MODES["required" if choice.get("mode") == "required" else "auto"]
-    return tuple(tool for tool in tools if tool.name in names), mode
+    mode = text_of(choice.get("mode"), f"{where}.mode")
+    if mode not in ("auto", "required"):
+        raise InvalidValue(f"{where}.mode")
+    return tuple(tool for tool in tools if tool.name in names), MODES[mode]
 
 
-def _name_in(value: Any, where: str) -> Any:
+def _name_in(value: Any, where: str) -> str:
     tool = object_of(value, where)
     named = tool.get(str(tool.get("type")))
-    return tool.get("name", named.get("name") if type(named) is dict else None)
+    return text_of(tool.get("name", named.get("name") if type(named) is dict else None), where)
 
 
 def _limit(body: Document) -> int | None:
@@ -102,7 +104,7 @@ def _limit(body: Document) -> int | None:
 
 
 def _turn(value: Any, where: str, notes: Notes) -> Turn:
-    role = object_of(value, where).get("role")
+    role = text_of(object_of(value, where).get("role"), f"{where}.role")
     if role not in ROLES:
         raise InvalidValue(f"{where}.role")
     message = notes.check(f"chat.message.{role}", value, where)
@@ -135,7 +137,8 @@ def _thoughts(message: Document, where: str) -> Iterator[Part]:
     blocks = list_of(message.get("thinking_blocks", []), f"{where}.thinking_blocks")
     for block in blocks:
         block = object_of(block, f"{where}.thinking_blocks")
-        yield Thought(*(str(block.get(name) or "") for name in ("thinking", "signature", "data")))
+        said = (block.get(name) or "" for name in ("thinking", "signature", "data"))
+        yield Thought(*(text_of(each, f"{where}.thinking_blocks") for each in said))
     if not blocks and message.get("reasoning_content"):
         yield Thought(text_of(message["reasoning_content"], f"{where}.reasoning_content"))
 
@@ -174,7 +177,11 @@ def _part(value: Any, where: str, notes: Notes) -> Part:
         return picture_of(inner.get("url"), f"{where}.image_url.url")
     if kind == "file":
         inner = notes.check("chat.file", part.get("file"), f"{where}.file")
-        return file_of(inner.get("file_data"), str(inner.get("filename", "")), f"{where}.file.file_data")
+        return file_of(
+            inner.get("file_data"),
+            text_of(inner.get("filename", ""), f"{where}.file.filename"),
+            f"{where}.file.file_data",
+        )
     return Text(text_of(part.get(kind), f"{where}.{kind}"))
 
 
@@ -201,7 +208,7 @@ def _tool(value: Any, where: str, notes: Notes) -> Tool:
             else None
         )
     name = text_of(custom.get("name"), f"{where}.custom.name")
-    return Tool(name, described(str(custom.get("description", "")), form), custom=True)
+    return Tool(name, described(text_of(custom.get("description", ""), where), form, where), custom=True)
 
 
 def _function(value: Any, where: str, notes: Notes) -> Tool:
@@ -249,4 +256,4 @@ def _format(value: Any, notes: Notes) -> Format | None:
         return Format()
     inner = notes.check("chat.json_schema", form.get("json_schema"), "response_format.json_schema")
     schema = object_of(inner.get("schema", {}), "response_format.json_schema.schema")
-    return Format(schema, str(inner.get("name", "")), True)
+    return Format(schema)

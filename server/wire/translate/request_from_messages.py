@@ -13,6 +13,7 @@ from server.wire.translate.fields import Notes
 from server.wire.translate.shapes import (
     PDF,
     PICTURES,
+    PLAIN,
     flag_of,
     list_of,
     number_of,
@@ -77,7 +78,7 @@ def read_messages(document: Document, notes: Notes) -> Asked:
 
 def _turn(value: Any, where: str, notes: Notes) -> Turn:
     message = notes.check("messages.message", value, where)
-    if message.get("role") not in _ROLES:
+    if text_of(message.get("role"), f"{where}.role") not in _ROLES:
         raise InvalidValue(f"{where}.role")
     content = _content(message.get("content"), f"{where}.content", notes)
     return Turn(cast(Role, message["role"]), tuple(content))
@@ -103,7 +104,10 @@ def _block(value: Any, where: str, notes: Notes) -> Iterator[Part]:
         head = [Text(text_of(block.get(name), f"{where}.{name}") + "\n") for name in ("title", "source")]
         yield from (*head, *_content(block.get("content"), f"{where}.content", notes))
     elif kind == "thinking":
-        yield Thought(text_of(block.get("thinking"), f"{where}.thinking"), str(block.get("signature", "")))
+        yield Thought(
+            text_of(block.get("thinking"), f"{where}.thinking"),
+            text_of(block.get("signature", ""), f"{where}.signature"),
+        )
     elif kind == "tool_use":
         yield _call(block, where)
     elif kind == "tool_result":
@@ -121,9 +125,10 @@ def _image(value: Any, where: str, notes: Notes) -> Image:
     kind, source = notes.typed("messages.source", value, where)
     if kind == "url":
         return Image(url=text_of(source.get("url"), f"{where}.url"), where=where)
-    if kind != "base64" or source.get("media_type") not in PICTURES:
-        raise InvalidValue(where)
-    return Image(source["media_type"], text_of(source.get("data"), f"{where}.data"), where=where)
+    media_type = text_of(source.get("media_type"), f"{where}.media_type")
+    if kind != "base64" or media_type not in PICTURES:
+        raise InvalidValue(f"{where}.media_type")
+    return Image(media_type, text_of(source.get("data"), f"{where}.data"), where=where)
 
 
 def _document(block: Document, where: str, notes: Notes) -> Iterator[Part]:
@@ -135,7 +140,7 @@ def _document(block: Document, where: str, notes: Notes) -> Iterator[Part]:
     yield from (Text(line + "\n") for line in said if line)
     if kind == "content":
         yield from _content(source.get("content"), f"{where}.source.content", notes)
-    elif kind == "text":
+    elif kind == "text" and source.get("media_type", PLAIN) == PLAIN:
         yield Text(text_of(source.get("data"), f"{where}.source.data"))
     elif kind == "url":
         yield File(url=text_of(source.get("url"), f"{where}.source.url"), name=title, where=where)

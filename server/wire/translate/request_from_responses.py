@@ -99,7 +99,7 @@ def _item(value: Any, where: str, notes: Notes) -> Turn:
     call = text_of(item.get("call_id"), f"{where}.call_id")
     if kind in ("function_call_output", "custom_tool_call_output"):
         return Turn("user", (ToolResult(call, tuple(_content(item.get("output"), f"{where}.output", notes))),))
-    name = spaced(str(item.get("namespace", "")), text_of(item.get("name"), f"{where}.name"))
+    name = spaced(text_of(item.get("namespace", ""), where), text_of(item.get("name"), f"{where}.name"))
     said = "arguments" if kind == "function_call" else "input"
     arguments = text_of(item.get(said), f"{where}.{said}")
     return Turn("assistant", (ToolCall(call, name, arguments, custom=said == "input", where=where),))
@@ -136,7 +136,7 @@ def _part(value: Any, where: str, notes: Notes) -> Part:
     if kind == "input_image":
         return picture_of(part.get("image_url"), f"{where}.image_url")
     if kind == "input_file":
-        name = str(part.get("filename", ""))
+        name = text_of(part.get("filename", ""), f"{where}.filename")
         if "file_url" in part:
             return File(PDF, url=text_of(part["file_url"], f"{where}.file_url"), name=name, where=f"{where}.file_url")
         return file_of(part.get("file_data"), name, f"{where}.file_data")
@@ -159,7 +159,7 @@ def _tools(values: list[Any], spaces: dict[str, tuple[str, str]], notes: Notes) 
 
 def _tool(value: Any, where: str, spaces: dict[str, tuple[str, str]], notes: Notes) -> Iterator[Tool]:
     kind, tool = notes.typed("responses.tool", value, where)
-    name, description = text_of(tool.get("name"), f"{where}.name"), str(tool.get("description", ""))
+    name, description = text_of(tool.get("name"), f"{where}.name"), text_of(tool.get("description", ""), where)
     if kind == "namespace":
         for index, each in enumerate(list_of(tool.get("tools"), f"{where}.tools")):
             for inner in _tool(each, f"{where}.tools[{index}]", spaces, notes):
@@ -170,7 +170,7 @@ def _tool(value: Any, where: str, spaces: dict[str, tuple[str, str]], notes: Not
         form = tool.get("format")
         if form is not None:
             _, form = notes.typed("responses.custom.format", form, f"{where}.format")
-        yield Tool(name, described(description, form), custom=True)
+        yield Tool(name, described(description, form, where), custom=True)
     else:
         schema = tool.get("parameters")
         schema = None if schema is None else object_of(schema, f"{where}.parameters")
@@ -195,4 +195,6 @@ def _format(value: Any, notes: Notes) -> Format | None:
     if kind == "json_object":
         return Format()
     schema = object_of(form.get("schema"), "text.format.schema")
-    return Format(schema, str(form.get("name", "")), flag_of(form.get("strict"), "text.format.strict"))
+    return Format(
+        schema, text_of(form.get("name", ""), "text.format.name"), flag_of(form.get("strict"), "text.format.strict")
+    )

@@ -13,6 +13,7 @@ from server.wire.translate.terms import Document, File, Image, Part, Text
 
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 PDF = "application/pdf"
+PLAIN = "text/plain"
 NO_ARGUMENTS: Document = {"type": "object", "properties": {}}
 FREE_TEXT: Document = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 
@@ -88,11 +89,12 @@ def file_of(data: Any, name: str, where: str) -> Part:
     raise InvalidValue(where)
 
 
-def described(description: str, form: Any) -> str:
+def described(description: str, form: Any, where: str) -> str:
     """What a tool that takes free text says of itself, where it has to be a function."""
     lines = [description, "The input is free text."]
     if type(form) is dict and form.get("definition"):
-        lines.append(f"It follows this {form.get('syntax')} grammar:\n{form['definition']}")
+        syntax, definition = (text_of(form.get(name), f"{where}.format.{name}") for name in ("syntax", "definition"))
+        lines.append(f"It follows this {syntax} grammar:\n{definition}")
     return "\n\n".join(line for line in lines if line)
 
 
