@@ -5,15 +5,18 @@ from setuptools import find_packages, setup
 # Why each one: ARCHITECTURE.md, "What we stand on".
 BASE = [
     "tornado>=6.6.1",
+    "aiohappyeyeballs>=2.6",  # aiohttp's own; uvloop has no happy eyeballs
     "aiohttp>=3.14.3",  # GHSA-cq5v-8q36-5273
     "backports.zstd>=1.0; python_version < '3.14'",  # the standard library's module of 3.14
     "brotli>=1.2",  # the first that can bound what it unpacks
     "cryptography>=50",  # GHSA-g6cj-pr64-35w5, as reported by others
     "genai-prices>=0.2.3",
     "google-re2>=1.1.20250805",
+    "httptools>=0.9",  # an llhttp that refuses bare line feeds and spaces behind a chunk size unless it is asked not to
     "imagesize>=2.0",
     "jinja2>=3.1.6",
     "motor>=3.7.1",
+    "multidict>=6.1",  # aiohttp's own
     "orjson>=3.10",
     "prometheus-client>=0.20",
     "pyjwt[crypto]>=2.13",
@@ -35,6 +38,8 @@ DEV = [
     *OTEL,
     "anthropic>=2.14",  # tests/wire/translate walks the types of its requests, and needs its `httpx2`
     "coverage>=7.6",
+    "h11>=0.16",  # CVE-2025-43859; what it says of requests is compared with ours
+    "httptools>=0.7",  # the same of llhttp
     "hypothesis>=6.100",
     "import-linter>=2.1",
     "mutmut>=3.8,<4",  # bench/mutants.py reads its files
@@ -49,6 +54,7 @@ DEV = [
     "ruff>=0.8",
     "schemathesis>=4.0",
     "SecantusDB==0.7.0b3; python_version < '3.14'",  # a wire server for the MongoDB store's tests: GPL, never shipped
+    "trustme>=1.2",
     "types-PyYAML",
     "types-tqdm",
 ]

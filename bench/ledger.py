@@ -113,7 +113,7 @@ async def _rows_per_second(store: Store, which: Which) -> float:
 
 
 async def _writes(store: Store) -> list[Line]:
-    """Settlements of people at random, all at once; and a reservation alone, which somebody waits for."""
+    """Settlements of people at random, all at once; and a reservation alone, for which a caller waits."""
     settlements = [
         Settlement(
             usage_row(f"new-{number}", person_id=f"usr_{number * 7919 % 500:016x}", day="2027-01-01"),

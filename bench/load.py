@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
-PROMPT = "Explain in a few sentences why a fair queue gives everyone the same share. " * 6
+PROMPT = "Explain in a few sentences why a fair queue gives each person the same share. " * 6
 
 
 class LoadError(Exception):

@@ -37,8 +37,8 @@ PACKAGES = {
     "server/wire": ("tests/wire", "tests/compat/test_trusted.py", "tests/relay/test_bytes.py"),
     "server/ledger": (
         "tests/ledger",
-        "tests/public/test_history.py",
-        "tests/public/test_summaries.py",
+        "tests/status/test_history.py",
+        "tests/status/test_summaries.py",
         "tests/usage/test_export.py",
         "tests/usage/test_question.py",
         "tests/usage/test_when.py",

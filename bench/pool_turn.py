@@ -58,7 +58,7 @@ def _child(checkout: Path) -> subprocess.Popen[str]:
 
 def measured(queued: int) -> Iterator[tuple[float, float, float]]:
     """Medians of a submit, a finish and both, with so many queued: one round after the other."""
-    keys = [Key(f"k{n}", "up", "", frozenset({"openai"}), frozenset({"m"}), SLOTS) for n in range(KEYS)]
+    keys = [Key(f"k{n}", "up", frozenset({"openai"}), frozenset({"m"}), SLOTS) for n in range(KEYS)]
     pool = Pool(keys, QueueLimits(total=10**9, per_person=10**9))
     persons = max(10, queued // EACH)
     running: deque[Grant] = deque()

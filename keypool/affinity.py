@@ -1,8 +1,8 @@
-"""Which key served a conversation last.
+"""Affinity: the key that served a conversation last.
 
-A provider keeps the beginning of a conversation in a cache, per organisation, for some minutes; who comes back with the
-same beginning pays a tenth for it and waits less. So a conversation goes to the key that had it, if that key can take
-it now. It is a preference and never a reason to wait.
+A provider keeps the beginning of a conversation in a cache, per organisation, for some minutes; a request with the
+same beginning costs a tenth for it and is answered sooner. So a conversation goes to the key that had it, if that key
+can take it now. It is a preference and never a reason to wait.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is served before a request: of its own flow, and of the others that were served less."""
+"""The work that is served before a request: that of its own flow, and of the flows that were served less."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def ahead(fair: FairQueue, ticket: Ticket, backlog: Backlog) -> tuple[float, int
 def _among(
     account: FlowAccount, tier: HeadsTier, lane: Lane, backlog: Backlog, cost: float, count: int
 ) -> tuple[float, int]:
-    """What is served of all accounts of a tier until one of them has been served so much of its own."""
+    """The cost that a tier serves of all its accounts until one of them has been served so much of its own."""
     start = account.at(lane) if lane in account.lanes else max(account.at(lane), tier.time_of(lane))
     until = start + cost / account.weight
     (below, number), (mine, own) = backlog.below(until), backlog.part_of(account, until)

@@ -2,7 +2,7 @@
 
 Two models are in one area if a key serves both, or if their keys are of one organisation and the models share its
 limits. Keys come and go and models become known, so areas merge and split: then each new area takes over what of the
-old ones belongs to it, and everybody keeps what they are ahead of the virtual time or behind it.
+old ones belongs to it, and each flow stays as far ahead of the virtual time, or behind it, as it was.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which models belong together now: the areas, the queue of each model in its area, and where anybody waits."""
+"""Which models belong together now: the areas, the queue of each model in its area, and where tickets wait."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONG = 60.0  # seconds of rest from which on a key is as good as lost to those w
 
 
 class Arrangement:
-    """The areas of one pool. `busy`: those where somebody waits."""
+    """The areas of one pool. `busy`: those where tickets wait."""
 
     def __init__(self, keyring: Keyring, limits: QueueLimits) -> None:
         self.keyring, self.limits = keyring, limits
@@ -46,7 +46,7 @@ class Arrangement:
     def rearrange(self, tickets: Collection[Ticket]) -> bool:
         """Keys or models have come or gone: see which belong together now, and who may use what.
 
-        `tickets`: all that wait or run. Returns False if nothing is new for anybody.
+        `tickets`: all that wait or run. Returns False if nothing has changed for them.
         """
         changed = self._reaches_changed(tickets)
         old, parts = self.all(), partition(self.keyring.keys.values(), {*self.keyring.models(), *self._areas})
@@ -83,7 +83,7 @@ class Arrangement:
         return Area(FairQueue(limits.total, limits.per_person, limits.cap), models, keys)
 
     def _reaches_changed(self, tickets: Iterable[Ticket]) -> bool:
-        """Tell those who wait which keys may serve them now; False if nothing is new for anybody."""
+        """Set for all tickets which keys may serve them now. Returns False if nothing has changed."""
         changed = False
         for ticket in tickets:
             reach = self.keyring.reach(ticket.model, ticket.dialect, ticket.groups)

@@ -41,7 +41,7 @@ class Backlog:
         return cost + slope * beyond, count + rate * beyond
 
     def part_of(self, account: FlowAccount, counter: float) -> tuple[float, float]:
-        """What of `below` is the account's own."""
+        """The account's own part of `below`: its cost, and its requests."""
         cost, count, start = _waits(account, self.group)
         mine = min(cost, max(0.0, counter - start) * account.weight)
         return mine, count * mine / cost if cost > 0.0 else 0.0

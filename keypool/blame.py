@@ -1,7 +1,7 @@
-"""Who is to blame for a failure: the key, or the request that failed there?
+"""The cause of a failure: the key, or the request that failed there.
 
 A provider fails some requests because of what stands in them, so failures of one person's requests prove nothing: else
-one caller with a poisonous request could close every key to everybody. A place, which is a key for one model or a key
+one caller with a poisonous request could close every key to all people. A place, which is a key for one model or a key
 as a whole, is convicted
 
     in a row    when requests of two witnesses fail there within a minute, and no request ends well in between; or
@@ -45,7 +45,7 @@ MOST_DOUBTS = 2
 
 
 class Witness(NamedTuple):
-    """Whose request it was. `party`: the group or address with which its person shares, else the person again."""
+    """The person of a failed request. `party`: the group or address with which they share, else the person again."""
 
     person: str
     party: str
@@ -101,7 +101,7 @@ class FailurePlace:
 
 
 class Blame:
-    """What was seen at every place. `kind` keeps apart what must not be added up, such as failures and refusals."""
+    """The failures at each place. `kind` separates events that must not be added up, such as failures and refusals."""
 
     def __init__(self) -> None:
         self._places: dict[tuple[str, str], dict[str, FailurePlace]] = {}  # by key and model, then by kind
@@ -150,7 +150,7 @@ class Blame:
 
     @property
     def shunning(self) -> bool:
-        """Whether any key comes last for anybody."""
+        """Whether any key comes last for any person."""
         return bool(self._shunned)
 
     def shuns(self, key: str, model: str, person: str, now: float) -> bool:

@@ -16,7 +16,7 @@ from enum import Enum
 
 
 class Fault(Enum):
-    """Whose fault an error is."""
+    """The party that causes an error."""
 
     CALLER = "caller"  # of this request: it would fail everywhere
     KEY = "key"  # the key is not let in
@@ -120,7 +120,7 @@ CODES: dict[str, Code] = {
     **_all(Fault.UPSTREAM, 503, "unavailable_error ServiceUnavailableError engine_overloaded_error"),
 }
 
-# Words that say no more than the status beside them: they stand for a status where there is none, and blame nobody.
+# Words that say no more than the status beside them: they stand for a status where there is none, and show no cause.
 VAGUE: dict[str, int] = {
     "invalid_request_error": 400,
     "permission_error": 403,

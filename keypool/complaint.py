@@ -17,7 +17,7 @@ from keypool.codes import CODES, Fault
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What an error says. `message` is in lower case; it may repeat its caller, so it proves nothing against a key."""
+    """An error. `message` is in lower case; it may repeat its caller, so it proves nothing against a key."""
 
     faults: frozenset[Fault] = frozenset()
     param: str = ""
@@ -52,9 +52,9 @@ def complaint_of(headers: Mapping[str, str], body: bytes) -> Complaint:
 
 
 def error_of(body: bytes) -> dict[str, Any] | None:
-    """The error in a body as one object with `message`, `type`, `code` and `param` as far as they are told; else None.
+    """The error in a body as one object with `message`, `type`, `code` and `param` as far as they are there; else None.
 
-    What is told beside the error (xAI's `code`, Amazon's `__type`) is moved into it.
+    Fields beside the error (xAI's `code`, Amazon's `__type`) are moved into it.
     """
     try:
         document = orjson.loads(body)
@@ -76,8 +76,8 @@ def error_in(document: dict[str, Any]) -> dict[str, Any]:
     if isinstance(document.get("__type"), str):
         flat.setdefault("type", document["__type"].rpartition("#")[2])
     if "message" not in flat:
-        told = (document.get(name) for name in ("error", "detail", "msg", "Message"))
-        flat["message"] = next((text for text in told if isinstance(text, str)), "")
+        texts = (document.get(name) for name in ("error", "detail", "msg", "Message"))
+        flat["message"] = next((text for text in texts if isinstance(text, str)), "")
     return flat
 
 

@@ -28,7 +28,7 @@ class Largest:
 
 
 def lift(flow: Flow, lane: Lane) -> None:
-    """Whoever has nothing waiting in a lane starts there at V (rule 1)."""
+    """An account with nothing waiting in a lane starts there at V (rule 1)."""
     for account, tier in flow.tiers:
         if lane in account.lanes:
             continue
@@ -58,7 +58,7 @@ def move(flow: Flow, cost: float, guessed: float) -> None:
 
 
 def forgive(account: FlowAccount, tier: HeadsTier, most: float) -> None:
-    """Whom a lost key has carried ahead stands no higher than this (rule 7)."""
+    """Lower an account that a lost key has carried ahead to this counter (rule 7)."""
     if account.counter > most:
         account.counter = most
         tier.sort_in(account)

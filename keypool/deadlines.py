@@ -51,7 +51,7 @@ class Deadlines:
         return min((ticket.deadline for ticket in firsts if ticket is not None), default=FOREVER)
 
     def lanes(self) -> list[Lane]:
-        """The lanes in which somebody waits, or did lately."""
+        """The lanes in which tickets wait, or did lately."""
         return list(self._heaps)
 
     def _first(self, lane: Lane) -> Ticket | None:

@@ -1,19 +1,19 @@
-"""Capacity domains: who shares a provider's limits.
+"""Capacity domains: the keys and models that share a provider's limits.
 
 A provider limits an organisation (or project) for each group of models, not a key: two keys of one organisation share
 requests per minute, tokens per minute and the prompt cache. A domain is that shared thing. It holds a token bucket for
 each limit that is known, because that is what providers use: full at first, refilled continuously, and a request may
 start when the bucket holds what it will probably need. A request that needs more than a full bucket may start on a full
-one, and leaves it in debt. Some seconds of refill stay in reserve: what others take from the same organisation is told
-only by the next answer, and requests arrive a little earlier or later than they were sent. It costs nothing but the
-last of a burst. (Simulated with a fifth taken by others: 3 to 12 % refusals without it, under 0.5 % with it.)
+one, and leaves it in debt. Some seconds of refill stay in reserve: only the next answer shows what others take from the
+same organisation, and requests arrive a little earlier or later than they were sent. The reserve delays only the last
+requests of a burst. (Simulated with a fifth taken by others: 3 to 12 % refusals without it, under 0.5 % with it.)
 
 Limits are known from the operator's configuration and corrected by the headers of every answer. Such a header was
 written some time ago: what was sent since may or may not be in it. So the truth lies between `remaining` less what was
 sent since, and `remaining`; our own count stands where it lies within, and is moved to the nearer end otherwise.
 
-Limits that a provider does not tell are learnt from its refusals: see `hidden`. A refusal that the known buckets
-explain teaches nothing of those.
+Limits that a provider does not send are learnt from its refusals: see `hidden`. A refusal that the known buckets
+explain says nothing about such hidden limits.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HAIR = 1e-6  # of a bucket: the slack that rounding needs
 
 
 class Need(NamedTuple):
-    """What one request will probably take from a domain, in tokens.
+    """The tokens that one request will probably take from a domain.
 
     `reserved`: the caller's own bound on the output, which providers take from the tokens per minute beforehand.
     """
@@ -56,7 +56,7 @@ NO_NEED = Need()
 
 
 class Sent(dict[LimitMeasure, float]):
-    """What a domain had sent when a request started, for each limit; what ran beside it, and its need."""
+    """The state of a domain when a request started: the amount sent for each limit, the requests running, its need."""
 
     __slots__ = ("need", "running")
 
@@ -114,14 +114,14 @@ class Bucket:
 
 @dataclass(slots=True, eq=False)
 class Domain:
-    """What the keys of one organisation share for one group of models. `members`: its keys and their slots."""
+    """The limits that the keys of one organisation share for a group of models. `members`: its keys and their slots."""
 
     id: str
     buckets: dict[LimitMeasure, Bucket]
     standing: KeyHealth = field(default_factory=KeyHealth)  # COOLING while the provider asked us to wait
     members: dict[str, int] = field(default_factory=dict)
     running: int = 0
-    told: bool = False  # the provider sends headers
+    sends_limits: bool = False  # the provider sends its limits in headers
     hidden: Hidden = field(default_factory=Hidden)
 
     @property
@@ -165,20 +165,23 @@ class Domain:
         return sent
 
     def give(self, need: Need, used: Need | None, now: float) -> None:
-        """A request has ended. Where the provider tells nothing, what it did not use is given back (None: unknown)."""
+        """A request has ended. If the provider sends no limits, the rest of its need is given back.
+
+        `used` None: unknown.
+        """
         self.running -= 1
-        if used is None or self.told:
+        if used is None or self.sends_limits:
             return
         for measure, bucket in self.buckets.items():
             bucket.refill(now)
             bucket.level = min(bucket.capacity, bucket.level + need.of(measure) - used.of(measure))
 
     def learn(self, windows: Mapping[LimitMeasure, RateWindow], sent: Mapping[LimitMeasure, float], now: float) -> None:
-        """An answer's headers tell the limits; `sent` is what `take` returned for its request."""
+        """An answer's headers show the limits; `sent` is what `take` returned for its request."""
         if not windows:
             return
-        if not self.told:
-            self.told, self.hidden = True, Hidden()
+        if not self.sends_limits:
+            self.sends_limits, self.hidden = True, Hidden()
         for measure, window in windows.items():
             bucket = self.buckets.get(measure)
             if bucket is None:
@@ -198,10 +201,10 @@ class Domain:
         """
         if now >= self.standing.until:
             self.hidden.settle(self.slots, now)
-        if not self.told:
+        if not self.sends_limits:
             self.hidden.refused(sent.running, sent.need.input + sent.need.output, now)
         elif sent.running >= 0 and not self._explains(sent.need, now):
-            self.hidden.refused(0, sent.need.input + sent.need.output, now)  # a rate that it does not tell, as Groq's
+            self.hidden.refused(0, sent.need.input + sent.need.output, now)  # a rate that it does not send, as Groq's
         self.standing.apply(KeyEvent.RATE_LIMITED, now, rest)
 
     def _explains(self, need: Need, now: float) -> bool:

@@ -1,4 +1,4 @@
-"""What a request will probably cost, before it is known.
+"""The probable cost of a request, before it is known.
 
     cost(input, cached, output) = c0 + (input - cached) * k_in + cached * k_cached + output * k_out
 
@@ -20,7 +20,7 @@ USUAL_TOKEN = 1.75  # what a token costs where three of four are input and one i
 
 
 class Tokens(NamedTuple):
-    """What a request used, in tokens; `input` includes `cached`."""
+    """The usage of a request, in tokens; `input` includes `cached`."""
 
     input: int = 0
     cached: int = 0
@@ -153,7 +153,7 @@ class Worth:
     takes from its limits are charged to those who do not use them.
 
     It stays between what a token costs as such and twice that: the worth of a request makes up half of an average
-    request's cost, by the definition of `c0`, and nobody can move the rate beyond that by odd requests.
+    request's cost, by the definition of `c0`, and odd requests cannot move the rate beyond that.
     """
 
     FADE = 0.99

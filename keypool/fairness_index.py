@@ -2,8 +2,8 @@
 
     J = (sum x)^2 / (n * sum x^2)        1 when all had the same, 1/n when one had everything
 
-x is what a person was served, by weight, per second in which that person waited: somebody who asks for little is not
-treated worse, but was simply content. The window slides in two halves of five minutes.
+x is what a person was served, by weight, per second in which that person waited: a person who asks for little waits
+little, and so is not counted as treated worse. The window slides in two halves of five minutes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Share:
 
 
 class Shares:
-    """Who waited, and what they were served meanwhile, in the last five to ten minutes."""
+    """The waits of each person, and the cost served meanwhile, in the last five to ten minutes."""
 
     def __init__(self) -> None:
         self._now: dict[str, Share] = {}

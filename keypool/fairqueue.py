@@ -8,16 +8,16 @@ al., 1996). What a request costs is guessed when it is dispatched, raised while 
 settled when it is known (as in Kubernetes' priority and fairness).
 
 A flow waits in a lane for each model (and set of keys) that it asks for. With a queue and a counter for each model,
-taking turns, who asks for eight models has eight shares, and who is alone with a model has as much as fifteen who share
-another one (measured: 2.9 and 7.4 times a fair share). With one counter both have one share.
+taking turns, a person who asks for eight models has eight shares, and one who is alone with a model has as much as
+fifteen who share another one (measured: 2.9 and 7.4 times a fair share). With one counter both have one share.
 
-`V`, the virtual time, is where somebody starts who was idle; `tier.py` says how it moves. It is kept for each key.
+`V`, the virtual time, is where an idle flow starts; `tier.py` says how it moves. It is kept for each key.
 
 Seven rules keep that fair; each was found by measuring what happens without it:
 
-1. LIFT. A flow that comes back from idleness starts at V: idleness banks no credit. Debt stays. Who waits in one lane
-   and comes to another one later starts there at V, too, and keeps its place in the first.
-2. STRICT HEAD. If the lowest flow's request does not fit yet, everyone waits who competes for the same limits. Letting
+1. LIFT. A flow that comes back from idleness starts at V: idleness banks no credit. Debt stays. A flow that waits in
+   one lane and comes to another one later starts there at V, too, and keeps its place in the first.
+2. STRICT HEAD. If the lowest flow's request does not fit yet, all wait that compete for the same limits. Letting
    others pass "meanwhile" starves large requests (gap between persons 1.6 -> 143 times the largest request). Others may
    pass where they take nothing from the one that waits: on keys and limits that it cannot use.
 3. BOUNDED CREDIT. A flow parked at its in-flight cap keeps a low counter while others move on. When it re-enters, it
@@ -26,19 +26,19 @@ Seven rules keep that fair; each was found by measuring what happens without it:
 5. SHED THE LONGEST. When the queue is full, the account with the largest backlog per weight, the arrival counted in,
    loses its newest request: never a polite arrival, and never one who waits for an equal who comes later.
 6. WEIGHT. A new weight counts from the next dispatch on, and keeps what the flow is ahead or behind: in cost, not in
-   counter. Else who used to be heavy is served for years as if it still were.
-7. LOSS. Whose own key goes away is ahead of the others by what that key served. This debt is capped at one request,
-   else a contributor would be starved (45 minutes) for having contributed.
+   counter. Else a flow that used to be heavy is served for years as if it still were.
+7. LOSS. A flow whose own key goes away is ahead of the others by what that key served. This debt is capped at one
+   request, else a contributor would be starved (45 minutes) for having contributed.
 
 Parties. Where identities are cheap, flows belong to a party (a group, an address), which has one share: the order of
-all is that of the parties' counters, and inside a party that of its flows'. Everything above holds on both tiers. Who
-takes a new identity for each request then shares with the others of the same party only.
+all is that of the parties' counters, and inside a party that of its flows'. Everything above holds on both tiers. A
+person who takes a new identity for each request then shares with the others of the same party only.
 
 The bound that the property tests hold: for two flows that wait, |c_f - c_g| <= (E + K*(d+ + d-) + K*E) / w, with E the
 largest cost, K the larger cap and w the smaller weight, d+ and d- the largest under- and overestimate.
 
-A request costs O(log flows + lanes). Where to look: who there is in `flows.py`, their order in `flow_heap.py`, the
-virtual time in `tier.py`, how counters move in `counters.py`, who is shed in `shedding.py`, the bound in `gap.py`.
+A request costs O(log flows + lanes). Where to look: flows and parties in `flows.py`, their order in `flow_heap.py`,
+the virtual time in `tier.py`, the moves of counters in `counters.py`, shedding in `shedding.py`, the bound in `gap.py`.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ from keypool.keys import Key
 from keypool.shedding import to_shed
 from keypool.ticket import Ticket
 
-LOOK_AHEAD = 16  # heads of one lane that are looked past; who fills a lane closes no other one
+LOOK_AHEAD = 16  # heads of one lane that are looked past; a person who fills a lane closes no other one
 MOST_PASSED = 256  # in all lanes
 NEWCOMER = 1.0  # the weight of the one person for whom room is kept
 
 # A chooser says which free key a ticket may have now (None: none fits yet, and it keeps its claim to those that it
 # competes for). It is asked in the order of the counters.
 Chooser = Callable[[Ticket], Key | None]
-# Whether anybody in a lane may still go, after those who were asked before and had to wait.
+# Whether a head of a lane may still go, after those who were asked before and had to wait.
 Opening = Callable[[Lane], bool]
 
 
@@ -108,9 +108,9 @@ class FairQueue:
         return shed
 
     def dispatch(self, choose: Chooser, is_open: Opening | None = None, now: float = 0.0) -> tuple[Ticket, Key] | None:
-        """The next request that may go now and its key; None when nobody may.
+        """The next request that may go now and its key; None when no request may.
 
-        Without `is_open` nobody passes a head that has to wait.
+        Without `is_open` no request passes a head that has to wait.
         """
         self.now = max(self.now, now)
         passed: list[Entry] = []
@@ -125,7 +125,7 @@ class FairQueue:
     def _first_that_may(
         self, choose: Chooser, is_open: Opening | None, passed: list[Entry]
     ) -> tuple[Flow, Lane, Key] | None:
-        """The first, in the order of the counters, for whom there is a key. Who is looked past is taken out."""
+        """The first flow, in the order of the counters, that has a key. Those before it are taken out of the order."""
         order = self._tier.order
         looked_past: dict[Lane, int] = {}
         firsts = order.firsts()
@@ -194,7 +194,7 @@ class FairQueue:
         self.roster.forget_if_idle(flow)
 
     def lose(self, key: str) -> None:
-        """Nobody can use a key for long: whom it has carried ahead of the others is not made to pay for it (rule 7)."""
+        """A key serves no requests for a long time: flows that it carried ahead of the others are forgiven (rule 7)."""
         if key in self.lost:
             return
         self.lost.add(key)
@@ -216,7 +216,7 @@ class FairQueue:
     def take_over(self, old: FairQueue, tickets: Iterable[Ticket]) -> None:
         """Continue what these tickets, and its debtors, had in another queue, which is not used any more.
 
-        Their counters move with its time; who has been in both queues is ahead, or behind, by the sum.
+        Their counters move with its time; a flow that has been in both queues is ahead, or behind, by the sum.
         """
         shift = self.virtual_time - old.virtual_time if self.flows else 0.0
         self._tier.continues(old._tier, shift)
@@ -243,7 +243,7 @@ class FairQueue:
     # What is seen from outside
 
     def is_awaited(self, reach: Reach) -> bool:
-        """Does anybody below their cap wait for one of these keys?"""
+        """Does a flow below its cap wait for one of these keys?"""
         lanes = (entry[3] for entry in self._tier.order.firsts())
         return any(not reach or not lane.reach or not reach.isdisjoint(lane.reach) for lane in lanes)
 
@@ -288,7 +288,7 @@ class FairQueue:
             account.guessed += ticket.charged - ticket.known
 
     def _adapt(self, flow: Flow, ticket: Ticket) -> None:
-        """Its person has another weight or cap now; who was parked at the old one re-enters by rule 3."""
+        """Its person has another weight or cap now; a flow that was parked at the old cap re-enters by rule 3."""
         if flow.weight != ticket.weight or (flow.party is not None and flow.party.weight != ticket.party_weight):
             idle = flow.top.idle
             self.active_weight += 0.0 if idle else -flow.top.weight
@@ -392,7 +392,7 @@ def _leaf(entry: Entry) -> Flow:
     account = entry[2]
     if isinstance(account, Party):
         inner = account.tier.order.first(entry[3])
-        assert inner is not None, "a party with nobody waiting is resting"
+        assert inner is not None, "a party without a waiting flow is resting"
         account = inner[2]
     assert isinstance(account, Flow), "parties do not nest"
     return account

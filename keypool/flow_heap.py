@@ -39,7 +39,7 @@ def lane_of(model: str, reach: Reach) -> Lane:
 
 @dataclass(slots=True)
 class Waits:
-    """What an account has waiting in one lane: requests, and their cost."""
+    """The requests that an account has waiting in one lane, and their cost."""
 
     count: int = 0
     cost: float = 0.0
@@ -47,7 +47,7 @@ class Waits:
 
 @dataclass(slots=True, eq=False)
 class FlowAccount(ABC):
-    """What somebody was served, by weight, and what they have waiting and in flight.
+    """A flow or a party: the cost that it was served, by weight, and its requests that wait and run.
 
     `guessed`: the part of what was charged for what is in flight that may still be given back, in cost. `offsets`: how
     much higher the account stands in some lanes, because it came there later than to others.

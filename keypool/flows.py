@@ -1,4 +1,4 @@
-"""Who asks: a flow is one person in one class, a party is a group or an address to which flows belong.
+"""Flows and parties: a flow is one person in one class, a party is a group or an address to which flows belong.
 
 The roster knows those who wait, run, or owe. A new one starts at V. One that is idle and owes nothing is like a new one
 and is forgotten; a debtor is remembered until its time has caught up.
@@ -56,7 +56,7 @@ class Flow(FlowAccount):
 
     @property
     def queue(self) -> list[Ticket]:
-        """What it has waiting, and what was cancelled behind it."""
+        """Its tickets that wait, and those that were cancelled behind them."""
         return [ticket for queue in self.queues.values() for ticket in queue]
 
     def head(self, lane: Lane) -> Ticket:
@@ -81,7 +81,7 @@ class Roster:
     def __init__(self) -> None:
         self.flows: dict[str, Flow] = {}
         self.parties: dict[str, Party] = {}
-        self.lost: set[str] = set()  # keys that nobody can use for long
+        self.lost: set[str] = set()  # keys that serve nothing for a long time
         self.tier = HeadsTier(self.lost)  # of the parties, and of the flows that belong to none
         self._owing: deque[Flow] = deque()
 
@@ -107,7 +107,7 @@ class Roster:
         """An idle flow that owes nothing goes; a debtor is looked at again later.
 
         It owes to the others of its party while one of them waits or runs, and with its party to the other parties
-        afterwards: nobody in an idle party is there to catch up with it.
+        afterwards: an idle party has no flows that could catch up with it.
         """
         if not flow.idle or flow.owing:
             return

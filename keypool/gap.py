@@ -21,7 +21,7 @@ def gap(fair: FairQueue) -> float:
 
 
 def bound(fair: FairQueue, slots: int) -> float:
-    """What `gap` may be: what one flow may have in flight, guessed wrong, and the credit of rule 3."""
+    """The highest `gap` by the rules: one flow's requests in flight, guessed wrong, and the credit of rule 3."""
     flows = [flow for flow in fair.flows.values() if flow.waiting]
     most = max((slots if flow.cap is None else flow.cap for flow in flows), default=fair.cap or slots)
     return (1 + 2 * most) * fair.largest.value / min((flow.top.weight for flow in flows), default=1.0)

@@ -27,7 +27,7 @@ class KeyState(Enum):
 
 
 class KeyEvent(Enum):
-    """What was learnt about a key, or what the operator said."""
+    """An event that changes a key's health: an answer, a check, or the operator's command."""
 
     ANSWERED = "answered"
     RATE_LIMITED = "rate limited"
@@ -36,7 +36,7 @@ class KeyEvent(Enum):
     OUT_OF_QUOTA = "out of quota"
     KEY_REFUSED = "key refused"
     LISTED = "listed"  # a free request was let in: it shows neither credit nor a model's health
-    UNREACHED = "unreached"  # a free request found nobody
+    UNREACHED = "unreached"  # a free request got no answer
     PAUSE = "pause"
     RESUME = "resume"  # by the operator, or by a free check that a revoked key passes
 
@@ -144,7 +144,7 @@ class KeyHealth:
         """Move by the table. `rest` is what the provider asked for, in seconds.
 
         What fails during a rest was sent before it and says nothing new: a burst counts once, no rest is cut short, and
-        a trial under way stays the only one (whoever holds it gives it back when it ends).
+        a trial under way stays the only one (its request gives it back when it ends).
         """
         state = TRANSITIONS[self.state, event]
         if state is not self.state:

@@ -1,4 +1,4 @@
-"""Limits that a provider does not tell.
+"""Limits that a provider does not send.
 
 A refusal (429) says that there is a limit, not which. Three are common: requests in flight, requests per minute, tokens
 per minute. They want different medicine: who answers a limit in flight by a lower rate wastes slots, and who answers a
@@ -73,7 +73,7 @@ class HiddenRecord:
 
 
 class Trailing:
-    """What the provider took in the last minute, by whole seconds, and since the last refusal: requests and tokens."""
+    """The requests and tokens that the provider took: in the last minute, by seconds, and since the last refusal."""
 
     def __init__(self) -> None:
         self.requests, self.tokens = 0, 0
@@ -170,7 +170,7 @@ class Episode:
 
 @dataclass(slots=True)
 class Hidden:
-    """What is believed of a domain's hidden limits. Times are seconds, monotonic."""
+    """The estimate of a domain's hidden limits. Times are seconds, monotonic."""
 
     width: float = 1.0  # share of the slots that may be used
     widened: float = 0.0
@@ -187,7 +187,7 @@ class Hidden:
 
     @property
     def unseen(self) -> bool:
-        """Nothing speaks for a limit: nobody has to wait for one."""
+        """No sign of a limit: no request has to wait for one."""
         return self.pace is None and self.episode is None and self.width >= 1.0
 
     def wait(self, tokens: int, running: int, slots: int, now: float) -> float:

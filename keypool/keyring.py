@@ -24,7 +24,7 @@ from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 
 MOST_REMEMBERED = 10_000  # answers to who may use what, and lanes
-LEAST_WAIT = 1e-6  # seconds: what rounding may leave of a wait must not wake anybody twice
+LEAST_WAIT = 1e-6  # seconds: the rest of a wait that rounding may leave must not wake the pool twice
 
 
 class Candidate(NamedTuple):
@@ -74,7 +74,7 @@ class Keyring:
         return self._serving.get(model, [])
 
     def reach(self, model: str, dialect: str, groups: frozenset[str]) -> frozenset[str]:
-        """The ids of the keys that somebody in these groups may ever use for a model in a dialect."""
+        """The ids of the keys that a member of these groups may ever use for a model in a dialect."""
         asked = (model, dialect, groups)
         found = self._reaches.get(asked)
         if found is None:
@@ -105,7 +105,7 @@ class Keyring:
         return able[loads.index(max(loads))].key
 
     def usable(self, ticket: Ticket) -> Sequence[Candidate]:
-        """What a ticket may use, now or later; of this what has not failed it, if there is any."""
+        """The keys that a ticket may use, now or later; only those that have not failed it, if there are any."""
         fresh = self._untried(ticket) if ticket.tried else ()
         return fresh or self._candidates.get(ticket.lane) or self.candidates(ticket.lane)
 
@@ -221,7 +221,7 @@ class Keyring:
         key, domain, event = ticket.key, ticket.domain, verdict.event
         assert key is not None, "only a granted ticket can fail"
         assert domain is not None, "only a granted ticket holds capacity"
-        assert event is not None, "what is nobody's doing does not fail a key"
+        assert event is not None, "a failure that says nothing about the key does not fail it"
         domain.learn(windows, ticket.sent, now)
         if event is KeyEvent.RATE_LIMITED:
             domain.limited(now, verdict.rest, ticket.sent)
@@ -259,7 +259,7 @@ class Keyring:
     # Odds and ends
 
     def _untried(self, ticket: Ticket) -> Sequence[Candidate]:
-        """What it may use in time that has not failed it."""
+        """The keys that have not failed the ticket and open before its deadline."""
         fresh = (each for each in self.candidates(ticket.lane) if each.key.id not in ticket.tried)
         return [each for each in fresh if each.key.opens_at(ticket.model) <= ticket.deadline]
 

@@ -1,6 +1,7 @@
 """Upstream keys.
 
-A key is an upstream secret that the operator owns. It is judged as a whole (it was revoked, its money is gone, the
+A key is an upstream account that the operator owns. Here it is an id and limits: its secret is never in the pool.
+It is judged as a whole (it was revoked, its money is gone, the
 operator paused it) and for each model (unknown to this key, failing); the limits that it shares with others are judged
 by its domain. All judgements are a `KeyHealth` and move by the same table.
 """
@@ -8,15 +9,9 @@ by its domain. All judgements are a `KeyHealth` and move by the same table.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from keypool.domains import Domain, Quota
 from keypool.health import KEY_WIDE, SLOW_REST, KeyEvent, KeyHealth, KeyState
-
-
-def fingerprint(secret: str) -> str:
-    """Eight hexadecimal digits that name a key in logs, rows and pages without telling it."""
-    return sha256(secret.encode()).hexdigest()[:8]
 
 
 @dataclass(slots=True, eq=False)
@@ -25,11 +20,10 @@ class Key:
 
     id: str
     upstream: str
-    secret: str = field(repr=False)
     dialects: frozenset[str]
     models: frozenset[str]
     slots: int  # most requests in flight
-    groups: frozenset[str] = frozenset()  # who may use it; empty: everybody
+    groups: frozenset[str] = frozenset()  # the groups that may use it; empty: all people
     organisation: str = ""  # provider and organisation whose limits it shares; empty: it has limits of its own
     quota: Quota = Quota()  # noqa: RUF009 - immutable
     whole: KeyHealth = field(default_factory=KeyHealth)
@@ -56,7 +50,7 @@ class Key:
     def out_of_money(self, model: str, now: float, rest: float | None) -> None:
         """There is no money for a model: nor for any other, unless it has paid for one of those in the last hour.
 
-        Some accounts may use what is free and nothing else: who asks for what is not must not close that to others.
+        Some accounts may use free models only: a request for another model must not close the free ones to others.
         """
         pays = any(
             at > now - SLOW_REST and not self.standing(other).resting

@@ -1,7 +1,7 @@
-"""What a provider says about its limits and about how long to wait.
+"""A provider's headers about its limits, and about how long to wait.
 
-A limit is told with every answer, in three headers: how much there may be, how much is left, and when it will be full
-again. `NAMES` is the table of what the providers call them. When an answer refuses, `retry_after` reads how long.
+Providers send each limit with every answer, in three headers: how much there may be, how much is left, and when it
+will be full again. `NAMES` lists the headers of all providers. `retry_after` reads how long a refusal asks to wait.
 
 A time comes in whatever form its provider likes (see `times`). Of two headers about one limit the one with less left
 counts.
@@ -27,7 +27,7 @@ from keypool.times import DAY, HOUR, MINUTE, SECOND, duration, plain_number, sec
 
 
 class LimitMeasure(Enum):
-    """What is limited. `TOKENS` counts input and output together."""
+    """The quantity that is limited. `TOKENS` counts input and output together."""
 
     REQUESTS = "requests"
     TOKENS = "tokens"
@@ -41,8 +41,8 @@ class LimitMeasure(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RateWindow:
-    """One limit as a provider tells it. `refill`: seconds until it is full again; `period`: the seconds in which
-    `limit` may be used. None where it is not told."""
+    """One limit as a provider sends it. `refill`: seconds until it is full again; `period`: the seconds in which
+    `limit` may be used. None where the provider does not send it."""
 
     limit: float
     remaining: float
@@ -106,21 +106,21 @@ _LONGEST_REST = 7 * DAY
 
 
 def windows(headers: Mapping[str, str], wall: float) -> dict[LimitMeasure, RateWindow]:
-    """The limits that an answer's headers tell. `wall` is seconds since 1970, for the instants among them.
+    """The limits in an answer's headers. `wall` is seconds since 1970, for the instants among them.
 
     Names are found however they are capitalised. What cannot be read is left out.
     """
     found: dict[LimitMeasure, RateWindow] = {}
-    told: dict[Name, dict[str, str]] = {}
+    triples: dict[Name, dict[str, str]] = {}
     draft: dict[str, str] = {}
     for name, value in headers.items():
         lower = name.lower()
         if (place := _PLACES.get(lower)) is not None:
-            told.setdefault(place[0], {}).setdefault(place[1], value)
+            triples.setdefault(place[0], {}).setdefault(place[1], value)
         elif lower in _DRAFT:
             draft.setdefault(lower, value)
-    per_second = any(each.pattern == TOGETHER for each in told)
-    for each, parts in told.items():
+    per_second = any(each.pattern == TOGETHER for each in triples)
+    for each, parts in triples.items():
         period = SECOND if per_second and each.pattern == OPENROUTER else each.period
         refill = seconds_until(parts.get("reset", ""), wall)
         _note(found, each.measure, parts.get("limit", ""), parts.get("remaining", ""), refill, period)

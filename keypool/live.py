@@ -1,7 +1,7 @@
 """The requests of this moment, one by one, for an administrator.
 
-The public snapshot knows no persons; this view does, by their ids, and is for nobody else. A place in the queue is
-found anew for each request that waits, at O(log flows), so a view shows a few hundred of them and not all.
+The public snapshot names no persons; this view names them by their ids, and only administrators see it. A place in the
+queue is found anew for each request that waits, at O(log flows), so a view shows at most `MOST` of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class LiveRequest:
     """One request that waits or runs. Times are seconds.
 
     `position`: its place in the queue now, from 1; 0 while it runs. `waited`: until now, or until it got its key.
-    `expected`: what it has still to wait, as far as anybody knows. `running`: since it got the key `key`.
+    `expected`: the wait that is left, as forecast. `running`: since it got the key `key`.
     """
 
     id: str
@@ -45,7 +45,7 @@ def live(pool: Pool, now: float, most: int = MOST) -> list[LiveRequest]:
 
 
 def _seen(pool: Pool, ticket: Ticket, now: float) -> LiveRequest:
-    outlook = pool.door.outlook(ticket, now) if ticket.waiting else None
+    outlook = pool.admission.outlook(ticket, now) if ticket.waiting else None
     return LiveRequest(
         id=ticket.id,
         person=ticket.person,

@@ -1,4 +1,4 @@
-"""What is asked of the pool, and what it decides.
+"""The requests to the pool, and its decisions.
 
 What is made for each request is a named tuple: it cannot be changed, and is made in a fifth of the time of a frozen
 dataclass.
@@ -50,8 +50,9 @@ Decision = Grant | Refuse | GiveUp
 class QueueLimits:
     """Bounds of each area's queue: requests in all, waiting per person, in flight per flow (None: no cap).
 
-    `headroom`: the last slots that nobody may take beyond a fair share; None: one from 8 slots on, a sixteenth of them
-    from 32 on. A key with few slots needs it as much as a large pool, but on fewer than eight one is too large a part.
+    `headroom`: the last slots, which stay free for those below a fair share; None: one from 8 slots on, a sixteenth of
+    them from 32 on. A key with few slots needs it as much as a large pool, but on fewer than eight one is too large a
+    part.
     """
 
     total: int = 5000
@@ -66,10 +67,10 @@ class QueueLimits:
 
 
 class Ask(NamedTuple):
-    """What somebody wants. `deadline` is the instant until which it may wait for a key, `max_wait` the seconds that the
-    caller is willing to wait, `batch` that nobody sits and waits for it, `running_cap` how many of its flow may be in
-    flight (None: as many as anybody's). `party` is the group or the address with which the person shares (empty: the
-    person stands for themselves), with its weight among the parties."""
+    """A request for a key. `deadline` is the instant until which it may wait for one, `max_wait` the seconds that the
+    caller is willing to wait. `batch`: no person waits for the answer. `running_cap` is how many requests of its flow
+    may be in flight (None: the queue's own cap). `party` is the group or the address with which the person shares
+    (empty: the person stands alone), with its weight among the parties."""
 
     id: str
     person: str

@@ -9,12 +9,12 @@ The life of a ticket:
 
     submit -> Grant -> finish, break_off           its cost is settled
            |        -> failed -> Grant             nothing was delivered, another attempt is allowed
-           |                  -> GiveUp            no attempt is left; the caller is told the upstream's failure
+           |                  -> GiveUp            no attempt is left; the caller gets the upstream's failure
            -> Refuse                               queue full, waited too long, or no key can serve it in time
     cancel at any point                            the caller left
 
-Where to look: which models belong together in `arrangement.py`, what a request pays in `pricing.py`, what people are
-told and who is refused in `door.py`.
+Where to look: which models belong together in `arrangement.py`, what a request pays in `pricing.py`, how long it will
+wait and whether it is refused in `queue_admission.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from keypool.arrangement import Arrangement
 from keypool.blame import MOST_DOUBTS, TOGETHER
 from keypool.deadlines import Deadlines
 from keypool.domains import Need
-from keypool.door import Door
 from keypool.estimates import CostModel, Tokens
 from keypool.health import DEAD, FOREVER, KeyEvent
 from keypool.keyring import Keyring
@@ -36,6 +35,7 @@ from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
 from keypool.messages import Ask, Decision, GiveUp, Grant, QueueLimits, Reason, Refuse
 from keypool.pricing import Pricing
+from keypool.queue_admission import QueueAdmission
 from keypool.retries import RetryBudget
 from keypool.snapshot import PoolSnapshot, snapshot_of
 from keypool.ticket import Ticket
@@ -50,7 +50,7 @@ NO_WINDOWS: Mapping[LimitMeasure, RateWindow] = {}
 
 @dataclass(slots=True)
 class PoolTally:
-    """What has been counted since the start."""
+    """The pool's counters since the start."""
 
     refusals: Counter[Reason]
     retries: int = 0
@@ -66,10 +66,10 @@ class Pool:
         self.keyring = Keyring(keys)
         self.pricing = Pricing(costs or CostModel())
         self.areas = Arrangement(self.keyring, self.limits)
-        self.door = Door(self.keyring, self.areas, self.pricing, self.limits)
+        self.admission = QueueAdmission(self.keyring, self.areas, self.pricing, self.limits)
         self.retries = RetryBudget()
         self.tickets: dict[str, Ticket] = {}
-        self.tally = PoolTally(self.door.refusals)
+        self.tally = PoolTally(self.admission.refusals)
         self._deadlines = Deadlines()
 
     @property
@@ -79,14 +79,14 @@ class Pool:
     # What may be asked for
 
     def models(self, dialect: str, groups: frozenset[str]) -> list[str]:
-        """The models that somebody in these groups may ask for in this dialect."""
+        """The models that a member of these groups may ask for in this dialect."""
         return [model for model in self.keyring.models() if self.serves(model, dialect, groups)]
 
     def serves(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
         return bool(self.keyring.reach(model, dialect, groups))
 
     def lives(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
-        """Whether a key that somebody in these groups may use for a model is neither refused nor paused."""
+        """Whether a key that a member of these groups may use for a model is neither refused nor paused."""
         return any(self.keys[key].state(model) not in DEAD for key in self.keyring.reach(model, dialect, groups))
 
     @property
@@ -99,20 +99,20 @@ class Pool:
     def submit(self, ask: Ask, now: float) -> tuple[Ticket, list[Decision]]:
         """Put a request into its model's queue."""
         ticket = self.pricing.ticket(ask, self.keyring.reach(ask.model, ask.dialect, ask.groups), now)
-        if (hopeless := self.door.hopeless(ticket, now)) is not None:
+        if (hopeless := self.admission.hopeless(ticket, now)) is not None:
             return ticket, [hopeless]
         if self.keyring.is_too_large(ticket):
-            return ticket, [self.door.refuse(ticket, Reason.TOO_LARGE, None)]
+            return ticket, [self.admission.refuse(ticket, Reason.TOO_LARGE, None)]
         queue = self.areas.queue(ask.model)
         shed = queue.fair.submit(ticket)
         if shed is ticket:
-            return ticket, [self.door.shed(ticket, now)]
+            return ticket, [self.admission.shed(ticket, now)]
         self.tickets[ticket.id] = ticket
         decisions: list[Decision] = []
         if shed is not None:
             del self.tickets[shed.id]
             self.areas.queue(shed.model).left(shed, now)
-            decisions.append(self.door.shed(shed, now))
+            decisions.append(self.admission.shed(shed, now))
         decisions += self._enqueue(ticket, now)
         if ticket.waiting:
             decisions += self._unless_in_vain(ticket, ask.max_wait, now)
@@ -130,7 +130,7 @@ class Pool:
 
     def progress(self, ticket: Ticket, output: int) -> None:
         """The answer has grown to `output` tokens and is still coming."""
-        ticket.told = True
+        ticket.metered = True
         self.areas.queue(ticket.model).fair.progress(ticket, self.pricing.of_answer(ticket, output))
 
     def finish(self, ticket: Ticket, used: Tokens, now: float) -> list[Decision]:
@@ -146,7 +146,7 @@ class Pool:
 
         `left`: its caller gave it up, and what was used is what is known of it. It pays for what was probably written.
         """
-        if left and not ticket.told:
+        if left and not ticket.metered:
             used = used._replace(output=max(used.output, self.pricing.written(ticket, now)))
         cost = self.pricing.costs.cost(used) + self.pricing.kept_back(ticket, used)
         return self._end(ticket, cost, Need(used.input - used.cached, used.output), now)
@@ -161,7 +161,7 @@ class Pool:
         """
         key = ticket.key
         assert key is not None, "only a granted ticket can fail"
-        if verdict.event is None:  # the caller's fault, or nobody's: the upstream has had the work all the same
+        if verdict.event is None:  # the key is not at fault, and the upstream has had the work all the same
             return [GiveUp(ticket), *self._end(ticket, self.pricing.of_prompt(ticket), None, now)]
         innocent = self.keyring.failed(ticket, verdict, windows, now)
         ticket.tried |= {key.id}
@@ -169,7 +169,7 @@ class Pool:
         stranded = self._refuse_stranded(now) if innocent else []
         paid = max(0 if innocent else ticket.doubts, verdict.final)  # attempts
         price = self.pricing.of_prompt(ticket) * paid
-        if not verdict.final and (hopeless := self.door.hopeless(ticket, now)) is not None:
+        if not verdict.final and (hopeless := self.admission.hopeless(ticket, now)) is not None:
             return [hopeless, *stranded, *self._end(ticket, price, None, now)]
         if not self._goes_on(ticket, verdict, now, innocent=innocent):
             return [GiveUp(ticket), *stranded, *self._end(ticket, price, None, now)]
@@ -196,13 +196,13 @@ class Pool:
             return self.break_off(ticket, Tokens(ticket.need.input), now, left=True)
         self._drop(ticket, now)
         if not self.areas.area(ticket.model).has_free_slot:
-            return []  # nobody can go in its place: ten thousand who leave at once must not take long
+            return []  # no other ticket can take its place: ten thousand that leave at once must not take long
         return self._pump(now)  # it may have been a head for which others waited
 
     def learn(self, key_id: str, event: KeyEvent, now: float, model: str = "") -> list[Decision]:
         """A probe or the operator says something about a key.
 
-        A probe that reaches nobody proves nothing while the key serves: at some providers the list of models fails
+        A probe without an answer proves nothing while the key serves: at some providers the list of models fails
         alone, and any request that fails brings a probe.
         """
         key = self.keys[key_id]
@@ -239,11 +239,11 @@ class Pool:
         self.areas.watch_keys(now)
         for ticket in self._deadlines.due(now):
             self._drop(ticket, now)
-            decisions.append(self.door.timed_out(ticket, now))
+            decisions.append(self.admission.timed_out(ticket, now))
         return decisions + self._pump(now)
 
     def next_wakeup(self) -> float | None:
-        """The instant at which `tick` should be called; None when nobody waits."""
+        """The instant at which `tick` should be called; None when no ticket waits."""
         if not self.areas.busy:
             return None
         return min(self._deadlines.first(), min(area.fits_at for area in self.areas.busy))
@@ -259,7 +259,7 @@ class Pool:
     # How it decides
 
     def _rearrange(self) -> None:
-        """Keys or models have come or gone. Who waits may wait in another lane now."""
+        """Keys or models have come or gone. Waiting tickets may be in another lane now."""
         if self.areas.rearrange(self.tickets.values()):
             self._deadlines = Deadlines()
             for ticket in self.tickets.values():
@@ -282,7 +282,7 @@ class Pool:
         return True
 
     def _unless_in_vain(self, ticket: Ticket, max_wait: float | None, now: float) -> list[Decision]:
-        refusal = self.door.in_vain(ticket, max_wait, now)
+        refusal = self.admission.in_vain(ticket, max_wait, now)
         if refusal is None:
             return []
         self._drop(ticket, now)
@@ -327,7 +327,7 @@ class Pool:
     def _grant(self, ticket: Ticket, key: Key, now: float) -> Grant:
         self.keyring.take(ticket, key, now)
         ticket.attempts += 1
-        ticket.granted, ticket.told = now, False
+        ticket.granted, ticket.metered = now, False
         self.retries.dispatched(ticket.person, now)
         queue = self.areas.queue(ticket.model)
         queue.granted(ticket, now)
@@ -349,7 +349,7 @@ class Pool:
             if opens <= now:
                 continue
             for ticket in dict.fromkeys(self._deadlines.before(lane, opens)):  # a retry stands there twice
-                if (hopeless := self.door.hopeless(ticket, now)) is not None:
+                if (hopeless := self.admission.hopeless(ticket, now)) is not None:
                     self._drop(ticket, now)
                     refused.append(hopeless)
                 else:

@@ -1,4 +1,4 @@
-"""What a request pays.
+"""The price of a request in the queue.
 
 A guess when it starts; more as soon as its answer outgrows the guess: by what a stream has brought, else by the time
 that has passed and the speed at which the model usually writes, for a plain answer that is given up shortly before its
@@ -23,7 +23,7 @@ BETWEEN_CHARGES = 1.0  # seconds between two charges of an answer that is longer
 
 
 class Pricing:
-    """What is known of costs, and of how long and how fast the answers of each model are."""
+    """The costs of requests, and the lengths and speeds of each model's answers."""
 
     def __init__(self, costs: CostModel) -> None:
         self.costs = costs
@@ -33,7 +33,7 @@ class Pricing:
         self._overdue: list[tuple[float, int, Ticket]] = []  # when each ticket in flight will have used its guess up
 
     def ticket(self, ask: Ask, reach: frozenset[str], now: float) -> Ticket:
-        """The ticket of what somebody asks, with its guess. `reach`: the keys that may serve it."""
+        """The ticket of a request, with its guessed cost. `reach`: the keys that may serve it."""
         costs, prompt = self.costs, ask.input_tokens
         output = self.lengths.expect(ask.person, ask.model, ask.most_output)
         whole, cached = costs.of(prompt, 0, 0), costs.of(prompt, prompt, 0)
@@ -70,7 +70,7 @@ class Pricing:
         return self.costs.of(ticket.need.input, 0, output)
 
     def of_reserved(self, tokens: int) -> float:
-        """What tokens are worth that a provider takes beforehand and does not give back."""
+        """The worth of tokens that a provider takes beforehand and does not give back."""
         return max(0, tokens) * self.worth.of_token
 
     def written(self, ticket: Ticket, now: float) -> int:
@@ -80,7 +80,7 @@ class Pricing:
 
     def kept_back(self, ticket: Ticket, used: Tokens) -> float:
         """The worth of what the provider took beforehand from its limits, was not used, and is not given back."""
-        if ticket.domain is None or not ticket.domain.told:
+        if ticket.domain is None or not ticket.domain.sends_limits:
             return 0.0
         return self.of_reserved(ticket.domain.asks(ticket.need).reserved - used.output)
 
@@ -95,13 +95,13 @@ class Pricing:
         self._watch_until(ticket, now + self.speeds.seconds(ticket.model, ticket.need.output))
 
     def overdue(self, now: float) -> Iterator[tuple[Ticket, float]]:
-        """What has been in flight for longer than its guess is worth, unless its stream says what it brings.
+        """The tickets in flight for longer than their guess covers, unless their stream reports its progress.
 
         With what each has probably cost by now.
         """
         while self._overdue and self._overdue[0][0] <= now:
             ticket = heappop(self._overdue)[2]
-            if ticket.key is not None and not ticket.told:
+            if ticket.key is not None and not ticket.metered:
                 written = self.written(ticket, now)
                 yield ticket, self.of_answer(ticket, written)
                 if ticket.most_output is None or written < ticket.most_output:

@@ -1,4 +1,4 @@
-"""When each key is asked about. Pure: the shell asks, and tells here how it went.
+"""When each key is asked about. Pure: the shell asks, and reports the result here.
 
     new, or back from a pause       at once
     the last asking settled it      after the interval, give or take a tenth, so that many keys are not asked together
@@ -40,14 +40,14 @@ class ProbeWatch:
 
 
 class Schedule:
-    """The keys that are watched. `interval` is seconds; 0 asks nobody again who has settled or was refused."""
+    """The keys that are watched. `interval` is seconds; with 0 a key that settled or was refused is not asked again."""
 
     def __init__(self, interval: float, most: int) -> None:
         self._interval = interval or inf
         self._most = most
         self._watches: dict[str, ProbeWatch] = {}
 
-    # Who is watched
+    # The watched keys
 
     def watch(self, key: str, now: float) -> None:
         """Ask about a key from now on; nothing changes for one that is watched already."""
@@ -92,11 +92,11 @@ class Schedule:
         return begun
 
     def settled(self, key: str, now: float, jitter: float) -> None:
-        """The asking told what it should. `jitter` is from 0 to 1."""
+        """The asking had a clear result. `jitter` is from 0 to 1."""
         self._end(key, now, self._interval * (1.0 + SPREAD * (2.0 * jitter - 1.0)), misses=0)
 
     def missed(self, key: str, now: float) -> None:
-        """The asking told nothing that one could rely on."""
+        """The asking had no clear result."""
         if (watch := self._watches.get(key)) is not None:
             self._end(key, now, MISSED[min(watch.misses, len(MISSED) - 1)], misses=watch.misses + 1)
 

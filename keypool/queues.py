@@ -19,7 +19,7 @@ from keypool.ticket import Ticket
 from keypool.waiting import EXPERIENCE, Opening, QueuePace, ServiceRate, learn_bias, served_after
 
 REMEMBERED_WAITS = 1000
-FARTHEST = 86_400.0  # seconds: what is later, or never, is told as a day
+FARTHEST = 86_400.0  # seconds: a forecast of more than a day, or of no end, is reported as a day
 
 
 class Forecast(NamedTuple):
@@ -52,7 +52,7 @@ class ModelQueue:
         return self.area.rate.seconds >= EXPERIENCE
 
     def forecast(self, ticket: Ticket, openings: Sequence[Opening], now: float, *, full: bool = True) -> Forecast:
-        """What a ticket has to expect, whether it waits here already or only might.
+        """The forecast for a ticket, whether it waits here already or only might.
 
         `openings`: when how many slots open that may serve it. `full`: all of them are busy.
         """

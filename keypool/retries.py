@@ -1,8 +1,8 @@
 """How many requests may be sent twice.
 
 Retries multiply load just when an upstream has least to spare. All retries of a pool share one budget: a tenth of what
-was dispatched in the last minute, and three at least (Envoy's retry budget, with the providers' own 10 %). Nobody may
-use more than a tenth of what was dispatched for them, or three; and when the budget is used up, whoever has had less
+was dispatched in the last minute, and three at least (Envoy's retry budget, with the providers' own 10 %). A person may
+use at most a tenth of what was dispatched for them, or three; and when the budget is used up, a person who has had less
 than an equal part of it still gets that. So requests that fail by their own fault leave the retries of others alone.
 """
 
@@ -43,7 +43,7 @@ class Minute:
 
 
 class Minutes:
-    """A `Minute` for each person. Whoever did nothing for a minute is forgotten."""
+    """A `Minute` for each person. A person without an event for a minute is forgotten."""
 
     def __init__(self) -> None:
         self.all = Minute()

@@ -1,4 +1,4 @@
-"""Who has to leave a full queue (rule 5 of `fairqueue.py`)."""
+"""Which request has to leave a full queue (rule 5 of `fairqueue.py`)."""
 
 from __future__ import annotations
 

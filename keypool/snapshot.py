@@ -1,4 +1,4 @@
-"""What the outside may see of the pool: frozen, without secrets and without persons."""
+"""The public state of the pool: frozen, without secrets and without persons."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def snapshot_of(keyring: Keyring, queues: Mapping[str, ModelQueue], now: float) 
 
 @dataclass(frozen=True, slots=True)
 class _Fairness:
-    """What the models of one area have in common."""
+    """The fairness figures that the models of one area share."""
 
     gap: float
     bound: float

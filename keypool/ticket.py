@@ -54,7 +54,7 @@ class Ticket:
     lane: Lane = field(init=False)  # where it waits
     charged: float = 0.0  # what the flow has paid for it so far
     known: float = 0.0  # the part of that which will not be given back
-    told: bool = False  # how long its answer is so far was told while it came
+    metered: bool = False  # the length of its answer was reported while the answer came
     lag: float = 0.0  # how far its flow was behind the virtual time when it was dispatched
     granted: float = 0.0
     key: Key | None = None  # while in flight, and its domain, and what that had sent when it started
@@ -64,11 +64,11 @@ class Ticket:
 
     @property
     def witness(self) -> Witness:
-        """Who speaks when it fails."""
+        """The witness of its failures."""
         return Witness(self.person, self.party or self.person)
 
     def __post_init__(self) -> None:
         self.flow = flow_of(self.person, batch=self.batch)
         self.lane = lane_of(self.model, self.reach)
-        if self.party:  # somebody may come from several, and each pays for its own
+        if self.party:  # a person may come from several parties, and each pays for its own requests
             self.flow += f" of {self.party}"

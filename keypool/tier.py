@@ -1,10 +1,10 @@
 """Accounts that share by counter, and the time that they share.
 
-The virtual time says where somebody starts who was idle: with what those have been served who wait. It is kept for each
-key, because not everybody may use every key, and it is moved only by what is known: a dispatch raises a key's time to
-the counter of the account that was lowest, without what may still be given back for its requests in flight. Else one
+The virtual time says where an idle account starts: at what the waiting accounts have been served. It is kept for each
+key, because not every person may use every key, and it is moved only by what is known: a dispatch raises a key's time
+to the counter of the account that was lowest, without what may still be given back for its requests in flight. Else one
 person's guesses, which come back when the answers turn out to be short or cached, would have carried the time far ahead
-of what anybody was served, and each newcomer would have to wait until the others have caught up with a mistake.
+of what any account was served, and each newcomer would have to wait until the others have caught up with a mistake.
 
 An account starts in a lane at the highest time of the lane's keys, since it will be compared with those who use them,
 but at each key not above the lowest that waits there for the same limits: those are whom it competes with.
@@ -18,7 +18,7 @@ from keypool.flow_heap import Entry, FlowAccount, Lane, Order, Reach
 
 
 class HeadsTier:
-    """The order of some accounts and the virtual time of each key. `lost`: keys that nobody can use for long."""
+    """The order of some accounts and the virtual time of each key. `lost`: keys that serve nothing for a long time."""
 
     def __init__(self, lost: set[str]) -> None:
         self.order = Order()

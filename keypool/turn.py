@@ -1,14 +1,14 @@
-"""One walk over the heads of an area, in the order of their counters: who may have which key now.
+"""One walk over the heads of an area, in the order of their counters: which of them gets which key now.
 
-Strict. A head that has to wait for a limit keeps its claim to it: until it has gone, nobody who comes after it in the
+Strict. A head that has to wait for a limit keeps its claim to it: until it has gone, no head that comes after it in the
 order takes anything from the domains in which it might start. It has no claim where it can start nowhere: a key without
-a free slot, or one that rests, is of no use to anybody else either.
+a free slot, or one that rests, is of no use to the others either.
 
 Headroom. When only the last slots are free that a head might use, a person who already runs a fair share of them
 (counting one newcomer who is not here yet) must leave them to others. That costs two percent of the slots under a
-flood, and spares everybody else the wait for somebody's answer to end. Who passes a head that is kept waiting so, on a
-key that the head might use, must have been served no more than the head's person, but for one request: else the
-headroom would undo the order of the queue (measured with eight persons who always have work: a gap of 62 largest
+flood, and spares all others the wait for the end of an answer. A person may pass a head that is kept waiting so, on a
+key that the head might use, only if that person was served no more than the head's person, but for one request: else
+the headroom would undo the order of the queue (measured with eight persons who always have work: a gap of 62 largest
 requests instead of 2).
 
 A walk looks at the keys of a lane once, and again when it has granted one.
@@ -63,7 +63,7 @@ class Turn:
         return key
 
     def is_open(self, lane: Lane) -> bool:
-        """Whether some key of a lane might take somebody."""
+        """Whether some key of a lane might take a request."""
         found = self._open.get(lane)
         if found is None:
             found = self._open[lane] = self._is_open(lane)
@@ -83,7 +83,7 @@ class Turn:
         return headroom > 0 and view.free <= headroom and self._fair.has_its_share(ticket, view.slots)
 
     def _barred(self, ticket: Ticket) -> frozenset[str]:
-        """The keys on which this ticket would take something from somebody who goes before it."""
+        """The keys on which this ticket would take something from a ticket that goes before it."""
         if not self._claimed and not self._held:
             return NONE
         barred = {key.id for key, domain in self._keyring.usable(ticket) if domain in self._claimed}
@@ -101,7 +101,7 @@ class Turn:
                     self._look_again()
 
     def _look_again(self) -> None:
-        """What is closed stays so during a walk."""
+        """Forget which lanes are open; a closed one stays closed during a walk."""
         self._open = {lane: found for lane, found in self._open.items() if not found}
 
     def _is_open(self, lane: Lane) -> bool:

@@ -1,4 +1,4 @@
-"""What an upstream's answer says about the key that was used, and whether another key would help.
+"""The verdict on an upstream's answer: its effect on the key that was used, and whether another key would help.
 
 Two rules. A verdict that takes something from others, by resting or revoking a key, needs a reason that a machine can
 read: a code, a type, a parameter, or a status that alone means it. Prose may only acquit, since a message may repeat
@@ -32,9 +32,9 @@ from keypool.limits import retry_after
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a key learns, and what becomes of the request.
+    """The effect of a failure on the key, and whether the request is repeated.
 
-    `event` None: nothing is learnt, since the request or nobody is at fault. `sure`: one request is proof enough.
+    `event` None: nothing is learnt, since the key is not at fault. `sure`: one request is proof enough.
     `free`: repeating costs no retry budget. `rest`: seconds that the provider asked for. `final`: it must not be
     repeated, since the provider may have billed it or would say the same again. `elsewhere`: other keys may be allowed
     more, so the next request of this person prefers those.
@@ -117,7 +117,7 @@ def _acquitted(status: int, said: Complaint) -> Verdict | None:
 
 
 def _too_much(said: Complaint) -> bool:
-    """Too much for this key, though less would do. Who can afford nothing is exhausted instead."""
+    """Whether it is too much for this key, though less would do. A key that can afford nothing is exhausted instead."""
     afford = AFFORD.search(said.message)
     return int(afford[1]) > 0 if afford is not None else bool(TOO_LARGE.search(said.message))
 

@@ -5,7 +5,7 @@ that waits will have been served until its own counter has reached F. So the wor
 
     ahead = what f itself has waiting before it  +  sum over g of min(g's backlog, (F - c_g) * w_g)
 
-and the wait is that over the rate at which the queue is served while somebody waits. The rate is learnt per open slot:
+and the wait is that over the rate at which the queue is served while requests wait. The rate is learnt per open slot:
 a key that rests now does not serve, and what was learnt while all keys rested is nothing. So a forecast adds up what
 the open keys serve until the resting ones open, and what all of them serve then.
 
@@ -22,7 +22,7 @@ from math import exp, inf
 
 MEMORY = 120.0  # seconds: how fast old service is forgotten
 USUAL_ANSWER = 10.0  # seconds, before any was seen
-EXPERIENCE = 30.0  # seconds of observed service from which a forecast may turn somebody away
+EXPERIENCE = 30.0  # seconds of observed service from which a forecast may refuse a request
 GAIN = 0.1
 LEAST_LEARNT = 1.0  # seconds: shorter predictions teach nothing
 BIAS_RANGE = (0.25, 4.0)
@@ -32,7 +32,7 @@ Opening = tuple[float, int]  # seconds from now, and the slots that are open fro
 
 @dataclass(slots=True)
 class ServiceRate:
-    """Cost served per second and open slot, while somebody waits. Times are seconds, monotonic."""
+    """Cost served per second and open slot, while requests wait. Times are seconds, monotonic."""
 
     cost: float = 0.0
     work: float = 0.0  # slot seconds
@@ -43,7 +43,7 @@ class ServiceRate:
     clock: float = 0.0  # all slot seconds so far
 
     def idle(self, now: float) -> None:
-        """Nobody has waited until now: the time since the last end says nothing about the rate."""
+        """No request has waited until now: the time since the last end says nothing about the rate."""
         self.at = now
 
     def look(self, slots: int, now: float) -> None:

@@ -43,9 +43,18 @@ class Dispatcher:
         self.pool = pool
         self._clock = clock
         self._waiting: dict[str, asyncio.Future[Grant | GiveUp | Refuse]] = {}
-        self.suspect: Callable[[str], None] = lambda key_id: None  # told which key failed a request
+        self._listeners: list[Callable[[str], None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None
+
+    def report_to(self, listener: Callable[[str], None]) -> None:
+        """Have a listener hear which key has failed a request."""
+        self._listeners.append(listener)
+
+    def suspect(self, key_id: str) -> None:
+        """A key has failed a request."""
+        for listener in self._listeners:
+            listener(key_id)
 
     def lease(self, ask: Ask) -> Lease:
         """Claim a key: `async with dispatcher.lease(ask) as lease`. Raises GatewayBusy instead of waiting in vain."""
@@ -152,7 +161,7 @@ class Lease:
 
     def outlook(self) -> Forecast | None:
         """Where it stands in the queue now; None when it does not wait."""
-        return self._pool.door.outlook(self.ticket, self._dispatcher.now()) if self.ticket.waiting else None
+        return self._pool.admission.outlook(self.ticket, self._dispatcher.now()) if self.ticket.waiting else None
 
     def answered(self, limits: Mapping[LimitMeasure, RateWindow]) -> None:
         """The upstream has begun a good answer, and its headers tell these limits."""
@@ -204,7 +213,9 @@ class Lease:
             raise _REFUSALS[decision.reason](retry_after=decision.retry_after)
         else:
             assert refusal is not None, "only a failed attempt is given up"
-            if isinstance(refusal, NoKey) and (wait := self._pool.door.opens_in(self.ticket, self._dispatcher.now())):
+            if isinstance(refusal, NoKey) and (
+                wait := self._pool.admission.opens_in(self.ticket, self._dispatcher.now())
+            ):
                 refusal.retry_after = wait
             raise refusal
 

@@ -1,9 +1,10 @@
-"""The only module that sends requests to a provider: with a key of the pool, or with the caller's own.
+"""The only module that sends requests to a provider: with a key of the pool, with the caller's own, or free checks.
 
-Free checks of keys go out by `keys/prober.py`; these two modules alone send a provider's key.
+The pool's keys are ids. What an id means at its provider, `routes` says (`keys/registry.py`); the secret is opened here
+and nowhere else on the way.
 
-aiohttp is the client because cancelling a request closes its socket at once, so that the provider stops generating and
-billing; Tornado's own clients go on reading, and httpx costs seven times as much (docs/performance.md).
+`httpclient/` is the client. It takes less than half of aiohttp's time for a request, and cancelling a request closes
+its socket at once, so that the provider stops generating and billing.
 
 Nothing is followed or repeated here: one attempt, one answer, unpacked if it came packed. What goes wrong before the
 first byte is an `AttemptFailed`, which carries what the key should learn and what the caller hears if no other key
@@ -13,28 +14,28 @@ helps. What goes wrong afterwards is a `Broken`.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from io import BytesIO
-from types import SimpleNamespace
-
-import aiohttp
-from yarl import URL
+from typing import NamedTuple
 
 from keypool.keys import Key
-from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, TOO_SLOW, UNREACHABLE, Verdict
-from server.wire.errors import BadAnswer, Refusal, UpstreamTimeout, UpstreamUnreachable
+from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, REFUSED, TOO_SLOW, UNREACHABLE, Verdict
+from server.config.specs import Secret
+from server.httpclient.client import HttpClient, Response
+from server.httpclient.egress import DIRECTLY, Egress
+from server.httpclient.errors import CannotConnect, ConnectionDropped, HttpFailure, NoAnswerInTime
+from server.httpclient.proxies import Proxies
+from server.wire.dialect import JSON_TYPE, Dialect
+from server.wire.errors import BadAnswer, NoKey, Refusal, UpstreamTimeout, UpstreamUnreachable
 from server.wire.packed import Damaged, Dropping, UnknownEncoding, Unpacker, unpacker_of
 from server.wire.request import Request
 from server.wire.unreported import AT_WORK
 
 KEEP_ALIVE_SECONDS = 60.0
-GLANCE_SECONDS = 1.0  # between two looks at a silent connection
-MOST_STALE = 8  # kept connections in a row that may turn out to be closed
-LARGE = 1 << 20  # bytes of a body
+GLANCE_SECONDS = 1.0  # between two looks at silent connections, at most
 LONGEST_ERROR = 64 << 10  # bytes of an upstream's error that are looked at
-OUR_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
 class AttemptFailed(Exception):
@@ -74,6 +75,19 @@ class TooLong(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """Where the requests of one key go, and the secret that they carry."""
+
+    base_url: str  # without a slash at its end
+    secret: Secret
+    proxies: Proxies | None = None  # its own; None: those of all
+    ca_file: str = ""
+
+
+Routes = Callable[[str], Route | None]  # by the id of a key; None when it is not in use any more
+
+
+@dataclass(frozen=True, slots=True)
 class Patience:
     """Seconds: to connect, for the answer's head, between two chunks of it. A model may think for minutes.
 
@@ -87,19 +101,12 @@ class Patience:
 
 
 class Answer:
-    """The head of an upstream's answer, and its body as it comes.
+    """The head of an upstream's answer, and its body as it comes."""
 
-    Silence is watched by one timer for the whole answer, not by one for each read: a stream is thousands of reads.
-    """
-
-    def __init__(self, response: aiohttp.ClientResponse, idle: float) -> None:
+    def __init__(self, response: Response) -> None:
         self._response = response
-        self._idle = idle
         self._unpacker: Unpacker | None = None
         self._peeked = b""  # read already, and not yet given out
-        self._waiting = False  # for the upstream, not for the client
-        self._silent = 0.0  # seconds, as far as the timer has seen
-        self._timer: asyncio.TimerHandle | None = None
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers  # case-insensitive
         self.media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -151,38 +158,10 @@ class Answer:
         return piece
 
     async def _read(self) -> bytes:
-        if self._timer is None and not self._response.content.is_eof():
-            self._timer = self._look_again()  # most plain answers are here already, and need no watching
-        self._waiting, self._silent = True, 0.0
         try:
-            return await self._response.content.readany()
-        except (aiohttp.ClientError, OSError) as error:
+            return await self._response.read()
+        except HttpFailure as error:
             raise Broken from error
-        finally:
-            self._waiting = False
-
-    def close(self) -> None:
-        """Watch it no longer."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _look_again(self) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(min(self._idle, GLANCE_SECONDS), self._look)
-
-    def _look(self) -> None:
-        """End a read that waits for too long, or for what cannot come any more."""
-        if self._waiting:
-            self._silent += min(self._idle, GLANCE_SECONDS)
-            if self._silent >= self._idle or not self._connected():
-                self._response.content.set_exception(aiohttp.ServerTimeoutError())
-                return
-        self._timer = self._look_again()
-
-    def _connected(self) -> bool:
-        """Whether more can come. aiohttp closes the connection over a malformed chunk, but lets its reader wait on."""
-        connection = self._response.connection
-        transport = None if connection is None else connection.transport
-        return transport is not None and not transport.is_closing()
 
     async def whole(self, limit: int) -> bytes:
         """The body in one piece. Raises Broken, and TooLong when it is longer than `limit` bytes."""
@@ -208,25 +187,13 @@ class Answer:
 class Upstreams:
     """All providers of one gateway, over one pool of connections."""
 
-    def __init__(self, base_urls: Mapping[str, str], patience: Patience) -> None:
-        self._base_urls = dict(base_urls)  # by the upstream's name
-        self._patience = patience
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience.connect),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=OUR_HEADERS,
-            trust_env=False,
-            trace_configs=[_noting_reuse()],
-        )
-
-    def know(self, upstream: str, base_url: str) -> None:
-        """An upstream has come, or moved."""
-        self._base_urls[upstream] = base_url
+    def __init__(self, routes: Routes, patience: Patience, egress: Egress = DIRECTLY) -> None:
+        self._routes, self._patience, self._egress = routes, patience, egress
+        glance = min(GLANCE_SECONDS, patience.idle, patience.first_byte)
+        self._client = HttpClient(patience.connect, patience.idle, KEEP_ALIVE_SECONDS, glance)
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._client.close()
 
     @asynccontextmanager
     async def send(
@@ -236,17 +203,19 @@ class Upstreams:
 
         `sent_again` is called when it had to be sent once more over another connection.
         """
-        url = self._base_urls[key.upstream] + request.endpoint.path.removeprefix("/v1")
+        route = self._route(key.id)
+        url = route.base_url + request.endpoint.path.removeprefix("/v1")
         headers = {
-            **request.endpoint.dialect.credentials(key.secret),
+            **request.endpoint.dialect.credentials(route.secret.reveal()),
             **passed,
             "Content-Type": request.content_type,
             "Accept-Encoding": "identity",
         }
         # A plain answer begins when it is complete: only the deadline of the whole bounds it.
-        patience = self._patience.first_byte if request.stream else None
-        target = URL(f"{url}?{query}" if query else url, encoded=True)
-        async with self._answer("POST", target, headers, request.body, patience, sent_again) as answer:
+        patience = self._patience.first_byte if request.stream else math.inf
+        sent = _Sent("POST", f"{url}?{query}" if query else url, headers, request.body, patience, self._way(route))
+        async with self._answer(sent, sent_again) as answer:
+            _insist_on_readable(answer)
             yield answer
 
     @asynccontextmanager
@@ -257,111 +226,92 @@ class Upstreams:
 
         `url` is whole, encoded, and of an address that the operator named. Raises AttemptFailed.
         """
-        sent = {**headers, "Accept-Encoding": "identity"}
-        async with self._answer(method, URL(url, encoded=True), sent, body, None, _unnoted) as answer:
+        asked = {**headers, "Accept-Encoding": "identity"}
+        async with self._answer(_Sent(method, url, asked, body, math.inf, self._egress), _unnoted) as answer:
+            _insist_on_readable(answer)
             yield answer
 
     @asynccontextmanager
-    async def _answer(
-        self,
-        method: str,
-        url: URL,
-        headers: dict[str, str],
-        body: bytes,
-        patience: float | None,
-        sent_again: Callable[[], None],
-    ) -> AsyncIterator[Answer]:
-        response = await self._fresh_head(method, url, headers, body, patience, sent_again)
-        async with response:
-            answer = Answer(response, self._patience.idle)
-            try:
-                _insist_on_readable(answer)
-                yield answer
-            finally:
-                answer.close()
+    async def look_up(self, key_id: str, dialect: Dialect, path: str, query: str = "") -> AsyncIterator[Answer]:
+        """Ask for what costs nothing, with a key. Any status is an answer, a redirect too. Raises AttemptFailed.
 
-    async def _fresh_head(
-        self,
-        method: str,
-        url: URL,
-        headers: dict[str, str],
-        body: bytes,
-        patience: float | None,
-        sent_again: Callable[[], None],
-    ) -> aiohttp.ClientResponse:
-        """Send, and send again if the connection had been kept from an earlier request and was just being closed.
-
-        That says nothing about the key, so it is no failed attempt. The connection is gone then; the next one that was
-        kept may be as stale, but there are only so many. One that is closed after a while was not just being closed.
+        It goes over a connection of its own: that one can be made is a part of what is asked.
         """
-        for _ in range(MOST_STALE):
-            connection = _Connection()
+        route = self._route(key_id)
+        headers = {**dialect.credentials(route.secret.reveal()), "Accept": JSON_TYPE, "Accept-Encoding": "identity"}
+        url = route.base_url + path + (f"?{query}" if query else "")
+        sent = _Sent("GET", url, headers, b"", self._patience.first_byte, self._way(route), anew=True, keep=False)
+        async with self._answer(sent, _unnoted) as answer:
             try:
-                return await self._head(method, url, headers, body, patience, connection)
-            except AttemptFailed:
-                if not connection.stale:
-                    raise
-                sent_again()
-        return await self._head(method, url, headers, body, patience, _Connection())
+                answer.unpacked()
+            except UnknownEncoding:
+                answer.unreadable()
+            yield answer
 
-    async def _head(
-        self,
-        method: str,
-        url: URL,
-        headers: dict[str, str],
-        body: bytes,
-        patience: float | None,
-        connection: _Connection,
-    ) -> aiohttp.ClientResponse:
-        began = asyncio.get_running_loop().time()
+    def _route(self, key_id: str) -> Route:
+        """Raises AttemptFailed when the key has been removed since it was granted: another key may serve."""
+        route = self._routes(key_id)
+        if route is None:
+            raise AttemptFailed(REFUSED, NoKey())
+        return route
+
+    def _way(self, route: Route) -> Egress:
+        """The way out of this network: that of all, unless the upstream has its own."""
+        if route.proxies is None and not route.ca_file:
+            return self._egress
+        return self._egress.but(route.proxies, route.ca_file)
+
+    @asynccontextmanager
+    async def _answer(self, sent: _Sent, sent_again: Callable[[], None]) -> AsyncIterator[Answer]:
+        response = await self._head(sent, sent_again)
         try:
-            async with asyncio.timeout(patience):
-                return await self._session.request(
-                    method,
-                    url,
-                    headers=headers,
-                    data=_payload(body),
-                    allow_redirects=False,
-                    trace_request_ctx=connection,
-                )
-        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
+            yield Answer(response)
+        finally:
+            response.close()
+
+    async def _head(self, sent: _Sent, sent_again: Callable[[], None]) -> Response:
+        try:
+            return await self._fresh_head(sent, sent_again)
+        except CannotConnect as error:
             raise AttemptFailed(UNREACHABLE, UpstreamUnreachable()) from error
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            at_once = asyncio.get_running_loop().time() - began < self._patience.stale
-            connection.stale = connection.reused and at_once
+        except ConnectionDropped as error:
             raise AttemptFailed(DROPPED, BadAnswer(), gone=True) from error
-        except TimeoutError as error:
+        except NoAnswerInTime as error:
             raise AttemptFailed(TOO_SLOW, UpstreamTimeout()) from error
-        except (aiohttp.ClientError, ValueError) as error:
+        except (HttpFailure, ValueError) as error:
             raise AttemptFailed(NONSENSE, BadAnswer()) from error
 
+    async def _fresh_head(self, sent: _Sent, sent_again: Callable[[], None]) -> Response:
+        """Send, and send again if the connection had been kept from an earlier request and was just being closed.
 
-@dataclass(slots=True)
-class _Connection:
-    """What is noted of the connection of one request."""
+        That says nothing about the key, so it is no failed attempt. The second time goes over a new connection. One
+        that is closed after a while, or within its answer, was not just being closed.
+        """
+        began = asyncio.get_running_loop().time()
+        try:
+            return await self._client.send(*sent)
+        except ConnectionDropped as error:
+            if not error.untouched or asyncio.get_running_loop().time() - began >= self._patience.stale:
+                raise
+        sent_again()
+        return await self._client.send(*sent._replace(anew=True))
 
-    reused: bool = False  # kept from an earlier request
-    stale: bool = False  # and closed before this one was answered
 
+class _Sent(NamedTuple):
+    """A request as the client takes it."""
 
-def _noting_reuse() -> aiohttp.TraceConfig:
-    async def note(session: aiohttp.ClientSession, context: SimpleNamespace, _: object) -> None:
-        context.trace_request_ctx.reused = True
-
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_reuseconn.append(note)
-    return trace
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+    patience: float  # seconds for the head of the answer
+    egress: Egress
+    anew: bool = False  # over a new connection
+    keep: bool = True  # for the next request
 
 
 def _unnoted() -> None:
-    """Nobody counts how often a passed-through request was sent again."""
-
-
-def _payload(body: bytes) -> bytes | BytesIO | None:
-    """aiohttp writes a large body piece by piece if it comes as a file, and warns if it does not."""
-    if not body:
-        return None
-    return body if len(body) <= LARGE else BytesIO(body)
+    """It is not counted how often a passed-through request was sent again."""
 
 
 def _insist_on_readable(answer: Answer) -> None:

@@ -1,15 +1,15 @@
-"""What tests of accounts share: clocks that stand still, a store, doors over it, and the one refusal."""
+"""What tests of accounts share: clocks that stand still, a store, accounts over it, and the one refusal."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import count
 
 import pytest
 
 from server.admin.changes import Changes
-from server.auth.accounts import Accounts, Mode
+from server.auth.accounts import Accounts, BearerTokens, Mode
 from server.auth.tokens import Memory
 from server.store.base import Caller, Person, Store, StoreError, Token, TokenTerms
 from server.store.breaker import Guarded
@@ -36,19 +36,30 @@ class Times:
 
 
 @dataclass
-class Doors:
+class AccountsFactory:
     """Makes accounts over one store: each is like another process of the same gateway."""
 
     store: Store
     times: Times
 
-    def __call__(self, mode: Mode = "user_token", pepper: bytes = PEPPER, memory: Memory = FIVE_SECONDS) -> Accounts:
+    def __call__(
+        self,
+        mode: Mode = "user_token",
+        pepper: bytes = PEPPER,
+        memory: Memory = FIVE_SECONDS,
+        provider: BearerTokens | None = None,
+    ) -> Accounts:
         clock, wall = lambda: self.times.clock, lambda: self.times.wall
-        return Accounts(self.store, mode, PROXY_KEY, pepper, clock=clock, wall=wall, memory=memory)
+        return Accounts(self.store, mode, PROXY_KEY, pepper, clock=clock, wall=wall, memory=memory, bearer=provider)
 
-    def changes(self) -> Changes:
+    def changes(self, changed: Callable[[], None] = lambda: None) -> Changes:
         numbers = count(1)
-        return Changes(self.store, lambda: self.times.wall, lambda: f"aud_{id(numbers)}_{next(numbers)}")
+        return Changes(self.store, lambda: self.times.wall, lambda: f"aud_{id(numbers)}_{next(numbers)}", changed)
+
+    async def disable(self, name: str, accounts: Accounts, disabled: bool = True) -> None:
+        """As the process of these accounts does it."""
+        changes = self.changes(accounts.forget)
+        await changes.set_disabled("operator", (await changes.person_named(name)).id, disabled)
 
     def guard(self) -> Guarded:
         return Guarded(self.store, 10.0, lambda: self.times.clock)
@@ -59,7 +70,7 @@ async def ada(accounts: Accounts, expires_at: int | None = None, terms: TokenTer
     return await accounts.create_token("Ada", "laptop", expires_at, terms)
 
 
-async def somebody(store: Store, name: str, **fields: object) -> Person:
+async def a_person(store: Store, name: str, **fields: object) -> Person:
     """A new person with these fields."""
     person = Person(f"usr_{name}", name, False, 0)
     await store.create_person(person)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +12,7 @@ from typing import Any
 from server.bootstrap.serve import PULSE, listen, open_services
 from server.config.settings import Settings
 from server.config.specs import Secret, UpstreamSpec
-from server.http.base import Services
+from server.http.services import GatewayServices
 from server.relay.keepalive import KeepaliveTiming
 from tests.fakes.upstream import FakeUpstream
 
@@ -26,7 +26,7 @@ class Running:
 
     url: str
     token: str
-    services: Services
+    services: GatewayServices
     fake: FakeUpstream
 
     @property
@@ -48,6 +48,20 @@ class Running:
         )
         assert self.services.pipeline.running == 0
         assert self.services.occupancy.bodies.total == 0
+
+
+@contextmanager
+def exchanged(services: GatewayServices, **parts: Any) -> Iterator[None]:
+    """Other services of these names for every group of handlers, for as long as this lasts."""
+    groups = (services, *services.parts.values())
+    usual = [(group, name, getattr(group, name)) for group in groups for name in parts if hasattr(group, name)]
+    for group, name, _ in usual:
+        setattr(group, name, parts[name])
+    try:
+        yield
+    finally:
+        for group, name, part in usual:
+            setattr(group, name, part)
 
 
 def spec(fake: FakeUpstream, keys: Iterable[str] = KEYS, **more: Any) -> UpstreamSpec:

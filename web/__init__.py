@@ -1,1 +1,1 @@
-"""The public pages: frozen facts in, bytes out. Who serves them is not known here."""
+"""The public pages: frozen facts in, bytes out. The handlers are in `server/http`."""

@@ -12,7 +12,7 @@ from web.view import Frame
 Json = Mapping[str, Any]
 
 ROLES = {
-    "public": "For everybody.",
+    "public": "Without a token.",
     "caller": "With a token.",
     "person": "With a token of one's own, for what is one's own.",
     "admin": "With an administrator's token.",

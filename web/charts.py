@@ -63,7 +63,7 @@ class Bars:
 
 
 def daily(cells: Iterable[Cell], first: str, last: str, by: Measure, height: int = 140) -> Bars:
-    """What was used on each day, stacked by model."""
+    """The usage of each day, stacked by model."""
     days = _days(first, last)
     values: dict[str, dict[str, int]] = {name: {} for name in days}
     for cell in cells:
@@ -74,7 +74,7 @@ def daily(cells: Iterable[Cell], first: str, last: str, by: Measure, height: int
 
 
 def measured(cell: Cell, by: Measure) -> int:
-    """What a cell counts by a measure."""
+    """A cell's figure by a measure."""
     if by == "cost":
         return cell.micro_usd
     return cell.tokens_in + cell.tokens_out if by == "tokens" else cell.requests
@@ -159,7 +159,7 @@ def heat(hours: Sequence[HourView], labels: Sequence[str], height: int = 72) -> 
 
 
 def heat_tone(busy: float | None) -> str:
-    """One of five strengths; "unwatched" where nobody looked."""
+    """One of five strengths; "unwatched" if it was not measured."""
     return "unwatched" if busy is None else f"h{min(4, int(busy * 5))}"
 
 
@@ -230,5 +230,5 @@ def _rung(value: float) -> float:
 
 
 def _two(number: float) -> float:
-    """Two decimals: as fine as anybody sees, and a page without endless digits."""
+    """Two decimals: as fine as an eye can see, and a page without endless digits."""
     return round(number, 2)

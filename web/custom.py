@@ -42,7 +42,7 @@ def custom_html(page: str, view: CustomView) -> bytes:
 
 
 def tags(view: CustomView) -> dict[str, str]:
-    """What each tag stands for, escaped."""
+    """The value of each tag, escaped."""
     text = {**_general(view), **_counts(view), **_config(view), **_ours(view.status)}
     for name, family in _families(view).items():
         text |= {f"{name}:{field}": value for field, value in _family(name, family).items()}
@@ -94,7 +94,7 @@ def _families(view: CustomView) -> dict[str, FamilyView]:
 
 
 def _family(name: str, family: FamilyView) -> dict[str, str]:
-    told = {
+    fields = {
         "activeKeys": family.active,
         "overQuotaKeys": family.exhausted,
         "revokedKeys": family.revoked,
@@ -105,7 +105,7 @@ def _family(name: str, family: FamilyView) -> dict[str, str]:
         "awsKeys": 0,
         "trialKeys": 0,
     }
-    return {field: str(value) for field, value in told.items()} | {"estimatedQueueTime": _wait(family.wait_seconds)}
+    return {field: str(value) for field, value in fields.items()} | {"estimatedQueueTime": _wait(family.wait_seconds)}
 
 
 def _wait(seconds: float | None) -> str:
@@ -116,8 +116,8 @@ def _wait(seconds: float | None) -> str:
 
 def _config(view: CustomView) -> dict[str, str]:
     # The page itself is not a value that belongs on the page.
-    told = {**view.config, "gatekeeper": view.gatekeeper, "page_body": None}
-    return {f"config:{name}": _setting(told.get(name)) for name in {*CONFIG, *told}}
+    shown = {**view.config, "gatekeeper": view.gatekeeper, "page_body": None}
+    return {f"config:{name}": _setting(shown.get(name)) for name in {*CONFIG, *shown}}
 
 
 def _setting(value: str | int | bool | None) -> str:
@@ -173,7 +173,7 @@ def _documents(view: CustomView) -> dict[str, str]:
 
 
 def _everything(view: CustomView) -> Mapping[str, Any]:
-    """What the OAI Reverse Proxy's own page shows, in its words."""
+    """The figures of the OAI Reverse Proxy's own page, by its names."""
     general, counts, families = _general(view), _counts(view), _families(view)
     return {
         "uptime": int(view.status.uptime_seconds),

@@ -1,4 +1,4 @@
-"""What is read by other programs and pages: a badge (SVG, as shields.io draws them) and a feed (Atom)."""
+"""The badge and the feed for other programs and pages: SVG, as shields.io draws them, and Atom."""
 
 from __future__ import annotations
 

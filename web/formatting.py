@@ -1,6 +1,6 @@
-"""Numbers and states in words: everything that the templates print and that is not a fact itself.
+"""Numbers and states in words, for the templates.
 
-Times are told in the operator's zone and name it where a visitor might be in another one.
+Times are shown in the operator's zone and name it where a visitor might be in another one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Headline:
 
 
 def headline(view: StatusView) -> Headline:
-    """What a visitor reads first. What the operator has to do comes before how well it goes."""
+    """The first line of the status page. A problem that the operator must solve comes before the load."""
     if view.state == "draining":
         return Headline("warn", "Shutting down", "Running requests are finished; new ones are turned away.")
     if view.state == "maintenance":
@@ -65,11 +65,11 @@ def load(view: StatusView) -> str:
 
 
 def online(view: StatusView) -> str:
-    """How many people are here, as a sentence; empty where nobody counts them."""
+    """How many people are here, as a sentence; empty if they are not counted."""
     if view.people_online is None:
         return ""
     if not view.people_online:
-        return "Nobody is here at the moment."
+        return "No people are here at the moment."
     return "1 person is here." if view.people_online == 1 else f"{grouped(view.people_online)} people are here."
 
 
@@ -77,7 +77,7 @@ def fairness(view: StatusView) -> str:
     """How evenly those who wait are served, as a sentence: of the model where it is least even."""
     contested = [model for model in view.models if model.waiting and model.gap_bound]
     if not contested:
-        return "Nobody has to wait."
+        return "No request has to wait."
     worst = max(contested, key=lambda model: model.gap / model.gap_bound)
     return (
         f"Fairness: no two people who wait have been served more than {plain(worst.gap)} large requests apart;"
@@ -94,7 +94,7 @@ def checking(view: StatusView) -> str:
 
 
 def wait(model: ModelView) -> str:
-    """How long somebody who asks now would wait."""
+    """How long a new request would wait."""
     if not model.answers:
         return "no answer"
     if model.wait_seconds is None:

@@ -14,6 +14,11 @@ _GROUP = (
     "weight", "models", "running", "batch", "guests", "content_days", "since", "until", "teachers", "note",
     "tool_prices",
 )  # fmt: skip
+_RATES = (
+    *("input", "cached", "cache_write", "cache_write_1h", "input_audio", "input_image"),
+    *("output", "reasoning", "output_text", "output_audio", "output_image", "request", "image", "audio_minute"),
+)
+_NARROWING = ("until", "kind", "models", "networks", "addresses", "keepalive")  # what is empty stays
 SURE = "sure"  # "yes": the answer to the question what an act will do
 
 FORMS: dict[str, tuple[str, ...]] = {
@@ -21,12 +26,13 @@ FORMS: dict[str, tuple[str, ...]] = {
     # --- one's own
     "/me/tokens": ("name", "until", "models", "networks", "addresses", "keepalive", "usd"),
     "/me/tokens/*/rotate": ("grace",),  # hours for which the old secret still works
-    "/me/tokens/*/narrow": ("until", "models", "networks", "addresses"),  # what is empty stays
+    "/me/tokens/*/narrow": _NARROWING,
     "/me/tokens/*/revoke": (),
-    "/me/passes": ("name", "until", "models", "usd"),
+    "/me/passes": ("name", "until", "models", "usd", "group"),
+    "/me/passes/*/revoke": (),
     "/me/groups/join": ("code",),
     "/me/groups/*/leave": (),
-    "/me/groups": ("name", "since", "until", "pot", "per_head"),  # begins a course
+    "/me/groups": ("name", "teachers", "since", "until", "pot", "per_head", "models"),  # begins a course
     "/me/groups/*/code": (),  # a new join code; the old one ends
     "/me/groups/*/close": (),
     "/me/nickname": ("nickname",),  # empty: off the leaderboard
@@ -35,26 +41,34 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/me/erase": ("confirm",),
     # --- the administrators'
     "/admin/requests/*/cancel": (),
-    "/admin/people": ("name", "groups"),
+    "/admin/requests/cancel": (),
+    "/admin/people": ("name", "email", "groups", "note"),
     "/admin/people/import": ("csv", "trial"),
-    "/admin/people/*": ("name", "groups", "note"),
+    "/admin/people/*": ("name", "email", "groups", "note"),
     "/admin/people/*/disable": (),
     "/admin/people/*/enable": (),
     "/admin/people/*/promote": (),
     "/admin/people/*/demote": (),
     "/admin/people/*/erase": ("confirm",),
     "/admin/people/*/tokens": ("name", "kind", "until", "models", "networks", "addresses", "keepalive", "usd"),
+    "/admin/people/*/passes": ("name", "until", "models", "usd", "group"),
+    "/admin/passes/*/revoke": (),
+    "/admin/tokens/*/rotate": ("grace",),
+    "/admin/tokens/*/narrow": _NARROWING,
     "/admin/tokens/*/revoke": (),
     "/admin/groups": ("name", *_GROUP),
     "/admin/groups/*/change": _GROUP,
     "/admin/groups/*/code": (),
     "/admin/groups/*/remove": (),
-    "/admin/keys": ("upstream", "secret"),
+    "/admin/keys": (
+        *("upstream", "base_url", "secret", "models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"),
+        *("organisation", "owner", "groups", "monthly_cap_usd"),
+    ),
     "/admin/keys/*/pause": (),
     "/admin/keys/*/resume": (),
     "/admin/keys/*/recheck": (),
     "/admin/keys/*/remove": (),
-    "/admin/prices": ("model", "valid_from", "input", "output", "cached", "cache_write", "request"),
+    "/admin/prices": ("model", "valid_from", *_RATES),
     "/admin/prices/*/remove": (),
     "/admin/limits": ("scope", "subject", "unit", "window", "amount", "models", "since", "until"),
     "/admin/limits/*/raise": ("extra", "until"),
@@ -64,4 +78,5 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/maintenance": ("text", "since", "until"),  # scheduled: all three are needed
     "/admin/close": ("text", "until"),
     "/admin/open": (),
+    "/admin/audit/*/undo": (),  # of a removal
 }  # fmt: skip

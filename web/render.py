@@ -1,5 +1,7 @@
-"""A view goes in, bytes come out: the pages for everybody, UTF-8. Those of one's own are in `render_me.py`, the
-administrators' in `render_admin.py`, what is for programs in `status_data.py` and `feeds.py`.
+"""The public pages: a view goes in, bytes come out, UTF-8.
+
+The pages under `/me` are in `render_me.py`, the administrators' in `render_admin.py`, those for programs in
+`status_data.py` and `feeds.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ TOKEN = "YOUR_TOKEN"  # noqa: S105 - what stands in its place
 
 
 def status_html(view: StatusView) -> bytes:
-    """The status page. It is the same for everybody."""
+    """The status page. It is the same for all visitors."""
     return press.printed(
         "status.html",
         view.frame,

@@ -35,5 +35,5 @@ def privacy_html(view: PrivacyView) -> bytes:
 
 
 def question_html(view: QuestionView) -> bytes:
-    """What an act will do, before it is done."""
+    """The question before a dangerous act: its effects."""
     return press.printed("question.html", view.frame, "", view=view)

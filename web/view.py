@@ -1,7 +1,7 @@
-"""What the public pages may know: counts and names, frozen.
+"""The data of the public pages: counts and names, frozen.
 
-These pages are public, so this module is the border. No key, fingerprint, person or token has a field here; whoever
-builds a view decides nothing about privacy any more. Words and layout are the renderer's, numbers are the caller's.
+These pages are public, so this module is the border. No key, fingerprint, person or token has a field here; the code
+that builds a view decides nothing about privacy. Words and layout are the renderer's, numbers are the caller's.
 
 In all views: instants are UTC milliseconds since 1970 and end in `_ms`; durations are seconds; money is integer
 micro-USD; shares are 0 to 1; days are "2026-11-21" where the operator lives; None is "not known", which is not 0.
@@ -28,7 +28,7 @@ Tone = Literal["good", "warn", "bad", "idle"]
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who has come in, as the head of a page greets them."""
+    """The person who is logged in, for the head of a page."""
 
     name: str
     admin: bool = False
@@ -36,7 +36,7 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class NoticeView:
-    """A line that the operator wants everybody to read."""
+    """A line of the operator for all visitors."""
 
     kind: Literal["announcement", "maintenance", "incident"]
     text: str
@@ -46,7 +46,7 @@ class NoticeView:
 
 @dataclass(frozen=True, slots=True)
 class Flash:
-    """What became of the form that was just sent: one sentence of ours."""
+    """The result of the form that was just sent: one sentence of ours."""
 
     tone: Tone
     text: str
@@ -62,10 +62,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What surrounds every page.
+    """The head and foot of every page.
 
     `xsrf` goes into every form and is empty where there is none. `login` and `leaderboard` say whether those pages
-    exist. `zone` is in which times are told. `notices` are those that hold now.
+    exist. `zone` is that of the times on the page. `notices` are those that hold now.
     """
 
     title: str  # the installation's name
@@ -80,7 +80,7 @@ class Frame:
     sent: Sent | None = None
 
     def said(self, action: str) -> Mapping[str, str]:
-        """What was entered into the form of this address, if it is the one that could not be carried out."""
+        """The values that were entered into the form of this address, if that form was refused."""
         sent = self.sent
         return sent.fields if sent is not None and unquote(sent.action) == unquote(action) else {}
 
@@ -127,7 +127,7 @@ class ModelView:
     jain: float = 1.0
     gap: float = 0.0
     gap_bound: float = 0.0
-    wait_seconds: float | None = None  # what somebody who asks now would wait; None: no telling
+    wait_seconds: float | None = None  # what a new request would wait; None: not known
     demand: Demand | None = None
     periods: tuple[PeriodView, ...] = ()  # those of PERIODS that there is any record of, in that order
     uptime_days: tuple[float | None, ...] = ()  # of the last 30 days, the oldest first; None: not watched
@@ -139,7 +139,7 @@ class ModelView:
 
     @property
     def condition(self) -> Condition:
-        """What somebody who asks for this model now has to expect, in one word."""
+        """The state of the model for a new request, in one word."""
         if self.keys.get("ready"):
             return "busy" if self.waiting else "available"
         if self.keys.get("unchecked"):
@@ -168,7 +168,7 @@ class KeyView:
 
 @dataclass(frozen=True, slots=True)
 class HourView:
-    """One hour of the last 24. `busy` is the share of all slots that was in use; None where nobody watched."""
+    """One hour of the last 24. `busy` is the share of all slots that was in use; None if it was not measured."""
 
     start_ms: int
     requests: int
@@ -177,7 +177,7 @@ class HourView:
 
 @dataclass(frozen=True, slots=True)
 class TotalsView:
-    """What was done in a stretch of time."""
+    """The usage of a stretch of time."""
 
     requests: int
     tokens_in: int
@@ -228,7 +228,7 @@ class StatusView:
 
     @property
     def frame(self) -> Frame:
-        """The page is the same for everybody, so that it can be made once for all who look."""
+        """The page is the same for all visitors, so that it is made once."""
         return Frame(
             self.title,
             self.now_ms,

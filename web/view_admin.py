@@ -1,4 +1,4 @@
-"""What the administrators' pages may know. Units as in `view.py`; no secret has a field here.
+"""The data of the administrators' pages. Units as in `view.py`; no secret has a field here.
 
 A key is known by its fingerprint and its last four characters: what was typed in is never shown again.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from web.view import Frame, NoticeView
-from web.view_me import Cell, LimitView, NewSecret, RequestView, SpentView, TokenView
+from web.view_me import Cell, LimitView, NewSecret, PassView, RequestView, SpentView, TokenView
 from web.view_public import Measure
 
 
@@ -93,6 +93,7 @@ class PersonView:
     groups: tuple[str, ...] = ()  # that there are, to choose from
     requests: tuple[RequestView, ...] = ()
     made: NewSecret | None = None
+    passes: tuple[PassView, ...] = ()  # that have not expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class AdminTokensView:
     tokens: tuple[TokenView, ...]
     query: str = ""
     next: str | None = None
+    made: NewSecret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ class KeysView:
 
 @dataclass(frozen=True, slots=True)
 class PriceRow:
-    """What a model costs, in micro-USD per million tokens, and micro-USD for one request."""
+    """The price of a model, in micro-USD per million tokens, and micro-USD for one request."""
 
     id: str
     model: str
@@ -180,7 +182,7 @@ class PriceRow:
 
 @dataclass(frozen=True, slots=True)
 class PricesView:
-    """`/admin/prices`. `unpriced` are models that are served and that nobody has priced."""
+    """`/admin/prices`. `unpriced` are models that are served without a price."""
 
     frame: Frame
     prices: tuple[PriceRow, ...]
@@ -266,6 +268,8 @@ class AuditRow:
     target: str
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    id: str = ""  # of one that can be undone
+    outcome: str = ""  # what is to be known of one that was not made, or not wholly
 
 
 @dataclass(frozen=True, slots=True)

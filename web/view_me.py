@@ -1,4 +1,4 @@
-"""What a person's own pages may know: their usage, limits, tokens, groups, and what is kept of them.
+"""The data of a person's own pages: their usage, limits, tokens, groups, and the data kept about them.
 
 Units as in `view.py`. A token's secret is here once, in the answer to the form that made it.
 """
@@ -16,7 +16,7 @@ Unit = Literal["usd", "tokens", "requests"]
 
 @dataclass(frozen=True, slots=True)
 class SpentView:
-    """What was used in a stretch of time. `label` is its name, such as "Today" or "Winter term"."""
+    """The usage of a stretch of time. `label` is its name, such as "Today" or "Winter term"."""
 
     label: str
     requests: int
@@ -42,7 +42,7 @@ class LimitView:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What was used of one model on one day."""
+    """The usage of one model on one day."""
 
     day: str
     model: str
@@ -66,7 +66,7 @@ class RequestView:
     tokens_in: int
     tokens_out: int
     micro_usd: int
-    estimated: bool = False  # whether the tokens were counted here, because the provider did not tell
+    estimated: bool = False  # whether the tokens were counted here, because the provider did not report them
     token: str = ""  # the name of the token it came with
     person: str = ""  # on the administrators' pages only
 
@@ -99,7 +99,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class ExplainView:
-    """`/me/requests/ID`: what became of a request. The stages are seconds; `facts` are the rest, in our words."""
+    """`/me/requests/ID`: how a request went. The stages are seconds; `facts` are the rest, in our words."""
 
     frame: Frame
     request: RequestView | None  # None: it has not got as far as the ledger
@@ -130,11 +130,23 @@ class TokenView:
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """What is shown once and never again: a token, a guest pass, a join code."""
+    """A secret that is shown once and never again: a token, a guest pass, a join code."""
 
     what: str  # "token", "guest pass" or "join code"
     name: str
     secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassView:
+    """A guest pass that has not expired. Empty `models` are all of the group's."""
+
+    id: str
+    group: str
+    micro_usd: int
+    expires_ms: int
+    models: tuple[str, ...] = ()
+    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +156,15 @@ class TokensView:
     frame: Frame
     tokens: tuple[TokenView, ...]
     base_url: str
-    most: int = 50  # how many live ones somebody may have
+    most: int = 50  # live tokens that a person may have
     made: NewSecret | None = None
     passes: int | None = None  # None: no guest passes; 0: no bound but theirs
+    issued: tuple[PassView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class MembershipView:
-    """A group that somebody is in. `leave`: whether they may go by themselves."""
+    """A group of which a person is a member. `leave`: whether they may leave it by themselves."""
 
     name: str
     note: str = ""
@@ -185,7 +198,7 @@ class MemberView:
 
 @dataclass(frozen=True, slots=True)
 class CourseView:
-    """`/me/groups/NAME`, for those who teach it: totals, and nobody's prompts."""
+    """`/me/groups/NAME`, for its teachers: totals, and no prompts."""
 
     frame: Frame
     group: MembershipView
@@ -200,7 +213,7 @@ class CourseView:
 
 @dataclass(frozen=True, slots=True)
 class KeptView:
-    """One kind of thing that is kept of somebody: what it holds of them, why, and until when."""
+    """One kind of data that is kept about a person: its value, why it is kept, and until when."""
 
     what: str
     value: str
@@ -210,7 +223,7 @@ class KeptView:
 
 @dataclass(frozen=True, slots=True)
 class LoginSession:
-    """A browser in which somebody has come in."""
+    """A browser in which a person is logged in."""
 
     id: str
     created_ms: int

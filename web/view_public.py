@@ -1,4 +1,4 @@
-"""What the other pages for everybody may know: leaderboard, help, login, feed, and the operator's own page.
+"""The data of the other public pages: leaderboard, help, login, feed, and the operator's own page.
 
 Units as in `view.py`. Only people who chose a nickname have a name here, and it is the nickname.
 """
@@ -61,7 +61,7 @@ class DocsView:
 
     frame: Frame
     base_url: str  # without a path
-    models: tuple[str, ...] = ()  # that anybody may ask for
+    models: tuple[str, ...] = ()  # that any caller may ask for
     openai_model: str = "gpt-5.2"  # the one that the examples ask for
     anthropic_model: str = "claude-sonnet-4-5"
     token_prefix: str = "fg_"  # noqa: S105 - how a gatekeeper token begins
@@ -74,7 +74,7 @@ class LoginView:
     frame: Frame
     provider: str = ""  # what the organisation's login is called; empty: there is none
     provider_path: str = "/login/oidc"
-    tokens: bool = True  # whether a gatekeeper token opens the door, too
+    tokens: bool = True  # whether a gatekeeper token is another way to log in
     next: str = "/me"
     failed: str = ""  # why the last attempt was refused: a sentence of ours
 
@@ -91,8 +91,8 @@ class MessageView:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaderboardEntry:
-    """One entry of the feed. `id` stays the same for ever and names nobody, such as "incident-17"."""
+class FeedEntry:
+    """One entry of the feed. `id` stays the same for ever and names no person, such as "incident-17"."""
 
     id: str
     title: str
@@ -109,7 +109,7 @@ class FeedView:
     title: str
     base_url: str
     updated_ms: int
-    entries: tuple[LeaderboardEntry, ...]
+    entries: tuple[FeedEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class FamilyView:
 
 @dataclass(frozen=True, slots=True)
 class AliasView:
-    """Somebody who chose to be named, and how much they used."""
+    """A person who chose to be named, and how much they used."""
 
     nickname: str
     requests: int
@@ -139,10 +139,10 @@ class AliasView:
 
 @dataclass(frozen=True, slots=True)
 class CustomView:
-    """What the tags of an operator's own page stand for (docs/custom-page.md).
+    """The data of the tags of an operator's own page (docs/custom-page.md).
 
     `keys` counts keys by provider ("openai", "anthropic", "google", …). `config` holds settings that may be shown, by
-    the names of the tags behind "config:"; what is not in it is "not told".
+    the names of the tags behind "config:"; what is not in it reads "Not Available".
     """
 
     status: StatusView

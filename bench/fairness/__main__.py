@@ -22,16 +22,16 @@ def main() -> int:
         simulated.append((bars.ATTACKS, [workers.submit(defence) for defence in DEFENCES]))
         rows = comparing.result()
         print(page.text(page.comparison(rows)), flush=True)
-        groups = [_told(title, [each.result() for each in results]) for title, results in simulated]
+        groups = [_printed(title, [each.result() for each in results]) for title, results in simulated]
         duel = duelling.result()
         print(f"\n{page.text(duel)}", flush=True)
-    groups.append(_told(bars.COSTS, [make(extent) for make in bars.TIMED]))
+    groups.append(_printed(bars.COSTS, [make(extent) for make in bars.TIMED]))
     if options.write:
         page.write(rows, duel, groups, f"{extent.seconds:,.0f} seconds and more, {len(extent.seeds)} runs")
     return 0 if all(figure.kept for _, figures in groups for figure in figures) else 1
 
 
-def _told(title: str, made: list[list[Figure]]) -> tuple[str, list[Figure]]:
+def _printed(title: str, made: list[list[Figure]]) -> tuple[str, list[Figure]]:
     """Print the figures of a group."""
     figures = [figure for each in made for figure in each]
     print(f"\n{title}\n{page.text(page.bars(figures))}", flush=True)

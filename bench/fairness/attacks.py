@@ -95,8 +95,8 @@ def many_models() -> list[Key]:
     return [a_key(f"k{number}", models=(MODEL, OTHER, *names(8, "m"))) for number in range(KEYS)]
 
 
-def told_limits() -> list[Key]:
-    """Limits that only the provider tells."""
+def limits_in_headers() -> list[Key]:
+    """A key whose limits stand only in the provider's headers."""
     return [a_key("k0", 32)]
 
 
@@ -264,7 +264,7 @@ def long_after(scheduler: Scheduler, seconds: float, seed: int) -> Record:
     return simulation.run(seconds)
 
 
-# What people are told
+# Forecasts
 
 
 def resting(scheduler: Fairgate, seconds: float, seed: int) -> Record:
@@ -299,6 +299,6 @@ def outage(scheduler: Fairgate, seconds: float, seed: int) -> Record:
 
 
 def forecast_error(jobs: Iterable[Job]) -> float:
-    """The mean error of what those were told who then waited for more than five seconds, of their mean wait."""
-    told = [job for job in jobs if job.started is not None and job.wait > 5.0]
-    return sum(abs(job.wait - job.predicted) for job in told) / sum(job.wait for job in told)
+    """The mean error of the forecasts for those who then waited more than five seconds, of their mean wait."""
+    waited = [job for job in jobs if job.started is not None and job.wait > 5.0]
+    return sum(abs(job.wait - job.predicted) for job in waited) / sum(job.wait for job in waited)

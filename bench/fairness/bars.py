@@ -88,10 +88,10 @@ def token_flood(extent: Extent) -> list[Figure]:
 
 
 def forecasts(extent: Extent) -> list[Figure]:
-    """What those were told who then waited for more than five seconds, in the flood."""
-    told = [job for seed in extent.seeds for job in _told(extent.seconds, seed)]
-    usual = mean(job.wait for job in told)
-    errors = [abs(job.wait - job.predicted) / usual for job in told]
+    """The forecasts for those who then waited for more than five seconds, in the flood."""
+    waited = [job for seed in extent.seeds for job in _waited(extent.seconds, seed)]
+    usual = mean(job.wait for job in waited)
+    errors = [abs(job.wait - job.predicted) / usual for job in waited]
     return [
         Figure("error of the forecast wait, median, of the mean wait", measures.percentile(errors, 0.5), most=0.15),
         Figure("error of the forecast wait, p90, of the mean wait", measures.percentile(errors, 0.9), most=0.35),
@@ -194,7 +194,7 @@ SIMULATED: tuple[Group, ...] = (
     ("One person asks a hundred times as often", (flood, crowd, large_flood, token_flood)),
     ("Eight persons who always have work", (sizes_by_slots, sizes_by_tokens, weights)),
     ("Special cases", (returning, tiny, big)),
-    ("What people are told, and what caches save", (forecasts, affinity)),
+    ("Forecasts, and what caches save", (forecasts, affinity)),
 )
 ATTACKS = "Who tries to get more than a share"  # `defences.py`; `tests/fairness/test_attacks.py` holds each of them
 COSTS = "What it costs"
@@ -223,7 +223,7 @@ def _sizes(bound: str, keys: scenarios.Keys, headroom: int, extent: Extent) -> l
     ]
 
 
-def _told(seconds: float, seed: int) -> list[Job]:
+def _waited(seconds: float, seed: int) -> list[Job]:
     jobs = scenarios.flood(fairgate(1), USUAL, seconds, seed).jobs
     return [job for job in jobs if job.started is not None and job.wait > 5.0]
 

@@ -1,4 +1,4 @@
-"""The attacks as figures with bars: nobody gets more than 1.15 of a fair share, and nobody else waits for it."""
+"""The attacks as figures with bars: no person gets more than 1.15 of a fair share, and no other person waits for it."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def given_up(seconds: float = SECONDS) -> list[Figure]:
 
 def reserved(seconds: float = 2 * SECONDS) -> list[Figure]:
     """What a provider takes beforehand for one person's `max_tokens` of 32,000 is paid by that person."""
-    attack = attacks.reserved(core(attacks.told_limits()), attacks.MOST, seconds, SEED)
-    control = attacks.reserved(core(attacks.told_limits()), None, seconds, SEED)
+    attack = attacks.reserved(core(attacks.limits_in_headers()), attacks.MOST, seconds, SEED)
+    control = attacks.reserved(core(attacks.limits_in_headers()), None, seconds, SEED)
     refused = sum(attack.refusals.values()) - attack.refusals[attacks.EVE]
     return [
         Figure(
@@ -120,7 +120,7 @@ def long_after(seconds: float = SECONDS) -> list[Figure]:
 
 
 def forecasts(seconds: float = SECONDS) -> list[Figure]:
-    """What people are told while keys rest, during an outage, and in a flood of their own."""
+    """Forecasts and refusals while keys rest, during an outage, and in a flood of the person's own."""
     resting = attacks.resting(core(bound_by_slots()), seconds, SEED)
     closed = attacks.outage(Fairgate(bound_by_slots(), USUAL_LIMITS, patience=PATIENCE), seconds, SEED)
     flood = scenarios.flood(core(bound_by_slots()), USUAL, seconds, SEED)

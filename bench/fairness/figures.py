@@ -75,9 +75,9 @@ class Fairness:
 
 
 def fairness(record: Record) -> Fairness:
-    everybody = scenarios.EIGHT
+    people = scenarios.EIGHT
     return Fairness(
-        gap=measures.gap(record.samples, everybody) / largest_cost(record),
-        jain=jain(record.samples[-1].served[each] for each in everybody),
-        minutes=measures.percentile(measures.jain_by_window(record.samples, everybody), 0.1),
+        gap=measures.gap(record.samples, people) / largest_cost(record),
+        jain=jain(record.samples[-1].served[each] for each in people),
+        minutes=measures.percentile(measures.jain_by_window(record.samples, people), 0.1),
     )

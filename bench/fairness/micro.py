@@ -175,7 +175,7 @@ def _instant(number: int) -> float:
 
 
 def storm(waiting: int = 10_000) -> Storm:
-    """Everybody who waits leaves, one after the other; then what runs ends."""
+    """All waiting callers leave, one after the other; then what runs ends."""
     pool, tickets = _full(waiting)
     leaving = iter(tickets[KEYS * SLOTS :])
 

@@ -64,8 +64,8 @@ Waits below a hundredth of a second are drawn as one.
 ![Service under round robin](fairness-round-robin.svg)
 ![Service under fairgate](fairness-fairgate.svg)
 
-The same eight persons, two of each size (input/output tokens). Mind the vertical scales: in turns by request, who asks
-for much gets much; by cost, no one is ahead for long.
+The same eight persons, two of each size (input/output tokens). Mind the vertical scales: in turns by request, those
+who ask for much get much; by cost, no person is ahead for long.
 """
 
 
@@ -117,14 +117,14 @@ def _short_of_it(groups: list[tuple[str, list[Figure]]]) -> str:
 * Under the large flood the 99th percentile of the polite waits is {p99:.1f} s, {p99 / USUAL.service:.2f} times their
   mean service. We wanted no more than 1.5, and simpler schedulers are as good there. Answers are not interrupted, so
   only more headroom helps, and that costs throughput.
-* Persons cost nothing where anybody may make one: with `FAIRNESS=person`, who takes a new identity for each request
-  has as many shares as identities. `FAIRNESS=group` and `FAIRNESS=address` are for that.
+* Persons cost nothing where any caller may make one: with `FAIRNESS=person`, a caller with a new identity for each
+  request has as many shares as identities. `FAIRNESS=group` and `FAIRNESS=address` are for that.
 * A person who uses one model much is served later at another one of the same keys, even if nothing was scarce at the
   first: there is one counter for all that a key serves.
 * The headroom is a sixteenth of the slots from 32 slots on. It costs that part of the throughput while one person
   floods, and nothing otherwise.
 * Who finds the pool empty may fill it. Those who come later have the next slots, but what was taken before they came
-  is not counted against anybody.
+  is not counted against a person.
 """
 
 

@@ -1,7 +1,7 @@
 """The core, and four simpler schedulers to compare it with, behind one interface.
 
 The simpler ones share the core's keys, limits and guesses of length, so that only the order differs. All of them are
-strict: while their next request does not fit, everybody waits.
+strict: while their next request does not fit, all wait.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Scheduler(Protocol):
     def next_wakeup(self) -> float: ...
 
 
-def _nobody(job: Job, /) -> None:
-    raise AssertionError("the simulation has not been told")
+def _unset(job: Job, /) -> None:
+    raise AssertionError("the simulation has not set this hook")
 
 
 class Fairgate:
@@ -72,8 +72,8 @@ class Fairgate:
         patience: float = 1e9,
     ) -> None:
         self.pool, self.patience = Pool(keys, limits, costs), patience
-        self.start: Hook = _nobody
-        self.refuse: Hook = _nobody
+        self.start: Hook = _unset
+        self.refuse: Hook = _unset
         self._jobs: dict[str, Job] = {}
         self._count = 0
 
@@ -96,7 +96,7 @@ class Fairgate:
         )
         job.ticket, decisions = self.pool.submit(ask, now)
         if job.ticket.waiting:
-            job.predicted = self.pool.door.outlook(job.ticket, now).seconds
+            job.predicted = self.pool.admission.outlook(job.ticket, now).seconds
         self._carry_out(decisions)
 
     def progress(self, job: Job, now: float) -> None:
@@ -167,8 +167,8 @@ class Simple:
     """Serves a line, on the core's keys."""
 
     def __init__(self, keys: Iterable[Key], line: Line) -> None:
-        self.start: Hook = _nobody
-        self.refuse: Hook = _nobody
+        self.start: Hook = _unset
+        self.refuse: Hook = _unset
         self._line, self._keyring = line, Keyring(keys)
         self._lengths, self._costs = OutputLengths(), CostModel()
         self._jobs: dict[Ticket, Job] = {}
@@ -208,7 +208,7 @@ class Simple:
         self._keyring.answered(job.ticket, windows, now)
 
     def fail(self, job: Job, windows: Windows, now: float) -> None:
-        """It is asked again as if it were new: what a client does that was told to try again."""
+        """The request is asked again as if it were new: a client does so after a 429."""
         assert job.ticket is not None
         self._keyring.failed(job.ticket, LIMITED, windows, now)
         self._keyring.give(job.ticket, None, now)

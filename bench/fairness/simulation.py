@@ -1,6 +1,6 @@
 """Virtual time: people ask, the scheduler starts, answers grow and end.
 
-Every half second the scheduler is told how far the running answers have come, and a sample is kept of what each person
+Every half second the scheduler gets the progress of the running answers, and a sample is kept of what each person
 has been served: the cost of the prompts that were started and of the answers as far as they have come.
 """
 

@@ -1,7 +1,8 @@
 """Conversations: each turn sends all that was said before, and a provider that has it in its cache computes it cheaper.
 
-Twenty turns each, with a prompt of 3,000 tokens that is everybody's own, questions of 300 tokens, and half a minute of
-thinking between an answer and the next question. A key remembers the beginning that it has seen, for five minutes.
+Twenty turns each, with a prompt of 3,000 tokens that differs for each person, questions of 300 tokens, and half a
+minute of thinking between an answer and the next question. A key remembers the beginning that it has seen, for five
+minutes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the scenarios are made of: requests of random size, keys with slots and limits.
 
 An answer begins after `FIRST` seconds and comes with `SPEED` tokens a second. Lengths are lognormal (sigma 0.5), cut at
-twice their mean; how long an answer will be is known to nobody before it ends. Seconds and tokens throughout.
+twice their mean; the length of an answer is not known before it ends. Seconds and tokens throughout.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Job:
     streamed: bool = True
     stays: float = 1.0  # the part of the answer for which the caller stays
     arrived: float = 0.0
-    predicted: float = 0.0  # the wait that its person was told on arrival
+    predicted: float = 0.0  # the wait that was forecast on arrival
     started: float | None = None
     ended: float | None = None
     refused: bool = False
@@ -92,10 +92,10 @@ def _length(mean: int, dice: Random) -> int:
 def a_key(name: str, slots: int = SLOTS, models: Iterable[str] = (MODEL,), group: str = "", **per_minute: float) -> Key:
     """A key with limits of its own (`tokens`, `requests`), in buckets that hold twelve seconds' worth.
 
-    Its models share these limits, if there are any. `group`: whose members alone may use it; empty: everybody.
+    Its models share these limits, if there are any. `group`: only its members may use the key; empty: all people.
     """
     groups = frozenset({group} if group else ())
-    key = Key(name, "upstream", "", frozenset({DIALECT}), frozenset(models), slots, groups)
+    key = Key(name, "upstream", frozenset({DIALECT}), frozenset(models), slots, groups)
     if per_minute:
         buckets = {
             LimitMeasure(each): Bucket(limit * BURST / 60, limit / 60, limit * BURST / 60)

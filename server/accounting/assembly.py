@@ -11,27 +11,28 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.accounting.escrow import EscrowKeeper, ReservationTerms
 from server.accounting.journal import Journal
 from server.accounting.price_catalogue import Catalogue
 from server.accounting.price_reload import PriceReload
-from server.accounting.reservations import Reservations, ReservationTerms
+from server.accounting.reservations import Reservations
 from server.accounting.runtime_config import RuntimeConfig
 from server.accounting.settlement_writer import SettlementWriter
 from server.config.settings import Settings
-from server.ledger.allowance import Allowances
 from server.ledger.calendar import Calendar
+from server.ledger.escrow import Escrows
 from server.ledger.limits import Unit
-from server.ledger.money import MOST
 from server.ledger.prices import Price
-from server.ledger.quota import Exceeded, Settlement
+from server.ledger.quota import Settlement
 from server.ledger.tariff import Tariff
 from server.store.base import Store, StoreError
-from server.store.breaker import BreakerState, Guarded
+from server.store.breaker import Guarded
 
 log = logging.getLogger("fairgate")
 
-LEASE_SECONDS = 5.0  # between two looks at what should be leased
+OUTAGE_PERCENT = 2  # of what is left of tokens or requests
 AT_ONCE = 500  # settlements of the dead, written together
+QUIET_SECONDS = 1.0  # for what is on its way to the store, before escrow is given back
 LAST_SECONDS = 5.0  # for the store to take what is left, at the end
 
 
@@ -45,7 +46,7 @@ class Accounting:
     settlement_writer: SettlementWriter
     book: RuntimeConfig
     reservations: Reservations
-    allowances: Allowances
+    escrow: EscrowKeeper
     price_reload: PriceReload
 
     async def recover(self, store: Store) -> None:
@@ -69,30 +70,6 @@ class Accounting:
             )
         await self.book.sync()
 
-    async def keep_leases(self) -> None:
-        """Lease what an outage may need, while there is none, until cancelled."""
-        while True:
-            await asyncio.sleep(LEASE_SECONDS)
-            if self.guard.state is not BreakerState.CLOSED:
-                continue
-            for lease in self.allowances.due(_wall()):
-                try:
-                    answer = await self.guard.reserve(lease)
-                except StoreError:
-                    self.allowances.doubted(lease.request_id)
-                    continue
-                if isinstance(answer, Exceeded):
-                    self.allowances.refused(lease.request_id)
-                else:
-                    self.allowances.given(lease.request_id)
-            for lease_id in self.allowances.give_back(_wall()):
-                self.settlement_writer.release(lease_id)
-
-    def give_leases_back(self) -> None:
-        """Whoever stops needs no allowance."""
-        for lease_id in self.allowances.close():
-            self.settlement_writer.release(lease_id)
-
 
 async def open_treasury(settings: Settings, store: Store, own: Sequence[Price], stack: AsyncExitStack) -> Accounting:
     """Everything but the store, which may be away. Raises JournalError if the journal cannot be kept."""
@@ -101,16 +78,14 @@ async def open_treasury(settings: Settings, store: Store, own: Sequence[Price], 
     journal = Journal(settings.journal_folder, holder)
     journal.open()
     stack.callback(journal.close)
-    # A file beside us is not away while we are there: then nothing is leased.
+    # A file beside us is not away while we are there.
     remote = not settings.store_url.startswith("sqlite:")
-    most = _allowance(settings.outage_allowance_usd) if remote else _nothing
+    outage = _allowance(settings.outage_allowance_usd) if remote else _nothing
     longest = round((settings.queue_seconds + settings.total_seconds) * 1000)
-    allowances = Allowances(holder, most, longest)
 
     def written(request_ids: list[str]) -> None:
         journal.written(*request_ids)
-        for request_id in request_ids:
-            allowances.written(request_id)
+        escrow.written(request_ids)
 
     settlement_writer = SettlementWriter(store, written)
     stack.push_async_callback(settlement_writer.close, LAST_SECONDS)
@@ -121,19 +96,24 @@ async def open_treasury(settings: Settings, store: Store, own: Sequence[Price], 
     price_reload = PriceReload(Path(settings.prices_file) if settings.prices_file else None, own, book)
     price_reload.look()
     stack.push_async_callback(_end, asyncio.create_task(price_reload.follow()))
-    terms = ReservationTerms(holder, longest)
-    reservations = Reservations(
-        guard, journal, settlement_writer, book, calendar, allowances, terms, time.monotonic, _wall
+    escrow = EscrowKeeper(
+        guard,
+        Escrows(holder, outage, longest),
+        settlement_writer.post,
+        ReservationTerms(holder, longest),
+        lambda: tuple(book.limits),
+        _wall,
     )
-    accounting = Accounting(calendar, guard, journal, settlement_writer, book, reservations, allowances, price_reload)
-    stack.callback(accounting.give_leases_back)
-    stack.push_async_callback(_end, asyncio.create_task(accounting.keep_leases()))
+    reservations = Reservations(guard, journal, settlement_writer, book, calendar, escrow, time.monotonic, _wall)
+    accounting = Accounting(calendar, guard, journal, settlement_writer, book, reservations, escrow, price_reload)
+    stack.push_async_callback(_give_back, escrow, settlement_writer)
+    stack.push_async_callback(_end, asyncio.create_task(escrow.keep()))
     return accounting
 
 
 async def _settled(store: Store, settlements: Sequence[Settlement]) -> int:
     """Write these; returns how many the store does not take, however often it is tried. Raises StoreError."""
-    answers = await asyncio.gather(*map(store.settle, settlements), return_exceptions=True)
+    answers = await store.write(settlements)
     wrong = [(each, answer) for each, answer in zip(settlements, answers, strict=True) if not isinstance(answer, bool)]
     for each, error in wrong:
         if isinstance(error, StoreError):
@@ -142,12 +122,18 @@ async def _settled(store: Store, settlements: Sequence[Settlement]) -> int:
     return len(wrong)
 
 
-def _allowance(micro_usd: int) -> Callable[[str], int]:
-    """So much of a budget's money; of requests and tokens no more than their share of what is left."""
-    return lambda counter: micro_usd if f"/{Unit.USD}/" in counter else MOST
+async def _give_back(escrow: EscrowKeeper, settlement_writer: SettlementWriter) -> None:
+    """Give all escrow back. What was drawn is written first, so that nothing has to stay for it."""
+    await settlement_writer.quiet(QUIET_SECONDS)
+    escrow.end_all()
 
 
-def _nothing(counter: str) -> int:
+def _allowance(micro_usd: int) -> Callable[[str, int], int]:
+    """So much of a budget's money; of requests and tokens a small part of what is left."""
+    return lambda counter, left: micro_usd if f"/{Unit.USD}/" in counter else left * OUTAGE_PERCENT // 100
+
+
+def _nothing(counter: str, left: int) -> int:
     return 0
 
 

@@ -62,8 +62,6 @@ class Bill:
     claim: Claim = NO_CLAIM  # of the caller, and of the upstream that is used
     knocked: Taken | None = None  # its places in them from before its body was read
     taken: Taken | None = None  # its places in the rates of the minute
-    held: bool = False  # the store may hold something for it
-    offline: bool = False  # it was let in while the store was away, on this process's allowance
     settled: bool = False
     headers: dict[str, str] = field(default_factory=dict)  # for the caller, with the answer's head
 

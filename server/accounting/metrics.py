@@ -54,7 +54,7 @@ class AccountingMetrics(Collector):
     def _money(self) -> Iterator[Metric]:
         reservations = self._treasury.reservations
         yield _now("fairgate_reservations_held_count", "Requests under way that hold budget.", reservations.holding)
-        yield _now("fairgate_leases_held_count", "What is leased for an outage.", self._treasury.allowances.leases)
+        yield _now("fairgate_escrow_live_count", "Budgets of which something is in escrow.", reservations.in_escrow)
         exceeded = [((scope.value, unit.value), reservations.exceeded[scope, unit]) for scope in Scope for unit in Unit]
         yield counter("fairgate_budgets_exceeded", "Budgets that had no room.", ("scope", "unit"), exceeded)
 

@@ -9,8 +9,8 @@
     close      give back what was held for a request that was never dispatched
 
 Where the store is away, people without budgets go on as before: the journal takes what the store cannot. People with
-budgets go on within what this process leased from these budgets while the store was there, and no further. Guests go
-on within the money of their passes (`allowance`).
+budgets go on within what this gateway has in escrow, and no further (`escrow`). Guests go on within the money of their
+passes (`allowance`).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from server.accounting.allowance import GuestBudgets
 from server.accounting.bill import Admitted, Bill
+from server.accounting.escrow import EscrowKeeper
 from server.accounting.journal import Journal, JournalError
 from server.accounting.minute_rates import MinuteRates
 from server.accounting.runtime_config import RuntimeConfig
 from server.accounting.settlement_writer import SettlementWriter
 from server.auth.token_format import budget_id
 from server.auth.token_terms import SPECIAL
-from server.ledger.allowance import Allowances
 from server.ledger.calendar import Calendar
 from server.ledger.ceiling import most_taken, unmeasured
 from server.ledger.holds import (
@@ -44,7 +44,7 @@ from server.ledger.holds import (
 )
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit, named
 from server.ledger.money import MOST
-from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
+from server.ledger.quota import Exceeded, Reserved, Settlement
 from server.ledger.ratelimit import Taken
 from server.ledger.usage import UsageRow
 from server.policy.groups import Rights
@@ -62,18 +62,9 @@ from server.wire.hosted import Hosted
 
 log = logging.getLogger("fairgate")
 
-LIFETIME = 60_000  # milliseconds that a reservation outlives the longest request
 MOST_LOWERED = 4  # times that one request's bound is fitted to a budget from which others take at the same time
 BEYOND = 4 * MOST  # micro-USD: more than any limit admits, with its increase, and still a number for every store
 FREE_KINDS = frozenset({"moderations", "count_tokens"})  # for these no provider charges
-
-
-@dataclass(frozen=True, slots=True)
-class ReservationTerms:
-    """`holder` names this life of this process; `longest` is milliseconds from a request's arrival to its end."""
-
-    holder: str
-    longest: int
 
 
 class Reservations:
@@ -86,22 +77,19 @@ class Reservations:
         settlement_writer: SettlementWriter,
         book: RuntimeConfig,
         calendar: Calendar,
-        allowances: Allowances,
-        terms: ReservationTerms,
+        escrow: EscrowKeeper,
         clock: Callable[[], float],
         wall: Callable[[], int],
     ) -> None:
         self._guard, self._journal, self._settlement_writer, self._book = guard, journal, settlement_writer, book
-        self._calendar, self._allowances, self._terms = calendar, allowances, terms
-        self._clock, self._wall = clock, wall
+        self._calendar, self._escrow, self._clock, self._wall = calendar, escrow, clock, wall
         self._rates, self._guest_budgets = MinuteRates(clock, wall), GuestBudgets()
-        self._holding: set[str] = set()  # requests for which the store may hold something
         self.exceeded: Counter[tuple[Scope, Unit]] = Counter()  # budgets that refused a request, since the start
 
     @property
     def holding(self) -> int:
-        """Requests under way for which the store may hold something."""
-        return len(self._holding)
+        """Requests under way that hold something of a budget."""
+        return self._escrow.holding
 
     @property
     def backlog(self) -> int:
@@ -109,9 +97,9 @@ class Reservations:
         return self._settlement_writer.backlog
 
     @property
-    def leases(self) -> int:
-        """Counters of which something is set aside, should the store go away."""
-        return self._allowances.ready
+    def in_escrow(self) -> int:
+        """Counters from which may be held without asking the store."""
+        return self._escrow.live
 
     @property
     def full(self) -> bool:
@@ -163,6 +151,16 @@ class Reservations:
         bill.knocked = call.knocked
         return bill
 
+    def open_own_key(self, call: Admitted, at: int) -> Bill:
+        """Begin the bill of a request with the caller's own key: it costs nothing here, and no limit counts it.
+
+        Raises AccountingUnavailable: its row would have no place.
+        """
+        if self.full:
+            raise AccountingUnavailable
+        request, who = call.request, _who(call.caller, () if call.group is None else (call.group,))
+        return Bill(call.id, at, self._calendar.day(at), who, request.model, request.endpoint.dialect.name, None)
+
     def bounds(self, bill: Bill) -> bool:
         """Whether a budget applies: the caller's, or the cap of an upstream that may serve it."""
         return bill.bounded_by((*bill.limits, *self._book.limits.caps_of(bill.model, bill.at)))
@@ -200,7 +198,7 @@ class Reservations:
         if not cap.holds:
             return True
         try:
-            answer = await self._reserved(bill, cap.holds)
+            answer = await self._escrow.hold(bill.request_id, bill.at, cap.holds)
         except StoreError:
             raise AccountingUnavailable from None
         if isinstance(answer, Exceeded):
@@ -210,7 +208,7 @@ class Reservations:
     def dispatched(self, bill: Bill, row: UsageRow) -> None:
         """The request goes out now. `row` is how it stands if nothing more is heard. Raises AccountingUnavailable."""
         try:
-            self._journal.opened(Settlement(row, bill.claim.charges(row)))
+            self._journal.opened(Settlement(row, self._escrow.draws(bill.request_id, bill.claim.charges(row))))
         except JournalError as error:
             log.error("%s", error)
             raise AccountingUnavailable from None
@@ -222,35 +220,28 @@ class Reservations:
         """
         holds = bill.claim.beside(charges := bill.claim.charges(row))
         try:
-            room = not holds or isinstance(await self._held_for(row.request_id, bill.at, holds), Reserved)
+            room = not holds or isinstance(await self._escrow.hold(row.request_id, bill.at, holds), Reserved)
         except StoreError:
-            room = self._may_go_on_with(bill, row.request_id, holds, row.cost_micro_usd)
+            room = not holds or self._guest_may_go_on(bill, row.request_id, row.cost_micro_usd)
         except BaseException:
-            self._settlement_writer.release(row.request_id)
+            self._escrow.give_back(row.request_id)
             raise
         return Settlement(row, charges) if room else None
 
     def book(self, bill: Bill, attempt: Settlement) -> None:
         """From here on the row of an attempt cannot be lost, either."""
-        self.note(attempt)
-        self._allowances.settle(attempt.row.request_id, attempt.charges)
+        self.note(Settlement(attempt.row, self._escrow.settle(attempt.row.request_id, attempt.charges)))
         self._spend(bill, attempt.row.request_id, attempt.row.cost_micro_usd)
 
     def not_needed(self, bill: Bill, request_id: str) -> None:
         """Give back what is held for a request that is never dispatched, or for an attempt that it pays for itself."""
-        self._allowances.settle(request_id, ())
-        self._allowances.written(request_id)
+        self._escrow.give_back(request_id)
         self._spend(bill, request_id, 0)
-        self._settlement_writer.release(request_id)
 
     def settle(self, bill: Bill, row: UsageRow) -> None:
         """The request has ended. From here on its row cannot be lost, whatever dies."""
         bill.settled = True
-        self._holding.discard(bill.request_id)
-        settlement = Settlement(row, bill.claim.charges(row))
-        self.note(settlement)
-        if bill.offline:
-            self._allowances.settle(bill.request_id, settlement.charges)
+        self.note(Settlement(row, self._escrow.settle(bill.request_id, bill.claim.charges(row))))
         self._spend(bill, bill.request_id, row.cost_micro_usd)
         if bill.taken is not None:
             if row.status in UNSERVED:
@@ -271,10 +262,8 @@ class Reservations:
         if bill.settled:
             return
         bill.settled = True
-        self._holding.discard(bill.request_id)
         self._rates.give_back(bill.taken)
-        if bill.held:
-            self.not_needed(bill, bill.request_id)
+        self.not_needed(bill, bill.request_id)
 
     async def standing(self, caller: Caller) -> list[dict[str, Any]]:
         """How a caller's limits stand now, the store's ones and the minute's. Raises StoreError."""
@@ -282,7 +271,8 @@ class Reservations:
         who = _who(caller, self._book.rights(caller.groups, at).groups)
         mine = claim(self._applying(caller, who, None, at), who, Estimate(0, 0), self._calendar, at)
         taken = await self._guard.taken(mine.counters)
-        standings = mine.standings(dict(zip(mine.counters, taken, strict=True)))
+        used = {name: amount + self._escrow.in_use(name) for name, amount in zip(mine.counters, taken, strict=True)}
+        standings = mine.standings(used)
         return [it.as_dict() for it in (*standings, *map(self._rates.standing, mine.rates))]
 
     def _applying(self, caller: Caller, who: Who, model: str | None, at: int) -> list[Limit]:
@@ -328,16 +318,15 @@ class Reservations:
     async def _hold(self, bill: Bill) -> list[BudgetStanding]:
         """Hold what the budgets must give, and tell how they stand then."""
         try:
-            answer = await self._admitted(bill)
+            answer = await self._escrow.hold(bill.request_id, bill.at, bill.claim.holds)
             for _ in range(MOST_LOWERED):  # others take from it meanwhile
                 if not isinstance(answer, Exceeded) or not bill.lowered(bill.claim.refused(answer)):
                     break
                 self._bound(bill)
-                answer = await self._admitted(bill)
+                answer = await self._escrow.hold(bill.request_id, bill.at, bill.claim.holds)
         except StoreError:
-            if not self._may_go_on_with(bill, bill.request_id, bill.claim.holds, bill.needs.cost_micro_usd):
+            if not self._guest_may_go_on(bill, bill.request_id, bill.needs.cost_micro_usd):
                 raise AccountingUnavailable from None
-            bill.offline = True
             return []
         if isinstance(answer, Exceeded):
             refused = bill.claim.refused(answer)
@@ -345,47 +334,18 @@ class Reservations:
             refusal = InsufficientQuota(retry_after=refused.retry_after(self._wall()))
             refusal.limit = named(refused.entry.limit)
             raise self._with_headers(refusal, bill, [refused])
-        self._allowances.seen(bill.claim.holds, answer.taken, self._wall())
         return bill.claim.reserved(answer.taken)
 
-    async def _admitted(self, bill: Bill) -> Reserved | Exceeded:
-        answer = await self._reserved(bill, bill.claim.holds)
-        if isinstance(answer, Exceeded) and await self._gave_leases_back(answer.counter):
-            answer = await self._reserved(bill, bill.claim.holds)
-        return answer
-
-    def _may_go_on_with(self, bill: Bill, request_id: str, holds: tuple[Hold, ...], cost: int) -> bool:
-        """Whether a request is let in while the store is away, or one more attempt of it."""
+    def _guest_may_go_on(self, bill: Bill, request_id: str, cost: int) -> bool:
+        """Whether a guest's request is let in while the store is away, or one more attempt of it."""
         if bill.spend is None:
-            return self._allowances.take(request_id, holds, self._wall())
+            return False
         return self._guest_budgets.take(request_id, _purse(bill), cost, bill.spend, self._wall())
 
     def _spend(self, bill: Bill, request_id: str, cost: int) -> None:
         """A guest's request, or an attempt of it, has ended, and so much of the pass is gone."""
         if bill.spend is not None:
             self._guest_budgets.settle(request_id, _purse(bill), cost, self._wall())
-
-    async def _reserved(self, bill: Bill, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
-        """Ask the store. Whatever becomes of the question, it may hold something from now on."""
-        bill.held = True
-        self._holding.add(bill.request_id)
-        return await self._held_for(bill.request_id, bill.at, holds)
-
-    async def _held_for(self, request_id: str, at: int, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
-        reservation = Reservation(request_id, self._terms.holder, holds, at + self._terms.longest + LIFETIME)
-        return await self._guard.reserve(reservation)
-
-    async def _gave_leases_back(self, counter: str) -> bool:
-        """What this process keeps for an outage must not refuse anybody."""
-        leases = self._allowances.release_for(counter)
-        try:
-            for lease in leases:
-                await self._guard.release(lease)
-        except BaseException:  # also of who leaves meanwhile: nobody else knows of them any more
-            for lease in leases:
-                self._settlement_writer.release(lease)
-            raise
-        return bool(leases)
 
     def _with_headers(self, refusal: Refusal, bill: Bill, standings: list[BudgetStanding]) -> Refusal:
         refusal.headers = self._rates.headers(bill.dialect, bill.claim.rates, standings)

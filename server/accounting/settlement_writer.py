@@ -1,8 +1,9 @@
 """What is written behind the answer: settlements, and holds that are given back.
 
-No request waits for it. What came in one turn of the loop goes to the store together, so that it can be written as a
-group, and no task is made for that. If the store is out of reach, everything is kept and tried again, a little later
-each time: all that is posted may be repeated. What waits here is in the journal, too, so that it may even die with us.
+No request waits for it. What came in one turn of the loop goes to the store as one piece of work, and so does what
+came while the store wrote the last one: the more there is, the more is written at once. If the store is out of reach,
+everything is kept and tried again, a little later each time: all that is posted may be repeated. What waits here is in
+the journal, too, so that it may even die with us.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from server.ledger.quota import Settlement
+from server.ledger.quota import Letter, Release, Settlement
 from server.store.base import StoreError
 
 log = logging.getLogger("fairgate")
@@ -25,16 +26,11 @@ MOST = 50_000  # settlements, each about two kilobytes of memory
 AT_ONCE = 1_000  # on their way to the store
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds until another attempt
 
-# A settlement to be written, or the id of a request that holds nothing any more.
-Letter = Settlement | str
 
-
-class Ledger(Protocol):
+class LetterBox(Protocol):
     """What is needed of a store."""
 
-    def settle(self, settlement: Settlement) -> Awaitable[bool]: ...
-
-    def release(self, request_id: str) -> Awaitable[bool]: ...
+    def write(self, letters: Sequence[Letter]) -> Awaitable[list[bool | Exception]]: ...
 
 
 @dataclass(slots=True)
@@ -56,15 +52,15 @@ class SettlementWriter:
 
     def __init__(
         self,
-        store: Ledger,
+        store: LetterBox,
         written: Callable[[list[str]], None],
         most: int = MOST,
         at_once: int = AT_ONCE,
     ) -> None:
         self._store, self._written, self._most, self._at_once = store, written, most, at_once
         self._waiting: deque[Letter] = deque()
-        self._flights: set[asyncio.Future[list[bool | BaseException]]] = set()
-        self._flying = 0
+        self._flight: asyncio.Future[list[bool | Exception]] | None = None
+        self._flying = 0  # letters in it
         self._next: asyncio.Handle | None = None  # when letters are sent again
         self._pause = FIRST_PAUSE
         self._closed = False
@@ -72,13 +68,11 @@ class SettlementWriter:
         self._quiet.set()
         self.counts = WriterCounts()
 
-    def post(self, settlement: Settlement) -> None:
-        """Have a settlement written, behind the answer."""
-        self._put(settlement)
-
-    def release(self, request_id: str) -> None:
-        """Have a request's holds given back, also if nobody knows whether it has any."""
-        self._put(request_id)
+    def post(self, letter: Letter) -> None:
+        """Have a settlement written, or a hold given back of which it may be unknown whether there is one."""
+        self._waiting.append(letter)
+        self._quiet.clear()
+        self._soon()
 
     @property
     def backlog(self) -> int:
@@ -106,40 +100,28 @@ class SettlementWriter:
         self._closed = True
         if self._next is not None:
             self._next.cancel()
-        for flight in self._flights:
-            flight.cancel()
-        await asyncio.gather(*self._flights, return_exceptions=True)
+        if self._flight is not None:
+            self._flight.cancel()
+            await asyncio.gather(self._flight, return_exceptions=True)
         return written
 
-    def _put(self, letter: Letter) -> None:
-        self._waiting.append(letter)
-        self._quiet.clear()
-        self._soon()
-
     def _soon(self) -> None:
-        """Send in the next turn of the loop, unless a time is set already: soon, or after a pause."""
-        if self._next is None and not self._closed:
+        """Send in the next turn of the loop, unless a time is set (soon, or after a pause) or something is flying."""
+        if self._next is None and self._flight is None and not self._closed:
             self._next = asyncio.get_running_loop().call_soon(self._send)
 
     def _send(self) -> None:
         self._next = None
-        room = min(len(self._waiting), self._at_once - self._flying)
-        if room > 0:
-            letters = [self._waiting.popleft() for _ in range(room)]
-            flight = asyncio.gather(*map(self._sent, letters), return_exceptions=True)
-            self._flying += room
-            self._flights.add(flight)
-            flight.add_done_callback(partial(self._landed, letters))
+        letters = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._at_once))]
+        self._flying = len(letters)
+        self._flight = asyncio.ensure_future(self._store.write(letters))
+        self._flight.add_done_callback(partial(self._landed, letters))
 
-    def _sent(self, letter: Letter) -> Awaitable[bool]:
-        return self._store.settle(letter) if isinstance(letter, Settlement) else self._store.release(letter)
-
-    def _landed(self, letters: list[Letter], flight: asyncio.Future[list[bool | BaseException]]) -> None:
-        self._flights.discard(flight)
-        self._flying -= len(letters)
+    def _landed(self, letters: list[Letter], flight: asyncio.Future[list[bool | Exception]]) -> None:
+        self._flight, self._flying = None, 0
         if self._closed:
             return
-        answers = list(zip(letters, flight.result(), strict=True))
+        answers = list(zip(letters, _answers(flight, len(letters)), strict=True))
         kept = [letter for letter, answer in answers if isinstance(answer, (StoreError, asyncio.CancelledError))]
         self._waiting.extendleft(reversed(kept))
         self._arrived([(letter, answer) for letter, answer in answers if isinstance(answer, bool)])
@@ -155,7 +137,7 @@ class SettlementWriter:
         self._pause = FIRST_PAUSE
         if self._waiting:
             self._soon()
-        elif not self._flying:
+        else:
             self._quiet.set()
 
     def _rest(self) -> None:
@@ -170,7 +152,7 @@ class SettlementWriter:
 
     def _arrived(self, letters: Sequence[tuple[Letter, bool]]) -> None:
         settled = [(letter.row.request_id, first) for letter, first in letters if isinstance(letter, Settlement)]
-        self.counts.released += len(letters) - len(settled)
+        self.counts.released += sum(isinstance(letter, Release) for letter, _ in letters)
         self.counts.written += sum(first for _, first in settled)
         self.counts.repeated += sum(not first for _, first in settled)
         if settled:
@@ -179,5 +161,18 @@ class SettlementWriter:
     def _refused(self, letter: Letter, error: Exception) -> None:
         """The store does not take this, however often it is tried. The journal keeps it until the next start."""
         self.counts.refused += 1
-        request_id = letter.row.request_id if isinstance(letter, Settlement) else letter
-        log.error("the store refuses the settlement of request %s: %s", request_id, type(error).__name__)
+        log.error("the store refuses the settlement of request %s: %s", _subject(letter), type(error).__name__)
+
+
+def _answers(flight: asyncio.Future[list[bool | Exception]], number: int) -> Sequence[bool | BaseException]:
+    """What became of each letter. An outage, and a call that was given up, are everyone's."""
+    if flight.cancelled():
+        return [asyncio.CancelledError()] * number
+    error = flight.exception()
+    return flight.result() if error is None else [error] * number
+
+
+def _subject(letter: Letter) -> str:
+    if isinstance(letter, Settlement):
+        return letter.row.request_id
+    return letter.request_id if isinstance(letter, Release) else letter.escrow

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from server.admin.changes import Changes, CommandError
+from server.admin.changes import Changes
 from server.auth.token_format import budget_id
 from server.ledger.limits import Scope
 from server.policy.authority import OPERATOR, Authority
+from server.policy.commands import CommandError
 from server.store.base import Token
 
 

@@ -1,4 +1,4 @@
-"""Who is calling, and the verbs about people and their tokens: without a framework.
+"""Authentication of callers, and the verbs about people and their tokens: without a framework.
 
 A caller is known by a gatekeeper token (`tokens`, `token_door`), by a guest pass (`passes`), or by what `bearer` knows:
 the identity provider's own tokens. What each of these is worth stands there.
@@ -17,18 +17,23 @@ import asyncio
 import hmac
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from typing import Literal
+from dataclasses import asdict, replace
+from typing import Any, Literal, Protocol
 
 from server.auth.guest_passes import PassCheck, Passes, looks_like_pass
 from server.auth.throttle import Failures, Guesses
-from server.auth.token_format import hint, looks_like_token, new_id, new_token, next_id
+from server.auth.token_format import budget_id, hint, looks_like_token, new_id, new_token, next_id
 from server.auth.token_terms import SPECIAL, checked_terms, place
 from server.auth.tokens import Memory, TokenCheck
+from server.ledger.limits import Limit, limit_body
 from server.policy.authority import Means
+from server.policy.commands import AlreadyThere, CommandError, NotThere
 from server.single_flight import Away
+from server.store import acts
+from server.store.acts import Act
+from server.store.audited import GATEWAY, AuditedStore
 from server.store.base import Caller, NameTaken, Person, Record, Store, StoreError, Token, TokenTerms
 from server.store.breaker import Guarded
 from server.store.token_secret import pepper_for
@@ -37,33 +42,50 @@ from server.wire.errors import AccountingUnavailable, ClientError, InvalidKey, P
 __all__ = ["AccountError", "Accounts", "Mode", "looks_like_token", "pepper_for"]
 
 Mode = Literal["user_token", "shared", "none"]
-Bearer = Callable[[str], Awaitable[Caller | None]]
+
+
+class BearerTokens(Protocol):
+    """The tokens of an identity provider."""
+
+    async def caller_of(self, token: str) -> Caller | None:
+        """The caller; None if this is no such token. Raises StoreError, Away."""
+
+    def forget(self) -> None:
+        """Look all callers up anew."""
+
 
 ANY_TERMS = TokenTerms()
 USUAL = Memory()
-PATIENCE = 10.0  # seconds that the store may take, where nobody says
+PATIENCE = 10.0  # seconds that the store may take, if no other number is given
 MOST_LIVE = 50  # tokens of one person, made by themselves
 LONGEST_GRACE = 30 * 86_400  # seconds
 RETIRING = "retiring"  # the kind of record that says when a token that was rotated is to be revoked
 
-# Where no personal token is asked for, everybody is one person and so one flow. Both names are kept for that.
+# Without personal tokens all callers are one person and so one flow. Both names are reserved for that person.
 SHARED = Caller("shared", "shared", None, means=Means.SHARED)
 EVERYONE = Caller("everyone", "everyone", None, means=Means.SHARED)
-# Who holds ADMIN_KEY: the first administrator, before there are any people.
+# The holder of ADMIN_KEY: the first administrator, before there are any people.
 OPERATOR = Caller("operator", "operator", None, admin=True, means=Means.OPERATOR)
 RESERVED = {caller.person_name for caller in (SHARED, EVERYONE, OPERATOR)}
 
 
-class AccountError(ValueError):
-    """The operator asked for what cannot be done; the text says what, without repeating what was typed."""
+class AccountError(CommandError):
+    """A command about a person or a token that cannot be done; the text says why, and does not repeat the input."""
 
 
-class UnknownAccount(AccountError):
+class UnknownAccount(AccountError, NotThere):
     """There is no such person, or no such token."""
 
 
-class NameInUse(AccountError):
+class NameInUse(AccountError, AlreadyThere):
     """Another person bears this name."""
+
+
+LimitsOf = Callable[[str], Iterable[Limit]]  # of a token, by the subject that its limits have
+
+
+def no_limits(_: str) -> Iterable[Limit]:
+    return ()
 
 
 class Accounts:
@@ -83,26 +105,27 @@ class Accounts:
         memory: Memory = USUAL,
         admin_key: str = "",
         guard: Guarded | None = None,
+        bearer: BearerTokens | None = None,
     ) -> None:
         if mode == "shared" and not proxy_key:
             raise ValueError("a shared gatekeeper needs PROXY_KEY")
         if not pepper:
             raise ValueError("the pepper is empty")
         self._store, self._mode, self._clock, self._wall = store, mode, clock, wall
+        self._audited = AuditedStore(store, wall)
         self._guard = guard = guard or Guarded(store, PATIENCE, clock)
         self._tokens = TokenCheck(store, guard, pepper, memory, clock, wall)
         self._guests = PassCheck(store, guard, Passes(pepper), memory, clock, wall)
-        self.bearer: Bearer | None = None  # knows the tokens of an identity provider
-        self.forget_bearers: Callable[[], None] = lambda: None
+        self._bearer = bearer
         # Digests have one length, so that the comparison's time does not tell the secret's.
         operator = [(OPERATOR, self._tokens.digest(admin_key))] if admin_key else []
         shared = [(SHARED, self._tokens.digest(proxy_key))] if mode == "shared" else []
         self._secrets = (*operator, *shared)
         self._failures, self._guesses = Failures(), Guesses()
-        self._making = asyncio.Lock()  # somebody's tokens are counted, and then there is one more
+        self._making = asyncio.Lock()  # the tokens of a person are counted, and then there is one more
 
     async def authenticate(self, authorization: str | None, api_key: str | None, address: str) -> Caller:
-        """Who presents these headers: the whole `Authorization` and the whole `X-Api-Key`, None where absent.
+        """The caller of these headers: the whole `Authorization` and the whole `X-Api-Key`, None where absent.
 
         Raises `InvalidKey`; `RateLimited` instead, from the 31st failure in a minute of `address` on; and
         `AccountingUnavailable` if the store is out of reach and the token is not remembered.
@@ -121,10 +144,10 @@ class Accounts:
         return EVERYONE
 
     def denial(self, caller: Caller, authorization: str | None, api_key: str | None, address: str) -> ClientError:
-        """What a caller hears who is no administrator, where only those may go.
+        """The refusal of a caller who is no administrator, at a route for administrators.
 
-        Where nobody needs a credential, one that was presented all the same is a guess at `ADMIN_KEY`: it is counted
-        and told like any other failure.
+        If the gateway asks for no credential, a credential that is presented all the same is a guess at `ADMIN_KEY`: it
+        is counted and refused like any other failure.
         """
         presented = _presented(authorization, api_key)
         if caller is EVERYONE and presented is not None:
@@ -132,12 +155,12 @@ class Accounts:
         return PermissionDenied()
 
     async def person_named(self, name: str) -> Caller:
-        """The person of a name that somebody trustworthy vouches for; new ones are welcome.
+        """The person of a name that a trusted proxy sends; a new name makes a new person.
 
         Raises `InvalidKey` for one who is disabled or cannot be called so, and `AccountingUnavailable`.
         """
         try:
-            name = _checked(name)
+            name = checked_name(name)
             found = await self._guard.ask(lambda: self._store.person_by_name(name))
             person = found or await self._welcomed(name)
         except AccountError:
@@ -157,7 +180,7 @@ class Accounts:
             return await self._person(name)
 
     async def prepare(self) -> None:
-        """See to it that the people exist whom nobody creates: the operator, and whom everybody is in this mode."""
+        """Create the people that the mode needs: the operator, and the one person of all callers without tokens."""
         needed = {"user_token": [], "shared": [SHARED], "none": [EVERYONE]}[self._mode]
         if any(who is OPERATOR for who, _ in self._secrets):
             needed.append(OPERATOR)
@@ -165,47 +188,66 @@ class Accounts:
             with suppress(NameTaken):
                 await self._store.create_person(Person(caller.person_id, caller.person_name, False, self._wall()))
 
-    async def create_person(self, name: str) -> Person:
+    async def create_person(
+        self, name: str, actor: str = GATEWAY, email: str | None = None, groups: Sequence[str] = (), note: str = ""
+    ) -> Person:
         """Add a person. The name is unique and has 1 to 64 printable characters."""
-        person = Person(f"usr_{secrets.token_hex(8)}", _checked(name), False, self._wall())
+        person = Person(
+            f"usr_{secrets.token_hex(8)}",
+            checked_name(name),
+            False,
+            self._wall(),
+            tuple(groups),
+            email=email,
+            note=note,
+        )
+        after = {"name": name, "email": email, "note": note, "groups": list(groups)}
         try:
-            await self._store.create_person(person)
+            await self._audited.change(actor, "person.create", person.id, None, after, acts.create_person(person))
         except NameTaken:
             raise NameInUse("there is already a person of this name") from None
         return person
 
     async def people(self) -> list[Person]:
-        """Everybody, by name."""
+        """All people, by name."""
         return await self._store.people()
 
-    async def disable(self, person_name: str) -> None:
-        """Disable all tokens of a person, until `enable`, and end their logins in browsers."""
-        person = await self._person(person_name)
-        await self._store.set_person_disabled(person.id, True)
-        await self._store.close_sessions_of(person.id)
-        self.forget()
-
-    async def enable(self, person_name: str) -> None:
-        """Let a disabled person in again."""
-        await self._store.set_person_disabled((await self._person(person_name)).id, False)
-
     async def create_token(
-        self, person_name: str, name: str, expires_at: int | None = None, terms: TokenTerms = ANY_TERMS
+        self,
+        person_name: str,
+        name: str,
+        expires_at: int | None = None,
+        terms: TokenTerms = ANY_TERMS,
+        limits: LimitsOf = no_limits,
+        actor: str = GATEWAY,
     ) -> tuple[Token, str]:
         """Make a token of a person; the text is the secret, which is shown now and never again.
 
-        `expires_at` is in milliseconds since 1970, UTC; None is never.
+        `expires_at` is in milliseconds since 1970, UTC; None is never. `limits`: what it is limited by from its first
+        moment on.
         """
         now = self._wall()
         if expires_at is not None and expires_at <= now:
             raise AccountError("the expiry lies in the past")
         person = await self._person(person_name)
-        return await self._add(Token(new_id(), person.id, _checked(name), "", now, expires_at, terms=terms))
+        token, secret, adding = self._minted(
+            Token(new_id(), person.id, checked_name(name), "", now, expires_at, terms=terms)
+        )
+        bounds = {each.id: limit_body(each) for each in limits(budget_id(token.id))}
+        after = {"person": person.id, **token_body(token)} | ({"limits": bounds} if bounds else {})
+        limiting = [acts.put_record(Record("limit", name, body)) for name, body in bounds.items()]
+        await self._audited.change(actor, "token.create", token.id, None, after, *limiting, adding)
+        return token, secret
 
     async def create_own_token(
-        self, person: Person, name: str, expires_at: int | None = None, terms: TokenTerms = ANY_TERMS
+        self,
+        person: Person,
+        name: str,
+        expires_at: int | None = None,
+        terms: TokenTerms = ANY_TERMS,
+        limits: LimitsOf = no_limits,
     ) -> tuple[Token, str]:
-        """The same by the person: nobody frees themselves of rate limits, or makes tokens without end."""
+        """The same by the person: without special tokens, and at most `MOST_LIVE` of them live."""
         if terms.kind == SPECIAL:
             raise AccountError("only an administrator makes special tokens")
         async with self._making:
@@ -213,27 +255,24 @@ class Accounts:
             tokens = await self._store.tokens(person.id)
             live = [it for it in tokens if it.revoked_at is None and (it.expires_at is None or now < it.expires_at)]
             if len(live) >= MOST_LIVE:
-                raise AccountError(f"nobody has more than {MOST_LIVE} tokens: revoke one that is not used any more")
-            return await self.create_token(person.name, name, expires_at, terms)
+                raise AccountError(f"a person has at most {MOST_LIVE} tokens: revoke one that is not used any more")
+            return await self.create_token(person.name, name, expires_at, terms, limits, person.id)
 
     async def tokens(self, person_name: str | None = None) -> list[Token]:
         """The tokens of one person, or all; the oldest first."""
         person_id = None if person_name is None else (await self._person(person_name)).id
         return await self._store.tokens(person_id)
 
-    async def tokens_of(self, person_id: str) -> list[Token]:
-        """The tokens of one person; the oldest first."""
-        return await self._store.tokens(person_id)
-
-    async def revoke(self, token_id: str, owner: str | None = None) -> None:
+    async def revoke(self, token_id: str, owner: str | None = None, actor: str = GATEWAY) -> None:
         """Revoke one token, for good. With `owner`, a person's id, only if it is theirs."""
-        if owner is not None:
-            await self._token(token_id, owner)
-        if not await self._store.revoke_token(token_id, self._wall()):
-            raise UnknownAccount(NO_SUCH_TOKEN)
+        token, now = await self._token(token_id, owner), self._wall()
+        before, after = {"revoked_at": token.revoked_at}, {"revoked_at": token.revoked_at or now}
+        await self._audited.change(actor, "token.revoke", token_id, before, after, acts.revoke_token(token_id, now))
         self.forget()
 
-    async def rotate(self, token_id: str, owner: str | None = None, grace_seconds: int = 0) -> tuple[Token, str]:
+    async def rotate(
+        self, token_id: str, owner: str | None = None, grace_seconds: int = 0, actor: str = GATEWAY
+    ) -> tuple[Token, str]:
         """A new secret with the same name, terms and budgets; the old one ends now, or after a grace.
 
         With `owner`, a person's id, only if it is theirs. The grace ends by `retire`, some seconds late.
@@ -246,12 +285,13 @@ class Accounts:
         successor = next_id(old.id)
         if any(token.id == successor for token in await self._store.tokens(old.person_id)):
             raise AccountError("this token has been rotated already: rotate the one that took its place")
-        made = await self._add(replace(old, id=successor, created_at=now))
-        if grace_seconds:
-            await self._store.put_record(Record(RETIRING, old.id, {"at": now + grace_seconds * 1000}))
-        else:
-            await self.revoke(old.id)
-        return made
+        token, secret, adding = self._minted(replace(old, id=successor, created_at=now))
+        ends = Record(RETIRING, old.id, {"at": now + grace_seconds * 1000})
+        ending = acts.put_record(ends) if grace_seconds else acts.revoke_token(old.id, now)
+        after = {"by": token.id, "grace_seconds": grace_seconds}
+        await self._audited.change(actor, "token.rotate", old.id, None, after, adding, ending)
+        self.forget()
+        return token, secret
 
     async def retire(self) -> int:
         """Revoke the tokens whose grace is over; returns how many. To be called every minute or so."""
@@ -265,23 +305,24 @@ class Accounts:
         return len(due)
 
     def forget(self) -> None:
-        """Ask the store anew about everybody: something has changed that must hold at once."""
+        """Ask the store anew about all callers: a change must hold at once."""
         self._tokens.forget()
         self._guests.forget()
-        self.forget_bearers()
+        if self._bearer is not None:
+            self._bearer.forget()
 
-    async def _add(self, token: Token) -> tuple[Token, str]:
+    def _minted(self, token: Token) -> tuple[Token, str, Act]:
+        """The token with its checked terms, its secret, and the act that adds it."""
         try:
             terms = checked_terms(token.terms, token.expires_at)
         except ValueError as error:
             raise AccountError(str(error)) from None
         secret = new_token()
         token = replace(token, hint=hint(secret), terms=terms)
-        await self._store.add_token(self._tokens.digest(secret), token)
-        return token, secret
+        return token, secret, acts.add_token(self._tokens.digest(secret), token)
 
     async def _token(self, token_id: str, owner: str | None) -> Token:
-        """A token by its id. What belongs to somebody else is not there."""
+        """A token by its id. Raises `UnknownAccount` if it does not exist or belongs to another person."""
         for token in await self._store.tokens(owner):
             if token.id == token_id:
                 return token
@@ -292,15 +333,15 @@ class Accounts:
             return await self._tokens.caller_of(presented, address)
         if looks_like_pass(presented):
             return await self._guests.caller_of(presented)
-        if self.bearer is None:
+        if self._bearer is None:
             return None
         try:
-            return await self.bearer(presented)
+            return await self._bearer.caller_of(presented)
         except (StoreError, Away) as error:
             raise AccountingUnavailable from error
 
     def _by_secret(self, presented: str, address: str) -> Caller | None:
-        """Who shows ADMIN_KEY or PROXY_KEY, if that counts from there now."""
+        """The caller of ADMIN_KEY or PROXY_KEY; None if it is neither, or the address has guessed too often."""
         digest = self._tokens.digest(presented)
         caller = next((who for who, known in self._secrets if hmac.compare_digest(digest, known)), None)
         if caller is None or self._guesses.wait(place(address), self._clock()) is not None:
@@ -324,10 +365,16 @@ class Accounts:
         return InvalidKey(hint=A_PROVIDER_KEY) if is_provider_key else InvalidKey()
 
     async def _person(self, name: str) -> Person:
-        person = await self._store.person_by_name(_checked(name))
+        person = await self._store.person_by_name(checked_name(name))
         if person is None:
             raise UnknownAccount("there is no such person")
         return person
+
+
+def token_body(token: Token) -> dict[str, Any]:
+    """A token as it may be noted."""
+    terms = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(token.terms).items()}
+    return {"name": token.name, "expires_at": token.expires_at, "terms": terms}
 
 
 A_PROVIDER_KEY = "A key that begins with sk- is a provider's: this gateway wants a token of its own, fg_..."
@@ -345,7 +392,8 @@ def _presented(authorization: str | None, api_key: str | None) -> str | None:
     return credential
 
 
-def _checked(name: str) -> str:
+def checked_name(name: str) -> str:
+    """The name of a person or a token, if there can be one of it. Raises AccountError."""
     if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip():
         raise AccountError("a name has 1 to 64 printable characters, no blank at either end")
     if name in RESERVED:

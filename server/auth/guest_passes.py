@@ -41,7 +41,7 @@ _REQUIRED = ["exp", "iat", "jti", "sub", "models", "usd", "group"]
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a pass says. `usd` is micro-USD in all; times are UTC milliseconds, of whole seconds."""
+    """The content of a pass. `usd` is micro-USD in all; times are UTC milliseconds, of whole seconds."""
 
     id: str
     issuer: str  # a person's id
@@ -53,7 +53,7 @@ class Pass:
 
     @property
     def caller(self) -> Caller:
-        """Who comes with it: a guest of the issuer's."""
+        """Its caller: a guest of the issuer."""
         groups = (self.group,) if self.group else ()
         terms = TokenTerms(kind=GUEST, models=self.models)
         return Caller(
@@ -82,7 +82,7 @@ class Passes:
         return jwt.encode(claims, self._key, "HS256", headers={"typ": TYPE})
 
     def read(self, text: str, now: int) -> Pass | None:
-        """What a pass says; None if it was not signed here, is no pass, or has expired."""
+        """The pass in a text; None if it was not signed here, is no pass, or has expired."""
         options: Any = {"require": _REQUIRED, "verify_exp": False, "verify_iat": False}  # by `now`, below
         try:
             found = _pass(jwt.decode(text, self._key, algorithms=["HS256"], options=options))
@@ -108,7 +108,7 @@ class PassCheck:
         self._known: dict[Pass, tuple[float, bool]] = {}  # when the store was asked, and whether it stands
 
     async def caller_of(self, text: str) -> Caller | None:
-        """Who comes with this pass; None if it is none, or good for nothing any more."""
+        """The caller of this pass; None if it is none, has expired, or is revoked."""
         found = self._passes.read(text, self._wall())
         return found.caller if found is not None and await self._stands(found) else None
 
@@ -145,7 +145,7 @@ class PassCheck:
 
 
 def pass_body(what: Pass) -> dict[str, Any]:
-    """What the record of a pass holds; its id is the pass's."""
+    """The body of a pass's record; its id is the pass's."""
     body = asdict(what) | {"models": list(what.models)}
     del body["id"]
     return body
@@ -167,7 +167,7 @@ def looks_like_pass(text: str) -> bool:
 
 
 def _pass(claims: Mapping[str, Any]) -> Pass:
-    """What claims say that we have signed. `ValueError` if another version of us means something else by them."""
+    """The pass in claims that the gateway has signed. Raises `ValueError` for claims of another version."""
     texts, times, models = (
         [claims[it] for it in ("jti", "sub", "group")],
         [claims["iat"], claims["exp"]],

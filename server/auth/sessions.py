@@ -1,9 +1,9 @@
-"""Logins in browsers: who has come in, until when, and that a form was sent from our own page.
+"""Logins in browsers: the person, the end, and the check that a form was sent from our own page.
 
 The cookie holds 32 random bytes; the store keeps their HMAC under a key made of the pepper, so that a stolen database
 opens no session. A login always makes a new one, so that no one can prepare a session for another person. A session
 ends by its time, by a logout, when its person is disabled, with the token that began it, and all of a person's at once
-by `close_all`. The sessions of who came with `ADMIN_KEY` end when that key is changed.
+by `close_all`. The sessions that `ADMIN_KEY` began end when that key is changed.
 
 The token of a form is an HMAC of the cookie: another site can neither read nor guess it.
 """
@@ -28,7 +28,7 @@ OF_TOKEN = b"token:"  # before the id of the token that began a session
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Somebody who has come in. `sealed`: what the way in left for the way out. `token`: the one that began it."""
+    """A person with a session. `sealed`: what the login keeps for the logout. `token`: the one that began it."""
 
     person: Person
     created_at: int
@@ -73,7 +73,7 @@ class Sessions:
         return cookie
 
     async def visit(self, cookie: str | None) -> Visit | None:
-        """Who has come in with this cookie, if they may still be here."""
+        """The session of this cookie; None if there is none, or it has ended."""
         if not cookie or len(cookie) > LONGEST or not cookie.isascii():
             return None
         session = await self._store.session(self._digest(cookie))
@@ -99,7 +99,7 @@ class Sessions:
         return None
 
     async def person_of(self, cookie: str | None) -> Person | None:
-        """Whose cookie this is."""
+        """The person of this cookie's session."""
         visit = await self.visit(cookie)
         return visit.person if visit else None
 
@@ -133,7 +133,7 @@ class Sessions:
         return await self._store.close_sessions_of(person_id)
 
     def xsrf(self, cookie: str) -> str:
-        """What a form holds that is shown to the browser with this cookie."""
+        """The XSRF token in the forms for the browser with this cookie."""
         return _text(hmac.digest(self._forms, cookie.encode(), "sha256"))
 
     def check(self, cookie: str | None, presented: str | None) -> bool:

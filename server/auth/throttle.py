@@ -1,4 +1,4 @@
-"""How often someone may fail at a door, by address or by person, before it stays shut for a while.
+"""How often an address or a person may fail to authenticate before further attempts are refused for a while.
 
 `Failures` counts failures of any kind. `Guesses` counts guesses at the secrets that an operator has chosen, `ADMIN_KEY`
 and `PROXY_KEY`.

@@ -32,7 +32,7 @@ def looks_like_token(text: str) -> bool:
 
 
 def hint(token: str) -> str:
-    """What a token may be recognised by."""
+    """The hint by which people recognise a token: its prefix and its last four characters."""
     return f"{PREFIX}…{token[-4:]}"
 
 

@@ -1,7 +1,7 @@
-"""Into the pages by what opens the API: a gatekeeper token, or `ADMIN_KEY`.
+"""Login to the pages by a credential of the API: a gatekeeper token, or `ADMIN_KEY`.
 
-Who comes in may do there whatever their person may, so a token that was narrowed down on purpose (to models, to
-networks, to a short time) lets no one in. Failures are counted by address, together with those of the API.
+The session may do all that its person may, so a token that was narrowed down on purpose (to models, to
+networks, to a short time) begins no session. Failures are counted by address, together with those of the API.
 A session ends with the token that began it.
 """
 

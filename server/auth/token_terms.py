@@ -73,7 +73,7 @@ def in_networks(terms: TokenTerms, address: str) -> bool:
 
 
 def place(address: str) -> str:
-    """What is one address for the count of addresses: of IPv6 the network that a household has."""
+    """The unit by which addresses are counted: an IPv4 address, or the IPv6 network of one household."""
     try:
         found = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Whose token this is, and whether it counts: now, from this address.
+"""The check of a token: its person, and whether it counts now and from this address.
 
 Kept is the HMAC-SHA256 of a token under the *pepper*, a secret that is not in the database: a thief of the database
 can neither use a token nor test a guess. The random part has 256 bits, so a slow hash would protect nothing more. A
@@ -46,7 +46,7 @@ class Memory:
 
 
 def has_lapsed(last_login_at: int | None, now: int, days: int) -> bool:
-    """Whether somebody's tokens rest until the next login. Who never logged in elsewhere need not do so again.
+    """Whether a person's tokens rest until the next login. They never do for a person without a provider's login.
 
     Times are UTC milliseconds; 0 days is no such rule.
     """
@@ -72,7 +72,7 @@ class TokenCheck:
         self._seen: dict[str, None] = {}  # addresses that are noted, as digests
 
     async def caller_of(self, token: str, address: str) -> Caller | None:
-        """Who presents this token; None if it does not count. Raises AccountingUnavailable."""
+        """The caller of this token; None if it does not count. Raises AccountingUnavailable."""
         digest, asked_at = self.digest(token), self._clock()
         remembered = self._cache.get(digest, asked_at)
         if remembered is not None and self._opens(remembered, address) and self._is_seen(remembered.caller, address):
@@ -80,11 +80,11 @@ class TokenCheck:
         return await self._looked_up(digest, asked_at, address)
 
     def digest(self, secret: str) -> bytes:
-        """What is kept of a secret."""
+        """The digest under which a secret is stored."""
         return hmac.digest(self._pepper, secret.encode("utf-8", "surrogatepass"), "sha256")
 
     def forget(self) -> None:
-        """Look everybody up anew. What is on its way from the store now is not remembered."""
+        """Look all tokens up anew. An answer of the store that is under way is not remembered."""
         self._cache = Cache(self._cache.seconds)
 
     async def _looked_up(self, digest: bytes, asked_at: float, address: str) -> Caller | None:
@@ -143,7 +143,7 @@ class Cache:
         return len(self._entries)
 
     def get(self, digest: bytes, now: float, seconds: float | None = None) -> Credential | None:
-        """What is remembered, if it is not older than `seconds`; than this cache's own, if that is not said."""
+        """The entry, if it is not older than `seconds`; None there means the cache's own age."""
         entry = self._entries.get(digest)
         if entry is None or now - entry[0] >= (self.seconds if seconds is None else seconds):
             return None

@@ -14,15 +14,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from tornado.netutil import bind_sockets
+from tornado.web import Application
 
 from server.bootstrap.banner import FIRST_PERSON, banner, first_token
 from server.bootstrap.example import Example, cheapest
 from server.bootstrap.services import ServicesBuilder
 from server.config.settings import Settings
 from server.connection_budget import raise_open_files
-from server.http.base import Services
 from server.http.connections import Acceptor, BoundedHTTPServer
 from server.http.routes import application
+from server.http.services import GatewayServices
+from server.http.transport.server import ConnectionBounds, TransportServer
 from server.observability import logs
 from server.relay.keepalive import KeepaliveTiming
 from server.store.base import Caller, StoreError
@@ -61,7 +63,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     return 0
 
 
-async def _first_token(services: Services) -> str | None:
+async def _first_token(services: GatewayServices) -> str | None:
     """A token for who starts this the first time; none while the store is away, or where nobody needs one."""
     if services.settings.gatekeeper != "user_token":
         return None
@@ -70,7 +72,7 @@ async def _first_token(services: Services) -> str | None:
     return None
 
 
-def example(services: Services) -> Example | None:
+def example(services: GatewayServices) -> Example | None:
     """The model of the banner's example, as the first person may ask it; None if there is none."""
     anyone, now = Caller(FIRST_PERSON, FIRST_PERSON, None), services.wall()
     prices = services.book.prices
@@ -100,25 +102,18 @@ def _stop_or_exit(stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, timing: KeepaliveTiming = PULSE) -> AsyncIterator[Services]:
+async def open_services(settings: Settings, timing: KeepaliveTiming = PULSE) -> AsyncIterator[GatewayServices]:
     """Everything that serves requests, ready to be listened for."""
     async with AsyncExitStack() as stack:
         yield await ServicesBuilder(settings, stack).services(timing)
 
 
 @asynccontextmanager
-async def listen(services: Services) -> AsyncIterator[str]:
+async def listen(services: GatewayServices) -> AsyncIterator[str]:
     """Open the sockets; gives the address under which this machine reaches it."""
     settings = services.settings
     sockets = bind_sockets(settings.port, settings.host, backlog=1024)
-    server = BoundedHTTPServer(
-        application(services),
-        max_header_size=settings.max_header_bytes,
-        max_body_size=ENOUGH,
-        idle_connection_timeout=settings.header_seconds,
-        body_timeout=settings.body_seconds,
-    )
-    server.kept_seconds = settings.keep_alive_seconds
+    server = carrier(application(services), settings)
     acceptor = Acceptor(sockets, server, services.occupancy.connections)
     acceptor.start()
     try:
@@ -129,12 +124,33 @@ async def listen(services: Services) -> AsyncIterator[str]:
         await server.close_all_connections()
 
 
-async def drain(services: Services) -> None:
+def carrier(served: Application, settings: Settings) -> BoundedHTTPServer | TransportServer:
+    """What speaks HTTP with the clients: both keep the same bounds."""
+    if settings.transport == "own":
+        bounds = ConnectionBounds(
+            most_header=settings.max_header_bytes,
+            most_body=ENOUGH,
+            header_seconds=settings.header_seconds,
+            kept_seconds=settings.keep_alive_seconds,
+            body_seconds=settings.body_seconds,
+            write_seconds=settings.write_seconds,
+        )
+        return TransportServer(served, bounds)
+    server = BoundedHTTPServer(
+        served,
+        max_header_size=settings.max_header_bytes,
+        max_body_size=ENOUGH,
+        idle_connection_timeout=settings.header_seconds,
+        body_timeout=settings.body_seconds,
+    )
+    server.kept_seconds = settings.keep_alive_seconds
+    return server
+
+
+async def drain(services: GatewayServices) -> None:
     """Let running requests end within their time; what is left then ends with an error in its own dialect."""
-    services.draining = True
+    services.lifecycle.drain()
     await services.status_service.drain()
-    answering = [each for each in (services.pipeline, services.own_keys) if each is not None]
-    await asyncio.gather(*(each.quiet(services.settings.drain_seconds) for each in answering))
-    for each in answering:
-        each.stop()
-    await asyncio.gather(*(each.quiet(LAST_WORDS_SECONDS) for each in answering))
+    await services.pipeline.quiet(services.settings.drain_seconds)
+    services.pipeline.stop()
+    await services.pipeline.quiet(LAST_WORDS_SECONDS)

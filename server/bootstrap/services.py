@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from prometheus_client.registry import Collector
 
@@ -18,6 +18,9 @@ from keypool.pool import Pool
 from server.accounting.assembly import Accounting, open_treasury
 from server.accounting.housekeeping import Housekeeping
 from server.accounting.metrics import AccountingMetrics
+from server.accounting.price_reload import PriceReload
+from server.accounting.reservations import Reservations
+from server.accounting.runtime_config import RuntimeConfig
 from server.accounting.store_startup import StoreStartup
 from server.admin.changes import Changes
 from server.admin.commands.courses import CourseCommands
@@ -35,25 +38,26 @@ from server.bootstrap import from_settings as wiring
 from server.bootstrap.demo import Demo
 from server.bootstrap.ownership import alone, confirm
 from server.config.settings import Settings
-from server.config.specs import UpstreamSpec
 from server.dispatcher import Dispatcher
-from server.http.base import Services
+from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
-from server.keys.prober import Prober
+from server.keys.prober import Prober, check
+from server.keys.registry import UpstreamRegistry
 from server.keys.running import RunningKeys
 from server.keys.sync import KeySync
 from server.keys.wishes import KeyWishes
+from server.ledger.calendar import Calendar
 from server.ledger.usage import UsageRow
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
-from server.observability.occupancy_metrics import OccupancyMetrics
+from server.observability.occupancy_metrics import Occupancy, OccupancyMetrics
 from server.observability.tracing import Tracing, open_tracing
 from server.relay.admission import Admission
 from server.relay.keepalive import KeepaliveTiming
-from server.relay.passthrough import OwnKeyRelay
 from server.relay.pipeline import Pipeline
+from server.relay.under_way import UnderWay
 from server.spool import Spool
-from server.status.service import Clocks, history_of, open_face
+from server.status.service import Clocks, StatusService, history_of, open_face
 from server.store import store_for
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
@@ -62,23 +66,45 @@ from server.wire.filters import Origins
 Observe = Callable[[UsageRow], None]
 
 
+class CommonParts(TypedDict):
+    """What is built before the commands: the fields of `GatewayServices` of the same names."""
+
+    settings: Settings
+    accounts: Accounts
+    book: RuntimeConfig
+    occupancy: Occupancy
+    access_log: AccessLog | None
+    metrics: Metrics | None
+    clock: Callable[[], float]
+    wall: Callable[[], int]
+    lifecycle: Lifecycle
+    status_service: StatusService
+    dispatcher: Dispatcher
+    pipeline: Pipeline
+    admission: Admission
+    reservations: Reservations
+    calendar: Calendar
+    price_reload: PriceReload
+
+
 class ServicesBuilder:
     """What is built for these settings; `stack` takes it down."""
 
     def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
         self._settings, self._stack = settings, stack
         self._store = store_for(settings.store_url, settings.store_driver)
-        self._specs: list[UpstreamSpec] = list(settings.upstreams)
+        self._registry = UpstreamRegistry(settings.upstreams)
+        self._oidc: Oidc | None = None
 
-    async def services(self, timing: KeepaliveTiming) -> Services:
+    async def services(self, timing: KeepaliveTiming) -> GatewayServices:
         """Everything that serves requests, ready to be listened for."""
         settings, stack = self._settings, self._stack
         accounting, accounts = await self._books()
         await self._demo()
-        for spec in self._specs:
+        for spec in self._registry.configured:
             accounting.book.know(spec)
         await accounting.book.start(settings.keys_poll_seconds)
-        upstreams = Upstreams({spec.name: spec.base_url for spec in self._specs}, wiring.patience(settings))
+        upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
         stack.push_async_callback(upstreams.close)
         dispatcher, prober = await self._keys(upstreams, accounting)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
@@ -89,55 +115,51 @@ class ServicesBuilder:
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
         status_service = await open_face(settings, self._store, accounting, dispatcher, prober, history, clocks, stack)
-        rooms = partial(
-            Services,
+        common = CommonParts(
             settings=settings,
-            pipeline=pipeline,
-            admission=admission,
             accounts=accounts,
-            dispatcher=dispatcher,
-            store=self._store,
             book=accounting.book,
-            reservations=accounting.reservations,
-            calendar=accounting.calendar,
+            occupancy=occupancy,
             access_log=access_log,
             metrics=metrics,
             clock=clocks.clock,
             wall=clocks.wall,
-            started=clocks.started,
-            prober=prober,
-            price_reload=accounting.price_reload,
+            lifecycle=Lifecycle(),
             status_service=status_service,
-            occupancy=occupancy,
+            dispatcher=dispatcher,
+            pipeline=pipeline,
+            admission=admission,
+            reservations=accounting.reservations,
+            calendar=accounting.calendar,
+            price_reload=accounting.price_reload,
         )
-        return self._with_offices(rooms, accounts, self._own_keys(accounting, upstreams))
+        return self._with_commands(common)
 
-    def _with_offices(
-        self, rooms: Callable[..., Services], accounts: Accounts, own_keys: OwnKeyRelay | None
-    ) -> Services:
+    def _with_commands(self, parts: CommonParts) -> GatewayServices:
         """The services with those that administration and logins need."""
         settings, store, pepper = self._settings, self._store, wiring.pepper(self._settings)
-        changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget)
+        accounts, upstreams = parts["accounts"], [spec.name for spec in self._registry.configured]
+        changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget, upstreams)
         sessions = Sessions(store, pepper, _wall, settings.session_hours, settings.admin_key)
-        key_wishes = KeyWishes(store, KeyEncryption(settings.master_keys), self._specs, _wall)
+        key_wishes = KeyWishes(store, KeyEncryption(settings.master_keys), self._registry, _wall)
         people, passes = (
             PeopleCommands(store, changes, accounts),
             GuestPassCommands(store, changes, Passes(pepper), _wall),
         )
-        return rooms(
-            demo=settings.wants_demo,
+        return GatewayServices(
+            **parts,
+            store=store,
             sessions=sessions,
-            oidc=self._login(accounts),
+            oidc=self._oidc,
             changes=changes,
-            key_wishes=key_wishes,
             courses=CourseCommands(store, changes, pepper, time.monotonic, _wall),
             passes=passes,
             people=people,
             people_table=PeopleTable(store, changes, people),
             tokens=TokenCommands(store, changes, accounts, _wall),
-            keys=KeyCommands(key_wishes, changes, settings.key_slots),
+            keys=KeyCommands(key_wishes, settings.key_slots),
             privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall),
-            own_keys=own_keys,
+            own_keys=wiring.providers(self._registry.configured) if settings.byo_keys else None,
             origins=Origins.of(settings.blocked_origins),
         )
 
@@ -148,7 +170,8 @@ class ServicesBuilder:
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
         accounting = await open_treasury(settings, store, wiring.own_prices(settings), stack)
-        accounts = wiring.accounts(settings, store, accounting.guard)
+        self._oidc = self._login()
+        accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
         await opening.begin((whose, accounts.prepare, partial(accounting.recover, store)))
         housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
@@ -159,21 +182,24 @@ class ServicesBuilder:
         if self._settings.wants_demo:
             demo = Demo()
             self._stack.push_async_callback(demo.stop)
-            self._specs.append(await demo.start())
+            self._registry.configure(await demo.start())
 
     async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatcher, Prober]:
         """The pool; its keys are kept in step with the store, and what is known of them true."""
-        settings, specs, stack = self._settings, self._specs, self._stack
-        dispatcher = Dispatcher(Pool(wiring.keys(specs), wiring.limits(settings), wiring.costs(specs)), time.monotonic)
+        settings, registry, stack = self._settings, self._registry, self._stack
+        pool = Pool(wiring.keys(registry), wiring.limits(settings), wiring.costs(registry))
+        dispatcher = Dispatcher(pool, time.monotonic)
         stack.callback(dispatcher.close)
-        keys = RunningKeys(dispatcher, upstreams, accounting.book.know, accounting.book.forget)
-        prober = Prober(keys, settings.probe_interval, random.random, time.monotonic)
-        key_sync = KeySync(self._store, KeyEncryption(settings.master_keys), keys, prober, specs)
+        keys = RunningKeys(dispatcher, registry, accounting.book.know, accounting.book.forget)
+        prober = Prober(
+            keys, registry, partial(check, upstreams), settings.probe_interval, random.random, time.monotonic
+        )
+        key_sync = KeySync(self._store, KeyEncryption(settings.master_keys), keys, prober, registry)
         stack.push_async_callback(prober.close)
         stack.push_async_callback(key_sync.close)
         await key_sync.start(settings.keys_poll_seconds)
-        await prober.start(specs)
-        dispatcher.suspect = prober.suspect
+        await prober.start()
+        dispatcher.report_to(prober.suspect)
         return dispatcher, prober
 
     async def _pipeline(
@@ -188,7 +214,10 @@ class ServicesBuilder:
         tokenizer = await asyncio.to_thread(Tokenizer)
         self._stack.callback(tokenizer.close)
         bounds = wiring.bounds(self._settings, timing)
-        admission = Admission(dispatcher, accounting.guard, tokenizer, accounting.book, bounds, time.monotonic, _wall)
+        under_way = UnderWay(bounds.stateful, _wall)
+        admission = Admission(
+            dispatcher, accounting.guard, tokenizer, accounting.book, bounds, time.monotonic, _wall, under_way
+        )
         pipeline = Pipeline(
             dispatcher,
             upstreams,
@@ -199,29 +228,20 @@ class ServicesBuilder:
             _wall,
             accounting.reservations,
             admission,
+            under_way,
             observe,
             spool,
         )
         return pipeline, admission
 
-    def _login(self, accounts: Accounts) -> Oidc | None:
+    def _login(self) -> Oidc | None:
         """The organisation's login, whose tokens may open the API, too."""
         settings = self._settings
-        oidc = oidc_of(settings, self._store, wiring.pepper(settings), time.monotonic, _wall)
+        way_out = wiring.egress(settings)
+        oidc = oidc_of(settings, self._store, wiring.pepper(settings), time.monotonic, _wall, way_out)
         if oidc is not None:
             self._stack.push_async_callback(oidc.close)
-            accounts.bearer = oidc.bearer.caller_of if settings.oidc_bearer else None
-            accounts.forget_bearers = oidc.bearer.forget
         return oidc
-
-    def _own_keys(self, accounting: Accounting, upstreams: Upstreams) -> OwnKeyRelay | None:
-        settings = self._settings
-        if not settings.byo_keys:
-            return None
-        told = accounting.reservations.note, accounting.calendar, time.monotonic, _wall
-        return OwnKeyRelay(
-            upstreams, wiring.providers(self._specs), *told, settings.total_seconds, settings.max_answer_bytes
-        )
 
     def _metrics(self, dispatcher: Dispatcher, *collectors: Collector) -> Metrics | None:
         return Metrics(dispatcher, *collectors) if self._settings.metrics else None

@@ -12,10 +12,11 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from server.admin.changes import Changes, CommandError
+from server.admin.changes import Changes
 from server.config.settings import Settings
 from server.ledger.calendar import Calendar
 from server.ledger.when import instant, iso
+from server.policy.commands import CommandError
 from server.store import store_for
 from server.store.base import Store
 
@@ -58,8 +59,8 @@ RoomVerb = Callable[[CommandContext, argparse.Namespace], Coroutine[Any, Any, No
 class Add:
     """Adds verbs to a noun's parser; `in_loop` runs what they do."""
 
-    def __init__(self, parser: argparse.ArgumentParser, in_loop: InLoop) -> None:
-        self._verbs = parser.add_subparsers(required=True, metavar="VERB")
+    def __init__(self, parser: argparse.ArgumentParser, in_loop: InLoop, required: bool = True) -> None:
+        self._verbs = parser.add_subparsers(required=required, metavar="VERB")
         self._in_loop = in_loop
 
     def __call__(self, name: str, work: RoomVerb, told: str) -> argparse.ArgumentParser:
@@ -75,6 +76,11 @@ def hooked(parser: argparse.ArgumentParser, work: RoomVerb, in_loop: InLoop) -> 
 def asks(parser: argparse.ArgumentParser) -> None:
     """An act that hurts asks before it is done."""
     parser.add_argument("--yes", action="store_true", help="do it without asking")
+
+
+def creates(parser: argparse.ArgumentParser) -> None:
+    """What is written over where it exists can be made without that."""
+    parser.add_argument("--new", action="store_true", help="refuse if there is one already")
 
 
 def insist(options: argparse.Namespace, *lines: str) -> None:
@@ -125,7 +131,8 @@ async def tell_unreadable(room: CommandContext, kind: str) -> None:
 async def in_room(verb: RoomVerb, settings: Settings, options: argparse.Namespace) -> int:
     """Do a verb with the store opened around it."""
     async with store_for(settings.store_url, settings.store_driver) as store:
-        changes = Changes(store, wall, lambda: secrets.token_hex(12))
+        upstreams = [spec.name for spec in settings.upstreams]
+        changes = Changes(store, wall, lambda: secrets.token_hex(12), upstreams=upstreams)
         await verb(CommandContext(settings, store, changes, Calendar(settings.timezone)), options)
     return 0
 

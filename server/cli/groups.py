@@ -35,6 +35,7 @@ def _terms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--models", type=parsed(parsers.words), metavar="A,B*", help="which may be used; '' is all")
     parser.add_argument("--running", type=int, metavar="N", help="requests in flight, of each member; 0 is any number")
     parser.add_argument("--batch", action=argparse.BooleanOptionalAction, help="what its members ask waits behind")
+    parser.add_argument("--guests", action=argparse.BooleanOptionalAction, help="its members may issue guest passes")
     parser.add_argument("--content-days", type=int, metavar="N", help="keep prompts and answers so long; 0 is not")
     parser.add_argument(
         "--tool-prices",
@@ -75,7 +76,7 @@ async def _change(room: CommandContext, options: argparse.Namespace) -> None:
 
 
 async def _wanted(room: CommandContext, options: argparse.Namespace, before: Mapping[str, Any]) -> Group:
-    names = ("weight", "models", "running", "batch", "content_days", "note")
+    names = ("weight", "models", "running", "batch", "guests", "content_days", "note")
     said: dict[str, Any] = {name: getattr(options, name) for name in names}
     said |= {"since": room.begins_if(options.since), "until": room.ends_if(options.until)}
     if options.teachers is not None:

@@ -10,30 +10,48 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
-import time
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import aiohttp
-
+from server.admin.changes import OPERATOR
+from server.admin.commands.keys import KeyCommands
+from server.admin.consequences import of_key_removal
+from server.bootstrap.from_settings import egress
+from server.cli.context import asks, insist, wall
 from server.config import parsers
-from server.config.settings import ANTHROPIC, OPENAI, Settings
-from server.config.specs import Secret, UpstreamSpec
+from server.config.settings import Settings
 from server.config.upstreams_file import DIALECTS
 from server.keys import prober
 from server.keys.encryption import KeyEncryption, KeyEncryptionError, new_master
+from server.keys.registry import UpstreamRegistry
 from server.keys.wishes import KeyWishError, KeyWishes, ListedKey
 from server.store import store_for
+from server.upstream import Patience, Upstreams
 
 T = TypeVar("T")
 Work = Coroutine[Any, Any, int]
-DeskVerb = Callable[[KeyWishes, Settings, argparse.Namespace], Coroutine[Any, Any, None]]
 InLoop = Callable[[Work], int]
 AskSecret = Callable[[], str]
 
-HOMES = {"openai": OPENAI, "anthropic": ANTHROPIC}
+LIMITS = ("rpm", "tpm", "itpm", "otpm", "rpd")
+FIELDS_SAID = (
+    *("upstream", "dialect", "base_url", "models", "slots", *LIMITS),
+    *("organisation", "owner", "groups", "monthly_cap_usd"),
+)
 MOST = 10**12  # of any limit
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRoom:
+    """Where a verb does its work."""
+
+    settings: Settings
+    wishes: KeyWishes
+    commands: KeyCommands
+
+
+DeskVerb = Callable[[KeyRoom, argparse.Namespace], Coroutine[Any, Any, None]]
 
 
 def ask_secret() -> str:
@@ -64,14 +82,19 @@ def add_verbs(parser: argparse.ArgumentParser, in_loop: InLoop, ask: AskSecret) 
         ("remove", _remove, "forget an added key"),
         ("recheck", _recheck, "let running gateways check a key, also one that was refused"),
     ):
-        verb(name, work, told).add_argument("key", metavar="FINGERPRINT")
+        each = verb(name, work, told)
+        each.add_argument("key", metavar="FINGERPRINT")
+        if name == "remove":
+            asks(each)
     verb("rotate-master", _rotate, "encrypt all added keys with the first of MASTER_KEYS")
     verbs.add_parser("new-master", help="print a new master key").set_defaults(verb=_new_master)
 
 
 async def _at_desk(work: DeskVerb, settings: Settings, options: argparse.Namespace) -> int:
     async with store_for(settings.store_url) as store:
-        await work(KeyWishes(store, KeyEncryption(settings.master_keys), settings.upstreams, _now), settings, options)
+        registry = UpstreamRegistry(settings.upstreams)
+        wishes = KeyWishes(store, KeyEncryption(settings.master_keys), registry, wall)
+        await work(KeyRoom(settings, wishes, KeyCommands(wishes, settings.key_slots)), options)
     return 0
 
 
@@ -82,17 +105,25 @@ def _terms(add: argparse.ArgumentParser) -> argparse.ArgumentParser:
     add.add_argument(
         "--base-url", type=_parsed(parsers.base_url), metavar="URL", help="the provider's own, if not said"
     )
-    add.add_argument(
-        "--models", type=_parsed(parsers.words), metavar="A,B", help="all that the upstream lists, if not said"
-    )
+    add.add_argument("--models", type=_parsed(_words), metavar="A,B", help="all that the upstream lists, if not said")
     add.add_argument("--slots", type=_parsed(parsers.whole(1, 10_000)), metavar="N", help="requests in flight")
-    for limit in ("rpm", "tpm", "itpm", "otpm", "rpd"):
+    for limit in LIMITS:
         add.add_argument(f"--{limit}", type=_parsed(parsers.whole(1, MOST)), metavar="N")
     add.add_argument("--organisation", metavar="NAME", help="keys of one organisation share limits")
     add.add_argument("--owner", metavar="NAME", help="whose it is")
-    add.add_argument("--group", action="append", metavar="NAME", help="who may use it; everybody, if not said")
-    add.add_argument("--monthly-cap-usd", type=_parsed(parsers.micro_usd), metavar="USD")
+    add.add_argument("--group", action="append", dest="groups", metavar="NAME", help="who may use it; all, if not said")
+    add.add_argument("--monthly-cap-usd", type=_parsed(_amount), metavar="USD")
     return add
+
+
+def _words(text: str) -> list[str]:
+    return list(parsers.words(text))
+
+
+def _amount(text: str) -> str:
+    """Dollars as they were written, once it is certain that they can be read."""
+    parsers.micro_usd(text)
+    return text
 
 
 def _parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
@@ -105,107 +136,80 @@ def _parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
     return typed
 
 
-async def _list(changes: KeyWishes, _: Settings, __: argparse.Namespace) -> None:
-    for key in await _keys(changes):
+async def _list(room: KeyRoom, _: argparse.Namespace) -> None:
+    for key in await _keys(room.wishes):
         notes = [", ".join(key.spec.models) or "all its models"]
         notes += ["added"] * key.added + ["paused"] * key.paused
         print(f"{_shown(key)}  {'; '.join(notes)}")
 
 
-async def _check(changes: KeyWishes, _: Settings, __: argparse.Namespace) -> None:
+async def _check(room: KeyRoom, _: argparse.Namespace) -> None:
     """Ask about every key; KeyWishError if any is not let in."""
-    ready = True
-    async with aiohttp.ClientSession() as session:
-        for key in await _keys(changes):
-            found = await _found(changes, key, session)
+    ready, registry = True, UpstreamRegistry(room.settings.upstreams)
+    upstreams = Upstreams(registry.route, Patience(), egress(room.settings))
+    try:
+        for key in await _keys(room.wishes):
+            found = await _found(room.wishes, key, registry, upstreams)
             ready = ready and found.state == "ready"
             said = f"{len(found.models)} models" if found.state == "ready" else found.detail
             print(f"{_shown(key)}  {found.state:<12} {said}")
+    finally:
+        await upstreams.close()
     if not ready:
         raise KeyWishError("not every key is let in")
 
 
-async def _keys(changes: KeyWishes) -> list[ListedKey]:
+async def _keys(wishes: KeyWishes) -> list[ListedKey]:
     """All keys. That there is none is said, beside the output."""
-    keys = await changes.keys()
+    keys = await wishes.keys()
     if not keys:
         print("There is no key: name one in .env (OPENAI_KEY, ANTHROPIC_KEY) or add one (`key add`).", file=sys.stderr)
     return keys
 
 
-async def _found(changes: KeyWishes, key: ListedKey, session: aiohttp.ClientSession) -> prober.Check:
+async def _found(wishes: KeyWishes, key: ListedKey, registry: UpstreamRegistry, upstreams: Upstreams) -> prober.Check:
     try:
-        secret = await changes.secret(key.id)
+        if key.added:
+            registry.add(key.spec, await wishes.secret(key.id))
     except KeyEncryptionError:
         return prober.Check("unclear", "it cannot be decrypted with these MASTER_KEYS")
-    return await prober.check(key.spec, secret, session)
+    return await prober.check(upstreams, key.id, key.spec)
 
 
-async def _add(changes: KeyWishes, settings: Settings, options: argparse.Namespace) -> None:
-    await changes.insist_on_same_master()
-    known = await changes.terms(options.upstream) if options.upstream else None
-    secret = _secret(options.ask())
-    spec = _like(known, options) if known else _of_its_own(secret, options, settings.key_slots)
-    key = await changes.add(spec, secret)
+async def _add(room: KeyRoom, options: argparse.Namespace) -> None:
+    await room.wishes.insist_on_same_master()
+    if options.upstream:
+        await room.wishes.terms(options.upstream)  # so that no secret is typed in vain
+    key = await room.commands.add(OPERATOR, options.ask().strip(), _said(options))
     print(f"{key.spec.name:<16} {key.id}  {key.hint}  added")
-    print(f"Running gateways use it within {settings.keys_poll_seconds:g} seconds.", file=sys.stderr)
-
-
-def _secret(typed: str) -> Secret:
-    try:
-        return parsers.key(typed.strip())
-    except ValueError as error:
-        raise KeyWishError(f"the key: {error}") from None
-
-
-def _like(known: UpstreamSpec, options: argparse.Namespace) -> UpstreamSpec:
-    if options.base_url:
-        raise KeyWishError("--base-url goes with --dialect; the upstream has an address already")
-    if options.models and not known.models:
-        raise KeyWishError("the keys of this upstream have the models that it lists: leave --models out")
-    return replace(known, **_said(options))
-
-
-def _of_its_own(secret: Secret, options: argparse.Namespace, slots: int) -> UpstreamSpec:
-    dialects = tuple(dict.fromkeys(options.dialect))
-    if not options.base_url and len(dialects) > 1:
-        raise KeyWishError("no provider speaks both by one address: say which with --base-url")
-    return UpstreamSpec(
-        name=f"{dialects[0]}-{secret.fingerprint}",
-        dialects=dialects,
-        base_url=options.base_url or HOMES[dialects[0]],
-        keys=(),
-        **{"slots": slots, **_said(options)},
-    )
+    print(f"Running gateways use it within {room.settings.keys_poll_seconds:g} seconds.", file=sys.stderr)
 
 
 def _said(options: argparse.Namespace) -> dict[str, Any]:
-    """The terms that were said, by their names in UpstreamSpec."""
-    names = ("models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd", "organisation", "owner")
-    said = {name: getattr(options, name) for name in names}
-    said["groups"] = tuple(options.group) if options.group else None
-    said["monthly_cap_micro_usd"] = options.monthly_cap_usd
+    """What was said of the key, by the names that the table of resources has for it."""
+    said = {name: getattr(options, name) for name in FIELDS_SAID}
     return {name: value for name, value in said.items() if value is not None}
 
 
-async def _pause(changes: KeyWishes, _: Settings, options: argparse.Namespace) -> None:
-    await changes.pause(options.key)
+async def _pause(room: KeyRoom, options: argparse.Namespace) -> None:
+    await room.commands.pause(OPERATOR, options.key)
 
 
-async def _resume(changes: KeyWishes, _: Settings, options: argparse.Namespace) -> None:
-    await changes.resume(options.key)
+async def _resume(room: KeyRoom, options: argparse.Namespace) -> None:
+    await room.commands.resume(OPERATOR, options.key)
 
 
-async def _remove(changes: KeyWishes, _: Settings, options: argparse.Namespace) -> None:
-    await changes.remove(options.key)
+async def _remove(room: KeyRoom, options: argparse.Namespace) -> None:
+    insist(options, *of_key_removal(await room.wishes.keys(), options.key).lines())
+    await room.commands.remove(OPERATOR, options.key)
 
 
-async def _recheck(changes: KeyWishes, _: Settings, options: argparse.Namespace) -> None:
-    await changes.recheck(options.key)
+async def _recheck(room: KeyRoom, options: argparse.Namespace) -> None:
+    await room.commands.recheck(OPERATOR, options.key)
 
 
-async def _rotate(changes: KeyWishes, _: Settings, __: argparse.Namespace) -> None:
-    print(f"{await changes.rotate()} keys are encrypted with the first of MASTER_KEYS now.")
+async def _rotate(room: KeyRoom, _: argparse.Namespace) -> None:
+    print(f"{await room.wishes.rotate(OPERATOR)} keys are encrypted with the first of MASTER_KEYS now.")
 
 
 def _new_master(_: Settings, __: argparse.Namespace) -> int:
@@ -219,7 +223,3 @@ def _new_master(_: Settings, __: argparse.Namespace) -> int:
 
 def _shown(key: ListedKey) -> str:
     return f"{key.spec.name:<16} {key.id}  {key.hint}"
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

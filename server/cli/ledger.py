@@ -11,6 +11,8 @@ from typing import Any
 
 from server.admin.changes import OPERATOR
 from server.admin.commands import closing
+from server.admin.commands.undo import is_undoable, undo
+from server.admin.differences import differences
 from server.cli import closing as cli_closing
 from server.cli import groups as cli_groups
 from server.cli import limits as cli_limits
@@ -20,6 +22,7 @@ from server.cli.context import (
     Add,
     CommandContext,
     InLoop,
+    creates,
     hooked,
     parsed,
     plain,
@@ -31,7 +34,8 @@ from server.cli.context import (
     when,
 )
 from server.config import parsers
-from server.policy.notices import Notice, NoticeKind
+from server.policy.notices import Notice, NoticeKind, notice_body
+from server.store.base import DONE
 
 _SHOWN_AUDITS = 50
 WORDS_ONLY = [str(kind) for kind in NoticeKind if kind is not NoticeKind.MAINTENANCE]
@@ -48,9 +52,11 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     ):
         verbs(Add(nouns.add_parser(name, help=told), in_loop))
     cli_usage.add_verbs(nouns, in_loop)
-    audit = nouns.add_parser("audit", help="[--limit N]: who changed what, the newest first")
+    audit = nouns.add_parser("audit", help="[--limit N]: who changed what, the newest first | undo ID")
     audit.add_argument("--limit", type=parsed(parsers.whole(1, 100_000)), default=_SHOWN_AUDITS, metavar="N")
     hooked(audit, _audit, in_loop)
+    undoing = Add(audit, in_loop, required=False)("undo", _undo, "put back a group, a limit or a price")
+    undoing.add_argument("id", metavar="ID")
 
 
 def _notice_verbs(add: Add) -> None:
@@ -60,6 +66,7 @@ def _notice_verbs(add: Add) -> None:
     each.add_argument("--kind", choices=WORDS_ONLY, default=str(NoticeKind.ANNOUNCEMENT))
     each.add_argument("--id", metavar="ID", help="in place of the notice of this id")
     times(each)
+    creates(each)
     add("remove", _notice_remove, "tell it no more").add_argument("id", metavar="ID")
 
 
@@ -77,7 +84,10 @@ async def _notice_set(room: CommandContext, options: argparse.Namespace) -> None
     since = wall() if options.since is None else room.begins(options.since)
     until = room.ends_if(options.until)
     notice = read(lambda: Notice(notice_id, NoticeKind(options.kind), options.text, since, until))
-    await closing.announce(room.changes, OPERATOR, notice)
+    known = next((each for each in await room.changes.notices() if each.id == notice_id), None)
+    await closing.announce(room.changes, OPERATOR, notice, options.new)
+    for difference in differences(notice_body(known), notice_body(notice)) if known else ():
+        print(plain(difference))
     print(notice.id)
 
 
@@ -87,10 +97,18 @@ async def _notice_remove(room: CommandContext, options: argparse.Namespace) -> N
 
 async def _audit(room: CommandContext, options: argparse.Namespace) -> None:
     for entry in await room.changes.audits(None, options.limit):
-        print(f"{when(entry.at)}  {plain(entry.actor)}  {plain(entry.action)}  {plain(entry.target)}")
+        end = "" if entry.outcome == DONE else f"  ({entry.outcome})"
+        print(f"{when(entry.at)}  {plain(entry.actor)}  {plain(entry.action)}  {plain(entry.target)}{end}")
         for sign, body in (("-", entry.before), ("+", entry.after)):
             if body is not None:
                 print(f"    {sign} {_json(body)}")
+        if is_undoable(entry):
+            print(f"    audit undo {plain(entry.id)}")
+
+
+async def _undo(room: CommandContext, options: argparse.Namespace) -> None:
+    record = await undo(room.changes, OPERATOR, options.id)
+    print(f"the {record.kind} {plain(record.id)} is there again")
 
 
 def _json(body: Mapping[str, Any]) -> str:

@@ -7,16 +7,30 @@ A limit that is set again for the same purpose takes the place of the one before
 from __future__ import annotations
 
 import argparse
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from server.admin.changes import OPERATOR, CommandError, NotThere
-from server.cli.context import A_DAY, Add, CommandContext, table, tell_unreadable, times, when
+from server.admin.changes import NEW, OPERATOR, no_such
+from server.admin.consequences import of_limit_removal
+from server.admin.differences import differences
+from server.cli.context import (
+    A_DAY,
+    Add,
+    CommandContext,
+    asks,
+    creates,
+    insist,
+    plain,
+    table,
+    tell_unreadable,
+    times,
+    when,
+)
 from server.config import parsers
-from server.ledger.limits import Limit, LimitWindow, Scope, Unit, parse_limits, words
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit, limit_body, parse_limits, words
 from server.ledger.money import micro_usd, usd
+from server.policy.commands import CommandError
 
 _TERM = re.compile(r"/\s*term\b", re.IGNORECASE)
 
@@ -36,11 +50,14 @@ def add_verbs(add: Add) -> None:
         whom.add_argument(f"--{scope}", metavar=name, help=told)
     each.add_argument("limit", metavar="LIMIT", help='"5 usd/day", "200 usd/term", "100 requests/day gpt-4*"')
     times(each)
+    creates(each)
     each = add("raise", _raise, 'allow more for a while: raise ID "50 usd" --until 2026-12-31')
     each.add_argument("id", metavar="ID")
     each.add_argument("amount", metavar="AMOUNT", help="in the unit of the limit")
     each.add_argument("--until", required=True, metavar="WHEN", help=A_DAY)
-    add("remove", _remove, "limit nothing by it any more").add_argument("id", metavar="ID")
+    remove = add("remove", _remove, "limit nothing by it any more")
+    remove.add_argument("id", metavar="ID")
+    asks(remove)
 
 
 async def _list(room: CommandContext, _: argparse.Namespace) -> None:
@@ -63,11 +80,11 @@ def _row(limit: Limit, names: Mapping[str, str]) -> tuple[object, ...]:
 async def _set(room: CommandContext, options: argparse.Namespace) -> None:
     scope, subject = await _whom(room, options)
     since, until = room.begins_if(options.since), room.ends_if(options.until)
-    known = await room.changes.limits()
     for wanted in _said_limits(options.limit, scope, subject, since, until):
-        same = [each for each in known if _purpose(each) == _purpose(wanted)]
-        limit = replace(wanted, id=same[0].id, extra=same[0].extra, extra_until=same[0].extra_until) if same else wanted
-        await room.changes.set_limit(OPERATOR, limit)
+        known = await room.changes.limit_like(wanted)
+        limit = await room.changes.set_limit(OPERATOR, wanted, options.new)
+        for difference in differences(limit_body(known), limit_body(limit)) if known else ():
+            print(plain(difference))
         print(f"{limit.id}  {words(limit)}")
 
 
@@ -78,9 +95,6 @@ async def _whom(room: CommandContext, options: argparse.Namespace) -> tuple[Scop
     subject = str(getattr(options, scope))
     if scope is Scope.PERSON:
         return scope, (await room.changes.person_named(subject)).id
-    added = [key.spec for key in await room.store.added_keys()]
-    if scope is Scope.UPSTREAM and all(spec.name != subject for spec in (*room.settings.upstreams, *added)):
-        raise NotThere("there is no such upstream: `key list` names them")
     return scope, subject
 
 
@@ -89,22 +103,15 @@ def _said_limits(text: str, scope: Scope, subject: str, since: int | None, until
         try:
             (limit,) = parse_limits(_TERM.sub("/ever", part))
             window = LimitWindow.TERM if _TERM.search(part) else limit.window
-            wanted = replace(limit, scope=scope, subject=subject, window=window, since=since, until=until)
+            yield replace(limit, id=NEW, scope=scope, subject=subject, window=window, since=since, until=until)
         except ValueError as error:
             raise CommandError(str(error) if part.strip() else "expected a limit such as 5 usd/day") from None
-        digest = hashlib.sha256(repr(_purpose(wanted)).encode()).hexdigest()
-        yield replace(wanted, id=f"lim_{digest[:10]}")
-
-
-def _purpose(limit: Limit) -> tuple[object, ...]:
-    """What a limit has in common with one that it replaces: all but how much."""
-    return (*map(str, (limit.scope, limit.subject, *limit.kind)), limit.since, limit.until)
 
 
 async def _raise(room: CommandContext, options: argparse.Namespace) -> None:
     limit = next((each for each in await room.changes.limits() if each.id == options.id), None)
     if limit is None:
-        raise NotThere("there is no such limit: `limit list` shows them")
+        raise no_such("limit")
     await room.changes.raise_limit(OPERATOR, limit.id, _amount(options.amount, limit.unit), room.ends(options.until))
 
 
@@ -118,4 +125,5 @@ def _amount(text: str, unit: Unit) -> int:
 
 
 async def _remove(room: CommandContext, options: argparse.Namespace) -> None:
+    insist(options, *(await of_limit_removal(room.store, room.changes, options.id)).lines())
     await room.changes.remove_limit(OPERATOR, options.id)

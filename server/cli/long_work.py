@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from server.admin.changes import Changes, CommandError
+from server.admin.changes import Changes
 from server.ledger.calendar import Calendar
 from server.ledger.reports import By, Cursor, Days, Which
 from server.ledger.usage import UsageRow
+from server.policy.commands import CommandError
 from server.store.base import Record, Store
 
 T = TypeVar("T")

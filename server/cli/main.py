@@ -12,8 +12,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from server.accounting.journal import JournalError
-from server.admin.changes import CommandError
-from server.auth.accounts import AccountError
 from server.bootstrap.demo import DemoError
 from server.cli import backup as cli_backup
 from server.cli import courses as cli_courses
@@ -21,23 +19,20 @@ from server.cli import keys as cli_keys
 from server.cli import ledger as cli_ledger
 from server.cli import people as cli_people
 from server.cli import store as cli_store
+from server.cli import tokens as cli_tokens
 from server.cli.context import Add
 from server.config import settings_docs
 from server.config.settings import Settings, SettingsError, load
-from server.keys.encryption import KeyEncryptionError
-from server.keys.wishes import KeyWishError
+from server.policy.commands import CommandError
 from server.store.base import StoreError
 from server.store.identity import ForeignStoreError
 
 T = TypeVar("T")
 REFUSALS = (
-    AccountError,
     CommandError,
     DemoError,
     ForeignStoreError,
     JournalError,
-    KeyEncryptionError,
-    KeyWishError,
     StoreError,
 )
 
@@ -74,6 +69,7 @@ def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
     parser.set_defaults(verb=_run)
     nouns = parser.add_subparsers(title="verbs", metavar="VERB", required=False)
     cli_people.add_verbs(nouns, _in_loop)
+    cli_tokens.add_verbs(nouns, _in_loop)
     courses = nouns.add_parser("course", help="create COURSE | list | code, close, view COURSE")
     cli_courses.add_verbs(Add(courses, _in_loop))
     keys = nouns.add_parser("key", help="list | check | add | pause, resume, recheck, remove KEY | new-, rotate-master")

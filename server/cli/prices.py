@@ -5,12 +5,28 @@ from __future__ import annotations
 
 import argparse
 
-from server.admin.changes import OPERATOR, CommandError
-from server.cli.context import A_DAY, Add, CommandContext, parsed, plain, read, tell_unreadable, wall, when
+from server.admin.changes import OPERATOR
+from server.admin.consequences import of_price_removal
+from server.admin.differences import differences
+from server.cli.context import (
+    A_DAY,
+    Add,
+    CommandContext,
+    asks,
+    creates,
+    insist,
+    parsed,
+    plain,
+    read,
+    tell_unreadable,
+    wall,
+    when,
+)
 from server.cli.repricing import price_table
 from server.config import parsers
 from server.ledger.money import usd
 from server.ledger.prices import TOKENS, Price, Rates, price_body, price_of
+from server.policy.commands import CommandError
 
 _TOKENS = ("input", "output", *(kind for kind in TOKENS if kind not in ("input", "output")))
 
@@ -24,7 +40,10 @@ def add_verbs(add: Add) -> None:
     for kind, told in (("request", "each request"), ("image", "each picture"), ("audio_minute", "a minute of sound")):
         each.add_argument(_option(kind), type=parsed(parsers.micro_usd), metavar="USD", help=told)
     each.add_argument("--since", metavar="WHEN", help=A_DAY)
-    add("remove", _remove, "forget a price").add_argument("id", metavar="ID")
+    creates(each)
+    remove = add("remove", _remove, "forget a price")
+    remove.add_argument("id", metavar="ID")
+    asks(remove)
     each = add("show", _show, "what a model costs, by whichever price holds")
     each.add_argument("model", metavar="MODEL")
     each.add_argument("--at", metavar="WHEN", help=A_DAY)
@@ -51,11 +70,16 @@ async def _set(room: CommandContext, options: argparse.Namespace) -> None:
         )
     body = {"model": options.model, "valid_from": since, **rates}
     price = read(lambda: price_of(f"desk:{options.model}@{when(since)}", body))
-    await room.changes.set_price(OPERATOR, price)
+    known = next((each for each in await room.changes.prices() if each.id == price.id), None)
+    await room.changes.set_price(OPERATOR, price, options.new)
+    for difference in differences(price_body(known), price_body(price)) if known else ():
+        print(plain(difference))
     print(f"{plain(price.id)}  {_rates(price)}")
 
 
 async def _remove(room: CommandContext, options: argparse.Namespace) -> None:
+    served = [each.model for each in await room.changes.prices() if each.id == options.id]
+    insist(options, *(await of_price_removal(room.changes, options.id, served)).lines())
     await room.changes.remove_price(OPERATOR, options.id)
 
 

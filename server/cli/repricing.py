@@ -32,7 +32,6 @@ from server.ledger.reports import Cursor, Which
 from server.ledger.tariff import LISTED, Tariff
 from server.ledger.usage import UsageRow
 from server.policy.groups import Group, group_of
-from server.relay.passthrough import OWN
 from server.store.base import Store
 
 PriceOf = Callable[[str, int], Price | None]
@@ -67,7 +66,7 @@ class Repricing:
         return Which(after=self.span.after, before=self.span.before, model=exact)
 
     def takes(self, row: UsageRow) -> bool:
-        return row.key != OWN and fnmatchcase(row.model_asked, self.pattern)
+        return not row.with_own_key and fnmatchcase(row.model_asked, self.pattern)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

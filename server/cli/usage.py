@@ -19,7 +19,7 @@ from server.accounting.journal import Journal
 from server.admin.changes import OPERATOR
 from server.cli import maintenance as chores
 from server.cli import repricing, row_files
-from server.cli.context import Add, CommandContext, InLoop, table, wall
+from server.cli.context import Add, CommandContext, InLoop, asks, insist, table, wall
 from server.cli.long_work import Job, Span, WorkError
 from server.cli.progress import shown
 from server.cli.repricing import RepricedTally, Repricing, price_table
@@ -47,6 +47,7 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     _days(add("resum", _resum, "compute the sums of days anew from their rows"), required=True)
     each = add("purge", _purge, "delete the rows of single requests; their sums by day stay")
     each.add_argument("--before", required=True, metavar="DAY")
+    asks(each)
     each = add("export", _export, "write requests to a file, or to the standard output")
     each.add_argument("--format", choices=("csv", "jsonl"), default="csv")
     each.add_argument("--resume", action="store_true", help="go on behind what is in the file")
@@ -142,6 +143,10 @@ async def _purge(room: CommandContext, options: argparse.Namespace) -> None:
     before = Span.of(room.calendar, options.before, options.before).after
     if before > wall():
         raise WorkError("this day lies in the future")
+    (gone,) = await room.store.usage_sums(Which(before=before), ())
+    insist(
+        options, f"Rows of single requests that are deleted for good: {gone.requests:,}. The sums of their days stay."
+    )
     with _job(room, "purging") as job:
         purged = await chores.purge(job, before, options.before)
     print(f"{purged:,} rows are deleted; the sums of their days stay.")

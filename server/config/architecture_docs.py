@@ -1,4 +1,4 @@
-"""What is written from the code about its structure: the list of all modules, and the states of keys.
+"""The generated documents about the code's structure: the list of all modules, and the states of keys.
 
 A module's line in the list is the first line of its own docstring, so the list cannot be out of date.
 """
@@ -12,7 +12,7 @@ from keypool.health import DEAD, RESTING, TRANSITIONS, KeyEvent, KeyState
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "ARCHITECTURE.md"
-ROOMS = {
+FOLDERS = {
     "server": "Roof, and modules without a folder: `server`",
     "server/bootstrap": "Roof: `server/bootstrap`, the only place where everything meets",
     "server/cli": "Floor 5: `server/cli`, the command line",
@@ -20,10 +20,11 @@ ROOMS = {
     "server/http/api": "Floor 5: `server/http/api`, the JSON API",
     "server/http/pages": "Floor 5: `server/http/pages`, pages for people",
     "server/http/compat": "Floor 5: `server/http/compat`, the interfaces of five older projects",
+    "server/http/transport": "Floor 5: `server/http/transport`, between clients' sockets and Tornado's handlers",
     "server/relay": "Floor 4: `server/relay`, one request's way",
     "server/admin": "Floor 4: `server/admin`, what may be changed",
     "server/admin/commands": "Floor 4: `server/admin/commands`, changes by whom they concern",
-    "server/status": "Floor 4: `server/status`, what everybody may see",
+    "server/status": "Floor 4: `server/status`, the public pages",
     "server/accounting": "Floor 3: `server/accounting`, money under way",
     "server/keys": "Floor 3: `server/keys`, the upstream keys while it runs",
     "server/auth": "Floor 3: `server/auth`, who asks",
@@ -32,6 +33,7 @@ ROOMS = {
     "server/store": "Floor 2: `server/store`, what is remembered",
     "server/store/sqlite": "Floor 2: `server/store/sqlite`, the embedded store",
     "server/store/mongo": "Floor 2: `server/store/mongo`, the store in MongoDB",
+    "server/httpclient": "Floor 2: `server/httpclient`, connections to providers",
     "server/config": "Floor 2: `server/config`, the settings",
     "keypool": "Ground: `keypool`, queues and keys",
     "server/wire": "Ground: `server/wire`, bytes and dialects",
@@ -49,10 +51,10 @@ def architecture() -> str:
 
 
 def modules() -> str:
-    """The whole of `docs/modules.md`: every module with what it knows, room by room."""
+    """The whole of `docs/modules.md`: every module with its purpose, folder by folder."""
     lines = ["# All modules", "", "Written by `make docs`: a module's line is the first line of its own docstring.", ""]
-    for folder, title in ROOMS.items():
-        lines += [f"## {title}", "", "| file | what it knows |", "|---|---|"]
+    for folder, title in FOLDERS.items():
+        lines += [f"## {title}", "", "| file | purpose |", "|---|---|"]
         for path in sorted((ROOT / folder).glob("*.py")):
             if path.name != "__init__.py":
                 lines.append(f"| `{path.relative_to(ROOT).as_posix()}` | {_first_line(path)} |")
@@ -61,8 +63,8 @@ def modules() -> str:
 
 
 def _first_line(path: Path) -> str:
-    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return told.partition("\n")[0].rstrip(".:").replace("|", "\\|")
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return docstring.partition("\n")[0].rstrip(".:").replace("|", "\\|")
 
 
 def states() -> str:

@@ -27,7 +27,7 @@ SHORTEST_ADMIN_KEY = 16  # characters, as ADMIN_KEY wants it
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """What is known by our names, of which name of theirs it was made, and what the operator should know of it."""
+    """The settings by our names, the name of theirs that each was made of, and notes for the operator."""
 
     known: dict[str, str]
     sources: dict[str, str]
@@ -229,9 +229,9 @@ UNUSED: dict[str, str] = {
         ADMIN_WHITELIST IP_BLACKLIST ENABLE_COUNTRY_BLOCKING BLOCKED_COUNTRIES ALLOWED_COUNTRIES IPINFO_TOKEN
         ENABLE_ANTI_ABUSE_IP_SPIKE ENABLE_ANTI_ABUSE_24H_FLEX ENABLE_ANTI_ABUSE_14H_CONTINUOUS
     """,
-    "who is refused is told so, and BLOCK_MESSAGE is what": "BLOCK_REDIRECT RESPONSE_ON_UNAUTHORIZED",
+    "a refused caller gets an error; BLOCK_MESSAGE sets its text": "BLOCK_REDIRECT RESPONSE_ON_UNAUTHORIZED",
     "who sends a request is not disguised": "HTTP_AGENT_PROXY_URL HTTP_AGENT_INTERFACE GOOGLE_PROXY SPECIAL_HOST",
-    "prompts are sent to nobody else, neither for moderation nor to be counted": """
+    "prompts are sent to no other service, neither for moderation nor to be counted": """
         OPENAI_MODERATION_KEY MODERATION_THRESHOLD_* USE_REMOTE_TOKEN_COUNTING
     """,
     "the page shows what there is to see without names": """

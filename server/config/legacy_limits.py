@@ -72,7 +72,7 @@ def sentences(known: Mapping[str, str]) -> dict[str, str]:
 
 
 def notes(known: Mapping[str, str]) -> Iterator[str]:
-    """What could not be said in the same words."""
+    """The notes about limits that could not be translated exactly."""
     if "LIMITS" in known and (names := [name for name in known if name in RATES or name.startswith(QUOTA)]):
         yield f"{', '.join(names)}: not used, since LIMITS is said"
         return

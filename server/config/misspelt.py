@@ -1,4 +1,4 @@
-"""Names in the environment that are almost a setting of ours: a slip of the hand is said, and never silent."""
+"""Names in the environment that are almost a setting of ours: each is reported with the nearest name."""
 
 from __future__ import annotations
 

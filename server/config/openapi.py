@@ -139,12 +139,12 @@ def _in_query(each: Description, known: Known) -> list[Schema]:
 
 
 def _responses(each: Description, known: Known) -> dict[str, Any]:
-    told: dict[str, Any] = {str(each.status): _answer(each, "Done.", known)}
+    answers: dict[str, Any] = {str(each.status): _answer(each, "Done.", known)}
     if each.unready:
-        told["503"] = _answer(each, "Not now; the answer says why.", known)
+        answers["503"] = _answer(each, "Not now; the answer says why.", known)
     error = {"content": {JSON: {"schema": ERROR.schema(known)}}}
     refused = {str(status): {"description": REFUSALS[status], **error} for status in sorted(each.refusals)}
-    return {**refused, **told}
+    return {**refused, **answers}
 
 
 def _answer(each: Description, words: str, known: Known) -> dict[str, Any]:

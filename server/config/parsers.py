@@ -1,4 +1,4 @@
-"""From a setting's text to its value.
+"""The parsers of settings: from a text to a value.
 
 Every parser raises `ValueError` whose text says what was expected. It never repeats what was given: that may be a
 secret in the wrong place, and the text goes to a terminal and into logs.
@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from server.config.specs import Secret
+from server.httpclient.egress import tls_context
+from server.httpclient.proxies import Proxy, parse_proxy
 from server.ledger import money
 from server.wire.filters import Phrases
 
@@ -144,17 +146,17 @@ def secret(value: str) -> Secret | None:
 
 
 def long_secret(value: str) -> Secret | None:
-    """One that strangers may try to guess, though slowly."""
+    """A secret that strangers can try to guess, though slowly."""
     if value and (len(value) < SHORTEST_SECRET or strength(value) < GUESSED_SLOWLY):
-        raise ValueError(f"expected {SHORTEST_SECRET} characters or more that nobody guesses; {MAKE_ONE}")
+        raise ValueError(f"expected {SHORTEST_SECRET} characters or more that are hard to guess; {MAKE_ONE}")
     return secret(value)
 
 
 def pepper(value: str) -> Secret | None:
-    """One that who has a single guest pass may try to guess, as fast as machines are."""
+    """A secret that a holder of a single guest pass can try to guess, as fast as machines are."""
     if value and strength(value) < GUESSED_FAST:
         raise ValueError(
-            f"expected 32 characters or more that nobody guesses: who guesses it makes guest passes; {MAKE_ONE}. "
+            f"expected 32 characters or more that are hard to guess: who guesses it makes guest passes; {MAKE_ONE}. "
             "With another one all tokens, sessions and passes have to be made anew"
         )
     return secret(value)
@@ -173,7 +175,7 @@ def master_keys(value: str) -> tuple[Secret, ...]:
     texts = words(value)
     if any(len(each) < SHORTEST_MASTER or strength(each) < GUESSED_FAST for each in texts):
         raise ValueError(
-            f"expected texts of {SHORTEST_MASTER} characters or more that nobody guesses, "
+            f"expected texts of {SHORTEST_MASTER} characters or more that are hard to guess, "
             "the one to encrypt with first; `key new-master` makes one"
         )
     return tuple(map(Secret, texts))
@@ -252,6 +254,21 @@ def networks(value: str) -> tuple[Network, ...]:
         return tuple(map(ipaddress.ip_network, words(value)))
     except ValueError:
         raise ValueError("expected networks such as 10.0.0.0/8 (nothing set behind the prefix), or addresses") from None
+
+
+def proxy(value: str) -> Proxy | None:
+    """A proxy, which may hold a password. Empty: none."""
+    return parse_proxy(value)
+
+
+def ca_file(value: str) -> str:
+    """A file of certificates in PEM, read once to see whether it can be used. Empty: none."""
+    if value:
+        try:
+            tls_context(value)
+        except OSError:  # ssl.SSLError is one
+            raise ValueError("expected a readable file of certificates in PEM") from None
+    return value
 
 
 def timezone(value: str) -> tzinfo:

@@ -19,7 +19,7 @@ from server.config.legacy_env import Translation
 from server.config.misspelt import misspelt
 from server.config.parsers import KeyAt
 from server.config.setting import Setting
-from server.config.settings_bounds import Bounds
+from server.config.settings_egress import EgressRows
 from server.config.settings_rows import Settings
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import duplicates, read_upstreams
@@ -34,7 +34,7 @@ ANTHROPIC = "https://api.anthropic.com/v1"
 
 def _rows() -> Iterator[Setting]:
     """All rows in the order in which they are read: those that `Settings` inherits before its queue."""
-    inherited = fields(Bounds)
+    inherited = fields(EgressRows)
     own = [each for each in fields(Settings) if each.name not in {bound.name for bound in inherited}]
     queue = [each.name for each in own].index("queue_total")
     section = ""
@@ -66,13 +66,13 @@ def load(
     Raises SettingsError with every mistake that was found.
     """
     mistakes: list[str] = []
-    said = legacy_env.translate({**_dotenv(dotenv, mistakes), **_given(environ), **_given(arguments or {})})
+    said = legacy_env.translate({**_dotenv(dotenv, mistakes), **_environment(environ), **_given(arguments or {})})
     settings = Settings(**_parsed(said, mistakes))
     upstreams = _upstreams(settings, said.known, mistakes)
     phrases = _phrases(settings, mistakes)
     claim_rules = _claim_rules(settings, mistakes)
     settings = replace(settings, page=_page(settings, mistakes))
-    mistakes += _contradictions(settings)
+    mistakes += [*_contradictions(settings), *_authorities(settings)]
     if mistakes:
         raise SettingsError(mistakes)
     theirs = [name for name in said.known if legacy_env.is_theirs(name)]
@@ -85,8 +85,14 @@ def _given(texts: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value.strip() for name, value in texts.items() if value and value.strip()}
 
 
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment; proxies stand there in small letters, too."""
+    small = {name: environ.get(name.lower()) for name in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")}
+    return {**_given(small), **_given(environ)}
+
+
 def _dotenv(path: Path | None, mistakes: list[str]) -> dict[str, str]:
-    """What the file says, without the variable expansion of a shell: a `$` in a key is a `$`."""
+    """The settings in the file, without the variable expansion of a shell: a `$` in a key is a `$`."""
     if path is None or not path.is_file():
         return {}
     try:
@@ -174,6 +180,13 @@ def _simple_upstreams(
         )  # fmt: skip
 
 
+def _authorities(settings: Settings) -> Iterator[str]:
+    try:
+        parsers.ca_file(settings.upstream_ca_file)
+    except ValueError as error:
+        yield f"UPSTREAM_CA_FILE: {error}"
+
+
 def _contradictions(settings: Settings) -> Iterator[str]:
     if settings.gatekeeper == "shared" and settings.proxy_key is None:
         yield "PROXY_KEY: expected 16 characters or more, because GATEKEEPER is shared"
@@ -181,7 +194,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "TOKEN_PEPPER: expected with MongoDB, because tokens must stay valid wherever this gateway runs"
     reachable = settings.public_url or settings.trusted_proxy_hops or not parsers.is_loopback(settings.host)
     if settings.gatekeeper == "none" and reachable and not settings.allow_public:
-        yield "GATEKEEPER: none would let anyone use your keys; set ALLOW_PUBLIC=yes if other machines may"
+        yield "GATEKEEPER: none would let any caller use your keys; set ALLOW_PUBLIC=yes if other machines may"
     if settings.oidc_issuer and not settings.oidc_client_id:
         yield "OIDC_CLIENT_ID: expected the name of this gateway at the provider, because OIDC_ISSUER is set"
     known = settings.oidc_redirect_uris or settings.public_url or parsers.is_loopback(settings.host)

@@ -40,3 +40,7 @@ class Bounds:
         "auto", number_or_auto(1, 1_000_000),
         "The same of one address; auto is a quarter of all. Behind proxies: requests of one caller's address.",
     )  # fmt: skip
+    max_requests_per_address: int = row(
+        "0", whole(0, 1_000_000),
+        "Requests a minute of one address; 0 is no limit, since a campus or an application may be one address.",
+    )  # fmt: skip

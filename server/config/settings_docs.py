@@ -1,4 +1,4 @@
-"""What is written about the settings, from their rows: `--help`, `.env.example` and the page for operators."""
+"""The generated texts about the settings, from their rows: `--help`, `.env.example` and the page for operators."""
 
 from __future__ import annotations
 

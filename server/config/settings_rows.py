@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from server.config import oidc_parsers, parsers
 from server.config.parsers import KeyAt, Network, number_or_auto, one_of, switch, whole
 from server.config.setting import row
-from server.config.settings_bounds import Bounds
+from server.config.settings_egress import EgressRows
 from server.config.specs import Secret, UpstreamSpec
 from server.config.tariff_parsers import Pairs, service_factors, tool_prices
 from server.ledger.limits import Limit, parse_limits
@@ -33,17 +33,18 @@ Demo = Literal["auto", "on", "off"]
 Driver = Literal["motor", "pymongo"]
 Fairness = Literal["person", "group", "address"]
 LogFormat = Literal["console", "json"]
+Transport = Literal["own", "tornado"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Bounds):
+class Settings(EgressRows):
     """The settings of one gateway. Sizes are bytes, durations seconds; `Settings()` is all defaults."""
 
     host: str = row(
         "127.0.0.1",
         parsers.text,
         "The address to listen on; 0.0.0.0 lets other machines in.",
-        section="Where it listens",
+        section="Network",
     )
     port: int = row("8080", whole(0, 65535), "The port to listen on; 0 takes an unused one.")
     public_url: str = row(
@@ -56,18 +57,23 @@ class Settings(Bounds):
     trusted_proxy_hops: int = row(
         "0", whole(0, 10), "How many proxies of yours stand in front and add to X-Forwarded-For."
     )
+    transport: Transport = row(
+        "own",
+        one_of("own", "tornado"),
+        "What carries callers' HTTP: fairgate's own, or Tornado's server, which costs more.",
+    )
     title: str = row("fairgate", parsers.text, "The name on the page.")
 
     store_url: str = row(  # it may hold a password: never shown, neither in a repr nor in a message
         "sqlite:///fairgate.db", parsers.store_url, "Where people, tokens and usage are kept: a file, or mongodb://...",
-        section="What it keeps", secret=True, example="mongodb://user:password@db.example.org/fairgate",
+        section="Storage", secret=True, example="mongodb://user:password@db.example.org/fairgate",
     )  # fmt: skip
-    store_driver: Driver = row("motor", one_of("motor", "pymongo"), "What speaks to MongoDB.")
+    store_driver: Driver = row("motor", one_of("motor", "pymongo"), "The MongoDB driver.")
     usage_days: int = row("0", whole(0, 36_500), "Days that the rows of single requests are kept; 0 is for ever.")
     content_days: int = row("30", whole(1, 36_500), "Days that texts are kept, for groups that switched their log on.")
     master_keys: tuple[Secret, ...] = row(
         "", parsers.master_keys,
-        "What upstream keys added at run time are encrypted with: new,old. `key new-master` makes one.", secret=True,
+        "The keys that encrypt upstream keys added at run time: new,old. `key new-master` makes one.", secret=True,
     )  # fmt: skip
 
     openai_key: tuple[KeyAt, ...] = row(
@@ -97,7 +103,7 @@ class Settings(Bounds):
 
     gatekeeper: Gatekeeper = row(
         "user_token", one_of("user_token", "shared", "none"),
-        "Who may ask: everyone with their own token, everyone who knows PROXY_KEY, or anyone.", section="Who may ask",
+        "The callers: people with a token of their own, holders of PROXY_KEY, or all.", section="Access",
     )  # fmt: skip
     proxy_key: Secret | None = row(
         "", parsers.long_secret, "The common key of GATEKEEPER=shared, 16 characters or more.", secret=True
@@ -110,10 +116,10 @@ class Settings(Bounds):
     stateful: bool = row(
         "off",
         switch,
-        "Permit what providers keep for later (store, background, files), each to its maker: docs/stateful.md.",
+        "Permit objects that providers keep (store, background, files), each to its maker: docs/stateful.md.",
     )
     admin_key: Secret | None = row(
-        "", parsers.long_secret, "Who shows it may administer: 16 characters or more; empty lets no one.", secret=True
+        "", parsers.long_secret, "Its holder is an administrator; 16 characters or more; empty: no key.", secret=True
     )
     user_header_networks: tuple[Network, ...] = row(
         "", parsers.networks, "Networks, with commas between, from which the header X-User is believed.",
@@ -121,18 +127,18 @@ class Settings(Bounds):
     )  # fmt: skip
 
     oidc_issuer: str = row(
-        "", oidc_parsers.issuer, "Who vouches for people: your OpenID Connect provider; empty is no such login.",
+        "", oidc_parsers.issuer, "The issuer of your OpenID Connect provider; empty: no such login.",
         section="Login with OIDC", example="https://id.example.org/realms/main",
     )  # fmt: skip
-    oidc_client_id: str = row("", parsers.text, "What the provider calls this gateway.", example="fairgate")
+    oidc_client_id: str = row("", parsers.text, "The client id of this gateway at the provider.", example="fairgate")
     oidc_client_secret: Secret | None = row(
-        "", parsers.secret, "What the gateway shows to the provider; empty is a public client.", secret=True
+        "", parsers.secret, "The client secret at the provider; empty: a public client.", secret=True
     )
     oidc_redirect_uris: tuple[str, ...] = row(
         "", oidc_parsers.redirect_uris, "Where the provider may send people back to; by default PUBLIC_URL/callback.",
         example="https://llm.example.org/callback",
     )  # fmt: skip
-    oidc_scopes: str = row("openid profile email", oidc_parsers.scopes, "What the provider is asked to tell.")
+    oidc_scopes: str = row("openid profile email", oidc_parsers.scopes, "The scopes that a login asks for.")
     oidc_algorithms: tuple[str, ...] = row(
         "RS256", oidc_parsers.algorithms, "How its tokens may be signed, with commas between."
     )
@@ -157,20 +163,20 @@ class Settings(Bounds):
         example="Europe/Berlin",
     )  # fmt: skip
     limits: tuple[Limit, ...] = row(
-        "", parse_limits, "What each person may use, with commas between; people and groups may have other limits.",
+        "", parse_limits, "The limits of each person, with commas between; people and groups may have other limits.",
         example="20 requests/minute, 5 usd/day",
     )  # fmt: skip
     prices_file: str = row(
         "", parsers.text, "A YAML file with prices of your own, which win over the known ones.", example="prices.yaml"
     )
-    unpriced_models: Unpriced = row("refuse", one_of("refuse", "free"), "What becomes of a model that has no price.")
+    unpriced_models: Unpriced = row("refuse", one_of("refuse", "free"), "Requests for models without a price.")
     tool_prices: Pairs = row(  # micro-USD by name
-        "", tool_prices, "What a call of a provider's own tool costs, in US dollars, in place of its list price.",
+        "", tool_prices, "The price of a call of a provider's own tool, in US dollars, in place of its list price.",
         example="web_search=0.01, file_search=0.0025",
     )  # fmt: skip
     service_factors: Pairs = row(  # percent by word
         "", service_factors,
-        "What a service tier or a place of the provider's costs, times the standard price.",
+        "The price of a provider's service tier or region, times the standard price.",
         example="priority=2, flex=0.5, us=1.1",
     )  # fmt: skip
     max_context_tokens_openai: int = row(
@@ -187,7 +193,7 @@ class Settings(Bounds):
     )  # fmt: skip
 
     journal: str = row(
-        "", parsers.text, "The folder of what the store does not know yet; by default beside the SQLite file.",
+        "", parsers.text, "The folder of bills that are not in the store yet; by default beside the SQLite file.",
         section="Outages", example="/var/lib/fairgate/journal",
     )  # fmt: skip
     store_seconds: float = row("0.5", parsers.seconds, "Patience with the store before an answer.")
@@ -205,7 +211,7 @@ class Settings(Bounds):
     reject_phrases_file: str = row(
         "", parsers.text, "A file with more of them, one pattern on each line.", example="phrases.txt"
     )
-    reject_message: str = row("", parsers.text, "What is said then, in place of our own words.")
+    reject_message: str = row("", parsers.text, "The text of that refusal, in place of ours.")
     blocked_origins: tuple[str, ...] = row(
         "", parsers.words, "Web sites that may not use the gateway: parts of the name in Origin or Referer.",
         example="chat.example.com,example.net",
@@ -214,11 +220,11 @@ class Settings(Bounds):
         "", parsers.origins, "Web pages that may use the API from a browser (CORS), or * for all; cookies never count.",
         example="https://chat.example.org,app://obsidian.md",
     )  # fmt: skip
-    block_message: str = row("", parsers.text, "What they hear, in place of our own words.")
+    block_message: str = row("", parsers.text, "The text of the refusal of BLOCKED_ORIGINS, in place of ours.")
 
     identity_upstream: Manner = row(
         "pseudonym", one_of("pseudonym", "strip", "pass"),
-        "What providers get for the user that a client names: a lasting pseudonym, nothing, or what the client wrote.",
+        "The user's name that providers get: a lasting pseudonym, none, or the one that the client wrote.",
     )  # fmt: skip
     allow_service_tier: bool = row(
         "off", switch, "Let requests ask for a faster service (service_tier, speed), which costs more than listed."
@@ -243,12 +249,12 @@ class Settings(Bounds):
     )
     headroom_slots: int | None = row(
         "auto", number_or_auto(0, 10_000),
-        "Slots of a model that only those take who run less than a fair share; auto: 1 from 8 on, a 16th from 32 on.",
+        "Slots of a model that stay free for people below a fair share; auto: 1 from 8 on, a 16th from 32 on.",
     )  # fmt: skip
 
     fairness: Fairness = row(
         "person", one_of("person", "group", "address"),
-        "Who has equal shares; with group or address, the persons of one share among themselves.",
+        "The unit of equal shares; with group or address, the persons of one share among themselves.",
     )  # fmt: skip
 
     header_seconds: float = row(
@@ -268,23 +274,23 @@ class Settings(Bounds):
     drain_seconds: float = row("25", parsers.seconds, "For running requests to end when the gateway stops.")
     drain_usage_seconds: float = row(
         "30", parsers.seconds_or_never,
-        "For an answer to tell its usage after its client has left, where that cannot be seen; 0 closes it at once.",
+        "For an answer to report its usage after its client has left, if it is not known; 0 closes it at once.",
     )  # fmt: skip
 
     leaderboard: bool = row(
-        "on", switch, "A page of who used the most, of those who chose a nickname for it.", section="Pages"
+        "on", switch, "A page with the highest usage of people who chose a nickname for it.", section="Pages"
     )
     page_body: str = row(
         "", parsers.base64_text, "A page of your own in place of ours, as HTML in Base64; ours stays at /status."
     )
     page_file: str = row("", parsers.text, "The same as a file.", example="page.html")
     page_csp: str = row(
-        "", page_csp, "What your page may load beside its own origin: directives of a content security policy.",
+        "", page_csp, "Other origins from which your page may load: directives of a content security policy.",
         example="img-src https://example.org; style-src 'unsafe-inline'",
     )  # fmt: skip
 
     log_level: str = row(
-        "info", one_of("debug", "info", "warning", "error"), "The least serious thing to log.", section="What it tells"
+        "info", one_of("debug", "info", "warning", "error"), "The lowest level to log.", section="Logs and metrics"
     )
     log_format: LogFormat = row(
         "console", one_of("console", "json"), "Lines for a person to read, or one JSON object each."
@@ -314,7 +320,7 @@ class Settings(Bounds):
 
     @property
     def own_names(self) -> frozenset[str]:
-        """The names that `Host` may have where nobody needs a credential; addresses and plain words always may."""
+        """The names that `Host` may have if callers need no credential; addresses and plain words always may."""
         known = (self.host.lower(), urlsplit(self.public_url).hostname or "", *self.host_names)
         return frozenset(name for name in known if name)
 

@@ -1,4 +1,4 @@
-"""What a JSON value may be: shown to callers as JSON Schema, and read by the same words.
+"""The shapes of JSON values: shown to callers as JSON Schema, and read by the same rows.
 
 One declaration is both, so that what the API's document promises is what is accepted. `read` gives the value as the
 gateway means it (instants as UTC milliseconds, lists as tuples) and raises ValueError for what does not fit; a `Thing`
@@ -157,7 +157,7 @@ class Many:
 
 @dataclass(frozen=True)
 class Anything:
-    """Whatever JSON can say; only told, never read."""
+    """Any JSON value: part of answers, never read from requests."""
 
     def schema(self, known: Known) -> Schema:
         return {}
@@ -173,7 +173,7 @@ class Thing:
     members: Mapping[str, Shape]
     optional: Mapping[str, Shape] = field(default_factory=dict)
     name: str = ""
-    open: bool = False  # may have other members; for what is told only
+    open: bool = False  # may have other members; for answers only
 
     def schema(self, known: Known) -> Schema:
         if not self.name:

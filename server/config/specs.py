@@ -1,18 +1,22 @@
-"""What the operator says about an upstream, in words that every floor above may share.
+"""The specification of an upstream, which every floor above may use.
 
 A `Secret` cannot be shown by accident: `repr`, `str`, f-strings and tracebacks with locals all give `***`. Only
-`reveal()` gives the text, and only the modules that speak to a provider call it.
+`reveal()` gives the text. A provider's key is opened in two modules, to send it and to encrypt it
+(`tests/security/test_secrets.py` holds the list).
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from server.httpclient.proxies import Proxies
 
 
 class Secret:
-    """A text that nobody may read in passing."""
+    """A text that does not show in logs and reprs."""
 
     __slots__ = ("_text",)
 
@@ -20,7 +24,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself. Whoever calls this answers for where it goes."""
+        """The text itself. The calling code must keep it out of logs and answers."""
         return self._text
 
     @property
@@ -50,8 +54,9 @@ class UpstreamSpec:
     `base_url` is what stands before `/chat/completions` and `/messages`, without a slash at the end:
     `https://api.openai.com/v1`. No `models` means: ask `GET /models` at the start. `slots` is requests in flight per
     key. The limits are per minute (`rpm` requests; `tpm` tokens, or `itpm` input and `otpm` output tokens) or per day
-    (`rpd` requests); None means that the upstream tells by itself. Keys of one `organisation` share limits.
-    Empty `groups` means everyone. The cap is in micro-USD per calendar month, for all keys together.
+    (`rpd` requests); None means that the upstream sends its limits. Keys of one `organisation` share limits.
+    Empty `groups` means all people. The cap is in micro-USD per calendar month, for all keys together. `proxies` and
+    `ca_file` are its own way out of this network; None and "": that of all.
     """
 
     name: str
@@ -69,3 +74,12 @@ class UpstreamSpec:
     owner: str | None = None
     groups: tuple[str, ...] = ()
     monthly_cap_micro_usd: int | None = None
+    proxies: Proxies | None = field(default=None, repr=False)
+    ca_file: str = ""
+
+    def bare(self) -> Self:
+        """The same without what is never stored or shown: secrets, and what is this machine's."""
+        return replace(self, keys=(), proxies=None, ca_file="")
+
+
+UNSTORED = frozenset({"keys", "proxies", "ca_file"})

@@ -21,6 +21,7 @@ import yaml
 
 from server.config import parsers
 from server.config.specs import Secret, UpstreamSpec
+from server.httpclient.proxies import Proxies
 
 DIALECTS = ("openai", "anthropic")
 
@@ -157,6 +158,16 @@ def _usd(value: object, _: Mapping[str, str]) -> int:
     return parsers.micro_usd("" if isinstance(value, bool) else str(value))
 
 
+def _proxies(value: object, environ: Mapping[str, str]) -> Proxies:
+    """`none` goes directly, whatever the others do."""
+    found = None if value == "none" else parsers.proxy(_text(value, environ))
+    return Proxies(found, found)
+
+
+def _ca_file(value: object, environ: Mapping[str, str]) -> str:
+    return parsers.ca_file(_text(value, environ))
+
+
 # The name of a field in the file: its name in UpstreamSpec, and what it must be.
 FIELDS: dict[str, tuple[str, Check]] = {
     "name": ("name", _text),
@@ -175,4 +186,6 @@ FIELDS: dict[str, tuple[str, Check]] = {
     "owner": ("owner", _text),
     "groups": ("groups", _texts),
     "monthly_cap_usd": ("monthly_cap_micro_usd", _usd),
+    "proxy": ("proxies", _proxies),
+    "ca_file": ("ca_file", _ca_file),
 }

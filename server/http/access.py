@@ -22,21 +22,16 @@ that tries every row tries these, too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, ClassVar
-from urllib.parse import urlencode
+from typing import Any, Generic
 
 from tornado.routing import Matcher, Rule
-from tornado.web import RequestHandler, url
+from tornado.web import url
 
-from server.auth.sessions import Visit
-from server.http.base import BaseHandler, Services
-from server.http.pages.base import BrowserHandler
-from server.http.redirects import own_path
+from server.http.base import BaseHandler
+from server.http.services import S
 from server.policy.authority import Power
-from server.store.base import Caller
-from server.wire.errors import InvalidKey, MethodNotAllowed, PermissionDenied, Refusal
 
 
 class Role(StrEnum):
@@ -48,95 +43,41 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-# What a credential may do at least. A caller who is a guest is let in where the handler takes guests.
-NEEDS = {Role.CALLER: Power.CALL, Role.PERSON: Power.CHANGE_OWN, Role.ADMIN: Power.ADMINISTER}
+# What a credential may do at least; None where none is asked for. A guest is let in where the handler takes guests.
+NEEDS = {Role.PUBLIC: None, Role.CALLER: Power.CALL, Role.PERSON: Power.CHANGE_OWN, Role.ADMIN: Power.ADMINISTER}
 
 
 Roles = Mapping[str, Role]
 
 
 @dataclass(frozen=True)
-class Route:
+class Route(Generic[S]):
     """One row of the table. `pattern` is a regular expression of the whole path, or what matches a request.
 
-    `kwargs` are the handler's beside the services. Raises ValueError unless `roles` names each method that there is.
+    `kwargs` are the handler's beside the services, which are those of its group. `own_door`: the handler asks by itself
+    who comes. Raises ValueError unless `roles` names each method that there is.
     """
 
     pattern: str | Matcher
-    handler: type[BaseHandler]
+    handler: type[BaseHandler[S]]
     roles: Roles
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     own_door: bool = False
+    services: S | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if set(self.roles) != methods_of(self.handler):
+        if set(self.roles) != self.handler.answers(self.kwargs):
             raise ValueError(f"{self.pattern}: {self.handler.__name__} needs a role for each of its methods")
 
-    def rule(self, services: Services) -> Rule:
+    def of(self, services: S) -> Route[S]:
+        """The same row with what its handler may use."""
+        return replace(self, services=services)
+
+    def rule(self) -> Rule:
         """The row as tornado takes it."""
-        kwargs = {"services": services, **self.kwargs}
+        assert self.services is not None, "a row of the table has services"
+        needs = None if self.own_door else {method: NEEDS[role] for method, role in self.roles.items()}
+        kwargs = {"services": self.services, "needs": needs, **self.kwargs}
         if isinstance(self.pattern, Matcher):
-            return Rule(self.pattern, self._behind_a_door(), kwargs)
-        return url(self.pattern, self._behind_a_door(), kwargs)
-
-    def _behind_a_door(self) -> type[BaseHandler]:
-        if self.own_door:
-            return self.handler
-        door = GuardedPage if issubclass(self.handler, BrowserHandler) else GuardedHandler
-        return type(self.handler.__name__, (door, self.handler), {"roles": self.roles})
-
-
-def methods_of(handler: type[BaseHandler]) -> set[str]:
-    """The methods that a handler answers. HEAD is none of its own: it is GET without the body, with the same role."""
-    absent = RequestHandler._unimplemented_method
-    named = set(handler.SUPPORTED_METHODS) - {"HEAD"}
-    return {name for name in named if getattr(handler, name.lower()) is not absent}
-
-
-class GuardedHandler(BaseHandler):
-    """Stands before a handler and asks who comes."""
-
-    roles: ClassVar[Roles]
-    _admitted: Caller | None = None
-
-    async def admit(self) -> None:
-        method = str(self.request.method).replace("HEAD", "GET")
-        role = self.roles.get(method)
-        if role is None:
-            raise MethodNotAllowed
-        if role is not Role.PUBLIC:
-            await self.insist(role)
-        await super().admit()
-
-    async def insist(self, role: Role) -> None:
-        """Raises InvalidKey, PermissionDenied, RateLimited, AccountingUnavailable for who is not what the role says."""
-        self.insist_on(await self.authenticate(), NEEDS[role])
-
-    async def authenticate(self) -> Caller:
-        if self._admitted is None:
-            self._admitted = await super().authenticate()
-        return self._admitted
-
-
-class GuardedPage(GuardedHandler, BrowserHandler):
-    """The same before a page: who has not logged in is sent to the login, and comes back."""
-
-    _visit: Visit | None = None
-
-    async def insist(self, role: Role) -> None:
-        visit = await self.visit()
-        if visit is None:
-            raise InvalidKey
-        if not self.services.authority_of_visit(visit).may(NEEDS[role]):
-            raise PermissionDenied
-
-    async def visit(self) -> Visit | None:
-        if self._visit is None:
-            self._visit = await super().visit()
-        return self._visit
-
-    def turn_away(self, refusal: Refusal) -> None:
-        """A form is not sent there: when it came back from the login, it would have lost its fields."""
-        if not isinstance(refusal, InvalidKey) or self.request.method != "GET":
-            raise refusal
-        self.redirect("/login?" + urlencode({"next": own_path(self.request.uri or "/")}), status=303)
+            return Rule(self.pattern, self.handler, kwargs)
+        return url(self.pattern, self.handler, kwargs)

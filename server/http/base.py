@@ -1,48 +1,21 @@
-"""What all handlers share: the services, refusals in the caller's dialect, one line in the access log."""
+"""What all handlers share: who comes and whether they may, and refusals in the caller's dialect."""
 
 from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import count
-from typing import Any
+from typing import Any, Generic
 
 from tornado.httputil import HTTPServerRequest
-from tornado.web import HTTPError, RequestHandler
+from tornado.web import Application, HTTPError, RequestHandler
 
-from server.accounting.price_reload import PriceReload
-from server.accounting.reservations import Reservations
-from server.accounting.runtime_config import RuntimeConfig
-from server.admin.changes import Changes
-from server.admin.commands.courses import CourseCommands
-from server.admin.commands.guest_passes import GuestPassCommands
-from server.admin.commands.keys import KeyCommands
-from server.admin.commands.people import PeopleCommands
-from server.admin.commands.people_import import PeopleTable
-from server.admin.commands.privacy import PrivacyCommands
-from server.admin.commands.tokens import TokenCommands
-from server.auth.accounts import EVERYONE, Accounts
-from server.auth.oidc.client import Oidc
-from server.auth.sessions import Sessions, Visit
-from server.auth.token_format import budget_id
-from server.config.settings import Settings
-from server.dispatcher import Dispatcher
+from server.auth.accounts import EVERYONE
 from server.http.receiving import ReceivingHandler
-from server.keys.prober import Prober
-from server.keys.wishes import KeyWishes
-from server.ledger.calendar import Calendar
-from server.ledger.limits import Scope
-from server.observability.access_log import AccessLog
-from server.observability.metrics import Metrics
-from server.observability.occupancy_metrics import Occupancy
-from server.policy.authority import Authority, Means, Power, authority_of
-from server.relay.admission import Admission
-from server.relay.passthrough import OwnKeyRelay
-from server.relay.pipeline import Pipeline
-from server.status.service import StatusService
-from server.store.base import Caller, Store, StoreError
+from server.http.services import S
+from server.policy.authority import Power
+from server.store.base import Caller, StoreError
 from server.wire.anthropic import ANTHROPIC
 from server.wire.cors import Sharing
 from server.wire.dialect import Dialect
@@ -57,7 +30,6 @@ from server.wire.errors import (
     UnknownHost,
     UnknownUrl,
 )
-from server.wire.filters import Origins
 from server.wire.openai import OPENAI
 from server.wire.sites import is_from_elsewhere, is_own_name
 from server.wire.trusted import address_of, trusted_user
@@ -68,93 +40,57 @@ log = logging.getLogger("fairgate")
 _START = secrets.token_hex(8)
 _NUMBERS = count(1)
 
-NO_ORIGINS = Origins()
 
+class BaseHandler(ReceivingHandler, Generic[S]):
+    """A handler of a group. Refusals are raised anywhere and written here, in the dialect of the route.
 
-@dataclass(slots=True)
-class Services:
-    """Everything that a handler may use. `metrics`: None if they are off. `draining`: the gateway is about to stop."""
+    `needs`: what a credential may do at least, for each method that the route has; None for one that is for everyone.
+    Where `needs` itself is None, the handler asks who comes by itself.
+    """
 
-    settings: Settings
-    pipeline: Pipeline
-    admission: Admission
-    accounts: Accounts
-    dispatcher: Dispatcher
-    store: Store
-    book: RuntimeConfig
-    reservations: Reservations
-    calendar: Calendar
-    access_log: AccessLog | None
-    metrics: Metrics | None
-    clock: Callable[[], float]
-    wall: Callable[[], int]
-    started: float
-    prober: Prober
-    price_reload: PriceReload
-    sessions: Sessions
-    changes: Changes
-    key_wishes: KeyWishes
-    courses: CourseCommands
-    passes: GuestPassCommands
-    people: PeopleCommands
-    people_table: PeopleTable
-    tokens: TokenCommands
-    keys: KeyCommands
-    privacy: PrivacyCommands
-    status_service: StatusService
-    occupancy: Occupancy
-    oidc: Oidc | None = None
-    own_keys: OwnKeyRelay | None = None
-    origins: Origins = NO_ORIGINS
-    demo: bool = False
-    draining: bool = False
-
-    def authority(self, caller: Caller) -> Authority:
-        """With what authority a caller acts. What cannot be known yet counts as a limit."""
-        limited = caller.token_id is not None and self._is_limited(caller.token_id)
-        return authority_of(
-            caller.means,
-            admin=caller.admin,
-            narrowed=caller.terms.narrow,
-            limited=limited,
-            ends_at=caller.ends_at,
-        )
-
-    def authority_of_visit(self, visit: Visit) -> Authority:
-        """With what authority a browser acts: that of its person, and no more than the token's that began its session.
-
-        The token counts as it is now, not as it was at the login.
-        """
-        token = visit.token
-        if token is None:
-            return authority_of(Means.SESSION, admin=visit.person.admin)
-        return authority_of(
-            Means.SESSION,
-            admin=visit.person.admin,
-            narrowed=token.terms.narrow,
-            limited=self._is_limited(token.id),
-            ends_at=token.expires_at,
-        )
-
-    def _is_limited(self, token_id: str) -> bool:
-        return not self.book.known or bool(self.book.limits.of(Scope.TOKEN, budget_id(token_id)))
-
-    async def take_effect(self) -> None:
-        """Let what an administrator has changed hold here at once; other gateways read it within seconds."""
-        self.accounts.forget()
-        await self.book.sync()
-
-
-class BaseHandler(ReceivingHandler):
-    """A handler. Refusals are raised anywhere and written here, in the dialect of the route."""
-
-    services: Services
+    services: S
     request_id: str
     guests = False  # whether who comes with a guest pass may use this
     shared = True  # with the web pages of ALLOWED_ORIGINS
+    _admitted: Caller | None = None
 
-    def initialize(self, services: Services) -> None:
-        self.services = services
+    def __init__(
+        self,
+        application: Application,
+        request: HTTPServerRequest,
+        *,
+        services: S,
+        needs: Mapping[str, Power | None] | None = None,
+        **row: Any,
+    ) -> None:
+        self.services, self.needs = services, needs
+        super().__init__(application, request, **row)
+
+    @classmethod
+    def answers(cls, row: Mapping[str, Any]) -> set[str]:
+        """The methods that a route of this handler answers. `row`: what the route gives it beside its services.
+
+        HEAD is none of its own: it is GET without the body.
+        """
+        absent = RequestHandler._unimplemented_method
+        return {name for name in cls.SUPPORTED_METHODS if name != "HEAD" and getattr(cls, name.lower()) is not absent}
+
+    async def admit(self) -> None:
+        """Ask who comes, as the table of routes wants it.
+
+        Raises InvalidKey, PermissionDenied, RateLimited, AccountingUnavailable, MethodNotAllowed.
+        """
+        if self.needs is None:
+            return
+        method = str(self.request.method).replace("HEAD", "GET")
+        if method not in self.needs:
+            raise MethodNotAllowed
+        if (power := self.needs[method]) is not None:
+            await self.insist(power)
+
+    async def insist(self, power: Power) -> None:
+        """Raises InvalidKey, PermissionDenied, RateLimited, AccountingUnavailable for who may not do this."""
+        self.insist_on(await self.authenticate(), power)
 
     def set_default_headers(self) -> None:
         # Called at each request's start and again before an error is written: the id must stay the same.
@@ -170,7 +106,7 @@ class BaseHandler(ReceivingHandler):
 
     @property
     def _sharing(self) -> Sharing:
-        """What the application holds: this is needed before the handler has its services."""
+        """What the application holds, made once."""
         sharing = self.settings["sharing"]
         assert isinstance(sharing, Sharing), "set where the application is made"
         return sharing
@@ -217,7 +153,8 @@ class BaseHandler(ReceivingHandler):
     def allowed(self) -> list[str]:
         """The methods that this handler answers."""
         absent = RequestHandler._unimplemented_method
-        return [name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) is not absent]
+        named = [name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) is not absent]
+        return [name for name in named if self.needs is None or name.replace("HEAD", "GET") in self.needs]
 
     def log_exception(self, kind: Any, value: BaseException | None, trace: Any) -> None:
         """Log our own faults only, and of those the place but not the text: it may quote what was sent."""
@@ -237,10 +174,15 @@ class BaseHandler(ReceivingHandler):
         return address_of(str(self.request.remote_ip), noted, self.services.settings.trusted_proxy_hops)
 
     async def authenticate(self) -> Caller:
-        """Who asks. A name in `X-User` counts where that is trusted, and only without any other credential.
+        """Who asks, found out once. A name in `X-User` counts where that is trusted, and only without a credential.
 
         What belongs to a person is not shown to their guests. Raises InvalidKey, RateLimited, PermissionDenied.
         """
+        if self._admitted is None:
+            self._admitted = await self._recognised()
+        return self._admitted
+
+    async def _recognised(self) -> Caller:
         headers, networks = self.request.headers, self.services.settings.user_header_networks
         if networks and "Authorization" not in headers and "X-Api-Key" not in headers:
             name = trusted_user(headers.get_list("X-User"), self.address(), networks)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
@@ -35,6 +35,24 @@ LOG_SECONDS = 60.0  # between two lines about that
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
+class Carrier(Protocol):
+    """A server of connections, as the acceptor knows it. `closed` hears the address of each that has gone."""
+
+    closed: Callable[[str], None]
+
+    def take(self, connection: socket.socket, address: Any) -> None:
+        """Serve a connection that was accepted. Raises OSError if it has gone already."""
+
+
+class TornadoStream(IOStream):
+    """Tornado's stream, which can be closed by halves."""
+
+    def half_close(self) -> None:
+        """Close our half; the client's is still read. What was written has gone out before."""
+        with suppress(OSError):  # the client has gone
+            self.socket.shutdown(socket.SHUT_WR)
+
+
 class BoundedHTTPServer(HTTPServer):
     """Tornado's server with more patience for a connection that has proven itself, which counts its connections.
 
@@ -47,7 +65,7 @@ class BoundedHTTPServer(HTTPServer):
 
     def take(self, connection: socket.socket, address: Any) -> None:
         """Serve a connection that was accepted."""
-        stream = IOStream(connection, max_buffer_size=self.max_buffer_size, read_chunk_size=self.read_chunk_size)
+        stream = TornadoStream(connection, max_buffer_size=self.max_buffer_size, read_chunk_size=self.read_chunk_size)
         self.handle_stream(stream, address)
 
     def on_close(self, server_conn: object) -> None:
@@ -74,7 +92,7 @@ class Acceptor:
     def __init__(
         self,
         sockets: Sequence[socket.socket],
-        server: BoundedHTTPServer,
+        server: Carrier,
         budget: ConnectionBudget,
         rest_seconds: float = REST_SECONDS,
     ) -> None:

@@ -1,9 +1,13 @@
-"""Requests with the caller's own key: `/byo/{provider}/...`, and where old routes are wanted any under `/v1/`."""
+"""Requests with the caller's own key: `/byo/{provider}/...`, and where old routes are wanted any under `/v1/`.
+
+They go the way of every relayed request. What differs: `X-Fairgate-Token` says who asks, since the credential beside it
+is the provider's; any method and any path below the provider's address passes; and the body goes on as it came.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
@@ -12,51 +16,36 @@ from tornado.routing import Matcher
 from server.auth.accounts import looks_like_token
 from server.config.settings import Settings
 from server.config.specs import Secret
-from server.http.base import Services, dialect_of
-from server.http.refusals import hang_up
+from server.http.base import dialect_of
 from server.http.relay import RelayHandler
-from server.relay.context import ClientLeft
-from server.relay.passthrough import (
+from server.relay.context import Call
+from server.store.base import Caller
+from server.wire.errors import InvalidKey, UnknownUrl
+from server.wire.own_keys import (
+    GROUP_HEADER,
+    OTHERS,
     REQUEST_HEADERS,
+    OwnKey,
     OwnKeyProvider,
-    OwnKeyRelay,
-    Passthrough,
     endpoint_of,
-    institution,
+    is_known,
     target,
 )
-from server.store.base import Caller
-from server.wire.answers import Free
-from server.wire.anthropic import ANTHROPIC
-from server.wire.dialect import Dialect
-from server.wire.endpoints import Endpoint
-from server.wire.errors import AccountingUnavailable, InvalidKey, Refusal, UnknownUrl
-from server.wire.openai import OPENAI
+from server.wire.request import Request, as_it_came, unread
 
 TOKEN_HEADER = "X-Fairgate-Token"  # noqa: S105 - a header's name
-GROUP_HEADER = "X-Institution"
-
-
-def _other(dialect: Dialect) -> Endpoint:
-    """An endpoint of which nothing is known: its body is bounded like an upload."""
-    return Endpoint(path="/byo", kind="other", dialect=dialect, meter=Free, required=(), media="multipart")
-
-
-OTHERS = {dialect.name: _other(dialect) for dialect in (OPENAI, ANTHROPIC)}
 
 
 class OwnKeyHandler(RelayHandler):
-    """Passes a request through. Who asks is told by `X-Fairgate-Token`; the credential beside it is the provider's."""
+    """Passes a request through to one of the providers, which stand under their names."""
 
-    def initialize(self, services: Services, own_keys: OwnKeyRelay) -> None:  # type: ignore[override]  # another row
-        super().initialize(services, OTHERS[dialect_of(self.request).name])
-        self._own_keys = own_keys
-        self._provider: OwnKeyProvider | None = None
-        self._known: Endpoint | None = None
-        self._url = ""
+    def initialize(self, providers: Mapping[str, OwnKeyProvider]) -> None:  # type: ignore[override]  # what its route has
+        super().initialize(OTHERS[dialect_of(self.request).name])
+        self._providers = providers
+        self._upstream = self._url = ""
 
     async def admit(self) -> None:
-        """As for every relayed request, but for any method, and after a look at where it goes."""
+        """As for every relayed request, but for any method, after a look at where it goes. No limit counts it."""
         self._look_where()
         await self._admit()
 
@@ -67,25 +56,6 @@ class OwnKeyHandler(RelayHandler):
         token = self.request.headers.get(TOKEN_HEADER)
         presented = None if token is None else f"Bearer {token}"
         return await self.known_by(presented, None)
-
-    async def post(self) -> None:
-        if self.services.reservations.full:
-            raise AccountingUnavailable
-        body = self.body()
-        self._task = asyncio.current_task()
-        try:
-            row = await self._own_keys.serve(self._passage(body), self)
-            self._model = row.model_asked
-            if self.services.access_log is not None:
-                self.services.access_log.observe(row)  # the gateway tells of rows with its own keys only
-        except (asyncio.CancelledError, ClientLeft):
-            self._left = True
-            hang_up(self)
-        except Refusal as refusal:
-            await self._break_off(refusal)
-        finally:
-            self._task = None
-            self.on_finish()
 
     async def get(self) -> None:
         await self.post()
@@ -102,35 +72,29 @@ class OwnKeyHandler(RelayHandler):
     def _look_where(self) -> None:
         """Find the provider and the whole address. Raises UnknownUrl."""
         name, path = where(self.request)
-        provider = self._own_keys.providers.get(name)
+        provider = self._providers.get(name)
         url = target(provider.base_url, path, self.request.query) if provider is not None else None
         if provider is None or url is None:
             raise UnknownUrl
-        self._provider, self._url = provider, url
-        self._known = endpoint_of(path, str(self.request.method))
-        self.endpoint = self._known or OTHERS[provider.dialect.name]
+        self._upstream, self._url = provider.name, url
+        self.endpoint = endpoint_of(path, str(self.request.method), provider.dialect)
 
-    def _passage(self, body: bytes) -> Passthrough:
-        assert self._provider is not None, "looked up in prepare"
-        headers = self.request.headers
-        return Passthrough(
-            id=self.request_id,
-            caller=self.caller,
-            group=self._institution(),
-            provider=self._provider,
-            method=str(self.request.method),
-            url=self._url,
-            headers={name: headers[name] for name in REQUEST_HEADERS if name in headers},
-            body=body,
-            endpoint=self._known,
-        )
+    def _understood(self, body: bytes, content_type: str) -> Request:
+        """A body that can be read here is read as strictly as every other: else no rule on what is sent would hold."""
+        if not is_known(self.endpoint):
+            return unread(self.endpoint, body, content_type)
+        return as_it_came(super()._understood(body, content_type), body)
 
-    def _institution(self) -> str | None:
-        """Who has a token names a group of their own; where nobody is asked for one, any that the operator knows."""
-        book = self.services.book
-        mine = book.rights(self.caller.groups, self.services.wall()).groups
-        allowed = book.groups if self.caller.token_id is None else mine
-        return institution(self.request.headers.get(GROUP_HEADER), mine, allowed)
+    def _call(self, request: Request) -> Call:
+        found = self.request.headers
+        headers = {name: found[name] for name in REQUEST_HEADERS if name in found}
+        if request.content_type:
+            headers["content-type"] = request.content_type  # what was read here is read there
+        own_key = OwnKey(self._upstream, str(self.request.method), self._url, headers)
+        return replace(super()._call(request), own_key=own_key)
+
+    def _named_group(self) -> str | None:
+        return self.request.headers.get(GROUP_HEADER)
 
 
 class ForeignKey(Matcher):

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tornado.web import RequestHandler, stream_request_body
 
 from server.http.bodies import Body, announced_length
 from server.http.refusals import READ_FIRST_SECONDS, SMALL_BODY, Linger, Lingering, is_read_first, is_well_framed
+from server.http.services import Services
 from server.relay.admission import network_of
 from server.store.base import StoreError
-from server.wire.errors import AccountingUnavailable, Refusal, TooManyAtOnce
-
-if TYPE_CHECKING:
-    from server.http.base import Services
+from server.wire.errors import AccountingUnavailable, RateLimited, Refusal, TooManyAtOnce
 
 
 @stream_request_body
@@ -28,6 +26,7 @@ class ReceivingHandler(RequestHandler):
     """The part of a handler that acts before its method does."""
 
     services: Services
+    counted = True  # in the minute of its address
     _body: Body | None = None  # None where there is none, or its head has not been looked at yet
     _refusal: Refusal | None = None  # to be said when a small body has been read
     _entered: str | None = None  # the address among whose requests it counts
@@ -47,12 +46,22 @@ class ReceivingHandler(RequestHandler):
             self._refuse_early(AccountingUnavailable())
 
     def _enter(self) -> None:
-        """Count among the requests of this address, where its connections cannot be. Raises TooManyAtOnce."""
-        if self.services.occupancy.connections.proxied:
-            address = network_of(self.address())
-            if not self.services.occupancy.connections.requested(address):
-                raise TooManyAtOnce
-            self._entered = address
+        """Count among the requests of this address: of its minute, and at once, where its connections cannot be.
+
+        Raises RateLimited, TooManyAtOnce.
+        """
+        connections, requests = self.services.occupancy.connections, self.services.occupancy.requests
+        if not (connections.proxied or requests.most):
+            return
+        address = network_of(self.address())
+        wait = requests.take(address) if self.counted else 0.0
+        if wait:
+            refusal = RateLimited(retry_after=wait)
+            refusal.limit = requests.words
+            raise refusal
+        if not connections.requested(address):
+            raise TooManyAtOnce
+        self._entered = address
 
     async def admit(self) -> None:
         """Ask who comes, and whether they may. Raises Refusal, StoreError."""

@@ -16,21 +16,17 @@ Who waits to be allowed to send (`Expect: 100-continue`) is refused without read
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from tornado.concurrent import future_add_done_callback
-from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPConnection, HTTPHeaders, RequestStartLine, ResponseStartLine
 from tornado.iostream import StreamClosedError
+from tornado.web import RequestHandler
 
 from server.http.bodies import announced_length
-
-if TYPE_CHECKING:
-    from server.http.base import BaseHandler
 
 SMALL_BODY = 64 << 10  # bytes that are read even of a request which is refused already
 READ_FIRST_SECONDS = 3.0  # that a refusal waits for them
@@ -57,13 +53,29 @@ class Linger:
     seconds: float = 15.0
 
 
+class Below(Protocol):
+    """A connection of either carrier. Its stream has `closed`, `close`, `half_close` and `read_bytes`."""
+
+    stream: Any
+
+    def set_close_callback(self, callback: Callable[[], None] | None) -> None: ...
+
+    def write_headers(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders, chunk: bytes | None = None
+    ) -> asyncio.Future[None]: ...
+
+    def write(self, chunk: bytes) -> asyncio.Future[None]: ...
+
+    def close(self) -> None: ...
+
+
 class Lingering(HTTPConnection):
     """Takes the place of the connection of a request that is answered before its body has come.
 
     The connection below never hears that the answer is finished: it goes on reading the body, and is closed here.
     """
 
-    def __init__(self, below: HTTP1Connection, headers: MutableMapping[str, str], linger: Linger) -> None:
+    def __init__(self, below: Below, headers: MutableMapping[str, str], linger: Linger) -> None:
         self._below, self._linger = below, linger
         self._dropped = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -128,11 +140,10 @@ class Lingering(HTTPConnection):
     def _half_close(self) -> None:
         stream = self._below.stream
         if stream is not None and not stream.closed():
-            with suppress(OSError):  # the client has gone
-                stream.socket.shutdown(socket.SHUT_WR)
+            stream.half_close()
 
 
-def hang_up(handler: BaseHandler) -> None:
+def hang_up(handler: RequestHandler) -> None:
     """Close the connection: nobody reads any more, or what was sent cannot be mended."""
     handler._finished = True
     connection = handler.request.connection
@@ -141,7 +152,7 @@ def hang_up(handler: BaseHandler) -> None:
         stream.close()
 
 
-def without_delay(handler: BaseHandler) -> None:
+def without_delay(handler: RequestHandler) -> None:
     """Nagle's algorithm would hold small events back for 25 ms; tornado turns it off only in `finish`."""
     connection = handler.request.connection
     stream = connection.stream if connection else None  # type: ignore[attr-defined]

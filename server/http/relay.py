@@ -10,8 +10,9 @@ from urllib.parse import unquote
 
 from tornado.iostream import StreamClosedError
 
-from server.http.base import BaseHandler, Services
+from server.http.base import BaseHandler
 from server.http.refusals import hang_up, without_delay
+from server.http.services import RelayServices
 from server.ledger.ratelimit import Taken
 from server.observability.access_log import Access
 from server.policy.authority import Means, Power
@@ -31,7 +32,7 @@ INLINE_BODY = 64 << 10  # bytes that are read on the event loop, in at most abou
 PASSED_QUERY = re.compile(r"(?:beta|api-version)=[A-Za-z0-9.-]{1,32}")
 
 
-class RelayHandler(BaseHandler):
+class RelayHandler(BaseHandler[RelayServices]):
     """Reads a request, has it served, and writes what comes: it is the gateway's `Sink`."""
 
     endpoint: Endpoint
@@ -40,8 +41,8 @@ class RelayHandler(BaseHandler):
     started = False
     _knocked: Taken | None = None
 
-    def initialize(self, services: Services, endpoint: Endpoint) -> None:  # type: ignore[override]  # a row more
-        self.services, self.endpoint = services, endpoint
+    def initialize(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
         self._coding = ""  # of the body, if it comes packed
         self._task: asyncio.Task[object] | None = None
         # What the access log tells:
@@ -100,8 +101,7 @@ class RelayHandler(BaseHandler):
     def _call(self, request: Request) -> Call:
         headers = self.request.headers
         patience, wanted = max_wait(headers.get("X-Max-Wait")), asked_class(headers.get("X-Fairgate-Class"))
-        group = headers.get("X-Fairgate-Group")
-        named = None if group is None else unquote(group)  # the name of a group has no percent sign
+        named = self._named_group()
         alive = keepalive_of(headers.get(HEADER)) or self.caller.terms.keepalive
         passed, query, address = self._passed(), self._query(), self.address()
         return Call(
@@ -117,6 +117,11 @@ class RelayHandler(BaseHandler):
             address=address,
             knocked=self._knocked,
         )
+
+    def _named_group(self) -> str | None:
+        """The group that the caller names to be booked on."""
+        group = self.request.headers.get("X-Fairgate-Group")
+        return None if group is None else unquote(group)  # the name of a group has no percent sign
 
     def on_connection_close(self) -> None:
         """The client has left: so does its request, unless its answer is read on for its usage."""
@@ -215,9 +220,12 @@ class RelayHandler(BaseHandler):
         return request
 
     def _parsed(self, body: bytes) -> Request:
-        headers = self.request.headers
         plain = unpacked(body, self._coding, self.largest_body)
-        return read_request(self.endpoint, plain, headers.get("Content-Type", ""), session_of(headers.get_all()))
+        return self._understood(plain, self.request.headers.get("Content-Type", ""))
+
+    def _understood(self, body: bytes, content_type: str) -> Request:
+        """What a body asks for. Raises ClientError."""
+        return read_request(self.endpoint, body, content_type, session_of(self.request.headers.get_all()))
 
     def _passed(self) -> dict[str, str]:
         """The client's headers that may go upstream: those that the dialect lists, and no others."""

@@ -13,6 +13,7 @@ from tornado.iostream import StreamClosedError
 
 from server.http.base import BaseHandler
 from server.http.refusals import hang_up
+from server.http.services import ApiServices
 from server.ledger.export import JSON_TYPE, Fields, Layout
 from server.ledger.question import parameters
 from server.policy.authority import Power
@@ -22,7 +23,7 @@ from server.wire.errors import AccountingUnavailable, PermissionDenied
 NOBODY = ""  # the id of no person: asked about an unknown name, the ledger has no rows
 
 
-class ReportHandler(BaseHandler):
+class ReportHandler(BaseHandler[ApiServices]):
     """A question to the ledger. `known` are the parameters that it may have."""
 
     known: ClassVar[frozenset[str]] = frozenset()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from tornado.web import Application
 
 from server.http.access import Role, Route
@@ -19,13 +22,21 @@ from server.http.api.profile import MeHandler, MyUsageHandler
 from server.http.api.requests import ExplainHandler, QueueHandler
 from server.http.api.table import Operation, routes_of
 from server.http.api.usage import ExportHandler, RequestsHandler, UsageHandler
-from server.http.base import Services
-from server.http.compat.routes import compat_routes, first_routes
+from server.http.compat.routes import compat_health, compat_models, compat_relayed, compat_routes, foreign_keys
 from server.http.pages.feeds import Badge, Feed, LeaderboardPage
 from server.http.pages.login import Callback, LoginBegin, LoginPage, Logout, UserHandler
 from server.http.pages.public import DocsPage, FrontPage, NoSuchPage, StaticFile, StatusJson, StatusPage
 from server.http.pages.routes import page_routes
 from server.http.relay import RelayHandler
+from server.http.services import (
+    ApiServices,
+    CompatServices,
+    GatewayServices,
+    PageServices,
+    RelayServices,
+    S,
+    StatusServices,
+)
 from server.wire.cors import Sharing
 from server.wire.endpoints import ENDPOINTS
 
@@ -40,56 +51,73 @@ ANYBODY = {"GET": Role.PUBLIC}
 CALLERS = {"GET": Role.CALLER}
 
 
-def application(services: Services) -> Application:
+def application(services: GatewayServices) -> Application:
     """The Tornado application. Its own access log is off: ours is batched."""
     return Application(
-        [route.rule(services) for route in routes(services)],
+        [route.rule() for route in routes(services)],
         default_handler_class=NoSuchPage,
-        default_handler_args={"services": services},
+        default_handler_args={"services": services.part(StatusServices)},
         log_function=lambda handler: None,
         sharing=Sharing.of(services.settings.allowed_origins),
     )
 
 
-def routes(services: Services) -> list[Route]:
+def routes(services: GatewayServices) -> list[Route[Any]]:
     """All of them, the busiest first: tornado tries them one after the other."""
+    settings, own_keys = services.settings, services.own_keys
+    relay, status = services.part(RelayServices), services.part(StatusServices)
+    api, pages = services.part(ApiServices), services.part(PageServices)
     return [
-        *first_routes(services, services.own_keys),
-        *_relayed(),
-        *_public(services),
-        *_asked(),
-        *_doors(),
-        *routes_of(OPERATIONS),
-        *page_routes(),
-        *compat_routes(services, services.own_keys),
+        *_of(relay, foreign_keys(settings, own_keys)),
+        *_of(relay, _relayed()),
+        *_of(api, _models()),
+        *_of(status, _public(status)),
+        *_of(api, _asked()),
+        *_of(pages, _doors()),
+        *_of(api, routes_of(OPERATIONS)),
+        *_of(pages, page_routes()),
+        *_of(services.part(CompatServices), compat_routes()),
+        *_of(relay, compat_relayed(settings, own_keys)),
+        *_of(api, compat_models()),
+        *_of(status, compat_health()),
     ]
 
 
-def _relayed() -> list[Route]:
-    """What is passed on, and the models that can be asked for."""
+def _of(services: S, rows: Iterable[Route[S]]) -> list[Route[S]]:
+    """The rows of a group of handlers, with what that group may use."""
+    return [row.of(services) for row in rows]
+
+
+def _relayed() -> list[Route[RelayServices]]:
+    """What is passed on."""
     found = []
     for endpoint in ENDPOINTS.values():
         for prefix in ("", f"/proxy/{endpoint.dialect.name}"):
             path = prefix + endpoint.path.replace(".", r"\.")
             found.append(Route(path, RelayHandler, {"POST": Role.CALLER}, {"endpoint": endpoint}, own_door=True))
+    return found
+
+
+def _models() -> list[Route[ApiServices]]:
+    """The models that can be asked for."""
+    found = []
     for prefix in ("", "/proxy/openai", "/proxy/anthropic"):
         found.append(Route(rf"{prefix}/v1/models", ModelsHandler, CALLERS))
         found.append(Route(rf"{prefix}/v1/models/([A-Za-z0-9._:/@+-]+)", ModelsHandler, CALLERS))
     return found
 
 
-def _public(services: Services) -> list[Route]:
+def _public(services: StatusServices) -> list[Route[StatusServices]]:
     """What everybody may see."""
-    figures = (
-        [] if services.metrics is None else [Route("/metrics", MetricsHandler, ANYBODY, {"metrics": services.metrics})]
-    )
+    figures: list[Route[StatusServices]] = []
+    if services.metrics is not None:
+        figures = [Route("/metrics", MetricsHandler, ANYBODY, {"metrics": services.metrics})]
     return [
         *figures,
         Route("/", FrontPage, ANYBODY),
         Route("/status", StatusPage, ANYBODY),
         Route("/events", Events, ANYBODY),
         Route("/docs", DocsPage, ANYBODY),
-        Route("/leaderboard", LeaderboardPage, ANYBODY),
         Route(r"/badge\.svg", Badge, ANYBODY),
         Route(r"/feed\.xml", Feed, ANYBODY),
         Route(r"/status\.json", StatusJson, ANYBODY),
@@ -101,7 +129,7 @@ def _public(services: Services) -> list[Route]:
     ]
 
 
-def _asked() -> list[Route]:
+def _asked() -> list[Route[ApiServices]]:
     """What a caller may ask about what is theirs."""
     return [
         Route("/api/explain/([A-Za-z0-9_-]{1,64})", ExplainHandler, CALLERS),
@@ -114,9 +142,10 @@ def _asked() -> list[Route]:
     ]
 
 
-def _doors() -> list[Route]:
-    """In and out."""
+def _doors() -> list[Route[PageServices]]:
+    """In and out, and the page that greets who has logged in with their own place."""
     return [
+        Route("/leaderboard", LeaderboardPage, ANYBODY),
         Route("/login", LoginPage, {"GET": Role.PUBLIC, "POST": Role.PUBLIC}),
         Route("/login/oidc", LoginBegin, ANYBODY),
         Route("/callback", Callback, ANYBODY),

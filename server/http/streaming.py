@@ -10,10 +10,11 @@ from tornado.iostream import StreamClosedError
 
 from server.http.base import BaseHandler
 from server.http.refusals import hang_up
+from server.http.services import S
 from server.store.base import StoreError
 
 
-async def stream(handler: BaseHandler, pieces: AsyncGenerator[bytes, None]) -> None:
+async def stream(handler: BaseHandler[S], pieces: AsyncGenerator[bytes, None]) -> None:
     """Write the pieces and finish. An outage before the first one is raised; a later one breaks off."""
     try:
         async with aclosing(pieces):

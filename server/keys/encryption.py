@@ -21,15 +21,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from server.config.specs import Secret
+from server.policy.commands import CommandError
 
 PURPOSE = b"fairgate: upstream keys"
-NO_MASTER = (
-    "upstream keys are stored encrypted, and MASTER_KEYS is empty: "
-    "let `python -m server key new-master` make one and put it into .env"
-)
+NO_MASTER = "upstream keys are stored encrypted, and MASTER_KEYS is empty"
+MAKE_ONE = "let `python -m server key new-master` make one and put it into .env"
 
 
-class KeyEncryptionError(Exception):
+class KeyEncryptionError(CommandError):
     """A key cannot be encrypted or decrypted; the text says what the operator can do."""
 
 
@@ -71,11 +70,11 @@ class KeyEncryption:
     def insist(self) -> MultiFernet:
         """What encrypts. Raises KeyEncryptionError if there is no master key."""
         if self._fernet is None:
-            raise KeyEncryptionError(NO_MASTER)
+            raise KeyEncryptionError(NO_MASTER, MAKE_ONE)
         return self._fernet
 
     def __repr__(self) -> str:
-        return f"<Vault with {self._masters} master keys>"
+        return f"<KeyEncryption with {self._masters} master keys>"
 
 
 def new_master() -> str:

@@ -4,9 +4,9 @@
 whether there is credit left: that is learnt from real traffic. Only keys that the operator named are asked about.
 Nothing that the upstream says is repeated, except the names of its models.
 
-`check` asks once. A `Prober` asks about all keys of a running gateway, when `keypool.probing` says so, and tells the
-pool. A key that was refused is looked at again after some hours, and begins anew when it is let in; a paused one is
-asked about when it is resumed.
+`check` asks once, by `server/upstream.py`. A `Prober` asks about all keys of a running gateway, when `keypool.probing`
+says so, and tells the pool. A key that was refused is looked at again after some hours, and begins anew when it is let
+in; a paused one is asked about when it is resumed.
 """
 
 from __future__ import annotations
@@ -14,27 +14,30 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol
-
-import aiohttp
 
 from keypool.health import DEAD, KeyEvent
 from keypool.health import KeyState as Stands
 from keypool.probing import Schedule
 from keypool.verdict import judge
-from server.config.specs import Secret, UpstreamSpec
+from server.config.specs import UpstreamSpec
+from server.keys.registry import UpstreamRegistry
+from server.upstream import AttemptFailed, Broken, TooLong, Upstreams
+from server.wire.anthropic import ANTHROPIC
+from server.wire.errors import UpstreamTimeout
+from server.wire.openai import OPENAI
 
 log = logging.getLogger("fairgate")
 
 ProbeState = Literal["ready", "revoked", "unclear", "unreachable"]
 
-PATIENCE = aiohttp.ClientTimeout(total=20, connect=10)
+PATIENCE_SECONDS = 20.0  # for a whole answer
+NO_ANSWER = "no connection, or not an HTTP answer"  # the reason itself may hold the address
 LARGEST_LIST = 4 << 20  # bytes; OpenRouter's list of some 400 models has 0.5 MB
 CONCURRENCY = 4  # askings at a time
-ANTHROPIC_VERSION = "2023-06-01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,51 +65,54 @@ class ProbedKeys(Protocol):
 
 
 class Prober:
-    """Keeps what is shown of idle keys true. `clock` is seconds, monotonic; `jitter` gives numbers from 0 to 1."""
+    """Keeps what is shown of idle keys true. `clock` is seconds, monotonic; `jitter` gives numbers from 0 to 1.
+
+    `ask` checks one key (`check`).
+    """
 
     def __init__(
         self,
         keys: ProbedKeys,
+        registry: UpstreamRegistry,
+        ask: Callable[[str, UpstreamSpec], Awaitable[Check]],
         interval: float,
         jitter: Callable[[], float],
         clock: Callable[[], float],
         concurrency: int = CONCURRENCY,
     ) -> None:
-        self._keys, self._jitter, self._clock = keys, jitter, clock
+        self._keys, self._registry, self._ask, self._jitter, self._clock = keys, registry, ask, jitter, clock
         self._schedule = Schedule(interval, concurrency)
-        self._watched: dict[str, tuple[UpstreamSpec, Secret]] = {}
+        self._watched: dict[str, UpstreamSpec] = {}
         self._found: dict[str, ProbeState] = {}  # what was found last
         self._models: dict[str, tuple[str, ...]] = {}  # what each key listed last
         self._wanted: set[str] = set()  # the operator asked, and has no answer yet
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._started = False
         self._listed = asyncio.Event()  # nobody's models are unknown
 
-    async def start(self, specs: Iterable[UpstreamSpec], patience: float = 5.0) -> None:
-        """Begin, with these and what was named by `watch`; returns when all models are known, or after some seconds."""
-        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-        for spec in sorted(specs, key=lambda each: bool(each.models)):  # first those whose models are awaited
-            for secret in spec.keys:
-                self._watched[secret.fingerprint] = (spec, secret)
-        self.wake()
+    async def start(self, patience: float = 5.0) -> None:
+        """Begin, with all keys of the registry; returns when all models are known, or after some seconds."""
+        self._started = True
+        known = self._registry.keys.values()
+        self._watched = {key.id: key.spec for key in sorted(known, key=lambda each: bool(each.spec.models))}
+        self.wake()  # first those whose models are awaited
         with suppress(TimeoutError):
             await asyncio.wait_for(self._listed.wait(), patience)
 
     async def close(self) -> None:
-        """Ask nobody any more."""
+        """Ask no upstream any more."""
+        self._started = False
         self._watched.clear()
         self._disarm()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
 
-    def watch(self, spec: UpstreamSpec, secret: Secret) -> None:
-        """Ask about one more key, from now on. The pool knows it already."""
-        self._watched[secret.fingerprint] = (spec, secret)
+    def watch(self, key_id: str) -> None:
+        """Ask about one more key, from now on. The registry and the pool know it already."""
+        self._watched[key_id] = self._registry.keys[key_id].spec
         self.wake()
 
     def forget(self, key_id: str) -> None:
@@ -140,8 +146,8 @@ class Prober:
         return self._schedule.progress()
 
     def wake(self) -> None:
-        """Ask whoever is due, and be awake when the next one is. To be called when keys were paused or resumed, too."""
-        if self._session is None:
+        """Ask about each key that is due, and be awake for the next one. To be called after a pause or resume, too."""
+        if not self._started:
             return
         now, alive = self._clock(), self._alive()
         for key_id in self._watched:
@@ -155,7 +161,7 @@ class Prober:
         for key_id in self._schedule.begin(now):
             self._tasks[key_id] = asyncio.create_task(self._probe(key_id, self._reviving(key_id)))
             self._wanted.discard(key_id)
-        if not any(self._unlisted(self._watched[key_id][0]) for key_id in alive):
+        if not any(self._unlisted(self._watched[key_id]) for key_id in alive):
             self._listed.set()
         self._arm()
 
@@ -169,9 +175,8 @@ class Prober:
         return frozenset({"ready"}) if self._keys.state(key_id) is Stands.REVOKED else frozenset()
 
     async def _probe(self, key_id: str, reviving: frozenset[ProbeState]) -> None:
-        spec, secret = self._watched[key_id]
-        assert self._session is not None, "nobody is asked before the start"
-        found = await check(spec, secret, self._session)
+        spec = self._watched[key_id]
+        found = await self._ask(key_id, spec)
         del self._tasks[key_id]
         self._teach(key_id, spec, found, reviving)
         if found.state == "unreachable" or (found.state != "revoked" and self._unlisted(spec)):
@@ -197,7 +202,7 @@ class Prober:
 
     def _listed_by(self, upstream: str) -> frozenset[str]:
         """What the keys of an upstream list between them. Which key may use which model is learnt from real traffic."""
-        keys = [key_id for key_id, (spec, _) in self._watched.items() if spec.name == upstream]
+        keys = [key_id for key_id, spec in self._watched.items() if spec.name == upstream]
         return frozenset(model for key_id in keys for model in self._models.get(key_id, ()))
 
     def _arm(self) -> None:
@@ -214,45 +219,24 @@ class Prober:
             self._timer = None
 
 
-async def check(spec: UpstreamSpec, secret: Secret, session: aiohttp.ClientSession) -> Check:
+async def check(upstreams: Upstreams, key_id: str, spec: UpstreamSpec) -> Check:
     """Ask the upstream for the models of this key. Never raises for what an upstream does or fails to do."""
+    dialect = OPENAI if "openai" in spec.dialects else ANTHROPIC
+    query = "" if dialect is OPENAI else "limit=1000"  # Anthropic gives 20 unless asked for more
     try:
-        async with session.get(
-            f"{spec.base_url}/models",
-            params=_params(spec),
-            headers=_headers(spec, secret),
-            allow_redirects=False,
-            timeout=PATIENCE,
-        ) as response:
-            if response.status == 200:
-                return _listed(await _body(response))
-            return _refused(response.status, response.headers, await _body(response))
+        async with asyncio.timeout(PATIENCE_SECONDS), upstreams.look_up(key_id, dialect, "/models", query) as answer:
+            try:
+                body = await answer.whole(LARGEST_LIST)
+            except TooLong:
+                body = b""
+            return _listed(body) if answer.status == 200 else _refused(answer.status, answer.headers, body)
     except TimeoutError:
         return Check("unreachable", "no answer in time")
-    except (aiohttp.ClientError, OSError, ValueError):
-        # The reason may hold the address and the headers, and so the key.
-        return Check("unreachable", "no connection, or not an HTTP answer")
-
-
-def _params(spec: UpstreamSpec) -> dict[str, str]:
-    return {} if "openai" in spec.dialects else {"limit": "1000"}  # Anthropic gives 20 unless asked for more
-
-
-def _headers(spec: UpstreamSpec, secret: Secret) -> dict[str, str]:
-    plain = {"Accept": "application/json", "Accept-Encoding": "identity"}
-    if "openai" in spec.dialects:
-        return {**plain, "Authorization": f"Bearer {secret.reveal()}"}
-    return {**plain, "x-api-key": secret.reveal(), "anthropic-version": ANTHROPIC_VERSION}
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """The body, or nothing where it is far too long."""
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > LARGEST_LIST:
-            return b""
-    return bytes(body)
+    except AttemptFailed as failure:
+        late = isinstance(failure.refusal, UpstreamTimeout)
+        return Check("unreachable", "no answer in time" if late else NO_ANSWER)
+    except Broken:
+        return Check("unreachable", NO_ANSWER)
 
 
 def _listed(body: bytes) -> Check:

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from urllib.parse import urlsplit
 
-from keypool.domains import Quota
 from keypool.health import KeyEvent, KeyState
-from keypool.keys import Key
 from server.config.specs import Secret, UpstreamSpec
 from server.dispatcher import Dispatcher
 from server.keys.prober import ProbeState as Found
-from server.upstream import Upstreams
+from server.keys.registry import UpstreamRegistry, pool_key
 
 # What a free request teaches. It shows that a key is let in; it shows neither credit nor a model's health.
 _TAUGHT = {"ready": KeyEvent.LISTED, "revoked": KeyEvent.KEY_REFUSED, "unreachable": KeyEvent.UNREACHED}
 Heard = Callable[[UpstreamSpec], None]
 
 
-def _nobody(spec: UpstreamSpec) -> None:
-    """Hears nothing."""
+def _unheard(spec: UpstreamSpec) -> None:
+    """Does nothing."""
 
 
 class RunningKeys:
-    """Speaks to the pool about single keys, each named by its fingerprint.
+    """Changes the registry and the pool together; each key is named by its fingerprint.
 
-    `know` hears of each one that is added, and `forget` of each of these that is removed.
+    `know` hears of each upstream of which a key is added, and `forget` when one of these is removed.
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, upstreams: Upstreams, know: Heard = _nobody, forget: Heard = _nobody
+        self, dispatcher: Dispatcher, registry: UpstreamRegistry, know: Heard = _unheard, forget: Heard = _unheard
     ) -> None:
-        self._dispatcher, self._upstreams, self._know, self._forget = dispatcher, upstreams, know, forget
-        self._added: dict[str, UpstreamSpec] = {}
+        self._dispatcher, self._registry, self._know, self._forget = dispatcher, registry, know, forget
 
     def key_ids(self) -> Collection[str]:
         return self._dispatcher.pool.keys.keys()
@@ -42,7 +38,7 @@ class RunningKeys:
         return self._dispatcher.pool.keys[key_id].whole.state
 
     def probed(self, key_id: str, found: Found) -> None:
-        """A free request has told something, or nothing."""
+        """Learn what a free request has shown."""
         if (event := _TAUGHT.get(found)) is not None and key_id in self.key_ids():
             self._dispatcher.learn(key_id, event)
 
@@ -54,28 +50,13 @@ class RunningKeys:
 
     def add_key(self, spec: UpstreamSpec, secret: Secret) -> None:
         """Use one more key from now on."""
-        self._upstreams.know(spec.name, spec.base_url)
-        self._added[secret.fingerprint] = spec
-        self._know(spec)
-        self._dispatcher.add(key_of(spec, secret))
+        key = self._registry.add(spec, secret)
+        self._know(key.spec)
+        self._dispatcher.add(pool_key(key.id, key.spec))
 
     def remove_key(self, key_id: str) -> None:
+        """Give no further request to a key; what it serves now ends undisturbed."""
         self._dispatcher.remove(key_id)
-        if (spec := self._added.pop(key_id, None)) is not None:
-            self._forget(spec)
-
-
-def key_of(spec: UpstreamSpec, secret: Secret) -> Key:
-    """A key of the pool, under the terms of its upstream."""
-    owner = {f"person:{spec.owner}"} if spec.owner and spec.groups else set()
-    return Key(
-        id=secret.fingerprint,
-        upstream=spec.name,
-        secret=secret.reveal(),
-        dialects=frozenset(spec.dialects),
-        models=frozenset(spec.models),
-        slots=spec.slots,
-        groups=frozenset(spec.groups) | owner,
-        organisation=f"{urlsplit(spec.base_url).hostname}:{spec.organisation}" if spec.organisation else "",
-        quota=Quota(spec.rpm, spec.tpm, spec.itpm, spec.otpm, spec.rpd),
-    )
+        key = self._registry.remove(key_id)
+        if key is not None and key.added:
+            self._forget(key.spec)

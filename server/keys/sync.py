@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Protocol
 
 from keypool.health import KeyEvent
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.encryption import KeyEncryption, KeyEncryptionError
+from server.keys.registry import UpstreamRegistry
 from server.store.base import AddedKey, KeyWish, Store, StoreError
 
 log = logging.getLogger("fairgate")
@@ -34,7 +34,7 @@ class PoolKeys(Protocol):
     def key_ids(self) -> Collection[str]: ...
 
     def add_key(self, spec: UpstreamSpec, secret: Secret) -> None:
-        """Use one more key from now on. `spec.keys` holds this key alone."""
+        """Use one more key from now on."""
 
     def remove_key(self, key_id: str) -> None:
         """Give no further request to a key; what it serves now ends undisturbed."""
@@ -43,9 +43,9 @@ class PoolKeys(Protocol):
 
 
 class Watcher(Protocol):
-    """Whoever checks keys."""
+    """What checks keys, each by its id."""
 
-    def watch(self, spec: UpstreamSpec, secret: Secret) -> None: ...
+    def watch(self, key_id: str) -> None: ...
 
     def forget(self, key_id: str) -> None: ...
 
@@ -56,7 +56,7 @@ class Watcher(Protocol):
 
 
 class KeySync:
-    """Carries the store's wishes to `keys` and `watcher`. `configured` are the keys that are there without it."""
+    """Carries the store's wishes to `keys` and `watcher`; `registry` says which keys are there already."""
 
     def __init__(
         self,
@@ -64,12 +64,11 @@ class KeySync:
         encryption: KeyEncryption,
         keys: PoolKeys,
         watcher: Watcher,
-        configured: Iterable[UpstreamSpec],
+        registry: UpstreamRegistry,
     ) -> None:
         self._store, self._encryption, self._keys, self._watcher = store, encryption, keys, watcher
-        self._configured = tuple(configured)
+        self._registry = registry
         self._version: int | None = None
-        self._added: dict[str, AddedKey] = {}  # what this room has put into the pool
         self._paused: set[str] = set()
         self._rechecks: dict[str, int] = {}
         self._away = False  # the store does not answer
@@ -107,9 +106,9 @@ class KeySync:
 
     def _apply(self, added: Sequence[AddedKey], wishes: Sequence[KeyWish]) -> None:
         wanted = {key.id: key for key in added}
-        for key_id, key in list(self._added.items()):
-            if key_id not in wanted or wanted[key_id].spec != key.spec:
-                self._take_out(key_id)
+        for known in list(self._registry.keys.values()):
+            if known.added and (known.id not in wanted or wanted[known.id].spec != known.spec):
+                self._take_out(known.id)
         for key in added:
             if key.id not in self._keys.key_ids():
                 self._put_in(key)
@@ -118,7 +117,7 @@ class KeySync:
         self._recheck({wish.id: wish.recheck_at for wish in wishes if wish.recheck_at is not None})
 
     def _put_in(self, key: AddedKey) -> None:
-        if key.spec.base_url != self._address_of(key):
+        if key.spec.base_url != (self._registry.address(key.spec.name) or key.spec.base_url):
             log.error("key %s is not used: its upstream has another address now; remove it and add it again", key.id)
             return
         try:
@@ -126,16 +125,13 @@ class KeySync:
         except KeyEncryptionError as error:
             log.error("a key is not used: %s", error)
             return
-        spec = replace(key.spec, keys=(secret,))
-        self._keys.add_key(spec, secret)
-        self._watcher.watch(spec, secret)
-        self._added[key.id] = key
+        self._keys.add_key(key.spec, secret)
+        self._watcher.watch(key.id)
 
     def _take_out(self, key_id: str) -> None:
         self._watcher.forget(key_id)
         self._keys.remove_key(key_id)
         self._paused.discard(key_id)
-        del self._added[key_id]
 
     def _pause_and_resume(self, paused: set[str]) -> None:
         for key_id in sorted(paused - self._paused):
@@ -150,8 +146,3 @@ class KeySync:
             if self._version is not None and self._rechecks.get(key_id) != asked_at:
                 self._watcher.recheck(key_id)
         self._rechecks = asked
-
-    def _address_of(self, key: AddedKey) -> str:
-        """Where the running keys of its upstream go; there is one address for each name."""
-        running = [*self._configured, *(each.spec for each in self._added.values())]
-        return next((spec.base_url for spec in running if spec.name == key.spec.name), key.spec.base_url)

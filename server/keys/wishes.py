@@ -6,20 +6,30 @@ named by its fingerprint. Keys of the configuration can be paused and checked; t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.encryption import KeyEncryption, KeyEncryptionError
+from server.keys.registry import RegisteredKey, UpstreamRegistry
+from server.policy.commands import AlreadyThere, CommandError, NotThere
+from server.store import acts
+from server.store.acts import Act, Outdated
+from server.store.audited import GATEWAY, AuditedStore
 from server.store.base import AddedKey, KeyTaken, Store
 from server.store.identity import OTHER_MASTER
 
 
-class KeyWishError(ValueError):
-    """The operator asked for what cannot be done; the text says what, without repeating what was typed."""
+class KeyWishError(CommandError):
+    """This cannot be done with an upstream key."""
 
 
-class UnknownWish(KeyWishError):
+class KeyKnown(KeyWishError, AlreadyThere):
+    """This upstream key is known already."""
+
+
+class UnknownWish(KeyWishError, NotThere):
     """There is no such key, or no such upstream."""
 
 
@@ -35,13 +45,13 @@ class ListedKey:
 
 
 class KeyWishes:
-    """The operator's verbs. `wall` gives milliseconds since 1970, UTC."""
+    """The operator's verbs; each is noted as `actor`'s. `wall` gives milliseconds since 1970, UTC."""
 
     def __init__(
-        self, store: Store, encryption: KeyEncryption, configured: Sequence[UpstreamSpec], wall: Callable[[], int]
+        self, store: Store, encryption: KeyEncryption, registry: UpstreamRegistry, wall: Callable[[], int]
     ) -> None:
-        self._store, self._encryption, self._wall = store, encryption, wall
-        self._configured = tuple(configured)
+        self._store, self._encryption, self._registry, self._wall = store, encryption, registry, wall
+        self._audited = AuditedStore(store, wall)
 
     def insist_on_master(self) -> None:
         """Raises KeyEncryptionError if no key can be added, so that none is typed in vain."""
@@ -54,56 +64,60 @@ class KeyWishes:
             raise KeyEncryptionError(OTHER_MASTER)
         self._encryption.insist()
 
-    async def add(self, spec: UpstreamSpec, secret: Secret) -> AddedKey:
+    async def add(self, spec: UpstreamSpec, secret: Secret, actor: str = GATEWAY) -> AddedKey:
         """Store one more key under these terms. Raises KeyWishError; KeyEncryptionError without a master key."""
         encrypted = self._encryption.encrypt(secret)
-        if secret.fingerprint in self._configured_ids():
-            raise KeyWishError("this key stands in the configuration already")
+        if self._is_configured(secret.fingerprint):
+            raise KeyKnown("this key stands in the configuration already")
         await self._insist_on_one_address(spec)
         key = AddedKey(
             id=secret.fingerprint,
-            spec=replace(spec, keys=()),
+            spec=spec.bare(),
             hint=hint(secret),
             encrypted=encrypted,
             added_at=self._wall(),
         )
         try:
-            await self._store.add_key(key)
+            await self._audited.change(actor, "key.add", key.id, None, _said(spec), acts.add_key(key))
         except KeyTaken:
-            raise KeyWishError("this key has been added already") from None
+            raise KeyKnown("this key has been added already") from None
         return key
 
-    async def remove(self, key_id: str) -> None:
+    async def remove(self, key_id: str, actor: str = GATEWAY) -> None:
         """Forget an added key, and what was wished of it."""
-        if not await self._store.remove_key(key_id):
-            configured = key_id in self._configured_ids()
-            raise KeyWishError(IN_CONFIGURATION) if configured else UnknownWish(NO_SUCH_KEY)
-        await self._store.forget_key_wish(key_id)
+        key = await self._listed(key_id)
+        if not key.added:
+            raise KeyWishError(IN_CONFIGURATION)
+        try:
+            await self._change(actor, "key.remove", key, acts.remove_key(key_id), acts.forget_key_wish(key_id))
+        except Outdated:
+            raise no_such_key() from None
 
-    async def pause(self, key_id: str) -> None:
+    async def pause(self, key_id: str, actor: str = GATEWAY) -> None:
         """Give no further request to a key, until `resume`."""
-        await self._insist(key_id)
-        await self._store.set_key_paused(key_id, True)
+        await self._change(actor, "key.pause", await self._listed(key_id), acts.set_key_paused(key_id, True))
 
-    async def resume(self, key_id: str) -> None:
-        await self._insist(key_id)
-        await self._store.set_key_paused(key_id, False)
+    async def resume(self, key_id: str, actor: str = GATEWAY) -> None:
+        await self._change(actor, "key.resume", await self._listed(key_id), acts.set_key_paused(key_id, False))
 
-    async def recheck(self, key_id: str) -> None:
+    async def recheck(self, key_id: str, actor: str = GATEWAY) -> None:
         """Have a key checked now; one that was refused begins anew if it is let in."""
-        await self._insist(key_id)
-        await self._store.ask_key_recheck(key_id, self._wall())
+        asking = acts.ask_key_recheck(key_id, self._wall())
+        await self._change(actor, "key.recheck", await self._listed(key_id), asking)
 
-    async def rotate(self) -> int:
+    async def rotate(self, actor: str = GATEWAY) -> int:
         """Encrypt all added keys with the first master key; how many. KeyEncryptionError names those that it cannot."""
         keys, errors = await self._store.added_keys(), []
+        writes = []
         for key in keys:
             try:
                 encrypted = self._encryption.rotate(key.encrypted, key.id)
             except KeyEncryptionError as error:
                 errors.append(str(error))
                 continue
-            await self._store.reencrypt_key(key.id, key.encrypted, encrypted)
+            writes.append(acts.reencrypt_key(key.id, key.encrypted, encrypted))
+        if writes:
+            await self._audited.change(actor, "key.rotate-master", "keys", None, {"keys": len(writes)}, *writes)
         if errors:
             raise KeyEncryptionError("\n".join(errors))
         return len(keys)
@@ -113,50 +127,63 @@ class KeyWishes:
         paused = {wish.id for wish in await self._store.key_wishes() if wish.paused}
         added = await self._store.added_keys()
         return [
-            *(_configured(spec, secret, secret.fingerprint in paused) for spec, secret in self._pairs()),
+            *(_listed(key, key.id in paused) for key in self._registry.keys.values() if not key.added),
             *(ListedKey(key.id, key.spec, key.hint, True, key.id in paused) for key in added),
         ]
 
     async def secret(self, key_id: str) -> Secret:
         """The secret of a key that is listed. Raises KeyEncryptionError."""
-        for _, secret in self._pairs():
-            if secret.fingerprint == key_id:
-                return secret
+        if (known := self._registry.keys.get(key_id)) is not None:
+            return known.secret
         for key in await self._store.added_keys():
             if key.id == key_id:
                 return self._encryption.decrypt(key.encrypted, key_id)
-        raise UnknownWish(NO_SUCH_KEY)
+        raise no_such_key()
 
     async def terms(self, upstream: str) -> UpstreamSpec:
         """What the keys of an upstream may be used for, without the keys."""
         added = [key.spec for key in await self._store.added_keys()]
-        for spec in (*self._configured, *added):
+        for spec in (*self._registry.configured, *added):
             if spec.name == upstream:
-                return replace(spec, keys=())
-        raise UnknownWish("there is no such upstream: `key list` names them; --dialect makes one of its own")
+                return spec.bare()
+        raise UnknownWish("there is no such upstream", "`key list` names them; --dialect makes one of its own")
 
-    async def _insist(self, key_id: str) -> None:
-        if all(key.id != key_id for key in await self.keys()):
-            raise UnknownWish(NO_SUCH_KEY)
+    async def _listed(self, key_id: str) -> ListedKey:
+        for key in await self.keys():
+            if key.id == key_id:
+                return key
+        raise no_such_key()
+
+    async def _change(self, actor: str, action: str, key: ListedKey, *writes: Act) -> None:
+        before = {"upstream": key.spec.name, "hint": key.hint, "added": key.added, "paused": key.paused}
+        await self._audited.change(actor, action, key.id, before, None, *writes)
 
     async def _insist_on_one_address(self, spec: UpstreamSpec) -> None:
         added = [key.spec for key in await self._store.added_keys()]
-        if any(each.name == spec.name and each.base_url != spec.base_url for each in (*self._configured, *added)):
+        known = (*self._registry.configured, *added)
+        if any(each.name == spec.name and each.base_url != spec.base_url for each in known):
             raise KeyWishError("there is an upstream of this name at another address")
 
-    def _configured_ids(self) -> set[str]:
-        return {secret.fingerprint for _, secret in self._pairs()}
-
-    def _pairs(self) -> Iterator[tuple[UpstreamSpec, Secret]]:
-        return ((spec, secret) for spec in self._configured for secret in spec.keys)
+    def _is_configured(self, key_id: str) -> bool:
+        known = self._registry.keys.get(key_id)
+        return known is not None and not known.added
 
 
-NO_SUCH_KEY = "there is no such key: `key list` shows them by their fingerprints"
+def no_such_key() -> UnknownWish:
+    return UnknownWish("there is no such key", "`key list` shows them by their fingerprints")
+
+
+def _said(spec: UpstreamSpec) -> dict[str, Any]:
+    """What a new key may be used for, as it is noted."""
+    terms = {each.name: getattr(spec, each.name) for each in fields(spec) if each.name not in ("name", "keys")}
+    return {"upstream": spec.name, **{name: value for name, value in terms.items() if value not in (None, "", ())}}
+
+
 IN_CONFIGURATION = "this key stands in the configuration: take it out there, or pause it"
 
 
-def _configured(spec: UpstreamSpec, secret: Secret, paused: bool) -> ListedKey:
-    return ListedKey(secret.fingerprint, replace(spec, keys=()), hint(secret), False, paused)
+def _listed(key: RegisteredKey, paused: bool) -> ListedKey:
+    return ListedKey(key.id, key.spec, hint(key.secret), False, paused)
 
 
 def hint(secret: Secret) -> str:

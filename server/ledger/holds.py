@@ -107,7 +107,7 @@ class Claim:
     @property
     def holds(self) -> tuple[Hold, ...]:
         """What is to be reserved."""
-        return tuple(Hold(it.counter, it.needs, it.most) for it in self.budgets if it.needs)
+        return tuple(Hold(it.counter, it.needs, it.most, it.resets_at) for it in self.budgets if it.needs)
 
     @property
     def counters(self) -> tuple[str, ...]:
@@ -129,7 +129,9 @@ class Claim:
     def beside(self, charges: Iterable[Charge]) -> tuple[Hold, ...]:
         """What is to be reserved so that these charges have room beside what is held already."""
         owed = {charge.counter: charge.amount for charge in charges}
-        return tuple(Hold(it.counter, owed[it.counter], it.most) for it in self.budgets if owed.get(it.counter))
+        return tuple(
+            Hold(it.counter, owed[it.counter], it.most, it.resets_at) for it in self.budgets if owed.get(it.counter)
+        )
 
     def standings(self, taken: Mapping[str, int]) -> list[BudgetStanding]:
         """How the counters stand of which is known what they have taken."""

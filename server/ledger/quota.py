@@ -15,9 +15,12 @@ process died is given back at the next start or when it expires, whichever is fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from server.ledger.usage import UsageRow
+
+ESCROW = "escrow/"  # how the id of an escrow begins, and that of no request
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,17 @@ class Hold:
     counter: str
     amount: int  # micro-USD, tokens or requests; at least 0
     limit: int
+    ends_at: int | None = field(default=None, compare=False)  # when the counter's window ends, UTC milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """So much of a counter was used in the end."""
+    """So much of a counter was used in the end. `drawn` of it was held from an escrow (see `escrow`), which shrinks."""
 
     counter: str
     amount: int
+    escrow: str = ""
+    drawn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +55,21 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """Everything is held. `taken` is what each counter has taken now, in the order of the holds."""
+    """Everything is held. `taken` is what each counter has taken now, escrows included, in the order of the holds."""
 
     taken: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """Nothing is held: this counter, which has `taken` so much already, does not admit it."""
+    """Nothing is held: this counter, which has `taken` so much already, does not admit it.
+
+    `escrowed` of what is taken lies in escrows: perhaps nobody uses it.
+    """
 
     counter: str
     taken: int
+    escrowed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +78,47 @@ class Settlement:
 
     row: UsageRow
     charges: tuple[Charge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Escrowed:
+    """How a counter stands: `amount` of what is `taken` lies in escrows, which `holders` have taken in advance.
+
+    `calls` grows whenever somebody calls them back.
+    """
+
+    counter: str
+    taken: int
+    amount: int = 0
+    holders: frozenset[str] = frozenset()
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a request or an escrow holds is given back."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """At most `amount` stays in an escrow, the rest is given back. May be repeated, and come late."""
+
+    escrow: str
+    amount: int
+
+
+# What is written behind an answer. Each may be repeated.
+Letter = Settlement | Release | Trim
+
+
+def escrow_id(holder: str, number: int) -> str:
+    """An escrow is a reservation of one counter; its id tells whose it is."""
+    return f"{ESCROW}{holder}/{number}"
+
+
+def escrowed_of(counter: str, taken: int, calls: int, escrows: Mapping[str, int]) -> Escrowed:
+    """How a counter stands of which these escrows hold so much."""
+    holders = frozenset(escrow.removeprefix(ESCROW).rpartition("/")[0] for escrow in escrows)
+    return Escrowed(counter, taken, sum(escrows.values()), holders, calls)

@@ -117,9 +117,13 @@ class Left:
 
 
 class RateLimits:
-    """The windows of all counters. `rates` are those of a request's claim."""
+    """The windows of all counters. `rates` are those of a request's claim.
 
-    def __init__(self) -> None:
+    `most`: so many counters are remembered; those that were used longest ago are forgotten first.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
         self._slidings: OrderedDict[str, _Sliding] = OrderedDict()  # the one that was used last is the last
 
     def __len__(self) -> int:
@@ -170,7 +174,8 @@ class RateLimits:
         """Those that were last used a window ago are at the front."""
         while self._slidings:
             oldest = next(iter(self._slidings.values()))
-            if oldest.marks and oldest.marks[-1].last + SECONDS > now:
+            too_many = self._most is not None and len(self._slidings) >= self._most
+            if oldest.marks and oldest.marks[-1].last + SECONDS > now and not too_many:
                 return
             self._slidings.popitem(last=False)
 

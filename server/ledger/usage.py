@@ -15,6 +15,8 @@ from enum import StrEnum
 
 from server.wire.usage import Usage
 
+OWN = "own"  # stands in the row of a request with the caller's own key where a key's fingerprint does
+
 
 def attempt_id(request_id: str, number: int) -> str:
     """The id of the row of a request's attempt, counted from 1."""
@@ -58,6 +60,11 @@ class UsageRow:
     cost_micro_usd: int = 0
     price_id: str | None = None  # the price the cost was computed with; None: the model has none
     client_aborted: bool = False
+
+    @property
+    def with_own_key(self) -> bool:
+        """It tells of a request with the caller's own key: nothing of the pool served it, and it costs nothing here."""
+        return self.key == OWN
 
     @property
     def is_attempt(self) -> bool:

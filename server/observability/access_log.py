@@ -38,7 +38,7 @@ class Access:
     """A request that is over.
 
     `at` is UTC milliseconds, `duration_ms` counts from its first byte. `error` is the code of what refused it or
-    broke it off. `left`: the client did not wait for the end. `person_id`: None before somebody was recognised.
+    broke it off. `left`: the client did not wait for the end. `person_id`: None if the caller was not authenticated.
     """
 
     request_id: str
@@ -110,7 +110,7 @@ def as_words(access: Access, row: UsageRow | None) -> str:
 
 
 def more_as_json(count: int) -> str:
-    """What stands for requests that have no line."""
+    """The line for requests that have no line of their own."""
     return json_line({"level": "warning", "logger": LOGGER, "message": more_as_words(count), "more": count})
 
 

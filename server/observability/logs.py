@@ -1,4 +1,4 @@
-"""What the gateway logs for its operator: lines for a person to read (`LOG_FORMAT=console`) or one JSON object each.
+"""The gateway's log for its operator: lines for a person to read (`LOG_FORMAT=console`) or one JSON object each.
 
 Every record of every library goes through one handler at the root logger, whose filter redacts it (`redaction.py`). A
 line is a line: control characters in a message, which a stranger may have sent, are escaped, so that no one can write

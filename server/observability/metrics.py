@@ -1,8 +1,8 @@
 """Figures for Prometheus: `fairgate_<noun>_<verb>_<unit>`, with label values that are known in advance.
 
-Two kinds. What has happened is counted as it happens: `observe` sees every row that is settled, `refused` every refusal
-that is told. How things stand is read at the scrape (`pool_metrics.py`, `accounting/metrics.py`), so that it costs
-nothing in between and is never stale.
+Two kinds. Events are counted as they happen: `observe` sees every row that is settled, `refused` every refusal
+that a caller gets. The present state is read at the scrape (`pool_metrics.py`, `accounting/metrics.py`), so that it
+costs nothing in between and is never stale.
 
 Labels name models, states, outcomes and the like, and never a person, a token or a key, not even by its fingerprint. A
 model that the pool does not know is "other": a caller must not be able to make a time series.
@@ -40,7 +40,7 @@ class Metrics:
     """All figures of one gateway: of its pool, and of what `others` collect."""
 
     def __init__(self, dispatcher: Dispatcher, *others: Collector) -> None:
-        # Else there is a second series for each, of the moment when it began, which nobody needs.
+        # Else the library adds a second series to each, with the moment when it began, which has no use here.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types there
         self._dispatcher = dispatcher
         self._known: dict[tuple[int, tuple[str, ...]], Counter | Histogram] = {}
@@ -87,13 +87,14 @@ class Metrics:
 
     def _ends(self, row: UsageRow, model: str) -> None:
         self._series(self._ended, model, row.status.value, row.dialect).inc()
-        self._series(self._waited, model).observe(row.queue_ms / 1000)
+        if not row.with_own_key:  # that waits for nothing
+            self._series(self._waited, model).observe(row.queue_ms / 1000)
         self._series(self._lasted, model, row.status.value).observe(row.duration_ms / 1000)
         if row.first_byte_ms is not None:
             self._series(self._begun, model).observe(row.first_byte_ms / 1000)
 
     def refused(self, code: str) -> None:
-        """Count a refusal that was told. The codes are those of `server/wire/errors.py`."""
+        """Count a refusal that a caller got. The codes are those of `server/wire/errors.py`."""
         self._series(self._refused, code).inc()
 
     def text(self) -> bytes:

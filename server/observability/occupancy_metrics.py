@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from server.address_rate import AddressRate
 from server.body_budget import BOUNDS, BodyBudget
 from server.connection_budget import ConnectionBudget
 from server.observability.pool_metrics import counter, gauge
@@ -19,11 +20,12 @@ from server.spool import Spool
 
 @dataclass(frozen=True, slots=True)
 class Occupancy:
-    """What is held and open at this moment, and how much there may be of it."""
+    """The bytes and connections that are held at this moment, and their bounds."""
 
     bodies: BodyBudget
     spool: Spool
     connections: ConnectionBudget
+    requests: AddressRate
 
 
 class OccupancyMetrics(Collector):
@@ -50,5 +52,7 @@ class OccupancyMetrics(Collector):
         yield gauge("fairgate_connections_open_count", "Connections of clients.", (), [((), open_.open)])
         yield gauge("fairgate_connections_allowed_count", "How many there may be.", (), [((), open_.most)])
         yield counter("fairgate_connections_refused", "Of addresses that had enough.", (), [((), open_.refused)])
+        limited = self._occupancy.requests.refused
+        yield counter("fairgate_requests_limited", "Of addresses that had used up their minute.", (), [((), limited)])
         stopped = [(("bound",), open_.full_times), (("files",), open_.short_times)]
         yield counter("fairgate_connections_paused", "How often accepting has stopped, and why.", ("cause",), stopped)

@@ -54,7 +54,7 @@ class PoolMetrics(Collector):
         yield gauge("fairgate_domain_running_requests", "Requests in flight that share limits.", labels, running)
 
     def _owners(self, keys: Iterable[Key]) -> dict[str, str]:
-        """What stands first in a domain's id -> how it is shown."""
+        """The first part of a domain's id -> the name to show."""
         return {key.organisation or key.id: key.organisation or self._name(key) for key in keys}
 
     def _name(self, key: Key) -> str:

@@ -66,7 +66,7 @@ def _plainly(text: str) -> str:
 
 
 def _unless_clean(undress: Callable[[str], str]) -> Callable[[Any], str]:
-    """What becomes of a word that may be dressed: itself, if nothing hides in it."""
+    """A replacement for a word that may be encoded: the word itself, if it hides nothing."""
 
     def look(found: Any) -> str:
         word = str(found[0])
@@ -77,7 +77,7 @@ def _unless_clean(undress: Callable[[str], str]) -> Callable[[Any], str]:
 
 
 def _decoded(word: str) -> str:
-    """What a word of base64 says, if it is one and says something readable; else the word."""
+    """The text of a word in base64, if it is printable; else the word."""
     bare = word.rstrip("=").replace("+", "-").replace("/", "_")
     with suppress(binascii.Error, UnicodeDecodeError):
         said = urlsafe_b64decode(bare + "=" * (-len(bare) % 4)).decode("ascii")

@@ -1,13 +1,13 @@
-"""With what authority a caller acts. One function decides it, and every route and every verb that makes asks it.
+"""The authority of a caller. One function decides it, and every route and every verb that makes something asks it.
 
 A person may do what their credential may, never more. Five things decide:
 
-* the *means*: a name in a trusted header vouches for who asks, so it calls and reads what that person has used; it
+* the *means*: a name in a trusted header vouches for the caller, so it calls and reads that person's usage; it
   proves nothing that could make a lasting credential, and never an administrator. A guest's pass calls. Where all
   share one name, one calls and reads that name's figures. A token, the provider's own token, a session and the
   operator's key may do what their person may;
 * the *terms*: a token that was narrowed down on purpose (models, networks, addresses, a kind) calls and reads;
-* the *end*: what is made by a credential that ends (a token, a pass) ends no later;
+* the *end*: a credential that is made by one that ends (a token, a pass) ends no later;
 * the *limits*: a token with a limit of its own makes nothing at all, because what it made would be free of that limit,
   and administers nothing, because it could lift the limit;
 * whether the person *administers*.
@@ -21,7 +21,7 @@ A person may do what their credential may, never more. Five things decide:
     session     x        x           x            x        begun by a token: what that token may, as it is now
     operator    x        x           x            x
 
-Who administers makes administrators. That is authority without an end, so a credential that ends cannot give it.
+An administrator makes administrators. That is authority without an end, so a credential that ends cannot give it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from enum import IntEnum, StrEnum
 
 
 class Means(StrEnum):
-    """By what somebody is known."""
+    """By what a caller is authenticated."""
 
     GUEST = "guest"
     HEADER = "header"
@@ -43,7 +43,7 @@ class Means(StrEnum):
 
 
 class Power(IntEnum):
-    """What a credential may do; each power includes those before it."""
+    """The powers of a credential; each one includes those before it."""
 
     CALL = 1
     READ_OWN = 2
@@ -112,5 +112,5 @@ def authority_of(
     return Authority(means, min(MOST[means], person, terms), ends_at, limited)
 
 
-# Who works at the command line, on the machine that has all the secrets.
+# The operator at the command line, on the machine that has all the secrets.
 OPERATOR = authority_of(Means.OPERATOR, admin=True)

@@ -50,7 +50,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who fits all conditions is in all groups; `SAME` is one for each value that fitted the first condition."""
+    """A person who meets all conditions is in all groups; `SAME` is a group for each value that met the first one."""
 
     when: tuple[Condition, ...]
     groups: tuple[str, ...]
@@ -69,7 +69,7 @@ class ClaimRules:
     rules: tuple[Rule, ...] = ()
 
     def groups(self, claims: Claims) -> tuple[str, ...]:
-        """The groups of somebody of whom these claims are true, in the order of the rules."""
+        """The groups of a person with these claims, in the order of the rules."""
         given = dict.fromkeys(group for rule in self.rules for group in rule.gives(claims) if NAME.fullmatch(group))
         return tuple(given)[:MOST_GROUPS]
 
@@ -89,9 +89,9 @@ def found(claims: Claims, path: str) -> object:
 
 
 def withheld(claims: Claims, path: str) -> bool:
-    """Whether the provider says that somebody has this claim, but not what it is.
+    """Whether the provider says that a person has this claim, but not its value.
 
-    OpenID Connect names such claims in `_claim_names` (section 5.6.2). Entra ID does so for who is in more than 200
+    OpenID Connect names such claims in `_claim_names` (section 5.6.2). Entra ID does so for people in more than 200
     groups, or says `hasgroups`. Where they are to be asked for is not followed: that needs rights of another kind.
     """
     name, names = path.partition(".")[0], claims.get("_claim_names")
@@ -102,7 +102,7 @@ def withheld(claims: Claims, path: str) -> bool:
 
 
 def texts(value: object) -> list[str]:
-    """What a claim says, as texts; what is no scalar says nothing."""
+    """The values of a claim, as texts; a value that is no scalar is left out."""
     values = value if isinstance(value, list) else [value]
     said = (str(each).lower() if isinstance(each, bool) else each for each in values)
     return [str(each) for each in said if isinstance(each, (str, int)) and len(str(each)) <= LONGEST]
@@ -119,9 +119,10 @@ def condition(text: str) -> Condition | None:
 
 
 def lapsed(last_login_at: int | None, login: str | None, now: int, days: int) -> bool:
-    """Whether the provider has not vouched for somebody for so many days; 0 days is no such rule.
+    """Whether a person's last login at the provider is more than so many days ago; 0 days is no such rule.
 
-    `login` None: they never came from a provider, so that none need vouch for them. Times are UTC milliseconds.
+    `login` None: the person never logged in by a provider, so the rule does not hold for them. Times are UTC
+    milliseconds.
     """
     if not days or login is None:
         return False

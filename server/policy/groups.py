@@ -4,11 +4,11 @@ A person is in some groups by an operator's hand and in others by what the ident
 to the best of each: the largest weight, the models of all groups together. A group has a beginning and an end; outside
 of these it gives nothing.
 
-Absence is never permission. Who is in no group at all has the rights of the group "everyone", or all rights if there is
-none. Who is in groups of which none lasts now, or has left one (`LEFT`), has the rights of "everyone" or none at all:
-the end of a course is no freedom from its limits.
+Absence is never permission. A person who is in no group at all has the rights of the group "everyone", or all rights
+if there is none. A person in groups of which none lasts now, or who has left one (`LEFT`), has the rights of "everyone"
+or none at all: the end of a course is no freedom from its limits.
 
-One request is paid by one group, and that is the group which allows it (`payers`): no pot pays for what only another
+One request is paid by one group, and that is the group which allows it (`payers`): no budget pays for what only another
 group's members may use. A name without a group of its own is a label: it pays where no group decides.
 """
 
@@ -27,7 +27,7 @@ NAME = re.compile(r"[\w][\w .@+/-]{0,63}")
 MOST_WEIGHT = 1000.0
 MOST_TOOLS = 100  # with prices of their own
 EVERYONE = "everyone"  # the group of all who are in no other one
-LEFT = "(left)"  # stands among the groups of who has left one; no group can be called so
+LEFT = "(left)"  # stands among the groups of a person who has left one; no group can be called so
 
 Check = Callable[[object], bool]
 
@@ -45,7 +45,7 @@ class Group:
     since: int | None = None
     until: int | None = None
     teachers: tuple[str, ...] = ()  # ids of people who may see its totals
-    join: str = ""  # the digest of the code by which people join; empty: nobody joins by themselves
+    join: str = ""  # the digest of the code by which people join; empty: people cannot join by themselves
     guests: bool = False  # its members may issue guest passes
     tool_prices: tuple[tuple[str, int], ...] = ()  # micro-USD a call, in place of the installation's, where it pays
     note: str = ""
@@ -56,7 +56,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What somebody may do by their groups. `models` None is all."""
+    """The rights that a person has by their groups. `models` None is all."""
 
     weight: float = 1.0
     models: tuple[str, ...] | None = None
@@ -71,7 +71,7 @@ class Rights:
         return self.models is None or _fits(model, self.models)
 
     def payers(self, model: str) -> tuple[str | None, ...]:
-        """Who may pay for this model, in order: groups that allow it; labels, or None, where no group decides."""
+        """The groups that may pay for this model, in order; labels, or None, if no group decides."""
         if not self.may_use(model):
             return ()
         if self.decided:
@@ -82,8 +82,8 @@ class Rights:
 def rights_of(names: Iterable[str], groups: Mapping[str, Group], now: int) -> Rights:
     """The rights of a member of all these groups. A name without a group of its own is a label that gives nothing.
 
-    Who is in no group that lasts has the rights of the group "everyone", if there is one, else all rights if they never
-    were in one, and none if they were.
+    A person in no group that lasts has the rights of the group "everyone", if there is one, else all rights if they
+    never were in one, and none if they were.
     """
     borne = tuple(names)
     lasting = [name for name in borne if name != LEFT and (name not in groups or groups[name].lasts_at(now))]
@@ -111,7 +111,7 @@ def _fits(model: str, patterns: Iterable[str]) -> bool:
 
 
 def group_body(group: Group) -> dict[str, Any]:
-    """What a record of kind "group" holds; the name is its id."""
+    """The body of a record of kind "group"; the name is its id."""
     body = asdict(group)
     del body["name"]
     body["tool_prices"] = prices_body(group.tool_prices)

@@ -1,12 +1,12 @@
-"""What did not work, and when: noticed by looking every few seconds, shown by the status page and the feed.
+"""Incidents: noticed by looking every few seconds, shown by the status page and the feed.
 
 A model is away when for a minute none of its keys could serve it; the store, when for a minute it could not be reached.
-It began when it was first seen so. A restart lasts from the drain until a gateway is there again. What becomes of a
-key is shown when it matters for longer than a rest: its quota is gone, it is refused, paused, or well again. A key has
-no name here, only whose service it is for.
+It began when it was first seen so. A restart lasts from the drain until a gateway is there again. A key's change is
+shown when it lasts longer than a rest: its quota is gone, it is refused, paused, or well again. A key has no name here,
+only that of its provider.
 
 An incident is written while it lasts, again and again, with the time at which it was seen last: if the gateway dies
-meanwhile, it ended then for all that is known. Several gateways see the same; `told` makes one of it.
+meanwhile, that time counts as its end. Several gateways see the same incident; `merged_incidents` makes one of it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 GRACE_MS = 60_000
-STALE_MS = 180_000  # after so long without a word, whoever saw it is dead
+STALE_MS = 180_000  # after so long without news of it, the gateway that saw it is dead
 SAME_MS = 120_000  # what comes again within this time has never been over
 
 _WELL = "ready"
-_TOLD = frozenset({"exhausted", "revoked", "paused"})
+_REPORTED = frozenset({"exhausted", "revoked", "paused"})
 
 
 class IncidentKind(StrEnum):
-    """What an incident is about."""
+    """The subject of an incident."""
 
     MODEL = "model"
     STORE = "store"
@@ -57,7 +57,7 @@ class ReportedKey:
 
 
 class IncidentWatch:
-    """Notices what begins and ends. `new_id` gives an id never used, which names nobody."""
+    """Notices what begins and ends. `new_id` gives an id never used, which names no person."""
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
@@ -66,7 +66,7 @@ class IncidentWatch:
         self._keys: dict[str, str] = {}
 
     def look(self, ailing: Mapping[Subject, bool], now: int) -> list[Incident]:
-        """What has begun or ended since the last look. What is not among them any more ails no longer."""
+        """The incidents that have begun or ended since the last look. A subject that `ailing` lacks is well."""
         changed = [self._ended(subject, now) for subject in [*self._since] if not ailing.get(subject)]
         for subject in (subject for subject, ails in ailing.items() if ails):
             since = self._since.setdefault(subject, now)
@@ -77,14 +77,14 @@ class IncidentWatch:
         return [each for each in changed if each is not None]
 
     def lasting(self, now: int) -> list[Incident]:
-        """What is not over, as seen now."""
+        """The incidents that are not over, as seen now."""
         return [replace(each, seen_at=now) for each in self._open.values()]
 
     def look_at_keys(self, keys: Mapping[str, ReportedKey], now: int) -> list[Incident]:
-        """What has become of keys, by ids that stay here. A key that is new is nothing to tell."""
+        """The keys whose state has changed, by ids that stay here. A new key is no incident."""
         changed = []
         for key_id, key in keys.items():
-            state = key.state if key.state in _TOLD else _WELL
+            state = key.state if key.state in _REPORTED else _WELL
             if self._keys.get(key_id, state) != state:
                 changed.append(Incident(self._new_id(), IncidentKind.KEY, key.provider, now, now, now, state))
             self._keys[key_id] = state
@@ -98,9 +98,11 @@ class IncidentWatch:
         return None if incident is None else replace(incident, seen_at=now, ended_at=now)
 
 
-def told(incidents: Iterable[Incident], now: int) -> list[Incident]:
-    """What there is to tell at `now`, the newest first: the same that several have seen is one, and who restarted in
-    less than a minute has hardly been away."""
+def merged_incidents(incidents: Iterable[Incident], now: int) -> list[Incident]:
+    """The incidents at `now`, the newest first.
+
+    One that several gateways saw is one; a restart that took less than a minute is left out.
+    """
     found: dict[tuple[IncidentKind, str, str], list[Incident]] = {}
     for each in sorted((_concluded(each, now) for each in incidents), key=lambda each: (each.began_at, each.id)):
         same = found.setdefault((each.kind, each.subject, each.detail), [])
@@ -131,7 +133,7 @@ def detail(incident: Incident) -> str:
 
 
 def _concluded(incident: Incident, now: int) -> Incident:
-    """What nobody has seen for long ended when it was seen last."""
+    """An incident that no gateway has seen for long ended when it was seen last."""
     silent = incident.ended_at is None and now - incident.seen_at > STALE_MS
     return replace(incident, ended_at=incident.seen_at) if silent else incident
 

@@ -20,7 +20,7 @@ class Stored(Protocol):
 
 
 def maintenance(records: Iterable[Stored], now: int) -> Maintenance | None:
-    """What to tell those who ask at `now`, UTC milliseconds; None while the gateway is open.
+    """The maintenance that holds at `now`, UTC milliseconds; None while the gateway is open.
 
     The notice's own words are for pages: a refusal says what the catalogue says, and when to come back.
     """

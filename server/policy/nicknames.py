@@ -12,9 +12,9 @@ _NICKNAME = re.compile(rf"[\w .\-]{{1,{LONGEST}}}")
 
 
 def nickname_of(text: str) -> str:
-    """What somebody wants to be called, as it is kept: composed (NFC), without blanks around it.
+    """A nickname as it is kept: composed (NFC), without blanks around it.
 
-    `ValueError`, whose text is for people, if nobody can be called so.
+    Raises `ValueError`, whose text is for people, if the nickname is not allowed.
     """
     nickname = normalize("NFC", text).strip(" ")
     if not _NICKNAME.fullmatch(nickname) or not any(map(str.isalnum, nickname)):

@@ -1,4 +1,4 @@
-"""What the operator announces to all: an announcement, maintenance, an incident.
+"""The operator's notices to all: an announcement, maintenance, an incident.
 
 A notice is one line of plain text with a beginning and an end. It is shown as it is, on pages as in headers, so nothing
 in it is ever taken for markup.
@@ -17,7 +17,7 @@ _FIELDS = {"kind", "text", "since", "until"}
 
 
 class NoticeKind(StrEnum):
-    """What a notice is about."""
+    """The kind of a notice."""
 
     ANNOUNCEMENT = "announcement"
     MAINTENANCE = "maintenance"
@@ -48,13 +48,13 @@ class Notice:
         return self.since <= now and (self.until is None or now < self.until)
 
     def shown_at(self, now: int) -> bool:
-        """Whether everybody reads it: while it holds, and maintenance from the moment it is scheduled on."""
+        """Whether it is public: while it holds, and maintenance from the moment it is scheduled on."""
         ahead = self.kind is NoticeKind.MAINTENANCE and now < self.since and self.until is not None
         return ahead or self.holds_at(now)
 
 
 def notice_body(notice: Notice) -> dict[str, Any]:
-    """What a record of kind "notice" holds."""
+    """The body of a record of kind "notice"."""
     return {"kind": str(notice.kind), "text": notice.text, "since": notice.since, "until": notice.until}
 
 

@@ -1,4 +1,4 @@
-"""What an operator's own page may load: our policy, widened by the directives of `PAGE_CSP` and by nothing else."""
+"""The content security policy of an operator's own page: ours, widened by `PAGE_CSP` and by nothing else."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from server.policy.groups import Rights
 from server.relay.content_rules import ContentRules
 from server.relay.context import Call
 from server.relay.keepalive import KeepaliveTiming
+from server.relay.under_way import UnderWay
 from server.store.base import Caller, IssuedObject, StoreError
 from server.store.breaker import Guarded
 from server.tokenizer import Tokenizer
@@ -38,6 +39,7 @@ from server.wire.errors import (
 )
 from server.wire.identity import Identity
 from server.wire.openai import OPENAI
+from server.wire.own_keys import institution
 from server.wire.request import Request, unkept
 from server.wire.stored import Reference
 
@@ -81,12 +83,12 @@ class Admission:
         bounds: Bounds,
         clock: Callable[[], float],
         wall: Callable[[], int],
+        under_way: UnderWay,
     ) -> None:
         self._dispatcher, self._guard, self._tokenizer, self._book = dispatcher, guard, tokenizer, book
         self._bounds, self._clock, self._wall = bounds, clock, wall
         self._readers = Affinity(READERS_SECONDS, READERS)
-        # Who made objects whose answers have not been settled yet: a client may name them sooner.
-        self.under_way: Callable[[set[str]], dict[str, IssuedObject]] = lambda references: {}
+        self._under_way = under_way
 
     def models(self, caller: Caller, dialect: Dialect) -> list[str]:
         """The models that a caller may use: each has a price, a group that allows it, and a living key for that group.
@@ -127,7 +129,7 @@ class Admission:
         deadline = self._clock() + self._bounds.queue_seconds
         ask = Ask("", caller.person_id, model, dialect.name, 0, None, deadline, rights.weight, groups)
         ask = self._shared(ask._replace(batch=rights.batch), payer, "")
-        return self._dispatcher.pool.door.forecast(ask, self._clock())
+        return self._dispatcher.pool.admission.forecast(ask, self._clock())
 
     async def admitted(self, call: Call, rights: Rights) -> Call:
         """The call as it may go on, with the group that pays.
@@ -143,6 +145,17 @@ class Admission:
         if request is call.request and group == call.group:
             return call
         return replace(call, request=request, group=group)
+
+    async def passing(self, call: Call) -> Call:
+        """The call with the caller's own key as it may go on, with the group that it is booked on.
+
+        It uses nothing of the pool: rights to models, caps and budgets do not concern it. Who has a token names a group
+        of their own; where no token is asked for, any that the operator knows. Raises PromptRejected, InvalidValue.
+        """
+        await self._bounds.rules.check_phrases(call.request)
+        mine = self.rights(call.caller).groups
+        allowed = self._book.groups if call.caller.token_id is None else mine
+        return replace(call, group=institution(call.group, mine, allowed))
 
     def _payer(self, call: Call, rights: Rights) -> str | None:
         """The group that pays, and by whose rights and keys the model is used: the one that was named, if it may.
@@ -264,7 +277,7 @@ class Admission:
 
     async def _issued(self, references: set[str]) -> dict[str, IssuedObject]:
         """Who made some objects. A client may name one before the answer that it came with has been settled."""
-        early = self.under_way(references)
+        early = self._under_way.makers(references)
         late = references - early.keys()
         try:
             return early | (await self._guard.issued(late) if late else {})

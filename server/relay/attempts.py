@@ -4,6 +4,8 @@ Only what failed before its first byte went to the client is tried again. Each a
 out; one that failed and may have been billed is paid before the next one begins, and where a budget has no room for
 that, it was the last. What an upstream refuses of the fields that fairgate has put in is no failure of its key: the
 request goes out again as this upstream takes it, and the upstream is remembered for that.
+
+A request with the caller's own key has one attempt, and whatever comes of it is the answer.
 """
 
 from __future__ import annotations
@@ -14,19 +16,24 @@ from dataclasses import replace
 from keypool.limits import windows
 from keypool.verdict import USED_UP
 from server.accounting.reservations import Reservations
-from server.ledger.usage import Outcome
+from server.ledger.usage import OWN, Outcome
 from server.relay.admission import Bounds
 from server.relay.context import ClientLeft, RequestContext, Sink
 from server.relay.holds import MAX_TOKENS
 from server.relay.keepalive import Keepalive
+from server.relay.passthrough import PassedAnswer
 from server.relay.response import FieldRefused, Response
 from server.relay.settlement import Settling
-from server.upstream import Answer, AttemptFailed, Upstreams
+from server.upstream import Answer, AttemptFailed, Broken, Upstreams
 from server.wire.added import Unwanted
-from server.wire.errors import NoKey, Refusal
+from server.wire.errors import Disconnected, NoKey, Refusal
+from server.wire.own_keys import OwnKey
 from server.wire.request import Request
 from server.wire.shorter import our_bound
 from server.wire.unreported import may_be_billed
+from server.wire.usage import Usage
+
+NOTHING_USED = Usage()
 
 
 class Attempts:
@@ -48,6 +55,9 @@ class Attempts:
     async def run(self, context: RequestContext, sink: Sink, keepalive: Keepalive) -> None:
         """Try keys until one answers. Only what failed before its first byte is tried again."""
         call = context.call
+        if call.own_key is not None:
+            await self._pass_through(context, call.own_key, sink, keepalive)
+            return
         refused: set[str] = set()  # fields of our own, by the upstream whose turn it is
         while True:
             context.meter = call.request.endpoint.meter()
@@ -71,6 +81,22 @@ class Attempts:
                     raise ClientLeft from failure
                 context.trace.attempts.append({"key": context.lease.key.id, "failed": failure.refusal.code})
                 await self._another_key(context, failure)
+
+    async def _pass_through(self, context: RequestContext, own_key: OwnKey, sink: Sink, keepalive: Keepalive) -> None:
+        """Make the only attempt of a request with the caller's own key. Raises Refusal, ClientLeft."""
+        self._reservations.dispatched(context.bill, context.row_if_interrupted(NOTHING_USED, self._clock()))
+        context.sends, context.sent_at = 1, self._clock()
+        body, longest, settle = context.call.request.body, self._bounds.answer_bytes, self._settlement.bookkeep
+        try:
+            async with self._upstreams.pass_through(own_key.method, own_key.url, own_key.headers, body) as answer:
+                await PassedAnswer(context, answer, sink, keepalive, settle, longest, self._clock).run()
+        except AttemptFailed as failure:
+            context.outcome = Outcome.FAILED
+            context.trace.attempts.append({"key": OWN, "failed": failure.refusal.code})
+            raise failure.refusal from None
+        except Broken:
+            context.outcome = Outcome.CUT
+            raise Disconnected from None
 
     def _fitted(self, context: RequestContext, upstream: str, refused: Collection[str]) -> Request:
         """The request as this upstream takes it, as far as what we have put into it is concerned."""

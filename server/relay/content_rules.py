@@ -26,10 +26,14 @@ class ContentRules:
         """The request as it may go on, its answer bounded. Raises PromptRejected, InvalidValue."""
         if request.dearer is not None and not self.dearer:
             raise InvalidValue(request.dearer)
-        if self.phrases.patterns and await self._hit(request):
-            raise PromptRejected(words=self.words)
+        await self.check_phrases(request)
         cap = self.caps.get(request.endpoint.dialect.name)
         return capped(request, cap.output) if cap is not None else request
+
+    async def check_phrases(self, request: Request) -> None:
+        """Raises PromptRejected if a phrase stands in it that the operator rejects."""
+        if self.phrases.patterns and await self._hit(request):
+            raise PromptRejected(words=self.words)
 
     def check_length(self, request: Request, tokens: int) -> None:
         """Raises ContextTooLong if a prompt of so many tokens is too long."""

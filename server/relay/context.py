@@ -15,11 +15,12 @@ from keypool.ticket import Ticket
 from server.accounting.bill import Bill
 from server.dispatcher import Lease
 from server.ledger.ratelimit import Taken
-from server.ledger.usage import Outcome, UsageRow, attempt_id
+from server.ledger.usage import OWN, Outcome, UsageRow, attempt_id
 from server.store.base import Caller
 from server.wire.errors import Refusal
 from server.wire.keepalive import DEFAULT
 from server.wire.meter import Meter
+from server.wire.own_keys import OwnKey
 from server.wire.request import AskedClass, Request
 from server.wire.shorter import Shorter
 from server.wire.tokens import Prompt
@@ -56,6 +57,7 @@ class Call:
     `asked_class`: whether it wants this to be batch work. `group`: the one that it names to be booked on, and once it
     is admitted the one that it is booked on. `keepalive`: the signs of life that its stream gets (`wire/keepalive.py`).
     `address`: the client's, as far as our own proxies tell it. `knocked`: its place in the rates of the minute.
+    `own_key`: where it goes with the caller's own key; None where a key of the pool serves it.
     """
 
     id: str
@@ -69,6 +71,7 @@ class Call:
     keepalive: str = DEFAULT
     address: str = ""
     knocked: Taken | None = None
+    own_key: OwnKey | None = None
 
 
 @dataclass(slots=True)
@@ -140,10 +143,14 @@ class RecentTraces:
 
 @dataclass(slots=True)
 class RequestContext:
-    """What has become known of a request so far. Times are seconds, monotonic."""
+    """What has become known of a request so far. Times are seconds, monotonic.
+
+    `claim`: that to a key of the pool; None where the caller brings a key. `names_model`: its row names the model that
+    it asks for. One that neither the pool nor a provider knows is a word of the caller's, and stands on no page.
+    """
 
     call: Call
-    lease: Lease
+    claim: Lease | None
     trace: RequestTrace
     meter: Meter
     input_estimate: int
@@ -163,11 +170,25 @@ class RequestContext:
     usage: Usage | None = None  # what it is billed, once it has paid
     recorded: Callable[[], bytes] | None = None  # what went to the client, if that is to be kept
     settled: UsageRow | None = None  # its row, once that is on the ledger
+    names_model: bool = True
+
+    @property
+    def lease(self) -> Lease:
+        """The lease of a key of the pool."""
+        assert self.claim is not None, "the caller brought a key"
+        return self.claim
 
     @property
     def sent(self) -> bool:
         """It has been dispatched: there will be a row."""
         return self.sends > 0
+
+    def kept(self, *, stateful: bool) -> tuple[str, ...]:
+        """The ids of what the provider keeps of its answer, and its maker may name. `stateful`: if it may keep any."""
+        if not stateful or self.call.own_key is not None:
+            return ()
+        made = self.meter.made
+        return (*made.answer, *made.objects) if self.call.request.kept else made.objects
 
     def set_down(self) -> None:
         """Its body is elsewhere while it waits. The words of its prompt have been counted, and nobody needs them."""
@@ -200,23 +221,25 @@ class RequestContext:
         return (now if self.failed_at is None else self.failed_at) - self.sent_at
 
     def _row(self, usage: Usage, now: float, outcome: Outcome, attempts: int) -> UsageRow:
-        call, lease, first, bill = self.call, self.lease, self.first_byte, self.bill
+        call, lease, first, bill = self.call, self.claim, self.first_byte, self.bill
         request = call.request
+        model = request.model if self.names_model else ""
+        own = "" if call.own_key is None else call.own_key.upstream
         return UsageRow(
             request_id=call.id,
             person_id=call.caller.person_id,
             token_id=call.caller.token_id,
             group=call.group,
-            model_asked=request.model,
-            model_served=self.meter.served_model or request.model,
+            model_asked=model,
+            model_served=self.meter.served_model or model,
             endpoint=request.endpoint.path,
             dialect=request.endpoint.dialect.name,
-            upstream=lease.key.upstream,
-            key=lease.key.id,
+            upstream=own if lease is None else lease.key.upstream,
+            key=OWN if lease is None else lease.key.id,
             status=outcome,
             started_at=bill.at,
             day=bill.day,
-            queue_ms=milliseconds(lease.queue_seconds),
+            queue_ms=0 if lease is None else milliseconds(lease.queue_seconds),
             first_byte_ms=None if first is None else milliseconds(first - self.arrived),
             duration_ms=milliseconds(now - self.arrived),
             attempts=attempts,

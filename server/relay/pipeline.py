@@ -2,6 +2,8 @@
 
     estimate -> reserve -> queue -> key -> upstream -> relay -> settle
 
+A request with the caller's own key goes the same way without the first four: nothing of the pool is held for it.
+
 The request is one task. The caller leaving, the drain and the deadlines all cancel that task; what it holds (its place
 in the queue, a key's slot, the upstream's socket) are context managers, so nothing is left over. Whatever happened, a
 dispatched request is settled exactly once: before its end goes out to the client, else in the one `finally` of
@@ -15,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from keypool.queues import Forecast
 from server.accounting.reservations import Reservations
 from server.dispatcher import Dispatcher
 from server.ledger.usage import UsageRow
@@ -36,8 +39,9 @@ from server.relay.holds import Holding
 from server.relay.keepalive import Keepalive
 from server.relay.parking import leased
 from server.relay.settlement import Settling
+from server.relay.under_way import UnderWay
 from server.spool import Spool
-from server.store.base import Caller, IssuedObject, Store
+from server.store.base import Caller, Store
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
 from server.wire.errors import (
@@ -65,12 +69,12 @@ class Pipeline:
         wall: Callable[[], int],
         reservations: Reservations,
         admission: Admission,
+        under_way: UnderWay,
         observe: Callable[[UsageRow], None] = lambda row: None,
         spool: Spool | None = None,
     ) -> None:
         self._dispatcher, self._store = dispatcher, store
         self._reservations, self._admission = reservations, admission
-        admission.under_way = self._under_way
         self._bounds, self._clock, self._wall = bounds, clock, wall
         self._settlement = Settling(store, tokenizer, reservations, admission, bounds.stateful, clock, observe)
         self._attempts = Attempts(upstreams, reservations, self._settlement, bounds, clock, wall)
@@ -80,7 +84,7 @@ class Pipeline:
         self.recent = RecentTraces()
         self._tasks: dict[str, asyncio.Task[object]] = {}  # by the request's id
         self._ended: set[str] = set()  # ids of those that an administrator has ended
-        self._contexts: dict[str, RequestContext] = {}  # of the requests that were dispatched and are not yet settled
+        self._contexts = under_way.contexts
         self._stopping = False
 
     @property
@@ -138,7 +142,7 @@ class Pipeline:
         request_id, model, person = call.id, call.request.model, call.caller.person_id
         self._tasks[request_id] = task
         trace = self.recent.keep(RequestTrace(request_id, person, model, self._wall()))
-        serving = self._serve(call, trace, sink)
+        serving = (self._serve if call.own_key is None else self._pass_through)(call, trace, sink)
         del call  # nor does any frame below keep it: its body may wait in a file
         try:
             return await serving
@@ -177,14 +181,33 @@ class Pipeline:
         finally:
             self._reservations.close(bill)
 
+    async def _pass_through(self, call: Call, trace: RequestTrace, sink: Sink) -> UsageRow:
+        """Serve a call with the caller's own key: it does not wait, and nothing of the pool is held for it."""
+        arrived = self._clock()
+        call = await self._admission.passing(call)
+        bill = self._reservations.open_own_key(call, trace.arrived_at)
+        context = RequestContext(call, None, trace, call.request.endpoint.meter(), 0, arrived, bill)
+        context.names_model = bool(self._dispatcher.pool.keyring.serving(call.request.model))
+        trace.state, trace.queue_ms = "running", 0
+        keepalive = self._keepalive(context, sink, _stands_nowhere)
+        try:
+            return await self._dispatched(context, sink, keepalive)
+        finally:
+            await keepalive.stop()
+            self._reservations.close(bill)
+
+    def _keepalive(self, context: RequestContext, sink: Sink, outlook: Callable[[], Forecast | None]) -> Keepalive:
+        call, seconds = context.call, context.trace.arrived_at // 1000
+        sign = sign_of_life(call.request, call.keepalive, call.id, seconds)
+        return Keepalive(sink, sign, self._bounds.timing, outlook, context.bill.headers)
+
     async def _queued(self, context: RequestContext, sink: Sink) -> UsageRow:
         lease, trace = context.lease, context.trace
         if context.bill.content_days:
             sink = recorder = ContentRecorder(sink)
             context.recorded = recorder.recorded
             context.bill.headers |= TOLD
-        sign = sign_of_life(context.call.request, context.call.keepalive, context.call.id, trace.arrived_at // 1000)
-        keepalive = Keepalive(sink, sign, self._bounds.timing, lease.outlook, context.bill.headers)
+        keepalive = self._keepalive(context, sink, lease.outlook)
         try:
             if context.call.request.stream:
                 keepalive.start()
@@ -199,15 +222,6 @@ class Pipeline:
 
     def _usual_output(self, person: str, model: str) -> int:
         return self._dispatcher.pool.pricing.lengths.expect(person, model, None)
-
-    def _under_way(self, references: set[str]) -> dict[str, IssuedObject]:
-        """Who made which of these objects, of the answers that are not settled yet."""
-        return {
-            each: IssuedObject(context.call.caller.person_id, context.lease.key.id, self._wall())
-            for context in self._contexts.values()
-            for each in self._settlement.kept_by(context)
-            if each in references
-        }
 
     async def _dispatched(self, context: RequestContext, sink: Sink, keepalive: Keepalive) -> UsageRow:
         self._contexts[context.call.id] = context
@@ -229,3 +243,7 @@ class Pipeline:
             finally:
                 del self._contexts[context.call.id]
         return row
+
+
+def _stands_nowhere() -> None:
+    """Where a request stands that does not wait."""

@@ -76,20 +76,12 @@ class Response:
         answer = self.answer
         if answer.status >= 400:
             await self._refused(answer.status, answer.headers, await answer.beginning())
-        elif await self._is_stream():
+        elif await comes_as_stream(answer, self.context.call.request):
             await self._stream()
         else:
             await self._plain()
         await self.keepalive.stop()
         self.sink.end()
-
-    async def _is_stream(self) -> bool:
-        """What an answer is called is believed only where its beginning does not tell, or no stream was asked for."""
-        labelled = self.answer.media_type == EVENT_STREAM
-        if not self.context.call.request.stream:
-            return labelled
-        told = is_stream(await self.answer.peek(TELLING))
-        return labelled if told is None else told
 
     async def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """The upstream said no: to the caller, whose own mistake it is, or to our key, which is not the caller's."""
@@ -249,6 +241,15 @@ class Response:
         waited = {"X-Queue-Wait-Ms": str(milliseconds(lease.queue_seconds)), "X-Queue-Position": str(lease.position)}
         self.sink.start(status, {**headers, **waited, **context.bill.headers})
         return True
+
+
+async def comes_as_stream(answer: Answer, request: Request) -> bool:
+    """What an answer is called is believed only where its beginning does not tell, or no stream was asked for."""
+    labelled = answer.media_type == EVENT_STREAM
+    if not request.stream:
+        return labelled
+    shown = is_stream(await answer.peek(TELLING))
+    return labelled if shown is None else shown
 
 
 def _told(verdict: Verdict, status: int) -> Refusal:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
 from server.accounting.reservations import Reservations
+from server.dispatcher import Lease
 from server.ledger.quota import Settlement as Settled
 from server.ledger.usage import Outcome, UsageRow
 from server.relay.admission import Admission
@@ -60,7 +61,7 @@ class Settling:
 
     async def settle(self, context: RequestContext) -> UsageRow:
         """Settle, whoever leaves meanwhile. What does not wait for anything needs no task of its own for that."""
-        keeps = self.kept_by(context) or context.recorded is not None
+        keeps = context.kept(stateful=self._stateful) or context.recorded is not None
         if context.settled is not None and not keeps:
             return context.settled
         waits = keeps or (context.usage is None and self._reported(context) is None)
@@ -71,7 +72,7 @@ class Settling:
         row = await self.bookkeep(context)
         if context.recorded is not None:
             await self._keep_content(context, row)
-        if kept := self.kept_by(context):
+        if kept := context.kept(stateful=self._stateful):
             with suppress(StoreError):  # the answer cannot be continued then; the row tells of the outage
                 await self._store.remember_issued(kept, IssuedObject(row.person_id, row.key, row.started_at))
         return row
@@ -104,11 +105,15 @@ class Settling:
         """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
         if context.usage is None:
             context.usage = await self._used(context)
-            self._admission.made(context.meter.made.seals, context.lease.key)
-            tokens = Tokens(context.usage.input, context.usage.cached, context.usage.output)
-            left = context.client_left and context.usage.estimated
-            context.lease.finish(tokens, complete=context.outcome is Outcome.COMPLETED, left=left)
+            if context.claim is not None:
+                self._finish(context, context.claim, context.usage)
         return context.usage
+
+    def _finish(self, context: RequestContext, lease: Lease, usage: Usage) -> None:
+        self._admission.made(context.meter.made.seals, lease.key)
+        tokens = Tokens(usage.input, usage.cached, usage.output)
+        left = context.client_left and usage.estimated
+        lease.finish(tokens, complete=context.outcome is Outcome.COMPLETED, left=left)
 
     async def attempted(self, context: RequestContext) -> Settled | None:
         """How an attempt is settled that has failed and may have been billed, if another one goes out after it.
@@ -127,13 +132,6 @@ class Settling:
     async def _used(self, context: RequestContext) -> Usage:
         used = self._reported(context) or await self._counted(context)
         return context.call.request.hosted.billed(used)
-
-    def kept_by(self, context: RequestContext) -> tuple[str, ...]:
-        """The ids of what the provider keeps of an answer, and its maker may name."""
-        if not self._stateful:
-            return ()
-        made = context.meter.made
-        return (*made.answer, *made.objects) if context.call.request.kept else made.objects
 
     def _reported(self, context: RequestContext) -> Usage | None:
         """What is known without counting: the upstream's own figures, or that nothing was billed."""

@@ -39,7 +39,7 @@ class CustomPage:
         self.policy = widened(render.CONTENT_SECURITY_POLICY, settings.page_csp)
 
     async def page(self, base_url: str) -> bytes:
-        """The page for who has reached us under this address, UTF-8."""
+        """The page for readers who came under this address, UTF-8."""
         return await self._pages.get(base_url)
 
     async def _filled(self, base_url: str) -> bytes:
@@ -72,7 +72,7 @@ class CustomPage:
         return {}
 
     def _config(self) -> dict[str, str | int | bool | None]:
-        """The settings that a page may show; everything else is nobody's business."""
+        """The settings that a page may show; all others stay here."""
         settings, book = self._settings, self._status.book
         rates = [
             limit.amount

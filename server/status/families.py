@@ -37,7 +37,7 @@ def family_of(model: str) -> str | None:
 
 
 def provider_of(key: Key) -> str:
-    """Whose service a key is for: by its upstream's name, else by what it speaks."""
+    """The provider of a key: by its upstream's name, else by its dialect."""
     named = key.upstream.partition("-")[0].lower()
     if named in PROVIDERS:
         return named

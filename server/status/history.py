@@ -21,7 +21,7 @@ from server.ledger.calendar import Calendar
 from server.ledger.history import HOUR_MS, HistoryRecorder, HourRow, hour_of, merged
 from server.ledger.summaries import DAYS, Summary, first_hour, summarise
 from server.ledger.usage import UsageRow
-from server.policy.incidents import Incident, IncidentKind, IncidentWatch, ReportedKey, Subject, told
+from server.policy.incidents import Incident, IncidentKind, IncidentWatch, ReportedKey, Subject, merged_incidents
 from server.store.base import Store, StoreError
 
 log = logging.getLogger("fairgate")
@@ -77,7 +77,8 @@ class History:
     def observe(self, row: UsageRow) -> None:
         """A request has ended and is on the ledger."""
         now = self._wall()
-        self._recorder.observe(row, now)
+        if not row.with_own_key:  # what callers' own keys meet says nothing of the pool
+            self._recorder.observe(row, now)
         self._seen[row.person_id] = now
 
     def online(self) -> int:
@@ -90,7 +91,7 @@ class History:
         mine = {each.id: each for each in (*self._known, *self._unwritten.values())}
         now = self._wall()
         mine |= {each.id: each for each in self._watch.lasting(now)}
-        return told(mine.values(), now)
+        return merged_incidents(mine.values(), now)
 
     def look(self) -> None:
         """See how everything stands."""
@@ -122,7 +123,7 @@ class History:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _write(self, now: int) -> bool:
-        """Whether the store has everything. An outage is told once."""
+        """Whether the store has everything. An outage is logged once."""
         for each in self._watch.lasting(now):
             self._unwritten[each.id] = each
         incidents = list(self._unwritten.values())
@@ -165,7 +166,7 @@ class History:
             self._unwritten[each.id] = each
 
     def _seconds_since_last(self, now: int) -> int:
-        """What one look stands for. Whoever slept for longer (a machine that was suspended) saw nothing meanwhile."""
+        """The seconds that one look stands for; a longer gap (the machine was suspended) counts as three looks."""
         since, self._looked_at = self._looked_at, now
         passed = LOOK_SECONDS if since is None else round((now - since) / 1000)
         return max(0, min(passed, 3 * LOOK_SECONDS))

@@ -1,4 +1,4 @@
-"""Who used how much, for those who want to be seen: computed once in ten seconds for all who look.
+"""The leaderboard: the usage of people who chose a nickname, computed once in ten seconds for all readers.
 
 On the list are people who chose a nickname, and groups of the operator's of whose people at least five used something
 in the window: with fewer, a person could be made out. All others are only counted, so that a person who has logged in
@@ -35,7 +35,7 @@ ENERGY = (
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One window by one measure. `order`: everybody's ids, the first has used the most."""
+    """One window by one measure. `order`: the ids of all people, the first has used the most."""
 
     people: tuple[tuple[str, Score], ...]  # with their ids, which stay here
     groups: tuple[Score, ...]
@@ -47,7 +47,7 @@ class Board:
         return tuple(replace(score, own=True) if owner == person_id else score for owner, score in self.people)
 
     def place(self, person_id: str, nickname: str | None) -> QueuePlace | None:
-        """Where somebody stands among all; None if they have used nothing."""
+        """A person's place among all; None if they have used nothing."""
         if person_id not in self.order:
             return None
         return QueuePlace(self.order.index(person_id) + 1, len(self.order), nickname)
@@ -89,7 +89,7 @@ class Leaderboard:
         )
 
     async def _groups(self, days: Days, by: Measure) -> list[Score]:
-        """The operator's groups with people enough. What an identity provider calls a group may name somebody."""
+        """The operator's groups with enough people. Those of an identity provider may be named after a person."""
         found = await self._store.sums(days, (By.GROUP, By.PERSON))
         members: dict[str, list[Sum]] = {}
         for each in found:
@@ -112,7 +112,7 @@ def first_day(window: Window, today: str) -> str | None:
 
 
 def measured(of: Sum, by: Measure) -> int:
-    """What is ranked by."""
+    """The figure by which people are ranked."""
     return {"requests": of.requests, "tokens": of.input + of.output, "cost": of.cost_micro_usd}[by]
 
 

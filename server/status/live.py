@@ -29,7 +29,7 @@ class Live:
 
     @property
     def full(self) -> bool:
-        """Nobody else can listen: whoever comes may ask for the page now and then."""
+        """Whether no further listener is accepted: such a page polls instead."""
         return self._closed or len(self._listeners) >= self._most
 
     async def listen(self) -> AsyncGenerator[bytes, None]:
@@ -49,7 +49,7 @@ class Live:
             self._listeners.discard(me)
 
     async def close(self) -> None:
-        """Let everybody go."""
+        """End the stream of each listener."""
         self._closed = True
         if self._task is not None:
             self._task.cancel()

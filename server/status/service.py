@@ -1,4 +1,4 @@
-"""The status service: what everyone may see, made once for all who look."""
+"""The status service: the public pages, made once for all who look."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class StatusService:
         self._docs = SingleFlight(self._help, SLOW_SECONDS, self.clock)
 
     def feed(self, base_url: str) -> FeedView:
-        """What has happened, for who has reached us under this address."""
+        """The feed, with links that begin with `PUBLIC_URL`, or else with this address."""
         news = self.history.incidents(), notices(self.book)
         return feed_view(self.settings.title, self.settings.public_url or base_url, *news, self.wall())
 
@@ -60,15 +60,14 @@ class StatusService:
 
     async def drain(self) -> None:
         """Say that we are about to stop, and let the listeners go."""
-        self.status.draining = True
-        self.status.forget()
+        self.status.drain()
         await self.live.close()
 
     async def _help(self, base_url: str) -> bytes:
         return render.docs_html(self._docs_view((await self.status.view(base_url)).frame, base_url))
 
     def _docs_view(self, frame: Frame, base_url: str) -> DocsView:
-        """The models are those that nobody needs a group for."""
+        """The models are those that need no group."""
         named = {dialect: self.dispatcher.pool.models(dialect, frozenset()) for dialect in EXAMPLES}
         return DocsView(
             frame,

@@ -1,4 +1,4 @@
-"""The whole installation at one instant, for everyone: put together once a second at most, however many ask.
+"""The whole installation at one instant, for all readers: put together once a second at most, however many ask.
 
 The pool, the runtime configuration and the history are in memory, and of the ledger only three sums are read
 (`totals.py`). So the page costs the same whether one person looks at it or a thousand do.
@@ -51,7 +51,7 @@ _PRINTERS: dict[str, Callable[[StatusView], bytes]] = {
 
 @dataclass
 class StatusSnapshot:
-    """What the page knows. `clock` is monotonic seconds, `wall` UTC milliseconds; `draining` is set by who drains."""
+    """The data of the status page. `clock` is monotonic seconds, `wall` UTC milliseconds; `draining`: it stops soon."""
 
     settings: Settings
     dispatcher: Dispatcher
@@ -74,13 +74,18 @@ class StatusSnapshot:
         """Everything, as of a second ago or later. `base_url`: how the caller has reached us."""
         return replace(await self._views.get(""), base_url=self.settings.public_url or base_url)
 
+    def drain(self) -> None:
+        """Say from now on that the gateway is about to stop."""
+        self.draining = True
+        self.forget()
+
     def forget(self) -> None:
         """Let the next who ask see how it is now."""
         self._views.forget()
         self._printed.forget()
 
     async def facts(self) -> dict[str, dict[str, object]]:
-        """What a list of models says of each beside its name."""
+        """The facts of each model in a list of models, by its name."""
         return {model.name: facts_of(model) for model in (await self.view()).models}
 
     async def page(self, base_url: str) -> bytes:
@@ -96,7 +101,7 @@ class StatusSnapshot:
         return self.settings.public_url or ANYWHERE
 
     async def event(self) -> bytes:
-        """What moves, as one line of JSON."""
+        """The moving numbers, as one line of JSON."""
         return await self._printed.get(("event", ""))
 
     async def _print(self, asked: tuple[str, str]) -> bytes:
@@ -165,7 +170,7 @@ class StatusSnapshot:
         )
 
     def _wait(self, model: str) -> float | None:
-        """What a newcomer who may use all its keys would wait now for a short answer; None if no key could serve it.
+        """The wait of a newcomer who may use all its keys, for a short answer; None if no key could serve it.
 
         Where all callers are one person, a newcomer is that person too, and waits behind all that they have asked.
         """
@@ -177,7 +182,7 @@ class StatusSnapshot:
         deadline = now + self.settings.queue_seconds
         newcomer = _NEWCOMERS[self.settings.gatekeeper]
         ask = Ask("", newcomer, model, min(serving[0].dialects), 0, None, deadline, groups=groups)
-        return self.dispatcher.pool.door.forecast(ask, now).seconds
+        return self.dispatcher.pool.admission.forecast(ask, now).seconds
 
     def _keys(self, pool: PoolSnapshot, now: int) -> tuple[KeyView, ...]:
         """The keys, by their providers and then in an order that tells nothing."""
@@ -193,8 +198,8 @@ class StatusSnapshot:
 
 @lru_cache(maxsize=64)
 def addressed(made: bytes, base_url: str) -> bytes:
-    """What was made for all, as one reads it who has reached us under this address.
+    """A page that was made once for all readers, with the address under which this reader came.
 
-    Else everybody who thinks of another name for us would have everything made anew.
+    Else each new address would have everything made anew.
     """
     return made.replace(ANYWHERE.encode(), base_url.encode())

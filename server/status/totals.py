@@ -1,4 +1,4 @@
-"""What was done today, this month and ever, as far as the ledger has said.
+"""The usage of today, of this month and of all time, as last read from the ledger.
 
 Today's sum is read every two seconds while anyone looks, the others once a minute. A store that is slow or away
 delays no one for longer than its patience: the figures stay as they were.
@@ -45,7 +45,7 @@ class UsageTotals:
             await asyncio.wait((self._task,), timeout=self._patience)
 
     async def by_model(self) -> list[Sum]:
-        """What was ever done, by model. Raises StoreError."""
+        """The usage of all time, by model. Raises StoreError."""
         return await self._store.sums(Days(), (By.MODEL,))
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""From what we know to what the public pages show. Pure."""
+"""The views of the public pages, made from records and figures. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def hour_views(summary: Summary, now: int) -> tuple[HourView, ...]:
 
 
 def facts_of(model: ModelView) -> dict[str, object]:
-    """What a list of models says of one: all that somebody needs who can choose."""
+    """The facts about one model in a list of models, by which a caller chooses."""
     wait = model.wait_seconds
     return {
         "status": model.condition,
@@ -52,7 +52,7 @@ def facts_of(model: ModelView) -> dict[str, object]:
 
 
 def notices(book: RuntimeConfig) -> list[Notice]:
-    """What the operator tells everybody, the latest first; what cannot be read is left out."""
+    """The operator's notices, the latest first; one that cannot be read is left out."""
     found = []
     for record in book.notices:
         with suppress(ValueError):

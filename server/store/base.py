@@ -25,6 +25,9 @@ from typing import Any, Protocol, Self
 from server.store.history_verbs import HistoryVerbs
 from server.store.ledger_verbs import BookVerbs, LedgerVerbs, ReportVerbs
 from server.store.records import (
+    DONE,
+    FAILED,
+    PENDING,
     AddedKey,
     Audit,
     Caller,
@@ -44,6 +47,9 @@ from server.store.records import (
 )
 
 __all__ = [
+    "DONE",
+    "FAILED",
+    "PENDING",
     "AddedKey",
     "Audit",
     "Caller",

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from server.ledger.quota import Exceeded, Reservation, Reserved
+from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserved
 from server.store.base import Store
 from server.store.records import Credential, IssuedObject, StoreError
 
@@ -151,6 +151,15 @@ class Guarded:
 
     async def release(self, request_id: str) -> bool:
         return await self.ask(lambda: self._store.release(request_id))
+
+    async def write(self, letters: Sequence[Letter]) -> list[bool | Exception]:
+        return await self.ask(lambda: self._store.write(letters))
+
+    async def escrowed(self, counters: Sequence[str]) -> list[Escrowed]:
+        return await self.ask(lambda: self._store.escrowed(counters))
+
+    async def call_back(self, counter: str) -> None:
+        await self.ask(lambda: self._store.call_back(counter))
 
     async def taken(self, counters: Sequence[str]) -> list[int]:
         return await self.ask(lambda: self._store.taken(counters))

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
-from server.ledger.quota import Exceeded, Reservation, Reserved, Settlement
+from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserved, Settlement
 from server.ledger.reports import By, Cursor, Days, Sum, SumMeasure, Which
 from server.ledger.usage import UsageRow
+from server.store.acts import Act
 from server.store.records import Audit, Content, Record, Totals
 
 
@@ -33,6 +34,19 @@ class LedgerVerbs(Protocol):
         settlement is on its way when this returns: whoever does not wait for it loses the answer, not the settlement.
         """
 
+    def write(self, letters: Sequence[Letter]) -> Awaitable[list[bool | Exception]]:
+        """Settle, release and trim, all together and as one piece of work. The answers follow the order of the letters.
+
+        True if it changed something, False if it had been done before, or else why this one cannot be written, which
+        spoils no other. An outage is raised. Like `settle` it is on its way when this returns.
+        """
+
+    async def escrowed(self, counters: Sequence[str]) -> list[Escrowed]:
+        """How each counter stands, and who has taken of it in advance."""
+
+    async def call_back(self, counter: str) -> None:
+        """Ask all who have taken of a counter in advance to give it back: `Escrowed.calls` grows by one."""
+
     async def release_holder(self, holder: str) -> int:
         """Give back all that a process held which has died; returns how many requests held something."""
 
@@ -40,10 +54,13 @@ class LedgerVerbs(Protocol):
         """Give back what reservations held that expired before `now`; returns how many."""
 
     async def taken(self, counters: Sequence[str]) -> list[int]:
-        """What each counter has taken; 0 for one that nobody has used."""
+        """What was used of each counter and what requests hold there; 0 for one that was never used.
+
+        What lies in escrows is left out: most of it is used by no one.
+        """
 
     async def reserved(self) -> int:
-        """How many requests hold something at the moment."""
+        """How many requests hold something in the store at the moment; escrows are none."""
 
     async def forget_counters(self, before: str) -> int:
         """Forget counters whose window ended: those whose name ends in a day, week or month before the day `before`
@@ -92,8 +109,23 @@ class ReportVerbs(Protocol):
 class BookVerbs(Protocol):
     """What the operator decides at run time, who changed what, and contents that people know to be kept."""
 
+    async def change(self, entry: Audit, acts: Sequence[Act]) -> None:
+        """Make a change and note it: all acts and the entry, or none of them. An entry that is there stays as it is.
+
+        Raises `NameTaken`, `KeyTaken` and `Outdated` for what an act needs; then nothing is changed and nothing noted.
+        After a `StoreError` it is so on the embedded store, too, unless the answer alone was lost. MongoDB writes one
+        document at a time: there the entry is written first, and says `pending` until the last act is done. Nothing is
+        changed that is not noted, and no entry says `done` of what did not happen (`mongo/changes.py`).
+        """
+
     async def put_record(self, record: Record) -> None:
         """Write a record; one of the same kind and id is replaced."""
+
+    async def swap_record(self, before: Record | None, after: Record | None) -> bool:
+        """Write a record in place of `before`, which None says is not there; `after` None removes it.
+
+        False if it is not, or not any more, as `before` says. One of the two is a record.
+        """
 
     async def remove_record(self, kind: str, record_id: str) -> bool:
         """False if there is none."""
@@ -109,6 +141,8 @@ class BookVerbs(Protocol):
 
     async def rewrite_audit(self, entry: Audit) -> None:
         """Write what an entry says of before and after anew: only to erase what somebody was called."""
+
+    async def audit(self, entry_id: str) -> Audit | None: ...
 
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         """The next `limit` entries, the newest first; the cursor is time and id of the last one seen."""

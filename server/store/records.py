@@ -161,9 +161,16 @@ class Record:
     body: Mapping[str, Any]
 
 
+DONE, PENDING, FAILED = "done", "pending", "failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """A change that somebody made: who, when, what, and how it was before and after. Never a secret."""
+    """A change that a person made: who, when, what, and how it was before and after. Never a secret.
+
+    `outcome`: DONE; PENDING of a change that was begun, and whose end the database did not confirm; FAILED of one of
+    which only a part was made. The embedded store has no other than DONE.
+    """
 
     id: str
     at: int
@@ -172,6 +179,7 @@ class Audit:
     target: str
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
+    outcome: str = DONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ _ESCAPED = re.compile(rb'[^"\\]*+(?>\\.[^"\\]*+)*+', re.DOTALL)  # inside of a s
 
 
 def _balanced(depth: int) -> bytes:
-    """What may be jumped over in one go: whole strings, what is between them, and whole brackets nested so deeply."""
+    """The pattern of bytes to skip in one go: whole strings, bytes between them, and brackets nested so deeply."""
     whole = rb'[^"\[\]{}]++|"' + _ESCAPED.pattern + rb'"'
     inside = whole
     for _ in range(depth):

@@ -21,7 +21,7 @@ LONGEST_SOUND = 1_000_000  # seconds: more is no answer to believe
 
 
 class Choices(DeliveryMeter):
-    """What chat and legacy completions share: chunks with `choices`, `usage` in any chunk, `[DONE]` at the end.
+    """The shape of chat and legacy completions: chunks with `choices`, `usage` in any chunk, `[DONE]` at the end.
 
     The usage stands beside the choices, in one of them (Moonshot) or under `x_groq`.
     """
@@ -310,8 +310,8 @@ class Media(Opaque):
         if not isinstance(seconds, int | float) or not 0 < seconds < LONGEST_SOUND:
             return
         if self.usage is None or self.usage.audio_ms:
-            told = self.usage.audio_ms if self.usage else 0
-            self.usage = Usage(audio_ms=max(told, round(seconds * 1000)))
+            before = self.usage.audio_ms if self.usage else 0
+            self.usage = Usage(audio_ms=max(before, round(seconds * 1000)))
 
     def answer(self, body: bytes) -> bool:
         super().answer(body)

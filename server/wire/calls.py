@@ -16,7 +16,7 @@ NAME = re.compile(r"[a-z$][a-z0-9_$:.-]{0,63}")
 
 
 def called(calls: Mapping[str, int]) -> str:
-    """The calls as text, names in order; those that nobody made are left out."""
+    """The calls as text, names in order; a tool without calls is left out."""
     named = [(name, number) for name, number in sorted(calls.items()) if number > 0 and NAME.fullmatch(name)]
     return " ".join(f"{name}={min(number, MOST_CALLS)}" for name, number in named[:MOST_NAMES])
 

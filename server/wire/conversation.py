@@ -17,7 +17,7 @@ from typing import Any
 
 # The first one that a request has, counts; none of them is forwarded.
 SESSION_HEADERS = (
-    "X-Fairgate-Session",  # our own, for whoever writes a client
+    "X-Fairgate-Session",  # our own, for authors of clients
     "X-Claude-Code-Session-Id",  # Claude Code
     "Session-Id",  # Codex
     "session_id",  # Codex in its earlier versions; many proxies drop names with an underscore
@@ -50,7 +50,7 @@ def conversation_of(kind: str, document: dict[str, Any], session: str | None) ->
 
 
 def bind(conversation: bytes, person: str, model: str) -> bytes:
-    """Return the digest of this person's conversation with this model: nobody meets another one's, even on purpose."""
+    """The digest of this person's conversation with this model: no other person can make the same one."""
     return _digest(conversation, person, model) if conversation else b""
 
 

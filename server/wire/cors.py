@@ -36,7 +36,7 @@ class Sharing:
         return cls(frozenset(origin.lower() for origin in origins))
 
     def headers(self, origin: str | None) -> Mapping[str, str]:
-        """What stands in every answer to a request of this origin."""
+        """The CORS headers of every answer to a request of this origin."""
         if not self.origins:
             return {}
         varies = {"Vary": "Origin"}  # also where it is not allowed: a cache must not give that answer to others
@@ -48,12 +48,12 @@ class Sharing:
         """The headers of the answer to a browser that asks first; None if this is no such question, or may not be."""
         if origin is None or method is None or not self._allows(origin):
             return None
-        told = {"Access-Control-Allow-Methods": METHODS, "Access-Control-Max-Age": str(REMEMBERED_SECONDS)}
+        allowed = {"Access-Control-Allow-Methods": METHODS, "Access-Control-Max-Age": str(REMEMBERED_SECONDS)}
         # A star would not stand for Authorization, so the names that were asked for are repeated.
         if len(names) <= LONGEST and _HEADERS.fullmatch(names):
             listed = (name.strip() for name in names.split(","))
-            told["Access-Control-Allow-Headers"] = ", ".join(name for name in listed if name.lower() not in NEVER)
-        return told
+            allowed["Access-Control-Allow-Headers"] = ", ".join(name for name in listed if name.lower() not in NEVER)
+        return allowed
 
     def _allows(self, origin: str) -> bool:
         return bool(self.origins) and origin.isascii() and (ANY in self.origins or origin.lower() in self.origins)

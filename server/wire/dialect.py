@@ -1,4 +1,4 @@
-"""What the two families of APIs say differently: errors, credentials, model lists."""
+"""The differences between the two families of APIs: errors, credentials, model lists."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from server.wire.speech import Speech
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """What the gateway knows of an endpoint."""
+    """One endpoint that the gateway passes on."""
 
     path: str
     kind: str  # names the shape of the request, for `tokens.prompt_of`, and of the answer, for statistics
@@ -48,7 +48,7 @@ _TABLE = (
         output_limits=("max_completion_tokens", "max_tokens"),
         streams=True,
         asks_usage=True,
-        keeping=("store", "deferred"),  # xAI answers a deferred one later, to whoever asks for it
+        keeping=("store", "deferred"),  # xAI answers a deferred one later, to any holder of the key
     ),
     Endpoint(
         path="/v1/completions",

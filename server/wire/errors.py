@@ -14,7 +14,7 @@ from typing import ClassVar
 
 
 class Refusal(Exception):
-    """What the caller is told instead of an answer."""
+    """An error that the caller gets instead of an answer."""
 
     status: ClassVar[int]
     anthropic_status: ClassVar[int | None] = None  # where Anthropic's number differs
@@ -40,13 +40,13 @@ class Refusal(Exception):
 
 
 class ClientError(Refusal):
-    """The caller can mend it."""
+    """The request is at fault, and its caller can correct it."""
 
     status = 400
 
 
 class GatewayBusy(Refusal):
-    """Nobody did wrong; there is no capacity now."""
+    """There is no capacity now: neither the request nor the provider is at fault."""
 
     status = 503
     anthropic_status = 529
@@ -55,7 +55,7 @@ class GatewayBusy(Refusal):
 
 
 class UpstreamError(Refusal):
-    """The provider failed, or we did."""
+    """The provider failed, or the gateway did."""
 
     status = 502
     kind = "server_error"

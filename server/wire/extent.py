@@ -1,4 +1,4 @@
-"""What a request asks for beside text: media to read, pictures to make, sound to write down or to speak.
+"""The extent of a request beside text: media to read, pictures to make, sound to write down or to speak.
 
 `Extent` is read once, with the body, and says nothing about money. `most` turns it into the most that the provider can
 bill for the request, before it has answered: an upper bound for each kind of usage, by the rules that the providers
@@ -86,7 +86,7 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What was found beside the text. `pictures` are to be made, of `picture_tokens` each."""
+    """The media of a request. `pictures` are to be made, of `picture_tokens` each."""
 
     media: tuple[Medium, ...] = ()
     tools: bool = False
@@ -110,14 +110,14 @@ NOTHING = Extent()
 
 
 def extent_of(kind: str, document: Mapping[str, Any], sound: Sound | None = None, body: bytes = b"") -> Extent:
-    """What a request of this kind (`Endpoint.kind`) asks for. `sound` is what it uploads. Never raises."""
+    """The extent of a request of this kind (`Endpoint.kind`). `sound`: its uploaded recording. Never raises."""
     found = _asked(kind, document, sound)
     writes = kind == "messages" or _CACHE.search(body) is not None
     return replace(found, writes=writes, writes_hour=_LONG.search(body) is not None) if writes else found
 
 
 def with_kept(extent: Extent, fields: Iterable[str]) -> Extent:
-    """The same for a request whose `fields` name kept objects: nobody here knows how long these are."""
+    """The same for a request whose `fields` name kept objects: their length is not known here."""
     return extent if _READ_WHOLE.isdisjoint(fields) else replace(extent, media=(*extent.media, Medium("file")))
 
 
@@ -205,7 +205,7 @@ def _asks_for(value: Any) -> bool:
 
 
 def _continuing(document: Mapping[str, Any], found: Extent) -> Extent:
-    """What the provider has kept is read too, and nobody here knows how long that is: as long as a file may be."""
+    """The model also reads what the provider has kept; its length is not known, so it counts as a whole file."""
     if not any(document.get(name) for name in _KEPT):
         return found
     return replace(found, media=(*found.media, Medium("file")))

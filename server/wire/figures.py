@@ -115,7 +115,7 @@ def figure(value: Any) -> int | None:
 
 
 class Figures:
-    """What is known so far of one answer's figures. `places` says where they stand."""
+    """The figures of one answer so far. `places` says where they stand."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
@@ -158,7 +158,7 @@ class Figures:
         return self._usage(0) if "input" in self._found else None
 
     def beside(self) -> Usage:
-        """What is billed beside tokens, and how it was served, as far as it is known."""
+        """The tools that are billed beside tokens, and the tier and region of the service, as far as they are known."""
         return Usage(tools=called(self._tools), tier=self._tier, geo=self._geo)
 
     def _most(self, numbers: Mapping[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""What the operator does not want to pass on: phrases, web sites, and more tokens than are good for all.
+"""The operator's filters: forbidden phrases and web sites, and bounds on tokens.
 
 Phrases are patterns of RE2, whatever their case. RE2 knows neither lookaround nor backreferences and needs time in
 proportion to the text, whatever the pattern. Python's `re` promises no such thing.
@@ -16,7 +16,7 @@ import re2  # type: ignore[import-untyped]  # google-re2 has no stubs
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """What no prompt may hold."""
+    """The phrases that no prompt may contain."""
 
     patterns: tuple[str, ...] = ()
     _any: Any = field(default=None, repr=False, compare=False)  # all patterns in one: a text is read once

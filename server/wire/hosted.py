@@ -33,8 +33,8 @@ from server.wire.usage import Usage
 
 UNBOUNDED = 10  # calls that are held for, of a tool without a bound
 MOST_USES = 1_000_000
-RESULTS = 5  # of OpenRouter's search, if nobody says otherwise
-MOST_SOURCES = 20  # that xAI reads for one answer, if nobody says fewer
+RESULTS = 5  # of OpenRouter's search, unless the request sets another number
+MOST_SOURCES = 20  # that xAI reads for one answer, unless the request sets fewer
 
 _OWN = frozenset({"function", "custom", "local_shell", "apply_patch", "namespace", "client_tool"})
 _OWN_BEGINNINGS = ("bash_", "text_editor_", "memory_", "computer_2")  # Anthropic's, with their dates
@@ -63,7 +63,7 @@ _STANDARD = frozenset({"auto", "default", "standard", "standard_only", "flex", "
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """What a request asks for beside tokens. `calls`: the most of each tool; `fields`: where each was asked for.
+    """The hosted tools of a request. `calls`: the most of each tool; `fields`: where each was asked for.
 
     `certain` are those calls that no answer reports. `tier` and `geo` are the service and the place that it names.
     """
@@ -73,15 +73,15 @@ class Hosted:
     certain: str = ""
     tier: str = ""
     geo: str = ""
-    unbounded: tuple[str, ...] = ()  # tools of which the caller does not say how often they may be called
-    endless: tuple[str, ...] = ()  # and those of which nobody can say it
+    unbounded: tuple[str, ...] = ()  # tools that the request allows without a number of calls
+    endless: tuple[str, ...] = ()  # tools whose number of calls has no bound at all
 
     def most(self) -> Usage:
         """Its hold beside tokens."""
         return Usage(tools=self.calls, tier=self.tier, geo=self.geo)
 
     def billed(self, usage: Usage) -> Usage:
-        """What an answer used, with what it did not report: certain calls, and a dearer service that was asked for."""
+        """The usage of an answer, with what it did not report: certain calls, and a dearer service of the request."""
         if usage.nothing or self == NOTHING:
             return usage
         reported = calls_of(usage.tools)
@@ -130,7 +130,7 @@ def hosted_of(document: Mapping[str, Any], model: str, kind: str = "") -> Hosted
 
 
 def _endless(document: Mapping[str, Any], model: str, kind: str, unbounded: Container[str]) -> set[str]:
-    """The tools of which neither the caller nor the gateway nor a provider's documents can say how often."""
+    """The tools for which no field of the request and no provider's document bounds the calls."""
     found = set()
     if type(document.get("web_search_options")) is dict and not _SEARCHES_ONCE.search(model):
         found.add("web_search_preview")
@@ -204,7 +204,7 @@ def _known(name: str) -> str:
 
 
 def _uses(name: str, tool: Mapping[str, Any], kind: str) -> int | None:
-    """How often a tool may be called; None if nobody says."""
+    """How often a tool may be called; None without a bound."""
     if name in _ONCE or name.startswith(tuple(_CONTAINED)):
         return 1
     uses = tool.get("max_uses")

@@ -1,9 +1,9 @@
-"""What a provider learns of the person who asks: nothing, or a name that only this gateway can read.
+"""The name of the person that a provider sees: none, or a pseudonym that only this gateway can read.
 
 Clients may name their user to the provider: `user` and `safety_identifier` (OpenAI), `metadata.user_id` (Anthropic).
 Providers ask for it so that they can stop one person instead of all who share the key. So what a client wrote
 there is replaced by a pseudonym: the same for all requests of a person, and without the key that it was made with it
-leads to no person. A request that names no one is not made to.
+leads to no person. A request that names no person gets no pseudonym.
 
 Nothing else changes: the values are cut out of the bytes and replaced there. The body has been found to be strict JSON
 without duplicate names, so a small scanner that only looks for the ends of values cannot be led astray.
@@ -48,7 +48,7 @@ class Identity:
         return cls(manner, hmac.digest(pepper, _PURPOSE, sha256))
 
     def applied(self, request: Request, person_id: str) -> Request:
-        """The request as the provider may see it. One that names nobody is returned as it is."""
+        """The request as the provider may see it. One without a person's name is returned as it is."""
         if self.manner == "pass" or not request.names_person:
             return request
         name = self.pseudonym(person_id) if self.manner == "pseudonym" else None
@@ -64,7 +64,7 @@ class Identity:
 
 
 def named(body: bytes, name: str) -> bytes:
-    """The body with this name in each of those fields. One that is null stays: it names nobody."""
+    """The body with this name in each of those fields. A null stays: it is no name."""
     for member in _members_that_name(body):
         if body[member.value : member.end] != b"null":
             body = body[: member.value] + orjson.dumps(name) + body[member.end :]
@@ -126,7 +126,7 @@ def _end_of_value(blanked: bytes, at: int) -> int:
 
 
 def _with_comma(body: bytes, member: _Member) -> tuple[int, int]:
-    """What has to go with a member: the comma behind it, or before the last one."""
+    """The bytes to cut with a member: its own and the comma behind it, or before the last one."""
     if behind := _COMMA.match(body, member.end):
         return member.start, behind.end()
     before = body.rfind(b",", member.brace, member.start)

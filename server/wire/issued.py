@@ -1,5 +1,6 @@
-"""What an answer makes that a later request may name: its own id and its items', what it keeps beside them, and
-encrypted content.
+"""The objects of an answer that a later request may name.
+
+These are its own id and its items', objects that the provider keeps beside them, and encrypted content.
 
 Only what stands where the provider writes it is believed. A text of the model may say anything.
 """
@@ -14,7 +15,7 @@ MOST = 256  # of each kind, of one answer
 
 
 class Made:
-    """What was seen in one answer so far. Nothing here ever raises, whatever it is shown."""
+    """The objects of one answer so far. No method raises, whatever its input."""
 
     def __init__(self) -> None:
         self._answer: dict[str, None] = {}
@@ -33,7 +34,7 @@ class Made:
 
     @property
     def seals(self) -> tuple[bytes, ...]:
-        """What encrypted content is known by (`stored.seal_of`)."""
+        """The digests of encrypted contents (`stored.seal_of`)."""
         return tuple(self._seals)
 
     def whole(self, document: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ class Meter(Protocol):
 
 
 class DeliveryMeter(ABC):
-    """What all meters have in common. `places` says where the figures of their answers stand."""
+    """The base of all meters. `places` says where the figures of their answers stand."""
 
     places: Places = OPENAI
 

@@ -194,7 +194,7 @@ class Dropping(Unpacker):
 
 
 def unpacker_of(content_encoding: str) -> Unpacker | None:
-    """What reads an answer with this `Content-Encoding`; None if it is not packed. Raises UnknownEncoding."""
+    """The unpacker of an answer with this `Content-Encoding`; None if it is not packed. Raises UnknownEncoding."""
     names = [name.strip().lower() for name in content_encoding.split(",")]
     packed = [name for name in names if name not in _NOT_PACKED]
     if not packed:

@@ -1,4 +1,4 @@
-"""What providers publish of their models: the longest answer, the context window, how a picture is counted.
+"""The published facts about models: the longest answer, the context window, how a picture is counted.
 
 A row holds for the names that its pattern matches from their beginning, behind an owner's name ("openai/gpt-4o"); the
 first row that matches counts. The rows serve upper bounds, so where a provider's pages and its bills differ, the larger
@@ -114,7 +114,7 @@ _ANSWERS = re.compile(
     r"gpt-3|gpt-4|chatgpt-4|gpt-5(\.\d)?-chat|claude-(\d|[a-z]+-[1-4])|llama|gemma|mistral-|mixtral|codestral"
 )
 
-# Of these it is known that nothing is billed for a cache that nobody has asked for; OpenAI's do so from 5.6 on.
+# These bill a cache only if the request asks for it; OpenAI's models bill any cache from 5.6 on.
 _WRITES_ASKED = re.compile(
     r"gpt-3|gpt-4|gpt-5(?!\.[6-9]|\.\d\d)|gpt-oss|chatgpt-4|o\d|claude|gemini|gemma|llama|mistral|mixtral|codestral|deepseek"
     r"|grok|command|phi-"
@@ -123,7 +123,7 @@ _WRITES_ASKED = re.compile(
 
 @lru_cache(maxsize=4_096)
 def published(model: str) -> Published:
-    """What is published of a model by this name."""
+    """The published facts about a model of this name."""
     name = _bare(model)
     return next(row for pattern, row in _COMPILED if pattern.match(name))
 
@@ -136,7 +136,7 @@ def is_openai(model: str) -> bool:
 def is_of_others(model: str) -> bool:
     """Whether the name is one of another maker's, whose servers bound a chat by `max_tokens`.
 
-    A name that nobody has given may be a deployment of OpenAI's, and those that reason refuse that field.
+    An unknown name may be a deployment of an OpenAI model, and those that reason refuse that field.
     """
     return _OTHERS.match(_bare(model)) is not None
 

@@ -37,7 +37,7 @@ class Relay:
 
     @property
     def between(self) -> bool:
-        """What has been written ends where an event does."""
+        """Whether the bytes written so far end where an event ends."""
         return self._splitter.between
 
     def feed(self, chunk: bytes) -> bytes:
@@ -64,7 +64,7 @@ class Relay:
     def _shown(self, event: StreamEvent, hidden: bool) -> bytes:
         """An event's bytes; of a hidden one only the newlines in front, since they may belong to the event before.
 
-        A long one is never hidden: its beginning has gone out before anybody knows what it is.
+        A long one is never hidden: its beginning has gone out before its kind is known.
         """
         raw = self._whole_newlines(event.raw)
         if not hidden or event.long:
@@ -73,7 +73,7 @@ class Relay:
         return raw[: len(raw) - len(raw.lstrip(b"\r\n"))]
 
     def _whole_newlines(self, raw: bytes) -> bytes:
-        """What follows a hidden chunk, without the second half of that chunk's last newline."""
+        """The bytes behind a hidden chunk, without the second half of that chunk's last newline."""
         if not self._half_newline:
             return raw
         self._half_newline = False

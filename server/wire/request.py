@@ -36,7 +36,7 @@ _MODEL = re.compile(r"(?!.*\.\.)[A-Za-z0-9._:/@+\[\]()~=,#*!-]{1,256}")
 # Some clients send one API's bodies to another one's route.
 _BELONGS = {"messages": "/v1/chat/completions", "input": "/v1/responses"}
 _OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-# Some gateways let these choose another upstream. Here they never do, and nobody should believe otherwise.
+# Some gateways let these choose another upstream. Here they never do, so a request with one is refused.
 _FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "extra_headers"})
 # And some providers answer with another model than the one that was asked for: it would be at the price, and with the
 # rights, of this one.
@@ -119,6 +119,34 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         dearer=_dearer(document),
         added=("stream_options",) if hides_usage else (),
         hosted=hosted_of(document, model, endpoint.kind),
+    )
+
+
+def as_it_came(request: Request, body: bytes) -> Request:
+    """Return the request with the body that it was read from: nothing of ours is asked for in it."""
+    return replace(request, body=body, hides_usage=False, added=())
+
+
+def unread(endpoint: Endpoint, body: bytes, content_type: str) -> Request:
+    """Return a request to an endpoint of which nothing is known: nothing in its body is looked for."""
+    return Request(
+        endpoint=endpoint,
+        body=body,
+        content_type=content_type,
+        model="",
+        stream=False,
+        max_tokens=None,
+        choices=1,
+        hides_usage=False,
+        prompt=Prompt(),
+        extent=Extent(),
+        conversation=b"",
+        refers=(),
+        seals=(),
+        keeps=None,
+        kept=False,
+        names_person=False,
+        dearer=None,
     )
 
 
@@ -322,7 +350,7 @@ def _refuse_forbidden_inside(value: Any) -> None:
 
 
 def names_person(document: dict[str, Any]) -> bool:
-    """Whether it has one of the fields by which providers are told who asks (`wire/identity.py`)."""
+    """Whether it has one of the fields that name the person to the provider (`wire/identity.py`)."""
     metadata = document.get("metadata")
     named = type(metadata) is dict and "user_id" in metadata
     return named or "user" in document or "safety_identifier" in document

@@ -1,4 +1,4 @@
-"""A bound of the answer that the gateway has put in, and that is too large for the model: what goes out instead.
+"""A smaller bound, where the bound that the gateway has put into a request is too large for the model.
 
 Where a budget applies, an answer gets a bound (`request.capped`). What a model takes is known of some models only, and
 what its server has room for is known of none. So a refusal of our own bound is not the caller's to hear: the request
@@ -57,7 +57,7 @@ _REQUESTED = re.compile(r"requested (?:about )?(\d{1,9}) tokens")
 
 @dataclass(frozen=True, slots=True)
 class Shorter:
-    """A bound that is to be sent, in tokens. `output` and `window` are what the upstream's model takes, if told."""
+    """A bound that is to be sent, in tokens. `output` and `window` are what the upstream's model takes, if known."""
 
     most: int
     output: int | None = None
@@ -66,14 +66,14 @@ class Shorter:
 
 
 def our_bound(request: Request) -> str | None:
-    """The field by which we bound the answer; None if the caller does, or nobody. (`=` is in front of a last name.)"""
+    """The field by which the gateway bounds the answer; None if it adds no bound. (`=` is in front of a last name.)"""
     return next((name for name in BOUNDS if name in request.added or f"={name}" in request.added), None)
 
 
 def shorter(
     sent: Request, status: int, body: bytes, before: Shorter | None = None, room: int | None = None
 ) -> Shorter | None:
-    """What to send in place of a request whose bound was refused; None if it was not, or nothing is left to try.
+    """The bound to send after one that was refused; None if it was not refused, or no bound is left to try.
 
     `before` is what was sent last, if that was shortened already. `room` is what a list of models says that the window
     leaves for an answer, for errors without a figure.
@@ -99,7 +99,7 @@ def shortened(request: Request, most: int) -> Request:
 
 
 def _found(error: dict[str, Any], sent: int, room: int | None) -> Shorter | None:
-    """What an error says of a bound of `sent` tokens."""
+    """The bound by an error about one of `sent` tokens."""
     message = str(error.get("message") or "").lower().replace(",", "")
     if (credit := _CREDIT.search(message)) is not None:
         return Shorter(int(credit[1]))
@@ -122,16 +122,16 @@ def _about_context(error: dict[str, Any], message: str) -> bool:
 
 
 def _in_context(error: dict[str, Any], message: str, sent: int, room: int | None) -> Shorter | None:
-    """What the window has room for beside the input. What a list says, or half of it, if neither is told."""
+    """The room of the window beside the input. If the error has no figures: `room`, or half of what was sent."""
     window, read = _integer(error.get("n_ctx")), _integer(error.get("n_prompt_tokens"))
     if window is None and (added := _SUM.search(message)) is not None:
         read, window = int(added[1]), int(added[2])
-    if window is None and (told := _WINDOW.search(message)) is not None:
-        window = int(told[1] or told[2])
-    if read is None and (told := _INPUT.search(message)) is not None:
-        read = int(told[1])
-    if read is None and (told := _REQUESTED.search(message)) is not None:
-        read = int(told[1]) - sent
+    if window is None and (found := _WINDOW.search(message)) is not None:
+        window = int(found[1] or found[2])
+    if read is None and (found := _INPUT.search(message)) is not None:
+        read = int(found[1])
+    if read is None and (found := _REQUESTED.search(message)) is not None:
+        read = int(found[1]) - sent
     if window is None or read is None:
         return Shorter(room if room is not None and LEAST <= room < sent else sent // 2, window=window)
     # Where less than this was refused already, the figures are not all that counts.

@@ -74,7 +74,7 @@ def sound_of(data: bytes) -> Sound:
 
 
 def _of_frames(frames: Walked) -> Sound:
-    """What lies behind the frames that were seen is as dense as they are, or as slow as a frame can be."""
+    """The length by the frames that were read; the rest is as dense as they are, or as slow as a frame can be."""
     seen = round(frames.seconds * 1_000)
     ms = seen + round(frames.seconds * 1_000 * frames.left / frames.seen)
     return Sound(seen, ms, max(ms, seen + frames.left * 8_000 // _SLOWEST_FRAMES))

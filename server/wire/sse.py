@@ -118,7 +118,7 @@ class Splitter:
         return len(raw) > self._long and len(raw.strip(b"\r\n")) > self._long
 
     def _give_out(self) -> list[StreamEvent]:
-        """What is held is too much to be held."""
+        """Give out a held event that has become too long."""
         held = bytes(self._held)
         if self._is_long(held):
             self._held.clear()

@@ -1,4 +1,4 @@
-"""What a request asks the provider to keep, and what kept objects it builds on.
+"""The objects that a request asks the provider to keep, and the kept objects that it uses.
 
 A provider keeps answers, files, containers and prompts for the account behind a key, and here many people share a key.
 So an object is a person's only if the gateway has seen who made it, and it can be built upon only with the key that
@@ -160,7 +160,7 @@ def _named(name: str, value: Any, kind: str) -> Iterator[Reference]:
     if name in _OBJECTS:
         if type(value) is dict:
             value = value.get("id")
-        elif name != "container":  # the others are texts, or names that everybody knows
+        elif name != "container":  # the others are texts, or public names
             return
     if name == "skill_id" and _is_public(value, kind):
         return

@@ -1,4 +1,4 @@
-"""What a model reads of a request, and with which alphabet to count it.
+"""The prompt of a request: the texts that the model reads, and the tokenizer that counts them.
 
 Counting serves admission, fairness and reservations, and bills only what an upstream did not report; so it must be
 close, not exact. Texts are counted with OpenAI's own encodings by `server/tokenizer.py`; here is what to count.
@@ -39,7 +39,7 @@ _OLD_ALPHABET = re.compile(r"(?:gpt-4(?![o.])|gpt-3|gpt-35|text-embedding-|davin
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the model reads: texts yet to be counted, and `fixed` tokens that are known without counting.
+    """The prompt: texts yet to be counted, and `fixed` tokens that are known without counting.
 
     `fixed` has `PER_MEDIUM` for each of the `media`.
     """

@@ -1,6 +1,6 @@
-"""Who is named by a header, where a header may be believed.
+"""The person whom a header of a trusted proxy names.
 
-Within a closed network another service may authenticate people and pass their names on in `X-User`. Anybody else can
+Within a closed network another service may authenticate people and pass their names on in `X-User`. Any client can
 write that header, too. So only the address counts from which the request really came, and the header is believed only
 if it stands there once.
 

@@ -1,4 +1,4 @@
-"""What an answer is billed whose usage the upstream did not report: an estimate, and marked as one.
+"""The bill of an answer whose usage the upstream did not report: an estimate, and marked as one.
 
 Text is counted. Sound that was sent is billed by its length, in milliseconds and in tokens, since a model has a price
 for one of them. Speech is billed by what was to be spoken and by the sound that came, pictures by number and size.
@@ -44,7 +44,7 @@ def unreported(extent: Extent, before: Usage, output: int, sound: Sound | None =
 
 
 def completed(usage: Usage, extent: Extent, read: int) -> Usage:
-    """What an upstream reported, and what it left out of it: the tokens of pictures, the whole length of a sound.
+    """The reported usage, and what the upstream left out: the tokens of pictures, the whole length of a sound.
 
     `read` is the input as counted here.
     """

@@ -1,4 +1,4 @@
-"""What one answer used, by kind."""
+"""The usage of one answer, by kind."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ class Usage:
 
     @property
     def nothing(self) -> bool:
-        """Nothing was used that anybody could bill."""
+        """Whether nothing was used that can be billed."""
         return not (self.input or self.output or self.images or self.audio_ms or self.tools)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from server.auth.accounts import Accounts, pepper_for
 from server.config.specs import Secret
-from server.http.base import Services
+from server.http.services import GatewayServices
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit, limit_body
 from server.ledger.prices import Price, price_body
 from server.ledger.usage import UsageRow
@@ -23,6 +23,7 @@ from server.wire.usage import Usage
 from tests.fakes.wire import Wire
 
 PEPPER = "the pepper of these tests, which is long enough"
+FOR_EVER = 10**15  # UTC milliseconds
 ALL = 1_000_000  # rows: more than any test writes
 USD = 1_000_000  # micro-USD
 
@@ -83,12 +84,12 @@ class Place:
         return Accounts(store, "user_token", "", pepper_for(self.url, PEPPER))
 
 
-async def put_limits(services: Services, *limits: Limit) -> None:
+async def put_limits(services: GatewayServices, *limits: Limit) -> None:
     await write_limits(services.store, *limits)
     await services.book.sync()
 
 
-async def put_prices(services: Services, *prices: Price) -> None:
+async def put_prices(services: GatewayServices, *prices: Price) -> None:
     await write_prices(services.store, *prices)
     await services.book.sync()
 
@@ -136,6 +137,7 @@ async def all_rows(store: Store) -> list[UsageRow]:
 
 
 async def assert_all_quiet(store: Store, journal: Path) -> None:
-    """Nobody holds anything, and the journal has nothing that the store does not have."""
+    """Nobody holds anything, also in escrow, and the journal has nothing that the store does not have."""
     assert await store.reserved() == 0
+    assert await store.release_expired(FOR_EVER) == 0
     assert not list(journal.glob("*.journal"))

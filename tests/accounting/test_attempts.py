@@ -14,14 +14,15 @@ import aiohttp
 import pytest
 
 from server.accounting.bill import Bill
-from server.accounting.reservations import Reservations, ReservationTerms
+from server.accounting.escrow import EscrowKeeper, ReservationTerms
+from server.accounting.reservations import Reservations
 from server.config.specs import UpstreamSpec
-from server.ledger.allowance import Allowances
 from server.ledger.calendar import Calendar
+from server.ledger.escrow import Escrows
 from server.ledger.holds import Estimate, Who, claim
 from server.ledger.limits import Limit, Scope, Unit, parse_limits
 from server.ledger.prices import Price, Rates
-from server.ledger.quota import Exceeded, Reservation, Reserved, Settlement
+from server.ledger.quota import Exceeded, Letter, Release, Reservation, Reserved, Settlement
 from server.ledger.usage import Outcome, UsageRow, attempt_id
 from server.store.base import StoreError
 from server.wire.unreported import SPEED
@@ -186,11 +187,11 @@ class Away:
     async def reserve(self, reservation: Reservation) -> Reserved | Exceeded:
         raise StoreError("away")
 
-    def release(self, request_id: str) -> None:
-        self.released.append(request_id)
-
-    def post(self, settlement: Settlement) -> None:
-        self.posted.append(settlement.row.request_id)
+    def post(self, letter: Letter) -> None:
+        if isinstance(letter, Settlement):
+            self.posted.append(letter.row.request_id)
+        elif isinstance(letter, Release):
+            self.released.append(letter.request_id)
 
     def settled(self, settlement: Settlement) -> None:
         pass
@@ -199,10 +200,9 @@ class Away:
 def cashier_beside(away: Away) -> Reservations:
     calendar, part = Calendar(ZoneInfo("UTC")), cast(Any, away)
     book = cast(Any, None)
-    allowances = Allowances("h1", lambda counter: 0)
-    return Reservations(
-        part, part, part, book, calendar, allowances, ReservationTerms("h1", 60_000), lambda: 0.0, lambda: NOW
-    )
+    escrows, terms = Escrows("h1", lambda counter, left: 0), ReservationTerms("h1", 60_000)
+    escrow = EscrowKeeper(part, escrows, away.post, terms, lambda: None, lambda: NOW)
+    return Reservations(part, part, part, book, calendar, escrow, lambda: 0.0, lambda: NOW)
 
 
 def bill_of(who: Who, *limits: Limit, spend: int | None = None) -> Bill:

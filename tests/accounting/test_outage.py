@@ -119,7 +119,7 @@ async def hold_through_an_outage(mongodb: Place, seconds: float, caplog: pytest.
         patient = {"outage_seconds": seconds + 30}  # a credential counts from when it was last asked for, before that
         async with opened(it.fake, mongodb.through(it.wire), **patient) as running, lateness() as late:
             heard = [(token, await it.ask(running, token)) for token in (it.ada, it.bob)]
-            heard += await leased(it, running)
+            heard += await in_escrow(it, running)
             await it.wire.cut()
             asking = load(it.session, running, lambda n: it.ada if n % 5 else it.bob, seconds, RATE)
             outage, stranger = await asyncio.gather(asking, strangers(it, running))
@@ -135,14 +135,11 @@ async def hold_through_an_outage(mongodb: Place, seconds: float, caplog: pytest.
         await hold_to_the_books(mongodb, heard + outage)
 
 
-async def leased(it: Scene, running: Running) -> list[tuple[str, Heard]]:
-    """Wait until the gateway itself knows that something of bob's budget is set aside.
-
-    A store that is slow to answer leaves it in doubt, and it asks for no other lease until bob's budget is used again.
-    """
+async def in_escrow(it: Scene, running: Running) -> list[tuple[str, Heard]]:
+    """Wait until the gateway itself knows that something of bob's budget is in escrow."""
     heard: list[tuple[str, Heard]] = []
     async with asyncio.timeout(20):
-        while not running.services.reservations.leases:
+        while not running.services.reservations.in_escrow:
             heard.append((it.bob, await it.ask(running, it.bob)))
             await asyncio.sleep(0.25)
     return heard

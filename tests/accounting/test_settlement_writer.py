@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from server.accounting.journal import Journal
 from server.accounting.settlement_writer import FIRST_PAUSE, SettlementWriter
-from server.ledger.quota import Settlement
+from server.ledger.quota import Letter, Release, Settlement
 from server.store.records import StoreError
 from server.store.sqlite.store import SqliteStore
 from tests.store.samples import reservation, settlement
@@ -26,21 +26,28 @@ class Books:
         self.released: list[str] = []
         self.wrong: dict[str, Exception] = {}
         self.away = False
-        self.calls = self.open_calls = self.most_open = 0
+        self.jobs = self.calls = self.open_calls = self.most_open = 0
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def settle(self, settlement: Settlement) -> bool:
-        await self._reached(settlement.row.request_id)
-        first = settlement.row.request_id not in self.rows
-        if first:
-            self.rows.append(settlement.row.request_id)
-        return first
+    async def write(self, letters: Sequence[Letter]) -> list[bool | Exception]:
+        self.jobs += 1
+        return list(await asyncio.gather(*map(self._one, letters), return_exceptions=True))
 
-    async def release(self, request_id: str) -> bool:
-        await self._reached(request_id)
-        self.released.append(request_id)
+    async def _one(self, letter: Letter) -> bool:
+        if isinstance(letter, Settlement):
+            return await self._settle(letter.row.request_id)
+        assert isinstance(letter, Release)
+        await self._reached(letter.request_id)
+        self.released.append(letter.request_id)
         return False
+
+    async def _settle(self, request_id: str) -> bool:
+        await self._reached(request_id)
+        first = request_id not in self.rows
+        if first:
+            self.rows.append(request_id)
+        return first
 
     async def _reached(self, request_id: str) -> None:
         self.calls += 1
@@ -91,6 +98,21 @@ async def test_what_is_posted_is_written_in_order_and_told() -> None:
             True,
             3,
         )
+
+
+@pytest.mark.gen_test
+async def test_what_comes_together_is_one_job_and_so_is_what_comes_while_it_is_written() -> None:
+    async with changes() as it:
+        it.books.gate.clear()
+        it.post("one", "two")
+        await until(lambda: it.books.open_calls == 2)
+        for name in ("three", "four"):
+            it.post(name)
+            await asyncio.sleep(0)
+        it.books.gate.set()
+        assert await it.settlement_writer.quiet(5)
+        assert it.written == ["one", "two", "three", "four"]
+        assert it.books.jobs == 2
 
 
 @pytest.mark.gen_test

@@ -12,7 +12,7 @@ import orjson
 from yarl import URL
 
 from server.config.specs import Secret
-from server.http.base import Services
+from server.http.services import GatewayServices
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import gateway
 
@@ -45,7 +45,7 @@ class Estate:
     """`tokens` and `ids` of ada and bob, who are people, and of boss, who is an administrator."""
 
     url: str
-    services: Services
+    services: GatewayServices
     fake: FakeUpstream
     session: aiohttp.ClientSession
     tokens: dict[str, str] = field(default_factory=dict)

@@ -25,7 +25,7 @@ async def test_a_group_is_made_changed_and_filled_by_its_members(place: Estate) 
     assert (await place.ask("GET", "/api/admin/groups/nothing/removal")).refusal[1] == "unknown_id"
     assert (await place.ask("DELETE", f"{path}/members/{ada}")).status == 204
     assert (await place.ask("GET", "/api/me", "ada")).json["groups"] == []
-    assert (await place.ask("DELETE", path)).status == 204
+    assert (await place.ask("DELETE", path)).status == 200
     assert "physics 101" not in place.services.book.groups
     assert [action for _, action, _, _ in await place.audited()][:4] == [
         "group.remove",
@@ -98,7 +98,7 @@ async def test_a_limit_holds_at_once_is_raised_for_a_time_and_removed(place: Est
     raised = await place.ask("POST", f"{path}/raise", body={"extra": 10**6, "until": "2099-01-01T00:00:00Z"})
     assert (raised.json["extra"], raised.json["extra_until"]) == (10**6, "2099-01-01T00:00:00.000Z")
     assert (await place.ask("GET", "/api/me", "bob")).json["limits"][0]["most"] == 6_000_000
-    assert (await place.ask("DELETE", path)).status == 204
+    assert (await place.ask("DELETE", path)).status == 200
     assert (await place.ask("GET", "/api/me", "bob")).json["limits"] == []
     boss = place.ids["boss"]
     set_, raised_, removed = reversed((await place.audited())[:3])
@@ -155,7 +155,7 @@ async def test_a_price_counts_at_once(place: Estate) -> None:
     assert price is not None
     assert price.id == "dear"
     assert (await place.ask("GET", "/api/admin/prices")).json["data"] == [made.json]
-    assert (await place.ask("DELETE", "/api/admin/prices/dear")).status == 204
+    assert (await place.ask("DELETE", "/api/admin/prices/dear")).status == 200
     assert (await place.ask("DELETE", "/api/admin/prices/dear")).refusal == (404, "unknown_id", None)
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from server.admin.changes import Changes, CommandError
-from server.ledger.limits import Limit, LimitWindow, Scope, Unit
+from server.admin.changes import Changes, Overtaken
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit, limit_body
 from server.ledger.prices import Price, Rates
+from server.policy.commands import CommandError
 from server.policy.groups import Group
 from server.policy.notices import Notice, NoticeKind
 from server.store import store_for
+from server.store.acts import Act
 from server.store.base import Audit, Record, Store, StoreError
 from tests.store.samples import ADA, BOB, token
 from tests.workbench import Delegate
@@ -208,24 +211,27 @@ async def test_a_record_that_cannot_be_read_is_named_left_out_and_can_be_removed
         assert await changes.unreadable() == []
 
 
-class Broken(Delegate):
-    """A store that fails at one verb."""
+class Slow(Delegate):
+    """A store beside which another process changes the limit before each change."""
 
-    def __init__(self, store: Store, verb: str) -> None:
-        super().__init__(store)
-        self.verb = verb
+    async def change(self, entry: Audit, acts: Sequence[Act]) -> None:
+        await self._store.put_record(Record("limit", DAILY.id, limit_body(replace(DAILY, amount=7))))
+        await self._store.change(entry, acts)
 
-    def __getattr__(self, verb: str) -> Any:
-        if verb == self.verb:
-            raise StoreError("away")
-        return super().__getattr__(verb)
+
+def _without_log(path: Path) -> None:
+    """The database refuses to write the audit log."""
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
+    connection.commit()
+    connection.close()
 
 
 @pytest.mark.gen_test
 async def test_nothing_is_changed_that_could_not_be_noted(tmp_path: Path) -> None:
     async with opened(tmp_path) as (_, store):
-        away: Any = Broken(store, "append_audit")
-        changes = Changes(away, lambda: NOW, lambda: "aud")
+        _without_log(tmp_path / "fairgate.db")
+        changes = Changes(store, lambda: NOW, lambda: "aud")
         for change in (
             changes.set_limit(BOSS, DAILY),
             changes.rename(BOSS, ADA.id, "Eve"),
@@ -239,9 +245,11 @@ async def test_nothing_is_changed_that_could_not_be_noted(tmp_path: Path) -> Non
 
 
 @pytest.mark.gen_test
-async def test_a_change_that_fails_was_noted(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (_, store):
-        away: Any = Broken(store, "put_record")
-        with pytest.raises(StoreError):
-            await Changes(away, lambda: NOW, lambda: "aud").set_limit(BOSS, DAILY)
-        assert [entry.action for entry in await store.audits(None, 1)] == ["limit.set"]
+async def test_what_another_one_has_changed_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (changes, store):
+        await changes.set_limit(BOSS, DAILY)
+        slow = Changes(Slow(store), lambda: NOW, lambda: "aud")  # type: ignore[arg-type]  # all that is asked of it
+        with pytest.raises(Overtaken):
+            await slow.raise_limit(BOSS, DAILY.id, 1, 8_000)
+        assert [each.amount for each in await changes.limits()] == [7]
+        assert [entry.action for entry in await store.audits(None, 9)] == ["limit.set"]

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from server.admin.changes import CommandError
 from server.admin.commands.courses import THE_OPERATOR, CourseCommands, CourseError, Plan
 from server.ledger.limits import LimitWindow, Scope, Unit
 from server.ledger.quota import Settlement
+from server.policy.commands import CommandError
 from server.policy.groups import LEFT, Group, rights_of
 from server.store import store_for
 from server.store.base import Person, Store
 from server.wire.errors import RateLimited
-from tests.accounts import DAY, HOME, PEPPER, Doors, Times, somebody
+from tests.accounts import DAY, HOME, PEPPER, AccountsFactory, Times, a_person
 from tests.usage.rows import row
 
 USD = 1_000_000
@@ -37,12 +37,14 @@ def courses(store: Store, times: Times) -> CourseCommands:
 
 
 def make(store: Store, times: Times, pepper: bytes = PEPPER) -> CourseCommands:
-    return CourseCommands(store, Doors(store, times).changes(), pepper, lambda: times.clock, lambda: times.wall)
+    return CourseCommands(
+        store, AccountsFactory(store, times).changes(), pepper, lambda: times.clock, lambda: times.wall
+    )
 
 
 async def lecture(store: Store, courses: CourseCommands, times: Times, name: str = "NLP 2027") -> tuple[Person, str]:
     """A course of Prof. Curie's, that begins tomorrow; its teacher and its code."""
-    curie = await store.person("usr_Curie") or await somebody(store, "Curie")
+    curie = await store.person("usr_Curie") or await a_person(store, "Curie")
     _, code = await courses.create(THE_OPERATOR, plan(times, name, curie.id))
     return curie, code
 
@@ -64,7 +66,7 @@ async def test_a_course_has_a_pot_a_cap_per_head_and_dates(store: Store, courses
         curie, code = await lecture(store, courses, times)
         (course,) = await courses.taught_by(curie)
         assert (course.since, course.until) == (times.wall + DAY, times.wall + 100 * DAY)
-        changes = Doors(store, times).changes()
+        changes = AccountsFactory(store, times).changes()
         limits = {limit.scope: limit for limit in await changes.limits()}
         assert {scope: limit.amount for scope, limit in limits.items()} == {
             Scope.GROUP: 200 * USD,
@@ -82,7 +84,7 @@ async def test_the_code_is_neither_in_the_database_nor_in_the_audit_log(
 ) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
-        (group,) = await Doors(store, times).changes().groups()
+        (group,) = await AccountsFactory(store, times).changes().groups()
         assert all(group.join not in repr(entry) for entry in await store.audits(None, 100))
     for file in tmp_path.iterdir():
         for written in (code, code.replace("-", "")):
@@ -95,7 +97,7 @@ async def test_whoever_has_the_code_is_a_member_however_it_is_typed(
 ) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
-        ada = await somebody(store, "Ada", groups=("staff",))
+        ada = await a_person(store, "Ada", groups=("staff",))
         assert await courses.join(ada, f" {code.lower().replace('-', ' ')}", HOME) == "NLP 2027"
         assert await courses.join(ada, code, HOME) == "NLP 2027"
         assert await groups_of(store, ada) == ("staff", "NLP 2027")
@@ -108,7 +110,7 @@ async def test_a_wrong_an_old_and_an_ended_code_are_told_the_same(
     async with store:
         curie, old = await lecture(store, courses, times)
         _, ended = await lecture(store, courses, times, "Old")
-        ada = await somebody(store, "Ada")
+        ada = await a_person(store, "Ada")
         await courses.new_code(curie, "NLP 2027")
         await courses.close(curie, "Old")
         for code in ("", "nothing", "\ud800", old, ended, "0" * 10_000):
@@ -126,7 +128,7 @@ async def test_a_course_that_is_over_admits_nobody(store: Store, courses: Course
         curie, code = await lecture(store, courses, times)
         times.advance(100 * 86_400)
         with pytest.raises(CourseError, match="opens no course"):
-            await courses.join(await somebody(store, "Ada"), code, HOME)
+            await courses.join(await a_person(store, "Ada"), code, HOME)
         with pytest.raises(CourseError, match="ended"):
             await courses.new_code(curie, "NLP 2027")
 
@@ -137,7 +139,7 @@ async def test_who_guesses_is_told_to_slow_down_by_person_and_by_address(
 ) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
-        ada, bob = await somebody(store, "Ada"), await somebody(store, "Bob")
+        ada, bob = await a_person(store, "Ada"), await a_person(store, "Bob")
         for n in range(30):
             with pytest.raises(CourseError):
                 await courses.join(ada, "wrong", f"192.0.2.{n}")
@@ -147,7 +149,7 @@ async def test_who_guesses_is_told_to_slow_down_by_person_and_by_address(
         assert caught.value.retry_after == 40.0
         for n in range(30):
             with pytest.raises(CourseError):
-                await courses.join(await somebody(store, f"P{n}"), "wrong", "198.51.100.2")
+                await courses.join(await a_person(store, f"P{n}"), "wrong", "198.51.100.2")
         with pytest.raises(RateLimited):
             await courses.join(bob, "wrong", "198.51.100.2")
         assert await courses.join(bob, code, "198.51.100.2") == "NLP 2027"  # the neighbours are not locked out
@@ -159,8 +161,8 @@ async def test_who_guesses_is_told_to_slow_down_by_person_and_by_address(
 async def test_members_leave_courses_and_nothing_else(store: Store, courses: CourseCommands, times: Times) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
-        await Doors(store, times).changes().create_group("operator", Group(name="kept", content_days=3))
-        ada = await somebody(store, "Ada", groups=("kept",))
+        await AccountsFactory(store, times).changes().create_group("operator", Group(name="kept", content_days=3))
+        ada = await a_person(store, "Ada", groups=("kept",))
         await courses.join(ada, code, HOME)
         await courses.leave(ada, "NLP 2027")
         assert await groups_of(store, ada) == ("kept", LEFT)
@@ -177,8 +179,8 @@ async def test_nobody_leaves_a_course_that_an_operator_has_put_them_in(
 ) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
-        changes = Doors(store, times).changes()
-        ada, bob = await somebody(store, "Ada"), await somebody(store, "Bob")
+        changes = AccountsFactory(store, times).changes()
+        ada, bob = await a_person(store, "Ada"), await a_person(store, "Bob")
         await changes.put_in_group("operator", ada.id, "NLP 2027")
         await courses.join(bob, code, HOME)
         await changes.put_in_group("operator", bob.id, "NLP 2027")
@@ -197,8 +199,8 @@ async def test_who_leaves_or_whose_course_ends_has_no_more_than_before(
 ) -> None:
     async with store:
         _, code = await lecture(store, courses, times)
-        changes = Doors(store, times).changes()
-        ada = await somebody(store, "Ada")
+        changes = AccountsFactory(store, times).changes()
+        ada = await a_person(store, "Ada")
         await courses.join(ada, code, HOME)
         known = {group.name: group for group in await changes.groups()}
         ended = known["NLP 2027"].until
@@ -217,7 +219,7 @@ async def test_only_administrators_make_courses_and_only_teachers_look_after_the
 ) -> None:
     async with store:
         await lecture(store, courses, times)
-        bohr = await somebody(store, "Bohr")
+        bohr = await a_person(store, "Bohr")
         with pytest.raises(CourseError, match="administrator"):
             await courses.create(bohr, plan(times, "Mine", bohr.id))
         for attempt in (
@@ -236,7 +238,7 @@ async def test_only_administrators_make_courses_and_only_teachers_look_after_the
 async def test_a_name_that_is_or_was_a_group_s_is_taken(store: Store, courses: CourseCommands, times: Times) -> None:
     async with store:
         curie, _ = await lecture(store, courses, times)
-        await somebody(store, "Ada", groups=("by hand",), claimed=("by claim",))
+        await a_person(store, "Ada", groups=("by hand",), claimed=("by claim",))
         for name in ("NLP 2027", "by hand", "by claim"):
             with pytest.raises(CourseError, match="in use"):
                 await courses.create(THE_OPERATOR, plan(times, name, curie.id))
@@ -245,7 +247,7 @@ async def test_a_name_that_is_or_was_a_group_s_is_taken(store: Store, courses: C
 @pytest.mark.gen_test
 async def test_a_course_that_makes_no_sense_is_not_made(store: Store, courses: CourseCommands, times: Times) -> None:
     async with store:
-        curie = await somebody(store, "Curie")
+        curie = await a_person(store, "Curie")
         wrong = (
             (plan(times, "NLP"), "a teacher"),
             (plan(times, "NLP", "usr_nobody"), "no such person"),
@@ -280,7 +282,7 @@ async def test_a_teacher_sees_totals_in_all_and_by_member_and_nothing_of_elsewhe
 ) -> None:
     async with store:
         curie, code = await lecture(store, courses, times)
-        people = [await somebody(store, name) for name in ("Ada", "Bob", "Eve", "Joe")]
+        people = [await a_person(store, name) for name in ("Ada", "Bob", "Eve", "Joe")]
         for person in people[:3]:
             await courses.join(person, code, HOME)
         spent = (("Ada", 3), ("Ada", 4), ("Bob", 9), ("Eve", 1))

@@ -21,7 +21,7 @@ async def test_a_person_makes_rotates_and_revokes_tokens_of_their_own(place: Est
     assert (await place.ask("GET", "/api/me", "notebook")).status == 401
     listed = (await place.ask("GET", "/api/me/tokens", "ada")).json["data"]
     assert [each["name"] for each in listed] == ["test", "notebook", "notebook"]
-    assert (await place.ask("DELETE", f"/api/me/tokens/{rotated.json['id']}", "ada")).status == 204
+    assert (await place.ask("DELETE", f"/api/me/tokens/{rotated.json['id']}", "ada")).status == 200
     assert [actor for actor, _, _, _ in await place.audited()][:3] == [place.ids["ada"]] * 3
 
 

@@ -140,7 +140,7 @@ async def test_a_token_for_somebody_works_is_rotated_and_revoked(place: Estate) 
     place.tokens["newer"] = rotated.json["secret"]
     assert (await place.ask("GET", "/v1/models", "new", **HERE)).status == 401
     assert (await place.ask("GET", "/v1/models", "newer", **HERE)).status == 200
-    assert (await place.ask("DELETE", f"/api/admin/tokens/{rotated.json['id']}")).status == 204
+    assert (await place.ask("DELETE", f"/api/admin/tokens/{rotated.json['id']}")).status == 200
     assert (await place.ask("GET", "/v1/models", "newer", **HERE)).status == 401
     listed = (await place.ask("GET", f"/api/admin/tokens?person={place.ids['nora']}")).json["data"]
     assert [each["revoked_at"] is None for each in listed] == [True, False, False]

@@ -15,6 +15,7 @@ from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.policy.groups import Group
 from server.store.base import Content, StoreError
 from tests.admin.estate import Estate
+from tests.gateways import exchanged
 
 CHAT = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
 PROMPT = "a prompt that was kept"
@@ -124,12 +125,8 @@ async def test_an_export_that_an_outage_cuts_off_does_not_look_whole(place: Esta
         async def usage_after(self, *asked: object) -> None:
             raise StoreError("away")
 
-    usual = services.privacy
-    services.privacy = PrivacyCommands(
+    privacy = PrivacyCommands(
         Failing(), services.changes, services.accounts, services.sessions, services.passes, services.wall
     )  # type: ignore[arg-type]  # all that is asked of it
-    try:
-        with pytest.raises(aiohttp.ClientPayloadError):
-            await place.ask("GET", "/api/me/export", "ada")
-    finally:
-        services.privacy = usual
+    with exchanged(services, privacy=privacy), pytest.raises(aiohttp.ClientPayloadError):
+        await place.ask("GET", "/api/me/export", "ada")

@@ -8,7 +8,7 @@ import pytest
 
 from server.store import store_for
 from server.store.base import Store
-from tests.accounts import Doors, Times
+from tests.accounts import AccountsFactory, Times
 
 
 @pytest.fixture
@@ -22,5 +22,5 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def door(store: Store, times: Times) -> Doors:
-    return Doors(store, times)
+def make_accounts(store: Store, times: Times) -> AccountsFactory:
+    return AccountsFactory(store, times)

@@ -1,4 +1,4 @@
-"""Who gets in, who does not, and that all who do not are told the same."""
+"""Which callers are authenticated, and that all others get the same answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.auth.token_format import new_token
 from server.policy.authority import Means
 from server.store.base import Caller, Store
 from server.wire.errors import AccountingUnavailable, InvalidKey, RateLimited
-from tests.accounts import HOME, PROXY_KEY, Doors, Times, ada, bearer, refused
+from tests.accounts import HOME, PROXY_KEY, AccountsFactory, Times, ada, bearer, refused
 
 YEAR_3000 = 32_503_680_000_000
 
@@ -21,9 +21,9 @@ YEAR_3000 = 32_503_680_000_000
 
 
 @pytest.mark.gen_test
-async def test_a_token_opens_the_door_in_either_header_or_in_both(store: Store, door: Doors) -> None:
+async def test_a_token_opens_the_door_in_either_header_or_in_both(store: Store, make_accounts: AccountsFactory) -> None:
     async with store:
-        accounts = door()
+        accounts = make_accounts()
         token, secret = await ada(accounts)
         caller = Caller(token.person_id, "Ada", token.id, weight=1.0)
         assert await accounts.authenticate(f"Bearer {secret}", None, HOME) == caller
@@ -33,27 +33,31 @@ async def test_a_token_opens_the_door_in_either_header_or_in_both(store: Store, 
 
 
 @pytest.mark.gen_test
-async def test_the_secret_is_nowhere_in_the_database(store: Store, door: Doors, tmp_path: Path) -> None:
+async def test_the_secret_is_nowhere_in_the_database(
+    store: Store, make_accounts: AccountsFactory, tmp_path: Path
+) -> None:
     async with store:
-        token, secret = await ada(door())
+        token, secret = await ada(make_accounts())
         assert token.hint == f"fg_…{secret[-4:]}"
     assert secret[3:-4].encode() not in (tmp_path / "fairgate.db").read_bytes()
 
 
 @pytest.mark.gen_test
-async def test_with_another_pepper_no_token_is_known(store: Store, door: Doors) -> None:
+async def test_with_another_pepper_no_token_is_known(store: Store, make_accounts: AccountsFactory) -> None:
     async with store:
-        _, secret = await ada(door())
-        await refused(bearer(door(pepper=b"another"), secret))
+        _, secret = await ada(make_accounts())
+        await refused(bearer(make_accounts(pepper=b"another"), secret))
 
 
 # Keeping out
 
 
 @pytest.mark.gen_test
-async def test_unknown_revoked_expired_and_disabled_are_refused_alike(store: Store, door: Doors, times: Times) -> None:
+async def test_unknown_revoked_expired_and_disabled_are_refused_alike(
+    store: Store, make_accounts: AccountsFactory, times: Times
+) -> None:
     async with store:
-        accounts = door()
+        accounts = make_accounts()
         await refused(bearer(accounts, new_token()))
 
         revoked, secret = await ada(accounts)
@@ -65,7 +69,7 @@ async def test_unknown_revoked_expired_and_disabled_are_refused_alike(store: Sto
         await refused(bearer(accounts, secret))
 
         _, secret = await accounts.create_token("Ada", "desk")
-        await accounts.disable("Ada")
+        await make_accounts.disable("Ada", accounts)
         await refused(bearer(accounts, secret))
 
 
@@ -91,25 +95,29 @@ MALFORMED = {
 @pytest.mark.parametrize(("authorization", "api_key"), MALFORMED.values(), ids=MALFORMED.keys())
 @pytest.mark.parametrize("mode", ["user_token", "shared"])
 async def test_what_is_no_token_is_refused_without_asking_the_store(
-    door: Doors, mode: Mode, authorization: str | None, api_key: str | None
+    make_accounts: AccountsFactory, mode: Mode, authorization: str | None, api_key: str | None
 ) -> None:
     # The store is not even open: asking it would be AccountingUnavailable.
-    await refused(door(mode).authenticate(authorization, api_key, HOME))
+    await refused(make_accounts(mode).authenticate(authorization, api_key, HOME))
 
 
 @pytest.mark.gen_test
-async def test_a_providers_key_is_refused_as_ever_with_a_hint_where_tokens_are_wanted(door: Doors) -> None:
+async def test_a_providers_key_is_refused_as_ever_with_a_hint_where_tokens_are_wanted(
+    make_accounts: AccountsFactory,
+) -> None:
     key = "Bearer sk-proj-" + "A" * 48
-    await refused(door("shared").authenticate(key, None, HOME))
+    await refused(make_accounts("shared").authenticate(key, None, HOME))
     with pytest.raises(InvalidKey, match="InvalidKey") as caught:
-        await door("user_token").authenticate(key, None, HOME)
+        await make_accounts("user_token").authenticate(key, None, HOME)
     assert caught.value.message.startswith("Invalid or missing API key. A key that begins with sk- is a provider's")
 
 
 @pytest.mark.gen_test
-async def test_two_headers_that_disagree_are_refused_though_each_is_right(store: Store, door: Doors) -> None:
+async def test_two_headers_that_disagree_are_refused_though_each_is_right(
+    store: Store, make_accounts: AccountsFactory
+) -> None:
     async with store:
-        accounts = door()
+        accounts = make_accounts()
         _, one = await ada(accounts)
         _, other = await accounts.create_token("Ada", "phone")
         await refused(accounts.authenticate(f"Bearer {one}", other, HOME))
@@ -118,11 +126,11 @@ async def test_two_headers_that_disagree_are_refused_though_each_is_right(store:
 
 
 @pytest.mark.gen_test
-async def test_the_31st_failure_in_a_minute_from_one_address_is_told_to_slow_down(
-    store: Store, door: Doors, times: Times
+async def test_the_31st_failure_in_a_minute_from_one_address_is_rate_limited(
+    store: Store, make_accounts: AccountsFactory, times: Times
 ) -> None:
     async with store:
-        accounts = door()
+        accounts = make_accounts()
         _, secret = await ada(accounts)
         for _ in range(30):
             await refused(accounts.authenticate(None, "wrong", HOME))
@@ -141,10 +149,10 @@ async def test_the_31st_failure_in_a_minute_from_one_address_is_told_to_slow_dow
 
 @pytest.mark.gen_test
 async def test_a_known_token_is_remembered_for_five_seconds_of_an_outage(
-    store: Store, door: Doors, times: Times
+    store: Store, make_accounts: AccountsFactory, times: Times
 ) -> None:
     async with store:
-        accounts = door()
+        accounts = make_accounts()
         _, secret = await ada(accounts)
         await bearer(accounts, secret)
     times.advance(4.9)
@@ -155,8 +163,8 @@ async def test_a_known_token_is_remembered_for_five_seconds_of_an_outage(
 
 
 @pytest.mark.gen_test
-async def test_an_outage_is_never_a_refusal_and_counts_as_no_failure(door: Doors) -> None:
-    accounts = door()
+async def test_an_outage_is_never_a_refusal_and_counts_as_no_failure(make_accounts: AccountsFactory) -> None:
+    accounts = make_accounts()
     for _ in range(40):
         with pytest.raises(AccountingUnavailable):
             await bearer(accounts, new_token())
@@ -165,10 +173,10 @@ async def test_an_outage_is_never_a_refusal_and_counts_as_no_failure(door: Doors
 
 @pytest.mark.gen_test
 async def test_what_another_process_revokes_or_disables_is_refused_within_five_seconds(
-    store: Store, door: Doors, times: Times
+    store: Store, make_accounts: AccountsFactory, times: Times
 ) -> None:
     async with store:
-        accounts, elsewhere = door(), door()
+        accounts, elsewhere = make_accounts(), make_accounts()
         token, secret = await ada(accounts)
         await bearer(accounts, secret)
         await elsewhere.revoke(token.id)
@@ -177,17 +185,19 @@ async def test_what_another_process_revokes_or_disables_is_refused_within_five_s
 
         _, secret = await accounts.create_token("Ada", "phone")
         await bearer(accounts, secret)
-        await elsewhere.disable("Ada")
+        await make_accounts.disable("Ada", elsewhere)
         times.advance(5)
         await refused(bearer(accounts, secret))
-        await elsewhere.enable("Ada")
+        await make_accounts.disable("Ada", elsewhere, disabled=False)
         assert (await bearer(accounts, secret)).person_name == "Ada"
 
 
 @pytest.mark.gen_test
-async def test_what_this_process_revokes_or_disables_is_refused_at_once(store: Store, door: Doors) -> None:
+async def test_what_this_process_revokes_or_disables_is_refused_at_once(
+    store: Store, make_accounts: AccountsFactory
+) -> None:
     async with store:
-        accounts = door()
+        accounts = make_accounts()
         token, secret = await ada(accounts)
         await bearer(accounts, secret)
         await accounts.revoke(token.id)
@@ -195,14 +205,16 @@ async def test_what_this_process_revokes_or_disables_is_refused_at_once(store: S
 
         _, secret = await accounts.create_token("Ada", "phone")
         await bearer(accounts, secret)
-        await accounts.disable("Ada")
+        await make_accounts.disable("Ada", accounts)
         await refused(bearer(accounts, secret))
 
 
 @pytest.mark.gen_test
-async def test_a_look_up_that_a_revocation_overtakes_is_not_remembered(store: Store, door: Doors) -> None:
+async def test_a_look_up_that_a_revocation_overtakes_is_not_remembered(
+    store: Store, make_accounts: AccountsFactory
+) -> None:
     async with store:
-        accounts = door()
+        accounts = make_accounts()
         token, secret = await ada(accounts)
         looking_up = asyncio.ensure_future(bearer(accounts, secret))
         await asyncio.sleep(0)
@@ -213,8 +225,10 @@ async def test_a_look_up_that_a_revocation_overtakes_is_not_remembered(store: St
 
 
 @pytest.mark.gen_test
-async def test_a_refusal_is_never_remembered_so_that_each_takes_the_same_way(store: Store, door: Doors) -> None:
-    accounts = door()
+async def test_a_refusal_is_never_remembered_so_that_each_takes_the_same_way(
+    store: Store, make_accounts: AccountsFactory
+) -> None:
+    accounts = make_accounts()
     async with store:
         token, secret = await ada(accounts)
         await accounts.revoke(token.id)
@@ -225,9 +239,9 @@ async def test_a_refusal_is_never_remembered_so_that_each_takes_the_same_way(sto
 
 
 @pytest.mark.gen_test
-async def test_a_remembered_token_expires_on_time(store: Store, door: Doors, times: Times) -> None:
+async def test_a_remembered_token_expires_on_time(store: Store, make_accounts: AccountsFactory, times: Times) -> None:
     async with store:
-        accounts = door()
+        accounts = make_accounts()
         _, secret = await ada(accounts, times.wall + 2_000)
         times.advance(1.9)
         await bearer(accounts, secret)
@@ -239,9 +253,9 @@ async def test_a_remembered_token_expires_on_time(store: Store, door: Doors, tim
 
 
 @pytest.mark.gen_test
-async def test_a_shared_key_makes_everybody_one_person(store: Store, door: Doors) -> None:
+async def test_a_shared_key_makes_all_callers_one_person(store: Store, make_accounts: AccountsFactory) -> None:
     async with store:
-        accounts = door("shared")
+        accounts = make_accounts("shared")
         await accounts.prepare()
         caller = await bearer(accounts, PROXY_KEY)
         assert caller == await accounts.authenticate(None, PROXY_KEY, HOME)
@@ -262,9 +276,9 @@ def test_the_pepper_may_not_be_empty(store: Store) -> None:
 
 
 @pytest.mark.gen_test
-async def test_without_a_gatekeeper_everybody_is_let_in_as_one_person(store: Store, door: Doors) -> None:
+async def test_without_a_gatekeeper_all_callers_are_one_person(store: Store, make_accounts: AccountsFactory) -> None:
     async with store:
-        accounts = door("none")
+        accounts = make_accounts("none")
         for _ in range(2):
             await accounts.prepare()
         assert await accounts.authenticate(None, None, HOME) == Caller("everyone", "everyone", None, means=Means.SHARED)
@@ -273,10 +287,10 @@ async def test_without_a_gatekeeper_everybody_is_let_in_as_one_person(store: Sto
 
 
 @pytest.mark.gen_test
-async def test_with_personal_tokens_nobody_is_made_in_advance(store: Store, door: Doors) -> None:
+async def test_with_personal_tokens_no_person_is_made_in_advance(store: Store, make_accounts: AccountsFactory) -> None:
     async with store:
-        await door().prepare()
-        assert await door().people() == []
+        await make_accounts().prepare()
+        assert await make_accounts().people() == []
 
 
 # The operator's verbs
@@ -286,9 +300,11 @@ async def test_with_personal_tokens_nobody_is_made_in_advance(store: Store, door
 @pytest.mark.parametrize(
     "name", ["", " Ada", "Ada ", "A" * 65, "A\nB", "A\x00", "\u202eadA", "\ud800", "shared", "everyone"]
 )
-async def test_a_name_is_1_to_64_printable_characters_and_not_one_of_ours(store: Store, door: Doors, name: str) -> None:
+async def test_a_name_is_1_to_64_printable_characters_and_not_one_of_ours(
+    store: Store, make_accounts: AccountsFactory, name: str
+) -> None:
     async with store:
-        accounts = door()
+        accounts = make_accounts()
         with pytest.raises(AccountError) as caught:
             await accounts.create_person(name)
         assert not name.strip() or name not in str(caught.value)
@@ -296,25 +312,25 @@ async def test_a_name_is_1_to_64_printable_characters_and_not_one_of_ours(store:
 
 
 @pytest.mark.gen_test
-async def test_names_in_any_script_are_welcome(store: Store, door: Doors) -> None:
+async def test_names_in_any_script_are_welcome(store: Store, make_accounts: AccountsFactory) -> None:
     async with store:
         for name in ("Ada Lovelace", "Żółć", "李雷", "x" * 64, "<img onerror>"):
-            assert (await door().create_person(name)).name == name
+            assert (await make_accounts().create_person(name)).name == name
 
 
 @pytest.mark.gen_test
-async def test_a_name_is_given_once(store: Store, door: Doors) -> None:
+async def test_a_name_is_given_once(store: Store, make_accounts: AccountsFactory) -> None:
     async with store:
-        await door().create_person("Ada")
+        await make_accounts().create_person("Ada")
         with pytest.raises(AccountError, match="already"):
-            await door().create_person("Ada")
+            await make_accounts().create_person("Ada")
 
 
 @pytest.mark.gen_test
-async def test_what_does_not_exist_is_said_not_to(store: Store, door: Doors) -> None:
+async def test_what_does_not_exist_is_said_not_to(store: Store, make_accounts: AccountsFactory) -> None:
     async with store:
-        accounts = door()
-        for attempt in (accounts.create_token("Bob", "laptop"), accounts.disable("Bob"), accounts.tokens("Bob")):
+        accounts = make_accounts()
+        for attempt in (accounts.create_token("Bob", "laptop"), accounts.tokens("Bob")):
             with pytest.raises(AccountError, match="no such person"):
                 await attempt
         with pytest.raises(AccountError, match="no such token"):
@@ -322,9 +338,9 @@ async def test_what_does_not_exist_is_said_not_to(store: Store, door: Doors) -> 
 
 
 @pytest.mark.gen_test
-async def test_a_token_cannot_be_born_expired(store: Store, door: Doors, times: Times) -> None:
+async def test_a_token_cannot_be_born_expired(store: Store, make_accounts: AccountsFactory, times: Times) -> None:
     async with store:
-        accounts = door()
+        accounts = make_accounts()
         with pytest.raises(AccountError, match="past"):
             await ada(accounts, times.wall)
         _, secret = await accounts.create_token("Ada", "laptop", YEAR_3000)
@@ -332,9 +348,9 @@ async def test_a_token_cannot_be_born_expired(store: Store, door: Doors, times: 
 
 
 @pytest.mark.gen_test
-async def test_tokens_are_listed_for_one_or_for_all(store: Store, door: Doors, times: Times) -> None:
+async def test_tokens_are_listed_for_one_or_for_all(store: Store, make_accounts: AccountsFactory, times: Times) -> None:
     async with store:
-        accounts = door()
+        accounts = make_accounts()
         laptop, _ = await ada(accounts)
         await accounts.create_person("Bob")
         times.advance(1)

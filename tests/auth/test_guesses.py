@@ -57,7 +57,7 @@ def times() -> Times:
     return Times()
 
 
-def door(tmp_path: Path, times: Times, mode: Mode) -> Accounts:
+def make_accounts(tmp_path: Path, times: Times, mode: Mode) -> Accounts:
     store = store_for(f"sqlite:///{tmp_path}/fairgate.db")  # it is not open: no secret is looked up there
     clock, wall = lambda: times.clock, lambda: times.wall
     return Accounts(store, mode, PROXY_KEY, b"pepper", clock=clock, wall=wall, admin_key=ADMIN_KEY)
@@ -76,7 +76,7 @@ async def heard(accounts: Accounts, secret: str, address: str = HOME) -> object:
 async def test_past_the_bound_the_right_secret_hears_what_a_wrong_one_hears(
     tmp_path: Path, times: Times, mode: Mode, secret: str
 ) -> None:
-    accounts = door(tmp_path, times, mode)
+    accounts = make_accounts(tmp_path, times, mode)
     assert await heard(accounts, secret) in (OPERATOR, SHARED)
     for number in range(MOST + 1):
         await heard(accounts, f"guess {number}")
@@ -89,7 +89,7 @@ async def test_past_the_bound_the_right_secret_hears_what_a_wrong_one_hears(
 
 @pytest.mark.gen_test
 async def test_guesses_from_many_addresses_are_slowed_in_all(tmp_path: Path, times: Times) -> None:
-    accounts = door(tmp_path, times, "shared")
+    accounts = make_accounts(tmp_path, times, "shared")
     assert await heard(accounts, PROXY_KEY, "198.51.100.1") is SHARED
     for number in range(MOST_IN_ALL + 1):
         await heard(accounts, f"guess {number}", f"10.0.{number // 250}.{number % 250}")
@@ -100,7 +100,7 @@ async def test_guesses_from_many_addresses_are_slowed_in_all(tmp_path: Path, tim
 
 @pytest.mark.gen_test
 async def test_addresses_of_one_household_are_one(tmp_path: Path, times: Times) -> None:
-    accounts = door(tmp_path, times, "shared")
+    accounts = make_accounts(tmp_path, times, "shared")
     for number in range(MOST + 1):
         await heard(accounts, f"guess {number}", f"2001:db8:1:2::{number:x}")
     assert await heard(accounts, PROXY_KEY, "2001:db8:1:2:ffff::1") is RateLimited
@@ -109,7 +109,7 @@ async def test_addresses_of_one_household_are_one(tmp_path: Path, times: Times) 
 
 @pytest.mark.gen_test
 async def test_where_no_credential_is_needed_nothing_is_learnt_from_the_answer(tmp_path: Path, times: Times) -> None:
-    accounts = door(tmp_path, times, "none")
+    accounts = make_accounts(tmp_path, times, "none")
     for number in range(MOST + 1):
         await heard(accounts, f"guess {number}")
     assert await heard(accounts, ADMIN_KEY) == await heard(accounts, "another guess")
@@ -118,7 +118,7 @@ async def test_where_no_credential_is_needed_nothing_is_learnt_from_the_answer(t
 
 @pytest.mark.gen_test
 async def test_wrong_tokens_are_no_guesses_at_a_secret(tmp_path: Path, times: Times) -> None:
-    accounts = door(tmp_path, times, "shared")
+    accounts = make_accounts(tmp_path, times, "shared")
     for _ in range(MOST + 1):
         assert await heard(accounts, new_token()) in (InvalidKey, RateLimited)
     assert await heard(accounts, ADMIN_KEY) is OPERATOR

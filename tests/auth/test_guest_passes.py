@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from server.accounting import allowance as purses
 from server.accounting.allowance import GuestBudgets
-from server.admin.changes import CommandError
 from server.admin.commands.guest_passes import MOST_LIVE, PROMISED, GuestPassCommands, WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.auth.guest_passes import LONGEST_MS, TYPE, Pass, Passes, looks_like_pass
 from server.auth.tokens import Memory
 from server.crypto import derived
+from server.policy.commands import CommandError
 from server.policy.groups import Group
 from server.store.base import Person, Record, Store
-from tests.accounts import DAY, PEPPER, Doors, Times, bearer, no_store, refused, somebody
+from tests.accounts import DAY, PEPPER, AccountsFactory, Times, a_person, bearer, no_store, refused
 
 USD = 1_000_000
 NOW = 1_800_000_000_000
@@ -31,8 +31,10 @@ KEY = derived(PEPPER, "passes")
 
 
 @pytest.fixture
-def office(door: Doors) -> GuestPassCommands:
-    return GuestPassCommands(door.store, door.changes(), Passes(PEPPER), lambda: door.times.wall)
+def office(make_accounts: AccountsFactory) -> GuestPassCommands:
+    return GuestPassCommands(
+        make_accounts.store, make_accounts.changes(), Passes(PEPPER), lambda: make_accounts.times.wall
+    )
 
 
 # The pass itself
@@ -120,18 +122,18 @@ def test_a_guest_is_booked_on_the_issuer_and_bears_no_right_of_theirs() -> None:
 
 
 async def issued(store: Store, office: GuestPassCommands, seconds: int = 86_400) -> tuple[Person, Pass, str]:
-    issuer = await somebody(store, "Ada", groups=("lab",))
+    issuer = await a_person(store, "Ada", groups=("lab",))
     what, text = await office.issue_for(THE_OPERATOR, "operator", issuer, WantedPass(seconds, USD, "lab"))
     return issuer, what, text
 
 
 @pytest.mark.gen_test
 async def test_a_pass_opens_the_door_until_it_ends(
-    store: Store, door: Doors, office: GuestPassCommands, times: Times
+    store: Store, make_accounts: AccountsFactory, office: GuestPassCommands, times: Times
 ) -> None:
     async with store:
         _, what, text = await issued(store, office)
-        accounts = door()
+        accounts = make_accounts()
         assert await bearer(accounts, text) == what.caller
         assert await accounts.authenticate(None, text, "192.0.2.1") == what.caller
         times.advance(86_400)
@@ -139,23 +141,23 @@ async def test_a_pass_opens_the_door_until_it_ends(
 
 
 @pytest.mark.gen_test
-async def test_a_pass_that_nobody_has_seen_opens_the_door_while_the_store_is_away(
-    store: Store, door: Doors, office: GuestPassCommands
+async def test_a_new_pass_is_accepted_while_the_store_is_away(
+    store: Store, make_accounts: AccountsFactory, office: GuestPassCommands
 ) -> None:
     async with store:
         _, what, text = await issued(store, office)
         await no_store(store)
-        assert await bearer(door(), text) == what.caller
-        await refused(bearer(door(), Passes(b"another").signed(what)))
+        assert await bearer(make_accounts(), text) == what.caller
+        await refused(bearer(make_accounts(), Passes(b"another").signed(what)))
 
 
 @pytest.mark.gen_test
 async def test_a_revoked_pass_is_refused_within_five_seconds_and_stays_so_in_an_outage(
-    store: Store, door: Doors, office: GuestPassCommands, times: Times
+    store: Store, make_accounts: AccountsFactory, office: GuestPassCommands, times: Times
 ) -> None:
     async with store:
         _, what, text = await issued(store, office)
-        accounts = door()
+        accounts = make_accounts()
         await bearer(accounts, text)
         await office.revoke("operator", what.id)
         times.advance(5)
@@ -168,11 +170,11 @@ async def test_a_revoked_pass_is_refused_within_five_seconds_and_stays_so_in_an_
 @pytest.mark.gen_test
 @pytest.mark.parametrize("change", [{"disabled": True}, {"groups": ()}, {"groups": ("other",)}])
 async def test_a_guest_can_do_no_more_than_who_issued_the_pass(
-    store: Store, door: Doors, office: GuestPassCommands, times: Times, change: dict[str, object]
+    store: Store, make_accounts: AccountsFactory, office: GuestPassCommands, times: Times, change: dict[str, object]
 ) -> None:
     async with store:
         issuer, _, text = await issued(store, office)
-        accounts = door()
+        accounts = make_accounts()
         await bearer(accounts, text)
         await store.update_person(issuer.id, change)
         times.advance(5)
@@ -184,22 +186,22 @@ async def test_a_guest_can_do_no_more_than_who_issued_the_pass(
 
 @pytest.mark.gen_test
 async def test_the_guests_of_who_has_left_are_not_let_in_either(
-    store: Store, door: Doors, office: GuestPassCommands, times: Times
+    store: Store, make_accounts: AccountsFactory, office: GuestPassCommands, times: Times
 ) -> None:
     async with store:
         issuer, _, text = await issued(store, office)
         await store.update_person(issuer.id, {"login": "idp ada", "last_login_at": times.wall - 10 * DAY})
-        await refused(bearer(door(memory=Memory(5.0, affiliation_days=7)), text))
-        await bearer(door(memory=Memory(5.0)), text)
+        await refused(bearer(make_accounts(memory=Memory(5.0, affiliation_days=7)), text))
+        await bearer(make_accounts(memory=Memory(5.0)), text)
 
 
 @pytest.mark.gen_test
 async def test_passes_are_for_gateways_with_personal_tokens(
-    store: Store, door: Doors, office: GuestPassCommands
+    store: Store, make_accounts: AccountsFactory, office: GuestPassCommands
 ) -> None:
     async with store:
         _, _, text = await issued(store, office)
-        await refused(bearer(door("shared"), text))
+        await refused(bearer(make_accounts("shared"), text))
 
 
 # Issuing
@@ -207,11 +209,11 @@ async def test_passes_are_for_gateways_with_personal_tokens(
 
 @pytest.mark.gen_test
 async def test_a_member_issues_passes_only_in_a_group_of_theirs_that_may_have_guests(
-    store: Store, door: Doors, office: GuestPassCommands
+    store: Store, make_accounts: AccountsFactory, office: GuestPassCommands
 ) -> None:
     async with store:
-        ada = await somebody(store, "Ada", groups=("lab", "label"), claimed=("staff",))
-        changes = door.changes()
+        ada = await a_person(store, "Ada", groups=("lab", "label"), claimed=("staff",))
+        changes = make_accounts.changes()
         await changes.create_group("operator", Group(name="lab", guests=True))
         await changes.create_group("operator", Group(name="staff", guests=False))
         await changes.create_group("operator", Group(name="others", guests=True))
@@ -227,11 +229,11 @@ async def test_a_member_issues_passes_only_in_a_group_of_theirs_that_may_have_gu
 
 @pytest.mark.gen_test
 async def test_a_member_s_passes_together_are_bounded_and_a_revoked_or_expired_one_counts_no_more(
-    store: Store, door: Doors, office: GuestPassCommands, times: Times
+    store: Store, make_accounts: AccountsFactory, office: GuestPassCommands, times: Times
 ) -> None:
     async with store:
-        ada = await somebody(store, "Ada", groups=("lab",))
-        await door.changes().create_group("operator", Group(name="lab", guests=True))
+        ada = await a_person(store, "Ada", groups=("lab",))
+        await make_accounts.changes().create_group("operator", Group(name="lab", guests=True))
         what, _ = await office.issue(THE_OPERATOR, ada, WantedPass(3600, PROMISED, "lab"))
         with pytest.raises(CommandError, match=r"50\.00 USD"):
             await office.issue(THE_OPERATOR, ada, WantedPass(3600, 1, "lab"))
@@ -243,9 +245,9 @@ async def test_a_member_s_passes_together_are_bounded_and_a_revoked_or_expired_o
 
 @pytest.mark.gen_test
 @pytest.mark.slow
-async def test_nobody_has_passes_without_end(store: Store, office: GuestPassCommands) -> None:
+async def test_the_number_of_a_persons_passes_is_bounded(store: Store, office: GuestPassCommands) -> None:
     async with store:
-        ada = await somebody(store, "Ada")
+        ada = await a_person(store, "Ada")
         for _ in range(MOST_LIVE):
             await office.issue_for(THE_OPERATOR, "operator", ada, WantedPass(3600, 1))
         with pytest.raises(CommandError, match="100 passes"):
@@ -268,7 +270,7 @@ async def test_a_pass_that_makes_no_sense_is_not_issued(
     store: Store, office: GuestPassCommands, wanted: WantedPass, about: str
 ) -> None:
     async with store:
-        ada = await somebody(store, "Ada")
+        ada = await a_person(store, "Ada")
         with pytest.raises(CommandError, match=about):
             await office.issue_for(THE_OPERATOR, "operator", ada, wanted)
         assert await office.issued() == []
@@ -281,7 +283,7 @@ async def test_passes_are_on_record_and_audited_but_not_the_pass_itself(
 ) -> None:
     async with store:
         ada, what, text = await issued(store, office)
-        bob = await somebody(store, "Bob")
+        bob = await a_person(store, "Bob")
         assert [each.what for each in await office.issued(ada.id)] == [what]
         assert await office.issued(bob.id) == []
         with pytest.raises(CommandError, match="no such pass"):

@@ -19,7 +19,7 @@ from server.store.base import Caller, Credential, TokenTerms
 # The text
 
 
-def test_a_token_can_be_found_by_a_secret_scanner_and_told_from_a_look_alike() -> None:
+def test_a_token_can_be_found_by_a_secret_scanner_and_differs_from_a_look_alike() -> None:
     secret = new_token()
     assert re.fullmatch(TOKEN_PATTERN, secret)
     assert looks_like_token(secret)
@@ -81,7 +81,7 @@ def test_terms_that_make_sense_may_be_checked_twice(terms: TokenTerms) -> None:
 
 
 @pytest.mark.parametrize(("terms", "about"), NONSENSE.values(), ids=NONSENSE.keys())
-def test_terms_that_make_no_sense_are_told_by_name_and_not_repeated(terms: TokenTerms, about: str) -> None:
+def test_the_refusal_of_bad_terms_names_them_and_does_not_repeat_them(terms: TokenTerms, about: str) -> None:
     with pytest.raises(ValueError, match=about) as caught:
         checked_terms(terms, None)
     assert "royal" not in str(caught.value)

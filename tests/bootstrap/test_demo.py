@@ -13,6 +13,8 @@ import pytest
 from server.bootstrap.demo import Demo
 from server.config.settings import Secret, UpstreamSpec
 from server.keys.prober import check
+from server.keys.registry import UpstreamRegistry
+from server.upstream import Patience, Upstreams
 
 pytestmark = pytest.mark.slow
 
@@ -57,8 +59,11 @@ async def test_it_answers_in_both_dialects_counts_tokens_and_wants_its_keys() ->
         anthropic = await ask(spec, "/messages", **{"x-api-key": spec.keys[1].reveal()})
         assert anthropic["usage"]["input_tokens"] > 0
         assert anthropic["usage"]["output_tokens"] == 4
-        async with aiohttp.ClientSession() as session:
-            states = [(await check(spec, key, session)).state for key in (*spec.keys, Secret("wrong"))]
+        registry = UpstreamRegistry([spec])
+        registry.add(spec, Secret("wrong"))
+        upstreams = Upstreams(registry.route, Patience())
+        states = [(await check(upstreams, key.id, key.spec)).state for key in registry.keys.values()]
+        await upstreams.close()
         assert states == ["ready", "ready", "revoked"]
     finally:
         await demo.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,30 +14,31 @@ import aiohttp
 import pytest
 
 from server.accounting.assembly import Accounting, open_treasury
+from server.accounting.escrow import EscrowKeeper, ReservationTerms
 from server.accounting.housekeeping import DAY_MS, Housekeeping
 from server.accounting.journal import Journal
 from server.accounting.price_reload import PriceReload
-from server.accounting.reservations import BEYOND, Reservations, ReservationTerms
+from server.accounting.reservations import BEYOND, Reservations
 from server.accounting.runtime_config import RuntimeConfig
 from server.accounting.settlement_writer import SettlementWriter
 from server.accounting.store_startup import StoreStartup
 from server.config.settings import Settings
-from server.ledger.allowance import Allowances
+from server.ledger.escrow import Escrows
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit, limit_body
 from server.ledger.money import MOST
 from server.ledger.prices import Price, Rates, price_body
-from server.ledger.quota import Hold, Settlement
+from server.ledger.quota import Hold, Letter, Settlement
 from server.policy.groups import Rights
 from server.relay.admission import Bounds
 from server.relay.context import Call
 from server.relay.pipeline import ROWS_SECONDS, Pipeline
+from server.relay.under_way import UnderWay
 from server.store import store_for
 from server.store.base import Caller, Record, Store, StoreError
 from server.store.breaker import Guarded
 from server.wire.endpoints import ENDPOINTS
-from server.wire.errors import AccountingUnavailable, InsufficientQuota
+from server.wire.errors import InsufficientQuota
 from server.wire.hosted import Hosted
-from tests.accounting.books import counter
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import chat, hear
 from tests.faults.stage import until
@@ -54,10 +55,9 @@ CHAT = ENDPOINTS["/v1/chat/completions"]
 class Refusing(Delegate):
     """A store that does not take the settlement of one request, and says so in another way than an outage."""
 
-    async def settle(self, settlement: Settlement) -> bool:
-        if settlement.row.request_id == "poison":
-            raise OverflowError("too large")
-        return await self._store.settle(settlement)
+    async def write(self, letters: Sequence[Settlement]) -> list[bool | Exception]:
+        answers = iter(await self._store.write([each for each in letters if each.row.request_id != "poison"]))
+        return [OverflowError("too large") if it.row.request_id == "poison" else next(answers) for it in letters]
 
 
 class Counting(Delegate):
@@ -208,15 +208,15 @@ async def test_a_price_file_that_is_not_there_is_told_once(tmp_path: Path, caplo
 # The middle of a request
 
 
-class Unreleasing(Delegate):
+class Unreturning(Delegate):
     """A store that is away whenever something is to be given back."""
 
     away = False
 
-    async def release(self, request_id: str) -> bool:
+    async def write(self, letters: Sequence[Letter]) -> list[bool | Exception]:
         if self.away:
             raise StoreError("away")
-        return bool(await self._store.release(request_id))
+        return list(await self._store.write(letters))
 
 
 @asynccontextmanager
@@ -228,22 +228,14 @@ async def till(tmp_path: Path, store: Any, allowance: int = 0) -> AsyncIterator[
     await store.put_record(Record("price", price.id, price_body(price)))
     book = RuntimeConfig(store)
     await book.sync()
-    guard, allowances = Guarded(store, 5.0, lambda: 0.0), Allowances("me", lambda counter: allowance, 1_000)
+    guard, escrows = Guarded(store, 5.0, lambda: 0.0), Escrows("me", lambda counter, left: allowance, 1_000)
     journal = Journal(tmp_path / "journal", "me")
     journal.open()
     settlement_writer = SettlementWriter(store, lambda ids: journal.written(*ids))
-    reservations = Reservations(
-        guard,
-        journal,
-        settlement_writer,
-        book,
-        BERLIN,
-        allowances,
-        ReservationTerms("me", 1_000),
-        lambda: 0.0,
-        lambda: NOW,
-    )
-    yield SimpleNamespace(reservations=reservations, allowances=allowances, settlement_writer=settlement_writer)
+    terms, limits = ReservationTerms("me", 1_000), lambda: tuple(book.limits)
+    escrow = EscrowKeeper(guard, escrows, settlement_writer.post, terms, limits, lambda: NOW)
+    reservations = Reservations(guard, journal, settlement_writer, book, BERLIN, escrow, lambda: 0.0, lambda: NOW)
+    yield SimpleNamespace(reservations=reservations, escrow=escrow, settlement_writer=settlement_writer)
     await settlement_writer.close()
     journal.close()
 
@@ -257,7 +249,9 @@ async def test_a_restart_waits_for_requests_and_not_for_a_store_that_is_away() -
 
     parts: Any = SimpleNamespace(quiet=quiet)
     none: Any = None
-    it = Pipeline(none, none, none, none, Bounds(), lambda: 0.0, lambda: NOW, parts, parts)
+    it = Pipeline(
+        none, none, none, none, Bounds(), lambda: 0.0, lambda: NOW, parts, parts, UnderWay(False, lambda: NOW)
+    )
     await it.quiet(300.0)
     await it.quiet(1.0)
     assert told == [ROWS_SECONDS, 1.0]
@@ -308,20 +302,19 @@ async def test_what_costs_more_than_any_number_that_a_store_knows_is_refused_lik
 
 
 @pytest.mark.gen_test
-async def test_a_lease_that_could_not_be_given_back_for_a_request_is_given_back_behind_it(tmp_path: Path) -> None:
+async def test_escrow_that_could_not_be_given_back_for_a_request_is_given_back_behind_it(tmp_path: Path) -> None:
     async with store_for(f"sqlite:///{tmp_path}/db") as embedded:
-        store = Unreleasing(embedded)
+        store = Unreturning(embedded)
         async with till(tmp_path, store, allowance=2_000_000) as it:
-            seen = Hold(counter(f"person:{ADA.person_id}", Unit.USD), 1, 100_000_000)
-            it.allowances.seen([seen], [0], NOW)
-            (lease,) = it.allowances.due(NOW)
-            await embedded.reserve(lease)
-            it.allowances.given(lease.request_id)
+            small, large = (Hold("pot", amount, 100_000_000) for amount in (1, 99_000_000))
+            await it.escrow.hold("small", NOW, (small,))
+            it.escrow.give_back("small")
+            await it.escrow.beat()
+            assert it.reservations.in_escrow == 1
             store.away = True
-            bill = it.reservations.open(call("large"), Rights(), NOW)
-            with pytest.raises(AccountingUnavailable):
-                await it.reservations.reserve(bill, 0, 1)  # 1,000 USD: the lease is given back first
-            it.reservations.close(bill)
+            with pytest.raises(StoreError):
+                await it.escrow.hold("large", NOW, (large,))  # the escrow is given back first
+            it.escrow.give_back("large")
             store.away = False
             assert await it.settlement_writer.quiet(5)
             assert await embedded.reserved() == 0

@@ -99,7 +99,7 @@ def test_a_key_is_paused_resumed_and_removed(capsys: pytest.CaptureFixture[str])
     said(capsys, "resume", KEY)
     said(capsys, "recheck", KEY)
     assert listed(capsys)[1].endswith("m1, m2; added")
-    said(capsys, "remove", KEY)
+    said(capsys, "remove", "--yes", KEY)
     assert len(listed(capsys)) == 1
 
 
@@ -195,7 +195,8 @@ def test_a_short_master_key_is_a_mistake_of_the_settings(capsys: pytest.CaptureF
     assert main(["key", "list"]) == 2
     err = capsys.readouterr().err
     assert (
-        "MASTER_KEYS: expected texts of 32 characters or more that nobody guesses, the one to encrypt with first" in err
+        "MASTER_KEYS: expected texts of 32 characters or more that are hard to guess, the one to encrypt with first"
+        in err
     )
     assert ADDED not in err
 

@@ -82,7 +82,7 @@ def test_a_limit_is_set_for_a_person_raised_for_a_while_and_removed(capsys: pyte
     listed = said(capsys, "limit", "list").splitlines()
     assert listed[0].split() == ["id", "for", "limit", "since", "until"]
     assert re.search(r"person ada +5\.00 USD a day, and 2\.50 USD more until 2098-12-31T23:00:00Z", listed[1])
-    said(capsys, "limit", "remove", limit_id)
+    said(capsys, "limit", "remove", "--yes", limit_id)
     assert said(capsys, "limit", "list") == ""
 
 
@@ -167,7 +167,7 @@ def test_a_group_has_prices_of_its_own_for_hosted_tools_until_it_has_none(capsys
         ("notice", "set", "two\nlines"),
         ("notice", "remove", "xyzzy"),
         ("usage", "sums", "--month", "xyzzy"),
-        ("usage", "purge", "--before", "2098-01-01"),
+        ("usage", "purge", "--yes", "--before", "2098-01-01"),
         ("usage", "reprice", "--from", "2026-11-02", "--to", "2026-11-01"),
         ("usage", "resum", "--from", "xyzzy", "--to", "2026-11-01"),
         ("usage", "import", "xyzzy"),
@@ -204,7 +204,7 @@ def test_a_price_holds_from_its_day_and_is_shown_for_what_it_is(capsys: pytest.C
     assert said(capsys, "price", "list") == line.replace("  ", "  since 2025-12-31T23:00:00Z  ")
     said(capsys, "price", "set", "whisper-1", "--audio-minute", "0.006")
     assert "sound 0.36 an hour" in said(capsys, "price", "show", "whisper-1")
-    said(capsys, "price", "remove", price_id)
+    said(capsys, "price", "remove", "--yes", price_id)
     assert price_id not in said(capsys, "price", "list")
 
 
@@ -317,7 +317,7 @@ def test_an_export_is_completed_never_written_over_and_read_back(capsys: pytest.
 def test_rows_are_purged_and_sums_computed_anew(capsys: pytest.CaptureFixture[str]) -> None:
     with_usage("req_1", "req_2", "req_3")
     said(capsys, "usage", "resum", "--from", "2026-11-03", "--to", "2026-11-04")
-    told = said(capsys, "usage", "purge", "--before", "2026-11-04")
+    told = said(capsys, "usage", "purge", "--yes", "--before", "2026-11-04")
     assert told == "2 rows are deleted; the sums of their days stay.\n"
     assert "purged" in refused(capsys, "usage", "resum", "--from", "2026-11-03", "--to", "2026-11-04")
     told = said(capsys, "usage", "resum", "--from", "2026-11-04", "--to", "2026-11-04")

@@ -93,13 +93,13 @@ def test_a_length_of_days_that_is_none_is_refused(capsys: pytest.CaptureFixture[
 def test_a_token_is_revoked_by_its_id(capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "user", "create", "alice")
     said(capsys, "token", "create", "alice")
-    said(capsys, "token", "revoke", said(capsys, "token", "list").split()[0])
+    said(capsys, "token", "revoke", "--yes", said(capsys, "token", "list").split()[0])
     assert re.search(r"revoked \d{4}-\d\d-\d\d", said(capsys, "token", "list"))
 
 
 def test_a_user_is_disabled_and_enabled_again(capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "user", "create", "alice")
-    said(capsys, "user", "disable", "alice")
+    said(capsys, "user", "disable", "--yes", "alice")
     assert "disabled" in said(capsys, "user", "list")
     said(capsys, "user", "enable", "alice")
     assert "may ask" in said(capsys, "user", "list")
@@ -168,8 +168,8 @@ def test_what_is_done_to_people_is_in_the_audit_log_without_a_secret(capsys: pyt
     secret = said(capsys, "token", "create", "alice").strip()
     token = said(capsys, "token", "list").split()[0]
     another = said(capsys, "token", "rotate", token).strip()
-    said(capsys, "token", "revoke", f"{token}-2")
-    said(capsys, "user", "disable", "alice")
+    said(capsys, "token", "revoke", "--yes", f"{token}-2")
+    said(capsys, "user", "disable", "--yes", "alice")
     guest = said(capsys, "pass", "issue", "alice", "--usd", "1").strip()
     log = said(capsys, "audit")
     for action in ("person.create", "token.create", "token.rotate", "token.revoke", "person.disabled", "pass.issue"):

@@ -95,7 +95,7 @@ async def test_status_and_headers_are_the_providers(stage: Stage) -> None:
     )
     assert (said.status, said.headers["retry-after"]) == (429, "7")
     found = await row(stage)
-    assert (found.status, found.model_asked) == (Outcome.FAILED, "")
+    assert (found.status, found.model_asked) == (Outcome.FAILED, "gpt-5")
     assert all(key.state.value != "cooling" for key in stage.running.services.dispatcher.snapshot().keys)
 
 
@@ -203,18 +203,17 @@ async def test_a_member_books_on_their_own_institutions_only(stage: Stage) -> No
 @pytest.mark.gen_test
 async def test_what_still_runs_when_the_gateway_stops_is_told_so(stage: Stage) -> None:
     await stage.set()
-    own_keys = stage.running.services.own_keys
-    assert own_keys is not None
+    pipeline = stage.running.services.pipeline
     stage.fake.script(OWN, held(asyncio.Event(), after=1))
     body = json.dumps(CHAT | {"stream": True})
     asking = asyncio.create_task(
         send(stage, "/byo/openai/v1/chat/completions", token=stage.running.token, more=f"-N -d '{body}'")
     )
     await stage.fake.wait_for(lambda: stage.records and stage.records[0].events_written)
-    own_keys.stop()
+    pipeline.stop()
     assert "draining" in (await asking).body
-    await own_keys.quiet(5.0)
-    own_keys._stopping = False  # the stage goes on
+    await pipeline.quiet(5.0)
+    pipeline._stopping = False  # the stage goes on
 
 
 @pytest.mark.gen_test

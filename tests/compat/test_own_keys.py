@@ -7,16 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from server.relay.passthrough import (
+from server.wire.errors import InvalidValue
+from server.wire.openai import OPENAI
+from server.wire.own_keys import (
     ANSWER_HEADERS,
+    OTHERS,
     REQUEST_HEADERS,
     endpoint_of,
     institution,
-    model_in,
+    is_known,
     passed_back,
     target,
 )
-from server.wire.errors import InvalidValue
 
 BASE = "https://api.example.com/tenant/v1"
 
@@ -91,21 +93,22 @@ def test_a_group_that_may_not_be_named_is_refused() -> None:
 def test_headers_pass_by_list_in_both_directions() -> None:
     assert not REQUEST_HEADERS & {"cookie", "host", "x-user", "x-fairgate-token", "x-institution", "x-forwarded-for"}
     upstream = {"x-ratelimit-limit-requests": "9", "Set-Cookie": "a", "Transfer-Encoding": "chunked", "Server": "x"}
-    assert passed_back(upstream) == {
+    assert passed_back(upstream, packed=False) == {
         "Content-Type": "application/octet-stream",
         "X-Ratelimit-Limit-Requests": "9",
     }
     assert ANSWER_HEADERS.fullmatch("X-Request-Id") is None  # ours stands there
 
 
-@pytest.mark.parametrize("body", [b"", b"[1]", b"{", b'{"model": 7}', b'{"model": "a\\u0000"}'])
-def test_a_body_that_names_no_model_names_none(body: bytes) -> None:
-    assert model_in(body) == ""
+def test_the_length_of_a_packed_answer_is_that_of_other_bytes() -> None:
+    upstream = {"content-length": "20", "content-type": "application/json"}
+    assert passed_back(upstream, packed=False) == {"Content-Length": "20", "Content-Type": "application/json"}
+    assert passed_back(upstream, packed=True) == {"Content-Type": "application/json"}
 
 
 def test_known_endpoints_are_known_by_either_spelling() -> None:
-    known = endpoint_of("v1/chat/completions", "POST")
-    assert known is not None
-    assert known == endpoint_of("chat/completions", "POST")
-    assert endpoint_of("v1/chat/completions", "GET") is None
-    assert endpoint_of("v1/files", "POST") is None
+    known = endpoint_of("v1/chat/completions", "POST", OPENAI)
+    assert is_known(known)
+    assert known == endpoint_of("chat/completions", "POST", OPENAI)
+    assert endpoint_of("v1/chat/completions", "GET", OPENAI) is OTHERS["openai"]
+    assert endpoint_of("v1/files", "POST", OPENAI) is OTHERS["openai"]

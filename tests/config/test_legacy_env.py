@@ -240,7 +240,7 @@ class TestLimits:
         assert [words(limit) for limit in settings.limits] == ["5 tokens in all for claude*opus*"]
         assert settings.notes[-1].startswith("QUOTA_REFRESH_PERIOD: no day, week or month")
 
-    def test_a_family_that_is_not_known_is_told(self) -> None:
+    def test_an_unknown_family_is_reported(self) -> None:
         settings = read(TOKEN_QUOTA_AWS_CLAUDE="5", QUOTA_REFRESH_PERIOD="daily")
         assert settings.limits == ()
         assert settings.notes[0].startswith("TOKEN_QUOTA_AWS_CLAUDE: not used, no such family")

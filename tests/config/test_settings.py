@@ -76,7 +76,7 @@ def test_all_mistakes_are_reported_together() -> None:
 FREE_TEXT = {
     *("HOST", "TITLE", "PUBLIC_URL", "UPSTREAMS_FILE", "OPENAI_MODELS", "ANTHROPIC_MODELS", "JOURNAL", "PRICES_FILE"),
     *("REJECT_PHRASES", "REJECT_PHRASES_FILE", "REJECT_MESSAGE", "BLOCKED_ORIGINS", "BLOCK_MESSAGE"),
-    *("OIDC_CLIENT_ID", "LOGIN_NAME_CLAIM", "CLAIMS_FILE", "SPOOL_FOLDER"),
+    *("OIDC_CLIENT_ID", "LOGIN_NAME_CLAIM", "CLAIMS_FILE", "SPOOL_FOLDER", "NO_PROXY", "UPSTREAM_CA_FILE"),
 }
 
 
@@ -193,7 +193,7 @@ def test_the_demo_runs_when_asked_for_or_when_there_is_nothing_else(demo: str, k
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org"])
 def test_an_open_gatekeeper_is_refused_where_others_can_reach_it(host: str) -> None:
     (mistake,) = mistakes({"GATEKEEPER": "none", "HOST": host})
-    assert mistake.startswith("GATEKEEPER: none would let anyone use your keys")
+    assert mistake.startswith("GATEKEEPER: none would let any caller use your keys")
     assert load(environ={"GATEKEEPER": "none", "HOST": host, "ALLOW_PUBLIC": "yes"}, dotenv=None).host == host
 
 
@@ -203,7 +203,7 @@ def test_an_open_gatekeeper_is_fine_within_this_machine(host: str) -> None:
 
 
 STRONG = "b3e1c0a97d5f4826b3e1c0a97d5f4821"
-TOO_WEAK = "expected 16 characters or more that nobody guesses; `openssl rand -hex 32` makes one"
+TOO_WEAK = "expected 16 characters or more that are hard to guess; `openssl rand -hex 32` makes one"
 
 
 @pytest.mark.parametrize(
@@ -277,8 +277,8 @@ class TestStore:
             parsers.store_url(url)
 
     def test_its_password_is_in_no_repr_and_in_no_message(self) -> None:
-        told = {"STORE_URL": f"mongodb://u:{SECRET}@h/d", "TOKEN_PEPPER": "a pepper for tests, of 32 letters or more"}
-        assert SECRET not in repr(load(environ=told, dotenv=None))
+        known = {"STORE_URL": f"mongodb://u:{SECRET}@h/d", "TOKEN_PEPPER": "a pepper for tests, of 32 letters or more"}
+        assert SECRET not in repr(load(environ=known, dotenv=None))
         assert SECRET not in str(mistakes({"STORE_URL": f"mongo://u:{SECRET}@h/d"}))
 
     @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ class TestMoney:
     def test_another_time_zone_is_refused(self, name: str) -> None:
         assert mistakes({"TIMEZONE": name}) == ["TIMEZONE: expected a time zone such as Europe/Berlin, or UTC"]
 
-    def test_caps_are_told_by_dialect(self) -> None:
+    def test_caps_are_set_by_dialect(self) -> None:
         settings = load(environ={"MAX_CONTEXT_TOKENS_OPENAI": "9", "MAX_OUTPUT_TOKENS_ANTHROPIC": "8"}, dotenv=None)
         assert settings.caps == {"openai": Caps(9, 0), "anthropic": Caps(0, 8)}
 

@@ -49,11 +49,11 @@ def commands(section: str) -> Iterator[list[str]]:
 def test_the_commands_for_people_and_limits_work_in_their_order(capsys: pytest.CaptureFixture[str]) -> None:
     typed = [*commands("People"), *commands("Money and limits")]
     assert len(typed) == 7
-    told = ""
+    output = ""
     for argv in typed:
-        named = [re.search(r"tok_\w+", told)[0] if word == "tok_…" else word for word in argv]  # type: ignore[index]
+        named = [re.search(r"tok_\w+", output)[0] if word == "tok_…" else word for word in argv]  # type: ignore[index]
         assert main(named) == 0, capsys.readouterr().err
-        told = capsys.readouterr().out or told
+        output = capsys.readouterr().out or output
 
 
 def test_the_limits_that_people_are_shown_are_limits() -> None:

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 from tests.needs import program
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-# It runs as root in CI, which the sandbox does not bear; and nobody is asked but this machine.
+# It runs as root in CI, which the sandbox does not bear; and it reaches no other machine than this one.
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 

@@ -2,7 +2,7 @@
 
 Run as `python -m tests.e2e.prove_run` in a checkout that has no `.env`. It starts `make run` with an empty store on an
 unused port, takes the address and the token from the banner, asks the real model through both SDKs and through the
-banner's own example, compares the ledger with what the SDKs were told, stops the gateway with SIGTERM and looks for
+banner's own example, compares the ledger with the usage that the SDKs got, stops the gateway with SIGTERM and looks for
 processes that are left. Linux only: this process adopts every orphan of its children, so none can hide.
 """
 
@@ -54,11 +54,11 @@ def main() -> int:
             url, token = address_and_token(banner)
             wait_for(lambda: answers(f"{url}/healthz"), START_SECONDS, "/healthz")
             assert answers(f"{url}/"), "the page does not answer"
-            told = [*asked_with_openai(url, token), *asked_with_anthropic(url, token)]
+            reported = [*asked_with_openai(url, token), *asked_with_anthropic(url, token)]
             run_example(banner)
             stop(make)
             left_over()
-        compare(told, asyncio.run(rows_of(store_url)))
+        compare(reported, asyncio.run(rows_of(store_url)))
     print("prove: `make run` answers in both dialects, settles what it used and leaves nothing behind")
     return 0
 
@@ -121,7 +121,7 @@ def answers(url: str) -> bool:
 
 
 def asked_with_openai(url: str, token: str) -> list[tuple[int, int]]:
-    """Ask plainly and streamed; the tokens in and out that the SDK was told."""
+    """Ask plainly and streamed; the tokens in and out that the SDK reports."""
     create: Any = openai.OpenAI(base_url=f"{url}/v1", api_key=token, max_retries=0).chat.completions.create
     plain = create(model=MODEL, messages=QUESTION, **MANNER)
     assert plain.choices[0].message.content, "an empty answer"
@@ -172,11 +172,11 @@ async def rows_of(store_url: str) -> list[UsageRow]:
         return await store.usage_rows(0, 100)
 
 
-def compare(told: list[tuple[int, int]], rows: list[UsageRow]) -> None:
+def compare(reported: list[tuple[int, int]], rows: list[UsageRow]) -> None:
     """The ledger has every request once, with the upstream's own figures."""
     counted = [(row.usage.input, row.usage.output) for row in reversed(rows)]
-    assert len(counted) == len(told) + 1, f"{len(counted)} rows for {len(told) + 1} requests"
-    assert sorted(counted[: len(told)]) == sorted(told), f"the ledger has {counted}, the SDKs were told {told}"
+    assert len(counted) == len(reported) + 1, f"{len(counted)} rows for {len(reported) + 1} requests"
+    assert sorted(counted[: len(reported)]) == sorted(reported), f"the ledger has {counted}, the SDKs got {reported}"
     assert not any(row.usage.estimated for row in rows), "a figure was estimated"
 
 

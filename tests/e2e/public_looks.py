@@ -19,7 +19,7 @@ FOREIGN = (
 )
 CONTROLS = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
 
-# What the focus is on: its number among the controls, whether somebody sees it, and where the focus is.
+# What the focus is on: its number among the controls, whether it can be seen, and where the focus is.
 FOCUSED = """controls => {
     const it = document.activeElement, box = it.getBoundingClientRect(), style = getComputedStyle(it);
     const outlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
@@ -90,7 +90,7 @@ async def assert_usable_by_keyboard(seen: Watched) -> None:
     for _ in expected:
         await page.keyboard.press("Tab")
         focus = await page.evaluate(FOCUSED, CONTROLS)
-        assert focus["seen"], f"{page.url}: nobody sees that the focus is on {focus['name']}"
+        assert focus["seen"], f"{page.url}: the focus on {focus['name']} cannot be seen"
         reached.append(focus["place"])
     assert reached == expected, page.url
     await page.reload()

@@ -47,7 +47,7 @@ async def test_a_token_is_made_used_seen_in_the_charts_and_revoked() -> None:
         await page.goto("/me?by=requests")
         await expect(page.locator("figure.chart rect.c1").first).to_be_visible()
         await page.click("text=Explain")
-        await expect(page.locator("h1")).to_have_text("What became of it")
+        await expect(page.locator("h1")).to_have_text("How the request went")
         await expect(page.locator("dl.rows")).to_contain_text("laptop")
         await page.goto("/me/tokens")
         await page.locator("li.card", has_text="laptop").get_by_role("button", name="Revoke").click()
@@ -170,7 +170,7 @@ async def test_everything_works_without_a_script() -> None:
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_what_went_wrong_is_told_on_the_page() -> None:
+async def test_the_page_says_what_went_wrong() -> None:
     async with services() as running, chromium() as browser, tab(browser, running.url) as ada:
         await log_in(ada, running.token)
         await ada.page.goto("/me/groups")

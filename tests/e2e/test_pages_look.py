@@ -1,6 +1,6 @@
-"""How the pages look, as far as a machine can see: no error, nobody else is asked, nothing is cut off, all can read it.
+"""How the pages look, as far as a machine can see: no error, no other host asked, nothing cut off, all can read it.
 
-With `SCREENSHOTS=folder` in the environment the pictures are kept there, for somebody to look at.
+With `SCREENSHOTS=folder` in the environment the pictures are kept there, for a look by eye.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The public pages in a real Chromium: how they look, what they follow, what they cost, and whom they let do what.
 
-With `SCREENSHOTS=folder` in the environment pictures of all pages are kept there, for somebody to look at.
+With `SCREENSHOTS=folder` in the environment pictures of all pages are kept there, for a look by eye.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from playwright.async_api import Page, expect
 from server.config.settings import load
 from tests.e2e.axe import serious
 from tests.e2e.chromium import NAMES, chromium, log_in, tab
-from tests.e2e.public_house import GROUP, HOSTILE, PEOPLE, public_house
+from tests.e2e.public_gateway import GROUP, HOSTILE, PEOPLE, public_gateway
 from tests.e2e.public_looks import (
     assert_nothing_ran,
     assert_usable_by_keyboard,
@@ -58,7 +58,7 @@ def test_where_everything_is_tested_there_is_a_chromium() -> None:
 @pytest.mark.parametrize(("width", "dark"), FORMS)
 @pytest.mark.gen_test(timeout=60)
 async def test_each_page_is_whole_keeps_to_itself_and_can_be_used_by_all(width: int, dark: bool) -> None:
-    async with public_house() as running, chromium() as browser, tab(browser, running.url, width, dark) as seen:
+    async with public_gateway() as running, chromium() as browser, tab(browser, running.url, width, dark) as seen:
         wrong = {}
         for name, path in PAGES.items():
             await visit(seen, path)
@@ -75,7 +75,7 @@ async def test_each_page_is_whole_keeps_to_itself_and_can_be_used_by_all(width: 
 @pytest.mark.gen_test(timeout=60)
 async def test_all_windows_and_measures_of_the_leaderboard_are_whole() -> None:
     async with (
-        public_house() as running,
+        public_gateway() as running,
         chromium() as browser,
         tab(browser, running.url, 390) as narrow,
         tab(browser, running.url) as wide,
@@ -97,7 +97,7 @@ async def test_an_operators_own_page_has_every_tag_filled_and_nothing_of_people_
     file.write_text(OWN_PAGE, encoding="utf-8")
     page = load(environ={"PAGE_FILE": str(file)}, dotenv=None).page
     async with (
-        public_house(people=HOSTILE, page=page) as running,
+        public_gateway(people=HOSTILE, page=page) as running,
         chromium() as browser,
         tab(browser, running.url, width, dark) as seen,
         trusting_tab(browser, running.url) as trusting,
@@ -118,7 +118,7 @@ async def test_an_operators_own_page_has_every_tag_filled_and_nothing_of_people_
 @pytest.mark.gen_test(timeout=60)
 async def test_twenty_hostile_names_are_shown_as_they_are(width: int, dark: bool) -> None:
     async with (
-        public_house(HOSTILE, HOSTILE, HOSTILE[0]) as running,
+        public_gateway(HOSTILE, HOSTILE, HOSTILE[0]) as running,
         chromium() as browser,
         tab(browser, running.url, width, dark) as seen,
     ):
@@ -133,7 +133,7 @@ async def test_twenty_hostile_names_are_shown_as_they_are(width: int, dark: bool
 @pytest.mark.gen_test(timeout=60)
 async def test_hostile_names_run_nothing_where_no_policy_forbids_it() -> None:
     async with (
-        public_house(HOSTILE, HOSTILE, HOSTILE[0], title=HOSTILE[4]) as running,
+        public_gateway(HOSTILE, HOSTILE, HOSTILE[0], title=HOSTILE[4]) as running,
         chromium() as browser,
         trusting_tab(browser, running.url) as seen,
     ):
@@ -155,7 +155,7 @@ async def test_hostile_names_run_nothing_where_no_policy_forbids_it() -> None:
 
 @pytest.mark.gen_test(timeout=60)
 async def test_numbers_follow_the_requests_by_events_and_by_polling_when_there_are_none() -> None:
-    async with public_house() as running, chromium() as browser, tab(browser, running.url) as seen:
+    async with public_gateway() as running, chromium() as browser, tab(browser, running.url) as seen:
         page, live = seen.page, running.services.status_service.live
         await page.goto("/")
         await until(lambda: live.listeners == 1)
@@ -170,7 +170,7 @@ async def test_numbers_follow_the_requests_by_events_and_by_polling_when_there_a
 
 @pytest.mark.gen_test(timeout=60)
 async def test_a_page_says_that_the_gateway_stops_and_that_it_has_been_lost() -> None:
-    async with public_house() as running, chromium() as browser, tab(browser, running.url) as seen:
+    async with public_gateway() as running, chromium() as browser, tab(browser, running.url) as seen:
         page, live = seen.page, running.services.status_service.live
         await page.clock.install()
         await page.goto("/")
@@ -190,7 +190,7 @@ async def test_a_page_says_that_the_gateway_stops_and_that_it_has_been_lost() ->
 
 @pytest.mark.gen_test(timeout=60)
 async def test_without_javascript_everything_stands_there() -> None:
-    async with public_house() as running, chromium() as browser, tab(browser, running.url, script=False) as seen:
+    async with public_gateway() as running, chromium() as browser, tab(browser, running.url, script=False) as seen:
         gate = await three_wait(running)
         await seen.page.goto("/")
         await expect(seen.page.locator(".verdict")).to_contain_text("Up")
@@ -209,35 +209,35 @@ async def test_without_javascript_everything_stands_there() -> None:
 @pytest.mark.alone  # it measures how soon
 @pytest.mark.gen_test(timeout=60)
 async def test_the_front_page_is_light_and_soon_there() -> None:
-    async with public_house() as running, chromium() as browser:
+    async with public_gateway() as running, chromium() as browser:
         async with tab(browser, running.url) as seen:
             await seen.page.goto("/")
-            told = await transferred(seen)
+            sent = await transferred(seen)
         static = {f"/static/{name}" for name in ("icon.svg", "live.js", "style.css", "theme.js")}
-        assert set(told["paths"]) == {"/", *static}
-        assert len(told["paths"]) <= len(static) + 2, "the icon is on the page and on the tab; nothing else comes twice"
-        assert told["bytes"] < 100_000
-        assert told["paint"] < 1000
+        assert set(sent["paths"]) == {"/", *static}
+        assert len(sent["paths"]) <= len(static) + 2, "the icon is on the page and on the tab; nothing else comes twice"
+        assert sent["bytes"] < 100_000
+        assert sent["paint"] < 1000
 
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.gen_test(timeout=60)
 async def test_everything_can_be_reached_and_seen_by_keyboard(width: int) -> None:
-    async with public_house() as running, chromium() as browser, tab(browser, running.url, width) as seen:
+    async with public_gateway() as running, chromium() as browser, tab(browser, running.url, width) as seen:
         for path in ("/", "/leaderboard", "/login", "/docs"):
             await seen.page.goto(path)
             await assert_usable_by_keyboard(seen)
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_who_has_logged_in_sees_their_own_place_and_nobody_else_does() -> None:
-    async with public_house() as running, chromium() as browser, tab(browser, running.url) as ada:
+async def test_a_person_who_has_logged_in_sees_their_own_place_and_others_do_not() -> None:
+    async with public_gateway() as running, chromium() as browser, tab(browser, running.url) as ada:
         await ada.page.goto("/leaderboard")
         await expect(ada.page.locator(".place-line")).to_have_count(0)
         await expect(ada.page.locator("#groups-title ~ .scroll")).to_contain_text(f"{GROUP} {len(PEOPLE) + 1} people")
         await log_in(ada, running.token, "/leaderboard")
         place = ada.page.locator(".place-line")
-        await expect(place).to_contain_text(f"You are {len(PEOPLE) + 1}th of {len(PEOPLE) + 1}; nobody sees that")
+        await expect(place).to_contain_text(f"You are {len(PEOPLE) + 1}th of {len(PEOPLE) + 1}; others do not see that")
         (person,) = [each for each in await running.services.store.people() if each.name == "ada"]
         await running.services.store.update_person(person.id, {"nickname": "Countess"})
         await ada.page.goto("/leaderboard?window=ever")
@@ -252,7 +252,7 @@ async def test_who_has_logged_in_sees_their_own_place_and_nobody_else_does() -> 
 @pytest.mark.gen_test(timeout=60)
 async def test_what_is_for_programs_says_the_same_and_may_be_kept_for_a_moment() -> None:
     documentation = (Path(__file__).parents[2] / "docs" / "status-json.md").read_text(encoding="utf-8")
-    async with public_house(notice=HOSTILE[0]) as running, chromium() as browser, tab(browser, running.url) as seen:
+    async with public_gateway(notice=HOSTILE[0]) as running, chromium() as browser, tab(browser, running.url) as seen:
         status = await (await seen.page.request.get("/status.json")).json()
         assert [name for name in status if f"`{name}`" not in documentation] == []
         assert [name for name in _documented(documentation) if name not in {*status, *status["models"][0]}] == []

@@ -1,4 +1,4 @@
-"""Whoever tries to get more than a share does not get it: on the real core, in virtual time, a promise for each way."""
+"""A person who tries to get more than a share does not get it: on the real core, in virtual time, each way once."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_short_answers_do_not_make_long_ones_cheap() -> None:
     hold(defences.long_after())
 
 
-def test_forecasts_know_which_keys_rest_and_turn_nobody_away_for_an_outage() -> None:
+def test_forecasts_know_which_keys_rest_and_refuse_no_request_for_an_outage() -> None:
     hold(defences.forecasts())
 
 

@@ -21,7 +21,7 @@ def scheduler_of(line: object, slots: int = 1, **limits: float) -> Scheduler:
 
 
 def at_once(scheduler: Scheduler, *persons: str) -> Record:
-    """One slot: somebody has it, then these ask at the same instant for ten seconds each."""
+    """One slot: the first person has it, then these ask at the same instant for ten seconds each."""
     simulation = Simulation(scheduler, seed=1)
     for person in ("first", *persons):
         simulation.at(0.0, lambda person=person: simulation.ask(Job(person, 100, 475)))  # type: ignore[misc]

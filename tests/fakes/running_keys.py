@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from keypool.health import KeyEvent, KeyHealth, KeyState
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.prober import ProbeState as Found
+from server.keys.registry import UpstreamRegistry
 
 
 class Clock:
@@ -22,28 +23,22 @@ class Clock:
 class RunningKeys:
     """`events` is all that was learnt, in order; `offered` the models of each upstream."""
 
-    def __init__(self, *specs: UpstreamSpec) -> None:
-        self.specs: dict[str, UpstreamSpec] = {}
-        self.secrets: dict[str, Secret] = {}
-        self.standings: dict[str, KeyHealth] = {}
+    def __init__(self, registry: UpstreamRegistry) -> None:
+        self.registry = registry
+        self.standings = {key_id: KeyHealth() for key_id in registry.keys}
         self.offered: dict[str, frozenset[str]] = {}
         self.events: list[tuple[str, KeyEvent]] = []
-        for spec in specs:
-            for secret in spec.keys:
-                self.add_key(spec, secret)
 
     def key_ids(self) -> Collection[str]:
-        return self.specs.keys()
+        return self.standings.keys()
 
     def add_key(self, spec: UpstreamSpec, secret: Secret) -> None:
-        assert secret.fingerprint not in self.specs, "a key is added once"
-        self.specs[secret.fingerprint] = spec
-        self.secrets[secret.fingerprint] = secret
-        self.standings[secret.fingerprint] = KeyHealth()
+        assert secret.fingerprint not in self.standings, "a key is added once"
+        self.standings[self.registry.add(spec, secret).id] = KeyHealth()
 
     def remove_key(self, key_id: str) -> None:
-        for place in (self.specs, self.secrets, self.standings):
-            del place[key_id]
+        del self.standings[key_id]
+        self.registry.remove(key_id)
 
     def state(self, key_id: str) -> KeyState:
         return self.standings[key_id].state

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from keypool.health import KeyState
+from server.config.specs import Secret
 from tests.fakes.fates import (
     cut_stream,
     garbage,
@@ -30,6 +31,11 @@ KEYS = ("sk-revoked-0123456", "sk-exhausted-01234", "sk-limited-0123456", "sk-he
 REVOKED, EXHAUSTED, LIMITED, HEALTHY = KEYS
 RATE = 50  # requests per second
 REST = 1  # seconds of Retry-After
+
+
+def id_of(secret: str) -> str:
+    """The id under which the pool knows the key with this secret."""
+    return Secret(secret).fingerprint
 
 
 async def steady(session: aiohttp.ClientSession, running: Running, requests: int) -> Counter[int]:
@@ -60,9 +66,9 @@ async def test_three_keys_fail_in_three_ways_and_no_client_notices() -> None:
         fake.script(LIMITED, rate_limit(retry_after=REST))
         assert await asked == {200: 150}
         await running.services.pipeline.quiet(5.0)
-        states = {key.secret: key.state("gpt-4o") for key in running.services.dispatcher.pool.keys.values()}
-        assert (states[REVOKED], states[EXHAUSTED]) == (KeyState.REVOKED, KeyState.EXHAUSTED)
-        assert states[LIMITED] is states[HEALTHY] is KeyState.READY
+        states = {key.id: key.state("gpt-4o") for key in running.services.dispatcher.pool.keys.values()}
+        assert (states[id_of(REVOKED)], states[id_of(EXHAUSTED)]) == (KeyState.REVOKED, KeyState.EXHAUSTED)
+        assert states[id_of(LIMITED)] is states[id_of(HEALTHY)] is KeyState.READY
         assert_rested(fake)
         assert len(fake.records) <= 1.2 * 150
         await running.services.pipeline.quiet(5.0)
@@ -135,7 +141,7 @@ async def test_a_key_that_cuts_its_streams_rests_when_a_second_person_meets_it_a
             token = bob if number % 2 else running.token
             await hear(session, running, conversation("openai", f"request {number}", stream=True), token)
         await running.services.pipeline.quiet(5.0)
-        (key,) = [each for each in running.services.dispatcher.pool.keys.values() if each.secret == LIMITED]
+        key = running.services.dispatcher.pool.keys[id_of(LIMITED)]
         assert 2 <= len(fake.of(LIMITED)) <= 6, "chosen again for a trial at most"
         assert key.standing("gpt-4o").failures > 0
         assert len(fake.probes) > probes

@@ -13,7 +13,8 @@ import pytest
 from keypool.health import KeyState
 from keypool.keys import Key
 from keypool.verdict import DROPPED
-from server.upstream import AttemptFailed, Patience, Upstreams
+from server.config.specs import Secret
+from server.upstream import AttemptFailed, Patience, Route, Upstreams
 from server.wire.endpoints import ENDPOINTS
 from server.wire.request import read_request
 from tests.fakes.upstream import FakeUpstream
@@ -57,8 +58,8 @@ async def test_what_is_closed_after_work_was_not_stale_and_is_no_second_time_sen
     asked = chat("hello", stream=False)
     request = read_request(ENDPOINTS[asked.path], asked.body, "application/json")
     async with closing() as url:
-        upstreams = Upstreams({"u": url}, Patience(stale=stale))
-        key = Key("k", "u", KEYS[0], frozenset({"openai"}), frozenset({"gpt-4o"}), 1)
+        upstreams = Upstreams(lambda _: Route(url, Secret(KEYS[0])), Patience(stale=stale))
+        key = Key("k", "u", frozenset({"openai"}), frozenset({"gpt-4o"}), 1)
         resent: list[None] = []
         failed = 0
         for _ in range(2):

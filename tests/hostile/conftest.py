@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hostile.site import Site, site
+from tests.hostile.site import TRANSPORTS, Site, site
 
 
-@pytest.fixture(scope="package")
-def services() -> Iterator[Site]:
+@pytest.fixture(scope="package", params=TRANSPORTS)
+def services(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A gateway behind one trusted proxy, with all other settings as they come."""
-    with site() as built:
+    with site(transport=request.param) as built:
         yield built

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 ROUTES = (CHAT, MESSAGES)
+TRANSPORTS = ("own", "tornado")  # what is asked of the wire is asked of both
 
 
 class LoopThread:

@@ -12,15 +12,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from tornado.httputil import HTTPServerRequest
+from tornado.web import Application
 
+from server.bootstrap.serve import carrier
+from server.config.settings import Settings
 from server.connection_budget import ConnectionBudget
-from server.http.connections import Acceptor, BoundedHTTPServer
+from server.http.connections import Acceptor
 from tests.hostile.http_raw import Reply, Wire, request
-from tests.hostile.site import CHAT, Site, site
+from tests.hostile.site import CHAT, TRANSPORTS, Site, site
 from tests.hostile.test_held_bytes import BODY
 
 HEALTH = request("GET", "/healthz", {})
@@ -40,10 +42,10 @@ def open_now(services: Site) -> int:
     return services.do(count)
 
 
-@pytest.fixture(scope="module")
-def narrow() -> Iterator[Site]:
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def narrow(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A gateway with five connections."""
-    with site(max_connections=5, max_connections_per_address=100) as built:
+    with site(transport=request.param, max_connections=5, max_connections_per_address=100) as built:
         yield built
 
 
@@ -67,10 +69,10 @@ def test_who_comes_when_all_is_taken_waits_until_somebody_has_gone(narrow: Site)
     assert narrow.services.occupancy.connections.full_times >= 1
 
 
-@pytest.fixture(scope="module")
-def capped() -> Iterator[Site]:
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def capped(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A gateway without proxies, where an address has three connections."""
-    with site(max_connections_per_address=3, trusted_proxy_hops=0) as built:
+    with site(transport=request.param, max_connections_per_address=3, trusted_proxy_hops=0) as built:
         yield built
 
 
@@ -91,10 +93,10 @@ def test_an_address_with_enough_connections_is_told_so(capped: Site) -> None:
         assert health(again) == 200
 
 
-@pytest.fixture(scope="module")
-def proxied() -> Iterator[Site]:
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def proxied(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A gateway behind a proxy, where an address has two requests under way."""
-    with site(max_connections_per_address=2, linger_seconds=0.5) as built:
+    with site(transport=request.param, max_connections_per_address=2, linger_seconds=0.5) as built:
         yield built
 
 
@@ -141,16 +143,17 @@ class Scarce(socket.socket):
         return super().accept()
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.gen_test(timeout=30)
-async def test_without_files_accepting_rests_and_goes_on_afterwards(caplog: pytest.LogCaptureFixture) -> None:
-    def answer(asked: HTTPServerRequest) -> None:
-        raise AssertionError("nobody asks")
+async def test_without_files_accepting_rests_and_goes_on_afterwards(
+    caplog: pytest.LogCaptureFixture, transport: Literal["own", "tornado"]
+) -> None:
 
     listening = Scarce()
     listening.bind(("127.0.0.1", 0))
     listening.listen()
     listening.setblocking(False)
-    budget, server = ConnectionBudget(10), BoundedHTTPServer(answer)
+    budget, server = ConnectionBudget(10), carrier(Application(), Settings(transport=transport))
     acceptor = Acceptor([listening], server, budget, rest_seconds=0.05)
     acceptor.start()
     with socket.create_connection(listening.getsockname()):

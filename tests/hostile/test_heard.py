@@ -13,17 +13,18 @@ import pytest
 from server.config.specs import Secret
 from tests.hostile.catalogue import KEY, SIZE, URL, Answer, assert_is, not_allowed
 from tests.hostile.http_raw import Wire, chunked, request
-from tests.hostile.site import CHAT, MESSAGES, Site, site
+from tests.hostile.site import CHAT, MESSAGES, TRANSPORTS, Site, site
 from tests.hostile.test_held_bytes import held
 
 AUDIO = "/v1/audio/transcriptions"
 LARGE = 6 << 20  # bytes: more than the sockets' buffers take
 
 
-@pytest.fixture(scope="module")
-def patient() -> Iterator[Site]:
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def patient(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A gateway that reads little behind a refusal, and small bodies only."""
-    with site(linger_bytes=1 << 20, linger_seconds=0.3, max_body_bytes=1024, admin_key=Secret("k" * 32)) as built:
+    most = {"linger_bytes": 1 << 20, "linger_seconds": 0.3, "max_body_bytes": 1024}
+    with site(transport=request.param, admin_key=Secret("k" * 32), **most) as built:
         yield built
 
 

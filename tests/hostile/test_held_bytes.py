@@ -12,7 +12,7 @@ import pytest
 from server.ledger.limits import parse_limits
 from tests.hostile.catalogue import RATE, Answer, assert_is
 from tests.hostile.http_raw import Reply, Wire, chunked, request
-from tests.hostile.site import CHAT, Site, site
+from tests.hostile.site import CHAT, TRANSPORTS, Site, site
 
 AUDIO = "/v1/audio/transcriptions"
 MIB = 1 << 20
@@ -36,11 +36,11 @@ MINUTE = replace(RATE, message="Rate limit reached: 2 requests a minute, for eac
 BODY = orjson.dumps({"model": "gpt-5", "messages": [{"role": "user", "content": "x"}]})
 
 
-@pytest.fixture(scope="module")
-def small() -> Iterator[Site]:
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def small(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A gateway that holds little."""
     most = {"max_held_bytes": 100 * MIB, "max_held_bytes_per_person": 30 * MIB, "max_held_bytes_per_address": 40 * MIB}
-    with site(**most, linger_seconds=1.0) as built:
+    with site(transport=request.param, **most, linger_seconds=1.0) as built:
         yield built
 
 
@@ -156,10 +156,10 @@ def test_what_is_packed_counts_as_long_as_it_is_unpacked(small: Site) -> None:
 # The rate is asked before the body is read
 
 
-@pytest.fixture(scope="module")
-def slow() -> Iterator[Site]:
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def slow(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A gateway where each person has two requests a minute."""
-    with site(limits=parse_limits("2 requests/minute"), linger_seconds=1.0) as built:
+    with site(transport=request.param, limits=parse_limits("2 requests/minute"), linger_seconds=1.0) as built:
         yield built
 
 

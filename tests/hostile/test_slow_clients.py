@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.hostile.http_raw import Wire, request
-from tests.hostile.site import CHAT, Site, site
+from tests.hostile.site import CHAT, TRANSPORTS, Site, site
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def hasty() -> Iterator[Site]:
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def hasty(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A gateway that waits for nobody."""
-    with site(header_seconds=0.2, body_seconds=0.2) as built:
+    with site(transport=request.param, header_seconds=0.2, body_seconds=0.2) as built:
         yield built
 
 

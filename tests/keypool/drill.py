@@ -17,7 +17,7 @@ from tests.keypool.making import a_key, a_ticket
 
 
 class Drill:
-    """Drives `queue` over one key of `slots` slots that everybody may use."""
+    """Drives `queue` over one key of `slots` slots that all persons may use."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Drill:
         while self._dispatch():
             pass
         if self.key.running < self.key.slots:
-            assert not self.eligible(), "a slot is free and somebody who may use it waits"
+            assert not self.eligible(), "a slot is free and a flow that may use it waits"
 
     def drain(self) -> None:
         """Let everything end at its estimate."""
@@ -138,7 +138,7 @@ class Drill:
             return False
         ticket = found[0]
         flow = self.queue.flows[ticket.flow]
-        assert before[ticket.flow][1] == lowest, "somebody lower waited"
+        assert before[ticket.flow][1] == lowest, "a lower flow waited"
         assert self.queue.virtual_time == max(virtual_time, known[ticket.flow]), "V is moved by what is known"
         assert ticket.charged == ticket.cost
         self._check_moves(before, ticket.flow, ticket.cost, lift=False)
@@ -164,7 +164,7 @@ class Drill:
     def _check_moves(self, before: dict[str, tuple[Flow, float]], own: str, cost: float, *, lift: bool) -> None:
         for name, (flow, counter) in before.items():
             if name != own:
-                assert flow.counter == counter, "somebody else's counter moved"
+                assert flow.counter == counter, "another flow's counter moved"
                 continue
             due = counter + cost / flow.weight
             if not isclose(flow.counter, due, rel_tol=1e-9, abs_tol=1e-9):

@@ -37,7 +37,7 @@ NO_KEY, BAD, UNKNOWN_MODEL = "no_upstream_key", "upstream_bad_response", "model_
 
 @dataclass(frozen=True)
 class Row:
-    """`hears`: what its caller is told when no other key has helped."""
+    """`hears`: the code that its caller gets when no other key has helped."""
 
     name: str
     status: int
@@ -254,7 +254,7 @@ OTHERS = (
     lacks("vllm, no such model", 404, openai("The model `x` does not exist.", "NotFoundError", 404, "model"), CODE),
     lacks("vllm, no such model, older", 404, flat("The model `x` does not exist.", "NotFoundError", 404), CODE),
     callers("vllm, context", 400, flat("This model's maximum context length is 8192 tokens.", "BadRequestError", 400), CODE),
-    callers("vllm, its own fault told as 500", 500, flat("unexpected tool", "BadRequestError", 400), REPORT),
+    callers("vllm, its caller's fault as 500", 500, flat("unexpected tool", "BadRequestError", 400), REPORT),
     fails("vllm, engine dead", 500, openai("EngineCore encountered an issue.", "InternalServerError", 500), CODE),
     lacks("ollama, no such model", 404, openai('model "llama9" not found, try pulling it first', "api_error"), CODE),
     lacks("ollama, not the compatible path", 404, orjson.dumps({"error": "model 'llama9' not found"}), CODE),

@@ -11,7 +11,6 @@ from tests.keypool.simulator import Fate, Simulator
 
 MODEL = "m"
 OPENAI = "openai"
-SECRET = "sk-do-not-tell-anybody"
 
 
 def a_key(
@@ -21,7 +20,7 @@ def a_key(
     dialects: tuple[str, ...] = (OPENAI,),
     groups: tuple[str, ...] = (),
 ) -> Key:
-    return Key(name, "acme", SECRET, frozenset(dialects), frozenset(models), slots, frozenset(groups))
+    return Key(name, "acme", frozenset(dialects), frozenset(models), slots, frozenset(groups))
 
 
 def a_ticket(

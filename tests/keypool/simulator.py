@@ -27,8 +27,8 @@ def answers(grant: Grant) -> Verdict | None:
 
 
 @dataclass
-class Story:
-    """What happened to one request."""
+class SimulatedRequest:
+    """One request and its course through the pool."""
 
     ticket: Ticket
     service: float
@@ -40,7 +40,7 @@ class Story:
 
     @property
     def wait(self) -> float:
-        """Seconds until the first grant; what never got one waited for ever."""
+        """Seconds until the first grant; infinite without one."""
         return self.grants[0][0] - self.asked if self.grants else FOREVER
 
     @property
@@ -53,8 +53,8 @@ class Simulator:
 
     def __init__(self, pool: Pool) -> None:
         self.pool, self.now, self.ticks = pool, 0.0, 0
-        self.stories: dict[str, Story] = {}
-        self.order: list[Story] = []  # by grant
+        self.requests: dict[str, SimulatedRequest] = {}
+        self.order: list[SimulatedRequest] = []  # by grant
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
 
@@ -68,7 +68,7 @@ class Simulator:
     def ask(self, when: float, ask: Ask, service: float = 10.0, fate: Fate = answers) -> None:
         def submit() -> None:
             ticket, decisions = self.pool.submit(ask, self.now)
-            self.stories[ask.id] = Story(ticket, service, fate, self.now)
+            self.requests[ask.id] = SimulatedRequest(ticket, service, fate, self.now)
             self.carry_out(decisions)
 
         self.at(when, submit)
@@ -77,9 +77,9 @@ class Simulator:
         """The caller of a request leaves, wherever the request is."""
 
         def cancel() -> None:
-            ticket = self.stories[name].ticket
+            ticket = self.requests[name].ticket
             if ticket.id in self.pool.tickets:
-                self._end(self.stories[name], "left")
+                self._end(self.requests[name], "left")
             self.carry_out(self.pool.cancel(ticket, self.now))
 
         self.at(when, cancel)
@@ -99,21 +99,21 @@ class Simulator:
                 self._tick()
 
     def assert_empty(self) -> None:
-        """Nothing is left: no ticket, no slot, no wake-up, no story without exactly one end."""
+        """Nothing is left: no ticket, no slot, no wake-up, no request without exactly one end."""
         assert self.pool.tickets == {}
         assert all(key.running == 0 for key in self.pool.keys.values())
         assert self.pool.next_wakeup() is None
         assert all(model.waiting == model.running == 0 for model in self.pool.snapshot(self.now).models)
         standings = [each for key in self.pool.keys.values() for each in (key.whole, *key.by_model.values())]
         assert all(standing.trial is None for standing in standings)
-        assert [context.ticket.id for context in self.stories.values() if len(context.ended) != 1] == []
+        assert [context.ticket.id for context in self.requests.values() if len(context.ended) != 1] == []
 
     def ends(self) -> dict[str, str]:
-        return {name: context.end for name, context in self.stories.items()}
+        return {name: context.end for name, context in self.requests.items()}
 
     def carry_out(self, decisions: Iterable[Decision]) -> None:
         for decision in decisions:
-            context = self.stories[decision.ticket.id]
+            context = self.requests[decision.ticket.id]
             if isinstance(decision, Grant):
                 self._send(context, decision)
             else:
@@ -126,7 +126,7 @@ class Simulator:
         due = self.pool.next_wakeup()
         assert due is None or due > self.now, "a tick left something due: the timer would be busy"
 
-    def _send(self, context: Story, grant: Grant) -> None:
+    def _send(self, context: SimulatedRequest, grant: Grant) -> None:
         assert not context.ended, "granted after its end"
         key = grant.key
         assert key.running <= key.slots
@@ -135,7 +135,7 @@ class Simulator:
         attempt = context.ticket.attempts
         self.at(self.now + context.service, lambda: self._attempt_ends(context, grant, attempt))
 
-    def _attempt_ends(self, context: Story, grant: Grant, attempt: int) -> None:
+    def _attempt_ends(self, context: SimulatedRequest, grant: Grant, attempt: int) -> None:
         if context.ended or context.ticket.attempts != attempt:
             return  # the caller has left meanwhile
         verdict = context.fate(grant)
@@ -146,5 +146,5 @@ class Simulator:
         self.carry_out(self.pool.answered(context.ticket, self.now))
         self.carry_out(self.pool.finish(context.ticket, Tokens(context.ticket.need.input, 0, 100), self.now))
 
-    def _end(self, context: Story, how: str) -> None:
+    def _end(self, context: SimulatedRequest, how: str) -> None:
         context.ended.append((self.now, how))

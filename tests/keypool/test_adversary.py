@@ -44,7 +44,7 @@ class RefundsBankCredit(FairQueue):
 
 
 class Backfill(FairQueue):
-    """Rule 2 left out: whoever fits may go while the head waits for room."""
+    """Rule 2 left out: any request that fits may go while the head waits for room."""
 
     def dispatch(self, choose: Chooser, is_open: Opening | None = None, now: float = 0.0) -> tuple[Ticket, Key] | None:
         for flow in sorted((flow for flow in self.flows.values() if flow.waiting), key=lambda each: each.counter):
@@ -78,7 +78,7 @@ def worst_gap(drill: Drill, jobs: list[Ticket]) -> float:
     """End the jobs one by one, and look at the counters of those who may be served next."""
     worst = 0.0
     for job in jobs:
-        drill.key.slots -= 1  # nobody may take the slot before we have looked
+        drill.key.slots -= 1  # no ticket may take the slot before we have looked
         drill.finish(job)
         worst = max(worst, gap(drill.queue))
     return worst
@@ -259,7 +259,7 @@ def test_a_newcomer_is_not_put_behind_a_flood_because_members_passed_on_their_ow
     sim = members_and_outsiders(1)
     sim.ask(85.0, an_ask("polite", "newcomer"))
     sim.run()
-    assert sim.stories["polite"].wait <= 2 * 10.0
+    assert sim.requests["polite"].wait <= 2 * 10.0
 
 
 def test_a_members_key_does_not_idle_however_many_outsiders_wait() -> None:

@@ -115,7 +115,7 @@ def test_the_others_are_served_until_they_had_as_much_by_weight(
 
 @pytest.mark.parametrize("parties", [False, True])
 @pytest.mark.parametrize("own", [0, 3, 12])
-def test_as_many_are_served_before_a_request_as_was_told(own: int, parties: bool) -> None:
+def test_as_many_are_served_before_a_request_as_was_forecast(own: int, parties: bool) -> None:
     persons = {"ann": own, "bob": 9, "eve": 4, "joe": 20}
     queue = waiting(
         *(
@@ -125,9 +125,9 @@ def test_as_many_are_served_before_a_request_as_was_told(own: int, parties: bool
         )
     )
     new = asked("new", "ann", 1.0, party="of False" if parties else "")
-    _, told = ahead(queue, new, Backlog(queue.accounts(), 0.0))
+    _, forecast = ahead(queue, new, Backlog(queue.accounts(), 0.0))
     queue.submit(new)
     key, served = a_key(slots=99), 0
     while (found := queue.dispatch(lambda ticket: key)) is not None and found[0] is not new:
         served += 1
-    assert abs(served - told) <= len(persons)
+    assert abs(served - forecast) <= len(persons)

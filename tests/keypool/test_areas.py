@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from keypool.areas import partition
 from keypool.counters import Largest
 from keypool.domains import Quota
-from keypool.door import Door
 from keypool.estimates import Tokens
 from keypool.fairqueue import FairQueue
 from keypool.health import KeyEvent
 from keypool.keys import Key
 from keypool.pool import Ask, Grant, Pool, QueueLimits, Reason, Refuse
+from keypool.queue_admission import QueueAdmission
 from keypool.ticket import Ticket
 from tests.keypool.making import OPENAI, a_key, a_ticket, an_ask, simulator
 
@@ -69,10 +69,10 @@ def test_models_without_anything_in_common_have_counters_of_their_own() -> None:
     pool.submit(an_ask("b1", "bob", "n"), 2.0)
     pool.submit(an_ask("b2", "bob", "n"), 2.0)
     late, _ = pool.submit(an_ask("a2", "ann", "n"), 3.0)
-    assert pool.door.outlook(late, 3.0).position == 1, "what she was served elsewhere does not count here"
+    assert pool.admission.outlook(late, 3.0).position == 1, "what she was served elsewhere does not count here"
 
 
-def test_a_model_that_both_keys_serve_from_now_on_joins_their_areas_and_nobody_is_lost() -> None:
+def test_a_model_that_both_keys_serve_from_now_on_joins_their_areas_and_no_request_is_lost() -> None:
     sim = simulator(a_key("k1", 1, models=("m",)), replace(a_key("k2", 1, models=("n",)), upstream="other"))
     for number in range(6):
         sim.ask(0.0, an_ask(f"m{number}", "ann", "m"))
@@ -82,11 +82,11 @@ def test_a_model_that_both_keys_serve_from_now_on_joins_their_areas_and_nobody_i
     assert sim.pool.areas.queue("m").fair is sim.pool.areas.queue("n").fair
     sim.run()
     assert Counter(sim.ends().values()) == {"answered": 12}
-    assert {key for _, key in sim.stories["m5"].grants} <= {"k1", "k2"}
+    assert {key for _, key in sim.requests["m5"].grants} <= {"k1", "k2"}
     sim.assert_empty()
 
 
-def test_a_key_that_goes_splits_an_area_and_nobody_is_lost() -> None:
+def test_a_key_that_goes_splits_an_area_and_no_request_is_lost() -> None:
     sim = simulator(a_key("k1", 1, models=("m",)), a_key("k2", 1, models=("n",)), a_key("both", 1, models=("m", "n")))
     for number in range(6):
         sim.ask(0.0, an_ask(f"m{number}", "ann", "m"))
@@ -99,13 +99,13 @@ def test_a_key_that_goes_splits_an_area_and_nobody_is_lost() -> None:
     sim.assert_empty()
 
 
-def test_whoever_waits_may_use_a_key_that_comes_meanwhile() -> None:
+def test_a_waiting_request_may_use_a_key_that_comes_meanwhile() -> None:
     sim = simulator(a_key("k1", 1))
     sim.ask(0.0, an_ask("a", "ann"), service=100.0)
     sim.ask(1.0, an_ask("b", "bob"))
     sim.decide(5.0, lambda now: sim.pool.add(a_key("k2", 1), now))
     sim.run()
-    assert sim.stories["b"].grants == [(5.0, "k2")]
+    assert sim.requests["b"].grants == [(5.0, "k2")]
 
 
 settled = st.lists(st.tuples(st.sampled_from(["ann", "bob", "eve"]), st.floats(1.0, 1e5)), min_size=3, max_size=20)
@@ -158,10 +158,10 @@ def test_a_model_without_room_does_not_hold_up_another_one_of_the_same_key() -> 
         sim.ask(0.0, an_ask(f"m{number}", "ann", "m", deadline=50.0), service=1.0)
     sim.ask(1.0, an_ask("other", "bob", "n"), service=1.0)
     sim.run(until=2.0)
-    assert sim.stories["other"].wait == 0.0
+    assert sim.requests["other"].wait == 0.0
 
 
-def test_nobody_passes_a_head_into_the_limit_for_which_it_waits_by_another_name_of_the_model() -> None:
+def test_no_request_passes_a_head_into_the_limit_for_which_it_waits_by_another_name_of_the_model() -> None:
     key = replace(a_key("k1", 8, models=("m", "m-2026-01-01")), quota=Quota(tokens=60_000))
     pool = Pool([key], QueueLimits(headroom=0))
     pool.submit(an_ask("first", "ann", input_tokens=55_000), 0.0)
@@ -175,7 +175,7 @@ def test_nobody_passes_a_head_into_the_limit_for_which_it_waits_by_another_name_
 
 
 @pytest.mark.parametrize(("old", "new"), [(8.0, 1.0), (1.0, 8.0), (2.0, 1.0)])
-def test_a_new_weight_keeps_what_somebody_is_ahead_in_cost(old: float, new: float) -> None:
+def test_a_new_weight_keeps_what_a_flow_is_ahead_in_cost(old: float, new: float) -> None:
     queue = FairQueue()
     first = a_ticket("one", "ann", 80.0, old)
     queue.submit(first)
@@ -216,15 +216,15 @@ def test_the_largest_request_is_forgotten_after_ten_minutes_and_one_that_was_nev
 # Leaving, and what cannot be served
 
 
-@pytest.mark.parametrize("told", [False, True])
-def test_who_leaves_a_plain_answer_pays_for_the_time_that_it_took(told: bool) -> None:
+@pytest.mark.parametrize("metered", [False, True])
+def test_who_leaves_a_plain_answer_pays_for_the_time_that_it_took(metered: bool) -> None:
     pool = Pool([a_key("k1", 1)])
     ask = an_ask("a", "ann")._replace(most_output=None)
     ticket, _ = pool.submit(ask, 0.0)
-    if told:
+    if metered:
         pool.progress(ticket, 10)
     pool.break_off(ticket, Tokens(100, 0, 10), 60.0, left=True)
-    written = 10 if told else pool.pricing.speeds.written("m", 60.0)
+    written = 10 if metered else pool.pricing.speeds.written("m", 60.0)
     assert ticket.charged == pool.pricing.costs.cost(Tokens(100, 0, written))
 
 
@@ -246,7 +246,7 @@ def test_a_plain_answer_that_outgrows_its_guess_is_charged_while_it_runs() -> No
     assert long.charged == pool.pricing.costs.cost(Tokens(100, 0, pool.pricing.speeds.written("m", 100.0)))
 
 
-def test_a_prompt_that_no_bucket_can_ever_hold_is_refused_at_the_door() -> None:
+def test_a_prompt_that_no_bucket_can_ever_hold_is_refused_at_once() -> None:
     small, large = (replace(a_key(f"k{n}"), quota=Quota(tokens=n * 30_000)) for n in (1, 2))
     decisions = Pool([small]).submit(an_ask("a", "ann", input_tokens=36_000), 0.0)[1]
     assert [each.reason for each in decisions if isinstance(each, Refuse)] == [Reason.TOO_LARGE]
@@ -258,7 +258,7 @@ def test_a_prompt_that_no_bucket_can_ever_hold_is_refused_at_the_door() -> None:
 # What a failure costs
 
 
-class Counted(Door):
+class Counted(QueueAdmission):
     """Counts the tickets that are looked at when a key has failed."""
 
     looked_at = 0
@@ -271,18 +271,18 @@ class Counted(Door):
 @pytest.mark.slow
 def test_a_failure_looks_only_at_those_whose_time_ends_before_a_key_opens() -> None:
     pool = Pool([a_key("k1", 1), a_key("k2", 1)], QueueLimits(total=10**6, per_person=10**6))
-    pool.door = door = Counted(pool.keyring, pool.areas, pool.pricing, pool.limits)
+    pool.admission = admission = Counted(pool.keyring, pool.areas, pool.pricing, pool.limits)
     for number in range(5000):
         pool.submit(an_ask(f"t{number}", f"p{number % 100}", deadline=1000.0 + number), 0.0)
-    door.looked_at = 0
+    admission.looked_at = 0
     assert pool.learn("k1", KeyEvent.FAILED, 1.0, "m") == []
-    assert door.looked_at == 0, "another key stands well"
+    assert admission.looked_at == 0, "another key stands well"
     decisions = pool.learn("k2", KeyEvent.OUT_OF_QUOTA, 2.0)
-    assert decisions == [], "the first key opens before anybody's time is up"
-    assert door.looked_at == 0
+    assert decisions == [], "the first key opens before the first deadline"
+    assert admission.looked_at == 0
     refused = [each for each in pool.learn("k1", KeyEvent.OUT_OF_QUOTA, 3.0) if isinstance(each, Refuse)]
     assert len(refused) == sum(1000.0 + number < 3602.0 for number in range(5000)) - 2, "two are in flight"
-    assert door.looked_at == len(refused)
+    assert admission.looked_at == len(refused)
 
 
 # Parties

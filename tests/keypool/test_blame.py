@@ -159,7 +159,7 @@ def test_different_reasons_do_not_add_up() -> None:
 
 
 @pytest.mark.parametrize("verdict", [CALLERS_FAULT, OUR_BOUND, TOO_MUCH])
-def test_what_is_nobodys_or_the_callers_fault_is_no_suspicion_whoever_does_it(verdict: Verdict) -> None:
+def test_a_failure_that_is_not_the_keys_is_no_suspicion_however_many_people_meet_it(verdict: Verdict) -> None:
     key = a_key(slots=4)
     pool = Pool([key])
     for person in ("ann", "bob", "eve"):
@@ -285,7 +285,7 @@ def test_a_request_that_is_rejected_by_its_own_fault_opens_no_key() -> None:
 # A person and a request
 
 
-def test_a_key_that_failed_somebody_comes_last_for_that_person_alone() -> None:
+def test_a_key_that_failed_a_person_comes_last_for_that_person_alone() -> None:
     pool = Pool([a_key("k1", 9), a_key("k2", 2)])
     pool.failed(granted(pool, "poison", "eve", 0.0), NONSENSE, 0.0)
     chosen = [granted(pool, f"eve{number}", "eve", 1.0).key for number in range(3)]
@@ -295,7 +295,7 @@ def test_a_key_that_failed_somebody_comes_last_for_that_person_alone() -> None:
     assert other.id == "k1"
 
 
-def test_who_is_told_that_less_would_do_is_sent_elsewhere_next() -> None:
+def test_a_request_that_one_key_rejects_for_its_size_goes_to_another_next() -> None:
     pool = Pool([a_key("k1", 9), a_key("k2", 2)])
     ticket = granted(pool, "much", "eve", 0.0)
     pool.rejected(ticket, TOO_MUCH, 0.0)
@@ -351,7 +351,7 @@ def test_where_there_is_one_key_an_error_is_tried_once_more() -> None:
 
 
 def test_failing_is_no_way_to_stay_first() -> None:
-    """Whoever sends poison pays for it, so the others come before."""
+    """A person who sends poison pays for it, so the others come before."""
     pool = Pool([a_key("k1", 1), a_key("k2", 1)])
     for number in range(3):
         fail(pool, f"poison{number}", "eve", DROPPED, 0.0)

@@ -30,7 +30,7 @@ def test_while_both_wait_batch_work_gets_one_part_in_nine() -> None:
     sim.assert_empty()
 
 
-def test_batch_work_has_all_slots_that_nobody_else_wants() -> None:
+def test_batch_work_has_all_slots_that_are_free_otherwise() -> None:
     sim = simulator(a_key(slots=2))
     for number in range(20):
         sim.ask(0.0, an_ask(f"b{number}", "bob", batch=True), service=1.0)
@@ -44,7 +44,7 @@ def test_a_persons_own_batch_work_does_not_delay_what_they_sit_and_wait_for() ->
         sim.ask(0.0, an_ask(f"b{number}", "ann", batch=True), service=1.0)
     sim.ask(20.5, an_ask("now", "ann"), service=1.0)
     sim.run()
-    assert sim.stories["now"].wait <= 1.0
+    assert sim.requests["now"].wait <= 1.0
     sim.assert_empty()
 
 
@@ -82,8 +82,8 @@ def test_the_forecast_of_batch_work_knows_that_others_go_first() -> None:
         pool.submit(an_ask(f"r{number}", f"p{number}"), 0.0)
     for number in range(3):
         pool.submit(an_ask(f"b{number}", "ann", batch=True), 0.0)
-    late = pool.door.forecast(an_ask("b", "ann", batch=True), 0.0)
-    soon = pool.door.forecast(an_ask("i", "zoe"), 0.0)
+    late = pool.admission.forecast(an_ask("b", "ann", batch=True), 0.0)
+    soon = pool.admission.forecast(an_ask("i", "zoe"), 0.0)
     assert late.position > soon.position
     assert late.seconds > soon.seconds
 
@@ -111,7 +111,7 @@ def test_the_lower_one_of_two_caps_holds(cap: int | None, own: int | None, most:
     assert in_flight(drill, "ann") == most
 
 
-def test_one_persons_cap_is_nobody_elses() -> None:
+def test_one_persons_cap_does_not_bind_another_person() -> None:
     drill = Drill(FairQueue(), 8, caps={"ann": 1})
     for person in ("ann", "bob") * 9:
         drill.submit(person)
@@ -158,7 +158,7 @@ class UnboundedCredit(FairQueue):
 
 
 def others_work(drill: Drill, times: int) -> None:
-    """Ann and Bob take turns on the slots that nobody else holds, always with more waiting."""
+    """Ann and Bob take turns on the slots that the others leave free, always with more waiting."""
     for person in ("ann", "bob") * 2:
         drill.submit(person)
     for _ in range(times):
@@ -183,7 +183,7 @@ def test_each_comes_back_with_the_credit_of_their_own_cap() -> None:
     now = drill.queue.virtual_time
     assert now > 20 * drill.bound(), "the others have gone far ahead"
     for job in jobs[:2]:
-        drill.key.slots -= 1  # nobody may take the slot before we have looked
+        drill.key.slots -= 1  # no ticket may take the slot before we have looked
         drill.finish(job)
     behind = {name: now - drill.queue.flows[name].counter for name in ("eve", "joe")}
     assert behind == {"eve": 1.0, "joe": 5.0}
@@ -199,7 +199,7 @@ def test_without_the_rule_of_bounded_credit_both_break_the_bound() -> None:
 
 
 def test_who_is_given_a_higher_cap_brings_no_more_credit_than_the_old_one_held() -> None:
-    """Else whoever is parked for long would be owed the past on the day on which the operator is generous."""
+    """Else a flow that was parked for long would be owed the past on the day on which the operator raises its cap."""
     drill, _ = parked(FairQueue())
     now, drill.key.slots = drill.queue.virtual_time, drill.key.running
     drill.caps["eve"] = 50
@@ -215,7 +215,7 @@ def test_no_cap_of_their_own_helps_those_whose_requests_hang_and_fail() -> None:
     assert gap(drill.queue) <= bound(drill.queue, 7)
 
 
-def test_a_refused_request_takes_nobody_out_of_the_order() -> None:
+def test_a_refused_request_takes_no_flow_out_of_the_order() -> None:
     """It may come with other keys than those before it; what waits must be found all the same when a slot is free."""
     queue, key = FairQueue(per_person=1), a_key("k1")
     first, second = a_ticket("first", "ann"), a_ticket("second", "ann")

@@ -1,4 +1,4 @@
-"""How counters move: when somebody comes to a lane (rule 1), and when a weight changes (rule 6)."""
+"""How counters move: when a flow comes to a lane (rule 1), and when a weight changes (rule 6)."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def choose(ticket: Ticket) -> Key | None:
 
 
 def full_queue(persons: int, each: int) -> FairQueue:
-    """Everybody has `each` requests of mixed sizes waiting."""
+    """Each person has `each` requests of mixed sizes waiting."""
     dice = Random(persons)
     queue = FairQueue(total=persons * each, per_person=each)
     for number in range(persons * each):

@@ -41,8 +41,10 @@ def a_domain(slots: int = 10, **quota: int) -> Domain:
 
 def answer(domain: Domain, sent: dict[LimitMeasure, float], now: float, **left: tuple[float, float]) -> None:
     """An answer whose headers tell `left`: limit and remaining, by the name of the measure."""
-    told = {LimitMeasure[name.upper()]: RateWindow(limit, remaining, None) for name, (limit, remaining) in left.items()}
-    domain.learn(told, sent, now)
+    sent_windows = {
+        LimitMeasure[name.upper()]: RateWindow(limit, remaining, None) for name, (limit, remaining) in left.items()
+    }
+    domain.learn(sent_windows, sent, now)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,7 @@ def test_a_lower_limit_takes_away_what_does_not_fit_any_more() -> None:
         (RateWindow(600.0, 300.0, 30.0), MINUTE),
         (RateWindow(600.0, 0.0, 60.0), MINUTE),
         (RateWindow(600.0, 0.0, 55.0), MINUTE),
-        (RateWindow(50.0, 44.0, 8.0), MINUTE),  # 7.2 seconds, told in whole ones
+        (RateWindow(50.0, 44.0, 8.0), MINUTE),  # 7.2 seconds, sent in whole ones
         (RateWindow(600.0, 300.0, 1800.0), 3600.0),
         (RateWindow(14_400.0, 7200.0, 43_200.0), DAY),
         (RateWindow(200.0, 100.0, 80_000.0), DAY),  # a day that ends at midnight
@@ -225,7 +227,7 @@ def test_a_reset_that_can_only_be_rounding_teaches_no_period(window: RateWindow)
     shares,
     instants,
 )
-def test_after_any_header_a_wait_can_be_told(
+def test_after_any_header_a_wait_can_be_computed(
     bucket: Bucket, limit: float, left: float, refill: float | None, share: float, now: float
 ) -> None:
     bucket.learn(RateWindow(limit, limit * left, refill), 0.0, now)
@@ -328,7 +330,7 @@ def test_nothing_is_given_back_where_the_provider_keeps_the_count() -> None:
     assert domain.buckets[TOKENS].level == pytest.approx(400.0)
 
 
-def test_nothing_is_given_back_when_nobody_knows_what_was_used() -> None:
+def test_nothing_is_given_back_when_the_usage_is_unknown() -> None:
     domain = a_domain(tokens=1000)
     domain.take(Need(100, 500), 0.0)
     domain.give(Need(100, 500), None, 0.0)
@@ -345,7 +347,7 @@ def test_giving_back_never_overfills() -> None:
 # What headers teach a domain
 
 
-def test_a_limit_that_nobody_configured_is_learnt_from_the_first_answer() -> None:
+def test_a_limit_without_configuration_is_learnt_from_the_first_answer() -> None:
     domain = a_domain()
     answer(domain, domain.take(ONE, 0.0), 1.0, requests=(600, 599), tokens=(6000, 5800))
     assert {measure: (each.capacity, each.level) for measure, each in domain.buckets.items()} == {
@@ -409,7 +411,7 @@ def test_the_period_of_a_limit_follows_from_its_refill_for_buckets_and_for_fixed
     assert domain.buckets[REQUESTS].rate == pytest.approx(limit / period)
 
 
-def test_a_period_that_is_told_is_believed() -> None:
+def test_a_period_in_a_header_is_believed() -> None:
     domain = a_domain()
     domain.learn({REQUESTS: RateWindow(10, 9, 1.0, 1.0), DAILY: RateWindow(1000, 1000, None, 86_400.0)}, {}, 0.0)
     rates = {measure: bucket.rate for measure, bucket in domain.buckets.items()}
@@ -609,23 +611,23 @@ def openai(limits: Limits, now: float) -> dict[str, str]:
 
 
 def anthropic(limits: Limits, now: float) -> dict[str, str]:
-    """Tokens are told in thousands, and instants in whole seconds by a clock that goes two seconds slow."""
-    told: dict[str, str] = {}
+    """Tokens are sent in thousands, and instants in whole seconds by a clock that goes two seconds slow."""
+    headers: dict[str, str] = {}
     for name, bucket in limits.buckets.items():
         reset = datetime.fromtimestamp(WALL + now + bucket.seconds_until(bucket.size) - 2.0, UTC)
         remaining = bucket.level if name == "requests" else round(bucket.level, -3)
-        told |= {
+        headers |= {
             f"anthropic-ratelimit-{name}-limit": f"{bucket.size:.0f}",
             f"anthropic-ratelimit-{name}-remaining": f"{max(0, int(remaining))}",
             f"anthropic-ratelimit-{name}-reset": reset.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
-    return told
+    return headers
 
 
 class Bench:
     """A domain that always has something to send, its provider, and another customer who takes `others` of the limits.
 
-    Figures are of what happened after the first minute, in which a full bucket flatters everybody.
+    Figures are of what happened after the first minute, in which a full bucket flatters all figures.
     """
 
     def __init__(self, seed: int, rpm: int, tpm: int, tokens: int, tell: Teller, others: float = 0.2) -> None:
@@ -694,11 +696,11 @@ class Bench:
             wait = self._take(need, now)
             self.sent += now > MINUTE
             self.refused += now > MINUTE and wait > 0.0
-            told = self.tell(self.limits, now)
-            self._at(now + (0.05 if wait else self.random.uniform(0.1, 3.0)), lambda later: heard(wait, told, later))
+            headers = self.tell(self.limits, now)
+            self._at(now + (0.05 if wait else self.random.uniform(0.1, 3.0)), lambda later: heard(wait, headers, later))
 
-        def heard(wait: float, told: dict[str, str], now: float) -> None:
-            self.domain.learn(windows(told, WALL + now), stamp, now)
+        def heard(wait: float, headers: dict[str, str], now: float) -> None:
+            self.domain.learn(windows(headers, WALL + now), stamp, now)
             if wait:
                 self.domain.limited(now, ceil(wait))
             else:

@@ -56,7 +56,7 @@ def test_the_index_lies_between_one_of_n_and_one_and_knows_no_unit(values: list[
 # Whose share counts
 
 
-def test_nobody_who_waits_is_perfect_fairness() -> None:
+def test_fairness_is_perfect_while_no_person_waits() -> None:
     assert Shares().index(1e6) == 1.0
 
 
@@ -110,7 +110,7 @@ def test_one_who_asks_for_little_does_not_count_as_unfair() -> None:
     assert shares.index(40.0) == 1.0, "forty blinks are no wait"
 
 
-def test_what_somebody_gets_without_waiting_does_not_make_the_index_worse() -> None:
+def test_what_a_person_gets_without_waiting_does_not_make_the_index_worse() -> None:
     shares = Shares()
     end = both_wait(shares, 100.0, 100.0)
     for second in range(100):
@@ -162,7 +162,7 @@ def test_an_injustice_is_remembered_for_five_minutes_at_least_and_for_ten_at_mos
     assert shares.index(end + 2 * HALF) == 1.0
 
 
-def test_an_injustice_at_which_nobody_looked_is_forgotten_as_early() -> None:
+def test_an_injustice_that_was_never_read_is_forgotten_as_early() -> None:
     shares = Shares()
     end = both_wait(shares, 1.0, 100.0, start=1000.0)
     shares.waits("eve", end + 1.4 * HALF)
@@ -170,7 +170,7 @@ def test_an_injustice_at_which_nobody_looked_is_forgotten_as_early() -> None:
     assert shares.index(end + 2 * HALF) == 1.0
 
 
-def test_an_injustice_is_forgotten_also_when_nobody_waits_any_more() -> None:
+def test_an_injustice_is_forgotten_also_when_no_person_waits_any_more() -> None:
     shares = Shares()
     end = both_wait(shares, 1.0, 100.0)
     assert shares.index(end) < 0.6
@@ -186,7 +186,7 @@ def test_both_halves_of_the_window_count_together() -> None:
     assert shares.index(both_wait(shares, 300.0, 100.0, start=1000.0 + HALF)) == pytest.approx(1.0)
 
 
-def test_nobody_is_remembered_for_longer_than_the_window() -> None:
+def test_no_person_is_remembered_for_longer_than_the_window() -> None:
     shares = Shares()
     for step in range(100):
         both_wait(shares, 1.0, 1.0, start=step * 1000.0)

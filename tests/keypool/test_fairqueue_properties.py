@@ -1,6 +1,6 @@
 """What the fair queue promises, whatever happens to it.
 
-The drill checks after each verb that the lowest eligible flow was served, that no slot idles while somebody eligible
+The drill checks after each verb that the lowest eligible flow was served, that no slot idles while an eligible flow
 waits, and that no counter moved without its reason. What is asserted here comes on top.
 """
 
@@ -207,7 +207,7 @@ def test_a_flow_of_small_requests_and_one_of_large_ones_are_served_the_same_amou
 
 
 def test_idleness_banks_no_credit() -> None:
-    """Who was away while others worked shares evenly on return; nobody has to make room for the past."""
+    """A flow that was idle while others worked shares evenly on return; the others do not make room for its past."""
     drill = Drill(FairQueue(), 1)
     for _ in range(60):
         drill.submit("bob")
@@ -263,7 +263,7 @@ def test_a_full_queue_refuses_the_longest_flow_itself() -> None:
     assert drill.ended == {late.id: 1}
 
 
-def test_nobody_who_waits_is_shed_for_somebody_who_asks_for_as_much() -> None:
+def test_no_waiting_request_is_shed_for_one_of_a_flow_that_asks_for_as_much() -> None:
     """Otherwise a newcomer would throw out the oldest of equals, whose client comes back and throws out the next."""
     drill = Drill(FairQueue(total=3), slots=0)
     for person in ("ann", "bob", "eve"):

@@ -52,7 +52,7 @@ def test_a_small_pool_keeps_nothing_by_itself() -> None:
 
 
 def test_who_was_served_much_more_does_not_pass_a_head_that_is_held_back() -> None:
-    """Else the slots that somebody runs would decide in the place of what everybody was served."""
+    """Else the slots in use would decide, instead of what each person was served."""
     pool = flooded(QueueLimits())
     rich, _ = pool.submit(an_ask("rich", "ann", input_tokens=1_000_000), 1.0)
     assert rich.key is not None, "she is new, and near"

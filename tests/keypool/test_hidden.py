@@ -305,7 +305,7 @@ def test_one_refusal_of_a_provider_in_trouble_slows_nothing_for_long() -> None:
     assert len(world.taken) >= 200
 
 
-# Beside limits that are told
+# Beside limits that the provider sends
 
 
 def refused(domain: Domain, sent: Sent, now: float) -> None:
@@ -313,7 +313,7 @@ def refused(domain: Domain, sent: Sent, now: float) -> None:
     domain.give(sent.need, None, now)
 
 
-def test_a_refusal_that_a_told_limit_explains_hides_nothing() -> None:
+def test_a_refusal_that_a_known_limit_explains_hides_nothing() -> None:
     domain = Domain("d", {}, members={"k1": 8})
     for number in range(6):
         sent = domain.take(Need(100, 0), float(10 * number))
@@ -323,7 +323,7 @@ def test_a_refusal_that_a_told_limit_explains_hides_nothing() -> None:
     assert domain.hidden.pace is None
 
 
-def test_a_refusal_that_no_told_limit_explains_is_of_a_rate_that_is_not_told() -> None:
+def test_a_refusal_that_no_known_limit_explains_is_of_a_hidden_rate() -> None:
     """Groq tells the requests of a day and not those of a minute."""
     domain, now = Domain("d", {}, members={"k1": 8}), 0.0
     domain.learn({LimitMeasure.REQUESTS: RateWindow(14_400, 14_000, None)}, {}, now)

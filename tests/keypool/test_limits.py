@@ -55,8 +55,8 @@ def test_anthropic_tells_of_input_and_output_apart() -> None:
 
 
 def test_anthropic_may_also_tell_of_tokens_as_a_whole() -> None:
-    told = {"anthropic-ratelimit-tokens-limit": "38000", "anthropic-ratelimit-tokens-remaining": "1000"}
-    assert windows(told, WALL) == {LimitMeasure.TOKENS: RateWindow(38_000.0, 1000.0, None)}
+    headers = {"anthropic-ratelimit-tokens-limit": "38000", "anthropic-ratelimit-tokens-remaining": "1000"}
+    assert windows(headers, WALL) == {LimitMeasure.TOKENS: RateWindow(38_000.0, 1000.0, None)}
 
 
 def test_a_header_is_found_however_it_is_capitalised() -> None:
@@ -71,7 +71,7 @@ def test_an_answer_without_such_headers_tells_nothing() -> None:
 # What each of them calls it
 
 SOON = int(WALL) + 30
-TOLD: dict[str, tuple[dict[str, str], dict[LimitMeasure, RateWindow]]] = {
+SENT: dict[str, tuple[dict[str, str], dict[LimitMeasure, RateWindow]]] = {
     "OpenAI, and compatible ones": (
         {
             "x-ratelimit-limit-tokens": "30000",
@@ -284,10 +284,10 @@ TOLD: dict[str, tuple[dict[str, str], dict[LimitMeasure, RateWindow]]] = {
 }
 
 
-@pytest.mark.parametrize("sender", TOLD)
+@pytest.mark.parametrize("sender", SENT)
 def test_every_providers_headers_are_known(sender: str) -> None:
-    headers, told = TOLD[sender]
-    assert windows(CIMultiDict(headers), WALL) == told
+    headers, expected = SENT[sender]
+    assert windows(CIMultiDict(headers), WALL) == expected
 
 
 # How long to wait
@@ -394,7 +394,7 @@ def test_a_body_that_is_no_json_says_nothing() -> None:
     assert retry_after({}, WALL, b"<html>Retry-After: 5</html>") is None
 
 
-# What is told by half
+# Limits of which some headers are missing
 
 
 @pytest.mark.parametrize("missing", ["limit", "remaining"])

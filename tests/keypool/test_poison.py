@@ -3,7 +3,7 @@
 A seeded simulation on the real pool, in virtual time. Four polite persons send what succeeds. One hostile person sends
 as much as all of them together. Poison may fail before or after its first byte, or be rejected. In the control run that
 person's requests are harmless and take twice as long, since a poisonous one may be asked of one other key. Keys that
-are really broken fail everybody.
+are really broken fail all people.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from keypool.verdict import (
 )
 from tests.keypool.error_bodies import ROWS
 from tests.keypool.making import MODEL, a_key, an_ask
-from tests.keypool.simulator import Simulator, Story
+from tests.keypool.simulator import SimulatedRequest, Simulator
 
 SUSPECTED = {row.verdict for row in ROWS.values() if not row.verdict.sure}
 PROVOKED = sorted(SUSPECTED | {NONSENSE, TOO_SLOW, OUR_BOUND}, key=repr)
@@ -55,7 +55,7 @@ class Poisoned(Simulator):
     def __post_init__(self) -> None:
         super().__init__(self.pool)
 
-    def _attempt_ends(self, context: Story, grant: Grant, attempt: int) -> None:
+    def _attempt_ends(self, context: SimulatedRequest, grant: Grant, attempt: int) -> None:
         verdict = None if context.ended or context.ticket.attempts != attempt else context.fate(grant)
         if verdict is BREAKS or verdict is REJECTED:
             self._ends_after_its_first_byte(context, broke=verdict is BREAKS)
@@ -63,7 +63,7 @@ class Poisoned(Simulator):
             super()._attempt_ends(context, grant, attempt)
         self.states |= {key.state(MODEL) for key in self.pool.keys.values()} - {KeyState.READY, KeyState.UNCHECKED}
 
-    def _ends_after_its_first_byte(self, context: Story, *, broke: bool) -> None:
+    def _ends_after_its_first_byte(self, context: SimulatedRequest, *, broke: bool) -> None:
         pool, ticket, now = self.pool, context.ticket, self.now
         self._end(context, "answered")
         if broke:
@@ -73,11 +73,11 @@ class Poisoned(Simulator):
         self.carry_out(pool.break_off(ticket, Tokens(ticket.need.input, 0, 0), now))
 
 
-BREAKS, REJECTED = Verdict(None, final=True, rest=1.0), Verdict(None, final=True, rest=2.0)  # told apart by identity
+BREAKS, REJECTED = Verdict(None, final=True, rest=1.0), Verdict(None, final=True, rest=2.0)  # distinguished by identity
 
 
 def play(seed: int, fates: list[Verdict | None], keys: list[Key], hostile: float = SERVICE) -> Poisoned:
-    """Let everybody send at a polite pace. `fates` are what hostile requests may meet, in `hostile` seconds."""
+    """Let all persons send at a polite pace. `fates` are what hostile requests may meet, in `hostile` seconds."""
     random, fate_of, sim = Random(seed), Random(seed), Poisoned(Pool(keys))
     for number in range(100):
         person, when = POLITE[number % len(POLITE)], random.uniform(0.0, SECONDS)
@@ -91,8 +91,8 @@ def play(seed: int, fates: list[Verdict | None], keys: list[Key], hostile: float
     return sim
 
 
-def polite(sim: Poisoned) -> list[Story]:
-    return [context for name, context in sim.stories.items() if not name.startswith("eve")]
+def polite(sim: Poisoned) -> list[SimulatedRequest]:
+    return [context for name, context in sim.requests.items() if not name.startswith("eve")]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -117,7 +117,7 @@ def test_no_single_kind_of_poison_rests_a_key(fate: Verdict) -> None:
 @pytest.mark.parametrize(
     "verdict", [DROPPED, NONSENSE, FORBIDDEN, NO_MODEL, REFUSED, PERHAPS_NO_MONEY, BREAKS], ids=repr
 )
-def test_a_key_that_fails_everybody_rests_after_a_few_requests_and_the_other_serves(verdict: Verdict) -> None:
+def test_a_key_that_fails_all_people_rests_after_a_few_requests_and_the_other_serves(verdict: Verdict) -> None:
     keys = [a_key("broken", 4), a_key("well", 4)]
     sim, random, hits = Poisoned(Pool(keys)), Random(1), []
 
@@ -159,7 +159,7 @@ def test_a_broken_key_comes_back_by_itself_in_spite_of_poison(seed: int) -> None
 
 
 @pytest.mark.parametrize("every", [2, 4])
-def test_a_key_that_cuts_some_streams_of_everybody_rests_now_and_then(every: int) -> None:
+def test_a_key_that_cuts_some_streams_of_all_people_rests_now_and_then(every: int) -> None:
     key = a_key("k1", 4)
     sim = Poisoned(Pool([key]))
     for number in range(60):
@@ -168,5 +168,5 @@ def test_a_key_that_cuts_some_streams_of_everybody_rests_now_and_then(every: int
         sim.ask(2.0 * number, ask, service=1.0, fate=lambda grant, cut=cut: cut)  # type: ignore[misc]
     sim.run()
     assert sim.states == {KeyState.COOLING}
-    assert len(sim.stories) > FLAKY_COUNT
-    assert all(context.end == "answered" for context in sim.stories.values())
+    assert len(sim.requests) > FLAKY_COUNT
+    assert all(context.end == "answered" for context in sim.requests.values())

@@ -24,12 +24,12 @@ def test_who_is_bound_to_some_keys_waits_for_one_of_these_and_takes_no_other() -
     sim.ask(0.0, an_ask("one", "q")._replace(bound_to=frozenset(("k2",))))
     sim.ask(0.0, an_ask("free", "r"))
     sim.run()
-    served = {name: context.grants[0][1] for name, context in sim.stories.items()}
+    served = {name: context.grants[0][1] for name, context in sim.requests.items()}
     assert served["free"] == "k3"
     assert served["one"] == "k2"
     assert {served[f"bound{number}"] for number in range(3)} <= {"k1", "k2"}
-    assert [sim.stories[f"bound{number}"].wait for number in range(3)][:2] == [0.0, 0.0]
-    assert sim.stories["bound2"].wait > 0.0
+    assert [sim.requests[f"bound{number}"].wait for number in range(3)][:2] == [0.0, 0.0]
+    assert sim.requests["bound2"].wait > 0.0
     sim.assert_empty()
 
 
@@ -44,7 +44,7 @@ def test_a_thousand_requests_of_one_person_delay_nine_others_only_by_what_alread
     for number in range(9):
         sim.ask(5.0, an_ask(f"polite{number}", f"p{number}"))
     sim.run()
-    assert [sim.stories[f"polite{number}"].wait for number in range(9)] == [5.0] * 4 + [15.0] * 4 + [25.0]
+    assert [sim.requests[f"polite{number}"].wait for number in range(9)] == [5.0] * 4 + [15.0] * 4 + [25.0]
     assert sim.now == 253 * 10.0, "1009 requests on four slots: none of them idled"
     sim.assert_empty()
 
@@ -59,7 +59,7 @@ def test_a_single_request_waits_for_the_next_free_slot_and_no_longer() -> None:
     for number, when in enumerate((20.5, 41.5, 62.5, 83.5)):
         sim.ask(when, an_ask(f"polite{number}", f"p{number}"))
     sim.run()
-    assert [sim.stories[f"polite{number}"].wait for number in range(4)] == [0.5, 0.5, 0.5, 6.5]
+    assert [sim.requests[f"polite{number}"].wait for number in range(4)] == [0.5, 0.5, 0.5, 6.5]
     sim.assert_empty()
 
 
@@ -111,7 +111,7 @@ def test_a_model_that_waits_for_its_own_key_does_not_hold_up_another() -> None:
     sim.ask(0.0, an_ask("m2", "ann"))
     sim.ask(1.0, an_ask("n1", "bob", model="n"))
     sim.run()
-    assert (sim.stories["m2"].wait, sim.stories["n1"].wait) == (100.0, 0.0)
+    assert (sim.requests["m2"].wait, sim.requests["n1"].wait) == (100.0, 0.0)
     sim.assert_empty()
 
 
@@ -131,13 +131,13 @@ def test_a_person_passes_a_head_only_on_a_key_that_the_head_can_never_use() -> N
     sim.ask(2.0, an_ask("member", "eve", groups=("lab",)))
     sim.ask(3.0, an_ask("outsider", "joe"))
     sim.run()
-    assert sim.stories["member"].grants == [(2.0, "lab")]
-    assert sim.stories["head"].grants == [(50.0, "open")]
-    assert sim.stories["outsider"].grants == [(60.0, "open")]
+    assert sim.requests["member"].grants == [(2.0, "lab")]
+    assert sim.requests["head"].grants == [(50.0, "open")]
+    assert sim.requests["outsider"].grants == [(60.0, "open")]
     sim.assert_empty()
 
 
-def test_nobody_passes_a_head_that_could_use_the_key_when_it_has_rested() -> None:
+def test_no_request_passes_a_head_that_could_use_the_key_when_it_has_rested() -> None:
     key, other = a_key("k1", 1), a_key("k2", 1)
     sim = simulator(key, other)
     sim.ask(0.0, an_ask("running", "ann"), service=50.0)
@@ -146,8 +146,8 @@ def test_nobody_passes_a_head_that_could_use_the_key_when_it_has_rested() -> Non
     sim.ask(3.0, an_ask("later", "eve"))
     sim.decide(4.0, lambda now: sim.pool.learn("k2", KeyEvent.RESUME, now))
     sim.run()
-    assert sim.stories["head"].grants == [(4.0, "k2")]
-    assert sim.stories["later"].grants == [(14.0, "k2")]
+    assert sim.requests["head"].grants == [(4.0, "k2")]
+    assert sim.requests["later"].grants == [(14.0, "k2")]
     sim.assert_empty()
 
 
@@ -160,8 +160,8 @@ def test_who_waits_beyond_the_deadline_is_refused_at_that_instant() -> None:
     sim.ask(0.0, an_ask("b", "bob", deadline=7.0))
     sim.ask(0.0, an_ask("c", "eve", deadline=3.0))
     sim.run()
-    assert sim.stories["b"].ended == [(7.0, "timed out")]
-    assert sim.stories["c"].ended == [(3.0, "timed out")]
+    assert sim.requests["b"].ended == [(7.0, "timed out")]
+    assert sim.requests["c"].ended == [(3.0, "timed out")]
     sim.assert_empty()
 
 
@@ -169,7 +169,7 @@ def test_a_deadline_is_for_waiting_and_does_not_cut_what_runs() -> None:
     sim = simulator(a_key("k1", 1))
     sim.ask(0.0, an_ask("a", "ann", deadline=5.0), service=50.0)
     sim.run()
-    assert sim.stories["a"].ended == [(50.0, "answered")]
+    assert sim.requests["a"].ended == [(50.0, "answered")]
     sim.assert_empty()
 
 
@@ -177,7 +177,7 @@ def test_a_failure_after_the_deadline_is_not_repeated() -> None:
     sim = simulator(a_key("k1", 1), a_key("k2", 1))
     sim.ask(0.0, an_ask("a", "ann", deadline=5.0), service=6.0, fate=lambda grant: UNREACHABLE)
     sim.run()
-    assert len(sim.stories["a"].grants) == 1
+    assert len(sim.requests["a"].grants) == 1
     sim.assert_empty()
 
 
@@ -188,7 +188,7 @@ def test_a_full_queue_sheds_the_longest_flow_and_never_a_polite_arrival() -> Non
     sim.ask(1.0, an_ask("polite", "ann"))
     sim.run()
     assert [name for name, end in sim.ends().items() if end == "queue full"] == ["greedy10", "greedy11"]
-    assert sim.stories["polite"].wait == 9.0
+    assert sim.requests["polite"].wait == 9.0
     sim.assert_empty()
 
 
@@ -221,7 +221,7 @@ def test_who_leaves_the_queue_lets_the_next_one_go() -> None:
     sim.leave(3.0, "b")
     sim.leave(4.0, "a")
     sim.run()
-    assert sim.stories["c"].grants == [(4.0, "k1")]
+    assert sim.requests["c"].grants == [(4.0, "k1")]
     assert sim.ends() == {"a": "left", "b": "left", "c": "answered"}
     sim.assert_empty()
 

@@ -146,7 +146,7 @@ class Play:
 
 
 def in_use(pool: Pool, running: list[Ticket]) -> Counter[str]:
-    """What the keys themselves say: those of the pool, and removed ones that still serve somebody."""
+    """What the keys themselves say: those of the pool, and removed ones that still serve a request."""
     keys = {ticket.key.id: ticket.key for ticket in running if ticket.key} | pool.keys
     return Counter({name: key.running for name, key in keys.items() if key.running})
 
@@ -155,7 +155,6 @@ def a_key(name: str, dice: Random) -> Key:
     return Key(
         id=name,
         upstream=dice.choice(("acme", "other")),
-        secret="sk-none",
         dialects=frozenset(dice.choice((("openai",), ("anthropic",), ("openai", "anthropic")))),
         models=frozenset(dice.sample(MODELS, dice.randrange(1, 3))),
         slots=dice.choice((1, 2, 20)),

@@ -1,4 +1,4 @@
-"""What a request pays: the ticket of what somebody asks, and its guess."""
+"""What a request pays: its ticket, and the guess of its cost."""
 
 from __future__ import annotations
 

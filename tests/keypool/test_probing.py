@@ -53,7 +53,7 @@ def test_without_an_interval_a_settled_key_is_asked_about_on_suspicion_only() ->
     assert schedule.next_wakeup() == T + 100
 
 
-def test_a_key_that_told_nothing_is_asked_again_ever_more_slowly_until_it_does() -> None:
+def test_a_key_without_a_clear_answer_is_asked_again_ever_more_slowly_until_it_gives_one() -> None:
     schedule, now, waits = watching("a"), T, []
     for _ in range(len(MISSED) + 2):
         assert schedule.begin(now) == ["a"]

@@ -99,8 +99,8 @@ def test_the_gap_and_its_bound_are_those_of_all_who_share() -> None:
 def test_a_forecast_knows_that_a_free_key_is_free_though_others_wait_for_another() -> None:
     pool = a_pool()
     ask(pool, "m", 5)
-    assert pool.door.forecast(an_ask("x", "bob", "o"), 1.0).position == 0
-    assert pool.door.forecast(an_ask("x", "bob", "m"), 1.0).position > 0
+    assert pool.admission.forecast(an_ask("x", "bob", "o"), 1.0).position == 0
+    assert pool.admission.forecast(an_ask("x", "bob", "m"), 1.0).position > 0
     ticket, decisions = pool.submit(an_ask("x", "bob", "o"), 1.0)
     assert ticket.key is not None
     assert len(decisions) == 1

@@ -49,9 +49,9 @@ def test_a_resting_key_is_tried_at_its_instant_without_any_other_event(
         sim.ask(0.1, an_ask(f"t{number}", f"p{number % 20}"), service=1.0)
     sim.run()
     sim.assert_empty()
-    first = min(context.grants[0][0] for context in sim.stories.values())
+    first = min(context.grants[0][0] for context in sim.requests.values())
     assert first == pytest.approx(FIRST_REST, abs=1e-3)
-    assert {context.end for context in sim.stories.values()} == {"answered"}
+    assert {context.end for context in sim.requests.values()} == {"answered"}
 
 
 @pytest.mark.parametrize("heads", [1, 15, 16, 17, 60])
@@ -61,7 +61,7 @@ def test_a_resting_key_is_tried_though_many_heads_wait_for_limits_before_it(head
         replace(a_key(f"slow{number}", 4, models=(f"slow{number}",)), quota=Quota(daily=1)) for number in range(heads)
     ]
     names = tuple(f"slow{number}" for number in range(heads))
-    binder = a_key("binder", 1, models=(MODEL, *names), groups=("nobody",))  # makes one area of all
+    binder = a_key("binder", 1, models=(MODEL, *names), groups=("empty",))  # makes one area of all
     sim = Simulator(Pool([*slow, binder, a_key("k1", 4)]))
     for number in range(heads):
         sim.ask(0.0, an_ask(f"a{number}", f"p{number}", f"slow{number}"), service=1.0)
@@ -71,8 +71,8 @@ def test_a_resting_key_is_tried_though_many_heads_wait_for_limits_before_it(head
     sim.ask(2.0, an_ask("last", "last"), service=1.0)
     sim.ask(2.0, an_ask("last two", "last"), service=1.0)
     sim.run(until=60.0)
-    assert sim.stories["last"].grants[0][0] == pytest.approx(1.5 + FIRST_REST, abs=1e-3)
-    assert sim.stories["last two"].end == "answered"
+    assert sim.requests["last"].grants[0][0] == pytest.approx(1.5 + FIRST_REST, abs=1e-3)
+    assert sim.requests["last two"].end == "answered"
 
 
 def test_a_401_for_one_caller_on_every_key_leaves_the_others_unharmed() -> None:

@@ -17,7 +17,7 @@ seconds = st.floats(0.0, 1e6)
 
 
 def served(ends: int, every: float, cost: float, start: float = 0.0) -> ServiceRate:
-    """A queue in which somebody waits all the time."""
+    """A queue in which requests wait all the time."""
     rate = ServiceRate()
     rate.idle(start)
     for step in range(1, ends + 1):
@@ -59,7 +59,7 @@ def test_a_rate_is_never_zero_so_that_it_can_be_divided_by(slots: int, typical: 
 
 
 @pytest.mark.parametrize("ends", [1, 10, 1000])
-def test_a_steady_service_is_told_exactly(ends: int) -> None:
+def test_a_steady_service_is_measured_exactly(ends: int) -> None:
     rate = served(ends, every=2.0, cost=300.0)
     assert rate.per_second(1, 1.0) == pytest.approx(150.0)
     assert rate.gap() == pytest.approx(2.0)
@@ -81,7 +81,7 @@ def test_the_first_end_ever_has_nothing_to_be_measured_from() -> None:
     assert rate.per_second(2, 10.0) == 20.0, "it is learnt for each open slot"
 
 
-def test_an_hour_in_which_nobody_waited_is_not_slow_service() -> None:
+def test_an_hour_without_a_waiting_request_is_not_slow_service() -> None:
     rate = served(100, every=1.0, cost=100.0)
     rate.idle(3700.0)
     rate.ended(100.0, 3701.0)

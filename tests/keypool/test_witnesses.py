@@ -101,7 +101,7 @@ def test_one_failure_suspects_nothing_that_is_shown() -> None:
     assert not pool.snapshot(1.0).keys[0].suspected
 
 
-def test_a_free_check_that_reaches_nobody_rests_no_key_that_serves() -> None:
+def test_a_free_check_without_an_answer_rests_no_key_that_serves() -> None:
     """One caller's failures bring checks, and at some providers only the list of models is out of order."""
     pool = Pool([a_key("k1", 4)])
     serve(pool, "ann", 0.0)

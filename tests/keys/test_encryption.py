@@ -86,4 +86,4 @@ def test_a_fernet_key_and_a_new_master_serve_as_master_keys() -> None:
 
 
 def test_no_master_key_is_shown() -> None:
-    assert repr(KeyEncryption([NEW, OLD])) == "<Vault with 2 master keys>"
+    assert repr(KeyEncryption([NEW, OLD])) == "<KeyEncryption with 2 master keys>"

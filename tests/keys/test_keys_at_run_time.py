@@ -12,6 +12,7 @@ import pytest
 
 from server.config.specs import Secret
 from server.keys.encryption import KeyEncryption
+from server.keys.registry import UpstreamRegistry
 from server.keys.wishes import KeyWishes
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway, spec
@@ -41,7 +42,10 @@ async def test_a_key_is_added_another_paused_and_the_first_removed_without_a_fai
         options = {"master_keys": (MASTER,), "keys_poll_seconds": 0.02}
         async with gateway(fake, configured, **options) as running, aiohttp.ClientSession() as session:
             changes = KeyWishes(
-                running.services.store, KeyEncryption([MASTER]), [configured], lambda: time.time_ns() // 1_000_000
+                running.services.store,
+                KeyEncryption([MASTER]),
+                UpstreamRegistry([configured]),
+                lambda: time.time_ns() // 1_000_000,
             )
             done = False
             callers = [asyncio.create_task(ask(running, session, lambda: done)) for _ in range(4)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import aiohttp
 import pytest
 import tornado.testing
 import tornado.web
 
 from server.config.settings import Secret, UpstreamSpec
 from server.keys.prober import LARGEST_LIST, Check, check
+from server.keys.registry import UpstreamRegistry
+from server.upstream import Patience, Upstreams
 
 SECRET = "sk-do-not-show-this-0123456789"
 GOOD = json.dumps({"object": "list", "data": [{"id": "m2"}, {"id": "m1"}, {"id": "m1"}]})
@@ -40,8 +41,11 @@ def spec(http_server: object, base_url: str) -> UpstreamSpec:
 
 
 async def ask(spec: UpstreamSpec) -> Check:
-    async with aiohttp.ClientSession() as session:
-        found = await check(spec, spec.keys[0], session)
+    upstreams = Upstreams(UpstreamRegistry([spec]).route, Patience())
+    try:
+        found = await check(upstreams, spec.keys[0].fingerprint, spec)
+    finally:
+        await upstreams.close()
     assert SECRET not in repr(found)
     return found
 

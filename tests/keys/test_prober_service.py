@@ -7,12 +7,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from keypool.health import KeyEvent, KeyState
 from server.config.specs import Secret, UpstreamSpec
-from server.keys.prober import Prober
+from server.keys.prober import Prober, check
+from server.keys.registry import UpstreamRegistry
+from server.upstream import Patience, Upstreams
 from tests.fakes.fates import hang, html_page, revoked, server_error
 from tests.fakes.running_keys import Clock, RunningKeys
 from tests.fakes.upstream import MODELS, FakeUpstream
@@ -31,8 +34,14 @@ class Scene:
 
     def __init__(self, *specs: UpstreamSpec, interval: float = 900.0, clock: Callable[[], float] | None = None) -> None:
         self.clock = Clock()
-        self.keys = RunningKeys(*specs)
-        self.prober = Prober(self.keys, interval, lambda: 0.5, clock or self.clock)
+        registry = UpstreamRegistry(specs)
+        self.keys, self.upstreams = RunningKeys(registry), Upstreams(registry.route, Patience())
+        ask = partial(check, self.upstreams)
+        self.prober = Prober(self.keys, registry, ask, interval, lambda: 0.5, clock or self.clock)
+
+    async def close(self) -> None:
+        await self.prober.close()
+        await self.upstreams.close()
 
     async def quiet(self) -> None:
         """Until nobody is being asked about."""
@@ -53,10 +62,10 @@ class Scene:
 async def at_work(*specs: UpstreamSpec, interval: float = 900.0, patience: float = 5.0) -> AsyncIterator[Scene]:
     scene = Scene(*specs, interval=interval)
     try:
-        await scene.prober.start(specs, patience)
+        await scene.prober.start(patience)
         yield scene
     finally:
-        await scene.prober.close()
+        await scene.close()
 
 
 @pytest.mark.gen_test
@@ -255,7 +264,7 @@ async def test_a_key_whose_host_is_away_is_not_shown_as_ready_and_comes_back_wit
     fake = FakeUpstream()
     async with fake:
         scene = Scene(spec(fake, ONE))
-        await scene.prober.start([spec(fake, ONE)])
+        await scene.prober.start()
         await scene.quiet()
         assert scene.states() == [KeyState.READY]
     await scene.later(901)
@@ -263,7 +272,7 @@ async def test_a_key_whose_host_is_away_is_not_shown_as_ready_and_comes_back_wit
     async with fake:
         await scene.later(1.1)
         assert scene.states() == [KeyState.READY]
-        await scene.prober.close()
+        await scene.close()
 
 
 @pytest.mark.gen_test
@@ -286,7 +295,7 @@ async def test_a_key_is_watched_when_it_is_added_and_its_asking_ends_when_it_is_
     async with FakeUpstream() as fake, at_work() as scene:
         fake.script(ONE.reveal(), hang())
         scene.keys.add_key(spec(fake, ONE), ONE)
-        scene.prober.watch(spec(fake, ONE), ONE)
+        scene.prober.watch(ONE.fingerprint)
         await fake.wait_for(lambda: len(fake.probes) == 1)
         scene.prober.forget(ONE.fingerprint)
         scene.keys.remove_key(ONE.fingerprint)
@@ -300,22 +309,22 @@ async def test_a_key_is_watched_when_it_is_added_and_its_asking_ends_when_it_is_
 async def test_a_key_that_was_named_before_the_start_is_asked_about_from_the_start_on() -> None:
     async with FakeUpstream() as fake:
         scene = Scene(spec(fake, ONE))
-        scene.prober.watch(spec(fake, ONE), ONE)
+        scene.prober.watch(ONE.fingerprint)
         scene.prober.wake()
         assert scene.prober.progress() == (0, 0)
-        await scene.prober.start([])
+        await scene.prober.start()
         await scene.quiet()
         assert scene.states() == [KeyState.READY]
-        await scene.prober.close()
+        await scene.close()
 
 
 @pytest.mark.gen_test
 async def test_it_wakes_by_itself() -> None:
     async with FakeUpstream() as fake:
         scene = Scene(spec(fake, ONE), interval=0.01, clock=time.monotonic)
-        await scene.prober.start([spec(fake, ONE)])
+        await scene.prober.start()
         await fake.wait_for(lambda: len(fake.probes) >= 3)
-        await scene.prober.close()
+        await scene.close()
 
 
 @pytest.mark.gen_test
@@ -332,4 +341,4 @@ async def test_trouble_is_logged_once_and_without_the_key(caplog: pytest.LogCapt
 
 @pytest.mark.gen_test
 async def test_what_never_started_can_be_closed() -> None:
-    await Scene().prober.close()
+    await Scene().close()

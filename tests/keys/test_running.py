@@ -17,9 +17,9 @@ from server.dispatcher import Dispatcher
 from server.keys import prober
 from server.keys import sync as key_sync
 from server.keys.prober import ProbeState as Found
-from server.keys.running import RunningKeys, key_of
+from server.keys.registry import UpstreamRegistry, pool_key
+from server.keys.running import RunningKeys
 from server.store import store_for
-from server.upstream import Patience, Upstreams
 from tests.fakes import running_keys as fakes
 from tests.fakes.running_keys import Clock
 
@@ -38,15 +38,13 @@ class Keys(key_sync.PoolKeys, prober.ProbedKeys, Protocol):
 async def running(kind: str) -> AsyncIterator[Keys]:
     """The running keys, with one that is there from the start."""
     if kind == "fake":
-        yield fakes.RunningKeys(SPEC)
+        yield fakes.RunningKeys(UpstreamRegistry([SPEC]))
         return
-    upstreams = Upstreams({SPEC.name: SPEC.base_url}, Patience())
-    dispatcher = Dispatcher(Pool([key_of(SPEC, ONE)]), Clock())
+    dispatcher = Dispatcher(Pool([pool_key(ONE.fingerprint, SPEC)]), Clock())
     try:
-        yield RunningKeys(dispatcher, upstreams)
+        yield RunningKeys(dispatcher, UpstreamRegistry([SPEC]))
     finally:
         dispatcher.close()
-        await upstreams.close()
 
 
 @KINDS
@@ -110,10 +108,10 @@ async def test_a_free_request_ends_neither_a_pause_nor_a_lack_of_credit(kind: st
 
 @pytest.mark.gen_test
 async def test_what_a_removed_key_was_known_for_is_forgotten_with_it_so_that_its_cap_binds_no_other() -> None:
-    upstreams, store = Upstreams({SPEC.name: SPEC.base_url}, Patience()), store_for("sqlite:///unopened")
+    registry, store = UpstreamRegistry([SPEC]), store_for("sqlite:///unopened")
     book = RuntimeConfig(store)
-    dispatcher = Dispatcher(Pool([key_of(SPEC, ONE)]), Clock())
-    keys = RunningKeys(dispatcher, upstreams, book.know, book.forget)
+    dispatcher = Dispatcher(Pool([pool_key(ONE.fingerprint, SPEC)]), Clock())
+    keys = RunningKeys(dispatcher, registry, book.know, book.forget)
     book.know(SPEC)
     keys.add_key(replace(SPEC, keys=(TWO,), monthly_cap_micro_usd=5), TWO)
     assert [limit.amount for limit in book.limits] == [5]
@@ -123,5 +121,4 @@ async def test_what_a_removed_key_was_known_for_is_forgotten_with_it_so_that_its
     assert [limit.amount for limit in book.limits] == [50]
     keys.remove_key(ONE.fingerprint)  # of the configuration: nobody was told to forget it
     dispatcher.close()
-    await upstreams.close()
     await store.close()

@@ -13,6 +13,7 @@ import pytest
 from keypool.health import KeyEvent, KeyState
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.encryption import KeyEncryption
+from server.keys.registry import UpstreamRegistry
 from server.keys.sync import KeySync
 from server.keys.wishes import KeyWishes
 from server.store.base import StoreError
@@ -40,15 +41,15 @@ class Watcher:
     """Remembers what it was told."""
 
     def __init__(self) -> None:
-        self.watched: dict[str, UpstreamSpec] = {}
+        self.watched: set[str] = set()
         self.rechecked: list[str] = []
         self.woken = 0
 
-    def watch(self, spec: UpstreamSpec, secret: Secret) -> None:
-        self.watched[secret.fingerprint] = spec
+    def watch(self, key_id: str) -> None:
+        self.watched.add(key_id)
 
     def forget(self, key_id: str) -> None:
-        del self.watched[key_id]
+        self.watched.remove(key_id)
 
     def recheck(self, key_id: str) -> None:
         self.rechecked.append(key_id)
@@ -61,9 +62,9 @@ class Room:
     """A key room and all that it touches. The desk is the operator's, in whatever process."""
 
     def __init__(self, store: MoodyStore, masters: Sequence[Secret]) -> None:
-        configured = (replace(PLAIN, keys=(CONFIGURED,)),)
+        configured = UpstreamRegistry([replace(PLAIN, keys=(CONFIGURED,))])
         self.store, self.watcher = store, Watcher()
-        self.keys = RunningKeys(*configured)
+        self.keys = RunningKeys(configured)
         self.room = KeySync(store, KeyEncryption(masters), self.keys, self.watcher, configured)
         self.times = iter(range(1, 100))
         self.changes = KeyWishes(store, KeyEncryption([MASTER]), configured, lambda: next(self.times))
@@ -90,9 +91,9 @@ async def test_an_added_key_is_used_and_watched_with_its_terms(url: str) -> None
         assert each.ids() == {CONFIGURED.fingerprint}
         await each.changes.add(replace(OTHER, slots=3, groups=("staff",)), ADDED)
         await each.room.sync()
-        assert each.keys.secrets[ADDED.fingerprint] == ADDED
-        assert each.keys.specs[ADDED.fingerprint] == replace(OTHER, slots=3, groups=("staff",), keys=(ADDED,))
-        assert each.watcher.watched == {ADDED.fingerprint: each.keys.specs[ADDED.fingerprint]}
+        key = each.keys.registry.keys[ADDED.fingerprint]
+        assert (key.secret, key.spec) == (ADDED, replace(OTHER, slots=3, groups=("staff",)))
+        assert each.watcher.watched == {ADDED.fingerprint}
 
 
 @pytest.mark.gen_test
@@ -102,7 +103,7 @@ async def test_a_removed_key_is_used_and_watched_no_more(url: str) -> None:
         await each.room.sync()
         await each.changes.remove(ADDED.fingerprint)
         await each.room.sync()
-        assert (each.ids(), each.watcher.watched) == ({CONFIGURED.fingerprint}, {})
+        assert (each.ids(), each.watcher.watched) == ({CONFIGURED.fingerprint}, set())
 
 
 @pytest.mark.gen_test
@@ -114,7 +115,7 @@ async def test_a_key_that_was_added_anew_with_other_terms_has_these(url: str) ->
         await each.changes.remove(ADDED.fingerprint)
         await each.changes.add(replace(OTHER, slots=1), ADDED)
         await each.room.sync()
-        assert each.keys.specs[ADDED.fingerprint].slots == 1
+        assert each.keys.registry.keys[ADDED.fingerprint].spec.slots == 1
         assert each.keys.state(ADDED.fingerprint) is KeyState.UNCHECKED
 
 
@@ -208,12 +209,12 @@ async def test_a_running_gateway_keeps_its_keys_while_the_master_key_changes(url
     async with room_at(url) as running:
         await running.changes.add(OTHER, ADDED)
         await running.room.sync()
-        assert await KeyWishes(running.store, KeyEncryption([new, MASTER]), (), lambda: 0).rotate() == 1
+        assert await KeyWishes(running.store, KeyEncryption([new, MASTER]), UpstreamRegistry(), lambda: 0).rotate() == 1
         await running.room.sync()
         assert ADDED.fingerprint in running.ids()
     async with room_at(url, new) as restarted:
         await restarted.room.sync()
-        assert restarted.keys.secrets[ADDED.fingerprint] == ADDED
+        assert restarted.keys.registry.keys[ADDED.fingerprint].secret == ADDED
 
 
 @pytest.mark.gen_test
@@ -221,7 +222,7 @@ async def test_a_secret_goes_nowhere_but_where_it_was_meant_for(url: str, caplog
     """It was added for an upstream whose name means another address in the configuration of today."""
     async with room_at(url) as each:
         elsewhere = replace(PLAIN, base_url="https://elsewhere.example.org/v1")
-        await KeyWishes(each.store, KeyEncryption([MASTER]), (), lambda: 0).add(elsewhere, ADDED)
+        await KeyWishes(each.store, KeyEncryption([MASTER]), UpstreamRegistry(), lambda: 0).add(elsewhere, ADDED)
         await each.room.sync()
         assert each.ids() == {CONFIGURED.fingerprint}
         (line,) = caplog.messages
@@ -231,10 +232,10 @@ async def test_a_secret_goes_nowhere_but_where_it_was_meant_for(url: str, caplog
 @pytest.mark.gen_test
 async def test_a_key_that_is_both_configured_and_added_is_the_configured_one(url: str) -> None:
     async with room_at(url) as each:
-        changes = KeyWishes(each.store, KeyEncryption([MASTER]), (), lambda: 0)
+        changes = KeyWishes(each.store, KeyEncryption([MASTER]), UpstreamRegistry(), lambda: 0)
         await changes.add(OTHER, CONFIGURED)
         await each.room.sync()
-        assert each.keys.specs[CONFIGURED.fingerprint].name == PLAIN.name
+        assert each.keys.registry.keys[CONFIGURED.fingerprint].spec.name == PLAIN.name
         await changes.remove(CONFIGURED.fingerprint)
         await each.room.sync()
         assert each.ids() == {CONFIGURED.fingerprint}

@@ -11,6 +11,7 @@ import pytest
 
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.encryption import KeyEncryption, KeyEncryptionError
+from server.keys.registry import UpstreamRegistry
 from server.keys.wishes import KeyWishError, KeyWishes, ListedKey
 from server.store import store_for
 from server.store.base import KeyWish, Store
@@ -22,7 +23,9 @@ OTHER = replace(PLAIN, name="physics", base_url="https://physics.example.org/v1"
 
 
 def desk_of(store: Store, *masters: Secret) -> KeyWishes:
-    return KeyWishes(store, KeyEncryption(masters), (replace(PLAIN, keys=(CONFIGURED,)),), lambda: 4_000)
+    return KeyWishes(
+        store, KeyEncryption(masters), UpstreamRegistry([replace(PLAIN, keys=(CONFIGURED,))]), lambda: 4_000
+    )
 
 
 @pytest.fixture

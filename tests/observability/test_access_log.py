@@ -61,7 +61,7 @@ async def test_a_refusal_has_its_code(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.gen_test
-async def test_a_client_that_leaves_is_billed_and_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_client_that_leaves_is_billed_and_logged(capsys: pytest.CaptureFixture[str]) -> None:
     async with FakeUpstream() as fake, logging_gateway(fake, drain_usage_seconds=0) as (running, session):
         fake.script(None, held(asyncio.Event(), after=2))
         async with session.post("/v1/chat/completions", json={**CHAT, "stream": True}) as answer:

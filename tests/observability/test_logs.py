@@ -78,18 +78,18 @@ HARMLESS = (
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
 @pytest.mark.parametrize("dress", DRESSED.values(), ids=DRESSED)
 def test_no_secret_and_no_person_is_logged_however_it_is_dressed(secret: str, dress: Callable[[str], str]) -> None:
-    told = redact(dress(secret))
-    assert MASK in told
-    assert secret not in told
-    assert dress(secret) not in told
+    line = redact(dress(secret))
+    assert MASK in line
+    assert secret not in line
+    assert dress(secret) not in line
 
 
 @pytest.mark.parametrize("text", ANNOUNCED)
 def test_a_value_that_its_name_announces_is_masked_whatever_it_looks_like(text: str) -> None:
-    told = redact(text)
-    assert MASK in told
-    assert "CANARY" not in told
-    assert "Q0FO" not in told
+    line = redact(text)
+    assert MASK in line
+    assert "CANARY" not in line
+    assert "Q0FO" not in line
 
 
 @pytest.mark.parametrize("text", HARMLESS)
@@ -130,7 +130,7 @@ def test_redacting_twice_is_redacting_once(text: str) -> None:
 def logged(form: LogFormat, message: str, *args: object, **more: Any) -> str:
     """What the handler writes for a record."""
     stream = io.StringIO()
-    logger = logging.Logger("somebody.else")
+    logger = logging.Logger("another.library")
     logger.addHandler(handler(form, stream))
     logger.warning(message, *args, **more)
     return stream.getvalue()
@@ -152,15 +152,15 @@ def test_a_line_for_a_person_has_time_level_and_words() -> None:
 def test_a_line_for_a_machine_is_one_object() -> None:
     said = json.loads(logged("json", "upstream %s rests", "openai"))
     assert said.pop("time").endswith("Z")
-    assert said == {"level": "warning", "logger": "somebody.else", "message": "upstream openai rests"}
+    assert said == {"level": "warning", "logger": "another.library", "message": "upstream openai rests"}
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
 def test_arguments_and_tracebacks_are_redacted_too(form: LogFormat) -> None:
-    told = logged(form, "login of %s failed", "ada@example.org", exc_info=failure(), stack_info=True)
-    assert "CANARY" not in told
-    assert "ada@" not in told
-    assert "ValueError: Incorrect API key provided: ***" in told
+    line = logged(form, "login of %s failed", "ada@example.org", exc_info=failure(), stack_info=True)
+    assert "CANARY" not in line
+    assert "ada@" not in line
+    assert "ValueError: Incorrect API key provided: ***" in line
 
 
 def test_a_traceback_stands_in_one_object_with_its_message() -> None:
@@ -175,10 +175,10 @@ def test_a_traceback_is_indented_under_its_line() -> None:
 
 @pytest.mark.parametrize("form", ["console", "json"])
 @pytest.mark.parametrize("end", ["\n", "\r", "\x1b[2J", "\x85", "\u2028"])
-def test_nobody_can_write_a_line_of_their_own(form: LogFormat, end: str) -> None:
-    told = logged(form, "unknown model %s", f"x{end}2026-11-21 ERROR all is lost")
-    assert len(told.splitlines()) == 1
-    assert end not in told.rstrip("\n")
+def test_no_caller_can_write_a_line_of_their_own(form: LogFormat, end: str) -> None:
+    line = logged(form, "unknown model %s", f"x{end}2026-11-21 ERROR all is lost")
+    assert len(line.splitlines()) == 1
+    assert end not in line.rstrip("\n")
 
 
 def test_what_is_configured_elsewhere_is_left_alone() -> None:
@@ -292,7 +292,7 @@ async def test_the_line_of_a_request_has_the_figures_of_its_own_row() -> None:
 
 
 @pytest.mark.gen_test
-async def test_rows_that_nobody_asks_for_do_not_pile_up() -> None:
+async def test_rows_that_are_never_read_do_not_pile_up() -> None:
     log = AccessLog(str)
     for number in range(MOST + 5):
         log.observe(replace(ROW, request_id=f"req_{number}"))

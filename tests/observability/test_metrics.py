@@ -1,4 +1,4 @@
-"""Figures for Prometheus: true, in its format, with labels that are known in advance and name nobody."""
+"""Figures for Prometheus: true, in its format, with labels that are known in advance and name no person."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def ada_of(stage: Stage) -> Person:
 
 def key(name: str, upstream: str = "university", **more: Any) -> Key:
     values: dict[str, Any] = {"dialects": frozenset({"openai"}), "models": frozenset({"small"}), "slots": 4, **more}
-    return Key(id=name, upstream=upstream, secret="sk", **values)
+    return Key(id=name, upstream=upstream, **values)
 
 
 def metrics_of(*keys: Key) -> tuple[Metrics, Dispatcher]:
@@ -301,7 +301,7 @@ async def test_a_scrape_shows_how_the_books_stand(two_keys: Stage) -> None:
         "fairgate_journal_waiting_count",
         "fairgate_journal_damaged_lines",
         "fairgate_reservations_held_count",
-        "fairgate_leases_held_count",
+        "fairgate_escrow_live_count",
         "fairgate_store_breaker_opened_total",
     ):
         assert now[nothing] == {(): 0}, nothing
@@ -323,9 +323,9 @@ async def test_what_may_cost_something_is_shown_while_it_is_held(stage: Stage) -
 
 
 def test_every_figure_is_explained_in_the_handbook() -> None:
-    told = set(re.findall(r"`(fairgate_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
+    explained = set(re.findall(r"`(fairgate_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
     sources = "".join(path.read_text() for path in (ROOT / "server").rglob("*metrics.py"))
-    assert told == set(re.findall(r'"(fairgate_\w+)"', sources))
+    assert explained == set(re.findall(r'"(fairgate_\w+)"', sources))
 
 
 @pytest.fixture(scope="module")

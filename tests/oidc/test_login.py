@@ -194,10 +194,13 @@ async def test_what_the_provider_does_not_say_at_a_login_is_not_so_any_more() ->
         person = (await place.login()).person
         assert (person.claimed, person.admin) == ((), False)
         entries = await place.store.audits(None, 10)
-        assert sorted((entry.actor, entry.action, str(entry.after)) for entry in entries) == [
-            ("oidc", "person.admin", "{'admin': False}"),
-            ("oidc", "person.admin", "{'admin': True}"),
+        said = [(entry.action, entry.after or {}) for entry in entries]
+        assert sorted((action, str(after.get("admin")), str(after.get("claimed"))) for action, after in said) == [
+            ("person.admin", "False", "[]"),
+            ("person.admin", "True", "['students']"),
+            ("person.create", "None", "None"),
         ]
+        assert {entry.actor for entry in entries} == {"oidc"}
 
 
 OVERAGE = {

@@ -11,6 +11,7 @@ import pytest
 
 from keypool.keys import Key
 from keypool.snapshot import KeySnapshot
+from server.config.specs import Secret
 from server.policy.groups import Group
 from tests.fakes.fates import held
 from tests.faults.stage import until
@@ -51,7 +52,7 @@ async def test_somebody_is_added_found_changed_closed_opened_raised_and_erased()
         person = await id_of(running, "grace")
         base = f"/admin/people/{person}"
         assert ("grace" in (await operator.get("/admin/people?q=phys")).text) is True
-        assert "Nobody by that name." in (await operator.get("/admin/people?q=zzz")).text
+        assert "No person matches that name." in (await operator.get("/admin/people?q=zzz")).text
         changed = await operator.send_and_follow(base, base, name="Grace Hopper", groups="", note="an admiral")
         assert ("Grace Hopper" in changed.text, "an admiral" in changed.text) == (True, True)
         for verb, told in (
@@ -347,7 +348,8 @@ async def test_an_administrator_by_right_uses_the_pages_as_who_holds_the_key_doe
 
 
 def _configured(running: Running) -> list[Key]:
-    return [key for key in running.services.dispatcher.pool.keys.values() if key.secret in KEYS]
+    configured = {Secret(each).fingerprint for each in KEYS}
+    return [key for key in running.services.dispatcher.pool.keys.values() if key.id in configured]
 
 
 def _states(running: Running) -> list[KeySnapshot]:

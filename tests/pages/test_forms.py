@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.admin.changes import NO_SUCH_PERSON, NO_SUCH_TOKEN, CommandError
+from server.admin.changes import no_such
 from server.auth.sessions import Sessions
 from server.http.pages.forms import SENTENCES, Form, FormError, flash_cookie, flash_of, sentence
 from server.ledger.calendar import Calendar
@@ -68,8 +68,8 @@ def test_a_day_that_is_none_is_refused_and_not_an_error(text: str) -> None:
 
 
 def test_a_sentence_of_a_desk_loses_the_verbs_of_the_command_line() -> None:
-    assert sentence(CommandError(NO_SUCH_PERSON)) == "There is no such person."
-    assert sentence(CommandError(NO_SUCH_TOKEN)) == "There is no such token."
+    assert sentence(no_such("person")) == "There is no such person."
+    assert sentence(no_such("token")) == "There is no such token."
     assert sentence(FormError("As it is.")) == "As it is."
 
 

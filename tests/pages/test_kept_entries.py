@@ -61,8 +61,8 @@ async def test_the_administrators_forms_keep_what_was_entered() -> None:
             ("/admin/notices", "/admin/notices", {"text": ODD, "since": ODD, "until": ""}),
             ("/admin/notices", "/admin/maintenance", {"text": ODD, "since": "2098-01-01T06:00", "until": ODD}),
             ("/admin/notices", "/admin/close", {"text": ODD, "until": ODD}),
-            ("/admin/people", "/admin/people", {"name": "grace", "groups": ODD}),
-            (ada, ada, {"name": "Ada", "groups": ODD, "note": ODD}),
+            ("/admin/people", "/admin/people", {"name": "grace", "email": "", "groups": ODD, "note": ""}),
+            (ada, ada, {"name": "Ada", "email": "", "groups": ODD, "note": ODD}),
             (ada, f"{ada}/tokens", {**TOKEN, "kind": "special"}),
             (ada, f"{ada}/erase", {"confirm": ODD}),
         ):
@@ -115,5 +115,6 @@ def test_every_form_with_fields_to_type_into_is_tried_above() -> None:
         "/admin/people", "/admin/people/*", "/admin/people/*/tokens", "/admin/people/*/erase",
         "/admin/people/import", "/me/groups", "/me/groups/join", "/me/tokens", "/me/nickname", "/me/erase",
     }  # fmt: skip
-    others = {"/login", "/admin/keys", "/me/tokens/*/rotate", "/me/tokens/*/narrow", "/me/passes"}
+    others = {"/login", "/admin/keys", "/me/passes", "/admin/people/*/passes"}
+    others |= {f"/{whose}/tokens/*/{verb}" for whose in ("me", "admin") for verb in ("rotate", "narrow")}
     assert {action for action, fields in FORMS.items() if fields} == tried | others

@@ -88,6 +88,6 @@ async def test_a_name_that_was_pointed_here_opens_nothing_where_no_credential_is
 
 @pytest.mark.parametrize("reachable", [{"PUBLIC_URL": "https://llm.example.org"}, {"TRUSTED_PROXY_HOPS": "1"}])
 def test_a_gateway_without_a_gatekeeper_is_public_behind_a_proxy_too(reachable: dict[str, str]) -> None:
-    with pytest.raises(SettingsError, match="GATEKEEPER: none would let anyone use your keys"):
+    with pytest.raises(SettingsError, match="GATEKEEPER: none would let any caller use your keys"):
         load(environ={"GATEKEEPER": "none", **reachable}, dotenv=None)
     assert load(environ={"GATEKEEPER": "none", "ALLOW_PUBLIC": "yes", **reachable}, dotenv=None).gatekeeper == "none"

@@ -213,7 +213,7 @@ async def administer(here: Town) -> None:
     await services.keys.pause(boss, added.id)
     await services.keys.recheck(boss, added.id)
     await services.take_effect()
-    (token, *_) = await services.accounts.tokens_of(ada.id)
+    (token, *_) = await services.store.tokens(ada.id)
     _, fresh = await services.tokens.rotate(THE_OPERATOR, boss, token.id)
     here.tokens["ada"] = here.canaries.sing("fresh token", fresh)
     for presented in (f"{fresh}x", ADMIN_KEY, fresh):

@@ -24,7 +24,7 @@ from server.policy.groups import Group
 from server.store import store_for
 from server.store.base import Person, Store
 from server.wire.errors import InvalidKey, PermissionDenied, RateLimited
-from tests.accounts import ANY, HOME, PEPPER, Doors, Times, ada, bearer, refused, somebody
+from tests.accounts import ANY, HOME, PEPPER, AccountsFactory, Times, a_person, ada, bearer, refused
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, gateway
 from tests.oidc.lobby import lobby
@@ -35,7 +35,7 @@ ADMIN_KEY = "the key of an administrator"
 
 
 class Waiting(Delegate):
-    """A store that answers the question for somebody only when it may, and says when it was asked."""
+    """A store that answers the question for a person only when it may, and says when it was asked."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
@@ -91,16 +91,16 @@ async def test_a_token_that_is_revoked_at_the_desk_opens_nothing_at_once() -> No
 @pytest.mark.gen_test
 async def test_a_login_ends_with_the_token_that_began_it_and_with_no_other(tmp_path: Path) -> None:
     async with store_for(f"sqlite:///{tmp_path}/db") as store:
-        doors = Doors(store, Times())
-        accounts, sessions = doors(), Sessions(store, PEPPER, lambda: doors.times.wall, 12)
+        factory = AccountsFactory(store, Times())
+        accounts, sessions = factory(), Sessions(store, PEPPER, lambda: factory.times.wall, 12)
         one, secret = await ada(accounts)
         other, _ = await accounts.create_token("Ada", "other")
         cookie = await login_with_token(accounts, store, sessions, secret, HOME)
-        await doors.changes().revoke_token("operator", other.id)
+        await factory.changes().revoke_token("operator", other.id)
         visit = await sessions.visit(cookie)
         assert visit is not None
         renewed = await sessions.open(visit.person.id, visit.sealed, visit.expires_at)
-        await doors.changes().revoke_token("operator", one.id)
+        await factory.changes().revoke_token("operator", one.id)
         assert await sessions.person_of(cookie) is None
         assert await sessions.person_of(renewed) is None, "nor does a new session in its place go on"
 
@@ -136,10 +136,10 @@ async def test_a_bearer_who_is_looked_up_while_all_are_forgotten_is_not_remember
 async def test_a_pass_that_is_looked_up_while_all_are_forgotten_is_not_remembered(tmp_path: Path) -> None:
     async with store_for(f"sqlite:///{tmp_path}/db") as store:
         slow = Waiting(store)
-        doors: Any = Doors(slow, Times())
-        accounts, issuer = doors(), await somebody(store, "Ada")
+        factory: Any = AccountsFactory(slow, Times())
+        accounts, issuer = factory(), await a_person(store, "Ada")
         office = GuestPassCommands(
-            store, Changes(store, lambda: doors.times.wall, lambda: "aud"), Passes(PEPPER), accounts._wall
+            store, Changes(store, lambda: factory.times.wall, lambda: "aud"), Passes(PEPPER), accounts._wall
         )
         what, text = await office.issue_for(THE_OPERATOR, "operator", issuer, WantedPass(3600, 1))
         looking = asyncio.create_task(bearer(accounts, text))
@@ -154,10 +154,10 @@ async def test_a_pass_that_is_looked_up_while_all_are_forgotten_is_not_remembere
 @pytest.mark.gen_test
 async def test_passes_that_are_asked_for_at_once_promise_no_more_than_one_after_the_other(tmp_path: Path) -> None:
     async with store_for(f"sqlite:///{tmp_path}/db") as store:
-        doors = Doors(store, Times())
-        office = GuestPassCommands(store, doors.changes(), Passes(PEPPER), lambda: doors.times.wall)
-        issuer = await somebody(store, "Ada", groups=("lab",))
-        await doors.changes().create_group("operator", Group(name="lab", guests=True))
+        factory = AccountsFactory(store, Times())
+        office = GuestPassCommands(store, factory.changes(), Passes(PEPPER), lambda: factory.times.wall)
+        issuer = await a_person(store, "Ada", groups=("lab",))
+        await factory.changes().create_group("operator", Group(name="lab", guests=True))
         asked = [office.issue(THE_OPERATOR, issuer, WantedPass(3600, PROMISED, "lab")) for _ in range(8)]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert sum(not isinstance(answer, Exception) for answer in answers) == 1
@@ -166,7 +166,7 @@ async def test_passes_that_are_asked_for_at_once_promise_no_more_than_one_after_
 @pytest.mark.gen_test
 async def test_of_groups_that_are_joined_at_once_none_is_lost(tmp_path: Path) -> None:
     async with store_for(f"sqlite:///{tmp_path}/db") as store:
-        changes, person = Doors(store, Times()).changes(), await somebody(store, "Ada")
+        changes, person = AccountsFactory(store, Times()).changes(), await a_person(store, "Ada")
         names = [f"course {number}" for number in range(8)]
         for name in names:
             await changes.create_group("operator", Group(name=name))
@@ -200,7 +200,7 @@ async def test_without_a_gatekeeper_a_wrong_key_on_an_administrator_s_door_count
 @pytest.mark.gen_test
 async def test_whom_a_token_makes_no_administrator_is_denied_and_not_counted(tmp_path: Path) -> None:
     async with store_for(f"sqlite:///{tmp_path}/db") as store:
-        accounts = Doors(store, Times())()
+        accounts = AccountsFactory(store, Times())()
         _, secret = await ada(accounts, terms=ANY)
         caller = await bearer(accounts, secret)
         for _ in range(40):

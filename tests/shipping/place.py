@@ -82,7 +82,7 @@ def inherited(*paths: Path) -> dict[str, str]:
 
 
 def unused_port() -> int:
-    """A port of 127.0.0.1 that nobody listened on a moment ago."""
+    """A port of 127.0.0.1 that was free a moment ago."""
     socket, port = bind_unused_port(address="127.0.0.1")
     socket.close()
     return port

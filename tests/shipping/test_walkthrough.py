@@ -1,4 +1,4 @@
-"""Somebody who follows the guide for a server line by line has a gateway at the end: the guide's own lines are run.
+"""An operator who follows the guide for a server line by line gets a gateway: the guide's own lines are run.
 
 A block of a guide that stands under `<!-- tested -->` is run as it is, one under `<!-- tested: while it runs -->` while
 the gateway runs as its unit says. What the others need is not here: the machine's package manager, users, systemd.
@@ -56,8 +56,8 @@ async def test_the_guide_for_a_server_leads_to_a_gateway_that_answers_and_is_bac
     async with FakeUpstream() as fake:
         await place.run(install)
         edit(place.path("/etc/fairgate/.env"), PORT=str(port), OPENAI_KEY=f"sk-upstream-one@{fake.url}/v1")
-        told = await place.run(configure)
-        assert re.search(r" ready +\d+ models", told), told
+        output = await place.run(configure)
+        assert re.search(r" ready +\d+ models", output), output
         assert stat.S_IMODE(place.path("/etc/fairgate/.env").stat().st_mode) == 0o640
 
         service = unit(place)

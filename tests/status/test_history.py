@@ -42,11 +42,11 @@ def test_a_percentile_is_true_to_a_tenth(ms: list[int], share: float) -> None:
     for each in ms:
         buckets[bucket_of(each)] = buckets.get(bucket_of(each), 0) + 1
     exact = sorted(ms)[max(0, -int(-share * len(ms) // 1) - 1)] / 1000
-    told = percentile(buckets, share)
+    found = percentile(buckets, share)
     if exact < 0.01:
-        assert told == 0.0
+        assert found == 0.0
     elif exact < 9_000:
-        assert abs(told - exact) <= 0.1 * exact
+        assert abs(found - exact) <= 0.1 * exact
 
 
 @settings(deadline=None, max_examples=40)
@@ -115,7 +115,7 @@ def test_an_hour_is_kept_until_it_is_written() -> None:
     [
         ([True] * 12, 60, 60),
         ([True, False, False, True], 20, 20),  # keys rest for moments
-        ([False] * 11, 0, 0),  # nobody knows yet
+        ([False] * 11, 0, 0),  # not known yet
         ([False] * 12, 60, 0),
         ([True] + [False] * 24 + [True], 130, 10),
     ],

@@ -1,4 +1,4 @@
-"""What is noticed, and how it is told."""
+"""Which incidents are noticed, and how they are reported."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from server.policy.incidents import (
     IncidentWatch,
     ReportedKey,
     detail,
+    merged_incidents,
     title,
-    told,
 )
 
 MODEL = (IncidentKind.MODEL, "gpt-5")
@@ -81,29 +81,29 @@ def test_a_key_that_comes_back_later_is_new() -> None:
         assert watch.look_at_keys(keys, 1_000) == []
 
 
-def test_what_two_gateways_saw_is_told_once() -> None:
+def test_what_two_gateways_saw_is_one_incident() -> None:
     other = replace(BEGAN, id="i2", began_at=1_010_000, seen_at=1_500_000, ended_at=1_500_000)
     over = replace(BEGAN, seen_at=1_400_000, ended_at=1_400_000)
-    assert told([other, over], 2_000_000) == [replace(over, seen_at=1_500_000, ended_at=1_500_000)]
-    assert [each.ended_at for each in told([other, replace(BEGAN, seen_at=1_490_000)], 1_500_000)] == [None]
+    assert merged_incidents([other, over], 2_000_000) == [replace(over, seen_at=1_500_000, ended_at=1_500_000)]
+    assert [each.ended_at for each in merged_incidents([other, replace(BEGAN, seen_at=1_490_000)], 1_500_000)] == [None]
 
 
 def test_what_comes_again_after_a_while_is_another_one_and_the_newest_is_first() -> None:
     over = replace(BEGAN, ended_at=1_100_000)
     again = replace(BEGAN, id="i2", began_at=1_100_000 + SAME_MS + 1, seen_at=1_500_000, ended_at=1_500_000)
     elsewhere = replace(over, id="i3", subject="gpt-4o")
-    assert [each.id for each in told([over, again, elsewhere], 2_000_000)] == ["i2", "i1", "i3"]
+    assert [each.id for each in merged_incidents([over, again, elsewhere], 2_000_000)] == ["i2", "i1", "i3"]
 
 
-def test_what_nobody_sees_any_more_ended_when_it_was_seen_last() -> None:
-    assert told([BEGAN], BEGAN.seen_at + STALE_MS)[0].ended_at is None
-    assert told([BEGAN], BEGAN.seen_at + STALE_MS + 1)[0].ended_at == BEGAN.seen_at
+def test_an_incident_that_is_not_seen_any_more_ended_when_it_was_seen_last() -> None:
+    assert merged_incidents([BEGAN], BEGAN.seen_at + STALE_MS)[0].ended_at is None
+    assert merged_incidents([BEGAN], BEGAN.seen_at + STALE_MS + 1)[0].ended_at == BEGAN.seen_at
 
 
-def test_a_quick_restart_is_not_told() -> None:
+def test_a_quick_restart_is_no_incident() -> None:
     restart = Incident("i1", IncidentKind.RESTART, "", 1_000, 1_000, 1_000 + GRACE_MS - 1)
-    assert told([restart], 9_000_000) == []
-    assert told([replace(restart, ended_at=1_000 + GRACE_MS)], 9_000_000) != []
+    assert merged_incidents([restart], 9_000_000) == []
+    assert merged_incidents([replace(restart, ended_at=1_000 + GRACE_MS)], 9_000_000) != []
 
 
 @pytest.mark.parametrize("kind", IncidentKind)

@@ -16,14 +16,14 @@ from server.ledger.quota import Settlement
 from server.policy.groups import Group, group_body
 from server.store.base import Record
 from tests.fakes.upstream import FakeUpstream
-from tests.gateways import Running, gateway
+from tests.gateways import Running, exchanged, gateway
 from tests.store.samples import usage_row
 
 BROWSER = {"Accept": "text/html"}
 
 
 async def use(running: Running, name: str, requests: int, group: str | None = None, days_ago: int = 0) -> str:
-    """Somebody, perhaps a new one, with so many requests on the ledger; returns their id."""
+    """A person, perhaps a new one, with so many requests on the ledger; returns their id."""
     services = running.services
     person = await services.store.person_by_name(name) or await services.accounts.create_person(name)
     at = services.wall() - days_ago * 86_400_000
@@ -99,7 +99,7 @@ async def test_a_group_is_listed_from_five_people_on_and_only_if_the_operator_ma
         await running.services.book.sync()
         for number in range(5):
             await use(running, f"p{number}", 2, group="physics")
-            await use(running, f"c{number}", 2, group="claimed/by/somebody")
+            await use(running, f"c{number}", 2, group="claimed/by/ada")
         for number in range(4):
             await use(running, f"s{number}", 50, group="small")
         groups = (await running.services.status_service.leaderboard.board("week", "requests")).groups
@@ -122,8 +122,8 @@ async def test_an_unknown_window_or_measure_is_refused_and_a_board_that_is_off_i
             status, text = await page(running, query)
             assert status == 400
             assert "<script>" not in text
-        running.services.settings = replace(running.services.settings, leaderboard=False)
-        assert (await page(running))[0] == 404
+        with exchanged(running.services, settings=replace(running.services.settings, leaderboard=False)):
+            assert (await page(running))[0] == 404
 
 
 @pytest.mark.gen_test

@@ -113,7 +113,7 @@ async def test_a_host_that_is_none_is_not_repeated() -> None:
 
 
 @pytest.mark.gen_test
-async def test_a_notice_of_maintenance_is_the_state_and_what_has_happened_is_told() -> None:
+async def test_a_notice_of_maintenance_is_the_state_and_incidents_are_shown() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running:
         services, now = running.services, running.services.wall()
         notice = Notice("n1", NoticeKind.MAINTENANCE, "Back soon", now - 1_000, now + 60_000)
@@ -147,7 +147,7 @@ async def test_a_model_list_says_how_long_one_would_wait() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
         async with session.get(f"{running.url}/v1/models", headers=running.headers) as answer:
             listed = {each["id"]: each for each in (await answer.json())["data"]}
-        # The first check of the keys may not be over: then nobody knows yet whether one is ready.
+        # The first check of the keys may not be over: then it is not known yet whether one is ready.
         assert listed["gpt-5"]["status"] in ("available", "checking")
         assert (listed["gpt-5"]["demand"], listed["gpt-5"]["wait_seconds"]) in (("low", 0.0), ("low", None))
         anthropic = {**running.headers, "anthropic-version": "2023-06-01"}
@@ -173,7 +173,7 @@ async def test_the_live_numbers_follow_the_requests() -> None:
 
 
 @pytest.mark.gen_test
-async def test_who_leaves_the_live_numbers_is_forgotten_and_too_many_are_told_so() -> None:
+async def test_a_listener_who_leaves_is_forgotten_and_too_many_are_refused() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
         live = running.services.status_service.live
         live._most = 1

@@ -37,7 +37,7 @@ async def test_a_thousand_who_ask_at_once_get_one_answer() -> None:
 
 
 @pytest.mark.gen_test
-async def test_a_failure_is_heard_by_all_who_wait_and_kept_for_nobody() -> None:
+async def test_a_failure_is_heard_by_all_who_wait_and_is_not_kept() -> None:
     answers = iter([ValueError("no"), "yes"])
 
     async def make(name: str) -> str:
@@ -53,7 +53,7 @@ async def test_a_failure_is_heard_by_all_who_wait_and_kept_for_nobody() -> None:
 
 
 @pytest.mark.gen_test
-async def test_who_leaves_takes_the_answer_from_nobody() -> None:
+async def test_a_reader_who_leaves_does_not_take_the_answer_from_others() -> None:
     going = asyncio.Event()
 
     async def make(name: str) -> str:
@@ -90,7 +90,7 @@ def lives(most: int = 10) -> tuple[Live, list[int]]:
 
 
 @pytest.mark.gen_test
-async def test_all_listeners_hear_the_same_and_nothing_is_made_for_nobody() -> None:
+async def test_all_listeners_hear_the_same_and_without_listeners_nothing_is_made() -> None:
     live, made = lives()
 
     async def hear() -> list[bytes]:
@@ -110,7 +110,7 @@ async def test_all_listeners_hear_the_same_and_nothing_is_made_for_nobody() -> N
 
 
 @pytest.mark.gen_test
-async def test_there_is_a_most_and_closing_lets_everybody_go() -> None:
+async def test_there_is_a_most_and_closing_ends_all_listeners() -> None:
     live, _ = lives(most=1)
     heard: list[bytes] = []
 

@@ -87,7 +87,7 @@ def test_energy_grows_with_both_kinds_of_tokens() -> None:
     assert watt_hours(1_000, 1_000) == pytest.approx(0.63)
 
 
-def test_news_are_the_newest_first_and_name_nobody() -> None:
+def test_news_are_the_newest_first_and_name_no_person() -> None:
     incidents = [
         Incident("b", IncidentKind.MODEL, "gpt-5", 1_000, 9_000, 9_000),
         Incident("a", IncidentKind.KEY, "openai", 5_000, 5_000, 5_000, "exhausted"),

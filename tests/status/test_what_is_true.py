@@ -74,7 +74,7 @@ async def wait_shown(running: Running, person: str) -> tuple[float | None, float
     status = running.services.status_service.status
     status.forget()
     (model,) = (await status.view()).models
-    mine, others = (pool.door.forecast(ask("", who), now).seconds for who in (person, "another"))
+    mine, others = (pool.admission.forecast(ask("", who), now).seconds for who in (person, "another"))
     for ticket in list(pool.tickets.values()):
         dispatcher.carry_out(pool.cancel(ticket, now))
     assert mine is not None

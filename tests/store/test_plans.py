@@ -98,9 +98,11 @@ def test_a_page_of_rows_is_read_in_the_order_of_an_index(
         lambda db: sum_queries.leaders(db, SOME_DAYS, SumMeasure.TOKENS, 10),
         lambda db: sum_queries.sums(db, MONTH, [By.DAY]),
         lambda db: sum_queries.sums(db, MONTH, [By.PERSON]),
-        lambda db: ledger_queries.settle(db, settlement("new", {"counter": 1})),
+        lambda db: ledger_queries.settle(db, [settlement("new", {"counter": 1})]),
         lambda db: ledger_queries.reserve(db, reservation("new", ("counter", 1, 2))),
-        lambda db: ledger_queries.release(db, "new"),
+        lambda db: ledger_queries.release(db, ["new"]),
+        lambda db: ledger_queries.trim(db, "escrow/me/1", 1),
+        lambda db: ledger_queries.escrowed(db, ["counter"]),
     ],
 )
 def test_nothing_that_is_asked_often_reads_a_whole_table(

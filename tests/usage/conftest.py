@@ -9,6 +9,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from server.ledger.when import instant
+from tests.gateways import exchanged
 from tests.loops import one_loop
 from tests.usage.office import NOW, Office, open_office
 
@@ -19,6 +20,6 @@ io_loop = pytest.fixture(one_loop, scope="package", name="io_loop")
 def office(io_loop: IOLoop) -> Iterator[Office]:
     stack = AsyncExitStack()
     opened: Office = io_loop.run_sync(lambda: stack.enter_async_context(open_office()))
-    opened.services.wall = lambda: instant(NOW)
-    yield opened
+    with exchanged(opened.services, wall=lambda: instant(NOW)):
+        yield opened
     io_loop.run_sync(stack.aclose)

@@ -6,21 +6,21 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
-from server.http.base import Services
+from server.http.services import GatewayServices
 from server.ledger.quota import Settlement
 from server.ledger.usage import Outcome, UsageRow
 from server.ledger.when import instant
 from server.store.base import Record, Store
 from tests.fakes.upstream import FakeUpstream
-from tests.gateways import gateway
+from tests.gateways import exchanged, gateway
 from tests.usage.rows import BERLIN, row
 
 NOW = "2026-11-21T12:00:00Z"
@@ -57,7 +57,7 @@ class Office:
     """
 
     url: str
-    services: Services
+    services: GatewayServices
     tokens: dict[str, str]
     ids: dict[str, str]
     rows: dict[str, UsageRow]
@@ -70,14 +70,9 @@ class Office:
             text = await answer.text()
             return Answer(answer.status, {name.lower(): value for name, value in answer.headers.items()}, text)
 
-    @contextmanager
-    def with_store(self, store: Any) -> Iterator[None]:
+    def with_store(self, store: Any) -> AbstractContextManager[None]:
         """Another store for what is asked meanwhile."""
-        usual, self.services.store = self.services.store, store
-        try:
-            yield
-        finally:
-            self.services.store = usual
+        return exchanged(self.services, store=store)
 
     @asynccontextmanager
     async def with_record(self, record: Record) -> AsyncIterator[None]:
@@ -90,13 +85,8 @@ class Office:
             await self.services.store.remove_record(record.kind, record.id)
             await self.services.book.sync()
 
-    @contextmanager
-    def with_settings(self, **changes: Any) -> Iterator[None]:
-        usual, self.services.settings = self.services.settings, replace(self.services.settings, **changes)
-        try:
-            yield
-        finally:
-            self.services.settings = usual
+    def with_settings(self, **changes: Any) -> AbstractContextManager[None]:
+        return exchanged(self.services, settings=replace(self.services.settings, **changes))
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from keypool.health import KeyEvent
-from keypool.keys import fingerprint
+from server.config.specs import Secret
 from tests.fakes.fates import Raw
 from tests.faults.asks import Ask, chat, error_in
 from tests.faults.stage import Stage
@@ -77,7 +77,7 @@ async def test_a_kept_answer_is_continued_by_its_maker_with_its_key_alone(keepin
         heard = await ask(keeping, response(f"and then? {number}", previous_response_id=ID, stream=stream))
         assert heard.status == 200, "at once, while the one before may still be on its way to the store"
     await ask(keeping, response("something else"))
-    *following, last = (fingerprint(str(record.key)) for record in keeping.records)
+    *following, last = (Secret(str(record.key)).fingerprint for record in keeping.records)
     await keeping.quiet()
     issued = (await keeping.running.services.store.issued([ID]))[ID]
     assert following[1:] == [issued.key] * 6
@@ -202,7 +202,7 @@ async def test_encrypted_content_of_a_key_that_is_gone_is_said_to_be_lost(forget
     await forgetful.set()
     forgetful.fake.script(None, MAKING)
     await ask(forgetful, response("think"))
-    maker = forgetful.pool.keys[fingerprint(str(forgetful.records[0].key))]
+    maker = forgetful.pool.keys[Secret(str(forgetful.records[0].key)).fingerprint]
     maker.whole.apply(KeyEvent.PAUSE, 0.0)
     heard = await ask(forgetful, response("x", input=[SEALED, question("and?")]))
     error = error_in(heard.body)
@@ -216,7 +216,7 @@ async def test_every_key_of_an_organisation_can_read_its_encrypted_content(one_o
     await one_organisation.set()
     one_organisation.fake.script(None, MAKING)
     await ask(one_organisation, response("think"))
-    maker = one_organisation.pool.keys[fingerprint(str(one_organisation.records[0].key))]
+    maker = one_organisation.pool.keys[Secret(str(one_organisation.records[0].key)).fingerprint]
     maker.whole.apply(KeyEvent.PAUSE, 0.0)
     assert (await ask(one_organisation, response("x", input=[SEALED, question("and?")]))).status == 200
     assert one_organisation.records[1].key != one_organisation.records[0].key

@@ -58,6 +58,7 @@ from web.view_me import (
     MemberView,
     MeView,
     NewSecret,
+    PassView,
     PrivacyView,
     RequestView,
     SpentView,
@@ -216,7 +217,7 @@ def busy_status(text: Callable[[str], str] = str, many: int = 1) -> StatusView:
             * many
         ),
         notices=(
-            NoticeView("announcement", text("New in October: gpt-5-mini for everybody."), NOW - DAY),
+            NoticeView("announcement", text("New in October: gpt-5-mini for all."), NOW - DAY),
             NoticeView("maintenance", text("We move to the new machine."), NOW + 2 * DAY, NOW + 2 * DAY + HOUR),
         ),
         zone=BERLIN,
@@ -314,6 +315,12 @@ def requests(text: Callable[[str], str], many: int, person: str = "") -> tuple[R
     )  # fmt: skip
 
 
+def passes(text: Callable[[str], str]) -> tuple[PassView, ...]:
+    """One that is good, and one that was revoked."""
+    good = PassView("0123abcd", text("students"), 2_000_000, NOW + DAY, (text("gpt-5*"),))
+    return good, PassView("89ef4567", "", 500_000, NOW + HOUR, revoked=True)
+
+
 def tokens(text: Callable[[str], str], owner: str = "") -> tuple[TokenView, ...]:
     return (
         TokenView("t1", text("laptop"), "fg_…x7Qa", "normal", NOW - 90 * DAY, last_used_ms=NOW - HOUR, owner=owner),
@@ -349,17 +356,17 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
     yield "me", lambda: render_me.me_html(me)
     facts = (Fact("Before it in the queue", "3 requests"), Fact("Sent upstream", "twice: the first key was busy"))
     sentence = "It waited 4.1 s behind 3 requests and was answered in 2.2 s."
-    told = replace(requests(text, 1)[0], wait_seconds=4.1, first_byte_seconds=4.9, duration_seconds=6.3)
-    yield "explain", lambda: render_me.explain_html(ExplainView(ME, told, told.id, sentence, facts))
+    one = replace(requests(text, 1)[0], wait_seconds=4.1, first_byte_seconds=4.9, duration_seconds=6.3)
+    yield "explain", lambda: render_me.explain_html(ExplainView(ME, one, one.id, sentence, facts))
     made = NewSecret("token", text("laptop"), "fg_" + "aB3dE6gH9" * 4)
     yield (
         "tokens",
         lambda: render_me.tokens_html(
-            TokensView(ME, tokens(text) * many, "https://llm.example.edu", made=made, passes=10_000_000)
+            TokensView(ME, tokens(text) * many, "https://llm.example.edu", 50, made, 10_000_000, passes(text))
         ),
     )
     groups = (
-        MembershipView(text("students"), note=text("Everybody with a student card.")),
+        MembershipView(text("students"), note=text("All people with a student card.")),
         MembershipView(text("Physics 101"), "", NOW - 9 * DAY, NOW + 99 * DAY, limits(text)[2:3], leave=True),
         MembershipView(text("Compilers"), "", NOW, NOW + 99 * DAY, teaches=True),
     )
@@ -433,6 +440,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         (text("students"),),
         requests(text, many),
         NewSecret("token", text("loan"), "fg_" + "Zz9" * 12),
+        passes(text),
     )
     yield "person", lambda: render_admin.person_html(person)
     closed = replace(people[1], disabled=True)
@@ -511,7 +519,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
     )
     yield "limits", lambda: render_admin.limits_html(LimitsView(OPERATOR, rules * many))
     notices = (
-        NoticeRow("n1", NoticeView("announcement", text("gpt-5-mini is for everybody now."), NOW - DAY), True),
+        NoticeRow("n1", NoticeView("announcement", text("gpt-5-mini is for all people now."), NOW - DAY), True),
         NoticeRow("n2", NoticeView("incident", text("The provider is slow."), NOW - 9 * DAY, NOW - 8 * DAY), False),
     )
     yield "notices", lambda: render_admin.notices_html(NoticesView(OPERATOR, notices * many, True))
@@ -535,5 +543,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         AuditRow(
             NOW - DAY, "operator", "group.set", text("Physics 101"), (), (text("weight: 2.0"), text("models: gpt-5*"))
         ),
+        AuditRow(NOW - DAY, "operator", "limit.remove", text("l2"), (text("extra: 0.00"),), id="aud_1"),
+        AuditRow(NOW - DAY, "operator", "limit.remove", text("l3"), (text("extra: 0.00"),), outcome="made in part"),
     )
     yield "audit", lambda: render_admin.audit_html(AuditView(OPERATOR, audits * many, text("1790000000000 a1")))

@@ -1,4 +1,4 @@
-"""The style sheet's colours can be told apart, by day and by night (WCAG 2.2, AA)."""
+"""The style sheet's colours can be distinguished, by day and by night (WCAG 2.2, AA)."""
 
 from __future__ import annotations
 

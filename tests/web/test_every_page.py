@@ -1,4 +1,4 @@
-"""What all pages promise, whatever they show: well-formed, escaped, without inline code, usable by everybody."""
+"""What all pages promise, whatever they show: well-formed, escaped, without inline code, usable by all people."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from tests.web.test_every_page import HOSTILE
 from web.feeds import badge, feed
 from web.view import Tone
-from web.view_public import FeedView, LeaderboardEntry
+from web.view_public import FeedEntry, FeedView
 
 SVG, ATOM = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/2005/Atom}"
 
@@ -40,13 +40,13 @@ def test_a_badge_loads_nothing_and_runs_nothing() -> None:
 def test_a_hostile_name_is_text_in_both(text: str) -> None:
     plain = [element.tag for element in read(badge("a", "b", "good")).iter()]
     assert [element.tag for element in read(badge(text, text, "good")).iter()] == plain
-    entry = LeaderboardEntry("e", text, text, 0, 0, "incident")
-    harmless = [element.tag for element in read(feed(a_feed(LeaderboardEntry("e", "a", "b", 0, 0, "incident")))).iter()]
+    entry = FeedEntry("e", text, text, 0, 0, "incident")
+    harmless = [element.tag for element in read(feed(a_feed(FeedEntry("e", "a", "b", 0, 0, "incident")))).iter()]
     assert [element.tag for element in read(feed(a_feed(entry))).iter()] == harmless
 
 
 def test_a_feed_has_what_atom_demands() -> None:
-    newest = LeaderboardEntry(
+    newest = FeedEntry(
         "incident-17",
         "gpt-5.2 did not answer",
         "From 14:00 to 14:20.",
@@ -69,5 +69,5 @@ def test_a_feed_without_entries_is_a_feed() -> None:
     assert read(feed(a_feed())).tag == f"{ATOM}feed"
 
 
-def a_feed(*entries: LeaderboardEntry) -> FeedView:
+def a_feed(*entries: FeedEntry) -> FeedView:
     return FeedView("Library gateway", "https://llm.example.edu", 1_790_000_000_000, entries)

@@ -18,10 +18,10 @@ def test_an_event_is_one_line_of_json_with_the_words_of_the_page() -> None:
     view = busy_status()
     event = live.live_event(view)
     assert b"\n" not in event
-    told = json.loads(event)
+    sent = json.loads(event)
     page = Page(render.status_html(view)).text
-    assert set(told) == {"shape", "text", "width"}
-    assert all(words in page for words in told["text"].values())
+    assert set(sent) == {"shape", "text", "width"}
+    assert all(words in page for words in sent["text"].values())
 
 
 def test_moving_numbers_do_not_change_the_shape_of_the_page() -> None:

@@ -57,7 +57,7 @@ def test_the_whole_document_is_as_promised() -> None:
     }
 
 
-def test_what_is_known_is_told_in_the_same_units() -> None:
+def test_what_is_known_has_the_same_units() -> None:
     document = json.loads(render.status_json(busy_status()))
     assert document["models"][0]["periods"]["24h"] == {
         "requests": 1204,
@@ -93,7 +93,7 @@ def _names(value: object) -> set[str]:
     return set().union(*map(_names, value)) if isinstance(value, list) else set()
 
 
-def test_the_first_look_at_the_keys_is_told_while_it_lasts() -> None:
+def test_the_first_look_at_the_keys_is_shown_while_it_lasts() -> None:
     document = json.loads(render.status_json(a_view(checking=(3, 12))))
     assert document["checking"] == {"done": 3, "of": 12}
 

@@ -116,21 +116,21 @@ def test_before_there_is_a_record_each_part_says_when_it_will_have_something_to_
         assert sentence in text
 
 
-def test_percentiles_are_told_for_each_model_and_period() -> None:
+def test_percentiles_are_shown_for_each_model_and_period() -> None:
     text = page_of(busy_status()).text
     assert "gpt-5.2 20 ms 3.1 s 14 s 0.6 s 4.2 s 18 s 99.93 % 1,204" in text
     assert "Over 7 days" in text
     assert "Over 30 days" in text
 
 
-def test_keys_are_told_without_any_name() -> None:
+def test_keys_are_shown_without_any_name() -> None:
     text = page_of(busy_status()).text
     assert "exhausted openai for 1 d 7 h, 3 models" in text
 
 
 def test_incidents_announcements_and_maintenance_come_with_their_times() -> None:
     text = page_of(busy_status()).text
-    assert "Announcement New in October: gpt-5-mini for everybody." in text
+    assert "Announcement New in October: gpt-5-mini for all." in text
     assert "Maintenance We move to the new machine. from 23 Sep 2026, 16:13" in text
     assert "does not answer lasting The provider refuses its only key. 21 Sep 2026, 11:13, for 5 h 0 min now" in text
     assert "The store was away Requests went on and were booked afterwards. 12 Sep 2026, 19:13, over after" in text

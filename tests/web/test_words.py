@@ -96,12 +96,12 @@ def test_a_large_number_has_three_digits_and_a_unit(number: int, text: str) -> N
     assert words.compact(number) == text
 
 
-def test_instants_are_told_in_utc() -> None:
+def test_instants_are_shown_in_utc() -> None:
     assert words.clock(1_790_000_000_000) == "14:13:20 UTC"
     assert words.iso(1_790_000_000_000) == "2026-09-21T14:13:20Z"
 
 
-def test_fairness_is_told_of_the_model_where_it_is_least_even() -> None:
+def test_fairness_is_shown_of_the_model_where_it_is_least_even() -> None:
     even, uneven = (ModelView("m", 3, 8, 8, gap=gap, gap_bound=17.0) for gap in (0.3, 1.25))
     idle = ModelView("m", 0, 8, 8, gap=9.0, gap_bound=17.0)
     assert words.fairness(a_view(models=(even, uneven, idle))) == (
@@ -110,8 +110,8 @@ def test_fairness_is_told_of_the_model_where_it_is_least_even() -> None:
     )
 
 
-def test_nothing_is_claimed_about_fairness_where_nobody_waits() -> None:
-    assert words.fairness(a_view(models=(ModelView("m", 0, 8, 8, gap_bound=17.0),))) == "Nobody has to wait."
+def test_nothing_is_claimed_about_fairness_where_no_request_waits() -> None:
+    assert words.fairness(a_view(models=(ModelView("m", 0, 8, 8, gap_bound=17.0),))) == "No request has to wait."
 
 
 @pytest.mark.parametrize(
@@ -175,14 +175,14 @@ def test_the_wait_of_a_newcomer_is_said_in_a_word(
 
 
 @pytest.mark.parametrize(
-    ("people", "text"), [(None, ""), (0, "Nobody is here at the moment."), (1, "1 person is here.")]
+    ("people", "text"), [(None, ""), (0, "No people are here at the moment."), (1, "1 person is here.")]
 )
-def test_who_is_here_is_only_told_where_somebody_counts(people: int | None, text: str) -> None:
+def test_the_number_of_people_is_only_shown_where_it_is_counted(people: int | None, text: str) -> None:
     assert words.online(a_view(people_online=people)) == text
 
 
 @pytest.mark.parametrize(("watt_hours", "text"), [(0.2, "≈ 0.2 Wh"), (912.0, "≈ 910 Wh"), (2345.0, "≈ 2.3 kWh")])
-def test_energy_is_told_as_the_estimate_that_it_is(watt_hours: float, text: str) -> None:
+def test_energy_is_shown_as_the_estimate_that_it_is(watt_hours: float, text: str) -> None:
     assert words.energy(watt_hours) == text
 
 

@@ -146,7 +146,7 @@ def test_a_bound_is_renamed_once_and_a_second_refusal_is_the_answer() -> None:
 
 
 def test_an_upstream_that_changes_its_mind_gets_the_bound_under_the_first_name_again() -> None:
-    """So a name that was learnt by mistake spoils one request of nobody."""
+    """So a name that was learnt by mistake makes no request fail."""
     unwanted = Unwanted()
     unwanted.note("physics", BOUNDED, "max_completion_tokens", 0.0)
     renamed = unwanted.fitted(BOUNDED, "physics", 1.0)

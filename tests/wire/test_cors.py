@@ -38,13 +38,13 @@ def test_an_origin_is_allowed_if_it_was_named(sharing: Sharing, origin: str | No
     assert "Access-Control-Allow-Credentials" not in headers
 
 
-def test_caches_know_that_answers_differ_and_nothing_is_said_where_nobody_is_allowed() -> None:
+def test_caches_know_that_answers_differ_and_without_allowed_origins_there_are_no_headers() -> None:
     assert SOME.headers(None) == SOME.headers("https://evil.example") == {"Vary": "Origin"}
     assert NONE.headers(OBSIDIAN) == {}
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "allowed"),
     [
         ("authorization,content-type", "authorization, content-type"),
         ("authorization, x-stainless-os", "authorization, x-stainless-os"),
@@ -55,10 +55,10 @@ def test_caches_know_that_answers_differ_and_nothing_is_said_where_nobody_is_all
         ("a," * 1_500 + "a", None),
     ],
 )
-def test_the_headers_that_were_asked_for_are_allowed_but_for_a_believed_name(asked: str, told: str | None) -> None:
+def test_the_headers_that_were_asked_for_are_allowed_but_for_a_believed_name(asked: str, allowed: str | None) -> None:
     answer = SOME.preflight(OBSIDIAN, "POST", asked)
     assert answer is not None
-    assert answer.get("Access-Control-Allow-Headers") == told
+    assert answer.get("Access-Control-Allow-Headers") == allowed
 
 
 def test_an_ordinary_question_about_options_is_no_preflight() -> None:

@@ -161,14 +161,14 @@ def test_a_refusal_has_its_own_headers_and_json_as_its_type() -> None:
     assert OPENAI.headers(errors.BadAnswer())["x-should-retry"] == "false"
 
 
-def test_those_who_would_wait_too_long_are_told_how_long() -> None:
+def test_the_refusal_of_too_long_a_wait_says_how_long_it_is() -> None:
     refusal = errors.WaitTooLong(retry_after=12.5)
     with openai_client(refusing(OPENAI, refusal)) as client, pytest.raises(openai.RateLimitError) as raised:
         client.models.list()
     assert (raised.value.code, raised.value.response.headers["retry-after"]) == ("wait_too_long", "13")
-    with anthropic_client(refusing(ANTHROPIC, refusal)) as other, pytest.raises(anthropic.RateLimitError) as told:
+    with anthropic_client(refusing(ANTHROPIC, refusal)) as other, pytest.raises(anthropic.RateLimitError) as limited:
         other.models.list()
-    assert told.value.response.headers["retry-after-ms"] == "12500"
+    assert limited.value.response.headers["retry-after-ms"] == "12500"
 
 
 def test_a_quota_is_a_matter_of_billing_to_anthropic() -> None:

@@ -244,7 +244,7 @@ def test_a_conversation_that_may_be_compacted_is_read_and_answered_twice() -> No
 
 
 @pytest.mark.parametrize(("tools", "more"), [("", 0), ("web_search=3", HOSTED)])
-def test_tools_of_the_provider_read_what_nobody_sees(tools: str, more: int) -> None:
+def test_tools_of_the_provider_read_what_is_not_in_the_request(tools: str, more: int) -> None:
     ceiling = most(Prompt((), 10), NOTHING, "gpt-6-sol", 10, 0, 1, Usage(tools=tools))
     assert ceiling.input == 10 + more
     assert ceiling.beside.tools == tools
@@ -380,7 +380,7 @@ def test_names_of_others(model: str) -> None:
     "model",
     [
         *("o3", "gpt-5", "gpt-5-mini", "gpt-6-sol", "openai/o4-mini", "deepseek-reasoner"),
-        # Since Opus 5 Anthropic's think unless they are told not to, and show nothing of it unless they are asked.
+        # Since Opus 5 Anthropic's think unless the request forbids it, and show thoughts only if it asks for them.
         *("claude-opus-5", "claude-opus-5-5", "claude-haiku-5-5", "anthropic/claude-fable-5.1", "claude-mythos-5"),
     ],
 )

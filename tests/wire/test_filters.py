@@ -74,7 +74,7 @@ class TestOrigins:
         origins = Origins.of(["https://example.com"])
         assert (origins.blocked("https://example.com"), origins.blocked("http://example.com")) == (True, False)
 
-    def test_nobody_is_blocked_by_default(self) -> None:
+    def test_no_request_is_blocked_by_default(self) -> None:
         assert not Origins().blocked("https://example.com")
 
 

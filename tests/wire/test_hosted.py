@@ -50,7 +50,7 @@ from server.wire.usage import Usage
         ({"tools": [{"type": "builtin_function", "function": {"name": "$web_search"}}]}, "web_search=10"),
         ({"tools": [{"type": "browser_search"}]}, "web_search=10"),
         ({"tools": [{"google_search": {}}]}, "google_search=10"),
-        # what nobody here knows
+        # unknown tools
         ({"tools": [{"type": "telepathy_20270101"}]}, "telepathy=10"),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_tool_is_endless_where_no_field_bounds_it_and_no_provider_says_how_oft
     assert hosted_of(document, model, kind).endless == endless
 
 
-def test_research_searches_at_a_price_that_nobody_here_knows() -> None:
+def test_research_searches_at_an_unknown_price() -> None:
     assert hosted_of({}, "sonar-deep-research", "chat").fields == (("deep_research", "model"),)
     assert hosted_of({}, "sonar-pro", "chat").fields == ()
 
@@ -198,7 +198,7 @@ def test_what_used_nothing_called_nothing() -> None:
 
 def test_calls_are_written_and_read_back() -> None:
     calls = {"web_search": 3, "file_search": 1}
-    assert called({**calls, "nobody": 0, "BAD NAME": 4, "": 1}) == "file_search=1 web_search=3"
+    assert called({**calls, "uncalled": 0, "BAD NAME": 4, "": 1}) == "file_search=1 web_search=3"
     assert calls_of(called(calls)) == calls
     assert calls_of("x =1 y=z =3 a=b=2") == {"a=b": 2}
 

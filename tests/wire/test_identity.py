@@ -113,7 +113,7 @@ def test_whatever_stands_there_is_replaced(value: str) -> None:
     assert named(f'{{"user":{value},"a":1}}'.encode(), "n") == b'{"user":"n","a":1}'
 
 
-def test_null_names_nobody_and_stays() -> None:
+def test_null_is_no_name_and_stays() -> None:
     body = b'{"user":null,"metadata":{"user_id": null}}'
     assert named(body, "n") == body
 
@@ -138,7 +138,7 @@ class TestIdentity:
         assert PSEUDONYM.key != PEPPER
         assert repr(PSEUDONYM) == "Identity(manner='pseudonym')"
 
-    def test_a_request_that_names_nobody_is_returned_as_it_is(self) -> None:
+    def test_a_request_without_a_name_is_returned_as_it_is(self) -> None:
         request = read({"metadata": {"course": "x"}, "x": {"user": "y"}})
         for manner in ("pseudonym", "strip", "pass"):
             assert Identity.of(manner, PEPPER).applied(request, "usr_ada") is request
@@ -153,7 +153,7 @@ class TestIdentity:
         assert orjson.loads(STRIP.applied(request, "usr_ada").body) == HELLO
         assert Identity.of("pass", PEPPER).applied(request, "usr_ada") is request
 
-    def test_without_a_word_nobody_is_named(self) -> None:
+    def test_without_a_setting_no_person_is_named(self) -> None:
         assert orjson.loads(Identity().applied(read({"user": "me"}), "usr_ada").body) == HELLO
 
     def test_also_in_a_body_that_we_have_added_to(self) -> None:

@@ -58,7 +58,7 @@ def test_a_chunk_is_an_empty_piece_of_the_answer_where_there_is_such_a_piece() -
     assert sent("/v1/images/generations", "chunk") is None
 
 
-def test_a_chunk_says_nothing_to_whoever_counts() -> None:
+def test_a_chunk_says_nothing_to_the_meter() -> None:
     meter, chunk = Chat(), sent("/v1/chat/completions", "chunk")
     assert chunk is not None
     for event in Splitter().feed(chunk):
@@ -66,7 +66,7 @@ def test_a_chunk_says_nothing_to_whoever_counts() -> None:
     assert (meter.begun, meter.output_pieces, meter.delivered(), meter.ended()) == (False, 0, "", False)
 
 
-def test_the_place_in_the_queue_is_told_in_comments() -> None:
+def test_the_place_in_the_queue_comes_in_comments() -> None:
     sign = sign_of_life(asked("/v1/messages"), "comment", "req_1", 0)
     assert sign is not None
     assert sign(3, 11.2) == b": queued position=3 wait=12s\n\n"

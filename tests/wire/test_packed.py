@@ -133,5 +133,5 @@ def test_an_event_comes_out_as_soon_as_it_was_flushed(encoding: str) -> None:
 
 def test_what_cannot_be_unpacked_can_be_read_to_its_end() -> None:
     dropping = Dropping()
-    dropping.feed(b"\x8b" * 100)  # a packing that nobody here knows
+    dropping.feed(b"\x8b" * 100)  # an unknown packing
     assert (dropping.take(), dropping.complete) == (b"", True)

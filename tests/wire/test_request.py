@@ -76,7 +76,7 @@ def test_what_is_required_is_asked_for_by_name(path: str) -> None:
         ("/v1/embeddings", {"messages": []}, "/v1/chat/completions"),
     ],
 )
-def test_a_body_of_another_api_is_told_its_route(path: str, document: dict[str, Any], route: str) -> None:
+def test_the_refusal_of_a_body_of_another_api_names_its_route(path: str, document: dict[str, Any], route: str) -> None:
     with pytest.raises(MissingParameter) as refusal:
         read({"model": "m", **document}, ENDPOINTS[path])
     assert refusal.value.message.endswith(f"belongs to {route}.")
@@ -84,7 +84,7 @@ def test_a_body_of_another_api_is_told_its_route(path: str, document: dict[str, 
 
 
 @pytest.mark.parametrize("model", ["claude-opus-4-8[1m]", "~anthropic/claude-latest", "a:free", "@preset/mine", "m(2)"])
-def test_a_model_may_have_a_name_that_nobody_has_here(model: str) -> None:
+def test_a_model_may_have_a_name_that_is_unknown_here(model: str) -> None:
     assert read({**HELLO, "model": model}).model == model
 
 
@@ -164,7 +164,7 @@ def test_a_bound_of_0_is_refused_elsewhere(path: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["api_base", "base_url", "api_key", "extra_headers"])
-def test_nobody_chooses_an_upstream_or_its_headers(name: str) -> None:
+def test_no_caller_chooses_an_upstream_or_its_headers(name: str) -> None:
     for smuggled in ({name: "http://evil"}, {"extra_body": {name: "x"}}, {"x": [1, {"y": [{name: None}]}]}):
         with pytest.raises(InvalidValue) as refusal:
             read({**HELLO, **smuggled})

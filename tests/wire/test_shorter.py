@@ -30,7 +30,7 @@ def error(message: str, status: int = 400, **more: Any) -> tuple[int, dict[str, 
 
 
 # What providers answered to a bound of 16,384 (or would have: their words, with this figure), and what they take.
-TOLD: dict[str, tuple[tuple[int, dict[str, Any]], Shorter]] = {
+REFUSED: dict[str, tuple[tuple[int, dict[str, Any]], Shorter]] = {
     "OpenAI": (
         error(
             "max_tokens is too large: 16384. This model supports at most 4096 completion tokens, whereas you provided"
@@ -160,15 +160,15 @@ OTHERS: dict[str, tuple[int, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("name", REFUSED)
 def test_a_bound_is_as_short_as_the_provider_says(name: str) -> None:
-    (status, document), expected = TOLD[name]
+    (status, document), expected = REFUSED[name]
     assert shorter(OURS, status, orjson.dumps(document)) == expected
 
 
-@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("name", REFUSED)
 def test_a_bound_of_the_caller_s_own_is_the_caller_s_to_mend(name: str) -> None:
-    (status, document), _ = TOLD[name]
+    (status, document), _ = REFUSED[name]
     assert shorter(asked(max_tokens=SENT), status, orjson.dumps(document)) is None
     assert shorter(asked(), status, orjson.dumps(document)) is None, "and none was sent"
 
@@ -191,9 +191,9 @@ def test_where_no_figure_helps_it_is_halved_and_not_for_ever() -> None:
 
 @pytest.mark.parametrize(("room", "most"), [(3_000, 3_000), (SENT, SENT // 2), (5, SENT // 2), (-7, SENT // 2)])
 def test_a_list_of_models_helps_where_the_error_has_no_figure(room: int, most: int) -> None:
-    (status, document), _ = TOLD["a window without a figure"]
+    (status, document), _ = REFUSED["a window without a figure"]
     assert shorter(OURS, status, orjson.dumps(document), None, room) == Shorter(most)
-    (status, document), expected = TOLD["vLLM"]
+    (status, document), expected = REFUSED["vLLM"]
     assert shorter(OURS, status, orjson.dumps(document), None, room) == expected
 
 
@@ -252,7 +252,7 @@ def test_a_bound_that_was_renamed_is_shortened_too() -> None:
     unwanted = Unwanted()
     renamed = unwanted.fitted(OURS, "physics", 0.0, {"max_completion_tokens"})
     assert orjson.loads(renamed.body)["max_tokens"] == SENT
-    (status, document), expected = TOLD["OpenAI"]
+    (status, document), expected = REFUSED["OpenAI"]
     assert shorter(renamed, status, orjson.dumps(document)) == expected
     again = unwanted.fitted(shortened(OURS, 4_096), "physics", 0.0, {"max_completion_tokens"})
     assert orjson.loads(again.body)["max_tokens"] == 4_096

@@ -80,7 +80,7 @@ def test_no_way_to_chop_a_stream_changes_a_byte_or_an_event() -> None:
     assert combinations >= 10_000
 
 
-def told(events: Iterable[StreamEvent]) -> list[tuple[str, bytes | None]]:
+def whole_events(events: Iterable[StreamEvent]) -> list[tuple[str, bytes | None]]:
     """What means something: of a long event its last piece."""
     return [(event.name, event.data) for event in events if event.name or event.data is not None]
 
@@ -89,24 +89,24 @@ def told(events: Iterable[StreamEvent]) -> list[tuple[str, bytes | None]]:
 @pytest.mark.parametrize("long", [3, 5, 30])
 def test_what_comes_in_pieces_is_the_same_event_at_the_end(long: int) -> None:
     for script in SCRIPTS.values():
-        whole = told(fed([script])[0])
+        whole = whole_events(fed([script])[0])
         for chunks in (*in_two(script), *in_equal_parts(script)):
             events, rest = fed(chunks, Splitter(long))
             assert b"".join(event.raw for event in events) + rest == script
-            assert told(events) == whole
+            assert whole_events(events) == whole
 
 
 @pytest.mark.slow
 def test_a_long_event_is_the_same_in_every_way_to_chop_it() -> None:
     picture = b'event: partial_image\r\ndata: {"type":"p","b64_json":"' + b"A" * 20_000 + b'","n":1}\r\n\r\n'
     script = picture + b'data: {"usage":1}\n\n' + picture.replace(b"\r\n", b"\r")
-    whole = told(fed([script], Splitter(1000))[0])
+    whole = whole_events(fed([script], Splitter(1000))[0])
     assert [name for name, _ in whole] == ["partial_image", "", "partial_image"]
     assert [len(data or b"") for _, data in whole] == [16_416, 11, 16_416]
     for size in (*range(1, 50), 999, 1000, 1001, 4096, 20_000):
         events, rest = fed([script[start : start + size] for start in range(0, len(script), size)], Splitter(1000))
         assert b"".join(event.raw for event in events) + rest == script
-        assert told(events) == whole
+        assert whole_events(events) == whole
         assert all(len(event.raw) <= 1000 + size for event in events), "piece by piece"
 
 

@@ -35,7 +35,7 @@ class TestKeeping:
             (CHAT, {"deferred": True}, "deferred"),
         ],
     )
-    def test_who_asks_for_it_is_told_which_field_does(self, path: str, more: dict[str, Any], keeps: str) -> None:
+    def test_the_refusal_names_the_field_that_asks_for_it(self, path: str, more: dict[str, Any], keeps: str) -> None:
         request = read(path, **more)
         assert (request.keeps, request.kept) == (keeps, True)
         assert f"'{keeps}'" in StatefulDisabled(request.keeps).message
@@ -181,7 +181,7 @@ class TestNaming:
         "a prompt": (RESPONSES, {"prompt": {"id": "pmpt_1", "version": "2"}}, "prompt", "pmpt_1"),
         "a file of a chat": (CHAT, said({"type": "file", "file": {"file_id": "f"}}), "file_id", "f"),
         "a recording": (CHAT, answered(content=None, audio={"id": "audio_1"}), "audio", "audio_1"),
-        "a voice of somebody's own": (CHAT, {"audio": {"voice": {"id": "voice_1"}}}, "voice", "voice_1"),
+        "a voice that a customer made": (CHAT, {"audio": {"voice": {"id": "voice_1"}}}, "voice", "voice_1"),
         "a voice that reads": ("/v1/audio/speech", {"voice": {"id": "voice_1"}}, "voice", "voice_1"),
         "a cache of Gemini's": (
             CHAT,
@@ -204,7 +204,7 @@ class TestNaming:
             "msg_1",
         ),
         "a tunnel to a private server": (RESPONSES, tool(type="mcp", tunnel_id="t_1"), "tunnel_id", "t_1"),
-        "somebody for whom it is asked": (MESSAGES, {"user_profile_id": "u_1"}, "user_profile_id", "u_1"),
+        "a profile of the person who asks": (MESSAGES, {"user_profile_id": "u_1"}, "user_profile_id", "u_1"),
         "a container of Anthropic's": (MESSAGES, {"container": "container_1"}, "container", "container_1"),
         "a container with skills": (MESSAGES, {"container": {"id": "c", "skills": []}}, "container", "c"),
         "a skill in a container": (

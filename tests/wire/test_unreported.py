@@ -1,4 +1,4 @@
-"""What an answer is billed whose usage the upstream did not tell."""
+"""The bill of an answer whose usage the upstream did not report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_recording_is_billed_by_its_length_and_by_its_tokens() -> None:
 
 
 @pytest.mark.parametrize(("counted", "billed"), [(0, 7), (7, 7), (30, 30)])
-def test_the_text_that_came_counts_if_it_is_more_than_was_told_before_it(counted: int, billed: int) -> None:
+def test_the_text_that_came_counts_if_it_is_more_than_was_reported_before_it(counted: int, billed: int) -> None:
     usage = unreported(Extent(), Usage(9, cached=3, output=7), counted)
     assert usage == Usage(9, cached=3, output=billed, estimated=True)
 
@@ -64,13 +64,13 @@ def test_pictures_are_billed_by_number_and_size() -> None:
 def test_pictures_that_came_without_their_tokens_have_some() -> None:
     usage = completed(Usage(images=2), Extent(pictures=2, picture_tokens=1_056), 9)
     assert usage == Usage(9, output=2_112, images=2, estimated=True)
-    told = Usage(10, output=272, images=1)
-    assert completed(told, Extent(pictures=1, picture_tokens=1_056), 9) is told
+    reported = Usage(10, output=272, images=1)
+    assert completed(reported, Extent(pictures=1, picture_tokens=1_056), 9) is reported
 
 
-@pytest.mark.parametrize(("told", "billed"), [(90_000, 90_000), (60_000, 60_000), (1_000, 60_000), (0, 0)])
-def test_a_length_that_is_told_counts_unless_the_recording_cannot_be_so_short(told: int, billed: int) -> None:
-    assert completed(Usage(audio_ms=told), Extent(sound=MINUTE), 0).audio_ms == billed
+@pytest.mark.parametrize(("reported", "billed"), [(90_000, 90_000), (60_000, 60_000), (1_000, 60_000), (0, 0)])
+def test_a_reported_length_counts_unless_the_recording_cannot_be_so_short(reported: int, billed: int) -> None:
+    assert completed(Usage(audio_ms=reported), Extent(sound=MINUTE), 0).audio_ms == billed
 
 
 @pytest.mark.parametrize(

@@ -377,7 +377,7 @@ def chunks(*said_or_used: str | tuple[int, int]) -> Documents:
 def test_figures_that_text_has_overtaken_are_not_those_of_the_answer(
     documents: Documents, usage: Usage | None, opening: Usage | None
 ) -> None:
-    """Who leaves then pays for the text that came, and for no less than was told."""
+    """A caller who leaves then pays for the text that came, and for no less than was reported."""
     meter, _ = fed(CHAT, [Stream(CHAT, documents, Usage()).written()])
     assert (meter.usage, meter.opening) == (usage, opening)
 
@@ -390,11 +390,13 @@ def test_a_message_whose_end_says_nothing_of_its_output_is_not_the_one_token_of_
 
 
 def test_of_the_length_of_a_sound_the_largest_counts_and_tokens_are_not_joined_by_it() -> None:
-    told: Documents = [{"type": "transcript.text.segment", "usage": {"seconds": each}} for each in (2, 60.5, 0, None)]
-    meter, _ = fed(TRANSCRIPTS, [Stream(TRANSCRIPTS, told, Usage()).written()])
+    lengths: Documents = [
+        {"type": "transcript.text.segment", "usage": {"seconds": each}} for each in (2, 60.5, 0, None)
+    ]
+    meter, _ = fed(TRANSCRIPTS, [Stream(TRANSCRIPTS, lengths, Usage()).written()])
     assert meter.usage == Usage(audio_ms=60_500)
     words: Documents = [{"type": "transcript.text.delta", "delta": word} for word in WORDS]
-    meter, _ = fed(TRANSCRIPTS, [Stream(TRANSCRIPTS, [*told, *words], Usage()).written()])
+    meter, _ = fed(TRANSCRIPTS, [Stream(TRANSCRIPTS, [*lengths, *words], Usage()).written()])
     assert meter.usage == Usage(audio_ms=60_500), "text says nothing of a length"
-    meter, _ = fed(TRANSCRIPTS, [Stream(TRANSCRIPTS, [{"usage": typed(9, 4)}, *told], Usage()).written()])
+    meter, _ = fed(TRANSCRIPTS, [Stream(TRANSCRIPTS, [{"usage": typed(9, 4)}, *lengths], Usage()).written()])
     assert meter.usage == Usage(9, output=4)

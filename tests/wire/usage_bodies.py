@@ -165,7 +165,7 @@ BODIES = [
         12_000,
     ),
     Body(
-        "openai responses: a picture whose tokens are told is paid by these alone",
+        "openai responses: a picture whose tokens are reported is paid by these alone",
         RESPONSES,
         response(
             READ_1000,
@@ -176,7 +176,7 @@ BODIES = [
         2000 + 500 + 166_400,
     ),
     Body(
-        "openai responses: a picture of which nothing is told",
+        "openai responses: a picture without reported tokens",
         RESPONSES,
         response(READ_1000, {"type": "image_generation_call", "result": "AAAA"}),
         Usage(1000, output=100, tools="image_generation=1"),
@@ -266,7 +266,7 @@ BODIES = [
         10 + 20 + 12 + 40 + 200,
     ),
     Body(
-        "anthropic: the split is told without its sum",
+        "anthropic: the split without its sum",
         MESSAGES,
         message({"input_tokens": 10, "output_tokens": 1, "cache_creation": {"ephemeral_1h_input_tokens": 100}}),
         Usage(110, cache_write=100, output=1, cache_write_1h=100),

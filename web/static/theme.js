@@ -1,4 +1,4 @@
-// Dark or light: what the system says, unless somebody chose otherwise here. The choice stays in this browser.
+// Dark or light: the system's choice, unless the visitor chose otherwise here. The choice stays in this browser.
 "use strict";
 
 const NAME = "fairgate-theme";

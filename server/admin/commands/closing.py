@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keypool.live import LiveRequest
-from server.admin.changes import Changes, CommandError
+from server.admin.changes import Changes
+from server.policy.commands import CommandError
 from server.policy.notices import Notice, NoticeKind, notice_of
 
 AT_WORK = "The operator is at work; new requests are turned away."
@@ -42,11 +43,11 @@ def hit(live: Iterable[LiveRequest]) -> Hit:
     return Hit(len(seen) - waiting, waiting, len({each.person for each in seen}))
 
 
-async def announce(changes: Changes, actor: str, notice: Notice) -> None:
+async def announce(changes: Changes, actor: str, notice: Notice, new: bool = False) -> None:
     """Say something to everybody. Raises CommandError for maintenance: words never close the gateway."""
     if notice.kind is NoticeKind.MAINTENANCE:
         raise CommandError("a notice closes nothing: schedule the maintenance, or close the gateway now")
-    await changes.set_notice(actor, notice)
+    await changes.set_notice(actor, notice, new)
 
 
 async def schedule(changes: Changes, actor: str, notice: Notice, now: int) -> None:

@@ -20,11 +20,12 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from server.admin.changes import OPERATOR, AlreadyThere, Changes, CommandError, NotThere
+from server.admin.changes import OPERATOR, Changes
 from server.auth.throttle import Failures
 from server.crypto import derived
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.reports import By, Days, Sum
+from server.policy.commands import AlreadyThere, CommandError, NotThere
 from server.policy.groups import Group, group_body, group_of
 from server.store.base import Person, Store
 from server.wire.errors import RateLimited
@@ -104,12 +105,11 @@ class CourseCommands:
             raise CourseError("only an administrator makes a course")
         group, limits = _group(plan), _limits(plan)
         if await self._is_known(plan.name):
-            raise CourseExists("this name is in use: there is such a group, or somebody bears it")
-        await self._changes.create_group(actor.id, group)
-        for limit in limits:
-            await self._changes.set_limit(actor.id, limit)
-        code = await self.new_code(actor, plan.name)
-        return await self._course(actor, plan.name), code
+            raise CourseExists("this name is in use: there is such a group, or a person bears it")
+        code = _new_code()
+        course = replace(group, join=self._digest(code))
+        await self._changes.create_group(actor.id, course, limits)
+        return course, _written(code)
 
     async def join(self, person: Person, code: str, address: str) -> str:
         """Become a member; returns the name of the course. Raises RateLimited from the 31st wrong code in a minute."""
@@ -134,9 +134,9 @@ class CourseCommands:
         course = await self._course(actor, name)
         if not self._is_open(course):
             raise CourseError("this course has ended")
-        code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LETTERS))
+        code = _new_code()
         await self._changes.change_group(actor.id, replace(course, join=self._digest(code)))
-        return "-".join(code[at : at + 4] for at in range(0, CODE_LETTERS, 4))
+        return _written(code)
 
     async def close(self, actor: Person, name: str) -> None:
         """End a course now, for its teachers: it gives its members nothing any more, and nobody joins."""
@@ -204,6 +204,15 @@ class CourseCommands:
             if (limit.scope, limit.subject, limit.unit, limit.window) == (scope, name, Unit.USD, LimitWindow.TERM)
         ]
         return min(amounts, default=None)
+
+
+def _new_code() -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(CODE_LETTERS))
+
+
+def _written(code: str) -> str:
+    """A code as people read it."""
+    return "-".join(code[at : at + 4] for at in range(0, CODE_LETTERS, 4))
 
 
 def _group(plan: Plan) -> Group:

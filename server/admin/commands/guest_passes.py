@@ -12,11 +12,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.admin.changes import Changes, CommandError, NotThere
+from server.admin.changes import Changes
 from server.admin.makers import Maker, insist_on_making
 from server.auth.guest_passes import KIND, LONGEST_MS, REVOKED, Pass, Passes, pass_body, recorded
 from server.auth.token_terms import checked_models
 from server.ledger.money import MOST, usd
+from server.policy.commands import CommandError, NotThere
+from server.store import acts
 from server.store.base import Person, Record, Store
 
 PROMISED = 50_000_000  # micro-USD, that the passes of a member may spend together
@@ -94,8 +96,9 @@ class GuestPassCommands:
         """Make a pass good for nothing. With `owner`, a person's id, only if it is theirs."""
         for each in await self.issued(owner):
             if each.what.id == pass_id:
-                await self._changes.note(actor, "pass.revoke", pass_id, {"revoked": each.revoked}, {"revoked": True})
-                await self._store.put_record(Record(REVOKED, pass_id, {"expires_at": each.what.expires_at}))
+                mark = acts.put_record(Record(REVOKED, pass_id, {"expires_at": each.what.expires_at}))
+                before = {"revoked": each.revoked}
+                await self._changes.change(actor, "pass.revoke", pass_id, before, {"revoked": True}, mark)
                 self._changes.changed()
                 return
         raise NoSuchPass("there is no such pass, or it has expired")
@@ -104,10 +107,10 @@ class GuestPassCommands:
         await self._forget_expired()
         live = [each for each in await self.issued(issuer.id) if not each.revoked]
         if len(live) >= MOST_LIVE:
-            raise PassError(f"nobody has more than {MOST_LIVE} passes at the same time")
+            raise PassError(f"no person has more than {MOST_LIVE} passes at the same time")
         what = _made(issuer.id, wanted, self._wall())
-        await self._changes.note(actor, "pass.issue", what.id, None, pass_body(what))
-        await self._store.put_record(Record(KIND, what.id, pass_body(what)))
+        issuing = acts.put_record(Record(KIND, what.id, pass_body(what)))
+        await self._changes.change(actor, "pass.issue", what.id, None, pass_body(what), issuing)
         return what, self._passes.signed(what)
 
     async def _insist(self, by: Maker, wanted: WantedPass) -> None:

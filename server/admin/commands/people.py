@@ -1,6 +1,6 @@
 """Commands about people: administrators find, add and change them, and each person chooses a nickname.
 
-Every change is noted in the audit log before it is made, like all that goes through `Changes`.
+Every change is noted in the audit log, like all that goes through `Changes`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from server.admin.changes import NO_SUCH_PERSON, AlreadyThere, Changes, CommandError, NotThere
-from server.auth.accounts import RESERVED, AccountError, Accounts, NameInUse
+from server.admin.changes import Changes, no_such
+from server.auth.accounts import Accounts, checked_name
 from server.policy.authority import TOO_WEAK, Authority
+from server.policy.commands import AlreadyThere, CommandError, NotThere
 from server.policy.groups import LEFT
 from server.policy.nicknames import nickname_of
-from server.store.base import NameTaken, Person, Store
+from server.store import acts
+from server.store.base import Person, Store
 
 CHANGEABLE = ("name", "email", "groups", "admin", "disabled", "note")
 LONGEST_NOTE = 1000
@@ -37,27 +39,17 @@ class PeopleCommands:
     async def person(self, person_id: str) -> Person:
         person = await self._store.person(person_id)
         if person is None:
-            raise NotThere(NO_SUCH_PERSON)
+            raise no_such("person")
         return person
 
     async def create(
         self, actor: str, name: str, email: str | None = None, groups: Sequence[str] = (), note: str = ""
     ) -> Person:
-        """Add somebody."""
+        """Add a person."""
         wishes = {"email": email, "note": note}
         check(name, wishes)
         await self._insist_on_groups(groups)
-        try:
-            person = await self._accounts.create_person(name)
-        except NameInUse as error:
-            raise AlreadyThere(str(error)) from None
-        except AccountError as error:
-            raise CommandError(str(error)) from None
-        await self._changes.note(
-            actor, "person.create", person.id, None, {"name": name, **wishes, "groups": list(groups)}
-        )
-        await self._store.update_person(person.id, {**wishes, "groups": tuple(groups)})
-        return await self.person(person.id)
+        return await self._accounts.create_person(name, actor, email, groups, note)
 
     async def change(
         self, actor: str, person_id: str, changes: Mapping[str, Any], by: Authority | None = None
@@ -91,8 +83,10 @@ class PeopleCommands:
             nickname = None if wanted is None else nickname_of(wanted)
             if nickname != person.nickname:
                 await self._update(person.id, person, {"nickname": nickname})
-        except NameTaken:
-            raise AlreadyThere("somebody has this nickname already") from None
+        except AlreadyThere:
+            raise AlreadyThere("another person has this nickname already") from None
+        except CommandError:
+            raise
         except ValueError as error:
             raise CommandError(str(error)) from None
         return nickname
@@ -100,19 +94,18 @@ class PeopleCommands:
     async def _update(self, actor: str, person: Person, changes: Mapping[str, Any]) -> None:
         if changes:
             before = {field: value for field, value in asdict(person).items() if field in changes}
-            await self._changes.note(actor, "person.change", person.id, before, changes)
-            await self._store.update_person(person.id, changes)
+            writing = acts.update_person(person.id, changes)
+            await self._changes.change(actor, "person.change", person.id, before, changes, writing)
 
     async def _insist_on_groups(self, wanted: Sequence[str], mine: Sequence[str] = ()) -> None:
         known = {group.name for group in await self._changes.groups()} if wanted else set()
         if not set(wanted) <= known | set(mine) | {LEFT}:
-            raise NotThere("there is no such group: `group create` makes one")
+            raise NotThere("there is no such group", "`group create` makes one")
 
 
 def check(name: str, wishes: Mapping[str, Any]) -> None:
-    """Raises CommandError if nobody can be called so, or these fields of a person make no sense."""
-    if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip() or name in RESERVED:
-        raise CommandError("a name has 1 to 64 printable characters, no blank at either end, and is not kept for us")
+    """Raises CommandError if no person can be called so, or these fields of a person make no sense."""
+    checked_name(name)
     email, note = wishes.get("email"), wishes.get("note", "")
     if email is not None and not _EMAIL.fullmatch(email):
         raise CommandError("expected an email address")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from server.admin.changes import Changes, CommandError
+from server.admin.changes import Changes
 from server.admin.commands.people import PeopleCommands, check, insist_on_promoting
 from server.admin.people_csv import Mistake, Row, for_person, is_sayable, read_table, table
 from server.auth.accounts import RESERVED
 from server.ledger.limits import Limit
 from server.policy.authority import Authority
+from server.policy.commands import CommandError
 from server.policy.groups import LEFT
 from server.store.base import Person, Store
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from server.admin.changes import JOINED, NO_SUCH_PERSON, Changes, CommandError, NotThere, joined_id
+from server.admin.changes import JOINED, Changes, joined_id, no_such
 from server.admin.commands.guest_passes import GuestPassCommands
 from server.auth.accounts import RESERVED, Accounts
 from server.auth.sessions import Sessions
@@ -25,6 +25,8 @@ from server.ledger.export import request_fields
 from server.ledger.limits import Scope, limit_body
 from server.ledger.reports import Cursor, Which
 from server.ledger.when import iso
+from server.policy.commands import CommandError
+from server.store import acts
 from server.store.base import Audit, Content, Person, Store
 
 PAGE = 250  # rows of the ledger, or of the audit log
@@ -52,7 +54,7 @@ class PrivacyCommands:
         self._sessions, self._passes = sessions, passes
 
     async def export(self, person: Person) -> AsyncGenerator[bytes, None]:
-        """Everything that is stored about somebody, as one JSON document in pieces."""
+        """Everything that is stored about a person, as one JSON document in pieces."""
         tokens = await self._store.tokens(person.id)
         ids = {person.id, *(token.id for token in tokens)}
         yield b'{"person":' + orjson.dumps(_told(asdict(person)))
@@ -80,12 +82,11 @@ class PrivacyCommands:
         """Forget somebody. Repeated after an interruption it goes on. Raises CommandError."""
         person = await self._store.person(person_id)
         if person is None:
-            raise NotThere(NO_SUCH_PERSON)
+            raise no_such("person")
         if person.name in RESERVED:
-            raise CommandError("this is nobody who could be forgotten")
-        await self._changes.note(actor, "person.erase", person_id, None, {"disabled": True})
-        await self._store.set_person_disabled(person_id, True)
-        await self._sessions.close_all(person_id)
+            raise CommandError("this is no person who could be forgotten")
+        closing = acts.update_person(person_id, {"disabled": True}), acts.close_sessions_of(person_id)
+        await self._changes.change(actor, "person.erase", person_id, None, {"disabled": True}, *closing)
         await self._close_doors(actor, person_id)
         await self._forget_decisions(actor, person_id)
         await self._store.forget_contents(person_id)

@@ -1,7 +1,7 @@
 """The provider's own tokens as keys to the API (`OIDC_BEARER=on`).
 
-A token is verified, and its person looked up, once in a minute at most; who is remembered is found by the SHA-256 of
-the whole token. What was decided in between (a person disabled, a group taken away) holds within that minute.
+A token is verified, and its person looked up, once in a minute at most; a remembered caller is found by the SHA-256 of
+the whole token. A decision in between (a person disabled, a group taken away) holds after that minute at the latest.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Known:
 
 
 class OidcBearer:
-    """Who presents an id token or an access token of the provider. `wall` gives UTC milliseconds."""
+    """Finds the caller of an id token or an access token of the provider. `wall` gives UTC milliseconds."""
 
     def __init__(self, verifier: Verifier, reading: Reading, people: Provisioning, wall: Callable[[], int]) -> None:
         self._verifier, self._reading, self._people, self._wall = verifier, reading, people, wall
@@ -42,7 +42,7 @@ class OidcBearer:
         if not looks_like_jwt(token):
             return None
         digest, now = hashlib.sha256(token.encode()).digest(), self._wall()
-        remembered = self._known  # if everybody is forgotten meanwhile, this answer is not remembered
+        remembered = self._known  # if `forget` is called meanwhile, this answer is not remembered
         known = remembered.get(digest)
         if known is not None and now < known.until:
             return known.caller
@@ -64,7 +64,7 @@ class OidcBearer:
         return caller
 
     def forget(self) -> None:
-        """Look everybody up anew. Who is being looked up now is not remembered."""
+        """Look all callers up anew. A look-up that is under way is not remembered."""
         self._known = {}
 
 
@@ -74,6 +74,6 @@ def looks_like_jwt(token: str) -> bool:
 
 
 def caller_for(person: Person, ends_at: int) -> Caller:
-    """Somebody who presents a token of the provider's, which ends then (UTC milliseconds)."""
+    """The caller who presents a token of the provider. It ends at `ends_at` (UTC milliseconds)."""
     groups = tuple(dict.fromkeys((*person.groups, *person.claimed)))
     return Caller(person.id, person.name, None, groups=groups, admin=person.admin, means=Means.BEARER, ends_at=ends_at)

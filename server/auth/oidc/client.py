@@ -24,6 +24,7 @@ from server.config.oidc_parsers import CALLBACK
 from server.config.settings import Settings
 from server.config.specs import Secret
 from server.crypto import Seal
+from server.httpclient.egress import DIRECTLY, Egress
 from server.policy.claims import Claims, found, texts
 from server.store.base import Person, Store
 
@@ -48,7 +49,7 @@ class LoginRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """What the operator and the provider have agreed upon."""
+    """The gateway's registration at the provider."""
 
     issuer: str
     client_id: str
@@ -61,7 +62,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Somebody who has come back from the provider. `sealed` is for their session."""
+    """A person who has come back from the provider. `sealed` is for their session."""
 
     person: Person
     next: str
@@ -79,9 +80,10 @@ class Oidc:
         pepper: bytes,
         clock: Callable[[], float],
         wall: Callable[[], int],
+        egress: Egress = DIRECTLY,
     ) -> None:
         self._client, self._reading, self._store, self._wall = client, reading, store, wall
-        self._provider = IdentityProvider(client.issuer, client.client_id, client.secret, clock)
+        self._provider = IdentityProvider(client.issuer, client.client_id, client.secret, clock, egress=egress)
         self._verifier = Verifier(self._provider, client.client_id, client.algorithms)
         self._people = Provisioning(store, wall)
         self._attempts, self._keepsakes = Seal(pepper, "logins"), Seal(pepper, "logouts")
@@ -98,7 +100,7 @@ class Oidc:
         return address, name_of(attempt.state), attempt.sealed(self._attempts, self._wall())
 
     async def finish(self, answer: Mapping[str, str], cookie: str | None) -> Arrival:
-        """Who has come back with the provider's answer, a query. Raises LoginRefused, Away, StoreError."""
+        """The person who has come back with the provider's answer, a query. Raises LoginRefused, Away, StoreError."""
         attempt = await self._attempt(answer, cookie)
         code = await self._code(answer)
         try:
@@ -131,7 +133,7 @@ class Oidc:
         return with_query(end, query)
 
     def described(self, sealed: bytes) -> dict[str, Any] | None:
-        """What the provider said of a person at their login, for themselves; None if they logged in another way."""
+        """The provider's claims of a person at their login, for the person; None if they logged in another way."""
         kept = self._kept(sealed)
         return kept["user"] if kept else None
 
@@ -174,7 +176,12 @@ class Oidc:
 
 
 def oidc_of(
-    settings: Settings, store: Store, pepper: bytes, clock: Callable[[], float], wall: Callable[[], int]
+    settings: Settings,
+    store: Store,
+    pepper: bytes,
+    clock: Callable[[], float],
+    wall: Callable[[], int],
+    egress: Egress = DIRECTLY,
 ) -> Oidc | None:
     """The login that the settings describe; None if there is none."""
     if not settings.oidc_issuer:
@@ -190,11 +197,11 @@ def oidc_of(
         post_logout_uri=settings.post_logout_uri,
     )
     reading = Reading(settings.claim_rules, settings.oidc_admin, settings.login_name_claim)
-    return Oidc(client, reading, store, pepper, clock, wall)
+    return Oidc(client, reading, store, pepper, clock, wall, egress)
 
 
 def described(claims: Claims) -> dict[str, Any]:
-    """What `GET /user` tells; `affiliations` are the roles by organisation, from `affiliation: ["role@org"]`."""
+    """The answer of `GET /user`; `affiliations` are the roles by organisation, from `affiliation: ["role@org"]`."""
     affiliations: dict[str, list[str]] = {}
     for each in texts(found(claims, "affiliation")):
         role, at, organisation = each.partition("@")

@@ -20,7 +20,7 @@ from server.auth.oidc.provider_keys import PublicKey
 
 LONGEST = 16 << 10  # characters of a token
 LEEWAY_SECONDS = 30.0
-LAST_SECOND = 1e12  # since 1970: nobody means a later time, and no number breaks a comparison
+LAST_SECOND = 1e12  # since 1970: a later time makes no sense, and below it no number breaks a comparison
 LONGEST_SUBJECT = 255  # characters; what OpenID Connect allows
 _OPTIONS: Options = {
     "require": ["exp", "iat", "iss", "aud", "sub"],
@@ -69,7 +69,7 @@ class Verifier:
         if more is None:
             return claims
         if more.get("sub") != claims["sub"]:
-            raise TokenRefused("the userinfo is of somebody else")
+            raise TokenRefused("the userinfo belongs to another person")
         return {**more, **claims}
 
     async def verify(self, token: str, now: float) -> Claims:
@@ -90,9 +90,9 @@ class Verifier:
     def _check_audience(self, claims: Claims) -> None:
         audiences, azp = _audiences(claims), claims.get("azp")
         if self._client_id not in audiences:
-            raise TokenRefused("it is meant for somebody else")
+            raise TokenRefused("it is meant for another client")
         if azp != self._client_id and (azp is not None or len(audiences) > 1):
-            raise TokenRefused("it was issued to somebody else")
+            raise TokenRefused("it was issued to another client")
 
 
 def _header(token: str) -> Mapping[str, Any]:

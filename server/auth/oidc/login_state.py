@@ -54,12 +54,12 @@ class LoginState:
         return with_query(endpoint, query)
 
     def sealed(self, seal: Seal, now: int) -> str:
-        """What the cookie holds."""
+        """The value of the cookie."""
         return seal.close(json.dumps(asdict(self)).encode(), now).decode()
 
 
 def name_of(state: str) -> str:
-    """What the attempt of this state is called; empty if it can be none of ours."""
+    """The name of the attempt with this state; empty if it cannot be one of ours."""
     name = state[:NAMED_BY]
     return name if _NAME.fullmatch(name) else ""
 

@@ -19,6 +19,8 @@ import aiohttp
 from server.auth.oidc.provider_keys import KeySet, key_set
 from server.config.parsers import is_loopback
 from server.config.specs import Secret
+from server.httpclient.addresses import target_of
+from server.httpclient.egress import DIRECTLY, Egress
 from server.single_flight import Away, RefreshedValue
 
 LARGEST = 256 << 10  # bytes of an answer
@@ -35,7 +37,7 @@ class CodeRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a provider says of itself (OpenID Connect Discovery 1.0)."""
+    """A provider's metadata (OpenID Connect Discovery 1.0)."""
 
     issuer: str
     authorization_endpoint: str
@@ -57,8 +59,10 @@ class IdentityProvider:
         secret: Secret | None,
         clock: Callable[[], float],
         patience: float = PATIENCE_SECONDS,
+        egress: Egress = DIRECTLY,
     ) -> None:
         self.issuer, self._client_id, self._secret = issuer, client_id, secret
+        self._egress = egress
         self._patience = aiohttp.ClientTimeout(total=patience)
         self.metadata = RefreshedValue(self._metadata, clock, pause=METADATA_PAUSE_SECONDS, fresh=FRESH_SECONDS)
         self.keys = RefreshedValue(self._keys, clock, pause=KEYS_PAUSE_SECONDS, fresh=FRESH_SECONDS)
@@ -84,7 +88,7 @@ class IdentityProvider:
         return _document(status, answer, "the token endpoint")
 
     async def userinfo(self, access_token: str) -> dict[str, Any] | None:
-        """What the provider says of whom this token is of; None if it does not say. Raises Away."""
+        """The provider's claims of the person of this token; None if it gives none. Raises Away."""
         endpoint = (await self.metadata.get()).userinfo_endpoint
         if endpoint is None:
             return None
@@ -114,7 +118,10 @@ class IdentityProvider:
         """Status and body. The address came from the provider, over https: it may lead wherever the provider says."""
         plain = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
         try:
-            async with self._client().request(method, url, headers=plain, data=form, allow_redirects=False) as answer:
+            asking = self._client().request(
+                method, url, headers=plain, data=form, allow_redirects=False, ssl=self._egress.tls, **self._proxy(url)
+            )
+            async with asking as answer:
                 body = bytearray()
                 async for piece in answer.content.iter_any():
                     body += piece
@@ -123,8 +130,16 @@ class IdentityProvider:
                 return answer.status, bytes(body)
         except TimeoutError:
             raise Away("it did not answer in time") from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Away(f"it cannot be reached: {type(error).__name__}") from None
+
+    def _proxy(self, url: str) -> dict[str, Any]:
+        """What aiohttp is to know of the proxy, where there is one."""
+        proxy = self._egress.proxies.of(target_of(url).origin)
+        if proxy is None:
+            return {}
+        credential = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+        return {"proxy": proxy.url, "proxy_headers": credential}
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:

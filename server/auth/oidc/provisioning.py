@@ -1,10 +1,9 @@
-"""Which person a login is: found by their subject, else a new person.
+"""The person of a login: found by their subject, else a new person.
 
-A person is theirs by issuer and subject alone, which a provider never gives to another one. Their name is only proposed
-by a claim, and who has a name keeps it: the next one of that name is `ada-2`. Later changes of the claim change nothing
-here. Groups and, where `OIDC_ADMIN` says so, the administrator's rights are the provider's word at every login. Where
-it says that there is more than it says (`claims.withheld`), it has not said that a person is in a group no more: what
-was known stays, and what it says is added.
+Issuer and subject alone identify a person; a provider never gives a subject to another one. A claim only proposes their
+name, and a person keeps their name: the next one of that name is `ada-2`. Later changes of the claim change nothing
+here. Each login sets the groups and, where `OIDC_ADMIN` says so, the administrator's rights anew. If the provider
+withholds a part of the groups (`claims.withheld`), the known groups stay and the named ones are added.
 """
 
 from __future__ import annotations
@@ -17,7 +16,9 @@ from typing import Any
 from server.auth.accounts import RESERVED
 from server.policy.claims import ClaimRules, Claims, Condition, found, texts, withheld
 from server.policy.groups import LEFT
-from server.store.base import Audit, NameTaken, Person, Store
+from server.store import acts
+from server.store.audited import AuditedStore
+from server.store.base import NameTaken, Person, Store
 
 ACTOR = "oidc"  # in the audit log
 UNNAMED = "person"
@@ -28,7 +29,7 @@ NUMBERS = range(2, 10)
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a provider's claims mean here. None is what they do not say; `partial`: it withholds some of the groups."""
+    """A person by a provider's claims. None: the claims do not say it; `partial`: they withhold some of the groups."""
 
     login: str
     name: str
@@ -40,14 +41,14 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How claims are read: the operator's rules, who administers, and which claim is the name."""
+    """How claims are read: the operator's rules, the condition of administrators, and the claim of the name."""
 
     rules: ClaimRules
     admin: Condition | None
     name_claim: str
 
     def profile(self, claims: Claims) -> Profile:
-        """What these verified claims say, or leave unsaid."""
+        """The profile in these verified claims."""
         return Profile(
             login=f"{claims['iss']} {claims['sub']}",
             name=_name(found(claims, self.name_claim)),
@@ -80,15 +81,19 @@ class Provisioning:
     """The people who come from the provider. `wall` gives UTC milliseconds; all verbs raise StoreError."""
 
     def __init__(self, store: Store, wall: Callable[[], int]) -> None:
-        self._store, self._wall = store, wall
+        self._store, self._wall, self._audited = store, wall, AuditedStore(store, wall)
 
     async def welcome(self, profile: Profile, vouched_at: int) -> Person:
         """The person of a profile, as the provider has now described them. They may be disabled."""
         person = await self._store.person_by_login(profile.login) or await self._newcomer(profile)
         changes = _changes(person, profile, vouched_at)
-        if "admin" in changes:
-            await self._note(person, changes["admin"])
-        if changes:
+        noted = {field: value for field, value in changes.items() if field != "last_login_at"}
+        if noted:
+            action = "person.admin" if "admin" in noted else "person.change"
+            before = {field: getattr(person, field) for field in noted}
+            writing = acts.update_person(person.id, changes)
+            await self._audited.change(ACTOR, action, person.id, before, noted, writing)
+        elif changes:  # a login alone is no change
             await self._store.update_person(person.id, changes)
         return replace(person, **changes)
 
@@ -96,7 +101,8 @@ class Provisioning:
         for name in _names(profile.name):
             person = Person(f"usr_{secrets.token_hex(8)}", name, False, self._wall(), login=profile.login)
             try:
-                await self._store.create_person(person)
+                adding = acts.create_person(person)
+                await self._audited.change(ACTOR, "person.create", person.id, None, {"name": name}, adding)
             except NameTaken:
                 # Either another person has the name, or the same one has logged in elsewhere meanwhile.
                 known = await self._store.person_by_login(profile.login)
@@ -106,14 +112,9 @@ class Provisioning:
                 return person
         raise RuntimeError("a random name was in use")
 
-    async def _note(self, person: Person, admin: bool) -> None:
-        before, after = {"admin": person.admin}, {"admin": admin}
-        entry = Audit(f"aud_{secrets.token_hex(8)}", self._wall(), ACTOR, "person.admin", person.id, before, after)
-        await self._store.append_audit(entry)
-
 
 def _changes(person: Person, profile: Profile, vouched_at: int) -> dict[str, Any]:
-    """What is different from what is known. Who says nothing of groups has not vouched for them."""
+    """The fields of a person that a profile changes. A profile without groups does not vouch for the person."""
     said: dict[str, Any] = {}
     if profile.email is not None:
         said["email"] = profile.email
@@ -128,7 +129,7 @@ def _changes(person: Person, profile: Profile, vouched_at: int) -> dict[str, Any
 
 
 def _names(proposed: str) -> Iterator[str]:
-    """The name, the name with a number, and at last one that nobody has."""
+    """The name, the name with a number, and at last one that is free for certain."""
     yield proposed
     yield from (f"{proposed}-{number}" for number in NUMBERS)
     yield f"{proposed[:40]}-{secrets.token_hex(8)}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from server.admin.commands import closing
+from server.admin.resources import MAINTENANCE
 from server.config.openapi import Description
-from server.config.shapes import Flag, Instant, Text, Thing, Whole
+from server.config.shapes import Flag, Thing, Whole
 from server.http.api.policy import read_body, record_id
-from server.http.api.schemas import NOTICE, WHEN, notice_json
+from server.http.api.schemas import NOTICE_SHAPE, notice_json
 from server.http.api.table import Asking, Operation
 from server.policy.maintenance import maintenance
 from server.policy.notices import NoticeKind, notice_of
@@ -39,8 +40,8 @@ async def reopen(asking: Asking) -> None:
     await closing.reopen(asking.services.changes, asking.actor, asking.services.wall())
 
 
-SCHEDULED = Thing({"text": Text(500), "since": Instant(), "until": Instant()}, name="ScheduledMaintenance")
-CLOSING = Thing({}, {"text": Text(500), "until": WHEN}, name="Closing")
+SCHEDULED = MAINTENANCE.body("schedule", "ScheduledMaintenance")
+CLOSING = MAINTENANCE.body("close", "Closing")
 CLOSED = Thing({"closed": Flag(), "running": Whole(), "waiting": Whole(), "people": Whole()}, name="Closed")
 
 
@@ -52,7 +53,7 @@ OPERATIONS = (
     Operation(
         _told(
             "PUT", "/maintenance/{notice}", "Schedule maintenance; everybody reads it beforehand", body=SCHEDULED,
-            answer=NOTICE,
+            answer=NOTICE_SHAPE,
         ),
         schedule,
     ),

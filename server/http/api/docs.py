@@ -15,8 +15,8 @@ from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
 from server.http.api import policy as admin_api_book
 from server.http.api.handler_schemas import DESCRIPTIONS
-from server.http.base import Services
 from server.http.pages.public import HTML, PageHandler
+from server.http.services import StatusServices
 from server.single_flight import SingleFlight
 from server.status.service import SLOW_SECONDS
 from web import api_page
@@ -31,25 +31,24 @@ ALL: tuple[Description, ...] = (
 )
 
 
-class OpenApiJson(PageHandler):
+class OpenApiJson(PageHandler[StatusServices]):
     """The document; the same for everybody."""
 
     def get(self) -> None:
         self.give(document_json(self.services.settings.title), JSON)
 
 
-class ApiDocsPage(PageHandler):
+class ApiDocsPage(PageHandler[StatusServices]):
     """The document as a page, which is long: it is made once in a while for all who look."""
 
-    def initialize(self, services: Services, pages: SingleFlight[str, bytes]) -> None:  # type: ignore[override]  # a row more
-        super().initialize(services)
+    def initialize(self, pages: SingleFlight[str, bytes]) -> None:
         self._pages = pages
 
     async def get(self) -> None:
         self.give(await self._pages.get(""), HTML)
 
 
-def api_docs_route(services: Services) -> Route:
+def api_docs_route(services: StatusServices) -> Route[StatusServices]:
     """`/api/docs`"""
 
     async def page(name: str) -> bytes:

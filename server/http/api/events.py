@@ -9,13 +9,14 @@ from tornado.iostream import StreamClosedError
 
 from server.http.pages.public import PageHandler
 from server.http.refusals import hang_up
+from server.http.services import StatusServices
 from server.relay.keepalive import STREAM_HEADERS
 from server.wire.errors import QueueFull
 
 RETRY_MS = 5000  # until a browser that has lost us asks again
 
 
-class Events(PageHandler):
+class Events(PageHandler[StatusServices]):
     """One event every two seconds. Who finds it full asks for the page itself now and then."""
 
     _task: asyncio.Task[None] | None = None

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from keypool.health import KeyState
 from server.http.base import AlsoHead, BaseHandler
+from server.http.services import StatusServices
 from server.store.base import StoreError
 
 ALIVE = frozenset({KeyState.UNCHECKED, KeyState.READY, KeyState.COOLING})
 
 
-class HealthHandler(AlsoHead, BaseHandler):
+class HealthHandler(AlsoHead, BaseHandler[StatusServices]):
     """`/healthz`: the event loop answers."""
+
+    counted = False
 
     def get(self) -> None:
         self.finish({"status": "ok"})
 
 
-class ReadyHandler(AlsoHead, BaseHandler):
+class ReadyHandler(AlsoHead, BaseHandler[StatusServices]):
     """`/readyz`: the store can be written, a key is alive, and nobody is stopping us. Warnings change nothing."""
+
+    counted = False
 
     async def get(self) -> None:
         problems = []

@@ -5,30 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from server.admin.commands.courses import View
+from server.admin.resources import AMOUNT, COURSE
 from server.config.openapi import JSON, Description
 from server.config.shapes import Anything, Flag, Instant, Many, Maybe, Text, Thing, Whole
-from server.http.api.people import (
-    NARROWING,
-    ROTATION,
-    WANTED_PASS,
-    WANTED_TOKEN,
-    wanted_pass,
-    wanted_token,
-)
 from server.http.api.schemas import (
-    AMOUNT,
-    GROUP,
-    NEW_PASS,
-    NEW_TOKEN,
-    PASS,
-    TOKEN,
+    GROUP_SHAPE,
     group_json,
-    issued_json,
     list_of,
-    pass_json,
-    token_json,
 )
 from server.http.api.table import Asking, File, NotPossible, Operation
+from server.http.api.tokens import OWN
 from server.ledger.export import sum_fields
 from server.ledger.when import iso
 from server.wire.errors import UnknownId
@@ -36,9 +22,9 @@ from server.wire.errors import UnknownId
 CODE = Text(64)
 SESSION = Thing({"id": Text(64), "created_at": Instant(), "expires_at": Instant()}, name="Session")
 USED = Thing({"requests": Whole(), "total_tokens": Whole(), "cost_micro_usd": AMOUNT}, name="Used")
-COURSE = Thing(
+COURSE_VIEW = Thing(
     {
-        "group": GROUP,
+        "group": GROUP_SHAPE,
         "pot_micro_usd": Maybe(AMOUNT),
         "per_head_micro_usd": Maybe(AMOUNT),
         "used": USED,
@@ -46,27 +32,6 @@ COURSE = Thing(
     },
     name="Course",
 )
-
-
-async def list_tokens(asking: Asking) -> object:
-    return {"data": [token_json(each) for each in await asking.services.store.tokens(asking.caller.person_id)]}
-
-
-async def create_token(asking: Asking) -> object:
-    token, secret = await asking.services.tokens.create_own(
-        asking.maker, await asking.person(), wanted_token(asking.body)
-    )
-    return {**token_json(token), "secret": secret}
-
-
-async def rotate_token(asking: Asking) -> object:
-    grace = asking.body.get("grace_seconds", 0)
-    token, secret = await asking.services.tokens.rotate(asking.maker, asking.actor, asking.id, asking.actor, grace)
-    return {**token_json(token), "secret": secret}
-
-
-async def narrow_token(asking: Asking) -> object:
-    return token_json(await asking.services.tokens.narrow(asking.actor, asking.id, asking.body, asking.actor))
 
 
 async def list_sessions(asking: Asking) -> object:
@@ -83,25 +48,8 @@ async def end_session(asking: Asking) -> None:
         raise UnknownId
 
 
-async def revoke_token(asking: Asking) -> None:
-    await asking.services.tokens.revoke(asking.actor, asking.id, asking.actor)
-
-
 async def set_nickname(asking: Asking) -> object:
     return {"nickname": await asking.services.people.set_nickname(await asking.person(), asking.body["nickname"])}
-
-
-async def list_passes(asking: Asking) -> object:
-    return {"data": [issued_json(each) for each in await asking.services.passes.issued(asking.actor)]}
-
-
-async def issue_pass(asking: Asking) -> object:
-    what, secret = await asking.services.passes.issue(asking.maker, await asking.person(), wanted_pass(asking.body))
-    return {**pass_json(what), "secret": secret}
-
-
-async def revoke_pass(asking: Asking) -> None:
-    await asking.services.passes.revoke(asking.actor, asking.id, asking.actor)
 
 
 async def list_courses(asking: Asking) -> object:
@@ -170,47 +118,19 @@ JOINED = Thing({"name": Text()})
 NICKNAME = Thing({"nickname": Maybe(Text(64))})
 
 OPERATIONS = (
-    Operation(_told("GET", "/tokens", "My tokens, the oldest first", answer=list_of(TOKEN)), list_tokens),
-    Operation(
-        _told(
-            "POST", "/tokens", "A new token of mine; its secret is told now and never again", body=WANTED_TOKEN,
-            answer=NEW_TOKEN, status=201,
-        ),
-        create_token,
-    ),
-    Operation(
-        _told(
-            "POST", "/tokens/{token}/rotate", "Another secret in a token's place", body=ROTATION, answer=NEW_TOKEN,
-            status=201,
-        ),
-        rotate_token,
-    ),
-    Operation(
-        _told("PATCH", "/tokens/{token}", "Let a token do less; no term grows", body=NARROWING, answer=TOKEN),
-        narrow_token,
-    ),
-    Operation(_told("DELETE", "/tokens/{token}", "Revoke a token, for good", status=204), revoke_token),
+    *OWN,
     Operation(_told("GET", "/sessions", "Browsers in which I am logged in", answer=list_of(SESSION)), list_sessions),
     Operation(_told("DELETE", "/sessions/{session}", "Log out in one of them", status=204), end_session),
     Operation(
         _told("PUT", "/nickname", "Stand on the leaderboard, or with null not", body=NICKNAME, answer=NICKNAME),
         set_nickname,
     ),
-    Operation(_told("GET", "/passes", "My guest passes that have not expired", answer=list_of(PASS)), list_passes),
+    Operation(_told("GET", "/courses", "Courses that I am in or teach", answer=list_of(GROUP_SHAPE)), list_courses),
     Operation(
-        _told(
-            "POST", "/passes", "A pass for a guest of mine, told now and never again", body=WANTED_PASS,
-            answer=NEW_PASS, status=201,
-        ),
-        issue_pass,
-    ),
-    Operation(_told("DELETE", "/passes/{pass}", "Revoke a pass", status=204), revoke_pass),
-    Operation(_told("GET", "/courses", "Courses that I am in or teach", answer=list_of(GROUP)), list_courses),
-    Operation(
-        _told("POST", "/courses/join", "Become a member by a code", body=Thing({"code": CODE}), answer=JOINED),
+        _told("POST", "/courses/join", "Become a member by a code", body=COURSE.body("join"), answer=JOINED),
         join_course,
     ),
-    Operation(_told("GET", "/courses/{course}", "What a course of mine has used", answer=COURSE), show_course),
+    Operation(_told("GET", "/courses/{course}", "What a course of mine has used", answer=COURSE_VIEW), show_course),
     Operation(_told("DELETE", "/courses/{course}", "Leave a course", status=204), leave_course),
     Operation(
         _told("POST", "/courses/{course}/code", "Another code to join by", answer=Thing({"code": CODE}), status=201),

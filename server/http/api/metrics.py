@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from server.http.base import BaseHandler, Services
+from server.http.base import BaseHandler
+from server.http.services import StatusServices
 from server.observability.metrics import CONTENT_TYPE, Metrics
 
 
-class MetricsHandler(BaseHandler):
+class MetricsHandler(BaseHandler[StatusServices]):
     """All figures, in Prometheus' text format."""
 
-    def initialize(self, services: Services, metrics: Metrics) -> None:  # type: ignore[override]  # a row more
-        self.services, self._metrics = services, metrics
+    def initialize(self, metrics: Metrics) -> None:
+        self._metrics = metrics
 
     def get(self) -> None:
         self.set_header("Content-Type", CONTENT_TYPE)

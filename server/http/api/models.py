@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from server.http.base import AlsoHead, BaseHandler
+from server.http.services import ApiServices
 from server.wire.errors import UnknownModel
 from server.wire.openai import OPENAI
 
 
-class ModelsHandler(AlsoHead, BaseHandler):
+class ModelsHandler(AlsoHead, BaseHandler[ApiServices]):
     """The list, or one model of it."""
 
     guests = True

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from server.admin.commands import requests
+from server.admin.commands.undo import undo
+from server.admin.consequences import of_key_removal
+from server.admin.resources import KEY
 from server.config.openapi import Description
-from server.config.shapes import Flag, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
-from server.http.api.schemas import CHANGE, change_json, list_of, page_of
+from server.config.shapes import Flag, Maybe, Number, Text, Thing, Whole, Word
+from server.http.api.schemas import CHANGE, DONE_WITH, KEY_SHAPE, change_json, done_with, list_of, page_of
 from server.http.api.table import Asking, Operation
 from server.keys.wishes import ListedKey
 from server.ledger.question import cursor, cursor_text
-from server.wire.errors import UnknownId
 
 PAGE, MOST = 100, 1000
-SLOTS, RATE = Whole(1, 10_000), Whole(1, 10**12)
-TERMS: Mapping[str, Shape] = {
-    "models": Many(Text(256)),
-    "slots": SLOTS,
-    **dict.fromkeys(("rpm", "tpm", "itpm", "otpm", "rpd"), RATE),
-    "organisation": Text(),
-    "owner": Text(),
-    "groups": Many(Text(64)),
-    "monthly_cap_usd": Text(20, pattern=r"\d{1,9}(\.\d{1,6})?"),
-}
-KEY = Thing(
-    {
-        "id": Text(),
-        "hint": Text(),
-        "upstream": Text(1000),
-        "state": Maybe(Text()),
-        "added": Flag(),
-        "paused": Flag(),
-        "models": Many(Text(1000), 10_000),
-        "running": Whole(),
-        "slots": Whole(),
-    },
-    name="Key",
-)
 LIVE = Thing(
     {
         "id": Text(1000),
@@ -80,8 +58,11 @@ async def recheck_key(asking: Asking) -> None:
     await asking.services.keys.recheck(asking.actor, asking.id)
 
 
-async def remove_key(asking: Asking) -> None:
-    await asking.services.keys.remove(asking.actor, asking.id)
+async def remove_key(asking: Asking) -> object:
+    services = asking.services
+    consequences = of_key_removal(await services.keys.keys(), asking.id, services.dispatcher.live(10**6))
+    await services.keys.remove(asking.actor, asking.id)
+    return done_with(consequences)
 
 
 async def live_requests(asking: Asking) -> object:
@@ -106,15 +87,15 @@ async def live_requests(asking: Asking) -> object:
 
 
 async def cancel_request(asking: Asking) -> None:
-    """It is noted first, as everything is; so it is looked for first."""
-    request_id = asking.id
-    found = next((each for each in asking.services.dispatcher.live(10**6) if each.id == request_id), None)
-    if found is None:
-        raise UnknownId
-    told = {"person": found.person, "model": found.model, "state": found.state}
-    await asking.services.changes.note(asking.actor, "request.cancel", request_id, told, None)
-    if not asking.services.pipeline.cancel(request_id):
-        raise UnknownId
+    services = asking.services
+    live = services.dispatcher.live(10**6)
+    await requests.cancel(services.changes, asking.actor, asking.id, live, services.pipeline.cancel)
+
+
+async def cancel_all(asking: Asking) -> object:
+    services = asking.services
+    live = services.dispatcher.live(10**6)
+    return done_with(await requests.cancel_all(services.changes, asking.actor, live, services.pipeline.cancel))
 
 
 async def audit(asking: Asking) -> object:
@@ -123,6 +104,10 @@ async def audit(asking: Asking) -> object:
     page, more = entries[:limit], len(entries) > limit
     last = cursor_text((page[-1].at, page[-1].id)) if more else None
     return {"data": [change_json(each) for each in page], "next_cursor": last}
+
+
+async def undo_removal(asking: Asking) -> None:
+    await undo(asking.services.changes, asking.actor, asking.id)
 
 
 def _key(key: ListedKey, running: Any) -> dict[str, Any]:
@@ -143,27 +128,19 @@ def _told(method: str, path: str, summary: str, **more: Any) -> Description:
     return Description(method=method, path=f"/api/admin{path}", summary=summary, role="admin", **more)
 
 
-NEW_KEY = Thing(
-    {"secret": Text(1000, pattern=r"[!-~]+")},
-    {
-        "upstream": Text(),
-        "dialect": Many(Word(("openai", "anthropic")), 2),
-        "base_url": Text(1000),
-        **TERMS,
-    },
-    name="NewKey",
-)
+NEW_KEY = KEY.body("add", "NewKey")
 
 OPERATIONS = (
-    Operation(_told("GET", "/keys", "Upstream keys, by their fingerprints", answer=list_of(KEY)), list_keys),
+    Operation(_told("GET", "/keys", "Upstream keys, by their fingerprints", answer=list_of(KEY_SHAPE)), list_keys),
     Operation(
-        _told("POST", "/keys", "Add a key; it is never told again", body=NEW_KEY, answer=KEY, status=201), add_key
+        _told("POST", "/keys", "Add a key; it is never told again", body=NEW_KEY, answer=KEY_SHAPE, status=201), add_key
     ),
     Operation(_told("POST", "/keys/{key}/pause", "Give a key no further request", status=204), pause_key),
     Operation(_told("POST", "/keys/{key}/resume", "Use a key again", status=204), resume_key),
     Operation(_told("POST", "/keys/{key}/recheck", "Have a key checked now", status=204), recheck_key),
-    Operation(_told("DELETE", "/keys/{key}", "Forget an added key", status=204), remove_key),
+    Operation(_told("DELETE", "/keys/{key}", "Forget an added key", answer=DONE_WITH), remove_key),
     Operation(_told("GET", "/queue", "Requests that run and wait now", answer=list_of(LIVE)), live_requests),
+    Operation(_told("DELETE", "/queue", "End all requests of this moment", answer=DONE_WITH), cancel_all),
     Operation(_told("DELETE", "/queue/{request}", "End a request", status=204), cancel_request),
     Operation(
         _told(
@@ -171,5 +148,9 @@ OPERATIONS = (
             query={"cursor": Text(1000), "limit": Whole(1, MOST)}, answer=page_of(CHANGE),
         ),
         audit,
+    ),
+    Operation(
+        _told("POST", "/audit/{entry}/undo", "Put back a group, a limit or a price that was removed", status=204),
+        undo_removal,
     ),
 )  # fmt: skip

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from typing import Any
 
-from server.admin.commands.guest_passes import WantedPass
-from server.admin.commands.tokens import WantedToken
+from server.admin.consequences import of_disabling, of_promotion
+from server.admin.resources import PERSON
 from server.config.openapi import CSV, Description
-from server.config.shapes import Flag, Many, Maybe, Shape, Text, Thing, Whole, Word
+from server.config.shapes import Flag, Many, Text, Thing, Whole, Word
 from server.http.api.schemas import (
-    AMOUNT,
-    NEW_PASS,
-    NEW_TOKEN,
-    PASS,
-    PATTERNS,
-    PERSON,
-    TERMS,
-    TOKEN,
-    WHEN,
-    issued_json,
-    list_of,
+    CONSEQUENCES,
+    PERSON_SHAPE,
+    done_with,
     page_of,
-    pass_json,
     person_json,
-    terms_of,
-    token_json,
 )
 from server.http.api.table import Asking, File, Operation
+from server.http.api.tokens import OF_ALL
 
 PAGE, MOST = 100, 1000
-GRACE = 30 * 86_400  # seconds
-NAME, EMAIL = Text(64), Maybe(Text(254, least=3))
-MEMBERS: Mapping[str, Shape] = {"email": EMAIL, "groups": Many(NAME), "note": Text(1000, least=0)}
+CHANGED = Thing(PERSON_SHAPE.members, {"consequences": CONSEQUENCES}, name="ChangedPerson")
 IMPORTED = Thing(
     {
         "done": Flag(),
@@ -61,7 +49,16 @@ async def show_person(asking: Asking) -> object:
 
 
 async def change_person(asking: Asking) -> object:
-    return person_json(await asking.services.people.change(asking.actor, asking.id, asking.body, asking.authority))
+    """With what it does to make an administrator, or to close an access."""
+    services, person = asking.services, await asking.services.people.person(asking.id)
+    changed = await services.people.change(asking.actor, asking.id, asking.body, asking.authority)
+    answer = person_json(changed)
+    if changed.disabled and not person.disabled:
+        live = services.dispatcher.live(10**6)
+        answer |= done_with(await of_disabling(services.store, person, live))
+    elif changed.admin and not person.admin:
+        answer |= done_with(await of_promotion(services.store, person))
+    return answer
 
 
 async def erase_person(asking: Asking) -> None:
@@ -85,67 +82,10 @@ async def import_people(asking: Asking) -> object:
     }
 
 
-async def list_tokens(asking: Asking) -> object:
-    tokens = await asking.services.store.tokens(asking.query.get("person"))
-    return {"data": [token_json(each) for each in tokens]}
-
-
-async def create_token(asking: Asking) -> object:
-    wanted = wanted_token(asking.body)
-    token, secret = await asking.services.tokens.create_for(asking.maker, asking.actor, asking.id, wanted)
-    return {**token_json(token), "secret": secret}
-
-
-async def rotate_token(asking: Asking) -> object:
-    grace = asking.body.get("grace_seconds", 0)
-    token, secret = await asking.services.tokens.rotate(asking.maker, asking.actor, asking.id, grace_seconds=grace)
-    return {**token_json(token), "secret": secret}
-
-
-async def narrow_token(asking: Asking) -> object:
-    return token_json(await asking.services.tokens.narrow(asking.actor, asking.id, asking.body))
-
-
-async def revoke_token(asking: Asking) -> None:
-    await asking.services.tokens.revoke(asking.actor, asking.id)
-
-
-async def list_passes(asking: Asking) -> object:
-    return {"data": [issued_json(each) for each in await asking.services.passes.issued(asking.query.get("person"))]}
-
-
-async def issue_pass(asking: Asking) -> object:
-    issuer = await asking.services.people.person(asking.id)
-    wanted = wanted_pass(asking.body)
-    what, secret = await asking.services.passes.issue_for(asking.maker, asking.actor, issuer, wanted)
-    return {**pass_json(what), "secret": secret}
-
-
-async def revoke_pass(asking: Asking) -> None:
-    await asking.services.passes.revoke(asking.actor, asking.id)
-
-
-def wanted_token(body: Mapping[str, Any]) -> WantedToken:
-    return WantedToken(body["name"], body.get("expires_at"), terms_of(body))
-
-
-def wanted_pass(body: Mapping[str, Any]) -> WantedPass:
-    return WantedPass(body["seconds"], body["micro_usd"], body.get("group", ""), body.get("models", ()))
-
-
 async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
     yield content
 
 
-WANTED_TOKEN = Thing({"name": NAME}, {"expires_at": WHEN, **TERMS}, name="WantedToken")
-WANTED_PASS = Thing(
-    {"seconds": Whole(1, GRACE), "micro_usd": AMOUNT},
-    {"group": Text(64, least=0), "models": PATTERNS},
-    name="WantedPass",
-)
-NARROWING = Thing({}, {"expires_at": WHEN, **TERMS}, name="Narrowing")
-ROTATION = Thing({}, {"grace_seconds": Whole(0, GRACE)}, name="Rotation")
-WHOSE = {"person": Text(64)}
 YES = {"partial": Word(("yes", "no")), "trial": Word(("yes", "no"))}
 
 
@@ -157,19 +97,19 @@ OPERATIONS = (
     Operation(
         _told(
             "GET", "/people", "People by name, address or group, in the order of their names",
-            query={"q": Text(), "cursor": Text(64), "limit": Whole(1, MOST)}, answer=page_of(PERSON),
+            query={"q": Text(), "cursor": Text(64), "limit": Whole(1, MOST)}, answer=page_of(PERSON_SHAPE),
         ),
         find_people,
     ),
     Operation(
-        _told("POST", "/people", "Add somebody", body=Thing({"name": NAME}, MEMBERS), answer=PERSON, status=201),
+        _told("POST", "/people", "Add somebody", body=PERSON.body("create"), answer=PERSON_SHAPE, status=201),
         create_person,
     ),
-    Operation(_told("GET", "/people/{person}", "Somebody", answer=PERSON), show_person),
+    Operation(_told("GET", "/people/{person}", "Somebody", answer=PERSON_SHAPE), show_person),
     Operation(
         _told(
             "PATCH", "/people/{person}", "Change somebody, close their access, or make them an administrator",
-            body=Thing({}, {"name": NAME, "admin": Flag(), "disabled": Flag(), **MEMBERS}), answer=PERSON,
+            body=PERSON.body("change"), answer=CHANGED,
         ),
         change_person,
     ),
@@ -185,35 +125,5 @@ OPERATIONS = (
         ),
         import_people,
     ),
-    Operation(_told("GET", "/tokens", "Tokens, the oldest first", query=WHOSE, answer=list_of(TOKEN)), list_tokens),
-    Operation(
-        _told(
-            "POST", "/people/{person}/tokens", "A new token for somebody; its secret is told now and never again",
-            body=WANTED_TOKEN, answer=NEW_TOKEN, status=201,
-        ),
-        create_token,
-    ),
-    Operation(
-        _told(
-            "POST", "/tokens/{token}/rotate", "Another secret in a token's place", body=ROTATION, answer=NEW_TOKEN,
-            status=201,
-        ),
-        rotate_token,
-    ),
-    Operation(
-        _told("PATCH", "/tokens/{token}", "Let a token do less; no term grows", body=NARROWING, answer=TOKEN),
-        narrow_token,
-    ),
-    Operation(_told("DELETE", "/tokens/{token}", "Revoke a token, for good", status=204), revoke_token),
-    Operation(
-        _told("GET", "/passes", "Guest passes that have not expired", query=WHOSE, answer=list_of(PASS)), list_passes
-    ),
-    Operation(
-        _told(
-            "POST", "/people/{person}/passes", "A pass for a guest of somebody's, told now and never again",
-            body=WANTED_PASS, answer=NEW_PASS, status=201,
-        ),
-        issue_pass,
-    ),
-    Operation(_told("DELETE", "/passes/{pass}", "Revoke a pass", status=204), revoke_pass),
+    *OF_ALL,
 )  # fmt: skip

@@ -8,21 +8,17 @@ from typing import Any, TypeVar
 
 from server.admin.commands import closing
 from server.admin.commands.courses import Plan
-from server.admin.consequences import of_group_removal
+from server.admin.consequences import of_group_removal, of_limit_removal, of_price_removal
+from server.admin.resources import COURSE, GROUP, LIMIT, NOTICE, PRICE
 from server.config.openapi import Description
-from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
+from server.config.shapes import Text, Thing, Whole, Word
 from server.http.api.schemas import (
-    AMOUNT,
-    GROUP,
-    LIMIT,
-    NOTICE,
-    NOTICE_MEMBERS,
-    PATTERNS,
-    PRICE,
-    RATES,
-    TIER,
-    TOOL_PRICES,
-    WHEN,
+    DONE_WITH,
+    GROUP_SHAPE,
+    LIMIT_SHAPE,
+    NOTICE_SHAPE,
+    PRICE_SHAPE,
+    done_with,
     group_json,
     limit_json,
     list_of,
@@ -63,11 +59,13 @@ async def change_group(asking: Asking) -> object:
 
 async def group_removal(asking: Asking) -> object:
     services = asking.services
-    return (await of_group_removal(services.store, services.changes, asking.id)).body()
+    return dict((await of_group_removal(services.store, services.changes, asking.id)).numbers)
 
 
-async def remove_group(asking: Asking) -> None:
+async def remove_group(asking: Asking) -> object:
+    consequences = await of_group_removal(asking.services.store, asking.services.changes, asking.id)
     await asking.services.changes.remove_group(asking.actor, asking.id)
+    return done_with(consequences)
 
 
 async def put_in_group(asking: Asking) -> None:
@@ -104,8 +102,7 @@ async def set_limit(asking: Asking) -> object:
     limit_id, body = record_id(asking), {**asking.body}
     body["family"] = body.pop("models", "*")
     limit = read_body(lambda said: limit_of(limit_id, said), body)
-    await asking.services.changes.set_limit(asking.actor, limit)
-    return limit_json(limit)
+    return limit_json(await asking.services.changes.set_limit(asking.actor, limit, _is_new(asking)))
 
 
 async def raise_limit(asking: Asking) -> object:
@@ -114,8 +111,10 @@ async def raise_limit(asking: Asking) -> object:
     return next(limit_json(each) for each in await asking.services.changes.limits() if each.id == limit_id)
 
 
-async def remove_limit(asking: Asking) -> None:
+async def remove_limit(asking: Asking) -> object:
+    consequences = await of_limit_removal(asking.services.store, asking.services.changes, asking.id)
     await asking.services.changes.remove_limit(asking.actor, asking.id)
+    return done_with(consequences)
 
 
 async def list_prices(asking: Asking) -> object:
@@ -125,12 +124,15 @@ async def list_prices(asking: Asking) -> object:
 async def set_price(asking: Asking) -> object:
     price_id = record_id(asking)
     price = read_body(lambda body: price_of(price_id, body), asking.body)
-    await asking.services.changes.set_price(asking.actor, price)
+    await asking.services.changes.set_price(asking.actor, price, _is_new(asking))
     return price_json(price)
 
 
-async def remove_price(asking: Asking) -> None:
+async def remove_price(asking: Asking) -> object:
+    served = [model.name for model in asking.services.dispatcher.snapshot().models]
+    consequences = await of_price_removal(asking.services.changes, asking.id, served)
     await asking.services.changes.remove_price(asking.actor, asking.id)
+    return done_with(consequences)
 
 
 async def list_notices(asking: Asking) -> object:
@@ -140,12 +142,17 @@ async def list_notices(asking: Asking) -> object:
 async def set_notice(asking: Asking) -> object:
     notice_id = record_id(asking)
     notice = read_body(lambda body: notice_of(notice_id, body), asking.body)
-    await closing.announce(asking.services.changes, asking.actor, notice)
+    await closing.announce(asking.services.changes, asking.actor, notice, _is_new(asking))
     return notice_json(notice)
 
 
 async def remove_notice(asking: Asking) -> None:
     await asking.services.changes.remove_notice(asking.actor, asking.id)
+
+
+def _is_new(asking: Asking) -> bool:
+    """Whether one that exists is to be refused, and not written over."""
+    return bool(asking.query.get("new") == "yes")
 
 
 def record_id(asking: Asking) -> str:
@@ -166,40 +173,11 @@ def read_body(make: Callable[[Mapping[str, Any]], T], body: Mapping[str, Any], o
         raise InvalidValue(named if named in body or named in ("models", "name") else otherwise) from None
 
 
-WANTED_COURSE = Thing(
-    {"name": Text(64), "teachers": Many(Text(64)), "since": Instant(), "until": Instant()},
-    {"pot_micro_usd": Maybe(AMOUNT), "per_head_micro_usd": Maybe(AMOUNT), "models": PATTERNS},
-    name="WantedCourse",
-)
-FOUNDED = Thing({"group": GROUP, "code": Text()})
-GROUP_TERMS: Mapping[str, Shape] = {
-    "weight": Number(0.01, 1000),
-    "models": PATTERNS,
-    "running": Whole(0, 1_000_000),
-    "batch": Flag(),
-    "content_days": Whole(0, 3650),
-    "since": WHEN,
-    "until": WHEN,
-    "teachers": Many(Text(64)),
-    "guests": Flag(),
-    "tool_prices": TOOL_PRICES,
-    "note": Text(1000, least=0),
-}
-NEW_GROUP = Thing({"name": Text(64)}, GROUP_TERMS, name="NewGroup")
+WANTED_LIMIT = LIMIT.body("set", "WantedLimit")
+WANTED_PRICE = PRICE.body("set", "WantedPrice")
+ONLY_NEW = {"new": Word(("yes", "no"))}
+FOUNDED = Thing({"group": GROUP_SHAPE, "code": Text()})
 REMOVAL = Thing({"people": Whole(), "limits": Whole()}, name="GroupRemoval")
-GROUP_CHANGES = Thing({}, GROUP_TERMS, name="GroupChanges")
-WANTED_LIMIT = Thing(
-    {name: LIMIT.members[name] for name in ("scope", "unit", "window", "amount")},
-    {name: LIMIT.members[name] for name in ("subject", "models", "since", "until", "extra", "extra_until")},
-    name="WantedLimit",
-)
-WANTED_PRICE = Thing({"model": Text(), "valid_from": Instant()}, {**RATES, "tiers": Many(TIER)}, name="WantedPrice")
-WANTED_NOTICE = Thing(
-    {"kind": Word(("announcement", "incident")), "text": NOTICE_MEMBERS["text"], "since": NOTICE_MEMBERS["since"]},
-    {"until": WHEN},
-    name="WantedNotice",
-)
-INCREASE = Thing({"extra": Whole(1, 10**15), "until": Instant()}, name="Increase")
 
 
 def _told(method: str, path: str, summary: str, **more: Any) -> Description:
@@ -207,17 +185,25 @@ def _told(method: str, path: str, summary: str, **more: Any) -> Description:
 
 
 OPERATIONS = (
-    Operation(_told("GET", "/groups", "Groups and what they give", answer=list_of(GROUP)), list_groups),
+    Operation(_told("GET", "/groups", "Groups and what they give", answer=list_of(GROUP_SHAPE)), list_groups),
     Operation(
         _told(
-            "POST", "/groups", "Make a group; one that exists stays as it is", body=NEW_GROUP, answer=GROUP, status=201
+            "POST",
+            "/groups",
+            "Make a group; one that exists stays as it is",
+            body=GROUP.body("create", "NewGroup"),
+            answer=GROUP_SHAPE,
+            status=201,
         ),
         create_group,
     ),
     Operation(
         _told(
-            "PATCH", "/groups/{group}", "Change what is said of a group, and leave the rest", body=GROUP_CHANGES,
-            answer=GROUP,
+            "PATCH",
+            "/groups/{group}",
+            "Change what is said of a group, and leave the rest",
+            body=GROUP.body("change", "GroupChanges"),
+            answer=GROUP_SHAPE,
         ),
         change_group,
     ),
@@ -225,10 +211,8 @@ OPERATIONS = (
         _told("GET", "/groups/{group}/removal", "What its removal would take away, in numbers", answer=REMOVAL),
         group_removal,
     ),
-    Operation(_told("DELETE", "/groups/{group}", "Forget what a group gives", status=204), remove_group),
-    Operation(
-        _told("PUT", "/groups/{group}/members/{person}", "Make somebody a member", status=204), put_in_group
-    ),
+    Operation(_told("DELETE", "/groups/{group}", "Forget what a group gives", answer=DONE_WITH), remove_group),
+    Operation(_told("PUT", "/groups/{group}/members/{person}", "Make somebody a member", status=204), put_in_group),
     Operation(
         _told("DELETE", "/groups/{group}/members/{person}", "End a membership given here", status=204),
         take_from_group,
@@ -238,30 +222,61 @@ OPERATIONS = (
             "POST",
             "/courses",
             "Make a course; the code by which people join is told now and never again",
-            body=WANTED_COURSE,
+            body=COURSE.body("create", "WantedCourse"),
             answer=FOUNDED,
             status=201,
         ),
         create_course,
     ),
-    Operation(_told("GET", "/limits", "Limits decided at run time", answer=list_of(LIMIT)), list_limits),
-    Operation(_told("PUT", "/limits/{limit}", "Set a limit", body=WANTED_LIMIT, answer=LIMIT), set_limit),
+    Operation(_told("GET", "/limits", "Limits decided at run time", answer=list_of(LIMIT_SHAPE)), list_limits),
     Operation(
-        _told("POST", "/limits/{limit}/raise", "Allow more until a time", body=INCREASE, answer=LIMIT), raise_limit
-    ),
-    Operation(_told("DELETE", "/limits/{limit}", "Remove a limit", status=204), remove_limit),
-    Operation(_told("GET", "/prices", "Prices decided at run time", answer=list_of(PRICE)), list_prices),
-    Operation(_told("PUT", "/prices/{price}", "Set a price", body=WANTED_PRICE, answer=PRICE), set_price),
-    Operation(_told("DELETE", "/prices/{price}", "Remove a price", status=204), remove_price),
-    Operation(
-        _told("GET", "/notices", "Announcements, maintenance and incidents", answer=list_of(NOTICE)), list_notices
+        _told(
+            "PUT",
+            "/limits/{limit}",
+            "Set a limit",
+            query=ONLY_NEW,
+            body=WANTED_LIMIT,
+            answer=LIMIT_SHAPE,
+        ),
+        set_limit,
     ),
     Operation(
         _told(
-            "PUT", "/notices/{notice}", "Say something to everybody; it closes nothing", body=WANTED_NOTICE,
-            answer=NOTICE,
+            "POST",
+            "/limits/{limit}/raise",
+            "Allow more until a time",
+            body=LIMIT.body("raise", "Increase"),
+            answer=LIMIT_SHAPE,
+        ),
+        raise_limit,
+    ),
+    Operation(_told("DELETE", "/limits/{limit}", "Remove a limit", answer=DONE_WITH), remove_limit),
+    Operation(_told("GET", "/prices", "Prices decided at run time", answer=list_of(PRICE_SHAPE)), list_prices),
+    Operation(
+        _told(
+            "PUT",
+            "/prices/{price}",
+            "Set a price",
+            query=ONLY_NEW,
+            body=WANTED_PRICE,
+            answer=PRICE_SHAPE,
+        ),
+        set_price,
+    ),
+    Operation(_told("DELETE", "/prices/{price}", "Remove a price", answer=DONE_WITH), remove_price),
+    Operation(
+        _told("GET", "/notices", "Announcements, maintenance and incidents", answer=list_of(NOTICE_SHAPE)), list_notices
+    ),
+    Operation(
+        _told(
+            "PUT",
+            "/notices/{notice}",
+            "Say something to everybody; it closes nothing",
+            query=ONLY_NEW,
+            body=NOTICE.body("set", "WantedNotice"),
+            answer=NOTICE_SHAPE,
         ),
         set_notice,
     ),
     Operation(_told("DELETE", "/notices/{notice}", "Remove a notice", status=204), remove_notice),
-)  # fmt: skip
+)

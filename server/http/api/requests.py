@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from server.http.base import BaseHandler
+from server.http.services import ApiServices
 from server.store.base import StoreError
 from server.wire.anthropic import ANTHROPIC
 from server.wire.dialect import Dialect
@@ -12,7 +13,7 @@ from server.wire.openai import OPENAI
 DIALECTS: dict[str, Dialect] = {"openai": OPENAI, "anthropic": ANTHROPIC}
 
 
-class ExplainHandler(BaseHandler):
+class ExplainHandler(BaseHandler[ApiServices]):
     """`GET /api/explain/{request id}`: for the person who made the request, and for nobody else."""
 
     async def get(self, request_id: str) -> None:
@@ -26,7 +27,7 @@ class ExplainHandler(BaseHandler):
         self.finish(trace.as_dict())
 
 
-class QueueHandler(BaseHandler):
+class QueueHandler(BaseHandler[ApiServices]):
     """`GET /api/queue?model=NAME`: where a short request of the caller's would stand now."""
 
     guests = True

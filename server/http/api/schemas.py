@@ -6,121 +6,34 @@ Instants are text with a zone, money is integer micro-USD. Nothing here is a sec
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from server.admin.commands.guest_passes import IssuedPass
+from server.admin.consequences import Consequences
+from server.admin.resources import GROUP, KEY, KINDS_OF_RATES, LIMIT, NOTICE, PASS, PERSON, PRICE, TOKEN
 from server.auth.guest_passes import Pass
-from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
+from server.config.shapes import Instant, Many, Maybe, Shape, Text, Thing, Word
 from server.ledger.limits import Limit
-from server.ledger.prices import TOKENS, Price, price_body
+from server.ledger.prices import Price, price_body
 from server.ledger.when import iso
 from server.policy.groups import Group, prices_body
 from server.policy.notices import Notice
-from server.store.base import Audit, Person, Token, TokenTerms
-from server.wire.keepalive import CHOICES
+from server.store.base import DONE, FAILED, PENDING, Audit, Person, Token, TokenTerms
 
 Fields = dict[str, Any]
 
 ID = Text(64, pattern=r"[A-Za-z0-9_-]+")
-AMOUNT = Whole(0, 10**15)
-PATTERNS = Many(Text(256))
-WHEN = Maybe(Instant())
-
-PERSON = Thing(
-    {
-        "id": Text(),
-        "name": Text(),
-        "email": Maybe(Text(254)),
-        "groups": Many(Text(), 10_000),
-        "claimed_groups": Many(Text(), 10_000),
-        "admin": Flag(),
-        "disabled": Flag(),
-        "note": Text(1000, least=0),
-        "nickname": Maybe(Text()),
-        "login": Maybe(Text(2000)),
-        "created_at": Instant(),
-        "last_login_at": WHEN,
-    },
-    name="Person",
-)
-TERMS: Mapping[str, Shape] = {
-    "kind": Word(("normal", "special", "temporary")),
-    "models": PATTERNS,
-    "networks": Many(Text(64)),
-    "addresses": Whole(0, 1000),
-    "keepalive": Word(CHOICES),
-}
-TOKEN_MEMBERS: Mapping[str, Shape] = {
-    "id": Text(),
-    "person": Text(),
-    "name": Text(least=0),
-    "hint": Text(least=0),
-    "created_at": Instant(),
-    "expires_at": WHEN,
-    "revoked_at": WHEN,
-    **TERMS,
-}
-TOKEN = Thing(TOKEN_MEMBERS, name="Token")
-NEW_TOKEN = Thing({**TOKEN_MEMBERS, "secret": Text()}, name="NewToken")
-PASS_MEMBERS: Mapping[str, Shape] = {
-    "id": Text(),
-    "issuer": Text(),
-    "group": Maybe(Text()),
-    "models": PATTERNS,
-    "micro_usd": AMOUNT,
-    "issued_at": Instant(),
-    "expires_at": Instant(),
-    "revoked": Flag(),
-}
-PASS = Thing(PASS_MEMBERS, name="Pass")
-NEW_PASS = Thing({**PASS_MEMBERS, "secret": Text(5000)}, name="NewPass")
-TOOL_PRICES = Many(Thing({"tool": Text(64), "micro_usd": AMOUNT}, name="ToolPrice"))
-GROUP = Thing(
-    {
-        "name": Text(),
-        "weight": Number(0, 1000),
-        "models": PATTERNS,
-        "running": Whole(),
-        "batch": Flag(),
-        "content_days": Whole(0, 3650),
-        "since": WHEN,
-        "until": WHEN,
-        "teachers": Many(Text(256), 10_000),
-        "guests": Flag(),
-        "tool_prices": TOOL_PRICES,
-        "joinable": Flag(),
-        "note": Text(1000, least=0),
-    },
-    name="Group",
-)
-LIMIT = Thing(
-    {
-        "id": Text(1000),
-        "scope": Word(("everyone", "person", "token", "group", "member", "upstream")),
-        "subject": Text(1000, least=0),
-        "unit": Word(("usd", "tokens", "requests")),
-        "window": Word(("minute", "day", "week", "month", "term", "ever")),
-        "amount": AMOUNT,
-        "models": Text(1000),
-        "since": WHEN,
-        "until": WHEN,
-        "extra": AMOUNT,
-        "extra_until": WHEN,
-    },
-    name="Limit",
-)
-RATES: Mapping[str, Shape] = dict.fromkeys((*TOKENS, "request", "image", "audio_hour"), AMOUNT)
-TIER = Thing({"above": AMOUNT}, RATES, name="Tier")
-PRICE = Thing(
-    {"id": Text(1000), "model": Text(1000), "valid_from": Instant(), "tiers": Many(TIER)}, RATES, name="Price"
-)
-NOTICE_MEMBERS: Mapping[str, Shape] = {
-    "kind": Word(("announcement", "maintenance", "incident")),
-    "text": Text(500),
-    "since": Instant(),
-    "until": WHEN,
-}
-NOTICE = Thing({"id": Text(1000), **NOTICE_MEMBERS}, name="Notice")
+PERSON_SHAPE = PERSON.record("Person")
+TOKEN_SHAPE = TOKEN.record("Token")
+NEW_TOKEN = TOKEN.record("NewToken", more={"secret": Text()})
+PASS_SHAPE = PASS.record("Pass")
+NEW_PASS = PASS.record("NewPass", more={"secret": Text(5000)})
+GROUP_SHAPE = GROUP.record("Group")
+LIMIT_SHAPE = LIMIT.record("Limit")
+PRICE_SHAPE = PRICE.record("Price", absent=KINDS_OF_RATES)
+NOTICE_SHAPE = NOTICE.record("Notice")
+KEY_SHAPE = KEY.record("Key")
 CHANGE = Thing(
     {
         "id": Text(1000),
@@ -130,9 +43,19 @@ CHANGE = Thing(
         "target": Text(1000, least=0),
         "before": Maybe(Thing({}, open=True)),
         "after": Maybe(Thing({}, open=True)),
+        "outcome": Word((DONE, PENDING, FAILED)),
     },
     name="Change",
 )
+
+
+CONSEQUENCES = Thing({"sentences": Many(Text(1000))}, open=True, name="Consequences")
+DONE_WITH = Thing({"consequences": CONSEQUENCES}, name="DoneWithConsequences")
+
+
+def done_with(consequences: Consequences) -> Fields:
+    """What was done, and what it did, in numbers."""
+    return {"consequences": consequences.body()}
 
 
 def page_of(shape: Shape) -> Thing:
@@ -180,7 +103,7 @@ def token_json(token: Token) -> Fields:
 
 
 def terms_of(body: Mapping[str, Any]) -> TokenTerms:
-    return TokenTerms(**{name: body[name] for name in TERMS if name in body})
+    return TokenTerms(**{each.name: body[each.name] for each in fields(TokenTerms) if each.name in body})
 
 
 def pass_json(what: Pass, revoked: bool = False) -> Fields:
@@ -252,6 +175,7 @@ def change_json(entry: Audit) -> Fields:
         "target": entry.target,
         "before": entry.before,
         "after": entry.after,
+        "outcome": entry.outcome,
     }
 
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
-from server.admin.changes import AlreadyThere, CommandError, NotThere
 from server.admin.makers import Maker
 from server.config.openapi import JSON, Description
 from server.config.shapes import Thing, read_text
 from server.http.access import Role, Route
-from server.http.base import BaseHandler, Services
+from server.http.base import BaseHandler
+from server.http.services import ApiServices
 from server.http.streaming import stream
 from server.ledger.question import parameters
 from server.policy.authority import Authority, Power
+from server.policy.commands import AlreadyThere, CommandError, NotThere
 from server.store.base import Caller, Person, StoreError
 from server.wire.dialect import Dialect
 from server.wire.errors import (
@@ -55,15 +56,19 @@ class AlreadyExists(NotPossible):
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What an operation is asked, and by whom. `ids` are those in the path, `text` is a body that is no JSON."""
+    """What an operation is asked, and by whom. `ids` are those in the path, `text` is a body that is no JSON.
 
-    services: Services
+    `own`: the operation is about what belongs to the caller, and reaches nothing else.
+    """
+
+    services: ApiServices
     caller: Caller
     ids: tuple[str, ...]
     query: Mapping[str, Any]
     body: Mapping[str, Any]
     text: str
     address: str
+    own: bool
 
     @property
     def actor(self) -> str:
@@ -110,10 +115,15 @@ class Operation:
     run: Callable[[Asking], Awaitable[object]]
 
 
-class ApiHandler(BaseHandler):
-    """Answers all operations of one path."""
+class ApiHandler(BaseHandler[ApiServices]):
+    """Answers all operations of one path, which its route names by their methods."""
 
-    operations: ClassVar[Mapping[str, Operation]]
+    def initialize(self, operations: Mapping[str, Operation]) -> None:
+        self.operations = operations
+
+    @classmethod
+    def answers(cls, row: Mapping[str, Any]) -> set[str]:
+        return set(row["operations"])
 
     @property
     def dialect(self) -> Dialect:
@@ -139,7 +149,8 @@ class ApiHandler(BaseHandler):
         asked = parameters(self.request.query_arguments, told.query)
         query = {name: read_text(told.query[name], name, text) for name, text in asked.items()}
         body, text = self._read(told)
-        asking = Asking(self.services, await self.authenticate(), ids, query, body, text, self.address())
+        own, caller = told.role == Role.PERSON, await self.authenticate()
+        asking = Asking(self.services, caller, ids, query, body, text, self.address(), own)
         try:
             found = await operation.run(asking)
             if told.method != "GET":
@@ -149,6 +160,8 @@ class ApiHandler(BaseHandler):
         except StoreError:
             raise AccountingUnavailable from None
         await self._give(told, found)
+
+    get = post = put = patch = delete = answer
 
     def _read(self, told: Description) -> tuple[dict[str, Any], str]:
         """The body: as a document, or as text. Raises UnsupportedMedia, InvalidJson, InvalidValue, ..."""
@@ -182,22 +195,16 @@ class ApiHandler(BaseHandler):
             self.finish(orjson.dumps(found))
 
 
-def routes_of(operations: Iterable[Operation]) -> list[Route]:
+def routes_of(operations: Iterable[Operation]) -> list[Route[ApiServices]]:
     """The routes of a table of operations: one for each path."""
     paths: dict[str, dict[str, Operation]] = {}
     for each in operations:
         paths.setdefault(each.told.path, {})[each.told.method] = each
-    return [Route(_pattern(path), _handler(mine), _roles(mine)) for path, mine in paths.items()]
+    return [Route(_pattern(path), ApiHandler, _roles(mine), {"operations": mine}) for path, mine in paths.items()]
 
 
 def _pattern(path: str) -> str:
     return re.sub(r"\\\{\w+\\\}", "([^/]{1,600})", re.escape(path))
-
-
-def _handler(operations: Mapping[str, Operation]) -> type[ApiHandler]:
-    """A handler that has just these methods."""
-    methods: dict[str, Any] = {method.lower(): ApiHandler.answer for method in operations}
-    return type("ApiHandler", (ApiHandler,), {**methods, "operations": operations})
 
 
 def _roles(operations: Mapping[str, Operation]) -> dict[str, Role]:
@@ -213,6 +220,5 @@ def _refusal(error: CommandError) -> NotPossible | UnknownId:
     """What the commands say: that something is not there, or why it cannot be done. Neither repeats what was sent."""
     if isinstance(error, NotThere):
         return UnknownId()
-    words = re.sub(r"(: | \()?`[^`]*`.*", "", str(error))  # without the verbs of the command line
     kind = AlreadyExists if isinstance(error, AlreadyThere) else NotPossible
-    return kind(words=f"{words[:1].upper()}{words[1:]}.")
+    return kind(words=f"{error.words[:1].upper()}{error.words[1:]}.")

@@ -10,12 +10,12 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from server.admin.changes import CommandError
 from server.admin.commands.tokens import WantedToken
 from server.auth.token_format import budget_id
 from server.http.compat.base import CompatHandler
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.reports import By, Days, Sum, Which
+from server.policy.commands import CommandError, NotThere
 from server.store.base import Caller, Person, Token, TokenTerms
 from server.wire.errors import InvalidValue, MissingParameter, UnknownId
 
@@ -31,6 +31,7 @@ class AdminHandler(CompatHandler):
     caller: Caller
 
     async def admit(self) -> None:
+        await super().admit()
         self.caller = await self.authenticate_admin()
 
     async def users(self, token_id: str | None = None) -> list[dict[str, Any]]:
@@ -60,7 +61,7 @@ class AdminHandler(CompatHandler):
     async def revoke(self, token_id: str) -> None:
         try:
             await self.services.changes.revoke_token(self.caller.person_id, token_id)
-        except CommandError:
+        except NotThere:
             raise UnknownId from None
 
 
@@ -77,13 +78,10 @@ class AdminUsers(AdminHandler):
         services, actor, wanted = self.services, self.caller.person_id, wanted_user(document, self.services.wall())
         try:
             person = await self._person(wanted)
-            made = WantedToken("admin", wanted.expires_at, wanted.terms)
-            token, secret = await services.tokens.create_for(self.maker(self.caller), actor, person.id, made)
+            made = WantedToken("admin", wanted.expires_at, wanted.terms, tokens=wanted.token_limits)
+            token, secret = await services.tokens.create(self.maker(self.caller), actor, person.id, made)
         except CommandError:
             raise InvalidValue("nickname") from None
-        for family, amount in wanted.token_limits.items():
-            limit = Limit(f"{token.id}-{family}", Scope.TOKEN, token.id, Unit.TOKENS, LimitWindow.EVER, amount, family)
-            await services.changes.set_limit(actor, limit)
         await services.take_effect()
         self.set_header("Cache-Control", "no-store")
         self.finish({"token": secret, "id": token.id})

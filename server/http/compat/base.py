@@ -6,6 +6,7 @@ from typing import Any
 
 from server.admin.makers import Maker
 from server.http.base import BaseHandler
+from server.http.services import CompatServices
 from server.policy.authority import Power
 from server.store.base import Caller, StoreError
 from server.wire.errors import AccountingUnavailable, InvalidValue
@@ -15,7 +16,7 @@ from server.wire.trusted import within
 LARGEST_BODY = 64 << 10  # bytes
 
 
-class CompatHandler(BaseHandler):
+class CompatHandler(BaseHandler[CompatServices]):
     """A handler that speaks another project's words. Its errors are ours."""
 
     @property

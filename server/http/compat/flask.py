@@ -10,12 +10,12 @@ from __future__ import annotations
 from base64 import b64decode
 from binascii import Error as NotBase64
 
-from server.admin.changes import CommandError
 from server.admin.commands.tokens import WantedToken
 from server.http.compat.base import CompatHandler
 from server.http.relay import RelayHandler
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.policy.authority import Power
+from server.policy.commands import AlreadyThere, CommandError
 from server.store.base import Caller, Person
 from server.wire.errors import InvalidKey, InvalidValue, PermissionDenied
 
@@ -62,10 +62,10 @@ class CreateApiKey(CompatHandler):
         """The new person; None if the name is taken. Raises InvalidValue."""
         try:
             return await self.services.people.create(caller.person_id, name)
-        except CommandError:
-            if await self.services.store.person_by_name(name) is None:
-                raise InvalidValue("username") from None
+        except AlreadyThere:
             return None
+        except CommandError:
+            raise InvalidValue("username") from None
 
     async def _endowed(self, caller: Caller, person: Person) -> str:
         """A token of the person. The quota comes first: a token without one never exists."""
@@ -73,7 +73,7 @@ class CreateApiKey(CompatHandler):
         await self.services.changes.set_limit(caller.person_id, limit)
         await self.services.take_effect()
         wanted = WantedToken("create_api_key")
-        return (await self.services.tokens.create_for(self.maker(caller), caller.person_id, person.id, wanted))[1]
+        return (await self.services.tokens.create(self.maker(caller), caller.person_id, person.id, wanted))[1]
 
 
 class KeyInPath(RelayHandler):

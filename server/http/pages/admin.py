@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from keypool.health import KeyState
-from server.admin.changes import CommandError
+from server.admin.commands import requests
+from server.admin.consequences import of_cancelling
 from server.http.pages.forms import Done, Form
 from server.http.pages.me import MemberPage
 from server.http.pages.me_ledger import spent
@@ -40,15 +41,18 @@ class NowPage(AdminPage):
         return render_admin.admin_html(view)
 
     async def cancel(self, _: Form, request_id: str) -> Done:
-        """End a request; its client is told by whom."""
-        live = {each.id: each for each in self.services.dispatcher.live()}
-        if request_id not in live:
-            raise CommandError("this request has ended already")
-        seen = live[request_id]
-        before = {"person": seen.person, "model": seen.model, "state": seen.state}
-        await self.services.changes.note(self.me.id, "request.cancel", request_id, before, None)
-        self.services.pipeline.cancel(request_id)
+        """End a request; its client hears by whom."""
+        services = self.services
+        live = services.dispatcher.live(10**6)
+        await requests.cancel(services.changes, self.me.id, request_id, live, services.pipeline.cancel)
         return Done("cancelled", "/admin")
+
+    async def cancel_all(self, form: Form) -> Done:
+        services = self.services
+        live = services.dispatcher.live(10**6)
+        form.insist("End all requests?", of_cancelling(live).lines(), "End them all")
+        await requests.cancel_all(services.changes, self.me.id, live, services.pipeline.cancel)
+        return Done("all-cancelled", "/admin")
 
     def _queues(self) -> tuple[QueueView, ...]:
         waiting: dict[str, set[str]] = {}

@@ -35,7 +35,7 @@ class ImportPage(AdminPage):
 class PeopleFile(AdminPage):
     """`/admin/people.csv`"""
 
-    async def get(self) -> None:
+    async def get(self, *path: str) -> None:
         self.set_header("Content-Type", CSV_TYPE)
         self.set_header("Content-Disposition", 'attachment; filename="fairgate-people.csv"')
         self.finish(await self.services.people_table.export())

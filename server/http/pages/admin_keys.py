@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from keypool.snapshot import KeySnapshot
 from server.admin.commands.keys import HOMES
+from server.admin.consequences import of_key_removal
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form
 from server.keys.wishes import ListedKey
@@ -34,7 +36,13 @@ class KeysPage(AdminPage):
     async def add(self, form: Form) -> Done:
         """One more key of an upstream that is there, or the first one of a provider."""
         upstream, known = form.needed("upstream"), {key.spec.name for key in await self.services.keys.keys()}
-        wanted = {"upstream" if upstream in known or upstream not in HOMES else "dialect": upstream}
+        url, is_known = form.text("base_url"), upstream in known or upstream not in HOMES
+        wanted: dict[str, Any] = {"upstream" if is_known and not url else "dialect": upstream}
+        texts = {name: form.text(name) for name in ("organisation", "owner", "monthly_cap_usd")}
+        numbers = {name: form.whole(name) for name in ("slots", "rpm", "tpm", "itpm", "otpm", "rpd")}
+        lists = {"models": list(form.words("models")), "groups": list(form.names("groups"))}
+        terms = {"base_url": url, **texts, **numbers, **lists}
+        wanted |= {name: value for name, value in terms.items() if value}
         await self.services.keys.add(self.me.id, form.needed("secret"), wanted)
         return Done("key-added", KEYS)
 
@@ -50,7 +58,10 @@ class KeysPage(AdminPage):
         await self.services.keys.recheck(self.me.id, key_id)
         return Done("key-rechecked", KEYS)
 
-    async def remove(self, _: Form, key_id: str) -> Done:
+    async def remove(self, form: Form, key_id: str) -> Done:
+        services = self.services
+        consequences = of_key_removal(await services.keys.keys(), key_id, services.dispatcher.live(10**6))
+        form.insist("Remove this key?", consequences.lines(), "Remove the key")
         await self.services.keys.remove(self.me.id, key_id)
         return Done("key-removed", KEYS)
 

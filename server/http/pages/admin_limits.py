@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from server.admin.changes import NotThere
+from server.admin.changes import NEW
+from server.admin.consequences import of_limit_removal
+from server.admin.differences import differences
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
 from server.http.pages.me_ledger import last_moment
-from server.ledger.limits import Limit, LimitWindow, Scope, Unit, family_of, limit_of
+from server.ledger.limits import Limit, LimitWindow, Scope, Unit, family_of, limit_body, limit_of
+from server.policy.commands import NotThere
 from web import render_admin
 from web.view_admin import LimitRow, LimitsView
 
@@ -28,9 +30,10 @@ class LimitsPage(AdminPage):
     async def set_limit(self, form: Form) -> Done:
         """A new limit, or another amount in place of one for the same purpose."""
         wanted = await self._wanted(form)
-        for known in await self.services.changes.limits():
-            if _purpose(known) == _purpose(wanted):
-                wanted = replace(wanted, id=known.id, extra=known.extra, extra_until=known.extra_until)
+        known = await self.services.changes.limit_like(wanted)
+        if known is not None and known.amount != wanted.amount:
+            changes = differences(limit_body(known), limit_body(replace(known, amount=wanted.amount)))
+            form.insist("Change this limit?", changes, "Save these changes")
         await self.services.changes.set_limit(self.me.id, wanted)
         return Done("limit-set", LIMITS)
 
@@ -42,7 +45,9 @@ class LimitsPage(AdminPage):
         await self.services.changes.raise_limit(self.me.id, limit_id, extra, form.needed_end("until"))
         return Done("limit-raised", LIMITS)
 
-    async def remove(self, _: Form, limit_id: str) -> Done:
+    async def remove(self, form: Form, limit_id: str) -> Done:
+        consequences = await of_limit_removal(self.services.store, self.services.changes, limit_id)
+        form.insist("Remove this limit?", consequences.lines(), "Remove the limit")
         await self.services.changes.remove_limit(self.me.id, limit_id)
         return Done("limit-removed", LIMITS)
 
@@ -63,10 +68,9 @@ class LimitsPage(AdminPage):
             "until": form.ends("until"),
         }
         try:
-            wanted = limit_of("wanted", body)
+            return limit_of(NEW, body)
         except ValueError as error:
             raise FormError(sentence(error)) from None
-        return replace(wanted, id=f"lim_{hashlib.sha256(repr(_purpose(wanted)).encode()).hexdigest()[:10]}")
 
     async def _subject(self, form: Form, scope: Scope) -> str:
         """Whose it is, by id: a person is called by their name."""
@@ -77,8 +81,6 @@ class LimitsPage(AdminPage):
         subject = form.needed("subject")
         if scope is Scope.PERSON:
             return (await self.services.changes.person_named(subject)).id
-        if scope is Scope.UPSTREAM and all(key.spec.name != subject for key in await self.services.keys.keys()):
-            raise NotThere("there is no such upstream")
         return subject
 
 
@@ -87,11 +89,6 @@ def _amount(form: Form, name: str, unit: Unit) -> int:
         return form.needed_money(name)
     form.needed(name)
     return form.whole(name)
-
-
-def _purpose(limit: Limit) -> tuple[object, ...]:
-    """What a limit has in common with one that it replaces: all but how much."""
-    return (*map(str, (limit.scope, limit.subject, *limit.kind)), limit.since, limit.until)
 
 
 def _row(limit: Limit, names: Mapping[str, str], now: int) -> LimitRow:

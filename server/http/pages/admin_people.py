@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from server.admin.consequences import of_disabling, of_promotion
 from server.auth.tokens import has_lapsed
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError
@@ -16,7 +17,7 @@ from server.http.pages.me_ledger import (
     token_limits,
     token_view,
 )
-from server.http.pages.me_tokens import budget_of, wanted
+from server.http.pages.me_tokens import pass_view, wanted, wanted_pass
 from server.ledger.reports import By, Days, Sum, Which
 from server.store.base import Person, Token
 from server.wire.errors import UnknownId
@@ -48,7 +49,8 @@ class PeoplePage(AdminPage):
         return render_admin.people_html(view)
 
     async def add(self, form: Form) -> Done:
-        person = await self.services.people.create(self.me.id, form.needed("name"), groups=form.names("groups"))
+        email, note = form.text("email") or None, form.text("note")
+        person = await self.services.people.create(self.me.id, form.needed("name"), email, form.names("groups"), note)
         return Done("person-added", f"/admin/people/{person.id}")
 
     async def used(self) -> dict[str, Sum]:
@@ -102,22 +104,34 @@ class PersonPage(PeoplePage):
             limits=await limit_views(services, person, THEIRS),
             groups=tuple(group.name for group in await services.changes.groups()),
             requests=tuple(map(request_view, rows)),
+            passes=tuple(map(pass_view, await services.passes.issued(person.id))),
             made=self.made,
         )
         return render_admin.person_html(view)
 
     async def change(self, form: Form, person_id: str) -> Done:
-        changes = {"name": form.needed("name"), "groups": form.names("groups"), "note": form.text("note")}
+        changes = {
+            "name": form.needed("name"),
+            "email": form.text("email") or None,
+            "groups": form.names("groups"),
+            "note": form.text("note"),
+        }
         await self.services.people.change(self.me.id, person_id, changes)
         return Done("person-changed", f"/admin/people/{person_id}")
 
-    async def disable(self, _: Form, person_id: str) -> Done:
+    async def disable(self, form: Form, person_id: str) -> Done:
+        person, live = await self._person(person_id), self.services.dispatcher.live(10**6)
+        consequences = await of_disabling(self.services.store, person, live)
+        form.insist(f"Close the access of {person.name}?", consequences.lines(), "Close it")
         return await self._set(person_id, {"disabled": True}, "person-disabled")
 
     async def enable(self, _: Form, person_id: str) -> Done:
         return await self._set(person_id, {"disabled": False}, "person-enabled")
 
-    async def promote(self, _: Form, person_id: str) -> Done:
+    async def promote(self, form: Form, person_id: str) -> Done:
+        person = await self._person(person_id)
+        consequences = await of_promotion(self.services.store, person)
+        form.insist(f"Make {person.name} an administrator?", consequences.lines(), "Make them one")
         return await self._set(person_id, {"admin": True}, "person-promoted")
 
     async def demote(self, _: Form, person_id: str) -> Done:
@@ -131,12 +145,15 @@ class PersonPage(PeoplePage):
         return Done("person-erased", "/admin/people")
 
     async def make_token(self, form: Form, person_id: str) -> NewSecret:
-        budget = form.money("usd")
         asked = wanted(form, form.needed("kind"))
-        token, secret = await self.services.tokens.create_for(self.maker, self.me.id, person_id, asked)
-        if budget is not None:
-            await self.services.changes.set_limit(self.me.id, budget_of(token, budget))
+        token, secret = await self.services.tokens.create(self.maker, self.me.id, person_id, asked)
         return NewSecret("token", token.name, secret)
+
+    async def make_pass(self, form: Form, person_id: str) -> NewSecret:
+        guest, asked = form.needed("name"), wanted_pass(form, self.services.wall())
+        person = await self._person(person_id)
+        _, secret = await self.services.passes.issue_for(self.maker, self.me.id, person, asked)
+        return NewSecret("guest pass", guest, secret)
 
     async def _set(self, person_id: str, changes: Mapping[str, bool], told: str) -> Done:
         await self.services.people.change(self.me.id, person_id, changes, self.authority)

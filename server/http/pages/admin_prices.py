@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from server.admin.consequences import of_price_removal
+from server.admin.differences import differences
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
-from server.ledger.prices import UNPRICED, Price, price_of
+from server.ledger.prices import TOKENS, UNPRICED, Price, price_body, price_of
 from server.ledger.when import iso
 from web import render_admin
 from web.view_admin import PriceRow, PricesView
@@ -31,17 +33,26 @@ class PricesPage(AdminPage):
     async def set_price(self, form: Form) -> Done:
         since = form.begins("valid_from") or self.services.wall()
         model = form.needed("model")
-        said = {name: form.money(name) for name in ("cached", "cache_write", "request")}
-        rates = {"input": form.needed_money("input"), "output": form.needed_money("output")}
-        body = {"model": model, "valid_from": since, **rates} | {k: v for k, v in said.items() if v is not None}
+        said = {name: form.money(name) for name in (*TOKENS, "request", "image")}
+        minute = form.money("audio_minute")
+        said["audio_hour"] = None if minute is None else minute * 60
+        body = {"model": model, "valid_from": since} | {k: v for k, v in said.items() if v is not None}
+        if not said["request"] and not said["image"] and not minute:
+            body |= {"input": form.needed_money("input"), "output": form.needed_money("output")}
         try:
             price = price_of(f"desk:{model}@{iso(since)}", body)
         except ValueError as error:
             raise FormError(sentence(error)) from None
+        known = next((each for each in await self.services.changes.prices() if each.id == price.id), None)
+        if known is not None and (changes := differences(price_body(known), price_body(price))):
+            form.insist(f"Change the price of {model}?", changes, "Save these changes")
         await self.services.changes.set_price(self.me.id, price)
         return Done("price-set", PRICES)
 
-    async def remove(self, _: Form, price_id: str) -> Done:
+    async def remove(self, form: Form, price_id: str) -> Done:
+        served = [model.name for model in self.services.dispatcher.snapshot().models]
+        consequences = await of_price_removal(self.services.changes, price_id, served)
+        form.insist("Remove this price?", consequences.lines(), "Remove the price")
         await self.services.changes.remove_price(self.me.id, price_id)
         return Done("price-removed", PRICES)
 

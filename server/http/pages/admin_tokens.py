@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from server.admin.consequences import of_revocation
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form
 from server.http.pages.me_ledger import token_limits, token_view
+from server.http.pages.me_tokens import HOUR, narrowing
 from server.store.base import Token
 from web import render_admin
 from web.view_admin import AdminTokensView
-from web.view_me import TokenView
+from web.view_me import NewSecret, TokenView
 
 TOKENS = "/admin/tokens"
 PAGE = 50
@@ -33,8 +35,25 @@ class AdminTokensPage(AdminPage):
             return token_view(token, limits.get(token.id), names.get(token.person_id, token.person_id))
 
         more = page[-1].id if len(found) > begin + PAGE else None
-        return render_admin.admin_tokens_html(AdminTokensView(self.frame, tuple(map(seen, page)), query, more))
+        view = AdminTokensView(self.frame, tuple(map(seen, page)), query, more, self.made)
+        return render_admin.admin_tokens_html(view)
 
-    async def revoke(self, _: Form, token_id: str) -> Done:
+    async def rotate(self, form: Form, token_id: str) -> NewSecret:
+        """Another secret in a token's place; the old one works for so many hours more."""
+        grace = form.whole("grace") * HOUR
+        token, secret = await self.services.tokens.rotate(self.maker, self.me.id, token_id, grace_seconds=grace)
+        return NewSecret("token", token.name, secret)
+
+    async def narrow(self, form: Form, token_id: str) -> Done:
+        await self.services.tokens.narrow(self.me.id, token_id, narrowing(form))
+        return Done("token-narrowed", TOKENS)
+
+    async def revoke_pass(self, _: Form, pass_id: str) -> Done:
+        await self.services.passes.revoke(self.me.id, pass_id)
+        return Done("pass-revoked", TOKENS)
+
+    async def revoke(self, form: Form, token_id: str) -> Done:
+        consequences = await of_revocation(self.services.store, token_id)
+        form.insist("Revoke this token?", consequences.lines(), "Revoke it")
         await self.services.tokens.revoke(self.me.id, token_id)
         return Done("token-revoked", TOKENS)

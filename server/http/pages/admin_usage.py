@@ -91,7 +91,7 @@ class AdminUsagePage(AdminPage):
 class UsageFile(AdminUsagePage):
     """`/admin/usage.csv?first=&last=&of=`"""
 
-    async def get(self) -> None:
+    async def get(self, *path: str) -> None:
         of = self.grouping()
         sums, names = await self.services.store.sums(self.span(), (GROUPINGS[of],)), await self.names_of(of)
         self.set_header("Content-Type", CSV_TYPE)

@@ -13,8 +13,10 @@ from server.auth.sessions import Visit
 from server.config.parsers import is_loopback
 from server.http.pages.public import PageHandler
 from server.http.redirects import own_path
+from server.http.services import PageServices
+from server.policy.authority import Power
 from server.store.base import Person, StoreError
-from server.wire.errors import AccountingUnavailable, InvalidValue, PermissionDenied, Refusal
+from server.wire.errors import AccountingUnavailable, InvalidKey, InvalidValue, PermissionDenied, Refusal
 from web import render
 
 SESSION = "fairgate-session"
@@ -22,8 +24,10 @@ LARGEST_FORM = 64 << 10  # bytes
 MOST_FIELDS = 100
 
 
-class BrowserHandler(PageHandler):
-    """A page for somebody who may have logged in."""
+class BrowserHandler(PageHandler[PageServices]):
+    """A page for who may have logged in. Who must, and has not, is sent to the login and comes back."""
+
+    _visit: Visit | None = None
 
     def set_default_headers(self) -> None:
         super().set_default_headers()
@@ -40,19 +44,28 @@ class BrowserHandler(PageHandler):
     # --- who is looking
 
     async def visit(self) -> Visit | None:
-        """The session of this browser."""
-        return await self.services.sessions.visit(self.cookie(SESSION))
+        """The session of this browser, found out once."""
+        if self._visit is None:
+            self._visit = await self.services.sessions.visit(self.cookie(SESSION))
+        return self._visit
+
+    async def insist(self, power: Power) -> None:
+        """Raises InvalidKey, PermissionDenied for whose session does not allow this."""
+        visit = await self.visit()
+        if visit is None:
+            raise InvalidKey
+        if not self.services.authority_of_visit(visit).may(power):
+            raise PermissionDenied
+
+    def turn_away(self, refusal: Refusal) -> None:
+        """A form is not sent there: when it came back from the login, it would have lost its fields."""
+        if not isinstance(refusal, InvalidKey) or self.request.method != "GET":
+            raise refusal
+        self.redirect("/login?" + urlencode({"next": own_path(self.request.uri or "/")}), status=303)
 
     async def person(self) -> Person | None:
         """Who has logged in with this browser."""
         return await self.services.sessions.person_of(self.cookie(SESSION))
-
-    async def insist_on_person(self) -> Person | None:
-        """Who has logged in; None if nobody has, and then they are on their way to the login."""
-        person = await self.person()
-        if person is None:
-            self.redirect("/login?" + urlencode({"next": own_path(self.request.uri or "/")}), status=303)
-        return person
 
     # --- forms
 

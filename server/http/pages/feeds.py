@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 from server.http.pages.base import SESSION, BrowserHandler
 from server.http.pages.public import HTML, PageHandler
+from server.http.services import StatusServices
 from server.status.leaderboard import ENERGY
 from server.store.base import Person
 from server.wire.errors import InvalidValue, UnknownUrl
@@ -33,7 +34,7 @@ _TONES: dict[str, Tone] = {
 }
 
 
-class CachedHandler(PageHandler):
+class CachedHandler(PageHandler[StatusServices]):
     """What may be a few seconds old."""
 
     def set_default_headers(self) -> None:

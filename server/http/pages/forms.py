@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from server.auth.sessions import Sessions
 from server.ledger.calendar import Calendar
 from server.ledger.money import micro_usd
+from server.policy.commands import CommandError
 from web.view import Flash
 
 MOST_WHOLE = 10**15
@@ -26,6 +27,7 @@ _LABELS = {"usd": "dollars", "per_head": "per head"}
 
 SENTENCES = {
     "token-revoked": "The token is revoked.",
+    "pass-revoked": "The pass is revoked.",
     "token-narrowed": "The token may do less now.",
     "session-ended": "That browser is logged out.",
     "joined": "You are a member now.",
@@ -35,6 +37,8 @@ SENTENCES = {
     "nickname-removed": "You are not on the leaderboard.",
     "sessions-ended": "You are logged out everywhere else.",
     "cancelled": "The request is cancelled.",
+    "all-cancelled": "The requests are cancelled.",
+    "undone": "It is as it was before.",
     "person-added": "The person is added.",
     "person-changed": "The person is changed.",
     "person-disabled": "Access is closed.",
@@ -174,7 +178,7 @@ def sentence(error: Exception) -> str:
     """What went wrong, for a page: what a command says without the verbs of the command line."""
     if isinstance(error, FormError):
         return str(error)
-    text = re.sub(r"(: | \()?`[^`]*`.*", "", str(error)).rstrip(" .:;")
+    text = (error.words if isinstance(error, CommandError) else str(error)).rstrip(" .:;")
     return f"{text[:1].upper()}{text[1:]}."
 
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from server.admin.changes import CommandError
 from server.admin.makers import Maker
-from server.http.base import Services
 from server.http.pages.base import SESSION, BrowserHandler
 from server.http.pages.forms import Done, Form, FormError, Unsure, flash_cookie, flash_of, sentence
 from server.policy.authority import Authority, Power
+from server.policy.commands import CommandError
 from server.status.views import notice_view, notices
 from server.store.base import Caller, Person
 from server.wire.errors import InvalidKey
@@ -34,21 +34,27 @@ Act = Callable[..., Awaitable[Done | NewSecret | None]]
 
 
 class MemberPage(BrowserHandler):
-    """A page of somebody's own; a route of it `Shows` it, or `Takes` a form of it. `act`: what that form does."""
+    """A page of somebody's own. A route shows it, takes a form of it, or both. `act`: what that form does."""
 
     me: Person  # an administrator only if the session is one's
     authority: Authority
     maker: Maker
 
-    def initialize(self, services: Services, act: Act | None = None) -> None:
-        super().initialize(services)
+    def initialize(self, act: Act | None = None, shows: bool = True) -> None:
         self.act = act
         self.flash: Flash | None = None
         self.made: NewSecret | None = None
         self.sent: Sent | None = None
         self.session_cookie = ""
 
+    @classmethod
+    def answers(cls, row: Mapping[str, Any]) -> set[str]:
+        """A route that does not say otherwise shows the page; one with an act takes its form."""
+        shown = {"GET"} if row.get("shows", True) else set()
+        return shown | ({"POST"} if row.get("act") is not None else set())
+
     async def admit(self) -> None:
+        await super().admit()
         visit = await self.visit()
         if visit is None:
             raise InvalidKey
@@ -82,11 +88,8 @@ class MemberPage(BrowserHandler):
         """A parameter of the address."""
         return self.get_query_argument(name, default) or default
 
-
-class Shows(MemberPage):
-    """A route that shows its page."""
-
     async def get(self, *path: str) -> None:
+        """Show the page."""
         self.flash = self._told()
         self.show(await self.draw(*path))
 
@@ -97,11 +100,8 @@ class Shows(MemberPage):
             self.drop(FLASH)
         return flash_of(self.services.sessions, self.session_cookie, cookie)
 
-
-class Takes(MemberPage):
-    """A route that takes a form of its page."""
-
     async def post(self, *path: str) -> None:
+        """Take the form of the route."""
         assert self.act is not None, "the route of a form says what it does"
         fields = self.form()
         form, said = Form(fields, self.services.calendar), {name: fields[name] for name in fields if name != XSRF}

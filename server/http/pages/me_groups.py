@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.admin.commands.courses import NO_SUCH_COURSE, CourseError, CourseMember, Plan
+from server.admin.commands.courses import CourseMember, Plan
 from server.http.pages.forms import Done, Form
 from server.http.pages.me import MemberPage, caller_of
 from server.http.pages.me_ledger import cells, first_day, group_limits, last_moment, spent_view
 from server.ledger.limits import Scope
 from server.ledger.reports import By, Days
+from server.policy.commands import NotThere
 from server.policy.groups import LEFT, Group
 from server.wire.errors import UnknownId
 from web import render_me
@@ -41,9 +42,12 @@ class GroupsPage(MemberPage):
 
     async def found(self, form: Form) -> NewSecret:
         """Begin a course, and show the code by which people join."""
+        named = [await self.services.changes.person_named(name) for name in form.names("teachers")]
+        teachers = tuple(each.id for each in named) or (self.me.id,)
         plan = Plan(
             name=form.needed("name"),
-            teachers=(self.me.id,),
+            teachers=teachers,
+            models=form.words("models"),
             since=form.needed_begin("since"),
             until=form.needed_end("until"),
             pot=form.money("pot"),
@@ -73,10 +77,8 @@ class CoursePage(MemberPage):
         services, name = self.services, path[0]
         try:
             seen = await services.courses.view(self.me, name)
-        except CourseError as error:
-            if str(error) == NO_SUCH_COURSE:
-                raise UnknownId from None
-            raise
+        except NotThere:
+            raise UnknownId from None
         today = services.calendar.day(services.wall())
         first = first_day(today, DAYS)
         view = CourseView(

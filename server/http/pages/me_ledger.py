@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from server.auth.token_format import budget_id
-from server.http.base import Services
 from server.http.pages.me import caller_of
+from server.http.services import PageServices
 from server.ledger.holds import BudgetStanding, Estimate, Who, applying, claim
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.reports import By, Cursor, Days, Sum, Which
@@ -63,7 +63,7 @@ def request_view(
 
 
 async def page_of_requests(
-    services: Services, which: Which, behind: Cursor | None, count: int
+    services: PageServices, which: Which, behind: Cursor | None, count: int
 ) -> tuple[list[UsageRow], Cursor | None]:
     """So many rows, the newest first, and where the next page goes on."""
     rows = await services.store.usage_before(which, behind, count + 1)
@@ -71,7 +71,7 @@ async def page_of_requests(
     return page, (page[-1].started_at, page[-1].request_id) if len(rows) > count else None
 
 
-async def spent(services: Services, label: str, days: Days) -> SpentView:
+async def spent(services: PageServices, label: str, days: Days) -> SpentView:
     """What was used in these days."""
     (found,) = await services.store.sums(days, ())
     return spent_view(label, found)
@@ -81,7 +81,7 @@ def spent_view(label: str, found: Sum) -> SpentView:
     return SpentView(label, found.requests, found.input, found.output, found.cost_micro_usd)
 
 
-async def cells(services: Services, days: Days) -> tuple[Cell, ...]:
+async def cells(services: PageServices, days: Days) -> tuple[Cell, ...]:
     """The same by day and model."""
     return tuple(map(_cell, await services.store.sums(days, (By.DAY, By.MODEL))))
 
@@ -94,7 +94,7 @@ def _cell(found: Sum) -> Cell:
 # --- limits
 
 
-async def limit_views(services: Services, person: Person, own: Own) -> tuple[LimitView, ...]:
+async def limit_views(services: PageServices, person: Person, own: Own) -> tuple[LimitView, ...]:
     """All limits of somebody, with what is taken of them."""
     now, caller = services.wall(), caller_of(person)
     who = Who(person.id, None, services.book.rights(caller.groups, now).groups)
@@ -104,7 +104,7 @@ async def limit_views(services: Services, person: Person, own: Own) -> tuple[Lim
 
 
 async def group_limits(
-    services: Services, person_id: str, group: str, scopes: Iterable[Scope]
+    services: PageServices, person_id: str, group: str, scopes: Iterable[Scope]
 ) -> tuple[LimitView, ...]:
     """The pot of a group, or what one of its members has of it."""
     now = services.wall()
@@ -112,7 +112,7 @@ async def group_limits(
     return tuple(limit_view(each, now) for each in await _standings(services, limits, Who(person_id, None, (group,))))
 
 
-async def token_limits(services: Services, tokens: Iterable[Token]) -> dict[str, LimitView]:
+async def token_limits(services: PageServices, tokens: Iterable[Token]) -> dict[str, LimitView]:
     """The budgets of tokens by the tokens' ids: of each the first one that it has in all time."""
     now, found = services.wall(), {}
     for token in tokens:
@@ -123,7 +123,7 @@ async def token_limits(services: Services, tokens: Iterable[Token]) -> dict[str,
     return found
 
 
-async def _standings(services: Services, limits: Iterable[Limit], who: Who) -> list[BudgetStanding]:
+async def _standings(services: PageServices, limits: Iterable[Limit], who: Who) -> list[BudgetStanding]:
     mine = claim(limits, who, NO_NEED, services.calendar, services.wall())
     if not mine.counters:
         return []

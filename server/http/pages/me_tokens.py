@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from server.admin.commands.guest_passes import PROMISED, WantedPass
+from typing import Any
+
+from server.admin.commands.guest_passes import PROMISED, IssuedPass, WantedPass
 from server.admin.commands.tokens import WantedToken
+from server.admin.consequences import of_revocation
 from server.auth.accounts import MOST_LIVE
 from server.auth.guest_passes import LONGEST_MS
-from server.auth.token_format import budget_id
 from server.auth.token_terms import NORMAL
 from server.http.pages.forms import Done, Form
 from server.http.pages.me import MemberPage, caller_of
 from server.http.pages.me_ledger import token_limits, token_view
-from server.ledger.limits import Limit, LimitWindow, Scope, Unit
-from server.store.base import Token, TokenTerms
+from server.store.base import TokenTerms
 from web import render_me
-from web.view_me import NewSecret, TokensView
+from web.view_me import NewSecret, PassView, TokensView
 
 HOUR = 3600
 
@@ -35,15 +36,13 @@ class TokensPage(MemberPage):
             most=MOST_LIVE,
             made=self.made,
             passes=PROMISED if self._host_group() is not None else None,
+            issued=tuple(map(pass_view, await services.passes.issued(self.me.id))),
         )
         return render_me.tokens_html(view)
 
     async def make(self, form: Form) -> NewSecret:
         """A token of one's own, shown once."""
-        services, budget = self.services, form.money("usd")
-        token, secret = await self.services.tokens.create_own(self.maker, self.me, wanted(form))
-        if budget is not None:
-            await services.changes.set_limit(self.me.id, budget_of(token, budget))
+        token, secret = await self.services.tokens.create(self.maker, self.me.id, self.me.id, wanted(form))
         return NewSecret("token", token.name, secret)
 
     async def rotate(self, form: Form, token_id: str) -> NewSecret:
@@ -54,27 +53,25 @@ class TokensPage(MemberPage):
 
     async def narrow(self, form: Form, token_id: str) -> Done:
         """Let a token do less. A field that is left empty changes nothing."""
-        told = {
-            "models": form.words("models"),
-            "networks": form.words("networks"),
-            "addresses": form.whole("addresses"),
-            "expires_at": form.ends("until"),
-        }
-        wanted = {name: value for name, value in told.items() if value}
-        await self.services.tokens.narrow(self.me.id, token_id, wanted, self.me.id)
+        await self.services.tokens.narrow(self.me.id, token_id, narrowing(form), self.me.id)
         return Done("token-narrowed", "/me/tokens")
 
-    async def revoke(self, _: Form, token_id: str) -> Done:
+    async def revoke(self, form: Form, token_id: str) -> Done:
+        consequences = await of_revocation(self.services.store, token_id, self.me.id)
+        form.insist("Revoke this token?", consequences.lines(), "Revoke it")
         await self.services.tokens.revoke(self.me.id, token_id, self.me.id)
         return Done("token-revoked", "/me/tokens")
 
     async def make_pass(self, form: Form) -> NewSecret:
-        """A pass for a guest. For whom it is, is told to nobody but who reads this page."""
-        until, usd, guest = form.needed_end("until"), form.needed_money("usd"), form.needed("name")
-        seconds = min((until - self.services.wall()) // 1000, LONGEST_MS // 1000)
-        asked = WantedPass(seconds, usd, self._host_group() or "", form.words("models"))
+        """A pass for a guest. For whom it is, only this page says."""
+        guest = form.needed("name")
+        asked = wanted_pass(form, self.services.wall(), self._host_group() or "")
         _, secret = await self.services.passes.issue(self.maker, self.me, asked)
         return NewSecret("guest pass", guest, secret)
+
+    async def revoke_pass(self, _: Form, pass_id: str) -> Done:
+        await self.services.passes.revoke(self.me.id, pass_id, self.me.id)
+        return Done("pass-revoked", "/me/tokens")
 
     def _host_group(self) -> str | None:
         """The first of one's groups whose members may have guests."""
@@ -83,14 +80,33 @@ class TokensPage(MemberPage):
         return next((group.name for group in mine if group.guests and group.lasts_at(now)), None)
 
 
+def wanted_pass(form: Form, now: int, group: str = "") -> WantedPass:
+    """The pass that a form asks for; `group` is the one of which nothing is said."""
+    until, usd = form.needed_end("until"), form.needed_money("usd")
+    seconds = min((until - now) // 1000, LONGEST_MS // 1000)
+    return WantedPass(seconds, usd, form.text("group") or group, form.words("models"))
+
+
+def pass_view(issued: IssuedPass) -> PassView:
+    what = issued.what
+    return PassView(what.id, what.group, what.usd, what.expires_at, what.models, issued.revoked)
+
+
+def narrowing(form: Form) -> dict[str, Any]:
+    """What a token shall do no more; what a form leaves empty stays."""
+    said = {
+        "kind": form.text("kind"),
+        "models": form.words("models"),
+        "networks": form.words("networks"),
+        "addresses": form.whole("addresses"),
+        "keepalive": form.text("keepalive"),
+        "expires_at": form.ends("until"),
+    }
+    return {name: value for name, value in said.items() if value}
+
+
 def wanted(form: Form, kind: str = NORMAL) -> WantedToken:
     """The token that a form asks for."""
     models, networks, alive = form.words("models"), form.words("networks"), form.text("keepalive")
     terms = TokenTerms(kind, models, networks, form.whole("addresses"), alive)
-    return WantedToken(form.needed("name"), form.ends("until"), terms)
-
-
-def budget_of(token: Token, amount: int) -> Limit:
-    """What a token may spend in all, micro-USD."""
-    subject = budget_id(token.id)
-    return Limit(f"token/{subject}/ever", Scope.TOKEN, subject, Unit.USD, LimitWindow.EVER, amount)
+    return WantedToken(form.needed("name"), form.ends("until"), terms, form.money("usd"))

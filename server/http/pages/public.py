@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 
 from server.http.base import AlsoHead, BaseHandler
+from server.http.services import S, StatusServices
 from server.observability.access_log import Access, unknown_path
 from server.relay.context import milliseconds
 from server.wire.errors import Refusal, UnknownUrl
@@ -26,7 +27,7 @@ def _packed(body: bytes) -> bytes:
     return gzip.compress(body, 6, mtime=0)
 
 
-class PageHandler(BaseHandler):
+class PageHandler(BaseHandler[S]):
     """A handler whose answers are for a browser."""
 
     shared = False
@@ -57,7 +58,7 @@ class PageHandler(BaseHandler):
         self.finish(body)
 
 
-class FrontPage(AlsoHead, PageHandler):
+class FrontPage(AlsoHead, PageHandler[StatusServices]):
     """`/`: the operator's own page, if there is one, else the status page."""
 
     async def get(self) -> None:
@@ -69,7 +70,7 @@ class FrontPage(AlsoHead, PageHandler):
             self.give(await own.page(base_url), HTML)
 
 
-class StatusJson(AlsoHead, PageHandler):
+class StatusJson(AlsoHead, PageHandler[StatusServices]):
     """`/status.json`"""
 
     async def get(self) -> None:
@@ -87,14 +88,14 @@ class StatusPage(StatusJson):
             await super().get()
 
 
-class DocsPage(PageHandler):
+class DocsPage(PageHandler[StatusServices]):
     """`/docs`: how to use this installation, with its own address."""
 
     async def get(self) -> None:
         self.give(await self.services.status_service.docs(self.base_url()), HTML)
 
 
-class StaticFile(PageHandler):
+class StaticFile(PageHandler[StatusServices]):
     """`/static/…`: files that were read once, at the start. No path of this machine is ever built from a request."""
 
     def get(self, name: str) -> None:
@@ -112,7 +113,7 @@ class StaticFile(PageHandler):
             self.give(body, content_type)
 
 
-class NoSuchPage(PageHandler):
+class NoSuchPage(PageHandler[StatusServices]):
     """Every route that does not exist: a page for a browser, a refusal in its dialect for everybody else."""
 
     async def admit(self) -> None:

@@ -17,22 +17,23 @@ from server.http.pages.admin_people import PeoplePage, PersonPage
 from server.http.pages.admin_prices import PricesPage
 from server.http.pages.admin_tokens import AdminTokensPage
 from server.http.pages.admin_usage import AdminUsagePage, UsageFile
-from server.http.pages.me import Act, MemberPage, Shows, Takes
+from server.http.pages.me import Act, MemberPage
 from server.http.pages.me_groups import CoursePage, GroupsPage
 from server.http.pages.me_privacy import ExportFile, PrivacyPage
 from server.http.pages.me_tokens import TokensPage
 from server.http.pages.me_usage import ExplainPage, UsagePage
+from server.http.services import PageServices
 
 ID = "([^/]{1,128})"
 NAME = "(.{1,600})"  # of what may hold slashes
 
 
-def page_routes() -> list[Route]:
+def page_routes() -> list[Route[PageServices]]:
     """Those of one's own, then the administrators'."""
     return [*_own(), *_people(), *_operators()]
 
 
-def _own() -> list[Route]:
+def _own() -> list[Route[PageServices]]:
     return [
         _page("/me", UsagePage),
         Route("/me/export", ExportFile, {"GET": Role.PERSON}),
@@ -42,6 +43,7 @@ def _own() -> list[Route]:
         _form(f"/me/tokens/{ID}/narrow", TokensPage, TokensPage.narrow),
         _form(f"/me/tokens/{ID}/revoke", TokensPage, TokensPage.revoke),
         _form("/me/passes", TokensPage, TokensPage.make_pass),
+        _form(f"/me/passes/{ID}/revoke", TokensPage, TokensPage.revoke_pass),
         _page("/me/groups", GroupsPage, GroupsPage.found),
         _form("/me/groups/join", GroupsPage, GroupsPage.join),
         _form(f"/me/groups/{NAME}/leave", GroupsPage, GroupsPage.leave),
@@ -56,7 +58,7 @@ def _own() -> list[Route]:
     ]
 
 
-def _people() -> list[Route]:
+def _people() -> list[Route[PageServices]]:
     admin = Role.ADMIN
     return [
         _page("/admin/people", PeoplePage, PeoplePage.add, admin),
@@ -69,19 +71,24 @@ def _people() -> list[Route]:
         _form(f"/admin/people/{ID}/demote", PersonPage, PersonPage.demote, admin),
         _form(f"/admin/people/{ID}/erase", PersonPage, PersonPage.erase, admin),
         _form(f"/admin/people/{ID}/tokens", PersonPage, PersonPage.make_token, admin),
+        _form(f"/admin/people/{ID}/passes", PersonPage, PersonPage.make_pass, admin),
+        _form(f"/admin/passes/{ID}/revoke", AdminTokensPage, AdminTokensPage.revoke_pass, admin),
         _page("/admin/groups", AdminGroupsPage, AdminGroupsPage.create, admin),
         _form(f"/admin/groups/{NAME}/change", AdminGroupsPage, AdminGroupsPage.change, admin),
         _form(f"/admin/groups/{NAME}/code", CoursePage, CoursePage.code, admin),
         _form(f"/admin/groups/{NAME}/remove", AdminGroupsPage, AdminGroupsPage.remove, admin),
         _page("/admin/tokens", AdminTokensPage, role=admin),
+        _form(f"/admin/tokens/{ID}/rotate", AdminTokensPage, AdminTokensPage.rotate, admin),
+        _form(f"/admin/tokens/{ID}/narrow", AdminTokensPage, AdminTokensPage.narrow, admin),
         _form(f"/admin/tokens/{ID}/revoke", AdminTokensPage, AdminTokensPage.revoke, admin),
     ]
 
 
-def _operators() -> list[Route]:
+def _operators() -> list[Route[PageServices]]:
     admin = Role.ADMIN
     return [
         _page("/admin", NowPage, role=admin),
+        _form("/admin/requests/cancel", NowPage, NowPage.cancel_all, admin),
         _form(f"/admin/requests/{ID}/cancel", NowPage, NowPage.cancel, admin),
         _page("/admin/keys", KeysPage, KeysPage.add, admin),
         _form(f"/admin/keys/{ID}/pause", KeysPage, KeysPage.pause, admin),
@@ -101,17 +108,19 @@ def _operators() -> list[Route]:
         _page("/admin/usage", AdminUsagePage, role=admin),
         Route(r"/admin/usage\.csv", UsageFile, {"GET": admin}),
         _page("/admin/audit", AuditPage, role=admin),
+        _form(f"/admin/audit/{ID}/undo", AuditPage, AuditPage.undo, admin),
     ]
 
 
-def _page(pattern: str, page: type[MemberPage], act: Act | None = None, role: Role = Role.PERSON) -> Route:
+def _page(
+    pattern: str, page: type[MemberPage], act: Act | None = None, role: Role = Role.PERSON
+) -> Route[PageServices]:
     """A page, and the form that is sent to its own address, if it has one."""
     if act is None:
-        return Route(pattern, type(page.__name__, (Shows, page), {}), {"GET": role})
-    both = type(page.__name__, (Shows, Takes, page), {})
-    return Route(pattern, both, {"GET": role, "POST": role}, {"act": act})
+        return Route(pattern, page, {"GET": role})
+    return Route(pattern, page, {"GET": role, "POST": role}, {"act": act})
 
 
-def _form(pattern: str, page: type[MemberPage], act: Act, role: Role = Role.PERSON) -> Route:
+def _form(pattern: str, page: type[MemberPage], act: Act, role: Role = Role.PERSON) -> Route[PageServices]:
     """A form of a page."""
-    return Route(pattern, type(page.__name__, (Takes, page), {}), {"POST": role}, {"act": act})
+    return Route(pattern, page, {"POST": role}, {"act": act, "shows": False})

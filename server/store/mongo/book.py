@@ -15,7 +15,7 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from server.ledger.reports import Cursor
-from server.store.base import Audit, Content, Record
+from server.store.base import DONE, Audit, Content, Record
 from server.store.mongo.connect import Connected, Database, Document, upsert, verb
 from server.store.mongo.keys import count, version_of
 
@@ -38,6 +38,31 @@ class MongoBook(Connected):
         await count(self._db, "book")
 
     @verb
+    async def swap_record(self, before: Record | None, after: Record | None) -> bool:
+        record = after or before
+        assert record is not None, "one of the two is a record"
+        name = {"kind": record.kind, "id": record.id}
+        kept = await self._db.records.find_one(name)
+        if (None if kept is None else json.loads(kept["body"])) != (None if before is None else _plain(before)):
+            return False
+        swapped = await self._swapped(name, None if kept is None else kept["body"], after)
+        await count(self._db, "book")
+        return swapped
+
+    async def _swapped(self, name: Document, kept: str | None, after: Record | None) -> bool:
+        """As it was read, or it is left alone."""
+        same = {**name, "body": kept}
+        if after is None:
+            return (await self._db.records.delete_one(same)).deleted_count == 1
+        if kept is not None:
+            return (await self._db.records.update_one(same, {"$set": {"body": _json(after.body)}})).matched_count == 1
+        try:
+            await self._db.records.insert_one({**name, "body": _json(after.body)})
+        except DuplicateKeyError:
+            return False
+        return True
+
+    @verb
     async def remove_record(self, kind: str, record_id: str) -> bool:
         removed = (await self._db.records.delete_one({"kind": kind, "id": record_id})).deleted_count == 1
         await count(self._db, "book")
@@ -55,7 +80,7 @@ class MongoBook(Connected):
     @verb
     async def append_audit(self, entry: Audit) -> None:
         plain = {name: getattr(entry, name) for name in ("at", "actor", "action", "target")}
-        states = {"before": _json(entry.before), "after": _json(entry.after)}
+        states = {"before": _json(entry.before), "after": _json(entry.after), "outcome": entry.outcome}
         with suppress(DuplicateKeyError):
             await self._db.audits.insert_one({"_id": entry.id, **plain, **states})
 
@@ -63,6 +88,11 @@ class MongoBook(Connected):
     async def rewrite_audit(self, entry: Audit) -> None:
         states = {"before": _json(entry.before), "after": _json(entry.after)}
         await self._db.audits.update_one({"_id": entry.id}, {"$set": states})
+
+    @verb
+    async def audit(self, entry_id: str) -> Audit | None:
+        found = await self._db.audits.find_one({"_id": entry_id})
+        return None if found is None else _audit(found)
 
     @verb
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
@@ -94,10 +124,16 @@ def _behind(cursor: Cursor | None) -> Document:
     return {"at": {"$lte": at}, "$or": [{"at": {"$lt": at}}, {"_id": {"$lt": last}}]}
 
 
+def _plain(record: Record) -> Any:
+    """A body as it comes back."""
+    return json.loads(_json(record.body))
+
+
 def _json(body: Mapping[str, Any] | None) -> str:
     return json.dumps(body if body is None else dict(body))
 
 
 def _audit(found: Document) -> Audit:
     before, after = json.loads(found["before"]), json.loads(found["after"])
-    return Audit(found["_id"], found["at"], found["actor"], found["action"], found["target"], before, after)
+    outcome = found.get("outcome", DONE)
+    return Audit(found["_id"], found["at"], found["actor"], found["action"], found["target"], before, after, outcome)

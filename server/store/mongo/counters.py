@@ -5,27 +5,33 @@ once. It is *entered* in the document first, then the entry is *turned* into the
 entry and adds what it says, if the entry is there. Turning can be repeated, raced and abandoned: the one who comes
 second finds no entry.
 
-    {_id: counter, taken: 12, held: {request: 5}, due: {nonce: 7}}
+    {_id: counter, taken: 112, held: {request: 5}, due: {nonce: 7}, escrow: {escrow: 100}, calls: 1}
 
 `taken` counts what is held, so that admitting is one comparison. An entry in `held` is a reservation's: turned, it
-gives back. An entry in `due` is a settlement's: turned, it takes. A nonce is used by one attempt to settle and by no
-other, so that none takes for its own what another one entered.
+gives back. So does one in `escrow`, which is what a gateway took in advance. An entry in `due` is a settlement's:
+turned, it takes, and the escrow that the request drew on shrinks in the same update. A nonce is used by one attempt to
+settle and by no other, so that none takes for its own what another one entered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection as Several
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from server.ledger.quota import Hold
+from server.ledger.quota import ESCROW, Escrowed, Hold, escrowed_of
 from server.store.mongo.connect import Collection, Document
 
 DUPLICATE_KEY = 11000
+
+
+# By counter and nonce: of which escrow (as a path) how much of what is due was drawn.
+Draws = Mapping[tuple[str, str], tuple[str, int]]
+NO_DRAWS: Draws = {}
 
 
 def field(request_id: str) -> str:
@@ -33,24 +39,38 @@ def field(request_id: str) -> str:
     return quote(request_id, safe="").replace(".", "%2E")
 
 
-async def turn(counters: Collection, names: Several[str], held: Several[str], due: Several[str] = ()) -> set[str]:
-    """Give back what these requests (as fields) hold of these counters and take what is due; who held something."""
+def path(holder: str) -> str:
+    """Where a request or an escrow stands in a counter."""
+    return f"{'escrow' if holder.startswith(ESCROW) else 'held'}.{field(holder)}"
+
+
+def standing(counter: Document, place: str) -> int | None:
+    """What a holder, by its path, holds of a counter."""
+    group, _, name = place.partition(".")
+    amount: int | None = counter.get(group, {}).get(name)
+    return amount
+
+
+async def turn(
+    counters: Collection, names: Several[str], held: Several[str], due: Several[str] = (), draws: Draws = NO_DRAWS
+) -> set[str]:
+    """Give back what these holders (as paths) hold of these counters and take what is due; who held something."""
     holders: set[str] = set()
     while True:
         entered = await _entered(counters, names, held, due)
-        holders.update(*(each.get("held", {}) for each in entered))
-        changes = [_turned(each) for each in entered if each.get("held") or each.get("due")]
+        holders.update(place for place in held if any(standing(each, place) is not None for each in entered))
+        changes = [change for each in entered if (change := _turned(each, held, draws)) is not None]
         # Where somebody else has turned one of the entries meanwhile, nothing was changed, and we look again.
         if not changes or (await counters.bulk_write(changes, ordered=False)).matched_count == len(changes):
             return holders
 
 
-async def hold(counters: Collection, wanted: Sequence[Hold], held: str) -> None:
+async def hold(counters: Collection, wanted: Sequence[Hold], place: str) -> None:
     """Enter holds, in this order, up to the first that is not admitted or is entered already."""
     changes = [
         UpdateOne(
-            {"_id": each.counter, "taken": {"$lte": each.limit - each.amount}, f"held.{held}": {"$exists": False}},
-            {"$inc": {"taken": each.amount}, "$set": {f"held.{held}": each.amount}},
+            {"_id": each.counter, "taken": {"$lte": each.limit - each.amount}, place: {"$exists": False}},
+            {"$inc": {"taken": each.amount}, "$set": {place: each.amount}},
             upsert=True,
         )
         for each in wanted
@@ -63,15 +83,31 @@ async def hold(counters: Collection, wanted: Sequence[Hold], held: str) -> None:
             raise
 
 
-async def look(counters: Collection, names: Sequence[str], held: str) -> dict[str, Document]:
-    """The counters by name, with what a request (as a field) holds of them."""
-    found = await _entered(counters, names, (held,), ())
+async def look(counters: Collection, names: Sequence[str], *held: str) -> dict[str, Document]:
+    """The counters by name, with what these holders (as paths) hold of them."""
+    found = await _entered(counters, names, held, ())
     return {name: {"taken": 0} for name in names} | {each["_id"]: each for each in found}
 
 
-async def taken(counters: Collection, names: Sequence[str]) -> list[int]:
-    found = {each["_id"]: each["taken"] async for each in counters.find({"_id": {"$in": list(names)}}, {"taken": True})}
-    return [found.get(name, 0) for name in names]
+async def trim(counters: Collection, names: Sequence[str], place: str, amount: int) -> bool:
+    """Leave at most so much in an escrow (as a path); False if it has no more."""
+    trimmed = False
+    while True:
+        found = await _entered(counters, names, (place,), ())
+        over = [(each["_id"], held) for each in found if (held := standing(each, place) or 0) > amount]
+        changes = [
+            UpdateOne({"_id": name, place: held}, {"$set": {place: amount}, "$inc": {"taken": amount - held}})
+            for name, held in over
+        ]
+        trimmed |= bool(changes)
+        if not changes or (await counters.bulk_write(changes, ordered=False)).matched_count == len(changes):
+            return trimmed
+
+
+def escrowed(counter: Document) -> Escrowed:
+    """How a counter stands, and who has taken of it in advance."""
+    escrows = {unquote(name): amount for name, amount in counter.get("escrow", {}).items()}
+    return escrowed_of(counter["_id"], counter["taken"], counter.get("calls", 0), escrows)
 
 
 async def announce(counters: Collection, docs: Iterable[Document]) -> None:
@@ -112,23 +148,34 @@ def only_duplicates(error: BulkWriteError) -> bool:
 def _by_counter(docs: Iterable[Document]) -> dict[str, dict[str, int]]:
     entries: dict[str, dict[str, int]] = {}
     for doc in docs:
-        for counter, amount in doc["charges"]:
+        for counter, amount, *_ in doc["charges"]:
             entries.setdefault(counter, {})[f"due.{doc['due']}"] = amount
     return entries
 
 
 async def _entered(counters: Collection, names: Several[str], held: Several[str], due: Several[str]) -> list[Document]:
-    """The counters with those of their entries that are asked for."""
-    asked = ["taken", *(f"held.{each}" for each in held), *(f"due.{each}" for each in due)]
+    """The counters with those of their entries that are asked for, and with all escrows: there are few."""
+    asked = ["taken", "calls", "escrow", *(each for each in held if not each.startswith("escrow."))]
+    asked += [f"due.{each}" for each in due]
     return await counters.find({"_id": {"$in": list(names)}}, dict.fromkeys(asked, True)).to_list(None)
 
 
-def _turned(counter: Document) -> UpdateOne:
-    held, due = counter.get("held", {}), counter.get("due", {})
-    entries = {f"held.{name}": amount for name, amount in held.items()}
-    entries |= {f"due.{name}": amount for name, amount in due.items()}
+def _turned(counter: Document, held: Several[str], draws: Draws) -> UpdateOne | None:
+    """One update: what is entered has to be there still, and each escrow that shrinks as it is now."""
+    due: dict[str, int] = counter.get("due", {})
+    gone = {place: amount for place in held if (amount := standing(counter, place)) is not None}
+    if not gone and not due:
+        return None
+    drawn: dict[str, int] = {}
+    for place, amount in (draws[counter["_id"], nonce] for nonce in due if (counter["_id"], nonce) in draws):
+        drawn[place] = drawn.get(place, 0) + amount
+    # What was given back meanwhile pays for nothing.
+    left = {place: amount for place in drawn if (amount := standing(counter, place)) and place not in gone}
+    shrunk = {place: min(amount, drawn[place]) for place, amount in left.items()}
+    entries = gone | {f"due.{name}": amount for name, amount in due.items()}
+    growth = sum(due.values()) - sum(gone.values()) - sum(shrunk.values())
     change: dict[str, Any] = {
-        "$inc": {"taken": sum(due.values()) - sum(held.values())},
+        "$inc": {"taken": growth, **{place: -amount for place, amount in shrunk.items()}},
         "$unset": dict.fromkeys(entries, ""),
     }
-    return UpdateOne({"_id": counter["_id"], **entries}, change)
+    return UpdateOne({"_id": counter["_id"], **entries, **left}, change)

@@ -9,11 +9,11 @@ from typing import Any
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from server.config.specs import UpstreamSpec
+from server.config.specs import UNSTORED, UpstreamSpec
 from server.store.base import AddedKey, IssuedObject, KeyTaken, KeyWish
 from server.store.mongo.connect import Connected, Database, Document, together, upsert, verb
 
-_TERMS = tuple(each.name for each in fields(UpstreamSpec) if each.name != "keys")
+_TERMS = tuple(each.name for each in fields(UpstreamSpec) if each.name not in UNSTORED)
 
 
 async def index_keys(db: Database) -> None:

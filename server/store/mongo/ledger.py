@@ -11,14 +11,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from pymongo import DeleteOne
 
-from server.ledger.quota import Exceeded, Hold, Reservation, Reserved, Settlement
+from server.ledger.quota import (
+    ESCROW,
+    Escrowed,
+    Exceeded,
+    Hold,
+    Letter,
+    Release,
+    Reservation,
+    Reserved,
+    Settlement,
+    Trim,
+)
 from server.store.base import StoreError
 from server.store.mongo import counters as mongo_counters
-from server.store.mongo.connect import Connected, Database, Document, upsert, verb
-from server.store.mongo.counters import field
+from server.store.mongo.connect import Connected, Database, Document, border, upsert, verb
+from server.store.mongo.counters import path, standing
 from server.store.mongo.ordering import PerRequest
 from server.store.mongo.settle import GROUP, Settler, finish_all
 
@@ -44,11 +56,27 @@ class MongoLedger(Connected):
         self._few = asyncio.Semaphore(AT_ONCE)
 
     def settle(self, settlement: Settlement) -> Awaitable[bool]:
+        return asyncio.ensure_future(_only(self.write([settlement])))
+
+    def write(self, letters: Sequence[Letter]) -> Awaitable[list[bool | Exception]]:
+        """What waits for nothing is settled together; the rest goes alone, each in its turn."""
         if self._settler is None:
             return _refused()
-        if self._queue.busy(settlement.row.request_id):
-            return self._queue.do(settlement.row.request_id, _awaited(self._settler, settlement))
-        return self._settler.settle(settlement)
+        alone = [not isinstance(each, Settlement) or self._queue.busy(each.row.request_id) for each in letters]
+        free = [each for each, waits in zip(letters, alone, strict=True) if isinstance(each, Settlement) and not waits]
+        others = [self._alone(each) for each, waits in zip(letters, alone, strict=True) if waits]
+        return asyncio.ensure_future(
+            _in_order(alone, self._settler.settle(free), asyncio.gather(*others, return_exceptions=True))
+        )
+
+    @verb
+    async def escrowed(self, counters: Sequence[str]) -> list[Escrowed]:
+        found = await mongo_counters.look(self._db.counters, counters)
+        return [mongo_counters.escrowed({"_id": name, **found[name]}) for name in counters]
+
+    @verb
+    async def call_back(self, counter: str) -> None:
+        await self._db.counters.update_one({"_id": counter}, {"$inc": {"calls": 1}})
 
     @verb
     async def reserve(self, reservation: Reservation) -> Reserved | Exceeded:
@@ -70,11 +98,11 @@ class MongoLedger(Connected):
 
     @verb
     async def taken(self, counters: Sequence[str]) -> list[int]:
-        return await mongo_counters.taken(self._db.counters, counters)
+        return [each.taken - each.amount for each in await self.escrowed(counters)]
 
     @verb
     async def reserved(self) -> int:
-        return await self._db.reservations.count_documents({})
+        return await self._db.reservations.count_documents({"_id": {"$not": {"$regex": f"^{ESCROW}"}}})
 
     @verb
     async def forget_counters(self, before: str) -> int:
@@ -86,8 +114,27 @@ class MongoLedger(Connected):
             if (window := each["_id"].rpartition("/")[2]) < present[len(window)]
         ]
         # What somebody holds stays, or else giving it back would miss it.
-        forgotten = {"_id": {"$in": ended}, "held": {"$in": [None, {}]}}
+        forgotten = {"_id": {"$in": ended}, "held": {"$in": [None, {}]}, "escrow": {"$in": [None, {}]}}
         return (await self._db.counters.delete_many(forgotten)).deleted_count if ended else 0
+
+    async def _alone(self, letter: Letter) -> bool | Exception:
+        if isinstance(letter, Settlement):
+            return await self._queue.do(letter.row.request_id, self._settled(letter))
+        if isinstance(letter, Release):
+            return await self.release(letter.request_id)
+        return await self._queue.do(letter.escrow, self._trimmed(letter))
+
+    async def _settled(self, settlement: Settlement) -> bool | Exception:
+        if self._settler is None:
+            raise StoreError("the store is not open")
+        (answer,) = await self._settler.settle([settlement])
+        return answer
+
+    async def _trimmed(self, trim: Trim) -> bool:
+        with border():
+            found = await self._db.reservations.find_one({"_id": trim.escrow}, {"counters": True})
+            names = [] if found is None else found["counters"]
+            return await mongo_counters.trim(self._db.counters, names, path(trim.escrow), trim.amount)
 
     async def _reserve_among_few(self, reservation: Reservation) -> Reserved | Exceeded:
         async with self._few:
@@ -95,7 +142,7 @@ class MongoLedger(Connected):
 
     async def _reserve(self, reservation: Reservation) -> Reserved | Exceeded:
         """Look, decide, try, look again whether it came true. Who is refused at the first look has written nothing."""
-        held, noted = field(reservation.request_id), False
+        held, noted = path(reservation.request_id), False
         names = [each.counter for each in reservation.holds]
         counters = await mongo_counters.look(self._db.counters, names, held)
         first = missing = _missing(reservation, counters, held)
@@ -123,7 +170,7 @@ class MongoLedger(Connected):
 
     async def _give_up(self, request_id: str, names: Sequence[str]) -> None:
         """Give back what this call held. The document stays if an earlier call made it."""
-        await mongo_counters.turn(self._db.counters, names, [field(request_id)])
+        await mongo_counters.turn(self._db.counters, names, [path(request_id)])
         await self._db.reservations.delete_one({"_id": request_id, "calls": 1})
 
     async def _release_where(self, which: Document) -> int:
@@ -138,7 +185,7 @@ class MongoLedger(Connected):
         if not found:
             return 0
         names = {name for each in found for name in each["counters"]}
-        holders = await mongo_counters.turn(self._db.counters, names, [field(each["_id"]) for each in found])
+        holders = await mongo_counters.turn(self._db.counters, names, [path(each["_id"]) for each in found])
         # Who has reserved again meanwhile is left alone.
         await self._db.reservations.bulk_write(
             [DeleteOne({"_id": each["_id"], "calls": each["calls"]}) for each in found]
@@ -148,20 +195,32 @@ class MongoLedger(Connected):
 
 def _missing(reservation: Reservation, counters: Mapping[str, Document], held: str) -> list[Hold]:
     """What the request does not hold yet."""
-    return [each for each in reservation.holds if held not in counters[each.counter].get("held", {})]
+    return [each for each in reservation.holds if standing(counters[each.counter], held) is None]
 
 
 def _refusal(holds: Sequence[Hold], counters: Mapping[str, Document]) -> Exceeded | None:
     for each in holds:
         taken = counters[each.counter]["taken"]
         if taken + each.amount > each.limit:
-            return Exceeded(each.counter, taken)
+            escrowed = sum(counters[each.counter].get("escrow", {}).values())
+            return Exceeded(each.counter, taken, escrowed)
     return None
 
 
-async def _awaited(settler: Settler, settlement: Settlement) -> bool:
-    return await settler.settle(settlement)
+async def _in_order(
+    alone: Sequence[bool], settling: Awaitable[Sequence[bool | Exception]], others: Awaitable[Sequence[Any]]
+) -> list[bool | Exception]:
+    """The answers in the order of the letters: of those that went alone, and of those that were settled together."""
+    rest, together = iter(await others), iter(await settling)
+    return [next(rest) if waits else next(together) for waits in alone]
 
 
-async def _refused() -> bool:
+async def _only(answering: Awaitable[list[bool | Exception]]) -> bool:
+    (answer,) = await answering
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+async def _refused() -> list[bool | Exception]:
     raise StoreError("the store is not open")

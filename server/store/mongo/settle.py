@@ -21,22 +21,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bson import ObjectId
 from pymongo.errors import BulkWriteError
 
+from server.ledger.batch import firsts
 from server.ledger.quota import Settlement
 from server.store.base import StoreError
 from server.store.mongo import counters as mongo_counters
 from server.store.mongo import sums as mongo_sums
 from server.store.mongo.connect import Database, Document, border, together
-from server.store.mongo.counters import field, only_duplicates
+from server.store.mongo.counters import only_duplicates, path
 from server.store.mongo.usage import document_of
 
 GROUP = 200  # settlements that go together: bounds the size of a command
 MOST_WAITING = 10_000  # a request settles once, so that only an outage fills it
-
-Waiting = tuple[Settlement, "asyncio.Future[bool]"]
 
 
 class Settler:
@@ -44,55 +44,75 @@ class Settler:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._work: asyncio.Task[None] | None = None
-        self._latest: asyncio.Future[bool] | None = None
+        self._latest: _Batch | None = None
 
-    def settle(self, settlement: Settlement) -> asyncio.Future[bool]:
-        """It is on its way when this returns, and goes on when the answer is not waited for any more."""
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        if len(self._waiting) >= MOST_WAITING:
-            answer.set_exception(StoreError("too much is waiting for the store"))
-            return answer
-        self._waiting.append((settlement, answer))
-        self._latest = answer
+    def settle(self, settlements: Sequence[Settlement]) -> asyncio.Future[list[bool | Exception]]:
+        """They are on their way when this returns, and go on when the answer is not waited for any more."""
+        batch = _Batch(asyncio.get_running_loop().create_future(), len(settlements))
+        if not settlements or len(self._waiting) + len(settlements) > MOST_WAITING:
+            full = StoreError("too much is waiting for the store")
+            batch.future.set_result([full] * len(settlements))
+            return batch.future
+        self._waiting.extend(_Waiting(each, batch, place) for place, each in enumerate(settlements))
+        self._latest = batch
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._work_off())
-        return asyncio.shield(answer)
+        return asyncio.shield(batch.future)
 
     async def caught_up(self) -> None:
         """Wait until all that was accepted before is done."""
         if self._latest is not None:
-            await asyncio.wait([self._latest])
+            await asyncio.wait([self._latest.future])
 
     async def _work_off(self) -> None:
         while self._waiting:
             await self._carry_out([self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))])
 
-    async def _carry_out(self, group: Sequence[Waiting]) -> None:
+    async def _carry_out(self, group: Sequence[_Waiting]) -> None:
         try:
             with border():
-                written = await settle_all(self._db, [settlement for settlement, _ in group])
+                written = await settle_all(self._db, [each.settlement for each in group])
         except Exception as error:
             # An outage is everybody's. What cannot be written at all is its owner's, and spoils nobody else's.
             if not isinstance(error, StoreError) and len(group) > 1:
                 for each in group:
                     await self._carry_out([each])
                 return
-            for _, answer in group:
-                answer.set_exception(error)
+            for each in group:
+                each.batch.put(each.place, error)
         else:
-            for (_, answer), first in zip(group, written, strict=True):
-                answer.set_result(first)
+            for each, first in zip(group, written, strict=True):
+                each.batch.put(each.place, first)
+
+
+class _Batch:
+    """The answers for settlements that came together."""
+
+    def __init__(self, future: asyncio.Future[list[bool | Exception]], number: int) -> None:
+        self.future, self._missing = future, number
+        self._answers: list[bool | Exception] = [False] * number
+
+    def put(self, place: int, answer: bool | Exception) -> None:
+        self._answers[place] = answer
+        self._missing -= 1
+        if not self._missing:
+            self.future.set_result(self._answers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    settlement: Settlement
+    batch: _Batch
+    place: int
 
 
 async def settle_all(db: Database, settlements: Sequence[Settlement]) -> list[bool]:
     """Settle together; of each, whether it was the first of its request."""
-    firsts: dict[str, int] = {}
-    for place, each in enumerate(settlements):
-        firsts.setdefault(each.row.request_id, place)
-    there = await _settle(db, [document_of(settlements[place], str(ObjectId())) for place in firsts.values()])
-    written = {place for request_id, place in firsts.items() if request_id not in there}
+    places = firsts(settlements)
+    there = await _settle(db, [document_of(settlements[place], str(ObjectId())) for place in places.values()])
+    written = {place for request_id, place in places.items() if request_id not in there}
     return [place in written for place in range(len(settlements))]
 
 
@@ -148,7 +168,9 @@ async def _write(db: Database, docs: Sequence[Document]) -> set[str]:
 async def _take(db: Database, docs: Sequence[Document]) -> None:
     ids = [doc["_id"] for doc in docs]
     reservations = await db.reservations.find({"_id": {"$in": ids}}, {"counters": True}).to_list(None)
-    names = {counter for doc in docs for counter, _ in doc["charges"]}
+    names = {charge[0] for doc in docs for charge in doc["charges"]}
     names.update(*(each["counters"] for each in reservations))
-    held = [field(each["_id"]) for each in reservations]
-    await mongo_counters.turn(db.counters, names, held, [doc["due"] for doc in docs])
+    held = [path(each["_id"]) for each in reservations]
+    # A charge that was drawn from an escrow names it, and how much.
+    drawn = {(name, doc["due"]): (path(more[0]), more[1]) for doc in docs for name, _, *more in doc["charges"] if more}
+    await mongo_counters.turn(db.counters, names, held, [doc["due"] for doc in docs], drawn)

@@ -3,7 +3,7 @@
 Nothing here needs more than conditional updates of single documents: no transaction, no change stream, no expression in
 a query. What belongs together but lies in several documents is made safe by the order of the steps (`settle`,
 `ledger`). Each group of verbs is a module beside this one: `people`, `keys`, `ledger`, `usage` (rows), `sums`
-(reports), `book` and `history`; `connect` alone knows the driver.
+(reports), `book`, `changes` (with their notes) and `history`; `connect` alone knows the driver.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from server.store.mongo.book import MongoBook, index_book
+from server.store.mongo.book import index_book
+from server.store.mongo.changes import MongoChanges
 from server.store.mongo.connect import Database, border, together, upsert, verb
 from server.store.mongo.history import MongoHistory, index_history
-from server.store.mongo.keys import MongoKeys, index_keys
-from server.store.mongo.ledger import MongoLedger, index_ledger
-from server.store.mongo.people import MongoPeople, index_people
+from server.store.mongo.keys import index_keys
+from server.store.mongo.ledger import index_ledger
+from server.store.mongo.people import index_people
 from server.store.mongo.settle import Settler, finish_all
 from server.store.mongo.sums import MongoSums, index_sums
 from server.store.mongo.usage import MongoUsage, index_usage
@@ -24,7 +25,7 @@ from server.store.mongo.usage import MongoUsage, index_usage
 _INDICES = (index_people, index_keys, index_ledger, index_usage, index_sums, index_book, index_history)
 
 
-class MongoStore(MongoPeople, MongoKeys, MongoLedger, MongoUsage, MongoSums, MongoBook, MongoHistory):
+class MongoStore(MongoChanges, MongoUsage, MongoSums, MongoHistory):
     """The `Store` in a MongoDB. `url` is `mongodb://...` or `mongodb+srv://...`, `driver` "motor" or "pymongo".
 
     `ValueError` if it is neither.

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 
-from server.ledger.quota import Settlement
+from server.ledger.quota import Charge, Settlement
 from server.ledger.reports import By, Cursor, Sum, Which
 from server.ledger.usage import Outcome, UsageRow
 from server.store.base import Totals
@@ -112,9 +112,15 @@ def document_of(settlement: Settlement, nonce: str) -> Document:
         **dict(zip(_PLAIN, _plain(row), strict=True)),
         "status": row.status.value,
         "usage": dict(zip(_COUNTED, _counted(row.usage), strict=True)),
-        "charges": [[charge.counter, charge.amount] for charge in settlement.charges if charge.amount],
+        "charges": [_charge(charge) for charge in settlement.charges if charge.amount],
         "due": nonce,
     }
+
+
+def _charge(charge: Charge) -> list[str | int]:
+    """Counter and amount, and where some of it was drawn from an escrow: from which, and how much."""
+    drawn = (charge.escrow, charge.drawn) if charge.drawn else ()
+    return [charge.counter, charge.amount, *drawn]
 
 
 def row_of(found: Document) -> UsageRow:

@@ -19,6 +19,18 @@ def put_record(db: sqlite3.Connection, record: Record) -> None:
     db.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", (record.kind, record.id, _written(record.body)))
 
 
+def swap_record(db: sqlite3.Connection, before: Record | None, after: Record | None) -> bool:
+    record = after or before
+    assert record is not None, "one of the two is a record"
+    kept = db.execute("SELECT body FROM record WHERE kind = ? AND id = ?", (record.kind, record.id)).fetchone()
+    if _read(kept and kept[0]) != (None if before is None else json.loads(json.dumps(dict(before.body)))):
+        return False
+    if after is None:
+        return remove_record(db, record.kind, record.id)
+    put_record(db, after)
+    return True
+
+
 def remove_record(db: sqlite3.Connection, kind: str, record_id: str) -> bool:
     _count(db)
     return db.execute("DELETE FROM record WHERE kind = ? AND id = ?", (kind, record_id)).rowcount == 1
@@ -52,10 +64,19 @@ def rewrite_audit(db: sqlite3.Connection, entry: Audit) -> None:
     db.execute(change, (_written(entry.before), _written(entry.after), entry.id))
 
 
+def audit(db: sqlite3.Connection, entry_id: str) -> Audit | None:
+    row = db.execute(f"{_AUDIT} WHERE id = ?", (entry_id,)).fetchone()
+    return None if row is None else _entry(row)
+
+
 def audits(db: sqlite3.Connection, cursor: Cursor | None, limit: int) -> list[Audit]:
     behind = "" if cursor is None else "WHERE (at, id) < (?, ?)"
     rows = db.execute(f"{_AUDIT} {behind} ORDER BY at DESC, id DESC LIMIT ?", (*(cursor or ()), limit))
-    return [Audit(*(*row[:5], _read(row[5]), _read(row[6]))) for row in rows]
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: tuple[Any, ...]) -> Audit:
+    return Audit(*(*row[:5], _read(row[5]), _read(row[6])))
 
 
 def keep_content(db: sqlite3.Connection, content: Content) -> None:

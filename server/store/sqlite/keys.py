@@ -8,10 +8,10 @@ from collections.abc import Collection
 from dataclasses import fields
 from typing import Any
 
-from server.config.specs import UpstreamSpec
+from server.config.specs import UNSTORED, UpstreamSpec
 from server.store.base import AddedKey, IssuedObject, KeyTaken, KeyWish
 
-_TERMS = tuple(each.name for each in fields(UpstreamSpec) if each.name != "keys")
+_TERMS = tuple(each.name for each in fields(UpstreamSpec) if each.name not in UNSTORED)
 
 
 def add_key(db: sqlite3.Connection, key: AddedKey) -> None:

@@ -19,15 +19,17 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from server.ledger.history import HourRow
-from server.ledger.quota import Exceeded, Reservation, Reserved, Settlement
+from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserved, Settlement
 from server.ledger.reports import By, Cursor, Days, Sum, SumMeasure, Which
 from server.ledger.usage import UsageRow
 from server.policy.incidents import Incident
+from server.store.acts import Act
 from server.store.base import (
     AddedKey,
     Audit,
@@ -43,6 +45,7 @@ from server.store.base import (
     Totals,
 )
 from server.store.sqlite import book as book_queries
+from server.store.sqlite import changes as change_queries
 from server.store.sqlite import history as history_queries
 from server.store.sqlite import keys as key_queries
 from server.store.sqlite import ledger as ledger_queries
@@ -50,7 +53,7 @@ from server.store.sqlite import people as people_queries
 from server.store.sqlite import sums as sum_queries
 from server.store.sqlite import usage as report_queries
 from server.store.sqlite.schema import migrate
-from server.store.sqlite.worker import Worker, in_one_transaction, one_by_one
+from server.store.sqlite.worker import Together, Worker, in_one_transaction, one_by_one
 
 SCHEME = "sqlite:///"
 BUSY_SECONDS = 10.0
@@ -178,10 +181,19 @@ class SqliteStore:
         return await self._writer.do_at_once(lambda db: ledger_queries.reserve(db, reservation))
 
     async def release(self, request_id: str) -> bool:
-        return await self._writer.do(lambda db: ledger_queries.release(db, request_id))
+        return await self._writer.do(lambda db: ledger_queries.release(db, [request_id]) == 1)
 
     def settle(self, settlement: Settlement) -> Awaitable[bool]:
-        return self._writer.do(lambda db: ledger_queries.settle(db, settlement))
+        return self._writer.do(lambda db: ledger_queries.settle(db, [settlement])[0])
+
+    def write(self, letters: Sequence[Letter]) -> Awaitable[list[bool | Exception]]:
+        return self._writer.do(Together(partial(_write, letters), [partial(_write_one, letter) for letter in letters]))
+
+    async def escrowed(self, counters: Sequence[str]) -> list[Escrowed]:
+        return await self._lookups.do(lambda db: ledger_queries.escrowed(db, counters))
+
+    async def call_back(self, counter: str) -> None:
+        await self._writer.do_at_once(lambda db: ledger_queries.call_back(db, counter))
 
     async def release_holder(self, holder: str) -> int:
         return await self._writer.do(lambda db: ledger_queries.release_holder(db, holder))
@@ -235,8 +247,14 @@ class SqliteStore:
 
     # The operator's records, their changes, and contents.
 
+    async def change(self, entry: Audit, acts: Sequence[Act]) -> None:
+        await self._writer.do(lambda db: change_queries.change(db, entry, acts))
+
     async def put_record(self, record: Record) -> None:
         await self._writer.do(lambda db: book_queries.put_record(db, record))
+
+    async def swap_record(self, before: Record | None, after: Record | None) -> bool:
+        return await self._writer.do(lambda db: book_queries.swap_record(db, before, after))
 
     async def remove_record(self, kind: str, record_id: str) -> bool:
         return await self._writer.do(lambda db: book_queries.remove_record(db, kind, record_id))
@@ -252,6 +270,9 @@ class SqliteStore:
 
     async def rewrite_audit(self, entry: Audit) -> None:
         await self._writer.do(lambda db: book_queries.rewrite_audit(db, entry))
+
+    async def audit(self, entry_id: str) -> Audit | None:
+        return await self._lookups.do(lambda db: book_queries.audit(db, entry_id))
 
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         return await self._reports.do(lambda db: book_queries.audits(db, cursor, limit))
@@ -378,6 +399,14 @@ def _without_log(path: Path) -> bool:
     except sqlite3.Error as error:
         raise StoreError(f"the database failed: {error}") from error
     return not busy
+
+
+def _write(letters: Sequence[Letter], connection: sqlite3.Connection) -> list[bool]:
+    return ledger_queries.write(connection, letters)
+
+
+def _write_one(letter: Letter, connection: sqlite3.Connection) -> bool:
+    return ledger_queries.write(connection, [letter])[0]
 
 
 def _beat(connection: sqlite3.Connection) -> None:

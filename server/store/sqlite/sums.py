@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 from calendar import monthrange
-from collections.abc import Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from server.ledger.batch import by_month, summed
 from server.ledger.reports import By, Days, Sum, SumMeasure
 from server.ledger.usage import UsageRow
 
@@ -21,7 +21,6 @@ _KEY = 'person_id, "group", token_id, model_asked, status'
 _COLUMNS = ", ".join((_KEY, *_FIGURES))
 _SUMMED = ", ".join(f"coalesce(sum({name}), 0)" for name in _FIGURES)
 _AGAIN = ", ".join(f"sum({name}) AS {name}" for name in _FIGURES)
-_values = attrgetter("model_asked", "status", *(f"usage.{name}" for name in _FIGURES[1:-1]), "cost_micro_usd")
 _BY = {
     By.DAY: "day",
     By.MODEL: "model_asked",
@@ -45,7 +44,7 @@ _MEASURES = {
 
 # Constants of this module, no caller's words: so are the texts that are put together below.
 _ADD_DAY, _ADD_MONTH = (
-    f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "  # noqa: S608
+    f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "  # noqa: S608
     + ", ".join(f"{name} = {name} + excluded.{name}" for name in _FIGURES)
     for table in ("day_sum", "month_sum")
 )
@@ -61,11 +60,11 @@ _RESUM_MONTHS = f"""
 """  # noqa: S608
 
 
-def add(db: sqlite3.Connection, row: UsageRow) -> None:
-    """Add a row to the sums of its day and of its month."""
-    values = (row.person_id, row.group or "", row.token_id or "", *_values(row))
-    db.execute(_ADD_DAY, (row.day, *values))
-    db.execute(_ADD_MONTH, (row.day[:7], *values))
+def add(db: sqlite3.Connection, rows: Iterable[UsageRow]) -> None:
+    """Add rows to the sums of their days and months."""
+    days = summed(rows)
+    db.executemany(_ADD_DAY, [(*key, *figures) for key, figures in days.items()])
+    db.executemany(_ADD_MONTH, [(*key, *figures) for key, figures in by_month(days).items()])
 
 
 def sums(db: sqlite3.Connection, days: Days, by: Sequence[By]) -> list[Sum]:

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any, TypeVar
@@ -24,6 +25,17 @@ Work = Callable[[sqlite3.Connection], Any]
 Job = tuple[Work, "asyncio.Future[Any]"]
 Answer = tuple[Any, BaseException | None]  # of each work: its result, or why there is none
 CarryOut = Callable[[sqlite3.Connection, Sequence[Work]], list[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """One work that is many: done at once, or each by itself if that fails. Its result: what each gave, or an error."""
+
+    whole: Callable[[sqlite3.Connection], list[Any]]
+    each: Sequence[Work]
+
+    def __call__(self, connection: sqlite3.Connection) -> list[Any]:
+        return self.whole(connection)
 
 
 BUSY = 0.02  # seconds between two groups of jobs below which more are worth waiting for
@@ -167,7 +179,14 @@ def _all_or_each(connection: sqlite3.Connection, works: Sequence[Work]) -> list[
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         connection.execute("BEGIN IMMEDIATE")
-        return [_in_savepoint(connection, work) for work in works]
+        return [_apart(connection, work) for work in works]
+
+
+def _apart(connection: sqlite3.Connection, work: Work) -> Answer:
+    if not isinstance(work, Together):
+        return _in_savepoint(connection, work)
+    answers = [_in_savepoint(connection, part) for part in work.each]
+    return [result if error is None else error for result, error in answers], None
 
 
 def _in_savepoint(connection: sqlite3.Connection, work: Work) -> Answer:

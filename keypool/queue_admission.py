@@ -1,4 +1,4 @@
-"""Forecasts and refusals: what a request has to expect, and which one is refused instead of waiting in vain."""
+"""Admission to the queue: how long a request would wait, and which one is refused instead of waiting in vain."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from keypool.ticket import Ticket
 from keypool.turn import Turn
 
 
-class Door:
-    """Forecasts and refusals of one pool. `refusals` counts those of each reason."""
+class QueueAdmission:
+    """Forecasts and refusals of one pool. `refusals` counts the refused tickets by reason."""
 
     def __init__(self, keyring: Keyring, areas: Arrangement, pricing: Pricing, limits: QueueLimits) -> None:
         self._keyring, self._areas, self._pricing, self._limits = keyring, areas, pricing, limits
         self.refusals: Counter[Reason] = Counter()
 
     def forecast(self, ask: Ask, now: float) -> Forecast:
-        """What somebody who asked this now would meet. Changes nothing."""
+        """The place and the wait of a request that came now. Changes nothing."""
         ticket = self._pricing.ticket(ask, self._keyring.reach(ask.model, ask.dialect, ask.groups), now)
         queue = self._areas.queue(ask.model)
         free = not queue.fair.is_awaited(ticket.reach) and self._keyring.choose(ticket, (), now) is not None
@@ -31,7 +31,7 @@ class Door:
         return self.outlook(ticket, now)
 
     def outlook(self, ticket: Ticket, now: float) -> Forecast:
-        """What a ticket that waits, or might, has still to expect."""
+        """The place of a ticket that waits, or might wait, and the wait that is left."""
         keyring = self._keyring
         full = not keyring.has_room(ticket)
         return self._areas.queue(ticket.model).forecast(ticket, keyring.openings(ticket, now), now, full=full)
@@ -69,7 +69,7 @@ class Door:
         return self.refuse(ticket, Reason.QUEUE_FULL, self._patience_needed(ticket, now))
 
     def timed_out(self, ticket: Ticket, now: float) -> Refuse:
-        """The refusal of a ticket that has waited until its deadline, whoever set it."""
+        """The refusal of a ticket that has waited until its deadline: the caller's own, or the gateway's."""
         if ticket.impatient:
             return self.refuse(ticket, Reason.TOO_LONG, self._patience_needed(ticket, now))
         return self.refuse(ticket, Reason.TIMED_OUT, None)
@@ -80,5 +80,5 @@ class Door:
         return Refuse(ticket, reason, retry_after)
 
     def _patience_needed(self, ticket: Ticket, now: float) -> float:
-        """Seconds after which somebody who found the queue full may find a place."""
+        """Seconds after which a caller who found the queue full may find a place."""
         return max(1.0, self.outlook(ticket, now).seconds)

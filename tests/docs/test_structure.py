@@ -1,4 +1,4 @@
-"""The house keeps its shape: small rooms, and documents that say what the code says."""
+"""The code keeps its structure: small modules and functions, and documents that name what exists."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("keypool", "server", "web")
-SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+FOLDERS = ("keypool", "server", "web")
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 LONGEST_FUNCTION = 40
 LONGEST_MODULE = 300
 
@@ -46,7 +46,7 @@ def test_the_counter_of_code_lines_knows_prose_from_code() -> None:
     assert code_lines(source) == {6, 7, 8, 11, 13}
 
 
-def test_every_module_tells_what_it_knows() -> None:
+def test_every_module_has_a_docstring() -> None:
     silent = [
         path for path in SOURCES if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
     ]

@@ -1,7 +1,7 @@
 """A gateway with something on each of its public pages: a month of history, incidents, notices and a leaderboard.
 
-Its texts are harmless by default. `HOSTILE` are those of somebody who would like to run something in other people's
-browsers; most of them no door lets in, so they are written into the store behind it.
+Its texts are harmless by default. `HOSTILE` are those of an attacker who wants to run code in other people's browsers;
+the gateway refuses most of them, so they are written into the store directly.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ GROUP = "physics/lab-2"
 
 
 @asynccontextmanager
-async def public_house(
+async def public_gateway(
     models: Sequence[str] = MODELS, people: Sequence[str] = PEOPLE, notice: str = "Back on Monday", **settings: Any
 ) -> AsyncIterator[Running]:
     """`people` are nicknames: the first has used the most, `ada` (whose token it is) less than all, unlisted."""
@@ -117,7 +117,7 @@ def _incidents(models: Sequence[str], now: int) -> list[Incident]:
 
 async def _furnish(running: Running, people: Sequence[str], notice: str) -> None:
     services, now = running.services, running.services.wall()
-    for kind in (NoticeKind.ANNOUNCEMENT, NoticeKind.INCIDENT):  # during maintenance nobody would be answered
+    for kind in (NoticeKind.ANNOUNCEMENT, NoticeKind.INCIDENT):  # during maintenance no visitor would be answered
         body = notice_body(Notice(f"of-{kind}", kind, notice, now - 60_000, now + HOUR_MS))
         await services.store.put_record(Record("notice", f"of-{kind}", body))
     await services.store.put_record(Record("group", GROUP, group_body(Group(name=GROUP))))
@@ -133,7 +133,7 @@ async def _furnish(running: Running, people: Sequence[str], notice: str) -> None
 
 
 async def _use(running: Running, person_id: str, times: int) -> None:
-    """Put so many requests of somebody on the ledger."""
+    """Put so many requests of a person on the ledger."""
     now = running.services.wall()
     whose = {"person_id": person_id, "group": GROUP, "started_at": now, "day": running.services.calendar.day(now)}
     for number in range(times):

@@ -1,0 +1,42 @@
+"""Commands about requests of this moment: an administrator ends one, or all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+from keypool.live import LiveRequest
+from server.admin.changes import Changes
+from server.admin.consequences import Consequences, of_cancelling
+from server.policy.commands import NotThere
+
+
+async def cancel(
+    changes: Changes, actor: str, request_id: str, live: Iterable[LiveRequest], end: Callable[[str], bool]
+) -> None:
+    """End one of the requests of this moment; its client hears by whom. `end` says whether it was still there.
+
+    Raises NotThere for one that has ended already. It is noted first; if it ends by itself meanwhile, the log says so.
+    """
+    found = next((each for each in live if each.id == request_id), None)
+    if found is None:
+        raise _ended()
+    before = {"person": found.person, "model": found.model, "state": found.state}
+    await changes.note(actor, "request.cancel", request_id, before, None)
+    if not end(request_id):
+        await changes.note(actor, "request.cancel", request_id, None, {"ended": "by itself, before that"})
+        raise _ended()
+
+
+async def cancel_all(
+    changes: Changes, actor: str, live: Collection[LiveRequest], end: Callable[[str], bool]
+) -> Consequences:
+    """End all requests of this moment; what comes meanwhile is served. It is noted first, in numbers."""
+    consequences = of_cancelling(live)
+    await changes.note(actor, "request.cancel-all", "queue", None, dict(consequences.numbers))
+    for each in live:
+        end(each.id)
+    return consequences
+
+
+def _ended() -> NotThere:
+    return NotThere("this request has ended already")

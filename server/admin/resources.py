@@ -1,0 +1,335 @@
+"""What can be administered: one table of the things, their fields, and the verbs about them in all three front ends.
+
+From it the JSON API makes its schemas, and so its document. The forms of the pages, the options of the command line and
+the columns of lists are made by hand, because a person reads them; a test compares each with this table, field by field
+and verb by verb (`tests/admin/test_resources.py`). So what exists in one front end exists in all, or stands among the
+exceptions there, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
+from server.ledger.prices import TOKENS
+from server.wire.keepalive import CHOICES
+
+AMOUNT = Whole(0, 10**15)  # micro-USD, tokens or requests
+NAME = Text(64)
+NAMES = Many(NAME)
+PATTERNS = Many(Text(256))
+WHEN = Maybe(Instant())
+NOTE = Text(1000, least=0)
+RATE = Whole(1, 10**12)
+DAYS = 30 * 86_400  # seconds, the longest grace and the longest pass
+TOOL_PRICES = Many(Thing({"tool": NAME, "micro_usd": AMOUNT}, name="ToolPrice"))
+KINDS_OF_RATES = (*TOKENS, "request", "image", "audio_hour")
+RATES: Mapping[str, Shape] = dict.fromkeys(KINDS_OF_RATES, AMOUNT)
+TIER = Thing({"above": AMOUNT}, RATES, name="Tier")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a thing, and how it is called in a form and among the options where that is not its name.
+
+    `shown`: its shape in an answer, where that is wider than what may be written. `kept`: it stands in the record;
+    else it is only said when the thing is made.
+    """
+
+    name: str
+    shape: Shape
+    page: str | None = None
+    option: str | tuple[str, ...] | None = None
+    shown: Shape | None = None
+    kept: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What can be done with a thing, and where: an operation, a form, a verb of the command line; "" is nowhere.
+
+    `needs` and `takes`: the fields that must and that may be said. `own`: the same in the hands of who owns it.
+    """
+
+    name: str
+    api: str
+    page: str
+    line: str
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    own: tuple[str, str] | None = None
+    shapes: Mapping[str, Shape] = field(default_factory=dict)  # of fields that are narrower here
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return self.needs + self.takes
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of thing. `columns` are fields that are read and never written, by their shapes in an answer."""
+
+    name: str
+    fields: tuple[Field, ...]
+    verbs: tuple[Verb, ...]
+    columns: Mapping[str, Shape]
+
+    def field(self, name: str) -> Field:
+        return next(each for each in self.fields if each.name == name)
+
+    def verb(self, name: str) -> Verb:
+        return next(each for each in self.verbs if each.name == name)
+
+    def body(self, verb: str, name: str = "") -> Thing:
+        """What a verb takes, as the API reads and describes it; `name` is the schema's."""
+        found = self.verb(verb)
+        needed, may = (
+            {each: found.shapes.get(each) or self.field(each).shape for each in some}
+            for some in (found.needs, found.takes)
+        )
+        return Thing(needed, may, name=name)
+
+    def record(self, name: str, absent: Iterable[str] = (), more: Mapping[str, Shape] | None = None) -> Thing:
+        """A thing as the API answers it. `absent`: fields that may be left out; `more`: what is shown but once."""
+        shapes = {each.name: each.shown or each.shape for each in self.fields if each.kept}
+        rare = set(absent)
+        there = {field: shape for field, shape in shapes.items() if field not in rare}
+        return Thing({**self.columns, **there, **(more or {})}, {each: shapes[each] for each in absent}, name=name)
+
+
+def _same(names: Iterable[str], shape: Shape) -> tuple[Field, ...]:
+    return tuple(Field(name, shape) for name in names)
+
+
+PERSON = Resource(
+    "person",
+    (
+        Field("name", NAME, option=("user", "name")),
+        Field("email", Maybe(Text(254, least=3))),
+        Field("groups", NAMES),
+        Field("note", NOTE),
+        Field("admin", Flag(), page="promote demote"),
+        Field("disabled", Flag(), page="disable enable"),
+    ),
+    (
+        Verb("create", "POST /people", "/people", "user create", ("name",), ("email", "groups", "note")),
+        Verb("change", "PATCH /people/*", "/people/*", "user change", (),
+             ("name", "email", "groups", "note", "admin", "disabled")),
+        Verb("erase", "POST /people/*/erase", "/people/*/erase", "user erase", own=("POST /erase", "/erase")),
+        Verb("import", "POST /people.csv", "/people/import", "user import"),
+    ),
+    {"claimed_groups": Many(Text(), 10_000), "nickname": Maybe(Text()), "login": Maybe(Text(2000)), "id": Text(),
+     "created_at": Instant(), "last_login_at": WHEN},
+)  # fmt: skip
+
+_TERMS = ("kind", "models", "networks", "addresses", "keepalive")
+TOKEN = Resource(
+    "token",
+    (
+        Field("name", NAME, shown=Text(least=0)),
+        Field("expires_at", WHEN, page="until", option=("days", "until")),
+        Field("kind", Word(("normal", "special", "temporary"))),
+        Field("models", PATTERNS),
+        Field("networks", Many(NAME)),
+        Field("addresses", Whole(0, 1000)),
+        Field("keepalive", Word(CHOICES)),
+        Field("budget_micro_usd", AMOUNT, page="usd", option="budget", kept=False),
+        Field("grace_seconds", Whole(0, DAYS), page="grace", option="grace", kept=False),
+    ),
+    (
+        Verb("create", "POST /people/*/tokens", "/people/*/tokens", "token create", ("name",),
+             ("expires_at", *_TERMS, "budget_micro_usd"), own=("POST /tokens", "/tokens")),
+        Verb("rotate", "POST /tokens/*/rotate", "/tokens/*/rotate", "token rotate", (), ("grace_seconds",),
+             own=("POST /tokens/*/rotate", "/tokens/*/rotate")),
+        Verb("narrow", "PATCH /tokens/*", "/tokens/*/narrow", "token narrow", (), ("expires_at", *_TERMS),
+             own=("PATCH /tokens/*", "/tokens/*/narrow")),
+        Verb("revoke", "DELETE /tokens/*", "/tokens/*/revoke", "token revoke",
+             own=("DELETE /tokens/*", "/tokens/*/revoke")),
+    ),
+    {"id": Text(), "person": Text(), "hint": Text(least=0), "created_at": Instant(), "revoked_at": WHEN},
+)  # fmt: skip
+
+PASS = Resource(
+    "pass",
+    (
+        Field("seconds", Whole(1, DAYS), page="until", option="days", kept=False),
+        Field("micro_usd", AMOUNT, page="usd", option="usd"),
+        Field("group", Text(64, least=0), shown=Maybe(Text())),
+        Field("models", PATTERNS),
+    ),
+    (
+        Verb("issue", "POST /people/*/passes", "/people/*/passes", "pass issue", ("seconds", "micro_usd"),
+             ("group", "models"), own=("POST /passes", "/passes")),
+        Verb("revoke", "DELETE /passes/*", "/passes/*/revoke", "pass revoke",
+             own=("DELETE /passes/*", "/passes/*/revoke")),
+    ),
+    {"id": Text(), "issuer": Text(), "issued_at": Instant(), "expires_at": Instant(), "revoked": Flag()},
+)  # fmt: skip
+
+_GIVES = ("weight", "models", "running", "batch", "content_days", "since", "until", "teachers", "guests",
+          "tool_prices", "note")  # fmt: skip
+GROUP = Resource(
+    "group",
+    (
+        Field("name", NAME, option="group", shown=Text()),
+        Field("weight", Number(0.01, 1000)),
+        Field("models", PATTERNS),
+        Field("running", Whole(0, 1_000_000)),
+        Field("batch", Flag()),
+        Field("content_days", Whole(0, 3650)),
+        Field("since", WHEN),
+        Field("until", WHEN),
+        Field("teachers", Many(NAME), shown=Many(Text(256), 10_000)),
+        Field("guests", Flag()),
+        Field("tool_prices", TOOL_PRICES),
+        Field("note", NOTE),
+    ),
+    (
+        Verb("create", "POST /groups", "/groups", "group create", ("name",), _GIVES),
+        Verb("change", "PATCH /groups/*", "/groups/*/change", "group change", (), _GIVES),
+        Verb("remove", "DELETE /groups/*", "/groups/*/remove", "group remove"),
+        Verb("add", "PUT /groups/*/members/*", "", "group add"),
+        Verb("drop", "DELETE /groups/*/members/*", "", "group drop"),
+    ),
+    {"joinable": Flag()},
+)
+
+COURSE = Resource(
+    "course",
+    (
+        Field("name", NAME, option="course"),
+        Field("teachers", Many(NAME)),
+        Field("since", Instant()),
+        Field("until", Instant()),
+        Field("pot_micro_usd", Maybe(AMOUNT), page="pot", option="pot"),
+        Field("per_head_micro_usd", Maybe(AMOUNT), page="per_head", option="per_head"),
+        Field("models", PATTERNS),
+        Field("code", NAME),
+    ),
+    (
+        Verb("create", "POST /courses", "/me/groups", "course create", ("name", "teachers", "since", "until"),
+             ("pot_micro_usd", "per_head_micro_usd", "models")),
+        Verb("code", "", "/groups/*/code", "course code", own=("POST /courses/*/code", "/groups/*/code")),
+        Verb("close", "", "", "course close", own=("POST /courses/*/close", "/groups/*/close")),
+        Verb("join", "", "", "", ("code",), own=("POST /courses/join", "/groups/join")),
+        Verb("leave", "", "", "", own=("DELETE /courses/*", "/groups/*/leave")),
+    ),
+    {},
+)  # fmt: skip
+
+_OPTIONS_OF_SCOPES = ("everyone", "person", "token", "group", "member", "upstream")
+LIMIT = Resource(
+    "limit",
+    (
+        Field("scope", Word(_OPTIONS_OF_SCOPES), option=_OPTIONS_OF_SCOPES),
+        Field("subject", Text(1000, least=0), option=_OPTIONS_OF_SCOPES),
+        Field("unit", Word(("usd", "tokens", "requests")), option="limit"),
+        Field("window", Word(("minute", "day", "week", "month", "term", "ever")), option="limit"),
+        Field("amount", AMOUNT, option="limit"),
+        Field("models", Text(1000), option="limit"),
+        Field("since", WHEN),
+        Field("until", WHEN),
+        Field("extra", AMOUNT, option="amount"),
+        Field("extra_until", WHEN),
+    ),
+    (
+        Verb("set", "PUT /limits/*", "/limits", "limit set", ("scope", "unit", "window", "amount"),
+             ("subject", "models", "since", "until", "extra", "extra_until")),
+        Verb("raise", "POST /limits/*/raise", "/limits/*/raise", "limit raise", ("extra", "until"),
+             shapes={"extra": Whole(1, 10**15), "until": Instant()}),
+        Verb("remove", "DELETE /limits/*", "/limits/*/remove", "limit remove"),
+    ),
+    {"id": Text(1000)},
+)  # fmt: skip
+
+PRICE = Resource(
+    "price",
+    (
+        Field("model", Text(), shown=Text(1000)),
+        Field("valid_from", Instant(), option="since"),
+        *_same((*TOKENS, "request", "image"), AMOUNT),
+        Field("audio_hour", AMOUNT, page="audio_minute", option="audio_minute"),
+        Field("tiers", Many(TIER)),
+    ),
+    (
+        Verb("set", "PUT /prices/*", "/prices", "price set", ("model", "valid_from"), (*KINDS_OF_RATES, "tiers")),
+        Verb("remove", "DELETE /prices/*", "/prices/*/remove", "price remove"),
+    ),
+    {"id": Text(1000)},
+)
+
+_SAID = (
+    Field("kind", Word(("announcement", "incident")), shown=Word(("announcement", "maintenance", "incident"))),
+    Field("text", Text(500)),
+    Field("since", Instant()),
+    Field("until", WHEN),
+)
+NOTICE = Resource(
+    "notice",
+    _SAID,
+    (
+        Verb("set", "PUT /notices/*", "/notices", "notice set", ("kind", "text", "since"), ("until",)),
+        Verb("remove", "DELETE /notices/*", "/notices/*/remove", "notice remove"),
+    ),
+    {"id": Text(1000)},
+)
+MAINTENANCE = Resource(
+    "maintenance",
+    _SAID[1:],
+    (
+        Verb(
+            "schedule",
+            "PUT /maintenance/*",
+            "/maintenance",
+            "maintenance schedule",
+            ("text", "since", "until"),
+            shapes={"until": Instant()},
+        ),
+        Verb("close", "POST /close", "/close", "maintenance close", (), ("text", "until")),
+        Verb("open", "POST /open", "/open", "maintenance open"),
+    ),
+    {},
+)
+
+_OF_KEYS = (*("models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"), *("organisation", "owner", "groups"))
+KEY = Resource(
+    "key",
+    (
+        Field("secret", Text(1000, pattern=r"[!-~]+"), option=(), kept=False),
+        Field("upstream", Text(), shown=Text(1000)),
+        Field("dialect", Many(Word(("openai", "anthropic")), 2), page="upstream", kept=False),
+        Field("base_url", Text(1000), kept=False),
+        Field("models", PATTERNS, shown=Many(Text(1000), 10_000)),
+        Field("slots", Whole(1, 10_000), shown=Whole()),
+        *(Field(name, RATE, kept=False) for name in ("rpm", "tpm", "itpm", "otpm", "rpd")),
+        Field("organisation", Text(), kept=False),
+        Field("owner", Text(), kept=False),
+        Field("groups", NAMES, kept=False),
+        Field("monthly_cap_usd", Text(20, pattern=r"\d{1,9}(\.\d{1,6})?"), kept=False),
+    ),
+    (
+        Verb("add", "POST /keys", "/keys", "key add", ("secret",),
+             ("upstream", "dialect", "base_url", *_OF_KEYS, "monthly_cap_usd")),
+        *(
+            Verb(name, f"POST /keys/*/{name}", f"/keys/*/{name}", f"key {name}")
+            for name in ("pause", "resume", "recheck")
+        ),
+        Verb("remove", "DELETE /keys/*", "/keys/*/remove", "key remove"),
+    ),
+    {"id": Text(), "hint": Text(), "state": Maybe(Text()), "added": Flag(), "paused": Flag(), "running": Whole()},
+)  # fmt: skip
+
+REQUEST = Resource(
+    "request",
+    (),
+    (
+        Verb("cancel", "DELETE /queue/*", "/requests/*/cancel", ""),
+        Verb("cancel all", "DELETE /queue", "/requests/cancel", ""),
+    ),
+    {},
+)
+
+AUDIT = Resource("audit", (), (Verb("undo", "POST /audit/*/undo", "/audit/*/undo", "audit undo"),), {})
+
+RESOURCES = (PERSON, TOKEN, PASS, GROUP, COURSE, LIMIT, PRICE, NOTICE, MAINTENANCE, KEY, REQUEST, AUDIT)
