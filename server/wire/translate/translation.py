@@ -69,26 +69,38 @@ class Translated:
     """A request in another dialect. `notes`: the fields that were left out or changed, each with the reason."""
 
     body: bytes = field(repr=False)
+    spoken: Spoken
     notes: tuple[tuple[str, str], ...]
     reader: Reader = field(repr=False)
 
     @property
     def header(self) -> str:
-        """The fields that were left out or changed, for a header of the answer."""
-        return ", ".join(sorted(name for name, _ in self.notes))[:LONGEST_NOTE]
+        """The dialect, and the fields that were left out or changed, for a header of the answer."""
+        fields = ", ".join(sorted(name for name, _ in self.notes))
+        return f"{self.spoken}; {fields}"[:LONGEST_NOTE] if fields else self.spoken
 
 
 def translate(
-    body: bytes | Document, asker: Asker, spoken: Spoken, *, id: str, now: int, usual_limit: int
+    body: bytes | Document,
+    asker: Asker,
+    spoken: Spoken,
+    *,
+    id: str,
+    now: int,
+    usual_limit: int,
+    hides_usage: bool = False,
 ) -> Translated:
     """Translate a request. `usual_limit`: tokens of an answer, where the caller says no number and the other must.
 
-    Raises Untranslatable, InvalidValue, InvalidJson: each names the field.
+    `hides_usage`: the gateway, not its caller, asks for the usage in a stream. Raises Untranslatable, InvalidValue,
+    InvalidJson: each names the field.
     """
     notes = Notes(TABLE)
     asked = _READERS[asker](strict.loads(body) if isinstance(body, bytes) else body, notes)
+    asked.shows_usage &= not hides_usage
     document = _WRITERS[spoken](asked, notes, usual_limit)
-    return Translated(orjson.dumps(document), notes.all(), Reader(asker, spoken, asked, id, now))
+    asked.turns.clear()  # the answer needs none of them, and may be long in coming
+    return Translated(orjson.dumps(document), spoken, notes.all(), Reader(asker, spoken, asked, id, now))
 
 
 class Reader:
