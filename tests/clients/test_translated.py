@@ -1,4 +1,4 @@
-"""A model is reached in every dialect: the official SDKs against models of the other family; the native is untouched."""
+"""A model is reached in every dialect: the official SDKs against models of the other family; native is untouched."""
 
 from __future__ import annotations
 
