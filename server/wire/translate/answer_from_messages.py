@@ -1,6 +1,6 @@
 """Answers of Anthropic's messages, plain and streamed.
 
-| event | what is told |
+| event | what the teller hears |
 |---|---|
 | `message_start` | begin, the figures of the input |
 | `content_block_start` | a call begins; a text or a thought may stand in it already |
@@ -98,7 +98,7 @@ class FromMessages:
         self._figures.add(message.get("usage"))
 
     def _block(self, document: Document) -> None:
-        """A block begins. Its input comes behind, in a stream; a block of a tool that is the provider's is not told."""
+        """A block begins; its input comes behind, in a stream. The provider's own tools are nothing to a caller."""
         block = document.get("content_block")
         if type(block) is not dict:
             return

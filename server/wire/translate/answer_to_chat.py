@@ -1,6 +1,6 @@
 """An answer in OpenAI's chat completions.
 
-Thoughts are told as `reasoning_content`, as most servers do that speak like OpenAI; their proofs as `thinking_blocks`.
+Thoughts come as `reasoning_content`, as with most servers that speak like OpenAI; their proofs as `thinking_blocks`.
 A client that sends both back gets its thoughts carried (`request_from_chat.py`).
 """
 

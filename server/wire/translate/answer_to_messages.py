@@ -1,7 +1,7 @@
 """An answer in Anthropic's messages.
 
 A stream's blocks stand one behind the other. A call of a tool whose arguments are not yet whole when the next block
-begins stays open: some servers write several calls at once, and blocks are told apart by their indices.
+begins stays open: some servers write several calls at once, and a block is known by its index.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class MessagesStream:
         self._out: list[bytes] = []
         self._usage = Usage()
         self._blocks = 0
-        self._open = ""  # the kind of the block that is being told; empty between two
+        self._open = ""  # the kind of the block that is being written; empty between two
         self._calls: dict[int, int] = {}  # the indices of calls' blocks, by key
         self._unended: dict[int, list[str]] = {}  # the arguments of calls whose blocks are open, by key
         self._stop: tuple[Stop, str | None] = Stop.END, None

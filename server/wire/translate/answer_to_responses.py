@@ -111,9 +111,9 @@ class ResponsesStream:
         self.response["incomplete_details"] = None if cut is None else {"reason": cut}
 
     def fault(self, error: ReportedError) -> None:
-        told = orjson.loads(translated(error.status, error.body, "openai")[1])["error"]
-        code = told["code"] or "server_error"
-        self.response |= {"status": "failed", "error": {"code": code, "message": told["message"]}}
+        said = orjson.loads(translated(error.status, error.body, "openai")[1])["error"]
+        code = said["code"] or "server_error"
+        self.response |= {"status": "failed", "error": {"code": code, "message": said["message"]}}
         self.event("response.failed", {"response": self.response})
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""A whole answer, collected from what is told of it: plain answers are written from this, in every dialect."""
+"""A whole answer, collected piece by piece: plain answers are written from this, in every dialect."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Collected:
         self.error = error
 
     def end(self) -> None:
-        """It has been told."""
+        """It is whole."""
 
     def said(self, kind: Kind) -> str:
         """All words of a kind."""

@@ -30,16 +30,16 @@ MESSAGES: dict[str, Rows] = {
     )
     | noted(_NAMELESS, "name")
     | noted(_CACHE, "cache_control")
-    | noted("it is told by reasoning_content", "reasoning", "reasoning_details")
-    | noted("the text tells the same", "annotations")
+    | noted("reasoning_content has it", "reasoning", "reasoning_details")
+    | noted("the text says the same", "annotations")
     | refused("there is no sound in the other dialect", "audio"),
     "chat.message.tool": carried("role", "content", "tool_call_id")
     | noted("the call has the name", "name") | noted(_CACHE, "cache_control"),
     "chat.message.function": carried("role", "content", "name"),
     "chat.tool_call.function": carried("type", "id", "function")
-    | noted("calls are told apart by their ids", "index")
+    | noted("a call is known by its id", "index")
     | noted("it belongs to another provider", "extra_content", "provider_specific_fields"),
-    "chat.tool_call.custom": carried("type", "id", "custom") | noted("calls are told apart by their ids", "index"),
+    "chat.tool_call.custom": carried("type", "id", "custom") | noted("a call is known by its id", "index"),
     "chat.call.function": carried("name", "arguments"),
     "chat.call.custom": carried("name", "input"),
 }  # fmt: skip
@@ -83,8 +83,8 @@ BODY: Rows = (
     | noted("it only makes the answer faster", "prediction")
     | noted("services have other names there", "service_tier", harmless=("auto", "default"))
     | refused("the other dialect gives one answer", "n", harmless=(1,))
-    | refused("probabilities are not told there", "logprobs", harmless=(False,))
-    | refused("probabilities are not told there", "top_logprobs", harmless=(0,))
+    | refused("an answer has no probabilities there", "logprobs", harmless=(False,))
+    | refused("an answer has no probabilities there", "top_logprobs", harmless=(0,))
     | refused(_SAMPLING, "logit_bias")
     | refused("there is no sound in the other dialect", "audio")
     | refused("there is only text in the other dialect", "modalities", harmless=(["text"],))

@@ -47,11 +47,11 @@ MESSAGES: dict[str, Rows] = {
     "messages.choice.none": carried("type"),
     "messages.choice.tool": carried("type", "name", "disable_parallel_tool_use"),
     "messages.thinking.enabled": carried("type", "budget_tokens")
-    | noted("thoughts are told as they come there", "display", harmless=("summarized",)),
+    | noted("thoughts come as they are there", "display", harmless=("summarized",)),
     "messages.thinking.adaptive": carried("type")
-    | noted("thoughts are told as they come there", "display", harmless=("summarized",)),
+    | noted("thoughts come as they are there", "display", harmless=("summarized",)),
     "messages.thinking.between_tools": carried("type")
-    | noted("thoughts are told as they come there", "display", harmless=("summarized",)),
+    | noted("thoughts come as they are there", "display", harmless=("summarized",)),
     "messages.thinking.disabled": carried("type"),
     "messages.output_config": carried("format", "effort")
     | noted("an answer has no budget beside its bound there", "task_budget"),

@@ -17,7 +17,7 @@ _WAITED = refused("the model waits for each of its tools there", "async", harmle
 PARTS: dict[str, Rows] = {
     "responses.part.input_text": carried("type", "text") | _CACHED,
     "responses.part.output_text": carried("type", "text")
-    | noted("the text tells the same", "annotations") | noted("probabilities are not told there", "logprobs"),
+    | noted("the text says the same", "annotations") | noted("an answer has no probabilities there", "logprobs"),
     "responses.part.text": carried("type", "text"),
     "responses.part.refusal": carried("type", "refusal"),
     "responses.part.input_image": carried("type", "image_url") | _CACHED | refused(_FILE, "file_id")
@@ -62,7 +62,7 @@ TOOLS: dict[str, Rows] = {
     "responses.format.json_schema": carried("type", "name", "schema", "strict")
     | noted("an answer's schema has no description there", "description"),
     "responses.reasoning": carried("effort")
-    | noted("thoughts are told as they come there", "summary", "generate_summary")
+    | noted("thoughts come as they are there", "summary", "generate_summary")
     | noted("earlier thoughts are sent as the client has them", "context")
     | noted("there is no such mode there", "mode", harmless=("standard",)),
     "responses.stream_options": noted("there is no obfuscation", "include_obfuscation", harmless=(False,)),
@@ -76,14 +76,14 @@ BODY: Rows = (
     | noted("no provider is named the person who asks", "user", "safety_identifier")
     | noted("it tags an answer that is kept, and none is kept there", "metadata", "client_metadata")
     | noted(_CACHE, "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention")
-    | noted("what can be told is told", "include")
+    | noted("an answer has all that it can have there", "include")
     | noted("services have other names there", "service_tier", harmless=("auto", "default"))
     | noted("the whole conversation is sent there", "context_management")
     | noted("the whole conversation is sent there", "truncation", harmless=("disabled",))
     | noted("only tools of the caller's are called there", "max_tool_calls")
     | noted("programmes are agreed with another provider", "access_programs")
     | noted("pictures are sent as they are there", "image")
-    | refused("probabilities are not told there", "top_logprobs", harmless=(0,))
+    | refused("an answer has no probabilities there", "top_logprobs", harmless=(0,))
     | refused(_KEPT, "store", "background", harmless=(False,))
     | refused(_KEPT, "background_options", "conversation", "previous_response_id", "prompt")
     | refused("there is no such check there", "moderation")

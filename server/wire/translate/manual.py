@@ -19,7 +19,7 @@ answer back: chat completions ↔ messages, and responses → both.
 * What is **refused** cannot be said there: a 400 `not_translatable` names the field.
 * A field that is not on this page is refused. A field that is null says nothing.
 
-An answer is told with its text, its thoughts, its calls of tools, the reason why it ended and its usage. Thoughts come
+An answer keeps its text, its thoughts, its calls of tools, the reason why it ended and its usage. Thoughts come
 as `thinking` blocks, as `reasoning_content`, or as `reasoning` items; what is sent back as it came is carried.
 A provider's own tools (a search, a sandbox) are not called in another dialect: beside tools of the caller's they are
 left out, alone they are refused. Ids of calls are kept; names that the other side does not take are changed there, and
@@ -57,5 +57,5 @@ def _rows(where: str, rows: Rows) -> Iterator[str]:
         named = f"`{name}`" + (f" (but {harmless})" if harmless else "")
         groups.setdefault((row.fate, row.why), []).append(named)
     for (fate, why), names in groups.items():
-        told = {"carried": "carried", "noted": f"left out: {why}", "refused": f"refused: {why}"}[fate]
-        yield f"| `{where}` | {', '.join(names)} | {told} |"
+        becomes = {"carried": "carried", "noted": f"left out: {why}", "refused": f"refused: {why}"}[fate]
+        yield f"| `{where}` | {', '.join(names)} | {becomes} |"

@@ -1,7 +1,7 @@
 """Names of tools and ids of calls, as every provider takes them.
 
 Both families allow letters, digits, `_` and `-`; OpenAI no more than 64 of them. Another name is changed into one that
-only it is changed into: its beginning, and a digest. Answers are told with the caller's own names.
+only it is changed into: its beginning, and a digest. Answers have the caller's own names.
 """
 
 from __future__ import annotations

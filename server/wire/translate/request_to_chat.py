@@ -103,7 +103,7 @@ def _assistant(parts: tuple[Part, ...], names: dict[str, str], notes: Notes) -> 
 
 
 def _thoughts(parts: Iterable[Part], notes: Notes) -> str:
-    """The thoughts that a server of this dialect has told: those of others are signed."""
+    """The thoughts of a server of this dialect: those of others are signed."""
     thoughts = [part for part in parts if isinstance(part, Thought)]
     if any(thought.signature or thought.sealed for thought in thoughts):
         notes.add("thinking", "it is another provider's, and only that one takes it")
@@ -133,18 +133,18 @@ def _user(parts: tuple[Part, ...], notes: Notes) -> Iterator[Document]:
         if isinstance(part, ToolResult):
             text = "".join(each.text for each in part.parts if isinstance(each, Text))
             if part.failed:
-                notes.add("is_error", "a failed call is told in its text there")
+                notes.add("is_error", "a result says in its text there that its call has failed")
             media = [each for each in part.parts if not isinstance(each, Text)]
             if media:
                 notes.add("tool_result", "pictures and files stand in a message behind it there")
                 shown += [Text(_SHOWN), *media]
-            yield {"role": "tool", "tool_call_id": safe(part.call), "content": _told(text, part.failed)}
+            yield {"role": "tool", "tool_call_id": safe(part.call), "content": _returned(text, part.failed)}
     said = [*shown, *(part for part in parts if not isinstance(part, ToolResult))]
     if said or not parts:
         yield {"role": "user", "content": _content(said)}
 
 
-def _told(text: str, failed: bool) -> str:
+def _returned(text: str, failed: bool) -> str:
     return f"Error: {text}" if failed and not text.lower().startswith("error") else text
 
 

@@ -156,7 +156,7 @@ class Stop(Enum):
 
 
 class Teller(Protocol):
-    """One answer, as it is told. After `fault` or `end` nothing follows."""
+    """One answer, piece by piece. After `fault` or `end` nothing follows."""
 
     def begin(self, id: str, model: str, created: int) -> None:
         """It begins. `created` is UTC seconds; 0 where the upstream does not say."""
@@ -169,7 +169,7 @@ class Teller(Protocol):
     def thought(self, piece: str) -> None: ...
 
     def signed(self, signature: str) -> None:
-        """The thought that was told last is proven by this."""
+        """This proves the thought before."""
 
     def sealed(self, data: str) -> None:
         """A thought that only its provider can read."""

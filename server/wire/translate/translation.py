@@ -21,6 +21,7 @@ import orjson
 
 from server.wire import strict
 from server.wire.meter import json_object
+from server.wire.relay import StreamTooLong
 from server.wire.sse import Splitter
 from server.wire.translate import answer_to_chat, answer_to_messages
 from server.wire.translate.answer_from_chat import FromChat
@@ -60,7 +61,7 @@ _READERS: dict[Asker, Callable[[Document, Notes], Asked]] = {
     "responses": read_responses,
 }
 _WRITERS: dict[Spoken, Callable[[Asked, Notes, int], Document]] = {"chat": write_chat, "messages": write_messages}
-_TOLD: dict[Spoken, type[FromChat] | type[FromMessages]] = {"chat": FromChat, "messages": FromMessages}
+_SOURCES: dict[Spoken, type[FromChat] | type[FromMessages]] = {"chat": FromChat, "messages": FromMessages}
 _FAMILIES: dict[Asker, Family] = {"chat": "openai", "messages": "anthropic", "responses": "openai"}
 
 
@@ -118,8 +119,10 @@ class Reader:
         return Reader(self._asker, self._spoken, self._asked, self._id, self._now)
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what the caller is sent, now that this has come of a stream."""
+        """Return what the caller is sent, now that this has come of a stream. Raises StreamTooLong."""
         for event in self._splitter.feed(chunk):
+            if event.long:
+                raise StreamTooLong  # it is not collected, so it cannot be translated
             if event.data is not None:
                 self._hear(event.data)
         return self._stream.take()
@@ -168,4 +171,4 @@ class Reader:
         asked = self._asked
         if asked.names or self._custom or asked.answers_in:
             teller = Filtered(teller, asked.names, self._custom, asked.answers_in)
-        return _TOLD[self._spoken](teller, self._id)
+        return _SOURCES[self._spoken](teller, self._id)
