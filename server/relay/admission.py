@@ -42,6 +42,7 @@ from server.wire.errors import (
 from server.wire.identity import Identity
 from server.wire.openai import OPENAI
 from server.wire.own_keys import institution
+from server.wire.published import chats
 from server.wire.request import Request, unkept
 from server.wire.stored import Reference
 
@@ -101,6 +102,11 @@ class Admission:
         names = self._dispatcher.pool.models(dialect.name, key_groups(caller, rights.groups))
         mine = (name for name in names if self._may_use(caller, rights, name) and self._book.prices.of(name, now))
         return [name for name in mine if self._is_alive(caller, rights.payers(name), name, dialect)]
+
+    def reached(self, caller: Caller, dialect: Dialect) -> list[str]:
+        """The same with the models that speak another dialect and are translated for: those that are known to chat."""
+        others = (model for other, _ in CHATS if other is not dialect for model in self.models(caller, other))
+        return sorted({*self.models(caller, dialect), *filter(chats, others)})
 
     def _is_alive(self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect) -> bool:
         """Whether a key that lives serves a model for who would pay."""

@@ -209,3 +209,12 @@ async def test_what_is_no_conversation_is_not_translated(talk: Talk) -> None:
         client = await talk.openai()
         with pytest.raises(openai.NotFoundError, match="ask at /v1/messages"):
             await client.embeddings.create(model=CLAUDE, input="x")
+
+
+@pytest.mark.gen_test
+async def test_the_models_that_are_translated_for_are_listed(talk: Talk) -> None:
+    async with talk:
+        client, other = await talk.openai(), await talk.anthropic()
+        assert [model.id async for model in client.models.list()] == sorted([CHAT, CLAUDE, EMBEDDING])
+        assert [model.id async for model in other.models.list()] == sorted([CHAT, CLAUDE])
+        assert (await client.models.retrieve(CLAUDE)).id == CLAUDE

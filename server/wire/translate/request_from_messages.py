@@ -41,7 +41,7 @@ from server.wire.translate.terms import (
 )
 
 _ROLES = ("user", "assistant", "system")
-_HOSTED = "a tool of the other provider cannot be called there"
+_HOSTED = "there only tools of the caller's own are called"
 
 
 def read_messages(document: Document, notes: Notes) -> Asked:
@@ -59,7 +59,10 @@ def read_messages(document: Document, notes: Notes) -> Asked:
             f"messages[{len(body['messages']) - 1}]", why="there an answer cannot be begun for a model"
         )
     output = notes.check("messages.output_config", body.get("output_config", {}), "output_config")
+    tools = _tools(list_of(body.get("tools", []), "tools"), notes)
     choice, parallel = _choice(body, notes)
+    if choice is not None and choice.mode == "named" and choice.name not in {tool.name for tool in tools}:
+        raise Untranslatable("tool_choice.name", why=_HOSTED)
     return Asked(
         model=text_of(body.get("model"), "model"),
         turns=turns,
@@ -68,7 +71,7 @@ def read_messages(document: Document, notes: Notes) -> Asked:
         top_p=number_of(body.get("top_p"), "top_p"),
         stops=texts_of(body.get("stop_sequences", []), "stop_sequences"),
         stream=flag_of(body.get("stream"), "stream") is True,
-        tools=_tools(list_of(body.get("tools", []), "tools"), notes),
+        tools=tools,
         choice=choice,
         parallel=parallel,
         format=_format(output.get("format", body.get("output_format")), notes),

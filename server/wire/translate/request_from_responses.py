@@ -37,7 +37,7 @@ from server.wire.translate.terms import (
     Turn,
 )
 
-_HOSTED = "a tool of the other provider cannot be called there"
+_HOSTED = "there only tools of the caller's own are called"
 _OWN_TOOLS = ("function", "custom", "namespace")
 _REPEATED: Document = {
     "instructions": None,
@@ -62,6 +62,7 @@ def read_responses(document: Document, notes: Notes) -> Asked:
     asked = Asked(
         model=text_of(body.get("model"), "model"),
         turns=list(_turns(body, notes)),
+        turns_in="input",
         limit=whole_of(body.get("max_output_tokens"), "max_output_tokens"),
         temperature=number_of(body.get("temperature"), "temperature"),
         top_p=number_of(body.get("top_p"), "top_p"),

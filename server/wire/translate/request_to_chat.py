@@ -32,6 +32,7 @@ from server.wire.translate.terms import (
     ToolCall,
     ToolResult,
     Turn,
+    where_of,
 )
 
 ANSWER = "answer"  # the name of a schema that has none
@@ -50,7 +51,7 @@ def write_chat(asked: Asked, notes: Notes, usual_limit: int) -> Document:
         body["stop"] = list(asked.stops)
     if asked.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    _use_tools(body, asked)
+    _use_tools(body, asked, notes)
     if asked.format is not None:
         body["response_format"] = _format(asked.format)
     _think(body, asked.thinking, notes)
@@ -61,7 +62,7 @@ def write_chat(asked: Asked, notes: Notes, usual_limit: int) -> Document:
 def _messages(asked: Asked, notes: Notes) -> Iterator[Document]:
     for turn in _merged(asked.turns):
         if turn.role == "system":
-            yield {"role": "system", "content": "\n\n".join(_words(turn.parts))}
+            yield {"role": "system", "content": "\n\n".join(_words(turn.parts, asked.turns_in))}
         elif turn.role == "assistant":
             yield from _assistant(turn.parts, asked.names, notes)
         else:
@@ -82,10 +83,10 @@ def _merged(turns: Iterable[Turn]) -> Iterator[Turn]:
         yield last
 
 
-def _words(parts: Iterable[Part]) -> Iterator[str]:
+def _words(parts: Iterable[Part], where: str) -> Iterator[str]:
     for part in parts:
         if not isinstance(part, Text):
-            raise InvalidValue("system")
+            raise InvalidValue(where_of(part, where))
         yield part.text
 
 
@@ -167,8 +168,10 @@ def _part(part: Part) -> Document:
     raise InvalidValue("messages")
 
 
-def _use_tools(body: Document, asked: Asked) -> None:
+def _use_tools(body: Document, asked: Asked, notes: Notes) -> None:
     if not asked.tools:
+        if asked.choice is not None:
+            notes.add("tool_choice", "there is no tool to choose")
         return
     body["tools"] = [{"type": "function", "function": _function(tool, asked.names)} for tool in asked.tools]
     if asked.choice is not None and asked.choice.mode == "named":

@@ -28,6 +28,7 @@ from server.wire.translate.terms import (
     Tool,
     ToolCall,
     ToolResult,
+    where_of,
 )
 
 BEGINNING = "(The conversation begins with the assistant.)"
@@ -53,7 +54,7 @@ def write_messages(asked: Asked, notes: Notes, usual_limit: int) -> Document:
     _shape(body, system, asked, notes)
     if system:
         body["system"] = "\n\n".join(system)
-    _use_tools(body, asked)
+    _use_tools(body, asked, notes)
     _think(body, asked.thinking, notes)
     _sample(body, asked, notes)
     return body
@@ -66,10 +67,10 @@ def _system(asked: Asked, notes: Notes) -> Iterator[str]:
         begun |= turn.role != "system"
         if turn.role == "system":
             if begun:
-                notes.add("messages", "what the system says later stands in front there")
+                notes.add(asked.turns_in, "what the system says later stands in front there")
             for part in turn.parts:
                 if not isinstance(part, Text):
-                    raise InvalidValue("messages")
+                    raise InvalidValue(where_of(part, asked.turns_in))
                 if part.text.strip():
                     yield part.text
 
@@ -87,11 +88,11 @@ def _turns(asked: Asked, notes: Notes) -> list[Document]:
         else:
             turns.append((turn.role, blocks))
     if not turns:
-        raise InvalidValue("messages")
+        raise InvalidValue(asked.turns_in)
     if turns[-1][0] == "assistant":
-        raise Untranslatable("messages", why=_FINAL)
+        raise Untranslatable(asked.turns_in, why=_FINAL)
     if turns[0][0] == "assistant":
-        notes.add("messages", "a turn of the user's stands in front there")
+        notes.add(asked.turns_in, "a turn of the user's stands in front there")
         turns.insert(0, ("user", [{"type": "text", "text": BEGINNING}]))
     return [{"role": role, "content": _ordered(role, blocks)} for role, blocks in turns]
 
@@ -186,8 +187,10 @@ def _answering(form: Format) -> Tool:
     return Tool(ANSWER, "Give the answer.", form.schema)
 
 
-def _use_tools(body: Document, asked: Asked) -> None:
+def _use_tools(body: Document, asked: Asked, notes: Notes) -> None:
     if not asked.tools:
+        if asked.choice is not None:
+            notes.add("tool_choice", "there is no tool to choose")
         return
     body["tools"] = [_tool(tool, asked.names) for tool in asked.tools]
     choice: Document = {}

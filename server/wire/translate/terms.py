@@ -73,6 +73,11 @@ class ToolResult:
     failed: bool = False
 
 
+def where_of(part: Part, default: str) -> str:
+    """The place in the caller's body that a part came from, where that is known."""
+    return part.where if isinstance(part, Image | File | ToolCall) and part.where else default
+
+
 Part = Text | Image | File | Thought | ToolCall | ToolResult
 
 
@@ -125,6 +130,7 @@ class Asked:
 
     model: str
     turns: list[Turn]
+    turns_in: str = "messages"  # the field of the caller's body
     limit: int | None = None  # tokens of the answer
     temperature: float | None = None
     top_p: float | None = None
@@ -138,7 +144,7 @@ class Asked:
     format: Format | None = None
     thinking: Thinking | None = None
     names: dict[str, str] = field(default_factory=dict)  # the caller's names of tools by those that are sent
-    spaces: dict[str, tuple[str, str]] = field(default_factory=dict)  # tools that stand in a set: its name and theirs
+    spaces: dict[str, tuple[str, str]] = field(default_factory=dict)  # of tools in a set: its name and theirs
     answers_in: str = ""  # the tool that is the answer itself, where a schema can be said in no other way
     echo: Mapping[str, Any] = field(default_factory=dict)  # what the answer repeats of the request
 

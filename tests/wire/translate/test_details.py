@@ -326,3 +326,25 @@ def test_keys_of_kept_things_are_refused_with_what_to_do() -> None:
     with pytest.raises(Untranslatable) as refusal:
         said("responses", "messages", input=[{"type": "item_reference", "id": "msg_1"}])
     assert refusal.value.param == "input[0].type"
+
+
+def test_a_refusal_names_the_callers_own_field() -> None:
+    ended: Any = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
+    with pytest.raises(Untranslatable) as refusal:
+        said("responses", "messages", input=ended)
+    assert refusal.value.param == "input"
+    picture = {"type": "input_image", "image_url": "https://example.org/a.png"}
+    for spoken in ("chat", "messages"):
+        with pytest.raises(InvalidValue) as invalid:
+            said(
+                "responses", spoken, input=[{"role": "system", "content": [picture]}, {"role": "user", "content": "x"}]
+            )
+        assert invalid.value.param == "input[0].content[0].image_url"
+
+
+def test_a_choice_without_tools_is_noted_and_one_of_a_tool_that_is_not_called_refused() -> None:
+    assert "tool_choice" in dict(said("chat", "messages", tool_choice="none").notes)
+    search, own = {"type": "web_search_20250305", "name": "web_search"}, {"name": "f", "input_schema": {}}
+    with pytest.raises(Untranslatable) as refusal:
+        to_chat(tools=[search, own], tool_choice={"type": "tool", "name": "web_search"})
+    assert refusal.value.param == "tool_choice.name"
