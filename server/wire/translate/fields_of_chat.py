@@ -10,11 +10,11 @@ _SAMPLING = "the sampling has no such setting there"
 _IDENTITY = "no provider is named the person who asks"
 
 PARTS: dict[str, Rows] = {
-    "chat.part.text": carried("type", "text") | noted(_CACHE, "prompt_cache_breakpoint", "cache_control"),
+    "chat.part.text": carried("type", "text", "cache_control") | noted(_CACHE, "prompt_cache_breakpoint"),
     "chat.part.refusal": carried("type", "refusal"),
-    "chat.part.image_url": carried("type", "image_url") | noted(_CACHE, "prompt_cache_breakpoint", "cache_control"),
+    "chat.part.image_url": carried("type", "image_url", "cache_control") | noted(_CACHE, "prompt_cache_breakpoint"),
     "chat.image_url": carried("url") | noted("pictures have no detail there", "detail", harmless=("auto",)),
-    "chat.part.file": carried("type", "file") | noted(_CACHE, "prompt_cache_breakpoint", "cache_control"),
+    "chat.part.file": carried("type", "file", "cache_control") | noted(_CACHE, "prompt_cache_breakpoint"),
     "chat.file": carried("file_data", "filename")
     | refused("the other provider does not have the file; send file_data", "file_id"),
     "chat.part.input_audio": carried("type") | refused("there is no sound in the other dialect", "input_audio")
@@ -22,19 +22,19 @@ PARTS: dict[str, Rows] = {
 }  # fmt: skip
 
 MESSAGES: dict[str, Rows] = {
-    "chat.message.system": carried("role", "content") | noted(_NAMELESS, "name") | noted(_CACHE, "cache_control"),
-    "chat.message.developer": carried("role", "content") | noted(_NAMELESS, "name") | noted(_CACHE, "cache_control"),
-    "chat.message.user": carried("role", "content") | noted(_NAMELESS, "name") | noted(_CACHE, "cache_control"),
+    "chat.message.system": carried("role", "content", "cache_control") | noted(_NAMELESS, "name"),
+    "chat.message.developer": carried("role", "content", "cache_control") | noted(_NAMELESS, "name"),
+    "chat.message.user": carried("role", "content", "cache_control") | noted(_NAMELESS, "name"),
     "chat.message.assistant": carried(
-        "role", "content", "tool_calls", "refusal", "function_call", "reasoning_content", "thinking_blocks"
+        "role", "content", "tool_calls", "refusal", "function_call", "reasoning_content", "thinking_blocks",
+        "cache_control",
     )
     | noted(_NAMELESS, "name")
-    | noted(_CACHE, "cache_control")
     | noted("reasoning_content has it", "reasoning", "reasoning_details")
     | noted("the text says the same", "annotations")
     | refused("there is no sound in the other dialect", "audio"),
-    "chat.message.tool": carried("role", "content", "tool_call_id")
-    | noted("the call has the name", "name") | noted(_CACHE, "cache_control"),
+    "chat.message.tool": carried("role", "content", "tool_call_id", "cache_control")
+    | noted("the call has the name", "name"),
     "chat.message.function": carried("role", "content", "name"),
     "chat.tool_call.function": carried("type", "id", "function")
     | noted("a call is known by its id", "index")
@@ -45,7 +45,7 @@ MESSAGES: dict[str, Rows] = {
 }  # fmt: skip
 
 TOOLS: dict[str, Rows] = {
-    "chat.tool.function": carried("type", "function") | noted(_CACHE, "cache_control"),
+    "chat.tool.function": carried("type", "function", "cache_control"),
     "chat.tool.custom": carried("type", "custom"),
     "chat.function": carried("name", "description", "parameters", "strict"),
     "chat.custom": carried("name", "description", "format"),
@@ -72,13 +72,13 @@ BODY: Rows = (
     carried(
         "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "stop", "stream",
         "stream_options", "tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort",
-        "functions", "function_call",
+        "functions", "function_call", "cache_control",
     )
     | noted(_IDENTITY, "user", "safety_identifier")
     | noted("it tags an answer that is kept, and none is kept there", "metadata")
     | noted(_SAMPLING, "seed")
     | noted(_SAMPLING, "frequency_penalty", "presence_penalty", harmless=(0, 0.0))
-    | noted(_CACHE, "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "cache_control")
+    | noted(_CACHE, "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention")
     | noted("the length of an answer is asked for in words there", "verbosity", harmless=("medium",))
     | noted("it only makes the answer faster", "prediction")
     | noted("services have other names there", "service_tier", harmless=("auto", "default"))

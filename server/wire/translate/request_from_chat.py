@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from server.wire.errors import InvalidValue
@@ -66,6 +67,7 @@ def read_chat(document: Document, notes: Notes) -> Asked:
         stops=texts_of(body.get("stop", []), "stop"),
         stream=flag_of(body.get("stream"), "stream") is True,
         shows_usage=flag_of(options.get("include_usage"), "stream_options.include_usage") is True,
+        cached=_cached(body),
         tools=tools,
         choice=choice,
         parallel=flag_of(body.get("parallel_tool_calls"), "parallel_tool_calls"),
@@ -105,6 +107,24 @@ def _limit(body: Document) -> int | None:
 
 def _turn(value: Any, where: str, notes: Notes) -> Turn:
     role = text_of(object_of(value, where).get("role"), f"{where}.role")
+    return _marked(_read_turn(role, value, where, notes), _cached(value, where))
+
+
+def _cached(value: Document, where: str = "body") -> Document | None:
+    """What a client says of Anthropic's cache in a chat, as several gateways take it."""
+    said = value.get("cache_control")
+    return None if said is None else object_of(said, f"{where}.cache_control")
+
+
+def _marked(turn: Turn, cached: Document | None) -> Turn:
+    """The turn, cached up to its end."""
+    *before, last = turn.parts or (Text(""),)
+    if cached is None or isinstance(last, Thought):
+        return turn
+    return Turn(turn.role, (*before, replace(last, cached=cached)))
+
+
+def _read_turn(role: str, value: Any, where: str, notes: Notes) -> Turn:
     if role not in ROLES:
         raise InvalidValue(f"{where}.role")
     message = notes.check(f"chat.message.{role}", value, where)
@@ -172,17 +192,15 @@ def _content(message: Document, where: str, notes: Notes) -> Iterator[Part]:
 
 def _part(value: Any, where: str, notes: Notes) -> Part:
     kind, part = notes.typed("chat.part", value, where)
+    cached = _cached(part, where)
     if kind == "image_url":
         inner = notes.check("chat.image_url", part.get("image_url"), f"{where}.image_url")
-        return picture_of(inner.get("url"), f"{where}.image_url.url")
+        return replace(picture_of(inner.get("url"), f"{where}.image_url.url"), cached=cached)
     if kind == "file":
         inner = notes.check("chat.file", part.get("file"), f"{where}.file")
-        return file_of(
-            inner.get("file_data"),
-            text_of(inner.get("filename", ""), f"{where}.file.filename"),
-            f"{where}.file.file_data",
-        )
-    return Text(text_of(part.get(kind), f"{where}.{kind}"))
+        name = text_of(inner.get("filename", ""), f"{where}.file.filename")
+        return replace(file_of(inner.get("file_data"), name, f"{where}.file.file_data"), cached=cached)
+    return Text(text_of(part.get(kind), f"{where}.{kind}"), cached)
 
 
 def _tools(body: Document, notes: Notes) -> tuple[Tool, ...]:
@@ -197,7 +215,7 @@ def _tools(body: Document, notes: Notes) -> tuple[Tool, ...]:
 def _tool(value: Any, where: str, notes: Notes) -> Tool:
     kind, tool = notes.typed("chat.tool", value, where)
     if kind == "function":
-        return _function(tool.get("function"), f"{where}.function", notes)
+        return replace(_function(tool.get("function"), f"{where}.function", notes), cached=_cached(tool, where))
     custom = notes.check("chat.custom", tool.get("custom"), f"{where}.custom")
     form = None
     if "format" in custom:

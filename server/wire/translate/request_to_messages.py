@@ -53,14 +53,16 @@ def write_messages(asked: Asked, notes: Notes, usual_limit: int) -> Document:
         body["stream"] = True
     _shape(body, system, asked, notes)
     if system:
-        body["system"] = "\n\n".join(system)
+        body["system"] = _joined(system, asked, notes)
+    if asked.cached is not None:
+        body["cache_control"] = asked.cached
     _use_tools(body, asked, notes)
     _think(body, asked.thinking, notes)
     _sample(body, asked, notes)
     return body
 
 
-def _system(asked: Asked, notes: Notes) -> Iterator[str]:
+def _system(asked: Asked, notes: Notes) -> Iterator[Text]:
     """What the system says, wherever it says it."""
     begun = False
     for turn in asked.turns:
@@ -72,7 +74,14 @@ def _system(asked: Asked, notes: Notes) -> Iterator[str]:
                 if not isinstance(part, Text):
                     raise InvalidValue(where_of(part, asked.turns_in))
                 if part.text.strip():
-                    yield part.text
+                    yield part
+
+
+def _joined(system: list[Text], asked: Asked, notes: Notes) -> Any:
+    """One text, or blocks where one of them is to be cached."""
+    if any(part.cached is not None for part in system):
+        return list(_blocks(system, asked.names, notes))
+    return "\n\n".join(part.text for part in system)
 
 
 def _turns(asked: Asked, notes: Notes) -> list[Document]:
@@ -101,27 +110,36 @@ def _ordered(role: Role, blocks: list[Document]) -> Any:
     """Results stand in front of all else; a text alone is written as one."""
     if role == "user":
         blocks.sort(key=lambda block: block["type"] != "tool_result")  # it is stable
-        if len(blocks) == 1 and blocks[0]["type"] == "text":
-            return blocks[0]["text"]
-    return blocks
+    return _plain(blocks) if role == "user" else blocks
+
+
+def _plain(blocks: list[Document]) -> Any:
+    """The text that the blocks are, if they are no more than that."""
+    return blocks[0]["text"] if len(blocks) == 1 and blocks[0].keys() == {"type", "text"} else blocks
 
 
 def _blocks(parts: Iterable[Part], names: dict[str, str], notes: Notes) -> Iterator[Document]:
     for part in parts:
-        if isinstance(part, ToolResult):
-            yield _result(part, names, notes)
-        elif isinstance(part, ToolCall):
-            given = {"input": part.arguments} if part.custom else arguments_of(part.arguments, notes)
-            yield {"type": "tool_use", "id": safe(part.id), "name": _named(part.name, names), "input": given}
-        elif isinstance(part, Thought):
-            yield from _thought(part, notes)
-        elif isinstance(part, Image):
-            yield {"type": "image", "source": _source(part)}
-        elif isinstance(part, File):
-            title = {"title": part.name} if part.name else {}
-            yield {"type": "document", "source": _source(part), **title}
-        elif part.text.strip():
-            yield {"type": "text", "text": part.text}
+        for block in _block(part, names, notes):
+            cached = None if isinstance(part, Thought) else part.cached
+            yield block if cached is None else {**block, "cache_control": cached}
+
+
+def _block(part: Part, names: dict[str, str], notes: Notes) -> Iterator[Document]:
+    if isinstance(part, ToolResult):
+        yield _result(part, names, notes)
+    elif isinstance(part, ToolCall):
+        given = {"input": part.arguments} if part.custom else arguments_of(part.arguments, notes)
+        yield {"type": "tool_use", "id": safe(part.id), "name": _named(part.name, names), "input": given}
+    elif isinstance(part, Thought):
+        yield from _thought(part, notes)
+    elif isinstance(part, Image):
+        yield {"type": "image", "source": _source(part)}
+    elif isinstance(part, File):
+        title = {"title": part.name} if part.name else {}
+        yield {"type": "document", "source": _source(part), **title}
+    elif part.text.strip():
+        yield {"type": "text", "text": part.text}
 
 
 def _named(name: str, names: dict[str, str]) -> str:
@@ -150,12 +168,11 @@ def _source(part: Image | File) -> Document:
 
 def _result(result: ToolResult, names: dict[str, str], notes: Notes) -> Document:
     blocks = list(_blocks(result.parts, names, notes))
-    content: Any = blocks[0]["text"] if [block["type"] for block in blocks] == ["text"] else blocks
     failed = {"is_error": True} if result.failed else {}
     return {
         "type": "tool_result",
         "tool_use_id": safe(result.call),
-        **({"content": content} if blocks else {}),
+        **({"content": _plain(blocks)} if blocks else {}),
         **failed,
     }
 
@@ -166,14 +183,14 @@ def _stops(stops: tuple[str, ...]) -> list[str]:
     return list(stops)
 
 
-def _shape(body: Document, system: list[str], asked: Asked, notes: Notes) -> None:
+def _shape(body: Document, system: list[Text], asked: Asked, notes: Notes) -> None:
     """Say that the answer is JSON: as a format, as the arguments of a tool, or in words."""
     form = asked.format
     if form is None:
         return
     if form.schema is None:
         notes.add("response_format", "it is asked for in words there")
-        system.append(JSON_ONLY)
+        system.append(Text(JSON_ONLY))
     elif manner_of(asked.model) == "adaptive" or asked.tools:
         body["output_config"] = {"format": {"type": "json_schema", "schema": form.schema}}
     else:
@@ -208,7 +225,9 @@ def _tool(tool: Tool, names: dict[str, str]) -> Document:
     schema = FREE_TEXT if tool.custom else tool.schema or NO_ARGUMENTS
     described = {"description": tool.description} if tool.description else {}
     strict = {"strict": True} if tool.strict else {}
-    return {"name": _named(tool.name, names), **described, "input_schema": {"type": "object", **schema}, **strict}
+    cached = {} if tool.cached is None else {"cache_control": tool.cached}
+    shape = {"type": "object", **schema}
+    return {"name": _named(tool.name, names), **described, "input_schema": shape, **strict, **cached}
 
 
 def _think(body: Document, thinking: Thinking | None, notes: Notes) -> None:

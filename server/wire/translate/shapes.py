@@ -9,7 +9,7 @@ import orjson
 
 from server.wire.errors import InvalidValue
 from server.wire.translate.fields import Notes
-from server.wire.translate.terms import Document, File, Image, Part, Text
+from server.wire.translate.terms import Document, File, Image, Text
 
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 PDF = "application/pdf"
@@ -79,7 +79,7 @@ def picture_of(url: Any, where: str) -> Image:
     return Image(media_type, data, "" if data else url, where)
 
 
-def file_of(data: Any, name: str, where: str) -> Part:
+def file_of(data: Any, name: str, where: str) -> File | Text:
     """A file by its bytes: a PDF, or text."""
     media_type, content = _data_of(text_of(data, where), where)
     if media_type in ("", PDF):

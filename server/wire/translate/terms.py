@@ -3,7 +3,8 @@
 A request is read into an `Asked` and written from it; an answer, plain or streamed, is read as calls on a `Teller`. So
 three dialects need a reader and a writer each, and no pair of them needs code of its own.
 
-`where` is the place in the caller's body that a part came from, for a refusal that names it.
+`where` is the place in the caller's body that a part came from, for a refusal that names it; `cached` is Anthropic's
+word for a prompt that is to be cached up to here, which clients of other dialects use, too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ Document = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class Text:
     text: str
+    cached: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Image:
     data: str = ""
     url: str = ""
     where: str = ""
+    cached: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class File:
     url: str = ""
     name: str = ""
     where: str = ""
+    cached: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class ToolCall:
     arguments: str
     custom: bool = False
     where: str = ""
+    cached: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class ToolResult:
     call: str
     parts: tuple[Part, ...]
     failed: bool = False
+    cached: Document | None = None
 
 
 def where_of(part: Part, default: str) -> str:
@@ -96,6 +102,7 @@ class Tool:
     schema: Document | None = None
     strict: bool | None = None
     custom: bool = False
+    cached: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,7 @@ class Asked:
     top_k: int | None = None
     stops: tuple[str, ...] = ()
     stream: bool = False
+    cached: Document | None = None
     shows_usage: bool = True  # whether its stream ends with the usage
     tools: tuple[Tool, ...] = ()
     choice: Choice | None = None

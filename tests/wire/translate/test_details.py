@@ -348,3 +348,22 @@ def test_a_choice_without_tools_is_noted_and_one_of_a_tool_that_is_not_called_re
     with pytest.raises(Untranslatable) as refusal:
         to_chat(tools=[search, own], tool_choice={"type": "tool", "name": "web_search"})
     assert refusal.value.param == "tool_choice.name"
+
+
+def test_what_a_client_says_of_the_cache_in_a_chat_is_carried() -> None:
+    mark = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    body = to_messages(
+        messages=[
+            {"role": "system", "content": [{"type": "text", "text": "s", **mark}]},
+            {"role": "user", "content": [{"type": "text", "text": "x", **mark}]},
+            {"role": "assistant", "tool_calls": [call], **mark},
+            {"role": "tool", "tool_call_id": "a", "content": "r", **mark},
+        ],
+        tools=[{"type": "function", "function": {"name": "f"}, **mark}],
+        **mark,
+    )
+    blocks = [body, *body["system"], *body["tools"], *(turn["content"][-1] for turn in body["messages"])]
+    assert [block["cache_control"] for block in blocks] == [mark["cache_control"]] * 6
+    with pytest.raises(InvalidValue):
+        to_messages(messages=[{"role": "user", "content": "x", "cache_control": "always"}])
