@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint fast soak bench bench-fairness mutants docs clean
+.PHONY: run test lint fast soak bench bench-peers bench-fairness mutants docs clean
 .DEFAULT_GOAL := run
 
 run: .venv/demo  ## start the gateway on http://127.0.0.1:8080 (ARGS="--port 9000" passes options on)
@@ -21,11 +21,15 @@ lint: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-soak: .venv/dev  ## what takes too long for every change: 20,000 requests with faults, 60 s outages, 50 kills, 10,000 API calls
+soak: .venv/dev  ## what takes too long for every change: requests with faults, outages, kills, API calls, half load for 20 min
 	$(BIN)/python -m pytest -m soak -k "not mongodb or minute"
+	$(BIN)/python -m bench.soak $(ARGS)
 
-bench: .venv/dev  ## what a request costs in microseconds and a stream in bytes
+bench: .venv/dev  ## what a request costs in microseconds and a stream in bytes (ARGS=--quick; ARGS=--flame: where they go)
 	$(BIN)/python -m bench $(ARGS)
+
+bench-peers: .venv/dev  ## the same beside LiteLLM, Portkey and nginx, which it installs; writes docs/performance.md
+	$(BIN)/python -m bench.peers $(ARGS)
 
 bench-fairness: .venv/dev  ## the fair queue next to others, in virtual time
 	$(BIN)/python -m bench.fairness $(ARGS)

@@ -47,6 +47,7 @@ DEV = [
     "oidc-provider-mock==0.3.4",
     "openai>=3.57",  # as anthropic's
     "playwright>=1.50",
+    "py-spy>=0.4",  # bench/flame.py
     "pytest>=9,<10",
     "pytest-timeout>=2.3",
     "pytest-tornado==0.8.1",

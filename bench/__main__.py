@@ -1,73 +1,92 @@
-"""`python -m bench`: measure the gateway and print the figures beside their bars; exit 1 if a bar is missed."""
+"""`python -m bench`: measure the gateway with everything switched on, and print its figures; exit 1 if one misses its
+bar.
+"""
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
-import resource
-import shlex
+import asyncio
+import contextlib
+import dataclasses
+import importlib.util
 import sys
-import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from bench import measure, report
-from bench.gateway import gateway, mock_upstream
+from bench import bars, children, flame, page, report
+from bench.comparison import Comparison, compare
+from bench.gateway import COMMAND, Backing, Subject, everything_on, shared_key
 from bench.load import LoadError
+from bench.measure import QUICK, THOROUGH, Pace
+from bench.mongodb import mongodb
+from bench.stand import stand
+
+NOTES = """
+MongoDB is SecantusDB here, a server of MongoDB's protocol that acknowledges what is on the disk; it is not MongoDB
+itself. It shares the core of the load generator. A row without figures was not measured in this run.
+"""
 
 
 def main() -> int:
     """Parse the options, measure, print."""
     options = _options()
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
-        found = _run(shlex.split(options.command), measure.QUICK if options.quick else measure.THOROUGH)
-    except LoadError as error:
-        print(f"nothing to measure: {error}", file=sys.stderr)
+        if options.flame:
+            children.run(flame.record(options.command, options.quick))
+            return 0
+        found = children.run(_measure(options.command, _pace(options)))
+    except (LoadError, TimeoutError, asyncio.CancelledError) as error:
+        print(f"nothing to measure: {error!r}" if not str(error) else f"nothing to measure: {error}", file=sys.stderr)
         return 2
-    print(report.table(found))
+    lines = bars.of_the_gateway(found)
+    print("\n".join([*found.table(), "", *found.reasons(), "", report.table(lines)]))
     if options.write:
-        report.PAGE.write_text(report.page(found, datetime.date.today().isoformat()), encoding="utf-8")
-    return 0 if all(line.kept for line in found) else 1
+        body = [*report.markdown(lines), "", *found.table(), *NOTES.splitlines(), "", *found.reasons()]
+        page.write("gateway", "python -m bench --write", body)
+    return 0 if all(line.kept for line in lines) else 1
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round, shorter: about half a minute")
-    parser.add_argument("--write", action="store_true", help=f"write {report.PAGE}")
+    parser.add_argument("--quick", action="store_true", help="one round, shorter: about a minute")
+    parser.add_argument("--write", action="store_true", help=f"write its section of {page.PAGE}")
+    parser.add_argument("--flame", action="store_true", help=f"draw {flame.PICTURE} and write its section instead")
     parser.add_argument(
-        "--command",
-        default=f"{shlex.quote(sys.executable)} -m server",
-        help="what to start instead of the gateway; it gets the same environment",
+        "--command", default=COMMAND, help="what to start instead of the gateway; it gets the same environment"
     )
     return parser.parse_args()
 
 
-def _run(command: list[str], pace: measure.Pace) -> list[report.Line]:
-    import uvloop
-
-    return uvloop.run(_measure(command, pace))
-
-
-async def _measure(command: list[str], pace: measure.Pace) -> list[report.Line]:
-    ours, theirs = _cores()
-    os.sched_setaffinity(0, ours)
-    with tempfile.TemporaryDirectory(prefix="bench-") as place:
-        async with (
-            mock_upstream(ours) as direct,
-            gateway(command, direct, theirs, Path(place)) as (through, pid),
-        ):
-            requests = await measure.requests(direct, through, pid, pace)
-            chunks = await measure.chunks(through, pid, pace)
-            memory = await measure.memory(through, pid, pace)
-    return report.lines(requests, chunks, memory)
+def _pace(options: argparse.Namespace) -> Pace:
+    """Nearly ten thousand streams, as many as 20,000 descriptors allow, are for the gateway alone."""
+    return QUICK if options.quick else dataclasses.replace(THOROUGH, steps=(*THOROUGH.steps, 9_900))
 
 
-def _cores() -> tuple[set[int], set[int]]:
-    """The core of the load and the mock, and the gateway's; with only one they share it."""
-    cores = sorted(os.sched_getaffinity(0))
-    return {cores[0]}, {cores[-1]}
+async def _measure(command: str, pace: Pace) -> Comparison:
+    async with stand(command) as (backing, place), contextlib.AsyncExitStack() as stack:
+        subjects = [
+            await stack.enter_async_context(everything_on(backing, place / "on")),
+            await stack.enter_async_context(shared_key(backing, place / "shared")),
+        ]
+        missing = {}
+        try:
+            subjects.append(await stack.enter_async_context(_on_mongodb(backing, place)))
+        except LoadError as error:
+            missing[bars.MONGODB] = str(error)[:300]
+        found = await compare(subjects, backing.plain, pace)
+        found.missing |= missing
+        return found
+
+
+@contextlib.asynccontextmanager
+async def _on_mongodb(backing: Backing, place: Path) -> AsyncIterator[Subject]:
+    if not importlib.util.find_spec("secantus"):
+        raise LoadError("SecantusDB is not installed: it is in the dev extra, below Python 3.14")
+    async with (
+        mongodb(backing.own_cores, place / "mongo") as url,
+        everything_on(backing, place / "on-mongo", url, bars.MONGODB) as subject,
+    ):
+        yield subject
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""An upstream that is too fast to be what is measured: `python -m bench.mock` prints its port and serves until killed.
+"""An upstream that is too fast to be what is measured: `python -m bench.mock PORT [CERTIFICATE KEY]`, until killed.
 
 It parses as little as it can: the end of the head, Content-Length, and from the prompt `chunks=N every=SECONDS` for a
-stream. A plain answer is 1 KB of JSON; a stream's chunk is an event of 170 bytes; the usage comes when asked for.
+stream; at 0 seconds it sends as fast as its socket takes it. A plain answer is 1 KB of JSON; a stream's chunk is an
+event of 170 bytes; the usage comes when asked for.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import resource
+import ssl
 import sys
 from typing import Any, cast
 
@@ -16,6 +18,7 @@ import orjson
 
 PLAIN_BYTES = 1024
 CHUNK_BYTES = 170
+BURST = 100  # chunks in one write of a stream that is as fast as it can be
 USAGE = {"prompt_tokens": 20, "completion_tokens": 100, "total_tokens": 120}
 PACE = re.compile(rb"chunks=(\d+) every=([\d.]+)")
 LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
@@ -63,6 +66,7 @@ class Mock(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
         self._timer: asyncio.TimerHandle | None = None
+        self._left, self._paused = 0, False
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -77,8 +81,17 @@ class Mock(asyncio.Protocol):
         self._answer(request)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._left = 0
         if self._timer:
             self._timer.cancel()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._left and not self._every:
+            self._burst()
 
     def _answer(self, request: bytes) -> None:
         if request.startswith(b"GET"):
@@ -96,7 +109,10 @@ class Mock(asyncio.Protocol):
         self._end = FINISH + (USAGE_EVENT if WANTS_USAGE.search(request) else b"") + LAST
         self._transport.write(HEAD)
         self._due = self._loop.time()
-        self._next_chunk()
+        if self._every:
+            self._next_chunk()
+        else:
+            self._burst()
 
     def _next_chunk(self) -> None:
         if self._left == 0:
@@ -107,11 +123,22 @@ class Mock(asyncio.Protocol):
         self._due += self._every
         self._timer = self._loop.call_at(self._due, self._next_chunk)
 
+    def _burst(self) -> None:
+        """What the transport takes now; a turn of the loop for each write, so that no connection starves others."""
+        some = min(self._left, BURST)
+        self._left -= some
+        self._transport.write(CHUNK * some + (b"" if self._left else self._end))
+        if self._left and not self._paused:
+            self._timer = self._loop.call_later(0, self._burst)
 
-async def _serve() -> None:
-    server = await asyncio.get_running_loop().create_server(Mock, "127.0.0.1", 0, backlog=4096)
-    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
-    sys.stdout.flush()
+
+async def _serve(port: int, certificate: list[str]) -> None:
+    context = None
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*certificate)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Mock, "127.0.0.1", port, backlog=4096, ssl=context)
     await server.serve_forever()
 
 
@@ -121,7 +148,7 @@ def main() -> None:
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    uvloop.run(_serve())
+    uvloop.run(_serve(int(sys.argv[1]), sys.argv[2:]))
 
 
 if __name__ == "__main__":

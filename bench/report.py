@@ -1,23 +1,13 @@
-"""The figures beside their bars, as a table for the terminal and as docs/performance.md."""
+"""Figures beside their bars, as a table for the terminal and for the documentation."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from bench.measure import CHUNKS_PER_SECOND, CONNECTIONS, Chunks, Memory, Requests
-
-PAGE = Path("docs/performance.md")
-INTRODUCTION = """# Performance
-
-Written by `python -m bench --write`. The gateway runs as it always does, with its ledger in SQLite, on one core; the
-mock upstream (1 KB of JSON; stream chunks of 170 bytes) and the load generator share another core. "Added" is the
-latency through the gateway less the latency direct. CPU is what the kernel counted for the gateway's process, memory
-its proportional set size. Both sides speak plain HTTP on the loopback: TLS adds its own cost.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +30,19 @@ class Line:
     @property
     def cells(self) -> tuple[str, str, str, str]:
         """Name, figure, bar, verdict."""
-        measured = f"{_number(self.figure)} {self.unit}"
+        measured = f"{number(self.figure)} {self.unit}".rstrip()
         if self.bar is None:
             return self.name, measured, "", ""
         sign = "≥" if self.at_least else "≤"
-        return self.name, measured, f"{sign} {_number(self.bar)}", "kept" if self.kept else "MISSED"
+        return self.name, measured, f"{sign} {number(self.bar)}", "kept" if self.kept else "MISSED"
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def number(value: float) -> str:
+    """A figure with three digits that say something."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def lines(requests: Requests, chunks: Chunks, memory: list[Memory]) -> list[Line]:
-    """All figures."""
-    found = [
-        Line(f"Requests per second, {CONNECTIONS} connections, one core", requests.per_second, "/s", 1000, True),
-        Line("the same, direct to the mock", requests.direct_per_second, "/s"),
-        Line("CPU per request", requests.cpu_us, "µs"),
-        Line("Added latency, 1 connection, median", requests.added_p50_us / 1000, "ms", 1.5),
-        Line("Added latency, 1 connection, 99th percentile", requests.added_p99_us / 1000, "ms"),
-        Line(f"CPU per relayed chunk, {CHUNKS_PER_SECOND:,} chunks/s", chunks.cpu_us, "µs", 120),
-        Line("chunks delivered there", chunks.delivered_per_second, "/s"),
-    ]
-    for step in memory:
-        found.append(Line(f"Memory per open stream, {step.streams:,} streams", step.kib_per_stream, "KiB", 60))
-        found.append(Line(f"chunks delivered with {step.streams:,} streams", step.delivered_per_second, "/s"))
-        found.append(Line(f"of a core with {step.streams:,} streams", step.cores * 100, "%"))
-    return found
-
-
-def table(found: list[Line]) -> str:
+def table(found: Sequence[Line]) -> str:
     """The figures for a terminal."""
     rows = [("", "measured", "bar", ""), *(line.cells for line in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -78,10 +51,9 @@ def table(found: list[Line]) -> str:
     )
 
 
-def page(found: list[Line], day: str) -> str:
+def markdown(found: Sequence[Line]) -> list[str]:
     """The figures for the documentation."""
-    rows = ["| | measured | bar | |", "|---|---:|---:|---|", *("| " + " | ".join(line.cells) + " |" for line in found)]
-    return f"{INTRODUCTION}\nMeasured on {day}: {machine()}.\n\n" + "\n".join(rows) + "\n"
+    return ["| | measured | bar | |", "|---|---:|---:|---|", *("| " + " | ".join(line.cells) + " |" for line in found)]
 
 
 def machine() -> str:

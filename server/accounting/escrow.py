@@ -14,6 +14,7 @@ gateway that died has in escrow is not idle: it may have been spent. It is given
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,6 +22,8 @@ from typing import Protocol
 from server.ledger.escrow import Escrows
 from server.ledger.quota import Charge, Escrowed, Exceeded, Hold, Letter, Release, Reservation, Reserved
 from server.store.base import StoreError
+
+log = logging.getLogger("fairgate")
 
 HEARTBEAT = 1.0  # seconds between two looks at what should be taken, and what is called back
 ASK_AGAIN = 0.5
@@ -87,8 +90,12 @@ class EscrowKeeper:
 
     async def hold(self, request_id: str, at: int, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
         """Hold all or nothing. `at`: the request's arrival. Raises StoreError; then the store may hold something."""
-        held = self._escrows.hold(request_id, holds, self._wall())
+        held = self.hold_here(request_id, holds)
         return await self._hold_in_store(request_id, at, holds) if held is None else held
+
+    def hold_here(self, request_id: str, holds: tuple[Hold, ...]) -> Reserved | None:
+        """Hold all from what lies here; None, and nothing is held, if that is not enough."""
+        return self._escrows.hold(request_id, holds, self._wall())
 
     def draws(self, request_id: str, charges: Iterable[Charge]) -> tuple[Charge, ...]:
         """These charges, and which escrows they draw on, if the request ends with them."""
@@ -122,10 +129,13 @@ class EscrowKeeper:
         return answer
 
     async def keep(self) -> None:
-        """Let the heart beat, until cancelled."""
+        """Let the heart beat, until cancelled. One that fails is not the last: others may wait for what is free."""
         while True:
             await self._sleep(HEARTBEAT)
-            await self.beat()
+            try:
+                await self.beat()
+            except Exception as error:
+                log.error("a heartbeat of the escrow failed: %s", type(error).__name__)
 
     async def beat(self) -> None:
         """Give back what is called back or not needed, and take what is. While the store is away nothing changes."""

@@ -171,18 +171,29 @@ class Reservations:
         Where a budget has too little, `Bill.most` is lowered to what it has, if it may be. Raises RateLimited,
         ModelNotPriced, InsufficientQuota, AccountingUnavailable.
         """
-        bill.output = output_tokens
-        cost = min(bill.cost(replace(bill.asked, input=input_tokens, output=output_tokens)), BEYOND)
-        bill.needs = Estimate(cost, input_tokens + output_tokens)
-        if bill.most is not None and unmeasured(bill.price, bill.most):
-            raise ModelNotPriced
+        self._estimate(bill, input_tokens, output_tokens)
         if not bill.limits and bill.most is None:
             return
-        bill.claim = bill.budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at)
-        self._bound(bill)
+        self._claim(bill)
         self._take_rates(bill)
         standings = await self._hold(bill) if bill.claim.holds else []
         bill.headers |= self._rates.headers(bill.dialect, bill.claim.rates, standings)
+
+    def reserve_from_escrow(self, bill: Bill, input_tokens: int, output_tokens: int) -> bool:
+        """The same, if what this gateway has in escrow is enough for it. False: nothing is held.
+
+        It never is where the cap of an upstream applies: that is asked for when the upstream is known.
+        """
+        self._estimate(bill, input_tokens, output_tokens)
+        self._claim(bill)
+        if self._book.limits.caps_of(bill.model, bill.at):
+            return False
+        held = self._escrow.hold_here(bill.request_id, bill.claim.holds)
+        if held is None:
+            return False
+        self._take_rates(bill)
+        bill.headers |= self._rates.headers(bill.dialect, bill.claim.rates, bill.claim.reserved(held.taken))
+        return True
 
     async def clear(self, bill: Bill, upstream: str) -> bool:
         """Hold the cost against the cap of the upstream that is to be used; False if that leaves no room for it.
@@ -286,13 +297,26 @@ class Reservations:
             )
         return limits
 
+    def _estimate(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
+        """Note what the request probably needs. Raises ModelNotPriced if its most cannot be priced."""
+        bill.output = output_tokens
+        cost = min(bill.cost(replace(bill.asked, input=input_tokens, output=output_tokens)), BEYOND)
+        bill.needs = Estimate(cost, input_tokens + output_tokens)
+        if bill.most is not None and unmeasured(bill.price, bill.most):
+            raise ModelNotPriced
+
+    def _claim(self, bill: Bill) -> None:
+        """Claim of rates what it probably needs, and of budgets the most."""
+        bill.claim = bill.budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at)
+        self._bound(bill)
+
     def _bound(self, bill: Bill) -> None:
         """Claim of its budgets the most that it can take, where that is known; its rates stay as they are."""
         if bill.most is None:
             return
         most = most_taken(bill.price, bill.most, bill.tariff)
         bill.needs = replace(most, cost_micro_usd=min(most.cost_micro_usd, BEYOND))
-        budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at).budgets
+        budgets = tuple(entry.needing(bill.needs) for entry in bill.claim.budgets)
         bill.claim = bill.budgets = Claim(budgets, bill.claim.rates)
 
     def _check_tools(self, bill: Bill, hosted: Hosted) -> None:

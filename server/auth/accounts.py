@@ -298,8 +298,8 @@ class Accounts:
         now = self._wall()
         due = [record.id for record in await self._store.records(RETIRING) if record.body["at"] <= now]
         for token_id in due:
-            await self._store.revoke_token(token_id, now)
-            await self._store.remove_record(RETIRING, token_id)
+            ending = acts.revoke_token(token_id, now), acts.drop_record(RETIRING, token_id)
+            await self._audited.change(GATEWAY, "token.retire", token_id, None, {"revoked_at": now}, *ending)
         if due:
             self.forget()
         return len(due)

@@ -86,9 +86,9 @@ async def _notice_set(room: CommandContext, options: argparse.Namespace) -> None
     notice = read(lambda: Notice(notice_id, NoticeKind(options.kind), options.text, since, until))
     known = next((each for each in await room.changes.notices() if each.id == notice_id), None)
     await closing.announce(room.changes, OPERATOR, notice, options.new)
+    print(notice.id)
     for difference in differences(notice_body(known), notice_body(notice)) if known else ():
         print(plain(difference))
-    print(notice.id)
 
 
 async def _notice_remove(room: CommandContext, options: argparse.Namespace) -> None:

@@ -83,9 +83,9 @@ async def _set(room: CommandContext, options: argparse.Namespace) -> None:
     for wanted in _said_limits(options.limit, scope, subject, since, until):
         known = await room.changes.limit_like(wanted)
         limit = await room.changes.set_limit(OPERATOR, wanted, options.new)
+        print(f"{limit.id}  {words(limit)}")
         for difference in differences(limit_body(known), limit_body(limit)) if known else ():
             print(plain(difference))
-        print(f"{limit.id}  {words(limit)}")
 
 
 async def _whom(room: CommandContext, options: argparse.Namespace) -> tuple[Scope, str]:

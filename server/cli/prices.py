@@ -72,9 +72,9 @@ async def _set(room: CommandContext, options: argparse.Namespace) -> None:
     price = read(lambda: price_of(f"desk:{options.model}@{when(since)}", body))
     known = next((each for each in await room.changes.prices() if each.id == price.id), None)
     await room.changes.set_price(OPERATOR, price, options.new)
+    print(f"{plain(price.id)}  {_rates(price)}")
     for difference in differences(price_body(known), price_body(price)) if known else ():
         print(plain(difference))
-    print(f"{plain(price.id)}  {_rates(price)}")
 
 
 async def _remove(room: CommandContext, options: argparse.Namespace) -> None:

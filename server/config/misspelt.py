@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
+from server.config.settings_egress import ALSO_SMALL
+
 ALIKE = 0.88  # of a name; OPENAI_KEYS and ADMIN_KEYY are, LOGNAME is not
-OF_THE_SYSTEM = {"HOSTNAME"}  # in every container
+OF_THE_SYSTEM = {"HOSTNAME", *(name.lower() for name in ALSO_SMALL)}  # in every container; read, too
 SHORTEST = 6  # letters: a short name is like too many
 
 

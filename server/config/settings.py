@@ -19,7 +19,7 @@ from server.config.legacy_env import Translation
 from server.config.misspelt import misspelt
 from server.config.parsers import KeyAt
 from server.config.setting import Setting
-from server.config.settings_egress import EgressRows
+from server.config.settings_egress import ALSO_SMALL, EgressRows
 from server.config.settings_rows import Settings
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import duplicates, read_upstreams
@@ -87,7 +87,7 @@ def _given(texts: Mapping[str, str | None]) -> dict[str, str]:
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment; proxies stand there in small letters, too."""
-    small = {name: environ.get(name.lower()) for name in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")}
+    small = {name: environ.get(name.lower()) for name in ALSO_SMALL}
     return {**_given(small), **_given(environ)}
 
 

@@ -11,6 +11,8 @@ from server.config.setting import row
 from server.config.settings_bounds import Bounds
 from server.httpclient.proxies import Exemption, Proxy, parse_exemptions
 
+ALSO_SMALL = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")  # programs have always read these in small letters, too
+
 
 @dataclass(frozen=True, kw_only=True)
 class EgressRows(Bounds):

@@ -201,7 +201,7 @@ class Settings(EgressRows):
         "90", parsers.seconds_or_never, "How long known tokens go on working while the store is away; 0 is not at all."
     )
     outage_allowance_usd: int = row(  # micro-USD
-        "1.00", parsers.micro_usd, "The most of a budget that may be used while the store is away, in US dollars."
+        "1.00", parsers.micro_usd, "So much of a budget is kept in escrow for an outage of the store, in US dollars."
     )
 
     reject_phrases: tuple[str, ...] = row(

@@ -18,10 +18,10 @@ from types import TracebackType
 from typing import Self
 
 from server.httpclient.addresses import Origin, Target, target_of
-from server.httpclient.connecting import connect
+from server.httpclient.connecting import connect, refused
 from server.httpclient.connection import Connection
 from server.httpclient.egress import Egress
-from server.httpclient.errors import ConnectionDropped, HttpFailure, ProxyRefused
+from server.httpclient.errors import ConnectionDropped, HttpFailure
 from server.httpclient.kept import KeptConnections
 from server.httpclient.request_head import request_head
 
@@ -157,7 +157,7 @@ def _insist_on_server(target: Target, egress: Egress, connection: Connection) ->
     """That a proxy wants other credentials is no answer of the server."""
     asked = connection.answer.status == PROXY_WANTS_CREDENTIALS and not target.origin.secure
     if asked and egress.proxies.of(target.origin) is not None:
-        raise ProxyRefused(PROXY_WANTS_CREDENTIALS)
+        raise refused(PROXY_WANTS_CREDENTIALS)
 
 
 def _kept_for(said: str | None) -> float | None:

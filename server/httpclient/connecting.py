@@ -40,6 +40,13 @@ async def connect(origin: Origin, egress: Egress, seconds: float) -> Connection:
         raise CannotConnect from error
 
 
+def refused(status: int) -> ProxyRefused:
+    """The failure, which the log says too: its operator can mend it, and a caller cannot."""
+    failure = ProxyRefused(status)
+    log.warning("%s", failure)
+    return failure
+
+
 def untrusted(error: ssl.SSLCertVerificationError) -> str:
     """What an operator can do about a certificate."""
     return f"its certificate is not believed ({error.verify_message}); UPSTREAM_CA_FILE names further authorities"
@@ -113,9 +120,7 @@ class _Tunnel(asyncio.Protocol):
 
     def _refused(self, status: int) -> None:
         if not self.opened.done():
-            failure = ProxyRefused(status)
-            log.warning("%s", failure)
-            self.opened.set_exception(failure)
+            self.opened.set_exception(refused(status))
 
 
 async def _socket(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:

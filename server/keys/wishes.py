@@ -78,7 +78,7 @@ class KeyWishes:
             added_at=self._wall(),
         )
         try:
-            await self._audited.change(actor, "key.add", key.id, None, _said(spec), acts.add_key(key))
+            await self._audited.change(actor, "key.add", key.id, None, _said(key.spec), acts.add_key(key))
         except KeyTaken:
             raise KeyKnown("this key has been added already") from None
         return key

@@ -10,8 +10,8 @@ that generates more than it was allowed, can (`docs/limits.md`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -26,15 +26,25 @@ from server.wire.usage import Usage
 # The kinds of usage that are a part of all that was read, and of all that was generated.
 READ = ("cached", "cache_write", "cache_write_1h", "input_audio", "input_image")
 GENERATED = ("reasoning", "output_text", "output_audio", "output_image")
+FREE = Rates()
+
+
+@dataclass(frozen=True, slots=True)
+class _Corner:
+    """Rates that may count for an input of more than `above` tokens, and the dearest kinds by them."""
+
+    above: int
+    price: Price
+    read: tuple[str, ...]
+    generated: tuple[str, ...]
 
 
 def most_cost(price: Price, ceiling: Ceiling, tariff: Tariff = LISTED) -> int:
     """Micro-USD: no answer within the ceiling costs more, whether the service that was asked for serves it or not."""
-    tables = [price.rates, *(rates for name, rates in price.services if name == ceiling.beside.tier)]
-    reachable = [rates for table in tables for rates in _reachable(table, ceiling.input)]
-    prices = [replace(price, rates=rates, services=()) for rates in reachable]
-    unbilled = _unbilled(price, ceiling)
-    return max(_dearest(each, usage, unbilled, tariff) for each in prices for usage in _services(ceiling))
+    tier = ceiling.beside.tier
+    corners = _corners(price, tier, ceiling.writes, ceiling.writes_hour)
+    reachable = [corner for corner in corners if corner.above < ceiling.input]
+    return max(_dearest(corner, ceiling, served, tariff) for corner in reachable for served in {tier, ""})
 
 
 def most_taken(price: Price | None, ceiling: Ceiling, tariff: Tariff = LISTED) -> Estimate:
@@ -63,51 +73,48 @@ def fitting(price: Price | None, ceiling: Ceiling, left: int, unit: Unit, tariff
 def unmeasured(price: Price | None, ceiling: Ceiling) -> bool:
     """Whether the price counts in units that this request has none of: nobody here can tell what it costs then.
 
-    A short prompt to a cheap model rounds to nothing, so a million of them are asked about.
+    A short prompt to a cheap model rounds to nothing, so very much of each unit is asked about.
     """
-    if price is None or price.rates == Rates():
+    if price is None or price.rates == FREE:
         return False
-    many = replace(
-        ceiling,
-        input=max(1, ceiling.input) * MICRO,
-        output=ceiling.output * MICRO,
-        audio_ms=ceiling.audio_ms * MICRO,
-        beside=Usage(),
-    )
-    return most_cost(price, many) == 0
+    pictures, sound = ceiling.images > 0, ceiling.audio_ms > 0
+    return _costs_nothing(price, ceiling.generated > 0, pictures, sound, ceiling.writes, ceiling.writes_hour)
 
 
-def _reachable(rates: Rates, tokens: int) -> Iterator[Rates]:
-    yield replace(rates, tiers=())
-    yield from (tier.rates for tier in rates.tiers if tier.above < tokens)
+@lru_cache(maxsize=4_096)
+def _costs_nothing(price: Price, answer: bool, pictures: bool, sound: bool, writes: bool, writes_hour: bool) -> bool:
+    """Whether a prompt, and what of this is asked for beside it, cost nothing however much there is of it."""
+    many = MICRO * MICRO
+    output, images, audio_ms = many * answer, many * pictures, many * sound
+    ceiling = Ceiling(many, output, images=images, audio_ms=audio_ms, writes=writes, writes_hour=writes_hour)
+    return most_cost(price, ceiling) == 0
 
 
-def _services(ceiling: Ceiling) -> Iterator[Usage]:
-    """All of it, served as it was asked for, or as usual."""
-    for tier in {ceiling.beside.tier, ""}:
-        yield replace(
-            ceiling.beside,
-            input=ceiling.input,
-            output=ceiling.generated,
-            images=ceiling.images,
-            audio_ms=ceiling.audio_ms,
-            tier=tier,
-        )
+@lru_cache(maxsize=4_096)
+def _corners(price: Price, tier: str, writes: bool, writes_hour: bool) -> tuple[_Corner, ...]:
+    """The rates of a price that may count, each with its dearest kinds: the same for all requests like this."""
+    tables = [price.rates, *(rates for name, rates in price.services if name == tier)]
+    steps = [(-1, replace(table, tiers=())) for table in tables]
+    steps += [(step.above, step.rates) for table in tables for step in table.tiers]
+    unbilled = _unbilled(price, writes, writes_hour)
+    alone = [(above, replace(price, rates=rates, services=())) for above, rates in steps]
+    return tuple(_Corner(above, each, *_dearest_kinds(each.rates, unbilled)) for above, each in alone)
 
 
-def _unbilled(price: Price, ceiling: Ceiling) -> tuple[str, ...]:
+def _unbilled(price: Price, writes: bool, writes_hour: bool) -> tuple[str, ...]:
     """The kinds of what is read that cannot be billed for it."""
     tables = [price.rates, *(rates for _, rates in price.services)]
     every = [*tables, *(tier.rates for table in tables for tier in table.tiers)]
-    minutes = ceiling.writes or ceiling.writes_hour or any(rates.cache_write is not None for rates in every)
-    return (() if minutes else ("cache_write",)) + (() if ceiling.writes_hour else ("cache_write_1h",))
+    minutes = writes or writes_hour or any(rates.cache_write is not None for rates in every)
+    return (() if minutes else ("cache_write",)) + (() if writes_hour else ("cache_write_1h",))
 
 
-def _dearest(price: Price, usage: Usage, unbilled: tuple[str, ...], tariff: Tariff) -> int:
-    """Its cost, if all of it is of the dearest kinds."""
-    read, generated = _dearest_kinds(price.rates, unbilled)
-    kinds: dict[str, Any] = dict.fromkeys(read, usage.input) | dict.fromkeys(generated, usage.output)
-    return cost(price, replace(usage, **kinds), tariff)
+def _dearest(corner: _Corner, ceiling: Ceiling, tier: str, tariff: Tariff) -> int:
+    """Its cost by these rates, if all of it is of the dearest kinds and this service serves it."""
+    read, generated = ceiling.input, ceiling.generated
+    kinds: dict[str, Any] = dict.fromkeys(corner.read, read) | dict.fromkeys(corner.generated, generated)
+    kinds |= {"input": read, "output": generated, "images": ceiling.images, "audio_ms": ceiling.audio_ms}
+    return cost(corner.price, replace(ceiling.beside, tier=tier, **kinds), tariff)
 
 
 @lru_cache(maxsize=4_096)

@@ -62,6 +62,10 @@ class HoldEntry:
     needs: int
     resets_at: int | None
 
+    def needing(self, needs: Estimate) -> HoldEntry:
+        """The same counter for a request that takes so much."""
+        return HoldEntry(self.counter, self.limit, self.most, needs.of(self.limit.unit), self.resets_at)
+
 
 @dataclass(frozen=True, slots=True)
 class BudgetStanding:

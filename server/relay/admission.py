@@ -211,17 +211,15 @@ class Admission:
     def rights(self, caller: Caller) -> Rights:
         return self._book.rights(caller.groups, self._wall())
 
-    async def ask(self, call: Call, rights: Rights, arrived: float) -> Ask:
-        """What the pool must know of a call.
+    async def ask(self, call: Call, rights: Rights, arrived: float, tokens: int) -> Ask:
+        """What the pool must know of a call whose prompt has so many tokens.
 
-        Raises UnknownId, StatefulDisabled, UnreadableContent, ContextTooLong, PermissionDenied.
+        Raises UnknownId, StatefulDisabled, UnreadableContent, PermissionDenied.
         """
         request, caller = call.request, call.caller
         groups = key_groups(caller, () if call.group is None else (call.group,))
         if not self._bounds.stateful:
             _refuse_kept_state(request)
-        tokens = await self._tokenizer.count(request.prompt, request.model, caller.person_id)
-        self._bounds.rules.check_length(request, tokens)
         ask = Ask(
             id=call.id,
             person=caller.person_id,
@@ -255,8 +253,12 @@ class Admission:
 
     def room(self, model: str, read: int) -> int | None:
         """Tokens that the lists' context window leaves for an answer beside `read`; None if no list knows the model."""
-        window = self._book.window(model)
+        window = self.window(model)
         return None if window is None else window - read
+
+    def window(self, model: str) -> int | None:
+        """Tokens of a model's context, as the lists have them; None if no list knows the model."""
+        return self._book.window(model)
 
     def made(self, seals: Sequence[bytes], key: Key) -> None:
         """Note which key made some encrypted content."""

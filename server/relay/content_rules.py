@@ -41,6 +41,11 @@ class ContentRules:
         if cap is not None and cap.too_long(tokens):
             raise ContextTooLong
 
+    def may_be_too_long(self, request: Request, most: int) -> bool:
+        """Whether a prompt of at most so many tokens might be too long."""
+        cap = self.caps.get(request.endpoint.dialect.name)
+        return cap is not None and cap.too_long(most)
+
     async def _hit(self, request: Request) -> bool:
         texts = request.prompt.texts
         if sum(map(len, texts)) <= INLINE_TEXT:

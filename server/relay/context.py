@@ -16,6 +16,7 @@ from server.accounting.bill import Bill
 from server.dispatcher import Lease
 from server.ledger.ratelimit import Taken
 from server.ledger.usage import OWN, Outcome, UsageRow, attempt_id
+from server.relay.prompt_lengths import PromptLength
 from server.store.base import Caller
 from server.wire.errors import Refusal
 from server.wire.keepalive import DEFAULT
@@ -164,7 +165,7 @@ class RequestContext:
     claim: Lease | None
     trace: RequestTrace
     meter: Meter
-    input_estimate: int
+    length: PromptLength
     arrived: float
     bill: Bill
     room: int | None = None  # tokens for an answer, as the lists of models have it
@@ -182,6 +183,11 @@ class RequestContext:
     recorded: Callable[[], bytes] | None = None  # what went to the client, if that is to be kept
     settled: UsageRow | None = None  # its row, once that is on the ledger
     names_model: bool = True
+
+    @property
+    def input_estimate(self) -> int:
+        """Tokens of its prompt, as far as they are known here."""
+        return self.length.tokens
 
     @property
     def lease(self) -> Lease:

@@ -16,6 +16,7 @@ from keypool.pool import Ask
 from server.accounting.bill import Bill
 from server.accounting.reservations import FREE_KINDS, Reservations
 from server.relay.context import Call
+from server.relay.prompt_lengths import PromptLength, PromptLengths
 from server.wire.extent import most
 from server.wire.published import published
 from server.wire.request import bounding_tools, capped
@@ -29,23 +30,39 @@ class Holding:
     """`longest`: tokens of an answer without a bound. `expect`: how long the answers of a person and model were."""
 
     reservations: Reservations
+    lengths: PromptLengths
     longest: int
     expect: Callable[[str, str], int]
 
-    async def hold(self, bill: Bill, call: Call, ask: Ask, asked: int | None) -> tuple[Call, Ask]:
+    async def hold(
+        self, bill: Bill, call: Call, ask: Ask, asked: int | None, length: PromptLength
+    ) -> tuple[Call, Ask, PromptLength]:
         """Hold what a request may cost; returns it with the bound that it goes out with.
 
-        `asked` is the caller's own bound, where `ask.most_output` may be the operator's. Raises RateLimited,
-        ModelNotPriced, InsufficientQuota, AccountingUnavailable.
+        `asked` is the caller's own bound, where `ask.most_output` may be the operator's. `length` is counted where that
+        decides. Raises RateLimited, ModelNotPriced, InsufficientQuota, AccountingUnavailable.
         """
-        request = call.request
-        if request.endpoint.kind not in FREE_KINDS and self.reservations.bounds(bill):
-            output = self._bound(call, ask, asked)
-            bill.most = most(
-                request.prompt, request.extent, request.model, ask.input_tokens, output, request.choices, bill.asked
-            )
-            bill.least = min(LEAST_OUTPUT, output) if asked is None and request.endpoint.output_limits else 0
+        bounded = call.request.endpoint.kind not in FREE_KINDS and self.reservations.bounds(bill)
+        if bounded and not length.counted:
+            self._bound_most(bill, call, ask, asked, None)
+            if self.reservations.reserve_from_escrow(bill, ask.input_tokens, self._likely(call, ask)):
+                return *self._as_bounded(bill, call, ask, asked), length
+            length = await self.lengths.count(call.request, ask.person)
+            ask = ask._replace(input_tokens=length.tokens)
+        if bounded:
+            self._bound_most(bill, call, ask, asked, length.tokens)
         await self.reservations.reserve(bill, ask.input_tokens, self._likely(call, ask))
+        return *self._as_bounded(bill, call, ask, asked), length
+
+    def _bound_most(self, bill: Bill, call: Call, ask: Ask, asked: int | None, counted: int | None) -> None:
+        """Note the most that the request can take. `counted`: tokens of its prompt; None if bytes are its bound."""
+        request, output = call.request, self._bound(call, ask, asked)
+        bill.most = most(request.prompt, request.extent, request.model, counted, output, request.choices, bill.asked)
+        bill.least = min(LEAST_OUTPUT, output) if asked is None and request.endpoint.output_limits else 0
+
+    def _as_bounded(self, bill: Bill, call: Call, ask: Ask, asked: int | None) -> tuple[Call, Ask]:
+        """The request as it goes out, with the bound that its budgets have room for."""
+        request = call.request
         if bill.most is not None and bill.least:
             request, ask = capped(request, bill.most.output), ask._replace(most_output=bill.most.output)
         if bill.most is not None:

@@ -38,6 +38,7 @@ from server.relay.drain import UsageDrain
 from server.relay.holds import Holding
 from server.relay.keepalive import Keepalive
 from server.relay.parking import leased
+from server.relay.prompt_lengths import NOT_READ, PromptLengths
 from server.relay.settlement import Settling
 from server.relay.translating import TRANSLATED
 from server.relay.under_way import UnderWay
@@ -77,11 +78,16 @@ class Pipeline:
         self._dispatcher, self._store = dispatcher, store
         self._reservations, self._admission = reservations, admission
         self._bounds, self._clock, self._wall = bounds, clock, wall
-        self._settlement = Settling(store, tokenizer, reservations, admission, bounds.stateful, clock, observe)
-        self._attempts = Attempts(upstreams, reservations, self._settlement, bounds, clock, wall)
         self._spool = Spool() if spool is None else spool
+        self._lengths = PromptLengths(
+            tokenizer, bounds.rules, admission.window, bounds.longest_output, self._spool.least
+        )
+        self._settlement = Settling(
+            store, tokenizer, self._lengths, reservations, admission, bounds.stateful, clock, observe
+        )
+        self._attempts = Attempts(upstreams, reservations, self._settlement, bounds, clock, wall)
         self._usage_drain = UsageDrain(bounds.usage_seconds)
-        self._holding = Holding(reservations, bounds.longest_output, self._usual_output)
+        self._holding = Holding(reservations, self._lengths, bounds.longest_output, self._usual_output)
         self.recent = RecentTraces()
         self._tasks: dict[str, asyncio.Task[object]] = {}  # by the request's id
         self._ended: set[str] = set()  # ids of those that an administrator has ended
@@ -174,11 +180,12 @@ class Pipeline:
         if call.reader is not None:
             bill.headers[TRANSLATED] = call.notes
         try:
-            ask = await self._admission.ask(call, rights, arrived)
-            call, ask = await self._holding.hold(bill, call, ask, asked)
+            length = await self._lengths.of(call.request, call.caller.person_id)
+            ask = await self._admission.ask(call, rights, arrived, length.tokens)
+            call, ask, length = await self._holding.hold(bill, call, ask, asked, length)
             lease, meter = self._dispatcher.lease(ask), call.request.endpoint.meter()
             room = self._admission.room(call.request.model, ask.input_tokens)
-            context = RequestContext(call, lease, trace, meter, ask.input_tokens, arrived, bill, room)
+            context = RequestContext(call, lease, trace, meter, length, arrived, bill, room)
             del call
             return await self._queued(context, sink)
         finally:
@@ -189,7 +196,7 @@ class Pipeline:
         arrived = self._clock()
         call = await self._admission.passing(call)
         bill = self._reservations.open_own_key(call, trace.arrived_at)
-        context = RequestContext(call, None, trace, call.request.endpoint.meter(), 0, arrived, bill)
+        context = RequestContext(call, None, trace, call.request.endpoint.meter(), NOT_READ, arrived, bill)
         context.names_model = bool(self._dispatcher.pool.keyring.serving(call.request.model))
         trace.state, trace.queue_ms = "running", 0
         keepalive = self._keepalive(context, sink, _stands_nowhere)

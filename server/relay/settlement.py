@@ -24,6 +24,7 @@ from server.relay.admission import Admission
 from server.relay.content_log import LONGEST
 from server.relay.context import RequestContext
 from server.relay.drain import hides
+from server.relay.prompt_lengths import PromptLengths
 from server.store.base import Content, IssuedObject, Store, StoreError
 from server.tokenizer import Tokenizer
 from server.wire.published import published
@@ -50,13 +51,15 @@ class Settling:
         self,
         store: Store,
         tokenizer: Tokenizer,
+        lengths: PromptLengths,
         reservations: Reservations,
         admission: Admission,
         stateful: bool,
         clock: Callable[[], float],
         observe: Callable[[UsageRow], None],
     ) -> None:
-        self._store, self._tokenizer, self._reservations, self._admission = store, tokenizer, reservations, admission
+        self._store, self._tokenizer, self._lengths = store, tokenizer, lengths
+        self._reservations, self._admission = reservations, admission
         self._stateful, self._clock, self._observe = stateful, clock, observe
 
     async def settle(self, context: RequestContext) -> UsageRow:
@@ -110,6 +113,7 @@ class Settling:
         return context.usage
 
     def _finish(self, context: RequestContext, lease: Lease, usage: Usage) -> None:
+        self._lengths.learn(context.call.request, context.call.caller.person_id, usage)
         self._admission.made(context.meter.made.seals, lease.key)
         tokens = Tokens(usage.input, usage.cached, usage.output)
         left = context.client_left and usage.estimated
@@ -140,7 +144,7 @@ class Settling:
         return completed(context.meter.usage, context.call.request.extent, context.input_estimate)
 
     async def _counted(self, context: RequestContext) -> Usage:
-        before = context.meter.opening or Usage(input=context.input_estimate)
+        before = context.meter.opening or Usage(input=await self._read(context))
         beside = context.meter.beside()
         delivered = Prompt((context.meter.delivered(),), 0)
         output = await self._tokenizer.count(delivered, context.call.request.model, context.call.caller.person_id)
@@ -152,6 +156,12 @@ class Settling:
         tier, geo = beside.tier or before.tier, beside.geo or before.geo
         before = replace(before, tools=beside.tools, tier=tier, geo=geo)
         return unreported(request.extent, before, output, await _heard(context))
+
+    async def _read(self, context: RequestContext) -> int:
+        """The tokens of its prompt, by a tokenizer: they are billed."""
+        if not context.length.counted:
+            context.length = await self._lengths.count(context.call.request, context.call.caller.person_id)
+        return context.length.tokens
 
 
 async def _heard(context: RequestContext) -> Sound | None:

@@ -134,17 +134,18 @@ def _asked(kind: str, document: Mapping[str, Any], sound: Sound | None) -> Exten
 
 
 def most(
-    prompt: Prompt, extent: Extent, model: str, counted: int, output: int, choices: int, beside: Usage = NO_USAGE
+    prompt: Prompt, extent: Extent, model: str, counted: int | None, output: int, choices: int, beside: Usage = NO_USAGE
 ) -> Ceiling:
     """The ceiling of a request whose prompt has `counted` tokens, and whose choices are bounded by `output` each.
 
+    Where nothing is counted (None), a text has a token for each byte, and a picture its most.
     `beside` are the hosted tools and the service that it asks for.
     """
     rules = published(model)
     media = sum(medium.most_tokens(rules) for medium in extent.media)
     hidden = (HIDDEN if extent.tools or extent.media else 0) + (HOSTED if beside.tools else 0)
     read = _text(prompt, model, counted) + media + hidden + extent.sealed // SEALED
-    read = min(read, max(rules.window, counted))
+    read = min(read, max(rules.window, counted or 0))
     if extent.pictures:
         return Ceiling(read, extent.picture_tokens, extent.pictures, images=extent.pictures)
     if extent.sound is not None:
@@ -157,11 +158,11 @@ def most(
     return Ceiling(turns * read, output, turns * choices, extent.predicted, 0, 0, beside, writes, extent.writes_hour)
 
 
-def _text(prompt: Prompt, model: str, counted: int) -> int:
+def _text(prompt: Prompt, model: str, counted: int | None) -> int:
     """The most tokens of its texts. `counted` includes a fixed amount for each medium, which is taken off again."""
     fixed = prompt.fixed - PER_MEDIUM * prompt.media
     in_bytes = prompt.text_bytes
-    if sum(map(len, prompt.texts)) > COUNTED:
+    if counted is None or sum(map(len, prompt.texts)) > COUNTED:
         return fixed + in_bytes
     margin = OWN_MARGIN if is_openai(model) else OTHER_MARGIN
     return fixed + min(in_bytes, round((counted - prompt.fixed) * margin + 1))

@@ -135,7 +135,7 @@ async def test_a_repeated_settlement_is_told_as_written_too() -> None:
 async def test_a_hold_that_may_exist_is_given_back() -> None:
     async with changes() as it:
         it.books.away = True
-        it.settlement_writer.release("one")
+        it.settlement_writer.post(Release("one"))
         await until(lambda: it.settlement_writer.counts.outages == 1)
         it.books.away = False
         assert await it.settlement_writer.quiet(5)

@@ -27,6 +27,7 @@ from server.auth.guest_passes import Passes
 from server.auth.oidc.provisioning import Profile, Provisioning
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.encryption import KeyEncryption
+from server.keys.registry import UpstreamRegistry
 from server.keys.wishes import KeyWishes
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.prices import Price, Rates
@@ -62,7 +63,9 @@ class Town:
         self.people = PeopleCommands(store, self.changes, self.accounts)
         self.tokens = TokenCommands(store, self.changes, self.accounts, wall)
         self.passes = GuestPassCommands(store, self.changes, Passes(b"pepper"), wall)
-        wishes = KeyWishes(store, KeyEncryption([Secret("a master key of 32 letters or more")]), [SPEC], wall)
+        wishes = KeyWishes(
+            store, KeyEncryption([Secret("a master key of 32 letters or more")]), UpstreamRegistry([SPEC]), wall
+        )
         self.keys = KeyCommands(wishes, 4)
         self.courses = CourseCommands(store, self.changes, b"pepper", lambda: 0.0, wall)
         self.logins = Provisioning(store, wall)

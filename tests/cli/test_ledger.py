@@ -318,7 +318,11 @@ def test_rows_are_purged_and_sums_computed_anew(capsys: pytest.CaptureFixture[st
     with_usage("req_1", "req_2", "req_3")
     said(capsys, "usage", "resum", "--from", "2026-11-03", "--to", "2026-11-04")
     told = said(capsys, "usage", "purge", "--yes", "--before", "2026-11-04")
-    assert told == "2 rows are deleted; the sums of their days stay.\n"
+    assert told.splitlines() == [
+        "Rows of single requests that are deleted for good: 2. The sums of their days stay.",
+        "2 rows are deleted; the sums of their days stay.",
+    ]
+    assert "--yes" in refused(capsys, "usage", "purge", "--before", "2026-11-05")
     assert "purged" in refused(capsys, "usage", "resum", "--from", "2026-11-03", "--to", "2026-11-04")
     told = said(capsys, "usage", "resum", "--from", "2026-11-04", "--to", "2026-11-04")
     assert told == "The sums of 2026-11-04..2026-11-04 are those of 1 rows.\n"

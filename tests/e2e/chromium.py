@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
 from tests.needs import program
@@ -14,6 +15,15 @@ from tests.needs import program
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # It runs as root in CI, which the sandbox does not bear; and it reaches no other machine than this one.
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+
+# Widths in pixels, and dark or light. What goes wrong on one of the latter two goes wrong on one of the first two,
+# nearly always: every run looks at those, and `make soak` at all.
+FORMS = [
+    (390, True),
+    (1280, False),
+    pytest.param(390, False, marks=pytest.mark.soak),
+    pytest.param(1280, True, marks=pytest.mark.soak),
+]
 
 
 @dataclass

@@ -13,7 +13,7 @@ import pytest
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.policy.groups import Group
 from tests.e2e.axe import serious
-from tests.e2e.chromium import Watched, chromium, log_in, tab
+from tests.e2e.chromium import FORMS, Watched, chromium, log_in, tab
 from tests.gateways import Running
 from tests.pages.visitors import ADMIN_KEY, ask, services
 
@@ -47,7 +47,7 @@ async def furnished(running: Running) -> list[str]:
     return [f"/me/requests/{asked[0].request_id}", f"/admin/people/{ada.id}", "/me/groups/Physics%20101"]
 
 
-@pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])
+@pytest.mark.parametrize(("width", "dark"), FORMS)
 @pytest.mark.gen_test(timeout=120)
 async def test_no_page_has_an_error_an_outside_request_or_a_sideways_scroll(width: int, dark: bool) -> None:
     async with services() as running, chromium() as browser, tab(browser, running.url, width, dark) as operator:

@@ -79,7 +79,8 @@ def test_a_token_that_was_good_once_gets_the_same_answer(services: Site, path: s
     with services.untouched():
         for _, token in (revoked, expired):
             assert_is(services.post(path, BODY, Authorization=f"Bearer {token}"), KEY, path)
-    services.do(accounts.disable, name)
+    changes = services.services.changes
+    services.do(changes.set_disabled, "operator", services.do(changes.person_named, name).id, True)
     with services.untouched():
         assert_is(services.post(path, BODY, Authorization=f"Bearer {disabled[1]}"), KEY, path)
 

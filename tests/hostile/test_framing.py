@@ -61,6 +61,15 @@ MALFORMED = {
     "11 HTTP/3.0": b"GET / HTTP/3.0\r\nHost: a\r\n\r\n",
     "11 lower case": b"GET / http/1.1\r\nHost: a\r\n\r\n",
     "11 two blanks": b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "11 a version without its name": b"GET / 1.1\r\nHost: a\r\n\r\n",
+    "11 a method with a colon": b"GE:T / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "11 a control character in the target": b"GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "8 a blank behind a chunk size": post(HOST, CHUNKED, body=b"2 \r\nok\r\n0\r\n\r\n"),
+    "8 a chunk size without its carriage return": post(HOST, CHUNKED, body=b"2\nok\r\n0\r\n\r\n"),
+    "8 an endless chunk extension": post(HOST, CHUNKED, body=b"2;" + b"a" * 20 + b"\r\nok\r\n0\r\n\r\n"),
+    "9 a tab before the colon": post(HOST, "Content-Length\t: 5"),
+    "9 a first line that is folded": post(" X-Y: a", HOST, LENGTH),
+    "9 a control character in a value": post(HOST, "X-Y: a\x1bb", LENGTH),
     "65 a line break in a header that is passed on": post(HOST, "OpenAI-Beta: a\rX-Injected: b", LENGTH),
     "88 1,001 query arguments": request("GET", "/status.json?" + "&".join(["a=b"] * 1001), {}),
 }
@@ -71,6 +80,73 @@ def test_what_is_not_clearly_http_is_refused_and_the_connection_closed(services:
     with services.untouched(), Wire(services.url) as wire:
         wire.send(MALFORMED[name].replace(b"%b", services.token.encode()))
         assert wire.rest() == RAW400
+
+
+LENIENT: dict[str, bytes] = {  # Tornado reads them, by its word until its version 6.7
+    "a head of bare line feeds": b"GET /healthz HTTP/1.1\nHost: a\n\n",
+    "a header that ends with a bare line feed": b"GET /healthz HTTP/1.1\r\nHost: a\nX-Y: b\r\n\r\n",
+    "an end with one carriage return": b"GET /healthz HTTP/1.1\r\nHost: a\r\n\n",
+    "a version that there is not": b"GET /healthz HTTP/1.7\r\nHost: a\r\n\r\n",
+    "chunks of HTTP/1.0": f"GET /healthz HTTP/1.0\r\n{CHUNKED}\r\n\r\n0\r\n\r\n".encode(),
+}
+
+
+@pytest.mark.parametrize("name", LENIENT)
+def test_our_own_transport_refuses_what_servers_read_in_two_ways_and_tornado_answers_once(
+    services: Site, name: str
+) -> None:
+    own = services.services.settings.transport == "own"
+    with services.untouched(), Wire(services.url) as wire:
+        wire.send(LENIENT[name])
+        if own:
+            assert wire.rest() == RAW400
+        else:
+            reply = wire.reply()
+            assert reply is not None
+            assert reply.status == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "target", "headers"),
+    [
+        (200, "GET /healthz", {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}),
+        (
+            200,
+            "GET /healthz",
+            {"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings", "HTTP2-Settings": "AAMAAABk"},
+        ),
+        (405, "CONNECT evil.test:443", {}),
+        (404, "OPTIONS *", {}),
+        (404, "GET http://evil.test/healthz", {}),
+        (404, "GET /healthz#fragment", {}),
+        (405, "FOO /healthz", {}),
+    ],
+)
+def test_what_asks_for_another_protocol_or_place_is_a_request_like_others(
+    services: Site, status: int, target: str, headers: dict[str, str]
+) -> None:
+    """Nothing behind it is lost or becomes a tunnel: the next request has its answer."""
+    method, _, place = target.partition(" ")
+    with services.untouched(), Wire(services.url) as wire:
+        wire.send(request(method, place, services.from_elsewhere() | headers) + request("GET", "/healthz", {}))
+        first = wire.reply()
+        assert first is not None
+        assert first.status == status
+        if first.headers.get("connection") != "close":
+            second = wire.reply()
+            assert second is not None
+            assert second.status == 200
+
+
+def test_an_upgrade_does_not_take_a_body_for_the_next_request(services: Site) -> None:
+    smuggled = request("GET", "/smuggled", {})
+    headers = services.headers(Upgrade="websocket", Connection="Upgrade")
+    with services.untouched(), Wire(services.url) as wire:
+        wire.send(request("POST", CHAT, headers, smuggled) + request("GET", "/healthz", {}))
+        first, second = wire.reply(), wire.reply()
+    assert first is not None
+    assert second is not None
+    assert (first.status, second.status) == (400, 200)
 
 
 @pytest.mark.parametrize("name", [name for name in MALFORMED if name[:2] in ("1 ", "2 ", "3 ", "4 ")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 
 import orjson
 import pytest
@@ -16,6 +17,7 @@ from tests.hostile.site import CHAT, TRANSPORTS, Site, site
 
 AUDIO = "/v1/audio/transcriptions"
 MIB = 1 << 20
+BOBS = count(1)
 MINE = Answer(
     429,
     "too_many_bytes",
@@ -46,7 +48,7 @@ def small(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 @pytest.fixture
 def bob(small: Site) -> str:
-    name = f"bob{id(object())}"
+    name = f"bob{next(BOBS)}"
     return small.do(small._running.token_of, name)
 
 

@@ -211,3 +211,19 @@ def test_a_price_in_units_that_a_request_has_none_of_measures_nothing(
     price: Price | None, ceiling: Ceiling, expected: bool
 ) -> None:
     assert unmeasured(price, ceiling) is expected
+
+
+@given(PRICES, CEILINGS)
+@settings(max_examples=300, deadline=None)
+def test_a_price_measures_a_request_if_a_million_times_as_much_of_it_costs_something(
+    price: Price, ceiling: Ceiling
+) -> None:
+    many = replace(
+        ceiling,
+        input=max(1, ceiling.input) * 10**6,
+        output=ceiling.output * 10**6,
+        foretold=ceiling.foretold * 10**6,
+        audio_ms=ceiling.audio_ms * 10**6,
+        beside=Usage(),
+    )
+    assert unmeasured(price, ceiling) is (price.rates != Rates() and most_cost(price, many) == 0)

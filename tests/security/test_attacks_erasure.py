@@ -35,7 +35,7 @@ async def lived(place: Estate) -> str:
     services = place.services
     person = await services.people.create(OPERATOR, "Quillfeather", "quill@feather.example", note="owes me a pencil")
     await services.people.set_nickname(person, "Inkpot")
-    await services.tokens.create_for(THE_OPERATOR, OPERATOR, person.id, WantedToken("their old laptop"))
+    await services.tokens.create(THE_OPERATOR, OPERATOR, person.id, WantedToken("their old laptop"))
     await services.people.change(OPERATOR, person.id, {"name": "Goosewing"})
     now = services.wall()
     content = Content("req_x", person.id, "staff", now, now + 10**9, b"my secret " * 1_000, b"")

@@ -1,4 +1,4 @@
-"""How the end of an answer is told, and whether the connection goes on: a table."""
+"""How an answer says where it ends, and whether the connection goes on: a table."""
 
 from __future__ import annotations
 

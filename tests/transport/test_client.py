@@ -33,32 +33,32 @@ EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 class Asked(HTTPMessageDelegate):
-    """A request whose test says what its handler does. `told`: what it heard, in order."""
+    """A request whose test says what its handler does. `heard`: what it was called with, in order."""
 
     def __init__(self, app: App, connection: HTTPConnection) -> None:
         assert isinstance(connection, Exchange)
         self.exchange, self._app = connection, app
-        self.told: list[str] = []
+        self.heard: list[str] = []
         self.body = bytearray()
-        connection.set_close_callback(lambda: self.told.append("left"))
+        connection.set_close_callback(lambda: self.heard.append("left"))
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         assert isinstance(start_line, RequestStartLine)
-        self.told.append(start_line.path)
+        self.heard.append(start_line.path)
         return self._app.preparing
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self.body += chunk
-        self.told.append("data")
+        self.heard.append("data")
         return self._app.taking
 
     def finish(self) -> None:
-        self.told.append("all")
+        self.heard.append("all")
 
     def on_connection_close(self) -> None:
-        self.told.append("closed")
+        self.heard.append("closed")
 
     def answer(self, body: bytes = b"", code: int = 200, reason: str = "OK", **headers: str) -> None:
         """The whole answer, with its length."""
@@ -102,10 +102,10 @@ async def test_what_is_sent_behind_a_request_waits_for_its_answer() -> None:
     talk = Talk()
     talk.send(GET + POST + b"hello" + GET)
     await turns()
-    assert [asked.told for asked in talk.app.asked] == [["/a", "all"]]
+    assert [asked.heard for asked in talk.app.asked] == [["/a", "all"]]
     talk.app.asked[0].answer(b"one")
     await turns()
-    assert [asked.told for asked in talk.app.asked] == [["/a", "all"], ["/b", "data", "all"]]
+    assert [asked.heard for asked in talk.app.asked] == [["/a", "all"], ["/b", "data", "all"]]
     talk.app.asked[1].answer(b"two")
     await turns()
     assert len(talk.app.asked) == 3
@@ -164,18 +164,33 @@ async def test_the_body_waits_for_the_handler_and_the_handler_for_the_body() -> 
     talk.app.taking = talk.server.loop.create_future()
     talk.send(POST + b"hel")
     await turns()
-    assert talk.app.asked[0].told == ["/b"]
+    assert talk.app.asked[0].heard == ["/b"]
     talk.app.preparing.set_result(None)
     await turns()
-    assert talk.app.asked[0].told == ["/b", "data"]
+    assert talk.app.asked[0].heard == ["/b", "data"]
     talk.send(b"lo" + b"x" * 2000)
     await turns()
-    assert talk.app.asked[0].told == ["/b", "data"], "it is still busy with the first piece"
+    assert talk.app.asked[0].heard == ["/b", "data"], "it is still busy with the first piece"
     assert not talk.transport.reading
     talk.app.taking.set_result(None)
     await turns()
-    assert talk.app.asked[0].told == ["/b", "data", "data", "all"]
+    assert talk.app.asked[0].heard == ["/b", "data", "data", "all"]
     assert talk.app.asked[0].body == b"hello"
+
+
+@pytest.mark.gen_test
+async def test_a_handler_that_takes_the_last_chunk_slowly_gets_nothing_of_the_next_request() -> None:
+    talk = Talk()
+    talk.app.taking = talk.server.loop.create_future()
+    talk.send(CHUNKED + b"5\r\nhello\r\n0\r\n\r\n" + GET)
+    await turns()
+    assert talk.app.asked[0].heard == ["/c", "data"]
+    talk.app.taking.set_result(None)
+    await turns()
+    assert talk.app.asked[0].heard == ["/c", "data", "all"]
+    talk.app.asked[0].answer()
+    await turns()
+    assert talk.app.asked[1].heard == ["/a", "all"]
 
 
 @pytest.mark.parametrize("length", [1, READ_AT_ONCE - 1, READ_AT_ONCE + 1, 100_000])
@@ -186,7 +201,7 @@ async def test_a_body_comes_whole(length: int) -> None:
     talk.send(POST.replace(b"5", b"%d" % length) + body[:length] + GET)
     await turns()
     assert bytes(talk.app.asked[0].body) == body[:length]
-    assert talk.app.asked[0].told[-1] == "all"
+    assert talk.app.asked[0].heard[-1] == "all"
 
 
 @pytest.mark.gen_test
@@ -194,10 +209,10 @@ async def test_tiny_chunks_leave_others_their_turns() -> None:
     talk = Talk()
     talk.send(CHUNKED + b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n")
     assert not talk.transport.reading
-    assert "all" not in talk.app.asked[0].told
+    assert "all" not in talk.app.asked[0].heard
     await turns(20)
     assert talk.app.asked[0].body == b"x" * 5000
-    assert talk.app.asked[0].told[-1] == "all"
+    assert talk.app.asked[0].heard[-1] == "all"
     assert talk.transport.reading
 
 
@@ -218,7 +233,7 @@ async def test_a_body_that_is_none_ends_the_connection(data: bytes) -> None:
     await turns()
     assert talk.transport.written == BAD_REQUEST
     assert talk.transport.half_closed
-    assert talk.app.asked[0].told[-1] == "closed"
+    assert talk.app.asked[0].heard[-1] == "closed"
 
 
 @pytest.mark.gen_test
@@ -371,7 +386,7 @@ async def test_a_request_hears_once_that_its_client_has_left(data: bytes, heard:
         talk.client.close()
     talk.client.connection_lost(None)
     await turns()
-    assert [asked.told for asked in talk.app.asked] == ([heard] if heard else [])
+    assert [asked.heard for asked in talk.app.asked] == ([heard] if heard else [])
     assert talk.client.closed()
 
 
@@ -383,10 +398,10 @@ async def test_a_handler_that_decides_hears_it_afterwards() -> None:
     talk.send(POST + b"hello")
     talk.lose()
     await turns()
-    assert talk.app.asked[0].told == ["/b"]
+    assert talk.app.asked[0].heard == ["/b"]
     talk.app.preparing.set_result(None)
     await turns()
-    assert talk.app.asked[0].told == ["/b", "closed"]
+    assert talk.app.asked[0].heard == ["/b", "closed"]
 
 
 @pytest.mark.gen_test
@@ -395,7 +410,7 @@ async def test_an_answer_before_its_body_is_the_last_and_is_not_destroyed_by_wha
     talk.send(POST + b"he")
     talk.app.asked[0].answer(b"no")
     await turns()
-    assert talk.app.asked[0].told == ["/b", "data", "closed"]
+    assert talk.app.asked[0].heard == ["/b", "data", "closed"]
     assert (talk.transport.half_closed, talk.transport.closing) == (True, False)
     talk.send(b"llo" + GET)
     assert len(talk.app.asked) == 1
@@ -463,4 +478,4 @@ async def test_all_connections_end_with_their_server() -> None:
     assert not ending.done()
     talk.client.connection_lost(None)
     await ending
-    assert talk.app.asked[0].told == ["/a", "all", "left"]
+    assert talk.app.asked[0].heard == ["/a", "all", "left"]

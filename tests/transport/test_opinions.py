@@ -25,8 +25,9 @@ def plain(message: Message) -> Message:
 
 
 def meaning(message: Message) -> Message:
-    """The same message, whose headers have no order, and whose length stands there once."""
-    return message._replace(headers=tuple(sorted({(n, v) for n, v in message.headers if n != "content-length"})))
+    """The same message, whose headers have no order; how its framing is spelled, h11 makes uniform."""
+    headers = {(name, value.lower() if name == "transfer-encoding" else value) for name, value in message.headers}
+    return message._replace(headers=tuple(sorted(each for each in headers if each[0] != "content-length")))
 
 
 async def insist_on_agreement(data: bytes) -> int:

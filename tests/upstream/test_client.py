@@ -255,6 +255,7 @@ def test_a_head_that_does_not_come_in_time(run: Run, before: bytes) -> None:
     run(test())
 
 
+@pytest.mark.slow
 def test_a_silence_within_an_answer_ends_it_and_a_slow_answer_does_not_end(run: Run) -> None:
     async def script(talk: Talk) -> None:
         await talk.request()
@@ -316,6 +317,7 @@ def test_leaving_the_block_early_closes_the_socket(run: Run) -> None:
     run(test())
 
 
+@pytest.mark.slow
 def test_a_slow_reader_slows_the_server_down(run: Run) -> None:
     sent = 0
 
@@ -344,6 +346,7 @@ def test_a_slow_reader_slows_the_server_down(run: Run) -> None:
     run(test())
 
 
+@pytest.mark.slow
 def test_a_large_body_goes_out_whole_and_is_not_copied(run: Run) -> None:
     async def script(talk: Talk) -> None:
         await talk.head()

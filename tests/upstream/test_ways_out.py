@@ -22,7 +22,9 @@ def out_by(served: Served, credentials: str, ca_file: str = "", exempt: str = ""
     return Egress(Proxies(found, found, parse_exemptions(exempt)), ca_file)
 
 
-def test_a_certificate_of_an_authority_that_was_named_is_believed_and_no_other(run: Run, tmp_path: Path) -> None:
+def test_a_certificate_of_an_authority_that_was_named_is_believed_and_no_other(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def test() -> None:
         own = authority(tmp_path, "127.0.0.1")
         async with serving(always(ANSWER), own.server) as served, client() as asked:
@@ -35,6 +37,8 @@ def test_a_certificate_of_an_authority_that_was_named_is_believed_and_no_other(r
             assert len(served.heads) == 2
 
     run(test())
+    assert len(caplog.messages) == 2
+    assert all("its certificate is not believed" in line and "UPSTREAM_CA_FILE" in line for line in caplog.messages)
 
 
 def test_a_connection_is_not_shared_by_those_who_believe_different_authorities(run: Run, tmp_path: Path) -> None:
@@ -121,7 +125,7 @@ def test_a_proxy_that_refuses_is_named_as_what_it_is(
             assert (refused.value.status, seen.refused) == (407, 1)
 
     run(test())
-    assert "wrong" not in caplog.text
+    assert caplog.messages == ["the proxy refuses (407)"]
 
 
 @pytest.mark.parametrize(

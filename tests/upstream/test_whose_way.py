@@ -45,6 +45,11 @@ def test_which_settings_name_the_proxy() -> None:
     assert way(no_proxy="a.org,10.0.0.0/8").proxies.exempt[0] == Exemption("a.org")
 
 
+def test_a_proxy_in_small_letters_is_no_slip_of_the_hand() -> None:
+    environ = {"https_proxy": "one.campus", "http_proxy": "one.campus", "no_proxy": "a.org", "FTP_PROXY": "one.campus"}
+    assert load(environ=environ, dotenv=None).slips == ()
+
+
 @pytest.mark.parametrize("name", ["UPSTREAM_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "UPSTREAM_CA_FILE"])
 def test_a_mistake_is_named_and_not_repeated(name: str) -> None:
     with pytest.raises(SettingsError) as error:

@@ -1,4 +1,4 @@
-"""The head of an answer, and how the end of the answer is told. RFC 9112, sections 6 and 9. Pure."""
+"""The head of an answer, and how it says where the answer ends. RFC 9112, sections 6 and 9. Pure."""
 
 from __future__ import annotations
 

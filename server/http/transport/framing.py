@@ -53,6 +53,8 @@ class ChunkedBody:
 
     def take(self, buffer: bytearray) -> bytes:
         """Remove from the buffer what belongs to the body, and give its content. Raises HTTPInputError."""
+        if self.ended:
+            return b""  # what comes now belongs to the next request
         pieces: list[bytearray] = []
         at, self.starved = 0, False
         for _ in range(STEPS_AT_ONCE):

@@ -75,7 +75,7 @@ class Outgoing:
         self._transport.close()
 
     def end(self) -> None:
-        """The connection is gone: whoever waits for room hears it."""
+        """The connection is gone: a writer that waits for room hears it."""
         self.closed = True
         self._pieces.clear()
         room, self._room = self._room, None

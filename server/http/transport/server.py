@@ -43,8 +43,8 @@ class TransportServer:
         self.written.set_result(None)
         self._connections: set[ClientConnection] = set()
         self._beginning: set[asyncio.Task[None]] = set()
-        self._nobody_left = asyncio.Event()
-        self._nobody_left.set()
+        self._all_gone = asyncio.Event()
+        self._all_gone.set()
         shortest = min(bounds.header_seconds, bounds.kept_seconds, bounds.body_seconds, bounds.write_seconds)
         self._pause = min(LONGEST_PAUSE, shortest / SWEEPS)
         self._sweeping: asyncio.TimerHandle | None = None
@@ -69,7 +69,7 @@ class TransportServer:
     def joined(self, connection: ClientConnection) -> None:
         """A connection has begun."""
         self._connections.add(connection)
-        self._nobody_left.clear()
+        self._all_gone.clear()
         if self._sweeping is None:
             self._sweeping = self.loop.call_later(self._pause, self._sweep)
 
@@ -77,7 +77,7 @@ class TransportServer:
         """A connection has ended."""
         self._connections.discard(connection)
         if not self._connections:
-            self._nobody_left.set()
+            self._all_gone.set()
         self.closed(str(connection.context.address[0]))
 
     def gone(self) -> asyncio.Future[None]:
@@ -93,7 +93,7 @@ class TransportServer:
             await asyncio.wait(set(self._beginning))
         for each in list(self._connections):
             each.abort()
-        await self._nobody_left.wait()
+        await self._all_gone.wait()
         self.stop()
 
     def stop(self) -> None:

@@ -1,0 +1,1 @@
+"""The gateway beside others on the same work: `make bench-peers`."""
