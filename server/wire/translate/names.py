@@ -24,6 +24,14 @@ def safe(name: str) -> str:
     return f"{_UNSAFE.sub('_', name)[: LONGEST - _DIGEST - 1]}_{digest}"
 
 
+def named(name: str, names: dict[str, str]) -> str:
+    """A tool's name as it is sent. Where it is another than the caller's, `names` gets both."""
+    sent = safe(name)
+    if sent != name:
+        names[sent] = name
+    return sent
+
+
 def spaced(space: str, name: str) -> str:
     """The one name of a tool that stands in a set of tools."""
     return f"{space}__{name}" if space else name

@@ -16,7 +16,7 @@ from server.wire.errors import InvalidValue, Untranslatable
 from server.wire.published import is_of_others
 from server.wire.translate.effort import reasons, word_of
 from server.wire.translate.fields import Notes
-from server.wire.translate.names import safe
+from server.wire.translate.names import named, safe
 from server.wire.translate.shapes import FREE_TEXT, NO_ARGUMENTS
 from server.wire.translate.terms import (
     Asked,
@@ -117,15 +117,8 @@ def _call(call: ToolCall, names: dict[str, str]) -> Document:
     return {
         "id": safe(call.id),
         "type": "function",
-        "function": {"name": _named(call.name, names), "arguments": arguments},
+        "function": {"name": named(call.name, names), "arguments": arguments},
     }
-
-
-def _named(name: str, names: dict[str, str]) -> str:
-    sent = safe(name)
-    if sent != name:
-        names[sent] = name
-    return sent
 
 
 def _user(parts: tuple[Part, ...], notes: Notes) -> Iterator[Document]:
@@ -186,7 +179,7 @@ def _function(tool: Tool, names: dict[str, str]) -> Document:
     schema = FREE_TEXT if tool.custom else tool.schema or NO_ARGUMENTS
     described = {"description": tool.description} if tool.description else {}
     strict = {} if tool.strict is None else {"strict": tool.strict}
-    return {"name": _named(tool.name, names), **described, "parameters": schema, **strict}
+    return {"name": named(tool.name, names), **described, "parameters": schema, **strict}
 
 
 def _format(form: Format) -> Document:

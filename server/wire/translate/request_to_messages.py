@@ -12,7 +12,7 @@ from typing import Any
 from server.wire.errors import InvalidValue, Untranslatable
 from server.wire.translate.effort import budget_of, is_sampled, manner_of
 from server.wire.translate.fields import Notes
-from server.wire.translate.names import safe
+from server.wire.translate.names import named, safe
 from server.wire.translate.shapes import FREE_TEXT, NO_ARGUMENTS, arguments_of
 from server.wire.translate.terms import (
     Asked,
@@ -130,7 +130,7 @@ def _block(part: Part, names: dict[str, str], notes: Notes) -> Iterator[Document
         yield _result(part, names, notes)
     elif isinstance(part, ToolCall):
         given = {"input": part.arguments} if part.custom else arguments_of(part.arguments, notes)
-        yield {"type": "tool_use", "id": safe(part.id), "name": _named(part.name, names), "input": given}
+        yield {"type": "tool_use", "id": safe(part.id), "name": named(part.name, names), "input": given}
     elif isinstance(part, Thought):
         yield from _thought(part, notes)
     elif isinstance(part, Image):
@@ -140,13 +140,6 @@ def _block(part: Part, names: dict[str, str], notes: Notes) -> Iterator[Document
         yield {"type": "document", "source": _source(part), **title}
     elif part.text.strip():
         yield {"type": "text", "text": part.text}
-
-
-def _named(name: str, names: dict[str, str]) -> str:
-    sent = safe(name)
-    if sent != name:
-        names[sent] = name
-    return sent
 
 
 def _thought(thought: Thought, notes: Notes) -> Iterator[Document]:
@@ -227,7 +220,7 @@ def _tool(tool: Tool, names: dict[str, str]) -> Document:
     strict = {"strict": True} if tool.strict else {}
     cached = {} if tool.cached is None else {"cache_control": tool.cached}
     shape = {"type": "object", **schema}
-    return {"name": _named(tool.name, names), **described, "input_schema": shape, **strict, **cached}
+    return {"name": named(tool.name, names), **described, "input_schema": shape, **strict, **cached}
 
 
 def _think(body: Document, thinking: Thinking | None, notes: Notes) -> None:
