@@ -6,6 +6,7 @@ caller sees is their own: signs of life, errors and the answer (`Call.asked`, `C
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -13,7 +14,7 @@ from server.relay.context import NO_PROMPT, Call
 from server.wire.dialect import JSON_TYPE, Dialect
 from server.wire.endpoints import ENDPOINTS, Endpoint
 from server.wire.published import published
-from server.wire.request import read_request
+from server.wire.request import Request, bounding_field, read_request
 from server.wire.translate.translation import PAIRS, Asker, Spoken, translate
 
 TRANSLATED = "X-Fairgate-Translated"
@@ -38,9 +39,7 @@ def translated(call: Call, endpoint: Endpoint, now: int, longest: int) -> Call:
     usual = min(longest, published(asked.model).output)
     said = translate(asked.body, asker, spoken, id=call.id, now=now, usual_limit=usual, hides_usage=asked.hides_usage)
     request = read_request(endpoint, said.body, JSON_TYPE)
-    request = replace(request, conversation=asked.conversation)
-    if asked.max_tokens is None and request.max_tokens is not None:
-        request = replace(request, added=(*request.added, "max_tokens"))
+    request = replace(request, conversation=asked.conversation, added=tuple(_added(asked, request)))
     return replace(
         call,
         request=request,
@@ -50,3 +49,12 @@ def translated(call: Call, endpoint: Endpoint, now: int, longest: int) -> Call:
         reader=said.reader,
         notes=said.header,
     )
+
+
+def _added(asked: Request, request: Request) -> Iterator[str]:
+    """The fields of the translated request that are ours and not its caller's (`wire/added.py`)."""
+    ours = asked.max_tokens is None or not set(asked.endpoint.output_limits).isdisjoint(asked.added)
+    if request.max_tokens is not None and ours:
+        yield bounding_field(request)
+    if request.stream and request.endpoint.asks_usage:
+        yield "stream_options"
