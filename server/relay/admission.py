@@ -189,7 +189,7 @@ class Admission:
         return self._payer_elsewhere(call, payers) if served is None else (served[0], None)
 
     def _payer_elsewhere(self, call: Call, payers: Sequence[str | None]) -> tuple[str | None, Endpoint]:
-        """The payer where the model is served in another dialect, and the endpoint there. Raises UnknownModel, NoKey."""
+        """The payer where a model is served in another dialect, and the endpoint there. Raises UnknownModel, NoKey."""
         request, route = call.request, ""
         for dialect, path in CHATS:
             others = dialect is not request.endpoint.dialect
