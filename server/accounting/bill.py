@@ -9,7 +9,7 @@ from typing import Protocol
 from server.ledger.ceiling import fitting
 from server.ledger.holds import NOTHING, BudgetStanding, Claim, Estimate, Who
 from server.ledger.limits import Limit, LimitWindow, Unit
-from server.ledger.prices import Price, Rates, cost
+from server.ledger.prices import Price, cost
 from server.ledger.ratelimit import Taken
 from server.ledger.tariff import LISTED, Tariff
 from server.store.base import Caller
@@ -19,7 +19,6 @@ from server.wire.usage import Usage
 
 NO_CLAIM = Claim()
 NO_USAGE = Usage()
-FREE = Rates()
 
 
 class Admitted(Protocol):
@@ -87,6 +86,6 @@ class Bill:
 
     def bounded_by(self, limits: Iterable[Limit]) -> bool:
         """Whether one of these is a budget that it can draw on: in tokens, or in money if it costs any."""
-        free = (self.price is None or self.price.rates == FREE) and not self.asked.tools
+        free = (self.price is None or self.price.free) and not self.asked.tools
         units = (Unit.TOKENS,) if free else (Unit.TOKENS, Unit.USD)
         return any(limit.unit in units and limit.window is not LimitWindow.MINUTE for limit in limits)

@@ -18,7 +18,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from server.accounting.allowance import GuestBudgets
@@ -300,7 +299,7 @@ class Reservations:
     def _estimate(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
         """Note what the request probably needs. Raises ModelNotPriced if its most cannot be priced."""
         bill.output = output_tokens
-        cost = min(bill.cost(replace(bill.asked, input=input_tokens, output=output_tokens)), BEYOND)
+        cost = min(bill.cost(bill.asked.with_tokens(input_tokens, output_tokens)), BEYOND)
         bill.needs = Estimate(cost, input_tokens + output_tokens)
         if bill.most is not None and unmeasured(bill.price, bill.most):
             raise ModelNotPriced
@@ -315,7 +314,7 @@ class Reservations:
         if bill.most is None:
             return
         most = most_taken(bill.price, bill.most, bill.tariff)
-        bill.needs = replace(most, cost_micro_usd=min(most.cost_micro_usd, BEYOND))
+        bill.needs = Estimate(min(most.cost_micro_usd, BEYOND), most.tokens)
         budgets = tuple(entry.needing(bill.needs) for entry in bill.claim.budgets)
         bill.claim = bill.budgets = Claim(budgets, bill.claim.rates)
 

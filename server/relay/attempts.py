@@ -118,7 +118,7 @@ class Attempts:
         """Note durably that it goes out now. A key whose upstream has used its money up is passed over."""
         if not await self._reservations.clear(context.bill, context.lease.key.upstream):
             raise AttemptFailed(USED_UP, NoKey())
-        guess = replace(context.bill.asked, input=context.input_estimate, output=context.bill.output, estimated=True)
+        guess = context.bill.asked.with_tokens(context.input_estimate, context.bill.output)
         self._reservations.dispatched(context.bill, context.row_if_interrupted(guess, self._clock()))
         context.sends += 1
         context.sent_at, context.failed_at, context.perhaps_billed = self._clock(), None, True
