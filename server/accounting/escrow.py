@@ -14,6 +14,7 @@ gateway that died has in escrow is not idle: it may have been spent. It is given
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,6 +22,8 @@ from typing import Protocol
 from server.ledger.escrow import Escrows
 from server.ledger.quota import Charge, Escrowed, Exceeded, Hold, Letter, Release, Reservation, Reserved
 from server.store.base import StoreError
+
+log = logging.getLogger("fairgate")
 
 HEARTBEAT = 1.0  # seconds between two looks at what should be taken, and what is called back
 ASK_AGAIN = 0.5
@@ -126,10 +129,13 @@ class EscrowKeeper:
         return answer
 
     async def keep(self) -> None:
-        """Let the heart beat, until cancelled."""
+        """Let the heart beat, until cancelled. One that fails is not the last: others may wait for what is free."""
         while True:
             await self._sleep(HEARTBEAT)
-            await self.beat()
+            try:
+                await self.beat()
+            except Exception as error:
+                log.error("a heartbeat of the escrow failed: %s", type(error).__name__)
 
     async def beat(self) -> None:
         """Give back what is called back or not needed, and take what is. While the store is away nothing changes."""

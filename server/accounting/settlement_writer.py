@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from server.ledger.quota import Letter, Release, Settlement
+from server.ledger.quota import ESCROW, Letter, Release, Settlement
 from server.store.base import StoreError
 
 log = logging.getLogger("fairgate")
@@ -152,7 +152,9 @@ class SettlementWriter:
 
     def _arrived(self, letters: Sequence[tuple[Letter, bool]]) -> None:
         settled = [(letter.row.request_id, first) for letter, first in letters if isinstance(letter, Settlement)]
-        self.counts.released += sum(isinstance(letter, Release) for letter, _ in letters)
+        self.counts.released += sum(
+            isinstance(it, Release) and not it.request_id.startswith(ESCROW) for it, _ in letters
+        )
         self.counts.written += sum(first for _, first in settled)
         self.counts.repeated += sum(not first for _, first in settled)
         if settled:

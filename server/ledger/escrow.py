@@ -47,6 +47,7 @@ LIVES = 2  # of the longest request, at least
 SEEN_MS = 600_000  # a counter that nobody has used for so long needs no escrow
 BARRED_MS = 10_000  # nothing is taken from a counter that was called back
 WATCHED = 10_000  # counters
+AT_ONCE = 100  # escrows that are taken at one heartbeat, so that no request waits behind them for long
 
 
 @dataclass(slots=True)
@@ -201,7 +202,7 @@ class Escrows:
         """The escrows to be taken now. Each is answered by `given`, `refused` or `doubted`."""
         wanting = [(name, each) for name, each in self._watched.items() if self._wants(each, name, now)]
         sized = [(name, each, size) for name, each in wanting if (size := self._size(name, each))]
-        return [self._ask(name, each, size, now) for name, each, size in sized]
+        return [self._ask(name, each, size, now) for name, each, size in sized[:AT_ONCE]]
 
     def given(self, escrow: str, taken: int, now: int) -> None:
         """The store holds an escrow: it takes the place of the one before. Who was called back meanwhile ends it."""

@@ -149,9 +149,6 @@ class Guarded:
     async def reserve(self, reservation: Reservation) -> Reserved | Exceeded:
         return await self.ask(lambda: self._store.reserve(reservation))
 
-    async def release(self, request_id: str) -> bool:
-        return await self.ask(lambda: self._store.release(request_id))
-
     async def write(self, letters: Sequence[Letter]) -> list[bool | Exception]:
         return await self.ask(lambda: self._store.write(letters))
 
