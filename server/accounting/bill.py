@@ -57,6 +57,7 @@ class Bill:
     most: Ceiling | None = None  # the most that it can be billed; None where no budget applies
     least: int = 0  # tokens to which the bound of its answer may be lowered; 0: it is the caller's own, and stays
     needs: Estimate = NOTHING
+    counters: Claim = NO_CLAIM  # of the caller, before anything is needed of them
     budgets: Claim = NO_CLAIM  # of the caller
     claim: Claim = NO_CLAIM  # of the caller, and of the upstream that is used
     knocked: Taken | None = None  # its places in them from before its body was read
