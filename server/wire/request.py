@@ -306,7 +306,8 @@ def _max_tokens(document: dict[str, Any], endpoint: Endpoint) -> int | None:
     """
     nothing = endpoint.output_limits if endpoint.kind in _NOTHING_GENERATED else ()
     for name in _OUTPUT_LIMITS:
-        _integer(document, name, MAX_OUTPUT, 0 if name in nothing else 1)
+        if name in document:
+            _integer(document, name, MAX_OUTPUT, 0 if name in nothing else 1)
     bounds = [document[name] for name in endpoint.output_limits if document.get(name) is not None]
     return max(bounds, default=None)
 

@@ -33,6 +33,8 @@ _NOT_READ = frozenset(
 # Parts which the model reads as JSON, with their names and braces.
 _READ_AS_JSON = frozenset({"input", "arguments", "parameters", "input_schema", "action"})
 _SCHEMAS = ("tools", "functions", "response_format", "text", "output_config")
+SCHEMAS = frozenset(_SCHEMAS)
+PLAIN_TURN = frozenset({"role", "content"})  # the fields of a turn that is nothing but text
 
 _OLD_ALPHABET = re.compile(r"(?:gpt-4(?![o.])|gpt-3|gpt-35|text-embedding-|davinci-002|babbage-002)")
 
@@ -116,7 +118,11 @@ class _Reader:
             self.fixed += len(values)
             return
         for value in values:
-            self.read(value)
+            if type(value) is dict and type(text := value.get("content")) is str and value.keys() <= PLAIN_TURN:
+                if text:
+                    self.texts.append(text)
+            else:
+                self.read(value)
 
     def _read_part(self, part: dict[str, Any]) -> None:
         kind = part.get("type")
@@ -159,6 +165,8 @@ def _read_turns(reader: _Reader, turns: Any) -> None:
 
 
 def _read_schemas(reader: _Reader, document: dict[str, Any]) -> None:
+    if SCHEMAS.isdisjoint(document):
+        return
     for name in _SCHEMAS:
         reader.read_json(document.get(name))
 
