@@ -54,6 +54,8 @@ class Bill:
     content_days: int = 0  # so long its content is kept, and by whose wish; 0 is not at all
     content_group: str = ""
     output: int = 0  # tokens that the answer will probably have
+    guess: Usage | None = None  # by its own words, see `guessed`: asked for when it is reserved, and when it goes out
+    guess_costs: int = 0  # micro-USD
     most: Ceiling | None = None  # the most that it can be billed; None where no budget applies
     least: int = 0  # tokens to which the bound of its answer may be lowered; 0: it is the caller's own, and stays
     needs: Estimate = NOTHING
@@ -69,8 +71,19 @@ class Bill:
     def price_id(self) -> str | None:
         return None if self.price is None else self.price.id
 
+    def guessed(self, input_tokens: int) -> Usage:
+        """What it will probably use, and what stands on the ledger if nothing more is heard of it."""
+        guess = self.guess
+        if guess is None or guess.input != input_tokens or guess.output != self.output:
+            guess = self.guess = self.asked.with_tokens(input_tokens, self.output)
+            self.guess_costs = self._cost(guess)
+        return guess
+
     def cost(self, usage: Usage) -> int:
         """Micro-USD. What used nothing costs nothing, even where a request as such has a price."""
+        return self.guess_costs if usage is self.guess else self._cost(usage)
+
+    def _cost(self, usage: Usage) -> int:
         if self.price is None or usage.nothing:
             return 0
         return cost(self.price, usage, self.tariff)

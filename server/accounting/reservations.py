@@ -279,7 +279,7 @@ class Reservations:
     def _estimate(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
         """Note what the request probably needs. Raises ModelNotPriced if its most cannot be priced."""
         bill.output = output_tokens
-        cost = min(bill.cost(bill.asked.with_tokens(input_tokens, output_tokens)), BEYOND)
+        cost = min(bill.cost(bill.guessed(input_tokens)), BEYOND)
         bill.needs = Estimate(cost, input_tokens + output_tokens)
         if bill.most is not None and unmeasured(bill.price, bill.most):
             raise ModelNotPriced

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -49,11 +49,11 @@ class Prompt:
     texts: tuple[str, ...] = ()
     fixed: int = 0
     media: int = 0
+    text_bytes: int = field(init=False, repr=False, compare=False)  # in UTF-8: no tokenizer makes more tokens of them
 
-    @property
-    def text_bytes(self) -> int:
-        """The bytes of the texts in UTF-8: no tokenizer makes more tokens of them."""
-        return sum(len(text) if text.isascii() else len(text.encode(errors="surrogatepass")) for text in self.texts)
+    def __post_init__(self) -> None:
+        in_bytes = [len(text) if text.isascii() else len(text.encode(errors="surrogatepass")) for text in self.texts]
+        object.__setattr__(self, "text_bytes", sum(in_bytes))
 
     @property
     def most(self) -> int:
