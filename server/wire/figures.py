@@ -179,8 +179,10 @@ class Figures:
         return Usage(tools=called(self._tools), tier=self._tier, geo=self._geo)
 
     def _most(self, numbers: Mapping[str, int]) -> None:
+        known = self._found
         for kind, number in numbers.items():
-            self._found[kind] = max(number, self._found.get(kind, 0))
+            if number >= known.get(kind, 0):
+                known[kind] = number
 
     def _generated(self) -> int:
         known = self._found

@@ -84,8 +84,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
     `session` is the client's own name for the conversation (`conversation.session_of`).
     """
     document = _document(endpoint, body, content_type)
-    for name, value in document.items():
-        _refuse_forbidden(name, value)
+    _refuse_forbidden(document)
     model = _model(document, endpoint.default_model)
     for name in endpoint.required:
         _check_required(name, document)
@@ -331,11 +330,12 @@ def _check_temperature(value: Any) -> None:
         raise InvalidValue("temperature")
 
 
-def _refuse_forbidden(name: str, value: Any) -> None:
-    if name in _FORBIDDEN or (name in _OTHER_MODELS and value):
-        raise InvalidValue(name)
-    if name not in _CONTENT:
-        _refuse_forbidden_inside(value)
+def _refuse_forbidden(document: dict[str, Any]) -> None:
+    for name, value in document.items():
+        if name in _FORBIDDEN or (name in _OTHER_MODELS and value):
+            raise InvalidValue(name)
+        if (type(value) is dict or type(value) is list) and name not in _CONTENT:
+            _refuse_forbidden_inside(value)
 
 
 def _refuse_forbidden_inside(value: Any) -> None:
