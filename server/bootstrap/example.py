@@ -7,18 +7,11 @@ the example, since a first question costs money; a model without a price comes l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from server.ledger.prices import UNPRICED, Price
-
-# What does not answer a chat: other kinds of models, and those that only other routes serve.
-_OTHER = re.compile(
-    r"embed|whisper|tts|transcri|dall-e|image|sora|veo|imagen|moderation|realtime|audio|rerank|guard|ocr|"
-    r"davinci|babbage|^gpt-3\.5-turbo-instruct|^(?:gpt|o\d)-?\S*-pro\b|codex|computer-use|deep-research|search",
-    re.IGNORECASE,
-)
+from server.wire.published import chats
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +20,6 @@ class Example:
 
     model: str
     dialect: str = "openai"
-
-
-def chats(model: str) -> bool:
-    """Whether a model of this name is expected to answer a chat."""
-    return _OTHER.search(model) is None
 
 
 def cheapest(models: Iterable[tuple[str, Price]]) -> str | None:

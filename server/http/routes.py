@@ -39,6 +39,7 @@ from server.http.services import (
 )
 from server.wire.cors import Sharing
 from server.wire.endpoints import ENDPOINTS
+from server.wire.translate.translation import PAIRS
 
 OPERATIONS: tuple[Operation, ...] = (
     *my_api.OPERATIONS,
@@ -47,6 +48,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *closing_api.OPERATIONS,
     *admin_api_house.OPERATIONS,
 )
+TRANSLATED_KINDS = frozenset(asker for asker, _ in PAIRS)  # asked under either family's prefix
 ANYBODY = {"GET": Role.PUBLIC}
 CALLERS = {"GET": Role.CALLER}
 
@@ -92,7 +94,8 @@ def _relayed() -> list[Route[RelayServices]]:
     """What is passed on."""
     found = []
     for endpoint in ENDPOINTS.values():
-        for prefix in ("", f"/proxy/{endpoint.dialect.name}"):
+        others = ("/proxy/openai", "/proxy/anthropic") if endpoint.kind in TRANSLATED_KINDS else ()
+        for prefix in dict.fromkeys(("", f"/proxy/{endpoint.dialect.name}", *others)):
             path = prefix + endpoint.path.replace(".", r"\.")
             found.append(Route(path, RelayHandler, {"POST": Role.CALLER}, {"endpoint": endpoint}, own_door=True))
     return found

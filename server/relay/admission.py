@@ -20,6 +20,7 @@ from server.policy.groups import Rights
 from server.relay.content_rules import ContentRules
 from server.relay.context import Call
 from server.relay.keepalive import KeepaliveTiming
+from server.relay.translating import endpoint_in, translated
 from server.relay.under_way import UnderWay
 from server.store.base import Caller, IssuedObject, StoreError
 from server.store.breaker import Guarded
@@ -27,6 +28,7 @@ from server.tokenizer import Tokenizer
 from server.wire.anthropic import ANTHROPIC
 from server.wire.conversation import bind
 from server.wire.dialect import Dialect
+from server.wire.endpoints import Endpoint
 from server.wire.errors import (
     AccountingUnavailable,
     InvalidValue,
@@ -40,6 +42,7 @@ from server.wire.errors import (
 from server.wire.identity import Identity
 from server.wire.openai import OPENAI
 from server.wire.own_keys import institution
+from server.wire.published import chats
 from server.wire.request import Request, unkept
 from server.wire.stored import Reference
 
@@ -100,6 +103,11 @@ class Admission:
         mine = (name for name in names if self._may_use(caller, rights, name) and self._book.prices.of(name, now))
         return [name for name in mine if self._is_alive(caller, rights.payers(name), name, dialect)]
 
+    def reached(self, caller: Caller, dialect: Dialect) -> list[str]:
+        """The same with the models that speak another dialect and are translated for: those that are known to chat."""
+        others = (model for other, _ in CHATS if other is not dialect for model in self.models(caller, other))
+        return sorted({*self.models(caller, dialect), *filter(chats, others)})
+
     def _is_alive(self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect) -> bool:
         """Whether a key that lives serves a model for who would pay."""
         served = self._served(caller, payers, model, dialect)
@@ -140,11 +148,18 @@ class Admission:
             raise InvalidValue("X-Fairgate-Group")
         if not self._may_use(call.caller, rights, call.request.model):
             raise UnknownModel
-        group = self._payer(call, rights)
+        group, endpoint = self._payer(call, rights)
         request = await self._as_sent(await self._bounds.rules.applied(call.request), call.caller)
-        if request is call.request and group == call.group:
-            return call
-        return replace(call, request=request, group=group)
+        if request is not call.request or group != call.group:
+            call = replace(call, request=request, group=group)
+        return call if endpoint is None else await self._translated(call, endpoint)
+
+    async def _translated(self, call: Call, endpoint: Endpoint) -> Call:
+        """The call in the dialect of its model. A long body is translated beside the event loop."""
+        if not self._bounds.stateful:
+            _refuse_kept_state(call.request)
+        translate = partial(translated, call, endpoint, self._wall() // 1000, self._bounds.longest_output)
+        return translate() if len(call.request.body) <= INLINE_BODY else await asyncio.to_thread(translate)
 
     async def passing(self, call: Call) -> Call:
         """The call with the caller's own key as it may go on, with the group that it is booked on.
@@ -157,8 +172,10 @@ class Admission:
         allowed = self._book.groups if call.caller.token_id is None else mine
         return replace(call, group=institution(call.group, mine, allowed))
 
-    def _payer(self, call: Call, rights: Rights) -> str | None:
+    def _payer(self, call: Call, rights: Rights) -> tuple[str | None, Endpoint | None]:
         """The group that pays, and by whose rights and keys the model is used: the one that was named, if it may.
+
+        With it the endpoint that the request is translated for, if no key serves the model in the caller's dialect.
 
         If none was named, the first that allows the model and has a key for it. A model that no key serves has no price
         either, and the first of the two is what a caller can mend. Raises InvalidValue, UnknownModel, NoKey.
@@ -169,20 +186,19 @@ class Admission:
                 raise InvalidValue("X-Fairgate-Group")
             payers = (call.group,)
         served = self._served(call.caller, payers, request.model, request.endpoint.dialect)
-        if served is None:
-            elsewhere = self._route_elsewhere(call, payers)
-            known = self._dispatcher.pool.complete or elsewhere
-            raise UnknownModel(route=elsewhere) if known else NoKey(retry_after=DISCOVERY_SECONDS)
-        return served[0]
+        return self._payer_elsewhere(call, payers) if served is None else (served[0], None)
 
-    def _route_elsewhere(self, call: Call, payers: Iterable[str | None]) -> str:
-        """Where a conversation with this model is served, if it is in another dialect; empty if it is not."""
-        request = call.request
-        for dialect, route in CHATS:
+    def _payer_elsewhere(self, call: Call, payers: Sequence[str | None]) -> tuple[str | None, Endpoint]:
+        """Who pays where the model is served in another dialect, and the endpoint there. Raises UnknownModel, NoKey."""
+        request, route = call.request, ""
+        for dialect, path in CHATS:
             others = dialect is not request.endpoint.dialect
-            if others and self._served(call.caller, payers, request.model, dialect) is not None:
-                return route
-        return ""
+            served = self._served(call.caller, payers, request.model, dialect) if others else None
+            if served is not None and (endpoint := endpoint_in(request.endpoint, dialect)) is not None:
+                return served[0], endpoint
+            route = route if served is None else path
+        known = self._dispatcher.pool.complete or route
+        raise UnknownModel(route=route) if known else NoKey(retry_after=DISCOVERY_SECONDS)
 
     async def _as_sent(self, request: Request, caller: Caller) -> Request:
         """The request as its provider may see it. A long body is searched beside the event loop."""

@@ -25,6 +25,7 @@ from server.wire.own_keys import OwnKey
 from server.wire.request import AskedClass, Request
 from server.wire.shorter import Shorter
 from server.wire.tokens import Prompt
+from server.wire.translate.translation import Reader
 from server.wire.usage import Usage
 
 REMEMBERED = 10_000  # accounts
@@ -58,7 +59,9 @@ class Call:
     `asked_class`: whether it wants this to be batch work. `group`: the one that it names to be booked on, and once it
     is admitted the one that it is booked on. `keepalive`: the signs of life that its stream gets (`wire/keepalive.py`).
     `address`: the client's, as far as our own proxies tell it. `knocked`: its place in the rates of the minute.
-    `own_key`: where it goes with the caller's own key; None where a key of the pool serves it.
+    `own_key`: where it goes with the caller's own key; None where a key of the pool serves it. `untranslated`: what the
+    caller has sent, without its body, where `request` says it in another dialect; `reader` translates the answer, and
+    `notes` are for the header that tells of it.
     """
 
     id: str
@@ -73,6 +76,14 @@ class Call:
     address: str = ""
     knocked: Taken | None = None
     own_key: OwnKey | None = None
+    untranslated: Request | None = None
+    reader: Reader | None = None
+    notes: str = ""
+
+    @property
+    def asked(self) -> Request:
+        """The request as its caller knows it; without its body, where that is translated."""
+        return self.untranslated or self.request
 
 
 @dataclass(slots=True)

@@ -40,6 +40,7 @@ from server.relay.keepalive import Keepalive
 from server.relay.parking import leased
 from server.relay.prompt_lengths import NOT_READ, PromptLengths
 from server.relay.settlement import Settling
+from server.relay.translating import TRANSLATED
 from server.relay.under_way import UnderWay
 from server.spool import Spool
 from server.store.base import Caller, Store
@@ -176,6 +177,8 @@ class Pipeline:
         arrived, rights, asked = self._clock(), self._admission.rights(call.caller), call.request.max_tokens
         call = await self._admission.admitted(call, rights)
         bill = self._reservations.open(call, rights, trace.arrived_at)
+        if call.reader is not None:
+            bill.headers[TRANSLATED] = call.notes
         try:
             length = await self._lengths.of(call.request, call.caller.person_id)
             ask = await self._admission.ask(call, rights, arrived, length.tokens)
@@ -205,7 +208,7 @@ class Pipeline:
 
     def _keepalive(self, context: RequestContext, sink: Sink, outlook: Callable[[], Forecast | None]) -> Keepalive:
         call, seconds = context.call, context.trace.arrived_at // 1000
-        sign = sign_of_life(call.request, call.keepalive, call.id, seconds)
+        sign = sign_of_life(call.asked, call.keepalive, call.id, seconds)
         return Keepalive(sink, sign, self._bounds.timing, outlook, context.bill.headers)
 
     async def _queued(self, context: RequestContext, sink: Sink) -> UsageRow:

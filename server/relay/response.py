@@ -36,9 +36,11 @@ from server.wire.errors import (
     UpstreamRejected,
 )
 from server.wire.faults import ReportedError, relayable
+from server.wire.meter import Meter
 from server.wire.relay import LONGEST_STREAM, TELLING, Relay, StreamTooLong, is_stream
 from server.wire.request import Request
 from server.wire.shorter import Shorter, our_bound, shorter
+from server.wire.translate.passing import TranslatingRelay
 from server.wire.unreported import GIVEN_UP
 
 _REPEATED = frozenset({408, 409, 429})  # statuses that the official SDKs repeat by themselves, as all from 500 on
@@ -92,7 +94,7 @@ class Response:
             raise FieldRefused(added)
         if refuses_bound_of_tools(self.sent, status, body):
             raise AttemptFailed(OUR_BOUND, ToolNotBounded("tools"))
-        verdict, dialect = judge(status, headers, body, self.wall() / 1000), context.call.request.endpoint.dialect
+        verdict, dialect = judge(status, headers, body, self.wall() / 1000), context.call.asked.endpoint.dialect
         if verdict.event is not None:
             refusal, gone = _told(verdict, status), status in GIVEN_UP
             raise AttemptFailed(verdict, refusal, self.answer.headers, billed=self._began(), gone=gone)
@@ -101,7 +103,9 @@ class Response:
         context.first_byte = context.first_byte or self.clock()
         context.outcome, context.perhaps_billed = Outcome.REJECTED, self._began()
         await self.settle(context)
-        told = relayable(body)
+        told, reader = relayable(body), context.call.reader
+        if told is not None and reader is not None:
+            status, told = reader.error(status, told)
         body = dialect.body(UpstreamRejected(), context.call.id) if told is None else scrub(told)
         once = {"x-should-retry": "false"} if status >= 500 or status in _REPEATED else {}
         if await self._begin(status, {"Content-Type": JSON_TYPE, "Content-Length": str(len(body)), **once}):
@@ -127,6 +131,8 @@ class Response:
         context.first_byte = self.clock()
         context.outcome = Outcome.COMPLETED
         await self.settle(context)  # also: a client that reads slowly must not hold a key
+        if context.call.reader is not None:
+            body = context.call.reader.answer(body)
         content_type = self.answer.headers.get("Content-Type", "application/octet-stream")
         if context.call.request.endpoint.answer == "json":
             content_type = JSON_TYPE  # which it is, whatever it is called
@@ -149,7 +155,7 @@ class Response:
     async def _stream(self) -> None:
         """Relay events until the upstream ends, well or not."""
         context, meter = self.context, self.context.meter
-        relay = Relay(meter, hides_usage=context.call.request.hides_usage)
+        relay = self._relay_of(meter)
         context.streamed = True
         try:
             await self._relay(relay)
@@ -173,7 +179,12 @@ class Response:
         if rest:
             await self.keepalive.send(rest, between=True)
 
-    async def _relay(self, relay: Relay) -> None:
+    def _relay_of(self, meter: Meter) -> Relay | TranslatingRelay:
+        call = self.context.call
+        relay = Relay(meter, hides_usage=call.request.hides_usage)
+        return relay if call.reader is None else TranslatingRelay(relay, call.reader.again())
+
+    async def _relay(self, relay: Relay | TranslatingRelay) -> None:
         context, meter, keepalive = self.context, self.context.meter, self.keepalive
         events = await self._opening(relay)
         if (fault := meter.error()) is not None:
@@ -195,7 +206,7 @@ class Response:
                 return
             events = relay.feed(chunk)
 
-    async def _opening(self, relay: Relay) -> bytes:
+    async def _opening(self, relay: Relay | TranslatingRelay) -> bytes:
         """Return how the stream begins, up to the first thing that it says. Raises AttemptFailed if it says nothing."""
         meter, held = self.context.meter, bytearray()
         with suppress(TimeoutError):
@@ -204,7 +215,7 @@ class Response:
         await self._hold(relay, held, lambda: meter.opened or meter.begun)
         return bytes(held)
 
-    async def _hold(self, relay: Relay, held: bytearray, enough: Callable[[], bool]) -> None:
+    async def _hold(self, relay: Relay | TranslatingRelay, held: bytearray, enough: Callable[[], bool]) -> None:
         meter = self.context.meter
         while not (enough() or meter.failed or len(held) > MOST_HELD):
             if not (chunk := await self.answer.read()):
