@@ -41,7 +41,8 @@ def most_cost(price: Price, ceiling: Ceiling, tariff: Tariff = LISTED) -> int:
     """Micro-USD: no answer within the ceiling costs more, whether the service that was asked for serves it or not."""
     tier = ceiling.beside.tier
     corners = [corner for corner in _corners(price, tier, ceiling) if corner.above < ceiling.input]
-    return max(_dearest(corner, ceiling, served, tariff) for corner in corners for served in {tier, ""})
+    services = (tier, "") if tier else ("",)
+    return max([_dearest(corner, ceiling, served, tariff) for corner in corners for served in services])
 
 
 def most_taken(price: Price | None, ceiling: Ceiling, tariff: Tariff = LISTED) -> Estimate:

@@ -130,8 +130,7 @@ class Claim:
         if not self.budgets:
             return ()
         used = Estimate(row.cost_micro_usd, row.usage.input + row.usage.output, int(row.status not in UNSERVED))
-        owed = [(entry.counter, used.of(entry.limit.unit)) for entry in self.budgets]
-        return tuple([Charge(counter, amount) for counter, amount in owed if amount])
+        return tuple([Charge(it.counter, amount) for it in self.budgets if (amount := used.of(it.limit.unit))])
 
     def beside(self, charges: Iterable[Charge]) -> tuple[Hold, ...]:
         """What is to be reserved so that these charges have room beside what is held already."""

@@ -55,12 +55,14 @@ class _Sliding:
             self.total -= gone.amount
 
     def add(self, amount: int, now: float) -> _Mark:
+        self.total += amount
         newest = self.marks[-1] if len(self.marks) >= MARKS else None
         if newest is None or (now - newest.first) * MARKS >= SECONDS:
-            newest = _Mark(now, now, 0)
+            newest = _Mark(now, now, amount)
             self.marks.append(newest)
+            return newest
         newest.last = now
-        self.change(newest, amount)
+        newest.amount += amount
         return newest
 
     def change(self, mark: _Mark, by: int) -> None:
