@@ -80,7 +80,7 @@ class Bill:
         return guess
 
     def cost(self, usage: Usage) -> int:
-        """Micro-USD. What used nothing costs nothing, even where a request as such has a price."""
+        """Micro-USD. A request that used nothing costs nothing, even where a request as such has a price."""
         return self.guess_costs if usage is self.guess else self._cost(usage)
 
     def _cost(self, usage: Usage) -> int:

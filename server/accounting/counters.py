@@ -80,5 +80,5 @@ class Counters:
 
 
 def who_counts(caller: Caller, groups: tuple[str, ...]) -> Who:
-    """Whose limits count. A token that took another one's place has that one's."""
+    """The person, token and groups whose limits count. A token that took another one's place has that one's."""
     return Who(caller.person_id, None if caller.token_id is None else budget_id(caller.token_id), groups)

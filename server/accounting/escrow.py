@@ -1,14 +1,14 @@
-"""What requests hold: from escrow in memory, else in the store. `server/ledger/escrow.py` tells the theory.
+"""The holds of requests: from escrow in memory, else in the store. `server/ledger/escrow.py` has the theory.
 
 A hold that fits into this gateway's escrow on all its counters waits for nothing. Any other goes to the store. If that
-refuses it, and what lies in escrows would have been enough, then
+refuses it, and the amount in escrows would have been enough, then
 
-* what is free in this gateway's escrow goes back at once, and the store is asked again;
+* the free part of this gateway's escrow goes back at once, and the store is asked again;
 * if the rest lies with other gateways, they are called back. They see it at their next heartbeat. The request asks
   again every `ASK_AGAIN` seconds, for at most `PATIENCE` seconds. Then it is refused.
 
-So nobody is refused for what lies idle elsewhere, unless the other gateway misses two heartbeats in a row. What a
-gateway that died has in escrow is not idle: it may have been spent. It is given back when it expires.
+So no request is refused for an amount that lies idle elsewhere, unless the other gateway misses two heartbeats in a
+row. The escrow of a gateway that died is not idle: it may have been spent. It is given back when it expires.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ReservationTerms:
 
 
 class EscrowStore(Protocol):
-    """What is needed of a store that does not make anyone wait for long. All raise StoreError."""
+    """The part of a store that is needed here. No verb makes its caller wait for long. All raise StoreError."""
 
     def reserve(self, reservation: Reservation) -> Awaitable[Reserved | Exceeded]: ...
 
@@ -85,7 +85,7 @@ class EscrowKeeper:
         return self._escrows.live
 
     def in_use(self, counter: str) -> int:
-        """What requests of this gateway hold there from escrow, and what they used that the store does not know yet."""
+        """The amount that requests of this gateway hold there from escrow, or used and the store does not know yet."""
         return self._escrows.in_use(counter)
 
     async def hold(self, request_id: str, at: int, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
@@ -188,7 +188,7 @@ class EscrowKeeper:
         return answer
 
     def _might_fit(self, reservation: Reservation, refused: Exceeded) -> bool:
-        """Whether there was room if nobody had escrow there beside what this gateway's requests hold."""
+        """Whether there was room if no gateway had escrow there, but for the holds of this gateway's requests."""
         idle = refused.escrowed - self._escrows.in_use(refused.counter)
         (hold,) = (hold for hold in reservation.holds if hold.counter == refused.counter)
         return idle > 0 and refused.taken - idle + hold.amount <= hold.limit
@@ -200,7 +200,7 @@ class EscrowKeeper:
             if letters:
                 await self._store.write(letters)
             await self._store.call_back(counter)
-        except BaseException:  # also of who leaves meanwhile: nobody else knows of them any more
+        except BaseException:  # also if the caller leaves meanwhile: the letters exist only here
             for letter in letters:
                 self._post(letter)
             raise

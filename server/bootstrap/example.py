@@ -1,8 +1,8 @@
-"""Which model the first example asks: one that chats, that a living key serves, and that has a price.
+"""The choice of the model of the first example: it chats, a living key serves it, and it has a price.
 
 A provider's list has models for speech, pictures, embeddings and for other routes beside those that chat, and nothing
-in it says which is which. So the names tell: `chats` leaves out what is known not to chat. Of the rest the cheapest is
-the example, since a first question costs money; a model without a price comes last, where it is free at all.
+in it says which is which. So the names decide: `chats` leaves out the names that are known not to chat. The cheapest of
+the rest is the example, since a first question costs money; a model without a price comes last.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Response:
         self.headers: Mapping[str, str] = connection.answer.headers  # case-insensitive
 
     async def read(self) -> bytes:
-        """What has come, at least a byte; empty at the end. Raises HttpFailure."""
+        """The bytes that have come, at least one; empty at the end. Raises HttpFailure."""
         if self._closed:
             raise ConnectionDropped
         return await self._connection.read(self._patience)

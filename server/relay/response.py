@@ -5,7 +5,7 @@ breaks off afterwards is `Disconnected`: it is never a success just because the 
 
 Upstreams say `200 OK` before they know whether they can answer, and a role, an id or a `ping` long before the first
 word. None of that is an answer yet. It is held until something is said, and then sent as it came; if an error is said
-instead, it is an error before the first byte. What is held is bounded in bytes, and in time once an answer was opened.
+instead, it is an error before the first byte. The held part is bounded in bytes, and in time once an answer was opened.
 """
 
 from __future__ import annotations
@@ -96,17 +96,17 @@ class Response:
             raise AttemptFailed(OUR_BOUND, ToolNotBounded("tools"))
         verdict, dialect = judge(status, headers, body, self.wall() / 1000), context.call.asked.endpoint.dialect
         if verdict.event is not None:
-            refusal, gone = _told(verdict, status), status in GIVEN_UP
+            refusal, gone = _refusal_of(verdict, status), status in GIVEN_UP
             raise AttemptFailed(verdict, refusal, self.answer.headers, billed=self._began(), gone=gone)
         context.lease.rejected(verdict, windows(self.answer.headers, self.wall() / 1000))
         context.trace.attempts.append({"key": context.lease.key.id, "answered": str(status)})
         context.first_byte = context.first_byte or self.clock()
         context.outcome, context.perhaps_billed = Outcome.REJECTED, self._began()
         await self.settle(context)
-        told, reader = relayable(body), context.call.reader
-        if told is not None and reader is not None:
-            status, told = reader.error(status, told)
-        body = dialect.body(UpstreamRejected(), context.call.id) if told is None else scrub(told)
+        words, reader = relayable(body), context.call.reader
+        if words is not None and reader is not None:
+            status, words = reader.error(status, words)
+        body = dialect.body(UpstreamRejected(), context.call.id) if words is None else scrub(words)
         once = {"x-should-retry": "false"} if status >= 500 or status in _REPEATED else {}
         if await self._begin(status, {"Content-Type": JSON_TYPE, "Content-Length": str(len(body)), **once}):
             await self.sink.send(body)
@@ -141,7 +141,7 @@ class Response:
         await self.sink.send(body)
 
     async def _read_for_the_bill(self, beginning: list[bytes]) -> None:
-        """What is too long to be passed on was generated all the same: its figures are looked for to its end."""
+        """Look for the figures of an answer to its end: one that is too long to be passed on is billed all the same."""
         abridger, length = Abridger(), 0
         for piece in beginning:
             abridger.feed(piece)
@@ -160,7 +160,7 @@ class Response:
         try:
             await self._relay(relay)
         except Broken:
-            # What breaks behind the terminal event or the upstream's own error has nothing more to say.
+            # A stream that breaks behind its terminal event or the upstream's own error has ended already.
             if context.first_byte is None or not (meter.finished or meter.failed):
                 raise self._cut() from None
         except StreamTooLong:
@@ -255,7 +255,7 @@ class Response:
 
 
 async def comes_as_stream(answer: Answer, request: Request) -> bool:
-    """What an answer is called is believed only where its beginning does not tell, or no stream was asked for."""
+    """Whether an answer is a stream. Its type decides only if its beginning does not, or no stream was asked for."""
     labelled = answer.media_type == EVENT_STREAM
     if not request.stream:
         return labelled
@@ -263,8 +263,8 @@ async def comes_as_stream(answer: Answer, request: Request) -> bool:
     return labelled if shown is None else shown
 
 
-def _told(verdict: Verdict, status: int) -> Refusal:
-    """What the caller hears when no other key helped. The upstream's own words are about our keys, so not those."""
+def _refusal_of(verdict: Verdict, status: int) -> Refusal:
+    """The error for the caller if no other key helps. The upstream's own words stay here: they are about our keys."""
     if verdict.event is KeyEvent.NO_SUCH_MODEL:
         return UnknownModel()
     if status == 403 and verdict.event is KeyEvent.FAILED:

@@ -1,7 +1,7 @@
 """A call whose model speaks another dialect than its caller: from here on it is a request in the model's.
 
-All that comes behind (the estimate, the hold, the queue, the meter, the bill) sees the request that goes out. What the
-caller sees is their own: signs of life, errors and the answer (`Call.asked`, `Call.reader`).
+All that comes behind (the estimate, the hold, the queue, the meter, the bill) sees the request that goes out. The
+caller sees their own dialect: signs of life, errors and the answer (`Call.asked`, `Call.reader`).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Published:
     low: int | None = None
 
 
-# What does not answer a chat: other kinds of models, and those that only other routes serve.
+# Models that do not answer a chat: other kinds of models, and those that only other routes serve.
 _NO_CHAT = re.compile(
     r"embed|whisper|tts|transcri|dall-e|image|sora|veo|imagen|moderation|realtime|audio|rerank|guard|ocr|"
     r"davinci|babbage|^gpt-3\.5-turbo-instruct|^(?:gpt|o\d)-?\S*-pro\b|codex|computer-use|deep-research|search",

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.accounting.assembly import Accounting, open_treasury
+from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.escrow import EscrowKeeper, ReservationTerms
 from server.accounting.housekeeping import DAY_MS, Housekeeping
 from server.accounting.journal import Journal
@@ -84,7 +84,7 @@ class Counting(Delegate):
 async def accounting(folder: Path, store: Store) -> AsyncIterator[Accounting]:
     settings = Settings(store_url=f"sqlite:///{folder}/db", journal=str(folder / "journal"))
     async with AsyncExitStack() as stack:
-        yield await open_treasury(settings, store, (), stack)
+        yield await open_accounting(settings, store, (), stack)
 
 
 @pytest.mark.slow
