@@ -72,7 +72,7 @@ class Bill:
         return None if self.price is None else self.price.id
 
     def guessed(self, input_tokens: int) -> Usage:
-        """What it will probably use, and what stands on the ledger if nothing more is heard of it."""
+        """The usage that it will probably have. It stands on the ledger if nothing more is heard of the request."""
         guess = self.guess
         if guess is None or guess.input != input_tokens or guess.output != self.output:
             guess = self.guess = self.asked.with_tokens(input_tokens, self.output)

@@ -1,4 +1,4 @@
-"""Which limits apply to a caller's requests, and which counters these draw on: worked out once, not for each request.
+"""The limits that apply to a caller's requests, and the counters that these draw on: worked out once for many.
 
 It depends on the caller, the group that is booked, the model and the time. So it is kept by the first three until the
 fourth can change it: until the next midnight, and until a limit begins, ends or loses its increase. A decision makes
@@ -42,11 +42,11 @@ class Counters:
         self._from = self._until = 0  # UTC milliseconds: what is kept is true in between
 
     def __len__(self) -> int:
-        """How many answers are kept."""
+        """The number of answers that are kept."""
         return len(self._kept)
 
     def of(self, caller: Caller, groups: tuple[str, ...], model: str | None, at: int) -> Drawn:
-        """What applies at a time (UTC milliseconds) to a caller who is booked on these groups; None for all models."""
+        """The limits and counters of a caller who is booked on these groups, at a time (UTC ms); None is every model."""
         limits = self._limits()
         if limits is not self._of or not self._from <= at < self._until or len(self._kept) >= MOST:
             self._begin(limits, at)

@@ -126,7 +126,7 @@ def cost(price: Price, usage: Usage, tariff: Tariff = LISTED) -> int:
 
 
 def of_tokens(rates: Rates, usage: Usage) -> int:
-    """What its tokens cost, in micro-USD by the million."""
+    """The cost of its tokens, in micro-USD by the million."""
     return _asked(rates, usage) + _answered(rates, usage)
 
 
