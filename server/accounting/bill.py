@@ -9,7 +9,7 @@ from typing import Protocol
 from server.ledger.ceiling import fitting
 from server.ledger.holds import NOTHING, BudgetStanding, Claim, Estimate, Who
 from server.ledger.limits import Limit, LimitWindow, Unit
-from server.ledger.prices import Price, Rates, cost
+from server.ledger.prices import Price, cost
 from server.ledger.ratelimit import Taken
 from server.ledger.tariff import LISTED, Tariff
 from server.store.base import Caller
@@ -19,7 +19,6 @@ from server.wire.usage import Usage
 
 NO_CLAIM = Claim()
 NO_USAGE = Usage()
-FREE = Rates()
 
 
 class Admitted(Protocol):
@@ -55,9 +54,12 @@ class Bill:
     content_days: int = 0  # so long its content is kept, and by whose wish; 0 is not at all
     content_group: str = ""
     output: int = 0  # tokens that the answer will probably have
+    guess: Usage | None = None  # by its own words, see `guessed`: asked for when it is reserved, and when it goes out
+    guess_costs: int = 0  # micro-USD
     most: Ceiling | None = None  # the most that it can be billed; None where no budget applies
     least: int = 0  # tokens to which the bound of its answer may be lowered; 0: it is the caller's own, and stays
     needs: Estimate = NOTHING
+    counters: Claim = NO_CLAIM  # of the caller, before anything is needed of them
     budgets: Claim = NO_CLAIM  # of the caller
     claim: Claim = NO_CLAIM  # of the caller, and of the upstream that is used
     knocked: Taken | None = None  # its places in them from before its body was read
@@ -69,8 +71,19 @@ class Bill:
     def price_id(self) -> str | None:
         return None if self.price is None else self.price.id
 
+    def guessed(self, input_tokens: int) -> Usage:
+        """The usage that it will probably have. It stands on the ledger if nothing more is heard of the request."""
+        guess = self.guess
+        if guess is None or guess.input != input_tokens or guess.output != self.output:
+            guess = self.guess = self.asked.with_tokens(input_tokens, self.output)
+            self.guess_costs = self._cost(guess)
+        return guess
+
     def cost(self, usage: Usage) -> int:
         """Micro-USD. A request that used nothing costs nothing, even where a request as such has a price."""
+        return self.guess_costs if usage is self.guess else self._cost(usage)
+
+    def _cost(self, usage: Usage) -> int:
         if self.price is None or usage.nothing:
             return 0
         return cost(self.price, usage, self.tariff)
@@ -87,6 +100,6 @@ class Bill:
 
     def bounded_by(self, limits: Iterable[Limit]) -> bool:
         """Whether one of these is a budget that it can draw on: in tokens, or in money if it costs any."""
-        free = (self.price is None or self.price.rates == FREE) and not self.asked.tools
+        free = (self.price is None or self.price.free) and not self.asked.tools
         units = (Unit.TOKENS,) if free else (Unit.TOKENS, Unit.USD)
         return any(limit.unit in units and limit.window is not LimitWindow.MINUTE for limit in limits)

@@ -203,7 +203,7 @@ class Journal:
             if current.torn or current.size - current.carried >= self._segment_bytes:
                 current = self._rotate(current)
             self._write_to(current, line)
-            self._sync_soon()
+            self._syncer.soon(current.descriptor)
         except OSError as error:
             raise JournalError(f"the journal cannot be written: {error.strerror}") from error
 

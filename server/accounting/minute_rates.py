@@ -43,14 +43,10 @@ class MinuteRates:
     def headers(self, dialect: str, rates: Sequence[HoldEntry], budgets: Sequence[BudgetStanding]) -> dict[str, str]:
         """The headers by which a caller reads their limits in an answer."""
         now, money = self._clock(), tightest(budgets, Unit.USD)
-        headers = limit_headers(
-            dialect,
-            self._limits.left(rates, Unit.REQUESTS, now),
-            self._limits.left(rates, Unit.TOKENS, now),
-            None if money is None else money.remaining,
-            self._wall(),
-        )
-        return headers | draft8(headers)
+        requests, tokens = self._limits.left(rates, Unit.REQUESTS, now), self._limits.left(rates, Unit.TOKENS, now)
+        left = None if money is None else money.remaining
+        headers = limit_headers(dialect, requests, tokens, left, self._wall())
+        return headers if dialect == "anthropic" else headers | draft8(requests, tokens)
 
     def _refusal(self, wait: Wait, rates: Sequence[HoldEntry], dialect: str) -> RateLimited:
         refusal = RateLimited(retry_after=wait.seconds)

@@ -18,18 +18,16 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from server.accounting.allowance import GuestBudgets
 from server.accounting.bill import Admitted, Bill
+from server.accounting.counters import Counters, who_counts
 from server.accounting.escrow import EscrowKeeper
 from server.accounting.journal import Journal, JournalError
 from server.accounting.minute_rates import MinuteRates
 from server.accounting.runtime_config import RuntimeConfig
 from server.accounting.settlement_writer import SettlementWriter
-from server.auth.token_format import budget_id
-from server.auth.token_terms import SPECIAL
 from server.ledger.calendar import Calendar
 from server.ledger.ceiling import most_taken, unmeasured
 from server.ledger.holds import (
@@ -37,12 +35,10 @@ from server.ledger.holds import (
     BudgetStanding,
     Claim,
     Estimate,
-    Who,
-    applying,
     applying_to_upstream,
     claim,
 )
-from server.ledger.limits import Limit, LimitWindow, Scope, Unit, named
+from server.ledger.limits import Scope, Unit, named
 from server.ledger.money import MOST
 from server.ledger.quota import Exceeded, Reserved, Settlement
 from server.ledger.ratelimit import Taken
@@ -83,6 +79,7 @@ class Reservations:
     ) -> None:
         self._guard, self._journal, self._settlement_writer, self._book = guard, journal, settlement_writer, book
         self._calendar, self._escrow, self._clock, self._wall = calendar, escrow, clock, wall
+        self._counters = Counters(lambda: book.limits, calendar)
         self._rates, self._guest_budgets = MinuteRates(clock, wall), GuestBudgets()
         self.exceeded: Counter[tuple[Scope, Unit]] = Counter()  # budgets that refused a request, since the start
 
@@ -117,14 +114,8 @@ class Reservations:
         given back as soon as the request takes what it really needs. None where there is no such rate. Raises
         RateLimited.
         """
-        at, who = self._wall(), _who(caller, ())
-        limits = [
-            it for it in self._applying(caller, who, None, at) if it.family == "*" and it.window is LimitWindow.MINUTE
-        ]
-        if not limits:
-            return None
-        rates = claim(limits, who, Estimate(0, 1), self._calendar, at).rates
-        return self._rates.take(rates, dialect)
+        rates = self._counters.of(caller, (), None, self._wall()).knocks
+        return self._rates.take(rates, dialect) if rates else None
 
     def left(self, knocked: Taken | None) -> None:
         """A request that has knocked has ended, perhaps before it took anything else. Twice is once."""
@@ -141,10 +132,10 @@ class Reservations:
         price = self._book.prices.of(request.model, at)
         if price is None and request.endpoint.kind not in FREE_KINDS:
             raise ModelNotPriced
-        who = _who(caller, () if call.group is None else (call.group,))
-        limits = self._applying(caller, who, request.model, at)
+        drawn = self._counters.of(caller, () if call.group is None else (call.group,), request.model, at)
         dialect = request.endpoint.dialect.name
-        bill = Bill(call.id, at, self._calendar.day(at), who, request.model, dialect, price, tuple(limits))
+        bill = Bill(call.id, at, self._calendar.day(at), drawn.who, request.model, dialect, price, drawn.limits)
+        bill.counters = drawn.claim
         bill.tariff, bill.asked = self._book.tariff_of(call.group), request.hosted.most()
         if request.hosted.fields:
             self._check_tools(bill, request.hosted)
@@ -159,7 +150,7 @@ class Reservations:
         """
         if self.full:
             raise AccountingUnavailable
-        request, who = call.request, _who(call.caller, () if call.group is None else (call.group,))
+        request, who = call.request, who_counts(call.caller, () if call.group is None else (call.group,))
         return Bill(call.id, at, self._calendar.day(at), who, request.model, request.endpoint.dialect.name, None)
 
     def bounds(self, bill: Bill) -> bool:
@@ -280,45 +271,40 @@ class Reservations:
     async def standing(self, caller: Caller) -> list[dict[str, Any]]:
         """How a caller's limits stand now, the store's ones and the minute's. Raises StoreError."""
         at = self._wall()
-        who = _who(caller, self._book.rights(caller.groups, at).groups)
-        mine = claim(self._applying(caller, who, None, at), who, Estimate(0, 0), self._calendar, at)
+        mine = self._counters.of(caller, self._book.rights(caller.groups, at).groups, None, at).claim
         taken = await self._guard.taken(mine.counters)
         used = {name: amount + self._escrow.in_use(name) for name, amount in zip(mine.counters, taken, strict=True)}
         standings = mine.standings(used)
         return [it.as_dict() for it in (*standings, *map(self._rates.standing, mine.rates))]
 
-    def _applying(self, caller: Caller, who: Who, model: str | None, at: int) -> list[Limit]:
-        """The limits of a caller: those that were decided, but for who is special, and what a guest may spend."""
-        limits = applying(self._book.limits, who, model, at)
-        if caller.terms.kind == SPECIAL:
-            limits = [limit for limit in limits if limit.window is not LimitWindow.MINUTE]
-        if caller.spend is not None and caller.token_id is not None:
-            limits.append(
-                Limit(caller.token_id, Scope.TOKEN, caller.token_id, Unit.USD, LimitWindow.EVER, caller.spend)
-            )
-        return limits
-
     def _estimate(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
         """Note what the request probably needs. Raises ModelNotPriced if its most cannot be priced."""
         bill.output = output_tokens
-        cost = min(bill.cost(replace(bill.asked, input=input_tokens, output=output_tokens)), BEYOND)
+        cost = min(bill.cost(bill.guessed(input_tokens)), BEYOND)
         bill.needs = Estimate(cost, input_tokens + output_tokens)
         if bill.most is not None and unmeasured(bill.price, bill.most):
             raise ModelNotPriced
 
     def _claim(self, bill: Bill) -> None:
-        """Claim of rates what it probably needs, and of budgets the most."""
-        bill.claim = bill.budgets = claim(bill.limits, bill.who, bill.needs, self._calendar, bill.at)
+        """Claim of rates what it probably needs, and of budgets the most that it can take, where that is known."""
+        likely = bill.needs
         self._bound(bill)
+        bill.claim = bill.budgets = bill.counters.needing(bill.needs, likely)
 
-    def _bound(self, bill: Bill) -> None:
-        """Claim of its budgets the most that it can take, where that is known; its rates stay as they are."""
-        if bill.most is None:
-            return
-        most = most_taken(bill.price, bill.most, bill.tariff)
-        bill.needs = replace(most, cost_micro_usd=min(most.cost_micro_usd, BEYOND))
+    def _lowered(self, bill: Bill, refused: BudgetStanding) -> bool:
+        """Bound its answer by what a budget has left, and claim that of its budgets; its rates stay as they are."""
+        if not bill.lowered(refused):
+            return False
+        self._bound(bill)
         budgets = tuple(entry.needing(bill.needs) for entry in bill.claim.budgets)
         bill.claim = bill.budgets = Claim(budgets, bill.claim.rates)
+        return True
+
+    def _bound(self, bill: Bill) -> None:
+        """It needs the most that it can take, where that is known."""
+        if bill.most is not None:
+            most = most_taken(bill.price, bill.most, bill.tariff)
+            bill.needs = Estimate(min(most.cost_micro_usd, BEYOND), most.tokens)
 
     def _check_tools(self, bill: Bill, hosted: Hosted) -> None:
         """A tool without a price or an end is refused where a budget in money applies, also that of an upstream.
@@ -345,9 +331,8 @@ class Reservations:
         try:
             answer = await self._escrow.hold(bill.request_id, bill.at, bill.claim.holds)
             for _ in range(MOST_LOWERED):  # others take from it meanwhile
-                if not isinstance(answer, Exceeded) or not bill.lowered(bill.claim.refused(answer)):
+                if not isinstance(answer, Exceeded) or not self._lowered(bill, bill.claim.refused(answer)):
                     break
-                self._bound(bill)
                 answer = await self._escrow.hold(bill.request_id, bill.at, bill.claim.holds)
         except StoreError:
             if not self._guest_may_go_on(bill, bill.request_id, bill.needs.cost_micro_usd):
@@ -375,11 +360,6 @@ class Reservations:
     def _with_headers(self, refusal: Refusal, bill: Bill, standings: list[BudgetStanding]) -> Refusal:
         refusal.headers = self._rates.headers(bill.dialect, bill.claim.rates, standings)
         return refusal
-
-
-def _who(caller: Caller, groups: tuple[str, ...]) -> Who:
-    """The person, token and groups whose limits count. A token that took another one's place has that one's."""
-    return Who(caller.person_id, None if caller.token_id is None else budget_id(caller.token_id), groups)
 
 
 def _pass_id(bill: Bill) -> str:

@@ -121,13 +121,19 @@ class SettlementWriter:
         self._flight, self._flying = None, 0
         if self._closed:
             return
-        answers = list(zip(letters, _answers(flight, len(letters)), strict=True))
-        kept = [letter for letter, answer in answers if isinstance(answer, (StoreError, asyncio.CancelledError))]
-        self._waiting.extendleft(reversed(kept))
-        self._arrived([(letter, answer) for letter, answer in answers if isinstance(answer, bool)])
-        for letter, answer in answers:
-            if isinstance(answer, Exception) and not isinstance(answer, StoreError):
+        kept, settled = [], []
+        for letter, answer in zip(letters, _answers(flight, len(letters)), strict=True):
+            if isinstance(answer, bool):
+                self._arrived(letter, answer)
+                if isinstance(letter, Settlement):
+                    settled.append(letter.row.request_id)
+            elif isinstance(answer, StoreError | asyncio.CancelledError):
+                kept.append(letter)
+            elif isinstance(answer, Exception):
                 self._refused(letter, answer)
+        self._waiting.extendleft(reversed(kept))
+        if settled:
+            self._written(settled)
         if len(kept) == len(letters):
             self._rest()
         else:
@@ -150,15 +156,13 @@ class SettlementWriter:
         self._next = asyncio.get_running_loop().call_later(self._pause, self._send)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
-    def _arrived(self, letters: Sequence[tuple[Letter, bool]]) -> None:
-        settled = [(letter.row.request_id, first) for letter, first in letters if isinstance(letter, Settlement)]
-        self.counts.released += sum(
-            isinstance(it, Release) and not it.request_id.startswith(ESCROW) for it, _ in letters
-        )
-        self.counts.written += sum(first for _, first in settled)
-        self.counts.repeated += sum(not first for _, first in settled)
-        if settled:
-            self._written([request_id for request_id, _ in settled])
+    def _arrived(self, letter: Letter, first: bool) -> None:
+        """Count a letter that is written. `first`: it had not been written before."""
+        if isinstance(letter, Settlement):
+            self.counts.written += first
+            self.counts.repeated += not first
+        elif isinstance(letter, Release):
+            self.counts.released += not letter.request_id.startswith(ESCROW)
 
     def _refused(self, letter: Letter, error: Exception) -> None:
         """The store does not take this, however often it is tried. The journal keeps it until the next start."""

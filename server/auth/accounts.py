@@ -342,6 +342,8 @@ class Accounts:
 
     def _by_secret(self, presented: str, address: str) -> Caller | None:
         """The caller of ADMIN_KEY or PROXY_KEY; None if it is neither, or the address has guessed too often."""
+        if not self._secrets:
+            return None
         digest = self._tokens.digest(presented)
         caller = next((who for who, known in self._secrets if hmac.compare_digest(digest, known)), None)
         if caller is None or self._guesses.wait(place(address), self._clock()) is not None:

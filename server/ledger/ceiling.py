@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 from server.ledger.holds import Estimate
 from server.ledger.limits import Unit
 from server.ledger.money import MICRO
-from server.ledger.prices import Price, Rates, cost
+from server.ledger.prices import Price, Rates, charged, of_tokens
 from server.ledger.tariff import LISTED, Tariff
 from server.wire.extent import Ceiling
 from server.wire.usage import Usage
@@ -26,25 +25,24 @@ from server.wire.usage import Usage
 # The kinds of usage that are a part of all that was read, and of all that was generated.
 READ = ("cached", "cache_write", "cache_write_1h", "input_audio", "input_image")
 GENERATED = ("reasoning", "output_text", "output_audio", "output_image")
-FREE = Rates()
 
 
 @dataclass(frozen=True, slots=True)
 class _Corner:
-    """Rates that may count for an input of more than `above` tokens, and the dearest kinds by them."""
+    """Rates that may count for an input of more than `above` tokens, and those of the dearest kinds among them."""
 
     above: int
-    price: Price
-    read: tuple[str, ...]
-    generated: tuple[str, ...]
+    rates: Rates
+    read: int
+    generated: int
 
 
 def most_cost(price: Price, ceiling: Ceiling, tariff: Tariff = LISTED) -> int:
     """Micro-USD: no answer within the ceiling costs more, whether the service that was asked for serves it or not."""
     tier = ceiling.beside.tier
-    corners = _corners(price, tier, ceiling.writes, ceiling.writes_hour)
-    reachable = [corner for corner in corners if corner.above < ceiling.input]
-    return max(_dearest(corner, ceiling, served, tariff) for corner in reachable for served in {tier, ""})
+    corners = [corner for corner in _corners(price, tier, ceiling) if corner.above < ceiling.input]
+    services = (tier, "") if tier else ("",)
+    return max([_dearest(corner, ceiling, served, tariff) for corner in corners for served in services])
 
 
 def most_taken(price: Price | None, ceiling: Ceiling, tariff: Tariff = LISTED) -> Estimate:
@@ -75,13 +73,15 @@ def unmeasured(price: Price | None, ceiling: Ceiling) -> bool:
 
     A short prompt to a cheap model rounds to nothing, so very much of each unit is asked about.
     """
-    if price is None or price.rates == FREE:
+    if price is None or price.free:
         return False
-    pictures, sound = ceiling.images > 0, ceiling.audio_ms > 0
-    return _costs_nothing(price, ceiling.generated > 0, pictures, sound, ceiling.writes, ceiling.writes_hour)
+    key = ceiling.generated > 0, ceiling.images > 0, ceiling.audio_ms > 0, ceiling.writes, ceiling.writes_hour
+    nothing: bool | None = price.worked_out.get(key)
+    if nothing is None:
+        nothing = price.worked_out[key] = _costs_nothing(price, *key)
+    return nothing
 
 
-@lru_cache(maxsize=4_096)
 def _costs_nothing(price: Price, answer: bool, pictures: bool, sound: bool, writes: bool, writes_hour: bool) -> bool:
     """Whether a prompt, and what of this is asked for beside it, cost nothing however much there is of it."""
     many = MICRO * MICRO
@@ -90,15 +90,24 @@ def _costs_nothing(price: Price, answer: bool, pictures: bool, sound: bool, writ
     return most_cost(price, ceiling) == 0
 
 
-@lru_cache(maxsize=4_096)
-def _corners(price: Price, tier: str, writes: bool, writes_hour: bool) -> tuple[_Corner, ...]:
-    """The rates of a price that may count, each with its dearest kinds: the same for all requests like this."""
+def _corners(price: Price, tier: str, ceiling: Ceiling) -> tuple[_Corner, ...]:
+    """The rates of a price that may count, each with its dearest kinds: the same for all requests like this.
+
+    A service that the price does not name is a word of the caller's: so that no words are kept, it is none here.
+    """
+    key = tier if price.service(tier) else "", ceiling.writes, ceiling.writes_hour
+    corners: tuple[_Corner, ...] | None = price.worked_out.get(key)
+    if corners is None:
+        corners = price.worked_out[key] = _find_corners(price, *key)
+    return corners
+
+
+def _find_corners(price: Price, tier: str, writes: bool, writes_hour: bool) -> tuple[_Corner, ...]:
     tables = [price.rates, *(rates for name, rates in price.services if name == tier)]
     steps = [(-1, replace(table, tiers=())) for table in tables]
     steps += [(step.above, step.rates) for table in tables for step in table.tiers]
     unbilled = _unbilled(price, writes, writes_hour)
-    alone = [(above, replace(price, rates=rates, services=())) for above, rates in steps]
-    return tuple(_Corner(above, each, *_dearest_kinds(each.rates, unbilled)) for above, each in alone)
+    return tuple(_Corner(above, rates, *_dearest_kinds(rates, unbilled)) for above, rates in steps)
 
 
 def _unbilled(price: Price, writes: bool, writes_hour: bool) -> tuple[str, ...]:
@@ -111,27 +120,25 @@ def _unbilled(price: Price, writes: bool, writes_hour: bool) -> tuple[str, ...]:
 
 def _dearest(corner: _Corner, ceiling: Ceiling, tier: str, tariff: Tariff) -> int:
     """Its cost by these rates, if all of it is of the dearest kinds and this service serves it."""
-    read, generated = ceiling.input, ceiling.generated
-    kinds: dict[str, Any] = dict.fromkeys(corner.read, read) | dict.fromkeys(corner.generated, generated)
-    kinds |= {"input": read, "output": generated, "images": ceiling.images, "audio_ms": ceiling.audio_ms}
-    return cost(corner.price, replace(ceiling.beside, tier=tier, **kinds), tariff)
+    beside, tokens = ceiling.beside, ceiling.input * corner.read + ceiling.generated * corner.generated
+    percent = tariff.percent(tier) * tariff.percent(beside.geo)
+    return charged(corner.rates, tokens, ceiling.images, ceiling.audio_ms, percent) + tariff.calls(beside.tools)
 
 
-@lru_cache(maxsize=4_096)
-def _dearest_kinds(rates: Rates, unbilled: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The dearest kind of what is read and of what is generated; none where that is the usual one.
+def _dearest_kinds(rates: Rates, unbilled: tuple[str, ...]) -> tuple[int, int]:
+    """The rates of the dearest kind of what is read, and of what is generated.
 
-    They are added up, so each is found alone: with so many tokens that nothing is rounded.
+    They are added up, so each is found alone.
     """
 
-    def dearest(whole: str, kinds: Iterable[str]) -> tuple[str, ...]:
+    def dearest(whole: str, kinds: Iterable[str]) -> int:
         corners = [(), *((kind,) for kind in kinds)]
-        return max(corners, key=lambda names: cost(Price("", "", 0, rates), _many(whole, *names)))
+        return max(of_tokens(rates, _one(whole, *names)) for names in corners)
 
     read = [kind for kind in READ if kind not in unbilled]
     return dearest("input", read), dearest("output", GENERATED)
 
 
-def _many(*names: str) -> Usage:
-    kinds: dict[str, Any] = dict.fromkeys(names, MICRO)
+def _one(*names: str) -> Usage:
+    kinds: dict[str, Any] = dict.fromkeys(names, 1)
     return Usage(**kinds)

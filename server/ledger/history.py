@@ -129,8 +129,9 @@ class HistoryRecorder:
 
     def observe(self, row: UsageRow, now: int) -> None:
         """A request has ended."""
+        wait, first = bucket_of(row.queue_ms), None if row.first_byte_ms is None else bucket_of(row.first_byte_ms)
         for name in (row.model_asked, HOUSE):
-            self._tally(now, name).count(row)
+            self._tally(now, name).count(row, wait, first)
 
     def look(self, servable: Mapping[str, bool], running: int, slots: int, seconds: int, now: int) -> None:
         """How it has been for some seconds: which models could be served, and how busy all keys together were."""
@@ -180,22 +181,20 @@ class _Tally:
     first_bytes: Counter[int] = field(default_factory=Counter)
     people: set[str] = field(default_factory=set)
 
-    def count(self, row: UsageRow) -> None:
+    def count(self, row: UsageRow, wait: int, first_byte: int | None) -> None:
+        """`wait` and `first_byte` are the buckets of its times."""
         figures = self.figures
         if not row.is_attempt:
-            self._count_request(row)
+            figures["requests"] += 1
+            figures["completed"] += row.status is Outcome.COMPLETED
+            figures["failed"] += row.status in FAILURES
+            self.people.add(row.person_id)
+            self.waits[wait] += 1
+            if first_byte is not None:
+                self.first_bytes[first_byte] += 1
         figures["tokens_in"] += row.usage.input
         figures["tokens_out"] += row.usage.output
         figures["cost_micro_usd"] += row.cost_micro_usd
-
-    def _count_request(self, row: UsageRow) -> None:
-        self.figures["requests"] += 1
-        self.figures["completed"] += row.status is Outcome.COMPLETED
-        self.figures["failed"] += row.status in FAILURES
-        self.people.add(row.person_id)
-        self.waits[bucket_of(row.queue_ms)] += 1
-        if row.first_byte_ms is not None:
-            self.first_bytes[bucket_of(row.first_byte_ms)] += 1
 
     def row(self, hour: int, model: str) -> HourRow:
         waits, first_bytes = dict(self.waits), dict(self.first_bytes)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from server.ledger.calendar import Calendar
 from server.ledger.limits import Limit, LimitSet, LimitWindow, Scope, Unit, words
@@ -23,8 +23,7 @@ from server.ledger.usage import Outcome, UsageRow
 UNSERVED = frozenset((Outcome.FAILED, Outcome.REJECTED))
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
+class Who(NamedTuple):
     """The subjects whose limits apply. `groups` are those that it is booked on: at most one, for a request."""
 
     person_id: str
@@ -32,8 +31,7 @@ class Who:
     groups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """The amounts that a request will probably take, or took: micro-USD, tokens (input and output), requests."""
 
     cost_micro_usd: int
@@ -49,8 +47,7 @@ class Estimate:
 NOTHING = Estimate(0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class HoldEntry:
+class HoldEntry(NamedTuple):
     """One counter of a claim. `most` is what the limit admits now; `needs` what the request would take of it.
 
     `resets_at` is when its window ends, UTC milliseconds; None for never, and for a minute, which slides.
@@ -67,8 +64,7 @@ class HoldEntry:
         return HoldEntry(self.counter, self.limit, self.most, needs.of(self.limit.unit), self.resets_at)
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetStanding:
+class BudgetStanding(NamedTuple):
     """How much of a counter is taken."""
 
     entry: HoldEntry
@@ -111,12 +107,19 @@ class Claim:
     @property
     def holds(self) -> tuple[Hold, ...]:
         """The holds to be reserved."""
-        return tuple(Hold(it.counter, it.needs, it.most, it.resets_at) for it in self.budgets if it.needs)
+        return tuple([Hold(it.counter, it.needs, it.most, it.resets_at) for it in self.budgets if it.needs])
 
     @property
     def counters(self) -> tuple[str, ...]:
         """All budgets' counters, whether something is held there or not."""
         return tuple(entry.counter for entry in self.budgets)
+
+    def needing(self, budgets: Estimate, rates: Estimate) -> Claim:
+        """The same counters for a request that takes so much of the budgets and of the rates of the minute."""
+        return Claim(
+            tuple([entry.needing(budgets) for entry in self.budgets]),
+            tuple([entry.needing(rates) for entry in self.rates]),
+        )
 
     def also(self, other: Claim) -> Claim:
         """This claim and another one, such as that of the upstream that was chosen meanwhile."""
@@ -127,8 +130,7 @@ class Claim:
         if not self.budgets:
             return ()
         used = Estimate(row.cost_micro_usd, row.usage.input + row.usage.output, int(row.status not in UNSERVED))
-        owed = ((entry.counter, used.of(entry.limit.unit)) for entry in self.budgets)
-        return tuple(Charge(counter, amount) for counter, amount in owed if amount)
+        return tuple([Charge(it.counter, amount) for it in self.budgets if (amount := used.of(it.limit.unit))])
 
     def beside(self, charges: Iterable[Charge]) -> tuple[Hold, ...]:
         """The holds with which these charges have room beside the holds of before."""
@@ -143,7 +145,8 @@ class Claim:
 
     def reserved(self, taken: Iterable[int]) -> list[BudgetStanding]:
         """The same from `Reserved.taken`, which follows the order of the holds."""
-        return self.standings({hold.counter: amount for hold, amount in zip(self.holds, taken, strict=True)})
+        held = [entry for entry in self.budgets if entry.needs]
+        return [BudgetStanding(entry, amount) for entry, amount in zip(held, taken, strict=True)]
 
     def refused(self, exceeded: Exceeded) -> BudgetStanding:
         """The budget that did not suffice. Raises KeyError if that counter is not of this claim."""

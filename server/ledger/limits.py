@@ -122,6 +122,10 @@ class LimitSet:
     def of(self, scope: Scope, subject: str = "") -> list[Limit]:
         return self._by_subject.get((scope, subject), [])
 
+    def instants(self) -> Iterator[int]:
+        """When a limit begins, ends or loses its increase: UTC milliseconds."""
+        return (at for it in self for at in (it.since, it.until, it.extra_until) if at is not None)
+
     def caps_of(self, model: str, now_ms: int) -> list[Limit]:
         """The caps of whichever upstream that apply to a model."""
         return [limit for limit in self.caps if limit.applies(model, now_ms)]

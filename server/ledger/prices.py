@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from server.ledger.money import MICRO, MOST, divided
@@ -84,11 +84,15 @@ class PriceTier:
     rates: Rates
 
 
+FREE = Rates()
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """The price of a model from a time on. `model` may end in `*`: then it is every model that begins so.
 
-    `services` are the rates of other services than the standard one, by the provider's word for them.
+    `services` are the rates of other services than the standard one, by the provider's word for them. `worked_out` is
+    what `ceiling.py` has found in them: a price never changes, and its hash costs more than a request has to spend.
     """
 
     id: str
@@ -96,6 +100,11 @@ class Price:
     valid_from: int  # milliseconds since 1970, UTC
     rates: Rates
     services: tuple[tuple[str, Rates], ...] = ()
+    free: bool = field(init=False, repr=False, compare=False)  # but for other services and hosted tools
+    worked_out: dict[object, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "free", self.rates == FREE)
 
     def service(self, tier: str) -> Rates | None:
         """The rates of a service, if the list names them."""
@@ -106,18 +115,34 @@ class Price:
 Base = Callable[[str, int], Price | None]
 
 # A model without a price where those are free. It has an id, so that its rows can be found when they are priced.
-UNPRICED = Price(id="unpriced", model="*", valid_from=0, rates=Rates())
+UNPRICED = Price(id="unpriced", model="*", valid_from=0, rates=FREE)
 
 
 def cost(price: Price, usage: Usage, tariff: Tariff = LISTED) -> int:
     """Micro-USD, rounded once and half to even."""
-    listed = None if usage.tier in tariff.own else price.service(usage.tier)
-    percent = (NORMAL if listed else tariff.percent(usage.tier)) * tariff.percent(usage.geo)
-    rates = (listed or price.rates).for_input(usage.input)
-    tokens = _asked(rates, usage) + _answered(rates, usage)
-    whole = (rates.request + usage.images * rates.image) * MICRO
-    sum_ = (tokens + whole) * MS_AN_HOUR + usage.audio_ms * rates.audio_hour * MICRO
-    return divided(sum_ * percent, MICRO * MS_AN_HOUR * NORMAL * NORMAL) + tariff.calls(usage.tools)
+    rates, percent = _service(price, usage.tier, usage.geo, tariff)
+    rates = rates.for_input(usage.input)
+    return charged(rates, of_tokens(rates, usage), usage.images, usage.audio_ms, percent) + tariff.calls(usage.tools)
+
+
+def of_tokens(rates: Rates, usage: Usage) -> int:
+    """The cost of its tokens, in micro-USD by the million."""
+    return _asked(rates, usage) + _answered(rates, usage)
+
+
+def charged(rates: Rates, tokens: int, images: int, audio_ms: int, percent: int) -> int:
+    """Micro-USD, rounded once: `tokens` is what they cost by the million, `percent` of it is asked, in 10,000ths."""
+    whole = (rates.request + images * rates.image) * MICRO
+    sum_ = (tokens + whole) * MS_AN_HOUR + audio_ms * rates.audio_hour * MICRO
+    return divided(sum_ * percent, MICRO * MS_AN_HOUR * NORMAL * NORMAL)
+
+
+def _service(price: Price, tier: str, geo: str, tariff: Tariff) -> tuple[Rates, int]:
+    """The rates of the service that serves, and how much of them it asks: parts in 10,000."""
+    if not tier and not geo:
+        return price.rates, NORMAL * NORMAL
+    listed = None if tier in tariff.own else price.service(tier)
+    return listed or price.rates, (NORMAL if listed else tariff.percent(tier)) * tariff.percent(geo)
 
 
 def _asked(rates: Rates, usage: Usage) -> int:
@@ -125,6 +150,8 @@ def _asked(rates: Rates, usage: Usage) -> int:
 
     Sound and pictures are taken for new as far as they can be: a list seldom tells what they cost from a cache.
     """
+    if not (usage.cached or usage.cache_write or usage.cache_write_1h or usage.input_audio or usage.input_image):
+        return usage.input * rates.input
     hour = usage.cache_write_1h
     minutes = max(0, usage.cache_write - hour)
     left = max(0, usage.input - usage.cached - minutes - hour)
@@ -142,6 +169,8 @@ def _asked(rates: Rates, usage: Usage) -> int:
 
 def _answered(rates: Rates, usage: Usage) -> int:
     """What was generated, times its rates. Text is what is left beside reasoning, sound and pictures."""
+    if not (usage.reasoning or usage.output_audio or usage.output_image or usage.output_text):
+        return usage.output * rates.output
     left = max(0, usage.output - usage.reasoning)
     total = usage.reasoning * (rates.output if rates.reasoning is None else rates.reasoning)
     for number, rate in (
@@ -231,7 +260,7 @@ def _spelt_out(rates: Rates) -> dict[str, int]:
 
 # ---- as a record's body ----
 
-_KINDS = tuple(field.name for field in fields(Rates) if field.name != "tiers")
+_KINDS = tuple(each.name for each in fields(Rates) if each.name != "tiers")
 
 
 def price_body(price: Price) -> dict[str, Any]:

@@ -20,11 +20,14 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import NamedTuple
 
 from server.ledger.holds import HoldEntry
 from server.ledger.limits import Limit, Unit
 
 SECONDS = 60
+_REMAINING = attrgetter("remaining")
 MARKS = 1000  # in one window, before they are joined
 
 
@@ -52,12 +55,14 @@ class _Sliding:
             self.total -= gone.amount
 
     def add(self, amount: int, now: float) -> _Mark:
+        self.total += amount
         newest = self.marks[-1] if len(self.marks) >= MARKS else None
         if newest is None or (now - newest.first) * MARKS >= SECONDS:
-            newest = _Mark(now, now, 0)
+            newest = _Mark(now, now, amount)
             self.marks.append(newest)
+            return newest
         newest.last = now
-        self.change(newest, amount)
+        newest.amount += amount
         return newest
 
     def change(self, mark: _Mark, by: int) -> None:
@@ -71,6 +76,8 @@ class _Sliding:
         if entry.needs > entry.most:
             return None
         over = self.total + entry.needs - entry.most if entry.needs else 0
+        if over <= 0:
+            return 0
         marks, free_at = iter(self.marks), now
         while over > 0:
             mark = next(marks)
@@ -99,16 +106,14 @@ class Taken:
     shares: list[_Share]
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Nothing was taken: there is room under this limit in so many seconds; None if there never will be."""
 
     seconds: float | None
     limit: Limit
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(NamedTuple):
     """How much there may be in a minute, how much of it is left, and in how many seconds all of it will be."""
 
     limit: int
@@ -133,10 +138,14 @@ class RateLimits:
     def take(self, rates: Iterable[HoldEntry], now: float) -> Taken | Wait:
         """Take from all, or from none and say how long it takes until that is possible."""
         self._forget(now)
-        chosen = [(entry, self._sliding(entry, now)) for entry in rates]
-        wait = _longest(Wait(sliding.wait(entry, now), entry.limit) for entry, sliding in chosen)
-        if wait is not None and wait.seconds != 0:
-            return wait
+        chosen, waits = [], []
+        for entry in rates:
+            sliding = self._sliding(entry, now)
+            chosen.append((entry, sliding))
+            if (seconds := sliding.wait(entry, now)) != 0:
+                waits.append(Wait(seconds, entry.limit))
+        if waits:
+            return _longest(waits)
         return Taken([self._share(entry, sliding, now) for entry, sliding in chosen])
 
     def give_back(self, taken: Taken) -> None:
@@ -152,8 +161,8 @@ class RateLimits:
 
     def left(self, rates: Iterable[HoldEntry], unit: Unit, now: float) -> Left | None:
         """The tightest limit of a unit as it stands; None if there is none."""
-        found = (self._left(entry, now) for entry in rates if entry.limit.unit is unit)
-        return min(found, key=lambda left: left.remaining, default=None)
+        found = [self._left(entry, now) for entry in rates if entry.limit.unit is unit]
+        return min(found, key=_REMAINING) if found else None
 
     def _left(self, entry: HoldEntry, now: float) -> Left:
         sliding = self._sliding(entry, now)
@@ -180,7 +189,6 @@ class RateLimits:
             self._slidings.popitem(last=False)
 
 
-def _longest(waits: Iterable[Wait]) -> Wait | None:
+def _longest(waits: list[Wait]) -> Wait:
     """The wait that all others are over in. Never is longer than any time."""
-    found = sorted(waits, key=lambda wait: (wait.seconds is None, wait.seconds or 0))
-    return found[-1] if found else None
+    return max(waits, key=lambda wait: (wait.seconds is None, wait.seconds or 0))

@@ -9,27 +9,18 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping
+from math import ceil
 
-from keypool.times import duration
+from server.ledger.ratelimit import Left
 
 WINDOW = 60  # seconds, of all limits that the x-ratelimit headers tell
-COUNT = re.compile(r"[0-9]{1,15}")
 
 
-def draft8(headers: Mapping[str, str]) -> dict[str, str]:
-    """Translate the `x-ratelimit-*` headers (in lower case) of an answer; empty if there are none.
-
-    `x-ratelimit-reset-*` is a Go duration, such as "6m0s".
-    """
+def draft8(requests: Left | None, tokens: Left | None) -> dict[str, str]:
+    """The headers for what is limited; empty if nothing is."""
     policies, standings = [], []
-    for kind in ("requests", "tokens"):
-        most, left = headers.get(f"x-ratelimit-limit-{kind}", ""), headers.get(f"x-ratelimit-remaining-{kind}", "")
-        reset = duration(headers.get(f"x-ratelimit-reset-{kind}", ""))
-        if not COUNT.fullmatch(most) or not COUNT.fullmatch(left):
-            continue
-        policies.append(f'"{kind}";q={most};w={WINDOW}')
-        standings.append(f'"{kind}";r={left}' + ("" if reset is None else f";t={math.ceil(reset)}"))
+    for kind, left in (("requests", requests), ("tokens", tokens)):
+        if left is not None:
+            policies.append(f'"{kind}";q={left.limit};w={WINDOW}')
+            standings.append(f'"{kind}";r={left.remaining};t={ceil(left.reset)}')
     return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(standings)} if policies else {}

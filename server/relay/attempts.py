@@ -60,7 +60,8 @@ class Attempts:
             return
         refused: set[str] = set()  # fields of our own, by the upstream whose turn it is
         while True:
-            context.meter = call.request.endpoint.meter()
+            if context.sent:  # the meter of the first attempt is there, and of what failed none is used again
+                context.meter = call.request.endpoint.meter()
             key = context.lease.key
             request = self._fitted(context, key.upstream, refused)
             try:
@@ -118,7 +119,7 @@ class Attempts:
         """Note durably that it goes out now. A key whose upstream has used its money up is passed over."""
         if not await self._reservations.clear(context.bill, context.lease.key.upstream):
             raise AttemptFailed(USED_UP, NoKey())
-        guess = replace(context.bill.asked, input=context.input_estimate, output=context.bill.output, estimated=True)
+        guess = context.bill.guessed(context.input_estimate)
         self._reservations.dispatched(context.bill, context.row_if_interrupted(guess, self._clock()))
         context.sends += 1
         context.sent_at, context.failed_at, context.perhaps_billed = self._clock(), None, True

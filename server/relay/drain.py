@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from server.accounting.bill import FREE
 from server.relay.context import RequestContext
 from server.wire.published import answers_at_once, may_think
 
@@ -60,7 +59,7 @@ def usage_is_to_come(context: RequestContext) -> bool:
     """Whether an upstream is at work for a request, and only its usage will tell what that costs."""
     price, meter = context.bill.price, context.meter
     at_work = context.perhaps_billed and not meter.finished and not meter.failed
-    if not at_work or price is None or price.rates == FREE:
+    if not at_work or price is None or price.free:
         return False
     return meter.ended() or hides(context)
 

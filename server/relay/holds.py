@@ -65,7 +65,7 @@ class Holding:
         request = call.request
         if bill.most is not None and bill.least:
             request, ask = capped(request, bill.most.output), ask._replace(most_output=bill.most.output)
-        if bill.most is not None:
+        if bill.most is not None and request.hosted.unbounded:
             request = bounding_tools(request, {name for name, price in bill.tariff.tools.items() if price})
         if request.max_tokens is not None and request.max_tokens != asked:
             bill.headers[MAX_TOKENS] = str(request.max_tokens)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from server.relay.context import RequestContext
 from server.spool import Spool, Spooled, SpoolLost
@@ -18,14 +18,17 @@ from server.wire.errors import InternalError
 log = logging.getLogger("fairgate")
 
 
+def leased(context: RequestContext, spool: Spool) -> AbstractAsyncContextManager[object]:
+    """Hold a key. A large body waits for it in a file. Entering it raises GatewayBusy, InternalError."""
+    return _parked(context, spool) if len(context.call.request.body) >= spool.least else context.lease
+
+
 @asynccontextmanager
-async def leased(context: RequestContext, spool: Spool) -> AsyncIterator[None]:
-    """Hold a key. A large body waits for it in a file. Raises GatewayBusy, InternalError."""
-    large = len(context.call.request.body) >= spool.least
-    parking = asyncio.create_task(_park(context, spool)) if large else None
+async def _parked(context: RequestContext, spool: Spool) -> AsyncIterator[None]:
+    parking = asyncio.create_task(_park(context, spool))
     try:
         async with context.lease:
-            if parking is not None and (spooled := await parking) is not None:
+            if (spooled := await parking) is not None:
                 context.take_up(await spooled.read())
                 spooled.close()
             yield
@@ -33,8 +36,7 @@ async def leased(context: RequestContext, spool: Spool) -> AsyncIterator[None]:
         log.error("request %s: its body cannot be read back", context.call.id)
         raise InternalError from None
     finally:
-        if parking is not None:
-            await _end(parking)
+        await _end(parking)
 
 
 async def _park(context: RequestContext, spool: Spool) -> Spooled | None:

@@ -74,6 +74,7 @@ class PromptLengths:
         most = request.prompt.most
         if len(request.body) >= self._least_spooled or self._rules.may_be_too_long(request, most):
             return True
-        windows = (published(request.model).window, self._window(request.model))
-        window = min(each for each in windows if each is not None)
+        window, listed = published(request.model).window, self._window(request.model)
+        if listed is not None and listed < window:
+            window = listed
         return most + max(self._longest, request.max_tokens or 0) > window

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from server.config.specs import UpstreamSpec
@@ -54,7 +54,7 @@ class TokenTerms:
     @property
     def narrow(self) -> bool:
         """The token may do less than its owner."""
-        return replace(self, keepalive=DEFAULT) != TokenTerms()
+        return self.kind != "normal" or bool(self.models or self.networks or self.addresses)
 
 
 @dataclass(frozen=True, slots=True)

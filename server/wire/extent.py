@@ -23,7 +23,7 @@ import orjson
 from server.wire.media import Medium, media_in
 from server.wire.published import is_openai, published, writes_unasked
 from server.wire.sound import Sound
-from server.wire.tokens import PER_MEDIUM, Prompt
+from server.wire.tokens import PER_MEDIUM, PLAIN_TURN, Prompt
 from server.wire.usage import Usage
 
 COUNTED = 1_000_000  # characters; beyond, `Tokenizer` takes the rest to be as dense, and so a byte stands for a token
@@ -44,6 +44,10 @@ DEAREST_PIXELS = 248
 LARGEST_PICTURE = 3_840 * 2_160
 USUAL_PICTURE = 1_024 * 1_536
 PARTIAL = 100  # tokens of a picture that is shown before it is ready
+# The fields beside the turns of a conversation that are looked at.
+BESIDE_TURNS = frozenset(
+    {"tools", "functions", "prediction", "thinking", "reasoning", "reasoning_effort", "context_management"}
+)
 _THINKING = ("thinking", "reasoning", "reasoning_effort")
 _KEPT = ("previous_response_id", "conversation", "prompt")
 # The objects that the model reads, by the fields that name them (`stored.Reference`). Files stand among the media.
@@ -169,6 +173,8 @@ def _text(prompt: Prompt, model: str, counted: int | None) -> int:
 
 
 def _conversation(document: Mapping[str, Any], *turns: str) -> Extent:
+    if BESIDE_TURNS.isdisjoint(document) and all(map(is_plain, map(document.get, turns))):
+        return NOTHING
     found = Extent(
         media=tuple(medium for name in turns for medium in media_in(document.get(name))),
         tools=bool(document.get("tools") or document.get("functions")),
@@ -178,6 +184,16 @@ def _conversation(document: Mapping[str, Any], *turns: str) -> Extent:
         compacts=_compacts(document.get("context_management")),
     )
     return NOTHING if found == NOTHING else found
+
+
+def is_plain(turns: Any) -> bool:
+    """Whether the turns of a conversation are texts, without parts, calls, media or anything sealed."""
+    if type(turns) is list:
+        for turn in turns:
+            if type(turn) is not dict or type(turn.get("content")) is not str or not turn.keys() <= PLAIN_TURN:
+                return False
+        return True
+    return turns is None or type(turns) is str
 
 
 def _compacts(management: Any) -> bool:

@@ -1,7 +1,8 @@
 """From an upstream's own figures to `Usage`. They come from outside: some are missing, null, negative or absurd.
 
 Where a figure stands differs from provider to provider, so `OPENAI` and `ANTHROPIC` say for each kind all the places
-that it may have, as paths. Figures come more than once in a stream, whole or in part; `Figures` adds up what is known:
+that it may have, as paths. They are read as trees: of an object only the fields that it has are looked at. Figures come
+more than once in a stream, whole or in part; `Figures` adds up what is known:
 
 * Of several places, and of several objects one after the other, the largest figure counts: they name the same tokens,
   and all of them are cumulative. So a zero or a null never takes a figure back.
@@ -21,8 +22,8 @@ that it may have, as paths. Figures come more than once in a stream, whole or in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from server.wire.calls import called, most_called
 from server.wire.usage import Usage
@@ -30,12 +31,24 @@ from server.wire.usage import Usage
 ABSURD = 1_000_000_000  # no answer has a billion tokens
 MOST_ITERATIONS = 1_000  # of one answer
 
-Path = tuple[str, ...]
-Places = Mapping[str, tuple[Path, ...]]
+# By field: the kind of the figure that stands there, or the same for the object that stands there.
+Places: TypeAlias = "dict[str, str | Places]"
 
 
-def _paths(*texts: str) -> tuple[Path, ...]:
-    return tuple(tuple(text.split(".")) for text in texts)
+def _places(paths: Mapping[str, tuple[str, ...]]) -> Places:
+    """The tree of these paths, which are given by kind. `ValueError` if a field is a figure and an object."""
+    root: Places = {}
+    for kind, path in ((kind, path) for kind, paths_ in paths.items() for path in paths_):
+        *objects, field = path.split(".")
+        tree = root
+        for name in objects:
+            inside = tree.setdefault(name, {})
+            if isinstance(inside, str):
+                raise ValueError(path)
+            tree = inside
+        if tree.setdefault(field, kind) != kind:
+            raise ValueError(path)
+    return root
 
 
 def _read(*names: str) -> tuple[str, ...]:
@@ -49,69 +62,71 @@ def _generated(*names: str) -> tuple[str, ...]:
     return tuple(f"{place}.{name}" for place in places for name in names)
 
 
-OPENAI: Places = {
-    "input": _paths("prompt_tokens", "input_tokens"),
-    "output": _paths("completion_tokens", "output_tokens"),
-    "total": _paths("total_tokens"),
-    "cached": _paths(
-        *_read("cached_tokens"),
-        "prompt_cache_hit_tokens",  # DeepSeek
-        "cached_tokens",  # Moonshot
-    ),
-    "cache_write": _paths(
-        *_read("cache_write_tokens"),  # OpenAI, OpenRouter
-        *_read("cache_creation_input_tokens", "cache_creation_tokens"),  # Alibaba; gateways before Anthropic
-    ),
-    "cache_write_5m": _paths(*_read("cache_creation.ephemeral_5m_input_tokens")),
-    "cache_write_1h": _paths(*_read("cache_creation.ephemeral_1h_input_tokens")),
-    "reasoning": _paths(*_generated("reasoning_tokens"), "reasoning_tokens"),  # the last is Perplexity's
-    "input_audio": _paths(*_read("audio_tokens"), "prompt_audio_tokens"),
-    "input_image": _paths(*_read("image_tokens"), "prompt_image_tokens"),
-    "output_text": _paths(*_generated("text_tokens")),
-    "output_audio": _paths(*_generated("audio_tokens")),
-    "output_image": _paths(*_generated("image_tokens")),
-}
+OPENAI = _places(
+    {
+        "input": ("prompt_tokens", "input_tokens"),
+        "output": ("completion_tokens", "output_tokens"),
+        "total": ("total_tokens",),
+        "cached": (
+            *_read("cached_tokens"),
+            "prompt_cache_hit_tokens",  # DeepSeek
+            "cached_tokens",  # Moonshot
+        ),
+        "cache_write": (
+            *_read("cache_write_tokens"),  # OpenAI, OpenRouter
+            *_read("cache_creation_input_tokens", "cache_creation_tokens"),  # Alibaba; gateways before Anthropic
+        ),
+        "cache_write_5m": _read("cache_creation.ephemeral_5m_input_tokens"),
+        "cache_write_1h": _read("cache_creation.ephemeral_1h_input_tokens"),
+        "reasoning": (*_generated("reasoning_tokens"), "reasoning_tokens"),  # the last is Perplexity's
+        "input_audio": (*_read("audio_tokens"), "prompt_audio_tokens"),
+        "input_image": (*_read("image_tokens"), "prompt_image_tokens"),
+        "output_text": _generated("text_tokens"),
+        "output_audio": _generated("audio_tokens"),
+        "output_image": _generated("image_tokens"),
+    }
+)
 
-ANTHROPIC: Places = {
-    "input": _paths("input_tokens"),
-    "output": _paths("output_tokens"),
-    "cached": _paths("cache_read_input_tokens"),
-    "cache_write": _paths("cache_creation_input_tokens"),
-    "cache_write_5m": _paths("cache_creation.ephemeral_5m_input_tokens"),
-    "cache_write_1h": _paths("cache_creation.ephemeral_1h_input_tokens"),
-    "reasoning": _paths("output_tokens_details.thinking_tokens"),
-}
+ANTHROPIC = _places(
+    {
+        "input": ("input_tokens",),
+        "output": ("output_tokens",),
+        "cached": ("cache_read_input_tokens",),
+        "cache_write": ("cache_creation_input_tokens",),
+        "cache_write_5m": ("cache_creation.ephemeral_5m_input_tokens",),
+        "cache_write_1h": ("cache_creation.ephemeral_1h_input_tokens",),
+        "reasoning": ("output_tokens_details.thinking_tokens",),
+    }
+)
 
 # How often the provider's own tools were called, by the name that has the price.
-TOOLS: Places = {
-    "web_search": _paths(
-        "server_tool_use.web_search_requests",  # Anthropic, OpenRouter
-        "server_tool_use_details.web_search_requests",
-        "server_side_tool_usage_details.web_search_calls",  # xAI
-        "web_search.num_requests",  # OpenAI, in `tool_usage`
-        "plugins.search.count",  # Alibaba
-    ),
-    "web_fetch": _paths("server_tool_use.web_fetch_requests"),
-    "x_search": _paths("server_side_tool_usage_details.x_search_calls"),
-    "code_execution": _paths("server_tool_use.code_execution_requests"),
-    "code_interpreter_call": _paths("server_side_tool_usage_details.code_interpreter_calls"),
-    "file_search": _paths(
-        "server_side_tool_usage_details.file_search_calls",
-        "server_side_tool_usage_details.document_search_calls",
-        "file_search.num_requests",
-    ),
-    "live_search_source": _paths("num_sources_used"),  # xAI
-    "image_input_token": _paths("image_gen.input_tokens"),  # OpenAI, in `tool_usage`
-    "image_output_token": _paths("image_gen.output_tokens"),
-}
+TOOLS = _places(
+    {
+        "web_search": (
+            "server_tool_use.web_search_requests",  # Anthropic, OpenRouter
+            "server_tool_use_details.web_search_requests",
+            "server_side_tool_usage_details.web_search_calls",  # xAI
+            "web_search.num_requests",  # OpenAI, in `tool_usage`
+            "plugins.search.count",  # Alibaba
+        ),
+        "web_fetch": ("server_tool_use.web_fetch_requests",),
+        "x_search": ("server_side_tool_usage_details.x_search_calls",),
+        "code_execution": ("server_tool_use.code_execution_requests",),
+        "code_interpreter_call": ("server_side_tool_usage_details.code_interpreter_calls",),
+        "file_search": (
+            "server_side_tool_usage_details.file_search_calls",
+            "server_side_tool_usage_details.document_search_calls",
+            "file_search.num_requests",
+        ),
+        "live_search_source": ("num_sources_used",),  # xAI
+        "image_input_token": ("image_gen.input_tokens",),  # OpenAI, in `tool_usage`
+        "image_output_token": ("image_gen.output_tokens",),
+    }
+)
 
-_TOOL_FIELDS = frozenset(path[0] for paths in TOOLS.values() for path in paths)
+WHOLES = frozenset({"input", "output", "total"})  # the kinds that are no part of another
+_SERVICE = frozenset({"speed", "service_tier", "inference_geo"})
 _WORD = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
-
-
-def figure(value: Any) -> int | None:
-    """Return a believable number of tokens, or None."""
-    return value if type(value) is int and 0 <= value < ABSURD else None
 
 
 class Figures:
@@ -145,6 +160,8 @@ class Figures:
 
     def serve(self, document: dict[str, Any]) -> None:
         """Take the service and the place that served; Anthropic's faster service has a field of its own."""
+        if _SERVICE.isdisjoint(document):
+            return
         tier = "fast" if document.get("speed") == "fast" else _word(document.get("service_tier"))
         self._tier, self._geo = tier or self._tier, _word(document.get("inference_geo")) or self._geo
 
@@ -162,8 +179,10 @@ class Figures:
         return Usage(tools=called(self._tools), tier=self._tier, geo=self._geo)
 
     def _most(self, numbers: Mapping[str, int]) -> None:
+        known = self._found
         for kind, number in numbers.items():
-            self._found[kind] = max(number, self._found.get(kind, 0))
+            if number >= known.get(kind, 0):
+                known[kind] = number
 
     def _generated(self) -> int:
         known = self._found
@@ -177,6 +196,9 @@ class Figures:
 
     def _usage(self, written: int) -> Usage:
         known, read = self._found, self._whole_input()
+        tools = called(self._tools) if self._tools else ""
+        if known.keys() <= WHOLES:
+            return Usage(input=read, output=written, tools=tools, tier=self._tier, geo=self._geo)
         cache_write = min(_into_cache(known), read)
 
         def part(kind: str, whole: int) -> int:
@@ -194,7 +216,7 @@ class Figures:
             output_text=part("output_text", written),
             output_audio=part("output_audio", written),
             output_image=part("output_image", written),
-            tools=called(self._tools),
+            tools=tools,
             tier=self._tier,
             geo=self._geo,
         )
@@ -202,13 +224,24 @@ class Figures:
 
 def found(figures: dict[str, Any], places: Places) -> dict[str, int]:
     """By kind: the largest believable figure of all its places, if there is one."""
-    believed = {kind: _largest(figures, paths) for kind, paths in places.items()}
-    return {kind: number for kind, number in believed.items() if number is not None}
+    largest: dict[str, int] = {}
+    _find(figures, places, largest)
+    return largest
+
+
+def _find(figures: dict[str, Any], places: Places, largest: dict[str, int]) -> None:
+    for name in places.keys() & figures.keys():
+        place, value = places[name], figures[name]
+        if isinstance(place, str):
+            if type(value) is int and largest.get(place, -1) < value < ABSURD:
+                largest[place] = value
+        elif type(value) is dict:
+            _find(value, place, largest)
 
 
 def tools_in(figures: dict[str, Any]) -> dict[str, int]:
     """How often the provider's own tools were called, as far as these figures say."""
-    if _TOOL_FIELDS.isdisjoint(figures):
+    if TOOLS.keys().isdisjoint(figures):
         return {}
     calls = found(figures, TOOLS)
     if "code_execution" in calls:  # it is paid by the container, and an answer has one
@@ -227,19 +260,6 @@ def _iterated(iterations: Any, places: Places) -> dict[str, int]:
     each = [found(one, places) for one in iterations[:MOST_ITERATIONS] if type(one) is dict]
     kinds = {kind for one in each for kind in one}
     return {kind: min(sum(one.get(kind, 0) for one in each), ABSURD) for kind in kinds}
-
-
-def _largest(figures: dict[str, Any], paths: Iterable[Path]) -> int | None:
-    numbers = [number for path in paths if (number := figure(_at(figures, path))) is not None]
-    return max(numbers, default=None)
-
-
-def _at(figures: Any, path: Path) -> Any:
-    for name in path:
-        if type(figures) is not dict:
-            return None
-        figures = figures.get(name)
-    return figures
 
 
 def _word(value: Any) -> str:

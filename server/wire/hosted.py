@@ -57,6 +57,14 @@ _UNREPORTED = frozenset({"web_search_preview", "web_plugin"})
 _SEARCHING = re.compile(r"-search-(preview|api)\b|:online$")
 _SEARCHES_ONCE = re.compile(r"-search-(preview|api)\b|(^|/)sonar")
 _RESEARCHES = re.compile(r"(^|/)sonar-deep-research")  # as often as it likes, at a price that no answer here tells
+# The fields by which a request asks for any of it, beside the name of its model.
+ASKING = frozenset(
+    {
+        "tools", "mcp_servers", "web_search_options", "search_parameters", "plugins", "enable_search",
+        "max_tool_calls", "speed", "service_tier", "inference_geo",
+    }
+)  # fmt: skip
+NO_USAGE = Usage()
 _XAI = re.compile(r"(^|/)grok")
 _STANDARD = frozenset({"auto", "default", "standard", "standard_only", "flex", "batch"})
 
@@ -78,11 +86,11 @@ class Hosted:
 
     def most(self) -> Usage:
         """Its hold beside tokens."""
-        return Usage(tools=self.calls, tier=self.tier, geo=self.geo)
+        return NO_USAGE if self is NOTHING else Usage(tools=self.calls, tier=self.tier, geo=self.geo)
 
     def billed(self, usage: Usage) -> Usage:
         """The usage of an answer, with what it did not report: certain calls, and a dearer service of the request."""
-        if usage.nothing or self == NOTHING:
+        if self is NOTHING or usage.nothing or self == NOTHING:
             return usage
         reported = calls_of(usage.tools)
         unsaid = {} if "web_search" in reported else calls_of(self.certain)
@@ -106,6 +114,8 @@ def hosted_of(document: Mapping[str, Any], model: str, kind: str = "") -> Hosted
 
     `kind` (`Endpoint.kind`) is the API, which knows one word for a bound; without it both count.
     """
+    if ASKING.isdisjoint(document) and not (_SEARCHING.search(model) or _RESEARCHES.search(model)):
+        return NOTHING
     found: dict[str, tuple[int, str]] = {}
     unbounded = set()
     for name, calls, field in _asked(document, model, kind):

@@ -84,8 +84,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
     `session` is the client's own name for the conversation (`conversation.session_of`).
     """
     document = _document(endpoint, body, content_type)
-    for name, value in document.items():
-        _refuse_forbidden(name, value)
+    _refuse_forbidden(document)
     model = _model(document, endpoint.default_model)
     for name in endpoint.required:
         _check_required(name, document)
@@ -306,7 +305,8 @@ def _max_tokens(document: dict[str, Any], endpoint: Endpoint) -> int | None:
     """
     nothing = endpoint.output_limits if endpoint.kind in _NOTHING_GENERATED else ()
     for name in _OUTPUT_LIMITS:
-        _integer(document, name, MAX_OUTPUT, 0 if name in nothing else 1)
+        if name in document:
+            _integer(document, name, MAX_OUTPUT, 0 if name in nothing else 1)
     bounds = [document[name] for name in endpoint.output_limits if document.get(name) is not None]
     return max(bounds, default=None)
 
@@ -330,11 +330,12 @@ def _check_temperature(value: Any) -> None:
         raise InvalidValue("temperature")
 
 
-def _refuse_forbidden(name: str, value: Any) -> None:
-    if name in _FORBIDDEN or (name in _OTHER_MODELS and value):
-        raise InvalidValue(name)
-    if name not in _CONTENT:
-        _refuse_forbidden_inside(value)
+def _refuse_forbidden(document: dict[str, Any]) -> None:
+    for name, value in document.items():
+        if name in _FORBIDDEN or (name in _OTHER_MODELS and value):
+            raise InvalidValue(name)
+        if (type(value) is dict or type(value) is list) and name not in _CONTENT:
+            _refuse_forbidden_inside(value)
 
 
 def _refuse_forbidden_inside(value: Any) -> None:

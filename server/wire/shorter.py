@@ -67,6 +67,8 @@ class Shorter:
 
 def our_bound(request: Request) -> str | None:
     """The field by which the gateway bounds the answer; None if it adds no bound. (`=` is in front of a last name.)"""
+    if not request.added:
+        return None
     return next((name for name in BOUNDS if name in request.added or f"={name}" in request.added), None)
 
 

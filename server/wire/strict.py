@@ -25,6 +25,7 @@ MAX_CONTAINERS = 50_000  # objects and arrays: about 50 ms to parse and read
 MAX_STRINGS = 200_000  # keys included
 MAX_COMMAS = 600_000  # an embeddings request may carry 300,000 token numbers
 
+_CONTAINERS = frozenset((dict, list))
 _BRACKETS = b"{}[]"
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _BRACKETS)
 _UP_OR_DOWN = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # as signed bytes: +1 +1 -1 -1
@@ -76,8 +77,6 @@ def _members(document: dict[str, Any]) -> int:
         if type(node) is dict:
             count += len(node)
             node = node.values()
-        for child in node:
-            kind = type(child)
-            if kind is dict or kind is list:
-                pending.append(child)
+        if not _CONTAINERS.isdisjoint(map(type, node)):
+            pending += [child for child in node if type(child) in _CONTAINERS]
     return count

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -33,6 +33,8 @@ _NOT_READ = frozenset(
 # Parts which the model reads as JSON, with their names and braces.
 _READ_AS_JSON = frozenset({"input", "arguments", "parameters", "input_schema", "action"})
 _SCHEMAS = ("tools", "functions", "response_format", "text", "output_config")
+SCHEMAS = frozenset(_SCHEMAS)
+PLAIN_TURN = frozenset({"role", "content"})  # the fields of a turn that is nothing but text
 
 _OLD_ALPHABET = re.compile(r"(?:gpt-4(?![o.])|gpt-3|gpt-35|text-embedding-|davinci-002|babbage-002)")
 
@@ -47,11 +49,11 @@ class Prompt:
     texts: tuple[str, ...] = ()
     fixed: int = 0
     media: int = 0
+    text_bytes: int = field(init=False, repr=False, compare=False)  # in UTF-8: no tokenizer makes more tokens of them
 
-    @property
-    def text_bytes(self) -> int:
-        """The bytes of the texts in UTF-8: no tokenizer makes more tokens of them."""
-        return sum(len(text) if text.isascii() else len(text.encode(errors="surrogatepass")) for text in self.texts)
+    def __post_init__(self) -> None:
+        in_bytes = [len(text) if text.isascii() else len(text.encode(errors="surrogatepass")) for text in self.texts]
+        object.__setattr__(self, "text_bytes", sum(in_bytes))
 
     @property
     def most(self) -> int:
@@ -116,7 +118,11 @@ class _Reader:
             self.fixed += len(values)
             return
         for value in values:
-            self.read(value)
+            if type(value) is dict and type(text := value.get("content")) is str and value.keys() <= PLAIN_TURN:
+                if text:
+                    self.texts.append(text)
+            else:
+                self.read(value)
 
     def _read_part(self, part: dict[str, Any]) -> None:
         kind = part.get("type")
@@ -159,6 +165,8 @@ def _read_turns(reader: _Reader, turns: Any) -> None:
 
 
 def _read_schemas(reader: _Reader, document: dict[str, Any]) -> None:
+    if SCHEMAS.isdisjoint(document):
+        return
     for name in _SCHEMAS:
         reader.read_json(document.get(name))
 

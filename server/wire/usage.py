@@ -37,6 +37,10 @@ class Usage:
     tier: str = ""
     geo: str = ""
 
+    def with_tokens(self, input: int, output: int) -> Usage:
+        """An estimate: so many tokens of no special kind, and the tools and the service of this usage."""
+        return Usage(input, output=output, estimated=True, tools=self.tools, tier=self.tier, geo=self.geo)
+
     @property
     def nothing(self) -> bool:
         """Whether nothing was used that can be billed."""

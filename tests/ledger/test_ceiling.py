@@ -227,3 +227,13 @@ def test_a_price_measures_a_request_if_a_million_times_as_much_of_it_costs_somet
         beside=Usage(),
     )
     assert unmeasured(price, ceiling) is (price.rates != Rates() and most_cost(price, many) == 0)
+
+
+def test_what_is_found_in_a_price_is_kept_with_it_and_not_by_the_words_of_callers() -> None:
+    price = Price("p", "m", 0, Rates(input=MICRO), services=(("turbo", Rates(input=2 * MICRO)),))
+    read = Ceiling(100, 0, writes=False, writes_hour=False)
+    served = [replace(read, beside=Usage(tier=f"word-{number}")) for number in range(50)]
+    assert {most_cost(price, ceiling) for ceiling in served} == {100}
+    assert len(price.worked_out) == 1
+    assert most_cost(price, replace(read, beside=Usage(tier="turbo"))) == 200
+    assert most_cost(replace(price, rates=Rates(input=3 * MICRO), services=()), read) == 300
