@@ -41,6 +41,8 @@ from server.store.sqlite.worker import Worker
 
 KEPT = Path(__file__).with_name("counts.yaml")
 WARM_UP, REQUESTS, TRACED, PASSES = 20, 30, 5, 3  # requests; a traced one takes a tenth of a second
+# Of a stream: what it costs beyond a short one is that of its chunks. They come one by one: each is read and written.
+CHUNKS, FEW, EVERY = 120, 20, 0.01
 MORE = 1.05  # of a kept figure: more than that is a regression
 TOKENIZER = tiktoken.core.__file__
 POLLS = {
@@ -203,9 +205,24 @@ async def _pass(asker: _Asker) -> dict[str, float]:
         await asyncio.to_thread(asker.ask, TRACED)
     names = ("python_calls", "system_calls", "store_jobs", "journal_appends", "tokenizer_calls")
     found = {name: counting.found[name] / REQUESTS for name in names}
-    return {name: round(figure, 2) for name, figure in found.items()} | {
-        "bytecode": counting.found["bytecode"] // TRACED
-    }
+    found = {name: round(figure, 2) for name, figure in found.items()}
+    return found | {"bytecode": counting.found["bytecode"] // TRACED} | await _chunks(asker)
+
+
+async def _chunks(asker: _Asker) -> dict[str, float]:
+    """What one more chunk of a stream costs, of which each comes by itself."""
+    long, short = [await _stream(asker, chunks) for chunks in (CHUNKS, FEW)]
+    each = {name: (long[name] - short[name]) / (CHUNKS - FEW) for name in ("bytecode", "python_calls")}
+    return {f"{name}_per_chunk": round(figure) for name, figure in each.items()}
+
+
+async def _stream(asker: _Asker, chunks: int) -> Counter[str]:
+    counting = Counting()
+    with counting.calls():
+        await asyncio.to_thread(asker.stream, chunks)
+    with counting.bytecode():
+        await asyncio.to_thread(asker.stream, chunks)
+    return counting.found
 
 
 def _settings(place: Path, mock: Target) -> dict[str, str | None]:
@@ -226,17 +243,25 @@ class _Asker:
 
     def __init__(self, target: Target) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=30)
-        head, _, self._body = target.plain().partition(b"\r\n\r\n")
-        self._headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+        self._target = target
 
     def ask(self, times: int) -> None:
         """So many requests; each must be answered."""
         for _ in range(times):
-            self._connection.request("POST", "/v1/chat/completions", self._body, self._headers)
-            answer = self._connection.getresponse()
-            said = answer.read()
-            if answer.status != 200:
-                raise RuntimeError(f"{answer.status}: {said[:300]!r}")
+            self._send(self._target.plain())
+
+    def stream(self, chunks: int) -> None:
+        """One request for a stream of so many chunks."""
+        self._send(self._target.streamed(chunks, EVERY))
+
+    def _send(self, request: bytes) -> None:
+        head, _, body = request.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+        self._connection.request("POST", "/v1/chat/completions", body, headers)
+        answer = self._connection.getresponse()
+        said = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{answer.status}: {said[:300]!r}")
 
     def close(self) -> None:
         self._connection.close()

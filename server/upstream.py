@@ -130,7 +130,12 @@ class Answer:
         if self._peeked:
             peeked, self._peeked = self._peeked, b""
             return peeked
-        return await (self._read() if self._unpacker is None else self._unpack(self._unpacker))
+        if self._unpacker is not None:
+            return await self._unpack(self._unpacker)
+        try:
+            return await self._response.read()
+        except HttpFailure as error:
+            raise Broken from error
 
     async def peek(self, least: int) -> bytes:
         """How it begins: so many bytes, or more, or all that there are. They are read again afterwards."""

@@ -77,6 +77,10 @@ class Exchange(HTTPConnection):
         """Write a piece. The result is done when there is room for more. Raises HTTPOutputError."""
         return self.outgoing.write(self._framed(chunk))
 
+    def write_now(self, chunk: bytes) -> asyncio.Future[None]:
+        """Write a piece behind which nothing follows in this turn of the loop. Else as `write`."""
+        return self.outgoing.write_now(self._framed(chunk))
+
     def finish(self) -> None:
         """The answer is whole. Raises HTTPOutputError if it is shorter than it says."""
         head = self._head
