@@ -55,6 +55,7 @@ class BaseHandler(ReceivingHandler, Generic[S]):
     request_id: str
     guests = False  # whether who comes with a guest pass may use this
     shared = True  # with the web pages of ALLOWED_ORIGINS
+    _headers: Headers
     _admitted: Caller | None = None
     _address: str | None = None
 

@@ -48,6 +48,10 @@ class Exchange(HTTPConnection):
         """What hears that the client has left while its answer is being made."""
         self._close_callback = callback
 
+    def go_ahead(self) -> None:
+        """The handler has seen the head, and wants the body: now, and not when its task says so a turn later."""
+        self.stream.go_ahead()
+
     def set_max_body_size(self, max_body_size: int) -> None:
         """Bytes of this request's body. In time before the body is read, as in `prepare`."""
         self.most = max_body_size
@@ -69,7 +73,8 @@ class Exchange(HTTPConnection):
         self._keeps_alive = not self._head.last
         piece = self._framed(chunk) if chunk else b""
         if len(piece) <= COPIED:
-            return self.outgoing.write(self._head.data + piece)
+            whole = piece and self._head.left == 0
+            return (self.outgoing.write_now if whole else self.outgoing.write)(self._head.data + piece)
         self.outgoing.write(self._head.data)
         return self.outgoing.write(piece)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,7 @@ from tornado.httputil import HTTPHeaders, HTTPInputError
 TCHARS = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 KEPT_NAME = 64  # characters: a longer name is not remembered
 _NAME = re.compile(TCHARS)
+_SAFE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class Headers(HTTPHeaders):
@@ -32,10 +34,20 @@ class Headers(HTTPHeaders):
             return default
         return values[0] if len(values) == 1 else ",".join(values)
 
-    def put(self, name: str, value: str) -> None:
-        """Set a field by its name as Tornado spells it."""
-        self._as_list[name] = [value]
-        self._combined_cache[name] = value
+    def __getitem__(self, name: str) -> str:
+        values = self._as_list[spelled(name)]
+        return values[0] if len(values) == 1 else ",".join(values)
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._as_list[spelled(name)] = [value]
+
+    def take(self, fields: Mapping[str, str]) -> None:
+        """Set all of these. Raises ValueError for a value that Tornado's `set_header` would refuse."""
+        if _SAFE.fullmatch("".join(fields.values())) is None:
+            raise ValueError("an unsafe value of a header")
+        mine = self._as_list
+        for name, value in fields.items():
+            mine[spelled(name)] = [value]
 
     def lines(self) -> list[str]:
         """The lines as they go out."""

@@ -33,12 +33,13 @@ class Outgoing:
         """Send it with all else that this turn writes."""
         if self.closed:
             return self._server.gone()
-        if not self._pieces:
-            self._server.loop.call_soon(self.flush)
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size >= AT_ONCE:
-            self.flush()
+        if data:  # Tornado's handlers end each answer with an empty piece
+            if not self._pieces:
+                self._server.loop.call_soon(self.flush)
+            self._pieces.append(data)
+            self._size += len(data)
+            if self._size >= AT_ONCE:
+                self.flush()
         return self._server.written if not self.paused else self._wait_for_room()
 
     def write_now(self, data: bytes) -> asyncio.Future[None]:
