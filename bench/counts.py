@@ -42,7 +42,7 @@ from server.store.sqlite.worker import Worker
 KEPT = Path(__file__).with_name("counts.yaml")
 WARM_UP, REQUESTS, TRACED, PASSES = 20, 30, 5, 3  # requests; a traced one takes a tenth of a second
 # Of a stream: what it costs beyond a short one is that of its chunks. They come one by one: each is read and written.
-CHUNKS, FEW, EVERY = 120, 20, 0.01
+CHUNKS, FEW, EVERY = 220, 20, 0.003  # seconds: a chunk while it is traced takes one third of that
 MORE = 1.05  # of a kept figure: more than that is a regression
 TOKENIZER = tiktoken.core.__file__
 POLLS = {
