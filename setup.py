@@ -36,7 +36,7 @@ DEMO = ["xllamacpp>=2026.1; platform_system != 'Windows'"]
 OTEL = ["opentelemetry-sdk>=1.30", "opentelemetry-exporter-otlp-proto-http>=1.30"]
 DEV = [
     *OTEL,
-    "anthropic>=1.0",
+    "anthropic>=2.14",  # tests/wire/translate walks the types of its requests, and needs its `httpx2`
     "coverage>=7.6",
     "h11>=0.16",  # CVE-2025-43859; what it says of requests is compared with ours
     "httptools>=0.7",  # the same of llhttp
@@ -45,7 +45,7 @@ DEV = [
     "mutmut>=3.8,<4",  # bench/mutants.py reads its files
     "mypy>=1.13",
     "oidc-provider-mock==0.3.4",
-    "openai>=2.0",
+    "openai>=3.57",  # as anthropic's
     "playwright>=1.50",
     "py-spy>=0.4",  # bench/flame.py
     "pytest>=9,<10",

@@ -1,11 +1,11 @@
-"""How many requests an address sends in a minute: asked by the head alone, before anything is known of who asks.
+"""How many requests an address sends in a minute: judged by the head alone, before the sender is known.
 
 Persons and tokens have limits of their own. This one is for what comes before them: guesses, scans, and a client that
 repeats without end. It is off unless the operator sets it, since one address may be many people: a campus behind one
 router, an application that asks for all of its users.
 
-What cannot be told apart counts as one: the requests of a network of 64 bits (IPv6), and those whose address is
-unknown. It holds in any sixty seconds (`ledger/ratelimit.py`), in the memory of each process.
+The requests of one IPv6 network of 64 bits count as one address, and so do all requests whose address is unknown. The
+limit holds in any sixty seconds (`ledger/ratelimit.py`), in the memory of each process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class AddressRate:
 
     @property
     def words(self) -> str:
-        """The limit, for who has reached it."""
+        """The limit, for a caller who has reached it."""
         return f"{self.most:,} request{'' if self.most == 1 else 's'} a minute, for each address"
 
     def take(self, address: str) -> float:

@@ -1,7 +1,7 @@
 """How many bytes of requests are held here at once: by one person, by one address, and in all.
 
 An announced body is held by its whole length before the first byte of it is read, so that a hundred unfinished
-uploads hold no more than one who waits politely. A body in chunks takes as it comes. What is taken is held until the
+uploads hold no more than one who waits politely. A body in chunks takes as it comes. The bytes are held until the
 request has ended, in memory or in a file (`spool.py`).
 
 The bound in all is kept by *dynamic thresholds* (Choudhury and Hahne, "Dynamic queue length thresholds for
@@ -33,7 +33,7 @@ class MostHeld:
 
 
 class BodyBudget:
-    """What all requests hold."""
+    """The bytes that all requests hold."""
 
     def __init__(self, most: MostHeld) -> None:
         self.most = most
@@ -42,11 +42,11 @@ class BodyBudget:
         self._by_holder: dict[tuple[str, str], int] = {}  # only of those who hold something
 
     def open(self, person: str | None, address: str) -> Held:
-        """What one request will hold, at first nothing. `person`: None where nobody, or everybody, is known."""
+        """The account of one request, empty at first. `person`: None where requests are not of single persons."""
         return Held(self, person, address)
 
     def held_by(self, kind: str, name: str) -> int:
-        """What a "person" or an "address" holds."""
+        """The bytes that a "person" or an "address" holds."""
         return self._by_holder.get((kind, name), 0)
 
     def _take(self, held: Held, amount: int) -> None:
@@ -73,7 +73,7 @@ class BodyBudget:
 
 
 class Held:
-    """What one request holds. `size` is bytes."""
+    """The bytes that one request holds: `size`."""
 
     __slots__ = ("_budget", "_ended", "holders", "size")
 

@@ -2,13 +2,13 @@
 
 In all there are as many as the operator wants, and no more than the system's open files allow: a connection may need
 two of them, its own and that of its upstream (or of its body, `spool.py`), and some are kept for the store, the log and
-what else is open. At the bound no one is turned away: the gateway stops accepting, and who comes waits in the system's
-own queue until another one has gone.
+other files. At the bound no connection is refused: the gateway stops accepting, and a new connection waits in the
+system's own queue until another one has gone.
 
 An address has a part of them, so that one machine cannot take all. Where proxies of ours stand in front
 (`TRUSTED_PROXY_HOPS`), every connection is a proxy's, and how many callers one carries cannot be seen: a cap on its
-address would be a cap on everyone. So its connections count in all only, and each caller's address, as the proxy notes
-it, is bounded by its requests under way instead.
+address would be a cap on all callers. So its connections count in all only, and each caller's address, as the proxy
+notes it, is bounded by its requests under way instead.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def connections_for(wanted: int, files: int) -> int:
 
 
 class AddressCap:
-    """What each address has at once."""
+    """A bound on the connections that each address has at once."""
 
     def __init__(self, most: int) -> None:
         self.most = most

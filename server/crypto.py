@@ -1,6 +1,6 @@
-"""What a browser or the store keeps for us and may neither read nor change.
+"""Encryption of the texts that a browser or the store keeps for us and may neither read nor change.
 
-All keys here are derived from the pepper, one for each purpose: what was sealed for one opens nowhere else.
+All keys here are derived from the pepper, one for each purpose: a text that is sealed for one opens for no other.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class Dispatcher:
 
     @property
     def idle(self) -> bool:
-        """Nobody waits and nothing runs."""
+        """Whether no request waits and none runs."""
         return not self.pool.tickets and not self._waiting
 
     def close(self) -> None:

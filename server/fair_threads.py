@@ -3,9 +3,9 @@
 A queue that serves the first to come lets one person with a hundred long texts keep all others waiting. Here pieces of
 work are started by *start-time fair queueing* (Goyal, Vin and Cheng, 1996): a piece is stamped with the time at which
 its person's earlier pieces would be done if each got the same share, or with the time of now if that is later, and the
-earliest stamp is served first; of equal stamps the shorter piece. So who comes with little is served next, whatever
-others have queued, and who does a lot gets their share of what there is. It only works as far as pieces are short: long
-work comes in pieces, one after the other.
+earliest stamp is served first; of equal stamps the shorter piece. So a person with little work is served next, however
+much others have queued, and a person with a lot of work gets one share of the threads. It only works as far as pieces
+are short: long work comes in pieces, one after the other.
 
 Sizes are in whatever the work's duration goes with, such as characters or bytes.
 """
@@ -27,7 +27,7 @@ MOST_STAMPS = 1024  # persons whose stamps are looked through for those that hav
 
 
 class Turns(Generic[Job]):
-    """Whose turn it is. Pure."""
+    """The order in which pieces of work are started. Pure."""
 
     def __init__(self) -> None:
         self._queue: list[tuple[float, int, int, Job]] = []  # by stamp, then size, then arrival
@@ -54,7 +54,7 @@ class Turns(Generic[Job]):
 
 
 class FairThreads:
-    """A few threads, and who waits for them. Close it to end the threads."""
+    """A few threads, and the work that waits for them. Close it to end the threads."""
 
     def __init__(self, threads: int, name: str) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
@@ -80,7 +80,7 @@ class FairThreads:
     def _start(self) -> None:
         while self._free and len(self._turns):
             work, result = self._turns.take()
-            if not result.done():  # else whoever wanted it has gone
+            if not result.done():  # else its caller has gone
                 self._free -= 1
                 running = asyncio.get_running_loop().run_in_executor(self._threads, work)
                 running.add_done_callback(partial(self._ended, result))

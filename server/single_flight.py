@@ -1,11 +1,11 @@
-"""One making for all who ask at about the same time, and a value that is fetched once and kept.
+"""One call for all who ask at about the same time, and a value that is fetched once and kept.
 
-`SingleFlight` makes what many want to see, such as a page, once in a while and not for each. Those who ask while it is
-made wait for the same making. If that fails, they all get its error, and the next one tries again.
+`SingleFlight` makes an answer that many callers want, such as a page, once in a while and not for each. Callers who
+ask while it is made wait for the same call. If that fails, they all get its error, and the next one tries again.
 
 `RefreshedValue` fetches something from elsewhere when it is first needed. One fetch runs at a time; between two
-attempts there is a pause, however many ask. What was fetched serves on while a new attempt fails. Past its freshness it
-is fetched anew behind the answer, not before it.
+attempts there is a pause, however many ask. The value serves on while a new attempt fails. Past its freshness it is
+fetched anew behind the answer, not before it.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class RefreshedValue(Generic[T]):
         self._why = "it was not asked yet"
 
     async def get(self) -> T:
-        """What is known; fetched now if nothing is."""
+        """The value that is known; fetched now if there is none."""
         if self._value is None:
             return await self.renewed()
         if self._clock() - self._fetched_at >= self._fresh:
@@ -76,7 +76,7 @@ class RefreshedValue(Generic[T]):
         return self._value
 
     async def renewed(self) -> T:
-        """What is known after another attempt, if the pause is over."""
+        """The value after another attempt; makes the attempt only if the pause is over."""
         task = self._begin()
         if task is not None:
             await asyncio.shield(task)  # others wait for it, too

@@ -106,6 +106,6 @@ def _close(file: BinaryIO) -> None:
 
 
 def _closed(writing: asyncio.Future[tuple[BinaryIO, bytes, int] | None]) -> None:
-    """Nobody waits for the file any more."""
+    """Close a file that was written after its request had ended."""
     if not writing.cancelled() and writing.exception() is None and (found := writing.result()) is not None:
         _close(found[0])

@@ -103,7 +103,7 @@ class Tokenizer:
     async def count(self, prompt: Prompt, model: str, person: str = "") -> int:
         """Return how many tokens this model reads. Close for OpenAI, an upper guess for Claude.
 
-        `person` is who asks: persons take turns.
+        `person` is the caller: persons take turns.
         """
         if encoding_for(model) not in self._built:
             await self._threads.run(person, 1, partial(self.encoding, encoding_for(model)))
@@ -145,7 +145,7 @@ class Tokenizer:
 
 
 def _as_dense(tokens: float, counted: int, texts: Iterable[str]) -> float:
-    """What was not counted is taken to be as dense as what was."""
+    """The tokens of all texts: the part that was not counted is taken to be as dense as the part that was."""
     return tokens * sum(map(len, texts)) / counted if counted > COUNTED else tokens
 
 

@@ -1,14 +1,14 @@
 """The only module that sends requests to a provider: with a key of the pool, with the caller's own, or free checks.
 
-The pool's keys are ids. What an id means at its provider, `routes` says (`keys/registry.py`); the secret is opened here
-and nowhere else on the way.
+The pool's keys are ids. `routes` maps an id to the provider's route (`keys/registry.py`); the secret is opened here and
+nowhere else on the way.
 
 `httpclient/` is the client. It takes less than half of aiohttp's time for a request, and cancelling a request closes
 its socket at once, so that the provider stops generating and billing.
 
-Nothing is followed or repeated here: one attempt, one answer, unpacked if it came packed. What goes wrong before the
-first byte is an `AttemptFailed`, which carries what the key should learn and what the caller hears if no other key
-helps. What goes wrong afterwards is a `Broken`.
+Nothing is followed or repeated here: one attempt, one answer, unpacked if it came packed. A failure before the
+first byte is an `AttemptFailed`, which carries the verdict on the key and the error for the caller if no other key
+helps. A failure afterwards is a `Broken`.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ Routes = Callable[[str], Route | None]  # by the id of a key; None when it is no
 class Patience:
     """Seconds: to connect, for the answer's head, between two chunks of it. A model may think for minutes.
 
-    `stale`: a kept connection that closes later than this was not just being closed: somebody was at work there.
+    `stale`: a kept connection that closes later than this was not just being closed: the upstream was at work.
     """
 
     connect: float = 10.0
@@ -127,7 +127,7 @@ class Answer:
         self._unpacker = Dropping()
 
     async def read(self) -> bytes:
-        """What has come, at least a byte; empty at a clean end. Raises Broken."""
+        """The bytes that have come, at least one; empty at a clean end. Raises Broken."""
         if self._peeked:
             peeked, self._peeked = self._peeked, b""
             return peeked

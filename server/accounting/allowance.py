@@ -1,9 +1,9 @@
-"""What guest passes have spent by way of this process, so that they are bounded while the store is away.
+"""The spending of guest passes by way of this process, so that they are bounded while the store is away.
 
 The store knows what a pass has spent everywhere; while it is away, it cannot say. Then a pass may go on until it has
 spent by way of this process, before and during the outage, what it may spend in all. So with n gateways an outage lets
 it spend n times its money at worst; all of that is on the ledger afterwards, and its issuer's budgets are charged with
-it. These budgets themselves are not asked meanwhile: who issued a pass has promised its money.
+it. These budgets themselves are not asked meanwhile: the issuer of a pass has promised its money.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ class GuestBudgets:
 
     def take(self, request_id: str, pass_id: str, cost: int, most: int, now: int) -> bool:
         """Keep what a request may cost, while the store is away; False if the pass may spend no more."""
-        purse = self._of(pass_id, now)
-        if purse is None or purse.spent + cost > most:
+        budget = self._of(pass_id, now)
+        if budget is None or budget.spent + cost > most:
             return False
-        purse.spent += cost
+        budget.spent += cost
         self._kept[request_id] = cost
         return True
 
     def settle(self, request_id: str, pass_id: str, cost: int, now: int) -> None:
         """A request has ended, whether the store was away or not; what it cost takes the place of what was kept."""
         kept = self._kept.pop(request_id, 0)
-        purse = self._of(pass_id, now)
-        if purse is not None:
-            purse.spent += cost - kept
+        budget = self._of(pass_id, now)
+        if budget is not None:
+            budget.spent += cost - kept
 
     def _of(self, pass_id: str, now: int) -> _GuestBudget | None:
         """A pass's allowance; None if there is no room for one more. None that may still be needed is forgotten."""
-        purse = self._guest_budgets.get(pass_id)
-        if purse is None:
+        budget = self._guest_budgets.get(pass_id)
+        if budget is None:
             if len(self._guest_budgets) >= MOST:
                 self._guest_budgets = {
                     name: it for name, it in self._guest_budgets.items() if now - it.touched < KEPT_MS
                 }
             if len(self._guest_budgets) >= MOST:
                 return None
-            purse = self._guest_budgets[pass_id] = _GuestBudget(0, now)
-        purse.touched = now
-        return purse
+            budget = self._guest_budgets[pass_id] = _GuestBudget(0, now)
+        budget.touched = now
+        return budget

@@ -53,7 +53,7 @@ class Accounting:
         """Write what the dead have left, give back what they held, and read the runtime configuration.
 
         Raises StoreError; then nothing is forgotten. Nor is it if the store will not have one of them at all: that one
-        is told at every start, and must not keep the gateway from starting.
+        is logged at every start, and must not keep the gateway from starting.
         """
         orphans, refused = self.journal.orphans(), 0
         for start in range(0, len(orphans), AT_ONCE):
@@ -71,7 +71,7 @@ class Accounting:
         await self.book.sync()
 
 
-async def open_treasury(settings: Settings, store: Store, own: Sequence[Price], stack: AsyncExitStack) -> Accounting:
+async def open_accounting(settings: Settings, store: Store, own: Sequence[Price], stack: AsyncExitStack) -> Accounting:
     """Everything but the store, which may be away. Raises JournalError if the journal cannot be kept."""
     holder = secrets.token_hex(8)
     calendar, guard = Calendar(settings.timezone), Guarded(store, settings.store_seconds, time.monotonic)
@@ -123,7 +123,7 @@ async def _settled(store: Store, settlements: Sequence[Settlement]) -> int:
 
 
 async def _give_back(escrow: EscrowKeeper, settlement_writer: SettlementWriter) -> None:
-    """Give all escrow back. What was drawn is written first, so that nothing has to stay for it."""
+    """Give all escrow back. The amounts that were drawn are written first, so that nothing has to stay for them."""
     await settlement_writer.quiet(QUIET_SECONDS)
     escrow.end_all()
 

@@ -70,7 +70,7 @@ class Bill:
         return None if self.price is None else self.price.id
 
     def cost(self, usage: Usage) -> int:
-        """Micro-USD. What used nothing costs nothing, even where a request as such has a price."""
+        """Micro-USD. A request that used nothing costs nothing, even where a request as such has a price."""
         if self.price is None or usage.nothing:
             return 0
         return cost(self.price, usage, self.tariff)

@@ -1,19 +1,20 @@
-"""What requests hold: from escrow in memory, else in the store. `server/ledger/escrow.py` tells the theory.
+"""The holds of requests: from escrow in memory, else in the store. `server/ledger/escrow.py` has the theory.
 
 A hold that fits into this gateway's escrow on all its counters waits for nothing. Any other goes to the store. If that
-refuses it, and what lies in escrows would have been enough, then
+refuses it, and the amount in escrows would have been enough, then
 
-* what is free in this gateway's escrow goes back at once, and the store is asked again;
+* the free part of this gateway's escrow goes back at once, and the store is asked again;
 * if the rest lies with other gateways, they are called back. They see it at their next heartbeat. The request asks
   again every `ASK_AGAIN` seconds, for at most `PATIENCE` seconds. Then it is refused.
 
-So nobody is refused for what lies idle elsewhere, unless the other gateway misses two heartbeats in a row. What a
-gateway that died has in escrow is not idle: it may have been spent. It is given back when it expires.
+So no request is refused for an amount that lies idle elsewhere, unless the other gateway misses two heartbeats in a
+row. The escrow of a gateway that died is not idle: it may have been spent. It is given back when it expires.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,6 +22,8 @@ from typing import Protocol
 from server.ledger.escrow import Escrows
 from server.ledger.quota import Charge, Escrowed, Exceeded, Hold, Letter, Release, Reservation, Reserved
 from server.store.base import StoreError
+
+log = logging.getLogger("fairgate")
 
 HEARTBEAT = 1.0  # seconds between two looks at what should be taken, and what is called back
 ASK_AGAIN = 0.5
@@ -38,7 +41,7 @@ class ReservationTerms:
 
 
 class EscrowStore(Protocol):
-    """What is needed of a store that does not make anyone wait for long. All raise StoreError."""
+    """The part of a store that is needed here. No verb makes its caller wait for long. All raise StoreError."""
 
     def reserve(self, reservation: Reservation) -> Awaitable[Reserved | Exceeded]: ...
 
@@ -82,7 +85,7 @@ class EscrowKeeper:
         return self._escrows.live
 
     def in_use(self, counter: str) -> int:
-        """What requests of this gateway hold there from escrow, and what they used that the store does not know yet."""
+        """The amount that requests of this gateway hold there from escrow, or used and the store does not know yet."""
         return self._escrows.in_use(counter)
 
     async def hold(self, request_id: str, at: int, holds: tuple[Hold, ...]) -> Reserved | Exceeded:
@@ -126,10 +129,13 @@ class EscrowKeeper:
         return answer
 
     async def keep(self) -> None:
-        """Let the heart beat, until cancelled."""
+        """Let the heart beat, until cancelled. One that fails is not the last: others may wait for what is free."""
         while True:
             await self._sleep(HEARTBEAT)
-            await self.beat()
+            try:
+                await self.beat()
+            except Exception as error:
+                log.error("a heartbeat of the escrow failed: %s", type(error).__name__)
 
     async def beat(self) -> None:
         """Give back what is called back or not needed, and take what is. While the store is away nothing changes."""
@@ -182,7 +188,7 @@ class EscrowKeeper:
         return answer
 
     def _might_fit(self, reservation: Reservation, refused: Exceeded) -> bool:
-        """Whether there was room if nobody had escrow there beside what this gateway's requests hold."""
+        """Whether there was room if no gateway had escrow there, but for the holds of this gateway's requests."""
         idle = refused.escrowed - self._escrows.in_use(refused.counter)
         (hold,) = (hold for hold in reservation.holds if hold.counter == refused.counter)
         return idle > 0 and refused.taken - idle + hold.amount <= hold.limit
@@ -194,7 +200,7 @@ class EscrowKeeper:
             if letters:
                 await self._store.write(letters)
             await self._store.call_back(counter)
-        except BaseException:  # also of who leaves meanwhile: nobody else knows of them any more
+        except BaseException:  # also if the caller leaves meanwhile: the letters exist only here
             for letter in letters:
                 self._post(letter)
             raise

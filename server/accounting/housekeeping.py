@@ -1,4 +1,4 @@
-"""What has to be done now and then, so that nothing grows for ever."""
+"""The chores that are done now and then, so that nothing grows for ever."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Housekeeping:
         self._each_minute, self._pause = (self._release, *each_minute), pause
 
     async def keep(self) -> None:
-        """Do every chore when it is due, until cancelled. What fails is due again a minute later."""
+        """Do every chore when it is due, until cancelled. A chore that fails is due again a minute later."""
         swept = -DAY_MS
         while True:
             for chore in self._each_minute:
@@ -55,7 +55,7 @@ class Housekeeping:
             log.warning("gave back what %d requests held that have expired", released)
 
     async def _forget(self) -> None:
-        """Forget what nobody can use any more."""
+        """Forget kept objects, sessions, passes and history that are too old to be used."""
         now = self._wall()
         await self._store.forget_issued(now - KEPT_DAYS * DAY_MS)
         await self._store.forget_expired(now)

@@ -7,7 +7,7 @@ own sudden death the next start finds what was settled but perhaps not written, 
 
 * **An append is one `write`**, a few microseconds: of one line, and of what was noted since the one before. Lines are
   not gathered until the turn of the event loop ends: a request would have to wait for that before it may be sent, and
-  again before its answer may end, which costs three times what the `write` does. What was written survives our own
+  again before its answer may end, which costs three times what the `write` does. Written lines survive our own
   death, however sudden.
   A power cut is another matter: a thread calls `fsync` at most every `SYNC_SECONDS`, and that much may be lost. A
   database in this place would wait for its disk at each request. It could do no more: replaying a line twice is
@@ -105,7 +105,7 @@ class Journal:
         self._open[settlement_if_interrupted.row.request_id] = line
 
     def settled(self, settlement: Settlement) -> None:
-        """Note how a request ended. On JournalError the store should still be told."""
+        """Note how a request ended. On JournalError the settlement should still go to the store."""
         request_id = settlement.row.request_id
         self._append(settled_line(settlement))
         self._open.pop(request_id, None)
@@ -136,7 +136,7 @@ class Journal:
         return sorted(holder for holder in self._locks if holder != self._holder)
 
     def orphans(self) -> list[Settlement]:
-        """What the dead have left to be written. Reads their files anew. Raises JournalError."""
+        """The settlements that dead processes have left to be written. Reads their files anew. Raises JournalError."""
         found: list[Settlement] = []
         self.damaged = 0
         try:
@@ -154,7 +154,7 @@ class Journal:
             self._forget(holder)
 
     def close(self) -> None:
-        """Let go of everything. What the store does not have is for the next one who opens this folder."""
+        """Let go of everything. The next process that opens this folder takes what the store does not have."""
         if self._noted and (self._unwritten or self._open):
             self._say_what_is_noted()
         self._syncer.close()
@@ -175,7 +175,7 @@ class Journal:
             self._lock_one(self._holder, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             for path in self._folder.glob("*.lock"):
                 if _HOLDER.fullmatch(path.stem):
-                    with suppress(FileNotFoundError):  # whoever adopted it has just finished
+                    with suppress(FileNotFoundError):  # another process adopted it and has just finished
                         self._lock_one(path.stem, os.O_RDWR)
         finally:
             os.close(guard)
@@ -251,7 +251,7 @@ class Journal:
         self._syncer.soon(self._current().descriptor)
 
     def _forget(self, holder: str) -> None:
-        """The lock goes last: as long as there is a segment, somebody can adopt it."""
+        """The lock goes last: as long as there is a segment, another process can adopt it."""
         for path in _segments_of(self._folder, holder):
             path.unlink(missing_ok=True)
         (self._folder / f"{holder}.lock").unlink(missing_ok=True)
@@ -259,7 +259,7 @@ class Journal:
 
 
 class _Syncer:
-    """Calls `fsync` in a thread of its own. Every descriptor that the thread gets is its own, so nobody closes it."""
+    """Calls `fsync` in a thread. Every descriptor that the thread gets is its own: nothing else closes it."""
 
     def __init__(self, sync: Callable[[int], None]) -> None:
         self._sync = sync

@@ -20,7 +20,7 @@ class AccountingMetrics(Collector):
     """The figures of the accounting."""
 
     def __init__(self, accounting: Accounting) -> None:
-        self._treasury = accounting
+        self._accounting = accounting
 
     def collect(self) -> Iterator[Metric]:
         yield from self._store()
@@ -28,7 +28,7 @@ class AccountingMetrics(Collector):
         yield from self._money()
 
     def _store(self) -> Iterator[Metric]:
-        guard = self._treasury.guard
+        guard = self._accounting.guard
         states = [((state.value,), float(guard.state is state)) for state in BreakerState]
         yield gauge("fairgate_store_standing_count", "1 for the state of the store's breaker.", ("state",), states)
         calls = guard.counts
@@ -40,7 +40,7 @@ class AccountingMetrics(Collector):
         yield _sum("fairgate_store_breaker_opened", "How often the store was left alone.", calls.opened)
 
     def _writing(self) -> Iterator[Metric]:
-        settlement_writer, journal = self._treasury.settlement_writer, self._treasury.journal
+        settlement_writer, journal = self._accounting.settlement_writer, self._accounting.journal
         posts = settlement_writer.counts
         yield _now("fairgate_rows_waiting_count", "What the store does not have yet.", settlement_writer.backlog)
         yield _sum("fairgate_rows_written", "Rows that the store took.", posts.written)
@@ -52,7 +52,7 @@ class AccountingMetrics(Collector):
         yield _now("fairgate_journal_damaged_lines", "Of the dead, at the start: not readable.", journal.damaged)
 
     def _money(self) -> Iterator[Metric]:
-        reservations = self._treasury.reservations
+        reservations = self._accounting.reservations
         yield _now("fairgate_reservations_held_count", "Requests under way that hold budget.", reservations.holding)
         yield _now("fairgate_escrow_live_count", "Budgets of which something is in escrow.", reservations.in_escrow)
         exceeded = [((scope.value, unit.value), reservations.exceeded[scope, unit]) for scope in Scope for unit in Unit]

@@ -41,7 +41,7 @@ class MinuteRates:
         return BudgetStanding(entry, 0 if left is None else left.limit - left.remaining)
 
     def headers(self, dialect: str, rates: Sequence[HoldEntry], budgets: Sequence[BudgetStanding]) -> dict[str, str]:
-        """What a caller may read of their limits in the head of an answer."""
+        """The headers by which a caller reads their limits in an answer."""
         now, money = self._clock(), tightest(budgets, Unit.USD)
         headers = limit_headers(
             dialect,

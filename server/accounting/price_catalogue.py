@@ -1,4 +1,4 @@
-"""What the providers of our upstreams list for a model, as the base under the operator's own prices.
+"""The list prices of the providers of our upstreams, as the base under the operator's own prices.
 
 When a request's money is kept for it, the key that will serve it is not known yet. So a model has one price here, not
 one for each upstream: where several serve it and their lists differ, the dearest of each kind counts. No other list is
@@ -19,7 +19,7 @@ Offer = tuple[T, tuple[str, ...]]  # with the models for which it counts; none o
 
 MODELS_KEPT = 4096  # names come from callers, so they are not kept without end
 
-# What one list has asked for a model over time; empty if it does not have it.
+# The prices of a model in one list over time; empty if the list does not have it.
 PriceList = Callable[[str], Sequence[Price]]
 
 # How much a model reads and writes together, in tokens; None where a list does not say.
@@ -31,7 +31,7 @@ Windows = Callable[[str, Sequence[str]], Sequence[WindowOf]]
 
 
 class Served(Protocol):
-    """What must be known of an upstream; an `UpstreamSpec` is one. No `models` means any."""
+    """The facts of an upstream that are needed here; an `UpstreamSpec` is one. No `models` means any."""
 
     @property
     def dialects(self) -> tuple[str, ...]: ...
@@ -78,7 +78,7 @@ class Catalogue:
 
 
 def _offers(upstreams: Iterable[Served], lists: Callable[[str, Sequence[str]], Sequence[T]]) -> list[Offer[T]]:
-    """Which lists count for which models. Upstreams that differ by their keys only are one."""
+    """The lists, each with the models that it counts for. Upstreams that differ by their keys only are one."""
     kinds = dict.fromkeys((each.base_url, each.dialects, each.models) for each in upstreams)
     return [(each, models) for url, dialects, models in kinds for each in lists(url, dialects)]
 

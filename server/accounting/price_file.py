@@ -15,7 +15,7 @@
 
 It is read strictly: an unknown field, a wrong amount or two prices of a model from the same time are mistakes, and all
 of them are reported, each with its place (`prices[2].output`). Amounts are read as the text that stands there, so no
-digit is lost. Who says what input costs must say what output costs, and the reverse: 0 is never meant by silence.
+digit is lost. An entry with a price for input needs one for output, and the reverse: 0 is never meant by silence.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _rates(said: Mapping[str, Any], tiers: Iterable[Mapping[str, Any]]) -> Rates
 
 
 def _fields(place: str, entry: object, known: Fields, mistakes: list[str]) -> dict[str, Any]:
-    """What the fields of an entry say."""
+    """The values of an entry's fields."""
     said: dict[str, Any] = {}
     if not isinstance(entry, dict):
         mistakes.append(f"{place}: expected fields such as {', '.join(list(known)[:4])}")

@@ -26,7 +26,7 @@ class PriceReload:
     def __init__(self, path: Path | None, always: Sequence[Price], book: RuntimeConfig) -> None:
         self._path, self._always, self._book = path, tuple(always), book
         self._seen: tuple[int, int] | None = None
-        self._told: list[str] = []  # mistakes; a file that is not there is looked for again and again
+        self._logged: list[str] = []  # mistakes; a file that is not there is looked for again and again
         self.warnings: list[str] = []
 
     def look(self) -> None:
@@ -36,9 +36,9 @@ class PriceReload:
             return
         self._seen = state
         prices, mistakes = read_prices(self._path)
-        if mistakes and mistakes != self._told:
+        if mistakes and mistakes != self._logged:
             log.error("the price file is not used as it is now: %s", "; ".join(mistakes))
-        self._told = mistakes
+        self._logged = mistakes
         if mistakes:
             self.warnings = [f"the price file has {len(mistakes)} mistake(s), so the prices of before stay"]
         else:

@@ -1,14 +1,14 @@
-"""From genai-prices' words to ours: what a provider lists for a model, as rates with dates.
+"""From genai-prices' words to ours: a provider's list prices of a model, as rates with dates.
 
 genai-prices is a list of what providers publish, kept by the makers of Pydantic; this reads the copy that is installed
-and never its updates from the network. What it knows and we do not measure is read so:
+and never its updates from the network. Prices in units that we do not measure are read so:
 
 * A price for some hours of the day holds all day if it is the dearer one.
 * Pictures and sound that a model gives or is given as tokens have rates of their own. Output of which no one says what
   it is is billed as the dearest that the model can give. In what it is given text is the usual, so text is assumed.
 * Other services than the standard one (`service_tier`, Anthropic's `speed`) have the rates that the list gives them.
-* Who lists nothing for writing to a cache asks for it what input costs.
-* What is billed by the character is billed as four characters a token.
+* A list without a price for writing to a cache asks the price of input for it.
+* A price by the character is read as one for four characters a token.
 * A model whose list says nothing that is measured here, or nothing at all, has no price. It is free only if it says so.
 """
 
@@ -80,7 +80,7 @@ def providers_at(base_url: str, dialects: Sequence[str]) -> list[Provider]:
 
 
 def listed(provider: Provider, name: str) -> list[Price]:
-    """What a provider has asked for the model that it knows by this name, by date; empty if nobody can tell."""
+    """The prices of the model that a provider knows by this name, by date; empty if the list has none."""
     model = provider.find_model(name, all_providers=providers)
     if model is None:
         return []
@@ -144,7 +144,7 @@ def _days(conditions: Sequence[ConditionalPrice]) -> list[date]:
 
 
 def _on(day: date, conditions: Sequence[ConditionalPrice]) -> list[ModelPrice]:
-    """What may hold at some hour of the day. The last that applies counts, and none that does not is the first."""
+    """The prices that may hold at some hour of the day. The last that applies counts; else the first of all does."""
     hourly = []
     for each in reversed(conditions):
         if isinstance(each.constraint, TimeOfDateConstraint):
@@ -204,7 +204,7 @@ def _step(value: Decimal | TieredPrices, tokens: int) -> Decimal:
 
 
 def _text(usd: Mapping[str, Decimal]) -> Decimal | None:
-    """What text costs where a model gives something else, too."""
+    """The price of text where a model gives something else, too."""
     if usd.keys().isdisjoint(_BESIDE_TEXT):
         return None
     return usd.get("output_text_mtok", usd.get("output_mtok"))
@@ -219,5 +219,5 @@ def _micro_if(usd: Decimal | None) -> int | None:
 
 
 def _micro(usd: Decimal) -> int:
-    """A few listed prices are finer than a micro-USD, because somebody divided: those are rounded."""
+    """A few listed prices are finer than a micro-USD, because they are quotients: those are rounded."""
     return int((usd * MICRO).to_integral_value(ROUND_HALF_EVEN))

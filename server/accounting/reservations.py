@@ -113,8 +113,9 @@ class Reservations:
     def knock(self, caller: Caller, dialect: str) -> Taken | None:
         """Take a request's place in those rates of the minute that count all models, before its body is read.
 
-        So whoever has used up the minute sends no body in vain, and unfinished uploads count. `Call.knocked` is given
-        back as soon as the request takes what it really needs. None where there is no such rate. Raises RateLimited.
+        So a caller who has used up the minute sends no body in vain, and unfinished uploads count. `Call.knocked` is
+        given back as soon as the request takes what it really needs. None where there is no such rate. Raises
+        RateLimited.
         """
         at, who = self._wall(), _who(caller, ())
         limits = [
@@ -198,7 +199,7 @@ class Reservations:
     async def clear(self, bill: Bill, upstream: str) -> bool:
         """Hold the cost against the cap of the upstream that is to be used; False if that leaves no room for it.
 
-        Raises AccountingUnavailable: while the store is away nobody can tell what a cap has left.
+        Raises AccountingUnavailable: while the store is away, the rest of a cap is unknown.
         """
         bill.claim = bill.budgets  # of an upstream that was tried before nothing is charged
         limits = applying_to_upstream(self._book.limits, upstream, bill.model, bill.at)
@@ -364,12 +365,12 @@ class Reservations:
         """Whether a guest's request is let in while the store is away, or one more attempt of it."""
         if bill.spend is None:
             return False
-        return self._guest_budgets.take(request_id, _purse(bill), cost, bill.spend, self._wall())
+        return self._guest_budgets.take(request_id, _pass_id(bill), cost, bill.spend, self._wall())
 
     def _spend(self, bill: Bill, request_id: str, cost: int) -> None:
         """A guest's request, or an attempt of it, has ended, and so much of the pass is gone."""
         if bill.spend is not None:
-            self._guest_budgets.settle(request_id, _purse(bill), cost, self._wall())
+            self._guest_budgets.settle(request_id, _pass_id(bill), cost, self._wall())
 
     def _with_headers(self, refusal: Refusal, bill: Bill, standings: list[BudgetStanding]) -> Refusal:
         refusal.headers = self._rates.headers(bill.dialect, bill.claim.rates, standings)
@@ -377,10 +378,10 @@ class Reservations:
 
 
 def _who(caller: Caller, groups: tuple[str, ...]) -> Who:
-    """Whose limits count. A token that took another one's place has that one's."""
+    """The person, token and groups whose limits count. A token that took another one's place has that one's."""
     return Who(caller.person_id, None if caller.token_id is None else budget_id(caller.token_id), groups)
 
 
-def _purse(bill: Bill) -> str:
+def _pass_id(bill: Bill) -> str:
     assert bill.who.token_id is not None, "a guest has a pass"
     return bill.who.token_id

@@ -62,7 +62,7 @@ class RuntimeConfig:
 
     @property
     def known(self) -> bool:
-        """It has been read. Before that nobody knows whose limits there are, so nobody may spend."""
+        """Whether it has been read. Before that the limits are unknown, so no caller may spend."""
         return self._version is not None
 
     async def close(self) -> None:
@@ -72,7 +72,7 @@ class RuntimeConfig:
                 await self._task
 
     async def sync(self) -> None:
-        """Read what has changed since the last time. An outage changes nothing and is told once."""
+        """Read what has changed since the last time. An outage changes nothing and is logged once."""
         async with self._reading:
             await self._sync()
 
@@ -89,11 +89,11 @@ class RuntimeConfig:
             self._away = True
 
     def rights(self, groups: Sequence[str], now: int) -> Rights:
-        """What somebody may do who is in these groups. `now` is UTC milliseconds."""
+        """The rights of a person in these groups. `now` is UTC milliseconds."""
         return rights_of(groups, self.groups, now) if groups or self.groups else ALL_RIGHTS
 
     def tariff_of(self, group: str | None) -> Tariff:
-        """What costs something beside the model, where this group pays."""
+        """The prices beside the model's, where this group pays."""
         return self.tariff if group is None else self._tariffs.get(group, self.tariff)
 
     def know(self, upstream: UpstreamSpec) -> None:

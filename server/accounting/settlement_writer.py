@@ -1,9 +1,9 @@
-"""What is written behind the answer: settlements, and holds that are given back.
+"""The writes behind the answer: settlements, and holds that are given back.
 
-No request waits for it. What came in one turn of the loop goes to the store as one piece of work, and so does what
-came while the store wrote the last one: the more there is, the more is written at once. If the store is out of reach,
-everything is kept and tried again, a little later each time: all that is posted may be repeated. What waits here is in
-the journal, too, so that it may even die with us.
+No request waits for them. The letters of one turn of the loop go to the store as one piece of work, and so do those
+that came while the store wrote the last piece: the more there are, the more are written at once. If the store is out of
+reach, all letters are kept and tried again, a little later each time: all that is posted may be repeated. A letter that
+waits here is in the journal, too, so that it survives the end of the process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from server.ledger.quota import Letter, Release, Settlement
+from server.ledger.quota import ESCROW, Letter, Release, Settlement
 from server.store.base import StoreError
 
 log = logging.getLogger("fairgate")
@@ -28,14 +28,14 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds until another attempt
 
 
 class LetterBox(Protocol):
-    """What is needed of a store."""
+    """The part of a store that is needed here."""
 
     def write(self, letters: Sequence[Letter]) -> Awaitable[list[bool | Exception]]: ...
 
 
 @dataclass(slots=True)
 class WriterCounts:
-    """Since the start. A repeated settlement had been written before; a refused one is in nobody's power to write."""
+    """Since the start. A repeated settlement had been written before; a refused one cannot be written at all."""
 
     written: int = 0
     repeated: int = 0
@@ -45,7 +45,7 @@ class WriterCounts:
 
 
 class SettlementWriter:
-    """Brings settlements to the store. `written` is told the ids of the requests whose settlements are there.
+    """Brings settlements to the store. `written` gets the ids of the requests whose settlements are there.
 
     Every method belongs to the event loop.
     """
@@ -95,7 +95,7 @@ class SettlementWriter:
         return self.idle
 
     async def close(self, seconds: float = 5.0) -> bool:
-        """Wait likewise, then send nothing any more. What is not written is in the journal."""
+        """Wait likewise, then send nothing any more. Letters that are not written are in the journal."""
         written = await self.quiet(seconds)
         self._closed = True
         if self._next is not None:
@@ -152,7 +152,9 @@ class SettlementWriter:
 
     def _arrived(self, letters: Sequence[tuple[Letter, bool]]) -> None:
         settled = [(letter.row.request_id, first) for letter, first in letters if isinstance(letter, Settlement)]
-        self.counts.released += sum(isinstance(letter, Release) for letter, _ in letters)
+        self.counts.released += sum(
+            isinstance(it, Release) and not it.request_id.startswith(ESCROW) for it, _ in letters
+        )
         self.counts.written += sum(first for _, first in settled)
         self.counts.repeated += sum(not first for _, first in settled)
         if settled:
@@ -165,7 +167,7 @@ class SettlementWriter:
 
 
 def _answers(flight: asyncio.Future[list[bool | Exception]], number: int) -> Sequence[bool | BaseException]:
-    """What became of each letter. An outage, and a call that was given up, are everyone's."""
+    """The answer to each letter. An outage, or a call that was given up, is the answer to all of them."""
     if flight.cancelled():
         return [asyncio.CancelledError()] * number
     error = flight.exception()

@@ -1,8 +1,8 @@
-"""What needs the store at the start, and waits for it if it is away.
+"""The first steps that need the store, and wait for it if it is away.
 
 A gateway whose store is away starts all the same: it says so on /readyz, refuses requests, and becomes ready by itself
 when the store is back. Only an embedded store that cannot be opened ends the start: that is a mistake in a setting,
-and who starts it wants to see it.
+and the operator has to see it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class StoreStartup:
         self.done = False
 
     async def begin(self, steps: Sequence[Step]) -> None:
-        """Try once; if the store is away and that is nobody's mistake, go on trying behind the scenes."""
+        """Try once; if the store is away, and it is not an embedded one, go on trying behind the scenes."""
         try:
             await self._open(steps)
         except StoreError as error:
@@ -48,17 +48,17 @@ class StoreStartup:
         await self._store.close()
 
     async def _keep_trying(self, steps: Sequence[Step]) -> None:
-        told = ""
+        logged = ""
         while not self.done:
             await asyncio.sleep(PAUSE)
             try:
                 await self._open(steps)
             except StoreError:
-                continue  # that was told already
-            except Exception as error:  # whoever waits for this gateway wants to know, and once is enough
-                if str(error) != told:
+                continue  # that was logged already
+            except Exception as error:  # the operator has to know, and once is enough
+                if str(error) != logged:
                     log.error("the store is there, but a first step fails and is tried again: %s", error)
-                told = str(error)
+                logged = str(error)
         log.info("the store is there")
 
     async def _open(self, steps: Sequence[Step]) -> None:

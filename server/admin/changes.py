@@ -3,10 +3,10 @@
 The command line and the web ask for the same verbs. `change` is the one step of all of them: what is written, and the
 entry in the audit log that says who changes what, how it was and how it will be. On the embedded store both happen or
 neither; in MongoDB nothing happens that is not in the log, and an entry whose end the database did not confirm says so
-(`Store.change`). Secrets are never noted. What another one has changed since it was read is refused, not written over.
+(`Store.change`). Secrets are never noted. A change of a thing that has changed since it was read is refused.
 
-Running gateways read what has changed within seconds (`RuntimeConfig`). What takes a right away holds at once in this
-process (`changed`), and ends their logins in browsers everywhere.
+Running gateways read what has changed within seconds (`RuntimeConfig`). A change that takes a right away holds at once
+in this process (`changed`), and ends the person's logins in browsers everywhere.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ class Changes:
         return person
 
     async def put_in_group(self, actor: str, person_id: str, group: str) -> None:
-        """Make somebody a member. Who joined by themselves stays once an operator has put them there."""
+        """Make a person a member. One who joined by themselves cannot leave once an operator has put them there."""
         async with self._membership:
             person = await self._person(person_id)
             if group != LEFT:
@@ -215,15 +215,15 @@ class Changes:
             await self._update(actor, "person.groups", person, {"groups": groups}, mark)
 
     async def take_from_group(self, actor: str, person_id: str, group: str) -> None:
-        """End a membership that an operator gave. What the identity provider says is not ours to change.
+        """End a membership that was given here. The identity provider's memberships cannot be changed here.
 
-        Who leaves by themselves leaves only what they joined by themselves, and it is kept that they have left a group:
-        to be in none is another thing than never to have been in one.
+        A person leaves only a group that they joined by themselves, and a mark (`LEFT`) keeps that they have left one:
+        their rights differ from those of a person who has never been in a group.
         """
         async with self._membership:
             person, leaves = await self._person(person_id), actor == person_id
             if group not in person.groups:
-                raise CommandError("nobody has put this person into this group here")
+                raise CommandError("this person has no membership in this group that was given here")
             if leaves and await self._found(JOINED, joined_id(person_id, group)) is None:
                 raise CommandError("an administrator has put you into this group, and takes you out of it")
             left = tuple(name for name in person.groups if name not in (group, LEFT))
@@ -313,7 +313,7 @@ class Changes:
         return person
 
     async def insist_on_subject(self, limit: Limit) -> None:
-        """Whom or what a limit is for must be there: one for no one would seem to hold."""
+        """Raises NotThere if the subject of a limit does not exist: such a limit would seem to hold."""
         if limit.scope is Scope.PERSON:
             await self._person(limit.subject)
         elif limit.scope is Scope.TOKEN and all(token.id != limit.subject for token in await self._store.tokens()):
@@ -327,7 +327,7 @@ class Changes:
         return name in self._upstreams or any(key.spec.name == name for key in await self._store.added_keys())
 
     async def _is_group(self, name: str) -> bool:
-        """Whether a group was made here, or somebody is in one by what the identity provider says."""
+        """Whether a group was made here, or the identity provider puts at least one person into it."""
         if not NAME.fullmatch(name):
             return False
         if await self._found("group", name) is not None:
@@ -336,12 +336,12 @@ class Changes:
 
 
 def joined_id(person_id: str, group: str) -> str:
-    """The id of the record that somebody has joined a group by themselves."""
+    """The id of the record that a person has joined a group by themselves."""
     return f"{person_id}/{group}"
 
 
 def purpose(limit: Limit) -> tuple[object, ...]:
-    """What a limit has in common with one that it replaces: all but how much."""
+    """The fields that a limit shares with one that it replaces: all but the amount."""
     return (*map(str, (limit.scope, limit.subject, *limit.kind)), limit.since, limit.until)
 
 
@@ -351,7 +351,7 @@ def limit_id(limit: Limit) -> str:
 
 
 def no_such(kind: str) -> NotThere:
-    """What the verbs say of a thing that is not there."""
+    """The error for a thing that does not exist."""
     noun = {"person": "user"}.get(kind, kind)
     return NotThere(f"there is no such {kind}", f"`{noun} list` shows them")
 

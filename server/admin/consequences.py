@@ -1,4 +1,4 @@
-"""What an act that hurts will do, in numbers, before it is done.
+"""The consequences of an act that hurts, in numbers, before it is done.
 
 The pages and the command line show it and ask; the API answers it with what was done. Nothing here changes anything.
 Only a running gateway knows the requests of this moment: without `live` nothing is said of them.
@@ -49,7 +49,7 @@ async def of_group_removal(store: Store, changes: Changes, name: str) -> Consequ
         (
             f"People who lose what it gives them (models, weight, prompts kept, guest passes): {people:,}.",
             f"Limits that name it and go on to hold: {limits:,}.",
-            "Its name stays with its members as a label. Who is in no other group then has "
+            "Its name stays with its members as a label. A person in no other group then has "
             "the rights of the group “everyone”, or all models where there is no such group.",
         ),
     )

@@ -1,4 +1,4 @@
-"""What a change changes, line by line, in words: for who is about to make it and for who reads the audit log."""
+"""The differences that a change makes, line by line, in words: for its maker beforehand and in the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who makes a token or a pass, and whether that credential may. What it may, `server.policy.authority` decides.
+"""The maker of a token or a pass, and whether that credential may make it. `server.policy.authority` decides.
 
 A gateway learns of a limit that another one has set within seconds. Here it counts at once: the store is asked.
 """

@@ -3,8 +3,8 @@
     name,email,groups,admin,disabled,note,limits
     ada,ada@example.org,physics; choir,,,,"5 usd/day, 100 requests/minute"
 
-Only `name` must be there. What a column says, also by an empty cell, is how it shall be; a column that is not there
-changes nothing. Groups have semicolons between them; limits are a person's own, in the words of the settings. Limits
+Only `name` must be there. A column sets its field, also by an empty cell; a column that is not there changes
+nothing. Groups have semicolons between them; limits are a person's own, in the words of the settings. Limits
 with dates or increases cannot be said so: they are neither written here nor touched.
 """
 
@@ -28,7 +28,7 @@ _FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0"
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is wrong with a line of the file; the sentence repeats nothing of it."""
+    """A mistake in a line of the file; the sentence repeats nothing of it."""
 
     line: int
     sentence: str

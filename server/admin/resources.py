@@ -1,4 +1,4 @@
-"""What can be administered: one table of the things, their fields, and the verbs about them in all three front ends.
+"""The table of all that can be administered: the things, their fields, and their verbs in all three front ends.
 
 From it the JSON API makes its schemas, and so its document. The forms of the pages, the options of the command line and
 the columns of lists are made by hand, because a person reads them; a test compares each with this table, field by field
@@ -47,9 +47,9 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """What can be done with a thing, and where: an operation, a form, a verb of the command line; "" is nowhere.
+    """A verb about a thing, and its places: an operation, a form, a verb of the command line; "" is nowhere.
 
-    `needs` and `takes`: the fields that must and that may be said. `own`: the same in the hands of who owns it.
+    `needs` and `takes`: the fields that must and that may be said. `own`: the same for the owner of the thing.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Resource:
         return next(each for each in self.verbs if each.name == name)
 
     def body(self, verb: str, name: str = "") -> Thing:
-        """What a verb takes, as the API reads and describes it; `name` is the schema's."""
+        """The body that a verb takes, as the API reads and describes it; `name` is the schema's."""
         found = self.verb(verb)
         needed, may = (
             {each: found.shapes.get(each) or self.field(each).shape for each in some}

@@ -1,4 +1,4 @@
-"""What the operator sees at a start: an address, at the first one a token, and two ways to ask.
+"""The operator's view of a start: an address, at the first start a token, and two ways to ask.
 
 The example is one that works: a chat model that a living key serves and that has a price (`example.py`), on the route
 that it speaks. Where there is none, the banner says so and how to find out why, and shows no command that must fail.
@@ -91,5 +91,5 @@ def _ways(place: str, key: str, example: Example) -> str:
 
 
 def _placeholder(settings: Settings) -> str:
-    """What stands for the key in the examples, where the true one may not be shown or does not matter."""
+    """A stand-in for the key in the examples, where the true one may not be shown or does not matter."""
     return {"user_token": "YOUR_TOKEN", "shared": "PROXY_KEY", "none": "anything"}[settings.gatekeeper]

@@ -118,9 +118,9 @@ def _serve() -> None:
     server = xllamacpp.Server(params)
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()
-    os.dup2(2, 1)  # nobody reads the pipe from here on: whatever llama.cpp might print must not fill it
+    os.dup2(2, 1)  # the pipe has no reader from here on: output of llama.cpp must not fill it
     sys.stdin.read()
-    os._exit(0)  # at once: an orderly end would wait for answers that nobody reads any more
+    os._exit(0)  # at once: an orderly end would wait for answers that have no reader any more
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the settings mean for each part of the gateway."""
+"""The settings of each part of the gateway, from the settings of the whole."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def keys(registry: UpstreamRegistry) -> list[Key]:
 
 
 def costs(registry: UpstreamRegistry) -> CostModel:
-    """What a request as such is worth: tokens per minute over requests per minute of all keys, where that is known."""
+    """The worth of a request as such: tokens per minute over requests per minute of all keys, where that is known."""
     specs = [key.spec for key in registry.keys.values()]
     limited = [spec for spec in specs if spec.rpm and (spec.tpm or spec.itpm)]
     requests = sum(spec.rpm or 0 for spec in limited)
@@ -72,7 +72,7 @@ def pepper(settings: Settings) -> bytes:
 
 
 def own_prices(settings: Settings) -> list[Price]:
-    """The demo's model is ours, and costs nobody anything."""
+    """The price of the demo's model, which is free: it runs here."""
     return [Price("demo", DEMO_MODEL, 0, Rates())] if settings.wants_demo else []
 
 

@@ -68,7 +68,7 @@ async def adopt(store: Store, settings: Settings) -> None:
 
 
 def identity(settings: Settings) -> Identity:
-    """What these settings would start a store with."""
+    """The identity that a store gets if it is started with these settings."""
     pepper = pepper_for(settings.store_url, settings.token_pepper.reveal() if settings.token_pepper else "")
     masters = tuple(fingerprint(each.reveal().encode()) for each in settings.master_keys)
     return Identity(fingerprint(pepper), masters, bool(settings.upstreams))

@@ -64,7 +64,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
 
 
 async def _first_token(services: GatewayServices) -> str | None:
-    """A token for who starts this the first time; none while the store is away, or where nobody needs one."""
+    """A token for the operator at the first start; None if callers need none, or while the store is away."""
     if services.settings.gatekeeper != "user_token":
         return None
     with suppress(StoreError):
@@ -85,7 +85,8 @@ def example(services: GatewayServices) -> Example | None:
 
 
 def _calm_the_collector() -> None:
-    """What is here at the start stays, and requests leave few cycles behind: look less often, and not at everything.
+    """Make the garbage collector look less often, and never at the objects of the start: they stay, and requests leave
+    few cycles behind.
 
     That is a tenth of a request's time (`make bench`). Cycles still go, after some thousand requests.
     """
@@ -125,7 +126,7 @@ async def listen(services: GatewayServices) -> AsyncIterator[str]:
 
 
 def carrier(served: Application, settings: Settings) -> BoundedHTTPServer | TransportServer:
-    """What speaks HTTP with the clients: both keep the same bounds."""
+    """The server that speaks HTTP with the clients; both kinds keep the same bounds."""
     if settings.transport == "own":
         bounds = ConnectionBounds(
             most_header=settings.max_header_bytes,

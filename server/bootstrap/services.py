@@ -15,7 +15,7 @@ from typing import Protocol, TypedDict
 from prometheus_client.registry import Collector
 
 from keypool.pool import Pool
-from server.accounting.assembly import Accounting, open_treasury
+from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.housekeeping import Housekeeping
 from server.accounting.metrics import AccountingMetrics
 from server.accounting.price_reload import PriceReload
@@ -67,7 +67,7 @@ Observe = Callable[[UsageRow], None]
 
 
 class CommonParts(TypedDict):
-    """What is built before the commands: the fields of `GatewayServices` of the same names."""
+    """The parts that are built before the commands: the fields of `GatewayServices` of the same names."""
 
     settings: Settings
     accounts: Accounts
@@ -88,7 +88,7 @@ class CommonParts(TypedDict):
 
 
 class ServicesBuilder:
-    """What is built for these settings; `stack` takes it down."""
+    """Builds the services of these settings; `stack` takes them down."""
 
     def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
         self._settings, self._stack = settings, stack
@@ -164,12 +164,12 @@ class ServicesBuilder:
         )
 
     async def _books(self) -> tuple[Accounting, Accounts]:
-        """The store, the ledger and who may ask."""
+        """The store, the ledger and the accounts of callers."""
         settings, store, stack = self._settings, self._store, self._stack
         stack.enter_context(alone(settings))
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
-        accounting = await open_treasury(settings, store, wiring.own_prices(settings), stack)
+        accounting = await open_accounting(settings, store, wiring.own_prices(settings), stack)
         self._oidc = self._login()
         accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
@@ -267,7 +267,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 class Observer(Protocol):
-    """What hears of every request that has ended."""
+    """A listener to every request that has ended."""
 
     def observe(self, row: UsageRow) -> None: ...
 

@@ -14,12 +14,12 @@ from server.policy.notices import Notice, NoticeKind
 
 
 def add_verbs(add: Add) -> None:
-    each = add("schedule", _schedule, "close later, from then until then; everybody reads it beforehand")
+    each = add("schedule", _schedule, "close later, from then until then; all people read it beforehand")
     each.add_argument("text", metavar="TEXT", help="one line, which is shown as it is")
     each.add_argument("--since", required=True, metavar="WHEN", help=A_DAY)
     each.add_argument("--until", required=True, metavar="WHEN", help=f"the last day, which is included; else {A_DAY}")
     each = add("close", _close, "turn new requests away from now on")
-    each.add_argument("text", metavar="TEXT", nargs="?", default="", help="what everybody reads meanwhile")
+    each.add_argument("text", metavar="TEXT", nargs="?", default="", help="the text that all people read meanwhile")
     each.add_argument("--until", metavar="WHEN", help=f"the last day, which is included; else {A_DAY}")
     asks(each)
     add("open", _open, "serve requests again; what is scheduled for later stays")
@@ -34,7 +34,7 @@ async def _schedule(room: CommandContext, options: argparse.Namespace) -> None:
 
 
 async def _close(room: CommandContext, options: argparse.Namespace) -> None:
-    """What runs is known to the gateway alone; the store knows who has used it today."""
+    """Only the gateway knows the requests that run; the store knows the people who have used it today."""
     now, until = wall(), room.ends_if(options.until)
     today = room.calendar.day(now)
     people = len(await room.store.sums(Days(first=today, last=today), (By.PERSON,)))

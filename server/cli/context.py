@@ -1,4 +1,4 @@
-"""What verbs of the command line have in common: the opened store with `Changes` before it, days, tables."""
+"""The common parts of the command line's verbs: the opened store with `Changes` before it, days, tables."""
 # ruff: noqa: T201 - a command prints
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class CommandContext:
         return None if text is None else self.ends(text)
 
 
-RoomVerb = Callable[[CommandContext, argparse.Namespace], Coroutine[Any, Any, None]]
+CommandVerb = Callable[[CommandContext, argparse.Namespace], Coroutine[Any, Any, None]]
 
 
 class Add:
@@ -63,13 +63,13 @@ class Add:
         self._verbs = parser.add_subparsers(required=required, metavar="VERB")
         self._in_loop = in_loop
 
-    def __call__(self, name: str, work: RoomVerb, told: str) -> argparse.ArgumentParser:
-        return hooked(self._verbs.add_parser(name, help=told, allow_abbrev=False), work, self._in_loop)
+    def __call__(self, name: str, work: CommandVerb, summary: str) -> argparse.ArgumentParser:
+        return hooked(self._verbs.add_parser(name, help=summary, allow_abbrev=False), work, self._in_loop)
 
 
-def hooked(parser: argparse.ArgumentParser, work: RoomVerb, in_loop: InLoop) -> argparse.ArgumentParser:
+def hooked(parser: argparse.ArgumentParser, work: CommandVerb, in_loop: InLoop) -> argparse.ArgumentParser:
     """The parser, with this work behind it."""
-    parser.set_defaults(verb=lambda settings, options: in_loop(in_room(work, settings, options)))
+    parser.set_defaults(verb=lambda settings, options: in_loop(in_context(work, settings, options)))
     return parser
 
 
@@ -79,7 +79,7 @@ def asks(parser: argparse.ArgumentParser) -> None:
 
 
 def creates(parser: argparse.ArgumentParser) -> None:
-    """What is written over where it exists can be made without that."""
+    """Add --new, with which a verb refuses to write over a thing that exists."""
     parser.add_argument("--new", action="store_true", help="refuse if there is one already")
 
 
@@ -114,7 +114,7 @@ def parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def read(make: Callable[[], T]) -> T:
-    """What the arguments say together. Raises CommandError if they make no sense."""
+    """The value that the arguments make together. Raises CommandError if they make no sense."""
     try:
         return make()
     except ValueError as error:
@@ -128,7 +128,7 @@ async def tell_unreadable(room: CommandContext, kind: str) -> None:
             print(f"the {kind} {plain(record.id)} cannot be read, and counts for nothing", file=sys.stderr)
 
 
-async def in_room(verb: RoomVerb, settings: Settings, options: argparse.Namespace) -> int:
+async def in_context(verb: CommandVerb, settings: Settings, options: argparse.Namespace) -> int:
     """Do a verb with the store opened around it."""
     async with store_for(settings.store_url, settings.store_driver) as store:
         upstreams = [spec.name for spec in settings.upstreams]
@@ -147,7 +147,7 @@ def when(ms: int | None) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns one below the other, numbers to the right. What a terminal could obey is shown as a question mark."""
+    """Columns one below the other, numbers to the right. Control characters are shown as question marks."""
     cells = [list(head), *([_cell(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [all(_is_number(text) for text in column[1:]) for column in zip(*cells, strict=True)]
@@ -161,7 +161,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def plain(text: str) -> str:
-    """A text of somebody else that a terminal can show without harm."""
+    """A text of another person that a terminal can show without harm."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 

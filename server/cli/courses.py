@@ -24,12 +24,12 @@ def add_verbs(add: Add) -> None:
     create.add_argument("--per-head", type=parsed(micro_usd), metavar="USD", help="what each member may spend of it")
     create.add_argument("--models", type=parsed(parsers.words), default=(), metavar="A,B*", help="which may be used")
     times(create)
-    for name, work, told in (
+    for name, work, summary in (
         ("code", _code, "a new code in place of the one before"),
         ("close", _close, "end it now"),
         ("view", _view, "what its members have used"),
     ):
-        add(name, work, told).add_argument("course", metavar="COURSE")
+        add(name, work, summary).add_argument("course", metavar="COURSE")
     add("list", _list, "all courses")
 
 

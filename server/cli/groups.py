@@ -23,15 +23,15 @@ def add_verbs(add: Add) -> None:
     remove = add("remove", _remove, "forget a group; its name stays with its members as a label")
     remove.add_argument("group", metavar="GROUP")
     asks(remove)
-    for name, work, told in (("add", _add, "make somebody a member"), ("drop", _drop, "end a membership")):
-        each = add(name, work, told)
+    for name, work, summary in (("add", _add, "make a person a member"), ("drop", _drop, "end a membership")):
+        each = add(name, work, summary)
         each.add_argument("group", metavar="GROUP")
         each.add_argument("person", metavar="PERSON")
 
 
 def _terms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("group", metavar="GROUP")
-    parser.add_argument("--weight", type=float, metavar="N", help="share in the queue; 1 is everybody's")
+    parser.add_argument("--weight", type=float, metavar="N", help="share in the queue; 1 is the usual one")
     parser.add_argument("--models", type=parsed(parsers.words), metavar="A,B*", help="which may be used; '' is all")
     parser.add_argument("--running", type=int, metavar="N", help="requests in flight, of each member; 0 is any number")
     parser.add_argument("--batch", action=argparse.BooleanOptionalAction, help="what its members ask waits behind")
@@ -53,8 +53,8 @@ async def _list(room: CommandContext, _: argparse.Namespace) -> None:
         lasts = {"since": when(group.since), "until": when(group.until)}
         body = {**group_body(group), **lasts, "tool_prices": tool_price_words(group.tool_prices)}
         usual = group_body(Group(name=group.name)) | {"since": "-", "until": "-", "tool_prices": ""}
-        told = [name for name in body if body[name] != usual[name] and name != "join"]
-        said = [f"{name} {_words(body[name])}" for name in told]
+        shown = [name for name in body if body[name] != usual[name] and name != "join"]
+        said = [f"{name} {_words(body[name])}" for name in shown]
         print(f"{group.name:<24} {', '.join(said)}".rstrip())
     await tell_unreadable(room, "group")
 

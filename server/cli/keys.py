@@ -43,15 +43,15 @@ MOST = 10**12  # of any limit
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRoom:
-    """Where a verb does its work."""
+class KeyCommandContext:
+    """The parts that a verb about keys needs."""
 
     settings: Settings
     wishes: KeyWishes
     commands: KeyCommands
 
 
-DeskVerb = Callable[[KeyRoom, argparse.Namespace], Coroutine[Any, Any, None]]
+KeyCommandVerb = Callable[[KeyCommandContext, argparse.Namespace], Coroutine[Any, Any, None]]
 
 
 def ask_secret() -> str:
@@ -68,21 +68,21 @@ def add_verbs(parser: argparse.ArgumentParser, in_loop: InLoop, ask: AskSecret) 
     """Add the verbs to the parser of `key`. `in_loop` runs a coroutine, `ask` gives what the operator typed."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    def verb(name: str, work: DeskVerb, told: str) -> argparse.ArgumentParser:
-        each = verbs.add_parser(name, help=told, allow_abbrev=False)
-        each.set_defaults(verb=lambda settings, options: in_loop(_at_desk(work, settings, options)))
+    def verb(name: str, work: KeyCommandVerb, summary: str) -> argparse.ArgumentParser:
+        each = verbs.add_parser(name, help=summary, allow_abbrev=False)
+        each.set_defaults(verb=lambda settings, options: in_loop(_in_context(work, settings, options)))
         return each
 
     verb("list", _list, "all keys, by their fingerprints")
     verb("check", _check, "ask the upstreams about every key, now")
     _terms(verb("add", _add, "add a key, which is read from the standard input")).set_defaults(ask=ask)
-    for name, work, told in (
+    for name, work, summary in (
         ("pause", _pause, "give a key no further request"),
         ("resume", _resume, "use a paused key again"),
         ("remove", _remove, "forget an added key"),
         ("recheck", _recheck, "let running gateways check a key, also one that was refused"),
     ):
-        each = verb(name, work, told)
+        each = verb(name, work, summary)
         each.add_argument("key", metavar="FINGERPRINT")
         if name == "remove":
             asks(each)
@@ -90,11 +90,11 @@ def add_verbs(parser: argparse.ArgumentParser, in_loop: InLoop, ask: AskSecret) 
     verbs.add_parser("new-master", help="print a new master key").set_defaults(verb=_new_master)
 
 
-async def _at_desk(work: DeskVerb, settings: Settings, options: argparse.Namespace) -> int:
+async def _in_context(work: KeyCommandVerb, settings: Settings, options: argparse.Namespace) -> int:
     async with store_for(settings.store_url) as store:
         registry = UpstreamRegistry(settings.upstreams)
         wishes = KeyWishes(store, KeyEncryption(settings.master_keys), registry, wall)
-        await work(KeyRoom(settings, wishes, KeyCommands(wishes, settings.key_slots)), options)
+        await work(KeyCommandContext(settings, wishes, KeyCommands(wishes, settings.key_slots)), options)
     return 0
 
 
@@ -136,14 +136,14 @@ def _parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
     return typed
 
 
-async def _list(room: KeyRoom, _: argparse.Namespace) -> None:
+async def _list(room: KeyCommandContext, _: argparse.Namespace) -> None:
     for key in await _keys(room.wishes):
         notes = [", ".join(key.spec.models) or "all its models"]
         notes += ["added"] * key.added + ["paused"] * key.paused
         print(f"{_shown(key)}  {'; '.join(notes)}")
 
 
-async def _check(room: KeyRoom, _: argparse.Namespace) -> None:
+async def _check(room: KeyCommandContext, _: argparse.Namespace) -> None:
     """Ask about every key; KeyWishError if any is not let in."""
     ready, registry = True, UpstreamRegistry(room.settings.upstreams)
     upstreams = Upstreams(registry.route, Patience(), egress(room.settings))
@@ -176,7 +176,7 @@ async def _found(wishes: KeyWishes, key: ListedKey, registry: UpstreamRegistry, 
     return await prober.check(upstreams, key.id, key.spec)
 
 
-async def _add(room: KeyRoom, options: argparse.Namespace) -> None:
+async def _add(room: KeyCommandContext, options: argparse.Namespace) -> None:
     await room.wishes.insist_on_same_master()
     if options.upstream:
         await room.wishes.terms(options.upstream)  # so that no secret is typed in vain
@@ -186,36 +186,36 @@ async def _add(room: KeyRoom, options: argparse.Namespace) -> None:
 
 
 def _said(options: argparse.Namespace) -> dict[str, Any]:
-    """What was said of the key, by the names that the table of resources has for it."""
+    """The options that were given of the key, by the names of their fields in the table of resources."""
     said = {name: getattr(options, name) for name in FIELDS_SAID}
     return {name: value for name, value in said.items() if value is not None}
 
 
-async def _pause(room: KeyRoom, options: argparse.Namespace) -> None:
+async def _pause(room: KeyCommandContext, options: argparse.Namespace) -> None:
     await room.commands.pause(OPERATOR, options.key)
 
 
-async def _resume(room: KeyRoom, options: argparse.Namespace) -> None:
+async def _resume(room: KeyCommandContext, options: argparse.Namespace) -> None:
     await room.commands.resume(OPERATOR, options.key)
 
 
-async def _remove(room: KeyRoom, options: argparse.Namespace) -> None:
+async def _remove(room: KeyCommandContext, options: argparse.Namespace) -> None:
     insist(options, *of_key_removal(await room.wishes.keys(), options.key).lines())
     await room.commands.remove(OPERATOR, options.key)
 
 
-async def _recheck(room: KeyRoom, options: argparse.Namespace) -> None:
+async def _recheck(room: KeyCommandContext, options: argparse.Namespace) -> None:
     await room.commands.recheck(OPERATOR, options.key)
 
 
-async def _rotate(room: KeyRoom, _: argparse.Namespace) -> None:
+async def _rotate(room: KeyCommandContext, _: argparse.Namespace) -> None:
     print(f"{await room.wishes.rotate(OPERATOR)} keys are encrypted with the first of MASTER_KEYS now.")
 
 
 def _new_master(_: Settings, __: argparse.Namespace) -> int:
     print(new_master())
     print(
-        "Put it into MASTER_KEYS, before the ones that are there; whoever loses it loses the added keys.",
+        "Put it into MASTER_KEYS, before the ones that are there. If it is lost, the added keys are lost, too.",
         file=sys.stderr,
     )
     return 0

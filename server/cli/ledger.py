@@ -43,14 +43,14 @@ WORDS_ONLY = [str(kind) for kind in NoticeKind if kind is not NoticeKind.MAINTEN
 
 def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     """Add the nouns to the parser's; `in_loop` runs a coroutine."""
-    for name, verbs, told in (
+    for name, verbs, summary in (
         ("limit", cli_limits.add_verbs, "list | set WHOM LIMIT | raise ID AMOUNT | remove ID"),
         ("price", cli_prices.add_verbs, "list | set MODEL | remove ID | show MODEL"),
         ("group", cli_groups.add_verbs, "list | create, change, remove GROUP | add, drop GROUP PERSON"),
         ("notice", _notice_verbs, "list | set TEXT | remove ID"),
         ("maintenance", cli_closing.add_verbs, "schedule TEXT --since --until | close [TEXT] | open"),
     ):
-        verbs(Add(nouns.add_parser(name, help=told), in_loop))
+        verbs(Add(nouns.add_parser(name, help=summary), in_loop))
     cli_usage.add_verbs(nouns, in_loop)
     audit = nouns.add_parser("audit", help="[--limit N]: who changed what, the newest first | undo ID")
     audit.add_argument("--limit", type=parsed(parsers.whole(1, 100_000)), default=_SHOWN_AUDITS, metavar="N")
@@ -60,7 +60,7 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
 
 
 def _notice_verbs(add: Add) -> None:
-    add("list", _notice_list, "what people are told")
+    add("list", _notice_list, "the notices that people read")
     each = add("set", _notice_set, "tell people something, from now on if nothing else is said")
     each.add_argument("text", metavar="TEXT", help="one line, which is shown as it is")
     each.add_argument("--kind", choices=WORDS_ONLY, default=str(NoticeKind.ANNOUNCEMENT))

@@ -40,14 +40,14 @@ def add_verbs(add: Add) -> None:
     each = add("set", _set, 'such as: set --person ada "5 usd/day"')
     whom = each.add_mutually_exclusive_group(required=True)
     whom.add_argument("--everyone", action="store_true", help="each person for themselves")
-    for scope, name, told in (
-        ("person", "NAME", "one person, in place of everyone's limit of the same kind"),
+    for scope, name, summary in (
+        ("person", "NAME", "one person, in place of the limit of the same kind for each person"),
         ("token", "ID", "one token"),
         ("group", "NAME", "one pot for all members"),
         ("member", "NAME", "each member of a group"),
         ("upstream", "NAME", "all that is used at an upstream"),
     ):
-        whom.add_argument(f"--{scope}", metavar=name, help=told)
+        whom.add_argument(f"--{scope}", metavar=name, help=summary)
     each.add_argument("limit", metavar="LIMIT", help='"5 usd/day", "200 usd/term", "100 requests/day gpt-4*"')
     times(each)
     creates(each)
@@ -70,11 +70,11 @@ async def _list(room: CommandContext, _: argparse.Namespace) -> None:
 
 def _row(limit: Limit, names: Mapping[str, str]) -> tuple[object, ...]:
     whom = f"{limit.scope} {names.get(limit.subject, limit.subject)}".strip()
-    told = words(limit)
+    amount = words(limit)
     if limit.extra:
         more = f"{usd(limit.extra)} USD" if limit.unit is Unit.USD else f"{limit.extra:,}"
-        told += f", and {more} more until {when(limit.extra_until)}"
-    return limit.id, whom, told, when(limit.since), when(limit.until)
+        amount += f", and {more} more until {when(limit.extra_until)}"
+    return limit.id, whom, amount, when(limit.since), when(limit.until)
 
 
 async def _set(room: CommandContext, options: argparse.Namespace) -> None:

@@ -27,7 +27,7 @@ from server.store.base import Record, Store
 
 T = TypeVar("T")
 
-# Told after each step: how much is done, and of how much; 0 if nobody knows.
+# Called after each step with how much is done, and of how much; 0 if that is unknown.
 Progress = Callable[[int, int], None]
 
 WORK = "work"
@@ -48,7 +48,7 @@ class WorkPace:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every long work needs; `actor` has asked for it."""
+    """The parts that every long work needs; `actor` has asked for it."""
 
     store: Store
     changes: Changes
@@ -88,7 +88,7 @@ class Bookmark:
         self._id = hashlib.sha256("\n".join(asked_for).encode()).hexdigest()[:16]
 
     async def read(self) -> Mapping[str, Any] | None:
-        """What was put last; None if the work has not begun, or was finished."""
+        """The bookmark that was put last; None if the work has not begun, or was finished."""
         return next((each.body for each in await self._store.records(WORK) if each.id == self._id), None)
 
     async def put(self, body: Mapping[str, Any]) -> None:

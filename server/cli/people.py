@@ -26,8 +26,8 @@ from server.store.token_secret import pepper_for
 
 def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     """Add the nouns to the parser's; `in_loop` runs a coroutine."""
-    told = "list | create, change, disable, enable, erase NAME | export | import FILE"
-    _user_verbs(Add(nouns.add_parser("user", help=told), in_loop))
+    summary = "list | create, change, disable, enable, erase NAME | export | import FILE"
+    _user_verbs(Add(nouns.add_parser("user", help=summary), in_loop))
 
 
 def pepper_of(room: CommandContext) -> bytes:
@@ -59,17 +59,17 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def _user_verbs(add: Add) -> None:
-    for name, work, told in (
+    for name, work, summary in (
         ("create", _user_create, "add a person, who may have tokens then"),
-        ("change", _user_change, "change what is said, and leave the rest"),
+        ("change", _user_change, "change the fields that are given, and leave the rest"),
     ):
-        _fields(add(name, work, told), changes=name == "change")
-    for name, work, told in (
+        _fields(add(name, work, summary), changes=name == "change")
+    for name, work, summary in (
         ("disable", _user_disable, "close the door for all tokens of a person"),
         ("enable", _user_enable, "open it again"),
         ("erase", _user_erase, "forget a person; what was used stays, as no one's"),
     ):
-        each = add(name, work, told)
+        each = add(name, work, summary)
         each.add_argument("user", metavar="NAME")
         if name != "enable":
             asks(each)
@@ -82,7 +82,7 @@ def _user_verbs(add: Add) -> None:
 
 
 def _fields(parser: argparse.ArgumentParser, *, changes: bool) -> None:
-    """What is said of a person. Of a new one it is not said that they administer."""
+    """Add the options for a person's fields. A new person cannot be made an administrator."""
     parser.add_argument("user", metavar="NAME")
     parser.add_argument("--email", metavar="ADDRESS", help="'' is none")
     parser.add_argument("--groups", type=parsed(names), metavar="A,B", help="'' is none")

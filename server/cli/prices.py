@@ -37,8 +37,8 @@ def add_verbs(add: Add) -> None:
     each.add_argument("model", metavar="MODEL", help="a name, or its beginning and a *")
     for kind in _TOKENS:
         each.add_argument(_option(kind), type=parsed(parsers.micro_usd), metavar="USD", help="a million tokens")
-    for kind, told in (("request", "each request"), ("image", "each picture"), ("audio_minute", "a minute of sound")):
-        each.add_argument(_option(kind), type=parsed(parsers.micro_usd), metavar="USD", help=told)
+    for kind, unit in (("request", "each request"), ("image", "each picture"), ("audio_minute", "a minute of sound")):
+        each.add_argument(_option(kind), type=parsed(parsers.micro_usd), metavar="USD", help=unit)
     each.add_argument("--since", metavar="WHEN", help=A_DAY)
     creates(each)
     remove = add("remove", _remove, "forget a price")
@@ -101,6 +101,6 @@ def _flat(rates: Rates) -> str:
     body = price_body(Price("", "", 0, rates))
     others = rates.request or rates.image or rates.audio_hour
     kinds = _TOKENS if rates.input or rates.output or not others else ()
-    told = [f"{kind} {usd(body[kind])}" for kind in kinds if body.get(kind) is not None]
-    told += [f"{kind} {usd(body[kind])} each" for kind in ("request", "image") if body[kind]]
-    return ", ".join(told + [f"sound {usd(rates.audio_hour)} an hour"] * bool(rates.audio_hour))
+    parts = [f"{kind} {usd(body[kind])}" for kind in kinds if body.get(kind) is not None]
+    parts += [f"{kind} {usd(body[kind])} each" for kind in ("request", "image") if body[kind]]
+    return ", ".join(parts + [f"sound {usd(rates.audio_hour)} an hour"] * bool(rates.audio_hour))

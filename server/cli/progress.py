@@ -39,12 +39,12 @@ def _moving(bar: tqdm[NoReturn]) -> Progress:
 
 
 def _lines(label: str, unit: str, stream: TextIO, clock: Callable[[], float]) -> Progress:
-    told = clock()
+    last = clock()
 
     def tell(done: int, total: int) -> None:
-        nonlocal told
-        if clock() - told >= EVERY_SECONDS:
-            told = clock()
+        nonlocal last
+        if clock() - last >= EVERY_SECONDS:
+            last = clock()
             print(f"{label}: {done:,} of {total:,} {unit}", file=stream, flush=True)
 
     return tell

@@ -39,7 +39,7 @@ PriceOf = Callable[[str, int], Price | None]
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What models cost at a time (UTC ms), and a digest that differs where something else was decided."""
+    """The prices of models at a time (UTC ms), and a digest that changes with the decisions behind them."""
 
     of: PriceOf
     digest: str
@@ -55,7 +55,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Repricing:
-    """Which rows: of these days, and of the models whose names match the pattern."""
+    """The choice of rows: of these days, and of the models whose names match the pattern."""
 
     span: Span
     pattern: str = "*"
@@ -71,7 +71,7 @@ class Repricing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepricedTally:
-    """What came of it. `rows` were looked at, so many `changed`, so many of the others have no price now.
+    """The result. `rows` were looked at, so many `changed`, so many of the others have no price now.
 
     `before` and `after` are micro-USD: what the rows with a price had cost, and what they cost now.
     """

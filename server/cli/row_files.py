@@ -55,7 +55,7 @@ _USED_SINCE = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is whole of a file that an interruption has cut: so many bytes and requests, and the last one's place."""
+    """The whole part of a file that an interruption has cut: its bytes and requests, and the last one's place."""
 
     length: int = 0
     rows: int = 0
@@ -75,7 +75,7 @@ async def export(
 ) -> int:
     """Write requests, oldest first, behind those that were `found`; returns how many there are then.
 
-    `names` are people's, by their ids; `form` is "csv" or "jsonl". What is settled meanwhile may be left out.
+    `names` are people's, by their ids; `form` is "csv" or "jsonl". Requests that are settled meanwhile may be left out.
     """
     form_of = layout(form, REQUEST_COLUMNS)
     if not found.length:
@@ -90,7 +90,7 @@ async def export(
 
 
 def whole_part(file: BinaryIO, form: str) -> Found:
-    """What an earlier export has left in a file. Raises WorkError if it is none of this form: it would be lost."""
+    """The whole part of an earlier export. Raises WorkError if the file is none of this form: it would be lost."""
     expected = layout("csv", REQUEST_COLUMNS).head if form == "csv" else b'{"request_id":"'
     if not expected.startswith(file.read(len(expected))):
         raise WorkError(NO_EXPORT)
@@ -156,7 +156,7 @@ def _row(document: Mapping[str, Any], people: Mapping[str, str]) -> dict[str, An
     """A row as the journal's codec reads it, which checks the types."""
     person = people.get(str(document["user"]))
     if person is None:
-        raise ValueError("user: nobody has this name here, see `user create`")
+        raise ValueError("user: there is no person of this name here, see `user create`")
     if not _ID.fullmatch(str(document["request_id"])):
         raise ValueError("request_id: expected an id")
     _check_day(str(document["day"]))

@@ -28,11 +28,11 @@ _DAYS = parsed(parsers.whole(1, 36_500))
 
 def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     """Add the nouns to the parser's; `in_loop` runs a coroutine."""
-    for name, verbs, told in (
+    for name, verbs, summary in (
         ("token", _token_verbs, "create USER | list | rotate, narrow, revoke ID"),
         ("pass", _pass_verbs, "issue USER --usd N | list | revoke ID: for guests"),
     ):
-        verbs(Add(nouns.add_parser(name, help=told), in_loop))
+        verbs(Add(nouns.add_parser(name, help=summary), in_loop))
 
 
 def _tokens(room: CommandContext) -> TokenCommands:
@@ -83,7 +83,7 @@ async def _token_list(room: CommandContext, _: argparse.Namespace) -> None:
     names = {person.id: person.name for person in await room.store.people()}
     for token in await room.store.tokens():
         print(
-            f"{token.id}  {token.hint}  {names[token.person_id]:<24} {token.name:<16} {_validity(token)}{_told(token)}"
+            f"{token.id}  {token.hint}  {names[token.person_id]:<24} {token.name:<16} {_validity(token)}{_terms(token)}"
         )
 
 
@@ -114,8 +114,8 @@ def _validity(token: Token) -> str:
     return f"{'valid until' if wall() < token.expires_at else 'expired'} {day(token.expires_at)}"
 
 
-def _told(token: Token) -> str:
-    """Its terms, where it has some."""
+def _terms(token: Token) -> str:
+    """Its terms as the end of a line; "" if it has none."""
     terms = token.terms
     said = [] if terms.kind == NORMAL else [terms.kind]
     said += [f"models {' '.join(terms.models)}"] if terms.models else []
@@ -126,7 +126,7 @@ def _told(token: Token) -> str:
 
 
 def _pass_verbs(add: Add) -> None:
-    issue = add("issue", _pass_issue, "a pass for a guest of somebody's, shown once")
+    issue = add("issue", _pass_issue, "a pass for a guest of a person's, shown once")
     issue.add_argument("user", metavar="USER", help="on whom it is booked")
     issue.add_argument("--usd", type=parsed(micro_usd), required=True, metavar="N", help="what it may spend in all")
     issue.add_argument("--days", type=parsed(parsers.whole(1, 30)), default=1, metavar="N", help="how long it works")

@@ -61,7 +61,7 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
 
 
 def _patient(in_loop: InLoop) -> InLoop:
-    """Whoever interrupts is told how to go on."""
+    """Print how to go on when the work is interrupted."""
 
     def run(work: Coroutine[Any, Any, int]) -> int:
         try:
@@ -172,9 +172,9 @@ def _output(options: argparse.Namespace) -> Iterator[tuple[BinaryIO, Found]]:
         yield sys.stdout.buffer, Found()
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # Whoever reads has seen enough. What is left goes nowhere, or else Python would complain at its end.
+        # The reader has closed the pipe. The rest goes to the null device, or else Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise WorkError("nobody reads any more") from None
+        raise WorkError("the output has no reader any more") from None
 
 
 @contextmanager

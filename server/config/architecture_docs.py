@@ -37,6 +37,7 @@ FOLDERS = {
     "server/config": "Floor 2: `server/config`, the settings",
     "keypool": "Ground: `keypool`, queues and keys",
     "server/wire": "Ground: `server/wire`, bytes and dialects",
+    "server/wire/translate": "Ground: `server/wire/translate`, from one dialect to another",
     "server/ledger": "Ground: `server/ledger`, tokens and money",
     "server/policy": "Ground: `server/policy`, what people and operators may decide",
     "web": "Ground: `web`, from figures to pages",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from server.config import architecture_docs
 from server.config.settings import SETTINGS
+from server.wire.translate import manual
 from web import snippets
 
 ROOT = Path(__file__).parent.parent.parent
@@ -67,6 +68,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/clients.md": snippets.markdown,
     "ARCHITECTURE.md": architecture_docs.architecture,
     "docs/modules.md": architecture_docs.modules,
+    "docs/translation.md": manual.page,
 }
 
 

@@ -1,15 +1,15 @@
-"""Who may use which route by which method: declared in one table, enforced before the handler is asked.
+"""The roles that routes require for each method: declared in one table, enforced before the handler is asked.
 
 A `Route` names a role for each method of its handler. One that is forgotten is an error when the table is made, so that
 the gateway does not start: nothing is open by accident. The roles are few:
 
-* PUBLIC: everyone, also without any credential;
-* CALLER: who presents a credential of the API (a token, or a guest's pass where the handler takes guests), or is named
-  by a header that is trusted;
+* PUBLIC: all callers, also without any credential;
+* CALLER: a caller who presents a credential of the API (a token, or a guest's pass where the handler takes guests), or
+  whom a trusted header names;
 * PERSON: a person, who may change what is theirs alone;
 * ADMIN: an administrator.
 
-Which credential is enough for which role, `server.policy.authority` decides.
+`server.policy.authority` decides which credential is enough for which role.
 
 The API knows people by the credential that they present, pages by the session of their browser, and neither by the
 other's: so no form on another site can make a browser use the API.
@@ -35,7 +35,7 @@ from server.policy.authority import Power
 
 
 class Role(StrEnum):
-    """What somebody must be."""
+    """The role that a caller needs."""
 
     PUBLIC = "public"
     CALLER = "caller"
@@ -43,7 +43,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-# What a credential may do at least; None where none is asked for. A guest is let in where the handler takes guests.
+# The power that a credential needs; None where no credential is needed. A handler that takes guests lets guests in.
 NEEDS = {Role.PUBLIC: None, Role.CALLER: Power.CALL, Role.PERSON: Power.CHANGE_OWN, Role.ADMIN: Power.ADMINISTER}
 
 
@@ -54,8 +54,8 @@ Roles = Mapping[str, Role]
 class Route(Generic[S]):
     """One row of the table. `pattern` is a regular expression of the whole path, or what matches a request.
 
-    `kwargs` are the handler's beside the services, which are those of its group. `own_door`: the handler asks by itself
-    who comes. Raises ValueError unless `roles` names each method that there is.
+    `kwargs` are the handler's beside the services, which are those of its group. `own_door`: the handler
+    authenticates by itself. Raises ValueError unless `roles` names each method that there is.
     """
 
     pattern: str | Matcher

@@ -1,4 +1,4 @@
-"""What all handlers share: who comes and whether they may, and refusals in the caller's dialect."""
+"""The base of all handlers: authentication and rights of the caller, and refusals in the caller's dialect."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ _NUMBERS = count(1)
 class BaseHandler(ReceivingHandler, Generic[S]):
     """A handler of a group. Refusals are raised anywhere and written here, in the dialect of the route.
 
-    `needs`: what a credential may do at least, for each method that the route has; None for one that is for everyone.
-    Where `needs` itself is None, the handler asks who comes by itself.
+    `needs`: the power that a credential needs, for each method that the route has; None for a public one.
+    Where `needs` itself is None, the handler authenticates by itself.
     """
 
     services: S
     request_id: str
-    guests = False  # whether who comes with a guest pass may use this
+    guests = False  # whether a caller with a guest pass may use this
     shared = True  # with the web pages of ALLOWED_ORIGINS
     _headers: Headers
     _admitted: Caller | None = None
@@ -81,7 +81,7 @@ class BaseHandler(ReceivingHandler, Generic[S]):
         return {name for name in cls.SUPPORTED_METHODS if name != "HEAD" and getattr(cls, name.lower()) is not absent}
 
     async def admit(self) -> None:
-        """Ask who comes, as the table of routes wants it.
+        """Authenticate the caller, as the table of routes wants it.
 
         Raises InvalidKey, PermissionDenied, RateLimited, AccountingUnavailable, MethodNotAllowed.
         """
@@ -94,7 +94,7 @@ class BaseHandler(ReceivingHandler, Generic[S]):
             await self.insist(power)
 
     async def insist(self, power: Power) -> None:
-        """Raises InvalidKey, PermissionDenied, RateLimited, AccountingUnavailable for who may not do this."""
+        """Raises InvalidKey, PermissionDenied, RateLimited, AccountingUnavailable for a caller who may not do this."""
         self.insist_on(await self.authenticate(), power)
 
     def clear(self) -> None:
@@ -122,7 +122,7 @@ class BaseHandler(ReceivingHandler, Generic[S]):
 
     @property
     def _sharing(self) -> Sharing:
-        """What the application holds, made once."""
+        """The one object of the application."""
         sharing = self.settings["sharing"]
         assert isinstance(sharing, Sharing), "set where the application is made"
         return sharing
@@ -133,11 +133,11 @@ class BaseHandler(ReceivingHandler, Generic[S]):
         if self.request.method != "OPTIONS" or not self.shared:
             return False
         asked = headers.get("Access-Control-Request-Headers", "")
-        told = self._sharing.preflight(headers.get("Origin"), headers.get("Access-Control-Request-Method"), asked)
-        if told is None:
+        sharing = self._sharing.preflight(headers.get("Origin"), headers.get("Access-Control-Request-Method"), asked)
+        if sharing is None:
             return False
         self.set_status(204)
-        for name, value in told.items():
+        for name, value in sharing.items():
             self.set_header(name, value)
         self.finish()
         return True
@@ -162,7 +162,7 @@ class BaseHandler(ReceivingHandler, Generic[S]):
         self.finish(dialect.body(refusal, self.request_id))
 
     def count(self, refusal: Refusal) -> None:
-        """Count a refusal that is told."""
+        """Count a refusal that is answered."""
         if self.services.metrics is not None:
             self.services.metrics.refused(refusal.code)
 
@@ -193,9 +193,9 @@ class BaseHandler(ReceivingHandler, Generic[S]):
         return self._address
 
     async def authenticate(self) -> Caller:
-        """Who asks, found out once. A name in `X-User` counts where that is trusted, and only without a credential.
+        """The caller, found once. A name in `X-User` counts where that is trusted, and only without a credential.
 
-        What belongs to a person is not shown to their guests. Raises InvalidKey, RateLimited, PermissionDenied.
+        A person's own data is not shown to their guests. Raises InvalidKey, RateLimited, PermissionDenied.
         """
         if self._admitted is None:
             self._admitted = await self._recognised()
@@ -211,7 +211,7 @@ class BaseHandler(ReceivingHandler, Generic[S]):
         return await self.known_by(headers.get("Authorization"), headers.get("X-Api-Key"))
 
     async def known_by(self, authorization: str | None, api_key: str | None) -> Caller:
-        """Who presents these two headers, if that is enough here. Raises as `authenticate`."""
+        """The caller who presents these two headers, if that is enough here. Raises as `authenticate`."""
         caller = await self.services.accounts.authenticate(authorization, api_key, self.address())
         if caller is EVERYONE:
             self.insist_on_own_site()
@@ -230,7 +230,7 @@ class BaseHandler(ReceivingHandler, Generic[S]):
 
     @property
     def needed(self) -> Power:
-        """What a credential may do at least that is let in here."""
+        """The power that a credential needs here."""
         return Power.CALL if self.guests else Power.READ_OWN
 
     def insist_on(self, caller: Caller, power: Power) -> Caller:
@@ -244,7 +244,7 @@ class BaseHandler(ReceivingHandler, Generic[S]):
         return self.insist_on(await self.authenticate(), Power.ADMINISTER)
 
     def denial(self, caller: Caller) -> Refusal:
-        """What this caller hears where only administrators may go."""
+        """The refusal for this caller where only administrators may go."""
         headers = self.request.headers
         presented = headers.get("Authorization"), headers.get("X-Api-Key")
         return self.services.accounts.denial(caller, *presented, self.address())

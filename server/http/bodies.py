@@ -16,7 +16,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 def announced_length(headers: Mapping[str, str]) -> int | None:
-    """The body's length as the header tells: 0 for no body, None where it is not told, or not readable."""
+    """The body's length by its header: 0 for no body, None where the header has none, or none that can be read."""
     if "Transfer-Encoding" in headers:
         return None
     length = headers.get("Content-Length", "0")

@@ -1,4 +1,4 @@
-"""The server's sockets: who is accepted, how long a connection lasts, and what happens when there is no more room.
+"""The server's sockets: the acceptance of connections, their lifetimes, and the pause when there is no more room.
 
 Tornado accepts until the system refuses, and then asks again at once, for ever: one whole processor, and a line in the
 log each time. Here accepting *stops*, at the bound until a connection has gone, for want of open files for a second, as
@@ -48,7 +48,7 @@ class TornadoStream(IOStream):
     """Tornado's stream, which can be closed by halves."""
 
     def half_close(self) -> None:
-        """Close our half; the client's is still read. What was written has gone out before."""
+        """Close our half; the client's is still read. Written bytes go out before."""
         with suppress(OSError):  # the client has gone
             self.socket.shutdown(socket.SHUT_WR)
 
@@ -100,7 +100,7 @@ class Acceptor:
         self._loop = asyncio.get_running_loop()
         self._accepting = False
         self._timer: asyncio.TimerHandle | None = None
-        self._told = float("-inf")
+        self._logged_at = float("-inf")
         server.closed = self._closed
 
     def start(self) -> None:
@@ -110,7 +110,7 @@ class Acceptor:
                 self._loop.add_reader(each, self._accept, each)
 
     def close(self) -> None:
-        """Accept nobody any more."""
+        """Accept no connection any more."""
         self._stop()
         if self._timer is not None:
             self._timer.cancel()
@@ -160,8 +160,8 @@ class Acceptor:
         self._budget.short_times += 1
         self._stop()
         self._timer = self._loop.call_later(self._rest_seconds, self.start)
-        if self._loop.time() - self._told >= LOG_SECONDS:
-            self._told = self._loop.time()
+        if self._loop.time() - self._logged_at >= LOG_SECONDS:
+            self._logged_at = self._loop.time()
             log.warning("no connection can be accepted at the moment: %s", errno.errorcode.get(error.errno or 0))
 
     def _closed(self, address: str) -> None:

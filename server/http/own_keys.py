@@ -1,7 +1,8 @@
 """Requests with the caller's own key: `/byo/{provider}/...`, and where old routes are wanted any under `/v1/`.
 
-They go the way of every relayed request. What differs: `X-Fairgate-Token` says who asks, since the credential beside it
-is the provider's; any method and any path below the provider's address passes; and the body goes on as it came.
+They go the way of every relayed request. The differences: `X-Fairgate-Token` authenticates the caller, since the
+credential beside it is the provider's; any method and any path below the provider's address passes; and the body goes
+on as it came.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class OwnKeyHandler(RelayHandler):
 class ForeignKey(Matcher):
     """The requests under `/v1/` that bring a provider's key, where `LEGACY_ROUTES` and `BYO_KEYS` are both on.
 
-    Only if the caller is known beside it, or nobody needs to be: else a mistyped token would go to a provider.
+    Only with a token of the caller beside it, or where callers need none: else a mistyped token would go to a provider.
     """
 
     def __init__(self, settings: Settings) -> None:

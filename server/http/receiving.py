@@ -1,8 +1,8 @@
 """How a request is received: what its head decides is asked before its body is read, and no body is kept in vain.
 
-Every handler is called before the body is read (`stream_request_body`). It says in `admit` who may come in, and in
-`largest_body` how much it reads. The body itself is read by `bodies.Body`; how a refusal is heard that comes before the
-body has, stands in `refusals`.
+Every handler is called before the body is read (`stream_request_body`). It authenticates the caller in `admit`, and
+says in `largest_body` how much it reads. The body itself is read by `bodies.Body`; how a refusal is heard that comes
+before the body has, stands in `refusals`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ReceivingHandler(RequestHandler):
         self._entered = address
 
     async def admit(self) -> None:
-        """Ask who comes, and whether they may. Raises Refusal, StoreError."""
+        """Authenticate the caller, and check their rights. Raises Refusal, StoreError."""
 
     @property
     def largest_body(self) -> int:
@@ -76,11 +76,11 @@ class ReceivingHandler(RequestHandler):
         return 0
 
     def body_holder(self) -> str | None:
-        """The person for whom the body is held; None where that is nobody, or everybody."""
+        """The person for whom the body is held; None where the request is not of a single person."""
         return None
 
     def _expected_body(self) -> Body | None:
-        """What reads the body; None if there is none. Raises TooLarge, TooMuchAtOnce, BodiesFull."""
+        """The reader of the body; None if there is none. Raises TooLarge, TooMuchAtOnce, BodiesFull."""
         length, most = announced_length(self.request.headers), self.largest_body
         if length == 0:
             return None
@@ -110,7 +110,7 @@ class ReceivingHandler(RequestHandler):
                 self.refuse(refusal)
 
     def turn_away(self, refusal: Refusal) -> None:
-        """Answer who may not come in."""
+        """Answer a caller who may not come in."""
         raise refusal
 
     def data_received(self, chunk: bytes) -> None:

@@ -1,7 +1,7 @@
 """A refusal is always heard, though its request's body may still be on its way.
 
-Who closes a connection over bytes that it has not read resets it, and the client that still sends sees "connection
-error" in place of the answer. Two things are done about it, here and nowhere else:
+A server that closes a connection over bytes that it has not read resets it, and a client that still sends sees
+"connection error" in place of the answer. Two things are done about it, here and nowhere else:
 
 * a *small* body is read first (`is_read_first`): one that is announced to be small, or that comes in chunks, whose
   length is not known. Then the connection serves on. If more comes than is small, or it takes too long, it is
@@ -10,7 +10,7 @@ error" in place of the answer. Two things are done about it, here and nowhere el
   our half of the connection is closed behind the answer, and what still comes is read and dropped, up to a number of
   bytes and of seconds. Then the client has finished sending, reads the answer, and closes.
 
-Who waits to be allowed to send (`Expect: 100-continue`) is refused without reading: it sends nothing then.
+A client that waits to be allowed to send (`Expect: 100-continue`) is refused without reading: it sends nothing then.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Linger:
     seconds: float = 15.0
 
 
-class Below(Protocol):
+class ClosableConnection(Protocol):
     """A connection of either carrier. Its stream has `closed`, `close`, `half_close` and `read_bytes`."""
 
     stream: Any
@@ -75,7 +75,7 @@ class Lingering(HTTPConnection):
     The connection below never hears that the answer is finished: it goes on reading the body, and is closed here.
     """
 
-    def __init__(self, below: Below, headers: MutableMapping[str, str], linger: Linger) -> None:
+    def __init__(self, below: ClosableConnection, headers: MutableMapping[str, str], linger: Linger) -> None:
         self._below, self._linger = below, linger
         self._dropped = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -110,7 +110,7 @@ class Lingering(HTTPConnection):
             future_add_done_callback(self._written, lambda written: self._half_close())
 
     def body_ended(self) -> None:
-        """The body has come, or the client has gone. What was sent behind the body is read, too: it would reset us."""
+        """The body has come, or the client has gone. Bytes behind it are read, too: they would reset the connection."""
         if not self._below.stream.closed() and self._draining is None:
             self._draining = asyncio.create_task(self._drain())
         elif self._below.stream.closed():
@@ -144,7 +144,7 @@ class Lingering(HTTPConnection):
 
 
 def hang_up(handler: RequestHandler) -> None:
-    """Close the connection: nobody reads any more, or what was sent cannot be mended."""
+    """Close the connection: the client has gone, or the bytes that were sent cannot be mended."""
     handler._finished = True
     connection = handler.request.connection
     stream = connection.stream if connection else None  # type: ignore[attr-defined]  # HTTP/1.1, as all here is

@@ -46,7 +46,7 @@ class RelayHandler(BaseHandler[RelayServices]):
         self.endpoint = endpoint
         self._coding = ""  # of the body, if it comes packed
         self._task: asyncio.Task[object] | None = None
-        # What the access log tells:
+        # Fields of the access log:
         self._model: str | None = None
         self._error: str | None = None
         self._left = False  # and what still comes for it goes nowhere
@@ -158,7 +158,7 @@ class RelayHandler(BaseHandler[RelayServices]):
         super().refuse(refusal)
 
     def _access(self) -> Access:
-        caller: Caller | None = getattr(self, "caller", None)  # not before somebody was recognised
+        caller: Caller | None = getattr(self, "caller", None)  # not before the caller was authenticated
         return Access(
             request_id=self.request_id,
             at=self.services.wall(),
@@ -231,7 +231,7 @@ class RelayHandler(BaseHandler[RelayServices]):
         return self._understood(plain, self.request.headers.get("Content-Type", ""))
 
     def _understood(self, body: bytes, content_type: str) -> Request:
-        """What a body asks for. Raises ClientError."""
+        """The request in a body. Raises ClientError."""
         return read_request(self.endpoint, body, content_type, session_of(self.request.headers.get_all()))
 
     def _passed(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What all handlers share that answer from the ledger: whose rows may be seen, and how a long answer is written."""
+"""The base of all handlers that answer from the ledger: the choice of the rows, and the writing of a long answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from server.policy.authority import Power
 from server.store.base import Caller, StoreError
 from server.wire.errors import AccountingUnavailable, PermissionDenied
 
-NOBODY = ""  # the id of no person: asked about an unknown name, the ledger has no rows
+NO_PERSON = ""  # the id of no person: the ledger has no rows of it
 
 
 class ReportHandler(BaseHandler[ApiServices]):
@@ -43,7 +43,7 @@ class ReportHandler(BaseHandler[ApiServices]):
 
     @abstractmethod
     async def answer(self, caller: Caller, asked: Mapping[str, str]) -> None:
-        """Answer a proper question of somebody who is known."""
+        """Answer a valid question of an authenticated caller."""
 
     def tell(self, document: object) -> None:
         """End with a JSON document."""
@@ -53,8 +53,8 @@ class ReportHandler(BaseHandler[ApiServices]):
     async def stream(self, name: str, layout: Layout, pages: AsyncGenerator[Sequence[Fields], None]) -> None:
         """Write a file page by page, as fast as it is read.
 
-        Nothing has gone out until the first page is there: an outage before it is told as such. Raises
-        `StreamClosedError` or `TimeoutError` when nobody reads any more.
+        Nothing has gone out until the first page is there: an outage before it is an error of its own.
+        Raises `StreamClosedError` or `TimeoutError` when the client reads no more.
         """
         self.set_header("Content-Type", layout.content_type)
         self.set_header("Content-Disposition", f'attachment; filename="fairgate-{name}.{layout.suffix}"')
@@ -68,9 +68,9 @@ class ReportHandler(BaseHandler[ApiServices]):
         self.finish(layout.tail if self._headers_written else layout.head + layout.tail)
 
     async def whose(self, caller: Caller, asked: Mapping[str, str]) -> str | None:
-        """Whose rows are meant: a person's id, or None for everybody's, which only administrators see.
+        """The id of the person whose rows are asked for, or None for all people's, which only administrators see.
 
-        Whoever is none learns nothing about a name, not even whether somebody has it.
+        Raises PermissionDenied if a caller who is no administrator names another person, known or not.
         """
         name = asked.get("user")
         if not self.sees_all(caller):
@@ -80,10 +80,10 @@ class ReportHandler(BaseHandler[ApiServices]):
         if name is None:
             return None
         person = await self.services.store.person_by_name(name)
-        return NOBODY if person is None else person.id
+        return NO_PERSON if person is None else person.id
 
     def sees_all(self, caller: Caller) -> bool:
-        """Whether everybody's rows may be seen."""
+        """Whether the caller sees all people's rows."""
         return self.services.authority(caller).may(Power.ADMINISTER)
 
     async def names(self, caller: Caller) -> Mapping[str, str]:

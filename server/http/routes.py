@@ -1,4 +1,4 @@
-"""The one table of routes, with who may use them. What is not in it does not exist: `404 unknown_url`."""
+"""The one table of routes, with their roles. A path that is not in it does not exist: `404 unknown_url`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from server.http.services import (
 )
 from server.wire.cors import Sharing
 from server.wire.endpoints import ENDPOINTS
+from server.wire.translate.translation import PAIRS
 
 OPERATIONS: tuple[Operation, ...] = (
     *my_api.OPERATIONS,
@@ -47,6 +48,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *closing_api.OPERATIONS,
     *admin_api_house.OPERATIONS,
 )
+TRANSLATED_KINDS = frozenset(asker for asker, _ in PAIRS)  # asked under either family's prefix
 ANYBODY = {"GET": Role.PUBLIC}
 CALLERS = {"GET": Role.CALLER}
 
@@ -89,10 +91,11 @@ def _of(services: S, rows: Iterable[Route[S]]) -> list[Route[S]]:
 
 
 def _relayed() -> list[Route[RelayServices]]:
-    """What is passed on."""
+    """The routes that are relayed."""
     found = []
     for endpoint in ENDPOINTS.values():
-        for prefix in ("", f"/proxy/{endpoint.dialect.name}"):
+        others = ("/proxy/openai", "/proxy/anthropic") if endpoint.kind in TRANSLATED_KINDS else ()
+        for prefix in dict.fromkeys(("", f"/proxy/{endpoint.dialect.name}", *others)):
             path = prefix + endpoint.path.replace(".", r"\.")
             found.append(Route(path, RelayHandler, {"POST": Role.CALLER}, {"endpoint": endpoint}, own_door=True))
     return found
@@ -108,7 +111,7 @@ def _models() -> list[Route[ApiServices]]:
 
 
 def _public(services: StatusServices) -> list[Route[StatusServices]]:
-    """What everybody may see."""
+    """The public routes."""
     figures: list[Route[StatusServices]] = []
     if services.metrics is not None:
         figures = [Route("/metrics", MetricsHandler, ANYBODY, {"metrics": services.metrics})]
@@ -130,7 +133,7 @@ def _public(services: StatusServices) -> list[Route[StatusServices]]:
 
 
 def _asked() -> list[Route[ApiServices]]:
-    """What a caller may ask about what is theirs."""
+    """The routes by which callers ask about their own requests and figures."""
     return [
         Route("/api/explain/([A-Za-z0-9_-]{1,64})", ExplainHandler, CALLERS),
         Route("/api/queue", QueueHandler, CALLERS),
@@ -143,7 +146,7 @@ def _asked() -> list[Route[ApiServices]]:
 
 
 def _doors() -> list[Route[PageServices]]:
-    """In and out, and the page that greets who has logged in with their own place."""
+    """The routes to log in and out, and the leaderboard, which shows people who have logged in their own place."""
     return [
         Route("/leaderboard", LeaderboardPage, ANYBODY),
         Route("/login", LoginPage, {"GET": Role.PUBLIC, "POST": Role.PUBLIC}),

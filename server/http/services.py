@@ -1,4 +1,4 @@
-"""What handlers may use: a little that all of them need, and for each group of handlers what it needs beside.
+"""The dependencies of handlers: a few that all of them need, and for each group of handlers its own.
 
 A handler's class names its group (`BaseHandler[PageServices]`), so the type checker knows what it may ask for. It is
 given an object of its group, and nothing else of the gateway is within its reach.
@@ -53,7 +53,7 @@ class Lifecycle:
 
 @dataclass(kw_only=True)
 class Services:
-    """What every handler may use. `metrics` and `access_log`: None if they are off."""
+    """The dependencies of every handler. `metrics` and `access_log`: None if they are off."""
 
     settings: Settings
     accounts: Accounts
@@ -71,7 +71,7 @@ class Services:
         return self.lifecycle.draining
 
     def authority(self, caller: Caller) -> Authority:
-        """With what authority a caller acts. What cannot be known yet counts as a limit."""
+        """The authority with which a caller acts. While limits are unknown, the token counts as limited."""
         limited = caller.token_id is not None and self._is_limited(caller.token_id)
         return authority_of(
             caller.means,
@@ -117,7 +117,7 @@ class RelayServices(Services):
 
 @dataclass(kw_only=True)
 class StatusServices(Services):
-    """For what everybody may see, and for machines that watch this one."""
+    """For the public pages, and for machines that watch this one."""
 
     status_service: StatusService
     dispatcher: Dispatcher
@@ -155,7 +155,7 @@ class ApiServices(ManagementServices):
 
 @dataclass(kw_only=True)
 class PageServices(ManagementServices):
-    """For the pages of who has logged in. `oidc`: None where no organisation vouches for people."""
+    """For the pages behind a login. `oidc`: None where no organisation vouches for people."""
 
     oidc: Oidc | None
 
@@ -185,7 +185,7 @@ class GatewayServices(RelayServices, StatusServices, ApiServices, PageServices, 
     parts: dict[type[Services], Services] = field(default_factory=dict)
 
     def part(self, group: type[S]) -> S:
-        """What a group of handlers may use: the same object each time."""
+        """The dependencies of a group of handlers: the same object each time."""
         found = self.parts.get(group)
         if not isinstance(found, group):
             mine: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(group)}

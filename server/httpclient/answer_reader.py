@@ -1,8 +1,8 @@
 """Reads one HTTP/1.1 answer after another from the bytes of a connection. It does no I/O.
 
 llhttp does the parsing, with none of its leniencies: two lengths, a length beside chunks, a chunk size that is no plain
-hexadecimal number, a bare line feed or carriage return, a folded header: all end the connection. What llhttp still
-takes, and where two programs could differ about an answer's end, is refused here: a `Transfer-Encoding` that is not
+hexadecimal number, a bare line feed or carriage return, a folded header: all end the connection. Some answers that
+llhttp takes are refused here, because two programs could differ about their end: a `Transfer-Encoding` that is not
 exactly `chunked`, or in HTTP/1.0; a version other than 1.0 and 1.1; a status below 100; 101, which was not asked for.
 
 Everything is bounded: the head in bytes and headers (trailers and interim answers among them), and what may come
@@ -26,7 +26,7 @@ SWITCHING = 101
 
 
 class AnswerReader:
-    """The answer that comes. `pieces` holds what has come of its body, and whoever reads it empties the list."""
+    """The answer that comes. `pieces` holds the body's bytes that have come; its reader empties the list."""
 
     __slots__ = (
         "_bodiless",
@@ -87,7 +87,7 @@ class AnswerReader:
             raise ConnectionDropped
         self.complete = True
 
-    # What llhttp calls; an exception in one of these is an error of the parser.
+    # The callbacks of llhttp; an exception in one of these is an error of the parser.
 
     def on_message_begin(self) -> None:
         if self.complete:

@@ -45,7 +45,7 @@ class Response:
         self.headers: Mapping[str, str] = connection.answer.headers  # case-insensitive
 
     def read(self) -> Coroutine[None, None, bytes]:
-        """What has come, at least a byte; empty at the end. Raises HttpFailure."""
+        """The bytes that have come, at least one; empty at the end. Raises HttpFailure."""
         if self._closed:
             raise ConnectionDropped
         return self._connection.read(self._patience)

@@ -48,7 +48,7 @@ def refused(status: int) -> ProxyRefused:
 
 
 def untrusted(error: ssl.SSLCertVerificationError) -> str:
-    """What an operator can do about a certificate."""
+    """The reason why a certificate is refused, and the setting that mends it."""
     return f"its certificate is not believed ({error.verify_message}); UPSTREAM_CA_FILE names further authorities"
 
 

@@ -4,7 +4,7 @@ Its owner calls `start`, `head` and `read`; the event loop calls the rest. Nothi
 now and then (`client.py`) and ends a wait that has lasted for too long.
 
 The body is written piece by piece as the socket takes it, without a copy, while the answer may begin already: a server
-that refuses a body need not read it. What comes is taken from the socket only as far as it is read here: more than
+that refuses a body need not read it. Bytes are taken from the socket only as far as they are read here: more than
 `HIGH` bytes that wait pause the reading, so a slow reader slows the server down.
 """
 
@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
                 self._waiter = None
 
     async def read(self, patience: float) -> bytes:
-        """What has come of the body; empty at its end. Raises HttpFailure when all that came before has been read."""
+        """The next bytes of the body; empty at its end. Raises HttpFailure when all bytes before it have been read."""
         reader = self._reader
         self._quiet, self._patience = 0.0, patience
         while not reader.pieces:

@@ -29,7 +29,7 @@ class ConnectionDropped(HttpFailure):
 
 
 class MalformedAnswer(HttpFailure):
-    """What came is no HTTP answer, or one whose end cannot be known for sure."""
+    """The bytes are no HTTP answer, or one whose end cannot be known for sure."""
 
 
 class NoAnswerInTime(HttpFailure):

@@ -1,4 +1,4 @@
-"""Which proxy a request goes through, by the rules that curl and Go share.
+"""The choice of the proxy that a request goes through, by the rules that curl and Go share.
 
     https://name...    HTTPS_PROXY: CONNECT to name:443, and TLS through it; the proxy sees the name and nothing else
     http://name...     HTTP_PROXY: the proxy gets the whole request, as RFC 9112 3.2.2 has it, and could read it

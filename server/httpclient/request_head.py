@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from server.httpclient.addresses import Target
 
-# What the client says itself: the length of the body, and the server's name.
+# The headers that the client writes itself: the length of the body, and the server's name.
 OWN = frozenset({"host", "content-length", "transfer-encoding", "connection", "proxy-authorization", "expect"})
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})  # an empty body of these is not mentioned
 

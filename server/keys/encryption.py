@@ -68,7 +68,7 @@ class KeyEncryption:
         return self.encrypt(self.decrypt(encrypted, fingerprint))
 
     def insist(self) -> MultiFernet:
-        """What encrypts. Raises KeyEncryptionError if there is no master key."""
+        """The cipher of the master keys. Raises KeyEncryptionError if there is no master key."""
         if self._fernet is None:
             raise KeyEncryptionError(NO_MASTER, MAKE_ONE)
         return self._fernet

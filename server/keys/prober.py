@@ -42,7 +42,7 @@ CONCURRENCY = 4  # askings at a time
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What is known of a key now. `detail` is our own words; `models` is empty unless the state is ready."""
+    """The result of a check of a key. `detail` is our own words; `models` is empty unless the state is ready."""
 
     state: ProbeState
     detail: str
@@ -56,7 +56,7 @@ class ProbedKeys(Protocol):
         """How the key as a whole stands."""
 
     def probed(self, key_id: str, found: ProbeState) -> None:
-        """What a free request told: the key is let in (not that it has credit), refused, out of reach, or nothing."""
+        """A free request found the key let in (not that it has credit), refused, out of reach, or showed nothing."""
 
     def learn(self, key_id: str, event: KeyEvent) -> None: ...
 
@@ -89,7 +89,7 @@ class Prober:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._started = False
-        self._listed = asyncio.Event()  # nobody's models are unknown
+        self._listed = asyncio.Event()  # set when the models of all upstreams are known
 
     async def start(self, patience: float = 5.0) -> None:
         """Begin, with all keys of the registry; returns when all models are known, or after some seconds."""
@@ -169,7 +169,7 @@ class Prober:
         return {key_id for key_id in self._watched if self._keys.state(key_id) not in DEAD}
 
     def _reviving(self, key_id: str) -> frozenset[ProbeState]:
-        """What must be found for a key to begin anew. An asking from before a refusal revives nothing."""
+        """The findings with which a key begins anew. A request from before a refusal revives nothing."""
         if key_id in self._wanted:
             return frozenset({"ready", "unclear"})
         return frozenset({"ready"}) if self._keys.state(key_id) is Stands.REVOKED else frozenset()
@@ -197,11 +197,11 @@ class Prober:
             self._keys.offer(spec.name, self._listed_by(spec.name))
 
     def _unlisted(self, spec: UpstreamSpec) -> bool:
-        """Neither the operator nor the upstream has told its models."""
+        """Whether neither the operator nor the upstream has named the models of an upstream."""
         return not spec.models and not self._listed_by(spec.name)
 
     def _listed_by(self, upstream: str) -> frozenset[str]:
-        """What the keys of an upstream list between them. Which key may use which model is learnt from real traffic."""
+        """The models that the keys of an upstream list between them. Real traffic shows which key may use which."""
         keys = [key_id for key_id, spec in self._watched.items() if spec.name == upstream]
         return frozenset(model for key_id in keys for model in self._models.get(key_id, ()))
 

@@ -10,7 +10,7 @@ from server.dispatcher import Dispatcher
 from server.keys.prober import ProbeState as Found
 from server.keys.registry import UpstreamRegistry, pool_key
 
-# What a free request teaches. It shows that a key is let in; it shows neither credit nor a model's health.
+# The event of each finding of a free request. It shows that a key is let in, but neither credit nor a model's health.
 _TAUGHT = {"ready": KeyEvent.LISTED, "revoked": KeyEvent.KEY_REFUSED, "unreachable": KeyEvent.UNREACHED}
 Heard = Callable[[UpstreamSpec], None]
 

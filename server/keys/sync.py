@@ -43,7 +43,7 @@ class PoolKeys(Protocol):
 
 
 class Watcher(Protocol):
-    """What checks keys, each by its id."""
+    """A checker of keys, each named by its id."""
 
     def watch(self, key_id: str) -> None: ...
 
@@ -87,7 +87,7 @@ class KeySync:
                 await self._task
 
     async def sync(self) -> None:
-        """Carry out what has changed since the last time. An outage changes nothing and is told once."""
+        """Carry out what has changed since the last time. An outage changes nothing and is logged once."""
         try:
             version = await self._store.keys_version()
             if version != self._version:

@@ -141,7 +141,7 @@ class KeyWishes:
         raise no_such_key()
 
     async def terms(self, upstream: str) -> UpstreamSpec:
-        """What the keys of an upstream may be used for, without the keys."""
+        """The uses that the keys of an upstream are allowed, without the keys."""
         added = [key.spec for key in await self._store.added_keys()]
         for spec in (*self._registry.configured, *added):
             if spec.name == upstream:
@@ -174,7 +174,7 @@ def no_such_key() -> UnknownWish:
 
 
 def _said(spec: UpstreamSpec) -> dict[str, Any]:
-    """What a new key may be used for, as it is noted."""
+    """The uses that a new key is allowed, as the audit log notes them."""
     terms = {each.name: getattr(spec, each.name) for each in fields(spec) if each.name not in ("name", "keys")}
     return {"upstream": spec.name, **{name: value for name, value in terms.items() if value not in (None, "", ())}}
 

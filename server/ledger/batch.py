@@ -27,7 +27,7 @@ def firsts(settlements: Sequence[Settlement]) -> dict[str, int]:
 
 
 def charged(settlements: Iterable[Settlement]) -> dict[str, int]:
-    """What these take of each counter."""
+    """The amounts that these take of each counter."""
     taken: dict[str, int] = {}
     for each in settlements:
         for charge in each.charges:

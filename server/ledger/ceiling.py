@@ -48,7 +48,7 @@ def most_cost(price: Price, ceiling: Ceiling, tariff: Tariff = LISTED) -> int:
 
 
 def most_taken(price: Price | None, ceiling: Ceiling, tariff: Tariff = LISTED) -> Estimate:
-    """What a request may take of budgets at most."""
+    """The amounts that a request may take of budgets at most."""
     return Estimate(0 if price is None else most_cost(price, ceiling, tariff), ceiling.tokens)
 
 
@@ -71,7 +71,7 @@ def fitting(price: Price | None, ceiling: Ceiling, left: int, unit: Unit, tariff
 
 
 def unmeasured(price: Price | None, ceiling: Ceiling) -> bool:
-    """Whether the price counts in units that this request has none of: nobody here can tell what it costs then.
+    """Whether the price counts in units that this request has none of: then its cost is unknown here.
 
     A short prompt to a cheap model rounds to nothing, so very much of each unit is asked about.
     """

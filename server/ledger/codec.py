@@ -62,7 +62,7 @@ def written_line(request_ids: Iterable[str]) -> bytes:
 
 
 class Recovery:
-    """What the lines of a dead process tell. Feed all of them, in their order."""
+    """The settlements in the lines of a dead process. Feed all of them, in their order."""
 
     def __init__(self) -> None:
         self._opened: dict[str, Settlement] = {}
@@ -78,7 +78,7 @@ class Recovery:
             self.damaged += 1
 
     def orphans(self) -> list[Settlement]:
-        """What the store may not have: the settled first, then what was sent and never settled, each in its order."""
+        """The settlements that the store may not have: first the settled, then the sent and never settled, in order."""
         unsettled = (each for request_id, each in self._opened.items() if request_id not in self._settled)
         return [each for each in (*self._settled.values(), *unsettled) if each.row.request_id not in self._written]
 

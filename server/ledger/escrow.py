@@ -1,16 +1,17 @@
 """Escrow: amounts taken from budgets in advance, so that a request is held and settled in memory.
 
 The idea is P. E. O'Neil's (The Escrow Transactional Method, ACM Transactions on Database Systems 11(4), 1986): a
-counter on which many change little need not be asked for each change. Whoever has put an amount aside there, in
-*escrow*, may spend it elsewhere and later, and no order of events overspends, since what is aside counts as taken.
+counter on which many change little need not be asked for each change. A gateway that has put an amount aside
+there, in *escrow*, may spend it elsewhere and later, and no order of events overspends, since the escrow counts as
+taken.
 
 An escrow is a reservation of one counter in the store, which never grows. Of a live one the store holds
 
     free + held + unwritten
 
 `free` may be held here. `held` is what requests under way hold. `unwritten` was used and is on its way to the store:
-the settlement that arrives shrinks the escrow by what it drew and adds it to what is used, in one step. What a request
-used beyond its hold was never in the escrow, and is taken on top.
+the settlement that arrives shrinks the escrow by what it drew and adds it to what is used, in one step. An amount
+used beyond a hold was never in the escrow, and is taken on top.
 
     state   begins with                            is free   ends with
     ASKED   `due`: less is free than is right      no        the store's answer: LIVE, GONE, or ENDED if in doubt
@@ -20,12 +21,12 @@ used beyond its hold was never in the escrow, and is taken on top.
 
 * **How much is right**: what the last seconds asked for (`SECONDS`), at least `MANY` usual requests, and where the
   store is remote what an outage may use; but of what is left at most one part in `SHARE` times the gateways that have
-  escrow there, which the store itself compares. What is less than `MANY` usual requests is not taken: so near a limit
+  escrow there, which the store itself compares. Less than `MANY` usual requests is not taken: so near a limit
   there is no escrow, each hold goes to the store, and exactly as many are admitted as fit.
 * **Calling back**: a refusal that another gateway's escrow causes raises `Escrowed.calls`. Each gateway sees that at
   its next heartbeat, gives back what is free there, and takes nothing there for `BARRED_MS`.
 * **An outage of the store** stops no one who fits into what is live: it is the same escrow.
-* **Death**: the journal says what was drawn, and the next start gives the rest back. What no one starts again expires.
+* **Death**: the journal says what was drawn, and the next start gives the rest back. Without a next start it expires.
   A request takes only from what expires after the request has surely ended.
 
 Only decisions are made here. Times are UTC milliseconds, amounts are the counter's.
@@ -44,9 +45,10 @@ SHARE = 8
 LONGEST_MS = 1_200_000
 LIFETIME_MS = 3_600_000  # at least
 LIVES = 2  # of the longest request, at least
-SEEN_MS = 600_000  # a counter that nobody has used for so long needs no escrow
+SEEN_MS = 600_000  # a counter that has been unused for so long needs no escrow
 BARRED_MS = 10_000  # nothing is taken from a counter that was called back
 WATCHED = 10_000  # counters
+AT_ONCE = 100  # escrows that are taken at one heartbeat, so that no request waits behind them for long
 
 
 @dataclass(slots=True)
@@ -114,13 +116,13 @@ class Escrows:
         return sum(each.live is not None for each in self._watched.values())
 
     def in_use(self, counter: str) -> int:
-        """What requests of this gateway hold there from escrow, and what they used that is not written yet."""
+        """The amount that requests of this gateway hold there from escrow, and have used and not written yet."""
         watched = self._watched.get(counter)
         live = 0 if watched is None or watched.live is None else watched.live.in_use
         return live + sum(each.in_use for each in self._ended.values() if each.counter == counter)
 
     def hold(self, request_id: str, holds: Sequence[Hold], now: int) -> Reserved | None:
-        """Hold all in memory, as the store would, or nothing: None. What a request holds already it holds once."""
+        """Hold all in memory, as the store would, or nothing: None. A hold that a request has already is held once."""
         parts = self._parts.get(request_id, {})
         found: list[tuple[Hold, _Escrow]] = []
         fits = True
@@ -201,10 +203,10 @@ class Escrows:
         """The escrows to be taken now. Each is answered by `given`, `refused` or `doubted`."""
         wanting = [(name, each) for name, each in self._watched.items() if self._wants(each, name, now)]
         sized = [(name, each, size) for name, each in wanting if (size := self._size(name, each))]
-        return [self._ask(name, each, size, now) for name, each, size in sized]
+        return [self._ask(name, each, size, now) for name, each, size in sized[:AT_ONCE]]
 
     def given(self, escrow: str, taken: int, now: int) -> None:
-        """The store holds an escrow: it takes the place of the one before. Who was called back meanwhile ends it."""
+        """The store holds an escrow: it takes the place of the one before. One that was called back meanwhile ends."""
         found = self._asked.pop(escrow)
         watched = self._watched[found.counter]
         watched.waits, watched.taken = False, taken
@@ -214,7 +216,7 @@ class Escrows:
             self._end(watched)
 
     def refused(self, escrow: str) -> None:
-        """The counter has too little left for an escrow. What is known of it is too old."""
+        """The counter has too little left for an escrow. The known amount of it is too old."""
         watched = self._watched[self._asked.pop(escrow).counter]
         watched.waits, watched.taken = False, None
 
@@ -235,7 +237,7 @@ class Escrows:
             self._end(watched)
 
     def returns(self) -> list[Release | Trim]:
-        """What of the ended escrows is to be given back now. May be repeated."""
+        """The parts of ended escrows that are given back now. May be repeated."""
         return self._returned(list(self._ended.values()))
 
     def _watch(self, hold: Hold, now: int) -> _Watched | None:
@@ -259,7 +261,7 @@ class Escrows:
         return escrow if hold.amount <= escrow.free and now + self._longest <= escrow.expires_at else None
 
     def _shown(self, counter: str) -> int:
-        """What is taken of a counter, as far as this gateway knows, beside what is free here."""
+        """The amount that is taken of a counter, as far as this gateway knows, without the part that is free here."""
         return max(0, (self._watched[counter].taken or 0) - self._free(counter))
 
     def _free(self, counter: str) -> int:

@@ -1,12 +1,12 @@
-"""What the ledger says in JSON, and as tables for spreadsheets.
+"""The ledger's rows and sums in JSON, and as tables for spreadsheets.
 
 Requests and sums have the same names everywhere: in a page, in a table, in a line of JSON. Money stands there
 twice: as an integer of micro-USD to compute with, and as dollars with all their digits to read. A float would be wrong
 in the seventh digit, and a reader would add up a year of them.
 
 A table is CSV as RFC 4180 has it. A spreadsheet takes a text for a formula if it begins with one of `= + - @`, a tab or
-a line break, and formulas can send a sheet's contents elsewhere. What callers write themselves (a model's name, their
-own) comes into an administrator's sheet, so such a text gets a quote in front, as OWASP advises ("CSV Injection").
+a line break, and formulas can send a sheet's contents elsewhere. Texts that callers write themselves (a model's name,
+their own) come into an administrator's sheet, so such a text gets a quote in front, as OWASP advises ("CSV Injection").
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def request_fields(row: UsageRow, user: str) -> Fields:
 
 
 def usage_fields(used: Usage) -> Fields:
-    """What one request used, by kind."""
+    """The usage of one request, by kind."""
     return {
         "input_tokens": used.input,
         "cached_tokens": used.cached,

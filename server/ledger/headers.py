@@ -1,4 +1,4 @@
-"""What a caller may read about their limits in the headers of every answer, in the words of the dialect they speak.
+"""The headers by which a caller reads their limits in every answer, in the words of the dialect that they speak.
 
 OpenAI:     x-ratelimit-{limit,remaining,reset}-{requests,tokens}; reset is a duration such as 17ms, 1s, 6m0s
 Anthropic:  anthropic-ratelimit-{requests,tokens}-{limit,remaining,reset}; reset is an instant (RFC 3339)

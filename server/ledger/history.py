@@ -1,8 +1,8 @@
-"""What each hour was like, by model: how much was asked, how long people waited, whether it could be answered at all.
+"""The history of each hour, by model: how much was asked, how long people waited, whether it could be answered at all.
 
 A request counts in the hour in which it ended. Of people only their number is kept. Durations are counted in buckets
 whose bounds grow by a quarter of an octave: a percentile is known to about 9 % (the middle of a bucket that is 19 %
-wide), and what took less than 10 ms took nothing.
+wide), and a duration below 10 ms counts as none.
 
 Each gateway writes rows of its own, whole, under a name of its own: written twice they are the same rows, and those of
 several gateways add up. If a gateway dies, at most its last minute is missing.
@@ -35,7 +35,7 @@ _HIGHEST = 80  # the bucket of everything above three hours
 class HourRow:
     """One model in one hour, or several such rows added up. `hour` is its start, UTC milliseconds.
 
-    `people` are different ones. `watched` and `served` are seconds in which somebody looked, and in which it could be
+    `people` are different ones. `watched` and `served` are seconds in which a gateway looked, and in which it could be
     served. `running` and `slots` are seconds times requests in flight, and times those that could have been.
     `waits` (in the queue) and `first_bytes` (from arrival) are numbers by bucket.
     """
@@ -148,7 +148,7 @@ class HistoryRecorder:
         return [tally.row(hour, model) for (hour, model), tally in self._tallies.items()]
 
     def forget(self, before: int) -> None:
-        """What hours before this one were like has been written."""
+        """Drop the hours before this one: they have been written."""
         for name in [name for name in self._tallies if name[0] < before]:
             del self._tallies[name]
 

@@ -1,12 +1,12 @@
-"""What one request may take from which counters: the limits that apply, turned into holds and charges.
+"""The holds and charges of one request: made of the limits that apply to it.
 
 A `Claim` is made once, when a request arrives, and goes with it to its end. It names each counter by the window of that
-moment. However late the request ends, it is charged to the same counters: what was held in November is paid in
+moment. However late the request ends, it is charged to the same counters: a hold of November is paid in
 November. Where several limits share a counter, the tightest counts, so that no counter is ever held twice.
 
-What is held is the estimate; nothing is held where it is zero, so that a model that costs nothing may be used when the
-money is gone. What is charged is what the row says, on all counters of the claim. A request that no key served does
-not count as one: its slot is given back.
+The hold is the estimate; nothing is held where it is zero, so that a model that costs nothing may be used when the
+money is gone. The charge is the usage of the row, on all counters of the claim. A request that no key served does not
+count as one: its slot is given back.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNSERVED = frozenset((Outcome.FAILED, Outcome.REJECTED))
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Whose limits apply. `groups` are those that it is booked on: at most one, for a request."""
+    """The subjects whose limits apply. `groups` are those that it is booked on: at most one, for a request."""
 
     person_id: str
     token_id: str | None = None
@@ -34,7 +34,7 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a request will probably take, or what it took: micro-USD, tokens (input and output), requests."""
+    """The amounts that a request will probably take, or took: micro-USD, tokens (input and output), requests."""
 
     cost_micro_usd: int
     tokens: int
@@ -86,7 +86,7 @@ class BudgetStanding:
         return max(1, -((now_ms - entry.resets_at) // 1000))
 
     def as_dict(self) -> dict[str, Any]:
-        """What its owner is told."""
+        """The fields that its owner reads."""
         entry = self.entry
         return {
             "limit": words(entry.limit),
@@ -110,7 +110,7 @@ class Claim:
 
     @property
     def holds(self) -> tuple[Hold, ...]:
-        """What is to be reserved."""
+        """The holds to be reserved."""
         return tuple(Hold(it.counter, it.needs, it.most, it.resets_at) for it in self.budgets if it.needs)
 
     @property
@@ -123,7 +123,7 @@ class Claim:
         return Claim(_once((*self.budgets, *other.budgets)), _once((*self.rates, *other.rates)))
 
     def charges(self, row: UsageRow) -> tuple[Charge, ...]:
-        """What a row takes from the counters in the end."""
+        """The charges of a row to the counters."""
         if not self.budgets:
             return ()
         used = Estimate(row.cost_micro_usd, row.usage.input + row.usage.output, int(row.status not in UNSERVED))
@@ -131,7 +131,7 @@ class Claim:
         return tuple(Charge(counter, amount) for counter, amount in owed if amount)
 
     def beside(self, charges: Iterable[Charge]) -> tuple[Hold, ...]:
-        """What is to be reserved so that these charges have room beside what is held already."""
+        """The holds with which these charges have room beside the holds of before."""
         owed = {charge.counter: charge.amount for charge in charges}
         return tuple(
             Hold(it.counter, owed[it.counter], it.most, it.resets_at) for it in self.budgets if owed.get(it.counter)
@@ -146,7 +146,7 @@ class Claim:
         return self.standings({hold.counter: amount for hold, amount in zip(self.holds, taken, strict=True)})
 
     def refused(self, exceeded: Exceeded) -> BudgetStanding:
-        """Which budget did not suffice. `KeyError` if that counter is not of this claim."""
+        """The budget that did not suffice. Raises KeyError if that counter is not of this claim."""
         found = self.standings({exceeded.counter: exceeded.taken})
         if not found:
             raise KeyError(exceeded.counter)
@@ -156,7 +156,7 @@ class Claim:
 def applying(limits: LimitSet, who: Who, model: str | None, now_ms: int) -> list[Limit]:
     """The limits of a caller for a model; None for all models. Those of upstreams are another matter.
 
-    A person's own limit replaces everyone's of the same unit, window and family while it applies.
+    A person's own limit replaces the default of the same unit, window and family while it applies.
     """
     found = _now(limits.of(Scope.PERSON, who.person_id), model, now_ms)
     own = {limit.kind for limit in found}
@@ -175,7 +175,7 @@ def applying_to_upstream(limits: LimitSet, upstream: str, model: str | None, now
 
 
 def claim(limits: Iterable[Limit], who: Who, needs: Estimate, calendar: Calendar, now_ms: int) -> Claim:
-    """What a request takes from which counters, under the limits that apply to it."""
+    """The claim of a request, under the limits that apply to it."""
     entries = _once(_entry(limit, who, needs, calendar, now_ms) for limit in limits)
     return Claim(
         tuple(entry for entry in entries if entry.limit.window is not LimitWindow.MINUTE),
@@ -203,7 +203,7 @@ def _entry(limit: Limit, who: Who, needs: Estimate, calendar: Calendar, now_ms: 
 
 
 def _owner(limit: Limit, who: Who) -> str:
-    """Everyone's default and a person's own limit count the same, so that a new limit knows what was used before."""
+    """The default and a person's own limit share a counter, so that a new limit counts the usage of before."""
     if limit.scope in (Scope.EVERYONE, Scope.PERSON):
         return f"person:{_escaped(who.person_id)}"
     if limit.scope is Scope.MEMBER:

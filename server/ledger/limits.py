@@ -1,4 +1,4 @@
-"""What is limited, for whom, and how often it starts anew.
+"""Limits: their units, their scopes, and the windows in which they start anew.
 
 A limit is a sentence: *so much* of a *unit* in a *window*, for a *scope*, of a *family* of models.
 
@@ -30,7 +30,7 @@ Word = TypeVar("Word", bound=StrEnum)
 
 
 class Unit(StrEnum):
-    """What is counted. USD is counted in micro-USD, tokens are input plus output."""
+    """The unit that is counted. USD is counted in micro-USD, tokens are input plus output."""
 
     USD = "usd"
     TOKENS = "tokens"
@@ -49,7 +49,7 @@ class LimitWindow(StrEnum):
 
 
 class Scope(StrEnum):
-    """Whom a limit is for."""
+    """The kind of a limit's subject."""
 
     EVERYONE = "everyone"
     PERSON = "person"
@@ -92,7 +92,7 @@ class Limit:
 
     @property
     def kind(self) -> tuple[Unit, LimitWindow, str]:
-        """What a person's own limit and the default that it replaces have in common."""
+        """The fields that a person's own limit shares with the default that it replaces."""
         return self.unit, self.window, self.family
 
     def applies(self, model: str | None, now_ms: int) -> bool:
@@ -144,7 +144,7 @@ def _check_whom(limit: Limit) -> None:
     if not limit.id:
         raise ValueError("id: expected a name")
     if (limit.scope is Scope.EVERYONE) == bool(limit.subject):
-        raise ValueError("subject: expected whom it is for, and nothing where it is for everyone")
+        raise ValueError('subject: expected a subject, and none for the scope "everyone"')
     if limit.window is LimitWindow.MINUTE and (limit.unit is Unit.USD or limit.scope is Scope.UPSTREAM):
         raise ValueError("window: a minute is for people's requests and tokens, not for money or an upstream")
 
@@ -241,7 +241,7 @@ _PERIODS = {window: f"a {window}" for window in LimitWindow} | {
 
 
 def parse_limits(text: str) -> tuple[Limit, ...]:
-    """Everyone's limits from "20 requests/minute, 5 usd/day, 200000 tokens/month gpt-4*"; none from an empty text.
+    """The default limits from "20 requests/minute, 5 usd/day, 200000 tokens/month gpt-4*"; none from an empty text.
 
     `ValueError` says what was expected.
     """

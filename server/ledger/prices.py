@@ -1,4 +1,4 @@
-"""What a request costs: rates, the prices that hold at a time, and the sum.
+"""The cost of a request: rates, the prices that hold at a time, and the sum.
 
 A rate is an integer, so nothing is lost on the way: tokens are micro-USD per million, and everything is added up over
 one denominator and rounded once, half to even. Kinds of tokens that a rate does not name cost what the kind costs that
@@ -41,7 +41,7 @@ Unpriced = Literal["refuse", "free"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """What each kind costs. `TOKENS` are micro-USD per million tokens, the rest micro-USD for one.
+    """The rate of each kind. `TOKENS` are micro-USD per million tokens, the rest micro-USD for one.
 
     None is the rate of the kind that includes this one. Sound is by the hour because some providers' prices are no
     whole micro-USD a minute. `tiers` ascend.
@@ -86,7 +86,7 @@ class PriceTier:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a model costs from a time on. `model` may end in `*`: then it is every model that begins so.
+    """The price of a model from a time on. `model` may end in `*`: then it is every model that begins so.
 
     `services` are the rates of other services than the standard one, by the provider's word for them.
     """
@@ -102,7 +102,7 @@ class Price:
         return next((rates for name, rates in self.services if name == tier), None) if tier else None
 
 
-# What a model costs at a time (UTC ms) by somebody else's list; None if it is not there.
+# The price of a model at a time (UTC ms) by the list below the operator's own; None if it is not there.
 Base = Callable[[str, int], Price | None]
 
 # A model without a price where those are free. It has an id, so that its rows can be found when they are priced.
@@ -121,7 +121,7 @@ def cost(price: Price, usage: Usage, tariff: Tariff = LISTED) -> int:
 
 
 def _asked(rates: Rates, usage: Usage) -> int:
-    """What was read, times its rates. A part that is larger than its whole, as some providers report, counts itself.
+    """The tokens of the input, times their rates. A part above its whole, as some providers report, counts itself.
 
     Sound and pictures are taken for new as far as they can be: a list seldom tells what they cost from a cache.
     """
@@ -191,7 +191,7 @@ class PriceTable:
         self._otherwise = UNPRICED if unpriced == "free" else None
 
     def of(self, model: str, at_ms: int) -> Price | None:
-        """What the model costs at a time (UTC ms); None if it must be refused because nobody knows."""
+        """The price of a model at a time (UTC ms); None if it must be refused because no price is known."""
         return self._own(model, at_ms) or self._base(model, at_ms) or self._otherwise
 
     def _own(self, model: str, at_ms: int) -> Price | None:
@@ -212,7 +212,7 @@ def dearest(one: Rates, other: Rates) -> Rates:
 
 
 def dearest_services(one: Price, other: Price) -> tuple[tuple[str, Rates], ...]:
-    """The services of which both lists know the rates; elsewhere nobody knows which of them would serve."""
+    """The services of which both lists know the rates; elsewhere it is unknown which of them would serve."""
     both = ((name, rates, other.service(name)) for name, rates in one.services)
     return tuple((name, dearest(rates, found)) for name, rates, found in both if found is not None)
 

@@ -1,4 +1,4 @@
-"""What is asked of the ledger, read from a query string.
+"""A question to the ledger, read from a query string.
 
 Every parameter is named by its endpoint, comes once and is not empty: a filter that is overlooked (a slip of the pen, a
 second value, `user[$ne]=`) would answer another question than the one that was asked, with more rows than were meant.
@@ -41,7 +41,7 @@ def parameters(given: Mapping[str, Sequence[bytes]], known: Collection[str]) -> 
 
 
 def which(asked: Mapping[str, str], person_id: str | None) -> Which:
-    """The rows that are meant, of this person or of everybody."""
+    """The rows that are meant, of this person or of all people."""
     return Which(
         person_id=person_id,
         group=asked.get("group"),

@@ -1,13 +1,13 @@
 """Reserve, then settle: how budgets are kept without ever being overspent.
 
 A *counter* is one limit in one window: its name says whose, of what, and when ("person:usr_1/usd/*/month/2026-11"). A
-new window is a new counter, so nothing has to be reset. What a counter holds is `taken`: what was settled there plus
-what is held by requests that are under way.
+new window is a new counter, so nothing has to be reset. The amount of a counter is `taken`: the settled amounts plus
+the holds of requests that are under way.
 
 A *reservation* takes all that a request may need from all counters that apply, in one step and all or none: a counter
 admits a hold only while `taken + amount <= limit`. A *settlement* gives the holds back and takes what was really used;
-that may be more than was held, since the model has answered already: then the counter is over its limit, and the one
-who comes next is refused.
+that may be more than was held, since the model has answered already: then the counter is over its limit, and the next
+request is refused.
 
 Both are idempotent by request id: a journal may be replayed, a call repeated after a doubt. A reservation whose
 process died is given back at the next start or when it expires, whichever is first.
@@ -45,7 +45,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What is kept for a request. `holder` names the process that answers for it; times are UTC milliseconds."""
+    """The holds of a request. `holder` names the process that answers for it; times are UTC milliseconds."""
 
     request_id: str
     holder: str
@@ -64,7 +64,7 @@ class Reserved:
 class Exceeded:
     """Nothing is held: this counter, which has `taken` so much already, does not admit it.
 
-    `escrowed` of what is taken lies in escrows: perhaps nobody uses it.
+    `escrowed` of what is taken lies in escrows: perhaps it is unused.
     """
 
     counter: str
@@ -84,7 +84,7 @@ class Settlement:
 class Escrowed:
     """How a counter stands: `amount` of what is `taken` lies in escrows, which `holders` have taken in advance.
 
-    `calls` grows whenever somebody calls them back.
+    `calls` grows whenever a gateway calls them back.
     """
 
     counter: str
@@ -96,7 +96,7 @@ class Escrowed:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What a request or an escrow holds is given back."""
+    """Gives back the holds of a request or an escrow."""
 
     request_id: str
 
@@ -109,12 +109,12 @@ class Trim:
     amount: int
 
 
-# What is written behind an answer. Each may be repeated.
+# The writes behind an answer. Each may be repeated.
 Letter = Settlement | Release | Trim
 
 
 def escrow_id(holder: str, number: int) -> str:
-    """An escrow is a reservation of one counter; its id tells whose it is."""
+    """An escrow is a reservation of one counter; its id names its holder."""
     return f"{ESCROW}{holder}/{number}"
 
 

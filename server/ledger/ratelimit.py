@@ -1,12 +1,12 @@
 """Limits per minute: requests and tokens, in a window that slides.
 
-What was taken counts for sixty seconds from that moment. So no interval of sixty seconds, wherever it begins, holds
-more than the limit, and there is no burst of twice as much around the full minute. A request takes from all of its
-counters or from none.
+An amount that is taken counts for sixty seconds from that moment. So no interval of sixty seconds, wherever it begins,
+holds more than the limit, and there is no burst of twice as much around the full minute. A request takes from all of
+its counters or from none.
 
 Tokens are taken as estimated and corrected when the real number is known, as of the moment they were taken. If that was
-more than estimated, the window is over its limit and the next one waits. What a request took that was refused
-later, or that no key served, is given back.
+more than estimated, the window is over its limit and the next one waits. The amount of a request that was
+refused later, or that no key served, is given back.
 
 Memory is bounded: a counter is forgotten sixty seconds after its last use; a thousand marks in one window are
 kept apart, beyond that marks within a thousandth of it become one and count from the later moment. That is never in
@@ -40,7 +40,7 @@ class _Mark:
 
 @dataclass(slots=True)
 class _Sliding:
-    """What one counter took in the last sixty seconds."""
+    """The amounts that one counter took in the last sixty seconds."""
 
     total: int = 0
     marks: deque[_Mark] = field(default_factory=deque)
@@ -61,7 +61,7 @@ class _Sliding:
         return newest
 
     def change(self, mark: _Mark, by: int) -> None:
-        """What has left the window is past changing."""
+        """Change the amount of a mark; one that has left the window stays."""
         if mark.counts:
             mark.amount += by
             self.total += by
@@ -80,7 +80,7 @@ class _Sliding:
 
 @dataclass(slots=True)
 class _Share:
-    """What one request took from one counter."""
+    """The amount that one request took from one counter."""
 
     unit: Unit
     sliding: _Sliding
@@ -94,7 +94,7 @@ class _Share:
 
 @dataclass(slots=True)
 class Taken:
-    """What one request took, until it is known what it used."""
+    """The amounts that one request took, until its usage is known."""
 
     shares: list[_Share]
 

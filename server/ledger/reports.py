@@ -1,4 +1,4 @@
-"""What can be asked of the ledger: which rows, and their sums by what."""
+"""Questions to the ledger: the choice of rows, and the grouping of their sums."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Days:
 
 
 class By(StrEnum):
-    """What sums are grouped by."""
+    """The grouping of sums."""
 
     DAY = "day"
     MODEL = "model"
@@ -64,7 +64,7 @@ class Sum:
 
 
 class SumMeasure(StrEnum):
-    """What a leaderboard ranks by."""
+    """The measure that a leaderboard ranks by."""
 
     REQUESTS = "requests"
     TOKENS = "tokens"  # input and output

@@ -1,4 +1,4 @@
-"""What providers ask beside the price of a model: for calls of their own tools, and for a better service.
+"""Providers' prices beside the price of a model: for calls of their own tools, and for a better service.
 
 The tables are the providers' list prices. xAI's, OpenRouter's and Moonshot's were read on these pages (copies of 2026,
 undated), the others in reports of these pages from the date beside them:
@@ -18,8 +18,8 @@ Not found on any page: xAI's live search by the source (it is gone since, and an
 tokens (the dearest by size and quality), and that a container is billed which no code ran in.
 
 A tool has one price here, whichever key serves it, as a model has: the dearest of those that ask for it by this name. A
-tool that is paid by the time is priced by the hour for each container. What costs nothing beside its tokens stands here
-with a price of nothing; what does not stand here has no price, and is refused where a budget applies.
+tool that is paid by the time is priced by the hour for each container. A tool that costs nothing beside its tokens
+stands here with a price of nothing; one that does not stand here has no price, and is refused where a budget applies.
 
 The operator's word comes first: what a group has been given for its own requests, then `TOOL_PRICES` and
 `SERVICE_FACTORS`.
@@ -55,7 +55,7 @@ LISTED_TOOLS: Mapping[str, int] = {
     "shell_4g": 120_000,
     "shell_16g": 480_000,
     "shell_64g": 1_920_000,
-    "image_generation": 250_000,  # where nobody says how many tokens it had; not verified
+    "image_generation": 250_000,  # where the answer does not say how many tokens it had; not verified
     "image_input_token": 10,
     "image_output_token": 40,
     "computer": 0,
@@ -94,7 +94,7 @@ class Tariff:
         return replace(self, tools={**self.tools, **dict(prices)})
 
     def percent(self, word: str) -> int:
-        """What a service or a place costs; the standard price if nobody knows it."""
+        """The price of a service or a place in percent of the standard price; 100 for an unknown word."""
         return self.factors.get(word, NORMAL)
 
     def calls(self, text: str) -> int:

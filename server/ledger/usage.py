@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
-    """What one request used and how it went. Times ending in `_ms` are milliseconds; `started_at` is UTC."""
+    """The usage and the outcome of one request. Times ending in `_ms` are milliseconds; `started_at` is UTC."""
 
     request_id: str
     person_id: str

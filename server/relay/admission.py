@@ -20,6 +20,7 @@ from server.policy.groups import Rights
 from server.relay.content_rules import ContentRules
 from server.relay.context import Call
 from server.relay.keepalive import KeepaliveTiming
+from server.relay.translating import endpoint_in, translated
 from server.relay.under_way import UnderWay
 from server.store.base import Caller, IssuedObject, StoreError
 from server.store.breaker import Guarded
@@ -27,6 +28,7 @@ from server.tokenizer import Tokenizer
 from server.wire.anthropic import ANTHROPIC
 from server.wire.conversation import bind
 from server.wire.dialect import Dialect
+from server.wire.endpoints import Endpoint
 from server.wire.errors import (
     AccountingUnavailable,
     InvalidValue,
@@ -40,6 +42,7 @@ from server.wire.errors import (
 from server.wire.identity import Identity
 from server.wire.openai import OPENAI
 from server.wire.own_keys import institution
+from server.wire.published import chats
 from server.wire.request import Request, unkept
 from server.wire.stored import Reference
 
@@ -56,7 +59,7 @@ class Bounds:
 
     `stateful`: providers may keep answers for later, for those who made them. `longest_output`: tokens of an answer
     without a bound of its own, where a budget applies. `usage_seconds`: how long an answer is read on for its usage, if
-    its client has left. `fairness`: who has equal shares.
+    its client has left. `fairness`: the parties that have equal shares.
     """
 
     queue_seconds: float = 300.0
@@ -100,15 +103,20 @@ class Admission:
         mine = (name for name in names if self._may_use(caller, rights, name) and self._book.prices.of(name, now))
         return [name for name in mine if self._is_alive(caller, rights.payers(name), name, dialect)]
 
+    def reached(self, caller: Caller, dialect: Dialect) -> list[str]:
+        """The same with the models that speak another dialect and are translated for: those that are known to chat."""
+        others = (model for other, _ in CHATS if other is not dialect for model in self.models(caller, other))
+        return sorted({*self.models(caller, dialect), *filter(chats, others)})
+
     def _is_alive(self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect) -> bool:
-        """Whether a key that lives serves a model for who would pay."""
+        """Whether a key that lives serves a model for one of the payers."""
         served = self._served(caller, payers, model, dialect)
         return served is not None and self._dispatcher.pool.lives(model, dialect.name, served[1])
 
     def _served(
         self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect
     ) -> tuple[str | None, frozenset[str]] | None:
-        """The first who may pay for a model and has a key for it, with the groups of its keys; None if none has."""
+        """The first payer that has a key for a model, with the groups of its keys; None if none has."""
         for payer in payers:
             groups = key_groups(caller, () if payer is None else (payer,))
             if self._dispatcher.pool.serves(model, dialect.name, groups):
@@ -140,25 +148,34 @@ class Admission:
             raise InvalidValue("X-Fairgate-Group")
         if not self._may_use(call.caller, rights, call.request.model):
             raise UnknownModel
-        group = self._payer(call, rights)
+        group, endpoint = self._payer(call, rights)
         request = await self._as_sent(await self._bounds.rules.applied(call.request), call.caller)
-        if request is call.request and group == call.group:
-            return call
-        return replace(call, request=request, group=group)
+        if request is not call.request or group != call.group:
+            call = replace(call, request=request, group=group)
+        return call if endpoint is None else await self._translated(call, endpoint)
+
+    async def _translated(self, call: Call, endpoint: Endpoint) -> Call:
+        """The call in the dialect of its model. A long body is translated beside the event loop."""
+        if not self._bounds.stateful:
+            _refuse_kept_state(call.request)
+        translate = partial(translated, call, endpoint, self._wall() // 1000, self._bounds.longest_output)
+        return translate() if len(call.request.body) <= INLINE_BODY else await asyncio.to_thread(translate)
 
     async def passing(self, call: Call) -> Call:
         """The call with the caller's own key as it may go on, with the group that it is booked on.
 
-        It uses nothing of the pool: rights to models, caps and budgets do not concern it. Who has a token names a group
-        of their own; where no token is asked for, any that the operator knows. Raises PromptRejected, InvalidValue.
+        It uses nothing of the pool: rights to models, caps and budgets do not concern it. A caller with a token names a
+        group of their own; a caller without one names any that the operator knows. Raises PromptRejected, InvalidValue.
         """
         await self._bounds.rules.check_phrases(call.request)
         mine = self.rights(call.caller).groups
         allowed = self._book.groups if call.caller.token_id is None else mine
         return replace(call, group=institution(call.group, mine, allowed))
 
-    def _payer(self, call: Call, rights: Rights) -> str | None:
-        """The group that pays, and by whose rights and keys the model is used: the one that was named, if it may.
+    def _payer(self, call: Call, rights: Rights) -> tuple[str | None, Endpoint | None]:
+        """The group that pays, with its rights and its keys: the group that the call names, if it may.
+
+        With it the endpoint that the request is translated for, if no key serves the model in the caller's dialect.
 
         If none was named, the first that allows the model and has a key for it. A model that no key serves has no price
         either, and the first of the two is what a caller can mend. Raises InvalidValue, UnknownModel, NoKey.
@@ -169,20 +186,19 @@ class Admission:
                 raise InvalidValue("X-Fairgate-Group")
             payers = (call.group,)
         served = self._served(call.caller, payers, request.model, request.endpoint.dialect)
-        if served is None:
-            elsewhere = self._route_elsewhere(call, payers)
-            known = self._dispatcher.pool.complete or elsewhere
-            raise UnknownModel(route=elsewhere) if known else NoKey(retry_after=DISCOVERY_SECONDS)
-        return served[0]
+        return self._payer_elsewhere(call, payers) if served is None else (served[0], None)
 
-    def _route_elsewhere(self, call: Call, payers: Iterable[str | None]) -> str:
-        """Where a conversation with this model is served, if it is in another dialect; empty if it is not."""
-        request = call.request
-        for dialect, route in CHATS:
+    def _payer_elsewhere(self, call: Call, payers: Sequence[str | None]) -> tuple[str | None, Endpoint]:
+        """The payer where a model is served in another dialect, and the endpoint there. Raises UnknownModel, NoKey."""
+        request, route = call.request, ""
+        for dialect, path in CHATS:
             others = dialect is not request.endpoint.dialect
-            if others and self._served(call.caller, payers, request.model, dialect) is not None:
-                return route
-        return ""
+            served = self._served(call.caller, payers, request.model, dialect) if others else None
+            if served is not None and (endpoint := endpoint_in(request.endpoint, dialect)) is not None:
+                return served[0], endpoint
+            route = route if served is None else path
+        known = self._dispatcher.pool.complete or route
+        raise UnknownModel(route=route) if known else NoKey(retry_after=DISCOVERY_SECONDS)
 
     async def _as_sent(self, request: Request, caller: Caller) -> Request:
         """The request as its provider may see it. A long body is searched beside the event loop."""
@@ -196,7 +212,7 @@ class Admission:
         return self._book.rights(caller.groups, self._wall())
 
     async def ask(self, call: Call, rights: Rights, arrived: float, tokens: int) -> Ask:
-        """What the pool must know of a call whose prompt has so many tokens.
+        """The request to the pool for a call whose prompt has so many tokens.
 
         Raises UnknownId, StatefulDisabled, UnreadableContent, PermissionDenied.
         """
@@ -223,10 +239,10 @@ class Admission:
         return self._shared(ask, call.group, call.address)
 
     def _shared(self, ask: Ask, group: str | None, address: str) -> Ask:
-        """With whom a person shares, where persons are cheap: with their group, or with all at their address.
+        """The party of an ask, where persons are cheap: a person shares with their group, or with all at their address.
 
-        A group has the weight that it gives its members, who are equal within it. Who is in no group, or at no known
-        address, shares with all others of that kind: else it would pay not to be.
+        A group has the weight that it gives its members, who are equal within it. A caller in no group, or at no known
+        address, shares with all others of that kind: else it would pay to be in none.
         """
         if self._bounds.fairness == "group":
             weight = self._book.groups[group].weight if group in self._book.groups else 1.0
@@ -265,7 +281,7 @@ class Admission:
         return common
 
     async def _makers(self, references: Sequence[Reference], caller: Caller) -> set[str]:
-        """The keys with which kept objects were made. What somebody else made does not exist."""
+        """The keys with which kept objects were made. Raises UnknownId if another person made one."""
         if not references or not self._bounds.stateful:
             return set()
         issued, keys = await self._issued({each.id for each in references}), set()
@@ -278,7 +294,7 @@ class Admission:
         return keys
 
     async def _issued(self, references: set[str]) -> dict[str, IssuedObject]:
-        """Who made some objects. A client may name one before the answer that it came with has been settled."""
+        """The makers of some objects. A client may name one before the answer that it came with has been settled."""
         early = self._under_way.makers(references)
         late = references - early.keys()
         try:
@@ -313,7 +329,7 @@ def _refuse_kept_state(request: Request) -> None:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """What one client has for itself: an IPv4 address, or an IPv6 network of 64 bits."""
+    """The network that one client has for itself: an IPv4 address, or an IPv6 network of 64 bits."""
     try:
         known = ip_address(address)
     except ValueError:
@@ -324,12 +340,15 @@ def network_of(address: str) -> str:
 
 
 def _is_batch(call: Call, rights: Rights) -> bool:
-    """Whether nobody sits and waits for the answer. Anybody may say so; the contrary only who has the right."""
+    """Whether the answer may come late: the call asks for that, or the rights force it.
+
+    Raises PermissionDenied if a call asks for the interactive class against its rights.
+    """
     if rights.batch and call.asked_class == "interactive":
         raise PermissionDenied
     return rights.batch or call.asked_class == "batch"
 
 
 def key_groups(caller: Caller, paying: Iterable[str]) -> frozenset[str]:
-    """The groups whose keys serve what these groups pay: everybody is a group of one, too, for the keys they own."""
+    """The groups whose keys serve what these groups pay: each person is a group of one, too, for the keys they own."""
     return frozenset((f"person:{caller.person_name}", *paying))

@@ -2,8 +2,8 @@
 
 Only what failed before its first byte went to the client is tried again. Each attempt is noted durably before it goes
 out; one that failed and may have been billed is paid before the next one begins, and where a budget has no room for
-that, it was the last. What an upstream refuses of the fields that fairgate has put in is no failure of its key: the
-request goes out again as this upstream takes it, and the upstream is remembered for that.
+that, it was the last. An upstream that refuses a field which fairgate has put in is no failure of its key: the
+request goes out again in the form that the upstream takes, and the upstream is remembered for that.
 
 A request with the caller's own key has one attempt, and whatever comes of it is the answer.
 """
@@ -77,7 +77,7 @@ class Attempts:
                 refused.clear()
                 context.shorter = None
                 self._failed(context, failure)
-                if context.client_left:  # nobody waits for another key's answer
+                if context.client_left:  # no client waits for another key's answer
                     raise ClientLeft from failure
                 context.trace.attempts.append({"key": context.lease.key.id, "failed": failure.refusal.code})
                 await self._another_key(context, failure)
@@ -145,7 +145,7 @@ class Attempts:
         context.perhaps_billed = may_be_billed(began=failure.billed, gone=failure.gone, seconds=seconds)
 
     async def _another_key(self, context: RequestContext, failure: AttemptFailed) -> None:
-        """Wait for another key. What the attempt before may have been billed is paid first, or else by the request."""
+        """Wait for another key. The possible bill of the attempt before is paid first, or else by the request."""
         limits, verdict = windows(failure.headers, self._wall() / 1000), failure.verdict
         attempt = None
         if context.perhaps_billed and not verdict.final:

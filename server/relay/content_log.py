@@ -1,7 +1,7 @@
 """Prompts and answers, kept where a group wants that and a header of every answer says so.
 
 Off unless a group switches it on. A text is kept beside the ledger, never in a log, for as many days as the group says
-and then forgotten. What is too long is kept up to its bound.
+and then forgotten. A text that is too long is kept up to its bound.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from server.relay.context import Sink
 
 LONGEST = 1 << 20  # bytes of a prompt, and of an answer
-TOLD = {"X-Content-Logged": "yes"}
+LOGGED_HEADER = {"X-Content-Logged": "yes"}
 
 
 class ContentRecorder:

@@ -15,7 +15,7 @@ INLINE_TEXT = 16 << 10  # characters that are searched on the event loop, in a t
 
 @dataclass(frozen=True, slots=True)
 class ContentRules:
-    """What holds for everybody. `caps` are those of each dialect, by its name; `words` are said of a phrase."""
+    """The rules for all requests. `caps` are those of each dialect, by its name; `words` are said of a phrase."""
 
     phrases: Phrases = Phrases()  # noqa: RUF009 - immutable
     words: str = ""

@@ -1,4 +1,4 @@
-"""What is known of one request: who asked for what, how far it has come, what it used.
+"""The state of one request: its caller, its call, how far it has come, its usage.
 
 A `RequestContext` grows while its request is served and ends as a row on the ledger. Its `RequestTrace` is what its
 owner may read afterwards, at `/api/explain`: small, without a word of the prompt, kept for the latest requests only.
@@ -25,6 +25,7 @@ from server.wire.own_keys import OwnKey
 from server.wire.request import AskedClass, Request
 from server.wire.shorter import Shorter
 from server.wire.tokens import Prompt
+from server.wire.translate.translation import Reader
 from server.wire.usage import Usage
 
 REMEMBERED = 10_000  # accounts
@@ -58,7 +59,9 @@ class Call:
     `asked_class`: whether it wants this to be batch work. `group`: the one that it names to be booked on, and once it
     is admitted the one that it is booked on. `keepalive`: the signs of life that its stream gets (`wire/keepalive.py`).
     `address`: the client's, as far as our own proxies tell it. `knocked`: its place in the rates of the minute.
-    `own_key`: where it goes with the caller's own key; None where a key of the pool serves it.
+    `own_key`: where it goes with the caller's own key; None where a key of the pool serves it. `untranslated`: what the
+    caller has sent, without its body, where `request` says it in another dialect; `reader` translates the answer, and
+    `notes` are for the header that tells of it.
     """
 
     id: str
@@ -73,11 +76,19 @@ class Call:
     address: str = ""
     knocked: Taken | None = None
     own_key: OwnKey | None = None
+    untranslated: Request | None = None
+    reader: Reader | None = None
+    notes: str = ""
+
+    @property
+    def asked(self) -> Request:
+        """The request as its caller knows it; without its body, where that is translated."""
+        return self.untranslated or self.request
 
 
 @dataclass(slots=True)
 class RequestTrace:
-    """What the owner of a request may read about it. Times are in milliseconds, `arrived_at` is UTC.
+    """The record of a request that its owner may read. Times are in milliseconds, `arrived_at` is UTC.
 
     `position` and `expected_wait_ms` are those of its arrival; 0 where it did not wait. `reserved` and `settled` are
     tokens.
@@ -97,7 +108,7 @@ class RequestTrace:
     refused: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """What is shown: all but the owner's id."""
+        """The fields that are shown: all but the owner's id."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "person_id"}
 
     def stands(self, ticket: Ticket) -> None:
@@ -114,7 +125,7 @@ class RequestTrace:
 
 
 def trace_of(row: UsageRow) -> RequestTrace:
-    """What the ledger still knows of a request that has ended: not how many were before it, nor who failed it."""
+    """The trace of a request that has ended, from its row: without its place in the queue and its failed attempts."""
     trace = RequestTrace(
         row.request_id, row.person_id, row.model_asked, row.started_at, row.status, queue_ms=row.queue_ms
     )
@@ -144,7 +155,7 @@ class RecentTraces:
 
 @dataclass(slots=True)
 class RequestContext:
-    """What has become known of a request so far. Times are seconds, monotonic.
+    """The state of a request so far. Times are seconds, monotonic.
 
     `claim`: that to a key of the pool; None where the caller brings a key. `names_model`: its row names the model that
     it asks for. One that neither the pool nor a provider knows is a word of the caller's, and stands on no page.
@@ -197,7 +208,7 @@ class RequestContext:
         return (*made.answer, *made.objects) if self.call.request.kept else made.objects
 
     def set_down(self) -> None:
-        """Its body is elsewhere while it waits. The words of its prompt have been counted, and nobody needs them."""
+        """Drop its body, which is elsewhere while it waits, and the words of its prompt, which have been counted."""
         request = replace(self.call.request, body=b"", prompt=NO_PROMPT)
         self.call = replace(self.call, request=request)
 
@@ -209,7 +220,7 @@ class RequestContext:
         self.resent += 1
 
     def row(self, usage: Usage, now: float) -> UsageRow:
-        """Its row on the ledger, if it ends now. What came for a client who had left was passed on to nobody."""
+        """Its row on the ledger, if it ends now. An answer for a client who had left is not completed."""
         gone = self.client_left and self.outcome is Outcome.COMPLETED
         return self._row(usage, now, Outcome.CANCELLED if gone else self.outcome, self.sends + self.resent)
 

@@ -1,9 +1,9 @@
 """Answers that are read on after their clients have left, because it is not known yet what they will be billed.
 
-Who leaves pays for what was generated. Closing the upstream's socket stops that, and the text which came says what it
-was; unless the model may have reasoned in silence, or the answer comes in one piece at its end. Such an answer is read
-to its usage, for at most `DRAIN_USAGE_SECONDS`, and goes nowhere. The key's slot stays taken meanwhile, as it would be
-if the client had stayed, and the person's share of the queue with it.
+A client who leaves pays for what was generated. Closing the upstream's socket stops the generation, and the text which
+came is the measure; unless the model may have reasoned in silence, or the answer comes in one piece at its end. Such an
+answer is read to its usage, for at most `DRAIN_USAGE_SECONDS`, and goes nowhere. The key's slot stays taken meanwhile,
+as it would be if the client had stayed, and the person's share of the queue with it.
 
 Reading on ends with the usage, with its time, with the gateway and with an administrator's word. Only so many answers
 are read on at a time, in all and of one person; the others are closed at once, and estimated (`wire/unreported.py`).
@@ -68,8 +68,8 @@ def usage_is_to_come(context: RequestContext) -> bool:
 def hides(context: RequestContext) -> bool:
     """Whether more may be billed than what came.
 
-    All comes at once at the end, the model reasons where nobody sees it, or the provider's tools read pages (or its
-    compaction the conversation once more) that only the usage tells of.
+    That is so if all comes at once at the end, if the model reasons unseen, or if the provider's tools read pages (or
+    its compaction the conversation once more) that only the usage shows.
     """
     request = context.call.request
     unseen = request.extent.thinks or request.extent.compacts or request.hosted.calls or may_think(request.model)

@@ -1,10 +1,10 @@
-"""What is held for a request before it waits, and the bound of its answer that makes this enough.
+"""The hold of a request before it waits, and the bound of its answer that makes this hold enough.
 
 Where a budget applies, the hold is an upper bound of what the provider can bill (`wire/extent.py`,
 `ledger/ceiling.py`), so an answer needs a bound, too. A caller who sets one keeps it, and is refused if the budget has
-less. Who sets none gets the least of these: the longest answer that the model is known for, `DEFAULT_MAX_OUTPUT`, the
-operator's cap, what the context window has room for, and what the tightest budget can pay. `X-Fairgate-Max-Tokens` says
-which that was. A budget that cannot pay for `LEAST_OUTPUT` tokens refuses.
+less. A caller who sets none gets the least of these: the longest answer that the model is known for,
+`DEFAULT_MAX_OUTPUT`, the operator's cap, what the context window has room for, and what the tightest budget can pay.
+`X-Fairgate-Max-Tokens` says which that was. A budget that cannot pay for `LEAST_OUTPUT` tokens refuses.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The answer to a request with the caller's own key: it passes as it comes, and is observed on its way.
 
 Status, headers and words are the provider's, errors among them: key and money are the caller's, so neither is judged
-here, hidden or tried again. What is the same as for every answer: its end goes out when its row is on the ledger, a
+here, hidden or tried again. The rest is the same as for every answer: its end goes out when its row is on the ledger, a
 stream that breaks off ends with our own error, and signs of life stand between the events of one that is silent.
 """
 

@@ -7,7 +7,7 @@ A request with the caller's own key goes the same way without the first four: no
 The request is one task. The caller leaving, the drain and the deadlines all cancel that task; what it holds (its place
 in the queue, a key's slot, the upstream's socket) are context managers, so nothing is left over. Whatever happened, a
 dispatched request is settled exactly once: before its end goes out to the client, else in the one `finally` of
-`_dispatched`. What was reserved for it is given back in the `finally` of `_serve` if it was never dispatched.
+`_dispatched`. Its reservation is given back in the `finally` of `_serve` if it was never dispatched.
 
 Keys are tried in `attempts.py`; what is billed stands in `settlement.py`. Nothing dispatched, nothing billed.
 """
@@ -23,7 +23,7 @@ from server.dispatcher import Dispatcher
 from server.ledger.usage import UsageRow
 from server.relay.admission import Admission, Bounds
 from server.relay.attempts import Attempts
-from server.relay.content_log import TOLD, ContentRecorder
+from server.relay.content_log import LOGGED_HEADER, ContentRecorder
 from server.relay.context import (
     Call,
     ClientLeft,
@@ -41,6 +41,7 @@ from server.relay.parking import leased
 from server.relay.prompt_lengths import NOT_READ, PromptLengths
 from server.relay.settlement import Settling
 from server.relay.time_limit import TimeLimit
+from server.relay.translating import TRANSLATED
 from server.relay.under_way import UnderWay
 from server.spool import Spool
 from server.store.base import Caller, Store
@@ -101,7 +102,7 @@ class Pipeline:
         return len(self._tasks) + self._reservations.backlog
 
     async def explain(self, caller: Caller, request_id: str) -> RequestTrace | None:
-        """What became of a request of this caller's; None if there was none. Raises StoreError."""
+        """The trace of a request of this caller's; None if there was none. Raises StoreError."""
         trace = self.recent.of(request_id, caller.person_id)
         if trace is None:
             row = await self._store.usage(request_id)
@@ -178,6 +179,8 @@ class Pipeline:
         arrived, rights, asked = self._clock(), self._admission.rights(call.caller), call.request.max_tokens
         call = await self._admission.admitted(call, rights)
         bill = self._reservations.open(call, rights, trace.arrived_at)
+        if call.reader is not None:
+            bill.headers[TRANSLATED] = call.notes
         try:
             length = await self._lengths.of(call.request, call.caller.person_id)
             ask = await self._admission.ask(call, rights, arrived, length.tokens)
@@ -207,7 +210,7 @@ class Pipeline:
 
     def _keepalive(self, context: RequestContext, sink: Sink, outlook: Callable[[], Forecast | None]) -> Keepalive:
         call, seconds = context.call, context.trace.arrived_at // 1000
-        sign = sign_of_life(call.request, call.keepalive, call.id, seconds)
+        sign = sign_of_life(call.asked, call.keepalive, call.id, seconds)
         return Keepalive(sink, sign, self._bounds.timing, outlook, context.bill.headers)
 
     async def _queued(self, context: RequestContext, sink: Sink) -> UsageRow:
@@ -215,7 +218,7 @@ class Pipeline:
         if context.bill.content_days:
             sink = recorder = ContentRecorder(sink)
             context.recorded = recorder.recorded
-            context.bill.headers |= TOLD
+            context.bill.headers |= LOGGED_HEADER
         keepalive = self._keepalive(context, sink, lease.outlook)
         try:
             if context.call.request.stream:

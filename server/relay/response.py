@@ -5,7 +5,7 @@ breaks off afterwards is `Disconnected`: it is never a success just because the 
 
 Upstreams say `200 OK` before they know whether they can answer, and a role, an id or a `ping` long before the first
 word. None of that is an answer yet. It is held until something is said, and then sent as it came; if an error is said
-instead, it is an error before the first byte. What is held is bounded in bytes, and in time once an answer was opened.
+instead, it is an error before the first byte. The held part is bounded in bytes, and in time once an answer was opened.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ from server.wire.errors import (
     UpstreamRejected,
 )
 from server.wire.faults import ReportedError, relayable
+from server.wire.meter import Meter
 from server.wire.relay import LONGEST_STREAM, TELLING, Relay, StreamTooLong, is_stream
 from server.wire.request import Request
 from server.wire.shorter import Shorter, our_bound, shorter
+from server.wire.translate.passing import TranslatingRelay
 from server.wire.unreported import GIVEN_UP
 
 _REPEATED = frozenset({408, 409, 429})  # statuses that the official SDKs repeat by themselves, as all from 500 on
@@ -92,17 +94,19 @@ class Response:
             raise FieldRefused(added)
         if refuses_bound_of_tools(self.sent, status, body):
             raise AttemptFailed(OUR_BOUND, ToolNotBounded("tools"))
-        verdict, dialect = judge(status, headers, body, self.wall() / 1000), context.call.request.endpoint.dialect
+        verdict, dialect = judge(status, headers, body, self.wall() / 1000), context.call.asked.endpoint.dialect
         if verdict.event is not None:
-            refusal, gone = _told(verdict, status), status in GIVEN_UP
+            refusal, gone = _refusal_of(verdict, status), status in GIVEN_UP
             raise AttemptFailed(verdict, refusal, self.answer.headers, billed=self._began(), gone=gone)
         context.lease.rejected(verdict, windows(self.answer.headers, self.wall() / 1000))
         context.trace.attempts.append({"key": context.lease.key.id, "answered": str(status)})
         context.first_byte = context.first_byte or self.clock()
         context.outcome, context.perhaps_billed = Outcome.REJECTED, self._began()
         await self.settle(context)
-        told = relayable(body)
-        body = dialect.body(UpstreamRejected(), context.call.id) if told is None else scrub(told)
+        words, reader = relayable(body), context.call.reader
+        if words is not None and reader is not None:
+            status, words = reader.error(status, words)
+        body = dialect.body(UpstreamRejected(), context.call.id) if words is None else scrub(words)
         once = {"x-should-retry": "false"} if status >= 500 or status in _REPEATED else {}
         if await self._begin(status, {"Content-Type": JSON_TYPE, "Content-Length": str(len(body)), **once}):
             await self.sink.send(body)
@@ -127,6 +131,8 @@ class Response:
         context.first_byte = self.clock()
         context.outcome = Outcome.COMPLETED
         await self.settle(context)  # also: a client that reads slowly must not hold a key
+        if context.call.reader is not None:
+            body = context.call.reader.answer(body)
         content_type = self.answer.headers.get("Content-Type", "application/octet-stream")
         if context.call.request.endpoint.answer == "json":
             content_type = JSON_TYPE  # which it is, whatever it is called
@@ -135,7 +141,7 @@ class Response:
         await self.sink.send(body)
 
     async def _read_for_the_bill(self, beginning: list[bytes]) -> None:
-        """What is too long to be passed on was generated all the same: its figures are looked for to its end."""
+        """Look for the figures of an answer to its end: one that is too long to be passed on is billed all the same."""
         abridger, length = Abridger(), 0
         for piece in beginning:
             abridger.feed(piece)
@@ -149,12 +155,12 @@ class Response:
     async def _stream(self) -> None:
         """Relay events until the upstream ends, well or not."""
         context, meter = self.context, self.context.meter
-        relay = Relay(meter, hides_usage=context.call.request.hides_usage)
+        relay = self._relay_of(meter)
         context.streamed = True
         try:
             await self._relay(relay)
         except Broken:
-            # What breaks behind the terminal event or the upstream's own error has nothing more to say.
+            # A stream that breaks behind its terminal event or the upstream's own error has ended already.
             if context.first_byte is None or not (meter.finished or meter.failed):
                 raise self._cut() from None
         except StreamTooLong:
@@ -173,7 +179,12 @@ class Response:
         if rest:
             await self.keepalive.send(rest, between=True)
 
-    async def _relay(self, relay: Relay) -> None:
+    def _relay_of(self, meter: Meter) -> Relay | TranslatingRelay:
+        call = self.context.call
+        relay = Relay(meter, hides_usage=call.request.hides_usage)
+        return relay if call.reader is None else TranslatingRelay(relay, call.reader.again())
+
+    async def _relay(self, relay: Relay | TranslatingRelay) -> None:
         context, meter, keepalive = self.context, self.context.meter, self.keepalive
         events = await self._opening(relay)
         if (fault := meter.error()) is not None:
@@ -195,7 +206,7 @@ class Response:
                 return
             events = relay.feed(chunk)
 
-    async def _opening(self, relay: Relay) -> bytes:
+    async def _opening(self, relay: Relay | TranslatingRelay) -> bytes:
         """Return how the stream begins, up to the first thing that it says. Raises AttemptFailed if it says nothing."""
         meter, held = self.context.meter, bytearray()
         with suppress(TimeoutError):
@@ -204,7 +215,7 @@ class Response:
         await self._hold(relay, held, lambda: meter.opened or meter.begun)
         return bytes(held)
 
-    async def _hold(self, relay: Relay, held: bytearray, enough: Callable[[], bool]) -> None:
+    async def _hold(self, relay: Relay | TranslatingRelay, held: bytearray, enough: Callable[[], bool]) -> None:
         meter = self.context.meter
         while not (enough() or meter.failed or len(held) > MOST_HELD):
             if not (chunk := await self.answer.read()):
@@ -244,7 +255,7 @@ class Response:
 
 
 async def comes_as_stream(answer: Answer, request: Request) -> bool:
-    """What an answer is called is believed only where its beginning does not tell, or no stream was asked for."""
+    """Whether an answer is a stream. Its type decides only if its beginning does not, or no stream was asked for."""
     labelled = answer.media_type == EVENT_STREAM
     if not request.stream:
         return labelled
@@ -252,8 +263,8 @@ async def comes_as_stream(answer: Answer, request: Request) -> bool:
     return labelled if shown is None else shown
 
 
-def _told(verdict: Verdict, status: int) -> Refusal:
-    """What the caller hears when no other key helped. The upstream's own words are about our keys, so not those."""
+def _refusal_of(verdict: Verdict, status: int) -> Refusal:
+    """The error for the caller if no other key helps. The upstream's own words stay here: they are about our keys."""
     if verdict.event is KeyEvent.NO_SUCH_MODEL:
         return UnknownModel()
     if status == 403 and verdict.event is KeyEvent.FAILED:

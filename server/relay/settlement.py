@@ -2,8 +2,8 @@
 
 Else what is billed is the input and the delivered text as counted here, flagged as estimated, and by the time what may
 have been generated unseen. An upstream's error is not billed, unless an answer had begun before it. The flow pays and
-the key goes back first, then the row is put on the ledger, then the observers hear of it. What the provider keeps
-for the caller is remembered with its maker.
+the key goes back first, then the row is put on the ledger, then the observers hear of it. An object that the
+provider keeps for the caller is remembered with its maker.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Settling:
         self._stateful, self._clock, self._observe = stateful, clock, observe
 
     async def settle(self, context: RequestContext) -> UsageRow:
-        """Settle, whoever leaves meanwhile. What does not wait for anything needs no task of its own for that."""
+        """Settle, also if the caller is cancelled meanwhile. One that waits for nothing needs no task for that."""
         keeps = context.kept(stateful=self._stateful) or context.recorded is not None
         if context.settled is not None and not keeps:
             return context.settled
@@ -101,7 +101,7 @@ class Settling:
             context.trace.state = row.status
             context.trace.settle(usage)
             self._reservations.settle(context.bill, row)
-            self._observe(row)  # afterwards: whoever looks on cannot keep it off the ledger
+            self._observe(row)  # afterwards: an observer that fails cannot keep the row off the ledger
         return context.settled
 
     async def pay(self, context: RequestContext) -> Usage:
@@ -138,7 +138,7 @@ class Settling:
         return context.call.request.hosted.billed(used)
 
     def _reported(self, context: RequestContext) -> Usage | None:
-        """What is known without counting: the upstream's own figures, or that nothing was billed."""
+        """The usage as far as it is known without counting: the upstream's own figures, or that nothing was billed."""
         if context.meter.usage is None:
             return None if context.perhaps_billed else Usage()
         return completed(context.meter.usage, context.call.request.extent, context.input_estimate)

@@ -21,7 +21,7 @@ class UnderWay:
     contexts: dict[str, RequestContext] = field(default_factory=dict)  # by the request's id
 
     def makers(self, references: set[str]) -> dict[str, IssuedObject]:
-        """Who made which of these objects, of the answers that are not settled yet."""
+        """The makers of these objects, as far as they are of answers that are not settled yet."""
         return {
             each: IssuedObject(context.call.caller.person_id, context.lease.key.id, self.wall())
             for context in self.contexts.values()

@@ -14,7 +14,7 @@ from server.store.records import AddedKey, Person, Record, Token
 
 
 class Outdated(Exception):
-    """What the change begins with is not so any more: it was not made, and is not noted."""
+    """The state that the change begins with has changed: the change was not made, and is not noted."""
 
 
 @dataclass(frozen=True, slots=True)

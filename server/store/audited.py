@@ -1,7 +1,7 @@
-"""The one step by which anything is changed that a person may change: the writes, and who made them, together.
+"""The one step of every change that a person can make: the writes, and the entry that names their maker, together.
 
-The commands of administrators go through it (`server.admin`), and so do those who come in by themselves: by a login, by
-a name that a trusted proxy vouches for, at the first start.
+The commands of administrators go through it (`server.admin`), and so do people who come in by themselves: by a login,
+by a name that a trusted proxy vouches for, at the first start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What fairgate remembers, as a list of verbs.
+"""The memory of fairgate, as a list of verbs.
 
 A store writes what it is given and decides nothing: ids and times come from the caller, it asks no clock and rolls no
 dice. No query language leaks out of it. Every implementation passes the one suite in `tests/store/test_contract.py`.
@@ -10,9 +10,9 @@ Rules that let very different databases keep the same promises:
 * `settle` is idempotent by request id, and so is `reserve`: they may be repeated after such a doubt;
 * people and tokens are never deleted, only disabled and revoked: nothing dangles; an upstream key may go, since the
   ledger names it by its fingerprint alone;
-* what changes a key or a wish changes `keys_version`, what changes a record changes `book_version`, not before it: who
-  reads the version first and the things then has nothing older than that version;
-* a person or a token is changed by named fields, never written back whole: what another one changed meanwhile stays;
+* a change of a key or a wish changes `keys_version`, a change of a record changes `book_version`, not before it: a
+  reader that reads the version first and the things then has nothing older than that version;
+* a person or a token is changed by named fields, never written back whole: another caller's change meanwhile stays;
 * all times are integers, milliseconds since 1970, UTC.
 """
 
@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from server.store.history_verbs import HistoryVerbs
-from server.store.ledger_verbs import BookVerbs, LedgerVerbs, ReportVerbs
+from server.store.ledger_verbs import LedgerVerbs, RecordVerbs, ReportVerbs
 from server.store.records import (
     DONE,
     FAILED,
@@ -74,7 +74,7 @@ class PeopleVerbs(Protocol):
     """People, their tokens and their logins."""
 
     async def token_by_hash(self, digest: bytes) -> Credential | None:
-        """What the token of this digest may do: the look-up of every request.
+        """The caller of the token with this digest: the look-up of every request.
 
         The caller's `groups` are the person's own and claimed ones together, in that order, without repetition.
         """
@@ -83,7 +83,7 @@ class PeopleVerbs(Protocol):
         """Add a person; `NameTaken` if the name, the id, the login or the nickname is in use."""
 
     async def people(self) -> list[Person]:
-        """Everybody, by name."""
+        """All people, by name."""
 
     async def person(self, person_id: str) -> Person | None: ...
 
@@ -143,10 +143,10 @@ class KeyVerbs(Protocol):
     """Upstream keys that were added at run time, wishes for any key, and what providers keep for us."""
 
     async def remember_issued(self, object_ids: Collection[str], issued: IssuedObject) -> None:
-        """Note who made some kept objects. The first of an id wins: nobody takes over what another one made."""
+        """Note the maker of some kept objects. The first maker of an id wins: a later one does not take it over."""
 
     async def issued(self, object_ids: Collection[str]) -> dict[str, IssuedObject]:
-        """Who made which of some kept objects. Left out is what nobody made, or was forgotten."""
+        """The makers of some kept objects. Objects without a noted maker, or forgotten ones, are left out."""
 
     async def forget_issued(self, before: int) -> int:
         """Forget the objects that were made earlier than `before`; returns how many."""
@@ -179,7 +179,7 @@ class KeyVerbs(Protocol):
         """A number that grows with every change of an added key or a wish; cheap enough to be asked every second."""
 
 
-class Store(PeopleVerbs, KeyVerbs, LedgerVerbs, ReportVerbs, BookVerbs, HistoryVerbs, Protocol):
+class Store(PeopleVerbs, KeyVerbs, LedgerVerbs, ReportVerbs, RecordVerbs, HistoryVerbs, Protocol):
     """All verbs. All raise `StoreError` on an outage."""
 
     async def ping(self) -> None:

@@ -1,4 +1,4 @@
-"""A store that is slow or away must not make everyone wait: the few verbs that stand before an answer give up early.
+"""A store that is slow or away must not make all callers wait: the few verbs that stand before an answer give up early.
 
 A call that takes longer than the patience fails. After `FAILURES` of them within `WITHIN` seconds the breaker opens:
 calls fail at once, and the store has a rest. Then one call may try; how that ends decides for all.
@@ -15,8 +15,8 @@ waited through half an outage, says nothing about now.
 Only `AT_ONCE` calls are under way; the others wait for their turn, and their patience begins with it. A thousand people
 who come at once would else make each other's calls slow, and the store would seem to be away.
 
-A call that was given up may have been carried out all the same. For a look-up that does not matter. Who gave up a
-`reserve` has to give back later what it may hold; should that fail, too, it expires.
+A call that was given up may have been carried out all the same. For a look-up that does not matter. A caller that
+gave up a `reserve` gives back later what it may hold; should that fail, too, it expires.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Breaker:
         return False
 
     def abandoned(self, called_in: int) -> None:
-        """The caller left, and nobody will know. If it was the trial, the next one is it."""
+        """The caller left, so the call has no result. If it was the trial, the next call is the trial."""
         if called_in == self._round and self.state is BreakerState.TRIAL:
             self._become(BreakerState.OPEN)
 
@@ -148,9 +148,6 @@ class Guarded:
 
     async def reserve(self, reservation: Reservation) -> Reserved | Exceeded:
         return await self.ask(lambda: self._store.reserve(reservation))
-
-    async def release(self, request_id: str) -> bool:
-        return await self.ask(lambda: self._store.release(request_id))
 
     async def write(self, letters: Sequence[Letter]) -> list[bool | Exception]:
         return await self.ask(lambda: self._store.write(letters))

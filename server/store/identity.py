@@ -1,16 +1,16 @@
-"""Whose a store is: under which secrets things in it were made, and whether upstreams of its own have ever served it.
+"""The identity of a store: the secrets that its contents depend on, and whether it has ever had real upstreams.
 
 A store and the settings belong together, and either may be lost alone. A start with the wrong ones looks like any
 other: tokens stop working, keys cannot be read, or a demo answers over the real ledger. So the store keeps a record of
-what it was last started with, and `contradiction` says what does not fit:
+its last start, and `contradiction` names the difference that does harm:
 
     the pepper     is another one, while the store holds tokens: none of them would work
     MASTER_KEYS    are other ones, and not one of the added keys can be decrypted
     the upstreams  are gone, and nothing but that starts the demo
 
-What changes nothing for what is stored is no contradiction: another pepper before the first token, a new master key in
-front of the old one, a demo that becomes real. The record has fingerprints, from which no secret can be had back: the
-secrets have a least strength. Pure.
+A difference that changes nothing for the contents is no contradiction: another pepper before the first token, a new
+master key in front of the old one, a demo that becomes real. The record has fingerprints, from which no secret can be
+had back: the secrets have a least strength. Pure.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ForeignStoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a store was last started with: fingerprints, and whether upstreams were ever named."""
+    """The settings of a store's last start: fingerprints, and whether upstreams were ever named."""
 
     pepper: str
     masters: tuple[str, ...]
@@ -54,7 +54,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What a store holds that secrets matter for: whether a token may still work, and how its added keys read."""
+    """The contents of a store that depend on secrets: whether a token may still work, and its added keys."""
 
     tokens: bool
     keys: bool
@@ -67,7 +67,7 @@ def fingerprint(secret: bytes) -> str:
 
 
 def contradiction(known: Identity | None, now: Identity, holds: Holdings, *, demo_unasked: bool) -> str | None:
-    """What does not fit, with its remedy; None if all does. `demo_unasked`: the demo starts only for want of a name."""
+    """The harmful difference, with its remedy, or None. `demo_unasked`: the demo starts for want of upstreams."""
     if known is not None and known.pepper != now.pepper and holds.tokens:
         return OTHER_PEPPER
     if holds.keys and not holds.readable and (known is None or known.masters != now.masters):
@@ -83,7 +83,7 @@ def identity_body(identity: Identity) -> dict[str, Any]:
 
 
 def identity_of(body: Mapping[str, Any]) -> Identity:
-    """What a record says. `ValueError` if it says nothing."""
+    """The identity of a record. Raises ValueError if the record has none."""
     pepper, masters, real = body.get("pepper"), body.get("masters"), body.get("real")
     if not isinstance(pepper, str) or not isinstance(masters, list | tuple) or not isinstance(real, bool):
         raise ValueError("expected the identity of a store")

@@ -31,7 +31,8 @@ class LedgerVerbs(Protocol):
         """Write a request's row, give back its holds, take its charges and add it to the sums of its day.
 
         The first of an id wins: True if it was this one, False if it was there already (nothing has changed then). The
-        settlement is on its way when this returns: whoever does not wait for it loses the answer, not the settlement.
+        settlement is on its way when this returns: a caller that does not wait for it loses the answer, not the
+        settlement.
         """
 
     def write(self, letters: Sequence[Letter]) -> Awaitable[list[bool | Exception]]:
@@ -42,7 +43,7 @@ class LedgerVerbs(Protocol):
         """
 
     async def escrowed(self, counters: Sequence[str]) -> list[Escrowed]:
-        """How each counter stands, and who has taken of it in advance."""
+        """The state of each counter, and the escrows that are taken of it."""
 
     async def call_back(self, counter: str) -> None:
         """Ask all who have taken of a counter in advance to give it back: `Escrowed.calls` grows by one."""
@@ -54,9 +55,9 @@ class LedgerVerbs(Protocol):
         """Give back what reservations held that expired before `now`; returns how many."""
 
     async def taken(self, counters: Sequence[str]) -> list[int]:
-        """What was used of each counter and what requests hold there; 0 for one that was never used.
+        """The used and held amount of each counter; 0 for one that was never used.
 
-        What lies in escrows is left out: most of it is used by no one.
+        Escrows are left out: most of them is never used.
         """
 
     async def reserved(self) -> int:
@@ -79,7 +80,7 @@ class ReportVerbs(Protocol):
         """The next `limit` rows behind a cursor, the oldest first: for exports of any length with flat memory."""
 
     async def usage_before(self, which: Which, cursor: Cursor | None, limit: int) -> list[UsageRow]:
-        """The next `limit` rows, the newest first: for a page that somebody reads."""
+        """The next `limit` rows, the newest first: for a page that a person reads."""
 
     async def usage_sums(self, which: Which, by: Sequence[By]) -> list[Sum]:
         """Sums over the rows, exact to the millisecond; by key, `None` first. Without `by` always one sum."""
@@ -106,8 +107,8 @@ class ReportVerbs(Protocol):
         """Delete at most `limit` rows that started before; their sums by day stay. Returns how many."""
 
 
-class BookVerbs(Protocol):
-    """What the operator decides at run time, who changed what, and contents that people know to be kept."""
+class RecordVerbs(Protocol):
+    """The operator's decisions at run time, the audit log, and the contents that people know to be kept."""
 
     async def change(self, entry: Audit, acts: Sequence[Act]) -> None:
         """Make a change and note it: all acts and the entry, or none of them. An entry that is there stays as it is.
@@ -140,7 +141,7 @@ class BookVerbs(Protocol):
         """Note a change. An id that is there already changes nothing."""
 
     async def rewrite_audit(self, entry: Audit) -> None:
-        """Write what an entry says of before and after anew: only to erase what somebody was called."""
+        """Write what an entry says of before and after anew: only to erase a person's names."""
 
     async def audit(self, entry_id: str) -> Audit | None: ...
 
@@ -150,7 +151,7 @@ class BookVerbs(Protocol):
     async def keep_content(self, content: Content) -> None: ...
 
     async def contents(self, person_id: str) -> list[Content]:
-        """What is kept of a person, the oldest first."""
+        """The contents that are kept of a person, the oldest first."""
 
     async def forget_contents(self, person_id: str) -> int:
-        """Delete what is kept of a person; returns how many."""
+        """Delete the contents that are kept of a person; returns how many."""

@@ -25,7 +25,7 @@ class KeyTaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who may use the gateway. All tokens of one person are one flow in the queue."""
+    """A user of the gateway. All tokens of one person are one flow in the queue."""
 
     id: str
     name: str  # unique
@@ -43,9 +43,9 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class TokenTerms:
-    """What a token may be used for; empty is no condition."""
+    """The uses that a token is allowed; empty is no condition."""
 
-    kind: str = "normal"  # or "special" (no rate limits) or "temporary"; "guest" of who comes with a pass
+    kind: str = "normal"  # or "special" (no rate limits) or "temporary"; "guest" of a caller with a pass
     models: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()  # such as "10.0.0.0/8"
     addresses: int = 0  # from how many different ones; 0 is any number
@@ -77,7 +77,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request, once that is certain."""
+    """The authenticated sender of a request."""
 
     person_id: str
     person_name: str
@@ -93,7 +93,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a token's digest leads to: enough to decide without asking again."""
+    """The caller of a token's digest, with all that decides whether the token is valid."""
 
     caller: Caller
     disabled: bool
@@ -123,7 +123,7 @@ class AddedKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyWish:
-    """What the operator wants of an upstream key, wherever it is named."""
+    """The operator's wishes for an upstream key, from the configuration or added."""
 
     id: str  # the key's fingerprint
     paused: bool = False
@@ -132,7 +132,7 @@ class KeyWish:
 
 @dataclass(frozen=True, slots=True)
 class IssuedObject:
-    """Who made an object that a provider keeps, and with which upstream key: only that one knows it."""
+    """The maker of an object that a provider keeps, and the upstream key that made it: only that key knows it."""
 
     person_id: str
     key: str  # the key's fingerprint
@@ -195,7 +195,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What was asked and answered, where a group wants that kept and its people are told so."""
+    """A prompt and its answer, where a group keeps them and a header of the answer says so."""
 
     request_id: str
     person_id: str

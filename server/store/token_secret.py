@@ -16,8 +16,8 @@ SHORTEST = 32  # characters, of a pepper in a file
 def pepper_for(store_url: str, configured: str) -> bytes:
     """The configured pepper, else the one in the file beside the SQLite database, made when it is first needed.
 
-    Whoever loses it loses all tokens: they have to be issued anew. `StoreError` if the file cannot be read or made, or
-    does not hold a pepper.
+    Without it all tokens are lost: they have to be issued anew. Raises StoreError if the file cannot be read or made,
+    or does not hold a pepper.
     """
     if configured:
         return configured.encode()

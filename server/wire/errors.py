@@ -99,6 +99,16 @@ class InvalidValue(ClientError):
     code = "invalid_value"
 
 
+class Untranslatable(ClientError):
+    """'<param>' cannot be passed on to this model, whose provider speaks another dialect."""
+
+    code = "not_translatable"
+
+    def __init__(self, param: str | None = None, *, why: str = "") -> None:
+        super().__init__(param)
+        self.limit = why
+
+
 class InOwnWords(ClientError):
     """The operator may say it in other words."""
 

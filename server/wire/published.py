@@ -30,6 +30,14 @@ class Published:
     low: int | None = None
 
 
+# Models that do not answer a chat: other kinds of models, and those that only other routes serve.
+_NO_CHAT = re.compile(
+    r"embed|whisper|tts|transcri|dall-e|image|sora|veo|imagen|moderation|realtime|audio|rerank|guard|ocr|"
+    r"davinci|babbage|^gpt-3\.5-turbo-instruct|^(?:gpt|o\d)-?\S*-pro\b|codex|computer-use|deep-research|search",
+    re.IGNORECASE,
+)
+
+
 def tiles(base: int, each: int) -> Rule:
     """OpenAI's tiles: scaled into 2,048 x 2,048, then the short side to 768, then counted in squares of 512."""
 
@@ -149,6 +157,11 @@ def may_think(model: str) -> bool:
 def answers_at_once(model: str) -> bool:
     """Whether models of this name do not reason unless they are asked to."""
     return _ANSWERS.match(_bare(model)) is not None
+
+
+def chats(model: str) -> bool:
+    """Whether a model of this name is expected to answer a chat."""
+    return _NO_CHAT.search(model) is None
 
 
 def writes_unasked(model: str) -> bool:

@@ -71,6 +71,8 @@ class Ledger:
         fault = self.faults.pop() if self.faults else ""
         if fault == "away":
             raise StoreError("away")
+        if fault == "broken":
+            raise RuntimeError("a mistake")
         if fault == "slow":
             await asyncio.sleep(0)
             await asyncio.sleep(0)

@@ -29,7 +29,7 @@ from server.store.breaker import Guarded
 from server.wire.endpoints import ENDPOINTS
 from server.wire.hosted import Hosted
 from tests.accounting.books import USD, budget, write_limits, write_prices
-from tests.store.samples import usage_row
+from tests.store.samples import settlement, usage_row
 from tests.usage.rows import BERLIN
 
 NOW = 1_800_000_000_000
@@ -156,3 +156,28 @@ async def test_everything_that_was_used_is_taken_from_all_budgets_in_the_end(tmp
         standing = await it.reservations.standing(ADA)
         assert {each["taken"] for each in standing} == {4 * REQUESTS * 5_000}
         assert await it.store.release_expired(10**15) == 0
+
+
+def test_what_the_store_has_is_noted_with_the_next_line_and_at_the_end(tmp_path: Path) -> None:
+    appends: list[bytes] = []
+
+    def append(descriptor: int, line: bytes) -> int:
+        appends.append(line)
+        return os.write(descriptor, line)
+
+    journal = Journal(tmp_path, "me", write=append)
+    journal.open()
+    for name in ("one", "two"):
+        journal.settled(settlement(name))
+        journal.written(name)
+    assert [line.count(b"\n") for line in appends] == [1, 2]
+    journal.opened(settlement("three"))
+    journal.written("three")
+    journal.opened(settlement("four"))
+    assert [line.count(b"\n") for line in appends] == [1, 2, 2, 2]
+    journal.written("two")
+    journal.close()
+    after = Journal(tmp_path, "next")
+    after.open()
+    assert [each.row.request_id for each in after.orphans()] == ["four"]
+    after.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from server.accounting.escrow import ASK_AGAIN, PATIENCE
@@ -129,3 +131,23 @@ async def test_exactly_as_many_are_admitted_as_fit_with_or_without_escrow() -> N
                 await each.flush()
     assert admitted == LIMIT
     assert it.ledger.asked["reserve"] < LIMIT, "most were held in memory"
+
+
+@pytest.mark.gen_test
+async def test_a_heartbeat_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
+    it = Two()
+    await it.in_escrow(it.mine)
+    beats = 0
+
+    async def sleep() -> None:
+        nonlocal beats
+        beats += 1
+        if beats == 3:
+            raise asyncio.CancelledError
+
+    it.mine.sleeping = sleep
+    it.ledger.faults[:] = ["broken"]
+    with pytest.raises(asyncio.CancelledError):
+        await it.mine.keeper.keep()
+    assert beats == 3
+    assert [record.getMessage() for record in caplog.records] == ["a heartbeat of the escrow failed: RuntimeError"]

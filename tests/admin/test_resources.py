@@ -71,9 +71,9 @@ MANNER = {"partial", "trial", "csv", "confirm", "new"}
 
 def operations() -> Iterator[str]:
     for each in API:
-        if each.told.method != "GET" and (found := re.match(r"(/api/(?:admin|me))(/.*)", each.told.path)):
+        if each.description.method != "GET" and (found := re.match(r"(/api/(?:admin|me))(/.*)", each.description.path)):
             under, path = found.groups()
-            yield f"{under} {each.told.method} {re.sub(r'{[^}]*}', '*', path)}"
+            yield f"{under} {each.description.method} {re.sub(r'{[^}]*}', '*', path)}"
 
 
 def verbs_of(parser: argparse.ArgumentParser) -> dict[str, set[str]]:
@@ -170,15 +170,15 @@ def taken(front: str, place: str) -> set[str]:
         return LINE[place] - MANNER
     method, path = re.fullmatch(r"/api/\w+ (\w+) (.*)", place).groups()  # type: ignore[union-attr]  # it is one
     (one,) = [each for each in API if f"{place.split()[0]} {method} {path}" == _of(each)]
-    body = one.told.body
+    body = one.description.body
     assert body is None or isinstance(body, Thing)
     return set() if body is None else {*body.members, *body.optional} - MANNER
 
 
 def _of(operation: Operation) -> str:
-    found = re.match(r"(/api/(?:admin|me))(/.*)", operation.told.path)
-    under, path = found.groups() if found else ("", operation.told.path)
-    return f"{under} {operation.told.method} {re.sub(r'{[^}]*}', '*', path)}"
+    found = re.match(r"(/api/(?:admin|me))(/.*)", operation.description.path)
+    under, path = found.groups() if found else ("", operation.description.path)
+    return f"{under} {operation.description.method} {re.sub(r'{[^}]*}', '*', path)}"
 
 
 PLACES = [(front, place) for front in ("api", "page", "line") for place in expected(front)]

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.accounting.assembly import Accounting, open_treasury
+from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.escrow import EscrowKeeper, ReservationTerms
 from server.accounting.housekeeping import DAY_MS, Housekeeping
 from server.accounting.journal import Journal
@@ -84,7 +84,7 @@ class Counting(Delegate):
 async def accounting(folder: Path, store: Store) -> AsyncIterator[Accounting]:
     settings = Settings(store_url=f"sqlite:///{folder}/db", journal=str(folder / "journal"))
     async with AsyncExitStack() as stack:
-        yield await open_treasury(settings, store, (), stack)
+        yield await open_accounting(settings, store, (), stack)
 
 
 @pytest.mark.slow
@@ -247,7 +247,7 @@ async def test_a_restart_waits_for_requests_and_not_for_a_store_that_is_away() -
     async def quiet(seconds: float) -> None:
         told.append(seconds)
 
-    parts: Any = SimpleNamespace(quiet=quiet)
+    parts: Any = SimpleNamespace(quiet=quiet, window=lambda model: None)
     none: Any = None
     it = Pipeline(
         none, none, none, none, Bounds(), lambda: 0.0, lambda: NOW, parts, parts, UnderWay(False, lambda: NOW)
@@ -264,7 +264,7 @@ async def test_who_looks_on_and_stumbles_keeps_no_row_off_the_ledger() -> None:
         raise RuntimeError("a full disk of figures")
 
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
-        running.services.pipeline._observe = stumble
+        running.services.pipeline._settlement._observe = stumble
         await hear(session, running, chat("Hello.", stream=False))
         await until(lambda: running.services.pipeline.running == 0)
         assert len(await running.services.store.usage_rows(0, 10)) == 1

@@ -49,9 +49,9 @@ def test_models_are_only_read(services: Site, method: str) -> None:
             assert_is(services.ask(request(method, path, services.headers())), not_allowed("GET", "HEAD"), path)
 
 
-def test_one_dialect_is_not_served_under_the_other_ones_name(services: Site) -> None:
+def test_what_is_not_translated_is_not_served_under_the_other_dialects_name(services: Site) -> None:
     with services.untouched():
-        for path in ("/proxy/anthropic/v1/chat/completions", "/proxy/openai/v1/messages"):
+        for path in ("/proxy/anthropic/v1/embeddings", "/proxy/openai/v1/messages/count_tokens"):
             assert_is(services.ask(request("POST", path, services.headers(), b"{}")), URL, dialect_path(path))
 
 

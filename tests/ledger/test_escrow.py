@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.ledger.escrow import (
+    AT_ONCE,
     BARRED_MS,
     LIFETIME_MS,
     LONGEST_MS,
@@ -263,3 +264,4 @@ def test_no_more_counters_are_watched_than_memory_is_meant_for() -> None:
         it.hold("r", [hold(1, f"pot/{number}")], NOW)
     assert len(it.beat(NOW)) == WATCHED
     assert it.seen([hold(1, f"pot/{WATCHED + 1}")], [5]) == Reserved((5,))
+    assert [len(beat(it, NOW + beats * BEAT)) for beats in (1, 2)] == [AT_ONCE, AT_ONCE]

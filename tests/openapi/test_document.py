@@ -56,10 +56,10 @@ def assert_is_complete(place: Estate) -> None:
 
 def test_every_operation_tells_how_it_may_be_refused(told: dict[str, Any]) -> None:
     for operation in OPERATIONS:
-        responses = told["paths"][operation.told.path][operation.told.method.lower()]["responses"]
+        responses = told["paths"][operation.description.path][operation.description.method.lower()]["responses"]
         assert {"400", "401", "403", "405", "429", "503"} <= set(responses)
-        assert ("404" in responses) >= ("{" in operation.told.path)
-        assert ({"413", "415"} <= set(responses)) == operation.told.has_body
+        assert ("404" in responses) >= ("{" in operation.description.path)
+        assert ({"413", "415"} <= set(responses)) == operation.description.has_body
 
 
 def test_operations_have_names_of_their_own(told: dict[str, Any]) -> None:

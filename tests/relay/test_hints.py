@@ -61,10 +61,11 @@ async def test_an_unknown_model_is_unknown_and_never_without_a_price() -> None:
 
 @pytest.mark.gen_test
 async def test_a_model_of_the_other_dialect_is_said_where_it_is_served() -> None:
+    """A conversation is translated; all else is refused."""
     async with FakeUpstream() as fake, gateway(fake, spec(fake, dialects=("openai",))) as running:
-        status, _, message = await refused(running, "gpt-5", "/v1/messages")
+        status, _, message = await refused(running, "gpt-5", "/v1/messages/count_tokens")
         assert (status, message.endswith("ask at /v1/chat/completions.")) == (404, True)
-        assert "ask at" not in (await refused(running, "gpt-of-nobody", "/v1/messages"))[2]
+        assert "ask at" not in (await refused(running, "gpt-of-nobody", "/v1/messages/count_tokens"))[2]
 
 
 @pytest.mark.gen_test

@@ -78,12 +78,9 @@ class Scene:
 
     def run(self) -> Any:
         endpoint = ENDPOINTS[PATH]
+        request = SimpleNamespace(endpoint=endpoint, hides_usage=False, stream=self.media_type == EVENTS, added=())
         context = SimpleNamespace(
-            call=SimpleNamespace(
-                request=SimpleNamespace(
-                    endpoint=endpoint, hides_usage=False, stream=self.media_type == EVENTS, added=()
-                )
-            ),
+            call=SimpleNamespace(request=request, asked=request, reader=None),
             meter=endpoint.meter(),
             lease=SimpleNamespace(
                 key=SimpleNamespace(id="k1"),

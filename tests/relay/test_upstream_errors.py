@@ -12,7 +12,7 @@ import pytest
 from keypool.codes import CODES, Fault
 from keypool.health import KeyEvent
 from keypool.verdict import judge
-from server.relay.response import _told
+from server.relay.response import _refusal_of
 from server.wire.dialect import scrub
 from server.wire.faults import fault_of, relayable
 from tests.keypool.error_bodies import ITS_WORDS, OURS, ROWS, Row
@@ -25,7 +25,7 @@ IN_A_STREAM = {name: row for name, row in ROWS.items() if relayable(row.body) is
 
 @pytest.mark.parametrize("row", FAILING.values(), ids=FAILING)
 def test_what_no_key_could_answer_is_told_in_our_words(row: Row) -> None:
-    assert _told(row.verdict, row.status).code == row.hears
+    assert _refusal_of(row.verdict, row.status).code == row.hears
 
 
 @pytest.mark.parametrize("row", RELAYED.values(), ids=RELAYED)

@@ -38,5 +38,5 @@ def records(kind: type) -> dict[str, st.SearchStrategy[object]]:
 def test_any_row_reads_back_unchanged(row: UsageRow) -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         migrate(db)
-        assert ledger_queries.settle(db, Settlement(row)) is True
+        assert ledger_queries.settle(db, [Settlement(row)]) == [True]
         assert report_queries.usage(db, row.request_id) == row

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from server.store.base import StoreError
-from server.store.sqlite.worker import Together, Work, Worker, in_one_transaction, one_by_one
+from server.store.sqlite.worker import Work, Worker, WorkGroup, in_one_transaction, one_by_one
 
 
 @pytest.fixture
@@ -77,9 +77,9 @@ def test_the_database_s_own_exceptions_do_not_come_out(db: sqlite3.Connection) -
 
 
 def test_works_that_go_together_are_done_at_once_and_apart_only_where_one_raises(db: sqlite3.Connection) -> None:
-    def together(*names: str) -> Together:
+    def together(*names: str) -> WorkGroup:
         each = [keep(name) for name in names]
-        return Together(lambda db: [work(db) for work in each], each)
+        return WorkGroup(lambda db: [work(db) for work in each], each)
 
     assert in_one_transaction(db, [together("a", "b"), keep("c")]) == [(["a", "b"], None), ("c", None)]
     (answers, error), after = in_one_transaction(db, [together("d", "a", "e"), keep("f")])

@@ -158,5 +158,5 @@ def test_a_stream_of_one_kind_is_hardly_parsed() -> None:
         data({"choices": [{"delta": {"content": "another"}}]}),
     ],
 )
-def test_what_cannot_be_told_apart_has_no_pattern(raw: bytes) -> None:
+def test_an_event_whose_text_is_in_doubt_has_no_pattern(raw: bytes) -> None:
     assert alike(raw, "x") is None

@@ -1,9 +1,9 @@
 """Three acts that once were one: an announcement, maintenance that is scheduled, and closing the gateway now.
 
 An announcement or an incident is words, and closes nothing. Scheduled maintenance has a beginning that lies ahead and
-an end; everybody reads it from the moment it is set, and between the two only administrators are served. Closing now
-turns new requests away until the gateway is opened again; what runs and waits by then is served. Opening ends what
-closes now and leaves what is scheduled for later.
+an end; all people read it from the moment it is set, and between the two only administrators are served. Closing now
+turns new requests away until the gateway is opened again; requests that run or wait by then are served. Opening ends
+the closure of now and leaves maintenance that is scheduled for later.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ AT_WORK = "The operator is at work; new requests are turned away."
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Whom closing meets now: requests that run and wait, and the people they belong to."""
+    """The requests that run and wait when the gateway is closed now, and the number of their people."""
 
     running: int = 0
     waiting: int = 0
     people: int = 0
 
     def lines(self) -> list[str]:
-        """What closing now does, in sentences."""
+        """The effects of closing now, in sentences."""
         return [
             "New requests are turned away until you open the gateway again. Administrators are still served.",
             f"Running now: {self.running:,}. Waiting: {self.waiting:,}. People they belong to: {self.people:,}. "
@@ -44,7 +44,7 @@ def hit(live: Iterable[LiveRequest]) -> Hit:
 
 
 async def announce(changes: Changes, actor: str, notice: Notice, new: bool = False) -> None:
-    """Say something to everybody. Raises CommandError for maintenance: words never close the gateway."""
+    """Publish a notice. Raises CommandError for maintenance: words never close the gateway."""
     if notice.kind is NoticeKind.MAINTENANCE:
         raise CommandError("a notice closes nothing: schedule the maintenance, or close the gateway now")
     await changes.set_notice(actor, notice, new)

@@ -1,7 +1,7 @@
 """Courses and teams: groups that people join by a code, with a pot for all, a cap per head, and dates.
 
 A course is a group that has teachers. Its pot and its cap per head are limits of its term, from the first day to the
-last. Who books a request on the course draws on both. Everything goes through `Changes`, and so into the audit
+last. A request that is booked on the course draws on both. Everything goes through `Changes`, and so into the audit
 log, and can be changed there, too.
 
 The code has 12 characters of an alphabet in which no two look alike. Kept is its HMAC under a key made of the pepper:
@@ -34,7 +34,7 @@ ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0 O, 1 I L
 CODE_LETTERS = 12
 NO_SUCH_COURSE = "there is no such course, or it is not yours"
 
-# Who uses the command line may do everything.
+# The operator at the command line may do everything.
 THE_OPERATOR = Person(OPERATOR, OPERATOR, False, 0, admin=True)
 
 
@@ -43,7 +43,7 @@ class CourseError(CommandError):
 
 
 class NoSuchCourse(CourseError, NotThere):
-    """There is no course of this name for who asks."""
+    """There is no course of this name that the caller may see."""
 
 
 class CourseExists(CourseError, AlreadyThere):
@@ -65,7 +65,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class CourseMember:
-    """What a member has used in the course, as a teacher may see it."""
+    """The usage of a member in the course, as a teacher may see it."""
 
     name: str
     used: Sum
@@ -84,7 +84,7 @@ class View:
 
 
 class CourseCommands:
-    """The verbs; who asks for them is a person. `clock` is seconds, monotonic, `wall` UTC milliseconds.
+    """The verbs; each is asked for by a person. `clock` is seconds, monotonic, `wall` UTC milliseconds.
 
     All raise CommandError, of which CourseError is one, and StoreError.
     """
@@ -124,7 +124,7 @@ class CourseCommands:
         return course.name
 
     async def leave(self, person: Person, name: str) -> None:
-        """End one's own membership. What was used stays counted: who joins again finds the same cap."""
+        """End one's own membership. The usage stays counted: a person who joins again finds the same cap."""
         if all(each.name != name for each in await self._courses()):
             raise NoSuchCourse(NO_SUCH_COURSE)
         await self._changes.take_from_group(person.id, person.id, name)
@@ -139,7 +139,7 @@ class CourseCommands:
         return _written(code)
 
     async def close(self, actor: Person, name: str) -> None:
-        """End a course now, for its teachers: it gives its members nothing any more, and nobody joins."""
+        """End a course now, for its teachers: it gives its members nothing any more, and takes no new ones."""
         course, now = await self._course(actor, name), self._wall()
         if not self._is_open(course):
             return
@@ -147,7 +147,7 @@ class CourseCommands:
         await self._changes.change_group(actor.id, replace(course, since=since, until=now, join=""))
 
     async def view(self, actor: Person, name: str) -> View:
-        """What a course has used, for its teachers."""
+        """The usage of a course, for its teachers."""
         course = await self._course(actor, name)
         (used,) = await self._store.sums(Days(group=name), ())
         sums = {each.key[0]: each for each in await self._store.sums(Days(group=name), (By.PERSON,))}
@@ -162,7 +162,7 @@ class CourseCommands:
         return View(course, pot, per_head, used, tuple(members))
 
     async def taught_by(self, person: Person) -> list[Group]:
-        """The courses that somebody may look at."""
+        """The courses that a person may look at."""
         return [each for each in await self._courses() if person.admin or person.id in each.teachers]
 
     async def _courses(self) -> list[Group]:
@@ -196,7 +196,7 @@ class CourseCommands:
         return any(name in (*person.groups, *person.claimed) for person in await self._store.people())
 
     async def _amount(self, scope: Scope, name: str) -> int | None:
-        """What the tightest of its limits in money allows for a whole term."""
+        """The amount that the tightest of its limits in money allows for a whole term; None if it has none."""
         now = self._wall()
         amounts = [
             limit.amount_at(now)

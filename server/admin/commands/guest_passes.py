@@ -1,4 +1,4 @@
-"""Where guest passes are issued and revoked. What a pass is: `server.auth.guest_passes`.
+"""The verbs that issue and revoke guest passes (`server.auth.guest_passes`).
 
 A member issues passes for a group of theirs whose members may have guests; all that are good at the same time may spend
 `PROMISED` together. An administrator issues them in any person's name, for any of that person's groups or for none.
@@ -79,7 +79,7 @@ class GuestPassCommands:
         return await self._issue(issuer.id, issuer, wanted)
 
     async def issue_for(self, by: Maker, actor: str, issuer: Person, wanted: WantedPass) -> tuple[Pass, str]:
-        """Issue a pass in somebody's name as an administrator."""
+        """Issue a pass in a person's name as an administrator."""
         await self._insist(by, wanted)
         if wanted.group and not _is_in(issuer, wanted.group):
             raise PassError("expected a group of the person in whose name it is issued")

@@ -24,7 +24,7 @@ TERMS = frozenset(FIELDS) - {"name", "keys", "key_env", "dialect", "base_url", "
 
 
 class KeyCommands:
-    """The verbs; `actor` is the id of who asks. All raise CommandError and StoreError.
+    """The verbs; `actor` is the id of the caller. All raise CommandError and StoreError.
 
     `slots` are those of a key of which nothing is said.
     """

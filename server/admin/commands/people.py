@@ -25,7 +25,7 @@ _EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}", re.ASCII)
 
 
 class PeopleCommands:
-    """The verbs. `actor` is the id of who asks for it. All raise CommandError and StoreError."""
+    """The verbs. `actor` is the id of the caller. All raise CommandError and StoreError."""
 
     def __init__(self, store: Store, changes: Changes, accounts: Accounts) -> None:
         self._store, self._changes, self._accounts = store, changes, accounts

@@ -18,7 +18,7 @@ from server.store.base import Person, Store
 
 @dataclass(frozen=True, slots=True)
 class ImportedPeople:
-    """What came of a file, or would: how many people were added and changed. `done`: whether anything was changed."""
+    """The result of a file, or of its trial: how many people were added and changed. `done`: whether it was applied."""
 
     added: int
     changed: int
@@ -33,7 +33,7 @@ class PeopleTable:
         self._store, self._changes, self._people = store, changes, people
 
     async def export(self) -> bytes:
-        """Everybody but those who are not people, as a table in UTF-8."""
+        """All people as a table in UTF-8, without the reserved names."""
         people = [each for each in await self._store.people() if each.name not in RESERVED]
         return table(people, await self._changes.limits())
 
@@ -83,7 +83,7 @@ class PeopleTable:
     async def _follow(
         self, actor: str, row: Row, known: Mapping[str, Person], limits: Sequence[Limit], by: Authority | None
     ) -> Mistake | None:
-        """Make it so; what went wrong, because somebody else was there meanwhile."""
+        """Apply a row. Returns a mistake if the store has changed since the row was checked."""
         try:
             person = known.get(row.name) or await self._people.create(actor, row.name)
             await self._people.change(actor, person.id, row.wishes, by)

@@ -1,10 +1,10 @@
-"""What is kept of a person: all of it, to take away or to be forgotten.
+"""All that is kept of a person, to take away or to be forgotten.
 
-Erased is everything that leads to a person: name, address, login, nickname, groups, notes, kept prompts and answers,
-sessions; tokens and passes open nothing any more. What was used stays on the ledger, because others' money was spent
-with it, under an id that leads to no person. The audit log keeps what was changed and by which id, since no one may
-take anything out of it; what the person was called, and how their tokens were, is overwritten there. At the end the
-store leaves nothing of that on the disk (`scrub`).
+The erasure covers everything that leads to a person: name, address, login, nickname, groups, notes, kept prompts and
+answers, sessions; tokens and passes open nothing any more. The usage stays on the ledger, because others' money was
+spent with it, under an id that leads to no person. The audit log keeps the changes and the ids of their actors, since
+no entry is ever removed; the names, addresses and notes of the person and of their tokens are overwritten there. At the
+end the store leaves nothing of the erased texts on the disk (`scrub`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from server.store.base import Audit, Content, Person, Store
 PAGE = 250  # rows of the ledger, or of the audit log
 CALLED = frozenset({"name", "email", "nickname", "login", "note"})  # of a person, or of a token
 ERASED = "***"
-NOBODY: Mapping[str, Any] = {
+ERASED_FIELDS: Mapping[str, Any] = {
     "disabled": True, "groups": (), "claimed": (), "admin": False, "login": None, "email": None, "last_login_at": None,
     "nickname": None, "note": "",
 }  # fmt: skip
@@ -57,8 +57,8 @@ class PrivacyCommands:
         """Everything that is stored about a person, as one JSON document in pieces."""
         tokens = await self._store.tokens(person.id)
         ids = {person.id, *(token.id for token in tokens)}
-        yield b'{"person":' + orjson.dumps(_told(asdict(person)))
-        yield b',"tokens":' + orjson.dumps([_told(asdict(token)) for token in tokens])
+        yield b'{"person":' + orjson.dumps(_with_times(asdict(person)))
+        yield b',"tokens":' + orjson.dumps([_with_times(asdict(token)) for token in tokens])
         yield b',"passes":' + orjson.dumps([asdict(each) for each in await self._passes.issued(person.id)])
         limits = [limit for limit in await self._changes.limits() if limit.subject in ids]
         yield b',"limits":' + orjson.dumps([{"id": limit.id, **limit_body(limit)} for limit in limits])
@@ -79,7 +79,7 @@ class PrivacyCommands:
         yield b"}\n"
 
     async def erase(self, actor: str, person_id: str) -> None:
-        """Forget somebody. Repeated after an interruption it goes on. Raises CommandError."""
+        """Forget a person. Repeated after an interruption it goes on. Raises CommandError."""
         person = await self._store.person(person_id)
         if person is None:
             raise no_such("person")
@@ -90,7 +90,7 @@ class PrivacyCommands:
         await self._close_doors(actor, person_id)
         await self._forget_decisions(actor, person_id)
         await self._store.forget_contents(person_id)
-        await self._store.update_person(person_id, {**NOBODY, "name": f"erased-{secrets.token_hex(8)}"})
+        await self._store.update_person(person_id, {**ERASED_FIELDS, "name": f"erased-{secrets.token_hex(8)}"})
         ids = {person_id, *(token.id for token in await self._store.tokens(person_id))}
         await self._store.forget_tokens(person_id, self._wall())
         await self._forget_names(ids)
@@ -127,7 +127,7 @@ class PrivacyCommands:
             cursor = entries[-1].at, entries[-1].id
 
     async def _audit_pages(self, ids: set[str]) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """The entries of the audit log that are by somebody or about them."""
+        """The entries of the audit log that are by a person or about them."""
         cursor: Cursor | None = None
         while entries := await self._store.audits(cursor, PAGE):
             if mine := [_entry(each) for each in entries if each.actor in ids or each.target in ids]:
@@ -147,11 +147,11 @@ async def _each(things: Iterable[dict[str, Any]]) -> AsyncGenerator[list[dict[st
 
 
 def _entry(entry: Audit) -> dict[str, Any]:
-    return _told(asdict(entry))
+    return _with_times(asdict(entry))
 
 
 def _nameless(entry: Audit) -> Audit:
-    """An entry without what somebody was called."""
+    """An entry without the names of a person and of their tokens."""
     return replace(entry, before=_overwritten(entry.before), after=_overwritten(entry.after))
 
 
@@ -163,19 +163,19 @@ def _overwritten(state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 def _content(content: Content) -> dict[str, Any]:
     texts = {"asked": _text(content.asked), "answered": _text(content.answered)}
-    return {**_told({"request_id": content.request_id, "group": content.group, "at": content.at}), **texts}
+    return {**_with_times({"request_id": content.request_id, "group": content.group, "at": content.at}), **texts}
 
 
 def _text(raw: bytes) -> str:
-    """A text as it is; what is none, such as a sound, in base64."""
+    """A text as it is; other contents, such as a sound, in base64."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
         return base64.b64encode(raw).decode()
 
 
-def _told(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """With its times for people."""
+def _with_times(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields, with the times as ISO 8601."""
     return {
         name: iso(value) if value is not None and (name == "at" or name.endswith("_at")) else value
         for name, value in fields.items()

@@ -31,7 +31,7 @@ class WantedToken:
     tokens: Mapping[str, int] = field(default_factory=dict)
 
     def limits(self, subject: str) -> Iterator[Limit]:
-        """What it is limited by from its first moment on."""
+        """The limits of the token from its first moment on."""
         if self.budget is not None:
             yield Limit(f"token/{subject}/ever", Scope.TOKEN, subject, Unit.USD, LimitWindow.EVER, self.budget)
         for family, amount in self.tokens.items():
@@ -51,7 +51,7 @@ class TokenCommands:
         self._store, self._changes, self._accounts, self._wall = store, changes, accounts, wall
 
     async def create(self, by: Maker, actor: str, person_id: str, wanted: WantedToken) -> tuple[Token, str]:
-        """Make a token of a person. Who makes one of their own has at most so many, and frees it of no rate limit."""
+        """Make a token of a person. A person has at most so many of their own making, and frees none of rate limits."""
         await insist_on_making(self._changes, by, wanted.expires_at)
         person = await self._store.person(person_id)
         if person is None:
@@ -90,7 +90,7 @@ class TokenCommands:
         await self._changes.revoke_token(actor, token_id)
 
     async def _token(self, token_id: str, owner: str | None) -> Token:
-        """A token by its id. What belongs to another person is not there."""
+        """A token by its id. Raises NotThere if it does not exist or belongs to another person than `owner`."""
         for token in await self._store.tokens(owner):
             if token.id == token_id:
                 return token

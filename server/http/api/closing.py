@@ -45,23 +45,23 @@ CLOSING = MAINTENANCE.body("close", "Closing")
 CLOSED = Thing({"closed": Flag(), "running": Whole(), "waiting": Whole(), "people": Whole()}, name="Closed")
 
 
-def _told(method: str, path: str, summary: str, **more: Any) -> Description:
+def _describe(method: str, path: str, summary: str, **more: Any) -> Description:
     return Description(method=method, path=f"/api/admin{path}", summary=summary, role="admin", **more)
 
 
 OPERATIONS = (
     Operation(
-        _told(
-            "PUT", "/maintenance/{notice}", "Schedule maintenance; everybody reads it beforehand", body=SCHEDULED,
+        _describe(
+            "PUT", "/maintenance/{notice}", "Schedule maintenance; all people read it beforehand", body=SCHEDULED,
             answer=NOTICE_SHAPE,
         ),
         schedule,
     ),
-    Operation(_told("GET", "/close", "How many requests and people closing hits now", answer=CLOSED), whom_it_hits),
+    Operation(_describe("GET", "/close", "How many requests and people closing hits now", answer=CLOSED), whom_it_hits),
     Operation(
-        _told("POST", "/close", "Turn new requests away from now on; what runs and waits is served", body=CLOSING,
+        _describe("POST", "/close", "Turn new requests away from now on; what runs and waits is served", body=CLOSING,
               answer=CLOSED),
         close,
     ),
-    Operation(_told("POST", "/open", "Serve requests again", status=204), reopen),
+    Operation(_describe("POST", "/open", "Serve requests again", status=204), reopen),
 )  # fmt: skip

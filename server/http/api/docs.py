@@ -24,7 +24,7 @@ from web import api_page
 ALL: tuple[Description, ...] = (
     *DESCRIPTIONS,
     *(
-        operation.told
+        operation.description
         for table in (my_api, admin_api_people, admin_api_book, closing_api, admin_api_house)
         for operation in table.OPERATIONS
     ),
@@ -32,7 +32,7 @@ ALL: tuple[Description, ...] = (
 
 
 class OpenApiJson(PageHandler[StatusServices]):
-    """The document; the same for everybody."""
+    """The document; the same for all callers."""
 
     def get(self) -> None:
         self.give(document_json(self.services.settings.title), JSON)

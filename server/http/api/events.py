@@ -17,7 +17,7 @@ RETRY_MS = 5000  # until a browser that has lost us asks again
 
 
 class Events(PageHandler[StatusServices]):
-    """One event every two seconds. Who finds it full asks for the page itself now and then."""
+    """One event every two seconds. A browser that finds it full asks for the page itself now and then."""
 
     _task: asyncio.Task[None] | None = None
 
@@ -34,12 +34,12 @@ class Events(PageHandler[StatusServices]):
                 async for event in events:
                     await self._send(b"data: " + event + b"\n\n")
         except (StreamClosedError, TimeoutError, asyncio.CancelledError):
-            hang_up(self)  # nobody reads any more
+            hang_up(self)  # the client has gone
         else:
             self.finish()
 
     def on_connection_close(self) -> None:
-        """The browser has gone: nobody need wait for the next event."""
+        """The browser has gone: stop waiting for the next event."""
         super().on_connection_close()
         if self._task is not None:
             self._task.cancel()

@@ -1,4 +1,4 @@
-"""What the API's document says of the handlers that are older than its table: their shapes, in its words."""
+"""The API document's entries for the handlers that are older than its table: their shapes, in its words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from server.ledger.usage import Outcome
 
 NUMBERS = frozenset({"attempts", "images", "audio_ms", "requests", "average_tokens"})
 FLAGS = frozenset({"streamed", "client_aborted", "estimated"})
-FACTS = Thing({}, open=True)  # what is told of further facts may grow
+FACTS = Thing({}, open=True)  # further facts may be added
 
 ANY = Text(None)
 FILTERS: Mapping[str, Shape] = {

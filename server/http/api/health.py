@@ -20,7 +20,7 @@ class HealthHandler(AlsoHead, BaseHandler[StatusServices]):
 
 
 class ReadyHandler(AlsoHead, BaseHandler[StatusServices]):
-    """`/readyz`: the store can be written, a key is alive, and nobody is stopping us. Warnings change nothing."""
+    """`/readyz`: the store can be written, a key is alive, and the gateway does not drain. Warnings change nothing."""
 
     counted = False
 
@@ -35,7 +35,7 @@ class ReadyHandler(AlsoHead, BaseHandler[StatusServices]):
         except StoreError:
             problems.append("the store cannot be written")
         if not self.services.book.known:
-            problems.append("the store has not told limits and prices yet")
+            problems.append("limits and prices have not been read from the store yet")
         self.set_status(503 if problems else 200)
         status = "unready" if problems else "ready"
         self.finish({"status": status, "problems": problems, "warnings": self.services.price_reload.warnings})

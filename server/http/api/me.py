@@ -89,7 +89,7 @@ async def export_me(asking: Asking) -> File:
 
 
 async def erase_me(asking: Asking) -> None:
-    """Only with one's own name as the confirmation: nobody erases themselves by a slip."""
+    """Erase the caller; only with their own name as the confirmation, so that a slip erases no person."""
     if asking.body["confirm"] != (await asking.person()).name:
         raise NotPossible(words="Confirm with your name as it is here.")
     await asking.services.privacy.erase(asking.actor, asking.actor)
@@ -110,7 +110,7 @@ def _used(found: Any) -> dict[str, Any]:
     return {name: fields[name] for name in USED.members}
 
 
-def _told(method: str, path: str, summary: str, **more: Any) -> Description:
+def _describe(method: str, path: str, summary: str, **more: Any) -> Description:
     return Description(method=method, path=f"/api/me{path}", summary=summary, role="person", **more)
 
 
@@ -119,31 +119,31 @@ NICKNAME = Thing({"nickname": Maybe(Text(64))})
 
 OPERATIONS = (
     *OWN,
-    Operation(_told("GET", "/sessions", "Browsers in which I am logged in", answer=list_of(SESSION)), list_sessions),
-    Operation(_told("DELETE", "/sessions/{session}", "Log out in one of them", status=204), end_session),
-    Operation(
-        _told("PUT", "/nickname", "Stand on the leaderboard, or with null not", body=NICKNAME, answer=NICKNAME),
+    Operation(_describe("GET", "/sessions", "Browsers in which I am logged in", answer=list_of(SESSION)),
+    list_sessions), Operation(_describe("DELETE", "/sessions/{session}", "Log out in one of them", status=204),
+    end_session), Operation(
+        _describe("PUT", "/nickname", "Stand on the leaderboard, or with null not", body=NICKNAME, answer=NICKNAME),
         set_nickname,
     ),
-    Operation(_told("GET", "/courses", "Courses that I am in or teach", answer=list_of(GROUP_SHAPE)), list_courses),
+    Operation(_describe("GET", "/courses", "Courses that I am in or teach", answer=list_of(GROUP_SHAPE)), list_courses),
     Operation(
-        _told("POST", "/courses/join", "Become a member by a code", body=COURSE.body("join"), answer=JOINED),
+        _describe("POST", "/courses/join", "Become a member by a code", body=COURSE.body("join"), answer=JOINED),
         join_course,
     ),
-    Operation(_told("GET", "/courses/{course}", "What a course of mine has used", answer=COURSE_VIEW), show_course),
-    Operation(_told("DELETE", "/courses/{course}", "Leave a course", status=204), leave_course),
+    Operation(_describe("GET", "/courses/{course}", "The usage of a course of mine", answer=COURSE_VIEW), show_course),
+    Operation(_describe("DELETE", "/courses/{course}", "Leave a course", status=204), leave_course),
     Operation(
-        _told("POST", "/courses/{course}/code", "Another code to join by", answer=Thing({"code": CODE}), status=201),
-        new_code,
+        _describe("POST", "/courses/{course}/code", "Another code to join by", answer=Thing({"code": CODE}),
+        status=201), new_code,
     ),
-    Operation(_told("POST", "/courses/{course}/close", "End a course that I teach", status=204), close_course),
+    Operation(_describe("POST", "/courses/{course}/close", "End a course that I teach", status=204), close_course),
     Operation(
-        _told("GET", "/export", "Everything that is stored about me", answer=Thing({"person": Anything()}, open=True)),
-        export_me,
+        _describe("GET", "/export", "Everything that is stored about me", answer=Thing({"person": Anything()},
+        open=True)), export_me,
     ),
     Operation(
-        _told(
-            "POST", "/erase", "Forget me; what was used stays, as nobody's", body=Thing({"confirm": Text(64)}),
+        _describe(
+            "POST", "/erase", "Forget me; the usage stays, without a name", body=Thing({"confirm": Text(64)}),
             status=204,
         ),
         erase_me,

@@ -1,4 +1,4 @@
-"""`GET /v1/models`: what the caller may use, in the dialect in which it was asked."""
+"""`GET /v1/models`: what the caller may use in the dialect in which it was asked, translated or not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ModelsHandler(AlsoHead, BaseHandler[ApiServices]):
 
     async def get(self, name: str | None = None) -> None:
         caller = await self.authenticate()
-        names = self.services.admission.models(caller, self.dialect)
+        names = self.services.admission.reached(caller, self.dialect)
         facts = await self.services.status_service.status.facts()
         self.set_header("Content-Type", "application/json")
         if name is None and self.dialect is OPENAI and "client_version" in self.request.query_arguments:

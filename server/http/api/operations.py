@@ -124,33 +124,34 @@ def _key(key: ListedKey, running: Any) -> dict[str, Any]:
     }
 
 
-def _told(method: str, path: str, summary: str, **more: Any) -> Description:
+def _describe(method: str, path: str, summary: str, **more: Any) -> Description:
     return Description(method=method, path=f"/api/admin{path}", summary=summary, role="admin", **more)
 
 
 NEW_KEY = KEY.body("add", "NewKey")
 
 OPERATIONS = (
-    Operation(_told("GET", "/keys", "Upstream keys, by their fingerprints", answer=list_of(KEY_SHAPE)), list_keys),
+    Operation(_describe("GET", "/keys", "Upstream keys, by their fingerprints", answer=list_of(KEY_SHAPE)), list_keys),
     Operation(
-        _told("POST", "/keys", "Add a key; it is never told again", body=NEW_KEY, answer=KEY_SHAPE, status=201), add_key
+        _describe("POST", "/keys", "Add a key; it is never shown again", body=NEW_KEY, answer=KEY_SHAPE, status=201),
+        add_key
     ),
-    Operation(_told("POST", "/keys/{key}/pause", "Give a key no further request", status=204), pause_key),
-    Operation(_told("POST", "/keys/{key}/resume", "Use a key again", status=204), resume_key),
-    Operation(_told("POST", "/keys/{key}/recheck", "Have a key checked now", status=204), recheck_key),
-    Operation(_told("DELETE", "/keys/{key}", "Forget an added key", answer=DONE_WITH), remove_key),
-    Operation(_told("GET", "/queue", "Requests that run and wait now", answer=list_of(LIVE)), live_requests),
-    Operation(_told("DELETE", "/queue", "End all requests of this moment", answer=DONE_WITH), cancel_all),
-    Operation(_told("DELETE", "/queue/{request}", "End a request", status=204), cancel_request),
+    Operation(_describe("POST", "/keys/{key}/pause", "Give a key no further request", status=204), pause_key),
+    Operation(_describe("POST", "/keys/{key}/resume", "Use a key again", status=204), resume_key),
+    Operation(_describe("POST", "/keys/{key}/recheck", "Have a key checked now", status=204), recheck_key),
+    Operation(_describe("DELETE", "/keys/{key}", "Forget an added key", answer=DONE_WITH), remove_key),
+    Operation(_describe("GET", "/queue", "Requests that run and wait now", answer=list_of(LIVE)), live_requests),
+    Operation(_describe("DELETE", "/queue", "End all requests of this moment", answer=DONE_WITH), cancel_all),
+    Operation(_describe("DELETE", "/queue/{request}", "End a request", status=204), cancel_request),
     Operation(
-        _told(
+        _describe(
             "GET", "/audit", "Who changed what, the newest first",
             query={"cursor": Text(1000), "limit": Whole(1, MOST)}, answer=page_of(CHANGE),
         ),
         audit,
     ),
     Operation(
-        _told("POST", "/audit/{entry}/undo", "Put back a group, a limit or a price that was removed", status=204),
+        _describe("POST", "/audit/{entry}/undo", "Put back a group, a limit or a price that was removed", status=204),
         undo_removal,
     ),
 )  # fmt: skip

@@ -89,38 +89,38 @@ async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
 YES = {"partial": Word(("yes", "no")), "trial": Word(("yes", "no"))}
 
 
-def _told(method: str, path: str, summary: str, **more: Any) -> Description:
+def _describe(method: str, path: str, summary: str, **more: Any) -> Description:
     return Description(method=method, path=f"/api/admin{path}", summary=summary, role="admin", **more)
 
 
 OPERATIONS = (
     Operation(
-        _told(
+        _describe(
             "GET", "/people", "People by name, address or group, in the order of their names",
             query={"q": Text(), "cursor": Text(64), "limit": Whole(1, MOST)}, answer=page_of(PERSON_SHAPE),
         ),
         find_people,
     ),
     Operation(
-        _told("POST", "/people", "Add somebody", body=PERSON.body("create"), answer=PERSON_SHAPE, status=201),
+        _describe("POST", "/people", "Add a person", body=PERSON.body("create"), answer=PERSON_SHAPE, status=201),
         create_person,
     ),
-    Operation(_told("GET", "/people/{person}", "Somebody", answer=PERSON_SHAPE), show_person),
+    Operation(_describe("GET", "/people/{person}", "A person", answer=PERSON_SHAPE), show_person),
     Operation(
-        _told(
-            "PATCH", "/people/{person}", "Change somebody, close their access, or make them an administrator",
+        _describe(
+            "PATCH", "/people/{person}", "Change a person, close their access, or make them an administrator",
             body=PERSON.body("change"), answer=CHANGED,
         ),
         change_person,
     ),
     Operation(
-        _told("POST", "/people/{person}/erase", "Forget somebody; what was used stays, as nobody's", status=204),
+        _describe("POST", "/people/{person}/erase", "Forget a person; the usage stays, without a name", status=204),
         erase_person,
     ),
-    Operation(_told("GET", "/people.csv", "Everybody as a table", gives=(CSV,), answer=Text()), export_people),
+    Operation(_describe("GET", "/people.csv", "All people as a table", gives=(CSV,), answer=Text()), export_people),
     Operation(
-        _told(
-            "POST", "/people.csv", "Add and change people as a table says: all of them, or with a mistake nobody",
+        _describe(
+            "POST", "/people.csv", "Add and change people as a table says: all of them, or with a mistake no one",
             query=YES, takes=CSV, answer=IMPORTED,
         ),
         import_people,

@@ -42,7 +42,7 @@ async def list_groups(asking: Asking) -> object:
 
 
 async def create_group(asking: Asking) -> object:
-    """What is not said is as usual. Nobody joins by a code yet."""
+    """Create a group. A field that is left out has its default; the group has no code to join by yet."""
     said = {field: value for field, value in asking.body.items() if field != "name"}
     group = read_body(lambda body: group_of(asking.body["name"], body), said, "name")
     await asking.services.changes.create_group(asking.actor, group)
@@ -50,7 +50,7 @@ async def create_group(asking: Asking) -> object:
 
 
 async def change_group(asking: Asking) -> object:
-    """What is not said stays."""
+    """Change a group. A field that is left out stays."""
     before = group_body(await asking.services.changes.group(asking.id))
     group = read_body(lambda said: group_of(asking.id, {**before, **said}), asking.body, "name")
     await asking.services.changes.change_group(asking.actor, group)
@@ -164,7 +164,7 @@ def record_id(asking: Asking) -> str:
 
 
 def read_body(make: Callable[[Mapping[str, Any]], T], body: Mapping[str, Any], otherwise: str = "body") -> T:
-    """What a body tells all in all. Raises InvalidValue, which names the member that makes no sense with the others."""
+    """The value of a whole body. Raises InvalidValue, which names the member that makes no sense with the others."""
     try:
         return make(body)
     except ValueError as error:
@@ -180,14 +180,14 @@ FOUNDED = Thing({"group": GROUP_SHAPE, "code": Text()})
 REMOVAL = Thing({"people": Whole(), "limits": Whole()}, name="GroupRemoval")
 
 
-def _told(method: str, path: str, summary: str, **more: Any) -> Description:
+def _describe(method: str, path: str, summary: str, **more: Any) -> Description:
     return Description(method=method, path=f"/api/admin{path}", summary=summary, role="admin", **more)
 
 
 OPERATIONS = (
-    Operation(_told("GET", "/groups", "Groups and what they give", answer=list_of(GROUP_SHAPE)), list_groups),
+    Operation(_describe("GET", "/groups", "Groups and what they give", answer=list_of(GROUP_SHAPE)), list_groups),
     Operation(
-        _told(
+        _describe(
             "POST",
             "/groups",
             "Make a group; one that exists stays as it is",
@@ -198,7 +198,7 @@ OPERATIONS = (
         create_group,
     ),
     Operation(
-        _told(
+        _describe(
             "PATCH",
             "/groups/{group}",
             "Change what is said of a group, and leave the rest",
@@ -208,29 +208,29 @@ OPERATIONS = (
         change_group,
     ),
     Operation(
-        _told("GET", "/groups/{group}/removal", "What its removal would take away, in numbers", answer=REMOVAL),
+        _describe("GET", "/groups/{group}/removal", "What its removal would take away, in numbers", answer=REMOVAL),
         group_removal,
     ),
-    Operation(_told("DELETE", "/groups/{group}", "Forget what a group gives", answer=DONE_WITH), remove_group),
-    Operation(_told("PUT", "/groups/{group}/members/{person}", "Make somebody a member", status=204), put_in_group),
+    Operation(_describe("DELETE", "/groups/{group}", "Forget what a group gives", answer=DONE_WITH), remove_group),
+    Operation(_describe("PUT", "/groups/{group}/members/{person}", "Make a person a member", status=204), put_in_group),
     Operation(
-        _told("DELETE", "/groups/{group}/members/{person}", "End a membership given here", status=204),
+        _describe("DELETE", "/groups/{group}/members/{person}", "End a membership given here", status=204),
         take_from_group,
     ),
     Operation(
-        _told(
+        _describe(
             "POST",
             "/courses",
-            "Make a course; the code by which people join is told now and never again",
+            "Make a course; the code by which people join is shown now and never again",
             body=COURSE.body("create", "WantedCourse"),
             answer=FOUNDED,
             status=201,
         ),
         create_course,
     ),
-    Operation(_told("GET", "/limits", "Limits decided at run time", answer=list_of(LIMIT_SHAPE)), list_limits),
+    Operation(_describe("GET", "/limits", "Limits decided at run time", answer=list_of(LIMIT_SHAPE)), list_limits),
     Operation(
-        _told(
+        _describe(
             "PUT",
             "/limits/{limit}",
             "Set a limit",
@@ -241,7 +241,7 @@ OPERATIONS = (
         set_limit,
     ),
     Operation(
-        _told(
+        _describe(
             "POST",
             "/limits/{limit}/raise",
             "Allow more until a time",
@@ -250,10 +250,10 @@ OPERATIONS = (
         ),
         raise_limit,
     ),
-    Operation(_told("DELETE", "/limits/{limit}", "Remove a limit", answer=DONE_WITH), remove_limit),
-    Operation(_told("GET", "/prices", "Prices decided at run time", answer=list_of(PRICE_SHAPE)), list_prices),
+    Operation(_describe("DELETE", "/limits/{limit}", "Remove a limit", answer=DONE_WITH), remove_limit),
+    Operation(_describe("GET", "/prices", "Prices decided at run time", answer=list_of(PRICE_SHAPE)), list_prices),
     Operation(
-        _told(
+        _describe(
             "PUT",
             "/prices/{price}",
             "Set a price",
@@ -263,20 +263,21 @@ OPERATIONS = (
         ),
         set_price,
     ),
-    Operation(_told("DELETE", "/prices/{price}", "Remove a price", answer=DONE_WITH), remove_price),
+    Operation(_describe("DELETE", "/prices/{price}", "Remove a price", answer=DONE_WITH), remove_price),
     Operation(
-        _told("GET", "/notices", "Announcements, maintenance and incidents", answer=list_of(NOTICE_SHAPE)), list_notices
+        _describe("GET", "/notices", "Announcements, maintenance and incidents", answer=list_of(NOTICE_SHAPE)),
+        list_notices,
     ),
     Operation(
-        _told(
+        _describe(
             "PUT",
             "/notices/{notice}",
-            "Say something to everybody; it closes nothing",
+            "Publish a notice; it closes nothing",
             query=ONLY_NEW,
             body=NOTICE.body("set", "WantedNotice"),
             answer=NOTICE_SHAPE,
         ),
         set_notice,
     ),
-    Operation(_told("DELETE", "/notices/{notice}", "Remove a notice", status=204), remove_notice),
+    Operation(_describe("DELETE", "/notices/{notice}", "Remove a notice", status=204), remove_notice),
 )

@@ -1,4 +1,4 @@
-"""What people may know of themselves: who they are here, what they may use, and what they have used."""
+"""The facts that people may read of themselves: their profile, their rights, and their usage."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class MeHandler(ReportHandler):
 
 
 class MyUsageHandler(UsageHandler):
-    """`GET /api/me/usage`: like `/api/usage`, of nobody but oneself; with today and this month so far."""
+    """`GET /api/me/usage`: like `/api/usage`, of the caller alone; with today and this month so far."""
 
     known = UsageHandler.known - {"user"}
 

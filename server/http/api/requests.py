@@ -1,4 +1,4 @@
-"""What a caller may ask the gateway itself: what became of a request, and how long a new one would wait."""
+"""Questions to the gateway itself: the trace of a request, and the expected wait of a new one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DIALECTS: dict[str, Dialect] = {"openai": OPENAI, "anthropic": ANTHROPIC}
 
 
 class ExplainHandler(BaseHandler[ApiServices]):
-    """`GET /api/explain/{request id}`: for the person who made the request, and for nobody else."""
+    """`GET /api/explain/{request id}`: only for the person who made the request."""
 
     async def get(self, request_id: str) -> None:
         caller = await self.authenticate()
@@ -48,7 +48,7 @@ class QueueHandler(BaseHandler[ApiServices]):
         )
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
-        """What is no text names no model; tornado would call it a fault of the body."""
+        """Bytes that are no UTF-8 name no model; tornado would call them a fault of the body."""
         return value.decode("utf-8", "replace")
 
     def _asked_dialect(self) -> Dialect:

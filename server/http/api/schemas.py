@@ -54,7 +54,7 @@ DONE_WITH = Thing({"consequences": CONSEQUENCES}, name="DoneWithConsequences")
 
 
 def done_with(consequences: Consequences) -> Fields:
-    """What was done, and what it did, in numbers."""
+    """The consequences of an act that is done, in numbers."""
     return {"consequences": consequences.body()}
 
 

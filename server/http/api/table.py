@@ -49,14 +49,14 @@ class NotPossible(InOwnWords):
 
 
 class AlreadyExists(NotPossible):
-    """What you want to make exists already."""
+    """There is already a thing of this name."""
 
     code = "already_exists"
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What an operation is asked, and by whom. `ids` are those in the path, `text` is a body that is no JSON.
+    """The call of an operation, and its caller. `ids` are those in the path, `text` is a body that is no JSON.
 
     `own`: the operation is about what belongs to the caller, and reaches nothing else.
     """
@@ -72,12 +72,12 @@ class Asking:
 
     @property
     def actor(self) -> str:
-        """Who is noted in the audit log."""
+        """The id that the audit log notes as the actor."""
         return self.caller.person_id
 
     @property
     def authority(self) -> Authority:
-        """With what authority it is asked."""
+        """The authority of the caller."""
         return self.services.authority(self.caller)
 
     @property
@@ -111,7 +111,7 @@ class File:
 class Operation:
     """One row. `run` gives what JSON can say, a File, or None for an empty answer."""
 
-    told: Description
+    description: Description
     run: Callable[[Asking], Awaitable[object]]
 
 
@@ -136,50 +136,50 @@ class ApiHandler(BaseHandler[ApiServices]):
     @property
     def largest_body(self) -> int:
         operation = self.operations.get(str(self.request.method))
-        return LARGEST.get(operation.told.takes if operation else JSON, LARGEST_FILE)
+        return LARGEST.get(operation.description.takes if operation else JSON, LARGEST_FILE)
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
-        """What is no text names nothing; tornado would call it a fault of the body."""
+        """Bytes that are no UTF-8 name nothing; tornado would call them a fault of the body."""
         return value.decode("utf-8", "replace")
 
     async def answer(self, *ids: str) -> None:
         """Do what is asked. Raises Refusal, of which NotPossible is the commands' own words."""
         operation = self.operations[str(self.request.method)]
-        told = operation.told
-        asked = parameters(self.request.query_arguments, told.query)
-        query = {name: read_text(told.query[name], name, text) for name, text in asked.items()}
-        body, text = self._read(told)
-        own, caller = told.role == Role.PERSON, await self.authenticate()
+        description = operation.description
+        asked = parameters(self.request.query_arguments, description.query)
+        query = {name: read_text(description.query[name], name, text) for name, text in asked.items()}
+        body, text = self._read(description)
+        own, caller = description.role == Role.PERSON, await self.authenticate()
         asking = Asking(self.services, caller, ids, query, body, text, self.address(), own)
         try:
             found = await operation.run(asking)
-            if told.method != "GET":
+            if description.method != "GET":
                 await self.services.take_effect()
         except CommandError as error:
             raise _refusal(error) from None
         except StoreError:
             raise AccountingUnavailable from None
-        await self._give(told, found)
+        await self._give(description, found)
 
     get = post = put = patch = delete = answer
 
-    def _read(self, told: Description) -> tuple[dict[str, Any], str]:
+    def _read(self, description: Description) -> tuple[dict[str, Any], str]:
         """The body: as a document, or as text. Raises UnsupportedMedia, InvalidJson, InvalidValue, ..."""
-        if not told.has_body:
+        if not description.has_body:
             return {}, ""
         media = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if media != told.takes.partition(";")[0] or "Content-Encoding" in self.request.headers:
+        if media != description.takes.partition(";")[0] or "Content-Encoding" in self.request.headers:
             raise UnsupportedMedia
         content = self.body()
-        if told.body is not None:
-            return _document(told.body, content), ""
+        if description.body is not None:
+            return _document(description.body, content), ""
         try:
             return {}, content.decode()
         except ValueError:
             raise InvalidJson from None
 
-    async def _give(self, told: Description, found: object) -> None:
-        self.set_status(told.status)
+    async def _give(self, description: Description, found: object) -> None:
+        self.set_status(description.status)
         if isinstance(found, File):
             self.set_header("Content-Type", found.content_type)
             self.set_header("Content-Disposition", f'attachment; filename="{found.name}"')
@@ -199,7 +199,7 @@ def routes_of(operations: Iterable[Operation]) -> list[Route[ApiServices]]:
     """The routes of a table of operations: one for each path."""
     paths: dict[str, dict[str, Operation]] = {}
     for each in operations:
-        paths.setdefault(each.told.path, {})[each.told.method] = each
+        paths.setdefault(each.description.path, {})[each.description.method] = each
     return [Route(_pattern(path), ApiHandler, _roles(mine), {"operations": mine}) for path, mine in paths.items()]
 
 
@@ -208,7 +208,7 @@ def _pattern(path: str) -> str:
 
 
 def _roles(operations: Mapping[str, Operation]) -> dict[str, Role]:
-    return {method: Role(each.told.role) for method, each in operations.items()}
+    return {method: Role(each.description.role) for method, each in operations.items()}
 
 
 def _document(shape: Thing, content: bytes) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def _document(shape: Thing, content: bytes) -> dict[str, Any]:
 
 
 def _refusal(error: CommandError) -> NotPossible | UnknownId:
-    """What the commands say: that something is not there, or why it cannot be done. Neither repeats what was sent."""
+    """The error of a command: a thing that does not exist, or the reason of a refusal. Neither repeats the input."""
     if isinstance(error, NotThere):
         return UnknownId()
     kind = AlreadyExists if isinstance(error, AlreadyThere) else NotPossible

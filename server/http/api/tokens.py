@@ -1,6 +1,6 @@
-"""Tokens and guest passes: of oneself under `/api/me`, of anybody under `/api/admin`. Each verb is one function.
+"""Tokens and guest passes: the caller's own under `/api/me`, any person's under `/api/admin`. A verb is a function.
 
-`asking.own` is the authority that the route leaves: who asks under `/api/me` reaches what is theirs, and nothing else.
+`asking.own` is the authority that the route leaves: a caller under `/api/me` reaches only what is theirs.
 """
 
 from __future__ import annotations
@@ -89,51 +89,52 @@ def wanted_pass(body: Mapping[str, Any]) -> WantedPass:
 
 
 def _owner(asking: Asking) -> str | None:
-    """Whose it has to be; None is anybody's."""
+    """The person who has to own the token or pass; None is any person."""
     return asking.actor if asking.own else None
 
 
 def _whose(asking: Asking) -> str | None:
-    """Whose are listed; None is everybody's."""
+    """The person whose tokens or passes are listed; None is all people."""
     return asking.actor if asking.own else asking.query.get("person")
 
 
 def _rows(under: str, role: str, makes: str, **listing: Any) -> tuple[Operation, ...]:
     """The operations below one address; `makes` is where a new one is made of whom."""
 
-    def told(method: str, path: str, summary: str, **more: Any) -> Description:
+    def describe(method: str, path: str, summary: str, **more: Any) -> Description:
         return Description(method=method, path=path, summary=summary, role=role, **more)
 
     return (
-        Operation(told("GET", f"{under}/tokens", "Tokens, the oldest first", answer=list_of(TOKEN_SHAPE), **listing),
+        Operation(describe("GET", f"{under}/tokens", "Tokens, the oldest first", answer=list_of(TOKEN_SHAPE),
+        **listing),
                   list_tokens),
         Operation(
-            told("POST", f"{makes}/tokens", "A new token; its secret is shown now and never again",
+            describe("POST", f"{makes}/tokens", "A new token; its secret is shown now and never again",
                  body=WANTED_TOKEN, answer=NEW_TOKEN, status=201),
             create_token,
         ),
         Operation(
-            told("POST", f"{under}/tokens/{{token}}/rotate", "Another secret in a token's place", body=ROTATION,
+            describe("POST", f"{under}/tokens/{{token}}/rotate", "Another secret in a token's place", body=ROTATION,
                  answer=NEW_TOKEN, status=201),
             rotate_token,
         ),
         Operation(
-            told("PATCH", f"{under}/tokens/{{token}}", "Let a token do less; no term grows", body=NARROWING,
+            describe("PATCH", f"{under}/tokens/{{token}}", "Let a token do less; no term grows", body=NARROWING,
                  answer=TOKEN_SHAPE),
             narrow_token,
         ),
-        Operation(told("DELETE", f"{under}/tokens/{{token}}", "Revoke a token, for good", answer=DONE_WITH),
+        Operation(describe("DELETE", f"{under}/tokens/{{token}}", "Revoke a token, for good", answer=DONE_WITH),
                   revoke_token),
         Operation(
-            told("GET", f"{under}/passes", "Guest passes that have not expired", answer=list_of(PASS_SHAPE), **listing),
-            list_passes,
+            describe("GET", f"{under}/passes", "Guest passes that have not expired", answer=list_of(PASS_SHAPE),
+            **listing), list_passes,
         ),
         Operation(
-            told("POST", f"{makes}/passes", "A pass for a guest, shown now and never again", body=WANTED_PASS,
+            describe("POST", f"{makes}/passes", "A pass for a guest, shown now and never again", body=WANTED_PASS,
                  answer=NEW_PASS, status=201),
             issue_pass,
         ),
-        Operation(told("DELETE", f"{under}/passes/{{pass}}", "Revoke a pass", status=204), revoke_pass),
+        Operation(describe("DELETE", f"{under}/passes/{{pass}}", "Revoke a pass", status=204), revoke_pass),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What was used: sums, single requests, and all of them as a file. Each person sees their own, an administrator all.
+"""The usage: sums, single requests, and all of them as a file. Each person sees their own, an administrator all.
 
 docs/usage-api.md describes the parameters and the answers.
 """
@@ -46,7 +46,7 @@ class UsageHandler(ReportHandler):
         if form == "csv":
             await self.stream("usage", layout(form, sum_columns(_words(by))), _sum_pages(sums, by, names))
         else:
-            self.tell({**self.scope(question, by), **_told(sums, by, names, limit), **await self.more(caller)})
+            self.tell({**self.scope(question, by), **_summed(sums, by, names, limit), **await self.more(caller)})
 
     async def sums(self, question: Which, by: Sequence[By]) -> list[Sum]:
         """Whole days from the sums by day, which are quick and outlive the rows; anything else from the rows."""
@@ -55,7 +55,7 @@ class UsageHandler(ReportHandler):
         return await (store.usage_sums(question, by) if days is None else store.sums(days, by))
 
     def scope(self, question: Which, by: Sequence[By]) -> dict[str, object]:
-        """What the sums are about: the time between, whose days are meant, and by what they are grouped."""
+        """The scope of the sums: the span of time, the time zone of the days, and the grouping."""
         return {
             "after": None if question.after is None else iso(question.after),
             "before": None if question.before is None else iso(question.before),
@@ -64,7 +64,7 @@ class UsageHandler(ReportHandler):
         }
 
     async def more(self, caller: Caller) -> dict[str, object]:
-        """What else the answer tells."""
+        """Further members of the answer."""
         return {}
 
 
@@ -105,7 +105,7 @@ class ExportHandler(ReportHandler):
             behind = page[-1].started_at, page[-1].request_id
 
 
-def _told(sums: Sequence[Sum], by: Sequence[By], names: Mapping[str, str], limit: int) -> dict[str, object]:
+def _summed(sums: Sequence[Sum], by: Sequence[By], names: Mapping[str, str], limit: int) -> dict[str, object]:
     """The first sums by themselves and all of them together."""
     return {
         "data": [_fields(each, by, names) for each in sums[:limit]],

@@ -1,7 +1,7 @@
 """The administrators' interface of OAI Reverse Proxy: `/admin/users`, in its words.
 
 A "user" there is a token here; its person is found by the nickname. The token itself is shown once, when it is made:
-afterwards it is named by its id. What our model has no place for is refused, not forgotten.
+afterwards it is named by its id. A field that our model has no place for is refused, not forgotten.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class AdminUsers(AdminHandler):
         self.finish({"users": users, "count": len(users)})
 
     async def post(self) -> None:
-        """A new user; answers with the token, which nobody can ask for again, and its id."""
+        """A new user; answers with the token, which is shown only once, and its id."""
         document = self.document() if self._body is not None and self._body.came else {}
         services, actor, wanted = self.services, self.caller.person_id, wanted_user(document, self.services.wall())
         try:
@@ -121,7 +121,7 @@ class AdminUser(AdminHandler):
 
 
 class WantedUser:
-    """What a new user shall be. Raises InvalidValue, MissingParameter."""
+    """The fields of a new user. Raises InvalidValue, MissingParameter."""
 
     def __init__(self, document: Mapping[str, Any], now: int) -> None:
         self.name = text_in(document, "nickname", 64)
@@ -175,7 +175,7 @@ def text_in(document: Mapping[str, Any], name: str, longest: int) -> str:
 
 
 def check_change(user: Mapping[str, Any], document: Mapping[str, Any]) -> None:
-    """Refuse what cannot be changed. What is only counted may come back as it was when it was read. InvalidValue."""
+    """Raises InvalidValue for a change that is not possible. Counted fields may come back, and are ignored."""
     for name in FIXED:
         if name in document and document[name] != user[name]:
             raise InvalidValue(name)

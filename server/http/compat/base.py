@@ -1,4 +1,4 @@
-"""What the handlers for other projects' clients share: small bodies, an outage's words, whose figures may be read."""
+"""The base of the handlers for other projects' clients: small bodies, an outage's words, the right to read figures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CompatHandler(BaseHandler[CompatServices]):
         return loads(self.body())
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
-        """What is no text names nothing; tornado would call it a fault of the body."""
+        """Bytes that are no UTF-8 name nothing; tornado would call them a fault of the body."""
         return value.decode("utf-8", "replace")
 
     def argument(self, name: str) -> str | None:
@@ -49,11 +49,11 @@ class CompatHandler(BaseHandler[CompatServices]):
         return Maker(self.services.authority(caller), caller.token_id)
 
     async def reader(self) -> Caller | None:
-        """Whose figures may be read: this caller's; None is everybody's.
+        """The caller whose figures may be read; None is all people's figures.
 
-        Administrators read everything, and so does who asks without a credential from a network whose `X-User` is
-        believed, where anybody may be anyone. Who is named by that header reads what is theirs: a service in front has
-        told people apart.
+        Administrators read everything, and so does a caller without a credential from a network whose `X-User` is
+        believed, since such a caller may take any name. A caller named by that header reads their own figures: a
+        service in front has authenticated them.
         """
         headers = self.request.headers
         bare = not any(name in headers for name in ("Authorization", "X-Api-Key", "X-User"))

@@ -19,7 +19,7 @@ from server.policy.commands import AlreadyThere, CommandError
 from server.store.base import Caller, Person
 from server.wire.errors import InvalidKey, InvalidValue, PermissionDenied
 
-INITIAL_QUOTA = 20_000_000  # micro-USD: what a key is good for there, until somebody adds to it
+INITIAL_QUOTA = 20_000_000  # micro-USD: the first budget of a key there, until an administrator raises it
 TAKEN = "Username already exists. Please try again with a different username."
 WRONG = "Invalid Credentials"
 
@@ -45,7 +45,7 @@ class CreateApiKey(CompatHandler):
         await self.get(name)
 
     async def _administrator(self) -> Caller | None:
-        """Who may do this; the user name that came with the password does not matter. Raises RateLimited."""
+        """The caller, if an administrator; the name beside the password does not matter. Raises RateLimited."""
         password = basic_password(self.request.headers.get("Authorization", ""))
         if password is None and self.services.settings.legacy_routes:
             password = self.argument("password")
@@ -77,7 +77,7 @@ class CreateApiKey(CompatHandler):
 
 
 class KeyInPath(RelayHandler):
-    """`/{key}/v1/...`: relayed as if the key had come as a bearer. What stands in the header there is made up."""
+    """`/{key}/v1/...`: relayed as if the key had come as a bearer. The header's credential is ignored, as there."""
 
     async def admit(self) -> None:
         self._presented = self.path_args.pop()

@@ -1,7 +1,7 @@
 """The interface of SSEHUB's openai-api-proxy (Java): prices by model, sums, every query, what is left of the limits.
 
-There anybody may read and write everything. Here prices are written by administrators, and figures are read by whom
-they concern; by everybody only within the networks that the operator trusts (`CompatHandler.reader`). Amounts are
+There any caller may read and write everything. Here administrators write prices, and people read their own figures;
+all figures only within the networks that the operator trusts (`CompatHandler.reader`). Amounts are
 numbers in dollars, because that interface has them; they are divided once, from integers, when they are written out.
 """
 
@@ -113,14 +113,14 @@ class Queries(FilteredHandler):
         begin = b"["
         try:
             async for page in _pages(self.services.store, question):
-                told = [orjson.dumps(query_json(row, names.get)) for row in page if row.status not in FAILED]
-                if told:
-                    self.write(begin + b",".join(told))
+                parts = [orjson.dumps(query_json(row, names.get)) for row in page if row.status not in FAILED]
+                if parts:
+                    self.write(begin + b",".join(parts))
                     begin = b","
                     await self.flush()
             self.finish(b"[]" if begin == b"[" else b"]")
         except StreamClosedError:
-            return  # nobody reads any more
+            return  # the client has gone
 
 
 class UpstreamLimits(CompatHandler):

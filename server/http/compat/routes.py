@@ -27,14 +27,14 @@ IN_PATH = ("/v1/chat/completions", "/v1/embeddings")
 
 
 def foreign_keys(settings: Settings, providers: Providers | None) -> list[Route[RelayServices]]:
-    """What must be tried before the routes of the same paths: a key that is not ours."""
+    """The routes that must be tried before those of the same paths: for requests with a key that is not ours."""
     if providers is None or not settings.legacy_routes:
         return []
     return [Route(ForeignKey(settings), OwnKeyHandler, ANY_METHOD, {"providers": providers}, own_door=True)]
 
 
 def compat_routes() -> list[Route[CompatServices]]:
-    """What answers in another project's words."""
+    """The routes that answer in another project's words."""
     return [
         Route(rf"/model/{MODEL}", ModelPrices, {"GET": Role.CALLER, "POST": Role.ADMIN}, own_door=True),
         Route("/models", AllPrices, CALLERS, own_door=True),
@@ -54,7 +54,7 @@ def compat_routes() -> list[Route[CompatServices]]:
 
 
 def compat_relayed(settings: Settings, providers: Providers | None) -> list[Route[RelayServices]]:
-    """What is passed on from other paths. `providers` is None unless `BYO_KEYS` is on.
+    """The routes that relay from other paths. `providers` is None unless `BYO_KEYS` is on.
 
     OAI Reverse Proxy adds a "/v1" that is missing behind `/proxy/openai` and `/proxy/anthropic`.
     """

@@ -18,7 +18,7 @@ class AdminPage(MemberPage):
     """A page for administrators. Its role in the route table lets no one else in."""
 
     async def names(self) -> dict[str, str]:
-        """Everybody's name by id."""
+        """The names of all people by id."""
         return {person.id: person.name for person in await self.services.store.people()}
 
 
@@ -82,7 +82,7 @@ class NowPage(AdminPage):
         )
 
     def _alerts(self) -> list[str]:
-        """What the operator should look at."""
+        """The states that the operator should look at."""
         services, pool = self.services, self.services.dispatcher.snapshot()
         alerts = []
         if maintenance(services.book.notices, services.wall()) is not None:

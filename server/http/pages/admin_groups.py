@@ -38,7 +38,7 @@ class AdminGroupsPage(AdminPage):
         return Done("group-created", GROUPS)
 
     async def change(self, form: Form, name: str) -> Done:
-        """A group as it shall be; what differs is shown before it is saved. What the form does not say stays."""
+        """Change a group; the differences are shown before they are saved. A field that the form leaves out stays."""
         before = group_body(await self.services.changes.group(name))
         group = await self._wanted(form, name, before)
         if changes := differences(before, group_body(group), await self.names()):

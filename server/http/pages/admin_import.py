@@ -24,7 +24,7 @@ class ImportPage(AdminPage):
         return render_admin.import_html(view)
 
     async def read(self, form: Form) -> None:
-        """What has come of it stands on the page that answers."""
+        """Read the table; its result stands on the page that answers."""
         self.trial = form.ticked("trial")
         text = form.needed("csv")
         self.found = await self.services.people_table.read(self.me.id, text, trial=self.trial, by=self.authority)

@@ -73,7 +73,7 @@ class LimitsPage(AdminPage):
             raise FormError(sentence(error)) from None
 
     async def _subject(self, form: Form, scope: Scope) -> str:
-        """Whose it is, by id: a person is called by their name."""
+        """The id of the limit's subject; a form names a person by their name."""
         if scope is Scope.EVERYONE:
             if form.text("subject"):
                 raise FormError("A limit for each person has no “whose”: choose for whom it is, or empty that field.")

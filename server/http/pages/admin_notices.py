@@ -1,4 +1,4 @@
-"""`/admin/notices`: what everyone reads, maintenance that is scheduled, and whether requests are turned away now."""
+"""`/admin/notices`: the notices that all people read, scheduled maintenance, and whether the gateway is closed now."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NoticesPage(AdminPage):
         return Done("notice-set", NOTICES)
 
     async def schedule(self, form: Form) -> Done:
-        """Maintenance that begins later, and that everybody reads beforehand."""
+        """Maintenance that begins later, and that all people read beforehand."""
         form.needed("since")
         form.needed("until")
         notice = self._read(form, NoticeKind.MAINTENANCE, form.moment("since") or 0, form.moment("until"))

@@ -1,4 +1,4 @@
-"""`/admin/people`: who is here, what they may, and what they have used; in and out as a file."""
+"""`/admin/people`: the people, their rights, and their usage; in and out as a file."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class PeoplePage(AdminPage):
         return Done("person-added", f"/admin/people/{person.id}")
 
     async def used(self) -> dict[str, Sum]:
-        """What everybody has used this month, by id."""
+        """The usage of all people this month, by id."""
         today = self.services.calendar.day(self.services.wall())
         days = Days(first=f"{today[:7]}-01", last=today)
         return {each.key[0] or "": each for each in await self.services.store.sums(days, (By.PERSON,))}
@@ -66,7 +66,7 @@ class PeoplePage(AdminPage):
         return found
 
     def row(self, person: Person, used: Mapping[str, Sum], tokens: list[Token]) -> PersonRow:
-        """A line about somebody. They were seen when they logged in last; of who has only tokens nothing is noted."""
+        """A line about a person. Its last sight is the last login; a person with only tokens has none."""
         now, month = self.services.wall(), used.get(person.id, NOTHING)
         live = [it for it in tokens if it.revoked_at is None and (it.expires_at is None or now < it.expires_at)]
         return PersonRow(
@@ -155,9 +155,9 @@ class PersonPage(PeoplePage):
         _, secret = await self.services.passes.issue_for(self.maker, self.me.id, person, asked)
         return NewSecret("guest pass", guest, secret)
 
-    async def _set(self, person_id: str, changes: Mapping[str, bool], told: str) -> Done:
+    async def _set(self, person_id: str, changes: Mapping[str, bool], sentence: str) -> Done:
         await self.services.people.change(self.me.id, person_id, changes, self.authority)
-        return Done(told, f"/admin/people/{person_id}")
+        return Done(sentence, f"/admin/people/{person_id}")
 
     async def _person(self, person_id: str) -> Person:
         person = await self.services.store.person(person_id)

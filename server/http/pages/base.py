@@ -1,4 +1,4 @@
-"""What all pages share that know who is looking: cookies, sessions, forms, and refusals that are pages.
+"""The base of all pages that know their visitor: cookies, sessions, forms, and refusals that are pages.
 
 Cookies are `__Host-` and Secure, but on this machine without https, where a browser would not send them back.
 Nothing here may be kept by a cache.
@@ -25,7 +25,7 @@ MOST_FIELDS = 100
 
 
 class BrowserHandler(PageHandler[PageServices]):
-    """A page for who may have logged in. Who must, and has not, is sent to the login and comes back."""
+    """A page for a visitor who may have logged in. If a login is needed, the visitor is sent there and comes back."""
 
     _visit: Visit | None = None
 
@@ -38,10 +38,10 @@ class BrowserHandler(PageHandler[PageServices]):
         return LARGEST_FORM
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
-        """What is no text names nothing; tornado would call it a fault of the body."""
+        """Bytes that are no UTF-8 name nothing; tornado would call them a fault of the body."""
         return value.decode("utf-8", "replace")
 
-    # --- who is looking
+    # --- the visitor
 
     async def visit(self) -> Visit | None:
         """The session of this browser, found out once."""
@@ -64,13 +64,13 @@ class BrowserHandler(PageHandler[PageServices]):
         self.redirect("/login?" + urlencode({"next": own_path(self.request.uri or "/")}), status=303)
 
     async def person(self) -> Person | None:
-        """Who has logged in with this browser."""
+        """The person who has logged in with this browser."""
         return await self.services.sessions.person_of(self.cookie(SESSION))
 
     # --- forms
 
     def xsrf(self) -> str:
-        """What every form of this session holds in a field named `xsrf`."""
+        """The token that every form of this session holds in a field named `xsrf`."""
         return self.services.sessions.xsrf(self.cookie(SESSION) or "")
 
     def form(self, cookie: str = SESSION) -> dict[str, str]:
@@ -115,7 +115,7 @@ class BrowserHandler(PageHandler[PageServices]):
         return f"{'https' if scheme == 'https' else 'http'}://{host}"
 
     def _noted(self, header: str, hops: int) -> str:
-        """What the outermost of our proxies noted."""
+        """The value that the outermost of our proxies noted."""
         noted = ",".join(self.request.headers.get_list(header)).split(",")
         return noted[-min(hops, len(noted))].strip()
 

@@ -1,4 +1,4 @@
-"""What else is for everyone: the badge, the feed, and the leaderboard."""
+"""Further public pages: the badge, the feed, and the leaderboard."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _TONES: dict[str, Tone] = {
 
 
 class CachedHandler(PageHandler[StatusServices]):
-    """What may be a few seconds old."""
+    """An answer that may be a few seconds old."""
 
     def set_default_headers(self) -> None:
         super().set_default_headers()
         self.set_header("Cache-Control", f"public, max-age={SLOW_SECONDS}")
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
-        """What is no text names nothing; tornado would call it a fault of the body."""
+        """Bytes that are no UTF-8 name nothing; tornado would call them a fault of the body."""
         return value.decode("utf-8", "replace")
 
 
@@ -72,7 +72,7 @@ class Feed(CachedHandler):
 
 
 class LeaderboardPage(BrowserHandler):
-    """`/leaderboard?window=&by=`: who has logged in, or presents a token, sees their own place."""
+    """`/leaderboard?window=&by=`: a person who has logged in, or presents a token, sees their own place."""
 
     async def get(self) -> None:
         services = self.services
@@ -99,7 +99,7 @@ class LeaderboardPage(BrowserHandler):
         self.give(render.leaderboard_html(view), HTML)
 
     async def _visitor(self) -> Person | None:
-        """Who looks, if they have said so. Raises InvalidKey for a token that opens nothing."""
+        """The person who looks, if a session or a token names one. Raises InvalidKey for a token that opens nothing."""
         if self.cookie(SESSION):
             return await self.person()
         headers = self.request.headers

@@ -1,10 +1,10 @@
-"""What a form says: its fields as names, amounts and days, and the one sentence that the next page says about it.
+"""The fields of a form as names, amounts and days, and the one sentence that the next page says about it.
 
 A field that is left empty says nothing, as the box that is not ticked does. Days are the operator's; the last day of
 something is part of it. A mistake names the field, never what stood there.
 
-After a form the browser is sent on to a page, which tells once what has become of it. Which of the sentences below that
-is stands in a cookie, signed for this session: no other text can be put there.
+After a form the browser is sent on to a page, which shows once one of the sentences below. A cookie, signed for this
+session, names the sentence: no other text can be put there.
 """
 
 from __future__ import annotations
@@ -59,16 +59,16 @@ SENTENCES = {
     "limit-set": "The limit is set.",
     "limit-raised": "The limit is raised.",
     "limit-removed": "The limit is removed.",
-    "notice-set": "Everybody reads it within seconds.",
+    "notice-set": "All people read it within seconds.",
     "notice-removed": "The notice is removed.",
-    "maintenance-scheduled": "Everybody reads it within seconds. Requests are served until it begins.",
+    "maintenance-scheduled": "All people read it within seconds. Requests are served until it begins.",
     "maintenance-on": "New requests are turned away within seconds.",
     "maintenance-off": "Requests are served again within seconds.",
 }
 
 
 class FormError(ValueError):
-    """A field makes no sense; the text says which, for who filled it in."""
+    """A field makes no sense; the text says which, for the person who filled it in."""
 
 
 class Unsure(Exception):
@@ -94,7 +94,7 @@ class Form:
         self._fields, self._calendar = fields, calendar
 
     def text(self, name: str) -> str:
-        """What stands there, without the blanks around it; empty if nothing does."""
+        """The text of a field, without the blanks around it; empty if there is none."""
         return self._fields.get(name, "").strip()
 
     def needed(self, name: str) -> str:
@@ -111,11 +111,11 @@ class Form:
         return self.text(name) == "yes"
 
     def words(self, name: str) -> tuple[str, ...]:
-        """What has blanks or commas between."""
+        """Words with blanks or commas between them."""
         return tuple(self.text(name).replace(",", " ").split())
 
     def names(self, name: str) -> tuple[str, ...]:
-        """What has commas between and may hold blanks; each once."""
+        """Names with commas between them, which may hold blanks; each once."""
         return tuple(dict.fromkeys(part.strip() for part in self.text(name).split(",") if part.strip()))
 
     def whole(self, name: str, default: int = 0) -> int:
@@ -175,7 +175,7 @@ class Form:
 
 
 def sentence(error: Exception) -> str:
-    """What went wrong, for a page: what a command says without the verbs of the command line."""
+    """The sentence of an error, for a page: a command's words without the verbs of the command line."""
     if isinstance(error, FormError):
         return str(error)
     text = (error.words if isinstance(error, CommandError) else str(error)).rstrip(" .:;")
@@ -183,12 +183,12 @@ def sentence(error: Exception) -> str:
 
 
 def flash_cookie(sessions: Sessions, session: str, name: str) -> str:
-    """What a cookie holds for the next page to tell."""
+    """The cookie that names a sentence for the next page."""
     return f"{name}.{sessions.xsrf(f'{session} {name}')}"
 
 
 def flash_of(sessions: Sessions, session: str, cookie: str | None) -> Flash | None:
-    """What such a cookie tells; None if it is not ours, or another session's."""
+    """The sentence of such a cookie; None if it is not ours, or another session's."""
     name, _, signature = (cookie or "").partition(".")
     if name not in SENTENCES or not sessions.check(f"{session} {name}", signature):
         return None

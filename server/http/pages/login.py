@@ -60,7 +60,8 @@ class LoginHandler(BrowserHandler):
 class LoginPage(LoginHandler):
     """`/login?next=/me`: by the organisation's login, or by a gatekeeper token.
 
-    `return_url` is what fhswf's openai-proxy calls `next`; whoever uses it goes straight to the provider, as there.
+    `return_url` is what fhswf's openai-proxy calls `next`; a browser that comes with it goes straight to the provider,
+    as there.
     """
 
     def get(self) -> None:
@@ -132,7 +133,7 @@ class Callback(LoginHandler):
 class Logout(BrowserHandler):
     """`/logout`: out, here and at the provider.
 
-    A link on another site must not log anybody out: who comes from there finds a link of ours.
+    A link on another site must not log people out: a browser that comes from there gets a link of ours.
     """
 
     async def get(self) -> None:
@@ -150,20 +151,20 @@ class Logout(BrowserHandler):
 
 
 class UserHandler(BrowserHandler):
-    """`GET /user`: who has logged in, or presents a token, in the words of fhswf's openai-proxy."""
+    """`GET /user`: the person who has logged in, or presents a token, in the words of fhswf's openai-proxy."""
 
     async def get(self) -> None:
         visit, oidc = await self.visit(), self.services.oidc
         person = visit.person if visit else await self._presented()
         if person is None:
             raise InvalidKey
-        told = oidc.described(visit.sealed) if oidc is not None and visit is not None else None
+        described = oidc.described(visit.sealed) if oidc is not None and visit is not None else None
         known = {"name": person.name, "email": person.email, "sub": person.id, "preferred_username": person.name}
         self.set_header("Content-Type", "application/json")
-        self.finish(orjson.dumps(told or {**known, "affiliations": {}}))
+        self.finish(orjson.dumps(described or {**known, "affiliations": {}}))
 
     async def _presented(self) -> Person | None:
-        """Whose token was presented. Raises PermissionDenied for less, such as a name in a header."""
+        """The person whose token was presented. Raises PermissionDenied for less, such as a name in a header."""
         caller = self.insist_on(await self.authenticate(), Power.CHANGE_OWN)
         return await self.services.store.person(caller.person_id)
 

@@ -1,10 +1,10 @@
-"""What all pages share that belong to who has logged in: the frame around them, and forms with what becomes of them.
+"""The base of all pages behind a login: the frame around them, and their forms with the results.
 
 A page is drawn by `draw`. A form of it is carried out by an *act*, a coroutine of the page's class that the table of
 routes names. It returns `Done`, and then the browser is sent on to a page which says so; or the secret it has made,
-which stands on the page that answers the form and is nowhere kept; or None, where the page itself tells. What cannot be
-done is said on top of the page, with the status 400, and the form keeps all that was entered. An act that hurts first
-raises `Unsure`: a page then says what will happen, and holds the same form with a yes in it.
+which stands on the page that answers the form and is nowhere kept; or None, where the page itself shows it. A refusal
+is said on top of the page, with the status 400, and the form keeps all that was entered. An act that hurts first raises
+`Unsure`: a page then says what will happen, and holds the same form with a yes in it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Act = Callable[..., Awaitable[Done | NewSecret | None]]
 
 
 class MemberPage(BrowserHandler):
-    """A page of somebody's own. A route shows it, takes a form of it, or both. `act`: what that form does."""
+    """A page of the person who has logged in. A route shows it, takes a form of it, or both. `act`: the form's act."""
 
     me: Person  # an administrator only if the session is one's
     authority: Authority
@@ -69,7 +69,7 @@ class MemberPage(BrowserHandler):
 
     @property
     def frame(self) -> Frame:
-        """What surrounds the page now."""
+        """The frame around the page."""
         services, now = self.services, self.services.wall()
         return Frame(
             title=services.settings.title,
@@ -90,11 +90,11 @@ class MemberPage(BrowserHandler):
 
     async def get(self, *path: str) -> None:
         """Show the page."""
-        self.flash = self._told()
+        self.flash = self._flash_once()
         self.show(await self.draw(*path))
 
-    def _told(self) -> Flash | None:
-        """What became of the form before, once."""
+    def _flash_once(self) -> Flash | None:
+        """The sentence about the form before; its cookie is dropped."""
         cookie = self.cookie(FLASH)
         if cookie is not None:
             self.drop(FLASH)
@@ -125,7 +125,7 @@ class MemberPage(BrowserHandler):
 
 
 def _question(page: MemberPage, question: Unsure, said: Mapping[str, str]) -> QuestionView:
-    """What the form says, once more, with what will come of it. No leads back to where the form stands."""
+    """The page that asks before the act: it holds the form once more, with the consequences. No leads back."""
     action = page.request.path
     back = "/" + "/".join(action.split("/")[1:3])
     return QuestionView(page.frame, question.heading, question.lines, question.verb, action, tuple(said.items()), back)

@@ -1,4 +1,4 @@
-"""What the ledger knows of a person, as their own pages and the administrators' show it."""
+"""A person's figures on the ledger, as their own pages and the administrators' show them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_NAMES: Mapping[str, str] = {}
 
 
 class Own(NamedTuple):
-    """How somebody's limits are called on this page."""
+    """The names of a person's limits on this page."""
 
     limit: str
     share: str
@@ -72,7 +72,7 @@ async def page_of_requests(
 
 
 async def spent(services: PageServices, label: str, days: Days) -> SpentView:
-    """What was used in these days."""
+    """The usage in these days."""
     (found,) = await services.store.sums(days, ())
     return spent_view(label, found)
 
@@ -95,7 +95,7 @@ def _cell(found: Sum) -> Cell:
 
 
 async def limit_views(services: PageServices, person: Person, own: Own) -> tuple[LimitView, ...]:
-    """All limits of somebody, with what is taken of them."""
+    """All limits of a person, with the amounts that are taken of them."""
     now, caller = services.wall(), caller_of(person)
     who = Who(person.id, None, services.book.rights(caller.groups, now).groups)
     budgets = await _standings(services, applying(services.book.limits, who, None, now), who)
@@ -147,12 +147,12 @@ def limit_view(standing: BudgetStanding, now: int, own: Own = YOURS) -> LimitVie
     )
 
 
-def _minute(told: Mapping[str, object], own: Own) -> LimitView:
-    unit, most, taken = Unit(str(told["unit"])), told["most"], told["taken"]
+def _minute(state: Mapping[str, object], own: Own) -> LimitView:
+    unit, most, taken = Unit(str(state["unit"])), state["most"], state["taken"]
     assert isinstance(most, int), "a limit is a number"
     assert isinstance(taken, int), "and so is what is taken of it"
-    whose = _whose(Scope(str(told["scope"])), "", own)
-    return LimitView(whose, unit.value, "minute", most, taken, str(told["models"]))
+    whose = _whose(Scope(str(state["scope"])), "", own)
+    return LimitView(whose, unit.value, "minute", most, taken, str(state["models"]))
 
 
 def _whose(scope: Scope, subject: str, own: Own) -> str:

@@ -58,7 +58,7 @@ class PrivacyPage(MemberPage):
     async def end_sessions(self, _: Form) -> Done:
         """Log out everywhere, and begin a new session here for as long as the old one had."""
         sessions, visit = self.services.sessions, await self.visit()
-        assert visit is not None, "the door has let nobody else in"
+        assert visit is not None, "the route requires a session"
         await sessions.close_all(self.me.id)
         cookie = await sessions.open(self.me.id, visit.sealed, visit.expires_at)
         self.keep(SESSION, cookie, sessions.seconds)
@@ -71,18 +71,18 @@ class PrivacyPage(MemberPage):
         await self.services.privacy.erase(self.me.id, self.me.id)
         self.drop(SESSION)
         frame = Frame(self.services.settings.title, self.services.wall(), login=True)
-        words = "Your name, tokens and logins are gone. What you used stays in sums that name nobody."
+        words = "Your name, tokens and logins are gone. Your usage stays in sums without a name."
         self.show(render.message_html(MessageView(frame, "", "You are forgotten here", words)))
 
     def _about(self) -> list[KeptView]:
-        """What is kept of the person. What is not known of them is left out."""
+        """The facts that are kept of the person. Unknown ones are left out."""
         me = self.me
         known = (
             ("Name", me.name, "So that you and the administrators know whose usage it is."),
-            ("E-mail", me.email, "Your organisation’s login told it."),
+            ("E-mail", me.email, "It comes from your organisation’s login."),
             ("Login", me.login, "By this your organisation’s login knows you."),
-            ("Groups", ", ".join(me.groups), "What you may use comes from them."),
-            ("Groups by your organisation", ", ".join(me.claimed), "Told at your last login."),
+            ("Groups", ", ".join(me.groups), "Your rights come from them."),
+            ("Groups by your organisation", ", ".join(me.claimed), "They come from your last login."),
             ("Last login", iso(me.last_login_at) if me.last_login_at else None, "Tokens may rest when it is long ago."),
             ("Nickname", me.nickname, "You wanted to be on the leaderboard."),
             ("Note", me.note, "An administrator wrote it."),
@@ -90,7 +90,7 @@ class PrivacyPage(MemberPage):
         return [KeptView(what, value, why, FOR_EVER) for what, value, why in known if value]
 
     async def _done(self) -> list[KeptView]:
-        """What is kept of what they did."""
+        """The records that are kept of the person's use."""
         services, me = self.services, self.me
         (used,) = await services.store.sums(Days(person_id=me.id), ())
         tokens, passes = await services.store.tokens(me.id), await services.passes.issued(me.id)

@@ -93,7 +93,7 @@ def pass_view(issued: IssuedPass) -> PassView:
 
 
 def narrowing(form: Form) -> dict[str, Any]:
-    """What a token shall do no more; what a form leaves empty stays."""
+    """The new, narrower terms of a token; a field that is left empty stays."""
     said = {
         "kind": form.text("kind"),
         "models": form.words("models"),

@@ -74,7 +74,7 @@ class UsagePage(MemberPage):
 
 
 class ExplainPage(MemberPage):
-    """`/me/requests/ID`: for who made it, and for nobody else."""
+    """`/me/requests/ID`: only for the person who made the request."""
 
     async def draw(self, *path: str) -> bytes:
         services, (request_id,) = self.services, path

@@ -1,4 +1,4 @@
-"""Pages for people: what everyone may see goes in, HTML comes out of `web`."""
+"""The public pages: public figures go in, HTML comes out of `web`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HOST = re.compile(r"[A-Za-z0-9.-]{1,255}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d
 
 @lru_cache(maxsize=64)
 def _packed(body: bytes) -> bytes:
-    """The same page is given to everybody who comes within its second, and packed once."""
+    """The packed body. All who ask for the same page get the same one, and it is packed once."""
     return gzip.compress(body, 6, mtime=0)
 
 
@@ -38,7 +38,7 @@ class PageHandler(BaseHandler[S]):
         self.set_header("Referrer-Policy", "no-referrer")
 
     def base_url(self) -> str:
-        """How the caller has reached us, without a path. What is no host's name is not repeated."""
+        """The address by which the caller has reached us, without a path. A text that is no host is not repeated."""
         settings, host = self.services.settings, self.request.host
         if not _HOST.fullmatch(host):
             host = f"{settings.host}:{settings.port}"
@@ -114,7 +114,7 @@ class StaticFile(PageHandler[StatusServices]):
 
 
 class NoSuchPage(PageHandler[StatusServices]):
-    """Every route that does not exist: a page for a browser, a refusal in its dialect for everybody else."""
+    """Every route that does not exist: a page for a browser, a refusal in its dialect for other clients."""
 
     async def admit(self) -> None:
         raise UnknownUrl
@@ -126,7 +126,7 @@ class NoSuchPage(PageHandler[StatusServices]):
         self.give(render.error_page(404, "There is nothing at this address."), HTML)
 
     def on_finish(self) -> None:
-        """Whoever mistyped an address, or looks for a hole, is seen by the operator."""
+        """Note the request in the access log: a mistyped address, or a search for a hole."""
         super().on_finish()
         if self.services.access_log is not None:
             self.services.access_log.note(

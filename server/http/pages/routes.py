@@ -1,4 +1,4 @@
-"""The routes of the pages for who has logged in: their own, and the administrators'.
+"""The routes of the pages behind a login: each person's own, and the administrators'.
 
 A page that is shown and has a form of its own answers GET and POST; each further form has an address of its own.
 """

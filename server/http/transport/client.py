@@ -38,7 +38,7 @@ NEVER = float("inf")
 
 
 class Phase(Enum):
-    """What a connection waits for."""
+    """The thing that a connection waits for."""
 
     HEAD = "the head of a request"
     ASKING = "the handler, which says whether it wants the body"
@@ -46,14 +46,14 @@ class Phase(Enum):
     TAKING = "the handler, which takes a piece of the body"
     ANSWERING = "the answer"
     FLUSHING = "the client, which has yet to read the last answer"
-    DRAINING = "who reads what comes behind the last answer"
+    DRAINING = "the reader of the bytes behind the last answer"
     DROPPING = "the client's end, behind our last word"
     CLOSED = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a request knows of its connection, as in Tornado. `remote_ip`: of the socket's other end."""
+    """The facts of a connection that its requests need, as in Tornado. `remote_ip`: of the socket's other end."""
 
     address: tuple[Any, ...]
     remote_ip: str
@@ -83,7 +83,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._drain: asyncio.Future[bytes] | None = None  # gets what comes next
         self._dropped = 0
 
-    # What asyncio calls
+    # Called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -119,7 +119,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         if self._phase is Phase.FLUSHING:
             self._next_request()
 
-    # What handlers call, by the names of Tornado's streams
+    # Called by handlers, by the names of Tornado's streams
 
     def closed(self) -> bool:
         """Whether the connection is over for its request: nothing more is written or read."""
@@ -130,7 +130,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         self.outgoing.half_close()
 
     def close(self) -> None:
-        """Close behind what was written. Who waits for the client hears it a moment later."""
+        """Close behind the written bytes. Those who wait for the client get the error a moment later."""
         if self._phase is not Phase.CLOSED:
             self._phase = Phase.CLOSED
             self._wait_for(self.server.bounds.write_seconds)
@@ -141,7 +141,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         """Nothing: small pieces always go out at once (`TransportServer.take`)."""
 
     def read_bytes(self, num_bytes: int, partial: bool = True) -> asyncio.Future[bytes]:
-        """What comes next, for who reads behind the last answer. Fails with StreamClosedError at the end."""
+        """The next bytes behind the last answer. Fails with StreamClosedError at the end."""
         self._drain = self.server.loop.create_future()
         if self._phase is Phase.CLOSED:
             self._drain.set_exception(StreamClosedError())
@@ -150,7 +150,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             self._go_on()
         return self._drain
 
-    # What the exchange and the server call
+    # Called by the exchange and the server
 
     def answered(self, ending: bytes, last: bool) -> None:
         """The answer is whole with this behind it. `last`: no request is read behind it."""
@@ -340,7 +340,7 @@ class ClientConnection(asyncio.BufferedProtocol):
     # Ends
 
     def _refuse(self) -> None:
-        """What has come is no request."""
+        """Answer 400 to bytes that are no request, and end the connection."""
         if self._exchange is None or not self._exchange.begun:
             self.outgoing.write_last(BAD_REQUEST)
         self._leave()

@@ -45,7 +45,7 @@ class Exchange(HTTPConnection):
         return self.headers.get("Expect", "").lower() == "100-continue" and self.asked.version == "HTTP/1.1"
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
-        """What hears that the client has left while its answer is being made."""
+        """Set the callback for a client that leaves while its answer is being made."""
         self._close_callback = callback
 
     def go_ahead(self) -> None:

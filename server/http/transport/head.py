@@ -1,13 +1,13 @@
 """The head of a request, read by the grammar of RFC 9112 and by nothing more lenient.
 
-What two servers on one way could read differently is no request here, so nothing can be smuggled past one of them: a
-line that ends without its carriage return, a folded line, a blank before the colon or in a name, a control character, a
-version that is neither 1.0 nor 1.1.
+A head that two servers on one way could read differently is no request here, so nothing can be smuggled past one of
+them: a line that ends without its carriage return, a folded line, a blank before the colon or in a name, a control
+character, a version that is neither 1.0 nor 1.1.
 
 Why no parser in C (llhttp, by httptools): the fields must become Python strings all the same, and that is most of the
 cost, so it is no faster (`bench/transport.py`). At its strictest it still reads HTTP/0.9 and 2.0 and hides chunk
-extensions, and it refuses what callers hear in their own words, such as a method that it does not know. The tests ask
-it for its opinion, and h11 and Tornado, too.
+extensions, and it refuses requests whose refusal belongs in the caller's dialect, such as a method that it does not
+know. The tests ask it for its opinion, and h11 and Tornado, too.
 
 Pure: no I/O, no clock. Errors are `HTTPInputError`, as Tornado's own.
 """

@@ -1,7 +1,7 @@
-"""What goes out to one client: in one system call a turn of the loop, and no faster than the client reads.
+"""The bytes that go out to one client: in one system call a turn of the loop, and no faster than the client reads.
 
-What is written waits for the end of the turn, since more follows as a rule. A piece of a stream does not (`write_now`):
-what its upstream has sent until now is one piece.
+A written piece waits for the end of the turn, since more follows as a rule. A piece of a stream does not (`write_now`):
+all that its upstream has sent until now is one piece.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ AT_ONCE = 64 << 10  # bytes: so much is not kept until the turn's end
 
 
 class Outgoing:
-    """The writing half of a connection. What it gives is done when there is room for more."""
+    """The writing half of a connection. The future that a write returns is done when there is room for more."""
 
     __slots__ = ("_pieces", "_room", "_server", "_size", "_transport", "closed", "paused")
 
@@ -88,7 +88,7 @@ class Outgoing:
         self._transport.close()
 
     def end(self) -> None:
-        """The connection is gone: a writer that waits for room hears it."""
+        """The connection is gone: a writer that waits for room gets StreamClosedError."""
         self.closed = True
         self._pieces.clear()
         room, self._room = self._room, None

@@ -81,7 +81,7 @@ class TransportServer:
         self.closed(str(connection.context.address[0]))
 
     def gone(self) -> asyncio.Future[None]:
-        """What a writer gets for a client that has left."""
+        """The future that a writer gets for a client that has left."""
         future: asyncio.Future[None] = self.loop.create_future()
         future.set_exception(StreamClosedError())
         future.exception()  # it need not be looked at

@@ -28,8 +28,8 @@ async def index_book(db: Database) -> None:
     await db.contents.create_index([("person_id", ASCENDING), ("at", ASCENDING)])
 
 
-class MongoBook(Connected):
-    """The `BookVerbs`."""
+class MongoRecords(Connected):
+    """The `RecordVerbs`."""
 
     @verb
     async def put_record(self, record: Record) -> None:

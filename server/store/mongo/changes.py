@@ -13,14 +13,14 @@ from dataclasses import replace
 
 from server.store.acts import Act, Outdated
 from server.store.base import DONE, FAILED, PENDING, Audit, KeyTaken, NameTaken
-from server.store.mongo.book import MongoBook
+from server.store.mongo.book import MongoRecords
 from server.store.mongo.connect import verb
 from server.store.mongo.keys import MongoKeys
 from server.store.mongo.ledger import MongoLedger
 from server.store.mongo.people import MongoPeople
 
 
-class MongoChanges(MongoPeople, MongoKeys, MongoBook, MongoLedger):
+class MongoChanges(MongoPeople, MongoKeys, MongoRecords, MongoLedger):
     """The verb `change`."""
 
     @verb

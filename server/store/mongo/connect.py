@@ -100,7 +100,7 @@ async def together(*works: Awaitable[Any]) -> None:
 
 @contextmanager
 def border() -> Iterator[None]:
-    """The driver's exceptions do not leave the store. They may quote a value, so that only their kind is told."""
+    """The driver's exceptions do not leave the store. They may quote a value, so only their kind is named."""
     try:
         yield
     except PyMongoError as error:
@@ -109,7 +109,7 @@ def border() -> Iterator[None]:
 
 
 class Connected:
-    """What all rooms of the store share: the connection, and the verbs that are under way over it."""
+    """The base of all groups of verbs: the connection, and the verbs that are under way over it."""
 
     def __init__(self, url: str, driver: str) -> None:
         check_url(url)
@@ -143,8 +143,8 @@ def verb(
     """A verb of the store: an outage of the database is a `StoreError`."""
 
     @wraps(method)
-    async def told(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def guarded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         with border():
             return await method(self, *args, **kwargs)
 
-    return told
+    return guarded

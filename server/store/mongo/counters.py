@@ -45,7 +45,7 @@ def path(holder: str) -> str:
 
 
 def standing(counter: Document, place: str) -> int | None:
-    """What a holder, by its path, holds of a counter."""
+    """The amount that a holder, by its path, holds of a counter."""
     group, _, name = place.partition(".")
     amount: int | None = counter.get(group, {}).get(name)
     return amount
@@ -54,13 +54,13 @@ def standing(counter: Document, place: str) -> int | None:
 async def turn(
     counters: Collection, names: Several[str], held: Several[str], due: Several[str] = (), draws: Draws = NO_DRAWS
 ) -> set[str]:
-    """Give back what these holders (as paths) hold of these counters and take what is due; who held something."""
+    """Give back the holds of these holders (as paths) and take the amounts due; returns the holders that had any."""
     holders: set[str] = set()
     while True:
         entered = await _entered(counters, names, held, due)
         holders.update(place for place in held if any(standing(each, place) is not None for each in entered))
         changes = [change for each in entered if (change := _turned(each, held, draws)) is not None]
-        # Where somebody else has turned one of the entries meanwhile, nothing was changed, and we look again.
+        # If another process has turned one of the entries meanwhile, nothing was changed, and we look again.
         if not changes or (await counters.bulk_write(changes, ordered=False)).matched_count == len(changes):
             return holders
 
@@ -105,7 +105,7 @@ async def trim(counters: Collection, names: Sequence[str], place: str, amount: i
 
 
 def escrowed(counter: Document) -> Escrowed:
-    """How a counter stands, and who has taken of it in advance."""
+    """The state of a counter, and the escrows that are taken of it."""
     escrows = {unquote(name): amount for name, amount in counter.get("escrow", {}).items()}
     return escrowed_of(counter["_id"], counter["taken"], counter.get("calls", 0), escrows)
 
@@ -169,7 +169,7 @@ def _turned(counter: Document, held: Several[str], draws: Draws) -> UpdateOne | 
     drawn: dict[str, int] = {}
     for place, amount in (draws[counter["_id"], nonce] for nonce in due if (counter["_id"], nonce) in draws):
         drawn[place] = drawn.get(place, 0) + amount
-    # What was given back meanwhile pays for nothing.
+    # An escrow that was given back meanwhile pays for nothing.
     left = {place: amount for place in drawn if (amount := standing(counter, place)) and place not in gone}
     shrunk = {place: min(amount, drawn[place]) for place, amount in left.items()}
     entries = gone | {f"due.{name}": amount for name, amount in due.items()}

@@ -59,7 +59,7 @@ class MongoLedger(Connected):
         return asyncio.ensure_future(_only(self.write([settlement])))
 
     def write(self, letters: Sequence[Letter]) -> Awaitable[list[bool | Exception]]:
-        """What waits for nothing is settled together; the rest goes alone, each in its turn."""
+        """Settlements that wait for nothing go together; the others go alone, each in its turn."""
         if self._settler is None:
             return _refused()
         alone = [not isinstance(each, Settlement) or self._queue.busy(each.row.request_id) for each in letters]
@@ -92,7 +92,7 @@ class MongoLedger(Connected):
 
     @verb
     async def release_expired(self, now: int) -> int:
-        """What others began to settle is finished first: they may be gone, too."""
+        """Settlements that other processes began are finished first: those processes may be gone."""
         await finish_all(self._db)
         return await self._release_where({"expires_at": {"$lt": now}})
 
@@ -113,7 +113,7 @@ class MongoLedger(Connected):
             for each in await self._db.counters.find({"_id": {"$regex": _WINDOW}}, {"_id": True}).to_list(None)
             if (window := each["_id"].rpartition("/")[2]) < present[len(window)]
         ]
-        # What somebody holds stays, or else giving it back would miss it.
+        # A counter with holds stays, or else giving them back would miss it.
         forgotten = {"_id": {"$in": ended}, "held": {"$in": [None, {}]}, "escrow": {"$in": [None, {}]}}
         return (await self._db.counters.delete_many(forgotten)).deleted_count if ended else 0
 
@@ -141,7 +141,7 @@ class MongoLedger(Connected):
             return await self._reserve(reservation)
 
     async def _reserve(self, reservation: Reservation) -> Reserved | Exceeded:
-        """Look, decide, try, look again whether it came true. Who is refused at the first look has written nothing."""
+        """Look, decide, try, look again whether it came true. A refusal at the first look has written nothing."""
         held, noted = path(reservation.request_id), False
         names = [each.counter for each in reservation.holds]
         counters = await mongo_counters.look(self._db.counters, names, held)
@@ -186,7 +186,7 @@ class MongoLedger(Connected):
             return 0
         names = {name for each in found for name in each["counters"]}
         holders = await mongo_counters.turn(self._db.counters, names, [path(each["_id"]) for each in found])
-        # Who has reserved again meanwhile is left alone.
+        # A request that has reserved again meanwhile keeps its reservation.
         await self._db.reservations.bulk_write(
             [DeleteOne({"_id": each["_id"], "calls": each["calls"]}) for each in found]
         )
@@ -194,7 +194,7 @@ class MongoLedger(Connected):
 
 
 def _missing(reservation: Reservation, counters: Mapping[str, Document], held: str) -> list[Hold]:
-    """What the request does not hold yet."""
+    """The holds that the request does not have yet."""
     return [each for each in reservation.holds if standing(counters[each.counter], held) is None]
 
 

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class PerRequest:
-    """What is under way for which request."""
+    """The order of the work for each request: one piece after the other."""
 
     def __init__(self) -> None:
         self._latest: dict[str, asyncio.Task[Any]] = {}
@@ -38,7 +38,7 @@ class PerRequest:
         if self._latest[request_id] is task:
             del self._latest[request_id]
         if not task.cancelled():
-            task.exception()  # looked at, for callers who have left: or else it would be logged as nobody's
+            task.exception()  # looked at, for callers who have left: or else asyncio would log it as never retrieved
 
 
 async def _after(before: asyncio.Task[Any] | None, work: Coroutine[Any, Any, T]) -> T:

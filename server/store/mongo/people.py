@@ -154,7 +154,7 @@ class MongoPeople(Connected):
         addresses = [] if known is None else known["addresses"]
         if address in addresses or len(addresses) >= most:
             return address in addresses
-        # Whoever noted another one in between moved the end: then this one is asked anew, at its new place.
+        # Another address that was noted in between has moved the end: then this one is tried again, at its new place.
         place = {"_id": token_id, f"addresses.{len(addresses)}": {"$exists": False}}
         note = {"$addToSet": {"addresses": address}}
         try:

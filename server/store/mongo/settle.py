@@ -10,7 +10,7 @@ A settlement goes through four steps; the second decides.
 4. *Finish*: the row forgets the nonce. A row that has one is not finished; a booker that meets it goes through steps 3
    and 4 for it, be it another call, another process or the next start: turning an entry twice does nothing.
 
-Who dies before step 2 leaves entries that no row names: they count for nothing and go with their counters.
+A process that dies before step 2 leaves entries that no row names: they count for nothing and go with their counters.
 
 Many settle at once, so that all that are waiting go through the steps together: some ten commands for as many
 settlements as there are.
@@ -75,7 +75,7 @@ class Settler:
             with border():
                 written = await settle_all(self._db, [each.settlement for each in group])
         except Exception as error:
-            # An outage is everybody's. What cannot be written at all is its owner's, and spoils nobody else's.
+            # An outage fails the whole group. A settlement that cannot be written at all fails alone.
             if not isinstance(error, StoreError) and len(group) > 1:
                 for each in group:
                     await self._carry_out([each])
@@ -127,7 +127,7 @@ async def finish(db: Database, docs: Sequence[Document]) -> None:
 
 
 async def finish_all(db: Database) -> None:
-    """Finish what somebody began who may not be there any more. Who is there still is not disturbed."""
+    """Finish the settlements that were begun, since their process may have died. One that lives is not disturbed."""
     unfinished = {"due": {"$exists": True}}
     docs = await db.usage.find(unfinished).to_list(None)
     for first in range(0, len(docs), GROUP):
@@ -149,7 +149,7 @@ async def _settle(db: Database, docs: Sequence[Document]) -> set[str]:
 
 
 async def _unfinished(db: Database, ids: set[str]) -> list[Document]:
-    """The rows of these requests that somebody began to settle: another one, or we in an attempt before."""
+    """The rows of these requests that are begun and not finished: by another process, or here in an attempt before."""
     if not ids:
         return []
     return await db.usage.find({"_id": {"$in": list(ids)}, "due": {"$exists": True}}).to_list(None)

@@ -1,7 +1,7 @@
 """The store in MongoDB: for several gateways, or where a database is kept anyway.
 
 Nothing here needs more than conditional updates of single documents: no transaction, no change stream, no expression in
-a query. What belongs together but lies in several documents is made safe by the order of the steps (`settle`,
+a query. Changes of several documents that belong together are made safe by the order of the steps (`settle`,
 `ledger`). Each group of verbs is a module beside this one: `people`, `keys`, `ledger`, `usage` (rows), `sums`
 (reports), `book`, `changes` (with their notes) and `history`; `connect` alone knows the driver.
 """
@@ -36,7 +36,7 @@ class MongoStore(MongoChanges, MongoUsage, MongoSums, MongoHistory):
 
     @verb
     async def ping(self) -> None:
-        """What was accepted before is written, too, when this returns."""
+        """Settlements that were accepted before are written, too, when this returns."""
         if self._settler is not None:
             await self._settler.caught_up()
         await upsert(self._db.pulse, {"_id": "pulse"}, {"$inc": {"beats": 1}})

@@ -83,7 +83,7 @@ async def turn(sums: Collection, docs: Sequence[Document]) -> None:
     """Add rows to their sums, each that is entered still."""
     together = [_turned(key, rows) for key, rows in _by_key(docs)]
     if together and (await sums.bulk_write(together, ordered=False)).matched_count < len(together):
-        # Somebody else has turned one: of those that belong together none was turned, so that each is tried alone.
+        # Another process has turned one: of those that belong together none was turned, so each is tried alone.
         await sums.bulk_write([_turned(key_of(doc), [doc]) for doc in docs], ordered=False)
 
 
@@ -108,7 +108,7 @@ def without_key(of: Sum) -> Sum:
     return Sum(**{name: getattr(of, name) for name in FIGURES})
 
 
-# What is added up: of the sums themselves, and of rows.
+# The figures that are added up: of the sums themselves, and of rows.
 _OF_SUMS = {name: {"$sum": f"${name}"} for name in FIGURES}
 OF_ROWS: dict[str, Any] = {
     "requests": {"$sum": 1},

@@ -38,7 +38,7 @@ _STANDING = f"SELECT name, taken, calls FROM counter WHERE name IN ({_LIST})"  #
 # The escrows lie side by side: their ids begin alike.
 _ESCROWS = "SELECT counter, request_id, amount FROM hold WHERE request_id >= ? AND request_id < ?"
 _ESCROW_SPAN = (ESCROW, f"{ESCROW}~")
-# What a counter's name ends in is its window. What somebody holds stays, or else giving it back would miss it.
+# A counter's name ends in its window. A counter with holds stays, or else giving them back would miss it.
 _FORGET = """
     DELETE FROM counter WHERE (
         name GLOB '*/????-??-??' AND substr(name, -10) < ?
@@ -106,7 +106,7 @@ def call_back(db: sqlite3.Connection, counter: str) -> None:
 
 
 def escrowed(db: sqlite3.Connection, counters: Sequence[str]) -> list[Escrowed]:
-    """How these counters stand, and who has taken of them in advance."""
+    """The state of these counters, and the escrows that are taken of them."""
     shares: dict[str, dict[str, int]] = {}
     for name, escrow, amount in db.execute(_ESCROWS, _ESCROW_SPAN):
         shares.setdefault(name, {})[escrow] = amount

@@ -161,7 +161,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         # The calls of hosted tools as text, and the words for the service and the place that served.
         *(f"ALTER TABLE usage ADD COLUMN {name} TEXT NOT NULL DEFAULT ''" for name in ("tools", "tier", "geo")),
     ),
-    # How often somebody has called back what others took of it in advance.
+    # How often gateways have called back the escrows of a counter.
     ("ALTER TABLE counter ADD COLUMN calls INTEGER NOT NULL DEFAULT 0",),
 )
 

@@ -53,7 +53,7 @@ from server.store.sqlite import people as people_queries
 from server.store.sqlite import sums as sum_queries
 from server.store.sqlite import usage as report_queries
 from server.store.sqlite.schema import migrate
-from server.store.sqlite.worker import Together, Worker, in_one_transaction, one_by_one
+from server.store.sqlite.worker import Worker, WorkGroup, in_one_transaction, one_by_one
 
 SCHEME = "sqlite:///"
 BUSY_SECONDS = 10.0
@@ -187,7 +187,7 @@ class SqliteStore:
         return self._writer.do(lambda db: ledger_queries.settle(db, [settlement])[0])
 
     def write(self, letters: Sequence[Letter]) -> Awaitable[list[bool | Exception]]:
-        return self._writer.do(Together(partial(_write, letters), [partial(_write_one, letter) for letter in letters]))
+        return self._writer.do(WorkGroup(partial(_write, letters), [partial(_write_one, letter) for letter in letters]))
 
     async def escrowed(self, counters: Sequence[str]) -> list[Escrowed]:
         return await self._lookups.do(lambda db: ledger_queries.escrowed(db, counters))
@@ -286,7 +286,7 @@ class SqliteStore:
     async def forget_contents(self, person_id: str) -> int:
         return await self._writer.do(lambda db: book_queries.forget_contents(db, person_id))
 
-    # What has been.
+    # History.
 
     async def put_hours(self, writer: str, rows: Sequence[HourRow]) -> None:
         await self._writer.do(lambda db: history_queries.put_hours(db, writer, rows))
@@ -327,7 +327,7 @@ class SqliteStore:
             raise
 
     async def close(self) -> None:
-        """The writer goes last: whoever closes last folds the write-ahead log into the file."""
+        """The writer goes last: the last connection to close folds the write-ahead log into the file."""
         for worker in (self._lookups, self._reports, self._writer):
             await worker.stop()
 

@@ -106,7 +106,7 @@ def sum_of(key: tuple[str | None, ...], figures: Sequence[int]) -> Sum:
 
 
 def chosen(which: Any, conditions: dict[str, str]) -> tuple[str, list[Any]]:
-    """What of a `Which` or `Days` is no None, as conditions that all hold, and their values."""
+    """The fields of a `Which` or `Days` that are not None, as conditions that all hold, and their values."""
     given = {text: value for name, text in conditions.items() if (value := getattr(which, name)) is not None}
     return " AND ".join(("true", *given)), list(given.values())
 
@@ -139,7 +139,7 @@ def _ends_a_month(day: str) -> bool:
 
 
 def _source(days: Days, spans: Sequence[Span], columns: str, by: str = "") -> tuple[str, list[Any]]:
-    """What to select from, its first column the day or the month, and the values for it."""
+    """The table to select from, its first column the day or the month, and the values for it."""
     condition, values = chosen(days, _CONDITIONS)
     parts = [
         f"SELECT {span} AS day, {columns} FROM {span}_sum WHERE {span} >= ? AND {span} < ? AND {condition} {by}"  # noqa: S608

@@ -28,7 +28,7 @@ CarryOut = Callable[[sqlite3.Connection, Sequence[Work]], list[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class WorkGroup:
     """One work that is many: done at once, or each by itself if that fails. Its result: what each gave, or an error."""
 
     whole: Callable[[sqlite3.Connection], list[Any]]
@@ -44,7 +44,7 @@ BUSY = 0.02  # seconds between two groups of jobs below which more are worth wai
 class Worker:
     """One thread, one connection, one bounded queue. Everything but the thread itself belongs to the event loop.
 
-    `linger`: seconds that it waits for more jobs while it is busy, unless somebody waits for one of them.
+    `linger`: seconds that it waits for more jobs while it is busy, unless a request waits for one of them.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Worker:
         return future
 
     def do_at_once(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """The same for what a request waits for: nobody lingers."""
+        """The same for a job that a request waits for: the worker does not linger."""
         future = self.do(work)
         self._hurry.set()
         return future
@@ -156,7 +156,8 @@ def one_by_one(connection: sqlite3.Connection, works: Sequence[Work]) -> list[An
 def in_one_transaction(connection: sqlite3.Connection, works: Sequence[Work]) -> list[Answer]:
     """Group commit: one wait for the disk, however many works. Each is undone by itself if it raises.
 
-    If the database gives the transaction up (disk full, locked for too long), nothing is kept and all are told.
+    If the database gives the transaction up (disk full, locked for too long), nothing is kept and all works get the
+    error.
     """
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -166,7 +167,7 @@ def in_one_transaction(connection: sqlite3.Connection, works: Sequence[Work]) ->
         # Should even this fail, the next group's BEGIN does, and comes here again.
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
-        return [(None, _told(error)) for _ in works]
+        return [(None, _as_store_error(error)) for _ in works]
     return answers
 
 
@@ -183,7 +184,7 @@ def _all_or_each(connection: sqlite3.Connection, works: Sequence[Work]) -> list[
 
 
 def _apart(connection: sqlite3.Connection, work: Work) -> Answer:
-    if not isinstance(work, Together):
+    if not isinstance(work, WorkGroup):
         return _in_savepoint(connection, work)
     answers = [_in_savepoint(connection, part) for part in work.each]
     return [result if error is None else error for result, error in answers], None
@@ -197,7 +198,7 @@ def _in_savepoint(connection: sqlite3.Connection, work: Work) -> Answer:
         if not connection.in_transaction:
             raise  # after some errors SQLite has rolled back everything: the group has failed, not only this work
         connection.execute("ROLLBACK TO work")
-        answer = (None, _told(error))
+        answer = (None, _as_store_error(error))
     connection.execute("RELEASE work")
     return answer
 
@@ -206,11 +207,11 @@ def _attempt(connection: sqlite3.Connection, work: Work) -> Answer:
     try:
         return work(connection), None
     except Exception as error:
-        return None, _told(error)
+        return None, _as_store_error(error)
 
 
-def _told(error: Exception) -> Exception:
-    """What the caller is told: the database's own exceptions do not leave the store."""
+def _as_store_error(error: Exception) -> Exception:
+    """The database's own exceptions as StoreError, since they do not leave the store; others as they are."""
     if not isinstance(error, sqlite3.Error):
         return error
     outage = StoreError(f"the database failed: {error}")
