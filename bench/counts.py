@@ -37,14 +37,16 @@ from bench.gateway import LIMITS, PERSON, PRICES, upstreams
 from bench.load import Target
 from server.bootstrap.serve import listen, open_services
 from server.config.settings import load
+from server.httpclient.connection import Connection
 from server.store.sqlite.worker import Worker
 
 KEPT = Path(__file__).with_name("counts.yaml")
 WARM_UP, REQUESTS, TRACED, PASSES = 20, 30, 5, 3  # requests; a traced one takes a tenth of a second
-# Of a stream: what it costs beyond a short one is that of its chunks. They come one by one: each is read and written.
+# Of a stream: what it costs beyond a short one is that of its chunks. They come one by one, each read and written.
 CHUNKS, FEW, EVERY = 220, 20, 0.003  # seconds: a chunk while it is traced takes one third of that
 MORE = 1.05  # of a kept figure: more than that is a regression
 TOKENIZER = tiktoken.core.__file__
+READ = Connection.data_received.__code__  # what an upstream has sent until then
 POLLS = {
     "book_version",
     "keys_version",
@@ -89,6 +91,7 @@ class Counting:
         if event == "call":
             self.found["python_calls"] += 1
             code = frame.f_code
+            self.found["reads"] += code is READ
             if code is Worker.do.__code__:
                 self.found["store_jobs"] += _asker_of(frame) not in POLLS
             elif code.co_filename == TOKENIZER and code.co_name.startswith("encode"):
@@ -98,6 +101,7 @@ class Counting:
             self.found["journal_appends"] += name == "write"
 
     def _entered(self, frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
+        self.found["reads"] += frame.f_code is READ
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return self._stepped
 
@@ -210,17 +214,19 @@ async def _pass(asker: _Asker) -> dict[str, float]:
 
 
 async def _chunks(asker: _Asker) -> dict[str, float]:
-    """What one more chunk of a stream costs, of which each comes by itself."""
-    long, short = [await _stream(asker, chunks) for chunks in (CHUNKS, FEW)]
-    each = {name: (long[name] - short[name]) / (CHUNKS - FEW) for name in ("bytecode", "python_calls")}
-    return {f"{name}_per_chunk": round(figure) for name, figure in each.items()}
+    """What one more chunk of a stream costs: by the reads, since two that come together are one."""
+    found = {}
+    for name, how in (("bytecode", Counting.bytecode), ("python_calls", Counting.calls)):
+        long, short = [await _stream(asker, chunks, how) for chunks in (CHUNKS, FEW)]
+        found[f"{name}_per_chunk"] = round((long[name] - short[name]) / (long["reads"] - short["reads"]))
+    return found
 
 
-async def _stream(asker: _Asker, chunks: int) -> Counter[str]:
+async def _stream(
+    asker: _Asker, chunks: int, how: Callable[[Counting], contextlib.AbstractContextManager[None]]
+) -> Counter[str]:
     counting = Counting()
-    with counting.calls():
-        await asyncio.to_thread(asker.stream, chunks)
-    with counting.bytecode():
+    with how(counting):
         await asyncio.to_thread(asker.stream, chunks)
     return counting.found
 
