@@ -68,7 +68,7 @@ class Alike:
 
 
 def alike(raw: bytes, text: str) -> Alike | None:
-    """The pattern of an event that delivers this text and nothing else; None if its text cannot be found for certain."""
+    """The pattern of an event that delivers this text and nothing else; None if its text is not found for certain."""
     if raw.find(b"\n\n") != len(raw) - 2 or b"\r" in raw or raw.startswith(b"\n"):
         return None
     texts, pads = list(_TEXT.finditer(raw)), list(_PADDING.finditer(raw))
