@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.prices import Price, Rates
 from server.ledger.usage import Outcome, UsageRow, attempt_id
 from server.policy.groups import Group, Rights
-from server.relay.context import Call
 from server.store.base import Caller, TokenTerms
-from server.wire.endpoints import ENDPOINTS
 from server.wire.errors import (
     AccountingUnavailable,
     InsufficientQuota,
@@ -27,13 +24,12 @@ from server.wire.errors import (
     ToolNotPriced,
 )
 from server.wire.extent import Ceiling
-from server.wire.request import read_request
 from server.wire.usage import Usage
 from tests.accounting.books import budget, counter
 from tests.accounting.till import DOLLAR_A_MILLION, NOW, Till, open_till
+from tests.relay.calls import ADA, RESPONSES, a_call
 from tests.store.samples import usage_row
 
-ADA = Caller("usr_ada", "ada", "tok_1")
 GUEST = Caller("usr_ada", "ada", "pass_1", terms=TokenTerms(kind="guest"), spend=1_000)
 SPECIAL = Caller("usr_ada", "ada", "tok_1", terms=TokenTerms(kind="special"))
 TOKENS = Usage(input=100, output=50)
@@ -43,15 +39,6 @@ ONE_A_MINUTE = budget(Scope.PERSON, ADA.person_id, Unit.REQUESTS, 1, window=Limi
 TOKENS_A_MINUTE = budget(Scope.PERSON, ADA.person_id, Unit.TOKENS, 1_000, window=LimitWindow.MINUTE)
 CAP = budget(Scope.UPSTREAM, "acme", Unit.USD, 200)
 OTHER_CAP = budget(Scope.UPSTREAM, "other", Unit.USD, 1_000)
-CHAT = "/v1/chat/completions"
-RESPONSES = "/v1/responses"
-
-
-def a_call(request_id: str = "r1", caller: Caller = ADA, path: str = CHAT, model: str = "gpt-5", **more: Any) -> Call:
-    texts = {"messages": [{"role": "user", "content": "x"}]} if path == CHAT else {"input": "x"}
-    fields = {key: more.pop(key) for key in ("group", "knocked") if key in more}
-    body = json.dumps({"model": model, **texts, **more}).encode()
-    return Call(request_id, caller, read_request(ENDPOINTS[path], body, "application/json"), {}, "", **fields)
 
 
 def opened(till: Till, request_id: str = "r1", caller: Caller = ADA, **more: Any) -> Bill:
