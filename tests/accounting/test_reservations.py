@@ -397,7 +397,7 @@ async def test_while_the_store_is_away_no_cap_is_cleared(tmp_path: Path, fault: 
 async def test_what_cannot_be_noted_durably_is_not_sent(tmp_path: Path) -> None:
     async with open_till(tmp_path, DOLLAR_A_MILLION, MONEY) as till:
         bill = await reserved(till)
-        till.disk.full = True
+        till.disk.room = 0
         with pytest.raises(AccountingUnavailable):
             till.reservations.dispatched(bill, a_row(status=Outcome.INTERRUPTED))
         till.reservations.close(bill)
@@ -511,7 +511,7 @@ async def test_a_row_goes_to_the_store_also_when_the_journal_cannot_take_it(tmp_
     async with open_till(tmp_path, DOLLAR_A_MILLION, MONEY) as till:
         bill = await reserved(till)
         till.reservations.dispatched(bill, a_row(status=Outcome.INTERRUPTED))
-        till.disk.full = True
+        till.disk.room = 0
         till.reservations.settle(bill, a_row())
         await till.assert_nothing_is_held()
         assert till.ledger.rows["r1"].row.status is Outcome.COMPLETED

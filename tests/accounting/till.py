@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,13 @@ def decided(decisions: Iterable[Limit | Price | Group]) -> Decisions:
 
 @dataclass
 class Disk:
-    """Where the journal's lines go; `full` takes none."""
+    """Where the journal's lines go; there is room for so many."""
 
-    full: bool = False
+    room: float = inf
     lines: int = 0
 
     def write(self, descriptor: int, line: bytes) -> int:
-        if self.full:
+        if self.lines >= self.room:
             raise OSError(28, "no space left")
         self.lines += 1
         return os.write(descriptor, line)
