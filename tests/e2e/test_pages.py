@@ -124,7 +124,7 @@ async def test_an_administrator_moves_the_queue_to_another_key_raises_a_budget_a
 
         await page.get_by_role("link", name="Audit log").click()
         noted = await page.locator("ol.audit b.mono").all_inner_texts()
-        assert noted == ["limit.raise", "limit.set", "key.pause", "key.add"]
+        assert noted == ["limit.raise", "limit.set", "key.pause", "key.add", "token.create", "person.create"]
         assert ONE_MORE not in await page.content()
         operator.assert_clean(running.url)
 
