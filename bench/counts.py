@@ -37,12 +37,16 @@ from bench.gateway import LIMITS, PERSON, PRICES, upstreams
 from bench.load import Target
 from server.bootstrap.serve import listen, open_services
 from server.config.settings import load
+from server.httpclient.connection import Connection
 from server.store.sqlite.worker import Worker
 
 KEPT = Path(__file__).with_name("counts.yaml")
 WARM_UP, REQUESTS, TRACED, PASSES = 20, 30, 5, 3  # requests; a traced one takes a tenth of a second
+# Of a stream: what it costs beyond a short one is that of its chunks. They come one by one, each read and written.
+CHUNKS, FEW, EVERY = 220, 20, 0.003  # seconds: a chunk while it is traced takes one third of that
 MORE = 1.05  # of a kept figure: more than that is a regression
 TOKENIZER = tiktoken.core.__file__
+READ = Connection.data_received.__code__  # what an upstream has sent until then
 POLLS = {
     "book_version",
     "keys_version",
@@ -87,6 +91,7 @@ class Counting:
         if event == "call":
             self.found["python_calls"] += 1
             code = frame.f_code
+            self.found["reads"] += code is READ
             if code is Worker.do.__code__:
                 self.found["store_jobs"] += _asker_of(frame) not in POLLS
             elif code.co_filename == TOKENIZER and code.co_name.startswith("encode"):
@@ -96,6 +101,7 @@ class Counting:
             self.found["journal_appends"] += name == "write"
 
     def _entered(self, frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
+        self.found["reads"] += frame.f_code is READ
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return self._stepped
 
@@ -203,9 +209,26 @@ async def _pass(asker: _Asker) -> dict[str, float]:
         await asyncio.to_thread(asker.ask, TRACED)
     names = ("python_calls", "system_calls", "store_jobs", "journal_appends", "tokenizer_calls")
     found = {name: counting.found[name] / REQUESTS for name in names}
-    return {name: round(figure, 2) for name, figure in found.items()} | {
-        "bytecode": counting.found["bytecode"] // TRACED
-    }
+    found = {name: round(figure, 2) for name, figure in found.items()}
+    return found | {"bytecode": counting.found["bytecode"] // TRACED} | await _chunks(asker)
+
+
+async def _chunks(asker: _Asker) -> dict[str, float]:
+    """What one more chunk of a stream costs: by the reads, since two that come together are one."""
+    found = {}
+    for name, how in (("bytecode", Counting.bytecode), ("python_calls", Counting.calls)):
+        long, short = [await _stream(asker, chunks, how) for chunks in (CHUNKS, FEW)]
+        found[f"{name}_per_chunk"] = round((long[name] - short[name]) / (long["reads"] - short["reads"]))
+    return found
+
+
+async def _stream(
+    asker: _Asker, chunks: int, how: Callable[[Counting], contextlib.AbstractContextManager[None]]
+) -> Counter[str]:
+    counting = Counting()
+    with how(counting):
+        await asyncio.to_thread(asker.stream, chunks)
+    return counting.found
 
 
 def _settings(place: Path, mock: Target) -> dict[str, str | None]:
@@ -226,17 +249,25 @@ class _Asker:
 
     def __init__(self, target: Target) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=30)
-        head, _, self._body = target.plain().partition(b"\r\n\r\n")
-        self._headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+        self._target = target
 
     def ask(self, times: int) -> None:
         """So many requests; each must be answered."""
         for _ in range(times):
-            self._connection.request("POST", "/v1/chat/completions", self._body, self._headers)
-            answer = self._connection.getresponse()
-            said = answer.read()
-            if answer.status != 200:
-                raise RuntimeError(f"{answer.status}: {said[:300]!r}")
+            self._send(self._target.plain())
+
+    def stream(self, chunks: int) -> None:
+        """One request for a stream of so many chunks."""
+        self._send(self._target.streamed(chunks, EVERY))
+
+    def _send(self, request: bytes) -> None:
+        head, _, body = request.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+        self._connection.request("POST", "/v1/chat/completions", body, headers)
+        answer = self._connection.getresponse()
+        said = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{answer.status}: {said[:300]!r}")
 
     def close(self) -> None:
         self._connection.close()

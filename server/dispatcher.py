@@ -114,14 +114,17 @@ class Dispatcher:
         self._arm()
 
     def _arm(self) -> None:
+        """Set the timer, unless it rings in time already: once too early is cheaper than anew for each that waits."""
         due = self.pool.next_wakeup()
-        if due == self._due:
+        if due is not None and self._due is not None and self._due <= due:
             return
-        self.close()
-        if due is not None:
-            # A millisecond late rather than early: event loops round, and an early timer would find nothing to do.
-            delay = max(0.0, due - self._clock()) + 0.001
-            self._due, self._timer = due, asyncio.get_running_loop().call_later(delay, self._ring)
+        if self._due is not None:
+            self.close()
+        if due is None:
+            return
+        # A millisecond late rather than early: event loops round, and an early timer would find nothing to do.
+        delay = max(0.0, due - self._clock()) + 0.001
+        self._due, self._timer = due, asyncio.get_running_loop().call_later(delay, self._ring)
 
     def _ring(self) -> None:
         self._due = self._timer = None

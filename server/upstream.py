@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import NamedTuple
 
 from keypool.keys import Key
@@ -130,7 +131,12 @@ class Answer:
         if self._peeked:
             peeked, self._peeked = self._peeked, b""
             return peeked
-        return await (self._read() if self._unpacker is None else self._unpack(self._unpacker))
+        if self._unpacker is not None:
+            return await self._unpack(self._unpacker)
+        try:
+            return await self._response.read()
+        except HttpFailure as error:
+            raise Broken from error
 
     async def peek(self, least: int) -> bytes:
         """How it begins: so many bytes, or more, or all that there are. They are read again afterwards."""
@@ -195,10 +201,9 @@ class Upstreams:
     async def close(self) -> None:
         await self._client.close()
 
-    @asynccontextmanager
-    async def send(
+    def send(
         self, key: Key, request: Request, passed: Mapping[str, str], query: str, sent_again: Callable[[], None]
-    ) -> AsyncIterator[Answer]:
+    ) -> Sending:
         """Send a request with a key. Leaving the block early closes the socket. Raises AttemptFailed.
 
         `sent_again` is called when it had to be sent once more over another connection.
@@ -214,22 +219,15 @@ class Upstreams:
         # A plain answer begins when it is complete: only the deadline of the whole bounds it.
         patience = self._patience.first_byte if request.stream else math.inf
         sent = _Sent("POST", f"{url}?{query}" if query else url, headers, request.body, patience, self._way(route))
-        async with self._answer(sent, sent_again) as answer:
-            _insist_on_readable(answer)
-            yield answer
+        return Sending(self._head, sent, sent_again)
 
-    @asynccontextmanager
-    async def pass_through(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes
-    ) -> AsyncIterator[Answer]:
+    def pass_through(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Sending:
         """Send a caller's request with the caller's own credential, in `headers`. No key of ours is anywhere near.
 
         `url` is whole, encoded, and of an address that the operator named. Raises AttemptFailed.
         """
         asked = {**headers, "Accept-Encoding": "identity"}
-        async with self._answer(_Sent(method, url, asked, body, math.inf, self._egress), _unnoted) as answer:
-            _insist_on_readable(answer)
-            yield answer
+        return Sending(self._head, _Sent(method, url, asked, body, math.inf, self._egress), _unnoted)
 
     @asynccontextmanager
     async def look_up(self, key_id: str, dialect: Dialect, path: str, query: str = "") -> AsyncIterator[Answer]:
@@ -241,12 +239,16 @@ class Upstreams:
         headers = {**dialect.credentials(route.secret.reveal()), "Accept": JSON_TYPE, "Accept-Encoding": "identity"}
         url = route.base_url + path + (f"?{query}" if query else "")
         sent = _Sent("GET", url, headers, b"", self._patience.first_byte, self._way(route), anew=True, keep=False)
-        async with self._answer(sent, _unnoted) as answer:
+        response = await self._head(sent, _unnoted)
+        try:
+            answer = Answer(response)
             try:
                 answer.unpacked()
             except UnknownEncoding:
                 answer.unreadable()
             yield answer
+        finally:
+            response.close()
 
     def _route(self, key_id: str) -> Route:
         """Raises AttemptFailed when the key has been removed since it was granted: another key may serve."""
@@ -260,14 +262,6 @@ class Upstreams:
         if route.proxies is None and not route.ca_file:
             return self._egress
         return self._egress.but(route.proxies, route.ca_file)
-
-    @asynccontextmanager
-    async def _answer(self, sent: _Sent, sent_again: Callable[[], None]) -> AsyncIterator[Answer]:
-        response = await self._head(sent, sent_again)
-        try:
-            yield Answer(response)
-        finally:
-            response.close()
 
     async def _head(self, sent: _Sent, sent_again: Callable[[], None]) -> Response:
         try:
@@ -308,6 +302,35 @@ class _Sent(NamedTuple):
     egress: Egress
     anew: bool = False  # over a new connection
     keep: bool = True  # for the next request
+
+
+class Sending:
+    """A request on its way: entered, it gives the answer, and left, it is over.
+
+    Not a generator's context manager, which would take as long as the rest of this.
+    """
+
+    __slots__ = ("_head", "_response", "_sent", "_sent_again")
+
+    def __init__(
+        self, head: Callable[[_Sent, Callable[[], None]], Awaitable[Response]], sent: _Sent, again: Callable[[], None]
+    ) -> None:
+        self._head, self._sent, self._sent_again = head, sent, again
+
+    async def __aenter__(self) -> Answer:
+        self._response = await self._head(self._sent, self._sent_again)
+        try:
+            answer = Answer(self._response)
+            _insist_on_readable(answer)
+        except BaseException:
+            self._response.close()
+            raise
+        return answer
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._response.close()
 
 
 def _unnoted() -> None:

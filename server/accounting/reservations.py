@@ -229,7 +229,10 @@ class Reservations:
         except BaseException:
             self._escrow.give_back(row.request_id)
             raise
-        return Settlement(row, charges) if room else None
+        if not room:
+            self._escrow.give_back(row.request_id)  # the store may hold it all the same: its answer may be lost
+            return None
+        return Settlement(row, charges)
 
     def book(self, bill: Bill, attempt: Settlement) -> None:
         """From here on the row of an attempt cannot be lost, either."""

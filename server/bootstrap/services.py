@@ -215,9 +215,7 @@ class ServicesBuilder:
         self._stack.callback(tokenizer.close)
         bounds = wiring.bounds(self._settings, timing)
         under_way = UnderWay(bounds.stateful, _wall)
-        admission = Admission(
-            dispatcher, accounting.guard, tokenizer, accounting.book, bounds, time.monotonic, _wall, under_way
-        )
+        admission = Admission(dispatcher, accounting.guard, accounting.book, bounds, time.monotonic, _wall, under_way)
         pipeline = Pipeline(
             dispatcher,
             upstreams,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import count
 from typing import Any, Generic
 
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPServerRequest, format_timestamp
 from tornado.web import Application, HTTPError, RequestHandler
 
 from server.auth.accounts import EVERYONE
 from server.http.receiving import ReceivingHandler
 from server.http.services import S
+from server.http.transport.headers import Headers
 from server.policy.authority import Power
 from server.store.base import Caller, StoreError
 from server.wire.anthropic import ANTHROPIC
@@ -52,7 +55,9 @@ class BaseHandler(ReceivingHandler, Generic[S]):
     request_id: str
     guests = False  # whether a caller with a guest pass may use this
     shared = True  # with the web pages of ALLOWED_ORIGINS
+    _headers: Headers
     _admitted: Caller | None = None
+    _address: str | None = None
 
     def __init__(
         self,
@@ -92,14 +97,25 @@ class BaseHandler(ReceivingHandler, Generic[S]):
         """Raises InvalidKey, PermissionDenied, RateLimited, AccountingUnavailable for a caller who may not do this."""
         self.insist_on(await self.authenticate(), power)
 
-    def set_default_headers(self) -> None:
+    def clear(self) -> None:
+        """As in Tornado, which makes headers of its own and spells the date anew for each answer."""
         # Called at each request's start and again before an error is written: the id must stay the same.
         if not hasattr(self, "request_id"):
             self.request_id = f"req_{_START}{next(_NUMBERS):08x}"
-        self.clear_header("Server")
-        self.set_header("X-Request-Id", self.request_id)  # where OpenAI's SDK looks for it
-        self.set_header("Request-Id", self.request_id)  # and Anthropic's
-        self.set_header("X-Content-Type-Options", "nosniff")
+        self._headers = Headers(
+            {
+                "Content-Type": ["text/html; charset=UTF-8"],
+                "Date": [_date(int(time.time()))],
+                "X-Request-Id": [self.request_id],  # where OpenAI's SDK looks for it
+                "Request-Id": [self.request_id],  # and Anthropic's
+                "X-Content-Type-Options": ["nosniff"],
+            }
+        )
+        self.set_default_headers()
+        self._write_buffer: list[bytes] = []
+        self._status_code, self._reason = 200, "OK"
+
+    def set_default_headers(self) -> None:
         if self.shared:
             for name, value in self._sharing.headers(self.request.headers.get("Origin")).items():
                 self.set_header(name, value)
@@ -169,9 +185,12 @@ class BaseHandler(ReceivingHandler, Generic[S]):
         )
 
     def address(self) -> str:
-        """The caller's address, or a word for "unknown"."""
-        noted = self.request.headers.get_list("X-Forwarded-For")
-        return address_of(str(self.request.remote_ip), noted, self.services.settings.trusted_proxy_hops)
+        """The caller's address, or a word for "unknown". A request's head does not change, so it is found out once."""
+        if self._address is None:
+            noted = self.request.headers.get_list("X-Forwarded-For")
+            hops = self.services.settings.trusted_proxy_hops
+            self._address = address_of(str(self.request.remote_ip), noted, hops)
+        return self._address
 
     async def authenticate(self) -> Caller:
         """The caller, found once. A name in `X-User` counts where that is trusted, and only without a credential.
@@ -229,6 +248,12 @@ class BaseHandler(ReceivingHandler, Generic[S]):
         headers = self.request.headers
         presented = headers.get("Authorization"), headers.get("X-Api-Key")
         return self.services.accounts.denial(caller, *presented, self.address())
+
+
+@lru_cache(1)
+def _date(second: int) -> str:
+    """Hundreds of answers have the same one."""
+    return format_timestamp(second)
 
 
 class AlsoHead(RequestHandler):

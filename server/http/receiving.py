@@ -16,6 +16,7 @@ from tornado.web import RequestHandler, stream_request_body
 from server.http.bodies import Body, announced_length
 from server.http.refusals import READ_FIRST_SECONDS, SMALL_BODY, Linger, Lingering, is_read_first, is_well_framed
 from server.http.services import Services
+from server.http.transport.exchange import Exchange
 from server.relay.admission import network_of
 from server.store.base import StoreError
 from server.wire.errors import AccountingUnavailable, RateLimited, Refusal, TooManyAtOnce
@@ -44,6 +45,9 @@ class ReceivingHandler(RequestHandler):
             self._refuse_early(refusal)
         except StoreError:
             self._refuse_early(AccountingUnavailable())
+        connection = self.request.connection
+        if type(connection) is Exchange:
+            connection.go_ahead()  # a body that has come is here before the method asks for it
 
     def _enter(self) -> None:
         """Count among the requests of this address: of its minute, and at once, where its connections cannot be.

@@ -13,6 +13,7 @@ from tornado.iostream import StreamClosedError
 from server.http.base import BaseHandler
 from server.http.refusals import hang_up, without_delay
 from server.http.services import RelayServices
+from server.http.transport.exchange import Exchange
 from server.ledger.ratelimit import Taken
 from server.observability.access_log import Access
 from server.policy.authority import Means, Power
@@ -175,17 +176,14 @@ class RelayHandler(BaseHandler[RelayServices]):
 
     def start(self, status: int, headers: Mapping[str, str]) -> None:
         self.set_status(status)
-        for name, value in headers.items():
-            self.set_header(name, value)
+        self._headers.take(headers)
         if headers["Content-Type"] == EVENT_STREAM:
             without_delay(self)
 
     async def send(self, chunk: bytes) -> None:
         if self._left:
             return
-        self.write(chunk)
-        self.started = True
-        flushed = self.flush()
+        flushed = self._written(chunk)
         if flushed.done() and flushed.exception() is None:
             return
         try:
@@ -194,6 +192,15 @@ class RelayHandler(BaseHandler[RelayServices]):
         except (StreamClosedError, TimeoutError):
             if not self._goes_on():
                 raise ClientLeft from None
+
+    def _written(self, chunk: bytes) -> asyncio.Future[None]:
+        """A piece behind the head goes straight to the connection: for it, Tornado's buffer and flush do nothing."""
+        connection = self.request.connection
+        if self.started and type(connection) is Exchange and not self._finished:
+            return connection.write_now(chunk)
+        self.write(chunk)
+        self.started = True
+        return self.flush()
 
     def end(self) -> None:
         if not self._left:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -44,11 +44,11 @@ class Response:
         self.status = connection.answer.status
         self.headers: Mapping[str, str] = connection.answer.headers  # case-insensitive
 
-    async def read(self) -> bytes:
+    def read(self) -> Coroutine[None, None, bytes]:
         """The bytes that have come, at least one; empty at the end. Raises HttpFailure."""
         if self._closed:
             raise ConnectionDropped
-        return await self._connection.read(self._patience)
+        return self._connection.read(self._patience)
 
     def close(self) -> None:
         """Keep the connection if the answer is complete, else close it. Twice is once."""

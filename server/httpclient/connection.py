@@ -75,7 +75,11 @@ class Connection(asyncio.Protocol):
         while not self._reader.has_head:
             if self._failure is not None:
                 raise self._failure
-            await self._wait()
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
 
     async def read(self, patience: float) -> bytes:
         """The next bytes of the body; empty at its end. Raises HttpFailure when all bytes before it have been read."""
@@ -86,7 +90,11 @@ class Connection(asyncio.Protocol):
                 return b""
             if self._failure is not None:
                 raise self._failure
-            await self._wait()
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
         if self._reading_paused:
             self._reading_paused = False
             if self._transport is not None and not self._transport.is_closing():
@@ -171,10 +179,3 @@ class Connection(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-    async def _wait(self) -> None:
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None

@@ -104,9 +104,14 @@ def as_json(access: Access, row: UsageRow | None) -> str:
 
 def as_words(access: Access, row: UsageRow | None) -> str:
     """`2026-11-21 09:30:00.123 req_1 http=200 ended=completed ... model=gpt-5 ...`, for a person to read."""
-    head, *rest = access.fields(row).items()
-    known = [f"{name}={one_word(str(value))}" for name, value in rest if value is not None]
-    return " ".join([moment(access.at, " "), str(head[1]), *known])
+    fields = access.fields(row)
+    request = fields.pop("request")
+    known = [f"{name}={value}" for name, value in fields.items() if value is not None]
+    line = " ".join([moment(access.at, " "), request, *known])
+    if line.isprintable() and line.count(" ") == len(known) + 2:  # all are single words, as nearly always
+        return line
+    known = [f"{name}={one_word(str(value))}" for name, value in fields.items() if value is not None]
+    return " ".join([moment(access.at, " "), request, *known])
 
 
 def more_as_json(count: int) -> str:

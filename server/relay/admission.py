@@ -24,7 +24,6 @@ from server.relay.translating import endpoint_in, translated
 from server.relay.under_way import UnderWay
 from server.store.base import Caller, IssuedObject, StoreError
 from server.store.breaker import Guarded
-from server.tokenizer import Tokenizer
 from server.wire.anthropic import ANTHROPIC
 from server.wire.conversation import bind
 from server.wire.dialect import Dialect
@@ -81,14 +80,13 @@ class Admission:
         self,
         dispatcher: Dispatcher,
         guard: Guarded,
-        tokenizer: Tokenizer,
         book: RuntimeConfig,
         bounds: Bounds,
         clock: Callable[[], float],
         wall: Callable[[], int],
         under_way: UnderWay,
     ) -> None:
-        self._dispatcher, self._guard, self._tokenizer, self._book = dispatcher, guard, tokenizer, book
+        self._dispatcher, self._guard, self._book = dispatcher, guard, book
         self._bounds, self._clock, self._wall = bounds, clock, wall
         self._readers = Affinity(READERS_SECONDS, READERS)
         self._under_way = under_way

@@ -26,7 +26,7 @@ from server.relay.response import FieldRefused, Response
 from server.relay.settlement import Settling
 from server.upstream import Answer, AttemptFailed, Broken, Upstreams
 from server.wire.added import Unwanted
-from server.wire.errors import Disconnected, NoKey, Refusal
+from server.wire.errors import AccountingUnavailable, Disconnected, NoKey, Refusal
 from server.wire.own_keys import OwnKey
 from server.wire.request import Request
 from server.wire.shorter import our_bound
@@ -71,6 +71,9 @@ class Attempts:
                     await self._response(context, request, answer, sink, keepalive).run()
                     self._learn(context, refused)
                     return
+            except AccountingUnavailable:
+                context.outcome = Outcome.FAILED  # if an attempt went out before: no client has cancelled it
+                raise
             except FieldRefused as field:
                 self._refused(context, field, refused)
                 context.trace.attempts.append({"key": key.id, "refused": field.name})

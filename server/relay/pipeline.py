@@ -40,6 +40,7 @@ from server.relay.keepalive import Keepalive
 from server.relay.parking import leased
 from server.relay.prompt_lengths import NOT_READ, PromptLengths
 from server.relay.settlement import Settling
+from server.relay.time_limit import TimeLimit
 from server.relay.translating import TRANSLATED
 from server.relay.under_way import UnderWay
 from server.spool import Spool
@@ -87,6 +88,7 @@ class Pipeline:
         )
         self._attempts = Attempts(upstreams, reservations, self._settlement, bounds, clock, wall)
         self._usage_drain = UsageDrain(bounds.usage_seconds)
+        self._time_limit = TimeLimit(bounds.total_seconds)
         self._holding = Holding(reservations, self._lengths, bounds.longest_output, self._usual_output)
         self.recent = RecentTraces()
         self._tasks: dict[str, asyncio.Task[object]] = {}  # by the request's id
@@ -236,7 +238,7 @@ class Pipeline:
     async def _dispatched(self, context: RequestContext, sink: Sink, keepalive: Keepalive) -> UsageRow:
         self._contexts[context.call.id] = context
         try:
-            async with asyncio.timeout(self._bounds.total_seconds):
+            with self._time_limit.of(self._tasks[context.call.id]):
                 await self._attempts.run(context, sink, keepalive)
         except TimeoutError:
             raise UpstreamTimeout from None

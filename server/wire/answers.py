@@ -17,6 +17,7 @@ from server.wire.items import HostedCalls
 from server.wire.meter import DeliveryMeter, json_object
 from server.wire.usage import Usage
 
+TEXT_OF_CHAT = frozenset({"role", "content", "reasoning_content", "reasoning", "refusal"})
 LONGEST_SOUND = 1_000_000  # seconds: more is no answer to believe
 
 
@@ -80,6 +81,18 @@ class Choices(DeliveryMeter):
             said += [choice.get(name) for name in ("text", "message", "finish_reason")]
             self.begun |= any(said)
 
+    def _only_text(self, document: dict[str, Any]) -> bool:
+        """One choice, and no figures: those cover the text that came before them (`_reported`)."""
+        choices = document.get("choices")
+        if not self.begun or "error" in document or document.get("usage") or "x_groq" in document:
+            return False
+        return type(choices) is list and len(choices) == 1 and self._plain_choice(choices[0])
+
+    def _plain_choice(self, choice: dict[str, Any]) -> bool:
+        delta = choice.get("delta")
+        plain = type(delta) is dict and delta.keys() <= TEXT_OF_CHAT and "message" not in choice
+        return plain and "usage" not in choice and "error" not in choice
+
     @abstractmethod
     def _choice(self, choice: dict[str, Any]) -> None:
         """Take what a choice delivers."""
@@ -119,6 +132,9 @@ class Completions(Choices):
 
     def _choice(self, choice: dict[str, Any]) -> None:
         self._take(choice.get("text"))
+
+    def _plain_choice(self, choice: dict[str, Any]) -> bool:
+        return choice.keys() <= {"index", "text", "logprobs", "finish_reason"}
 
 
 class Responses(DeliveryMeter):
@@ -220,6 +236,9 @@ class Messages(DeliveryMeter):
         empty = type(block) is dict and block.get("text", block.get("thinking")) == ""
         self.opened |= kind == "message_start" or empty
         self.begun = type(kind) is str and kind not in ("message_start", "ping") and not empty
+
+    def _only_text(self, document: dict[str, Any]) -> bool:
+        return document.get("type") == "content_block_delta"
 
     def _answer(self, document: dict[str, Any]) -> None:
         self._served_by(document)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from server.wire.alike import Alike, alike
 from server.wire.faults import ReportedError, fault_of
 from server.wire.figures import OPENAI, Figures, Places
 from server.wire.issued import Made
@@ -18,6 +19,7 @@ from server.wire.sse import StreamEvent
 from server.wire.usage import Usage
 
 MAX_MODEL_NAME = 256
+MOST_TRIES = 8  # patterns in a row that no event fitted: then the stream is of another kind, and each is parsed
 
 
 class Meter(Protocol):
@@ -36,6 +38,9 @@ class Meter(Protocol):
 
     def event(self, event: StreamEvent) -> bool:
         """Observe one event; True if it is the usage-only chunk that a client gets only if it asked."""
+
+    def texts(self, data: bytes) -> int:
+        """Observe the whole events at the beginning that only go on with the text; return how many bytes they are."""
 
     def answer(self, body: bytes) -> bool:
         """Observe a plain answer; False if it is not what it should be, which makes the answer a 502."""
@@ -73,6 +78,8 @@ class DeliveryMeter(ABC):
         self._covered = 0  # pieces that had come when the upstream last said how much it had generated
         self._pieces: list[str] = []
         self._fault: ReportedError | None = None
+        self._alike: Alike | None = None  # the last event, if it only went on with the text
+        self._tries = MOST_TRIES
 
     def event(self, event: StreamEvent) -> bool:
         data = event.data
@@ -85,13 +92,27 @@ class DeliveryMeter(ABC):
         if document is None:
             self.garbled += 1
             return False
+        before = self.output_pieces
         hidden = self._event(document)
-        if self.usage is not None and self._is_behind(self.usage):
-            self.opening = self.usage if self.usage.input else self.opening
-            self.usage = None
+        self._overtaken()
         if not self.begun:
             self._begins(document)
+        self._alike = None
+        if self._tries and self.output_pieces == before + 1 and not event.long and self._only_text(document):
+            self._tries -= 1
+            self._alike = alike(event.raw, self._pieces[-1])
         return hidden
+
+    def texts(self, data: bytes) -> int:
+        """Nothing but the text changes: the same document was observed just before (`_only_text`)."""
+        found = None if self._alike is None else self._alike.read(data)
+        if found is None:
+            return 0
+        self._tries = MOST_TRIES
+        self._pieces.append(found.text)
+        self.output_pieces += found.pieces
+        self._overtaken()
+        return found.end
 
     def answer(self, body: bytes) -> bool:
         document = json_object(body)
@@ -121,6 +142,16 @@ class DeliveryMeter(ABC):
     @abstractmethod
     def _answer(self, document: dict[str, Any]) -> None:
         """Observe a plain answer's document."""
+
+    def _only_text(self, document: dict[str, Any]) -> bool:
+        """Whether such an event once more, with another text, would change nothing here but the text."""
+        return False
+
+    def _overtaken(self) -> None:
+        """More text has come than the figures know of."""
+        if self.usage is not None and self._is_behind(self.usage):
+            self.opening = self.usage if self.usage.input else self.opening
+            self.usage = None
 
     def _begins(self, document: dict[str, Any]) -> None:
         """Note what an event makes of the beginning of the answer."""

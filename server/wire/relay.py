@@ -16,6 +16,7 @@ LONGEST_STREAM = 512 << 20  # bytes; a stream may be longer than a plain answer,
 
 _EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?::|(?:data|event|id|retry)[:\r\n])")
 _DOCUMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]")
+TURNS = 3  # tries in one read to go on with many events at once, each behind one that is parsed; then all are parsed
 TELLING = 16  # bytes at the beginning of an answer that tell which of the two it is
 
 
@@ -45,6 +46,26 @@ class Relay:
         self._left -= len(chunk)
         if self._left < 0:
             raise StreamTooLong
+        written: list[bytes] = []
+        for _ in range(TURNS):
+            end = self._texts(chunk)
+            if end == len(chunk):
+                return b"".join([*written, chunk])
+            more = chunk.find(b"\n\n", end) + 2
+            if more < 2 or more == len(chunk):
+                break
+            written += [chunk[:end], self._parsed(chunk[end:more])]
+            chunk = chunk[more:]
+        else:
+            end = 0
+        return b"".join([*written, chunk[:end], self._parsed(chunk[end:])])
+
+    def _texts(self, chunk: bytes) -> int:
+        """Have the meter observe all at once what only goes on with the text; such events pass as they came."""
+        return 0 if self._half_newline or not self._splitter.empty else self._meter.texts(chunk)
+
+    def _parsed(self, chunk: bytes) -> bytes:
+        """Each event by itself."""
         events = self._splitter.feed(chunk)
         hidden = [self._meter.event(event) for event in events]
         if self._hides_usage and (self._half_newline or True in hidden):

@@ -56,6 +56,11 @@ class Splitter:
         """No event has been given out in part."""
         return self._inside is None
 
+    @property
+    def empty(self) -> bool:
+        """The stream has begun, and what comes next begins an event."""
+        return not self._held and self._inside is None and not self._at_start
+
     def feed(self, chunk: bytes) -> list[StreamEvent]:
         """Return the events that this chunk completes, and the pieces of long ones."""
         if self._inside is not None:

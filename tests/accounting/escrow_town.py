@@ -23,6 +23,7 @@ from server.ledger.quota import (
     Trim,
     escrowed_of,
 )
+from server.ledger.usage import UsageRow
 from server.store.base import StoreError
 from tests.store.samples import usage_row
 
@@ -57,6 +58,10 @@ class Ledger:
         return await self._call(
             "escrowed", lambda: [escrowed_of(it, self.taken(it), self.calls[it], self.escrows(it)) for it in counters]
         )
+
+    async def usage(self, request_id: str) -> UsageRow | None:
+        settled = self.rows.get(request_id)
+        return None if settled is None else settled.row
 
     async def call_back(self, counter: str) -> None:
         await self._call("call_back", lambda: self.calls.update([counter]))

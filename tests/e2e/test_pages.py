@@ -51,6 +51,7 @@ async def test_a_token_is_made_used_seen_in_the_charts_and_revoked() -> None:
         await expect(page.locator("dl.rows")).to_contain_text("laptop")
         await page.goto("/me/tokens")
         await page.locator("li.card", has_text="laptop").get_by_role("button", name="Revoke").click()
+        await page.get_by_role("button", name="Revoke it").click()
         await expect(page.get_by_role("status")).to_contain_text("The token is revoked.")
         with pytest.raises(openai.AuthenticationError):
             await ask(running, secret)
@@ -165,6 +166,7 @@ async def test_everything_works_without_a_script() -> None:
         assert (await page.inner_text("#secret")).startswith("fg_")
         await page.goto("/me/tokens")
         await page.locator("li.card", has_text="plain").get_by_role("button", name="Revoke").click()
+        await page.get_by_role("button", name="Revoke it").click()
         await expect(page.get_by_role("status")).to_contain_text("The token is revoked.")
         ada.assert_clean(running.url)
 

@@ -154,6 +154,19 @@ async def test_one_answer_is_one_write() -> None:
     assert talk.transport.writes[2] == b"5\r\nthird\r\n0\r\n\r\n"
 
 
+@pytest.mark.gen_test
+async def test_a_piece_of_a_stream_waits_for_no_turn_of_the_loop() -> None:
+    talk = Talk()
+    talk.send(GET)
+    exchange = talk.app.asked[0].exchange
+    exchange.write_headers(ResponseStartLine("", 200, "OK"), HTTPHeaders(), b"first")
+    exchange.write_now(b"second")  # behind what waits
+    assert not talk.transport.writes
+    await turns()
+    exchange.write_now(b"third")
+    assert talk.transport.writes[1:] == [b"5\r\nthird\r\n"]
+
+
 # Bodies
 
 

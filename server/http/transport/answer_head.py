@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tornado.httputil import HTTPHeaders, RequestStartLine, ResponseStartLine
 
+from server.http.transport.headers import Headers
+
 _DIGITS = re.compile(r"[0-9]+")
 
 
@@ -39,7 +41,8 @@ def answer_head(
         headers["Connection"] = "close"
     elif asked.version == "HTTP/1.0" and wishes == "keep-alive":
         headers["Connection"] = "Keep-Alive"
-    lines = [f"HTTP/1.1 {code} {start_line.reason}", *[f"{name}: {value}" for name, value in headers.get_all()]]
+    fields = headers.lines() if isinstance(headers, Headers) else [f"{n}: {value}" for n, value in headers.get_all()]
+    lines = [f"HTTP/1.1 {code} {start_line.reason}", *fields]
     text = "\r\n".join(lines)
     if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
         raise ValueError("a line break in a header of an answer")
@@ -61,8 +64,9 @@ def keeps_alive(asked: RequestStartLine, wishes: str) -> bool:
 
 
 def _length(headers: HTTPHeaders) -> int | None:
-    if "Content-Length" not in headers:
+    length = headers.get("Content-Length")
+    if length is None:
         return None
-    if _DIGITS.fullmatch(headers["Content-Length"]) is None:
+    if _DIGITS.fullmatch(length) is None:
         raise ValueError("an answer's length is no number")
-    return int(headers["Content-Length"])
+    return int(length)

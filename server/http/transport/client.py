@@ -167,6 +167,13 @@ class ClientConnection(asyncio.BufferedProtocol):
         else:
             self._next_request()
 
+    def go_ahead(self) -> None:
+        """The handler, which was asked, wants the body."""
+        if self._phase is Phase.ASKING and self._awaited is not None:
+            self._awaited.remove_done_callback(self._go_on_behind)
+            self._awaited = None
+            self._go_on()
+
     def abort(self) -> None:
         """Close at once, whatever was not written yet."""
         self._transport.abort()

@@ -48,6 +48,10 @@ class Exchange(HTTPConnection):
         """Set the callback for a client that leaves while its answer is being made."""
         self._close_callback = callback
 
+    def go_ahead(self) -> None:
+        """The handler has seen the head, and wants the body: now, and not when its task says so a turn later."""
+        self.stream.go_ahead()
+
     def set_max_body_size(self, max_body_size: int) -> None:
         """Bytes of this request's body. In time before the body is read, as in `prepare`."""
         self.most = max_body_size
@@ -69,13 +73,18 @@ class Exchange(HTTPConnection):
         self._keeps_alive = not self._head.last
         piece = self._framed(chunk) if chunk else b""
         if len(piece) <= COPIED:
-            return self.outgoing.write(self._head.data + piece)
+            whole = piece and self._head.left == 0
+            return (self.outgoing.write_now if whole else self.outgoing.write)(self._head.data + piece)
         self.outgoing.write(self._head.data)
         return self.outgoing.write(piece)
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
         """Write a piece. The result is done when there is room for more. Raises HTTPOutputError."""
         return self.outgoing.write(self._framed(chunk))
+
+    def write_now(self, chunk: bytes) -> asyncio.Future[None]:
+        """Write a piece behind which nothing follows in this turn of the loop. Else as `write`."""
+        return self.outgoing.write_now(self._framed(chunk))
 
     def finish(self) -> None:
         """The answer is whole. Raises HTTPOutputError if it is shorter than it says."""

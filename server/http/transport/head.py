@@ -15,19 +15,17 @@ Pure: no I/O, no clock. Errors are `HTTPInputError`, as Tornado's own.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
-from tornado.httputil import HTTPHeaders, HTTPInputError, RequestStartLine
+from tornado.httputil import HTTPInputError, RequestStartLine
+
+from server.http.transport.headers import KEPT_NAME, TCHARS, Headers, spelled
 
 MOST_FIELDS = 256  # header lines; a browser behind three proxies sends about forty
 CRLF = b"\r\n"
-KEPT_NAME = 64  # characters: a longer name is not remembered
 
-_TCHARS = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_REQUEST_LINE = re.compile(rf"({_TCHARS}) ([\x21-\x7e\x80-\xff]+) (HTTP/1\.[01])")
+_REQUEST_LINE = re.compile(rf"({TCHARS}) ([\x21-\x7e\x80-\xff]+) (HTTP/1\.[01])")
 _END = CRLF + CRLF
 _DOUBTFUL_END = re.compile(rb"\n\r?\n")  # for some servers, and not for us
-_NAME = re.compile(_TCHARS)
 _ALLOWED = bytes([*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)])
 
 
@@ -57,16 +55,7 @@ class HeadSearch:
         return lines
 
 
-class RequestHeaders(HTTPHeaders):
-    """Tornado's headers, whose lines have been checked already: Tornado would check each of them twice more."""
-
-    def __init__(self, fields: dict[str, list[str]]) -> None:
-        """`fields`: the values by name, which is spelled as Tornado does."""
-        self._as_list = fields
-        self._combined_cache = {}
-
-
-def read_head(head: bytes) -> tuple[RequestStartLine, RequestHeaders]:
+def read_head(head: bytes) -> tuple[RequestStartLine, Headers]:
     """The request line and the header fields; `head` ends before the empty line. Raises HTTPInputError."""
     breaks = head.count(CRLF)
     if head.translate(None, _ALLOWED) or head.count(b"\n") != breaks or head.count(b"\r") != breaks:
@@ -82,17 +71,9 @@ def read_head(head: bytes) -> tuple[RequestStartLine, RequestHeaders]:
         name, colon, value = each.partition(":")
         if not colon:
             raise HTTPInputError("a line without a colon")
-        name = _spelled(name) if len(name) <= KEPT_NAME else _spelled.__wrapped__(name)
+        name = spelled(name) if len(name) <= KEPT_NAME else spelled.__wrapped__(name)
         if name in fields:
             fields[name].append(value.strip(" \t"))
         else:
             fields[name] = [value.strip(" \t")]
-    return RequestStartLine(*line.groups()), RequestHeaders(fields)
-
-
-@lru_cache(1024)
-def _spelled(name: str) -> str:
-    """A header's name as Tornado spells it. Raises HTTPInputError."""
-    if _NAME.fullmatch(name) is None:
-        raise HTTPInputError("not a header's name")
-    return "-".join([word.capitalize() for word in name.split("-")])
+    return RequestStartLine(*line.groups()), Headers(fields)

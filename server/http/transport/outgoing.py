@@ -1,4 +1,8 @@
-"""The bytes that go out to one client: in one system call a turn of the loop, and no faster than the client reads."""
+"""The bytes that go out to one client: in one system call a turn of the loop, and no faster than the client reads.
+
+A written piece waits for the end of the turn, since more follows as a rule. A piece of a stream does not (`write_now`):
+all that its upstream has sent until now is one piece.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +33,23 @@ class Outgoing:
         """Send it with all else that this turn writes."""
         if self.closed:
             return self._server.gone()
-        if not self._pieces:
-            self._server.loop.call_soon(self.flush)
-        self._pieces.append(data)
-        self._size += len(data)
-        if self._size >= AT_ONCE:
-            self.flush()
-        if not self.paused:
-            return self._server.written
+        if data:  # Tornado's handlers end each answer with an empty piece
+            if not self._pieces:
+                self._server.loop.call_soon(self.flush)
+            self._pieces.append(data)
+            self._size += len(data)
+            if self._size >= AT_ONCE:
+                self.flush()
+        return self._server.written if not self.paused else self._wait_for_room()
+
+    def write_now(self, data: bytes) -> asyncio.Future[None]:
+        """Send it at once, or with what waits."""
+        if self._pieces or self.closed:
+            return self.write(data)
+        self._transport.write(data)
+        return self._server.written if not self.paused else self._wait_for_room()
+
+    def _wait_for_room(self) -> asyncio.Future[None]:
         if self._room is None or self._room.done():
             self._room = self._server.loop.create_future()
         return self._room
