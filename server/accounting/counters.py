@@ -46,7 +46,7 @@ class Counters:
         return len(self._kept)
 
     def of(self, caller: Caller, groups: tuple[str, ...], model: str | None, at: int) -> Drawn:
-        """The limits and counters of a caller who is booked on these groups, at a time (UTC ms); None is every model."""
+        """The limits and counters of a caller who is booked on these groups, at a time (UTC ms); None: every model."""
         limits = self._limits()
         if limits is not self._of or not self._from <= at < self._until or len(self._kept) >= MOST:
             self._begin(limits, at)
