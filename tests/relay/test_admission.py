@@ -38,7 +38,7 @@ from server.wire.filters import Phrases
 from server.wire.openai import OPENAI
 from server.wire.stored import seal_of
 from tests.accounting.till import decided
-from tests.relay.calls import ADA, CHAT, MESSAGES, MODEL, RESPONSES, a_call, a_key
+from tests.relay.calls import ADA, MODEL, RESPONSES, a_call, a_key
 
 NOW = 1_800_000_000_000  # UTC milliseconds
 BOB = Caller("usr_bob", "bob", "tok_2")
@@ -161,9 +161,6 @@ NOT_ADMITTED: dict[str, tuple[tuple[Group, ...], tuple[Key, ...], Call, Refusal]
         a_call(model="o1"),
         NoKey(retry_after=DISCOVERY_SECONDS),
     ),
-    "it speaks messages": ((), (MESSAGING,), a_call(), UnknownModel(route=MESSAGES)),
-    "it speaks chat": ((), (KEY,), a_call(path=MESSAGES), UnknownModel(route=CHAT)),
-    "it speaks messages, and not all is known": ((), (MESSAGING, UNNAMED), a_call(), UnknownModel(route=MESSAGES)),
     "it speaks messages, for others": (
         (),
         (a_key(groups=("lab",), dialect="anthropic"),),
