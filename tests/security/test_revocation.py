@@ -109,8 +109,8 @@ async def test_a_login_ends_with_the_token_that_began_it_and_with_no_other(tmp_p
 @pytest.mark.gen_test
 async def test_what_the_provider_s_tokens_are_remembered_for_is_forgotten_with_everything_else() -> None:
     async with lobby() as place:
-        accounts = Accounts(place.store, "user_token", "", PEPPER, wall=place.clock.wall)
-        accounts.bearer, accounts.forget_bearers = place.oidc.bearer.caller_of, place.oidc.bearer.forget
+        known = place.oidc.bearer
+        accounts = Accounts(place.store, "user_token", "", PEPPER, wall=place.clock.wall, bearer=known)
         changes = Changes(place.store, place.clock.wall, lambda: "aud_1", accounts.forget)
         mine = id_token(place, groups=[], affiliation=[])
         caller = await bearer(accounts, mine)
