@@ -104,6 +104,7 @@ async def a_day(place: Place, size: int) -> tuple[Day, list[Record]]:
     async with FakeUpstream() as fake:
         script(fake, size, SEED)
         settings = place.settings | {"unpriced_models": "refuse", "queue_seconds": 20.0, "store_seconds": 20.0}
+        settings |= {"drain_usage_seconds": 3.0}  # the day is shorter than the usual 30 seconds
         async with gateway(fake, spec(fake, KEYS, models=MODELS), **settings) as running:
             stage, day = Stage(running), Day(running, mixed(size, SEED))
             await open_budgets(stage)
