@@ -21,6 +21,7 @@ LONG_PROMPT, LONG_CONNECTIONS = 100_000, 8
 RAMP_PER_SECOND = 400.0
 DELIVERED = 0.9  # of its chunks: a gateway that does less is full, and gets no more streams
 WARM_UP_SECONDS, READY_SECONDS = 1.0, 30.0
+REST_SECONDS = 4.0  # requests that a load leaves behind are counted, and the first count builds a table
 
 Found = dict[str, float]  # figures by the names of rows: bench/rows.py
 
@@ -57,6 +58,7 @@ async def ready(subject: Subject) -> None:
 async def requests(subject: Subject, direct: Target, pace: Pace) -> Found:
     """Plain requests over 32 connections."""
     await closed_loop(subject.target, CONNECTIONS, WARM_UP_SECONDS)
+    await asyncio.sleep(REST_SECONDS)
     per_second, cpu = await _busy(subject, CONNECTIONS, pace.seconds, subject.target.plain())
     return {"per_second": per_second, "per_core": 1 / cpu, "cpu_us": cpu * 1e6}
 
