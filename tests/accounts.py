@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from server.admin.changes import Changes
 from server.auth.accounts import Accounts, BearerTokens, Mode
 from server.auth.tokens import Memory
+from server.store import store_for
 from server.store.base import Caller, Person, Store, StoreError, Token, TokenTerms
 from server.store.breaker import Guarded
 from server.wire.errors import InvalidKey
@@ -104,3 +106,18 @@ async def no_store(store: Store) -> None:
     await store.close()
     with pytest.raises(StoreError):
         await store.people()
+
+
+@pytest.fixture
+def times() -> Times:
+    return Times()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return store_for(f"sqlite:///{tmp_path}/fairgate.db")
+
+
+@pytest.fixture
+def make_accounts(store: Store, times: Times) -> AccountsFactory:
+    return AccountsFactory(store, times)

@@ -8,8 +8,11 @@ from contextlib import AsyncExitStack
 import pytest
 from tornado.ioloop import IOLoop
 
+from tests.accounts import store, times
 from tests.admin.estate import Estate, estate
 from tests.loops import one_loop
+
+__all__ = ["io_loop", "place", "store", "times"]
 
 io_loop = pytest.fixture(one_loop, scope="module", name="io_loop")
 

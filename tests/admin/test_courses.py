@@ -12,23 +12,12 @@ from server.ledger.limits import LimitWindow, Scope, Unit
 from server.ledger.quota import Settlement
 from server.policy.commands import CommandError
 from server.policy.groups import LEFT, Group, rights_of
-from server.store import store_for
 from server.store.base import Person, Store
 from server.wire.errors import RateLimited
 from tests.accounts import DAY, HOME, PEPPER, AccountsFactory, Times, a_person
 from tests.usage.rows import row
 
 USD = 1_000_000
-
-
-@pytest.fixture
-def times() -> Times:
-    return Times()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return store_for(f"sqlite:///{tmp_path}/fairgate.db")
 
 
 @pytest.fixture

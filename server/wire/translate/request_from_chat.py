@@ -16,6 +16,7 @@ from server.wire.translate.shapes import (
     list_of,
     number_of,
     object_of,
+    parts_in,
     picture_of,
     text_of,
     texts_of,
@@ -182,12 +183,7 @@ def _call(value: Any, where: str, notes: Notes) -> ToolCall:
 
 
 def _content(message: Document, where: str, notes: Notes) -> Iterator[Part]:
-    content, where = message.get("content", []), f"{where}.content"
-    if type(content) is str:
-        yield Text(content)
-        return
-    for index, part in enumerate(list_of(content, where)):
-        yield _part(part, f"{where}[{index}]", notes)
+    return parts_in(message.get("content", []), f"{where}.content", lambda part, place: (_part(part, place, notes),))
 
 
 def _part(value: Any, where: str, notes: Notes) -> Part:

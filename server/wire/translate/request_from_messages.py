@@ -18,6 +18,7 @@ from server.wire.translate.shapes import (
     list_of,
     number_of,
     object_of,
+    parts_in,
     text_of,
     texts_of,
     whole_of,
@@ -88,11 +89,7 @@ def _turn(value: Any, where: str, notes: Notes) -> Turn:
 
 
 def _content(content: Any, where: str, notes: Notes) -> Iterator[Part]:
-    if type(content) is str:
-        yield Text(content)
-        return
-    for index, block in enumerate(list_of(content, where)):
-        yield from _block(block, f"{where}[{index}]", notes)
+    return parts_in(content, where, lambda block, place: _block(block, place, notes))
 
 
 def _block(value: Any, where: str, notes: Notes) -> Iterator[Part]:

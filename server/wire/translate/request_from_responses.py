@@ -18,6 +18,7 @@ from server.wire.translate.shapes import (
     list_of,
     number_of,
     object_of,
+    parts_in,
     picture_of,
     text_of,
     whole_of,
@@ -125,11 +126,7 @@ def _thought(item: Document, where: str, notes: Notes) -> Iterator[Thought]:
 
 
 def _content(content: Any, where: str, notes: Notes) -> Iterator[Part]:
-    if type(content) is str:
-        yield Text(content)
-        return
-    for index, part in enumerate(list_of(content, where)):
-        yield _part(part, f"{where}[{index}]", notes)
+    return parts_in(content, where, lambda part, place: (_part(part, place, notes),))
 
 
 def _part(value: Any, where: str, notes: Notes) -> Part:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
 
 from server.wire.errors import InvalidValue
 from server.wire.translate.fields import Notes
-from server.wire.translate.terms import Document, File, Image, Text
+from server.wire.translate.terms import Document, File, Image, Part, Text
 
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 PDF = "application/pdf"
@@ -28,6 +29,15 @@ def list_of(value: Any, where: str) -> list[Any]:
     if type(value) is not list:
         raise InvalidValue(where)
     return value
+
+
+def parts_in(content: Any, where: str, read: Callable[[Any, str], Iterable[Part]]) -> Iterator[Part]:
+    """The parts of what a message says: one text, or a list whose entries `read` understands by their places."""
+    if type(content) is str:
+        yield Text(content)
+        return
+    for index, part in enumerate(list_of(content, where)):
+        yield from read(part, f"{where}[{index}]")
 
 
 def flag_of(value: Any, where: str) -> bool | None:
