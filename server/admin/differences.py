@@ -41,6 +41,8 @@ def _words(body: Body, field: str, names: Names) -> str:
         return "yes" if value else "no"
     if isinstance(value, int) and (field in INSTANTS or field.endswith("_at")):
         return iso(value)
+    if isinstance(value, Mapping):  # a token's terms: those that are set
+        return ", ".join(f"{name} {_words(value, name, names)}" for name in value if value[name]) or NOTHING
     return ", ".join(_one(each, names) for each in value) if isinstance(value, (list, tuple)) else str(value)
 
 
