@@ -191,6 +191,18 @@ ENDERS: dict[str, tuple[Callable[..., Any], type[BaseException]]] = {
 }
 
 
+@pytest.mark.gen_test
+async def test_a_prompt_that_was_only_guessed_is_counted_where_the_count_is_billed(tmp_path: Path) -> None:
+    async with open_station(tmp_path, DOLLAR_A_MILLION, keys=(a_key(),)) as station:
+        station.fake.script(None, cut_stream(3))
+        call = stream(messages=[{"role": "user", "content": "word " * 500}])
+        with pytest.raises(Disconnected):
+            await station.serve(call)
+        (row,) = station.rows
+        assert (row.usage.input, row.usage.estimated) == (500, True)
+        await station.assert_empty()
+
+
 @pytest.mark.parametrize("ender", ENDERS)
 @pytest.mark.parametrize("phase", [*NOT_SENT, *SENT], ids=lambda phase: phase.__name__)
 @pytest.mark.gen_test
