@@ -55,6 +55,7 @@ class Live:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+            self._announce(None)  # a task that has not begun yet ends without a word
 
     async def _tell(self) -> None:
         try:

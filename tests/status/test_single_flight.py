@@ -128,6 +128,22 @@ async def test_there_is_a_most_and_closing_ends_all_listeners() -> None:
     assert live.listeners == 0
 
 
+@pytest.mark.gen_test
+async def test_closing_ends_a_listener_for_whom_no_event_has_been_begun() -> None:
+    live, made = lives()
+
+    async def hear() -> list[bytes]:
+        return [event async for event in live.listen()]
+
+    task = asyncio.create_task(hear())
+    while not live.listeners:
+        await asyncio.sleep(0)
+    assert live._task is not None
+    assert not made, "its task has not had a turn"
+    await live.close()
+    assert await asyncio.wait_for(task, 5) == []
+
+
 async def _zip(events, numbers):  # type: ignore[no-untyped-def]
     for number in numbers:
         yield await anext(events), number
