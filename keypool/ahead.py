@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from keypool.backlog import Backlog
 from keypool.fairqueue import FairQueue
 from keypool.flow_heap import FlowAccount, Lane
@@ -52,6 +54,6 @@ def _among(
 ) -> tuple[float, int]:
     """The cost that a tier serves of all its accounts until one of them has been served so much of its own."""
     start = account.at(lane) if lane in account.lanes else max(account.at(lane), tier.time_of(lane))
-    until = start + cost / account.weight
-    (below, number), (mine, own) = backlog.below(until), backlog.part_of(account, until)
+    place = (start, account.came) if lane in account.lanes and not count else (start + cost / account.weight, inf)
+    (below, number), (mine, own) = backlog.below(place), backlog.part_of(account, place)
     return cost + max(0.0, below - mine), count + round(max(0.0, number - own))

@@ -15,6 +15,7 @@ from keypool.fairqueue import FairQueue
 from keypool.flow_heap import lane_of
 from keypool.health import FOREVER
 from keypool.keys import Key
+from keypool.occupancy import Occupancy
 from keypool.ticket import Ticket
 from keypool.waiting import ServiceRate
 
@@ -28,6 +29,7 @@ class Area:
         self.fair, self.models, self.keys = fair, models, keys
         self.rate = ServiceRate()
         self.shares = Shares()
+        self.occupancy = Occupancy()
         self.fits_at = FOREVER  # the earliest instant at which time alone may let a head go
         self._backlog: Backlog | None = None
 
@@ -90,3 +92,6 @@ def take_over(area: Area, old: Iterable[Area], tickets: Mapping[FairQueue, list[
     if heirs:
         closest = max(heirs, key=lambda each: len(each.models & area.models))
         area.rate, area.shares = closest.rate, closest.shares
+        area.occupancy.remembers(closest.occupancy)
+    for each in heirs:
+        area.occupancy.continues(each.occupancy, (key.id for key in area.keys))

@@ -64,6 +64,7 @@ class FlowAccount(ABC):
     running: int = 0
     backlog: float = 0.0  # cost of what waits
     guessed: float = 0.0
+    came: int = 0  # among equal counters the lower one goes first
     owing: bool = False  # idle, but remembered because its counter is above the virtual time
 
     @property
@@ -94,7 +95,7 @@ class Order:
         counter, live = account.at(lane), account.live.get(lane)
         if live is None or counter < live:
             self._pushes += 1
-            account.live[lane] = counter
+            account.live[lane], account.came = counter, self._pushes
             heap = self._heaps.get(lane)
             if heap is None:
                 heap = self._heaps[lane] = []
@@ -113,7 +114,7 @@ class Order:
                 del account.live[lane]
             elif counter < (now := account.at(lane) if account.offsets else account.counter):
                 self._pushes += 1
-                account.live[lane] = now
+                account.live[lane], account.came = now, self._pushes
                 heapreplace(heap, (now, self._pushes, account, lane))
             else:
                 return entry

@@ -22,6 +22,7 @@ from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
+from keypool.waiting import Opening
 
 MOST_REMEMBERED = 10_000  # answers to who may use what, and lanes
 LEAST_WAIT = 1e-6  # seconds: the rest of a wait that rounding may leave must not wake the pool twice
@@ -131,10 +132,14 @@ class Keyring:
         """The earliest instant at which some key of a lane will stand well; `FOREVER` if only an operator can say."""
         return _first_opening(self.candidates(lane), lane.model)
 
-    def openings(self, ticket: Ticket, now: float) -> list[tuple[float, int]]:
-        """When the keys that it may use are of use, in seconds from now, and with how many slots; the dead left out."""
-        opens = [(_opens_at(each, ticket.model), each.key.slots) for each in self.usable(ticket)]
-        return [(at - now if at > now else 0.0, slots) for at, slots in opens if at < FOREVER]
+    def openings(self, ticket: Ticket, now: float) -> list[Opening]:
+        """When the keys that it may use are of use, and with how many slots; the dead left out."""
+        opens = [(_opens_at(each, ticket.model), each.key) for each in self.usable(ticket)]
+        return [
+            Opening(at - now if at > now else 0.0, key.slots, key.id, key.slots - key.running)
+            for at, key in opens
+            if at < FOREVER
+        ]
 
     def has_room(self, ticket: Ticket) -> bool:
         """Whether some key that may serve it has a free slot, whatever else keeps the ticket waiting."""

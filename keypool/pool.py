@@ -330,7 +330,7 @@ class Pool:
         ticket.granted, ticket.metered = now, False
         self.retries.dispatched(ticket.person, now)
         queue = self.areas.queue(ticket.model)
-        queue.granted(ticket, now)
+        queue.granted(ticket, key, now)
         kept = ticket.taken.reserved - ticket.need.output
         if kept > 0:
             queue.fair.charge(ticket, ticket.cost + self.pricing.of_reserved(kept))
@@ -369,5 +369,5 @@ class Pool:
         del self.tickets[ticket.id]
         queue = self.areas.queue(ticket.model)
         queue.fair.finish(ticket, cost)
-        queue.ended(cost, now)
+        queue.ended(ticket, cost, now)
         return self._pump(now)

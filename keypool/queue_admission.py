@@ -27,7 +27,7 @@ class QueueAdmission:
         queue = self._areas.queue(ask.model)
         free = not queue.fair.is_awaited(ticket.reach) and self._keyring.choose(ticket, (), now) is not None
         if free and not Turn(self._keyring, queue.fair, self._limits, now).held_back(ticket):
-            return Forecast(0, 0.0)
+            return Forecast(0, 0.0, 0.0)
         return self.outlook(ticket, now)
 
     def outlook(self, ticket: Ticket, now: float) -> Forecast:

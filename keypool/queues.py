@@ -14,19 +14,30 @@ from typing import NamedTuple
 from keypool.ahead import ahead, before
 from keypool.areas import FRESH, Area
 from keypool.backlog import Backlog
+from keypool.calibration import Calibration, ForecastScore
+from keypool.departures import Wait
 from keypool.flow_heap import lane_of
-from keypool.ticket import Ticket
-from keypool.waiting import EXPERIENCE, Opening, QueuePace, ServiceRate, learn_bias, served_after
+from keypool.keys import Key
+from keypool.ticket import Foreseen, Ticket, WaitKind
+from keypool.waiting import EXPERIENCE, USUAL_ANSWER, Opening, QueuePace, ServiceRate, served_after
 
 REMEMBERED_WAITS = 1000
+STILL_FRESH = 0.1  # seconds
 FARTHEST = 86_400.0  # seconds: a forecast of more than a day, or of no end, is reported as a day
 
 
+COVERED, UNKNOWN = 0.9, 2.0  # of the waits, and what the longest is of the usual one before any was seen
+
+
 class Forecast(NamedTuple):
-    """A place in the queue, from 1 (0: no wait), and the seconds until it is reached."""
+    """A place in the queue, from 1 (0: no wait), and the seconds until it is reached.
+
+    In one half of all cases it takes no longer than `seconds`, in nine of ten no longer than `latest`.
+    """
 
     position: int
     seconds: float
+    latest: float
 
 
 class ModelQueue:
@@ -38,7 +49,8 @@ class ModelQueue:
         self.rate = ServiceRate()  # of this model alone
         self.waits: deque[float] = deque(maxlen=REMEMBERED_WAITS)
         self.waiting = self.running = 0
-        self._bias: dict[str, float] = {}
+        self.score = ForecastScore()
+        self._calibrations = {kind: Calibration() for kind in WaitKind}
         self._paces: dict[str, QueuePace] = {}
         self._backlog: Backlog | None = None
 
@@ -60,8 +72,10 @@ class ModelQueue:
 
     def foresee(self, ticket: Ticket, openings: Sequence[Opening], now: float, *, full: bool) -> Forecast:
         """Note for a ticket that has just begun to wait what it has to expect, to learn from it later."""
-        forecast, ticket.predicted = self._forecast(ticket, openings, now, full)
+        forecast, kind, modelled = self._forecast(ticket, openings, now, full)
         ticket.position = forecast.position
+        if forecast.seconds < FARTHEST:
+            ticket.predicted, ticket.foreseen = forecast.seconds, Foreseen(kind, modelled, forecast.latest)
         return forecast
 
     def arrived(self, ticket: Ticket, now: float) -> None:
@@ -74,14 +88,15 @@ class ModelQueue:
         if ticket.flow not in self._paces:
             self._paces[ticket.flow] = QueuePace(now, self.area.rate.clock)
 
-    def granted(self, ticket: Ticket, now: float) -> None:
+    def granted(self, ticket: Ticket, key: Key, now: float) -> None:
         waited = now - ticket.submitted
         self.waits.append(waited)
         self.waiting -= 1
         self.running += 1
-        if 0.0 < ticket.predicted < FARTHEST:
-            bias = self._bias.get(ticket.flow, 1.0)
-            self._bias[ticket.flow] = learn_bias(bias, ticket.predicted, waited)
+        self.area.occupancy.starts(ticket, key.id, now)
+        if (foreseen := ticket.foreseen) is not None and ticket.attempts == 1:  # of a further one nothing was foreseen
+            self._calibrations[foreseen.kind].learn(foreseen.modelled, waited)
+            self.score.count(ticket.predicted, foreseen.latest, waited)
         self.area.shares.served(ticket.flow, ticket.cost, ticket.weight, now)
         if (pace := self._paces.get(ticket.flow)) is not None:
             pace.served(ticket.cost, self.area.rate.clock, now)
@@ -92,7 +107,8 @@ class ModelQueue:
         self.waiting -= 1
         self._if_content(ticket.flow, now)
 
-    def ended(self, cost: float, now: float) -> None:
+    def ended(self, ticket: Ticket, cost: float, now: float) -> None:
+        self.area.occupancy.ends(ticket, now)
         self.running -= 1
         if self.fair.waiting:
             self.area.rate.ended(cost, now)
@@ -102,6 +118,7 @@ class ModelQueue:
 
     def failed(self, ticket: Ticket, now: float) -> None:
         """An attempt has failed: the time that it took is none in which the slot has served."""
+        self.area.occupancy.ends(ticket, now)
         self.running -= 1
         if self.fair.waiting:
             self.area.rate.wasted(now - ticket.granted)
@@ -113,22 +130,46 @@ class ModelQueue:
         if flow is None or not flow.waiting:
             self.area.shares.content(name, now)
             self._paces.pop(name, None)
-        if flow is None:
-            self._bias.pop(name, None)
 
-    def _forecast(self, ticket: Ticket, openings: Sequence[Opening], now: float, full: bool) -> tuple[Forecast, float]:
-        """The forecast, and its seconds without the learnt factor."""
-        rate = self.area.rate if full or self.rate.seconds < EXPERIENCE else self.rate
-        cost, count = before(self.fair, ticket)
+    def _forecast(
+        self, ticket: Ticket, openings: Sequence[Opening], now: float, full: bool
+    ) -> tuple[Forecast, WaitKind, float]:
+        """The forecast, and the model's own word on which it rests: of which kind, and how many seconds."""
+        own, count = before(self.fair, ticket)
         pace = self._paces.get(ticket.flow)
-        if pace is not None and pace.experienced and cost > 0.0:
-            seconds = min(FARTHEST, served_after(cost + ticket.cost / 2, pace.per_slot, openings))
-            return Forecast(max(count + 1, round(cost / pace.per_slot * rate.ends_per_slot())), seconds), seconds
         cost, others = ahead(self.fair, ticket, self._picture(now, full))
-        slots = max(1, max((slots for _, slots in openings), default=1))
-        seconds = served_after(cost, rate.per_slot(self.fair.typical_cost()), openings) + rate.gap() / slots
-        seconds = min(FARTHEST, seconds)
-        return Forecast(others + 1, min(FARTHEST, self._bias.get(ticket.flow, 1.0) * seconds)), seconds
+        if pace is not None and pace.experienced and own > 0.0:
+            rate = self.area.rate if full or self.rate.seconds < EXPERIENCE else self.rate
+            others = max(count, round(own / pace.per_slot * rate.ends_per_slot()) - 1)
+            usual = served_after(own + ticket.cost / 2, pace.per_slot, openings)
+            wait, kind = Wait(usual, usual), WaitKind.PACE
+        elif full:
+            wait, kind = self._departure(ticket, others, openings, now), WaitKind.SLOTS
+        else:
+            usual = self._until_limits_allow(cost, openings)
+            wait, kind = Wait(usual, usual), WaitKind.LIMITS
+        usual = min(FARTHEST, wait.usual)
+        ratio = self._calibrations[kind]
+        seconds = min(FARTHEST, usual * ratio.quantile(0.5, 1.0)) if kind is not WaitKind.PACE else usual
+        latest = max(seconds, wait.latest, usual * ratio.quantile(COVERED, UNKNOWN))
+        return Forecast(others + 1, seconds, min(FARTHEST, latest)), kind, usual
+
+    def _departure(self, ticket: Ticket, others: int, openings: Sequence[Opening], now: float) -> Wait:
+        """The wait for a slot, where all are taken and so many others go first."""
+        occupancy = self.area.occupancy
+        for fresh in FRESH, STILL_FRESH:  # a wait that should be over, and is not, is looked at once more
+            flows = (name for name, flow in self.fair.flows.items() if flow.waiting)
+            table = occupancy.table(ticket.lane, openings, flows, now, fresh)
+            wait, passed = table.departures.wait(others + occupancy.started - table.started), now - table.at
+            if wait.usual > passed:
+                break
+        return Wait(max(0.0, wait.usual - passed), max(0.0, wait.latest - passed))
+
+    def _until_limits_allow(self, cost: float, openings: Sequence[Opening]) -> float:
+        """Seconds until so much has been served, at the rate at which the limits let this model's requests through."""
+        rate = self.rate if self.rate.seconds >= EXPERIENCE else self.area.rate
+        slots = max(1, max((each.slots for each in openings), default=1))
+        return served_after(cost, rate.per_slot(self.fair.typical_cost()), openings) + (rate.gap() or USUAL_ANSWER) / slots
 
     def _picture(self, now: float, full: bool) -> Backlog:
         if full:

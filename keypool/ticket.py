@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
 
 from keypool.blame import Witness
 from keypool.domains import NO_NEED, NOTHING, Domain, Need, Sent
@@ -15,6 +17,22 @@ BATCH_WEIGHT = 0.125  # of a batch flow beside an interactive one: while both wa
 def flow_of(person: str, *, batch: bool) -> str:
     """The name of the flow to which a person's requests of one class belong."""
     return f"{person} (batch)" if batch else person
+
+
+class WaitKind(Enum):
+    """What a forecast rests on."""
+
+    SLOTS = "slots"  # when the slots are free that others hold
+    LIMITS = "limits"  # how fast limits let requests through
+    PACE = "pace"  # how fast this very flow is served
+
+
+class Foreseen(NamedTuple):
+    """What a forecast rested on, the model's own word, and the longest wait that was made of it, in seconds."""
+
+    kind: WaitKind
+    modelled: float
+    latest: float
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +66,8 @@ class Ticket:
     tried: frozenset[str] = frozenset()  # keys that failed it
     doubts: int = 0  # failures that only its own word lays on a key
     position: int = 0  # its place in the queue when it came, from 1; 0: it did not wait
-    predicted: float = 0.0  # the wait that was predicted then, without the learnt factor
+    predicted: float = 0.0  # the usual wait that was forecast then, in seconds
+    foreseen: Foreseen | None = None  # what the forecast rested on; None: there was none
 
     waiting: bool = False
     lane: Lane = field(init=False)  # where it waits

@@ -1,17 +1,21 @@
 """How long a request will wait: an estimate for this person, not an average over all.
 
-The queue serves the lowest counter first. Before a request of flow f at counter F is dispatched, every other flow g
-that waits will have been served until its own counter has reached F. So the work ahead of it is
+The queue serves the lowest counter first, and among equal ones who came first. Before a request of flow f at counter F
+is dispatched, every other flow g that waits below it will have been served until its own counter has reached F: at
+least one request, and about one more for each cost of a request by which it lies below. So what goes before it is
 
-    ahead = what f itself has waiting before it  +  sum over g of min(g's backlog, (F - c_g) * w_g)
+    ahead = what f itself has waiting before it  +  sum over g of min(g's backlog, (1/2 + (F - c_g) * w_g / x_g) * x_g)
 
-and the wait is that over the rate at which the queue is served while requests wait. The rate is learnt per open slot:
-a key that rests now does not serve, and what was learnt while all keys rested is nothing. So a forecast adds up what
-the open keys serve until the resting ones open, and what all of them serve then.
+where x_g is the cost of one of g's requests. (Without the first one, twelve newcomers at one counter were all forecast
+to be the next.) What follows from that depends on what keeps the request waiting:
 
-What the model leaves out (answers longer than guessed, those who come later and go first) is learnt: as a factor for
-each flow, the mean of actual over predicted; and for a flow that has had something waiting for half a minute, as the
-pace at which this flow itself is served, which needs no model of the others.
+* slots: all are taken. `occupancy.py` says when they will be free, and so when so many others have started;
+* limits: slots are free. The wait is the work over the rate at which such requests were served while others waited;
+* its own flow, which has had something waiting for half a minute: the pace at which this flow itself is served, which
+  needs no model of the others.
+
+Rates are learnt per open slot: a key that rests now does not serve, and what was learnt while all keys rested is
+nothing. What the model leaves out is learnt in `calibration.py`.
 """
 
 from __future__ import annotations
@@ -19,15 +23,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import exp, inf
+from typing import NamedTuple
 
 MEMORY = 120.0  # seconds: how fast old service is forgotten
 USUAL_ANSWER = 10.0  # seconds, before any was seen
 EXPERIENCE = 30.0  # seconds of observed service from which a forecast may refuse a request
-GAIN = 0.1
-LEAST_LEARNT = 1.0  # seconds: shorter predictions teach nothing
-BIAS_RANGE = (0.25, 4.0)
 
-Opening = tuple[float, int]  # seconds from now, and the slots that are open from then on
+
+class Opening(NamedTuple):
+    """A key that serves from so many seconds on, with how many slots; `free` of them are not held now."""
+
+    at: float
+    slots: int
+    key: str = ""
+    free: int = 0
 
 
 @dataclass(slots=True)
@@ -130,17 +139,9 @@ class QueuePace:
 def served_after(cost: float, per_slot: float, openings: Iterable[Opening]) -> float:
     """Seconds until so much has been served by keys that open one after the other; infinite if none does."""
     now = speed = 0.0
-    for at, slots in sorted(openings):
+    for at, slots, *_ in sorted(openings):
         if speed and cost <= speed * (at - now):
             break
         cost -= speed * (at - now)
         now, speed = at, speed + per_slot * slots
     return now + cost / speed if speed else inf
-
-
-def learn_bias(bias: float, predicted: float, actual: float) -> float:
-    """Move a flow's factor towards what was seen. `predicted` is without the factor, in seconds."""
-    if predicted < LEAST_LEARNT:
-        return bias
-    low, high = BIAS_RANGE
-    return bias + GAIN * (min(high, max(low, actual / predicted)) - bias)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import pytest
 from hypothesis import given, settings
@@ -74,9 +75,14 @@ def accounts(draw: st.DrawFn) -> list[FlowAccount]:
 
 
 def by_hand(some: Sequence[FlowAccount], counter: float) -> tuple[float, float]:
-    served = [min(each.backlog, max(0.0, counter - each.counter) * each.weight) for each in some]
-    parts = [cost / each.backlog * each.waiting for cost, each in zip(served, some, strict=True) if each.backlog]
-    return sum(served), sum(parts)
+    cost = count = 0.0
+    for account in some:
+        if account.waiting and counter >= account.counter:
+            each = account.backlog / account.waiting
+            below = (counter - account.counter) * account.weight
+            many = min(account.waiting, max(1.0, 0.5 + below / each)) if each else account.waiting
+            cost, count = cost + many * each, count + many
+    return cost, count
 
 
 @settings(deadline=None, max_examples=60)
@@ -84,20 +90,20 @@ def by_hand(some: Sequence[FlowAccount], counter: float) -> tuple[float, float]:
 def test_the_skyline_is_the_sum_over_all_accounts(some: list[FlowAccount], counter: float) -> None:
     for group in (None, LANE.group):
         backlog = Backlog(some, 0.0, group)
-        assert backlog.below(counter) == pytest.approx(by_hand(some, counter), abs=1e-6)
+        assert backlog.below((counter, inf)) == pytest.approx(by_hand(some, counter), abs=1e-6)
         for each in some:
-            assert backlog.part_of(each, counter) == pytest.approx(by_hand([each], counter), abs=1e-6)
-    assert Backlog(some, 0.0, "another group").below(counter) == (0.0, 0.0)
+            assert backlog.part_of(each, (counter, inf)) == pytest.approx(by_hand([each], counter), abs=1e-6)
+    assert Backlog(some, 0.0, "another group").below((counter, inf)) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
     ("own", "weight", "others", "others_weight", "cost", "count"),
     [
         # ann's own backlog; the backlog of bob and his weight; what goes before the next request of ann
-        ([], 1.0, [1.0] * 10, 1.0, 0.0, 0),
-        ([2.0, 2.0], 1.0, [1.0] * 10, 1.0, 4.0 + 4.0, 2 + 4),
-        ([2.0, 2.0], 1.0, [1.0] * 10, 2.0, 4.0 + 8.0, 2 + 8),
-        ([2.0, 2.0], 2.0, [1.0] * 10, 1.0, 4.0 + 2.0, 2 + 2),
+        ([], 1.0, [1.0] * 10, 1.0, 1.0, 1),
+        ([2.0, 2.0], 1.0, [1.0] * 10, 1.0, 4.0 + 4.5, 2 + 4),
+        ([2.0, 2.0], 1.0, [1.0] * 10, 2.0, 4.0 + 8.5, 2 + 8),
+        ([2.0, 2.0], 2.0, [1.0] * 10, 1.0, 4.0 + 2.5, 2 + 2),
         ([2.0] * 9, 1.0, [1.0] * 10, 1.0, 18.0 + 10.0, 9 + 10),
         ([2.0], 1.0, [], 1.0, 2.0, 1),
     ],
@@ -131,3 +137,19 @@ def test_as_many_are_served_before_a_request_as_was_forecast(own: int, parties: 
     while (found := queue.dispatch(lambda ticket: key)) is not None and found[0] is not new:
         served += 1
     assert abs(served - forecast) <= len(persons)
+
+
+@pytest.mark.parametrize("place", [0, 5, 11])
+def test_of_those_who_stand_at_one_counter_goes_first_who_came_first(place: int) -> None:
+    """Twelve newcomers start at the same counter. Each of them was once forecast to be the next."""
+    tickets = [asked(f"t{number}", f"person {number}", 3.0) for number in range(12)]
+    queue = waiting(*tickets)
+    backlog = Backlog(queue.accounts(), 0.0)
+    assert ahead(queue, tickets[place], backlog) == (pytest.approx(3.0 * place), place)
+    assert ahead(queue, asked("new", "a newcomer", 3.0), backlog) == (pytest.approx(36.0), 12)
+
+
+def test_a_flow_that_lies_a_little_lower_has_a_whole_request_served_first() -> None:
+    queue = waiting(asked("a", "ann", 10.0), asked("b", "bob", 10.0), asked("b2", "bob", 10.0))
+    queue.flows["ann"].counter = 0.1
+    assert ahead(queue, asked("new", "ann", 10.0), Backlog(queue.accounts(), 0.0))[1] == 1 + 2

@@ -9,11 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keypool.pool import Pool
-from keypool.waiting import BIAS_RANGE, EXPERIENCE, LEAST_LEARNT, MEMORY, USUAL_ANSWER, ServiceRate, learn_bias
+from keypool.waiting import EXPERIENCE, MEMORY, USUAL_ANSWER, Opening, ServiceRate
 from tests.keypool.making import MODEL, a_key, a_ticket
-
-LOW, HIGH = BIAS_RANGE
-seconds = st.floats(0.0, 1e6)
 
 
 def served(ends: int, every: float, cost: float, start: float = 0.0) -> ServiceRate:
@@ -31,16 +28,14 @@ SLOW, FAST = 10.0, 1.0  # seconds between two ends
 
 
 @pytest.mark.parametrize(
-    ("full", "ends", "gap"),
-    [(True, 100, FAST), (False, 100, SLOW), (False, 4, SLOW), (False, 3, FAST)],
-    ids=["every slot is busy", "limits keep it waiting", "just long enough", "the model is too new"],
+    ("ends", "gap"), [(100, SLOW), (4, SLOW), (3, FAST)], ids=["known", "just long enough", "the model is too new"]
 )
-def test_a_model_that_waits_for_limits_alone_has_a_rate_of_its_own(full: bool, ends: int, gap: float) -> None:
+def test_a_model_that_waits_for_limits_alone_has_a_rate_of_its_own(ends: int, gap: float) -> None:
     pool = Pool([a_key()])
     queue = pool.areas.queue(MODEL)
     queue.rate, queue.area.rate = served(ends, SLOW, 100.0), served(100, FAST, 100.0)
     assert (queue.rate.seconds >= EXPERIENCE) is (ends > 3)
-    assert queue.forecast(a_ticket("t", "ann"), [(0.0, 1)], 0.0, full=full).seconds == pytest.approx(gap)
+    assert queue.forecast(a_ticket("t", "ann"), [Opening(0.0, 1)], 0.0, full=False).seconds == pytest.approx(gap)
 
 
 # The rate
@@ -107,42 +102,3 @@ def test_the_rate_lies_between_the_slowest_and_the_fastest_that_was_seen(ends: l
     paces = [cost / pause for pause, cost in ends]
     assert min(paces) * 0.999 <= rate.per_second(1, 1.0) <= max(paces) * 1.001
     assert min(pause for pause, _ in ends) * 0.999 <= rate.gap() <= max(pause for pause, _ in ends) * 1.001
-
-
-# The learnt factor
-
-
-@settings(deadline=None)
-@given(st.floats(LOW, HIGH), st.lists(st.tuples(seconds, seconds), max_size=50))
-def test_the_factor_never_leaves_its_range(bias: float, waits: list[tuple[float, float]]) -> None:
-    for predicted, actual in waits:
-        bias = learn_bias(bias, predicted, actual)
-        assert LOW <= bias <= HIGH
-
-
-@settings(deadline=None)
-@given(st.floats(LOW, HIGH), st.floats(LEAST_LEARNT, 1e4), st.floats(0.0, 10.0))
-def test_the_factor_converges_to_what_is_seen_as_far_as_its_range_goes(
-    bias: float, predicted: float, off: float
-) -> None:
-    for _ in range(100):
-        bias = learn_bias(bias, predicted, off * predicted)
-    assert bias == pytest.approx(min(HIGH, max(LOW, off)), rel=0.001)
-
-
-@settings(deadline=None)
-@given(st.floats(LOW, HIGH), st.floats(LEAST_LEARNT, 1e4), seconds)
-def test_each_wait_moves_the_factor_towards_itself_and_never_past(bias: float, predicted: float, actual: float) -> None:
-    seen = min(HIGH, max(LOW, actual / predicted))
-    learnt = learn_bias(bias, predicted, actual)
-    assert min(bias, seen) - 1e-9 <= learnt <= max(bias, seen) + 1e-9
-
-
-def test_one_strange_wait_moves_the_factor_by_a_tenth_of_the_way() -> None:
-    assert learn_bias(1.0, 10.0, 30.0) == pytest.approx(1.2)
-    assert learn_bias(1.0, 10.0, 1e6) == pytest.approx(1.3)
-
-
-@pytest.mark.parametrize("predicted", [0.0, 0.001, LEAST_LEARNT - 0.001])
-def test_a_prediction_of_less_than_a_second_teaches_nothing(predicted: float) -> None:
-    assert learn_bias(1.5, predicted, 60.0) == 1.5
