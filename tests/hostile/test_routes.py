@@ -30,7 +30,6 @@ ABSENT = [
     "/v1/responses/resp_1",
     "/v1/chat/completions/chatcmpl-1",
     "/v1/realtime",
-    "/v1/images/edits",
 ]
 
 
