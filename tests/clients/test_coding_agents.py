@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from server.bootstrap.demo import Demo
 from server.ledger.usage import Outcome
 from tests.fakes.fates import Ending, Raw
 from tests.fakes.upstream import FakeUpstream
@@ -28,6 +29,7 @@ from tests.wire.translate.replies import Made, Reply, chat_stream, messages_stre
 CLAUDE_CODE, CODEX = "@anthropic-ai/claude-code@2.1.332", "@openai/codex@0.171.0"
 INSTALL_SECONDS, WORK_SECONDS = 180, 90
 GPT, CLAUDE, PLAIN = "gpt-5", "claude-opus-4-8", "qwen3-coder"
+PATCHING = "gpt-5.5"  # Codex gives it `apply_patch`, a tool that takes free text
 BEFORE, AFTER, DONE = "red\n", "green\n", "It is green now."
 QUESTION = "Make a.txt say green."
 
@@ -65,8 +67,8 @@ class Desk:
         said = [Reply("I do it.", (call,), stop="tool_use") for call in calls]
         self.running.fake.script(None, *(streamed(stream(reply)) for reply in (*said, Reply(DONE))))
 
-    async def run(self, *command: str, **environ: str) -> str:
-        """What the program writes, when it has ended well."""
+    async def run(self, *command: str, ends: tuple[int, ...] = (0,), **environ: str) -> str:
+        """What the program writes, when it has ended with one of these codes."""
         usual = {"HOME": str(self.home), "PATH": os.environ["PATH"]}
         child = await asyncio.create_subprocess_exec(
             *command,
@@ -82,7 +84,7 @@ class Desk:
             if child.returncode is None:
                 child.kill()
                 await child.wait()
-        assert child.returncode == 0, (said + complained).decode()
+        assert child.returncode in ends, (said + complained).decode()
         return said.decode()
 
     async def assert_done(self, requests: int, path: str) -> None:
@@ -110,7 +112,9 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
         upstreams = (
             spec(fake, name="openai", dialects=("openai",), models=(GPT,)),
             spec(fake, keys=("sk-ant-one",), name="anthropic", dialects=("anthropic",), models=(CLAUDE,)),
-            spec(fake, keys=("sk-plain",), name="plain", dialects=("openai",), models=(PLAIN,), responses=False),
+            spec(
+                fake, keys=("sk-plain",), name="plain", dialects=("openai",), models=(PLAIN, PATCHING), responses=False
+            ),
         )
         async with gateway(fake, *upstreams) as running:
             yield Desk(running, work, home)
@@ -133,16 +137,25 @@ async def test_claude_code_changes_a_file_with_a_gpt(claude_code: str, tmp_path:
         await place.assert_done(3, "/v1/chat/completions")
 
 
+SHELL = call(1, "exec_command", cmd="sed -i s/red/green/ a.txt")
+PATCH = call(1, "apply_patch", input="*** Begin Patch\n*** Update File: a.txt\n@@\n-red\n+green\n*** End Patch\n")
+
+
 @pytest.mark.parametrize(
-    ("model", "stream", "path"),
-    [(CLAUDE, messages_stream, "/v1/messages"), (PLAIN, chat_stream, "/v1/chat/completions")],
+    ("model", "tool", "stream", "path"),
+    [
+        (CLAUDE, SHELL, messages_stream, "/v1/messages"),
+        (PLAIN, SHELL, chat_stream, "/v1/chat/completions"),
+        (PATCHING, PATCH, chat_stream, "/v1/chat/completions"),
+    ],
+    ids=["a Claude", "a plain chat", "a patch as free text"],
 )
 @pytest.mark.gen_test(timeout=WORK_SECONDS + 30)
 async def test_codex_changes_a_file_with_a_model_that_has_no_responses(
-    codex: str, tmp_path: Path, model: str, stream: Callable[[Reply], bytes], path: str
+    codex: str, tmp_path: Path, model: str, tool: Made, stream: Callable[[Reply], bytes], path: str
 ) -> None:
     async with desk(tmp_path) as place:
-        place.script(stream, call(1, "exec_command", cmd="sed -i s/red/green/ a.txt"))
+        place.script(stream, tool)
         said = await place.run(*codexs(codex, place, model), FAIRGATE_TOKEN=place.running.token)
         events = [json.loads(line) for line in said.splitlines()]
         assert [each["item"]["text"] for each in events if each.get("item", {}).get("type") == "agent_message"] == [
@@ -173,3 +186,25 @@ def codexs(program: str, place: Desk, model: str) -> list[str]:
     (place.home / ".codex" / "config.toml").write_text("\n".join(lines))
     unasked = "--dangerously-bypass-approvals-and-sandbox"
     return [program, "exec", "--skip-git-repo-check", unasked, "--json", QUESTION]
+
+
+@pytest.mark.soak
+@pytest.mark.gen_test(timeout=2 * WORK_SECONDS)
+async def test_claude_code_talks_with_the_demo(claude_code: str, tmp_path: Path) -> None:
+    """A model of 135 million parameters calls no tool, and its window is too short for the instructions of either.
+
+    With short ones it answers, at whatever length it likes: Claude Code calls an answer that is cut a failure.
+    """
+    demo = Demo()
+    try:
+        model = await demo.start()
+        async with FakeUpstream() as fake, gateway(fake, model) as running:
+            place = Desk(running, tmp_path, tmp_path)
+            brief = ["--model", model.models[0], "--system-prompt", "Be brief.", "Say hello.", "--tools", ""]
+            bound = {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": "100"}
+            assert await place.run(claude_code, "-p", *brief, ends=(0, 1), **claudes(running), **bound)
+            await running.services.pipeline.quiet(5.0)
+            rows = await running.services.store.usage_rows(0, 100)
+            assert {(row.status, row.endpoint) for row in rows} == {(Outcome.COMPLETED, "/v1/messages")}
+    finally:
+        await demo.stop()
