@@ -35,8 +35,11 @@ from server.auth.guest_passes import Passes
 from server.auth.oidc.client import Oidc, oidc_of
 from server.auth.sessions import Sessions
 from server.bootstrap import from_settings as wiring
+from server.bootstrap.cluster import among_others, farewell, open_follower, open_heartbeat
 from server.bootstrap.demo import Demo
 from server.bootstrap.ownership import alone, confirm
+from server.cluster.changes import ChangeFollower
+from server.cluster.face import Face
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
 from server.http.services import GatewayServices, Lifecycle
@@ -85,6 +88,8 @@ class CommonParts(TypedDict):
     reservations: Reservations
     calendar: Calendar
     price_reload: PriceReload
+    follower: ChangeFollower
+    gateways: Face | None
 
 
 class ServicesBuilder:
@@ -106,7 +111,7 @@ class ServicesBuilder:
         await accounting.book.start(settings.keys_poll_seconds)
         upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
         stack.push_async_callback(upstreams.close)
-        dispatcher, prober = await self._keys(upstreams, accounting)
+        dispatcher, prober, key_sync = await self._keys(upstreams, accounting)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, self._store, accounting, dispatcher, clocks)
         occupancy = wiring.occupancy(settings)
@@ -115,6 +120,9 @@ class ServicesBuilder:
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
         status_service = await open_face(settings, self._store, accounting, dispatcher, prober, history, clocks, stack)
+        pages = status_service.status.forget
+        follower = open_follower(settings, self._store, accounting, accounts, key_sync, pages, stack)
+        gateways = open_heartbeat(settings, self._store, accounting, dispatcher, clocks, stack)
         common = CommonParts(
             settings=settings,
             accounts=accounts,
@@ -132,6 +140,8 @@ class ServicesBuilder:
             reservations=accounting.reservations,
             calendar=accounting.calendar,
             price_reload=accounting.price_reload,
+            follower=follower,
+            gateways=gateways,
         )
         return self._with_commands(common)
 
@@ -169,7 +179,11 @@ class ServicesBuilder:
         stack.enter_context(alone(settings))
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
+        last_word = AsyncExitStack()  # behind the accounting's own last words
+        await stack.enter_async_context(last_word)
         accounting = await open_accounting(settings, store, wiring.own_prices(settings), stack)
+        if among_others(settings):
+            last_word.push_async_callback(farewell, store, accounting)
         self._oidc = self._login()
         accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
@@ -184,7 +198,7 @@ class ServicesBuilder:
             self._stack.push_async_callback(demo.stop)
             self._registry.configure(await demo.start())
 
-    async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatcher, Prober]:
+    async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatcher, Prober, KeySync]:
         """The pool; its keys are kept in step with the store, and what is known of them true."""
         settings, registry, stack = self._settings, self._registry, self._stack
         pool = Pool(wiring.keys(registry), wiring.limits(settings), wiring.costs(registry))
@@ -200,7 +214,7 @@ class ServicesBuilder:
         await key_sync.start(settings.keys_poll_seconds)
         await prober.start()
         dispatcher.report_to(prober.suspect)
-        return dispatcher, prober
+        return dispatcher, prober, key_sync
 
     async def _pipeline(
         self,

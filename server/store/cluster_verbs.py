@@ -57,10 +57,7 @@ class ClusterVerbs(Protocol):
         """All shared documents, by their names."""
 
     async def swap_shared(self, document: SharedDocument) -> bool:
-        """Write this body if the document still has this version, and count the version; False if it has another one.
-
-        A document without a body is removed.
-        """
+        """Write this body if the document still has this version, and count the version; else False."""
 
     async def versions(self) -> Versions:
         """All versions with one question; cheap enough to be asked every second."""

@@ -71,17 +71,6 @@ async def test_a_shared_document_is_written_only_as_it_was_read(fresh: Fresh) ->
 
 
 @pytest.mark.gen_test
-async def test_a_shared_document_without_a_body_is_removed(fresh: Fresh) -> None:
-    async with fresh() as store:
-        await store.swap_shared(SharedDocument("d", 0, {"n": 1}))
-        assert await store.swap_shared(SharedDocument("d", 2, {})) is False
-        assert await store.swap_shared(SharedDocument("d", 1, {})) is True
-        assert await store.shared_documents() == []
-        assert await store.swap_shared(SharedDocument("d", 1, {"n": 2})) is False
-        assert await store.swap_shared(SharedDocument("d", 0, {"n": 2})) is True
-
-
-@pytest.mark.gen_test
 async def test_each_version_grows_with_its_own_changes(fresh: Fresh) -> None:
     async with fresh() as store, fresh() as other:
         start = await other.versions()

@@ -40,11 +40,9 @@ class MongoCluster(Connected):
 
     @verb
     async def swap_shared(self, document: SharedDocument) -> bool:
-        as_read = {"_id": document.name, "version": document.version}
-        if not document.body:
-            return (await self._db.shared.delete_one(as_read)).deleted_count == 1
         body = json.dumps(dict(document.body))
         if document.version:
+            as_read = {"_id": document.name, "version": document.version}
             change = {"$set": {"body": body}, "$inc": {"version": 1}}
             return (await self._db.shared.update_one(as_read, change)).matched_count == 1
         try:

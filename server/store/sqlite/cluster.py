@@ -68,8 +68,6 @@ def _shared_documents(db: sqlite3.Connection) -> list[SharedDocument]:
 
 def _swap_shared(db: sqlite3.Connection, document: SharedDocument) -> bool:
     name, version, body = document.name, document.version, json.dumps(dict(document.body))
-    if not document.body:
-        return db.execute("DELETE FROM shared WHERE name = ? AND version = ?", (name, version)).rowcount == 1
     if not version:
         return db.execute("INSERT INTO shared VALUES (?, 1, ?) ON CONFLICT DO NOTHING", (name, body)).rowcount == 1
     change = "UPDATE shared SET body = ?, version = version + 1 WHERE name = ? AND version = ?"
