@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from server.accounting.assembly import Accounting
-from server.auth.accounts import Accounts
 from server.cluster.changes import ChangeFollower, Remembered
 from server.cluster.face import Face, Identity
 from server.cluster.heartbeat import Heartbeat
@@ -22,7 +20,6 @@ from server.cluster.membership import Membership
 from server.config.parsers import SQLITE
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
-from server.keys.sync import KeySync
 from server.status.service import Clocks
 from server.store.base import Store, StoreError
 
@@ -32,17 +29,8 @@ def among_others(settings: Settings) -> bool:
     return not settings.store_url.startswith(SQLITE)
 
 
-def open_follower(
-    settings: Settings,
-    store: Store,
-    accounting: Accounting,
-    accounts: Accounts,
-    key_sync: KeySync,
-    pages: Callable[[], None],
-    stack: AsyncExitStack,
-) -> ChangeFollower:
+def open_follower(settings: Settings, store: Store, remembered: Remembered, stack: AsyncExitStack) -> ChangeFollower:
     """What is changed here or elsewhere takes effect from now on."""
-    remembered = Remembered(key_sync.sync, accounting.book.sync, accounts.forget, pages)
     follower = ChangeFollower(store.versions, remembered)
     if among_others(settings):
         stack.push_async_callback(_end, asyncio.create_task(follower.keep()))

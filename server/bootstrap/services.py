@@ -12,8 +12,6 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol, TypedDict
 
-from prometheus_client.registry import Collector
-
 from keypool.pool import Pool
 from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.housekeeping import Housekeeping
@@ -38,8 +36,9 @@ from server.bootstrap import from_settings as wiring
 from server.bootstrap.cluster import among_others, farewell, open_follower, open_heartbeat
 from server.bootstrap.demo import Demo
 from server.bootstrap.ownership import alone, confirm
-from server.cluster.changes import ChangeFollower
+from server.cluster.changes import ChangeFollower, Remembered
 from server.cluster.face import Face
+from server.cluster.metrics import GatewayMetrics
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
 from server.http.services import GatewayServices, Lifecycle
@@ -105,24 +104,22 @@ class ServicesBuilder:
         """Everything that serves requests, ready to be listened for."""
         settings, stack = self._settings, self._stack
         accounting, accounts = await self._books()
-        await self._demo()
-        for spec in self._registry.configured:
-            accounting.book.know(spec)
-        await accounting.book.start(settings.keys_poll_seconds)
+        await self._book(accounting)
         upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
         stack.push_async_callback(upstreams.close)
         dispatcher, prober, key_sync = await self._keys(upstreams, accounting)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, self._store, accounting, dispatcher, clocks)
+        gateways = open_heartbeat(settings, self._store, accounting, dispatcher, clocks, stack)
         occupancy = wiring.occupancy(settings)
-        metrics = self._metrics(dispatcher, AccountingMetrics(accounting), OccupancyMetrics(occupancy))
+        others = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
+        metrics = Metrics(dispatcher, *others) if settings.metrics else None
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
         status_service = await open_face(settings, self._store, accounting, dispatcher, prober, history, clocks, stack)
-        pages = status_service.status.forget
-        follower = open_follower(settings, self._store, accounting, accounts, key_sync, pages, stack)
-        gateways = open_heartbeat(settings, self._store, accounting, dispatcher, clocks, stack)
+        remembered = Remembered(key_sync.sync, accounting.book.sync, accounts.forget, status_service.status.forget)
+        follower = open_follower(settings, self._store, remembered, stack)
         common = CommonParts(
             settings=settings,
             accounts=accounts,
@@ -192,11 +189,15 @@ class ServicesBuilder:
         stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
         return accounting, accounts
 
-    async def _demo(self) -> None:
+    async def _book(self, accounting: Accounting) -> None:
+        """What is decided at run time, from now on in step with the store, for all upstreams of the configuration."""
         if self._settings.wants_demo:
             demo = Demo()
             self._stack.push_async_callback(demo.stop)
             self._registry.configure(await demo.start())
+        for spec in self._registry.configured:
+            accounting.book.know(spec)
+        await accounting.book.start(self._settings.keys_poll_seconds)
 
     async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatcher, Prober, KeySync]:
         """The pool; its keys are kept in step with the store, and what is known of them true."""
@@ -254,9 +255,6 @@ class ServicesBuilder:
         if oidc is not None:
             self._stack.push_async_callback(oidc.close)
         return oidc
-
-    def _metrics(self, dispatcher: Dispatcher, *collectors: Collector) -> Metrics | None:
-        return Metrics(dispatcher, *collectors) if self._settings.metrics else None
 
     def _access_log(self) -> AccessLog | None:
         if not self._settings.access_log:

@@ -14,6 +14,7 @@ from server.cluster.membership import Membership
 from server.dispatcher import Dispatcher
 from server.store.base import GatewayRecord
 
+SHORT = 8  # digits of an id that people see
 Load = Mapping[str, tuple[int, int]]  # by model: requests that run, and that wait
 
 
@@ -105,6 +106,11 @@ class Face:
     def _own(self) -> Load:
         models = self._dispatcher.snapshot().models
         return {each.name: (each.running, each.waiting) for each in models if each.running or each.waiting}
+
+
+def short(gateway_id: str) -> str:
+    """A gateway's id as it is shown."""
+    return gateway_id[:SHORT]
 
 
 def _gateway(record: GatewayRecord, unheard: float) -> Gateway:

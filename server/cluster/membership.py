@@ -5,7 +5,7 @@ moved. So no time of another machine is ever compared with a time of this one.
 
     a record                                         is
     moved less than `DEAD_SECONDS` ago               alive
-    unmoved for longer                               dead: whoever sees that first marks it as gone, once
+    unmoved for longer                               dead: the first to see that marks it as gone, once
     unmoved, but its process is known to live        alive, for `spared` seconds: it cannot reach the store, and goes on
                                                      with the shares that it has
     marked as gone                                   dead, until it beats again
