@@ -83,26 +83,3 @@ async def test_a_model_that_nobody_serves_is_unknown_before_it_is_without_a_pric
         body = {"model": "claude-opus-4-8[1m]", "messages": [{"role": "user", "content": "x"}]}
         async with session.post(f"{running.url}/v1/chat/completions", json=body) as answer:
             assert (answer.status, (await answer.json())["error"]["code"]) == (404, "model_not_found")
-
-
-@pytest.mark.gen_test(timeout=30)
-async def test_a_page_of_an_allowed_origin_may_use_the_api_and_no_page_of_ours() -> None:
-    origin, stranger = {"Origin": "app://obsidian.md"}, {"Origin": "https://evil.example"}
-    asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-    async with (
-        FakeUpstream() as fake,
-        gateway(fake, allowed_origins=("app://obsidian.md",)) as running,
-        aiohttp.ClientSession() as session,
-    ):
-        for path in ("/v1/chat/completions", "/v1/models", "/api/me"):
-            async with session.options(running.url + path, headers=origin | asking) as allowed:
-                assert (allowed.status, await allowed.read()) == (204, b"")
-                assert allowed.headers["Access-Control-Allow-Headers"] == "authorization"
-            async with session.get(running.url + path, headers=origin) as refused:
-                assert refused.status in (401, 405)
-                assert refused.headers["Access-Control-Allow-Origin"] == "app://obsidian.md"
-            async with session.options(running.url + path, headers=stranger | asking) as answer:
-                assert (answer.status, "Access-Control-Allow-Origin" in answer.headers) == (405, False)
-        for path in ("/", "/login", "/me"):
-            async with session.get(running.url + path, headers=origin) as page:
-                assert "Access-Control-Allow-Origin" not in page.headers
