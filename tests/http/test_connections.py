@@ -61,6 +61,21 @@ async def test_who_asks_for_a_head_gets_the_head_that_a_get_would_have() -> None
 
 
 @pytest.mark.gen_test(timeout=30)
+async def test_a_program_reads_what_a_model_takes_and_costs() -> None:
+    async with (
+        FakeUpstream() as fake,
+        gateway(fake) as running,
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {running.token}"}) as session,
+    ):
+        async with session.get(f"{running.url}/v1/models") as answer:
+            models = {each["id"]: each for each in (await answer.json())["data"]}
+    known = models["gpt-4o"]
+    assert known["context_length"] == 128_000
+    assert float(known["pricing"]["prompt"]) > 0
+    assert known["architecture"] == {"input_modalities": ["text", "image"], "output_modalities": ["text"]}
+
+
+@pytest.mark.gen_test(timeout=30)
 async def test_codex_finds_the_field_that_it_reads_and_others_find_none() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
         listed = []
