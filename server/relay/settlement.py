@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
 from server.accounting.reservations import Reservations
-from server.dispatcher import Lease
+from server.dispatching import Leasing
 from server.ledger.quota import Settlement as Settled
 from server.ledger.usage import Outcome, UsageRow
 from server.relay.admission import Admission
@@ -112,7 +112,7 @@ class Settling:
                 self._finish(context, context.claim, context.usage)
         return context.usage
 
-    def _finish(self, context: RequestContext, lease: Lease, usage: Usage) -> None:
+    def _finish(self, context: RequestContext, lease: Leasing, usage: Usage) -> None:
         self._lengths.learn(context.call.request, context.call.caller.person_id, usage)
         self._admission.made(context.meter.made.seals, lease.key)
         tokens = Tokens(usage.input, usage.cached, usage.output)

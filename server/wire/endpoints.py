@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from server.wire.answers import Chat, Completions, Embeddings, Free, Media, Messages, Pictures, Responses
+from server.wire.answers import Chat, Complete, Completions, Embeddings, Free, Media, Messages, Pictures, Responses
 from server.wire.anthropic import ANTHROPIC
 from server.wire.dialect import Dialect
 from server.wire.meter import Meter
 from server.wire.openai import OPENAI
+from server.wire.rerank import Rerank
 from server.wire.speech import Speech
 
 
@@ -36,6 +37,11 @@ class Endpoint:
     media: Literal["json", "multipart"] = "json"
     answer: Literal["json", "any"] = "json"
     default_model: str | None = None  # what the provider takes when the body names none
+
+    @property
+    def free(self) -> bool:
+        """Whether no provider charges for an answer."""
+        return self.meter is Free
 
 
 _TABLE = (
@@ -90,6 +96,24 @@ _TABLE = (
         streams=True,
     ),
     Endpoint(
+        path="/v1/images/edits",
+        kind="edits",
+        dialect=OPENAI,
+        meter=Pictures,
+        required=("image", "prompt"),
+        streams=True,
+        media="multipart",
+    ),
+    Endpoint(
+        path="/v1/images/variations",
+        kind="variations",
+        dialect=OPENAI,
+        meter=Pictures,
+        required=("image",),
+        media="multipart",
+    ),
+    Endpoint(path="/v1/rerank", kind="rerank", dialect=OPENAI, meter=Rerank, required=("query", "documents")),
+    Endpoint(
         path="/v1/audio/speech",
         kind="speech",
         dialect=OPENAI,
@@ -124,6 +148,15 @@ _TABLE = (
         meter=Messages,
         required=("messages", "max_tokens"),
         output_limits=("max_tokens",),
+        streams=True,
+    ),
+    Endpoint(
+        path="/v1/complete",
+        kind="complete",
+        dialect=ANTHROPIC,
+        meter=Complete,
+        required=("prompt", "max_tokens_to_sample"),
+        output_limits=("max_tokens_to_sample",),
         streams=True,
     ),
     Endpoint(
