@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.workers.whole_lines import PIECE, pieces, writer_to
 
 
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 3 * PIECE), max_size=20))
 def test_every_piece_has_whole_lines_and_is_written_at_once_unless_a_line_alone_is_longer(lengths: list[int]) -> None:
     lines = b"".join(b"x" * length + b"\n" for length in lengths)
