@@ -26,79 +26,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from server.workers.decisions import Accept, Decision, End, Kill, Opened, Retire, Say, Serve, Start, Stop
+
 POOL = -1  # the place of the pool process; a worker's place is its number
 START_SECONDS = 300.0  # to become ready: a database may have to be prepared
 GOOD_SECONDS = 60.0  # of service, and earlier deaths are forgotten
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # before the second restart in a row, and at most
 CRASHES = 8  # deaths in a row that are a crash loop
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Start a child for a place. `first`: it makes the first token and the banner."""
-
-    life: int
-    place: int
-    first: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Serve:
-    """Let the pool process accept workers: its predecessor has gone."""
-
-    life: int
-
-
-@dataclass(frozen=True, slots=True)
-class Accept:
-    """Let a worker accept the connections of these places, and of no others."""
-
-    life: int
-    places: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Retire:
-    """Let a worker end when its connections have gone."""
-
-    life: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Let a child drain and end."""
-
-    life: int
-
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """End a child at once."""
-
-    life: int
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """All children serve for the first time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """A line for the log."""
-
-    text: str
-    wrong: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """All children have ended, and so does the supervisor, with this exit code."""
-
-    code: int
-
-
-Decision = Start | Serve | Accept | Retire | Stop | Kill | Opened | Say | End
 
 
 class Phase(Enum):

@@ -13,26 +13,13 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from server.workers.channel import Document
+from server.workers.decisions import Accept, Decision, End, Kill, Opened, Retire, Say, Serve, Start, Stop
 from server.workers.figures import Family
 from server.workers.listening import Listening
 from server.workers.machine_figures import MachineFigures
 from server.workers.processes import Command, Process
 from server.workers.role import Role
-from server.workers.supervision import (
-    POOL,
-    Accept,
-    Decision,
-    End,
-    Kill,
-    Opened,
-    Retire,
-    Say,
-    Serve,
-    Start,
-    Stop,
-    Supervision,
-    name_of,
-)
+from server.workers.supervision import POOL, Supervision, name_of
 
 log = logging.getLogger("fairgate")
 

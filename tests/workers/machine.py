@@ -5,20 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from server.workers.supervision import (
-    POOL,
-    Accept,
-    Decision,
-    End,
-    Kill,
-    Opened,
-    Retire,
-    Say,
-    Serve,
-    Start,
-    Stop,
-    Supervision,
-)
+from server.workers.decisions import Accept, Decision, End, Kill, Opened, Retire, Say, Serve, Start, Stop
+from server.workers.supervision import POOL, Supervision
 
 
 @dataclass

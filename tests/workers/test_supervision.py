@@ -6,16 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.workers.supervision import (
-    CRASHES,
-    GOOD_SECONDS,
-    LONGEST_PAUSE,
-    POOL,
-    START_SECONDS,
-    Kill,
-    Start,
-    pause_after,
-)
+from server.workers.decisions import Kill, Start
+from server.workers.supervision import CRASHES, GOOD_SECONDS, LONGEST_PAUSE, POOL, START_SECONDS, pause_after
 from tests.workers.machine import Machine
 
 
