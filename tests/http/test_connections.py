@@ -75,9 +75,9 @@ async def test_a_program_reads_what_a_model_takes_and_costs() -> None:
         FakeUpstream() as fake,
         gateway(fake) as running,
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {running.token}"}) as session,
+        session.get(f"{running.url}/v1/models") as answer,
     ):
-        async with session.get(f"{running.url}/v1/models") as answer:
-            models = {each["id"]: each for each in (await answer.json())["data"]}
+        models = {each["id"]: each for each in (await answer.json())["data"]}
     known = models["gpt-4o"]
     assert known["context_length"] == 128_000
     assert float(known["pricing"]["prompt"]) > 0
