@@ -26,7 +26,7 @@ from server.auth.oidc.client import Oidc
 from server.auth.sessions import Sessions, Visit
 from server.auth.token_format import budget_id
 from server.config.settings import Settings
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.ledger.calendar import Calendar
 from server.ledger.limits import Scope
 from server.observability.access_log import AccessLog
@@ -42,13 +42,17 @@ from server.wire.own_keys import OwnKeyProvider
 
 
 class Lifecycle:
-    """Whether the gateway is about to stop."""
+    """Whether the gateway is about to stop, and how: `retiring`, it serves on until its connections have gone."""
 
-    draining = False
+    draining = retiring = False
 
     def drain(self) -> None:
-        """It is, from now on."""
+        """It stops soon, and serves no new request."""
         self.draining = True
+
+    def retire(self) -> None:
+        """Another process has taken its place: each answer from now on is the last one of its connection."""
+        self.retiring = True
 
 
 @dataclass(kw_only=True)
@@ -120,7 +124,7 @@ class StatusServices(Services):
     """For the public pages, and for machines that watch this one."""
 
     status_service: StatusService
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     store: Store
     price_reload: PriceReload
 
@@ -131,7 +135,7 @@ class ManagementServices(Services):
 
     store: Store
     calendar: Calendar
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     pipeline: Pipeline
     reservations: Reservations
     status_service: StatusService
@@ -165,7 +169,7 @@ class CompatServices(Services):
     """For the routes of older projects."""
 
     store: Store
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     changes: Changes
     people: PeopleCommands
     tokens: TokenCommands
