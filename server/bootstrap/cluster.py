@@ -19,7 +19,7 @@ from server.cluster.heartbeat import Heartbeat
 from server.cluster.membership import Membership
 from server.config.parsers import SQLITE
 from server.config.settings import Settings
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.status.service import Clocks
 from server.store.base import Store, StoreError
 
@@ -41,7 +41,7 @@ def open_heartbeat(
     settings: Settings,
     store: Store,
     accounting: Accounting,
-    dispatcher: Dispatcher,
+    dispatcher: Dispatching,
     clocks: Clocks,
     stack: AsyncExitStack,
 ) -> Face | None:

@@ -41,6 +41,7 @@ from server.cluster.face import Face
 from server.cluster.metrics import GatewayMetrics
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
 from server.keys.prober import Prober, check
@@ -60,6 +61,7 @@ from server.relay.pipeline import Pipeline
 from server.relay.under_way import UnderWay
 from server.spool import Spool
 from server.status.service import Clocks, StatusService, history_of, open_face
+from server.status.snapshot import Progress
 from server.store import store_for
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
@@ -81,7 +83,7 @@ class CommonParts(TypedDict):
     wall: Callable[[], int]
     lifecycle: Lifecycle
     status_service: StatusService
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     pipeline: Pipeline
     admission: Admission
     reservations: Reservations
@@ -107,7 +109,7 @@ class ServicesBuilder:
         await self._book(accounting)
         upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
         stack.push_async_callback(upstreams.close)
-        dispatcher, prober, key_sync = await self._keys(upstreams, accounting)
+        dispatcher, progress, key_sync = await self._keys(upstreams, accounting)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, self._store, accounting, dispatcher, clocks)
         gateways = open_heartbeat(settings, self._store, accounting, dispatcher, clocks, stack)
@@ -117,7 +119,9 @@ class ServicesBuilder:
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
-        status_service = await open_face(settings, self._store, accounting, dispatcher, prober, history, clocks, stack)
+        status_service = await open_face(
+            settings, self._store, accounting, dispatcher, progress, history, clocks, stack
+        )
         remembered = Remembered(key_sync.sync, accounting.book.sync, accounts.forget, status_service.status.forget)
         follower = open_follower(settings, self._store, remembered, stack)
         common = CommonParts(
@@ -199,7 +203,7 @@ class ServicesBuilder:
             accounting.book.know(spec)
         await accounting.book.start(self._settings.keys_poll_seconds)
 
-    async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatcher, Prober, KeySync]:
+    async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatching, Progress, KeySync]:
         """The pool; its keys are kept in step with the store, and what is known of them true."""
         settings, registry, stack = self._settings, self._registry, self._stack
         pool = Pool(wiring.keys(registry), wiring.limits(settings), wiring.costs(registry))
@@ -215,12 +219,12 @@ class ServicesBuilder:
         await key_sync.start(settings.keys_poll_seconds)
         await prober.start()
         dispatcher.report_to(prober.suspect)
-        return dispatcher, prober, key_sync
+        return dispatcher, prober.progress, key_sync
 
     async def _pipeline(
         self,
         accounting: Accounting,
-        dispatcher: Dispatcher,
+        dispatcher: Dispatching,
         upstreams: Upstreams,
         observe: Observe,
         timing: KeepaliveTiming,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.cluster.membership import Membership
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.store.base import GatewayRecord
 
 SHORT = 8  # digits of an id that people see
@@ -61,7 +61,7 @@ class Face:
     """A part of the heartbeat. `clock` is seconds, monotonic."""
 
     def __init__(
-        self, me: Identity, membership: Membership, dispatcher: Dispatcher, clock: Callable[[], float]
+        self, me: Identity, membership: Membership, dispatcher: Dispatching, clock: Callable[[], float]
     ) -> None:
         self._me, self._membership, self._dispatcher, self._clock = me, membership, dispatcher, clock
 

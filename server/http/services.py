@@ -28,7 +28,7 @@ from server.auth.token_format import budget_id
 from server.cluster.changes import ChangeFollower
 from server.cluster.face import Face
 from server.config.settings import Settings
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.ledger.calendar import Calendar
 from server.ledger.limits import Scope
 from server.observability.access_log import AccessLog
@@ -44,13 +44,17 @@ from server.wire.own_keys import OwnKeyProvider
 
 
 class Lifecycle:
-    """Whether the gateway is about to stop."""
+    """Whether the gateway is about to stop, and how: `retiring`, it serves on until its connections have gone."""
 
-    draining = False
+    draining = retiring = False
 
     def drain(self) -> None:
-        """It is, from now on."""
+        """It stops soon, and serves no new request."""
         self.draining = True
+
+    def retire(self) -> None:
+        """Another process has taken its place: each answer from now on is the last one of its connection."""
+        self.retiring = True
 
 
 @dataclass(kw_only=True)
@@ -125,7 +129,7 @@ class StatusServices(Services):
     """For the public pages, and for machines that watch this one."""
 
     status_service: StatusService
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     store: Store
     price_reload: PriceReload
     gateways: Face | None
@@ -137,7 +141,7 @@ class ManagementServices(Services):
 
     store: Store
     calendar: Calendar
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     pipeline: Pipeline
     reservations: Reservations
     status_service: StatusService
@@ -172,7 +176,7 @@ class CompatServices(Services):
     """For the routes of older projects."""
 
     store: Store
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     changes: Changes
     people: PeopleCommands
     tokens: TokenCommands
