@@ -70,6 +70,19 @@ class Sent(dict[LimitMeasure, float]):
 NOTHING = Sent()  # of a request nothing is known
 
 
+class Left(NamedTuple):
+    """How a limit stands: how much it allows, how much is left (below 0: a debt), and seconds until all of it is."""
+
+    capacity: float
+    level: float
+    full_in: float
+
+    @property
+    def used(self) -> float:
+        """The used share, 0 to 1 and above when in debt."""
+        return 1.0 - self.level / self.capacity if self.capacity else 1.0
+
+
 @dataclass(slots=True)
 class Bucket:
     """One limit. `rate` is per second; times are seconds, monotonic.
@@ -105,6 +118,11 @@ class Bucket:
         """The used share, 0 to 1 and above when in debt."""
         self.refill(now)
         return 1.0 - self.level / (self.capacity * self.share) if self.share else 1.0
+
+    def left(self, now: float) -> Left:
+        self.refill(now)
+        capacity, rate = self.capacity * self.share, self.rate * self.share or self.rate
+        return Left(capacity, self.level, (capacity - self.level) / rate)
 
     def take(self, need: float, now: float) -> None:
         self.refill(now)
@@ -267,9 +285,9 @@ class Domain:
             bucket.resize(self.part.part / WHOLE, 0.0, self.part.until, bucket.at)
         return bucket
 
-    def utilisation(self, now: float) -> dict[LimitMeasure, float]:
-        """The used share of each bucket, 0 to 1 and above when in debt."""
-        return {each: bucket.used(now) for each, bucket in self.buckets.items()}
+    def left(self, now: float) -> dict[LimitMeasure, Left]:
+        """How each limit stands."""
+        return {each: bucket.left(now) for each, bucket in self.buckets.items()}
 
     def room(self, now: float) -> float:
         """The free share of the fullest bucket, 1 where no limit is known."""

@@ -18,7 +18,7 @@ from keypool.blame import Blame
 from keypool.division import Division, load_of_domain, load_of_key, rates_of, slots_of
 from keypool.domains import Domain, Need, group_of
 from keypool.flow_heap import Lane
-from keypool.health import FOREVER, KEY_WIDE, KeyEvent, KeyState
+from keypool.health import DEAD, FOREVER, KEY_WIDE, KeyEvent, KeyState
 from keypool.holding import Load
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
@@ -78,6 +78,23 @@ class Keyring:
 
     def serving(self, model: str) -> list[Key]:
         return self._serving.get(model, [])
+
+    def models_for(self, dialect: str, groups: frozenset[str]) -> list[str]:
+        """The models that a member of these groups may ask for in this dialect."""
+        return [model for model in self.models() if self.serves(model, dialect, groups)]
+
+    def serves(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
+        """Whether a member of these groups has a key for a model in this dialect."""
+        return bool(self.reach(model, dialect, groups))
+
+    def lives(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
+        """Whether a key that a member of these groups may use for a model is neither refused nor paused."""
+        return any(self.keys[key].state(model) not in DEAD for key in self.reach(model, dialect, groups))
+
+    @property
+    def complete(self) -> bool:
+        """The models of all keys are known."""
+        return all(key.models for key in self.keys.values())
 
     def reach(self, model: str, dialect: str, groups: frozenset[str]) -> frozenset[str]:
         """The ids of the keys that a member of these groups may ever use for a model in a dialect."""

@@ -31,7 +31,7 @@ from keypool.deadlines import Deadlines
 from keypool.domains import Need
 from keypool.estimates import CostModel, Tokens
 from keypool.flow_heap import Lane
-from keypool.health import DEAD, FOREVER, KeyEvent
+from keypool.health import FOREVER, KeyEvent
 from keypool.holding import Load
 from keypool.keyring import Keyring
 from keypool.keys import Key
@@ -41,7 +41,7 @@ from keypool.pricing import Pricing
 from keypool.queue_admission import QueueAdmission
 from keypool.retries import RetryBudget
 from keypool.shares import Part
-from keypool.snapshot import PoolSnapshot, snapshot_of
+from keypool.snapshot import PoolSnapshot, TallySnapshot, snapshot_of
 from keypool.ticket import ALONE, Spread, Ticket
 from keypool.turn import Turn
 from keypool.verdict import BROKEN_OFF, Verdict
@@ -81,24 +81,6 @@ class Pool:
     @property
     def keys(self) -> dict[str, Key]:
         return self.keyring.keys
-
-    # What may be asked for
-
-    def models(self, dialect: str, groups: frozenset[str]) -> list[str]:
-        """The models that a member of these groups may ask for in this dialect."""
-        return [model for model in self.keyring.models() if self.serves(model, dialect, groups)]
-
-    def serves(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
-        return bool(self.keyring.reach(model, dialect, groups))
-
-    def lives(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
-        """Whether a key that a member of these groups may use for a model is neither refused nor paused."""
-        return any(self.keys[key].state(model) not in DEAD for key in self.keyring.reach(model, dialect, groups))
-
-    @property
-    def complete(self) -> bool:
-        """The models of all keys are known."""
-        return all(key.models for key in self.keys.values())
 
     # The verbs
 
@@ -296,7 +278,16 @@ class Pool:
 
     def snapshot(self, now: float) -> PoolSnapshot:
         """All that the outside may see."""
-        return snapshot_of(self.keyring, {model: self.areas.queue(model) for model in self.keyring.models()}, now)
+        queues = {model: self.areas.queue(model) for model in self.keyring.models()}
+        tally = TallySnapshot(
+            refusals=dict(self.tally.refusals),
+            retries=self.tally.retries,
+            spent=self.retries.spent(now),
+            allowed=self.retries.allowed(now),
+            input_tokens=self.tally.input_tokens,
+            cached_tokens=self.tally.cached_tokens,
+        )
+        return snapshot_of(self.keyring, queues, self.tickets.values(), tally, now)
 
     def __repr__(self) -> str:
         waiting = sum(area.fair.waiting for area in self.areas.busy)

@@ -39,6 +39,7 @@ from server.bootstrap.demo import Demo
 from server.bootstrap.ownership import alone, confirm
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
 from server.keys.prober import Prober, check
@@ -58,6 +59,7 @@ from server.relay.pipeline import Pipeline
 from server.relay.under_way import UnderWay
 from server.spool import Spool
 from server.status.service import Clocks, StatusService, history_of, open_face
+from server.status.snapshot import Progress
 from server.store import store_for
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
@@ -79,7 +81,7 @@ class CommonParts(TypedDict):
     wall: Callable[[], int]
     lifecycle: Lifecycle
     status_service: StatusService
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     pipeline: Pipeline
     admission: Admission
     reservations: Reservations
@@ -106,7 +108,7 @@ class ServicesBuilder:
         await accounting.book.start(settings.keys_poll_seconds)
         upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
         stack.push_async_callback(upstreams.close)
-        dispatcher, prober = await self._keys(upstreams, accounting)
+        dispatcher, progress = await self._keys(upstreams, accounting)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, self._store, accounting, dispatcher, clocks)
         occupancy = wiring.occupancy(settings)
@@ -114,7 +116,9 @@ class ServicesBuilder:
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
-        status_service = await open_face(settings, self._store, accounting, dispatcher, prober, history, clocks, stack)
+        status_service = await open_face(
+            settings, self._store, accounting, dispatcher, progress, history, clocks, stack
+        )
         common = CommonParts(
             settings=settings,
             accounts=accounts,
@@ -184,7 +188,7 @@ class ServicesBuilder:
             self._stack.push_async_callback(demo.stop)
             self._registry.configure(await demo.start())
 
-    async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatcher, Prober]:
+    async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatching, Progress]:
         """The pool; its keys are kept in step with the store, and what is known of them true."""
         settings, registry, stack = self._settings, self._registry, self._stack
         pool = Pool(wiring.keys(registry), wiring.limits(settings), wiring.costs(registry))
@@ -200,12 +204,12 @@ class ServicesBuilder:
         await key_sync.start(settings.keys_poll_seconds)
         await prober.start()
         dispatcher.report_to(prober.suspect)
-        return dispatcher, prober
+        return dispatcher, prober.progress
 
     async def _pipeline(
         self,
         accounting: Accounting,
-        dispatcher: Dispatcher,
+        dispatcher: Dispatching,
         upstreams: Upstreams,
         observe: Observe,
         timing: KeepaliveTiming,
@@ -241,7 +245,7 @@ class ServicesBuilder:
             self._stack.push_async_callback(oidc.close)
         return oidc
 
-    def _metrics(self, dispatcher: Dispatcher, *collectors: Collector) -> Metrics | None:
+    def _metrics(self, dispatcher: Dispatching, *collectors: Collector) -> Metrics | None:
         return Metrics(dispatcher, *collectors) if self._settings.metrics else None
 
     def _access_log(self) -> AccessLog | None:

@@ -26,7 +26,7 @@ from server.auth.oidc.client import Oidc
 from server.auth.sessions import Sessions, Visit
 from server.auth.token_format import budget_id
 from server.config.settings import Settings
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.ledger.calendar import Calendar
 from server.ledger.limits import Scope
 from server.observability.access_log import AccessLog
@@ -120,7 +120,7 @@ class StatusServices(Services):
     """For the public pages, and for machines that watch this one."""
 
     status_service: StatusService
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     store: Store
     price_reload: PriceReload
 
@@ -131,7 +131,7 @@ class ManagementServices(Services):
 
     store: Store
     calendar: Calendar
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     pipeline: Pipeline
     reservations: Reservations
     status_service: StatusService
@@ -165,7 +165,7 @@ class CompatServices(Services):
     """For the routes of older projects."""
 
     store: Store
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     changes: Changes
     people: PeopleCommands
     tokens: TokenCommands

@@ -13,7 +13,7 @@ from __future__ import annotations
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.registry import Collector
 
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.ledger.usage import UsageRow
 from server.observability.event_metrics import EventMetrics
 from server.observability.pool_metrics import PoolMetrics
@@ -25,7 +25,7 @@ OTHER = "other"
 class Metrics:
     """All figures of one gateway: of its pool, and of what `others` collect."""
 
-    def __init__(self, dispatcher: Dispatcher, *others: Collector) -> None:
+    def __init__(self, dispatcher: Dispatching, *others: Collector) -> None:
         self._dispatcher = dispatcher
         self._events = EventMetrics()
         self._registry = CollectorRegistry()
@@ -34,7 +34,7 @@ class Metrics:
 
     def observe(self, row: UsageRow) -> None:
         """Count a request that has ended, or what an attempt of one cost that failed."""
-        known = self._dispatcher.pool.keyring.serving(row.model_asked)
+        known = self._dispatcher.keyring.serving(row.model_asked)
         self._events.observe(row, row.model_asked if known else OTHER)
 
     def refused(self, code: str) -> None:

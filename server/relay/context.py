@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from keypool.ticket import Ticket
 from server.accounting.bill import Bill
-from server.dispatcher import Lease
+from server.dispatching import Leasing, Place
 from server.ledger.ratelimit import Taken
 from server.ledger.usage import OWN, Outcome, UsageRow, attempt_id
 from server.relay.prompt_lengths import PromptLength
@@ -111,10 +110,10 @@ class RequestTrace:
         """The fields that are shown: all but the owner's id."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "person_id"}
 
-    def stands(self, ticket: Ticket) -> None:
+    def stands(self, place: Place) -> None:
         """Note where it stood when it came, and what was kept for it."""
-        self.position, self.expected_wait_ms = ticket.position, milliseconds(ticket.predicted)
-        self.reserved = {"input": ticket.need.input, "output": ticket.need.output}
+        self.position, self.expected_wait_ms = place.position, milliseconds(place.predicted)
+        self.reserved = {"input": place.need.input, "output": place.need.output}
 
     def settle(self, usage: Usage) -> None:
         self.settled = {"input": usage.input, "output": usage.output, "estimated": usage.estimated}
@@ -162,7 +161,7 @@ class RequestContext:
     """
 
     call: Call
-    claim: Lease | None
+    claim: Leasing | None
     trace: RequestTrace
     meter: Meter
     length: PromptLength
@@ -190,7 +189,7 @@ class RequestContext:
         return self.length.tokens
 
     @property
-    def lease(self) -> Lease:
+    def lease(self) -> Leasing:
         """The lease of a key of the pool."""
         assert self.claim is not None, "the caller brought a key"
         return self.claim

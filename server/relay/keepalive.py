@@ -13,7 +13,7 @@ a client that reads slowly gets none on top of what it has not read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from keypool.queues import Forecast
@@ -50,7 +50,7 @@ class Keepalive:
         sink: Sink,
         sign: Sign | None,
         timing: KeepaliveTiming,
-        outlook: Callable[[], Forecast | None],
+        outlook: Callable[[], Awaitable[Forecast | None]],
         headers: Mapping[str, str],
     ) -> None:
         self._sink, self._sign, self._pulse, self._outlook = sink, sign, timing, outlook
@@ -109,7 +109,7 @@ class Keepalive:
         assert self._sign is not None, "without it there is no timer"
         if not self._sink.started:
             self._sink.start(200, self._headers)
-        forecast = self._outlook()
+        forecast = await self._outlook()
         position, wait = (forecast.position, forecast.seconds) if forecast else (None, None)
         try:
             await self._sink.send(self._sign(position, wait))

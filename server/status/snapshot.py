@@ -6,6 +6,7 @@ The pool, the runtime configuration and the history are in memory, and of the le
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -16,8 +17,7 @@ from server.accounting.runtime_config import RuntimeConfig
 from server.auth.accounts import EVERYONE, SHARED
 from server.config.settings import Settings
 from server.config.settings_rows import Gatekeeper
-from server.dispatcher import Dispatcher
-from server.keys.prober import Prober
+from server.dispatching import Dispatching
 from server.ledger.summaries import Summary
 from server.policy.maintenance import maintenance
 from server.single_flight import SingleFlight
@@ -47,6 +47,7 @@ _PRINTERS: dict[str, Callable[[StatusView], bytes]] = {
     "json": render.status_json,
     "event": live.live_event,
 }
+Progress = Callable[[], tuple[int, int]]  # how many keys have been asked about since the start, and how many are to be
 
 
 @dataclass
@@ -54,11 +55,11 @@ class StatusSnapshot:
     """The data of the status page. `clock` is monotonic seconds, `wall` UTC milliseconds; `draining`: it stops soon."""
 
     settings: Settings
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     book: RuntimeConfig
     history: History
     usage_totals: UsageTotals
-    prober: Prober
+    progress: Progress
     clock: Callable[[], float]
     wall: Callable[[], int]
     started: float
@@ -112,7 +113,7 @@ class StatusSnapshot:
         await self.usage_totals.refresh()
         now, pool = self.wall(), self.dispatcher.snapshot()
         summary = self.history.summary
-        models = tuple(self._model(each, summary) for each in pool.models)
+        models = tuple(await asyncio.gather(*(self._model(each, summary) for each in pool.models)))
         return StatusView(
             title=self.settings.title,
             state=self._state(models, now),
@@ -147,10 +148,10 @@ class StatusSnapshot:
         return "up" if any(model.answers for model in models) else "degraded"
 
     def _checking(self) -> tuple[int, int] | None:
-        checked, total = self.prober.progress()
+        checked, total = self.progress()
         return (checked, total) if checked < total else None
 
-    def _model(self, model: ModelSnapshot, summary: Summary) -> ModelView:
+    async def _model(self, model: ModelSnapshot, summary: Summary) -> ModelView:
         waits = sorted(model.waits)
         return ModelView(
             name=model.name,
@@ -163,18 +164,18 @@ class StatusSnapshot:
             jain=model.jain,
             gap=model.gap / model.largest if model.largest else 0.0,
             gap_bound=model.bound / model.largest if model.largest else 0.0,
-            wait_seconds=self._wait(model.name),
+            wait_seconds=await self._wait(model.name),
             demand=demand(model),
             periods=period_views(summary.periods.get(model.name, {})),
             uptime_days=summary.uptime_days.get(model.name, ()),
         )
 
-    def _wait(self, model: str) -> float | None:
+    async def _wait(self, model: str) -> float | None:
         """The wait of a newcomer who may use all its keys, for a short answer; None if no key could serve it.
 
         Where all callers are one person, a newcomer is that person too, and waits behind all that they have asked.
         """
-        serving = [key for key in self.dispatcher.pool.keyring.serving(model) if not key.whole.dead]
+        serving = [key for key in self.dispatcher.keyring.serving(model) if not key.whole.dead]
         if not serving:
             return None
         now = self.dispatcher.now()
@@ -182,11 +183,11 @@ class StatusSnapshot:
         deadline = now + self.settings.queue_seconds
         newcomer = _NEWCOMERS[self.settings.gatekeeper]
         ask = Ask("", newcomer, model, min(serving[0].dialects), 0, None, deadline, groups=groups)
-        return self.dispatcher.pool.admission.forecast(ask, now).seconds
+        return (await self.dispatcher.forecast(ask)).seconds
 
     def _keys(self, pool: PoolSnapshot, now: int) -> tuple[KeyView, ...]:
         """The keys, by their providers and then in an order that tells nothing."""
-        models = {key.id: len(key.models) for key in self.dispatcher.pool.keys.values()}
+        models = {key.id: len(key.models) for key in self.dispatcher.keyring.keys.values()}
         clock = self.dispatcher.now()
 
         def seen(key: KeySnapshot) -> KeyView:

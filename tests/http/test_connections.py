@@ -52,7 +52,16 @@ def test_by_default_connections_last_longer_than_proxies_keep_them() -> None:
 @pytest.mark.gen_test(timeout=30)
 async def test_who_asks_for_a_head_gets_the_head_that_a_get_would_have() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
-        for path in ("/", "/status", "/healthz", "/readyz", "/v1/models", "/v1/models/gpt-5"):
+        for path in (
+            "/",
+            "/status",
+            "/healthz",
+            "/readyz",
+            "/api/hello",
+            "/v1/models",
+            "/v1/models/gpt-5",
+            "/v1/v1/models/",
+        ):
             headers = {"Authorization": f"Bearer {running.token}"} if path.startswith("/v1") else {}
             async with session.head(running.url + path, headers=headers) as head:
                 assert (head.status, await head.read()) == (200, b"")

@@ -37,7 +37,7 @@ class QueueHandler(BaseHandler[ApiServices]):
         model = self.get_query_argument("model", "")
         if not model:
             raise MissingParameter("model")
-        forecast = self.services.admission.forecast(caller, model, self._asked_dialect())
+        forecast = await self.services.admission.forecast(caller, model, self._asked_dialect())
         self.finish(
             {
                 "model": model,

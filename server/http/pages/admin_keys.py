@@ -60,7 +60,7 @@ class KeysPage(AdminPage):
 
     async def remove(self, form: Form, key_id: str) -> Done:
         services = self.services
-        consequences = of_key_removal(await services.keys.keys(), key_id, services.dispatcher.live(10**6))
+        consequences = of_key_removal(await services.keys.keys(), key_id, await services.dispatcher.live(10**6))
         form.insist("Remove this key?", consequences.lines(), "Remove the key")
         await self.services.keys.remove(self.me.id, key_id)
         return Done("key-removed", KEYS)
@@ -71,7 +71,7 @@ class KeysPage(AdminPage):
         since = None
         if seen is not None and seen.since:
             since = self.services.wall() - round((dispatcher.now() - seen.since) * 1000)
-        models = dispatcher.pool.keys[key.id].models if key.id in dispatcher.pool.keys else key.spec.models
+        models = dispatcher.keyring.keys[key.id].models if key.id in dispatcher.keyring.keys else key.spec.models
         return KeyRow(
             id=key.id,
             hint=key.hint.removeprefix("…"),
