@@ -12,10 +12,14 @@ before a turn are running, a flow may have more in flight than its cap, by what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from keypool.ticket import Spread, Ticket, flow_of
+from keypool.arrangement import Arrangement
+from keypool.flow_heap import Lane
+from keypool.holding import Load
+from keypool.keyring import Keyring
+from keypool.ticket import ALONE, Spread, Ticket, flow_of
 
 LINGERING = 5.0  # seconds for which a flow counts after its last request
 
@@ -30,19 +34,22 @@ class Active(NamedTuple):
 
 
 class Activity:
-    """The flows that are active or were so lately."""
+    """The flows that are active in a pool or were so lately. `spreads`: of those that are active elsewhere, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, keyring: Keyring, areas: Arrangement, tickets: Mapping[str, Ticket]) -> None:
+        self._keyring, self._areas, self._tickets = keyring, areas, tickets
         self._seen: dict[str, tuple[Active, float]] = {}
+        self.spreads: Mapping[str, Spread] = {}
 
-    def observe(
-        self, tickets: Iterable[Ticket], area: Callable[[str], str], reach: Callable[[Ticket], Capacities], now: float
-    ) -> dict[str, Active]:
-        """All that is active now, by name. `area`: the name of a model's; `reach`: what a ticket may use."""
+    def look(self, now: float) -> dict[str, Active]:
+        """All that is active now, by name."""
+        reach: dict[Lane, Capacities] = {}
         found: dict[str, Active] = {}
-        for ticket in tickets:
-            capacities = reach(ticket)
-            for name, weight in names_of(ticket, area(ticket.model)):
+        for ticket in self._tickets.values():
+            capacities = reach.get(ticket.lane)
+            if capacities is None:
+                capacities = reach[ticket.lane] = self._keyring.capacities(ticket)
+            for name, weight in self._names(ticket):
                 known = found.get(name)
                 if known is None or not capacities <= known.capacities:
                     found[name] = Active(weight, capacities if known is None else capacities | known.capacities)
@@ -50,17 +57,33 @@ class Activity:
         self._seen = {name: each for name, each in self._seen.items() if now - each[1] <= LINGERING}
         return {name: active for name, (active, _) in self._seen.items()}
 
+    def loads(self, now: float) -> dict[str, Load]:
+        """Every capacity as it stands here, by name."""
+        lanes = {ticket.lane: ticket for ticket in self._tickets.values() if ticket.waiting}
+        awaited = {name for ticket in lanes.values() for name in self._keyring.capacities(ticket)}
+        return {name: load._replace(waits=name in awaited) for name, load in self._keyring.loads(now).items()}
 
-def names_of(ticket: Ticket, area: str) -> list[tuple[str, float]]:
-    """The names under which a ticket's flow and party are active, with the whole weight of each that counts."""
-    flow = f"{ticket.flow} at {area}"
-    if not ticket.party:
-        return [(flow, ticket.weight * ticket.spread.gateways)]
-    return [(flow, 0.0), (party_name(ticket, area), ticket.party_weight * ticket.party_spread.gateways)]
+    def split(self, spreads: Mapping[str, Spread]) -> None:
+        """So the flows and parties are spread from now on."""
+        self.spreads = spreads
+        for ticket in self._tickets.values():
+            if self.divide(ticket):
+                self._areas.area(ticket.model).fair.adapt(ticket)
 
+    def divide(self, ticket: Ticket) -> bool:
+        """Give a ticket what of its flow's weight and cap is this gateway's. Returns whether that is new."""
+        names = [name for name, _ in self._names(ticket)]
+        flow, party = (self.spreads.get(name, ALONE) for name in (names[0], names[-1]))
+        return ticket.divide(flow, party if ticket.party else ALONE)
 
-def party_name(ticket: Ticket, area: str) -> str:
-    return f"party {flow_of(ticket.party, batch=ticket.batch)} at {area}"
+    def _names(self, ticket: Ticket) -> list[tuple[str, float]]:
+        """The names under which a ticket's flow and party are active, with the whole weight of each that counts."""
+        area = self._areas.area(ticket.model).name
+        flow = f"{ticket.flow} at {area}"
+        if not ticket.party:
+            return [(flow, ticket.weight * ticket.spread.gateways)]
+        party = f"party {flow_of(ticket.party, batch=ticket.batch)} at {area}"
+        return [(flow, 0.0), (party, ticket.party_weight * ticket.party_spread.gateways)]
 
 
 def weights(activity: Mapping[str, Active], spreads: Mapping[str, Spread]) -> dict[str, float]:

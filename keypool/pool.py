@@ -23,16 +23,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from keypool.activity import Active, Activity, names_of
+from keypool.activity import Activity
 from keypool.areas import Area
 from keypool.arrangement import Arrangement
 from keypool.blame import MOST_DOUBTS, TOGETHER
 from keypool.deadlines import Deadlines
 from keypool.domains import Need
 from keypool.estimates import CostModel, Tokens
-from keypool.flow_heap import Lane
 from keypool.health import FOREVER, KeyEvent
-from keypool.holding import Load
 from keypool.keyring import Keyring
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
@@ -42,7 +40,7 @@ from keypool.queue_admission import QueueAdmission
 from keypool.retries import RetryBudget
 from keypool.shares import Part
 from keypool.snapshot import PoolSnapshot, TallySnapshot, snapshot_of
-from keypool.ticket import ALONE, Spread, Ticket
+from keypool.ticket import Spread, Ticket
 from keypool.turn import Turn
 from keypool.verdict import BROKEN_OFF, Verdict
 
@@ -75,8 +73,7 @@ class Pool:
         self.tickets: dict[str, Ticket] = {}
         self.tally = PoolTally(self.admission.refusals)
         self._deadlines = Deadlines()
-        self._activity = Activity()
-        self._spreads: Mapping[str, Spread] = {}
+        self.activity = Activity(self.keyring, self.areas, self.tickets)
 
     @property
     def keys(self) -> dict[str, Key]:
@@ -87,8 +84,8 @@ class Pool:
     def submit(self, ask: Ask, now: float) -> tuple[Ticket, list[Decision]]:
         """Put a request into its model's queue."""
         ticket = self.pricing.ticket(ask, self.keyring.reach(ask.model, ask.dialect, ask.groups), now)
-        if self._spreads:
-            self._divide(ticket)
+        if self.activity.spreads:
+            self.activity.divide(ticket)
         if (hopeless := self.admission.hopeless(ticket, now)) is not None:
             return ticket, [hopeless]
         if self.keyring.is_too_large(ticket):
@@ -223,42 +220,15 @@ class Pool:
         self._rearrange()
         return [*self._refuse_stranded(now), *self._pump(now)]
 
-    # One of many gateways (`sharing.py`)
-
-    def divide(self) -> None:
-        """From now on only what `share` says is this gateway's. To be called before anything is asked for."""
-        self.keyring.divide()
-
-    def loads(self, now: float) -> dict[str, Load]:
-        """Every capacity as it stands here, by name."""
-        loads = self.keyring.loads(now)
-        lanes = {ticket.lane: ticket for ticket in self.tickets.values() if ticket.waiting}
-        awaited = {name for ticket in lanes.values() for name in self.keyring.capacities(ticket)}
-        return {name: load._replace(waits=name in awaited) for name, load in loads.items()}
-
     def share(self, parts: Mapping[str, Part], now: float) -> list[Decision]:
-        """These parts of some capacities are this gateway's from now on."""
+        """These parts of some capacities are this gateway's from now on (`sharing.py`)."""
         self.keyring.share(parts, now)
         self.areas.watch_keys(now)
         return self._pump(now)
 
-    def activity(self, now: float) -> dict[str, Active]:
-        """The flows and parties that are active or were so in the last seconds."""
-        reach: dict[Lane, frozenset[str]] = {}
-
-        def capacities(ticket: Ticket) -> frozenset[str]:
-            if ticket.lane not in reach:
-                reach[ticket.lane] = self.keyring.capacities(ticket)
-            return reach[ticket.lane]
-
-        return self._activity.observe(self.tickets.values(), self._area_name, capacities, now)
-
     def split(self, spreads: Mapping[str, Spread], now: float) -> list[Decision]:
-        """So the flows and parties that `activity` names are spread over the gateways; the others are here alone."""
-        self._spreads = spreads
-        for ticket in self.tickets.values():
-            if self._divide(ticket):
-                self.areas.area(ticket.model).fair.adapt(ticket)
+        """So the flows and parties that are active here are spread over the gateways; those not named are here alone."""
+        self.activity.split(spreads)
         return self._pump(now)
 
     def tick(self, now: float) -> list[Decision]:
@@ -302,14 +272,6 @@ class Pool:
             for ticket in self.tickets.values():
                 if ticket.waiting:
                     self._deadlines.add(ticket)
-
-    def _divide(self, ticket: Ticket) -> bool:
-        names = [name for name, _ in names_of(ticket, self._area_name(ticket.model))]
-        flow, party = (self._spreads.get(name, ALONE) for name in (names[0], names[-1]))
-        return ticket.divide(flow, party if ticket.party else ALONE)
-
-    def _area_name(self, model: str) -> str:
-        return self.areas.area(model).name
 
     def _goes_on(self, ticket: Ticket, verdict: Verdict, now: float, *, innocent: bool) -> bool:
         """May what failed be sent again?"""

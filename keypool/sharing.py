@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container, Iterable, Mapping
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from keypool.activity import Active, weights
+from keypool.activity import weights
 from keypool.holding import LEASE, Holding, Load, Others, Proposal
 from keypool.messages import Decision
+from keypool.pool import Pool
 from keypool.shares import WHOLE, Capacity, Part, Shares, leave
 from keypool.targets import Claim
 from keypool.ticket import Spread
@@ -41,16 +42,6 @@ class Beat(NamedTuple):
 
     proposals: list[Proposal]
     decisions: list[Decision]
-
-
-class DividedPool(Protocol):
-    """The verbs of the pool that this needs."""
-
-    def divide(self) -> None: ...
-    def loads(self, now: float) -> dict[str, Load]: ...
-    def share(self, parts: Mapping[str, Part], now: float) -> list[Decision]: ...
-    def activity(self, now: float) -> dict[str, Active]: ...
-    def split(self, spreads: Mapping[str, Spread], now: float) -> list[Decision]: ...
 
 
 class Needs:
@@ -84,16 +75,16 @@ class Needs:
 class Sharing:
     """This gateway's side of every capacity."""
 
-    def __init__(self, me: str, pool: DividedPool) -> None:
+    def __init__(self, me: str, pool: Pool) -> None:
         self.me, self._pool = me, pool
         self._holdings: dict[str, Holding] = {}
         self._needs: dict[str, Needs] = {}
         self._spreads: Mapping[str, Spread] = {}
-        pool.divide()
+        pool.keyring.divide()
 
     def report(self, now: float) -> Report:
         """What this gateway says of itself now."""
-        activity, loads = self._pool.activity(now), self._pool.loads(now)
+        activity, loads = self._pool.activity.look(now), self._pool.activity.loads(now)
         weight = weights(activity, self._spreads)
         self._needs = {name: self._needs.get(name) or Needs() for name in loads}
         claims = {name: self._needs[name].claim(load, weight.get(name, 0.0), now) for name, load in loads.items()}
@@ -126,7 +117,7 @@ class Sharing:
         until = inf if len(claims) == 1 else since + LEASE
         parts: dict[str, Part] = {}
         proposals: list[Proposal] = []
-        for name, load in self._pool.loads(now).items():
+        for name, load in self._pool.activity.loads(now).items():
             version, shares = documents.get(name, (0, Shares()))
             holding = self._holdings.get(name) or self._holdings.setdefault(name, Holding(self.me, name))
             mine = {gateway: each[name] for gateway, each in claims.items() if name in each}
@@ -145,7 +136,7 @@ class Sharing:
 
     def leave(self, documents: Mapping[str, tuple[int, Shares]], now: float, wall: int) -> list[Proposal]:
         """This gateway sends nothing more: what it had is for the others."""
-        loads, found = self._pool.loads(now), []
+        loads, found = self._pool.activity.loads(now), []
         for name, (version, shares) in documents.items():
             if self.me in shares.entries and name in loads:
                 after = leave(shares, self.me, loads[name].levels, loads[name].capacity, wall)

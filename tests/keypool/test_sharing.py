@@ -39,7 +39,7 @@ def beats(documents: Documents, gateways: dict[str, Gateway], start: int, number
 def assert_no_more_than_there_is(documents: Documents, gateways: dict[str, Gateway], now: float) -> None:
     pools = [gateway.pool for gateway in gateways.values()]
     assert sum(pool.keys["k"].slots for pool in pools) <= 8
-    loads = [pool.loads(now)[RATES] for pool in pools]
+    loads = [pool.activity.loads(now)[RATES] for pool in pools]
     pot = documents.stored[RATES][1].pot
     for measure in (LimitMeasure.REQUESTS.value, LimitMeasure.TOKENS.value):
         assert sum(load.levels[measure] for load in loads) + pot[measure] <= 1.0 + 1e-9
@@ -105,7 +105,7 @@ def test_the_share_of_a_dead_gateway_is_used_again_and_it_begins_anew_when_it_li
             gateway.beat(documents, gateways, float(now))
     assert "c" not in documents.stored[RATES][1].entries
     assert part(documents, "a") + part(documents, "b") == pytest.approx(1.0, abs=1e-5)
-    held = gateways["c"].pool.loads(12.0)[RATES].levels[LimitMeasure.REQUESTS.value]
+    held = gateways["c"].pool.activity.loads(12.0)[RATES].levels[LimitMeasure.REQUESTS.value]
     assert held == pytest.approx(1 / 3, rel=0.03)  # it goes on with what it had, and the others count that as spent
     gateways["c"].beat(documents, gateways, 12.0)
     beats(documents, gateways, 12, 6)
