@@ -111,6 +111,8 @@ class BaseHandler(ReceivingHandler, Generic[S]):
                 "X-Content-Type-Options": ["nosniff"],
             }
         )
+        if self.services.lifecycle.retiring:
+            self._headers["Connection"] = "close"
         self.set_default_headers()
         self._write_buffer: list[bytes] = []
         self._status_code, self._reason = 200, "OK"
