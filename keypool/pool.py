@@ -227,7 +227,7 @@ class Pool:
         return self._pump(now)
 
     def split(self, spreads: Mapping[str, Spread], now: float) -> list[Decision]:
-        """So the flows and parties that are active here are spread over the gateways; those not named are here alone."""
+        """So the flows and parties that are active here are spread over the gateways; the others are only here."""
         self.activity.split(spreads)
         return self._pump(now)
 
