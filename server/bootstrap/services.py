@@ -104,26 +104,23 @@ class ServicesBuilder:
 
     async def services(self, timing: KeepaliveTiming) -> GatewayServices:
         """Everything that serves requests, ready to be listened for."""
-        settings, stack = self._settings, self._stack
+        settings, store, stack = self._settings, self._store, self._stack
         accounting, accounts = await self._books()
         await self._book(accounting)
         upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
         stack.push_async_callback(upstreams.close)
         dispatcher, progress, key_sync = await self._keys(upstreams, accounting)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
-        history = history_of(settings, self._store, accounting, dispatcher, clocks)
-        gateways = open_heartbeat(settings, self._store, accounting, dispatcher, clocks, stack)
+        history = history_of(settings, store, accounting, dispatcher, clocks)
+        gateways = open_heartbeat(settings, store, accounting, dispatcher, clocks, stack)
         occupancy = wiring.occupancy(settings)
         others = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
         metrics = Metrics(dispatcher, *others) if settings.metrics else None
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
-        status_service = await open_face(
-            settings, self._store, accounting, dispatcher, progress, history, clocks, stack
-        )
+        status_service = await open_face(settings, store, accounting, dispatcher, progress, history, clocks, stack)
         remembered = Remembered(key_sync.sync, accounting.book.sync, accounts.forget, status_service.status.forget)
-        follower = open_follower(settings, self._store, remembered, stack)
         common = CommonParts(
             settings=settings,
             accounts=accounts,
@@ -141,7 +138,7 @@ class ServicesBuilder:
             reservations=accounting.reservations,
             calendar=accounting.calendar,
             price_reload=accounting.price_reload,
-            follower=follower,
+            follower=open_follower(settings, store, remembered, stack),
             gateways=gateways,
         )
         return self._with_commands(common)
