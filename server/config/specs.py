@@ -87,8 +87,8 @@ class UpstreamSpec:
 
     `base_url` is what stands before `/chat/completions` and `/messages`, without a slash at the end:
     `https://api.openai.com/v1`. No `models` means: ask `GET /models` at the start. `slots` is requests in flight per
-    key. `responses`: of OpenAI's dialect it has `/v1/responses`, too. The limits are per minute (`rpm` requests; `tpm`
-    tokens, or `itpm` input and `otpm` output tokens) or per day (`rpd` requests); None means that the upstream sends
+    key. `responses`: of OpenAI's dialect it has `/v1/responses`, too; None: as its kind. The limits are per
+    minute (`rpm` requests; `tpm` tokens, or `itpm` input and `otpm` output tokens) or per day (`rpd` requests); None means that the upstream sends
     its limits. Keys of one `organisation` share limits.
     Empty `groups` means all people. The cap is in micro-USD per calendar month, for all keys together. `proxies` and
     `ca_file` are its own way out of this network; None and "": that of all. `kind` is a row of `upstream_kinds`; "" is
@@ -102,7 +102,7 @@ class UpstreamSpec:
     keys: tuple[Secret, ...]
     models: tuple[str, ...] = ()
     slots: int = 8
-    responses: bool = True
+    responses: bool | None = None
     rpm: int | None = None
     tpm: int | None = None
     itpm: int | None = None
@@ -140,8 +140,8 @@ class UpstreamSpec:
     @property
     def spoken(self) -> frozenset[str]:
         """What a request may need that goes to its keys (`Endpoint.spoken`)."""
-        apart = {"responses"} if self.responses and "openai" in self.dialects else set()
-        return frozenset(self.dialects) | apart
+        responses = self.row.responses if self.responses is None else self.responses
+        return frozenset(self.dialects) | ({"responses"} if responses and "openai" in self.dialects else set())
 
     def bare(self) -> Self:
         """The same without what is never stored or shown: secrets, and what is this machine's."""
