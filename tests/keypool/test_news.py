@@ -178,9 +178,7 @@ def test_limits_that_headers_show_are_known_to_all_and_each_applies_its_part() -
 def test_a_hidden_rate_that_one_has_learnt_paces_the_others() -> None:
     one, other = a_pool(), a_pool()
     started(other, 0.0)
-    started(one, 0.0)
-    domain = one.keyring.domains["o/m"]
-    now = 1.0
+    domain, now = one.keyring.domain(one.keys["k"], "m"), 1.0
     for _ in range(2):  # a rate is believed when it refuses a second time
         for _ in range(20):
             now += 1.0
