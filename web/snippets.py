@@ -224,7 +224,7 @@ wire_api = "responses"
         install="npm install -g @openai/codex",
         file="~/.codex/config.toml",
         note="The token is read from the environment: `export FAIRGATE_TOKEN={token}`. Any model that calls tools "
-        "will do. Codex warns that it has no metadata of a model that is not OpenAI's; it then goes by its own usual ones.",
+        "will do; of one that it does not know, Codex says that it has no metadata, and goes by its usual ones.",
     ),
     Snippet(
         "open-webui", "Open WebUI", "sh", "openai",
