@@ -9,7 +9,7 @@ from __future__ import annotations
 from server.wire.translate.fields import Rows, carried, noted
 
 _SERVICE = "services have other names there"
-_KINDS = "figures are not told apart by kind there"
+_KINDS = "figures there do not say of what kind they are"
 _OWN = "an answer has a type of its own there"
 _ALWAYS = "an answer is always the assistant's"
 _OWN_TOOLS = "only tools of the caller's are called"
@@ -49,7 +49,7 @@ OF_MESSAGES: dict[str, Rows] = {
     "messages.answer.usage": carried(
         "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens",
         "output_tokens_details",
-    ) | noted("how long a cache lasts is not told apart there", "cache_creation")
+    ) | noted("figures there do not say how long a cache lasts", "cache_creation")
     | noted(_SERVICE, "service_tier", "speed", "inference_geo") | noted(_OWN_TOOLS, "server_tool_use"),
 }  # fmt: skip
 
