@@ -107,6 +107,17 @@ class FairQueue:
         self._wait(flow, ticket)
         return shed
 
+    def resume(self, ticket: Ticket, key: Key) -> None:
+        """Take in a ticket that another queue has dispatched, and that has not waited here."""
+        flow = self.roster.flow(ticket, ticket.lane, self._cap_of(ticket))
+        self._adapt(flow, ticket)
+        lift(flow, ticket.lane)
+        ticket.key = key
+        ticket.charged, ticket.known = ticket.cost, min(ticket.cost, ticket.least)
+        self._run(flow, ticket)
+        move(flow, ticket.cost, 0.0)
+        self.largest.note(ticket.cost, self.now)
+
     def dispatch(self, choose: Chooser, is_open: Opening | None = None, now: float = 0.0) -> tuple[Ticket, Key] | None:
         """The next request that may go now and its key; None when no request may.
 

@@ -18,6 +18,7 @@ from tornado.web import Application
 
 from server.bootstrap.banner import FIRST_PERSON, banner, first_token
 from server.bootstrap.example import Example, cheapest
+from server.bootstrap.keys import Seat
 from server.bootstrap.services import ServicesBuilder
 from server.config.settings import Settings
 from server.connection_budget import raise_open_files
@@ -103,10 +104,12 @@ def _stop_or_exit(stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, timing: KeepaliveTiming = PULSE) -> AsyncIterator[GatewayServices]:
-    """Everything that serves requests, ready to be listened for."""
+async def open_services(
+    settings: Settings, timing: KeepaliveTiming = PULSE, seat: Seat | None = None
+) -> AsyncIterator[GatewayServices]:
+    """Everything that serves requests, ready to be listened for. `seat`: of one of several workers."""
     async with AsyncExitStack() as stack:
-        yield await ServicesBuilder(settings, stack).services(timing)
+        yield await ServicesBuilder(settings, stack, seat).services(timing)
 
 
 @asynccontextmanager

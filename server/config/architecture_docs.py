@@ -30,6 +30,7 @@ FOLDERS = {
     "server/auth": "Floor 3: `server/auth`, who asks",
     "server/auth/oidc": "Floor 3: `server/auth/oidc`, logins by an identity provider",
     "server/observability": "Floor 2: `server/observability`, logs, metrics and traces",
+    "server/workers": "Floor 2: `server/workers`, several processes on one machine",
     "server/store": "Floor 2: `server/store`, what is remembered",
     "server/store/sqlite": "Floor 2: `server/store/sqlite`, the embedded store",
     "server/store/mongo": "Floor 2: `server/store/mongo`, the store in MongoDB",
