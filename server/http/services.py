@@ -43,13 +43,17 @@ from server.wire.own_keys import OwnKeyProvider
 
 
 class Lifecycle:
-    """Whether the gateway is about to stop."""
+    """Whether the gateway is about to stop, and how: `retiring`, it serves on until its connections have gone."""
 
-    draining = False
+    draining = retiring = False
 
     def drain(self) -> None:
-        """It is, from now on."""
+        """It stops soon, and serves no new request."""
         self.draining = True
+
+    def retire(self) -> None:
+        """Another process has taken its place: each answer from now on is the last one of its connection."""
+        self.retiring = True
 
 
 @dataclass(kw_only=True)

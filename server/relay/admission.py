@@ -224,7 +224,7 @@ class Admission:
             model=request.model,
             dialect=request.endpoint.dialect.name,
             input_tokens=tokens,
-            most_output=request.max_tokens if request.endpoint.output_limits else 0,
+            most_output=request.max_tokens if request.endpoint.writes else 0,
             deadline=arrived + self._bounds.queue_seconds,
             weight=rights.weight,
             groups=groups,

@@ -150,7 +150,7 @@ class Settling:
         output = await self._tokenizer.count(delivered, context.call.request.model, context.call.caller.person_id)
         request = context.call.request
         ended = context.outcome is Outcome.COMPLETED and not context.client_left
-        if not ended and request.endpoint.output_limits and hides(context):
+        if not ended and request.endpoint.writes and hides(context):
             most = published(request.model).output if request.max_tokens is None else request.max_tokens
             output += hidden(context.worked(self._clock()), output, most * request.choices)
         tier, geo = beside.tier or before.tier, beside.geo or before.geo

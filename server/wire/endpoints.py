@@ -29,6 +29,7 @@ class Endpoint:
     meter: Callable[[], Meter]
     required: tuple[str, ...]  # fields beside the model, in the order in which they are asked for
     output_limits: tuple[str, ...] = ()  # the fields that bound the output here; elsewhere they mean nothing
+    unbounded: bool = False  # it writes text that no field bounds, but the model itself
     streams: bool = False
     asks_usage: bool = False  # a stream reports its usage only if it is asked to
     keeping: tuple[str, ...] = ()  # the fields that ask the provider to keep the answer
@@ -37,6 +38,11 @@ class Endpoint:
     media: Literal["json", "multipart"] = "json"
     answer: Literal["json", "any"] = "json"
     default_model: str | None = None  # what the provider takes when the body names none
+
+    @property
+    def writes(self) -> bool:
+        """Whether its answer is text that is billed by its tokens."""
+        return self.unbounded or bool(self.output_limits)
 
     @property
     def free(self) -> bool:
@@ -76,6 +82,23 @@ _TABLE = (
         streams=True,
         keeping=("store", "background", "conversation"),
         keeps_by_default=True,
+        following=("previous_response_id", "conversation"),
+    ),
+    Endpoint(
+        path="/v1/responses/compact",
+        kind="compact",
+        dialect=OPENAI,
+        meter=Responses,
+        required=(),  # what was said may be named instead (`previous_response_id`)
+        unbounded=True,
+        following=("previous_response_id",),
+    ),
+    Endpoint(
+        path="/v1/responses/input_tokens",
+        kind="input_tokens",
+        dialect=OPENAI,
+        meter=Free,
+        required=(),
         following=("previous_response_id", "conversation"),
     ),
     Endpoint(path="/v1/embeddings", kind="embeddings", dialect=OPENAI, meter=Embeddings, required=("input",)),

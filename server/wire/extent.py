@@ -138,7 +138,7 @@ def with_kept(extent: Extent, fields: Iterable[str]) -> Extent:
 def _asked(kind: str, document: Mapping[str, Any], sound: Sound | None) -> Extent:
     if kind in ("chat", "messages", "count_tokens"):
         return _conversation(document, "messages", "system")
-    if kind == "responses":
+    if kind in ("responses", "compact", "input_tokens"):
         return _continuing(document, _conversation(document, "input"))
     if kind in ("images", "edits", "variations"):
         return Extent(pictures=_whole(document.get("n")) or 1, picture_tokens=_picture_tokens(document))

@@ -29,6 +29,8 @@ from server.wire.tokens import Prompt, prompt_of, with_pictures
 AskedClass = Literal["batch", "interactive"]
 
 JSON = "application/json"
+# What a form on any page may send without a question (Fetch, "CORS-safelisted request-header"): never read as JSON.
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 MAX_OUTPUT = 10_000_000  # tokens; above this a number is a mistake or a probe
 MAX_CHOICES = 128
 
@@ -251,7 +253,7 @@ def _document(endpoint: Endpoint, body: bytes, content_type: str) -> dict[str, A
     if endpoint.media == "multipart":
         fields: dict[str, Any] = dict(multipart.read_fields(body, content_type))
         return fields | _typed(fields)
-    if content_type.partition(";")[0].strip().lower() != JSON:
+    if content_type.partition(";")[0].strip().lower() in _FORMS:
         raise UnsupportedMedia
     return strict.loads(body)
 

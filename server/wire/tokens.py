@@ -201,6 +201,8 @@ _READERS: dict[str, Callable[[_Reader, dict[str, Any]], None]] = {
     "messages": _read_conversation,
     "count_tokens": _read_conversation,
     "responses": _read_response,
+    "compact": _read_response,
+    "input_tokens": _read_response,
     "embeddings": _read_fields("input"),
     "moderations": _read_fields("input"),
     "speech": _read_fields("input", "instructions"),

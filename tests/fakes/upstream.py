@@ -32,6 +32,8 @@ SHAPES: dict[str, Shape] = {
     "/v1/chat/completions": shapes_openai.chat,
     "/v1/completions": shapes_openai.completions,
     "/v1/responses": shapes_responses.responses,
+    "/v1/responses/compact": shapes_responses.compact,
+    "/v1/responses/input_tokens": lambda body, _content: shapes_responses.input_tokens(body),
     "/v1/embeddings": shapes_openai.embeddings,
     "/v1/moderations": shapes_openai.moderations,
     "/v1/images/generations": shapes_openai.images,
@@ -44,7 +46,7 @@ SHAPES: dict[str, Shape] = {
     "/v1/complete": shapes_others.complete,
     "/v1/messages/count_tokens": lambda body, _content: shapes_anthropic.count_tokens(body),
 }
-FREE = ("/v1/models", "/v1/messages/count_tokens")
+FREE = ("/v1/models", "/v1/messages/count_tokens", "/v1/responses/input_tokens")
 PLENTY = 1e9  # requests or tokens per minute, where a test sets no limit
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Any
 
 import httpx2
@@ -19,6 +20,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": HELLO,
     "/v1/completions": {"model": "m", "prompt": "Once"},
     "/v1/responses": {"model": "m", "input": "hello"},
+    "/v1/responses/compact": {"model": "m", "input": "hello"},
+    "/v1/responses/input_tokens": {"model": "m", "input": "hello"},
     "/v1/embeddings": {"model": "m", "input": ["a", "b"]},
     "/v1/moderations": {"model": "m", "input": "hello"},
     "/v1/images/generations": {"model": "m", "prompt": "a cat"},
@@ -308,10 +311,35 @@ def test_no_parameter_of_a_content_type_goes_upstream(content_type: str) -> None
     assert read_request(CHAT, orjson.dumps(HELLO), content_type).content_type == "application/json"
 
 
-@pytest.mark.parametrize("content_type", ["", "text/plain", "multipart/form-data; boundary=x", "application/jsonx"])
-def test_only_json_is_json(content_type: str) -> None:
-    with pytest.raises(UnsupportedMedia):
+FORMS = [
+    "text/plain",
+    "Text/Plain;charset=utf-8",
+    "multipart/form-data; boundary=x",
+    "application/x-www-form-urlencoded",
+]
+
+
+@pytest.mark.parametrize("content_type", FORMS)
+def test_what_a_form_on_any_page_can_send_is_not_read(content_type: str) -> None:
+    """That of a bare `curl -d` is one of them, so the words say what to add."""
+    with pytest.raises(UnsupportedMedia) as refusal:
         read_request(CHAT, orjson.dumps(HELLO), content_type)
+    assert "curl" in refusal.value.message
+
+
+@pytest.mark.parametrize("content_type", ["", "application/octet-stream", "text/json", "application/vnd.api+json"])
+def test_json_is_json_whatever_else_it_is_called(content_type: str) -> None:
+    request = read_request(CHAT, orjson.dumps(HELLO), content_type)
+    assert request.content_type == "application/json"
+    with pytest.raises(InvalidJson):
+        read_request(CHAT, b"hello", content_type)
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_a_byte_order_mark_is_called_by_its_name(mark: bytes) -> None:
+    with pytest.raises(InvalidJson) as refusal:
+        read_request(CHAT, mark + orjson.dumps(HELLO), "application/json")
+    assert "BOM" in refusal.value.message
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"model":"a","model":"b","messages":[{}]}', b'{"temperature":1e400}'])

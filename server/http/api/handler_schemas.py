@@ -110,6 +110,7 @@ DESCRIPTIONS = (
     _get("/v1/models/{model}", "One of them", "caller", MODEL),
     _get("/status.json", "How the gateway is", "public", Thing({"state": ANY}, open=True)),
     _get("/healthz", "Whether the gateway runs", "public", HEALTH),
+    _get("/api/hello", "The same, as Claude Code asks it", "public", HEALTH),
     _get("/readyz", "Whether requests may be sent here", "public", READINESS, unready=True),
     _get("/openapi.json", "This document", "public", Thing({"openapi": ANY}, open=True)),
     _get("/api/explain/{request}", "What became of a request of mine", "caller", FACTS),

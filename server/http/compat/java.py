@@ -27,12 +27,13 @@ from server.ledger.reports import By, Cursor, Sum, Which
 from server.ledger.usage import Outcome, UsageRow
 from server.ledger.when import instant
 from server.store.base import Store
-from server.wire.errors import InvalidValue, MissingParameter, PermissionDenied, UnknownId, UnknownModel
+from server.wire.errors import InvalidValue, MissingParameter, PermissionDenied, UnknownId, UnknownModel, UnknownUrl
 
 PER_1K = 10**9  # micro-USD per million tokens in one dollar per thousand
 PAGE = 500  # rows
 FAILED = frozenset({Outcome.FAILED, Outcome.REJECTED})  # no answer was given: there they are not recorded at all
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SDKS = frozenset({"x-stainless-lang", "anthropic-version"})  # headers of the official SDKs
 BARE_HOURS = re.compile(r"T.*[+ -]\d\d", re.ASCII)
 
 
@@ -57,13 +58,20 @@ class ModelPrices(CompatHandler):
 
 
 class AllPrices(CompatHandler):
-    """`GET /models`: all of them."""
+    """`GET /models`: all of them.
+
+    An SDK whose base URL lacks its `/v1` asks here for models, and would understand the list as one of none.
+    """
 
     async def get(self) -> None:
+        if not _SDKS.isdisjoint(map(str.lower, self.request.headers)):
+            raise UnknownUrl
         await self.reader()
         by_model: dict[str, list[Price]] = {}
         for price in await own_prices(self.services.changes):
             by_model.setdefault(price.model, []).append(price)
+        if not by_model:
+            raise UnknownUrl
         self.set_header("Content-Type", "application/json")
         self.finish(orjson.dumps([model_json(name, prices) for name, prices in sorted(by_model.items())]))
 
