@@ -7,7 +7,6 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from keypool.pool import Pool
 from server.bootstrap import from_settings as wiring
@@ -25,17 +24,9 @@ from server.store.base import Store
 from server.upstream import Upstreams
 from server.workers.link import Link
 from server.workers.remote import RemoteDispatcher
+from server.workers.role import Role
 
 POOL_SECONDS = 30.0  # for the pool process to be there when a worker starts
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """The place of a worker: the socket of its pool process, its number, and the number of its life."""
-
-    pool: Path
-    number: int
-    life: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +79,7 @@ class PoolBuilder:
         dispatcher.report_to(prober.suspect)
         return prober.progress
 
-    async def shared(self, seat: Seat) -> OpenPool:
+    async def shared(self, role: Role) -> OpenPool:
         """The pool of the pool process. Raises TimeoutError, WrongVersion."""
         settings, stack = self._settings, self._stack
         keys = SecretsOnly(self._registry, self._know, self._forget)
@@ -96,7 +87,7 @@ class PoolBuilder:
         stack.push_async_callback(key_sync.close)
         await key_sync.start(settings.keys_poll_seconds)
         remote = RemoteDispatcher(
-            partial(Link, seat.pool), time.monotonic, (seat.number, seat.life), keys.has, key_sync.sync
+            partial(Link, role.pool_path), time.monotonic, (role.number, role.life), keys.has, key_sync.sync
         )
         stack.push_async_callback(remote.close)
         await remote.open(POOL_SECONDS)

@@ -19,7 +19,6 @@ from tornado.web import Application
 
 from server.bootstrap.banner import FIRST_PERSON, banner, first_token
 from server.bootstrap.example import Example, cheapest
-from server.bootstrap.keys import Seat
 from server.bootstrap.services import ServicesBuilder
 from server.config.settings import Settings
 from server.connection_budget import raise_open_files
@@ -32,6 +31,7 @@ from server.relay.keepalive import KeepaliveTiming
 from server.store.base import Caller, StoreError
 from server.wire.anthropic import ANTHROPIC
 from server.wire.openai import OPENAI
+from server.workers.role import Role
 
 log = logging.getLogger("fairgate")
 
@@ -114,11 +114,11 @@ def _stop_or_exit(stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, timing: KeepaliveTiming = PULSE, seat: Seat | None = None
+    settings: Settings, timing: KeepaliveTiming = PULSE, role: Role | None = None
 ) -> AsyncIterator[GatewayServices]:
-    """Everything that serves requests, ready to be listened for. `seat`: of one of several workers."""
+    """Everything that serves requests, ready to be listened for. `role`: of one of several workers."""
     async with AsyncExitStack() as stack:
-        yield await ServicesBuilder(settings, stack, seat).services(timing)
+        yield await ServicesBuilder(settings, stack, role).services(timing)
 
 
 @asynccontextmanager

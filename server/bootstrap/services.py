@@ -34,7 +34,7 @@ from server.auth.oidc.client import Oidc, oidc_of
 from server.auth.sessions import Sessions
 from server.bootstrap import from_settings as wiring
 from server.bootstrap.demo import Demo
-from server.bootstrap.keys import OpenPool, PoolBuilder, Seat
+from server.bootstrap.keys import OpenPool, PoolBuilder
 from server.bootstrap.ownership import alone, confirm
 from server.config.settings import Settings
 from server.dispatching import Dispatching
@@ -59,6 +59,7 @@ from server.store import store_for
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
 from server.wire.filters import Origins
+from server.workers.role import Role
 
 Observe = Callable[[UsageRow], None]
 
@@ -86,10 +87,10 @@ class CommonParts(TypedDict):
 
 
 class ServicesBuilder:
-    """Builds the services of these settings; `stack` takes them down. `seat`: of a worker; None if there is but one."""
+    """Builds the services of these settings; `stack` takes them down. `role`: of a worker; None if there is but one."""
 
-    def __init__(self, settings: Settings, stack: AsyncExitStack, seat: Seat | None = None) -> None:
-        self._settings, self._stack, self._seat = settings, stack, seat
+    def __init__(self, settings: Settings, stack: AsyncExitStack, role: Role | None = None) -> None:
+        self._settings, self._stack, self._role = settings, stack, role
         self._store = store_for(settings.store_url, settings.store_driver)
         self._registry = UpstreamRegistry(settings.upstreams)
         self._oidc: Oidc | None = None
@@ -107,7 +108,7 @@ class ServicesBuilder:
         pool = await self._pool(upstreams, accounting)
         dispatcher = pool.dispatcher
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
-        history = history_of(settings, self._store, accounting, dispatcher, clocks)
+        history = history_of(settings, self._store, accounting, dispatcher, clocks, restarts=self._role is None)
         occupancy = wiring.occupancy(settings)
         metrics = self._metrics(dispatcher, AccountingMetrics(accounting), OccupancyMetrics(occupancy))
         access_log = self._access_log()
@@ -167,7 +168,7 @@ class ServicesBuilder:
     async def _books(self) -> tuple[Accounting, Accounts]:
         """The store, the ledger and the accounts of callers."""
         settings, store, stack = self._settings, self._store, self._stack
-        if self._seat is None:
+        if self._role is None:
             stack.enter_context(alone(settings))
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
@@ -176,7 +177,7 @@ class ServicesBuilder:
         accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
         await opening.begin((whose, accounts.prepare, partial(accounting.recover, store)))
-        if self._seat is None or self._seat.number == 0:
+        if self._role is None or self._role.number == 0:
             housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
             stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
         return accounting, accounts
@@ -191,7 +192,7 @@ class ServicesBuilder:
         """The pool of this process, or the one that it shares with other workers."""
         settings, registry, book = self._settings, self._registry, accounting.book
         builder = PoolBuilder(settings, self._store, registry, upstreams, book.know, book.forget, self._stack)
-        return await builder.own() if self._seat is None else await builder.shared(self._seat)
+        return await builder.own() if self._role is None else await builder.shared(self._role)
 
     async def _pipeline(
         self,

@@ -130,6 +130,8 @@ class Hub:
 
     def hear(self, member: Member, message: Message, now: float) -> None:
         """Do what a message says. Raises FrameError if it cannot be understood."""
+        if member not in self.members:
+            return  # it has left: what it says now would be no one's
         word, *rest = message
         if member.who is None and word != "hello":
             raise FrameError("no hello")

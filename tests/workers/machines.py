@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from server.bootstrap.keys import Seat
 from server.bootstrap.pool_process import open_pool
 from server.bootstrap.serve import listen, open_services
 from server.config.settings import Settings
 from server.workers.pool_server import PoolServer
+from server.workers.role import Role
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import Running, spec
 
@@ -40,8 +40,9 @@ class Machine:
         await self._stack.aclose()
 
     async def seated(self, number: int, stack: AsyncExitStack) -> Running:
-        seat = Seat(Path(self.listening.getsockname()), number, 1)
-        services = await stack.enter_async_context(open_services(self.settings, seat=seat))
+        folder = str(Path(self.listening.getsockname()).parent)
+        role = Role(kind="worker", number=number, life=number + 1, folder=folder, listening=(), control=-1, workers=2)
+        services = await stack.enter_async_context(open_services(self.settings, role=role))
         url = await stack.enter_async_context(listen(services))
         return Running(url, "", services, self.fake)
 
