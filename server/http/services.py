@@ -25,6 +25,8 @@ from server.auth.accounts import Accounts
 from server.auth.oidc.client import Oidc
 from server.auth.sessions import Sessions, Visit
 from server.auth.token_format import budget_id
+from server.cluster.changes import ChangeFollower
+from server.cluster.face import Face
 from server.config.settings import Settings
 from server.dispatching import Dispatching
 from server.ledger.calendar import Calendar
@@ -34,6 +36,7 @@ from server.observability.metrics import Metrics
 from server.observability.occupancy_metrics import Occupancy
 from server.policy.authority import Authority, Means, authority_of
 from server.relay.admission import Admission
+from server.relay.everywhere import Everywhere
 from server.relay.pipeline import Pipeline
 from server.status.service import StatusService
 from server.store.base import Caller, Store
@@ -42,18 +45,25 @@ from server.wire.own_keys import OwnKeyProvider
 
 
 class Lifecycle:
-    """Whether the gateway is about to stop."""
+    """Whether the gateway is about to stop, and how: `retiring`, it serves on until its connections have gone."""
 
-    draining = False
+    draining = retiring = False
 
     def drain(self) -> None:
-        """It is, from now on."""
+        """It stops soon, and serves no new request."""
         self.draining = True
+
+    def retire(self) -> None:
+        """Another process has taken its place: each answer from now on is the last one of its connection."""
+        self.retiring = True
 
 
 @dataclass(kw_only=True)
 class Services:
-    """The dependencies of every handler. `metrics` and `access_log`: None if they are off."""
+    """The dependencies of every handler. `metrics` and `access_log`: None if they are off.
+
+    `follower` lets changes take effect here.
+    """
 
     settings: Settings
     accounts: Accounts
@@ -64,6 +74,7 @@ class Services:
     clock: Callable[[], float]
     wall: Callable[[], int]
     lifecycle: Lifecycle
+    follower: ChangeFollower
 
     @property
     def draining(self) -> bool:
@@ -101,9 +112,8 @@ class Services:
         return not self.book.known or bool(self.book.limits.of(Scope.TOKEN, budget_id(token_id)))
 
     async def take_effect(self) -> None:
-        """Let what an administrator has changed hold here at once; other gateways read it within seconds."""
-        self.accounts.forget()
-        await self.book.sync()
+        """Let what an administrator has changed hold here at once; other gateways follow within a second or two."""
+        await self.follower.take_effect()
 
 
 @dataclass(kw_only=True)
@@ -123,6 +133,7 @@ class StatusServices(Services):
     dispatcher: Dispatching
     store: Store
     price_reload: PriceReload
+    gateways: Face | None
 
 
 @dataclass(kw_only=True)
@@ -133,6 +144,7 @@ class ManagementServices(Services):
     calendar: Calendar
     dispatcher: Dispatching
     pipeline: Pipeline
+    everywhere: Everywhere
     reservations: Reservations
     status_service: StatusService
     sessions: Sessions
@@ -144,6 +156,7 @@ class ManagementServices(Services):
     tokens: TokenCommands
     keys: KeyCommands
     privacy: PrivacyCommands
+    gateways: Face | None
 
 
 @dataclass(kw_only=True)

@@ -10,7 +10,10 @@ model that the pool does not know is "other": a caller must not be able to make 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from server.dispatching import Dispatching
@@ -41,6 +44,10 @@ class Metrics:
         """Count a refusal that a caller got. The codes are those of `server/wire/errors.py`."""
         self._events.refused(code)
 
+    def collect(self) -> Iterable[Metric]:
+        """Everything as it is now."""
+        return self._registry.collect()
+
     def text(self) -> bytes:
-        """Everything in Prometheus' text format, as it is now."""
+        """The same in Prometheus' text format."""
         return generate_latest(self._registry)
