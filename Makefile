@@ -5,6 +5,9 @@ BIN := .venv/bin
 .PHONY: run test lint fast soak bench bench-peers bench-fairness mutants docs clean
 .DEFAULT_GOAL := run
 
+# The tests start the gateway as a program of its own dozens of times: what is compiled once is kept, whatever is set.
+test fast soak: export PYTHONDONTWRITEBYTECODE =
+
 run: .venv/demo  ## start the gateway on http://127.0.0.1:8080 (ARGS="--port 9000" passes options on)
 	$(BIN)/python -m server $(ARGS)
 

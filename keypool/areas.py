@@ -27,6 +27,7 @@ class Area:
 
     def __init__(self, fair: FairQueue, models: frozenset[str], keys: Sequence[Key]) -> None:
         self.fair, self.models, self.keys = fair, models, keys
+        self.name = min(models)
         self.rate = ServiceRate()
         self.shares = Shares()
         self.occupancy = Occupancy()

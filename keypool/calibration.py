@@ -11,6 +11,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
 
 REMEMBERED = 100  # waits
 ENOUGH = 5
@@ -18,6 +20,22 @@ LEAST_LEARNT = 1.0  # seconds: a shorter prediction says nothing about the model
 LEAST, MOST = 0.1, 10.0  # of a ratio
 NEAR = 0.25  # of the true wait, or
 NEAR_SECONDS = 1.0
+
+
+class WaitKind(Enum):
+    """What a forecast rests on."""
+
+    SLOTS = "slots"  # when the slots are free that others hold
+    LIMITS = "limits"  # how fast limits let requests through
+    PACE = "pace"  # how fast this very flow is served
+
+
+class Foreseen(NamedTuple):
+    """What a forecast rested on, the model's own word, and the longest wait that was made of it, in seconds."""
+
+    kind: WaitKind
+    modelled: float
+    latest: float
 
 
 class Calibration:
@@ -43,19 +61,26 @@ class Calibration:
         return unknown if count < ENOUGH else self._sorted[min(count - 1, int(part * count))]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ForecastScore:
-    """How good forecasts were: of `made` ones that ended with a start, how many came `near` and were not `exceeded`.
+    """How good forecasts were: of `made` ones whose wait has ended, how many were `near` and how many `exceeded`.
 
-    Near is within a quarter of the true wait, or within a second; exceeded is one whose latest instant had passed.
+    Near is within a quarter of the true wait, or within a second. Exceeded is one whose longest wait was too short, by
+    more than a second.
     """
 
     made: int = 0
     near: int = 0
     exceeded: int = 0
 
-    def count(self, usual: float, latest: float, actual: float) -> None:
-        """A wait of `actual` seconds has ended, for which these were forecast."""
-        self.made += 1
-        self.near += abs(usual - actual) <= max(NEAR * actual, NEAR_SECONDS)
-        self.exceeded += actual > latest + NEAR_SECONDS
+    def with_one(self, usual: float, latest: float, actual: float) -> ForecastScore:
+        """The score when one more wait has ended, after `actual` seconds, for which these had been forecast."""
+        near = abs(usual - actual) <= max(NEAR * actual, NEAR_SECONDS)
+        exceeded = actual > latest + NEAR_SECONDS
+        return ForecastScore(self.made + 1, self.near + near, self.exceeded + exceeded)
+
+    def __add__(self, other: ForecastScore) -> ForecastScore:
+        return ForecastScore(self.made + other.made, self.near + other.near, self.exceeded + other.exceeded)
+
+
+NONE_MADE = ForecastScore()

@@ -19,7 +19,8 @@ class LiveRequest:
     """One request that waits or runs. Times are seconds.
 
     `position`: its place in the queue now, from 1; 0 while it runs. `waited`: until now, or until it got its key.
-    `expected`: the wait that is left, as forecast. `running`: since it got the key `key`.
+    `expected`: the wait that is left, as forecast. `running`: since it got the key `key`, which is one of `upstream`.
+    `tokens_in`: of its prompt, as counted or guessed.
     """
 
     id: str
@@ -32,6 +33,8 @@ class LiveRequest:
     running: float
     key: str | None
     attempts: int
+    upstream: str = ""
+    tokens_in: int = 0
 
     @property
     def state(self) -> str:
@@ -57,4 +60,6 @@ def _seen(pool: Pool, ticket: Ticket, now: float) -> LiveRequest:
         running=now - ticket.granted if ticket.key else 0.0,
         key=ticket.key.id if ticket.key else None,
         attempts=ticket.attempts,
+        upstream=ticket.key.upstream if ticket.key else "",
+        tokens_in=ticket.need.input,
     )

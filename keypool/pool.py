@@ -22,23 +22,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from keypool.activity import Activity
 from keypool.areas import Area
 from keypool.arrangement import Arrangement
 from keypool.blame import MOST_DOUBTS, TOGETHER
 from keypool.deadlines import Deadlines
 from keypool.domains import Need
 from keypool.estimates import CostModel, Tokens
-from keypool.health import DEAD, FOREVER, KeyEvent
+from keypool.health import FOREVER, KeyEvent
 from keypool.keyring import Keyring
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
 from keypool.messages import Ask, Decision, GiveUp, Grant, QueueLimits, Reason, Refuse
+from keypool.news import News
 from keypool.pricing import Pricing
 from keypool.queue_admission import QueueAdmission
 from keypool.retries import RetryBudget
-from keypool.snapshot import PoolSnapshot, snapshot_of
-from keypool.ticket import Ticket
+from keypool.shares import Part
+from keypool.snapshot import PoolSnapshot, TallySnapshot, snapshot_of
+from keypool.ticket import Spread, Ticket
 from keypool.turn import Turn
 from keypool.verdict import BROKEN_OFF, Verdict
 
@@ -71,34 +75,20 @@ class Pool:
         self.tickets: dict[str, Ticket] = {}
         self.tally = PoolTally(self.admission.refusals)
         self._deadlines = Deadlines()
+        self.news = News(self.keyring)
+        self.activity = Activity(self.keyring, self.areas, self.tickets)
 
     @property
     def keys(self) -> dict[str, Key]:
         return self.keyring.keys
-
-    # What may be asked for
-
-    def models(self, dialect: str, groups: frozenset[str]) -> list[str]:
-        """The models that a member of these groups may ask for in this dialect."""
-        return [model for model in self.keyring.models() if self.serves(model, dialect, groups)]
-
-    def serves(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
-        return bool(self.keyring.reach(model, dialect, groups))
-
-    def lives(self, model: str, dialect: str, groups: frozenset[str]) -> bool:
-        """Whether a key that a member of these groups may use for a model is neither refused nor paused."""
-        return any(self.keys[key].state(model) not in DEAD for key in self.keyring.reach(model, dialect, groups))
-
-    @property
-    def complete(self) -> bool:
-        """The models of all keys are known."""
-        return all(key.models for key in self.keys.values())
 
     # The verbs
 
     def submit(self, ask: Ask, now: float) -> tuple[Ticket, list[Decision]]:
         """Put a request into its model's queue."""
         ticket = self.pricing.ticket(ask, self.keyring.reach(ask.model, ask.dialect, ask.groups), now)
+        if self.activity.spreads:
+            self.activity.divide(ticket)
         if (hopeless := self.admission.hopeless(ticket, now)) is not None:
             return ticket, [hopeless]
         if self.keyring.is_too_large(ticket):
@@ -117,6 +107,21 @@ class Pool:
         if ticket.waiting:
             decisions += self._unless_in_vain(ticket, ask.max_wait, now)
         return ticket, decisions
+
+    def resume(self, ask: Ask, key_id: str, granted: float, now: float) -> Ticket | None:
+        """A request runs already: a pool before this one granted it at that instant. None if there is no such key."""
+        key = self.keys.get(key_id)
+        if key is None:
+            return None
+        ticket = self.pricing.ticket(ask, self.keyring.reach(ask.model, ask.dialect, ask.groups), now)
+        queue = self.areas.queue(ask.model)
+        queue.fair.resume(ticket, key)
+        queue.resumed(ticket, key, granted)
+        self.tickets[ticket.id] = ticket
+        self.keyring.take(ticket, key, now)
+        ticket.attempts, ticket.granted = 1, granted
+        self.pricing.watch(ticket, granted)
+        return ticket
 
     def answered(
         self, ticket: Ticket, now: float, windows: Mapping[LimitMeasure, RateWindow] = NO_WINDOWS
@@ -233,6 +238,22 @@ class Pool:
         self._rearrange()
         return [*self._refuse_stranded(now), *self._pump(now)]
 
+    def share(self, parts: Mapping[str, Part], now: float) -> list[Decision]:
+        """These parts of some capacities are this gateway's from now on (`sharing.py`)."""
+        self.keyring.share(parts, now)
+        self.areas.watch_keys(now)
+        return self._pump(now)
+
+    def split(self, spreads: Mapping[str, Spread], now: float) -> list[Decision]:
+        """So the flows and parties that are active here are spread over the gateways; the others are only here."""
+        self.activity.split(spreads)
+        return self._pump(now)
+
+    def hear(self, news: Iterable[list[Any]], now: float, wall: int) -> list[Decision]:
+        """Learn what other gateways have found out (`news.py`). `wall`: UTC milliseconds."""
+        self.news.hear(news, now, wall)
+        return [*self._refuse_stranded(now), *self._pump(now)]
+
     def tick(self, now: float) -> list[Decision]:
         """Time has passed: give up on what waited too long, wake what rested."""
         decisions: list[Decision] = []
@@ -250,7 +271,16 @@ class Pool:
 
     def snapshot(self, now: float) -> PoolSnapshot:
         """All that the outside may see."""
-        return snapshot_of(self.keyring, {model: self.areas.queue(model) for model in self.keyring.models()}, now)
+        queues = {model: self.areas.queue(model) for model in self.keyring.models()}
+        tally = TallySnapshot(
+            refusals=dict(self.tally.refusals),
+            retries=self.tally.retries,
+            spent=self.retries.spent(now),
+            allowed=self.retries.allowed(now),
+            input_tokens=self.tally.input_tokens,
+            cached_tokens=self.tally.cached_tokens,
+        )
+        return snapshot_of(self.keyring, queues, self.tickets.values(), tally, now)
 
     def __repr__(self) -> str:
         waiting = sum(area.fair.waiting for area in self.areas.busy)

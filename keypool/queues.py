@@ -14,11 +14,11 @@ from typing import NamedTuple
 from keypool.ahead import ahead, before
 from keypool.areas import FRESH, Area
 from keypool.backlog import Backlog
-from keypool.calibration import Calibration, ForecastScore
+from keypool.calibration import Calibration, ForecastScore, Foreseen, WaitKind
 from keypool.departures import Wait
 from keypool.flow_heap import lane_of
 from keypool.keys import Key
-from keypool.ticket import Foreseen, Ticket, WaitKind
+from keypool.ticket import Ticket
 from keypool.waiting import EXPERIENCE, USUAL_ANSWER, Opening, QueuePace, ServiceRate, served_after
 
 REMEMBERED_WAITS = 1000
@@ -88,6 +88,11 @@ class ModelQueue:
         if ticket.flow not in self._paces:
             self._paces[ticket.flow] = QueuePace(now, self.area.rate.clock)
 
+    def resumed(self, ticket: Ticket, key: Key, granted: float) -> None:
+        """A ticket runs that has not waited here."""
+        self.running += 1
+        self.area.occupancy.starts(ticket, key.id, granted)
+
     def granted(self, ticket: Ticket, key: Key, now: float) -> None:
         waited = now - ticket.submitted
         self.waits.append(waited)
@@ -96,7 +101,7 @@ class ModelQueue:
         self.area.occupancy.starts(ticket, key.id, now)
         if (foreseen := ticket.foreseen) is not None and ticket.attempts == 1:  # of a further one nothing was foreseen
             self._calibrations[foreseen.kind].learn(foreseen.modelled, waited)
-            self.score.count(ticket.predicted, foreseen.latest, waited)
+            self.score = self.score.with_one(ticket.predicted, foreseen.latest, waited)
         self.area.shares.served(ticket.flow, ticket.cost, ticket.weight, now)
         if (pace := self._paces.get(ticket.flow)) is not None:
             pace.served(ticket.cost, self.area.rate.clock, now)
@@ -169,7 +174,9 @@ class ModelQueue:
         """Seconds until so much has been served, at the rate at which the limits let this model's requests through."""
         rate = self.rate if self.rate.seconds >= EXPERIENCE else self.area.rate
         slots = max(1, max((each.slots for each in openings), default=1))
-        return served_after(cost, rate.per_slot(self.fair.typical_cost()), openings) + (rate.gap() or USUAL_ANSWER) / slots
+        return (
+            served_after(cost, rate.per_slot(self.fair.typical_cost()), openings) + (rate.gap() or USUAL_ANSWER) / slots
+        )
 
     def _picture(self, now: float, full: bool) -> Backlog:
         if full:

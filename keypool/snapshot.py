@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from keypool.areas import Area
+from keypool.calibration import NONE_MADE, ForecastScore
+from keypool.domains import Left
 from keypool.gap import bound, gap
 from keypool.health import DEAD, KeyState
 from keypool.keyring import Keyring
 from keypool.limits import LimitMeasure
+from keypool.messages import Reason
 from keypool.queues import ModelQueue
+from keypool.ticket import Ticket
 
 SERVES_NONE = DEAD | {KeyState.EXHAUSTED}
 
@@ -31,7 +36,7 @@ class KeySnapshot:
 
 @dataclass(frozen=True, slots=True)
 class ModelSnapshot:
-    """One model.
+    """One model. `forecasts` is how good the forecasts of its waits were since the start.
 
     `waiting` and `running` are requests for it, `slots` those that its keys may serve at once: a key that is refused,
     paused or without quota serves none. `keys` says how many are in each state. Keys may serve other models, too:
@@ -40,7 +45,7 @@ class ModelSnapshot:
     models that share anything: `gap` is the largest difference between the counters of two persons who wait, `bound`
     what it may be, `largest` the largest request so far, all in cost; `jain` is the fairness index of the last minutes.
     `waits` are the latest waits for it, in seconds; `suspected` is how many of its keys fail requests that do not prove
-    anything against them.
+    anything against them; `people` is how many persons wait for it.
     """
 
     name: str
@@ -56,16 +61,30 @@ class ModelSnapshot:
     jain: float = 1.0
     waits: tuple[float, ...] = ()
     suspected: int = 0
+    people: int = 0
+    forecasts: ForecastScore = NONE_MADE
 
 
 @dataclass(frozen=True, slots=True)
 class DomainSnapshot:
-    """One capacity domain: the used share of each limit (0 to 1, more when in debt), and requests in flight."""
+    """One capacity domain: each limit, and requests in flight."""
 
     id: str
-    used: Mapping[LimitMeasure, float]
+    limits: Mapping[LimitMeasure, Left]
     running: int
     slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class TallySnapshot:
+    """What the pool has counted since its start; `spent` and `allowed` are paid retries of the last minute."""
+
+    refusals: Mapping[Reason, int]
+    retries: int = 0
+    spent: float = 0.0
+    allowed: float = 0.0
+    input_tokens: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +92,23 @@ class PoolSnapshot:
     models: tuple[ModelSnapshot, ...]
     keys: tuple[KeySnapshot, ...]
     domains: tuple[DomainSnapshot, ...] = ()
+    tally: TallySnapshot = TallySnapshot({})
 
 
-def snapshot_of(keyring: Keyring, queues: Mapping[str, ModelQueue], now: float) -> PoolSnapshot:
+def snapshot_of(
+    keyring: Keyring, queues: Mapping[str, ModelQueue], tickets: Iterable[Ticket], tally: TallySnapshot, now: float
+) -> PoolSnapshot:
     """Take the picture."""
     suspected = keyring.blame.suspected(now)
     names = {key for key, _ in suspected}
     shared = {queue.area: _fairness(queue.area, now) for queue in queues.values()}
     models = [_model(keyring, queues, model, shared[queue.area], now) for model, queue in queues.items()]
+    people = Counter(model for model, _ in {(each.model, each.person) for each in tickets if each.waiting})
     return PoolSnapshot(
-        models=tuple(replace(each, suspected=_suspected(keyring, each.name, suspected)) for each in models),
+        models=tuple(
+            replace(each, suspected=_suspected(keyring, each.name, suspected), people=people[each.name])
+            for each in models
+        ),
         keys=tuple(
             KeySnapshot(
                 id=key.id,
@@ -96,9 +122,9 @@ def snapshot_of(keyring: Keyring, queues: Mapping[str, ModelQueue], now: float) 
             for key in keyring.keys.values()
         ),
         domains=tuple(
-            DomainSnapshot(each.id, each.utilisation(now), each.running, each.slots)
-            for each in keyring.domains.values()
+            DomainSnapshot(each.id, each.left(now), each.running, each.slots) for each in keyring.domains.values()
         ),
+        tally=tally,
     )
 
 
@@ -136,6 +162,7 @@ def _model(
         largest=shared.largest,
         jain=shared.jain,
         waits=tuple(queue.waits),
+        forecasts=queue.score,
     )
 
 

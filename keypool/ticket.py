@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import NamedTuple
 
 from keypool.blame import Witness
+from keypool.calibration import Foreseen
 from keypool.domains import NO_NEED, NOTHING, Domain, Need, Sent
 from keypool.flow_heap import Lane, lane_of
 from keypool.keys import Key
@@ -19,20 +19,20 @@ def flow_of(person: str, *, batch: bool) -> str:
     return f"{person} (batch)" if batch else person
 
 
-class WaitKind(Enum):
-    """What a forecast rests on."""
+class Spread(NamedTuple):
+    """Over how many gateways a flow is spread, which of them this one is (from 0), and whose turn it is."""
 
-    SLOTS = "slots"  # when the slots are free that others hold
-    LIMITS = "limits"  # how fast limits let requests through
-    PACE = "pace"  # how fast this very flow is served
+    gateways: int = 1
+    rank: int = 0
+    turn: int = 0
+
+    def of(self, cap: int) -> int:
+        """This gateway's part of a cap: those of all gateways add up to it."""
+        place = (self.rank + self.turn) % self.gateways
+        return cap * (place + 1) // self.gateways - cap * place // self.gateways
 
 
-class Foreseen(NamedTuple):
-    """What a forecast rested on, the model's own word, and the longest wait that was made of it, in seconds."""
-
-    kind: WaitKind
-    modelled: float
-    latest: float
+ALONE = Spread()
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +69,8 @@ class Ticket:
     predicted: float = 0.0  # the usual wait that was forecast then, in seconds
     foreseen: Foreseen | None = None  # what the forecast rested on; None: there was none
 
+    spread: Spread = ALONE  # of its flow, and of its party
+    party_spread: Spread = ALONE
     waiting: bool = False
     lane: Lane = field(init=False)  # where it waits
     charged: float = 0.0  # what the flow has paid for it so far
@@ -80,6 +82,15 @@ class Ticket:
     domain: Domain | None = None
     taken: Need = NO_NEED  # what it took from that
     sent: Sent = field(default_factory=lambda: NOTHING)
+
+    def divide(self, flow: Spread, party: Spread) -> bool:
+        """Its flow and its party are spread like this now. Returns whether that is new."""
+        if (flow, party) == (self.spread, self.party_spread):
+            return False
+        self.weight *= self.spread.gateways / flow.gateways
+        self.party_weight *= self.party_spread.gateways / party.gateways
+        self.spread, self.party_spread = flow, party
+        return True
 
     @property
     def witness(self) -> Witness:

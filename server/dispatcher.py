@@ -24,7 +24,7 @@ from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 from server.wire.errors import NoKey, QueueFull, QueueTimeout, Refusal, TooManyTokens, WaitTooLong
 
-_REFUSALS: dict[Reason, type[Refusal]] = {
+REFUSALS: dict[Reason, type[Refusal]] = {
     Reason.QUEUE_FULL: QueueFull,
     Reason.TIMED_OUT: QueueTimeout,
     Reason.TOO_LONG: WaitTooLong,
@@ -39,8 +39,10 @@ SUSPICIOUS = frozenset({KeyEvent.FAILED, KeyEvent.KEY_REFUSED})  # what a free c
 class Dispatcher:
     """Runs a pool on an event loop."""
 
+    connected = True  # the pool is here
+
     def __init__(self, pool: Pool, clock: Callable[[], float]) -> None:
-        self.pool = pool
+        self.pool, self.keyring = pool, pool.keyring
         self._clock = clock
         self._waiting: dict[str, asyncio.Future[Grant | GiveUp | Refuse]] = {}
         self._listeners: list[Callable[[str], None]] = []
@@ -76,12 +78,28 @@ class Dispatcher:
         """A key goes; what it is serving ends undisturbed."""
         self.carry_out(self.pool.remove(key_id, self._clock()))
 
+    async def forecast(self, ask: Ask) -> Forecast:
+        """The place and the wait of a request that came now. Changes nothing."""
+        return self.pool.admission.forecast(ask, self._clock())
+
+    async def live(self, most: int = MOST) -> list[LiveRequest]:
+        """The requests of this moment, for an administrator."""
+        return live(self.pool, self._clock(), most)
+
     def snapshot(self) -> PoolSnapshot:
         return self.pool.snapshot(self._clock())
 
-    def live(self, most: int = MOST) -> list[LiveRequest]:
-        """The requests of this moment, for an administrator."""
-        return live(self.pool, self._clock(), most)
+    def place(self, request_id: str) -> Ticket | None:
+        """Where a request stands; None if it neither waits nor has a key."""
+        return self.pool.tickets.get(request_id)
+
+    def usual_output(self, person: str, model: str) -> int:
+        """Tokens that an answer to a person usually has."""
+        return self.pool.pricing.lengths.expect(person, model, None)
+
+    def persons(self) -> frozenset[str]:
+        """Those whose requests wait or are being answered."""
+        return frozenset(ticket.person for ticket in self.pool.tickets.values())
 
     def now(self) -> float:
         return self._clock()
@@ -162,7 +180,10 @@ class Lease:
         """Its place in the queue when it came, from 1; 0 if it did not wait."""
         return self.ticket.position
 
-    def outlook(self) -> Forecast | None:
+    async def placed(self) -> None:
+        """Return when it is known whether it waits: here that is known at once."""
+
+    async def outlook(self) -> Forecast | None:
         """Where it stands in the queue now; None when it does not wait."""
         return self._pool.admission.outlook(self.ticket, self._dispatcher.now()) if self.ticket.waiting else None
 
@@ -213,7 +234,7 @@ class Lease:
         if isinstance(decision, Grant):
             self.key = decision.key
         elif isinstance(decision, Refuse):
-            raise _REFUSALS[decision.reason](retry_after=decision.retry_after)
+            raise REFUSALS[decision.reason](retry_after=decision.retry_after)
         else:
             assert refusal is not None, "only a failed attempt is given up"
             if isinstance(refusal, NoKey) and (

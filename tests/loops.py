@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import TypeVar
 
 from tornado.ioloop import IOLoop
+
+T = TypeVar("T")
 
 
 def one_loop() -> Iterator[IOLoop]:
@@ -14,3 +18,10 @@ def one_loop() -> Iterator[IOLoop]:
     yield loop
     loop.clear_current()
     loop.close(all_fds=True)
+
+
+@contextmanager
+def entered(loop: IOLoop, context: AbstractAsyncContextManager[T]) -> Iterator[T]:
+    """The body of a fixture whose thing lives in that loop for as long as the fixture: a gateway, a browser."""
+    yield loop.run_sync(context.__aenter__, timeout=60)
+    loop.run_sync(lambda: context.__aexit__(None, None, None), timeout=30)

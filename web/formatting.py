@@ -16,6 +16,7 @@ from web.view import KEY_STATES, ModelView, NoticeView, StatusView, Tone
 
 _UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 _MICRO = 1_000_000
+FEW_FORECASTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,14 @@ def fairness(view: StatusView) -> str:
     )
 
 
+def forecasts(view: StatusView) -> str:
+    """How true the forecasts of waits were, as a sentence; empty before there were enough."""
+    made, near = (sum(getattr(model, name) for model in view.models) for name in ("forecasts", "forecasts_near"))
+    if made < FEW_FORECASTS:
+        return ""
+    return f"Forecasts of the wait: {round(10 * near / made)} of 10 were within a quarter of what it then was."
+
+
 def checking(view: StatusView) -> str:
     """How far the first look at the keys has come, as a sentence; empty once it is over."""
     if view.checking is None:
@@ -99,7 +108,11 @@ def wait(model: ModelView) -> str:
         return "no answer"
     if model.wait_seconds is None:
         return "a queue" if model.waiting else "none"
-    return "none" if model.wait_seconds < 0.5 else f"≈ {seconds(model.wait_seconds)}"
+    if model.wait_seconds < 0.5:
+        return "none"
+    latest = model.wait_latest_seconds or 0.0
+    most = f", at most {seconds(latest)}" if latest >= 1.5 * model.wait_seconds else ""
+    return f"≈ {seconds(model.wait_seconds)}{most}"
 
 
 def keys_in_words(model: ModelView) -> str:

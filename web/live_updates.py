@@ -28,6 +28,7 @@ def texts(view: StatusView) -> dict[str, str]:
     }
     if view.models:
         said["fairness"] = words.fairness(view)
+        said["forecasts"] = words.forecasts(view)
     for place, model in enumerate(view.models):
         said[f"m{place}-running"] = words.grouped(model.running)
         said[f"m{place}-waiting"] = words.grouped(model.waiting)

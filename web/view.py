@@ -127,7 +127,10 @@ class ModelView:
     jain: float = 1.0
     gap: float = 0.0
     gap_bound: float = 0.0
-    wait_seconds: float | None = None  # what a new request would wait; None: not known
+    wait_seconds: float | None = None  # what a new request would usually wait; None: not known
+    wait_latest_seconds: float | None = None  # and what it would wait at most, in nine of ten cases
+    forecasts: int = 0  # waits that were forecast and have ended
+    forecasts_near: int = 0  # of these, within a quarter of the true wait
     demand: Demand | None = None
     periods: tuple[PeriodView, ...] = ()  # those of PERIODS that there is any record of, in that order
     uptime_days: tuple[float | None, ...] = ()  # of the last 30 days, the oldest first; None: not watched

@@ -60,7 +60,7 @@ log = logging.getLogger("fairgate")
 
 MOST_LOWERED = 4  # times that one request's bound is fitted to a budget from which others take at the same time
 BEYOND = 4 * MOST  # micro-USD: more than any limit admits, with its increase, and still a number for every store
-FREE_KINDS = frozenset({"moderations", "count_tokens"})  # for these no provider charges
+FREE_KINDS = frozenset({"moderations", "count_tokens", "input_tokens"})  # for these no provider charges
 
 
 class Reservations:

@@ -10,7 +10,8 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from tornado.netutil import bind_sockets
@@ -30,6 +31,7 @@ from server.relay.keepalive import KeepaliveTiming
 from server.store.base import Caller, StoreError
 from server.wire.anthropic import ANTHROPIC
 from server.wire.openai import OPENAI
+from server.workers.role import Role
 
 log = logging.getLogger("fairgate")
 
@@ -51,16 +53,24 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, _stop_or_exit, stop)
     async with open_services(settings) as services, listen(services) as url:
-        if services.occupancy.connections.most < settings.max_connections:
-            log.warning(
-                "%d connections at a time: the system allows no more open files", services.occupancy.connections.most
-            )
-        token = await _first_token(services)
-        announce(banner(settings, url, token, example(services)))
-        _calm_the_collector()
+        announce(await first_banner(services, url))
+        settle_down(services)
         await stop.wait()
         await drain(services)
     return 0
+
+
+async def first_banner(services: GatewayServices, url: str) -> str:
+    """The banner, at the first start of a store with a token in it."""
+    return banner(services.settings, url, await _first_token(services), example(services))
+
+
+def settle_down(services: GatewayServices) -> None:
+    """The start is over."""
+    most = services.occupancy.connections.most
+    if most < services.settings.max_connections:
+        log.warning("%d connections at a time: the system allows no more open files", most)
+    _calm_the_collector()
 
 
 async def _first_token(services: GatewayServices) -> str | None:
@@ -103,10 +113,12 @@ def _stop_or_exit(stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, timing: KeepaliveTiming = PULSE) -> AsyncIterator[GatewayServices]:
-    """Everything that serves requests, ready to be listened for."""
+async def open_services(
+    settings: Settings, timing: KeepaliveTiming = PULSE, role: Role | None = None
+) -> AsyncIterator[GatewayServices]:
+    """Everything that serves requests, ready to be listened for. `role`: of one of several workers."""
     async with AsyncExitStack() as stack:
-        yield await ServicesBuilder(settings, stack).services(timing)
+        yield await ServicesBuilder(settings, stack, role).services(timing)
 
 
 @asynccontextmanager
@@ -114,15 +126,27 @@ async def listen(services: GatewayServices) -> AsyncIterator[str]:
     """Open the sockets; gives the address under which this machine reaches it."""
     settings = services.settings
     sockets = bind_sockets(settings.port, settings.host, backlog=1024)
-    server = carrier(application(services), settings)
+    async with accepting(services, sockets):
+        yield url_of(settings, sockets)
+
+
+@asynccontextmanager
+async def accepting(services: GatewayServices, sockets: Sequence[socket.socket]) -> AsyncIterator[Acceptor]:
+    """Accept connections from these sockets, which are closed at the end."""
+    server = carrier(application(services), services.settings)
     acceptor = Acceptor(sockets, server, services.occupancy.connections)
     acceptor.start()
     try:
-        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104 - asked for
-        yield f"http://{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}"
+        yield acceptor
     finally:
         acceptor.close()
         await server.close_all_connections()
+
+
+def url_of(settings: Settings, sockets: Sequence[socket.socket]) -> str:
+    """The address under which this machine reaches these sockets."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104 - asked for
+    return f"http://{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}"
 
 
 def carrier(served: Application, settings: Settings) -> BoundedHTTPServer | TransportServer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 import sys
 import time
@@ -12,9 +11,6 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol, TypedDict
 
-from prometheus_client.registry import Collector
-
-from keypool.pool import Pool
 from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.housekeeping import Housekeeping
 from server.accounting.metrics import AccountingMetrics
@@ -35,16 +31,18 @@ from server.auth.guest_passes import Passes
 from server.auth.oidc.client import Oidc, oidc_of
 from server.auth.sessions import Sessions
 from server.bootstrap import from_settings as wiring
+from server.bootstrap.cluster import among_others, farewell, open_follower, open_heartbeat
 from server.bootstrap.demo import Demo
+from server.bootstrap.keys import OpenPool, PoolBuilder
 from server.bootstrap.ownership import alone, confirm
+from server.cluster.changes import ChangeFollower, Remembered
+from server.cluster.face import Face
+from server.cluster.metrics import GatewayMetrics
 from server.config.settings import Settings
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
-from server.keys.prober import Prober, check
 from server.keys.registry import UpstreamRegistry
-from server.keys.running import RunningKeys
-from server.keys.sync import KeySync
 from server.keys.wishes import KeyWishes
 from server.ledger.calendar import Calendar
 from server.ledger.usage import UsageRow
@@ -53,6 +51,7 @@ from server.observability.metrics import Metrics
 from server.observability.occupancy_metrics import Occupancy, OccupancyMetrics
 from server.observability.tracing import Tracing, open_tracing
 from server.relay.admission import Admission
+from server.relay.everywhere import Everywhere
 from server.relay.keepalive import KeepaliveTiming
 from server.relay.pipeline import Pipeline
 from server.relay.under_way import UnderWay
@@ -62,6 +61,7 @@ from server.store import store_for
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
 from server.wire.filters import Origins
+from server.workers.role import Role
 
 Observe = Callable[[UsageRow], None]
 
@@ -79,42 +79,45 @@ class CommonParts(TypedDict):
     wall: Callable[[], int]
     lifecycle: Lifecycle
     status_service: StatusService
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     pipeline: Pipeline
+    everywhere: Everywhere
     admission: Admission
     reservations: Reservations
     calendar: Calendar
     price_reload: PriceReload
+    follower: ChangeFollower
+    gateways: Face | None
 
 
 class ServicesBuilder:
-    """Builds the services of these settings; `stack` takes them down."""
+    """Builds the services of these settings; `stack` takes them down. `role`: of a worker; None if there is but one."""
 
-    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
-        self._settings, self._stack = settings, stack
+    def __init__(self, settings: Settings, stack: AsyncExitStack, role: Role | None = None) -> None:
+        self._settings, self._stack, self._role = settings, stack, role
         self._store = store_for(settings.store_url, settings.store_driver)
         self._registry = UpstreamRegistry(settings.upstreams)
         self._oidc: Oidc | None = None
 
     async def services(self, timing: KeepaliveTiming) -> GatewayServices:
         """Everything that serves requests, ready to be listened for."""
-        settings, stack = self._settings, self._stack
+        settings, store, stack = self._settings, self._store, self._stack
         accounting, accounts = await self._books()
-        await self._demo()
-        for spec in self._registry.configured:
-            accounting.book.know(spec)
-        await accounting.book.start(settings.keys_poll_seconds)
-        upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
-        stack.push_async_callback(upstreams.close)
-        dispatcher, prober = await self._keys(upstreams, accounting)
-        clocks = Clocks(time.monotonic, _wall, time.monotonic())
-        history = history_of(settings, self._store, accounting, dispatcher, clocks)
+        await self._book(accounting)
+        upstreams = self._upstreams()
+        pool = await self._pool(upstreams, accounting)
+        dispatcher, clocks = pool.dispatcher, Clocks(time.monotonic, _wall, time.monotonic())
+        history = history_of(settings, store, accounting, dispatcher, clocks, restarts=self._role is None)
+        gateways = self._gateways(accounting, dispatcher, clocks)
         occupancy = wiring.occupancy(settings)
-        metrics = self._metrics(dispatcher, AccountingMetrics(accounting), OccupancyMetrics(occupancy))
+        collectors = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
+        metrics = Metrics(dispatcher, *collectors) if settings.metrics else None
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
-        status_service = await open_face(settings, self._store, accounting, dispatcher, prober, history, clocks, stack)
+        face = partial(open_face, settings, store, accounting, dispatcher, pool.progress)
+        status_service = await face(history, clocks, stack)
+        remembered = Remembered(pool.sync_keys, accounting.book.sync, accounts.forget, status_service.status.forget)
         common = CommonParts(
             settings=settings,
             accounts=accounts,
@@ -128,10 +131,13 @@ class ServicesBuilder:
             status_service=status_service,
             dispatcher=dispatcher,
             pipeline=pipeline,
+            everywhere=Everywhere(pipeline, pool.peers),
             admission=admission,
             reservations=accounting.reservations,
             calendar=accounting.calendar,
             price_reload=accounting.price_reload,
+            follower=open_follower(store, remembered, stack, others=self._among_others),
+            gateways=gateways,
         )
         return self._with_commands(common)
 
@@ -166,46 +172,61 @@ class ServicesBuilder:
     async def _books(self) -> tuple[Accounting, Accounts]:
         """The store, the ledger and the accounts of callers."""
         settings, store, stack = self._settings, self._store, self._stack
-        stack.enter_context(alone(settings))
+        if self._role is None:
+            stack.enter_context(alone(settings))
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
+        last_word = AsyncExitStack()  # behind the accounting's own last words
+        await stack.enter_async_context(last_word)
         accounting = await open_accounting(settings, store, wiring.own_prices(settings), stack)
+        if among_others(settings):
+            last_word.push_async_callback(farewell, store, accounting)
         self._oidc = self._login()
         accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
         await opening.begin((whose, accounts.prepare, partial(accounting.recover, store)))
-        housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
-        stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
+        if self._role is None or self._role.number == 0:
+            housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
+            stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
         return accounting, accounts
 
-    async def _demo(self) -> None:
+    async def _book(self, accounting: Accounting) -> None:
+        """What is decided at run time, from now on in step with the store, for all upstreams of the configuration."""
         if self._settings.wants_demo:
             demo = Demo()
             self._stack.push_async_callback(demo.stop)
             self._registry.configure(await demo.start())
+        for spec in self._registry.configured:
+            accounting.book.know(spec)
+        await accounting.book.start(self._settings.keys_poll_seconds)
 
-    async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatcher, Prober]:
-        """The pool; its keys are kept in step with the store, and what is known of them true."""
-        settings, registry, stack = self._settings, self._registry, self._stack
-        pool = Pool(wiring.keys(registry), wiring.limits(settings), wiring.costs(registry))
-        dispatcher = Dispatcher(pool, time.monotonic)
-        stack.callback(dispatcher.close)
-        keys = RunningKeys(dispatcher, registry, accounting.book.know, accounting.book.forget)
-        prober = Prober(
-            keys, registry, partial(check, upstreams), settings.probe_interval, random.random, time.monotonic
-        )
-        key_sync = KeySync(self._store, KeyEncryption(settings.master_keys), keys, prober, registry)
-        stack.push_async_callback(prober.close)
-        stack.push_async_callback(key_sync.close)
-        await key_sync.start(settings.keys_poll_seconds)
-        await prober.start()
-        dispatcher.report_to(prober.suspect)
-        return dispatcher, prober
+    @property
+    def _among_others(self) -> bool:
+        """Whether what this process remembers may be changed by another one."""
+        return self._role is not None or among_others(self._settings)
+
+    def _upstreams(self) -> Upstreams:
+        settings = self._settings
+        upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
+        self._stack.push_async_callback(upstreams.close)
+        return upstreams
+
+    async def _pool(self, upstreams: Upstreams, accounting: Accounting) -> OpenPool:
+        """The pool of this process, or the one that it shares with other workers."""
+        settings, registry, book = self._settings, self._registry, accounting.book
+        builder = PoolBuilder(settings, self._store, registry, upstreams, book.know, book.forget, self._stack)
+        return await builder.own() if self._role is None else await builder.shared(self._role)
+
+    def _gateways(self, accounting: Accounting, dispatcher: Dispatching, clocks: Clocks) -> Face | None:
+        """The gateways beside this one; None for a worker, which is none by itself."""
+        if self._role is not None:
+            return None
+        return open_heartbeat(self._settings, self._store, accounting, dispatcher, clocks, self._stack)
 
     async def _pipeline(
         self,
         accounting: Accounting,
-        dispatcher: Dispatcher,
+        dispatcher: Dispatching,
         upstreams: Upstreams,
         observe: Observe,
         timing: KeepaliveTiming,
@@ -240,9 +261,6 @@ class ServicesBuilder:
         if oidc is not None:
             self._stack.push_async_callback(oidc.close)
         return oidc
-
-    def _metrics(self, dispatcher: Dispatcher, *collectors: Collector) -> Metrics | None:
-        return Metrics(dispatcher, *collectors) if self._settings.metrics else None
 
     def _access_log(self) -> AccessLog | None:
         if not self._settings.access_log:

@@ -109,6 +109,12 @@ class Acceptor:
             for each in self._sockets:
                 self._loop.add_reader(each, self._accept, each)
 
+    def accept_from(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept from these from now on, and from no others."""
+        self._stop()
+        self._sockets = sockets
+        self.start()
+
     def close(self) -> None:
         """Accept no connection any more."""
         self._stop()

@@ -24,7 +24,7 @@ from server.store.base import Caller
 from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
-from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal
+from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal, UpgradeRequired
 from server.wire.keepalive import HEADER, keepalive_of
 from server.wire.packed import coding_of, unpacked
 from server.wire.request import Request, asked_class, max_wait, read_request
@@ -57,7 +57,8 @@ class RelayHandler(BaseHandler[RelayServices]):
 
     async def admit(self) -> None:
         if self.request.method != "POST":
-            raise MethodNotAllowed
+            upgrades = self.request.headers.get("Upgrade", "").strip().lower() == "websocket"
+            raise UpgradeRequired if upgrades else MethodNotAllowed
         await self._admit()
         self._knocked = self.services.reservations.knock(self.caller, self.dialect.name)
 

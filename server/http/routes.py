@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tornado.httputil import HTTPServerRequest
 from tornado.web import Application
 
 from server.http.access import Role, Route
@@ -37,6 +38,7 @@ from server.http.services import (
     S,
     StatusServices,
 )
+from server.wire.base_urls import meant
 from server.wire.cors import Sharing
 from server.wire.endpoints import ENDPOINTS
 from server.wire.translate.translation import PAIRS
@@ -53,9 +55,22 @@ ANYBODY = {"GET": Role.PUBLIC}
 CALLERS = {"GET": Role.CALLER}
 
 
+class Site(Application):
+    """The Tornado application, which also finds the routes that a wrong base URL leads past (`wire/base_urls.py`)."""
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """The handler of a request. A path that leads nowhere is tried once more as what it means."""
+        found = self.default_router.find_handler(request, **kwargs)
+        if found is not None:
+            return found
+        if (right := meant(request.path)) is not None:
+            request.path = right
+        return super().find_handler(request, **kwargs)
+
+
 def application(services: GatewayServices) -> Application:
     """The Tornado application. Its own access log is off: ours is batched."""
-    return Application(
+    return Site(
         [route.rule() for route in routes(services)],
         default_handler_class=NoSuchPage,
         default_handler_args={"services": services.part(StatusServices)},

@@ -25,8 +25,10 @@ from server.auth.accounts import Accounts
 from server.auth.oidc.client import Oidc
 from server.auth.sessions import Sessions, Visit
 from server.auth.token_format import budget_id
+from server.cluster.changes import ChangeFollower
+from server.cluster.face import Face
 from server.config.settings import Settings
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.ledger.calendar import Calendar
 from server.ledger.limits import Scope
 from server.observability.access_log import AccessLog
@@ -34,6 +36,7 @@ from server.observability.metrics import Metrics
 from server.observability.occupancy_metrics import Occupancy
 from server.policy.authority import Authority, Means, authority_of
 from server.relay.admission import Admission
+from server.relay.everywhere import Everywhere
 from server.relay.pipeline import Pipeline
 from server.status.service import StatusService
 from server.store.base import Caller, Store
@@ -42,18 +45,25 @@ from server.wire.own_keys import OwnKeyProvider
 
 
 class Lifecycle:
-    """Whether the gateway is about to stop."""
+    """Whether the gateway is about to stop, and how: `retiring`, it serves on until its connections have gone."""
 
-    draining = False
+    draining = retiring = False
 
     def drain(self) -> None:
-        """It is, from now on."""
+        """It stops soon, and serves no new request."""
         self.draining = True
+
+    def retire(self) -> None:
+        """Another process has taken its place: each answer from now on is the last one of its connection."""
+        self.retiring = True
 
 
 @dataclass(kw_only=True)
 class Services:
-    """The dependencies of every handler. `metrics` and `access_log`: None if they are off."""
+    """The dependencies of every handler. `metrics` and `access_log`: None if they are off.
+
+    `follower` lets changes take effect here.
+    """
 
     settings: Settings
     accounts: Accounts
@@ -64,6 +74,7 @@ class Services:
     clock: Callable[[], float]
     wall: Callable[[], int]
     lifecycle: Lifecycle
+    follower: ChangeFollower
 
     @property
     def draining(self) -> bool:
@@ -101,9 +112,8 @@ class Services:
         return not self.book.known or bool(self.book.limits.of(Scope.TOKEN, budget_id(token_id)))
 
     async def take_effect(self) -> None:
-        """Let what an administrator has changed hold here at once; other gateways read it within seconds."""
-        self.accounts.forget()
-        await self.book.sync()
+        """Let what an administrator has changed hold here at once; other gateways follow within a second or two."""
+        await self.follower.take_effect()
 
 
 @dataclass(kw_only=True)
@@ -120,9 +130,10 @@ class StatusServices(Services):
     """For the public pages, and for machines that watch this one."""
 
     status_service: StatusService
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     store: Store
     price_reload: PriceReload
+    gateways: Face | None
 
 
 @dataclass(kw_only=True)
@@ -131,8 +142,9 @@ class ManagementServices(Services):
 
     store: Store
     calendar: Calendar
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     pipeline: Pipeline
+    everywhere: Everywhere
     reservations: Reservations
     status_service: StatusService
     sessions: Sessions
@@ -144,6 +156,7 @@ class ManagementServices(Services):
     tokens: TokenCommands
     keys: KeyCommands
     privacy: PrivacyCommands
+    gateways: Face | None
 
 
 @dataclass(kw_only=True)
@@ -165,7 +178,7 @@ class CompatServices(Services):
     """For the routes of older projects."""
 
     store: Store
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     changes: Changes
     people: PeopleCommands
     tokens: TokenCommands

@@ -31,11 +31,11 @@ class RunningKeys:
         self._dispatcher, self._registry, self._know, self._forget = dispatcher, registry, know, forget
 
     def key_ids(self) -> Collection[str]:
-        return self._dispatcher.pool.keys.keys()
+        return self._dispatcher.keyring.keys.keys()
 
     def state(self, key_id: str) -> KeyState:
         """How the key as a whole stands."""
-        return self._dispatcher.pool.keys[key_id].whole.state
+        return self._dispatcher.keyring.keys[key_id].whole.state
 
     def probed(self, key_id: str, found: Found) -> None:
         """Learn what a free request has shown."""

@@ -13,6 +13,7 @@ undated), the others in reports of these pages from the date beside them:
                 14 a thousand queries (Gemini 3)
     OpenRouter  openrouter.ai/docs/features/web-search: 4 USD a thousand results, five a request
     Moonshot    platform.kimi.ai/docs/pricing/tools: searches 5 a thousand
+    Cohere      cohere.com/pricing, as reported in June 2026: 2 USD a thousand search units, 2.50 with Rerank 4 Pro
 
 Not found on any page: xAI's live search by the source (it is gone since, and answers 410), pictures without their
 tokens (the dearest by size and quality), and that a container is billed which no code ran in.
@@ -61,6 +62,7 @@ LISTED_TOOLS: Mapping[str, int] = {
     "computer": 0,
     "mcp": 0,
     "tool_search": 0,
+    "search_unit": 2_500,  # of a reranker (`wire/rerank.py`)
 }
 
 # Percent of the standard price, where the model's list does not say what it costs there. `flex` is cheaper on some

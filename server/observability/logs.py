@@ -21,16 +21,19 @@ _LINE_ENDS = {code: f"\\x{code:02x}" for code in (*range(32), 127, 133)} | {0x20
 _TRACES = logging.Formatter()
 
 
-def configure(settings: Settings) -> None:
-    """Send all records, from `LOG_LEVEL` up, to the standard error stream. Does nothing where that is done already."""
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler(settings.log_format)])
+def configure(settings: Settings, process: str = "") -> None:
+    """Send all records, from `LOG_LEVEL` up, to the standard error stream. Does nothing where that is done already.
+
+    `process`: its name, where several write into one log.
+    """
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler(settings.log_format, process=process)])
 
 
-def handler(form: LogFormat, stream: TextIO | None = None) -> logging.Handler:
+def handler(form: LogFormat, stream: TextIO | None = None, process: str = "") -> logging.Handler:
     """The one handler, with its redactor; without a `stream` it writes to the standard error stream."""
     made = logging.StreamHandler(stream)
     made.addFilter(Redactor())
-    made.setFormatter(Json() if form == "json" else Console())
+    made.setFormatter(Json(process) if form == "json" else Console(process))
     return made
 
 
@@ -48,21 +51,33 @@ class Redactor(logging.Filter):
 
 
 class Console(logging.Formatter):
-    """`2026-11-21 09:30:00.123 WARNING the words`, in UTC; a traceback follows, indented."""
+    """`2026-11-21 09:30:00.123 WARNING the words`, in UTC; a traceback follows, indented.
+
+    Of several processes' lines the words begin with the process's name.
+    """
+
+    def __init__(self, process: str = "") -> None:
+        super().__init__()
+        self._process = f"{process}: " if process else ""
 
     def format(self, record: logging.LogRecord) -> str:
-        head = f"{moment(record.created * 1000, ' ')} {record.levelname} {record.getMessage()}"
+        head = f"{moment(record.created * 1000, ' ')} {record.levelname} {self._process}{record.getMessage()}"
         return "\n    ".join([head, *_trace(record)])
 
 
 class Json(logging.Formatter):
-    """One object: time, level, logger, message, and trace if there is one."""
+    """One object: time, level, logger, process if there are several, message, and trace if there is one."""
+
+    def __init__(self, process: str = "") -> None:
+        super().__init__()
+        self._process = process or None
 
     def format(self, record: logging.LogRecord) -> str:
         said = {
             "time": moment(record.created * 1000),
             "level": record.levelname.lower(),
             "logger": record.name,
+            "process": self._process,
             "message": record.getMessage(),
         }
         return json_line({**said, "trace": "\n".join(_trace(record)) or None})

@@ -10,10 +10,13 @@ model that the pool does not know is "other": a caller must not be able to make 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.ledger.usage import UsageRow
 from server.observability.event_metrics import EventMetrics
 from server.observability.pool_metrics import PoolMetrics
@@ -25,7 +28,7 @@ OTHER = "other"
 class Metrics:
     """All figures of one gateway: of its pool, and of what `others` collect."""
 
-    def __init__(self, dispatcher: Dispatcher, *others: Collector) -> None:
+    def __init__(self, dispatcher: Dispatching, *others: Collector) -> None:
         self._dispatcher = dispatcher
         self._events = EventMetrics()
         self._registry = CollectorRegistry()
@@ -34,13 +37,17 @@ class Metrics:
 
     def observe(self, row: UsageRow) -> None:
         """Count a request that has ended, or what an attempt of one cost that failed."""
-        known = self._dispatcher.pool.keyring.serving(row.model_asked)
+        known = self._dispatcher.keyring.serving(row.model_asked)
         self._events.observe(row, row.model_asked if known else OTHER)
 
     def refused(self, code: str) -> None:
         """Count a refusal that a caller got. The codes are those of `server/wire/errors.py`."""
         self._events.refused(code)
 
+    def collect(self) -> Iterable[Metric]:
+        """Everything as it is now."""
+        return self._registry.collect()
+
     def text(self) -> bytes:
-        """Everything in Prometheus' text format, as it is now."""
+        """The same in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -15,9 +15,9 @@ from prometheus_client.registry import Collector
 
 from keypool.health import KeyState
 from keypool.keys import Key
-from keypool.pool import Pool, Reason
-from keypool.snapshot import DomainSnapshot, KeySnapshot, ModelSnapshot
-from server.dispatcher import Dispatcher
+from keypool.messages import Reason
+from keypool.snapshot import DomainSnapshot, KeySnapshot, ModelSnapshot, TallySnapshot
+from server.dispatching import Dispatching
 
 Row = tuple[Sequence[str], float]  # the values of the labels, and the figure
 
@@ -25,22 +25,23 @@ Row = tuple[Sequence[str], float]  # the values of the labels, and the figure
 class PoolMetrics(Collector):
     """The figures of a pool."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatching) -> None:
         self._dispatcher = dispatcher
         self._names: dict[str, str] = {}  # of each key that was ever seen, so that a series stays one key's
         self._counted: Counter[str] = Counter()  # keys of each upstream
 
     def collect(self) -> Iterator[Metric]:
-        pool, snapshot = self._dispatcher.pool, self._dispatcher.snapshot()
+        snapshot = self._dispatcher.snapshot()
         yield from _queues(snapshot.models)
         yield from _slots(snapshot.keys)
         yield from _fairness(snapshot.models)
-        yield from self._domains(snapshot.domains, pool)
-        yield from _retries(pool, self._dispatcher.now())
-        yield from _tallies(pool)
+        yield from _forecasts(snapshot.models)
+        yield from self._domains(snapshot.domains)
+        yield from _retries(snapshot.tally)
+        yield from _tallies(snapshot.tally)
 
-    def _domains(self, domains: Iterable[DomainSnapshot], pool: Pool) -> Iterator[Metric]:
-        owners = self._owners(pool.keys.values())
+    def _domains(self, domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
+        owners = self._owners(self._dispatcher.keyring.keys.values())
         known = [
             ((shown, each.id.removeprefix(f"{owner}/")), each)
             for each in domains
@@ -48,7 +49,7 @@ class PoolMetrics(Collector):
             if each.id.startswith(f"{owner}/")
         ]
         labels = ("domain", "models")
-        used = [((*name, measure.value), share) for name, each in known for measure, share in each.used.items()]
+        used = [((*name, measure.value), left.used) for name, each in known for measure, left in each.limits.items()]
         yield gauge("fairgate_domain_used_ratio", "Used share of a provider's limit.", (*labels, "measure"), used)
         running = [(name, each.running) for name, each in known]
         yield gauge("fairgate_domain_running_requests", "Requests in flight that share limits.", labels, running)
@@ -100,15 +101,23 @@ def _fairness(models: Iterable[ModelSnapshot]) -> Iterator[Metric]:
     yield gauge("fairgate_shares_compared_ratio", "Jain's index of those who waited lately.", by_model, jain)
 
 
-def _retries(pool: Pool, now: float) -> Iterator[Metric]:
-    spent, allowed = pool.retries.spent(now), pool.retries.allowed(now)
-    yield gauge("fairgate_retries_spent_count", "Paid retries in the last minute.", (), [((), spent)])
-    yield gauge("fairgate_retries_allowed_count", "What the budget allows in a minute.", (), [((), allowed)])
+def _forecasts(models: Iterable[ModelSnapshot]) -> Iterator[Metric]:
+    by_model = ("model",)
+    made = [((each.name,), each.forecasts.made) for each in models]
+    yield counter("fairgate_forecasts_made", "Waits that were forecast and have ended.", by_model, made)
+    near = [((each.name,), each.forecasts.near) for each in models]
+    yield counter("fairgate_forecasts_met", "Of these, within a quarter of the true wait.", by_model, near)
+    exceeded = [((each.name,), each.forecasts.exceeded) for each in models]
+    yield counter("fairgate_forecasts_exceeded", "Of these, longer than the longest forecast.", by_model, exceeded)
 
 
-def _tallies(pool: Pool) -> Iterator[Metric]:
-    tally = pool.tally
-    reasons = [((reason.name.lower(),), tally.refusals[reason]) for reason in Reason]
+def _retries(tally: TallySnapshot) -> Iterator[Metric]:
+    yield gauge("fairgate_retries_spent_count", "Paid retries in the last minute.", (), [((), tally.spent)])
+    yield gauge("fairgate_retries_allowed_count", "What the budget allows in a minute.", (), [((), tally.allowed)])
+
+
+def _tallies(tally: TallySnapshot) -> Iterator[Metric]:
+    reasons = [((reason.name.lower(),), tally.refusals.get(reason, 0)) for reason in Reason]
     yield counter("fairgate_requests_refused", "Requests that the queue turned away.", ("reason",), reasons)
     yield counter("fairgate_requests_retried", "Retries that the budget paid.", (), [((), tally.retries)])
     share = tally.cached_tokens / tally.input_tokens if tally.input_tokens else 0.0

@@ -15,7 +15,7 @@ from keypool.pool import Ask
 from keypool.queues import Forecast
 from server.accounting.runtime_config import RuntimeConfig
 from server.config.settings_rows import Fairness
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.policy.groups import Rights
 from server.relay.content_rules import ContentRules
 from server.relay.context import Call
@@ -78,7 +78,7 @@ class Admission:
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        dispatcher: Dispatching,
         guard: Guarded,
         book: RuntimeConfig,
         bounds: Bounds,
@@ -97,7 +97,7 @@ class Admission:
         A key that rests comes back by itself, so its models stay; those of keys that are refused or paused do not.
         """
         rights, now = self.rights(caller), self._wall()
-        names = self._dispatcher.pool.models(dialect.name, key_groups(caller, rights.groups))
+        names = self._dispatcher.keyring.models_for(dialect.name, key_groups(caller, rights.groups))
         mine = (name for name in names if self._may_use(caller, rights, name) and self._book.prices.of(name, now))
         return [name for name in mine if self._is_alive(caller, rights.payers(name), name, dialect)]
 
@@ -108,16 +108,16 @@ class Admission:
 
     def _is_alive(self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect) -> bool:
         """Whether a key that lives serves a model for one of the payers."""
-        served = self._served(caller, payers, model, dialect)
-        return served is not None and self._dispatcher.pool.lives(model, dialect.name, served[1])
+        served = self._served(caller, payers, model, dialect.name)
+        return served is not None and self._dispatcher.keyring.lives(model, dialect.name, served[1])
 
     def _served(
-        self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect
+        self, caller: Caller, payers: Iterable[str | None], model: str, spoken: str
     ) -> tuple[str | None, frozenset[str]] | None:
         """The first payer that has a key for a model, with the groups of its keys; None if none has."""
         for payer in payers:
             groups = key_groups(caller, () if payer is None else (payer,))
-            if self._dispatcher.pool.serves(model, dialect.name, groups):
+            if self._dispatcher.keyring.serves(model, spoken, groups):
                 return payer, groups
         return None
 
@@ -125,17 +125,17 @@ class Admission:
         patterns = caller.terms.models
         return rights.may_use(model) and (not patterns or any(fnmatchcase(model, pattern) for pattern in patterns))
 
-    def forecast(self, caller: Caller, model: str, dialect: Dialect) -> Forecast:
+    async def forecast(self, caller: Caller, model: str, dialect: Dialect) -> Forecast:
         """Where a short request of this caller would stand now. Raises UnknownModel."""
         rights = self.rights(caller)
-        served = self._served(caller, rights.payers(model), model, dialect)
+        served = self._served(caller, rights.payers(model), model, dialect.name)
         if served is None or not self._may_use(caller, rights, model):
             raise UnknownModel
         payer, groups = served
         deadline = self._clock() + self._bounds.queue_seconds
         ask = Ask("", caller.person_id, model, dialect.name, 0, None, deadline, rights.weight, groups)
         ask = self._shared(ask._replace(batch=rights.batch), payer, "")
-        return self._dispatcher.pool.admission.forecast(ask, self._clock())
+        return await self._dispatcher.forecast(ask)
 
     async def admitted(self, call: Call, rights: Rights) -> Call:
         """The call as it may go on, with the group that pays.
@@ -183,19 +183,19 @@ class Admission:
             if call.group not in payers:
                 raise InvalidValue("X-Fairgate-Group")
             payers = (call.group,)
-        served = self._served(call.caller, payers, request.model, request.endpoint.dialect)
+        served = self._served(call.caller, payers, request.model, request.endpoint.spoken)
         return self._payer_elsewhere(call, payers) if served is None else (served[0], None)
 
     def _payer_elsewhere(self, call: Call, payers: Sequence[str | None]) -> tuple[str | None, Endpoint]:
         """The payer where a model is served in another dialect, and the endpoint there. Raises UnknownModel, NoKey."""
         request, route = call.request, ""
         for dialect, path in CHATS:
-            others = dialect is not request.endpoint.dialect
-            served = self._served(call.caller, payers, request.model, dialect) if others else None
+            others = dialect.name != request.endpoint.spoken
+            served = self._served(call.caller, payers, request.model, dialect.name) if others else None
             if served is not None and (endpoint := endpoint_in(request.endpoint, dialect)) is not None:
                 return served[0], endpoint
             route = route if served is None else path
-        known = self._dispatcher.pool.complete or route
+        known = self._dispatcher.keyring.complete or route
         raise UnknownModel(route=route) if known else NoKey(retry_after=DISCOVERY_SECONDS)
 
     async def _as_sent(self, request: Request, caller: Caller) -> Request:
@@ -222,9 +222,9 @@ class Admission:
             id=call.id,
             person=caller.person_id,
             model=request.model,
-            dialect=request.endpoint.dialect.name,
+            dialect=request.endpoint.spoken,
             input_tokens=tokens,
-            most_output=request.max_tokens if request.endpoint.output_limits else 0,
+            most_output=request.max_tokens if request.endpoint.writes else 0,
             deadline=arrived + self._bounds.queue_seconds,
             weight=rights.weight,
             groups=groups,
@@ -267,7 +267,7 @@ class Admission:
         """The only keys that know what a request refers to; None if any does. Raises UnknownId, UnreadableContent."""
         if not request.refers and not request.seals:
             return None
-        reach = self._dispatcher.pool.keyring.reach(request.model, request.endpoint.dialect.name, groups)
+        reach = self._dispatcher.keyring.reach(request.model, request.endpoint.spoken, groups)
         known = [frozenset((key,)) for key in await self._makers(request.refers, caller)]
         if request.seals and (readers := self._readers_of(request.seals, reach)) is not None:
             known.append(readers)
@@ -307,7 +307,7 @@ class Admission:
         """
         homes = (self._readers.home(seal, self._clock()) for seal in seals)
         home = next((each for each in homes if each is not None), None)
-        keys = [self._dispatcher.pool.keys[each] for each in reach] if home is not None else []
+        keys = [self._dispatcher.keyring.keys[each] for each in reach] if home is not None else []
         able = [
             key for key in keys if home and (key.id == home.key or (home.domain and key.organisation == home.domain))
         ]

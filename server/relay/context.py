@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from keypool.ticket import Ticket
 from server.accounting.bill import Bill
-from server.dispatcher import Lease
+from server.dispatching import Leasing, Place
 from server.ledger.ratelimit import Taken
 from server.ledger.usage import OWN, Outcome, UsageRow, attempt_id
 from server.relay.prompt_lengths import PromptLength
@@ -111,10 +110,10 @@ class RequestTrace:
         """The fields that are shown: all but the owner's id."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "person_id"}
 
-    def stands(self, ticket: Ticket) -> None:
+    def stands(self, place: Place) -> None:
         """Note where it stood when it came, and what was kept for it."""
-        self.position, self.expected_wait_ms = ticket.position, milliseconds(ticket.predicted)
-        self.reserved = {"input": ticket.need.input, "output": ticket.need.output}
+        self.position, self.expected_wait_ms = place.position, milliseconds(place.predicted)
+        self.reserved = {"input": place.need.input, "output": place.need.output}
 
     def settle(self, usage: Usage) -> None:
         self.settled = {"input": usage.input, "output": usage.output, "estimated": usage.estimated}
@@ -162,7 +161,7 @@ class RequestContext:
     """
 
     call: Call
-    claim: Lease | None
+    claim: Leasing | None
     trace: RequestTrace
     meter: Meter
     length: PromptLength
@@ -175,6 +174,7 @@ class RequestContext:
     perhaps_billed: bool = False  # the upstream may have generated something
     shorter: Shorter | None = None  # how the upstream whose turn it is takes a bound of ours
     client_left: bool = False
+    name_sent: str = ""  # the model's, at the upstream whose turn it is
     resent: int = 0  # over another connection, because the first one was just being closed
     sent_at: float = 0.0  # when an upstream began to work for it
     failed_at: float | None = None  # when that upstream failed, until another one works for it
@@ -190,7 +190,7 @@ class RequestContext:
         return self.length.tokens
 
     @property
-    def lease(self) -> Lease:
+    def lease(self) -> Leasing:
         """The lease of a key of the pool."""
         assert self.claim is not None, "the caller brought a key"
         return self.claim
@@ -237,6 +237,11 @@ class RequestContext:
         """Seconds for which the upstream that it was sent to last has worked for it."""
         return (now if self.failed_at is None else self.failed_at) - self.sent_at
 
+    def _served(self) -> str:
+        """The model that the upstream says it has used; empty if that is no other than the one it was asked for."""
+        served = self.meter.served_model
+        return "" if served == self.name_sent else served
+
     def _row(self, usage: Usage, now: float, outcome: Outcome, attempts: int) -> UsageRow:
         call, lease, first, bill = self.call, self.claim, self.first_byte, self.bill
         request = call.request
@@ -248,7 +253,7 @@ class RequestContext:
             token_id=call.caller.token_id,
             group=call.group,
             model_asked=model,
-            model_served=self.meter.served_model or model,
+            model_served=self._served() or model,
             endpoint=request.endpoint.path,
             dialect=request.endpoint.dialect.name,
             upstream=own if lease is None else lease.key.upstream,

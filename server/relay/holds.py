@@ -73,10 +73,12 @@ class Holding:
 
     def _bound(self, call: Call, ask: Ask, asked: int | None) -> int:
         """Tokens of each choice, at most, as far as the budgets have them."""
-        if asked is not None or not call.request.endpoint.output_limits:
+        if asked is not None or not call.request.endpoint.writes:
             return ask.most_output or 0
         rules = published(call.request.model)
         room = max(LEAST_OUTPUT, rules.window - ask.input_tokens)
+        if call.request.endpoint.unbounded:  # none of our bounds goes along
+            return min(rules.output, room)
         bounds = (rules.output, self.longest, room, ask.most_output)
         return min(bound for bound in bounds if bound is not None)
 

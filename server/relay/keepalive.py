@@ -13,7 +13,7 @@ a client that reads slowly gets none on top of what it has not read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from keypool.queues import Forecast
@@ -21,6 +21,7 @@ from server.relay.context import ClientLeft, Sink
 from server.wire.keepalive import Sign
 
 EVENT_STREAM = "text/event-stream"
+LEAST_GROWTH = 1.0  # seconds: less is rounding
 # Proxies must not hold events back to fill a buffer.
 STREAM_HEADERS = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
@@ -50,12 +51,13 @@ class Keepalive:
         sink: Sink,
         sign: Sign | None,
         timing: KeepaliveTiming,
-        outlook: Callable[[], Forecast | None],
+        outlook: Callable[[], Awaitable[Forecast | None]],
         headers: Mapping[str, str],
     ) -> None:
         self._sink, self._sign, self._pulse, self._outlook = sink, sign, timing, outlook
         self._headers = {**STREAM_HEADERS, **headers}
         self._loop = asyncio.get_running_loop()
+        self._over: float | None = None  # when the wait is over, by the last sign
         self._last, self._pause, self._next_pause = 0.0, timing.queued, timing.every
         self._open = True  # nothing is being sent, and the stream is between two events
         self._timer: asyncio.TimerHandle | None = None
@@ -109,13 +111,21 @@ class Keepalive:
         assert self._sign is not None, "without it there is no timer"
         if not self._sink.started:
             self._sink.start(200, self._headers)
-        forecast = self._outlook()
-        position, wait = (forecast.position, forecast.seconds) if forecast else (None, None)
+        forecast = await self._outlook()
         try:
-            await self._sink.send(self._sign(position, wait))
+            await self._sink.send(self._sign(None, None) if forecast is None else self._standing(forecast))
             self._last, self._pause = self._loop.time(), self._next_pause
         except ClientLeft:
             if self._owner is not None:
                 self._owner.cancel()
         finally:
             self._task = None
+
+    def _standing(self, forecast: Forecast) -> bytes:
+        """Where the request stands; a wait that has grown since the last sign says so."""
+        assert self._sign is not None
+        over = self._loop.time() + forecast.seconds
+        longer = 0.0 if self._over is None else over - self._over
+        self._over = over
+        shown = longer if longer >= LEAST_GROWTH else 0.0
+        return self._sign(forecast.position, forecast.seconds, forecast.latest, shown)

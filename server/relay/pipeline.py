@@ -15,11 +15,11 @@ Keys are tried in `attempts.py`; what is billed stands in `settlement.py`. Nothi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from keypool.queues import Forecast
 from server.accounting.reservations import Reservations
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.ledger.usage import UsageRow
 from server.relay.admission import Admission, Bounds
 from server.relay.attempts import Attempts
@@ -55,6 +55,8 @@ from server.wire.errors import (
 )
 from server.wire.keepalive import sign_of_life
 
+Outlook = Callable[[], Awaitable[Forecast | None]]
+
 ROWS_SECONDS = 5.0  # what the store does not have after that is in the journal: an outage must not hold up a restart
 
 
@@ -63,7 +65,7 @@ class Pipeline:
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        dispatcher: Dispatching,
         upstreams: Upstreams,
         store: Store,
         tokenizer: Tokenizer,
@@ -103,12 +105,17 @@ class Pipeline:
 
     async def explain(self, caller: Caller, request_id: str) -> RequestTrace | None:
         """The trace of a request of this caller's; None if there was none. Raises StoreError."""
-        trace = self.recent.of(request_id, caller.person_id)
-        if trace is None:
-            row = await self._store.usage(request_id)
-            return trace_of(row) if row is not None and row.person_id == caller.person_id else None
-        if (ticket := self._dispatcher.pool.tickets.get(request_id)) is not None:
-            trace.stands(ticket)
+        trace = self.trace(request_id, caller.person_id)
+        if trace is not None:
+            return trace
+        row = await self._store.usage(request_id)
+        return trace_of(row) if row is not None and row.person_id == caller.person_id else None
+
+    def trace(self, request_id: str, person_id: str) -> RequestTrace | None:
+        """The trace of a person's request that was served here a short while ago, or still is."""
+        trace = self.recent.of(request_id, person_id)
+        if trace is not None and (place := self._dispatcher.place(request_id)) is not None:
+            trace.stands(place)
         return trace
 
     async def quiet(self, seconds: float) -> None:
@@ -199,7 +206,7 @@ class Pipeline:
         call = await self._admission.passing(call)
         bill = self._reservations.open_own_key(call, trace.arrived_at)
         context = RequestContext(call, None, trace, call.request.endpoint.meter(), NOT_READ, arrived, bill)
-        context.names_model = bool(self._dispatcher.pool.keyring.serving(call.request.model))
+        context.names_model = bool(self._dispatcher.keyring.serving(call.request.model))
         trace.state, trace.queue_ms = "running", 0
         keepalive = self._keepalive(context, sink, _stands_nowhere)
         try:
@@ -208,7 +215,7 @@ class Pipeline:
             await keepalive.stop()
             self._reservations.close(bill)
 
-    def _keepalive(self, context: RequestContext, sink: Sink, outlook: Callable[[], Forecast | None]) -> Keepalive:
+    def _keepalive(self, context: RequestContext, sink: Sink, outlook: Outlook) -> Keepalive:
         call, seconds = context.call, context.trace.arrived_at // 1000
         sign = sign_of_life(call.asked, call.keepalive, call.id, seconds)
         return Keepalive(sink, sign, self._bounds.timing, outlook, context.bill.headers)
@@ -233,7 +240,7 @@ class Pipeline:
             await keepalive.stop()
 
     def _usual_output(self, person: str, model: str) -> int:
-        return self._dispatcher.pool.pricing.lengths.expect(person, model, None)
+        return self._dispatcher.usual_output(person, model)
 
     async def _dispatched(self, context: RequestContext, sink: Sink, keepalive: Keepalive) -> UsageRow:
         self._contexts[context.call.id] = context
@@ -257,5 +264,5 @@ class Pipeline:
         return row
 
 
-def _stands_nowhere() -> None:
+async def _stands_nowhere() -> None:
     """Where a request stands that does not wait."""

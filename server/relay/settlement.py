@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from keypool.estimates import Tokens
 from server.accounting.reservations import Reservations
-from server.dispatcher import Lease
+from server.dispatching import Leasing
 from server.ledger.quota import Settlement as Settled
 from server.ledger.usage import Outcome, UsageRow
 from server.relay.admission import Admission
@@ -112,7 +112,7 @@ class Settling:
                 self._finish(context, context.claim, context.usage)
         return context.usage
 
-    def _finish(self, context: RequestContext, lease: Lease, usage: Usage) -> None:
+    def _finish(self, context: RequestContext, lease: Leasing, usage: Usage) -> None:
         self._lengths.learn(context.call.request, context.call.caller.person_id, usage)
         self._admission.made(context.meter.made.seals, lease.key)
         tokens = Tokens(usage.input, usage.cached, usage.output)
@@ -150,7 +150,7 @@ class Settling:
         output = await self._tokenizer.count(delivered, context.call.request.model, context.call.caller.person_id)
         request = context.call.request
         ended = context.outcome is Outcome.COMPLETED and not context.client_left
-        if not ended and request.endpoint.output_limits and hides(context):
+        if not ended and request.endpoint.writes and hides(context):
             most = published(request.model).output if request.max_tokens is None else request.max_tokens
             output += hidden(context.worked(self._clock()), output, most * request.choices)
         tier, geo = beside.tier or before.tier, beside.geo or before.geo

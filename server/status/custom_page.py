@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from server.config.settings import Settings
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.ledger.limits import LimitWindow, Scope, Unit
 from server.policy.page_policy import widened
 from server.single_flight import SingleFlight
@@ -28,7 +28,7 @@ class CustomPage:
     def __init__(
         self,
         settings: Settings,
-        dispatcher: Dispatcher,
+        dispatcher: Dispatching,
         status: StatusSnapshot,
         leaderboard: Leaderboard,
         clock: Callable[[], float],
@@ -43,7 +43,7 @@ class CustomPage:
         return await self._pages.get(base_url)
 
     async def _filled(self, base_url: str) -> bytes:
-        status, keys = await self._status.view(base_url), list(self._dispatcher.pool.keys.values())
+        status, keys = await self._status.view(base_url), list(self._dispatcher.keyring.keys.values())
         view = CustomView(
             status=status,
             build=_build(),

@@ -16,7 +16,7 @@ from datetime import tzinfo
 
 from keypool.health import KeyState
 from keypool.snapshot import PoolSnapshot
-from server.dispatcher import Dispatcher
+from server.dispatching import Dispatching
 from server.ledger.calendar import Calendar
 from server.ledger.history import HOUR_MS, HistoryRecorder, HourRow, hour_of, merged
 from server.ledger.summaries import DAYS, Summary, first_hour, summarise
@@ -36,11 +36,22 @@ NOTHING = Summary()
 
 
 class History:
-    """`well` says whether the store can be reached as far as requests have noticed; `wall` gives UTC milliseconds."""
+    """`well` says whether the store can be reached as far as requests have noticed; `wall` gives UTC milliseconds.
+
+    `restarts`: the end of this process is one of the gateway, and not of one of its workers.
+    """
 
     def __init__(
-        self, store: Store, dispatcher: Dispatcher, zone: tzinfo, well: Callable[[], bool], wall: Callable[[], int]
+        self,
+        store: Store,
+        dispatcher: Dispatching,
+        zone: tzinfo,
+        well: Callable[[], bool],
+        wall: Callable[[], int],
+        *,
+        restarts: bool = True,
     ) -> None:
+        self._restarts = restarts
         self._store, self._dispatcher, self._well, self._wall = store, dispatcher, well, wall
         self._calendar = Calendar(zone)  # one of our own: this one is looked at beside the event loop
         self._writer = secrets.token_hex(6)
@@ -71,7 +82,8 @@ class History:
             with suppress(asyncio.CancelledError):
                 await self._task
         now = self._wall()
-        self._note([Incident(_new_id(), IncidentKind.RESTART, "", now, now)])
+        if self._restarts:
+            self._note([Incident(_new_id(), IncidentKind.RESTART, "", now, now)])
         await self._write(now)
 
     def observe(self, row: UsageRow) -> None:
@@ -83,8 +95,7 @@ class History:
 
     def online(self) -> int:
         """How many different people are here: they wait, are being answered, or were a few minutes ago."""
-        people = {ticket.person for ticket in self._dispatcher.pool.tickets.values()}
-        return len(people | self._seen.keys())
+        return len(self._dispatcher.persons() | self._seen.keys())
 
     def incidents(self) -> list[Incident]:
         """Of the last 30 days, the newest first."""

@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from server.accounting.assembly import Accounting
 from server.accounting.runtime_config import RuntimeConfig
 from server.config.settings import Settings
-from server.dispatcher import Dispatcher
-from server.keys.prober import Prober
+from server.dispatching import Dispatching
 from server.single_flight import SingleFlight
 from server.status.custom_page import CustomPage
 from server.status.feed import feed_view
 from server.status.history import History
 from server.status.leaderboard import Leaderboard
 from server.status.live import Live
-from server.status.snapshot import ANYWHERE, StatusSnapshot, addressed
+from server.status.snapshot import ANYWHERE, Progress, StatusSnapshot, addressed
 from server.status.totals import UsageTotals
 from server.status.views import notices
 from server.store.base import Store
@@ -35,7 +34,7 @@ class StatusService:
     """The parts, for the handlers. `clock` is monotonic seconds, `wall` UTC milliseconds."""
 
     settings: Settings
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     book: RuntimeConfig
     history: History
     status: StatusSnapshot
@@ -68,7 +67,7 @@ class StatusService:
 
     def _docs_view(self, frame: Frame, base_url: str) -> DocsView:
         """The models are those that need no group."""
-        named = {dialect: self.dispatcher.pool.models(dialect, frozenset()) for dialect in EXAMPLES}
+        named = {dialect: self.dispatcher.keyring.models_for(dialect, frozenset()) for dialect in EXAMPLES}
         return DocsView(
             frame,
             base_url,
@@ -88,11 +87,16 @@ class Clocks:
 
 
 def history_of(
-    settings: Settings, store: Store, accounting: Accounting, dispatcher: Dispatcher, clocks: Clocks
+    settings: Settings, store: Store, accounting: Accounting, dispatcher: Dispatching, clocks: Clocks, *, restarts: bool
 ) -> History:
     """The history, to be started when the keys are there. It hears of every request that has ended."""
     return History(
-        store, dispatcher, settings.timezone, lambda: accounting.guard.state is BreakerState.CLOSED, clocks.wall
+        store,
+        dispatcher,
+        settings.timezone,
+        lambda: accounting.guard.state is BreakerState.CLOSED,
+        clocks.wall,
+        restarts=restarts,
     )
 
 
@@ -100,8 +104,8 @@ async def open_face(
     settings: Settings,
     store: Store,
     accounting: Accounting,
-    dispatcher: Dispatcher,
-    prober: Prober,
+    dispatcher: Dispatching,
+    progress: Progress,
     history: History,
     clocks: Clocks,
     stack: AsyncExitStack,
@@ -113,7 +117,7 @@ async def open_face(
     usage_totals = UsageTotals(store, accounting.calendar, settings.store_seconds, clock, wall)
     stack.push_async_callback(usage_totals.close)
     status = StatusSnapshot(
-        settings, dispatcher, accounting.book, history, usage_totals, prober, clock, wall, clocks.started
+        settings, dispatcher, accounting.book, history, usage_totals, progress, clock, wall, clocks.started
     )
     live = Live(status.event)
     stack.push_async_callback(live.close)

@@ -6,18 +6,19 @@ The pool, the runtime configuration and the history are in memory, and of the le
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from keypool.pool import Ask
+from keypool.queues import Forecast
 from keypool.snapshot import KeySnapshot, ModelSnapshot, PoolSnapshot
 from server.accounting.runtime_config import RuntimeConfig
 from server.auth.accounts import EVERYONE, SHARED
 from server.config.settings import Settings
 from server.config.settings_rows import Gatekeeper
-from server.dispatcher import Dispatcher
-from server.keys.prober import Prober
+from server.dispatching import Dispatching
 from server.ledger.summaries import Summary
 from server.policy.maintenance import maintenance
 from server.single_flight import SingleFlight
@@ -47,6 +48,7 @@ _PRINTERS: dict[str, Callable[[StatusView], bytes]] = {
     "json": render.status_json,
     "event": live.live_event,
 }
+Progress = Callable[[], tuple[int, int]]  # how many keys have been asked about since the start, and how many are to be
 
 
 @dataclass
@@ -54,11 +56,11 @@ class StatusSnapshot:
     """The data of the status page. `clock` is monotonic seconds, `wall` UTC milliseconds; `draining`: it stops soon."""
 
     settings: Settings
-    dispatcher: Dispatcher
+    dispatcher: Dispatching
     book: RuntimeConfig
     history: History
     usage_totals: UsageTotals
-    prober: Prober
+    progress: Progress
     clock: Callable[[], float]
     wall: Callable[[], int]
     started: float
@@ -86,7 +88,9 @@ class StatusSnapshot:
 
     async def facts(self) -> dict[str, dict[str, object]]:
         """The facts of each model in a list of models, by its name."""
-        return {model.name: facts_of(model) for model in (await self.view()).models}
+        models, now = (await self.view()).models, self.wall()
+        prices, window = self.book.prices, self.book.window
+        return {each.name: facts_of(each, prices.of(each.name, now), window(each.name)) for each in models}
 
     async def page(self, base_url: str) -> bytes:
         """The page, UTF-8. `base_url` is a scheme, a host and a port, in which nothing has to be escaped."""
@@ -112,7 +116,7 @@ class StatusSnapshot:
         await self.usage_totals.refresh()
         now, pool = self.wall(), self.dispatcher.snapshot()
         summary = self.history.summary
-        models = tuple(self._model(each, summary) for each in pool.models)
+        models = tuple(await asyncio.gather(*(self._model(each, summary) for each in pool.models)))
         return StatusView(
             title=self.settings.title,
             state=self._state(models, now),
@@ -147,11 +151,11 @@ class StatusSnapshot:
         return "up" if any(model.answers for model in models) else "degraded"
 
     def _checking(self) -> tuple[int, int] | None:
-        checked, total = self.prober.progress()
+        checked, total = self.progress()
         return (checked, total) if checked < total else None
 
-    def _model(self, model: ModelSnapshot, summary: Summary) -> ModelView:
-        waits = sorted(model.waits)
+    async def _model(self, model: ModelSnapshot, summary: Summary) -> ModelView:
+        waits, forecast = sorted(model.waits), await self._forecast(model.name)
         return ModelView(
             name=model.name,
             waiting=model.waiting,
@@ -163,18 +167,21 @@ class StatusSnapshot:
             jain=model.jain,
             gap=model.gap / model.largest if model.largest else 0.0,
             gap_bound=model.bound / model.largest if model.largest else 0.0,
-            wait_seconds=self._wait(model.name),
+            wait_seconds=None if forecast is None else forecast.seconds,
+            wait_latest_seconds=None if forecast is None else forecast.latest,
+            forecasts=model.forecasts.made,
+            forecasts_near=model.forecasts.near,
             demand=demand(model),
             periods=period_views(summary.periods.get(model.name, {})),
             uptime_days=summary.uptime_days.get(model.name, ()),
         )
 
-    def _wait(self, model: str) -> float | None:
-        """The wait of a newcomer who may use all its keys, for a short answer; None if no key could serve it.
+    async def _forecast(self, model: str) -> Forecast | None:
+        """The forecast for a newcomer who may use all its keys, for a short answer; None if no key could serve it.
 
         Where all callers are one person, a newcomer is that person too, and waits behind all that they have asked.
         """
-        serving = [key for key in self.dispatcher.pool.keyring.serving(model) if not key.whole.dead]
+        serving = [key for key in self.dispatcher.keyring.serving(model) if not key.whole.dead]
         if not serving:
             return None
         now = self.dispatcher.now()
@@ -182,11 +189,11 @@ class StatusSnapshot:
         deadline = now + self.settings.queue_seconds
         newcomer = _NEWCOMERS[self.settings.gatekeeper]
         ask = Ask("", newcomer, model, min(serving[0].dialects), 0, None, deadline, groups=groups)
-        return self.dispatcher.pool.admission.forecast(ask, now).seconds
+        return await self.dispatcher.forecast(ask)
 
     def _keys(self, pool: PoolSnapshot, now: int) -> tuple[KeyView, ...]:
         """The keys, by their providers and then in an order that tells nothing."""
-        models = {key.id: len(key.models) for key in self.dispatcher.pool.keys.values()}
+        models = {key.id: len(key.models) for key in self.dispatcher.keyring.keys.values()}
         clock = self.dispatcher.now()
 
         def seen(key: KeySnapshot) -> KeyView:

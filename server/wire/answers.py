@@ -267,6 +267,25 @@ class Messages(DeliveryMeter):
             self.made.block(content)
 
 
+class Complete(DeliveryMeter):
+    """`/v1/complete`, Anthropic's API of before: pieces of text, the last one with a `stop_reason`, and no figures."""
+
+    places = ANTHROPIC
+
+    def _event(self, document: dict[str, Any]) -> bool:
+        if not self._failed_with(document):
+            self._answer(document)
+            self.finished |= bool(document.get("stop_reason"))
+        return False
+
+    def _begins(self, document: dict[str, Any]) -> None:
+        self.opened = self.begun = document.get("type") != "ping"
+
+    def _answer(self, document: dict[str, Any]) -> None:
+        self._served_by(document)
+        self._take(document.get("completion"))
+
+
 class Opaque(DeliveryMeter):
     """Answers which are relayed unread: audio, pictures. Their usage counts if they report one."""
 
@@ -287,7 +306,9 @@ class Opaque(DeliveryMeter):
 
 
 class Pictures(Opaque):
-    """`/v1/images/generations`: some models are paid for by the token, some by the picture, so both are counted."""
+    """`/v1/images/...`: some models are paid for by the token, some by the picture, so both are counted."""
+
+    _READY = frozenset({"image_generation.completed", "image_edit.completed"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -298,7 +319,7 @@ class Pictures(Opaque):
         made = document.get("data")
         if type(made) is list:
             self._images = max(self._images, len(made))
-        elif document.get("type") == "image_generation.completed":
+        elif document.get("type") in self._READY:
             self._images += 1
         if self._images:
             self.usage = replace(self.usage or Usage(), images=self._images)

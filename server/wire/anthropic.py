@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import orjson
 
 from server.wire.dialect import NO_FACTS, Dialect, Facts, one_line, refusal_headers
 from server.wire.errors import Refusal
+from server.wire.modalities import made_on
 
 DEFAULT_VERSION = "2023-06-01"
+UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Anthropic:
@@ -31,7 +34,9 @@ class Anthropic:
     def event(self, refusal: Refusal, request_id: str) -> bytes:
         return b"\n\nevent: error\ndata: " + self.body(refusal, request_id) + b"\n\n"
 
-    def heartbeat(self, position: int | None, wait: float | None) -> bytes:
+    def heartbeat(
+        self, position: int | None, wait: float | None, latest: float | None = None, longer: float = 0.0
+    ) -> bytes:
         return b'event: ping\ndata: {"type": "ping"}\n\n'  # as Anthropic's own, which says nothing either
 
     def relayed(self, body: bytes) -> bytes:
@@ -54,12 +59,13 @@ class Anthropic:
 
 
 def _model(name: str, facts: Facts) -> dict[str, object]:
-    # The gateway does not know when a provider made a model; Anthropic itself gives the epoch for "unknown".
+    # Where a name does not say when the model was made it is not known here: Anthropic gives the epoch for that, too.
+    made = made_on(name) or UNKNOWN
     return {
         "type": "model",
         "id": name,
         "display_name": name,
-        "created_at": "1970-01-01T00:00:00Z",
+        "created_at": f"{made:%Y-%m-%dT%H:%M:%SZ}",
         "lifecycle": "active",
         **facts.get(name, {}),
     }

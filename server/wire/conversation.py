@@ -28,9 +28,9 @@ DIGEST = 16  # bytes
 PREAMBLE = 16  # messages in which the first of the user must be found
 
 _SESSION_NAMES = tuple(name.lower() for name in SESSION_HEADERS)
-_CONVERSING = frozenset({"chat", "completions", "messages", "responses"})
-_TURNS = {"chat": "messages", "messages": "messages", "responses": "input"}
-_SYSTEM = {"messages": "system", "responses": "instructions"}  # where it is no turn
+_CONVERSING = frozenset({"chat", "completions", "messages", "responses", "compact"})
+_TURNS = {"chat": "messages", "messages": "messages", "responses": "input", "compact": "input"}
+_SYSTEM = {"messages": "system", "responses": "instructions", "compact": "instructions"}  # where it is no turn
 
 
 def conversation_of(kind: str, document: dict[str, Any], session: str | None) -> bytes:

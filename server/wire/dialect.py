@@ -53,10 +53,13 @@ class Dialect(Protocol):
     def event(self, refusal: Refusal, request_id: str) -> bytes:
         """Return the refusal as the last event of a stream that has begun."""
 
-    def heartbeat(self, position: int | None, wait: float | None) -> bytes:
+    def heartbeat(
+        self, position: int | None, wait: float | None, latest: float | None = None, longer: float = 0.0
+    ) -> bytes:
         """Return what keeps a stream open while its request waits, and no SDK takes for an event.
 
-        `position` counts from 1, `wait` is in seconds; None where it is not known.
+        `position` counts from 1. In seconds: `wait` is the usual wait, `latest` the longest one, and `longer` by how
+        much the wait has grown since the last heartbeat. None where it is not known.
         """
 
     def relayed(self, body: bytes) -> bytes:

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from server.wire.answers import Chat, Completions, Embeddings, Free, Media, Messages, Pictures, Responses
+from server.wire.answers import Chat, Complete, Completions, Embeddings, Free, Media, Messages, Pictures, Responses
 from server.wire.anthropic import ANTHROPIC
 from server.wire.dialect import Dialect
 from server.wire.meter import Meter
 from server.wire.openai import OPENAI
+from server.wire.rerank import Rerank
 from server.wire.speech import Speech
 
 
@@ -28,6 +29,7 @@ class Endpoint:
     meter: Callable[[], Meter]
     required: tuple[str, ...]  # fields beside the model, in the order in which they are asked for
     output_limits: tuple[str, ...] = ()  # the fields that bound the output here; elsewhere they mean nothing
+    unbounded: bool = False  # it writes text that no field bounds, but the model itself
     streams: bool = False
     asks_usage: bool = False  # a stream reports its usage only if it is asked to
     keeping: tuple[str, ...] = ()  # the fields that ask the provider to keep the answer
@@ -36,6 +38,21 @@ class Endpoint:
     media: Literal["json", "multipart"] = "json"
     answer: Literal["json", "any"] = "json"
     default_model: str | None = None  # what the provider takes when the body names none
+
+    @property
+    def spoken(self) -> str:
+        """What a key must speak to serve this: the dialect; of OpenAI's the responses apart, which many lack."""
+        return "responses" if self.path.startswith("/v1/responses") else self.dialect.name
+
+    @property
+    def writes(self) -> bool:
+        """Whether its answer is text that is billed by its tokens."""
+        return self.unbounded or bool(self.output_limits)
+
+    @property
+    def free(self) -> bool:
+        """Whether no provider charges for an answer."""
+        return self.meter is Free
 
 
 _TABLE = (
@@ -72,6 +89,23 @@ _TABLE = (
         keeps_by_default=True,
         following=("previous_response_id", "conversation"),
     ),
+    Endpoint(
+        path="/v1/responses/compact",
+        kind="compact",
+        dialect=OPENAI,
+        meter=Responses,
+        required=(),  # what was said may be named instead (`previous_response_id`)
+        unbounded=True,
+        following=("previous_response_id",),
+    ),
+    Endpoint(
+        path="/v1/responses/input_tokens",
+        kind="input_tokens",
+        dialect=OPENAI,
+        meter=Free,
+        required=(),
+        following=("previous_response_id", "conversation"),
+    ),
     Endpoint(path="/v1/embeddings", kind="embeddings", dialect=OPENAI, meter=Embeddings, required=("input",)),
     Endpoint(
         path="/v1/moderations",
@@ -89,6 +123,24 @@ _TABLE = (
         required=("prompt",),
         streams=True,
     ),
+    Endpoint(
+        path="/v1/images/edits",
+        kind="edits",
+        dialect=OPENAI,
+        meter=Pictures,
+        required=("image", "prompt"),
+        streams=True,
+        media="multipart",
+    ),
+    Endpoint(
+        path="/v1/images/variations",
+        kind="variations",
+        dialect=OPENAI,
+        meter=Pictures,
+        required=("image",),
+        media="multipart",
+    ),
+    Endpoint(path="/v1/rerank", kind="rerank", dialect=OPENAI, meter=Rerank, required=("query", "documents")),
     Endpoint(
         path="/v1/audio/speech",
         kind="speech",
@@ -124,6 +176,15 @@ _TABLE = (
         meter=Messages,
         required=("messages", "max_tokens"),
         output_limits=("max_tokens",),
+        streams=True,
+    ),
+    Endpoint(
+        path="/v1/complete",
+        kind="complete",
+        dialect=ANTHROPIC,
+        meter=Complete,
+        required=("prompt", "max_tokens_to_sample"),
+        output_limits=("max_tokens_to_sample",),
         streams=True,
     ),
     Endpoint(

@@ -69,6 +69,10 @@ class InvalidJson(ClientError):
     code = "invalid_json"
 
 
+class ByteOrderMark(InvalidJson):
+    """The request body begins with a byte order mark (BOM): send it in UTF-8 without one."""
+
+
 class TooComplex(ClientError):
     """The request body is nested too deeply or has too many elements."""
 
@@ -272,6 +276,15 @@ class MethodNotAllowed(ClientError):
     code = "method_not_allowed"
 
 
+class UpgradeRequired(ClientError):
+    """There are no WebSockets here: send the same request by POST, with "stream": true for its events."""
+
+    status = 426
+    code = "websocket_not_supported"
+    retriable = False
+    headers = {"Upgrade": "HTTP/1.1"}  # RFC 9110, 15.5.22: a 426 says which protocol is spoken instead
+
+
 class TooLarge(ClientError):
     """The request body is too large."""
 
@@ -290,7 +303,8 @@ class TooManyTokens(ClientError):
 
 
 class UnsupportedMedia(ClientError):
-    """Content-Type must be application/json; Content-Encoding, if any, gzip, deflate, zstd or br."""
+    """Content-Type must be application/json (curl -d says something else: add -H "Content-Type: application/json");
+    Content-Encoding, if any, gzip, deflate, zstd or br."""
 
     status = 415
     code = "unsupported_media_type"
@@ -366,6 +380,13 @@ class NoKey(GatewayBusy):
 
     code = "no_upstream_key"
     retry_after = 30.0
+
+
+class PoolAway(GatewayBusy):
+    """The gateway's queue is restarting."""
+
+    code = "queue_restarting"
+    retry_after = 2.0
 
 
 class Draining(GatewayBusy):

@@ -44,6 +44,10 @@ DEAREST_PIXELS = 248
 LARGEST_PICTURE = 3_840 * 2_160
 USUAL_PICTURE = 1_024 * 1_536
 PARTIAL = 100  # tokens of a picture that is shown before it is ready
+USUAL_FRAMES, MOST_FRAMES = 9, 16  # of a moving picture; each is taken for a whole one
+SVG_AUTHORED = (
+    32_768  # tokens that a model writes to draw in SVG: no page gives a bound, so a long answer stands for it
+)
 # The fields beside the turns of a conversation that are looked at.
 BESIDE_TURNS = frozenset(
     {"tools", "functions", "prediction", "thinking", "reasoning", "reasoning_effort", "context_management"}
@@ -113,9 +117,15 @@ class Extent:
 NOTHING = Extent()
 
 
-def extent_of(kind: str, document: Mapping[str, Any], sound: Sound | None = None, body: bytes = b"") -> Extent:
-    """The extent of a request of this kind (`Endpoint.kind`). `sound`: its uploaded recording. Never raises."""
+def extent_of(
+    kind: str, document: Mapping[str, Any], sound: Sound | None = None, body: bytes = b"", uploads: int = 0
+) -> Extent:
+    """The extent of a request of this kind (`Endpoint.kind`). `sound`: its uploaded recording. Never raises.
+
+    `uploads`: its uploaded pictures. Providers scale them before they read them, so each is taken for the largest.
+    """
     found = _asked(kind, document, sound)
+    found = replace(found, media=(Medium("picture"),) * uploads) if uploads else found
     writes = kind == "messages" or _CACHE.search(body) is not None
     return replace(found, writes=writes, writes_hour=_LONG.search(body) is not None) if writes else found
 
@@ -128,9 +138,9 @@ def with_kept(extent: Extent, fields: Iterable[str]) -> Extent:
 def _asked(kind: str, document: Mapping[str, Any], sound: Sound | None) -> Extent:
     if kind in ("chat", "messages", "count_tokens"):
         return _conversation(document, "messages", "system")
-    if kind == "responses":
+    if kind in ("responses", "compact", "input_tokens"):
         return _continuing(document, _conversation(document, "input"))
-    if kind == "images":
+    if kind in ("images", "edits", "variations"):
         return Extent(pictures=_whole(document.get("n")) or 1, picture_tokens=_picture_tokens(document))
     if kind == "speech":
         return _speech(document)
@@ -240,7 +250,15 @@ def _picture_tokens(document: Mapping[str, Any]) -> int:
     found = _SIZE.fullmatch(size) if type(size) is str else None
     pixels = int(found[1]) * int(found[2]) if found else _unsized(document.get("model"))
     each = PICTURE_PIXELS.get(quality, DEAREST_PIXELS) if type(quality) is str else DEAREST_PIXELS
-    return -(-pixels // each) + PARTIAL * partial
+    authored = SVG_AUTHORED if document.get("output_format") == "svg" else 0
+    return -(-pixels // each) * _frames(document) + PARTIAL * partial + authored
+
+
+def _frames(document: Mapping[str, Any]) -> int:
+    """Pictures of a moving one."""
+    if document.get("output_format") != "gif":
+        return 1
+    return min(_whole(document.get("frame_count")) or USUAL_FRAMES, MOST_FRAMES)
 
 
 def _unsized(model: Any) -> int:

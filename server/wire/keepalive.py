@@ -8,8 +8,8 @@ at all where no such event is known; `off` is nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import orjson
 
@@ -21,7 +21,16 @@ DEFAULT = ""  # whatever the dialect does
 CHOICES = (DEFAULT, "off", "comment", "chunk")
 HEADER = "X-Fairgate-Keepalive"
 
-Sign = Callable[[int | None, float | None], bytes]  # from the place in the queue and the seconds there, if it waits
+
+class Sign(Protocol):
+    """What makes a sign of life from where a request stands in the queue, if it waits; in seconds.
+
+    `wait` is the usual wait, `latest` the longest one, and `longer` by how much it has grown since the last sign.
+    """
+
+    def __call__(
+        self, position: int | None, wait: float | None, latest: float | None = None, longer: float = 0.0
+    ) -> bytes: ...
 
 
 def keepalive_of(text: str | None) -> str:
@@ -61,5 +70,7 @@ def _empty_event(kind: str, model: str, request_id: str, created: int) -> bytes 
     return b"data: " + orjson.dumps(chunk) + b"\n\n"
 
 
-def _always(event: bytes, position: int | None, wait: float | None) -> bytes:
+def _always(
+    event: bytes, position: int | None, wait: float | None, latest: float | None = None, longer: float = 0.0
+) -> bytes:
     return event

@@ -7,7 +7,7 @@ is a hole, so what is ambiguous is refused: a field named twice, `name*=` encodi
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from server.wire.errors import InvalidValue, UnsupportedMedia
 
@@ -52,6 +52,13 @@ def file_in(body: bytes, content_type: str, name: str) -> bytes:
         if _read_part(part)[0] == name:
             return part.partition(b"\r\n\r\n")[2]
     return b""
+
+
+def files_in(body: bytes, content_type: str) -> int:
+    """Return how many files a form has that was read before."""
+    boundary = _boundary(content_type)
+    assert boundary is not None, "it has been read"
+    return sum(_is_file(_parameters(part)) for part in _parts(body, boundary))
 
 
 def media_type(content_type: str) -> str:
@@ -106,7 +113,22 @@ def _parts(body: bytes, boundary: bytes) -> list[bytes]:
 
 
 def _read_part(part: bytes) -> tuple[str, str]:
-    head, gap, content = part.partition(b"\r\n\r\n")
+    """The name of a part, and its text; the text of a file is empty."""
+    parameters = _parameters(part)
+    try:
+        name = parameters[b"name"].decode()
+        return name, "" if _is_file(parameters) else _text(part.partition(b"\r\n\r\n")[2])
+    except UnicodeDecodeError:
+        raise InvalidValue("body") from None
+
+
+def _is_file(parameters: Mapping[bytes, bytes]) -> bool:
+    return b"filename" in parameters or b"filename*" in parameters
+
+
+def _parameters(part: bytes) -> dict[bytes, bytes]:
+    """What the head of a part says of it. Raises InvalidValue."""
+    head, gap, _ = part.partition(b"\r\n\r\n")
     if not gap or len(head) > MAX_HEAD or head.lower().count(b"content-disposition") != 1:
         raise InvalidValue("body")
     disposition = _DISPOSITION.search(head)
@@ -116,11 +138,7 @@ def _read_part(part: bytes) -> tuple[str, str]:
     parameters = {name.lower(): quoted or bare for name, quoted, bare in found}
     if not parameters.get(b"name") or b"name*" in parameters or len(found) > len(parameters):
         raise InvalidValue("body")
-    try:
-        name = parameters[b"name"].decode()
-        return name, "" if b"filename" in parameters or b"filename*" in parameters else _text(content)
-    except UnicodeDecodeError:
-        raise InvalidValue("body") from None
+    return parameters
 
 
 def _text(content: bytes) -> str:

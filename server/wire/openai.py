@@ -9,6 +9,7 @@ import orjson
 
 from server.wire.dialect import NO_FACTS, Facts, one_line, refusal_headers
 from server.wire.errors import Refusal
+from server.wire.modalities import made_on
 
 
 class OpenAI:
@@ -37,10 +38,16 @@ class OpenAI:
     def event(self, refusal: Refusal, request_id: str) -> bytes:
         return b"\n\ndata: " + self.body(refusal, request_id) + b"\n\n"
 
-    def heartbeat(self, position: int | None, wait: float | None) -> bytes:
+    def heartbeat(
+        self, position: int | None, wait: float | None, latest: float | None = None, longer: float = 0.0
+    ) -> bytes:
         figures = "" if position is None else f" position={position}"
         if wait is not None:
             figures += f" wait={math.ceil(wait)}s"
+            if latest is not None and latest > math.ceil(wait):
+                figures += f" latest={math.ceil(latest)}s"
+            if longer > 0.0:
+                figures += f" longer={math.ceil(longer)}s"
         return f": {'queued' + figures if figures else 'waiting'}\n\n".encode()
 
     def relayed(self, body: bytes) -> bytes:
@@ -65,8 +72,10 @@ class OpenAI:
 
 
 def _model(name: str, facts: Facts) -> dict[str, object]:
-    # The gateway does not know when a provider made a model; the SDKs insist on a number.
-    return {"id": name, "object": "model", "created": 0, "owned_by": "fairgate", **facts.get(name, {})}
+    # Where a name does not say when the model was made it is not known here; the SDKs insist on a number.
+    made = made_on(name)
+    created = 0 if made is None else int(made.timestamp())
+    return {"id": name, "object": "model", "created": created, "owned_by": "fairgate", **facts.get(name, {})}
 
 
 OPENAI = OpenAI()

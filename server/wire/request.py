@@ -21,13 +21,16 @@ from server.wire.errors import BodyOfAnotherRoute, InvalidValue, MissingParamete
 from server.wire.extent import Extent, extent_of, with_kept
 from server.wire.hosted import UNBOUNDED, Hosted, hosted_of, with_uses
 from server.wire.published import is_of_others
+from server.wire.rerank import searches_of
 from server.wire.sound import Sound, sound_of
 from server.wire.stored import Reference, asks_to_keep, references, seals
-from server.wire.tokens import Prompt, prompt_of
+from server.wire.tokens import Prompt, prompt_of, with_pictures
 
 AskedClass = Literal["batch", "interactive"]
 
 JSON = "application/json"
+# What a form on any page may send without a question (Fetch, "CORS-safelisted request-header"): never read as JSON.
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 MAX_OUTPUT = 10_000_000  # tokens; above this a number is a mistake or a probe
 MAX_CHOICES = 128
 
@@ -35,20 +38,22 @@ MAX_CHOICES = 128
 _MODEL = re.compile(r"(?!.*\.\.)[A-Za-z0-9._:/@+\[\]()~=,#*!-]{1,256}")
 # Some clients send one API's bodies to another one's route.
 _BELONGS = {"messages": "/v1/chat/completions", "input": "/v1/responses"}
-_OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample")
 # Some gateways let these choose another upstream. Here they never do, so a request with one is refused.
 _FORBIDDEN = frozenset({"api_base", "base_url", "api_key", "extra_headers"})
 # And some providers answer with another model than the one that was asked for: it would be at the price, and with the
 # rights, of this one.
-_OTHER_MODELS = frozenset({"models", "fallbacks"})
+_OTHER_MODELS = frozenset({"models", "fallbacks", "svg[model]"})
 # In what people write, and in the schemas of their own tools, those words are only words.
 _CONTENT = frozenset(
     {
         "messages", "input", "prompt", "system", "instructions", "tools", "functions", "tool_choice", "function_call",
-        "response_format", "text", "output_config", "metadata", "prediction", "mcp_servers", "container",
+        "response_format", "text", "output_config", "metadata", "prediction", "mcp_servers", "container", "query",
+        "documents",
     }
 )  # fmt: skip
-_NOTHING_GENERATED = frozenset({"messages", "completions"})  # kinds of endpoints that know a bound of 0
+_NOTHING_GENERATED = frozenset({"messages", "completions", "responses"})  # kinds that know a bound of 0
+_NUMBERS = ("n", "partial_images", "frame_count")  # in forms
 _LIST_PRICE = (None, "auto", "default", "flex", "standard_only")
 _ASKED = b'{"stream_options":{"include_usage":true},'
 
@@ -92,6 +97,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
     max_tokens = _max_tokens(document, endpoint)
     choices = _choices(document)
     _check_temperature(document.get("temperature"))
+    uploads = _uploads(endpoint, body, content_type)
     keeps = asks_to_keep(document, endpoint.keeping)
     refers = references(body, document, endpoint.following) if endpoint.media == "json" else ()
     hides_usage = stream and endpoint.asks_usage and not _asks_for_usage(document)
@@ -104,9 +110,9 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         max_tokens=max_tokens,
         choices=choices,
         hides_usage=hides_usage,
-        prompt=prompt_of(endpoint.kind, document),
+        prompt=with_pictures(prompt_of(endpoint.kind, document), uploads),
         extent=with_kept(
-            extent_of(endpoint.kind, document, _sound(endpoint, body, content_type), body),
+            extent_of(endpoint.kind, document, _sound(endpoint, body, content_type), body, uploads),
             [reference.param for reference in refers],
         ),
         conversation=conversation_of(endpoint.kind, document, session),
@@ -115,9 +121,9 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         keeps=keeps,
         kept=keeps is not None or (endpoint.keeps_by_default and document.get("store") is None),
         names_person=names_person(document),
-        dearer=_dearer(document),
+        dearer=None if endpoint.free else _dearer(document),
         added=("stream_options",) if hides_usage else (),
-        hosted=hosted_of(document, model, endpoint.kind),
+        hosted=searches_of(document) if endpoint.kind == "rerank" else hosted_of(document, model, endpoint.kind),
     )
 
 
@@ -210,9 +216,14 @@ def bounding_field(request: Request) -> str:
 
 def _sound(endpoint: Endpoint, body: bytes, content_type: str) -> Sound | None:
     """How long a recording is that is uploaded here; None where none is."""
-    if endpoint.media != "multipart":
+    if "file" not in endpoint.required:
         return None
     return sound_of(multipart.file_in(body, content_type, "file"))
+
+
+def _uploads(endpoint: Endpoint, body: bytes, content_type: str) -> int:
+    """How many pictures are uploaded here to be worked on, masks included."""
+    return multipart.files_in(body, content_type) if "image" in endpoint.required else 0
 
 
 def max_wait(text: str | None) -> float | None:
@@ -242,19 +253,25 @@ def _document(endpoint: Endpoint, body: bytes, content_type: str) -> dict[str, A
     if endpoint.media == "multipart":
         fields: dict[str, Any] = dict(multipart.read_fields(body, content_type))
         return fields | _typed(fields)
-    if content_type.partition(";")[0].strip().lower() != JSON:
+    if content_type.partition(";")[0].strip().lower() in _FORMS:
         raise UnsupportedMedia
     return strict.loads(body)
 
 
 def _typed(fields: dict[str, Any]) -> dict[str, Any]:
     """A form knows only texts; return those fields that are read as something else."""
-    typed: dict[str, Any] = {}
+    typed: dict[str, Any] = {name: _integral(fields[name]) for name in _NUMBERS if name in fields}
+    if "image[]" in fields:
+        typed["image"] = ""
     if "stream" in fields:
         typed["stream"] = {"true": True, "false": False}.get(fields["stream"].lower(), fields["stream"])
     if "temperature" in fields:
         typed["temperature"] = _number(fields["temperature"])
     return typed
+
+
+def _integral(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else text
 
 
 def _number(text: str) -> float | str:
@@ -283,7 +300,7 @@ def _check_required(name: str, document: dict[str, Any]) -> None:
     if name == "messages":
         if type(value) is not list or not value or not all(type(message) is dict for message in value):
             raise InvalidValue(name)
-    elif name in ("input", "prompt"):
+    elif name in ("input", "prompt", "query", "documents"):
         if type(value) not in (str, list) or not value:
             raise InvalidValue(name)
     elif value is None:
@@ -301,7 +318,7 @@ def _stream(document: dict[str, Any]) -> bool:
 def _max_tokens(document: dict[str, Any], endpoint: Endpoint) -> int | None:
     """Return the bound that holds at this endpoint: one that the upstream ignores must not shrink the estimate.
 
-    Nothing is generated with a bound of 0, where that means something: it warms Anthropic's cache, and weighs a text.
+    Nothing is generated with a bound of 0, where that means something: it warms a cache, and weighs a text.
     """
     nothing = endpoint.output_limits if endpoint.kind in _NOTHING_GENERATED else ()
     for name in _OUTPUT_LIMITS:
@@ -313,7 +330,7 @@ def _max_tokens(document: dict[str, Any], endpoint: Endpoint) -> int | None:
 
 def _choices(document: dict[str, Any]) -> int:
     """Return how many outputs are generated: `best_of` is paid for as well, and a list of prompts multiplies."""
-    each = max(_integer(document, "n", MAX_CHOICES) or 1, _integer(document, "best_of", MAX_CHOICES) or 1)
+    each = max(_integer(document, "n", MAX_CHOICES) or 1, _integer(document, "best_of", MAX_CHOICES, 0) or 1)
     prompts = document.get("prompt")
     return each * (len(prompts) if type(prompts) is list and type(prompts[0]) is not int else 1)
 
@@ -334,6 +351,8 @@ def _refuse_forbidden(document: dict[str, Any]) -> None:
     for name, value in document.items():
         if name in _FORBIDDEN or (name in _OTHER_MODELS and value):
             raise InvalidValue(name)
+        if name == "svg" and type(value) is dict and value.get("model"):
+            raise InvalidValue("svg.model")
         if (type(value) is dict or type(value) is list) and name not in _CONTENT:
             _refuse_forbidden_inside(value)
 

@@ -12,19 +12,21 @@ at any depth and however it was spelt (`"mod\\u0065l"`).
 
 from __future__ import annotations
 
+import codecs
 from array import array
 from itertools import accumulate
 from typing import Any
 
 import orjson
 
-from server.wire.errors import InvalidJson, TooComplex
+from server.wire.errors import ByteOrderMark, InvalidJson, TooComplex
 
 MAX_DEPTH = 64
 MAX_CONTAINERS = 50_000  # objects and arrays: about 50 ms to parse and read
 MAX_STRINGS = 200_000  # keys included
 MAX_COMMAS = 600_000  # an embeddings request may carry 300,000 token numbers
 
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CONTAINERS = frozenset((dict, list))
 _BRACKETS = b"{}[]"
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _BRACKETS)
@@ -34,8 +36,11 @@ _UP_OR_DOWN = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # as signed bytes: 
 def loads(body: bytes) -> dict[str, Any]:
     """Parse a JSON object.
 
-    Raises `TooComplex` when it is too deep or has too many elements, `InvalidJson` for everything else that is wrong.
+    Raises `TooComplex` when it is too deep or has too many elements, `InvalidJson` for everything else that is wrong,
+    and of these `ByteOrderMark` for what an editor has put in front of it.
     """
+    if body.startswith(_MARKS):
+        raise ByteOrderMark
     skeleton = _skeleton(body)
     _refuse_monsters(skeleton)
     try:

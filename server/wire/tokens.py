@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -66,6 +66,12 @@ def prompt_of(kind: str, document: dict[str, Any]) -> Prompt:
     reader = _Reader()
     _READERS.get(kind, _read_prompt)(reader, document)
     return Prompt(tuple(reader.texts), reader.fixed, reader.media)
+
+
+def with_pictures(prompt: Prompt, number: int) -> Prompt:
+    """The same prompt, with so many pictures that are uploaded beside it."""
+    more = prompt.fixed + PER_MEDIUM * number
+    return replace(prompt, fixed=more, media=prompt.media + number) if number else prompt
 
 
 def encoding_for(model: str) -> str:
@@ -179,13 +185,26 @@ def _read_fields(*names: str) -> Callable[[_Reader, dict[str, Any]], None]:
     return read
 
 
+def _read_pairs(reader: _Reader, document: dict[str, Any]) -> None:
+    """A reranker reads the query once more with each document. Those further times have a token a byte."""
+    documents, query = document.get("documents"), document.get("query")
+    reader.read(query)
+    reader.read(documents)
+    pairs = len(documents) if type(documents) is list else 1
+    again = len(query.encode(errors="surrogatepass")) if type(query) is str else 0
+    reader.fixed += PER_MESSAGE * pairs + again * max(0, pairs - 1)
+
+
 _read_prompt = _read_fields("prompt", "suffix")
 _READERS: dict[str, Callable[[_Reader, dict[str, Any]], None]] = {
     "chat": _read_conversation,
     "messages": _read_conversation,
     "count_tokens": _read_conversation,
     "responses": _read_response,
+    "compact": _read_response,
+    "input_tokens": _read_response,
     "embeddings": _read_fields("input"),
     "moderations": _read_fields("input"),
     "speech": _read_fields("input", "instructions"),
+    "rerank": _read_pairs,
 }

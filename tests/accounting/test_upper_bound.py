@@ -258,3 +258,13 @@ async def test_the_caller_hears_that_its_own_bound_is_too_large() -> None:
         stage.fake.script(None, refusing(TOO_LARGE), ok(words=9).for_ever())
         (heard,) = await ask_all(stage, [with_more(chat("go on", stream=False), max_tokens=400)])
         assert (heard.status, heard.error["param"], len(stage.records)) == (400, "max_tokens", 1)
+
+
+@pytest.mark.gen_test
+async def test_what_no_field_bounds_is_held_at_the_longest_that_the_model_writes() -> None:
+    compact = Ask("openai", "/v1/responses/compact", {"model": CHATTY, "input": "hello"})
+    async with opened("15 usd/ever") as stage:  # an answer of 16,384 tokens costs more
+        heard = await ask_all(stage, [compact])
+        assert (outcomes(heard), len(stage.fake.records)) == (Counter({"insufficient_quota": 1}), 0)
+    async with opened("17 usd/ever") as stage:
+        assert outcomes(await ask_all(stage, [compact, compact])) == Counter({200: 1, "insufficient_quota": 1})

@@ -18,7 +18,8 @@ from tests.gateways import Running
 
 CHAT, CLAUDE, EMBEDDING = "gpt-5", "claude-opus-4-8", "text-embedding-3-small"
 MODERATION, IMAGE, SPEECH, HEARING = "omni-moderation-latest", "gpt-image-1", "gpt-4o-mini-tts", "gpt-4o-transcribe"
-MODELS = (CHAT, CLAUDE, EMBEDDING, MODERATION, IMAGE, SPEECH, HEARING)
+RERANKER = "bge-reranker-v2-m3"
+MODELS = (CHAT, CLAUDE, EMBEDDING, MODERATION, IMAGE, SPEECH, HEARING, RERANKER)
 QUESTION: Any = [{"role": "user", "content": "How many roads must a man walk down"}]
 
 

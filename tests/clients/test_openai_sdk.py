@@ -235,6 +235,40 @@ async def test_responses_are_answered_whole_and_streamed(talk: Talk) -> None:
 
 
 @pytest.mark.gen_test
+async def test_a_conversation_is_compacted_and_billed(talk: Talk) -> None:
+    async with talk:
+        client = await talk.openai()
+        talk.fake.script(None, ok("sealed words", cached=2))
+        compacted = await client.responses.compact(model=CHAT, input="How many roads", instructions="Be brief.")
+        item: Any = compacted.output[0]
+        assert (item.type, item.encrypted_content) == ("compaction", "sealed words")
+        row = await talk.row(compacted._request_id)
+        assert (row.endpoint, row.status) == ("/v1/responses/compact", Outcome.COMPLETED)
+        assert row.usage == talk.fake.records[-1].usage
+        with pytest.raises(openai.BadRequestError, match="'previous_response_id' is not available"):
+            await client.responses.compact(model=CHAT, previous_response_id="resp_1")
+
+
+@pytest.mark.gen_test
+async def test_the_tokens_of_an_input_are_counted_for_free(talk: Talk) -> None:
+    async with talk:
+        client = await talk.openai()
+        counted = await client.responses.input_tokens.count(model=CHAT, input="How many roads")
+        assert counted.input_tokens == 3
+        row = await talk.row(counted._request_id)
+        assert (row.endpoint, row.cost_micro_usd) == ("/v1/responses/input_tokens", 0)
+
+
+@pytest.mark.gen_test
+async def test_what_triggers_a_compaction_passes(talk: Talk) -> None:
+    async with talk:
+        client = await talk.openai()
+        asked: Any = [*QUESTION, {"type": "compaction_trigger"}]
+        await client.responses.create(model=CHAT, input=asked, store=False)
+        assert json.loads(talk.fake.records[-1].body)["input"] == asked
+
+
+@pytest.mark.gen_test
 async def test_a_tool_is_called_by_a_response(talk: Talk) -> None:
     async with talk:
         client = await talk.openai()

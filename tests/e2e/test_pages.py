@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import openai
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from server.config.specs import Secret
-from tests.e2e.chromium import chromium, log_in, tab
+from tests.e2e.chromium import log_in, tab
 from tests.fakes.upstream import FakeUpstream
 from tests.faults.stage import until
 from tests.gateways import Running, gateway, spec
@@ -35,8 +35,8 @@ async def ask(running: Running, token: str) -> str | None:
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_a_token_is_made_used_seen_in_the_charts_and_revoked() -> None:
-    async with services() as running, chromium() as browser, tab(browser, running.url) as ada:
+async def test_a_token_is_made_used_seen_in_the_charts_and_revoked(browser: Browser) -> None:
+    async with services() as running, tab(browser, running.url) as ada:
         page = ada.page
         await log_in(ada, running.token)
         await page.click("text=Tokens")
@@ -59,13 +59,12 @@ async def test_a_token_is_made_used_seen_in_the_charts_and_revoked() -> None:
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_in_and_out_by_the_organisations_login() -> None:
+async def test_in_and_out_by_the_organisations_login(browser: Browser) -> None:
     command = [*PROVIDER, "--user-claims", json.dumps(GRACE)]
     async with child(command, r"running on (http://127\.0\.0\.1:\d+)") as issuer, FakeUpstream() as fake:
         client = {"oidc_client_id": "fairgate", "oidc_client_secret": Secret("any")}
         async with (
             gateway(fake, oidc_issuer=issuer, **client) as running,
-            chromium() as browser,
             tab(browser, running.url) as grace,
         ):
             page = grace.page
@@ -82,11 +81,12 @@ async def test_in_and_out_by_the_organisations_login() -> None:
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_an_administrator_moves_the_queue_to_another_key_raises_a_budget_and_reads_who_did_it() -> None:
+async def test_an_administrator_moves_the_queue_to_another_key_raises_a_budget_and_reads_who_did_it(
+    browser: Browser,
+) -> None:
     async with (
         FakeUpstream() as fake,
         services(upstreams=(spec(fake, ["sk-upstream-one-of-the-house"]),)) as running,
-        chromium() as browser,
         tab(browser, running.url) as operator,
     ):
         page = operator.page
@@ -130,8 +130,8 @@ async def test_an_administrator_moves_the_queue_to_another_key_raises_a_budget_a
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_the_keyboard_alone_suffices_to_log_in_and_make_a_token() -> None:
-    async with services() as running, chromium() as browser, tab(browser, running.url) as ada:
+async def test_the_keyboard_alone_suffices_to_log_in_and_make_a_token(browser: Browser) -> None:
+    async with services() as running, tab(browser, running.url) as ada:
         page = ada.page
 
         async def tab_to(name: str) -> None:
@@ -156,8 +156,8 @@ async def test_the_keyboard_alone_suffices_to_log_in_and_make_a_token() -> None:
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_everything_works_without_a_script() -> None:
-    async with services() as running, chromium() as browser, tab(browser, running.url, script=False) as ada:
+async def test_everything_works_without_a_script(browser: Browser) -> None:
+    async with services() as running, tab(browser, running.url, script=False) as ada:
         page = ada.page
         await log_in(ada, running.token)
         await page.goto("/me/tokens")
@@ -172,8 +172,8 @@ async def test_everything_works_without_a_script() -> None:
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_the_page_says_what_went_wrong() -> None:
-    async with services() as running, chromium() as browser, tab(browser, running.url) as ada:
+async def test_the_page_says_what_went_wrong(browser: Browser) -> None:
+    async with services() as running, tab(browser, running.url) as ada:
         await log_in(ada, running.token)
         await ada.page.goto("/me/groups")
         with ada.refused(400):

@@ -6,15 +6,19 @@ With `SCREENSHOTS=folder` in the environment the pictures are kept there, for a 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
+from tornado.ioloop import IOLoop
 
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.policy.groups import Group
-from tests.e2e.axe import serious
-from tests.e2e.chromium import FORMS, Watched, chromium, log_in, tab
+from tests.e2e.axe import BY_LOOK, serious
+from tests.e2e.chromium import FORMS, Watched, log_in, tab
 from tests.gateways import Running
+from tests.loops import entered
 from tests.pages.visitors import ADMIN_KEY, ask, services
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -47,11 +51,23 @@ async def furnished(running: Running) -> list[str]:
     return [f"/me/requests/{asked[0].request_id}", f"/admin/people/{ada.id}", "/me/groups/Physics%20101"]
 
 
+@pytest.fixture(scope="module")
+def running(io_loop: IOLoop) -> Iterator[Running]:
+    with entered(io_loop, services()) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def pages(io_loop: IOLoop, running: Running) -> list[str]:
+    return ["/login", *PAGES, *io_loop.run_sync(lambda: furnished(running))]
+
+
 @pytest.mark.parametrize(("width", "dark"), FORMS)
-@pytest.mark.gen_test(timeout=120)
-async def test_no_page_has_an_error_an_outside_request_or_a_sideways_scroll(width: int, dark: bool) -> None:
-    async with services() as running, chromium() as browser, tab(browser, running.url, width, dark) as operator:
-        pages = [*PAGES, *await furnished(running)]
+@pytest.mark.gen_test(timeout=150)
+async def test_no_page_has_an_error_a_barrier_an_outside_request_or_a_sideways_scroll(
+    width: int, dark: bool, browser: Browser, running: Running, pages: list[str]
+) -> None:
+    async with tab(browser, running.url, width, dark) as operator:
         await log_in(operator, ADMIN_KEY, "/admin")
         for path in pages:
             answer = await operator.page.goto(path)
@@ -59,6 +75,8 @@ async def test_no_page_has_an_error_an_outside_request_or_a_sideways_scroll(widt
             assert answer.status == 200, path
             inner = await operator.page.evaluate("document.documentElement.scrollWidth")
             assert inner <= width, f"{path} is {inner} pixels wide"
+            found = await serious(operator, BY_LOOK if (width, dark) == FORMS[0] else ())
+            assert not found, (path, found)
             await _picture(operator, path, width, dark)
         operator.assert_clean(running.url)
 
@@ -68,15 +86,3 @@ async def _picture(seen: Watched, path: str, width: int, dark: bool) -> None:
         name = path.strip("/").replace("/", "-").replace("%20", "-") or "status"
         file = Path(folder) / f"{name}-{width}-{'dark' if dark else 'light'}.png"
         await seen.page.screenshot(path=str(file), full_page=True)
-
-
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.gen_test(timeout=150)
-async def test_axe_finds_nothing_serious(dark: bool) -> None:
-    async with services() as running, chromium() as browser, tab(browser, running.url, dark=dark) as operator:
-        pages = ["/login", *PAGES, *await furnished(running)]
-        await log_in(operator, ADMIN_KEY, "/admin")
-        for path in pages:
-            await operator.page.goto(path)
-            found = await serious(operator)
-            assert not found, (path, found)

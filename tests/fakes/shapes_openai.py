@@ -178,8 +178,14 @@ def images(body: Json, _content: Content) -> Reply:
 
 
 def speech(body: Json, _content: Content) -> Reply:
-    """POST /v1/audio/speech: a kilobyte of audio for each word; the answer carries no usage."""
+    """POST /v1/audio/speech: a kilobyte of audio for each word. Only the last event of a stream carries usage."""
     words = count(body["input"])
+    if body.get("stream_format") == "sse":
+        usage = {"input_tokens": words, "output_tokens": 20 * words, "total_tokens": 21 * words}
+        sound = base64.b64encode(bytes(range(256))).decode()
+        events = [unnamed_event({"type": "speech.audio.delta", "audio": sound}) for _ in range(words)]
+        events.append(unnamed_event({"type": "speech.audio.done", "usage": usage}, 20 * words))
+        return Reply(b"", Usage(words, output=20 * words), tuple(events))
     return Reply(b"ID3\x04" + bytes(range(256)) * 4 * words, Usage(input=words), content_type="audio/mpeg")
 
 
@@ -192,7 +198,11 @@ def transcriptions(form: Json, content: Content) -> Reply:
         "output_tokens": heard.usage.output,
         "total_tokens": heard.usage.input + heard.usage.output,
     }
-    return Reply(dump({"text": heard.text, "usage": usage}), heard.usage)
+    if form.get("stream") != "true":
+        return Reply(dump({"text": heard.text, "usage": usage}), heard.usage)
+    events = [unnamed_event({"type": "transcript.text.delta", "delta": piece}, 1) for piece in heard.pieces]
+    events.append(unnamed_event({"type": "transcript.text.done", "text": heard.text, "usage": usage}))
+    return Reply(b"", heard.usage, tuple(events))
 
 
 def read_form(body: bytes) -> Json:

@@ -26,6 +26,20 @@ def responses(body: Json, content: Content) -> Reply:
     return Reply(dump(whole), thought.usage, events, ERROR_EVENT)
 
 
+def compact(body: Json, content: Content) -> Reply:
+    """POST /v1/responses/compact: all that was said by the user, and one sealed item."""
+    thought = think(_asked({**body, "tools": None}), content)
+    item = {"type": "compaction", "id": "cmp_fake", "encrypted_content": thought.text}
+    whole = {"id": "resp_fake", "object": "response.compaction", "created_at": CREATED, "output": [item]}
+    return Reply(dump(whole | {"usage": _usage(thought.usage)}), thought.usage)
+
+
+def input_tokens(body: Json) -> Reply:
+    """POST /v1/responses/input_tokens, which is free."""
+    tokens = count([body.get("instructions") or "", body["input"], body.get("tools") or []])
+    return Reply(dump({"object": "response.input_tokens", "input_tokens": tokens}), Usage())
+
+
 def _asked(body: Json) -> Asked:
     given, tools = body["input"], body.get("tools") or []
     counted = count(body.get("instructions") or "") + count(given) + count(tools)

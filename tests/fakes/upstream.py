@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Self
 
-from tests.fakes import shapes_anthropic, shapes_openai, shapes_responses
+from tests.fakes import shapes_anthropic, shapes_openai, shapes_others, shapes_responses
 from tests.fakes.delivery import Courier
 from tests.fakes.fates import Answer, Content, Fate, Raw, Refuse, ok, revoked
 from tests.fakes.http1 import Connection, Headers, Request
@@ -32,15 +32,21 @@ SHAPES: dict[str, Shape] = {
     "/v1/chat/completions": shapes_openai.chat,
     "/v1/completions": shapes_openai.completions,
     "/v1/responses": shapes_responses.responses,
+    "/v1/responses/compact": shapes_responses.compact,
+    "/v1/responses/input_tokens": lambda body, _content: shapes_responses.input_tokens(body),
     "/v1/embeddings": shapes_openai.embeddings,
     "/v1/moderations": shapes_openai.moderations,
     "/v1/images/generations": shapes_openai.images,
+    "/v1/images/edits": shapes_others.edits,
+    "/v1/images/variations": shapes_others.variations,
+    "/v1/rerank": shapes_others.rerank,
     "/v1/audio/speech": shapes_openai.speech,
     "/v1/audio/transcriptions": shapes_openai.transcriptions,
     "/v1/messages": shapes_anthropic.messages,
+    "/v1/complete": shapes_others.complete,
     "/v1/messages/count_tokens": lambda body, _content: shapes_anthropic.count_tokens(body),
 }
-FREE = ("/v1/models", "/v1/messages/count_tokens")
+FREE = ("/v1/models", "/v1/messages/count_tokens", "/v1/responses/input_tokens")
 PLENTY = 1e9  # requests or tokens per minute, where a test sets no limit
 
 

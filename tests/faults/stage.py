@@ -54,6 +54,7 @@ class Stage:
         old = dispatcher.pool.keys.values()
         keys = [replace(key, whole=KeyHealth(), by_model={}, domains={}, running=0, granted=0) for key in old]
         dispatcher.pool = Pool(keys, dispatcher.pool.limits, dispatcher.pool.pricing.costs)
+        dispatcher.keyring = dispatcher.pool.keyring
 
     async def rows(self) -> list[UsageRow]:
         """The rows that this test has written, once nothing runs any more."""

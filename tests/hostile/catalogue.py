@@ -69,7 +69,8 @@ SIZE = Answer(
 TYPE = Answer(
     415,
     "unsupported_media_type",
-    "Content-Type must be application/json; Content-Encoding, if any, gzip, deflate, zstd or br.",
+    'Content-Type must be application/json (curl -d says something else: add -H "Content-Type: application/json"); '
+    "Content-Encoding, if any, gzip, deflate, zstd or br.",
 )
 RATE = Answer(
     429, "rate_limit_exceeded", "Rate limit reached.", kind="rate_limit_error", anthropic_kind="rate_limit_error"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.hostile.catalogue import URL, assert_is, not_allowed
@@ -28,7 +30,6 @@ ABSENT = [
     "/v1/responses/resp_1",
     "/v1/chat/completions/chatcmpl-1",
     "/v1/realtime",
-    "/v1/images/edits",
 ]
 
 
@@ -56,24 +57,57 @@ def test_what_is_not_translated_is_not_served_under_the_other_dialects_name(serv
 
 
 @pytest.mark.parametrize(
+    "path", ["/chat/completions", "/messages", "/responses", "/models", "/openai/chat/completions"]
+)
+def test_a_base_url_that_lacks_its_v1_is_said_the_right_one(services: Site, path: str) -> None:
+    with services.untouched():
+        method = "GET" if path == "/models" else "POST"  # there another project's clients read prices
+        reply = services.ask(request(method, path, services.headers(), b"{}"))
+        assert_is(reply, URL, dialect_path(path))
+        assert reply is not None
+        assert b"with /v1 for OpenAI's dialect" in reply.body
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "//v1/chat/completions",
         "/v1/v1/chat/completions",
         "/v1/chat/completions/",
-        "/chat/completions",
-        "/messages",
+        "/openai/v1/chat/completions",
+        "/anthropic/v1/chat/completions",
         "/v1/messages/",
+        "/v1/v1/messages",
         "/anthropic/v1/messages",
-        "/v1/responses/compact",
+        "/v1/responses/",
     ],
 )
-def test_a_wrong_base_url_is_told_the_right_one(services: Site, path: str) -> None:
+def test_a_path_with_a_piece_too_many_is_served(services: Site, path: str) -> None:
+    body = {"model": "gpt-5", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}], "input": "x"}
+    reply = services.ask(request("POST", path, services.headers(), json.dumps(body).encode()))
+    assert reply is not None
+    assert reply.status == 200, reply.body
+
+
+@pytest.mark.parametrize("path", ["/v1/models/", "/v1/v1/models", "//v1/models", "/openai/v1/models/gpt-5"])
+def test_so_are_the_lists_of_models(services: Site, path: str) -> None:
     with services.untouched():
-        reply = services.ask(request("POST", path, services.headers(), b"{}"))
-        assert_is(reply, URL, dialect_path(path))
+        reply = services.ask(request("GET", path, services.headers()))
         assert reply is not None
-        assert b"with /v1 for OpenAI's dialect" in reply.body
+        assert (reply.status, b"gpt-5" in reply.body) == (200, True)
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/proxy/openai/v1/responses", "/v1/responses/", "/v1/messages"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_web_socket_is_refused_in_words_that_a_client_understands(services: Site, path: str, named: bool) -> None:
+    """Codex goes on by POST at once when it reads a 426; any other status it tries five times more."""
+    asked = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    headers = {**(services.headers() if named else {}), **asked, "Sec-WebSocket-Key": "A" * 22 + "=="}
+    with services.untouched():
+        reply = services.ask(request("GET", path, headers))
+        assert reply is not None
+        assert (reply.status, reply.headers.get("upgrade")) == (426, "HTTP/1.1")
+        assert b"by POST" in reply.body
 
 
 def dialect_path(path: str) -> str:

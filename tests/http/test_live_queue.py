@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keypool.live import LiveRequest
+from keypool.live import LiveRequest, live
 from server.ledger.usage import Outcome
 from server.policy.groups import Group, group_body
 from server.store.base import Record
@@ -36,7 +36,7 @@ def wide(open_stage: Opener) -> Stage:
 
 
 def requests(stage: Stage) -> list[LiveRequest]:
-    return stage.running.services.dispatcher.live()
+    return live(stage.pool, stage.running.services.dispatcher.now())
 
 
 def end(stage: Stage, request_id: str) -> bool:

@@ -67,6 +67,6 @@ def test_nine_of_ten_waits_that_were_seen_are_covered(ratios: list[float]) -> No
 def test_a_forecast_is_near_within_a_quarter_of_the_true_wait_or_a_second(
     usual: float, latest: float, actual: float, near: int, exceeded: int
 ) -> None:
-    score = ForecastScore()
-    score.count(usual, latest, actual)
-    assert (score.made, score.near, score.exceeded) == (1, near, exceeded)
+    score = ForecastScore().with_one(usual, latest, actual)
+    assert score == ForecastScore(1, near, exceeded)
+    assert score + score == ForecastScore(2, 2 * near, 2 * exceeded)

@@ -290,7 +290,7 @@ def test_every_limit_counts_its_own_measure(measure: LimitMeasure, taken: float)
     domain = Domain("d", {each: Bucket(100.0, 1.0, 100.0) for each in LimitMeasure})
     sent = domain.take(Need(50, 20), 0.0)
     assert sent[measure] == taken
-    assert domain.utilisation(0.0)[measure] == pytest.approx(taken / 100)
+    assert domain.left(0.0)[measure].used == pytest.approx(taken / 100)
 
 
 def test_a_quota_fills_in_a_minute_but_the_daily_one_in_a_day_and_what_is_unknown_limits_nothing() -> None:
@@ -305,7 +305,7 @@ def test_a_quota_fills_in_a_minute_but_the_daily_one_in_a_day_and_what_is_unknow
 def test_a_debt_shows_as_more_than_all() -> None:
     domain = a_domain(tokens=1000)
     domain.take(Need(1000, 500), 0.0)
-    assert domain.utilisation(0.0) == {TOKENS: pytest.approx(1.5)}
+    assert {each: left.used for each, left in domain.left(0.0).items()} == {TOKENS: pytest.approx(1.5)}
 
 
 def test_what_a_request_did_not_use_is_given_back_where_the_provider_tells_nothing() -> None:

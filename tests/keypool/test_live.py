@@ -15,9 +15,11 @@ def test_each_request_tells_where_it_stands() -> None:
     pool.submit(an_ask("r2", "bob", batch=True), 1.0)
     pool.submit(an_ask("r3", "eve"), 2.0)
     first, second, third = live(pool, 5.0)
-    assert first == LiveRequest("r1", "ann", "m", False, 0, 0.0, 0.0, 5.0, "k1", 1)
-    assert replace(second, expected=0.0) == LiveRequest("r2", "bob", "m", True, 1, 4.0, 0.0, 0.0, None, 0)
-    assert replace(third, expected=0.0) == LiveRequest("r3", "eve", "m", False, third.position, 3.0, 0.0, 0.0, None, 0)
+    assert first == LiveRequest("r1", "ann", "m", False, 0, 0.0, 0.0, 5.0, "k1", 1, "acme", 100)
+    assert replace(second, expected=0.0) == LiveRequest("r2", "bob", "m", True, 1, 4.0, 0.0, 0.0, None, 0, "", 100)
+    assert replace(third, expected=0.0) == LiveRequest(
+        "r3", "eve", "m", False, third.position, 3.0, 0.0, 0.0, None, 0, "", 100
+    )
     assert [each.state for each in (first, second)] == ["running", "queued"]
     assert second.position <= third.position
     assert 0.0 <= second.expected <= third.expected

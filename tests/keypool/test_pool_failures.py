@@ -249,9 +249,9 @@ def test_a_model_without_a_key_and_a_key_of_another_group_are_refused_at_once() 
     sim.ask(0.0, an_ask("c", "ann", groups=("lab",)))
     sim.run()
     assert sim.ends() == {"a": "no key", "b": "no key", "c": "answered"}
-    assert sim.pool.models("openai", frozenset({"lab"})) == [MODEL]
-    assert sim.pool.models("openai", frozenset()) == []
-    assert sim.pool.models("anthropic", frozenset({"lab"})) == []
+    assert sim.pool.keyring.models_for("openai", frozenset({"lab"})) == [MODEL]
+    assert sim.pool.keyring.models_for("openai", frozenset()) == []
+    assert sim.pool.keyring.models_for("anthropic", frozenset({"lab"})) == []
     sim.assert_empty()
 
 

@@ -76,12 +76,12 @@ def test_a_model_lives_while_a_key_of_those_groups_does() -> None:
     pool = Pool([a_key("k1", groups=("staff",)), a_key("k2")])
     staff, others = frozenset({"staff"}), frozenset[str]()
     pool.learn("k2", KeyEvent.KEY_REFUSED, 0.5)
-    assert (pool.lives("m", "openai", staff), pool.lives("m", "openai", others)) == (True, False)
-    assert not pool.lives("m", "anthropic", staff)
+    assert (pool.keyring.lives("m", "openai", staff), pool.keyring.lives("m", "openai", others)) == (True, False)
+    assert not pool.keyring.lives("m", "anthropic", staff)
     pool.learn("k1", KeyEvent.OUT_OF_QUOTA, 0.6)
-    assert pool.lives("m", "openai", staff), "it comes back by itself"
+    assert pool.keyring.lives("m", "openai", staff), "it comes back by itself"
     pool.learn("k1", KeyEvent.PAUSE, 0.7)
-    assert not pool.lives("m", "openai", staff)
+    assert not pool.keyring.lives("m", "openai", staff)
 
 
 def test_the_gap_and_its_bound_are_those_of_all_who_share() -> None:

@@ -240,7 +240,7 @@ async def test_closing_says_whom_it_hits_and_asks_and_opening_lets_requests_in_a
         release = asyncio.Event()
         running.fake.script(None, held(release))
         asking = asyncio.create_task(ask(running, running.token))
-        await until(lambda: len(running.services.dispatcher.live()) == 1)
+        await until(lambda: len(running.services.dispatcher.persons()) == 1)
         asked = await operator.send_once("/admin/notices", "/admin/close", text="Back at noon")
         assert "Running now: 1. Waiting: 0. People they belong to: 1." in asked.text
         release.set()
@@ -316,7 +316,7 @@ async def test_a_running_request_is_seen_and_cancelled() -> None:
         release = asyncio.Event()
         running.fake.script(None, held(release))
         asking = asyncio.create_task(ask(running, running.token))
-        await until(lambda: running.services.dispatcher.live())
+        await until(running.services.dispatcher.persons)
         page = await operator.get("/admin")
         action = re.search(r'action="(/admin/requests/[^"]+/cancel)"', page.text)
         assert action

@@ -255,10 +255,10 @@ async def test_only_what_may_be_used_and_paid_is_listed() -> None:
 @pytest.mark.gen_test
 async def test_a_forecast_is_made_for_what_may_be_used_only() -> None:
     admission = await admission_of(KEY, groups=(LAB,))
-    assert admission.forecast(member("lab"), MODEL, OPENAI).position == 0
+    assert (await admission.forecast(member("lab"), MODEL, OPENAI)).position == 0
     for caller, model in ((ADA, "o1"), (member("lab"), "o1"), (replace(ADA, terms=TokenTerms(models=("o",))), MODEL)):
         with pytest.raises(UnknownModel):
-            admission.forecast(caller, model, OPENAI)
+            await admission.forecast(caller, model, OPENAI)
 
 
 # What the pool hears

@@ -54,7 +54,7 @@ class Slow:
 
 
 def keepalive(sink: Slow, *, silent: bool = False, timing: KeepaliveTiming = SHORT) -> Keepalive:
-    def nowhere() -> Forecast | None:
+    async def nowhere() -> Forecast | None:
         return None
 
     return Keepalive(sink, None if silent else (lambda position, wait: BEAT), timing, nowhere, {"X-Mine": "1"})

@@ -9,6 +9,7 @@ from openai.types import Completion
 from openai.types.chat import ChatCompletionChunk
 
 from server.wire.answers import Chat
+from server.wire.anthropic import ANTHROPIC
 from server.wire.endpoints import ENDPOINTS
 from server.wire.errors import InvalidValue
 from server.wire.keepalive import CHOICES, keepalive_of, sign_of_life
@@ -21,6 +22,7 @@ BODIES = {
     "/v1/responses": {"input": "Hi"},
     "/v1/images/generations": {"prompt": "Hi"},
     "/v1/messages": {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9},
+    "/v1/complete": {"prompt": "Hi", "max_tokens_to_sample": 9},
 }
 COMMENT, PING = b": waiting\n\n", b'event: ping\ndata: {"type": "ping"}\n\n'
 
@@ -38,7 +40,7 @@ def sent(path: str, chosen: str) -> bytes | None:
 
 @pytest.mark.parametrize("path", BODIES)
 def test_each_dialect_has_its_own_and_comments_are_the_same_everywhere(path: str) -> None:
-    assert sent(path, "") == (PING if path == "/v1/messages" else COMMENT)
+    assert sent(path, "") == (PING if ENDPOINTS[path].dialect is ANTHROPIC else COMMENT)
     assert sent(path, "comment") == COMMENT
     assert sent(path, "off") is None
 
@@ -70,6 +72,9 @@ def test_the_place_in_the_queue_comes_in_comments() -> None:
     sign = sign_of_life(asked("/v1/messages"), "comment", "req_1", 0)
     assert sign is not None
     assert sign(3, 11.2) == b": queued position=3 wait=12s\n\n"
+    assert sign(3, 11.2, 12.0) == b": queued position=3 wait=12s\n\n"
+    assert sign(3, 11.2, 39.5) == b": queued position=3 wait=12s latest=40s\n\n"
+    assert sign(3, 11.2, 39.5, 7.1) == b": queued position=3 wait=12s latest=40s longer=8s\n\n"
 
 
 @pytest.mark.parametrize("text", [None, *CHOICES[1:]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Any
 
 import httpx2
@@ -10,6 +11,7 @@ import pytest
 
 from server.wire.endpoints import ENDPOINTS, Endpoint
 from server.wire.errors import ClientError, InvalidJson, InvalidValue, MissingParameter, TooComplex, UnsupportedMedia
+from server.wire.extent import most
 from server.wire.request import Request, asked_class, max_wait, read_request
 
 CHAT = ENDPOINTS["/v1/chat/completions"]
@@ -18,11 +20,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": HELLO,
     "/v1/completions": {"model": "m", "prompt": "Once"},
     "/v1/responses": {"model": "m", "input": "hello"},
+    "/v1/responses/compact": {"model": "m", "input": "hello"},
+    "/v1/responses/input_tokens": {"model": "m", "input": "hello"},
     "/v1/embeddings": {"model": "m", "input": ["a", "b"]},
     "/v1/moderations": {"model": "m", "input": "hello"},
     "/v1/images/generations": {"model": "m", "prompt": "a cat"},
+    "/v1/rerank": {"model": "m", "query": "roads", "documents": ["a long road", {"text": "a river"}]},
     "/v1/audio/speech": {"model": "m", "input": "hello", "voice": "alloy"},
     "/v1/messages": {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]},
+    "/v1/complete": {"model": "m", "prompt": "\n\nHuman: hello\n\nAssistant:", "max_tokens_to_sample": 5},
     "/v1/messages/count_tokens": {"model": "m", "messages": [{"role": "user", "content": "hello"}]},
 }
 JSON_ENDPOINTS = pytest.mark.parametrize("path", EXAMPLES)
@@ -148,19 +154,112 @@ def test_a_prompt_is_text_or_a_list(path: str, value: object) -> None:
     [
         ("/v1/messages", {**HELLO, "max_tokens": 0}),
         ("/v1/completions", {"model": "m", "prompt": "x", "max_tokens": 0, "echo": True, "logprobs": 1}),
+        ("/v1/responses", {"model": "m", "input": "x", "max_output_tokens": 0}),
     ],
-    ids=["warms a cache", "weighs a text"],
+    ids=["warms a cache", "weighs a text", "warms a cache of responses"],
 )
 def test_nothing_is_generated_where_a_bound_of_0_means_that(path: str, document: dict[str, Any]) -> None:
     assert read(document, ENDPOINTS[path]).max_tokens == 0
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/complete"])
 def test_a_bound_of_0_is_refused_elsewhere(path: str) -> None:
     endpoint = ENDPOINTS[path]
     with pytest.raises(InvalidValue) as refusal:
         read({**EXAMPLES[path], endpoint.output_limits[0]: 0}, endpoint)
     assert refusal.value.param == endpoint.output_limits[0]
+
+
+def test_a_best_of_0_is_none() -> None:
+    assert read({**EXAMPLES["/v1/completions"], "best_of": 0}, ENDPOINTS["/v1/completions"]).choices == 1
+
+
+def test_a_faster_service_costs_nothing_where_nothing_costs() -> None:
+    counted = {**EXAMPLES["/v1/messages/count_tokens"], "speed": "fast"}
+    assert read(counted, ENDPOINTS["/v1/messages/count_tokens"]).dearer is None
+    assert read({**EXAMPLES["/v1/messages"], "speed": "fast"}, ENDPOINTS["/v1/messages"]).dearer == "speed"
+
+
+def test_another_model_does_not_draw_at_the_price_of_this_one() -> None:
+    generation = {**EXAMPLES["/v1/images/generations"], "svg": {"reasoning": {"effort": "low"}}}
+    assert read(generation, ENDPOINTS["/v1/images/generations"]).model == "m"
+    with pytest.raises(InvalidValue) as refusal:
+        read({**generation, "svg": {"model": "gpt-5.5-pro"}}, ENDPOINTS["/v1/images/generations"])
+    assert refusal.value.param == "svg.model"
+    with pytest.raises(InvalidValue) as refusal:
+        read_request(EDITS, *drawn(**{"svg[model]": "gpt-5.5-pro"}))
+    assert refusal.value.param == "svg[model]"
+
+
+@pytest.mark.parametrize("name", ["query", "documents"])
+@pytest.mark.parametrize("value", [None, "", [], {}, 5])
+def test_a_reranker_needs_a_query_and_documents(name: str, value: object) -> None:
+    with pytest.raises(InvalidValue) as refusal:
+        read({**EXAMPLES["/v1/rerank"], name: value}, ENDPOINTS["/v1/rerank"])
+    assert refusal.value.param == name
+
+
+EDITS, VARIATIONS = ENDPOINTS["/v1/images/edits"], ENDPOINTS["/v1/images/variations"]
+PICTURE = ("a.png", b"\x89PNG", "image/png")
+
+
+def drawn(names: tuple[str, ...] = ("image",), **fields: str) -> tuple[bytes, str]:
+    """A form with a picture under each of these names, which may stand there more than once."""
+    fields = {"model": "gpt-image-2", "prompt": "a hat", **fields}
+    request = httpx2.Request("POST", "http://127.0.0.1/", data=fields, files=[(name, PICTURE) for name in names])
+    return request.read(), request.headers["content-type"]
+
+
+class TestPicturesThatAreUploaded:
+    @pytest.mark.parametrize(
+        ("names", "uploads"), [(("image",), 1), (("image[]", "image[]", "mask"), 3), (("image[]",) * 16, 16)]
+    )
+    def test_each_of_them_is_read_and_held_for(self, names: tuple[str, ...], uploads: int) -> None:
+        request = read_request(EDITS, *drawn(names, n="3", size="1024x1024", quality="high"))
+        assert (request.choices, request.extent.pictures, request.extent.picture_tokens) == (3, 3, 4_229)
+        assert len(request.extent.media) == request.prompt.media == uploads
+        bound = most(request.prompt, request.extent, request.model, 5, 0, request.choices)
+        assert bound.input >= 4_096 * uploads  # what a faithful reading of one takes at least
+        assert (bound.images, bound.output) == (3, 4_229)
+
+    def test_a_form_asks_for_a_stream_and_for_partial_pictures(self) -> None:
+        request = read_request(EDITS, *drawn(stream="true", partial_images="3", size="1024x1024"))
+        plain = read_request(EDITS, *drawn(size="1024x1024"))
+        assert (request.stream, plain.stream) == (True, False)
+        assert request.extent.picture_tokens == plain.extent.picture_tokens + 300
+
+    def test_a_moving_picture_is_many_and_one_in_svg_is_written_by_a_model(self) -> None:
+        still, moving, usual, written = (
+            read_request(EDITS, *drawn(size="1024x1024", **more)).extent.picture_tokens
+            for more in (
+                {},
+                {"output_format": "gif", "frame_count": "4"},
+                {"output_format": "gif"},
+                {"output_format": "svg"},
+            )
+        )
+        assert (moving, usual, written) == (4 * still, 9 * still, still + 32_768)
+
+    @pytest.mark.parametrize("n", ["0", "-1", "1.5", "x", "1000", "1_0", "٣"])
+    def test_a_number_that_is_none_is_refused(self, n: str) -> None:
+        with pytest.raises(InvalidValue) as refusal:
+            read_request(EDITS, *drawn(n=n))
+        assert refusal.value.param == "n"
+
+    def test_what_is_missing_is_named(self) -> None:
+        for endpoint, names, missing in (
+            (EDITS, (), "image"),
+            (EDITS, ("mask",), "image"),
+            (VARIATIONS, ("file",), "image"),
+        ):
+            with pytest.raises(MissingParameter) as refusal:
+                read_request(endpoint, *drawn(names or ("other",)))
+            assert refusal.value.param == missing
+        request = httpx2.Request("POST", "http://127.0.0.1/", data={"model": "m"}, files={"image": PICTURE})
+        assert read_request(VARIATIONS, request.read(), request.headers["content-type"]).extent.pictures == 1
+        with pytest.raises(MissingParameter) as refusal:
+            read_request(EDITS, request.read(), request.headers["content-type"])
+        assert refusal.value.param == "prompt"
 
 
 @pytest.mark.parametrize("name", ["api_base", "base_url", "api_key", "extra_headers"])
@@ -212,10 +311,35 @@ def test_no_parameter_of_a_content_type_goes_upstream(content_type: str) -> None
     assert read_request(CHAT, orjson.dumps(HELLO), content_type).content_type == "application/json"
 
 
-@pytest.mark.parametrize("content_type", ["", "text/plain", "multipart/form-data; boundary=x", "application/jsonx"])
-def test_only_json_is_json(content_type: str) -> None:
-    with pytest.raises(UnsupportedMedia):
+FORMS = [
+    "text/plain",
+    "Text/Plain;charset=utf-8",
+    "multipart/form-data; boundary=x",
+    "application/x-www-form-urlencoded",
+]
+
+
+@pytest.mark.parametrize("content_type", FORMS)
+def test_what_a_form_on_any_page_can_send_is_not_read(content_type: str) -> None:
+    """That of a bare `curl -d` is one of them, so the words say what to add."""
+    with pytest.raises(UnsupportedMedia) as refusal:
         read_request(CHAT, orjson.dumps(HELLO), content_type)
+    assert "curl" in refusal.value.message
+
+
+@pytest.mark.parametrize("content_type", ["", "application/octet-stream", "text/json", "application/vnd.api+json"])
+def test_json_is_json_whatever_else_it_is_called(content_type: str) -> None:
+    request = read_request(CHAT, orjson.dumps(HELLO), content_type)
+    assert request.content_type == "application/json"
+    with pytest.raises(InvalidJson):
+        read_request(CHAT, b"hello", content_type)
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_a_byte_order_mark_is_called_by_its_name(mark: bytes) -> None:
+    with pytest.raises(InvalidJson) as refusal:
+        read_request(CHAT, mark + orjson.dumps(HELLO), "application/json")
+    assert "BOM" in refusal.value.message
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"model":"a","model":"b","messages":[{}]}', b'{"temperature":1e400}'])

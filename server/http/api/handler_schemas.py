@@ -92,7 +92,15 @@ HEALTH = Thing({"status": Word(("ok",))})
 READINESS = Thing(
     {"status": Word(("ready", "unready")), "problems": Many(Text()), "warnings": Many(Text(10_000), 10_000)}
 )
-STANDING = Thing({"model": Text(1000), "position": Whole(), "wait_seconds": Number(0, 1e9), "would_wait": Flag()})
+STANDING = Thing(
+    {
+        "model": Text(1000),
+        "position": Whole(),
+        "wait_seconds": Number(0, 1e9),
+        "wait_latest_seconds": Number(0, 1e9),
+        "would_wait": Flag(),
+    }
+)
 PAGE = Thing({"data": Many(REQUEST, 1000), "next_cursor": Maybe(Text(1000))})
 
 
@@ -110,6 +118,7 @@ DESCRIPTIONS = (
     _get("/v1/models/{model}", "One of them", "caller", MODEL),
     _get("/status.json", "How the gateway is", "public", Thing({"state": ANY}, open=True)),
     _get("/healthz", "Whether the gateway runs", "public", HEALTH),
+    _get("/api/hello", "The same, as Claude Code asks it", "public", HEALTH),
     _get("/readyz", "Whether requests may be sent here", "public", READINESS, unready=True),
     _get("/openapi.json", "This document", "public", Thing({"openapi": ANY}, open=True)),
     _get("/api/explain/{request}", "What became of a request of mine", "caller", FACTS),

@@ -60,7 +60,7 @@ async def recheck_key(asking: Asking) -> None:
 
 async def remove_key(asking: Asking) -> object:
     services = asking.services
-    consequences = of_key_removal(await services.keys.keys(), asking.id, services.dispatcher.live(10**6))
+    consequences = of_key_removal(await services.keys.keys(), asking.id, await services.dispatcher.live(10**6))
     await services.keys.remove(asking.actor, asking.id)
     return done_with(consequences)
 
@@ -81,21 +81,21 @@ async def live_requests(asking: Asking) -> object:
                 "key": each.key,
                 "attempts": each.attempts,
             }
-            for each in asking.services.dispatcher.live()
+            for each in await asking.services.dispatcher.live()
         ]
     }
 
 
 async def cancel_request(asking: Asking) -> None:
     services = asking.services
-    live = services.dispatcher.live(10**6)
-    await requests.cancel(services.changes, asking.actor, asking.id, live, services.pipeline.cancel)
+    live = await services.dispatcher.live(10**6)
+    await requests.cancel(services.changes, asking.actor, asking.id, live, services.everywhere.cancel)
 
 
 async def cancel_all(asking: Asking) -> object:
     services = asking.services
-    live = services.dispatcher.live(10**6)
-    return done_with(await requests.cancel_all(services.changes, asking.actor, live, services.pipeline.cancel))
+    live = await services.dispatcher.live(10**6)
+    return done_with(await requests.cancel_all(services.changes, asking.actor, live, services.everywhere.cancel))
 
 
 async def audit(asking: Asking) -> object:

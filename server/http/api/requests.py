@@ -19,12 +19,12 @@ class ExplainHandler(BaseHandler[ApiServices]):
     async def get(self, request_id: str) -> None:
         caller = await self.authenticate()
         try:
-            trace = await self.services.pipeline.explain(caller, request_id)
+            trace = await self.services.everywhere.explain(caller, request_id)
         except StoreError:
             raise AccountingUnavailable from None
         if trace is None:
             raise UnknownId
-        self.finish(trace.as_dict())
+        self.finish(trace)
 
 
 class QueueHandler(BaseHandler[ApiServices]):
@@ -37,12 +37,13 @@ class QueueHandler(BaseHandler[ApiServices]):
         model = self.get_query_argument("model", "")
         if not model:
             raise MissingParameter("model")
-        forecast = self.services.admission.forecast(caller, model, self._asked_dialect())
+        forecast = await self.services.admission.forecast(caller, model, self._asked_dialect())
         self.finish(
             {
                 "model": model,
                 "position": forecast.position,
                 "wait_seconds": round(forecast.seconds, 1),
+                "wait_latest_seconds": round(forecast.latest, 1),
                 "would_wait": forecast.position > 0,
             }
         )

@@ -8,7 +8,7 @@ numbers in dollars, because that interface has them; they are divided once, from
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from tornado.iostream import StreamClosedError
 
-from keypool.domains import Bucket
+from keypool.domains import Left
 from keypool.limits import LimitMeasure
 from server.admin.changes import Changes
 from server.http.compat.base import CompatHandler
@@ -27,12 +27,13 @@ from server.ledger.reports import By, Cursor, Sum, Which
 from server.ledger.usage import Outcome, UsageRow
 from server.ledger.when import instant
 from server.store.base import Store
-from server.wire.errors import InvalidValue, MissingParameter, PermissionDenied, UnknownId, UnknownModel
+from server.wire.errors import InvalidValue, MissingParameter, PermissionDenied, UnknownId, UnknownModel, UnknownUrl
 
 PER_1K = 10**9  # micro-USD per million tokens in one dollar per thousand
 PAGE = 500  # rows
 FAILED = frozenset({Outcome.FAILED, Outcome.REJECTED})  # no answer was given: there they are not recorded at all
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SDKS = frozenset({"x-stainless-lang", "anthropic-version"})  # headers of the official SDKs
 BARE_HOURS = re.compile(r"T.*[+ -]\d\d", re.ASCII)
 
 
@@ -57,13 +58,20 @@ class ModelPrices(CompatHandler):
 
 
 class AllPrices(CompatHandler):
-    """`GET /models`: all of them."""
+    """`GET /models`: all of them.
+
+    An SDK whose base URL lacks its `/v1` asks here for models, and would understand the list as one of none.
+    """
 
     async def get(self) -> None:
+        if not _SDKS.isdisjoint(map(str.lower, self.request.headers)):
+            raise UnknownUrl
         await self.reader()
         by_model: dict[str, list[Price]] = {}
         for price in await own_prices(self.services.changes):
             by_model.setdefault(price.model, []).append(price)
+        if not by_model:
+            raise UnknownUrl
         self.set_header("Content-Type", "application/json")
         self.finish(orjson.dumps([model_json(name, prices) for name, prices in sorted(by_model.items())]))
 
@@ -128,11 +136,10 @@ class UpstreamLimits(CompatHandler):
 
     async def get(self) -> None:
         await self.reader()
-        now, wall = self.services.clock(), self.services.wall()
-        domains = self.services.dispatcher.pool.keyring.domains.values()
+        wall, domains = self.services.wall(), self.services.dispatcher.snapshot().domains
         self.finish(
             {
-                measure.value: left_json([d.buckets[measure] for d in domains if measure in d.buckets], now, wall)
+                measure.value: left_json([each.limits[measure] for each in domains if measure in each.limits], wall)
                 for measure in (LimitMeasure.TOKENS, LimitMeasure.REQUESTS)
             }
         )
@@ -197,18 +204,14 @@ def query_json(row: UsageRow, name_of: Callable[[str], str | None]) -> dict[str,
     }
 
 
-def left_json(buckets: Iterable[Bucket], now: float, wall: int) -> dict[str, Any] | None:
-    """Limits added up; None if none is known. `now` is monotonic seconds, `wall` UTC milliseconds."""
-    known = list(buckets)
-    if not known:
+def left_json(limits: Collection[Left], wall: int) -> dict[str, Any] | None:
+    """Limits added up; None if none is known. `wall` is UTC milliseconds."""
+    if not limits:
         return None
-    for bucket in known:
-        bucket.refill(now)
-    full_in = max((bucket.capacity - bucket.level) / bucket.rate for bucket in known)
     return {
-        "maximum": round(sum(bucket.capacity for bucket in known)),
-        "remaining": int(sum(max(0.0, bucket.level) for bucket in known)),
-        "reset": moment(wall + round(full_in * 1000)),
+        "maximum": round(sum(each.capacity for each in limits)),
+        "remaining": int(sum(max(0.0, each.level) for each in limits)),
+        "reset": moment(wall + round(max(each.full_in for each in limits) * 1000)),
     }
 
 

@@ -81,5 +81,5 @@ def compat_models() -> list[Route[ApiServices]]:
 
 
 def compat_health() -> list[Route[StatusServices]]:
-    """OAI Reverse Proxy's name of `/healthz`."""
-    return [Route("/health", HealthHandler, {"GET": Role.PUBLIC})]
+    """Other names of `/healthz`: OAI Reverse Proxy's, and that by which Claude Code asks whether its API is there."""
+    return [Route(path, HealthHandler, {"GET": Role.PUBLIC}) for path in ("/health", "/api/hello")]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from keypool.health import KeyState
 from server.admin.commands import requests
 from server.admin.consequences import of_cancelling
+from server.cluster.face import short
 from server.http.pages.forms import Done, Form
 from server.http.pages.me import MemberPage
 from server.http.pages.me_ledger import spent
 from server.ledger.reports import Days
 from server.policy.maintenance import maintenance
 from web import render_admin
-from web.view_admin import AdminView, LiveView, QueueView
+from web.view_admin import AdminView, GatewayView, LiveView, MissingJournalView, QueueView
 
 
 class AdminPage(MemberPage):
@@ -31,41 +32,39 @@ class NowPage(AdminPage):
         view = AdminView(
             frame=self.frame,
             queues=self._queues(),
-            live=self._live(await self.names()),
+            live=await self._live(await self.names()),
             alerts=tuple(self._alerts()),
             spent=(
                 await spent(services, "Today", Days(first=today, last=today)),
                 await spent(services, "This month", Days(first=f"{today[:7]}-01", last=today)),
             ),
+            gateways=self._gateways(),
+            missing=self._missing(),
         )
         return render_admin.admin_html(view)
 
     async def cancel(self, _: Form, request_id: str) -> Done:
         """End a request; its client hears by whom."""
         services = self.services
-        live = services.dispatcher.live(10**6)
-        await requests.cancel(services.changes, self.me.id, request_id, live, services.pipeline.cancel)
+        live = await services.dispatcher.live(10**6)
+        await requests.cancel(services.changes, self.me.id, request_id, live, services.everywhere.cancel)
         return Done("cancelled", "/admin")
 
     async def cancel_all(self, form: Form) -> Done:
         services = self.services
-        live = services.dispatcher.live(10**6)
+        live = await services.dispatcher.live(10**6)
         form.insist("End all requests?", of_cancelling(live).lines(), "End them all")
-        await requests.cancel_all(services.changes, self.me.id, live, services.pipeline.cancel)
+        await requests.cancel_all(services.changes, self.me.id, live, services.everywhere.cancel)
         return Done("all-cancelled", "/admin")
 
     def _queues(self) -> tuple[QueueView, ...]:
-        waiting: dict[str, set[str]] = {}
-        for ticket in self.services.dispatcher.pool.tickets.values():
-            if ticket.waiting:
-                waiting.setdefault(ticket.model, set()).add(ticket.person)
         return tuple(
-            QueueView(model.name, model.waiting, model.running, model.slots, len(waiting.get(model.name, ())))
+            QueueView(model.name, model.waiting, model.running, model.slots, model.people)
             for model in self.services.dispatcher.snapshot().models
         )
 
-    def _live(self, names: dict[str, str]) -> tuple[LiveView, ...]:
-        now, pool = self.services.wall(), self.services.dispatcher.pool
+    async def _live(self, names: dict[str, str]) -> tuple[LiveView, ...]:
+        now = self.services.wall()
         return tuple(
             LiveView(
                 id=each.id,
@@ -75,11 +74,33 @@ class NowPage(AdminPage):
                 since_ms=now - round((each.waited if each.key is None else each.running) * 1000),
                 position=each.position or None,
                 wait_seconds=each.expected if each.key is None else None,
-                upstream=pool.keys[each.key].upstream if each.key in pool.keys else "",
-                tokens_in=pool.tickets[each.id].need.input,
+                upstream=each.upstream,
+                tokens_in=each.tokens_in,
             )
-            for each in self.services.dispatcher.live()
+            for each in await self.services.dispatcher.live()
         )
+
+    def _gateways(self) -> tuple[GatewayView, ...]:
+        if (face := self.services.gateways) is None:
+            return ()
+        return tuple(
+            GatewayView(
+                id=short(each.id),
+                address=each.address,
+                version=each.version,
+                since_ms=each.since,
+                heard_seconds=each.unheard,
+                running=each.running,
+                waiting=each.waiting,
+                own=each.id == face.me,
+            )
+            for each in face.gateways()
+        )
+
+    def _missing(self) -> tuple[MissingJournalView, ...]:
+        face = self.services.gateways
+        found = face.missing() if face is not None else []
+        return tuple(MissingJournalView(short(each.id), each.address, each.since) for each in found)
 
     def _alerts(self) -> list[str]:
         """The states that the operator should look at."""

@@ -46,7 +46,8 @@ class NoticesPage(AdminPage):
     async def close(self, form: Form) -> Done:
         """Turn requests away from now on."""
         services, until = self.services, form.moment("until")
-        form.insist("Close the gateway now?", closing.hit(services.dispatcher.live(10**6)).lines(), "Close it now")
+        hit = closing.hit(await services.dispatcher.live(10**6))
+        form.insist("Close the gateway now?", hit.lines(), "Close it now")
         await closing.close(services.changes, self.me.id, services.wall(), form.text("text"), until)
         return Done("maintenance-on", NOTICES)
 

@@ -120,7 +120,7 @@ class PersonPage(PeoplePage):
         return Done("person-changed", f"/admin/people/{person_id}")
 
     async def disable(self, form: Form, person_id: str) -> Done:
-        person, live = await self._person(person_id), self.services.dispatcher.live(10**6)
+        person, live = await self._person(person_id), await self.services.dispatcher.live(10**6)
         consequences = await of_disabling(self.services.store, person, live)
         form.insist(f"Close the access of {person.name}?", consequences.lines(), "Close it")
         return await self._set(person_id, {"disabled": True}, "person-disabled")
