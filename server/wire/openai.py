@@ -47,7 +47,7 @@ class OpenAI:
             if latest is not None and latest > math.ceil(wait):
                 figures += f" latest={math.ceil(latest)}s"
             if longer > 0.0:
-                figures += f" longer={math.ceil(longer)}s"
+                figures += f" longer={round(longer)}s"
         return f": {'queued' + figures if figures else 'waiting'}\n\n".encode()
 
     def relayed(self, body: bytes) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 from keypool.queues import Forecast
 from server.relay.context import ClientLeft
 from server.relay.keepalive import STREAM_HEADERS, Keepalive, KeepaliveTiming
+from server.wire.openai import OPENAI
 
 SHORT = KeepaliveTiming(queued=0.001, silent=0.001, every=0.001)
 SILENCE = 0.03  # seconds: many beats long
@@ -49,15 +50,48 @@ class Slow:
     async def beats(self, number: int) -> None:
         """Return when there have been so many."""
         while self.pieces.count(BEAT) < number:
-            self._changed.clear()
-            await self._changed.wait()
+            await self.another()
+
+    async def another(self) -> None:
+        """Return when there is another piece."""
+        self._changed.clear()
+        await self._changed.wait()
 
 
 def keepalive(sink: Slow, *, silent: bool = False, timing: KeepaliveTiming = SHORT) -> Keepalive:
     async def nowhere() -> Forecast | None:
         return None
 
-    return Keepalive(sink, None if silent else (lambda position, wait: BEAT), timing, nowhere, {"X-Mine": "1"})
+    return Keepalive(sink, None if silent else always, timing, nowhere, {"X-Mine": "1"})
+
+
+def always(position: int | None, wait: float | None, latest: float | None = None, longer: float = 0.0) -> bytes:
+    return BEAT
+
+
+async def grown() -> list[bytes]:
+    """The signs of a request whose wait falls, grows, and is over."""
+    sink, said = Slow(), iter([(3, 10.0, 20.0), (2, 9.0, 18.0), (2, 30.0, 60.0)])
+
+    async def outlook() -> Forecast | None:
+        found = next(said, None)
+        return None if found is None else Forecast(*found)
+
+    heart = Keepalive(sink, OPENAI.heartbeat, SHORT, outlook, {})
+    heart.start()
+    while len(sink.pieces) < 4:
+        await sink.another()
+    await heart.stop()
+    return sink.pieces[:4]
+
+
+def test_a_wait_that_has_grown_since_the_last_sign_says_so() -> None:
+    assert asyncio.run(grown()) == [
+        b": queued position=3 wait=10s latest=20s\n\n",
+        b": queued position=2 wait=9s latest=18s\n\n",
+        b": queued position=2 wait=30s latest=60s longer=21s\n\n",
+        b": waiting\n\n",
+    ]
 
 
 @pytest.mark.gen_test

@@ -74,7 +74,7 @@ def test_the_place_in_the_queue_comes_in_comments() -> None:
     assert sign(3, 11.2) == b": queued position=3 wait=12s\n\n"
     assert sign(3, 11.2, 12.0) == b": queued position=3 wait=12s\n\n"
     assert sign(3, 11.2, 39.5) == b": queued position=3 wait=12s latest=40s\n\n"
-    assert sign(3, 11.2, 39.5, 7.1) == b": queued position=3 wait=12s latest=40s longer=8s\n\n"
+    assert sign(3, 11.2, 39.5, 7.1) == b": queued position=3 wait=12s latest=40s longer=7s\n\n"
 
 
 @pytest.mark.parametrize("text", [None, *CHOICES[1:]])
