@@ -163,6 +163,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     # How often gateways have called back the escrows of a counter.
     ("ALTER TABLE counter ADD COLUMN calls INTEGER NOT NULL DEFAULT 0",),
+    # The name that a caller asked for, where another model serves it.
+    ("ALTER TABLE usage ADD COLUMN alias TEXT NOT NULL DEFAULT ''",),
 )
 
 
