@@ -1,7 +1,7 @@
 """Aliases: stable names for models, and retired models with their successors.
 
-An alias stands for one model. A request for it is served by that model, with its rights, its price and its limits,
-and the answer names it in `X-Served-Model`. A retired model is an alias that no list shows. An alias may stand for another
+An alias stands for one model. A request for it is served by that model, with its rights, its price and its limits, and
+the answer names it in `X-Served-Model`. A retired model is an alias that no list shows. An alias may stand for another
 one, as when a successor is retired in its turn; a circle ends where it began.
 """
 
