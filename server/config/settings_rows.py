@@ -22,7 +22,6 @@ from server.config.specs import Secret, UpstreamSpec
 from server.config.tariff_parsers import Pairs, service_factors, tool_prices
 from server.ledger.limits import Limit, parse_limits
 from server.ledger.prices import Unpriced
-from server.policy.aliases import Alias, parse_aliases
 from server.policy.claims import ClaimRules, Condition, condition
 from server.policy.page_policy import page_csp
 from server.wire.filters import Caps, Phrases
@@ -88,10 +87,6 @@ class Settings(EgressRows):
         "", parsers.keys, "Your Anthropic keys, written like OPENAI_KEY.", secret=True, example="sk-ant-..."
     )
     anthropic_models: tuple[str, ...] = row("", parsers.words, "Models of these keys; empty asks the provider.")
-    aliases: tuple[Alias, ...] = row(
-        "", parse_aliases, "Names for models: name=model; -name=model is one that no list shows, as a retired one.",
-        example="main=gpt-5,-gpt-4=gpt-5",
-    )  # fmt: skip
     upstreams_file: str = row(
         "", parsers.text, "A YAML file with more upstreams and their limits.", example="upstreams.yaml"
     )

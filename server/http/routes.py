@@ -9,6 +9,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application
 
 from server.http.access import Role, Route
+from server.http.api import aliases as aliases_api
 from server.http.api import closing as closing_api
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
@@ -49,6 +50,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *admin_api_people.OPERATIONS,
     *admin_api_book.OPERATIONS,
     *closing_api.OPERATIONS,
+    *aliases_api.OPERATIONS,
     *admin_api_house.OPERATIONS,
 )
 TRANSLATED_KINDS = frozenset(asker for asker, _ in PAIRS)  # asked under either family's prefix

@@ -54,7 +54,9 @@ def azure_relayed() -> list[Route[RelayServices]]:
 
 def azure_models() -> list[Route[ApiServices]]:
     """The lists of models by Azure's paths."""
-    roles, name = {"GET": Role.CALLER}, "([A-Za-z0-9._:/@+-]+)"
+    rest = ("", "/([A-Za-z0-9._:/@+-]+)")
     return [
-        Route(rf"/openai(?:/v1)?/models{rest}", ModelsHandler, roles) for rest in ("", f"/{name}")
-    ]  # fmt: skip
+        Route(f"{base}/models{name}", ModelsHandler, {"GET": Role.CALLER})
+        for base in ("/openai", "/openai/v1")
+        for name in rest
+    ]
