@@ -63,6 +63,7 @@ from server.upstream import Upstreams
 from server.wire.filters import Origins
 from server.workers.role import Role
 
+RATES = "rates"  # what workers announce to each other of the limits per minute
 Observe = Callable[[UsageRow], None]
 
 
@@ -215,7 +216,12 @@ class ServicesBuilder:
         """The pool of this process, or the one that it shares with other workers."""
         settings, registry, book = self._settings, self._registry, accounting.book
         builder = PoolBuilder(settings, self._store, registry, upstreams, book.know, book.forget, self._stack)
-        return await builder.own() if self._role is None else await builder.shared(self._role)
+        if self._role is None:
+            return await builder.own()
+        pool, rates = await builder.shared(self._role), accounting.reservations.rates
+        pool.peers.hears(RATES, rates.note)
+        rates.share(partial(pool.peers.announce, RATES))
+        return pool
 
     def _gateways(self, accounting: Accounting, dispatcher: Dispatching, clocks: Clocks) -> Face | None:
         """The gateways beside this one; None for a worker, which is none by itself."""
