@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from server.accounting.assembly import Accounting
+from server.bootstrap import from_settings as wiring
+from server.cluster.capacity import SharedCapacity
 from server.cluster.changes import ChangeFollower, Remembered
 from server.cluster.face import Face, Identity
-from server.cluster.heartbeat import Heartbeat
+from server.cluster.heartbeat import Heartbeat, Part
 from server.cluster.membership import Membership
 from server.config.parsers import SQLITE
 from server.config.settings import Settings
+from server.crypto import derived
+from server.dispatcher import Dispatcher
 from server.dispatching import Dispatching
 from server.status.service import Clocks
 from server.store.base import Store, StoreError
@@ -37,11 +42,27 @@ def open_follower(settings: Settings, store: Store, remembered: Remembered, stac
     return follower
 
 
-def open_heartbeat(
+def shared_capacity(
+    settings: Settings,
+    store: Store,
+    accounting: Accounting,
+    dispatcher: Dispatcher,
+    clock: Callable[[], float],
+    wall: Callable[[], int],
+) -> tuple[Part, ...]:
+    """What a gateway among others has to do where the pool is; nothing where there is only one."""
+    if not among_others(settings):
+        return ()
+    secret = derived(wiring.pepper(settings), "flows")
+    return (SharedCapacity(store, accounting.journal.holder, dispatcher, secret, clock, wall),)
+
+
+async def open_heartbeat(
     settings: Settings,
     store: Store,
     accounting: Accounting,
     dispatcher: Dispatching,
+    parts: Sequence[Part],
     clocks: Clocks,
     stack: AsyncExitStack,
 ) -> Face | None:
@@ -53,7 +74,9 @@ def open_heartbeat(
     membership = Membership(me.id, journal.lives, settings.outage_seconds)
     face = Face(me, membership, dispatcher, clocks.clock)
     adopt = partial(accounting.adopt, store)
-    heartbeat = Heartbeat(store, me.id, membership, (face,), adopt, clocks.clock, clocks.wall)
+    heartbeat = Heartbeat(store, me.id, membership, (face, *parts), adopt, clocks.clock, clocks.wall)
+    with suppress(StoreError):
+        await heartbeat.beat()  # before it nothing is ours, and the first request would wait for it
     stack.push_async_callback(_left, heartbeat)
     stack.push_async_callback(_end, asyncio.create_task(heartbeat.keep()))
     return face

@@ -7,7 +7,7 @@ import random
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol, TypedDict
@@ -33,11 +33,12 @@ from server.auth.guest_passes import Passes
 from server.auth.oidc.client import Oidc, oidc_of
 from server.auth.sessions import Sessions
 from server.bootstrap import from_settings as wiring
-from server.bootstrap.cluster import among_others, farewell, open_follower, open_heartbeat
+from server.bootstrap.cluster import among_others, farewell, open_follower, open_heartbeat, shared_capacity
 from server.bootstrap.demo import Demo
 from server.bootstrap.ownership import alone, confirm
 from server.cluster.changes import ChangeFollower, Remembered
 from server.cluster.face import Face
+from server.cluster.heartbeat import Part
 from server.cluster.metrics import GatewayMetrics
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
@@ -101,6 +102,7 @@ class ServicesBuilder:
         self._store = store_for(settings.store_url, settings.store_driver)
         self._registry = UpstreamRegistry(settings.upstreams)
         self._oidc: Oidc | None = None
+        self._parts: Sequence[Part] = ()  # what gateways divide, where there are several
 
     async def services(self, timing: KeepaliveTiming) -> GatewayServices:
         """Everything that serves requests, ready to be listened for."""
@@ -112,7 +114,7 @@ class ServicesBuilder:
         dispatcher, progress, key_sync = await self._keys(upstreams, accounting)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, store, accounting, dispatcher, clocks)
-        gateways = open_heartbeat(settings, store, accounting, dispatcher, clocks, stack)
+        gateways = await open_heartbeat(settings, store, accounting, dispatcher, self._parts, clocks, stack)
         occupancy = wiring.occupancy(settings)
         others = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
         metrics = Metrics(dispatcher, *others) if settings.metrics else None
@@ -216,6 +218,7 @@ class ServicesBuilder:
         await key_sync.start(settings.keys_poll_seconds)
         await prober.start()
         dispatcher.report_to(prober.suspect)
+        self._parts = shared_capacity(settings, self._store, accounting, dispatcher, time.monotonic, _wall)
         return dispatcher, prober.progress, key_sync
 
     async def _pipeline(
