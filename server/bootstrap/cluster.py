@@ -34,10 +34,14 @@ def among_others(settings: Settings) -> bool:
     return not settings.store_url.startswith(SQLITE)
 
 
-def open_follower(settings: Settings, store: Store, remembered: Remembered, stack: AsyncExitStack) -> ChangeFollower:
+async def open_follower(
+    settings: Settings, store: Store, remembered: Remembered, stack: AsyncExitStack
+) -> ChangeFollower:
     """What is changed here or elsewhere takes effect from now on."""
     follower = ChangeFollower(store.versions, remembered)
     if among_others(settings):
+        with suppress(StoreError):
+            await follower.look()  # before a caller is remembered, who would be forgotten by the first look
         stack.push_async_callback(_end, asyncio.create_task(follower.keep()))
     return follower
 

@@ -140,7 +140,7 @@ class ServicesBuilder:
             reservations=accounting.reservations,
             calendar=accounting.calendar,
             price_reload=accounting.price_reload,
-            follower=open_follower(settings, store, remembered, stack),
+            follower=await open_follower(settings, store, remembered, stack),
             gateways=gateways,
         )
         return self._with_commands(common)
