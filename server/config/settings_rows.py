@@ -62,6 +62,9 @@ class Settings(EgressRows):
         one_of("own", "tornado"),
         "What carries callers' HTTP: fairgate's own, or Tornado's server, which costs more.",
     )
+    workers: int = row(
+        "1", whole(0, 256), "Processes that serve requests, beside one that has the queue; 0 and 1: one does all."
+    )
     title: str = row("fairgate", parsers.text, "The name on the page.")
 
     store_url: str = row(  # it may hold a password: never shown, neither in a repr nor in a message
@@ -332,6 +335,11 @@ class Settings(EgressRows):
         if self.store_url.startswith(parsers.SQLITE):
             return Path(f"{self.store_url.removeprefix(parsers.SQLITE)}.journal")
         return Path("fairgate-journal")
+
+    @property
+    def has_several_processes(self) -> bool:
+        """Whether a supervisor is to start a pool process and workers. The demo is one process."""
+        return self.workers > 1 and not self.wants_demo
 
     @property
     def wants_demo(self) -> bool:

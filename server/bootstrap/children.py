@@ -1,0 +1,71 @@
+"""A machine with several processes: the supervisor's start, and the start of each of its children."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from server.bootstrap import from_settings as wiring
+from server.bootstrap.ownership import alone
+from server.bootstrap.pool_process import serve_pool
+from server.bootstrap.serve import LAST_WORDS_SECONDS, PULSE, open_services
+from server.bootstrap.worker import serve_as_worker
+from server.config.settings import Settings, SettingsError
+from server.connection_budget import raise_open_files
+from server.observability import logs
+from server.workers.channel import Control
+from server.workers.figures import families_of
+from server.workers.listening import listen
+from server.workers.processes import command_of
+from server.workers.role import Role
+from server.workers.supervision import Supervision
+from server.workers.supervisor import Supervisor
+
+log = logging.getLogger("fairgate")
+
+SLACK_SECONDS = 15.0  # for a child to end after its drain, before it is killed
+
+
+async def supervise(settings: Settings, given: Sequence[str], announce: Callable[[str], None]) -> int:
+    """Run a gateway of several processes; returns the exit code. `given`: the options that children get, too."""
+    logs.configure(settings)
+    raise_open_files()
+    for note in settings.notes:
+        log.info("%s", note)
+    for slip in settings.slips:
+        log.warning("%s", slip)
+    supervision = Supervision(settings.workers, settings.drain_seconds + LAST_WORDS_SECONDS + SLACK_SECONDS)
+    with alone(settings), listen(settings.workers, settings.host, settings.port) as listening:
+        return await Supervisor(supervision, listening, command_of(given), announce).run()
+
+
+async def run_child(settings: Settings, role: Role) -> int:
+    """Be a child of a supervisor; returns the exit code."""
+    if not settings.has_several_processes:
+        raise SettingsError(["WORKERS, DEMO: these are settings of a gateway of one process, which needs a restart"])
+    logs.configure(settings, role.name)
+    raise_open_files()
+    control, loop = Control(), asyncio.get_running_loop()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # that is the supervisor's
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, control.ending.set)
+    listening = asyncio.create_task(control.listen(role.control))
+    try:
+        return await (serve_pool if role.kind == "pool" else serve_worker)(settings, role, control)
+    finally:
+        control.part()
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+
+
+async def serve_worker(settings: Settings, role: Role, control: Control) -> int:
+    """Serve requests with keys of the pool process."""
+    async with open_services(wiring.part_of(settings, role.workers), PULSE, role) as services:
+        if (metrics := services.metrics) is not None:
+            control.show(lambda: families_of(metrics.collect()))
+            metrics.of_all(control.all_figures)
+        return await serve_as_worker(services, role, control)
