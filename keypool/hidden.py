@@ -221,6 +221,12 @@ class Hidden:
             self.episode.running = min(self.episode.running, running)
             self.episode.tokens = max(self.episode.tokens, tokens)
 
+    def scale(self, factor: float) -> None:
+        """So much more of the limits is this gateway's: what was learnt was of its part."""
+        if self.pace is not None and factor != 1.0:
+            self.pace.top *= factor
+            self.pace.level *= factor
+
     def settle(self, slots: int, now: float) -> None:
         """A rest is over: judge the refusals that led to it."""
         if self.episode is not None:

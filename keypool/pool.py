@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from keypool.activity import Activity
 from keypool.areas import Area
 from keypool.arrangement import Arrangement
 from keypool.blame import MOST_DOUBTS, TOGETHER
@@ -37,8 +38,9 @@ from keypool.messages import Ask, Decision, GiveUp, Grant, QueueLimits, Reason, 
 from keypool.pricing import Pricing
 from keypool.queue_admission import QueueAdmission
 from keypool.retries import RetryBudget
+from keypool.shares import Part
 from keypool.snapshot import PoolSnapshot, TallySnapshot, snapshot_of
-from keypool.ticket import Ticket
+from keypool.ticket import Spread, Ticket
 from keypool.turn import Turn
 from keypool.verdict import BROKEN_OFF, Verdict
 
@@ -71,6 +73,7 @@ class Pool:
         self.tickets: dict[str, Ticket] = {}
         self.tally = PoolTally(self.admission.refusals)
         self._deadlines = Deadlines()
+        self.activity = Activity(self.keyring, self.areas, self.tickets)
 
     @property
     def keys(self) -> dict[str, Key]:
@@ -81,6 +84,8 @@ class Pool:
     def submit(self, ask: Ask, now: float) -> tuple[Ticket, list[Decision]]:
         """Put a request into its model's queue."""
         ticket = self.pricing.ticket(ask, self.keyring.reach(ask.model, ask.dialect, ask.groups), now)
+        if self.activity.spreads:
+            self.activity.divide(ticket)
         if (hopeless := self.admission.hopeless(ticket, now)) is not None:
             return ticket, [hopeless]
         if self.keyring.is_too_large(ticket):
@@ -99,6 +104,21 @@ class Pool:
         if ticket.waiting:
             decisions += self._unless_in_vain(ticket, ask.max_wait, now)
         return ticket, decisions
+
+    def resume(self, ask: Ask, key_id: str, granted: float, now: float) -> Ticket | None:
+        """A request runs already: a pool before this one granted it at that instant. None if there is no such key."""
+        key = self.keys.get(key_id)
+        if key is None:
+            return None
+        ticket = self.pricing.ticket(ask, self.keyring.reach(ask.model, ask.dialect, ask.groups), now)
+        queue = self.areas.queue(ask.model)
+        queue.fair.resume(ticket, key)
+        queue.resumed()
+        self.tickets[ticket.id] = ticket
+        self.keyring.take(ticket, key, now)
+        ticket.attempts, ticket.granted = 1, granted
+        self.pricing.watch(ticket, granted)
+        return ticket
 
     def answered(
         self, ticket: Ticket, now: float, windows: Mapping[LimitMeasure, RateWindow] = NO_WINDOWS
@@ -214,6 +234,17 @@ class Pool:
         self.keyring.remove(key_id)
         self._rearrange()
         return [*self._refuse_stranded(now), *self._pump(now)]
+
+    def share(self, parts: Mapping[str, Part], now: float) -> list[Decision]:
+        """These parts of some capacities are this gateway's from now on (`sharing.py`)."""
+        self.keyring.share(parts, now)
+        self.areas.watch_keys(now)
+        return self._pump(now)
+
+    def split(self, spreads: Mapping[str, Spread], now: float) -> list[Decision]:
+        """So the flows and parties that are active here are spread over the gateways; the others are only here."""
+        self.activity.split(spreads)
+        return self._pump(now)
 
     def tick(self, now: float) -> list[Decision]:
         """Time has passed: give up on what waited too long, wake what rested."""

@@ -17,13 +17,15 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple
 
 from keypool.keys import Key
 from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, REFUSED, TOO_SLOW, UNREACHABLE, Verdict
-from server.config.specs import Secret
+from server.config.specs import Headers, Secret
+from server.config.upstream_kinds import GENERIC, UpstreamKind, path
+from server.config.upstream_kinds import query as kind_query
 from server.httpclient.client import HttpClient, Response
 from server.httpclient.egress import DIRECTLY, Egress
 from server.httpclient.errors import CannotConnect, ConnectionDropped, HttpFailure, NoAnswerInTime
@@ -83,6 +85,23 @@ class Route:
     secret: Secret
     proxies: Proxies | None = None  # its own; None: those of all
     ca_file: str = ""
+    kind: UpstreamKind = GENERIC
+    api_version: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)  # the upstream's, by ours, where they differ
+    headers: Headers = ()  # of the upstream; those of the key stand behind its secret
+
+    def url(self, request: Request, query: str) -> str:
+        """The address of a request."""
+        model = self.names.get(request.model, request.model)
+        url = self.base_url + path(self.kind, request.endpoint.path, model, self.api_version)
+        return _asking(url, kind_query(self.kind, query, self.api_version))
+
+    def sent_headers(self, dialect: Dialect, passed: Mapping[str, str]) -> dict[str, str]:
+        """The headers that go with a request: those of the key, over them the client's, over them the operator's."""
+        secret, own = self.secret.opened()
+        extra = {name: value.reveal() for name, value in self.headers} | own
+        usual = {**self.kind.credentials(dialect.credentials(secret), secret), **passed}
+        return {name: value for name, value in usual.items() if name.lower() not in extra} | extra
 
 
 Routes = Callable[[str], Route | None]  # by the id of a key; None when it is not in use any more
@@ -209,17 +228,25 @@ class Upstreams:
         `sent_again` is called when it had to be sent once more over another connection.
         """
         route = self._route(key.id)
-        url = route.base_url + request.endpoint.path.removeprefix("/v1")
         headers = {
-            **request.endpoint.dialect.credentials(route.secret.reveal()),
-            **passed,
+            **route.sent_headers(request.endpoint.dialect, passed),
             "Content-Type": request.content_type,
             "Accept-Encoding": "identity",
         }
         # A plain answer begins when it is complete: only the deadline of the whole bounds it.
         patience = self._patience.first_byte if request.stream else math.inf
-        sent = _Sent("POST", f"{url}?{query}" if query else url, headers, request.body, patience, self._way(route))
+        sent = _Sent("POST", route.url(request, query), headers, request.body, patience, self._way(route))
         return Sending(self._head, sent, sent_again)
+
+    def name_of(self, key: Key, model: str) -> str:
+        """The name of a model at the upstream of a key."""
+        route = self._routes(key.id)
+        return model if route is None else route.names.get(model, model)
+
+    def refused_by(self, key: Key) -> frozenset[str]:
+        """The fields of ours that upstreams of this kind are never sent (`wire/added.py`)."""
+        route = self._routes(key.id)
+        return frozenset() if route is None else route.kind.refuses
 
     def pass_through(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Sending:
         """Send a caller's request with the caller's own credential, in `headers`. No key of ours is anywhere near.
@@ -230,14 +257,14 @@ class Upstreams:
         return Sending(self._head, _Sent(method, url, asked, body, math.inf, self._egress), _unnoted)
 
     @asynccontextmanager
-    async def look_up(self, key_id: str, dialect: Dialect, path: str, query: str = "") -> AsyncIterator[Answer]:
+    async def look_up(self, key_id: str, dialect: Dialect, place: str, query: str = "") -> AsyncIterator[Answer]:
         """Ask for what costs nothing, with a key. Any status is an answer, a redirect too. Raises AttemptFailed.
 
         It goes over a connection of its own: that one can be made is a part of what is asked.
         """
         route = self._route(key_id)
-        headers = {**dialect.credentials(route.secret.reveal()), "Accept": JSON_TYPE, "Accept-Encoding": "identity"}
-        url = route.base_url + path + (f"?{query}" if query else "")
+        headers = {**route.sent_headers(dialect, {}), "Accept": JSON_TYPE, "Accept-Encoding": "identity"}
+        url = _asking(route.base_url + place, kind_query(route.kind, query, route.api_version))
         sent = _Sent("GET", url, headers, b"", self._patience.first_byte, self._way(route), anew=True, keep=False)
         response = await self._head(sent, _unnoted)
         try:
@@ -331,6 +358,10 @@ class Sending:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._response.close()
+
+
+def _asking(url: str, query: str) -> str:
+    return f"{url}?{query}" if query else url
 
 
 def _unnoted() -> None:

@@ -62,7 +62,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/groups/*/remove": (),
     "/admin/keys": (
         *("upstream", "base_url", "secret", "models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"),
-        *("organisation", "owner", "groups", "monthly_cap_usd"),
+        *("organisation", "owner", "groups", "monthly_cap_usd", "kind", "api_version", "names", "headers"),
     ),
     "/admin/keys/*/pause": (),
     "/admin/keys/*/resume": (),

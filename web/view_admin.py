@@ -162,6 +162,7 @@ class KeysView:
     keys: tuple[KeyRow, ...]
     upstreams: tuple[str, ...]  # names that a new key may be for
     may_add: bool = True
+    kinds: tuple[str, ...] = ()  # of upstreams
 
 
 @dataclass(frozen=True, slots=True)

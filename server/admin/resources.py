@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
+from server.config.upstream_kinds import KINDS
 from server.ledger.prices import TOKENS
 from server.wire.keepalive import CHOICES
 
@@ -293,6 +294,7 @@ MAINTENANCE = Resource(
 )
 
 _OF_KEYS = (*("models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"), *("organisation", "owner", "groups"))
+_OF_KINDS = ("kind", "api_version", "names", "headers")
 KEY = Resource(
     "key",
     (
@@ -307,10 +309,14 @@ KEY = Resource(
         Field("owner", Text(), kept=False),
         Field("groups", NAMES, kept=False),
         Field("monthly_cap_usd", Text(20, pattern=r"\d{1,9}(\.\d{1,6})?"), kept=False),
+        Field("kind", Word(tuple(KINDS)), kept=False),
+        Field("api_version", Text(32), kept=False),
+        Field("names", Many(Text(400)), kept=False),
+        Field("headers", Many(Text(1000), 32), kept=False),
     ),
     (
         Verb("add", "POST /keys", "/keys", "key add", ("secret",),
-             ("upstream", "dialect", "base_url", *_OF_KEYS, "monthly_cap_usd")),
+             ("upstream", "dialect", "base_url", *_OF_KEYS, "monthly_cap_usd", *_OF_KINDS)),
         *(
             Verb(name, f"POST /keys/*/{name}", f"/keys/*/{name}", f"key {name}")
             for name in ("pause", "resume", "recheck")

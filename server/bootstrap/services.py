@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 import sys
 import time
@@ -14,7 +13,6 @@ from typing import Protocol, TypedDict
 
 from prometheus_client.registry import Collector
 
-from keypool.pool import Pool
 from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.housekeeping import Housekeeping
 from server.accounting.metrics import AccountingMetrics
@@ -36,16 +34,13 @@ from server.auth.oidc.client import Oidc, oidc_of
 from server.auth.sessions import Sessions
 from server.bootstrap import from_settings as wiring
 from server.bootstrap.demo import Demo
+from server.bootstrap.keys import OpenPool, PoolBuilder
 from server.bootstrap.ownership import alone, confirm
 from server.config.settings import Settings
-from server.dispatcher import Dispatcher
 from server.dispatching import Dispatching
 from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
-from server.keys.prober import Prober, check
 from server.keys.registry import UpstreamRegistry
-from server.keys.running import RunningKeys
-from server.keys.sync import KeySync
 from server.keys.wishes import KeyWishes
 from server.ledger.calendar import Calendar
 from server.ledger.usage import UsageRow
@@ -54,16 +49,17 @@ from server.observability.metrics import Metrics
 from server.observability.occupancy_metrics import Occupancy, OccupancyMetrics
 from server.observability.tracing import Tracing, open_tracing
 from server.relay.admission import Admission
+from server.relay.everywhere import Everywhere
 from server.relay.keepalive import KeepaliveTiming
 from server.relay.pipeline import Pipeline
 from server.relay.under_way import UnderWay
 from server.spool import Spool
 from server.status.service import Clocks, StatusService, history_of, open_face
-from server.status.snapshot import Progress
 from server.store import store_for
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
 from server.wire.filters import Origins
+from server.workers.role import Role
 
 Observe = Callable[[UsageRow], None]
 
@@ -83,6 +79,7 @@ class CommonParts(TypedDict):
     status_service: StatusService
     dispatcher: Dispatching
     pipeline: Pipeline
+    everywhere: Everywhere
     admission: Admission
     reservations: Reservations
     calendar: Calendar
@@ -90,10 +87,10 @@ class CommonParts(TypedDict):
 
 
 class ServicesBuilder:
-    """Builds the services of these settings; `stack` takes them down."""
+    """Builds the services of these settings; `stack` takes them down. `role`: of a worker; None if there is but one."""
 
-    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
-        self._settings, self._stack = settings, stack
+    def __init__(self, settings: Settings, stack: AsyncExitStack, role: Role | None = None) -> None:
+        self._settings, self._stack, self._role = settings, stack, role
         self._store = store_for(settings.store_url, settings.store_driver)
         self._registry = UpstreamRegistry(settings.upstreams)
         self._oidc: Oidc | None = None
@@ -108,17 +105,17 @@ class ServicesBuilder:
         await accounting.book.start(settings.keys_poll_seconds)
         upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
         stack.push_async_callback(upstreams.close)
-        dispatcher, progress = await self._keys(upstreams, accounting)
+        pool = await self._pool(upstreams, accounting)
+        dispatcher = pool.dispatcher
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
-        history = history_of(settings, self._store, accounting, dispatcher, clocks)
+        history = history_of(settings, self._store, accounting, dispatcher, clocks, restarts=self._role is None)
         occupancy = wiring.occupancy(settings)
         metrics = self._metrics(dispatcher, AccountingMetrics(accounting), OccupancyMetrics(occupancy))
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
-        status_service = await open_face(
-            settings, self._store, accounting, dispatcher, progress, history, clocks, stack
-        )
+        face = partial(open_face, settings, self._store, accounting, dispatcher, pool.progress)
+        status_service = await face(history, clocks, stack)
         common = CommonParts(
             settings=settings,
             accounts=accounts,
@@ -132,6 +129,7 @@ class ServicesBuilder:
             status_service=status_service,
             dispatcher=dispatcher,
             pipeline=pipeline,
+            everywhere=Everywhere(pipeline, pool.peers),
             admission=admission,
             reservations=accounting.reservations,
             calendar=accounting.calendar,
@@ -170,7 +168,8 @@ class ServicesBuilder:
     async def _books(self) -> tuple[Accounting, Accounts]:
         """The store, the ledger and the accounts of callers."""
         settings, store, stack = self._settings, self._store, self._stack
-        stack.enter_context(alone(settings))
+        if self._role is None:
+            stack.enter_context(alone(settings))
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
         accounting = await open_accounting(settings, store, wiring.own_prices(settings), stack)
@@ -178,8 +177,9 @@ class ServicesBuilder:
         accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
         await opening.begin((whose, accounts.prepare, partial(accounting.recover, store)))
-        housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
-        stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
+        if self._role is None or self._role.number == 0:
+            housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
+            stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
         return accounting, accounts
 
     async def _demo(self) -> None:
@@ -188,23 +188,11 @@ class ServicesBuilder:
             self._stack.push_async_callback(demo.stop)
             self._registry.configure(await demo.start())
 
-    async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatching, Progress]:
-        """The pool; its keys are kept in step with the store, and what is known of them true."""
-        settings, registry, stack = self._settings, self._registry, self._stack
-        pool = Pool(wiring.keys(registry), wiring.limits(settings), wiring.costs(registry))
-        dispatcher = Dispatcher(pool, time.monotonic)
-        stack.callback(dispatcher.close)
-        keys = RunningKeys(dispatcher, registry, accounting.book.know, accounting.book.forget)
-        prober = Prober(
-            keys, registry, partial(check, upstreams), settings.probe_interval, random.random, time.monotonic
-        )
-        key_sync = KeySync(self._store, KeyEncryption(settings.master_keys), keys, prober, registry)
-        stack.push_async_callback(prober.close)
-        stack.push_async_callback(key_sync.close)
-        await key_sync.start(settings.keys_poll_seconds)
-        await prober.start()
-        dispatcher.report_to(prober.suspect)
-        return dispatcher, prober.progress
+    async def _pool(self, upstreams: Upstreams, accounting: Accounting) -> OpenPool:
+        """The pool of this process, or the one that it shares with other workers."""
+        settings, registry, book = self._settings, self._registry, accounting.book
+        builder = PoolBuilder(settings, self._store, registry, upstreams, book.know, book.forget, self._stack)
+        return await builder.own() if self._role is None else await builder.shared(self._role)
 
     async def _pipeline(
         self,

@@ -21,6 +21,7 @@ from server.bootstrap.from_settings import egress
 from server.cli.context import asks, insist, wall
 from server.config import parsers
 from server.config.settings import Settings
+from server.config.upstream_kinds import KINDS
 from server.config.upstreams_file import DIALECTS
 from server.keys import prober
 from server.keys.encryption import KeyEncryption, KeyEncryptionError, new_master
@@ -37,7 +38,7 @@ AskSecret = Callable[[], str]
 LIMITS = ("rpm", "tpm", "itpm", "otpm", "rpd")
 FIELDS_SAID = (
     *("upstream", "dialect", "base_url", "models", "slots", *LIMITS),
-    *("organisation", "owner", "groups", "monthly_cap_usd"),
+    *("organisation", "owner", "groups", "monthly_cap_usd", "kind", "api_version", "names", "headers"),
 )
 MOST = 10**12  # of any limit
 
@@ -113,6 +114,15 @@ def _terms(add: argparse.ArgumentParser) -> argparse.ArgumentParser:
     add.add_argument("--owner", metavar="NAME", help="whose it is")
     add.add_argument("--group", action="append", dest="groups", metavar="NAME", help="who may use it; all, if not said")
     add.add_argument("--monthly-cap-usd", type=_parsed(_amount), metavar="USD")
+    add.add_argument("--kind", choices=KINDS, help="what its upstream is, where the address does not show it")
+    add.add_argument("--api-version", metavar="VERSION", help="of Azure's dated API")
+    add.add_argument(
+        "--model-name", action="append", dest="names", metavar="OURS=THEIRS", help="what the upstream calls a model"
+    )
+    add.add_argument(
+        "--header", action="append", dest="headers", metavar="'NAME: VALUE'",
+        help="sent with this key, such as OpenAI-Organization; what is secret belongs in UPSTREAMS_FILE",
+    )  # fmt: skip
     return add
 
 
@@ -152,7 +162,7 @@ async def _check(room: KeyCommandContext, _: argparse.Namespace) -> None:
             found = await _found(room.wishes, key, registry, upstreams)
             ready = ready and found.state == "ready"
             said = f"{len(found.models)} models" if found.state == "ready" else found.detail
-            print(f"{_shown(key)}  {found.state:<12} {said}")
+            print(f"{_shown(key)}  {found.state:<12} {said}{found.hint}")
     finally:
         await upstreams.close()
     if not ready:

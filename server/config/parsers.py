@@ -41,7 +41,7 @@ _UNITS = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 _SIZE = re.compile(r"(\d{1,15})\s*([a-z]*)", re.ASCII)
 _SWITCH = {"on": True, "yes": True, "true": True, "1": True, "off": False, "no": False, "false": False, "0": False}
 _KEY = re.compile(r"[!-~]+")
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._\[\]:-]+")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._\[\]:-]+|\*(?:\.[a-z0-9-]+){2,}(?::\d{1,5})?)")
 _STORE_URL = re.compile(r"sqlite:///.*[^/]|mongodb(\+srv)?://[!-~]+")
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _PLACEHOLDER = re.compile(r"change[-_ ]?me|replace[-_ ]?me|your[-_ ]?(secret|key|password)|password", re.IGNORECASE)
@@ -137,7 +137,9 @@ def origins(value: str) -> tuple[str, ...]:
     """A comma list of origins as browsers write them, or a star for all."""
     found = tuple(word.lower().rstrip("/") for word in words(value))
     if not all(word == "*" or _ORIGIN.fullmatch(word) for word in found):
-        raise ValueError("expected origins such as https://chat.example.org or app://obsidian.md, or *")
+        raise ValueError(
+            "expected origins such as https://chat.example.org, https://*.example.org or app://obsidian.md, or *"
+        )
     return found
 
 

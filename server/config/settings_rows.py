@@ -221,7 +221,7 @@ class Settings(EgressRows):
     )  # fmt: skip
     allowed_origins: tuple[str, ...] = row(
         "", parsers.origins, "Web pages that may use the API from a browser (CORS), or * for all; cookies never count.",
-        example="https://chat.example.org,app://obsidian.md",
+        example="https://chat.example.org,https://*.example.edu,app://obsidian.md",
     )  # fmt: skip
     block_message: str = row("", parsers.text, "The text of the refusal of BLOCKED_ORIGINS, in place of ours.")
 

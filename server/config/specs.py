@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from server.config.upstream_kinds import KINDS, UpstreamKind, kind_at
 from server.httpclient.proxies import Proxies
+
+# The headers that name an account beside the key: a key that may act for several is one key for each.
+ACCOUNT_HEADERS = ("openai-organization", "openai-project")
 
 
 class Secret:
-    """A text that does not show in logs and reprs."""
+    """A text that does not show in logs and reprs.
+
+    A provider's key may have headers behind it, a line for each, which are sent with it and hidden with it
+    (`carrying`). It is known by its own text and by those headers that name an account.
+    """
 
     __slots__ = ("_text",)
 
@@ -30,12 +39,25 @@ class Secret:
     @property
     def fingerprint(self) -> str:
         """The first 8 hex digits of its SHA-256: names a key on pages, in logs and on the ledger."""
-        return hashlib.sha256(self._text.encode()).hexdigest()[:8]
+        bare, *lines = self._text.split("\n")
+        named = [line for line in lines if line.startswith(ACCOUNT_HEADERS)]
+        return hashlib.sha256("\n".join([bare, *named]).encode()).hexdigest()[:8]
 
     @property
     def last4(self) -> str:
         """The end of the key as providers' consoles show it; of a short secret nothing is shown."""
-        return self._text[-4:] if len(self._text) >= 16 else "****"
+        bare = self._text.partition("\n")[0]
+        return bare[-4:] if len(bare) >= 16 else "****"
+
+    def carrying(self, headers: Headers) -> Secret:
+        """The same key with headers that are sent with it. The names are in small letters, no value has a line end."""
+        bare = self._text.partition("\n")[0]
+        return Secret("\n".join([bare, *(f"{name}: {value._text}" for name, value in sorted(headers, key=_name))]))
+
+    def opened(self) -> tuple[str, dict[str, str]]:
+        """The key itself and the headers behind it. The calling code must keep both out of logs and answers."""
+        bare, *lines = self._text.split("\n")
+        return bare, {name: value for name, _, value in (line.partition(": ") for line in lines)}
 
     def __repr__(self) -> str:
         return "***"
@@ -47,6 +69,18 @@ class Secret:
         return hash(self._text)
 
 
+Headers = tuple[tuple[str, Secret], ...]  # names in small letters
+
+
+def _name(header: tuple[str, Secret]) -> str:
+    return header[0]
+
+
+def _pair(name: str) -> tuple[str, str]:
+    ours, _, theirs = name.partition("=")
+    return ours, theirs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamSpec:
     """One provider account, or several keys that are treated alike.
@@ -56,7 +90,9 @@ class UpstreamSpec:
     key. The limits are per minute (`rpm` requests; `tpm` tokens, or `itpm` input and `otpm` output tokens) or per day
     (`rpd` requests); None means that the upstream sends its limits. Keys of one `organisation` share limits.
     Empty `groups` means all people. The cap is in micro-USD per calendar month, for all keys together. `proxies` and
-    `ca_file` are its own way out of this network; None and "": that of all.
+    `ca_file` are its own way out of this network; None and "": that of all. `kind` is a row of `upstream_kinds`; "" is
+    the one that the address shows. `api_version` is that of Azure's dated API. `names` are models, each as
+    `ours=theirs`. `headers` are sent with all of its keys.
     """
 
     name: str
@@ -76,10 +112,32 @@ class UpstreamSpec:
     monthly_cap_micro_usd: int | None = None
     proxies: Proxies | None = field(default=None, repr=False)
     ca_file: str = ""
+    kind: str = ""
+    api_version: str = ""
+    names: tuple[str, ...] = ()
+    headers: Headers = ()
+
+    @property
+    def row(self) -> UpstreamKind:
+        """What is so at upstreams of its kind."""
+        return KINDS[self.kind] if self.kind else kind_at(self.base_url, self.dialects)
+
+    @property
+    def theirs(self) -> dict[str, str]:
+        """The upstream's names of models, by ours, where they differ."""
+        return dict(_pair(each) for each in self.names)
+
+    def ours(self, listed: Iterable[str]) -> tuple[str, ...]:
+        """Our names of the models that the upstream lists."""
+        names: dict[str, list[str]] = {}
+        for ours, theirs in self.theirs.items():
+            names.setdefault(theirs, []).append(ours)
+        bare = (self.row.listed(each) for each in listed)
+        return tuple(sorted({ours for each in bare for ours in names.get(each, [each])}))
 
     def bare(self) -> Self:
         """The same without what is never stored or shown: secrets, and what is this machine's."""
-        return replace(self, keys=(), proxies=None, ca_file="")
+        return replace(self, keys=(), proxies=None, ca_file="", headers=())
 
 
-UNSTORED = frozenset({"keys", "proxies", "ca_file"})
+UNSTORED = frozenset({"keys", "proxies", "ca_file", "headers"})

@@ -13,17 +13,35 @@ each with its place (`upstreams[2].rpm`). No mistake repeats what the file says,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from server.config import parsers
-from server.config.specs import Secret, UpstreamSpec
+from server.config.specs import Headers, Secret, UpstreamSpec
+from server.config.upstream_kinds import KINDS
 from server.httpclient.proxies import Proxies
 
 DIALECTS = ("openai", "anthropic")
+MOST_HEADERS = 32
+# The headers that are ours to send, or of one connection alone.
+_OURS = frozenset(
+    {
+        *("authorization", "api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie", "host"),
+        *("content-type", "content-length", "content-encoding", "transfer-encoding", "accept", "accept-encoding"),
+        *("connection", "proxy-connection", "keep-alive", "te", "trailer", "upgrade", "expect"),
+    }
+)
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_VALUE = re.compile(r"[!-~](?:[ -~]{0,4094}[!-~])?")
+_VERSION = re.compile(r"[A-Za-z0-9.-]{1,32}")
+_MODEL = re.compile(r"[!-<>-~]{1,256}")
 
 
 class _Loader(yaml.SafeLoader):
@@ -59,15 +77,30 @@ def _line(error: yaml.YAMLError) -> str:
 def duplicates(upstreams: Sequence[UpstreamSpec]) -> Iterator[str]:
     """Names and keys that are used twice. The pool knows a key by its fingerprint and would count its limits twice."""
     names: set[str] = set()
-    keys: set[Secret] = set()
+    keys: set[str] = set()
     for upstream in upstreams:
         if upstream.name in names:
             yield f"upstream {upstream.name}: the name is used twice"
         names.add(upstream.name)
         for key in upstream.keys:
-            if key in keys:
-                yield f"upstream {upstream.name}: the key {key.fingerprint} is named twice"
-            keys.add(key)
+            known = key.carrying(upstream.headers).fingerprint  # of another account, it is another key
+            if known in keys:
+                yield f"upstream {upstream.name}: the key {known} is named twice"
+            keys.add(known)
+
+
+def whole(spec: UpstreamSpec) -> UpstreamSpec:
+    """The specification with what its kind makes of it. Raises ValueError, which names the field."""
+    kind = spec.row
+    if not kind.dialects.issuperset(spec.dialects):
+        raise ValueError(f"kind: {kind.name} speaks {' and '.join(sorted(kind.dialects))}")
+    if spec.api_version and not kind.dated:
+        raise ValueError("api_version: expected nothing, only azure has one")
+    if kind.dated and urlsplit(spec.base_url).path.partition("/openai/")[2] not in ("", "v1"):
+        raise ValueError(f"base_url: expected {kind.example}, the deployments are named by `models` or `names`")
+    if spec.kind and not (kind.lists_served or spec.models or spec.names):
+        raise ValueError("models: expected, because azure lists what could be deployed; or `names`")
+    return spec if kind.lists_served or spec.models else replace(spec, models=tuple(spec.theirs))
 
 
 class _Entry:
@@ -83,7 +116,10 @@ class _Entry:
         values = {"slots": slots, **self._values(entry)}
         self._require(entry)
         if not self.mistakes:
-            self.spec = UpstreamSpec(**values)
+            try:
+                self.spec = whole(UpstreamSpec(**values))
+            except ValueError as error:
+                self.mistakes.append(f"{place}.{error}")
 
     def _values(self, entry: dict[object, object]) -> dict[str, Any]:
         values = {}
@@ -164,6 +200,55 @@ def _proxies(value: object, environ: Mapping[str, str]) -> Proxies:
     return Proxies(found, found)
 
 
+def _kind(value: object, _: Mapping[str, str]) -> str:
+    if not isinstance(value, str) or value not in KINDS:
+        raise ValueError(f"expected one of {', '.join(KINDS)}")
+    return value
+
+
+def _api_version(value: object, _: Mapping[str, str]) -> str:
+    # YAML reads 2024-10-21 as a day.
+    text = str(value) if isinstance(value, str | date) else ""
+    if not _VERSION.fullmatch(text):
+        raise ValueError("expected a version such as 2024-10-21 or preview")
+    return text
+
+
+def _names(value: object, _: Mapping[str, str]) -> tuple[str, ...]:
+    """Pairs of a mapping, or texts of the form `ours=theirs`, as other front ends write them."""
+    pairs = value.items() if isinstance(value, dict) else map(_split, value) if isinstance(value, list) else []
+    found = [(ours, theirs) for ours, theirs in pairs if isinstance(ours, str) and isinstance(theirs, str)]
+    good = all(_MODEL.fullmatch(ours) and _MODEL.fullmatch(theirs.replace("=", "-")) for ours, theirs in found)
+    if not isinstance(value, dict | list) or len(found) != len(value) or not good or len(dict(found)) != len(found):
+        raise ValueError("expected names of models, each with the upstream's own: gpt-5: my-deployment")
+    return tuple(f"{ours}={theirs}" for ours, theirs in found)
+
+
+def _split(pair: object) -> tuple[str, str]:
+    ours, _, theirs = pair.partition("=") if isinstance(pair, str) else ("", "", "")
+    return ours, theirs
+
+
+def _headers(value: object, environ: Mapping[str, str]) -> Headers:
+    """Headers by name, or as texts of the form `Name: value`. A value may be the name of a variable: {env: NAME}.
+
+    No mistake repeats a value.
+    """
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        value = {name: text for name, _, text in (each.partition(": ") for each in value)}
+    if not isinstance(value, dict) or len(value) > MOST_HEADERS:
+        raise ValueError(f"expected at most {MOST_HEADERS} headers, each with its value")
+    found: dict[str, Secret] = {}
+    for name, said in value.items():
+        if not isinstance(name, str) or not _HEADER.fullmatch(name) or name.lower() in _OURS:
+            raise ValueError("expected names of headers, none that names a key, a body or a connection")
+        text = environ.get(str(said["env"]), "") if isinstance(said, dict) and set(said) == {"env"} else said
+        if not isinstance(text, str) or not _VALUE.fullmatch(text) or name.lower() in found:
+            raise ValueError("expected each header once, with a value in ASCII or {env: NAME}")
+        found[name.lower()] = Secret(text)
+    return tuple(sorted(found.items(), key=lambda header: header[0]))
+
+
 def _ca_file(value: object, environ: Mapping[str, str]) -> str:
     return parsers.ca_file(_text(value, environ))
 
@@ -188,4 +273,8 @@ FIELDS: dict[str, tuple[str, Check]] = {
     "monthly_cap_usd": ("monthly_cap_micro_usd", _usd),
     "proxy": ("proxies", _proxies),
     "ca_file": ("ca_file", _ca_file),
+    "kind": ("kind", _kind),
+    "api_version": ("api_version", _api_version),
+    "names": ("names", _names),
+    "headers": ("headers", _headers),
 }

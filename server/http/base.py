@@ -39,6 +39,7 @@ from server.wire.trusted import address_of, trusted_user
 
 log = logging.getLogger("fairgate")
 
+PRIVATE = "Access-Control-Request-Private-Network"
 # A request's id names it and opens nothing, so it need not be guessed at random each time: a start's own, and a number.
 _START = secrets.token_hex(8)
 _NUMBERS = count(1)
@@ -135,7 +136,8 @@ class BaseHandler(ReceivingHandler, Generic[S]):
         if self.request.method != "OPTIONS" or not self.shared:
             return False
         asked = headers.get("Access-Control-Request-Headers", "")
-        sharing = self._sharing.preflight(headers.get("Origin"), headers.get("Access-Control-Request-Method"), asked)
+        method, private = headers.get("Access-Control-Request-Method"), PRIVATE in headers
+        sharing = self._sharing.preflight(headers.get("Origin"), method, asked, private=private)
         if sharing is None:
             return False
         self.set_status(204)

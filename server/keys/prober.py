@@ -16,7 +16,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from keypool.health import DEAD, KeyEvent
@@ -24,6 +24,7 @@ from keypool.health import KeyState as Stands
 from keypool.probing import Schedule
 from keypool.verdict import judge
 from server.config.specs import UpstreamSpec
+from server.config.upstream_kinds import GENERIC, recognised
 from server.keys.registry import UpstreamRegistry
 from server.upstream import AttemptFailed, Broken, TooLong, Upstreams
 from server.wire.anthropic import ANTHROPIC
@@ -38,15 +39,20 @@ PATIENCE_SECONDS = 20.0  # for a whole answer
 NO_ANSWER = "no connection, or not an HTTP answer"  # the reason itself may hold the address
 LARGEST_LIST = 4 << 20  # bytes; OpenRouter's list of some 400 models has 0.5 MB
 CONCURRENCY = 4  # askings at a time
+NO_V1 = "; there is a list below /v1: `base_url` lacks it"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of a check of a key. `detail` is our own words; `models` is empty unless the state is ready."""
+    """The result of a check of a key. `detail` is our own words; `models` is empty unless the state is ready.
+
+    `hint`: what the operator may have to mend in its upstream's `kind` or `base_url`; empty if nothing seems wrong.
+    """
 
     state: ProbeState
     detail: str
     models: tuple[str, ...] = ()
+    hint: str = ""
 
 
 class ProbedKeys(Protocol):
@@ -188,7 +194,7 @@ class Prober:
     def _teach(self, key_id: str, spec: UpstreamSpec, found: Check, reviving: frozenset[ProbeState]) -> None:
         before, self._found[key_id] = self._found.get(key_id, "ready"), found.state
         if found.state not in ("ready", before):
-            log.warning("upstream %s, key %s: %s, %s", spec.name, key_id, found.state, found.detail)
+            log.warning("upstream %s, key %s: %s, %s%s", spec.name, key_id, found.state, found.detail, found.hint)
         if found.state in reviving and self._keys.state(key_id) is not Stands.PAUSED:
             self._keys.learn(key_id, KeyEvent.RESUME)
         self._keys.probed(key_id, found.state)
@@ -221,15 +227,14 @@ class Prober:
 
 async def check(upstreams: Upstreams, key_id: str, spec: UpstreamSpec) -> Check:
     """Ask the upstream for the models of this key. Never raises for what an upstream does or fails to do."""
-    dialect = OPENAI if "openai" in spec.dialects else ANTHROPIC
-    query = "" if dialect is OPENAI else "limit=1000"  # Anthropic gives 20 unless asked for more
+    query = "" if "openai" in spec.dialects else "limit=1000"  # Anthropic gives 20 unless asked for more
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS), upstreams.look_up(key_id, dialect, "/models", query) as answer:
-            try:
-                body = await answer.whole(LARGEST_LIST)
-            except TooLong:
-                body = b""
-            return _listed(body) if answer.status == 200 else _refused(answer.status, answer.headers, body)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            found, status = await _look(upstreams, key_id, spec, "/models", query)
+            if status != 404:
+                return found
+            below, _ = await _look(upstreams, key_id, spec, "/v1/models", query)
+            return replace(found, hint=found.hint or NO_V1) if below.state == "ready" else found
     except TimeoutError:
         return Check("unreachable", "no answer in time")
     except AttemptFailed as failure:
@@ -239,12 +244,38 @@ async def check(upstreams: Upstreams, key_id: str, spec: UpstreamSpec) -> Check:
         return Check("unreachable", NO_ANSWER)
 
 
-def _listed(body: bytes) -> Check:
+async def _look(upstreams: Upstreams, key_id: str, spec: UpstreamSpec, place: str, query: str) -> tuple[Check, int]:
+    """Ask for the list at one place. Raises TimeoutError, AttemptFailed, Broken."""
+    dialect = OPENAI if "openai" in spec.dialects else ANTHROPIC
+    async with upstreams.look_up(key_id, dialect, place, query) as answer:
+        try:
+            body = await answer.whole(LARGEST_LIST)
+        except TooLong:
+            body = b""
+        found = _listed(body, spec) if answer.status == 200 else _refused(answer.status, answer.headers, body)
+        return replace(found, hint=_hint(spec, answer.headers, body)), answer.status
+
+
+def _listed(body: bytes, spec: UpstreamSpec) -> Check:
     try:
-        models = tuple(sorted({_name(each) for each in json.loads(body)["data"]}))
+        models = spec.ours({_name(each) for each in json.loads(body)["data"]})
     except (ValueError, TypeError, KeyError, RecursionError):
         return Check("unclear", "the answer is no list of models")
     return Check("ready", "let in", models)
+
+
+def _hint(spec: UpstreamSpec, headers: Mapping[str, str], body: bytes) -> str:
+    """The kind that fits, if the answer bears the marks of another one than the operator says, or the address shows.
+
+    Many servers say that their models are OpenAI's: that is believed only against a kind that the operator names.
+    """
+    try:
+        found = recognised(headers, json.loads(body))
+    except (ValueError, RecursionError):
+        found = recognised(headers, None)
+    if found is None or found is spec.row or spec.kind == GENERIC.name or (found.name == "openai" and not spec.kind):
+        return ""
+    return f"; {found.name} answers there: `kind: {found.name}` fits"
 
 
 def _name(entry: dict[str, object]) -> str:

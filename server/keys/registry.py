@@ -10,14 +10,14 @@ Everything is in memory. The registry does no I/O and knows of no pool.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from keypool.domains import Quota
 from keypool.keys import Key
 from server.config.specs import Secret, UpstreamSpec
-from server.httpclient.proxies import Proxies
+from server.config.upstream_kinds import address
 from server.upstream import Route
 
 
@@ -37,7 +37,8 @@ class UpstreamRegistry:
     def __init__(self, configured: Iterable[UpstreamSpec] = ()) -> None:
         self._configured: list[UpstreamSpec] = []
         self._keys: dict[str, RegisteredKey] = {}
-        self._ways: dict[str, tuple[Proxies | None, str]] = {}  # out of this network, by the upstream's name
+        self._routes: dict[str, Route] = {}
+        self._machine: dict[str, UpstreamSpec] = {}  # by the upstream's name, what of it is this machine's alone
         for spec in configured:
             self.configure(spec)
 
@@ -54,27 +55,40 @@ class UpstreamRegistry:
     def configure(self, spec: UpstreamSpec) -> None:
         """Take an upstream of the configuration, with its keys."""
         bare = spec.bare()
-        self._ways[spec.name] = spec.proxies, spec.ca_file
+        self._machine[spec.name] = replace(spec, keys=())
         self._configured.append(bare)
-        for secret in spec.keys:
-            self._keys[secret.fingerprint] = RegisteredKey(secret.fingerprint, bare, secret, added=False)
+        for key in spec.keys:
+            secret = key.carrying(spec.headers)
+            self._take(RegisteredKey(secret.fingerprint, bare, secret, added=False))
 
     def add(self, spec: UpstreamSpec, secret: Secret) -> RegisteredKey:
         """Take a key that was added at run time, under the terms of `spec`."""
         key = RegisteredKey(secret.fingerprint, spec.bare(), secret, added=True)
-        self._keys[key.id] = key
+        self._take(key)
         return key
 
     def remove(self, key_id: str) -> RegisteredKey | None:
         """Forget a key; returns what it was, None if there was none."""
+        self._routes.pop(key_id, None)
         return self._keys.pop(key_id, None)
 
     def route(self, key_id: str) -> Route | None:
         """Where the requests of a key go, and with which secret; None if it is not in use."""
-        key = self._keys.get(key_id)
-        if key is None:
-            return None
-        return Route(key.spec.base_url, key.secret, *self._ways.get(key.spec.name, (None, "")))
+        return self._routes.get(key_id)
+
+    def _take(self, key: RegisteredKey) -> None:
+        self._keys[key.id] = key
+        spec, machine = key.spec, self._machine.get(key.spec.name, key.spec)
+        self._routes[key.id] = Route(
+            address(spec.row, spec.base_url, spec.api_version),
+            key.secret,
+            machine.proxies,
+            machine.ca_file,
+            kind=spec.row,
+            api_version=spec.api_version,
+            names=spec.theirs,
+            headers=machine.headers,
+        )
 
     def address(self, upstream: str) -> str | None:
         """The base URL of an upstream; None if none of this name is in use. There is one address for each name."""

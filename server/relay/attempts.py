@@ -10,14 +10,16 @@ A request with the caller's own key has one attempt, and whatever comes of it is
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
+from keypool.keys import Key
 from keypool.limits import windows
 from keypool.verdict import USED_UP
 from server.accounting.reservations import Reservations
 from server.ledger.usage import OWN, Outcome
-from server.relay.admission import Bounds
+from server.relay.admission import INLINE_BODY, Bounds
 from server.relay.context import ClientLeft, RequestContext, Sink
 from server.relay.holds import MAX_TOKENS
 from server.relay.keepalive import Keepalive
@@ -27,6 +29,7 @@ from server.relay.settlement import Settling
 from server.upstream import Answer, AttemptFailed, Broken, Upstreams
 from server.wire.added import Unwanted
 from server.wire.errors import AccountingUnavailable, Disconnected, NoKey, Refusal
+from server.wire.model_name import sent_as
 from server.wire.own_keys import OwnKey
 from server.wire.request import Request
 from server.wire.shorter import our_bound
@@ -63,7 +66,7 @@ class Attempts:
             if context.sent:  # the meter of the first attempt is there, and of what failed none is used again
                 context.meter = call.request.endpoint.meter()
             key = context.lease.key
-            request = self._fitted(context, key.upstream, refused)
+            request = await self._named(context, self._fitted(context, key, refused))
             try:
                 await self._cleared(context)
                 sending = self._upstreams.send(key, request, call.passed, call.query, context.sent_again)
@@ -102,9 +105,19 @@ class Attempts:
             context.outcome = Outcome.CUT
             raise Disconnected from None
 
-    def _fitted(self, context: RequestContext, upstream: str, refused: Collection[str]) -> Request:
+    async def _named(self, context: RequestContext, request: Request) -> Request:
+        """The request with the upstream's own name of its model. A long body is written beside the event loop."""
+        name = context.name_sent = self._upstreams.name_of(context.lease.key, request.model)
+        if name == request.model:
+            return request
+        if len(request.body) <= INLINE_BODY:
+            return sent_as(request, name)
+        return await asyncio.to_thread(sent_as, request, name)
+
+    def _fitted(self, context: RequestContext, key: Key, refused: Collection[str]) -> Request:
         """The request as this upstream takes it, as far as what we have put into it is concerned."""
-        request, now = context.call.request, self._clock()
+        request, now, upstream = context.call.request, self._clock(), key.upstream
+        refused = self._upstreams.refused_by(key).intersection(request.added).union(refused)
         bounded = self._unwanted.bounded(request, upstream, now, context.input_estimate, context.shorter)
         if our_bound(request) is not None:
             context.bill.headers[MAX_TOKENS] = str(bounded.max_tokens)

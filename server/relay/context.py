@@ -174,6 +174,7 @@ class RequestContext:
     perhaps_billed: bool = False  # the upstream may have generated something
     shorter: Shorter | None = None  # how the upstream whose turn it is takes a bound of ours
     client_left: bool = False
+    name_sent: str = ""  # the model's, at the upstream whose turn it is
     resent: int = 0  # over another connection, because the first one was just being closed
     sent_at: float = 0.0  # when an upstream began to work for it
     failed_at: float | None = None  # when that upstream failed, until another one works for it
@@ -236,6 +237,11 @@ class RequestContext:
         """Seconds for which the upstream that it was sent to last has worked for it."""
         return (now if self.failed_at is None else self.failed_at) - self.sent_at
 
+    def _served(self) -> str:
+        """The model that the upstream says it has used; empty if that is no other than the one it was asked for."""
+        served = self.meter.served_model
+        return "" if served == self.name_sent else served
+
     def _row(self, usage: Usage, now: float, outcome: Outcome, attempts: int) -> UsageRow:
         call, lease, first, bill = self.call, self.claim, self.first_byte, self.bill
         request = call.request
@@ -247,7 +253,7 @@ class RequestContext:
             token_id=call.caller.token_id,
             group=call.group,
             model_asked=model,
-            model_served=self.meter.served_model or model,
+            model_served=self._served() or model,
             endpoint=request.endpoint.path,
             dialect=request.endpoint.dialect.name,
             upstream=own if lease is None else lease.key.upstream,

@@ -105,11 +105,16 @@ class Pipeline:
 
     async def explain(self, caller: Caller, request_id: str) -> RequestTrace | None:
         """The trace of a request of this caller's; None if there was none. Raises StoreError."""
-        trace = self.recent.of(request_id, caller.person_id)
-        if trace is None:
-            row = await self._store.usage(request_id)
-            return trace_of(row) if row is not None and row.person_id == caller.person_id else None
-        if (place := self._dispatcher.place(request_id)) is not None:
+        trace = self.trace(request_id, caller.person_id)
+        if trace is not None:
+            return trace
+        row = await self._store.usage(request_id)
+        return trace_of(row) if row is not None and row.person_id == caller.person_id else None
+
+    def trace(self, request_id: str, person_id: str) -> RequestTrace | None:
+        """The trace of a person's request that was served here a short while ago, or still is."""
+        trace = self.recent.of(request_id, person_id)
+        if trace is not None and (place := self._dispatcher.place(request_id)) is not None:
             trace.stands(place)
         return trace
 

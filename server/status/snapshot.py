@@ -87,7 +87,9 @@ class StatusSnapshot:
 
     async def facts(self) -> dict[str, dict[str, object]]:
         """The facts of each model in a list of models, by its name."""
-        return {model.name: facts_of(model) for model in (await self.view()).models}
+        models, now = (await self.view()).models, self.wall()
+        prices, window = self.book.prices, self.book.window
+        return {each.name: facts_of(each, prices.of(each.name, now), window(each.name)) for each in models}
 
     async def page(self, base_url: str) -> bytes:
         """The page, UTF-8. `base_url` is a scheme, a host and a port, in which nothing has to be escaped."""

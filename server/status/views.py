@@ -10,10 +10,13 @@ from typing import Literal
 from keypool.snapshot import ModelSnapshot
 from server.accounting.runtime_config import RuntimeConfig
 from server.ledger.history import HOUR_MS, HourRow, percentile
+from server.ledger.listing import pricing
+from server.ledger.prices import Price
 from server.ledger.summaries import PERIODS as HOURS
 from server.ledger.summaries import Summary, uptime
 from server.policy.incidents import Incident, detail, title
 from server.policy.notices import Notice, notice_of
+from server.wire.modalities import modalities
 from web.view import Demand, HourView, IncidentView, Ladder, ModelView, NoticeView, PeriodView
 
 Period = Literal["24h", "7d", "30d"]
@@ -41,10 +44,17 @@ def hour_views(summary: Summary, now: int) -> tuple[HourView, ...]:
     return tuple(_hour(start, known.get(start)) for start in range(min(known), now + 1, HOUR_MS))
 
 
-def facts_of(model: ModelView) -> dict[str, object]:
-    """The facts about one model in a list of models, by which a caller chooses."""
-    wait = model.wait_seconds
+def facts_of(model: ModelView, price: Price | None, window: int | None) -> dict[str, object]:
+    """The facts about one model in a list of models, by which a caller or a program chooses; None is not known.
+
+    `window`: the tokens of its context.
+    """
+    wait, known = model.wait_seconds, modalities(model.name)
+    reads, writes = known if known is not None else (None, None)
     return {
+        "context_length": window,
+        "pricing": pricing(price),
+        "architecture": {"input_modalities": reads, "output_modalities": writes},
         "status": model.condition,
         "demand": model.demand,
         "wait_seconds": None if wait is None or not model.answers else round(wait, 1),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import orjson
 
 from server.wire.dialect import NO_FACTS, Dialect, Facts, one_line, refusal_headers
 from server.wire.errors import Refusal
+from server.wire.modalities import made_on
 
 DEFAULT_VERSION = "2023-06-01"
+UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Anthropic:
@@ -54,12 +57,13 @@ class Anthropic:
 
 
 def _model(name: str, facts: Facts) -> dict[str, object]:
-    # The gateway does not know when a provider made a model; Anthropic itself gives the epoch for "unknown".
+    # Where a name does not say when the model was made it is not known here: Anthropic gives the epoch for that, too.
+    made = made_on(name) or UNKNOWN
     return {
         "type": "model",
         "id": name,
         "display_name": name,
-        "created_at": "1970-01-01T00:00:00Z",
+        "created_at": f"{made:%Y-%m-%dT%H:%M:%SZ}",
         "lifecycle": "active",
         **facts.get(name, {}),
     }

@@ -9,6 +9,7 @@ import orjson
 
 from server.wire.dialect import NO_FACTS, Facts, one_line, refusal_headers
 from server.wire.errors import Refusal
+from server.wire.modalities import made_on
 
 
 class OpenAI:
@@ -65,8 +66,10 @@ class OpenAI:
 
 
 def _model(name: str, facts: Facts) -> dict[str, object]:
-    # The gateway does not know when a provider made a model; the SDKs insist on a number.
-    return {"id": name, "object": "model", "created": 0, "owned_by": "fairgate", **facts.get(name, {})}
+    # Where a name does not say when the model was made it is not known here; the SDKs insist on a number.
+    made = made_on(name)
+    created = 0 if made is None else int(made.timestamp())
+    return {"id": name, "object": "model", "created": created, "owned_by": "fairgate", **facts.get(name, {})}
 
 
 OPENAI = OpenAI()

@@ -108,8 +108,10 @@ def test_origins_are_written_as_browsers_write_them() -> None:
     assert parsers.origins("https://Chat.example.org/, app://obsidian.md ,http://[::1]:3000,*") == (
         *("https://chat.example.org", "app://obsidian.md", "http://[::1]:3000", "*"),
     )
+    assert parsers.origins("https://*.example.edu:8443") == ("https://*.example.edu:8443",)
     assert parsers.origins("") == ()
-    for wrong in ("chat.example.org", "https://*.example.org", "https://a.example/path", "null", "https://a b"):
+    stars = ("https://*.org", "https://*", "https://a.*.example.org", "https://*example.org", "*://a.example.org")
+    for wrong in ("chat.example.org", "https://a.example/path", "null", "https://a b", *stars):
         with pytest.raises(ValueError, match="expected origins"):
             parsers.origins(wrong)
 

@@ -177,3 +177,56 @@ def test_a_file_that_is_no_plain_yaml_is_reported_by_its_line(tmp_path: Path, te
 def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="UPSTREAMS_FILE: expected a readable text file in UTF-8"):
         load(environ={"UPSTREAMS_FILE": str(tmp_path)}, dotenv=None)
+
+
+def test_an_upstream_has_a_kind_names_and_headers_of_its_own(tmp_path: Path) -> None:
+    text = f"""
+upstreams:
+  - name: azure
+    dialect: openai
+    base_url: https://campus.openai.azure.com
+    keys: [{SECRET}]
+    kind: azure
+    api_version: 2024-10-21
+    names: {{gpt-5: my-deployment}}
+    headers: {{X-Title: campus, OpenAI-Organization: {{env: THE_ORG}}}}
+"""
+    (upstream,) = read(tmp_path, text, THE_ORG="org-1")
+    assert (upstream.kind, upstream.api_version, upstream.names) == ("azure", "2024-10-21", ("gpt-5=my-deployment",))
+    assert upstream.models == ("gpt-5",)  # Azure lists what could be deployed
+    assert upstream.headers == (("openai-organization", Secret("org-1")), ("x-title", Secret("campus")))
+    assert "org-1" not in repr(upstream) and "campus" not in repr(upstream.headers)
+
+
+@pytest.mark.parametrize(
+    ("more", "mistake"),
+    [
+        ("kind: aws", "upstreams[0].kind: expected one of openai, "),
+        ("kind: anthropic", "upstreams[0].kind: anthropic speaks anthropic"),
+        ("kind: azure", "upstreams[0].models: expected, because azure lists what could be deployed; or `names`"),
+        ("api_version: preview", "upstreams[0].api_version: expected nothing, only azure has one"),
+        ("api_version: 'a b'", "upstreams[0].api_version: expected a version such as 2024-10-21 or preview"),
+        ("names: [a]", "upstreams[0].names: expected names of models"),
+        ("names: {a: 5}", "upstreams[0].names: expected names of models"),
+        ("headers: {Authorization: x}", "upstreams[0].headers: expected names of headers, none that names a key"),
+        ("headers: {Content-Length: '1'}", "upstreams[0].headers: expected names of headers, none that names a key"),
+        ("headers: {'X Y': x}", "upstreams[0].headers: expected names of headers"),
+        ("headers: {X-Y: \"a\\r\\nb: c\"}", "upstreams[0].headers: expected each header once, with a value in ASCII"),
+        ("headers: {X-Y: {env: NOT_THERE}}", "upstreams[0].headers: expected each header once"),
+        ("headers: {X-Y: a, x-y: b}", "upstreams[0].headers: expected each header once"),
+    ],
+)  # fmt: skip
+def test_mistakes_about_kinds_say_where_they_are(tmp_path: Path, more: str, mistake: str) -> None:
+    found = mistakes(tmp_path, f"upstreams: [{{{PLAIN}, {more}}}]")
+    assert len(found) == 1
+    assert found[0].startswith(mistake)
+
+
+def test_a_key_may_stand_twice_for_two_organisations(tmp_path: Path) -> None:
+    one, two = (
+        f"{{{PLAIN.replace('name: a', f'name: {name}')}, headers: {{OpenAI-Organization: {name}}}}}"
+        for name in ("a", "b")
+    )
+    assert len(read(tmp_path, f"upstreams: [{one}, {two}]")) == 2
+    same = f"{{{PLAIN.replace('name: a', 'name: b')}, headers: {{X-Title: b, OpenAI-Organization: a}}}}"
+    assert len(mistakes(tmp_path, f"upstreams: [{one}, {same}]")) == 1

@@ -7,6 +7,7 @@ import pytest
 from server.wire.cors import Sharing
 
 OBSIDIAN = "app://obsidian.md"
+CAMPUS = Sharing.of(["https://*.example.edu", "http://*.lab.example.org:3000"])
 SOME, ALL, NONE = Sharing.of([OBSIDIAN, "https://Chat.example.org"]), Sharing.of(["*"]), Sharing.of([])
 
 
@@ -27,8 +28,27 @@ SOME, ALL, NONE = Sharing.of([OBSIDIAN, "https://Chat.example.org"]), Sharing.of
         (ALL, "null", True),
         (ALL, None, False),
         (ALL, "https://\u00e9.example", False),
+        (ALL, "https://" + "a" * 300 + ".example", False),
         (NONE, OBSIDIAN, False),
         (NONE, "", False),
+        (CAMPUS, "https://chat.example.edu", True),
+        (CAMPUS, "https://Chat.Physics.example.edu", True),
+        (CAMPUS, "https://chat_2-x.example.edu", True),
+        (CAMPUS, "https://example.edu", False),
+        (CAMPUS, "https://.example.edu", False),
+        (CAMPUS, "https://a..example.edu", False),
+        (CAMPUS, "https://evilexample.edu", False),
+        (CAMPUS, "https://chat.example.edu.evil.org", False),
+        (CAMPUS, "https://chat-example.edu", False),
+        (CAMPUS, "https://chat.exampleXedu", False),
+        (CAMPUS, "https://chat.example.edu:8443", False),
+        (CAMPUS, "http://chat.example.edu", False),
+        (CAMPUS, "https://*.example.edu", False),
+        (CAMPUS, "https://evil.org/.example.edu", False),
+        (CAMPUS, "https://evil.org#.example.edu", False),
+        (CAMPUS, "https://user@.example.edu", False),
+        (CAMPUS, "http://a.lab.example.org:3000", True),
+        (CAMPUS, "http://a.lab.example.org", False),
     ],
 )
 def test_an_origin_is_allowed_if_it_was_named(sharing: Sharing, origin: str | None, allowed: bool) -> None:
@@ -59,6 +79,15 @@ def test_the_headers_that_were_asked_for_are_allowed_but_for_a_believed_name(ask
     answer = SOME.preflight(OBSIDIAN, "POST", asked)
     assert answer is not None
     assert answer.get("Access-Control-Allow-Headers") == allowed
+
+
+def test_a_page_of_the_public_web_may_ask_for_a_private_address_if_it_may_ask_at_all() -> None:
+    name = "Access-Control-Allow-Private-Network"
+    asked, usual = (SOME.preflight(OBSIDIAN, "POST", "", private=private) for private in (True, False))
+    assert asked is not None
+    assert usual is not None
+    assert (asked.get(name), usual.get(name)) == ("true", None)
+    assert SOME.preflight("https://evil.example", "POST", "", private=True) is None
 
 
 def test_an_ordinary_question_about_options_is_no_preflight() -> None:

@@ -1,119 +1,116 @@
-"""`python -m server --workers 2`: whole processes are killed and replaced, and no request is lost."""
+"""Two workers and one pool process serve as one gateway."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import asynccontextmanager
 
 import aiohttp
+import pytest
 
 from server.ledger.usage import Outcome
-from server.store import store_for
+from tests.fakes.fates import held
 from tests.fakes.upstream import FakeUpstream
-from tests.faults.asks import conversation
-
-ROOT = Path(__file__).parent.parent.parent
-
-
-class Machine:
-    """A gateway of several processes: its address, a token, its log, and what it has answered."""
-
-    def __init__(self, folder: Path, process: asyncio.subprocess.Process, session: aiohttp.ClientSession) -> None:
-        self.folder, self.process, self.session = folder, process, session
-        self.url = self.token = ""
-        self.log: list[str] = []
-        self.statuses: list[int] = []
-
-    async def read_banner(self) -> None:
-        banner = ""
-        async with asyncio.timeout(40):
-            while not (self.url and self.token):
-                assert self.process.stdout is not None
-                line = (await self.process.stdout.readline()).decode()
-                assert line, f"it ended: {banner} {self.log}"
-                banner += line
-                self.url = self.url or "".join(re.findall(r"http://127\.0\.0\.1:\d+", line)[:1])
-                self.token = self.token or "".join(re.findall(r"fg_\S+", line)[:1])
-
-    async def read_log(self) -> None:
-        assert self.process.stderr is not None
-        while line := await self.process.stderr.readline():
-            self.log.append(line.decode().rstrip())
-
-    async def logged(self, words: str, times: int = 1) -> None:
-        async with asyncio.timeout(40):
-            while sum(words in line for line in self.log) < times:
-                await asyncio.sleep(0.02)
-
-    async def ask(self) -> int:
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        ask = conversation("openai", "Hello", stream=len(self.statuses) % 2 == 0)
-        async with self.session.post(self.url + ask.path, data=ask.body, headers=headers) as answer:
-            body = await answer.read()
-            ended = b"[DONE]" in body or b'"choices"' in body
-            self.statuses.append(answer.status if ended or answer.status != 200 else 0)
-        return answer.status
-
-    @asynccontextmanager
-    async def trickle(self, askers: int = 3) -> AsyncIterator[None]:
-        """Some who ask all the time, each over connections of their own."""
-        over = asyncio.Event()
-
-        async def go_on() -> None:
-            while not over.is_set():
-                await self.ask()
-                await asyncio.sleep(0.02)
-
-        tasks = [asyncio.create_task(go_on()) for _ in range(askers)]
-        yield
-        over.set()
-        await asyncio.gather(*tasks)
-
-    def children(self, name: str) -> list[int]:
-        """The process ids of the pool process ("pool") or of the workers ("worker")."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            with suppress(OSError):
-                if entry.name.isdigit() and f'"kind": "{name}"' in (entry / "cmdline").read_text():
-                    status = (entry / "status").read_text()
-                    if f"PPid:\t{self.process.pid}\n" in status:
-                        found.append(int(entry.name))
-        return sorted(found)
-
-    async def rows(self) -> list[tuple[str, Outcome]]:
-        async with store_for(f"sqlite:///{self.folder / 'test.db'}") as store:
-            return [(row.request_id, row.status) for row in await store.usage_rows(0, 10_000)]
+from tests.faults.asks import Heard, chat, hear
+from tests.faults.stage import until
+from tests.gateways import Running
+from tests.waiting.services import get, one_slot
+from tests.workers.machines import Machine, machine
 
 
 @asynccontextmanager
-async def machine(folder: Path, fake: FakeUpstream, workers: int = 2) -> AsyncIterator[Machine]:
-    settings = {
-        "OPENAI_KEY": f"sk-upstream-one@{fake.base_url}",
-        "OPENAI_MODELS": "gpt-4o",
-        "STORE_URL": f"sqlite:///{folder / 'test.db'}",
-        "PORT": "0",
-        "KEEP_ALIVE_SECONDS": "2",
-        "LIMITS": "1000000 requests/minute",
-        "PATH": os.environ["PATH"],
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "server", "--workers", str(workers), cwd=ROOT, env=settings,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+async def small() -> AsyncIterator[Machine]:
+    """One key with one slot."""
+    async with FakeUpstream() as fake, machine(fake, upstreams=one_slot(fake)) as made:
+        yield made
+
+
+async def asked(worker: Running, words: str, *, stream: bool = False) -> Heard:
     async with aiohttp.ClientSession() as session:
-        stands = Machine(folder, process, session)
-        reading = asyncio.create_task(stands.read_log())
-        try:
-            await stands.read_banner()
-            stands.drained = asyncio.create_task(process.stdout.read())  # type: ignore[attr-defined, union-attr]
-            yield stands
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
-            await reading
+        return await hear(session, worker, chat(words, stream=stream))
+
+
+def soon(worker: Running, words: str, *, stream: bool = False) -> asyncio.Task[Heard]:
+    return asyncio.create_task(asked(worker, words, stream=stream))
+
+
+@pytest.mark.gen_test
+async def test_workers_share_the_slots_the_queue_and_the_ledger() -> None:
+    async with small() as made:
+        one, two = made.workers
+        gate = asyncio.Event()
+        made.fake.script(None, held(gate))
+        first = soon(one, "first")
+        await until(lambda: made.fake.running == 1)
+        second, third = soon(two, "second", stream=True), soon(one, "third")
+        await until(lambda: sum(each.waiting for each in made.pool.dispatcher.pool.tickets.values()) == 2)
+        assert [len(await each.services.dispatcher.live()) for each in (one, two)] == [3, 3]
+        assert made.fake.running == 1
+        gate.set()
+        heard = [await each for each in (first, second, third)]
+        assert [each.status for each in heard] == [200, 200, 200]
+        await until(lambda: made.pool.dispatcher.idle)
+        for each in (one, two):
+            await until(lambda worker=each: worker.services.pipeline.running == 0)
+        rows = await one.services.store.usage_rows(0, 10)
+        assert len(rows) == 3
+        assert {row.status for row in rows} == {Outcome.COMPLETED}
+
+
+@pytest.mark.gen_test
+async def test_the_pages_of_every_worker_tell_of_the_whole_machine() -> None:
+    async with small() as made:
+        gate = asyncio.Event()
+        made.fake.script(None, held(gate))
+        first = soon(made.workers[0], "first")
+        await until(lambda: made.fake.running == 1)
+        for worker in made.workers:
+            await until(lambda worker=worker: worker.services.dispatcher.persons())
+            status, document = await get(worker, "/status.json")
+            assert (status, sum(each["running"] for each in document["models"])) == (200, 1)
+            assert (await get(worker, "/readyz"))[0] == 200
+            status, document = await get(worker, "/api/queue?model=gpt-4o")
+            assert (status, document["would_wait"]) == (200, True)
+        gate.set()
+        assert (await first).status == 200
+
+
+@pytest.mark.gen_test
+async def test_a_pool_process_that_dies_is_followed_by_one_that_goes_on() -> None:
+    async with small() as made:
+        one, two = made.workers
+        gate = asyncio.Event()
+        made.fake.script(None, held(gate))
+        runs = soon(one, "runs", stream=True)
+        await until(lambda: made.fake.running == 1)
+        waits = soon(two, "waits")
+        await until(lambda: any(each.waiting for each in made.pool.dispatcher.pool.tickets.values()))
+        await made.stop_pool()
+        comes = soon(one, "comes while it is away")
+        await made.start_pool(workers=2)
+        pool = made.pool.dispatcher.pool
+        await until(lambda: len(pool.tickets) == 3)
+        assert [key.running for key in pool.keys.values()] == [1]
+        assert made.fake.running == 1
+        gate.set()
+        assert [(await each).status for each in (runs, waits, comes)] == [200, 200, 200]
+        await until(lambda: made.pool.dispatcher.idle)
+        for each in (one, two):
+            await until(lambda worker=each: worker.services.pipeline.running == 0)
+        assert len(await one.services.store.usage_rows(0, 10)) == 3
+
+
+@pytest.mark.gen_test
+async def test_any_worker_ends_and_explains_what_another_one_serves() -> None:
+    async with small() as made:
+        one, two = made.workers
+        made.fake.script(None, held(asyncio.Event()))
+        runs = soon(one, "runs")
+        await until(lambda: made.fake.running == 1)
+        (live,) = await two.services.dispatcher.live()
+        status, trace = await get(two, f"/api/explain/{live.id}")
+        assert (status, trace["state"]) == (200, "running")
+        assert await two.services.everywhere.cancel([live.id, "unknown"]) == 1
+        assert (await runs).status == 503
+        assert await two.services.everywhere.cancel([live.id]) == 0

@@ -12,7 +12,7 @@ from typing import Any
 from server.config import parsers
 from server.config.settings import ANTHROPIC, OPENAI
 from server.config.specs import Secret, UpstreamSpec
-from server.config.upstreams_file import FIELDS
+from server.config.upstreams_file import FIELDS, whole
 from server.keys.encryption import KeyEncryptionError
 from server.keys.wishes import KeyWishes, ListedKey
 from server.policy.commands import CommandError
@@ -47,8 +47,10 @@ class KeyCommands:
     async def add(self, actor: str, secret: str, wanted: Mapping[str, Any]) -> AddedKey:
         """Store one more key: `upstream`, or `dialect` and maybe `base_url`; beside it any of `TERMS`."""
         await self._keys.insist_on_same_master()
-        key = _key(secret)
-        return await self._keys.add(await self._spec(key, wanted), key, actor)
+        terms = dict(wanted)
+        headers = _read("headers", terms.pop("headers")) if "headers" in terms else ()
+        key = _key(secret).carrying(headers)
+        return await self._keys.add(await self._spec(key, terms), key, actor)
 
     async def pause(self, actor: str, key_id: str) -> None:
         """Give no further request to a key, until `resume`."""
@@ -73,6 +75,8 @@ class KeyCommands:
             known = await self._keys.terms(wanted["upstream"])
             if terms.get("models") and not known.models:
                 raise CommandError("the keys of this upstream have the models that it lists", "leave --models out")
+            if any(getattr(known, name) != terms.get(name, getattr(known, name)) for name in ("kind", "api_version")):
+                raise CommandError("the keys of an upstream are of one kind", "leave --kind and --api-version out")
             return replace(known, **terms)
         return self._of_its_own(key, wanted, terms)
 
@@ -84,9 +88,14 @@ class KeyCommands:
             raise CommandError("no provider speaks both by one address", "say which with --base-url")
         url = _read("base_url", wanted["base_url"]) if "base_url" in wanted else HOMES[dialects[0]]
         name = f"{dialects[0]}-{key.fingerprint}"
-        return UpstreamSpec(
-            name=name, dialects=tuple(dialects), base_url=url, keys=(), **{"slots": self._slots, **terms}
-        )  # fmt: skip
+        try:
+            return whole(
+                UpstreamSpec(
+                    name=name, dialects=tuple(dialects), base_url=url, keys=(), **{"slots": self._slots, **terms}
+                )
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from None
 
 
 def _said(wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from keypool.snapshot import KeySnapshot
 from server.admin.commands.keys import HOMES
 from server.admin.consequences import of_key_removal
+from server.config.upstream_kinds import KINDS
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form
 from server.keys.wishes import ListedKey
@@ -30,6 +31,7 @@ class KeysPage(AdminPage):
             keys=tuple(self._row(key, running) for key in listed),
             upstreams=tuple(dict.fromkeys((*(key.spec.name for key in listed), *HOMES))),
             may_add=office.may_add(),
+            kinds=tuple(KINDS),
         )
         return render_admin.keys_html(view)
 
@@ -38,9 +40,13 @@ class KeysPage(AdminPage):
         upstream, known = form.needed("upstream"), {key.spec.name for key in await self.services.keys.keys()}
         url, is_known = form.text("base_url"), upstream in known or upstream not in HOMES
         wanted: dict[str, Any] = {"upstream" if is_known and not url else "dialect": upstream}
-        texts = {name: form.text(name) for name in ("organisation", "owner", "monthly_cap_usd")}
+        texts = {name: form.text(name) for name in ("organisation", "owner", "monthly_cap_usd", "kind", "api_version")}
         numbers = {name: form.whole(name) for name in ("slots", "rpm", "tpm", "itpm", "otpm", "rpd")}
         lists = {"models": list(form.words("models")), "groups": list(form.names("groups"))}
+        lists |= {
+            "names": list(form.words("names")),
+            "headers": [text.strip() for text in form.text("headers").split(" | ") if text.strip()],
+        }
         terms = {"base_url": url, **texts, **numbers, **lists}
         wanted |= {name: value for name, value in terms.items() if value}
         await self.services.keys.add(self.me.id, form.needed("secret"), wanted)

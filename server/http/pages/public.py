@@ -114,7 +114,12 @@ class StaticFile(PageHandler[StatusServices]):
 
 
 class NoSuchPage(PageHandler[StatusServices]):
-    """Every route that does not exist: a page for a browser, a refusal in its dialect for other clients."""
+    """Every route that does not exist: a page for a browser, a refusal in its dialect for other clients.
+
+    A script on an allowed page reads that refusal, so that it does not look like a broken connection.
+    """
+
+    shared = True
 
     async def admit(self) -> None:
         raise UnknownUrl
