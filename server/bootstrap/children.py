@@ -1,45 +1,24 @@
-"""A machine with several processes: the supervisor's start, and the start of each of its children."""
+"""The start of a child of the supervisor: of the pool process, or of a worker."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from server.bootstrap import from_settings as wiring
-from server.bootstrap.ownership import alone
 from server.bootstrap.pool_process import serve_pool
-from server.bootstrap.serve import LAST_WORDS_SECONDS, PULSE, open_services
+from server.bootstrap.serve import PULSE, open_services
 from server.bootstrap.worker import serve_as_worker
 from server.config.settings import Settings, SettingsError
 from server.connection_budget import raise_open_files
 from server.observability import logs
 from server.workers.channel import Control
 from server.workers.figures import families_of
-from server.workers.listening import listen
-from server.workers.processes import command_of
 from server.workers.role import Role
-from server.workers.supervision import Supervision
-from server.workers.supervisor import Supervisor
 
 log = logging.getLogger("fairgate")
-
-SLACK_SECONDS = 15.0  # for a child to end after its drain, before it is killed
-
-
-async def supervise(settings: Settings, given: Sequence[str], announce: Callable[[str], None]) -> int:
-    """Run a gateway of several processes; returns the exit code. `given`: the options that children get, too."""
-    logs.configure(settings)
-    raise_open_files()
-    for note in settings.notes:
-        log.info("%s", note)
-    for slip in settings.slips:
-        log.warning("%s", slip)
-    supervision = Supervision(settings.workers, settings.drain_seconds + LAST_WORDS_SECONDS + SLACK_SECONDS)
-    with alone(settings), listen(settings.workers, settings.host, settings.port) as listening:
-        return await Supervisor(supervision, listening, command_of(given), announce).run()
 
 
 async def run_child(settings: Settings, role: Role) -> int:
@@ -55,6 +34,9 @@ async def run_child(settings: Settings, role: Role) -> int:
     listening = asyncio.create_task(control.listen(role.control))
     try:
         return await (serve_pool if role.kind == "pool" else serve_worker)(settings, role, control)
+    except OSError as error:  # the pool process was not there in time, or the like
+        log.error("it cannot start: %s", str(error) or type(error).__name__)
+        return 1
     finally:
         control.part()
         listening.cancel()

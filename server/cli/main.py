@@ -92,22 +92,28 @@ def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
 
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:
-    from server.bootstrap.children import (  # late: the other verbs need neither Tornado nor the pool
-        run_child,
-        supervise,
-    )
-    from server.bootstrap.serve import serve
-
-    announce = partial(print, flush=True)
     try:
-        if options.child is not None:
-            return _in_loop(run_child(settings, Role.read(options.child)))
-        if settings.has_several_processes:
-            return _in_loop(supervise(settings, _passed_on(options), announce))
-        return _in_loop(serve(settings, announce))
+        return _in_loop(_gateway(settings, options))
     except OSError as error:  # all else that may fail has an error of its own
         print(f"fairgate cannot listen on {settings.host} port {settings.port}: {error.strerror}", file=sys.stderr)
         return 1
+
+
+def _gateway(settings: Settings, options: argparse.Namespace) -> Coroutine[Any, Any, int]:
+    """The gateway: in this process, or in several, of which this one may be a child."""
+    # The imports are late: the verbs need neither Tornado nor the pool, and the supervisor little of them.
+    announce = partial(print, flush=True)
+    if options.child is not None:
+        from server.bootstrap.children import run_child
+
+        return run_child(settings, Role.read(options.child))
+    if settings.has_several_processes:
+        from server.bootstrap.supervise import supervise
+
+        return supervise(settings, _passed_on(options), announce)
+    from server.bootstrap.serve import serve
+
+    return serve(settings, announce)
 
 
 def _passed_on(options: argparse.Namespace) -> list[str]:

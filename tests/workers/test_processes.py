@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from server.ledger.usage import Outcome
 from server.store import store_for
@@ -27,37 +29,51 @@ class Machine:
         self.folder, self.process, self.session = folder, process, session
         self.url = self.token = ""
         self.log: list[str] = []
-        self.statuses: list[int] = []
+        self.said = ""  # on the standard output: the banner, and a line for each request
+        self.statuses: list[int] = []  # 0: the connection broke
 
-    async def read_banner(self) -> None:
-        banner = ""
-        async with asyncio.timeout(40):
-            while not (self.url and self.token):
-                assert self.process.stdout is not None
-                line = (await self.process.stdout.readline()).decode()
-                assert line, f"it ended: {banner} {self.log}"
-                banner += line
-                self.url = self.url or "".join(re.findall(r"http://127\.0\.0\.1:\d+", line)[:1])
-                self.token = self.token or "".join(re.findall(r"fg_\S+", line)[:1])
+    async def read_out(self) -> None:
+        assert self.process.stdout is not None
+        while line := await self.process.stdout.readline():
+            self.said += line.decode()
 
     async def read_log(self) -> None:
         assert self.process.stderr is not None
         while line := await self.process.stderr.readline():
             self.log.append(line.decode().rstrip())
 
-    async def logged(self, words: str, times: int = 1) -> None:
+    async def begun(self) -> None:
+        """Wait for the banner."""
+        await self.until(lambda: re.search(r"fg_\S+", self.said) and "http://" in self.said)
+        self.url = re.findall(r"http://127\.0\.0\.1:\d+", self.said)[0]
+        self.token = re.findall(r"fg_\S+", self.said)[0]
+
+    async def until(self, holds: Callable[[], object]) -> None:
         async with asyncio.timeout(40):
-            while sum(words in line for line in self.log) < times:
+            while not holds():
+                assert self.process.returncode is None, self.log
                 await asyncio.sleep(0.02)
+
+    async def logged(self, words: str) -> None:
+        await self.until(lambda: any(words in line for line in self.log))
 
     async def ask(self) -> int:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         ask = conversation("openai", "Hello", stream=len(self.statuses) % 2 == 0)
-        async with self.session.post(self.url + ask.path, data=ask.body, headers=headers) as answer:
-            body = await answer.read()
-            ended = b"[DONE]" in body or b'"choices"' in body
-            self.statuses.append(answer.status if ended or answer.status != 200 else 0)
-        return answer.status
+        status = 0
+        with suppress(aiohttp.ClientError):
+            async with self.session.post(self.url + ask.path, data=ask.body, headers=headers) as answer:
+                body = await answer.read()
+                if answer.status != 200 or b"[DONE]" in body or b'"choices"' in body:
+                    status = answer.status
+        self.statuses.append(status)
+        return status
+
+    async def metric(self, name: str) -> float:
+        """The sum of a figure, of whatever worker answers."""
+        async with self.session.get(f"{self.url}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
     @asynccontextmanager
     async def trickle(self, askers: int = 3) -> AsyncIterator[None]:
@@ -91,7 +107,7 @@ class Machine:
 
 
 @asynccontextmanager
-async def machine(folder: Path, fake: FakeUpstream, workers: int = 2) -> AsyncIterator[Machine]:
+async def machine(folder: Path, fake: FakeUpstream, workers: int = 2, kept: bool = True) -> AsyncIterator[Machine]:
     settings = {
         "OPENAI_KEY": f"sk-upstream-one@{fake.base_url}",
         "OPENAI_MODELS": "gpt-4o",
@@ -105,15 +121,54 @@ async def machine(folder: Path, fake: FakeUpstream, workers: int = 2) -> AsyncIt
         sys.executable, "-m", "server", "--workers", str(workers), cwd=ROOT, env=settings,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with aiohttp.ClientSession() as session:
+    connector = aiohttp.TCPConnector(force_close=not kept)
+    async with aiohttp.ClientSession(connector=connector) as session:
         stands = Machine(folder, process, session)
-        reading = asyncio.create_task(stands.read_log())
+        reading = [asyncio.create_task(stands.read_out()), asyncio.create_task(stands.read_log())]
         try:
-            await stands.read_banner()
-            stands.drained = asyncio.create_task(process.stdout.read())  # type: ignore[attr-defined, union-attr]
+            await stands.begun()
             yield stands
         finally:
             if process.returncode is None:
                 process.kill()
             await process.wait()
-            await reading
+            await asyncio.gather(*reading)
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.gen_test(timeout=120)
+async def test_processes_are_killed_and_replaced_and_the_books_are_right(tmp_path: Path) -> None:
+    async with FakeUpstream() as fake, machine(tmp_path, fake, kept=False) as made:
+        assert (len(made.children("pool")), len(made.children("worker"))) == (1, 2)
+        async with made.trickle():
+            await made.until(lambda: len(made.statuses) > 20)
+            pool = made.children("pool")
+            os.kill(pool[0], signal.SIGKILL)
+            await made.until(lambda: len(made.children("pool")) == 1 and made.children("pool") != pool)
+            seen = len(made.statuses)
+            await made.until(lambda: len(made.statuses) > seen + 20)
+        assert set(made.statuses) == {200}, "a pool process that dies costs no request"
+        async with made.trickle():
+            os.kill(made.children("worker")[0], signal.SIGKILL)
+            seen = len(made.statuses)
+            await made.until(lambda: len(made.statuses) > seen + 20)
+            await made.until(lambda: len(made.children("worker")) == 2)
+        assert made.statuses.count(0) <= 3, "of those who asked the worker that was killed"
+        async with made.trickle():
+            before = len(made.statuses)
+            old = {*made.children("pool"), *made.children("worker")}
+            made.process.send_signal(signal.SIGHUP)
+            await made.logged("the reload is done")
+            await made.until(lambda: not old & {*made.children("pool"), *made.children("worker")})
+        assert set(made.statuses[before:]) == {200}, "a reload costs no request"
+        answered = made.statuses.count(200)
+        ended = await made.metric('fairgate_requests_ended_total{dialect="openai"')
+        assert answered <= ended <= len(made.statuses)
+        made.process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(made.process.wait(), 20) == 0
+        rows = await made.rows()
+        assert len({request_id for request_id, _ in rows}) == len(rows)
+        assert answered <= sum(outcome is Outcome.COMPLETED for _, outcome in rows)
+        assert len(rows) <= len(made.statuses)
+        assert made.said.count("is ready: http") == 1
