@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from server.workers.frames import FrameError, Frames, Message, frame, packed
 
@@ -100,9 +101,8 @@ class _Wire(asyncio.Protocol):
         self._link, self._frames = link, Frames()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "a stream"
-        self._transport = transport
-        self._link.made(transport)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self._link.made(self._transport)
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from keypool.health import KeyEvent
 from keypool.keys import Key
@@ -139,8 +140,7 @@ class _Connection(asyncio.Protocol):
         self._server, self._frames = server, Frames()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "a stream"
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         self._member = self._server.connected(self)
 
     def data_received(self, data: bytes) -> None:
