@@ -60,6 +60,7 @@ from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
 from server.wire.filters import Origins
 from server.workers.role import Role
+from server.workers.whole_lines import writer_to
 
 Observe = Callable[[UsageRow], None]
 
@@ -234,12 +235,13 @@ class ServicesBuilder:
         return oidc
 
     def _metrics(self, dispatcher: Dispatching, *collectors: Collector) -> Metrics | None:
-        return Metrics(dispatcher, *collectors) if self._settings.metrics else None
+        return Metrics(dispatcher, *collectors, has_pool=self._role is None) if self._settings.metrics else None
 
     def _access_log(self) -> AccessLog | None:
         if not self._settings.access_log:
             return None
-        access_log = AccessLog(sys.stdout.write, self._settings.log_format)
+        write = sys.stdout.write if self._role is None else writer_to(sys.stdout.fileno())  # others write there, too
+        access_log = AccessLog(write, self._settings.log_format)
         self._stack.callback(access_log.flush)
         return access_log
 

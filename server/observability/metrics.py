@@ -29,14 +29,14 @@ Ask = Callable[[], Awaitable[list[Family]]]
 
 
 class Metrics:
-    """All figures of one gateway: of its pool, and of what `others` collect."""
+    """All figures of one gateway: of its pool, if that is in this process, and of what `others` collect."""
 
-    def __init__(self, dispatcher: Dispatching, *others: Collector) -> None:
+    def __init__(self, dispatcher: Dispatching, *others: Collector, has_pool: bool = True) -> None:
         self._dispatcher = dispatcher
         self._events = EventMetrics()
         self._ask: Ask | None = None
         self._registry = CollectorRegistry()
-        for collector in (PoolMetrics(dispatcher), *others, self._events):
+        for collector in (*([PoolMetrics(dispatcher)] if has_pool else []), *others, self._events):
             self._registry.register(collector)
 
     def observe(self, row: UsageRow) -> None:
