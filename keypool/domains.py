@@ -279,6 +279,18 @@ class Domain:
         if before.part and part.part:
             self.hidden.scale(part.part / before.part)
 
+    def hears_limit(self, measure: LimitMeasure, amount: float, period: float, now: float) -> None:
+        """Another gateway has seen a limit of the whole in an answer's headers: an amount in a period in seconds."""
+        if not self.sends_limits:
+            self.sends_limits, self.hidden = True, Hidden()
+        bucket = self.buckets.get(measure)
+        if bucket is None:
+            self.buckets[measure] = self._own(Bucket(amount, amount / period, amount, now))
+            return
+        bucket.refill(now)
+        bucket.capacity, bucket.rate = amount, amount / period
+        bucket.level = min(amount * bucket.share, bucket.level)
+
     def _own(self, bucket: Bucket) -> Bucket:
         """A full bucket as large as this gateway's part."""
         if self.part is not ALL:

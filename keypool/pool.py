@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from keypool.activity import Activity
 from keypool.areas import Area
@@ -35,6 +36,7 @@ from keypool.keyring import Keyring
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
 from keypool.messages import Ask, Decision, GiveUp, Grant, QueueLimits, Reason, Refuse
+from keypool.news import News
 from keypool.pricing import Pricing
 from keypool.queue_admission import QueueAdmission
 from keypool.retries import RetryBudget
@@ -73,6 +75,7 @@ class Pool:
         self.tickets: dict[str, Ticket] = {}
         self.tally = PoolTally(self.admission.refusals)
         self._deadlines = Deadlines()
+        self.news = News(self.keyring)
         self.activity = Activity(self.keyring, self.areas, self.tickets)
 
     @property
@@ -245,6 +248,11 @@ class Pool:
         """So the flows and parties that are active here are spread over the gateways; the others are only here."""
         self.activity.split(spreads)
         return self._pump(now)
+
+    def hear(self, news: Iterable[list[Any]], now: float, wall: int) -> list[Decision]:
+        """Learn what other gateways have found out (`news.py`). `wall`: UTC milliseconds."""
+        self.news.hear(news, now, wall)
+        return [*self._refuse_stranded(now), *self._pump(now)]
 
     def tick(self, now: float) -> list[Decision]:
         """Time has passed: give up on what waited too long, wake what rested."""

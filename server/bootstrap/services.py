@@ -11,8 +11,6 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol, TypedDict
 
-from prometheus_client.registry import Collector
-
 from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.housekeeping import Housekeeping
 from server.accounting.metrics import AccountingMetrics
@@ -33,9 +31,13 @@ from server.auth.guest_passes import Passes
 from server.auth.oidc.client import Oidc, oidc_of
 from server.auth.sessions import Sessions
 from server.bootstrap import from_settings as wiring
+from server.bootstrap.cluster import among_others, farewell, open_follower, open_heartbeat
 from server.bootstrap.demo import Demo
 from server.bootstrap.keys import OpenPool, PoolBuilder
 from server.bootstrap.ownership import alone, confirm
+from server.cluster.changes import ChangeFollower, Remembered
+from server.cluster.face import Face
+from server.cluster.metrics import GatewayMetrics
 from server.config.settings import Settings
 from server.dispatching import Dispatching
 from server.http.services import GatewayServices, Lifecycle
@@ -85,6 +87,8 @@ class CommonParts(TypedDict):
     reservations: Reservations
     calendar: Calendar
     price_reload: PriceReload
+    follower: ChangeFollower
+    gateways: Face | None
 
 
 class ServicesBuilder:
@@ -98,25 +102,25 @@ class ServicesBuilder:
 
     async def services(self, timing: KeepaliveTiming) -> GatewayServices:
         """Everything that serves requests, ready to be listened for."""
-        settings, stack = self._settings, self._stack
+        settings, store, stack = self._settings, self._store, self._stack
         accounting, accounts = await self._books()
-        await self._demo()
-        for spec in self._registry.configured:
-            accounting.book.know(spec)
-        await accounting.book.start(settings.keys_poll_seconds)
+        await self._book(accounting)
         upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
         stack.push_async_callback(upstreams.close)
         pool = await self._pool(upstreams, accounting)
-        dispatcher = pool.dispatcher
-        clocks = Clocks(time.monotonic, _wall, time.monotonic())
-        history = history_of(settings, self._store, accounting, dispatcher, clocks, restarts=self._role is None)
+        dispatcher, clocks = pool.dispatcher, Clocks(time.monotonic, _wall, time.monotonic())
+        history = history_of(settings, store, accounting, dispatcher, clocks, restarts=self._role is None)
+        gateways = self._gateways(accounting, dispatcher, clocks)
         occupancy = wiring.occupancy(settings)
-        metrics = self._metrics(dispatcher, AccountingMetrics(accounting), OccupancyMetrics(occupancy))
+        collectors = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
+        metrics = Metrics(dispatcher, *collectors) if settings.metrics else None
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
-        face = partial(open_face, settings, self._store, accounting, dispatcher, pool.progress)
+        face = partial(open_face, settings, store, accounting, dispatcher, pool.progress)
         status_service = await face(history, clocks, stack)
+        remembered = Remembered(pool.sync_keys, accounting.book.sync, accounts.forget, status_service.status.forget)
+        others = among_others(settings) or self._role is not None
         common = CommonParts(
             settings=settings,
             accounts=accounts,
@@ -135,6 +139,8 @@ class ServicesBuilder:
             reservations=accounting.reservations,
             calendar=accounting.calendar,
             price_reload=accounting.price_reload,
+            follower=open_follower(store, remembered, stack, others=others),
+            gateways=gateways,
         )
         return self._with_commands(common)
 
@@ -173,7 +179,11 @@ class ServicesBuilder:
             stack.enter_context(alone(settings))
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
+        last_word = AsyncExitStack()  # behind the accounting's own last words
+        await stack.enter_async_context(last_word)
         accounting = await open_accounting(settings, store, wiring.own_prices(settings), stack)
+        if among_others(settings):
+            last_word.push_async_callback(farewell, store, accounting)
         self._oidc = self._login()
         accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
@@ -183,17 +193,27 @@ class ServicesBuilder:
             stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
         return accounting, accounts
 
-    async def _demo(self) -> None:
+    async def _book(self, accounting: Accounting) -> None:
+        """What is decided at run time, from now on in step with the store, for all upstreams of the configuration."""
         if self._settings.wants_demo:
             demo = Demo()
             self._stack.push_async_callback(demo.stop)
             self._registry.configure(await demo.start())
+        for spec in self._registry.configured:
+            accounting.book.know(spec)
+        await accounting.book.start(self._settings.keys_poll_seconds)
 
     async def _pool(self, upstreams: Upstreams, accounting: Accounting) -> OpenPool:
         """The pool of this process, or the one that it shares with other workers."""
         settings, registry, book = self._settings, self._registry, accounting.book
         builder = PoolBuilder(settings, self._store, registry, upstreams, book.know, book.forget, self._stack)
         return await builder.own() if self._role is None else await builder.shared(self._role)
+
+    def _gateways(self, accounting: Accounting, dispatcher: Dispatching, clocks: Clocks) -> Face | None:
+        """The gateways beside this one; None for a worker, which is none by itself."""
+        if self._role is not None:
+            return None
+        return open_heartbeat(self._settings, self._store, accounting, dispatcher, clocks, self._stack)
 
     async def _pipeline(
         self,
@@ -233,9 +253,6 @@ class ServicesBuilder:
         if oidc is not None:
             self._stack.push_async_callback(oidc.close)
         return oidc
-
-    def _metrics(self, dispatcher: Dispatching, *collectors: Collector) -> Metrics | None:
-        return Metrics(dispatcher, *collectors, has_pool=self._role is None) if self._settings.metrics else None
 
     def _access_log(self) -> AccessLog | None:
         if not self._settings.access_log:
