@@ -29,10 +29,10 @@ def among_others(settings: Settings) -> bool:
     return not settings.store_url.startswith(SQLITE)
 
 
-def open_follower(settings: Settings, store: Store, remembered: Remembered, stack: AsyncExitStack) -> ChangeFollower:
-    """What is changed here or elsewhere takes effect from now on."""
+def open_follower(store: Store, remembered: Remembered, stack: AsyncExitStack, *, others: bool) -> ChangeFollower:
+    """What is changed here takes effect from now on, and with `others` on this store what is changed elsewhere."""
     follower = ChangeFollower(store.versions, remembered)
-    if among_others(settings):
+    if others:
         stack.push_async_callback(_end, asyncio.create_task(follower.keep()))
     return follower
 

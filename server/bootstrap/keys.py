@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -31,11 +32,15 @@ POOL_SECONDS = 30.0  # for the pool process to be there when a worker starts
 
 @dataclass(frozen=True, slots=True)
 class OpenPool:
-    """What gives requests their keys. `progress`: how many keys have been asked about, and how many are to be."""
+    """What gives requests their keys. `progress`: how many keys have been asked about, and how many are to be.
+
+    `sync_keys` asks the store for keys that have come, gone or been paused.
+    """
 
     dispatcher: Dispatching
     peers: Peers
     progress: Progress
+    sync_keys: Callable[[], Awaitable[None]]
 
 
 class PoolBuilder:
@@ -61,10 +66,10 @@ class PoolBuilder:
     async def own(self) -> OpenPool:
         """A pool of this process's own."""
         dispatcher = Dispatcher(self.pool(), time.monotonic)
-        progress = await self.watched(dispatcher)
-        return OpenPool(dispatcher, LocalPeers(), progress)
+        prober, key_sync = await self.watched(dispatcher, self._settings.keys_poll_seconds)
+        return OpenPool(dispatcher, LocalPeers(), prober.progress, key_sync.sync)
 
-    async def watched(self, dispatcher: Dispatcher) -> Progress:
+    async def watched(self, dispatcher: Dispatcher, poll_seconds: float) -> tuple[Prober, KeySync]:
         """The keys of a pool are kept in step with the store from now on, and what is known of them true."""
         settings, registry, stack = self._settings, self._registry, self._stack
         stack.callback(dispatcher.close)
@@ -74,10 +79,10 @@ class PoolBuilder:
         key_sync = KeySync(self._store, KeyEncryption(settings.master_keys), keys, prober, registry)
         stack.push_async_callback(prober.close)
         stack.push_async_callback(key_sync.close)
-        await key_sync.start(settings.keys_poll_seconds)
+        await key_sync.start(poll_seconds)
         await prober.start()
         dispatcher.report_to(prober.suspect)
-        return prober.progress
+        return prober, key_sync
 
     async def shared(self, role: Role) -> OpenPool:
         """The pool of the pool process. Raises TimeoutError, WrongVersion."""
@@ -91,4 +96,4 @@ class PoolBuilder:
         )
         stack.push_async_callback(remote.close)
         await remote.open(POOL_SECONDS)
-        return OpenPool(remote, remote, lambda: remote.progress)
+        return OpenPool(remote, remote, lambda: remote.progress, key_sync.sync)

@@ -31,6 +31,7 @@ from server.workers.pool_server import PoolServer
 from server.workers.role import Role
 
 LAST_SECONDS = 5.0  # for workers that drain, beyond their time
+FOLLOW_SECONDS = 1.0  # between two questions to the store whether keys have changed: workers change them
 LOOK_SECONDS = 0.1  # between two looks whether they have left
 
 
@@ -47,7 +48,8 @@ async def open_pool(settings: Settings) -> AsyncIterator[PoolServer]:
         stack.push_async_callback(upstreams.close)
         builder = PoolBuilder(settings, store, registry, upstreams, _unpriced, _unpriced, stack)
         server = PoolServer(builder.pool(), time.monotonic)
-        server.progress = await builder.watched(server.dispatcher)
+        prober, _ = await builder.watched(server.dispatcher, min(FOLLOW_SECONDS, settings.keys_poll_seconds))
+        server.progress = prober.progress
         yield server
 
 
