@@ -112,13 +112,11 @@ class ServicesBuilder:
         history = history_of(settings, store, accounting, dispatcher, clocks, restarts=self._role is None)
         gateways = self._gateways(accounting, dispatcher, clocks)
         occupancy = wiring.occupancy(settings)
-        collectors = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
-        metrics = Metrics(dispatcher, *collectors) if settings.metrics else None
+        metrics = self._metrics(dispatcher, accounting, occupancy, gateways)
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
-        face = partial(open_face, settings, store, accounting, dispatcher, pool.progress)
-        status_service = await face(history, clocks, stack)
+        status_service = await open_face(settings, store, accounting, dispatcher, pool.progress, history, clocks, stack)
         remembered = Remembered(pool.sync_keys, accounting.book.sync, accounts.forget, status_service.status.forget)
         others = among_others(settings) or self._role is not None
         common = CommonParts(
@@ -253,6 +251,15 @@ class ServicesBuilder:
         if oidc is not None:
             self._stack.push_async_callback(oidc.close)
         return oidc
+
+    def _metrics(
+        self, dispatcher: Dispatching, accounting: Accounting, occupancy: Occupancy, gateways: Face | None
+    ) -> Metrics | None:
+        """The figures of this process; those of a pool process are its own."""
+        if not self._settings.metrics:
+            return None
+        others = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
+        return Metrics(dispatcher, *others, has_pool=self._role is None)
 
     def _access_log(self) -> AccessLog | None:
         if not self._settings.access_log:
