@@ -23,7 +23,7 @@ log = logging.getLogger("fairgate")
 
 async def run_child(settings: Settings, role: Role) -> int:
     """Be a child of a supervisor; returns the exit code."""
-    if not settings.has_several_processes:
+    if settings.processes == 1:
         raise SettingsError(["WORKERS, DEMO: these are settings of a gateway of one process, which needs a restart"])
     logs.configure(settings, role.name)
     raise_open_files()

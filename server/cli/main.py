@@ -107,7 +107,7 @@ def _gateway(settings: Settings, options: argparse.Namespace) -> Coroutine[Any, 
         from server.bootstrap.children import run_child
 
         return run_child(settings, Role.read(options.child))
-    if settings.has_several_processes:
+    if settings.processes > 1:
         from server.bootstrap.supervise import supervise
 
         return supervise(settings, _passed_on(options), announce)

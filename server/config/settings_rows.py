@@ -62,9 +62,6 @@ class Settings(EgressRows):
         one_of("own", "tornado"),
         "What carries callers' HTTP: fairgate's own, or Tornado's server, which costs more.",
     )
-    workers: int = row(
-        "1", whole(0, 256), "Processes that serve requests, beside one that has the queue; 0 and 1: one does all."
-    )
     title: str = row("fairgate", parsers.text, "The name on the page.")
 
     store_url: str = row(  # it may hold a password: never shown, neither in a repr nor in a message
@@ -337,9 +334,9 @@ class Settings(EgressRows):
         return Path("fairgate-journal")
 
     @property
-    def has_several_processes(self) -> bool:
-        """Whether a supervisor is to start a pool process and workers. The demo is one process."""
-        return self.workers > 1 and not self.wants_demo
+    def processes(self) -> int:
+        """How many processes serve requests: the demo is one."""
+        return 1 if self.wants_demo else max(1, self.workers)
 
     @property
     def wants_demo(self) -> bool:
