@@ -16,14 +16,14 @@ from server.connection_budget import raise_open_files
 from server.observability import logs
 from server.workers.channel import Control
 from server.workers.figures import families_of
-from server.workers.role import Role
+from server.workers.role import Role, workers_of
 
 log = logging.getLogger("fairgate")
 
 
 async def run_child(settings: Settings, role: Role) -> int:
     """Be a child of a supervisor; returns the exit code."""
-    if settings.processes == 1:
+    if workers_of(settings) == 1:
         raise SettingsError(["WORKERS, DEMO: these are settings of a gateway of one process, which needs a restart"])
     logs.configure(settings, role.name)
     raise_open_files()

@@ -27,7 +27,7 @@ from server.config.settings import Settings, SettingsError, load
 from server.policy.commands import CommandError
 from server.store.base import StoreError
 from server.store.identity import ForeignStoreError
-from server.workers.role import Role
+from server.workers.role import Role, workers_of
 
 T = TypeVar("T")
 REFUSALS = (
@@ -107,7 +107,7 @@ def _gateway(settings: Settings, options: argparse.Namespace) -> Coroutine[Any, 
         from server.bootstrap.children import run_child
 
         return run_child(settings, Role.read(options.child))
-    if settings.processes > 1:
+    if workers_of(settings) > 1:
         from server.bootstrap.supervise import supervise
 
         return supervise(settings, _passed_on(options), announce)

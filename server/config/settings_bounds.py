@@ -1,4 +1,4 @@
-"""The settings that bound what is held, opened and used at once. They stand among the others in front of "The queue"."""
+"""The settings that bound what is held and used at once. They stand among the others in front of "The queue"."""
 
 from __future__ import annotations
 

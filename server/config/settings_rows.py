@@ -334,11 +334,6 @@ class Settings(EgressRows):
         return Path("fairgate-journal")
 
     @property
-    def processes(self) -> int:
-        """How many processes serve requests: the demo is one."""
-        return 1 if self.wants_demo else max(1, self.workers)
-
-    @property
     def wants_demo(self) -> bool:
         """Whether the small local model is to be started."""
         return self.demo == "on" or (self.demo == "auto" and not self.upstreams)
