@@ -105,8 +105,7 @@ class ServicesBuilder:
         settings, store, stack = self._settings, self._store, self._stack
         accounting, accounts = await self._books()
         await self._book(accounting)
-        upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
-        stack.push_async_callback(upstreams.close)
+        upstreams = self._upstreams()
         pool = await self._pool(upstreams, accounting)
         dispatcher, clocks = pool.dispatcher, Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, store, accounting, dispatcher, clocks, restarts=self._role is None)
@@ -118,7 +117,6 @@ class ServicesBuilder:
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
         status_service = await open_face(settings, store, accounting, dispatcher, pool.progress, history, clocks, stack)
         remembered = Remembered(pool.sync_keys, accounting.book.sync, accounts.forget, status_service.status.forget)
-        others = among_others(settings) or self._role is not None
         common = CommonParts(
             settings=settings,
             accounts=accounts,
@@ -137,7 +135,7 @@ class ServicesBuilder:
             reservations=accounting.reservations,
             calendar=accounting.calendar,
             price_reload=accounting.price_reload,
-            follower=open_follower(store, remembered, stack, others=others),
+            follower=open_follower(store, remembered, stack, others=self._among_others),
             gateways=gateways,
         )
         return self._with_commands(common)
@@ -200,6 +198,17 @@ class ServicesBuilder:
         for spec in self._registry.configured:
             accounting.book.know(spec)
         await accounting.book.start(self._settings.keys_poll_seconds)
+
+    @property
+    def _among_others(self) -> bool:
+        """Whether what this process remembers may be changed by another one."""
+        return self._role is not None or among_others(self._settings)
+
+    def _upstreams(self) -> Upstreams:
+        settings = self._settings
+        upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
+        self._stack.push_async_callback(upstreams.close)
+        return upstreams
 
     async def _pool(self, upstreams: Upstreams, accounting: Accounting) -> OpenPool:
         """The pool of this process, or the one that it shares with other workers."""
