@@ -31,7 +31,7 @@ from server.auth.guest_passes import Passes
 from server.auth.oidc.client import Oidc, oidc_of
 from server.auth.sessions import Sessions
 from server.bootstrap import from_settings as wiring
-from server.bootstrap.cluster import among_others, farewell, open_follower, open_heartbeat
+from server.bootstrap.cluster import Member, among_others, farewell, open_follower, open_heartbeat
 from server.bootstrap.demo import Demo
 from server.bootstrap.keys import OpenPool, PoolBuilder
 from server.bootstrap.ownership import alone, confirm
@@ -39,6 +39,7 @@ from server.cluster.changes import ChangeFollower, Remembered
 from server.cluster.face import Face
 from server.cluster.metrics import GatewayMetrics
 from server.config.settings import Settings
+from server.dispatcher import Dispatcher
 from server.dispatching import Dispatching
 from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
@@ -64,6 +65,7 @@ from server.wire.filters import Origins
 from server.workers.role import Role
 from server.workers.whole_lines import writer_to
 
+RATES = "rates"  # what workers announce to each other of the limits per minute
 Observe = Callable[[UsageRow], None]
 
 
@@ -109,7 +111,7 @@ class ServicesBuilder:
         pool = await self._pool(upstreams, accounting)
         dispatcher, clocks = pool.dispatcher, Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, store, accounting, dispatcher, clocks, restarts=self._role is None)
-        gateways = self._gateways(accounting, dispatcher, clocks)
+        gateways = await self._gateways(accounting, pool.here, clocks)
         occupancy = wiring.occupancy(settings)
         metrics = self._metrics(dispatcher, accounting, occupancy, gateways)
         access_log = self._access_log()
@@ -135,7 +137,7 @@ class ServicesBuilder:
             reservations=accounting.reservations,
             calendar=accounting.calendar,
             price_reload=accounting.price_reload,
-            follower=open_follower(store, remembered, stack, others=self._among_others),
+            follower=await open_follower(store, remembered, stack, others=self._among_others),
             gateways=gateways,
         )
         return self._with_commands(common)
@@ -214,13 +216,20 @@ class ServicesBuilder:
         """The pool of this process, or the one that it shares with other workers."""
         settings, registry, book = self._settings, self._registry, accounting.book
         builder = PoolBuilder(settings, self._store, registry, upstreams, book.know, book.forget, self._stack)
-        return await builder.own() if self._role is None else await builder.shared(self._role)
+        if self._role is None:
+            return await builder.own()
+        pool, rates = await builder.shared(self._role), accounting.reservations.rates
+        pool.peers.hears(RATES, rates.note)
+        rates.share(partial(pool.peers.announce, RATES))
+        return pool
 
-    def _gateways(self, accounting: Accounting, dispatcher: Dispatching, clocks: Clocks) -> Face | None:
-        """The gateways beside this one; None for a worker, which is none by itself."""
-        if self._role is not None:
+    async def _gateways(self, accounting: Accounting, here: Dispatcher | None, clocks: Clocks) -> Face | None:
+        """The gateways beside this one; None for a worker, which is none by itself, and where there can be no other."""
+        if here is None or not among_others(self._settings):
             return None
-        return open_heartbeat(self._settings, self._store, accounting, dispatcher, clocks, self._stack)
+        journal, adopt = accounting.journal, partial(accounting.adopt, self._store)
+        member = Member(journal.holder, journal.lives, adopt)
+        return await open_heartbeat(self._settings, self._store, member, here, clocks, self._stack)
 
     async def _pipeline(
         self,
