@@ -34,13 +34,15 @@ POOL_SECONDS = 30.0  # for the pool process to be there when a worker starts
 class OpenPool:
     """What gives requests their keys. `progress`: how many keys have been asked about, and how many are to be.
 
-    `sync_keys` asks the store for keys that have come, gone or been paused.
+    `sync_keys` asks the store for keys that have come, gone or been paused. `here`: the dispatcher, if its pool is in
+    this process.
     """
 
     dispatcher: Dispatching
     peers: Peers
     progress: Progress
     sync_keys: Callable[[], Awaitable[None]]
+    here: Dispatcher | None = None
 
 
 class PoolBuilder:
@@ -67,7 +69,7 @@ class PoolBuilder:
         """A pool of this process's own."""
         dispatcher = Dispatcher(self.pool(), time.monotonic)
         prober, key_sync = await self.watched(dispatcher, self._settings.keys_poll_seconds)
-        return OpenPool(dispatcher, LocalPeers(), prober.progress, key_sync.sync)
+        return OpenPool(dispatcher, LocalPeers(), prober.progress, key_sync.sync, dispatcher)
 
     async def watched(self, dispatcher: Dispatcher, poll_seconds: float) -> tuple[Prober, KeySync]:
         """The keys of a pool are kept in step with the store from now on, and what is known of them true."""

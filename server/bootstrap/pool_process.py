@@ -7,6 +7,7 @@ them to the requests of the workers (`server/workers`).
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -17,13 +18,16 @@ from prometheus_client import CollectorRegistry
 
 from server.accounting.store_startup import StoreStartup
 from server.bootstrap import from_settings as wiring
+from server.bootstrap.cluster import Member, among_others, forget, open_heartbeat
 from server.bootstrap.keys import PoolBuilder
 from server.bootstrap.ownership import confirm
 from server.config.settings import Settings
 from server.config.specs import UpstreamSpec
 from server.keys.registry import UpstreamRegistry
 from server.observability.pool_metrics import PoolMetrics
+from server.status.service import Clocks
 from server.store import store_for
+from server.store.base import Store
 from server.upstream import Upstreams
 from server.workers.channel import Control
 from server.workers.figures import families_of
@@ -50,7 +54,17 @@ async def open_pool(settings: Settings) -> AsyncIterator[PoolServer]:
         server = PoolServer(builder.pool(), time.monotonic)
         prober, _ = await builder.watched(server.dispatcher, min(FOLLOW_SECONDS, settings.keys_poll_seconds))
         server.progress = prober.progress
+        if among_others(settings):
+            await _join(settings, store, server, stack)
         yield server
+
+
+async def _join(settings: Settings, store: Store, server: PoolServer, stack: AsyncExitStack) -> None:
+    """Be one gateway among others, for all workers of this machine. They keep the journals."""
+    member = Member(secrets.token_hex(8), lambda other: False, _nothing)
+    stack.push_async_callback(forget, store, member.id)
+    clocks = Clocks(time.monotonic, lambda: time.time_ns() // 1_000_000, time.monotonic())
+    await open_heartbeat(settings, store, member, server.dispatcher, clocks, stack)
 
 
 async def serve_pool(settings: Settings, role: Role, control: Control) -> int:
@@ -84,6 +98,10 @@ async def _deserted(server: PoolServer, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             while server.members:  # noqa: ASYNC110 - a last look is soon enough
                 await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _nothing() -> None:
+    """No journal is kept here."""
 
 
 def _unpriced(spec: UpstreamSpec) -> None:

@@ -31,7 +31,7 @@ from server.auth.guest_passes import Passes
 from server.auth.oidc.client import Oidc, oidc_of
 from server.auth.sessions import Sessions
 from server.bootstrap import from_settings as wiring
-from server.bootstrap.cluster import among_others, farewell, open_follower, open_heartbeat
+from server.bootstrap.cluster import Member, among_others, farewell, open_follower, open_heartbeat
 from server.bootstrap.demo import Demo
 from server.bootstrap.keys import OpenPool, PoolBuilder
 from server.bootstrap.ownership import alone, confirm
@@ -39,6 +39,7 @@ from server.cluster.changes import ChangeFollower, Remembered
 from server.cluster.face import Face
 from server.cluster.metrics import GatewayMetrics
 from server.config.settings import Settings
+from server.dispatcher import Dispatcher
 from server.dispatching import Dispatching
 from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
@@ -62,7 +63,9 @@ from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
 from server.wire.filters import Origins
 from server.workers.role import Role
+from server.workers.whole_lines import writer_to
 
+RATES = "rates"  # what workers announce to each other of the limits per minute
 Observe = Callable[[UsageRow], None]
 
 
@@ -108,15 +111,13 @@ class ServicesBuilder:
         pool = await self._pool(upstreams, accounting)
         dispatcher, clocks = pool.dispatcher, Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, store, accounting, dispatcher, clocks, restarts=self._role is None)
-        gateways = self._gateways(accounting, dispatcher, clocks)
+        gateways = await self._gateways(accounting, pool.here, clocks)
         occupancy = wiring.occupancy(settings)
-        collectors = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
-        metrics = Metrics(dispatcher, *collectors) if settings.metrics else None
+        metrics = self._metrics(dispatcher, accounting, occupancy, gateways)
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
-        face = partial(open_face, settings, store, accounting, dispatcher, pool.progress)
-        status_service = await face(history, clocks, stack)
+        status_service = await open_face(settings, store, accounting, dispatcher, pool.progress, history, clocks, stack)
         remembered = Remembered(pool.sync_keys, accounting.book.sync, accounts.forget, status_service.status.forget)
         common = CommonParts(
             settings=settings,
@@ -136,7 +137,7 @@ class ServicesBuilder:
             reservations=accounting.reservations,
             calendar=accounting.calendar,
             price_reload=accounting.price_reload,
-            follower=open_follower(store, remembered, stack, others=self._among_others),
+            follower=await open_follower(store, remembered, stack, others=self._among_others),
             gateways=gateways,
         )
         return self._with_commands(common)
@@ -215,13 +216,20 @@ class ServicesBuilder:
         """The pool of this process, or the one that it shares with other workers."""
         settings, registry, book = self._settings, self._registry, accounting.book
         builder = PoolBuilder(settings, self._store, registry, upstreams, book.know, book.forget, self._stack)
-        return await builder.own() if self._role is None else await builder.shared(self._role)
+        if self._role is None:
+            return await builder.own()
+        pool, rates = await builder.shared(self._role), accounting.reservations.rates
+        pool.peers.hears(RATES, rates.note)
+        rates.share(partial(pool.peers.announce, RATES))
+        return pool
 
-    def _gateways(self, accounting: Accounting, dispatcher: Dispatching, clocks: Clocks) -> Face | None:
-        """The gateways beside this one; None for a worker, which is none by itself."""
-        if self._role is not None:
+    async def _gateways(self, accounting: Accounting, here: Dispatcher | None, clocks: Clocks) -> Face | None:
+        """The gateways beside this one; None for a worker, which is none by itself, and where there can be no other."""
+        if here is None or not among_others(self._settings):
             return None
-        return open_heartbeat(self._settings, self._store, accounting, dispatcher, clocks, self._stack)
+        journal, adopt = accounting.journal, partial(accounting.adopt, self._store)
+        member = Member(journal.holder, journal.lives, adopt)
+        return await open_heartbeat(self._settings, self._store, member, here, clocks, self._stack)
 
     async def _pipeline(
         self,
@@ -262,10 +270,20 @@ class ServicesBuilder:
             self._stack.push_async_callback(oidc.close)
         return oidc
 
+    def _metrics(
+        self, dispatcher: Dispatching, accounting: Accounting, occupancy: Occupancy, gateways: Face | None
+    ) -> Metrics | None:
+        """The figures of this process; those of a pool process are its own."""
+        if not self._settings.metrics:
+            return None
+        others = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
+        return Metrics(dispatcher, *others, has_pool=self._role is None)
+
     def _access_log(self) -> AccessLog | None:
         if not self._settings.access_log:
             return None
-        access_log = AccessLog(sys.stdout.write, self._settings.log_format)
+        write = sys.stdout.write if self._role is None else writer_to(sys.stdout.fileno())  # others write there, too
+        access_log = AccessLog(write, self._settings.log_format)
         self._stack.callback(access_log.flush)
         return access_log
 
