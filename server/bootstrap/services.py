@@ -234,6 +234,7 @@ class ServicesBuilder:
             observe,
             spool,
         )
+        self._stack.push_async_callback(pipeline.close)
         return pipeline, admission
 
     def _login(self) -> Oidc | None:

@@ -276,6 +276,9 @@ class Settings(EgressRows):
         "30", parsers.seconds_or_never,
         "For an answer to report its usage after its client has left, if it is not known; 0 closes it at once.",
     )  # fmt: skip
+    background_seconds: float = row(
+        "3600", parsers.seconds, "For a response in the background to end (STATEFUL=on); then it is cancelled."
+    )
 
     leaderboard: bool = row(
         "on", switch, "A page with the highest usage of people who chose a nickname for it.", section="Pages"

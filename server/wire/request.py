@@ -79,6 +79,7 @@ class Request:
     kept: bool  # the provider keeps the answer, asked or by its own default: a later request may name it
     names_person: bool  # it tells the provider who asks
     dearer: str | None  # the field by which it asks to be served better, for more than the list price
+    background: bool = False  # its answer says only that the provider has begun
     added: tuple[str, ...] = ()  # the fields of the body by which we ask for what the client did not (`wire/added.py`)
     hosted: Hosted = field(default=Hosted(), repr=False)
 
@@ -122,6 +123,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         kept=keeps is not None or (endpoint.keeps_by_default and document.get("store") is None),
         names_person=names_person(document),
         dearer=None if endpoint.free else _dearer(document),
+        background="background" in endpoint.keeping and document.get("background") is True,
         added=("stream_options",) if hides_usage else (),
         hosted=searches_of(document) if endpoint.kind == "rerank" else hosted_of(document, model, endpoint.kind),
     )
