@@ -20,7 +20,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 from server.accounting.reservations import Reservations
 from server.ledger.usage import Outcome, UsageRow
@@ -80,8 +79,6 @@ class Background:
         """See to a request whose response goes on in the background; returns its row as it stands."""
         row = self._settlement.set_free(context)
         context.client_left = False  # which ends nothing here
-        if context.recorded is None:
-            context.call = replace(context.call, request=replace(context.call.request, body=b""))
         self._persons[context.call.caller.person_id] += 1
         self._wakes[context.meter.made.answer[0]] = asyncio.Event()
         self.tasks[context.call.id] = asyncio.create_task(self._watched(context))
@@ -101,6 +98,9 @@ class Background:
         request_id, response_id = context.call.id, context.meter.made.answer[0]
         try:
             await self._settlement.remember(context)
+            await self._settlement.weigh(context)
+            if context.recorded is None:
+                context.set_down()
             await self._until_ended(context, response_id)
         finally:
             del self._wakes[response_id]

@@ -114,6 +114,10 @@ class Settling:
         context.released = True
         return context.row(expected, self._clock())
 
+    async def weigh(self, context: RequestContext) -> None:
+        """Count a prompt whose words are not kept until the end."""
+        await self._read(context)
+
     async def remember(self, context: RequestContext) -> None:
         """Note the maker of what the provider keeps of an answer that is not settled yet."""
         who, key = context.call.caller.person_id, context.lease.key.id

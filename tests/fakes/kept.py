@@ -32,6 +32,7 @@ class KeptAnswers:
 
     answers: dict[str, Kept] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     missed: int = 0  # how often a key asked for what it has not made
 
     def begun(self, record: Record, body: Json, content: Content) -> Reply | None:
@@ -57,6 +58,7 @@ class KeptAnswers:
             return None
         method, (_, answer_id, part) = record.request.method, found.groups()
         self.asked.append((method, record.path))
+        self.queries.append(record.request.query)
         kept = self.answers.get(answer_id)
         if kept is None or kept.key != record.key:
             self.missed += 1
@@ -68,19 +70,18 @@ class KeptAnswers:
             self.end(answer_id, "cancelled", usage=None, output=[])
         if part in ("input_items", "messages"):
             return Reply(dump({"object": "list", "data": [], "has_more": False}), Usage())
-        return Reply(dump(_as_it_stands(kept)), Usage())
+        events = kept.events if "stream=true" in record.request.query else ()
+        return Reply(dump(_as_it_stands(kept)), Usage(), events)
 
     def _in_background(self, record: Record, body: Json, content: Content) -> Reply:
         whole = _document(shapes_responses.responses(body | {"stream": False}, content))
         kept = Kept(record.key, whole | {"id": f"resp_{len(self.answers)}", "background": True}, "queued")
         self.answers[kept.whole["id"]] = kept
-        events: tuple[Event, ...] = ()
-        if body.get("stream"):
-            event = {"type": "response.created", "sequence_number": 0, "response": _as_it_stands(kept)}
-            piece = {"type": "response.output_text.delta", "sequence_number": 1, "delta": "You"}
-            over = {"type": "response.completed", "sequence_number": 2, "response": kept.whole}
-            events = (named_event(event), named_event(piece, 1), named_event(over))
-        return Reply(dump(_as_it_stands(kept)), Usage(), events)
+        event = {"type": "response.created", "sequence_number": 0, "response": _as_it_stands(kept)}
+        piece = {"type": "response.output_text.delta", "sequence_number": 1, "delta": "You"}
+        over = {"type": "response.completed", "sequence_number": 2, "response": kept.whole}
+        kept.events = (named_event(event), named_event(piece, 1), named_event(over))
+        return Reply(dump(_as_it_stands(kept)), Usage(), kept.events if body.get("stream") else ())
 
 
 def _as_it_stands(kept: Kept) -> Json:

@@ -100,6 +100,23 @@ async def test_its_maker_sees_it_at_once_and_others_never(keeping: Stage) -> Non
 
 
 @pytest.mark.gen_test
+async def test_its_events_come_as_the_provider_sends_them(keeping: Stage) -> None:
+    await keeping.set()
+    response_id = await begun(keeping)
+    keeping.fake.kept.end(response_id)
+    query = "stream=true&starting_after=7&api_key=sk-mine"
+    headers = {"Authorization": f"Bearer {keeping.running.token}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(f"{keeping.running.url}{RESPONSES}/{response_id}?{query}") as answer,
+    ):
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "text/event-stream")
+        assert await answer.read() == b"".join(each.data for each in keeping.fake.kept.answers[response_id].events)
+    assert "stream=true&starting_after=7" in keeping.fake.kept.queries
+    await keeping.quiet()
+
+
+@pytest.mark.gen_test
 async def test_one_that_is_cancelled_is_billed_by_its_time_and_not_for_nothing(keeping: Stage) -> None:
     await keeping.set()
     response_id = await begun(keeping)
