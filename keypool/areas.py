@@ -26,6 +26,7 @@ class Area:
 
     def __init__(self, fair: FairQueue, models: frozenset[str], keys: Sequence[Key]) -> None:
         self.fair, self.models, self.keys = fair, models, keys
+        self.name = min(models)
         self.rate = ServiceRate()
         self.shares = Shares()
         self.fits_at = FOREVER  # the earliest instant at which time alone may let a head go

@@ -21,17 +21,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from keypool.health import KeyEvent, KeyHealth, KeyState
 from keypool.hidden import Hidden
 from keypool.limits import LimitMeasure, RateWindow
+from keypool.shares import ALL, WHOLE, Part
 from keypool.times import DAY, HOUR, MINUTE
 
 RESERVE = 5.0  # seconds of refill
 TELLING = 0.1  # of a limit: with less than this gone, a rounded reset says nothing about the period
 OFF_BY = 1.1  # our count of a prompt's tokens over the provider's, at most
 HAIR = 1e-6  # of a bucket: the slack that rounding needs
+UNCERTAIN = 0.125  # of the refill, while the other gateways may count this one as dead
 
 
 class Need(NamedTuple):
@@ -77,38 +80,49 @@ class Left(NamedTuple):
     @property
     def used(self) -> float:
         """The used share, 0 to 1 and above when in debt."""
-        return 1.0 - self.level / self.capacity
+        return 1.0 - self.level / self.capacity if self.capacity else 1.0
 
 
 @dataclass(slots=True)
 class Bucket:
-    """One limit. `rate` is per second; times are seconds, monotonic."""
+    """One limit. `rate` is per second; times are seconds, monotonic.
+
+    `share`: the part of `capacity` and `rate` that is this gateway's, of which `level` is left; `until`: how long that
+    is certain (`shares.py`).
+    """
 
     capacity: float
     rate: float
     level: float
     at: float = 0.0
     sent: float = 0.0  # all that was ever taken: two readings tell what was sent between them
+    share: float = 1.0
+    until: float = inf
 
     def refill(self, now: float) -> None:
         if now > self.at:
-            self.level = min(self.capacity, self.level + (now - self.at) * self.rate)
+            passed = now - self.at if now <= self.until else self._certain(now)
+            self.level = min(self.capacity * self.share, self.level + passed * self.rate * self.share)
             self.at = now
 
     def wait(self, need: float, now: float) -> float:
         """Seconds until `need` may be taken and the reserve is left; 0 when it may be now."""
         self.refill(now)
-        missing = min(need + RESERVE * self.rate, self.capacity) * (1.0 - HAIR) - self.level
-        return 0.0 if missing <= 0.0 else missing / self.rate + HAIR
+        rate = self.rate * self.share
+        if not rate:
+            return inf  # this gateway has no part of it yet
+        missing = min(need + RESERVE * rate, self.capacity * self.share) * (1.0 - HAIR) - self.level
+        return 0.0 if missing <= 0.0 else missing / rate + HAIR
 
     def used(self, now: float) -> float:
         """The used share, 0 to 1 and above when in debt."""
         self.refill(now)
-        return 1.0 - self.level / self.capacity
+        return 1.0 - self.level / (self.capacity * self.share) if self.share else 1.0
 
     def left(self, now: float) -> Left:
         self.refill(now)
-        return Left(self.capacity, self.level, (self.capacity - self.level) / self.rate)
+        capacity, rate = self.capacity * self.share, self.rate * self.share or self.rate
+        return Left(capacity, self.level, (capacity - self.level) / rate)
 
     def take(self, need: float, now: float) -> None:
         self.refill(now)
@@ -126,7 +140,25 @@ class Bucket:
         else:
             self.rate *= window.limit / self.capacity
         self.capacity = window.limit
-        self.level = min(max(self.level, window.remaining - sent_since), window.remaining)
+        remaining = window.remaining * self.share
+        self.level = min(max(self.level, remaining - sent_since), remaining)
+
+    def give(self, amount: float, now: float) -> None:
+        """What was taken is not used."""
+        self.refill(now)
+        self.level = min(self.capacity * self.share, self.level + amount)
+
+    def resize(self, share: float, moved: float | None, until: float, now: float) -> None:
+        """Another part is this gateway's. `moved`: what comes with it; None: what it had is lost."""
+        self.refill(now)
+        self.share, self.until = share, until
+        level = min(0.0, self.level) if moved is None else self.level + moved
+        self.level = min(self.capacity * share, level)
+
+    def _certain(self, now: float) -> float:
+        """The seconds of refill since the last one: few of them from the end of the lease on."""
+        certain = max(0.0, self.until - self.at)
+        return certain + (now - self.at - certain) * UNCERTAIN
 
 
 @dataclass(slots=True, eq=False)
@@ -140,6 +172,7 @@ class Domain:
     running: int = 0
     sends_limits: bool = False  # the provider sends its limits in headers
     hidden: Hidden = field(default_factory=Hidden)
+    part: Part = ALL
 
     @property
     def slots(self) -> int:
@@ -190,8 +223,7 @@ class Domain:
         if used is None or self.sends_limits:
             return
         for measure, bucket in self.buckets.items():
-            bucket.refill(now)
-            bucket.level = min(bucket.capacity, bucket.level + need.of(measure) - used.of(measure))
+            bucket.give(need.of(measure) - used.of(measure), now)
 
     def learn(self, windows: Mapping[LimitMeasure, RateWindow], sent: Mapping[LimitMeasure, float], now: float) -> None:
         """An answer's headers show the limits; `sent` is what `take` returned for its request."""
@@ -202,7 +234,9 @@ class Domain:
         for measure, window in windows.items():
             bucket = self.buckets.get(measure)
             if bucket is None:
-                bucket = self.buckets[measure] = Bucket(window.limit, window.limit / MINUTE, window.limit, now)
+                bucket = self.buckets[measure] = self._own(
+                    Bucket(window.limit, window.limit / MINUTE, window.limit, now)
+                )
             bucket.learn(window, bucket.sent - sent.get(measure, 0.0), now)
 
     def answered(self, now: float, sent: Sent = NOTHING) -> None:
@@ -231,9 +265,37 @@ class Domain:
     def anew(self, buckets: dict[LimitMeasure, Bucket]) -> None:
         """Forget all that was learnt: only the limits of the configuration count, and these are untouched."""
         for measure, bucket in buckets.items():
+            self._own(bucket)
             if measure in self.buckets:
                 bucket.sent = self.buckets[measure].sent  # requests in flight know how much was sent before them
         self.buckets, self.standing, self.hidden = buckets, KeyHealth(), Hidden()
+
+    def share(self, part: Part, now: float) -> None:
+        """Another part of the limits is this gateway's from now on."""
+        before, self.part = self.part, part
+        for measure, bucket in self.buckets.items():
+            moved = None if part.moved is None else part.moved.get(measure.value, 0.0) * bucket.capacity
+            bucket.resize(part.part / WHOLE, moved, part.until, now)
+        if before.part and part.part:
+            self.hidden.scale(part.part / before.part)
+
+    def hears_limit(self, measure: LimitMeasure, amount: float, period: float, now: float) -> None:
+        """Another gateway has seen a limit of the whole in an answer's headers: an amount in a period in seconds."""
+        if not self.sends_limits:
+            self.sends_limits, self.hidden = True, Hidden()
+        bucket = self.buckets.get(measure)
+        if bucket is None:
+            self.buckets[measure] = self._own(Bucket(amount, amount / period, amount, now))
+            return
+        bucket.refill(now)
+        bucket.capacity, bucket.rate = amount, amount / period
+        bucket.level = min(amount * bucket.share, bucket.level)
+
+    def _own(self, bucket: Bucket) -> Bucket:
+        """A full bucket as large as this gateway's part."""
+        if self.part is not ALL:
+            bucket.resize(self.part.part / WHOLE, 0.0, self.part.until, bucket.at)
+        return bucket
 
     def left(self, now: float) -> dict[LimitMeasure, Left]:
         """How each limit stands."""

@@ -52,7 +52,7 @@ from keypool.flow_heap import Entry, FlowAccount, Lane, Reach, Waits
 from keypool.flows import Flow, Party, Roster
 from keypool.keys import Key
 from keypool.shedding import to_shed
-from keypool.ticket import Ticket
+from keypool.ticket import ALONE, Ticket
 
 LOOK_AHEAD = 16  # heads of one lane that are looked past; a person who fills a lane closes no other one
 MOST_PASSED = 256  # in all lanes
@@ -106,6 +106,10 @@ class FairQueue:
         queue.append(ticket)
         self._wait(flow, ticket)
         return shed
+
+    def adapt(self, ticket: Ticket) -> None:
+        """The weights, or the cap, of a ticket that waits or runs have changed: so do those of its flow (rule 6)."""
+        self._adapt(self.flows[ticket.flow], ticket)
 
     def dispatch(self, choose: Chooser, is_open: Opening | None = None, now: float = 0.0) -> tuple[Ticket, Key] | None:
         """The next request that may go now and its key; None when no request may.
@@ -310,10 +314,12 @@ class FairQueue:
             tier.sort_in(account)
 
     def _cap_of(self, ticket: Ticket) -> int | None:
-        """The lower one of the queue's cap and the flow's own."""
+        """The lower one of the queue's cap and the flow's own; of that, what is this gateway's."""
         if self.cap is None or ticket.running_cap is None:
-            return ticket.running_cap if self.cap is None else self.cap
-        return min(self.cap, ticket.running_cap)
+            cap = ticket.running_cap if self.cap is None else self.cap
+        else:
+            cap = min(self.cap, ticket.running_cap)
+        return cap if cap is None or ticket.spread is ALONE else ticket.spread.of(cap)
 
     def _wait(self, flow: Flow, ticket: Ticket) -> None:
         top = flow.top

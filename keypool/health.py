@@ -158,6 +158,14 @@ class KeyHealth:
             self.failures += 1
         self.until = max(self.until, now + _rest(event, self.failures, rest))
 
+    def hears(self, event: KeyEvent, since: float, until: float) -> None:
+        """Another gateway has learnt that it rests, or is refused, since an instant and until another one."""
+        self.state = TRANSITIONS[self.state, event]
+        self.__post_init__()
+        self.since = max(self.since, since)
+        if self.resting:
+            self.until, self.failures = max(self.until, until), max(1, self.failures)
+
     def admits(self, now: float) -> bool:
         """May a request be sent now?"""
         return now >= self.next_trial() if self.resting else not self.dead

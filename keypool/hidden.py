@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from math import floor, inf
+from typing import NamedTuple
 
 from keypool.times import MINUTE
 
@@ -70,6 +71,15 @@ class HiddenRecord:
     @property
     def value(self) -> float:
         return max(self.last, self.this)
+
+
+class Learnt(NamedTuple):
+    """What the last refusals have taught: the width, and a rate per second (0: none), of requests or of tokens."""
+
+    width: float
+    top: float
+    span: float
+    tokens: bool
 
 
 class Trailing:
@@ -184,6 +194,7 @@ class Hidden:
     )  # requests, tokens in a minute
     episode: Episode | None = None
     refused_at: float | None = None  # begin of the episode before
+    learnt: Learnt | None = None  # from that
 
     @property
     def unseen(self) -> bool:
@@ -221,6 +232,21 @@ class Hidden:
             self.episode.running = min(self.episode.running, running)
             self.episode.tokens = max(self.episode.tokens, tokens)
 
+    def scale(self, factor: float) -> None:
+        """So much more of the limits is this gateway's: what was learnt was of its part."""
+        if self.learnt is not None and factor != 1.0:
+            self.learnt = self.learnt._replace(top=self.learnt.top * factor)
+        if self.pace is not None and factor != 1.0:
+            self.pace.top *= factor
+            self.pace.level *= factor
+
+    def hears(self, learnt: Learnt, now: float) -> None:
+        """Another gateway was refused: what it has learnt holds here, where it is less than what is believed."""
+        if learnt.width < self._width(now):
+            self.width, self.widened = learnt.width, now
+        if learnt.top and (self.pace is None or self.pace.rate > learnt.top):
+            self.pace = HiddenPace(learnt.top, learnt.span, learnt.tokens, at=now, taken=now)
+
     def settle(self, slots: int, now: float) -> None:
         """A rest is over: judge the refusals that led to it."""
         if self.episode is not None:
@@ -243,6 +269,9 @@ class Hidden:
         else:
             self._open_again(episode)
         self.refused_at, self.taken.since_requests, self.taken.since_tokens = episode.at, 0, 0
+        paced = self.pace if self.pace is not None and self.pace.span else None
+        top, span, tokens = (paced.top, paced.span, paced.tokens) if paced is not None else (0.0, 0.0, False)
+        self.learnt = Learnt(self.width, top, span, tokens)
 
     def _narrow(self, episode: Episode, slots: int) -> None:
         seen = max(1, episode.running) / max(1, slots)

@@ -15,11 +15,14 @@ from typing import NamedTuple
 
 from keypool.affinity import Affinity, Home
 from keypool.blame import Blame
+from keypool.division import Division, load_of_domain, load_of_key, rates_of, slots_of
 from keypool.domains import Domain, Need, group_of
 from keypool.flow_heap import Lane
 from keypool.health import DEAD, FOREVER, KEY_WIDE, KeyEvent, KeyState
+from keypool.holding import Load
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
+from keypool.shares import Part
 from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 
@@ -42,6 +45,7 @@ class Keyring:
         self.domains: dict[str, Domain] = {}
         self.affinity = Affinity()
         self.blame = Blame()
+        self.division: Division | None = None  # None: everything is this gateway's
         self._serving: dict[str, list[Key]] = {}
         self._reaches: dict[tuple[str, str, frozenset[str]], frozenset[str]] = {}
         self._candidates: dict[Lane, Sequence[Candidate]] = {}
@@ -53,6 +57,8 @@ class Keyring:
 
     def add(self, key: Key) -> None:
         self.keys[key.id] = key
+        if self.division is not None:
+            key.share(self.division.part(slots_of(key)).slots)
         self._arrange()
 
     def remove(self, key_id: str) -> None:
@@ -99,6 +105,27 @@ class Keyring:
             if len(self._reaches) < MOST_REMEMBERED:
                 self._reaches[asked] = found
         return found
+
+    def capacities(self, ticket: Ticket) -> frozenset[str]:
+        """The capacities that a ticket may use."""
+        names = ((rates_of(domain), slots_of(key)) for key, domain in self.candidates(ticket.lane))
+        return frozenset(name for pair in names for name in pair)
+
+    def divide(self) -> None:
+        """From now on only what a part says is this gateway's."""
+        self.division = Division()
+        self.division.take_all(self.keys.values(), self.domains.values())
+
+    def share(self, parts: Mapping[str, Part], now: float) -> None:
+        """These parts are this gateway's from now on."""
+        assert self.division is not None, "only a pool that is divided has parts"
+        self.division.apply(parts, self.keys.values(), self.domains.values(), now)
+
+    def loads(self, now: float) -> dict[str, Load]:
+        """Every capacity as it stands."""
+        found = {slots_of(key): load_of_key(key) for key in self.keys.values()}
+        domains = {self.domain(key, model) for key in self.keys.values() for model in key.models}
+        return found | {rates_of(domain): load_of_domain(domain, now) for domain in domains}
 
     # Which key for a ticket
 
@@ -151,7 +178,7 @@ class Keyring:
     def openings(self, ticket: Ticket, now: float) -> list[tuple[float, int]]:
         """When the keys that it may use are of use, in seconds from now, and with how many slots; the dead left out."""
         opens = [(_opens_at(each, ticket.model), each.key.slots) for each in self.usable(ticket)]
-        return [(at - now if at > now else 0.0, slots) for at, slots in opens if at < FOREVER]
+        return [(at - now if at > now else 0.0, slots or 1) for at, slots in opens if at < FOREVER]
 
     def has_room(self, ticket: Ticket) -> bool:
         """Whether some key that may serve it has a free slot, whatever else keeps the ticket waiting."""
@@ -285,9 +312,15 @@ class Keyring:
         domain = key.domains.get(model)
         if domain is None:
             name = f"{key.organisation or key.id}/{group_of(model)}"
-            domain = self.domains.setdefault(name, Domain(name, key.quota.buckets(0.0)))
+            domain = self.domains.get(name) or self._new_domain(name, key)
             domain.members[key.id] = key.slots
             key.domains[model] = domain
+        return domain
+
+    def _new_domain(self, name: str, key: Key) -> Domain:
+        domain = self.domains[name] = Domain(name, key.quota.buckets(0.0))
+        if self.division is not None:
+            domain.share(self.division.part(rates_of(domain))._replace(moved=None), 0.0)
         return domain
 
     def _arrange(self) -> None:

@@ -22,7 +22,7 @@ class Key:
     upstream: str
     dialects: frozenset[str]
     models: frozenset[str]
-    slots: int  # most requests in flight
+    slots: int  # most requests in flight, here
     groups: frozenset[str] = frozenset()  # the groups that may use it; empty: all people
     organisation: str = ""  # provider and organisation whose limits it shares; empty: it has limits of its own
     quota: Quota = Quota()  # noqa: RUF009 - immutable
@@ -32,6 +32,10 @@ class Key:
     running: int = 0
     granted: int = 0
     served: dict[str, float] = field(default_factory=dict, repr=False)  # by model: when an answer ended well last
+    all_slots: int = field(init=False)  # most requests in flight, at all gateways together
+
+    def __post_init__(self) -> None:
+        self.all_slots = self.slots
 
     def standing(self, model: str) -> KeyHealth:
         """How it stands for one model; made when first asked for."""
@@ -81,6 +85,13 @@ class Key:
     def next_trial(self, model: str) -> float:
         """The instant of the next trial, if no trial under way ends before."""
         return max(self.whole.next_trial(), self.standing(model).next_trial())
+
+    def share(self, slots: int) -> None:
+        """So many of its slots are this gateway's."""
+        self.slots = slots
+        for domain in self.domains.values():
+            if self.id in domain.members:
+                domain.members[self.id] = slots
 
     def anew(self, now: float) -> None:
         """The operator trusts it: nothing bad that was learnt of it, its models or its limits counts any more."""

@@ -22,7 +22,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from keypool.activity import Activity
 from keypool.areas import Area
 from keypool.arrangement import Arrangement
 from keypool.blame import MOST_DOUBTS, TOGETHER
@@ -34,11 +36,13 @@ from keypool.keyring import Keyring
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
 from keypool.messages import Ask, Decision, GiveUp, Grant, QueueLimits, Reason, Refuse
+from keypool.news import News
 from keypool.pricing import Pricing
 from keypool.queue_admission import QueueAdmission
 from keypool.retries import RetryBudget
+from keypool.shares import Part
 from keypool.snapshot import PoolSnapshot, TallySnapshot, snapshot_of
-from keypool.ticket import Ticket
+from keypool.ticket import Spread, Ticket
 from keypool.turn import Turn
 from keypool.verdict import BROKEN_OFF, Verdict
 
@@ -71,6 +75,8 @@ class Pool:
         self.tickets: dict[str, Ticket] = {}
         self.tally = PoolTally(self.admission.refusals)
         self._deadlines = Deadlines()
+        self.news = News(self.keyring)
+        self.activity = Activity(self.keyring, self.areas, self.tickets)
 
     @property
     def keys(self) -> dict[str, Key]:
@@ -81,6 +87,8 @@ class Pool:
     def submit(self, ask: Ask, now: float) -> tuple[Ticket, list[Decision]]:
         """Put a request into its model's queue."""
         ticket = self.pricing.ticket(ask, self.keyring.reach(ask.model, ask.dialect, ask.groups), now)
+        if self.activity.spreads:
+            self.activity.divide(ticket)
         if (hopeless := self.admission.hopeless(ticket, now)) is not None:
             return ticket, [hopeless]
         if self.keyring.is_too_large(ticket):
@@ -213,6 +221,22 @@ class Pool:
             area.fair.lose(key_id)
         self.keyring.remove(key_id)
         self._rearrange()
+        return [*self._refuse_stranded(now), *self._pump(now)]
+
+    def share(self, parts: Mapping[str, Part], now: float) -> list[Decision]:
+        """These parts of some capacities are this gateway's from now on (`sharing.py`)."""
+        self.keyring.share(parts, now)
+        self.areas.watch_keys(now)
+        return self._pump(now)
+
+    def split(self, spreads: Mapping[str, Spread], now: float) -> list[Decision]:
+        """So the flows and parties that are active here are spread over the gateways; the others are only here."""
+        self.activity.split(spreads)
+        return self._pump(now)
+
+    def hear(self, news: Iterable[list[Any]], now: float, wall: int) -> list[Decision]:
+        """Learn what other gateways have found out (`news.py`). `wall`: UTC milliseconds."""
+        self.news.hear(news, now, wall)
         return [*self._refuse_stranded(now), *self._pump(now)]
 
     def tick(self, now: float) -> list[Decision]:

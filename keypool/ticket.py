@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from keypool.blame import Witness
 from keypool.domains import NO_NEED, NOTHING, Domain, Need, Sent
@@ -15,6 +16,22 @@ BATCH_WEIGHT = 0.125  # of a batch flow beside an interactive one: while both wa
 def flow_of(person: str, *, batch: bool) -> str:
     """The name of the flow to which a person's requests of one class belong."""
     return f"{person} (batch)" if batch else person
+
+
+class Spread(NamedTuple):
+    """Over how many gateways a flow is spread, which of them this one is (from 0), and whose turn it is."""
+
+    gateways: int = 1
+    rank: int = 0
+    turn: int = 0
+
+    def of(self, cap: int) -> int:
+        """This gateway's part of a cap: those of all gateways add up to it."""
+        place = (self.rank + self.turn) % self.gateways
+        return cap * (place + 1) // self.gateways - cap * place // self.gateways
+
+
+ALONE = Spread()
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +67,8 @@ class Ticket:
     position: int = 0  # its place in the queue when it came, from 1; 0: it did not wait
     predicted: float = 0.0  # the wait that was predicted then, without the learnt factor
 
+    spread: Spread = ALONE  # of its flow, and of its party
+    party_spread: Spread = ALONE
     waiting: bool = False
     lane: Lane = field(init=False)  # where it waits
     charged: float = 0.0  # what the flow has paid for it so far
@@ -61,6 +80,15 @@ class Ticket:
     domain: Domain | None = None
     taken: Need = NO_NEED  # what it took from that
     sent: Sent = field(default_factory=lambda: NOTHING)
+
+    def divide(self, flow: Spread, party: Spread) -> bool:
+        """Its flow and its party are spread like this now. Returns whether that is new."""
+        if (flow, party) == (self.spread, self.party_spread):
+            return False
+        self.weight *= self.spread.gateways / flow.gateways
+        self.party_weight *= self.party_spread.gateways / party.gateways
+        self.spread, self.party_spread = flow, party
+        return True
 
     @property
     def witness(self) -> Witness:

@@ -39,14 +39,42 @@ class QueueView:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayView:
+    """One gateway on the store. `heard_seconds`: since its last heartbeat; `own`: it has made this page."""
+
+    id: str
+    address: str
+    version: str
+    since_ms: int
+    heard_seconds: float
+    running: int
+    waiting: int
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MissingJournalView:
+    """A gateway that died and whose journal no other one can read; `since_ms` is when it was noticed."""
+
+    id: str
+    address: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class AdminView:
-    """`/admin`: what happens now. `alerts` are sentences of ours about what the operator should look at."""
+    """`/admin`: what happens now. `alerts` are sentences of ours about what the operator should look at.
+
+    `gateways` are shown where there may be several.
+    """
 
     frame: Frame
     queues: tuple[QueueView, ...]
     live: tuple[LiveView, ...]
     alerts: tuple[str, ...] = ()
     spent: tuple[SpentView, ...] = ()  # of all people: today and this month
+    gateways: tuple[GatewayView, ...] = ()
+    missing: tuple[MissingJournalView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

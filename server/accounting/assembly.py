@@ -48,18 +48,34 @@ class Accounting:
     reservations: Reservations
     escrow: EscrowKeeper
     price_reload: PriceReload
+    taken_over: bool = False  # nothing of the dead who are known is to be written
 
     async def recover(self, store: Store) -> None:
-        """Write what the dead have left, give back what they held, and read the runtime configuration.
+        """Take over from the dead, and read the runtime configuration. Raises StoreError."""
+        await self._take_over(store)
+        await self.book.sync()
+
+    async def adopt(self, store: Store) -> None:
+        """Take over from those who kept their journals beside ours and have died since.
+
+        Raises StoreError, JournalError; then it is tried again with the next call.
+        """
+        if self.journal.adopt() or not self.taken_over:
+            await self._take_over(store)
+
+    async def _take_over(self, store: Store) -> None:
+        """Write what the dead have left, and give back what they held.
 
         Raises StoreError; then nothing is forgotten. Nor is it if the store will not have one of them at all: that one
         is logged at every start, and must not keep the gateway from starting.
         """
-        orphans, refused = self.journal.orphans(), 0
+        self.taken_over = False
+        orphans, refused = await asyncio.to_thread(self.journal.orphans), 0
         for start in range(0, len(orphans), AT_ONCE):
             refused += await _settled(store, orphans[start : start + AT_ONCE])
         for holder in self.journal.dead_holders():
             await store.release_holder(holder)
+            await store.forget_gateway(holder)
         if not refused:
             self.journal.forget_orphans()
         if orphans or self.journal.damaged:
@@ -68,7 +84,7 @@ class Accounting:
                 len(orphans),
                 self.journal.damaged,
             )
-        await self.book.sync()
+        self.taken_over = True
 
 
 async def open_accounting(settings: Settings, store: Store, own: Sequence[Price], stack: AsyncExitStack) -> Accounting:

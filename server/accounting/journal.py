@@ -13,7 +13,8 @@ own sudden death the next start finds what was settled but perhaps not written, 
   database in this place would wait for its disk at each request. It could do no more: replaying a line twice is
   harmless, since the store takes the first settlement of a request and no other.
 * **A process has files of its own**, named after it, and a lock on one of them for as long as it lives. The system
-  frees the lock when it dies, however that comes. The process that gets another one's lock adopts its files, alone.
+  frees the lock when it dies, however that comes. The process that gets another one's lock adopts its files, alone:
+  the next one that starts, or one that runs beside it and misses its heartbeat.
 * **Segments**: a file is closed when it has grown to `SEGMENT_BYTES`. Requests that are still open then are noted again
   in the next one, so that a long answer holds no old file back: a file goes when the store has all that was settled in
   it. The oldest goes first, so that no file outlives the one that says how its requests ended.
@@ -28,9 +29,9 @@ import fcntl
 import os
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -61,7 +62,8 @@ class _Segment:
 class Journal:
     """`holder` names this life of this process and no other: letters, digits, "-" and "_"; `folder` is local.
 
-    `write` and `sync` are the system's. It is opened once, and every method belongs to one thread.
+    `write` and `sync` are the system's. It is opened once, and every method belongs to one thread. But `orphans` may
+    run in another one: it reads the files of the dead only.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Journal:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock()
+            self._lock_the_dead()
             self._begin_segment()
         except OSError as error:
             self.close()
@@ -127,9 +130,46 @@ class Journal:
             self._say_what_is_noted()
 
     @property
+    def holder(self) -> str:
+        """The name of this life of this process."""
+        return self._holder
+
+    @property
     def backlog(self) -> int:
         """How many requests are settled here and not yet in the store."""
         return len(self._unwritten)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether something stays in the files that the store does not have: others have to adopt them."""
+        return bool(self._unwritten or self._open)
+
+    def adopt(self) -> bool:
+        """Adopt the files of those who have died since; whether there were any. Raises JournalError."""
+        known = len(self._locks)
+        try:
+            self._lock_the_dead()
+        except OSError as error:
+            raise JournalError(f"the journal's folder cannot be read: {error.strerror}") from error
+        return len(self._locks) > known
+
+    def lives(self, holder: str) -> bool:
+        """Whether a process that keeps its journal in this folder is known to live; False also for one elsewhere."""
+        if holder == self._holder or not _HOLDER.fullmatch(holder):
+            return holder == self._holder
+        try:
+            descriptor = os.open(self._folder / f"{holder}.lock", os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return holder not in self._locks
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        return False
 
     def dead_holders(self) -> list[str]:
         """The processes whose files were adopted: they will not give back themselves what they held."""
@@ -160,23 +200,32 @@ class Journal:
         self._syncer.close()
         if self._segments:
             os.close(self._segments[-1].descriptor)
-        if self._holder in self._locks and not self._unwritten and not self._open:
+        if self._holder in self._locks and not self.leaves:
             self._forget(self._holder)
         for descriptor in self._locks.values():
             os.close(descriptor)
         self._segments.clear()
         self._locks.clear()
 
+    def _lock_the_dead(self) -> None:
+        """Lock the files of the dead; the folder is locked meanwhile, so that no new file seems dead."""
+        with self._folder_locked():
+            for path in self._folder.glob("*.lock"):
+                if _HOLDER.fullmatch(path.stem) and path.stem not in self._locks:
+                    with suppress(FileNotFoundError):  # another process adopted it and has just finished
+                        self._lock_one(path.stem, os.O_RDWR)
+
     def _lock(self) -> None:
-        """Lock our own file and those of the dead; the folder is locked meanwhile, so that no new file seems dead."""
+        """Lock our own file, before another process can take it for one of the dead."""
+        with self._folder_locked():
+            self._lock_one(self._holder, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+
+    @contextmanager
+    def _folder_locked(self) -> Iterator[None]:
         guard = os.open(self._folder, os.O_RDONLY)
         try:
             fcntl.flock(guard, fcntl.LOCK_EX)
-            self._lock_one(self._holder, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-            for path in self._folder.glob("*.lock"):
-                if _HOLDER.fullmatch(path.stem):
-                    with suppress(FileNotFoundError):  # another process adopted it and has just finished
-                        self._lock_one(path.stem, os.O_RDWR)
+            yield
         finally:
             os.close(guard)
 

@@ -12,8 +12,6 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol, TypedDict
 
-from prometheus_client.registry import Collector
-
 from keypool.pool import Pool
 from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.housekeeping import Housekeeping
@@ -35,8 +33,12 @@ from server.auth.guest_passes import Passes
 from server.auth.oidc.client import Oidc, oidc_of
 from server.auth.sessions import Sessions
 from server.bootstrap import from_settings as wiring
+from server.bootstrap.cluster import among_others, farewell, open_follower, open_heartbeat
 from server.bootstrap.demo import Demo
 from server.bootstrap.ownership import alone, confirm
+from server.cluster.changes import ChangeFollower, Remembered
+from server.cluster.face import Face
+from server.cluster.metrics import GatewayMetrics
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
 from server.dispatching import Dispatching
@@ -87,6 +89,8 @@ class CommonParts(TypedDict):
     reservations: Reservations
     calendar: Calendar
     price_reload: PriceReload
+    follower: ChangeFollower
+    gateways: Face | None
 
 
 class ServicesBuilder:
@@ -100,25 +104,23 @@ class ServicesBuilder:
 
     async def services(self, timing: KeepaliveTiming) -> GatewayServices:
         """Everything that serves requests, ready to be listened for."""
-        settings, stack = self._settings, self._stack
+        settings, store, stack = self._settings, self._store, self._stack
         accounting, accounts = await self._books()
-        await self._demo()
-        for spec in self._registry.configured:
-            accounting.book.know(spec)
-        await accounting.book.start(settings.keys_poll_seconds)
+        await self._book(accounting)
         upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
         stack.push_async_callback(upstreams.close)
-        dispatcher, progress = await self._keys(upstreams, accounting)
+        dispatcher, progress, key_sync = await self._keys(upstreams, accounting)
         clocks = Clocks(time.monotonic, _wall, time.monotonic())
-        history = history_of(settings, self._store, accounting, dispatcher, clocks)
+        history = history_of(settings, store, accounting, dispatcher, clocks)
+        gateways = open_heartbeat(settings, store, accounting, dispatcher, clocks, stack)
         occupancy = wiring.occupancy(settings)
-        metrics = self._metrics(dispatcher, AccountingMetrics(accounting), OccupancyMetrics(occupancy))
+        others = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
+        metrics = Metrics(dispatcher, *others) if settings.metrics else None
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
-        status_service = await open_face(
-            settings, self._store, accounting, dispatcher, progress, history, clocks, stack
-        )
+        status_service = await open_face(settings, store, accounting, dispatcher, progress, history, clocks, stack)
+        remembered = Remembered(key_sync.sync, accounting.book.sync, accounts.forget, status_service.status.forget)
         common = CommonParts(
             settings=settings,
             accounts=accounts,
@@ -136,6 +138,8 @@ class ServicesBuilder:
             reservations=accounting.reservations,
             calendar=accounting.calendar,
             price_reload=accounting.price_reload,
+            follower=open_follower(settings, store, remembered, stack),
+            gateways=gateways,
         )
         return self._with_commands(common)
 
@@ -173,7 +177,11 @@ class ServicesBuilder:
         stack.enter_context(alone(settings))
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
+        last_word = AsyncExitStack()  # behind the accounting's own last words
+        await stack.enter_async_context(last_word)
         accounting = await open_accounting(settings, store, wiring.own_prices(settings), stack)
+        if among_others(settings):
+            last_word.push_async_callback(farewell, store, accounting)
         self._oidc = self._login()
         accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
@@ -182,13 +190,17 @@ class ServicesBuilder:
         stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
         return accounting, accounts
 
-    async def _demo(self) -> None:
+    async def _book(self, accounting: Accounting) -> None:
+        """What is decided at run time, from now on in step with the store, for all upstreams of the configuration."""
         if self._settings.wants_demo:
             demo = Demo()
             self._stack.push_async_callback(demo.stop)
             self._registry.configure(await demo.start())
+        for spec in self._registry.configured:
+            accounting.book.know(spec)
+        await accounting.book.start(self._settings.keys_poll_seconds)
 
-    async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatching, Progress]:
+    async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatching, Progress, KeySync]:
         """The pool; its keys are kept in step with the store, and what is known of them true."""
         settings, registry, stack = self._settings, self._registry, self._stack
         pool = Pool(wiring.keys(registry), wiring.limits(settings), wiring.costs(registry))
@@ -204,7 +216,7 @@ class ServicesBuilder:
         await key_sync.start(settings.keys_poll_seconds)
         await prober.start()
         dispatcher.report_to(prober.suspect)
-        return dispatcher, prober.progress
+        return dispatcher, prober.progress, key_sync
 
     async def _pipeline(
         self,
@@ -245,9 +257,6 @@ class ServicesBuilder:
         if oidc is not None:
             self._stack.push_async_callback(oidc.close)
         return oidc
-
-    def _metrics(self, dispatcher: Dispatching, *collectors: Collector) -> Metrics | None:
-        return Metrics(dispatcher, *collectors) if self._settings.metrics else None
 
     def _access_log(self) -> AccessLog | None:
         if not self._settings.access_log:

@@ -26,6 +26,7 @@ FOLDERS = {
     "server/admin/commands": "Floor 4: `server/admin/commands`, changes by whom they concern",
     "server/status": "Floor 4: `server/status`, the public pages",
     "server/accounting": "Floor 3: `server/accounting`, money under way",
+    "server/cluster": "Floor 3: `server/cluster`, several gateways on one store",
     "server/keys": "Floor 3: `server/keys`, the upstream keys while it runs",
     "server/auth": "Floor 3: `server/auth`, who asks",
     "server/auth/oidc": "Floor 3: `server/auth/oidc`, logins by an identity provider",

@@ -25,6 +25,8 @@ from server.auth.accounts import Accounts
 from server.auth.oidc.client import Oidc
 from server.auth.sessions import Sessions, Visit
 from server.auth.token_format import budget_id
+from server.cluster.changes import ChangeFollower
+from server.cluster.face import Face
 from server.config.settings import Settings
 from server.dispatching import Dispatching
 from server.ledger.calendar import Calendar
@@ -57,7 +59,10 @@ class Lifecycle:
 
 @dataclass(kw_only=True)
 class Services:
-    """The dependencies of every handler. `metrics` and `access_log`: None if they are off."""
+    """The dependencies of every handler. `metrics` and `access_log`: None if they are off.
+
+    `follower` lets changes take effect here.
+    """
 
     settings: Settings
     accounts: Accounts
@@ -68,6 +73,7 @@ class Services:
     clock: Callable[[], float]
     wall: Callable[[], int]
     lifecycle: Lifecycle
+    follower: ChangeFollower
 
     @property
     def draining(self) -> bool:
@@ -105,9 +111,8 @@ class Services:
         return not self.book.known or bool(self.book.limits.of(Scope.TOKEN, budget_id(token_id)))
 
     async def take_effect(self) -> None:
-        """Let what an administrator has changed hold here at once; other gateways read it within seconds."""
-        self.accounts.forget()
-        await self.book.sync()
+        """Let what an administrator has changed hold here at once; other gateways follow within a second or two."""
+        await self.follower.take_effect()
 
 
 @dataclass(kw_only=True)
@@ -127,6 +132,7 @@ class StatusServices(Services):
     dispatcher: Dispatching
     store: Store
     price_reload: PriceReload
+    gateways: Face | None
 
 
 @dataclass(kw_only=True)
@@ -148,6 +154,7 @@ class ManagementServices(Services):
     tokens: TokenCommands
     keys: KeyCommands
     privacy: PrivacyCommands
+    gateways: Face | None
 
 
 @dataclass(kw_only=True)

@@ -73,6 +73,7 @@ class KeySync:
         self._rechecks: dict[str, int] = {}
         self._away = False  # the store does not answer
         self._task: asyncio.Task[None] | None = None
+        self._reading = asyncio.Lock()  # or else who has begun earlier might have the last word
 
     async def start(self, poll_seconds: float) -> None:
         """Carry out what is wished now, and from then on every few seconds what has changed."""
@@ -88,6 +89,10 @@ class KeySync:
 
     async def sync(self) -> None:
         """Carry out what has changed since the last time. An outage changes nothing and is logged once."""
+        async with self._reading:
+            await self._sync()
+
+    async def _sync(self) -> None:
         try:
             version = await self._store.keys_version()
             if version != self._version:

@@ -110,16 +110,16 @@ class Admission:
 
     def _is_alive(self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect) -> bool:
         """Whether a key that lives serves a model for one of the payers."""
-        served = self._served(caller, payers, model, dialect)
+        served = self._served(caller, payers, model, dialect.name)
         return served is not None and self._dispatcher.keyring.lives(model, dialect.name, served[1])
 
     def _served(
-        self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect
+        self, caller: Caller, payers: Iterable[str | None], model: str, spoken: str
     ) -> tuple[str | None, frozenset[str]] | None:
         """The first payer that has a key for a model, with the groups of its keys; None if none has."""
         for payer in payers:
             groups = key_groups(caller, () if payer is None else (payer,))
-            if self._dispatcher.keyring.serves(model, dialect.name, groups):
+            if self._dispatcher.keyring.serves(model, spoken, groups):
                 return payer, groups
         return None
 
@@ -130,7 +130,7 @@ class Admission:
     async def forecast(self, caller: Caller, model: str, dialect: Dialect) -> Forecast:
         """Where a short request of this caller would stand now. Raises UnknownModel."""
         rights = self.rights(caller)
-        served = self._served(caller, rights.payers(model), model, dialect)
+        served = self._served(caller, rights.payers(model), model, dialect.name)
         if served is None or not self._may_use(caller, rights, model):
             raise UnknownModel
         payer, groups = served
@@ -185,15 +185,15 @@ class Admission:
             if call.group not in payers:
                 raise InvalidValue("X-Fairgate-Group")
             payers = (call.group,)
-        served = self._served(call.caller, payers, request.model, request.endpoint.dialect)
+        served = self._served(call.caller, payers, request.model, request.endpoint.spoken)
         return self._payer_elsewhere(call, payers) if served is None else (served[0], None)
 
     def _payer_elsewhere(self, call: Call, payers: Sequence[str | None]) -> tuple[str | None, Endpoint]:
         """The payer where a model is served in another dialect, and the endpoint there. Raises UnknownModel, NoKey."""
         request, route = call.request, ""
         for dialect, path in CHATS:
-            others = dialect is not request.endpoint.dialect
-            served = self._served(call.caller, payers, request.model, dialect) if others else None
+            others = dialect.name != request.endpoint.spoken
+            served = self._served(call.caller, payers, request.model, dialect.name) if others else None
             if served is not None and (endpoint := endpoint_in(request.endpoint, dialect)) is not None:
                 return served[0], endpoint
             route = route if served is None else path
@@ -226,7 +226,7 @@ class Admission:
             id=call.id,
             person=caller.person_id,
             model=request.model,
-            dialect=request.endpoint.dialect.name,
+            dialect=request.endpoint.spoken,
             input_tokens=tokens,
             most_output=request.max_tokens if request.endpoint.writes else 0,
             deadline=arrived + self._bounds.queue_seconds,
@@ -271,7 +271,7 @@ class Admission:
         """The only keys that know what a request refers to; None if any does. Raises UnknownId, UnreadableContent."""
         if not request.refers and not request.seals:
             return None
-        reach = self._dispatcher.keyring.reach(request.model, request.endpoint.dialect.name, groups)
+        reach = self._dispatcher.keyring.reach(request.model, request.endpoint.spoken, groups)
         known = [frozenset((key,)) for key in await self._makers(request.refers, caller)]
         if request.seals and (readers := self._readers_of(request.seals, reach)) is not None:
             known.append(readers)

@@ -22,9 +22,9 @@ CHATS: dict[str, Spoken] = {"openai": "chat", "anthropic": "messages"}  # by the
 
 
 def endpoint_in(asked: Endpoint, dialect: Dialect) -> Endpoint | None:
-    """The endpoint of another dialect that a request to this one can be translated for; None if there is none."""
+    """The endpoint for conversations of a dialect, if a request to this one can be translated for it; else None."""
     spoken = CHATS[dialect.name]
-    if dialect is asked.dialect or (asked.kind, spoken) not in PAIRS:
+    if (asked.kind, spoken) not in PAIRS:
         return None
     return next(endpoint for endpoint in ENDPOINTS.values() if endpoint.kind == spoken)
 

@@ -10,8 +10,9 @@ Rules that let very different databases keep the same promises:
 * `settle` is idempotent by request id, and so is `reserve`: they may be repeated after such a doubt;
 * people and tokens are never deleted, only disabled and revoked: nothing dangles; an upstream key may go, since the
   ledger names it by its fingerprint alone;
-* a change of a key or a wish changes `keys_version`, a change of a record changes `book_version`, not before it: a
-  reader that reads the version first and the things then has nothing older than that version;
+* a change of a key or a wish changes `keys_version`, a change of a record changes `book_version`, and a change that
+  may shut a person or a token out changes `versions().people`, none before it: a reader that reads the version first
+  and the things then has nothing older than that version;
 * a person or a token is changed by named fields, never written back whole: another caller's change meanwhile stays;
 * all times are integers, milliseconds since 1970, UTC.
 """
@@ -22,6 +23,7 @@ from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from server.store.cluster_verbs import ClusterVerbs, GatewayRecord, SharedDocument, Versions
 from server.store.history_verbs import HistoryVerbs
 from server.store.ledger_verbs import LedgerVerbs, RecordVerbs, ReportVerbs
 from server.store.records import (
@@ -55,6 +57,7 @@ __all__ = [
     "Caller",
     "Content",
     "Credential",
+    "GatewayRecord",
     "IssuedObject",
     "KeyTaken",
     "KeyWish",
@@ -62,11 +65,13 @@ __all__ = [
     "Person",
     "Record",
     "Session",
+    "SharedDocument",
     "Store",
     "StoreError",
     "Token",
     "TokenTerms",
     "Totals",
+    "Versions",
 ]
 
 
@@ -179,7 +184,7 @@ class KeyVerbs(Protocol):
         """A number that grows with every change of an added key or a wish; cheap enough to be asked every second."""
 
 
-class Store(PeopleVerbs, KeyVerbs, LedgerVerbs, ReportVerbs, RecordVerbs, HistoryVerbs, Protocol):
+class Store(PeopleVerbs, KeyVerbs, LedgerVerbs, ReportVerbs, RecordVerbs, HistoryVerbs, ClusterVerbs, Protocol):
     """All verbs. All raise `StoreError` on an outage."""
 
     async def ping(self) -> None:

@@ -41,6 +41,10 @@ class Person:
     note: str = ""
 
 
+# The fields of a person that a remembered caller depends on. A login alone only opens what was at rest.
+LETS_IN = frozenset({"name", "disabled", "groups", "claimed", "admin", "login"})
+
+
 @dataclass(frozen=True, slots=True)
 class TokenTerms:
     """The uses that a token is allowed; empty is no condition."""

@@ -32,6 +32,8 @@ def call(path: str, **body: Any) -> Call:
     [
         (CHAT, ANTHROPIC, MESSAGES),
         (RESPONSES, ANTHROPIC, MESSAGES),
+        (RESPONSES, OPENAI, CHAT),
+        ("/v1/responses/compact", OPENAI, None),
         (MESSAGES, OPENAI, CHAT),
         (CHAT, OPENAI, None),
         (MESSAGES, ANTHROPIC, None),
@@ -61,6 +63,8 @@ def test_the_caller_keeps_their_conversation_and_nothing_of_theirs_goes_along() 
         (call(CHAT), MESSAGES, 500, ("max_tokens",)),
         (call(CHAT, max_tokens=9), MESSAGES, 9, ()),
         (call(RESPONSES), MESSAGES, 500, ("max_tokens",)),
+        (call(RESPONSES), CHAT, None, ()),
+        (call(RESPONSES, max_output_tokens=9, stream=True), CHAT, 9, ("stream_options",)),
         (call(MESSAGES, max_tokens=9), CHAT, 9, ()),
         (call(MESSAGES, max_tokens=9, stream=True), CHAT, 9, ("stream_options",)),
     ],

@@ -28,6 +28,7 @@ from web.view_admin import (
     AdminView,
     AuditRow,
     AuditView,
+    GatewayView,
     GroupRow,
     ImportView,
     KeyRow,
@@ -35,6 +36,7 @@ from web.view_admin import (
     LimitRow,
     LimitsView,
     LiveView,
+    MissingJournalView,
     NoticeRow,
     NoticesView,
     PeopleView,
@@ -409,6 +411,17 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
     queues = (QueueView(text("gpt-5.2"), 14, 16, 16, 9), QueueView(text("claude-sonnet-4-5"), 0, 3, 16, 0))
     alerts = ("One key is revoked: the provider refuses it.",)
     yield "admin", lambda: render_admin.admin_html(AdminView(OPERATOR, queues * many, live * many, alerts, spent))
+    gateways = (
+        GatewayView("1f2e3d4c", text("gate-1:8080"), "0.1.0", NOW - DAY, 0.0, 12, 3, True),
+        GatewayView("5b6a7988", text("gate-2:8080"), "0.1.0", NOW - HOUR, 1.2, 0, 0, False),
+    )
+    missing = (MissingJournalView("99887766", text("gate-3:8080"), NOW - HOUR),)
+    yield (
+        "admin-gateways",
+        lambda: render_admin.admin_html(
+            AdminView(OPERATOR, queues, live, gateways=gateways * many, missing=missing * many)
+        ),
+    )
     people = (
         PersonRow(
             "p1",

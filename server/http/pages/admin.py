@@ -5,13 +5,14 @@ from __future__ import annotations
 from keypool.health import KeyState
 from server.admin.commands import requests
 from server.admin.consequences import of_cancelling
+from server.cluster.face import short
 from server.http.pages.forms import Done, Form
 from server.http.pages.me import MemberPage
 from server.http.pages.me_ledger import spent
 from server.ledger.reports import Days
 from server.policy.maintenance import maintenance
 from web import render_admin
-from web.view_admin import AdminView, LiveView, QueueView
+from web.view_admin import AdminView, GatewayView, LiveView, MissingJournalView, QueueView
 
 
 class AdminPage(MemberPage):
@@ -37,6 +38,8 @@ class NowPage(AdminPage):
                 await spent(services, "Today", Days(first=today, last=today)),
                 await spent(services, "This month", Days(first=f"{today[:7]}-01", last=today)),
             ),
+            gateways=self._gateways(),
+            missing=self._missing(),
         )
         return render_admin.admin_html(view)
 
@@ -76,6 +79,28 @@ class NowPage(AdminPage):
             )
             for each in await self.services.dispatcher.live()
         )
+
+    def _gateways(self) -> tuple[GatewayView, ...]:
+        if (face := self.services.gateways) is None:
+            return ()
+        return tuple(
+            GatewayView(
+                id=short(each.id),
+                address=each.address,
+                version=each.version,
+                since_ms=each.since,
+                heard_seconds=each.unheard,
+                running=each.running,
+                waiting=each.waiting,
+                own=each.id == face.me,
+            )
+            for each in face.gateways()
+        )
+
+    def _missing(self) -> tuple[MissingJournalView, ...]:
+        face = self.services.gateways
+        found = face.missing() if face is not None else []
+        return tuple(MissingJournalView(short(each.id), each.address, each.since) for each in found)
 
     def _alerts(self) -> list[str]:
         """The states that the operator should look at."""

@@ -15,6 +15,8 @@ from pymongo.errors import DuplicateKeyError
 
 from server.store.base import Caller, Credential, NameTaken, Person, Session, Token, TokenTerms
 from server.store.mongo.connect import Connected, Database, Document, verb
+from server.store.mongo.keys import count
+from server.store.records import LETS_IN
 
 _PERSON = tuple(each.name for each in fields(Person) if each.name != "id")
 _TOKEN = tuple(each.name for each in fields(Token) if each.name not in ("id", "terms"))
@@ -93,8 +95,8 @@ class MongoPeople(Connected):
     @verb
     async def revoke_token(self, token_id: str, revoked_at: int) -> bool:
         first = {"id": token_id, "revoked_at": None}
-        if (await self._db.tokens.update_one(first, {"$set": {"revoked_at": revoked_at}})).matched_count:
-            return True
+        await self._db.tokens.update_one(first, {"$set": {"revoked_at": revoked_at}})
+        await count(self._db, "people")  # also when it is repeated: the first time may have ended before this
         return await self._db.tokens.find_one({"id": token_id}, {"id": 1}) is not None
 
     @verb
@@ -105,12 +107,15 @@ class MongoPeople(Connected):
         # As it was read, or it is left alone.
         same = {"id": before.id, "expires_at": before.expires_at, "terms": found["terms"]}
         narrower = {"expires_at": after.expires_at, "terms": _terms(after.terms)}
-        return (await self._db.tokens.update_one(same, {"$set": narrower})).matched_count == 1
+        narrowed = (await self._db.tokens.update_one(same, {"$set": narrower})).matched_count == 1
+        await count(self._db, "people")
+        return narrowed
 
     @verb
     async def forget_tokens(self, person_id: str, revoked_at: int) -> int:
         mine = {"person_id": person_id}
         await self._db.tokens.update_many({**mine, "revoked_at": None}, {"$set": {"revoked_at": revoked_at}})
+        await count(self._db, "people")
         await self._db.tokens.update_many(mine, {"$set": {"name": "", "hint": ""}})
         ids = [token["id"] for token in await self._db.tokens.find(mine, {"id": 1}).to_list(None)]
         await self._db.addresses.delete_many({"_id": {"$in": ids}})
@@ -180,9 +185,12 @@ class MongoPeople(Connected):
         if not update:
             return await self._db.people.find_one({"_id": person_id}, {"_id": 1}) is not None
         try:
-            return (await self._db.people.update_one({"_id": person_id}, update)).matched_count == 1
+            changed = (await self._db.people.update_one({"_id": person_id}, update)).matched_count == 1
         except DuplicateKeyError:
             raise NameTaken from None
+        if not changes.keys().isdisjoint(LETS_IN):
+            await count(self._db, "people")
+        return changed
 
 
 def _person(found: Document) -> Person:

@@ -3,7 +3,7 @@
 Nothing here needs more than conditional updates of single documents: no transaction, no change stream, no expression in
 a query. Changes of several documents that belong together are made safe by the order of the steps (`settle`,
 `ledger`). Each group of verbs is a module beside this one: `people`, `keys`, `ledger`, `usage` (rows), `sums`
-(reports), `book`, `changes` (with their notes) and `history`; `connect` alone knows the driver.
+(reports), `book`, `changes` (with their notes), `history` and `cluster`; `connect` alone knows the driver.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Self
 
 from server.store.mongo.book import index_book
 from server.store.mongo.changes import MongoChanges
+from server.store.mongo.cluster import MongoCluster
 from server.store.mongo.connect import Database, border, together, upsert, verb
 from server.store.mongo.history import MongoHistory, index_history
 from server.store.mongo.keys import index_keys
@@ -25,7 +26,7 @@ from server.store.mongo.usage import MongoUsage, index_usage
 _INDICES = (index_people, index_keys, index_ledger, index_usage, index_sums, index_book, index_history)
 
 
-class MongoStore(MongoChanges, MongoUsage, MongoSums, MongoHistory):
+class MongoStore(MongoChanges, MongoUsage, MongoSums, MongoHistory, MongoCluster):
     """The `Store` in a MongoDB. `url` is `mongodb://...` or `mongodb+srv://...`, `driver` "motor" or "pymongo".
 
     `ValueError` if it is neither.

@@ -9,6 +9,8 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from server.store.base import Caller, Credential, NameTaken, Person, Session, Token, TokenTerms
+from server.store.records import LETS_IN
+from server.store.sqlite.cluster import count_people
 
 _LISTS = ("groups", "claimed")
 _FIELDS = tuple(each.name for each in fields(Person))
@@ -72,11 +74,14 @@ def update_person(db: sqlite3.Connection, person_id: str, changes: Mapping[str, 
     assignments = ", ".join(f"{name} = ?" for name in changes)
     values = [_kept(name, value) for name, value in changes.items()]
     try:
-        return db.execute(f"UPDATE person SET {assignments} WHERE id = ?", (*values, person_id)).rowcount == 1  # noqa: S608
+        changed = db.execute(f"UPDATE person SET {assignments} WHERE id = ?", (*values, person_id)).rowcount == 1  # noqa: S608
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
             raise
         raise NameTaken from None
+    if not changes.keys().isdisjoint(LETS_IN):
+        count_people(db)
+    return changed
 
 
 def add_token(db: sqlite3.Connection, digest: bytes, token: Token) -> None:
@@ -93,6 +98,7 @@ def tokens(db: sqlite3.Connection, person_id: str | None) -> list[Token]:
 
 
 def revoke_token(db: sqlite3.Connection, token_id: str, revoked_at: int) -> bool:
+    count_people(db)
     change = "UPDATE token SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?"
     return db.execute(change, (revoked_at, token_id)).rowcount == 1
 
@@ -102,12 +108,14 @@ def narrow_token(db: sqlite3.Connection, before: Token, after: Token) -> bool:
     row = db.execute(f"{_TOKEN} WHERE id = ?", (before.id,)).fetchone()
     if row is None or (row[5], _terms(row[-1])) != (before.expires_at, before.terms):
         return False
+    count_people(db)
     change = "UPDATE token SET terms = ?, expires_at = ? WHERE id = ?"
     db.execute(change, (json.dumps(asdict(after.terms)), after.expires_at, before.id))
     return True
 
 
 def forget_tokens(db: sqlite3.Connection, person_id: str, revoked_at: int) -> int:
+    count_people(db)
     db.execute("DELETE FROM address WHERE token_id IN (SELECT id FROM token WHERE person_id = ?)", (person_id,))
     change = "UPDATE token SET revoked_at = coalesce(revoked_at, ?), name = '', hint = '' WHERE person_id = ?"
     return db.execute(change, (revoked_at, person_id)).rowcount

@@ -163,6 +163,17 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     # How often gateways have called back the escrows of a counter.
     ("ALTER TABLE counter ADD COLUMN calls INTEGER NOT NULL DEFAULT 0",),
+    (
+        # Bodies are JSON, which no query asks about.
+        """CREATE TABLE gateway (
+            id TEXT PRIMARY KEY, beats INTEGER NOT NULL, body TEXT NOT NULL, gone_at INTEGER
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE shared (
+            name TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE TABLE people_version (version INTEGER NOT NULL) STRICT",
+        "INSERT INTO people_version VALUES (0)",
+    ),
 )
 
 

@@ -52,6 +52,7 @@ from server.store.sqlite import ledger as ledger_queries
 from server.store.sqlite import people as people_queries
 from server.store.sqlite import sums as sum_queries
 from server.store.sqlite import usage as report_queries
+from server.store.sqlite.cluster import SqliteCluster
 from server.store.sqlite.schema import migrate
 from server.store.sqlite.worker import Worker, WorkGroup, in_one_transaction, one_by_one
 
@@ -63,7 +64,7 @@ LINGER = 0.02  # seconds that a busy writer waits for more, so that one wait for
 MOST_WAITING = 10_000  # works in one queue; a request has at most one there, so that only an outage fills it
 
 
-class SqliteStore:
+class SqliteStore(SqliteCluster):
     """The `Store` in a SQLite file. `url` is `sqlite:///relative/path` or `sqlite:////absolute/path`."""
 
     def __init__(self, url: str, most_waiting: int = MOST_WAITING) -> None:

@@ -1,0 +1,122 @@
+"""What people see of the gateways: how many there are, what each has to do, and whose journals are missing.
+
+Each gateway says it of itself in its record (`said`), and the figures of all are as old as a heartbeat. This gateway's
+own are those of this moment. Nothing in them belongs to a person or a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from server.cluster.membership import Membership
+from server.dispatching import Dispatching
+from server.store.base import GatewayRecord
+
+SHORT = 8  # digits of an id that people see
+Load = Mapping[str, tuple[int, int]]  # by model: requests that run, and that wait
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """This life of this gateway: its version, the address for people, and since when (UTC ms)."""
+
+    id: str
+    version: str
+    address: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One gateway as others see it. `unheard` is seconds since its last heartbeat was seen here."""
+
+    id: str
+    version: str
+    address: str
+    since: int
+    unheard: float
+    load: Load
+
+    @property
+    def running(self) -> int:
+        return sum(running for running, _ in self.load.values())
+
+    @property
+    def waiting(self) -> int:
+        return sum(waiting for _, waiting in self.load.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A gateway that died and whose journal no one could read; since when (UTC ms)."""
+
+    id: str
+    address: str
+    since: int
+
+
+class Face:
+    """A part of the heartbeat. `clock` is seconds, monotonic."""
+
+    def __init__(
+        self, me: Identity, membership: Membership, dispatcher: Dispatching, clock: Callable[[], float]
+    ) -> None:
+        self._me, self._membership, self._dispatcher, self._clock = me, membership, dispatcher, clock
+
+    @property
+    def me(self) -> str:
+        """The id of this gateway."""
+        return self._me.id
+
+    def said(self) -> Mapping[str, Any]:
+        me = self._me
+        return {"version": me.version, "address": me.address, "since": me.since, "load": dict(self._own())}
+
+    async def heard(self, alive: Sequence[GatewayRecord]) -> None:
+        """They are read when someone looks."""
+
+    async def leave(self) -> None:
+        """Nothing is held."""
+
+    def gateways(self) -> list[Gateway]:
+        """All that live, this one among them."""
+        me, now = self._me, self._clock()
+        others = [each for each in self._membership.alive if each.id != me.id]
+        own = Gateway(me.id, me.version, me.address, me.since, 0.0, self._own())
+        found = [own, *(_gateway(each, self._membership.unmoved(each.id, now)) for each in others)]
+        return sorted(found, key=lambda each: (each.since, each.id))
+
+    def elsewhere(self) -> Load:
+        """What the other gateways have to do, by model."""
+        total: dict[str, tuple[int, int]] = {}
+        for gateway in self.gateways():
+            if gateway.id != self._me.id:
+                for model, (running, waiting) in gateway.load.items():
+                    ours = total.get(model, (0, 0))
+                    total[model] = ours[0] + running, ours[1] + waiting
+        return total
+
+    def missing(self) -> list[Missing]:
+        """The gateways whose journals are missing."""
+        gone = self._membership.gone
+        return [Missing(each.id, str(each.body.get("address", "")), each.gone_at or 0) for each in gone]
+
+    def _own(self) -> Load:
+        models = self._dispatcher.snapshot().models
+        return {each.name: (each.running, each.waiting) for each in models if each.running or each.waiting}
+
+
+def short(gateway_id: str) -> str:
+    """A gateway's id as it is shown."""
+    return gateway_id[:SHORT]
+
+
+def _gateway(record: GatewayRecord, unheard: float) -> Gateway:
+    """As a record says it, which another version may have written."""
+    body = record.body
+    load = {str(model): (int(running), int(waiting)) for model, (running, waiting) in body.get("load", {}).items()}
+    return Gateway(
+        record.id, str(body.get("version", "")), str(body.get("address", "")), int(body.get("since", 0)), unheard, load
+    )
