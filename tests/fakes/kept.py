@@ -13,7 +13,7 @@ from tests.fakes.ledger import Record
 from tests.fakes.model import Event, Json, Reply, dump, named_event
 from tests.fakes.refusals import Said, unknown_url
 
-PATH = re.compile(r"/v1/(responses|chat/completions)/(\w+)(?:/(input_items|messages|cancel))?")
+PATH = re.compile(r"/v1/(responses|chat/completions)/(resp_\w+|chatcmpl_\w+)(?:/(input_items|messages|cancel))?")
 
 
 @dataclass

@@ -43,6 +43,7 @@ SHAPES: dict[str, Shape] = {
     "/v1/rerank": shapes_others.rerank,
     "/v1/audio/speech": shapes_openai.speech,
     "/v1/audio/transcriptions": shapes_openai.transcriptions,
+    "/v1/audio/translations": shapes_openai.transcriptions,
     "/v1/messages": shapes_anthropic.messages,
     "/v1/complete": shapes_others.complete,
     "/v1/messages/count_tokens": lambda body, _content: shapes_anthropic.count_tokens(body),
