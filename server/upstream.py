@@ -256,17 +256,17 @@ class Upstreams:
         asked = {**headers, "Accept-Encoding": "identity"}
         return Sending(self._head, _Sent(method, url, asked, body, math.inf, self._egress), _unnoted)
 
-    def reach(self, key_id: str, dialect: Dialect, method: str, path: str, query: str = "") -> Sending:
-        """Ask for what a provider keeps, with the key that made it. `path` begins behind the base URL.
+    def reach(self, key_id: str, dialect: Dialect, method: str, place: str, query: str = "") -> Sending:
+        """Ask for what a provider keeps, with the key that made it. `place` stands behind the base URL.
 
         Raises AttemptFailed.
         """
         route = self._route(key_id)
-        headers = {**dialect.credentials(route.secret.reveal()), "Accept-Encoding": "identity"}
-        url = route.base_url + path + (f"?{query}" if query else "")
-        return Sending(
-            self._head, _Sent(method, url, headers, b"", self._patience.first_byte, self._way(route)), _unnoted
-        )
+        headers = {**route.sent_headers(dialect, {}), "Accept-Encoding": "identity"}
+        dated = kind_query(route.kind, "", route.api_version)
+        url = _asking(route.base_url + place, "&".join(filter(None, (dated, query))))
+        sent = _Sent(method, url, headers, b"", self._patience.first_byte, self._way(route))
+        return Sending(self._head, sent, _unnoted)
 
     @asynccontextmanager
     async def look_up(self, key_id: str, dialect: Dialect, place: str, query: str = "") -> AsyncIterator[Answer]:

@@ -31,6 +31,7 @@ from server.relay.keepalive import KeepaliveTiming
 from server.store.base import Caller, StoreError
 from server.wire.anthropic import ANTHROPIC
 from server.wire.openai import OPENAI
+from server.workers.role import Role
 
 log = logging.getLogger("fairgate")
 
@@ -112,10 +113,12 @@ def _stop_or_exit(stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, timing: KeepaliveTiming = PULSE) -> AsyncIterator[GatewayServices]:
-    """Everything that serves requests, ready to be listened for."""
+async def open_services(
+    settings: Settings, timing: KeepaliveTiming = PULSE, role: Role | None = None
+) -> AsyncIterator[GatewayServices]:
+    """Everything that serves requests, ready to be listened for. `role`: of one of several workers."""
     async with AsyncExitStack() as stack:
-        yield await ServicesBuilder(settings, stack).services(timing)
+        yield await ServicesBuilder(settings, stack, role).services(timing)
 
 
 @asynccontextmanager

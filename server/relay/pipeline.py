@@ -39,6 +39,7 @@ from server.relay.drain import UsageDrain
 from server.relay.holds import Holding
 from server.relay.keepalive import Keepalive
 from server.relay.kept_answers import KeptAnswers
+from server.relay.naming import SERVED_MODEL
 from server.relay.parking import leased
 from server.relay.prompt_lengths import NOT_READ, PromptLengths
 from server.relay.settlement import Settling
@@ -111,11 +112,16 @@ class Pipeline:
 
     async def explain(self, caller: Caller, request_id: str) -> RequestTrace | None:
         """The trace of a request of this caller's; None if there was none. Raises StoreError."""
-        trace = self.recent.of(request_id, caller.person_id)
-        if trace is None:
-            row = await self._store.usage(request_id)
-            return trace_of(row) if row is not None and row.person_id == caller.person_id else None
-        if (place := self._dispatcher.place(request_id)) is not None:
+        trace = self.trace(request_id, caller.person_id)
+        if trace is not None:
+            return trace
+        row = await self._store.usage(request_id)
+        return trace_of(row) if row is not None and row.person_id == caller.person_id else None
+
+    def trace(self, request_id: str, person_id: str) -> RequestTrace | None:
+        """The trace of a person's request that was served here a short while ago, or still is."""
+        trace = self.recent.of(request_id, person_id)
+        if trace is not None and (place := self._dispatcher.place(request_id)) is not None:
             trace.stands(place)
         return trace
 
@@ -199,6 +205,8 @@ class Pipeline:
         bill = self._reservations.open(call, rights, trace.arrived_at)
         if call.reader is not None:
             bill.headers[TRANSLATED] = call.notes
+        if call.alias or call.fallback is not None:
+            bill.headers[SERVED_MODEL] = call.request.model
         try:
             length = await self._lengths.of(call.request, call.caller.person_id)
             ask = await self._admission.ask(call, rights, arrived, length.tokens)

@@ -405,6 +405,13 @@ class NoKey(GatewayBusy):
     retry_after = 30.0
 
 
+class PoolAway(GatewayBusy):
+    """The gateway's queue is restarting."""
+
+    code = "queue_restarting"
+    retry_after = 2.0
+
+
 class Draining(GatewayBusy):
     """The gateway is restarting."""
 
