@@ -203,6 +203,7 @@ class Hub:
 
     def _again(self, member: Member, now: float, request_id: str, verdict: dict[str, JSON], limits: list[JSON]) -> None:
         if (ticket := _in_flight(member, request_id)) is None:
+            member.say("giveup", request_id, None)  # it was granted by a pool whose key this one does not have
             return
         judged = verdict_in(verdict)
         if judged.event in SUSPICIOUS and ticket.key is not None:

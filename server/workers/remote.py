@@ -29,7 +29,7 @@ from server.workers.codec import JSON, ask_out, key_in, live_in, snapshot_in, st
 from server.workers.frames import VERSION, FrameError, Message
 from server.workers.lease import RemoteLease, RemotePlace
 
-AWAY_SECONDS = 10.0  # without a pool process: from then on it is no use to wait
+AWAY_SECONDS = 15.0  # without a pool process: it begins anew in some, and from then on it is no use to wait
 REPLY_SECONDS = 2.5  # to a question: longer than the pool process waits for other workers
 PROGRESS_SECONDS = 0.05  # between two reports of how far answers have come
 
