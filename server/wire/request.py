@@ -53,6 +53,7 @@ _CONTENT = frozenset(
     }
 )  # fmt: skip
 _NOTHING_GENERATED = frozenset({"messages", "completions", "responses"})  # kinds that know a bound of 0
+_PICTURES = (b"image", b"mask", b"markup")
 _NUMBERS = ("n", "partial_images", "frame_count")  # in forms
 _LIST_PRICE = (None, "auto", "default", "flex", "standard_only")
 _ASKED = b'{"stream_options":{"include_usage":true},'
@@ -225,7 +226,7 @@ def _sound(endpoint: Endpoint, body: bytes, content_type: str) -> Sound | None:
 
 def _uploads(endpoint: Endpoint, body: bytes, content_type: str) -> int:
     """How many pictures are uploaded here to be worked on, masks included."""
-    return multipart.files_in(body, content_type) if "image" in endpoint.required else 0
+    return multipart.files_in(body, content_type, _PICTURES) if "image" in endpoint.required else 0
 
 
 def max_wait(text: str | None) -> float | None:
