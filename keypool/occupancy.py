@@ -85,21 +85,21 @@ class Occupancy:
         self._durations, self._own = old._durations, old._own
 
     def _departures(self, openings: Sequence[Opening], flows: Iterable[str], now: float) -> Departures:
-        everyone = self._durations.curve([now - holder.since for holder in self._holders.values()])
+        common = self._durations.curve([now - holder.since for holder in self._holders.values()])
         opens = {each.key: each.at for each in openings}
         slots = [
-            [max(opens[holder.key], left) for left in self._left(holder, everyone, now)]
+            [max(opens[holder.key], left) for left in self._left(holder, common, now)]
             for holder in self._holders.values()
             if holder.key in opens
         ]
         slots += [[each.at] * SCENARIOS for each in openings for _ in range(each.free)]
-        waiting = [self._curve(flow, everyone).strata(EACH) for flow in islice(flows, MIXED)]
-        answers = mixed(waiting, SCENARIOS) if waiting else everyone.strata(SCENARIOS)
+        waiting = [self._curve(flow, common).strata(EACH) for flow in islice(flows, MIXED)]
+        answers = mixed(waiting, SCENARIOS) if waiting else common.strata(SCENARIOS)
         return Departures(answers, slots or [[0.0] * SCENARIOS])
 
-    def _left(self, holder: Holder, everyone: SurvivalCurve, now: float) -> Sequence[float]:
-        return self._curve(holder.flow, everyone).strata(SCENARIOS, now - holder.since)
+    def _left(self, holder: Holder, common: SurvivalCurve, now: float) -> Sequence[float]:
+        return self._curve(holder.flow, common).strata(SCENARIOS, now - holder.since)
 
-    def _curve(self, flow: str, everyone: SurvivalCurve) -> SurvivalCurve:
+    def _curve(self, flow: str, common: SurvivalCurve) -> SurvivalCurve:
         own = self._own.get(flow)
-        return everyone if own is None or len(own) < ENOUGH else own.curve()
+        return common if own is None or len(own) < ENOUGH else own.curve()
