@@ -107,6 +107,17 @@ class FairQueue:
         self._wait(flow, ticket)
         return shed
 
+    def resume(self, ticket: Ticket, key: Key) -> None:
+        """Take in a ticket that another queue has dispatched, and that has not waited here."""
+        flow = self.roster.flow(ticket, ticket.lane, self._cap_of(ticket))
+        self._adapt(flow, ticket)
+        lift(flow, ticket.lane)
+        ticket.key = key
+        ticket.charged, ticket.known = ticket.cost, min(ticket.cost, ticket.least)
+        self._run(flow, ticket)
+        move(flow, ticket.cost, 0.0)
+        self.largest.note(ticket.cost, self.now)
+
     def adapt(self, ticket: Ticket) -> None:
         """The weights, or the cap, of a ticket that waits or runs have changed: so do those of its flow (rule 6)."""
         self._adapt(self.flows[ticket.flow], ticket)

@@ -108,6 +108,21 @@ class Pool:
             decisions += self._unless_in_vain(ticket, ask.max_wait, now)
         return ticket, decisions
 
+    def resume(self, ask: Ask, key_id: str, granted: float, now: float) -> Ticket | None:
+        """A request runs already: a pool before this one granted it at that instant. None if there is no such key."""
+        key = self.keys.get(key_id)
+        if key is None:
+            return None
+        ticket = self.pricing.ticket(ask, self.keyring.reach(ask.model, ask.dialect, ask.groups), now)
+        queue = self.areas.queue(ask.model)
+        queue.fair.resume(ticket, key)
+        queue.resumed()
+        self.tickets[ticket.id] = ticket
+        self.keyring.take(ticket, key, now)
+        ticket.attempts, ticket.granted = 1, granted
+        self.pricing.watch(ticket, granted)
+        return ticket
+
     def answered(
         self, ticket: Ticket, now: float, windows: Mapping[LimitMeasure, RateWindow] = NO_WINDOWS
     ) -> list[Decision]:

@@ -74,6 +74,10 @@ class ModelQueue:
         if ticket.flow not in self._paces:
             self._paces[ticket.flow] = QueuePace(now, self.area.rate.clock)
 
+    def resumed(self) -> None:
+        """A ticket runs that has not waited here."""
+        self.running += 1
+
     def granted(self, ticket: Ticket, now: float) -> None:
         waited = now - ticket.submitted
         self.waits.append(waited)

@@ -24,7 +24,7 @@ from keypool.ticket import Ticket
 from keypool.verdict import Verdict
 from server.wire.errors import NoKey, QueueFull, QueueTimeout, Refusal, TooManyTokens, WaitTooLong
 
-_REFUSALS: dict[Reason, type[Refusal]] = {
+REFUSALS: dict[Reason, type[Refusal]] = {
     Reason.QUEUE_FULL: QueueFull,
     Reason.TIMED_OUT: QueueTimeout,
     Reason.TOO_LONG: WaitTooLong,
@@ -38,6 +38,8 @@ SUSPICIOUS = frozenset({KeyEvent.FAILED, KeyEvent.KEY_REFUSED})  # what a free c
 
 class Dispatcher:
     """Runs a pool on an event loop."""
+
+    connected = True  # the pool is here
 
     def __init__(self, pool: Pool, clock: Callable[[], float]) -> None:
         self.pool, self.keyring = pool, pool.keyring
@@ -178,6 +180,9 @@ class Lease:
         """Its place in the queue when it came, from 1; 0 if it did not wait."""
         return self.ticket.position
 
+    async def placed(self) -> None:
+        """Return when it is known whether it waits: here that is known at once."""
+
     async def outlook(self) -> Forecast | None:
         """Where it stands in the queue now; None when it does not wait."""
         return self._pool.admission.outlook(self.ticket, self._dispatcher.now()) if self.ticket.waiting else None
@@ -229,7 +234,7 @@ class Lease:
         if isinstance(decision, Grant):
             self.key = decision.key
         elif isinstance(decision, Refuse):
-            raise _REFUSALS[decision.reason](retry_after=decision.retry_after)
+            raise REFUSALS[decision.reason](retry_after=decision.retry_after)
         else:
             assert refusal is not None, "only a failed attempt is given up"
             if isinstance(refusal, NoKey) and (

@@ -8,9 +8,9 @@ picture of the last second (`snapshot`). What only the pool knows is asked: a fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from keypool.domains import Need
 from keypool.estimates import Tokens
@@ -23,6 +23,8 @@ from keypool.queues import Forecast
 from keypool.snapshot import PoolSnapshot
 from keypool.verdict import Verdict
 from server.wire.errors import Refusal
+
+JSON = Any
 
 
 class Place(Protocol):
@@ -70,6 +72,9 @@ class Leasing(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
+    async def placed(self) -> None:
+        """Return when it is known whether it waits. To be called when it has been entered."""
+
     async def outlook(self) -> Forecast | None:
         """Where it stands in the queue now; None when it does not wait."""
 
@@ -92,12 +97,55 @@ class Leasing(Protocol):
         """The upstream broke the answer off after its first byte. `finish` is to follow."""
 
 
+class Peers(Protocol):
+    """The workers of this machine, this one included. Without others they are this one."""
+
+    def answers(self, what: str, function: Callable[[JSON], Awaitable[JSON]]) -> None:
+        """Say what this worker answers when one of them asks for something; of and as what JSON can say."""
+
+    async def ask(self, what: str, argument: JSON) -> list[JSON]:
+        """The answers of all, None of one that has none to this.
+
+        Those that do not answer within a second or two are left out. Raises PoolAway.
+        """
+
+    def hears(self, what: str, function: Callable[..., None]) -> None:
+        """Say what this worker does when another one announces something."""
+
+    def announce(self, what: str, *arguments: JSON) -> None:
+        """Have all others hear something; while there is no pool process, none of them does."""
+
+
+class LocalPeers:
+    """The only process of a gateway."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, Callable[[JSON], Awaitable[JSON]]] = {}
+
+    def answers(self, what: str, function: Callable[[JSON], Awaitable[JSON]]) -> None:
+        self._answers[what] = function
+
+    async def ask(self, what: str, argument: JSON) -> list[JSON]:
+        function = self._answers.get(what)
+        return [] if function is None else [await function(argument)]
+
+    def hears(self, what: str, function: Callable[..., None]) -> None:
+        """There is none to hear."""
+
+    def announce(self, what: str, *arguments: JSON) -> None:
+        """There is none to hear it."""
+
+
 class Dispatching(Protocol):
     """Gives requests their keys."""
 
     @property
     def keyring(self) -> Keyring:
         """The keys, to be read: nothing but the pool moves them."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the pool can be reached."""
 
     def lease(self, ask: Ask) -> Leasing:
         """Claim a key: `async with dispatcher.lease(ask) as lease`."""

@@ -223,8 +223,8 @@ wire_api = "responses"
 """,
         install="npm install -g @openai/codex",
         file="~/.codex/config.toml",
-        note="The token is read from the environment: `export FAIRGATE_TOKEN={token}`. The model must be one that has "
-        "`/v1/responses`.",
+        note="The token is read from the environment: `export FAIRGATE_TOKEN={token}`. Any model that calls tools "
+        "will do; of one that it does not know, Codex says that it has no metadata, and goes by its usual ones.",
     ),
     Snippet(
         "open-webui", "Open WebUI", "sh", "openai",

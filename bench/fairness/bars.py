@@ -23,24 +23,28 @@ CROWDED = QueueLimits(total=500, per_person=10**9)  # so small that the flood mu
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much is simulated: seconds, and how many times."""
+    """How much is simulated: seconds, and how many times; and how many wait where a decision is measured."""
 
     seconds: float
     seeds: tuple[int, ...]
+    flood: float = 3600.0  # seconds of the flood's: a p99 of less than an hour is mostly chance
+    waiting: int = 100_000
 
 
 HOUR = 3600.0
+SHORT = Extent(300.0, (1,), flood=1800.0, waiting=20_000)  # for every run of the tests, `QUICK` is for `make soak`
 QUICK = Extent(1200.0, (1,))
 THOROUGH = Extent(HOUR, (1, 2, 3))
+GROWN = 1200.0  # seconds until a queue is so long that what depends on its length shows
 
 
 Bars = Callable[[Extent], list[Figure]]
 
 
 def flood(extent: Extent) -> list[Figure]:
-    """100 times the requests of a polite person, of the same size; an hour, since a p99 of less is mostly chance."""
-    records = [scenarios.flood(fairgate(0), USUAL, HOUR, seed) for seed in extent.seeds]
-    with_headroom = [scenarios.flood(fairgate(1), USUAL, HOUR, seed) for seed in extent.seeds]
+    """100 times the requests of a polite person, of the same size."""
+    records = [scenarios.flood(fairgate(0), USUAL, extent.flood, seed) for seed in extent.seeds]
+    with_headroom = [scenarios.flood(fairgate(1), USUAL, extent.flood, seed) for seed in extent.seeds]
     waits, easier = measures.waits(polite(records)), measures.waits(polite(with_headroom))
     return [
         Figure("polite wait, median", measures.percentile(waits, 0.5), "s", most=0.3),
@@ -65,8 +69,9 @@ def crowd(extent: Extent) -> list[Figure]:
 
 def large_flood(extent: Extent) -> list[Figure]:
     """100 times the requests, each 12 times as long in and 6 times as long out: 30 seconds of a slot."""
-    records = [scenarios.flood(fairgate(1), scenarios.LARGE, extent.seconds, seed) for seed in extent.seeds]
-    fifo = scenarios.flood(Simple(bound_by_slots(), Fifo()), scenarios.LARGE, extent.seconds, extent.seeds[0])
+    seconds = max(GROWN, extent.seconds)
+    records = [scenarios.flood(fairgate(1), scenarios.LARGE, seconds, seed) for seed in extent.seeds]
+    fifo = scenarios.flood(Simple(bound_by_slots(), Fifo()), scenarios.LARGE, seconds, extent.seeds[0])
     p50, p99 = (measures.percentile(measures.waits(polite(records)), share) for share in (0.5, 0.99))
     theirs = measures.percentile(measures.waits(polite([fifo])), 0.99)
     return [
@@ -89,7 +94,7 @@ def token_flood(extent: Extent) -> list[Figure]:
 
 def forecasts(extent: Extent) -> list[Figure]:
     """The forecasts for those who then waited for more than five seconds, in the flood."""
-    waited = [job for seed in extent.seeds for job in _waited(extent.seconds, seed)]
+    waited = [job for seed in extent.seeds for job in _waited(max(GROWN, extent.seconds), seed)]
     usual = mean(job.wait for job in waited)
     errors = [abs(job.wait - job.predicted) / usual for job in waited]
     return [
@@ -163,18 +168,19 @@ def affinity(extent: Extent) -> list[Figure]:
 
 def decisions(extent: Extent) -> list[Figure]:
     """Microseconds on the reference machine, and what holds on any: steps of the yardstick, and growth."""
-    cost, (submit, finish), failure = micro.decision(10_000), micro.turn(100_000), micro.failure(50_000)
+    many, half = extent.waiting, extent.waiting // 2
+    cost, (submit, finish), failure = micro.decision(10_000), micro.turn(many), micro.failure(half)
     return [
         Figure("a decision at 10,000 queued, median", cost.median_microseconds, "µs", most=10.0, timed=True),
         Figure("a decision at 10,000 queued, mean", cost.mean_microseconds, "µs", most=20.0, timed=True),
         Figure("a decision at 10,000 queued, median", cost.median, "steps of the yardstick", most=16.0),
-        Figure("growth of the median, 1,000 to 100,000 queued", micro.growth(1000, 100_000), most=2.0),
-        Figure("a submit at 100,000 queued, median", submit.median_microseconds, "µs", most=30.0, timed=True),
-        Figure("a submit at 100,000 queued, median", submit.median, "steps of the yardstick", most=50.0),
-        Figure("a finish at 100,000 queued, median", finish.median_microseconds, "µs", most=30.0, timed=True),
-        Figure("a finish at 100,000 queued, median", finish.median, "steps of the yardstick", most=50.0),
-        Figure("a failure at 50,000 queued, median", failure.median_microseconds, "µs", most=1000.0, timed=True),
-        Figure("a failure at 50,000 queued, median", failure.median, "steps of the yardstick", most=1600.0),
+        Figure(f"growth of the median, 1,000 to {many:,} queued", micro.growth(1000, many), most=2.0),
+        Figure(f"a submit at {many:,} queued, median", submit.median_microseconds, "µs", most=30.0, timed=True),
+        Figure(f"a submit at {many:,} queued, median", submit.median, "steps of the yardstick", most=50.0),
+        Figure(f"a finish at {many:,} queued, median", finish.median_microseconds, "µs", most=30.0, timed=True),
+        Figure(f"a finish at {many:,} queued, median", finish.median, "steps of the yardstick", most=50.0),
+        Figure(f"a failure at {half:,} queued, median", failure.median_microseconds, "µs", most=1000.0, timed=True),
+        Figure(f"a failure at {half:,} queued, median", failure.median, "steps of the yardstick", most=1600.0),
     ]
 
 

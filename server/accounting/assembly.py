@@ -97,7 +97,8 @@ async def open_accounting(settings: Settings, store: Store, own: Sequence[Price]
     # A file beside us is not away while we are there.
     remote = not settings.store_url.startswith("sqlite:")
     outage = _allowance(settings.outage_allowance_usd) if remote else _nothing
-    longest = round((settings.queue_seconds + settings.total_seconds) * 1000)
+    background = settings.background_seconds if settings.stateful else 0.0
+    longest = round((settings.queue_seconds + max(settings.total_seconds, background)) * 1000)
 
     def written(request_ids: list[str]) -> None:
         journal.written(*request_ids)
@@ -107,7 +108,7 @@ async def open_accounting(settings: Settings, store: Store, own: Sequence[Price]
     stack.push_async_callback(settlement_writer.close, LAST_SECONDS)
     catalogue = await asyncio.to_thread(Catalogue.load)
     tariff = Tariff.of(settings.tool_prices, settings.service_factors)
-    book = RuntimeConfig(store, settings.limits, own, catalogue, settings.unpriced_models, tariff)
+    book = RuntimeConfig(store, settings.limits, own, catalogue, settings.unpriced_models, tariff, settings.aliases)
     stack.push_async_callback(book.close)
     price_reload = PriceReload(Path(settings.prices_file) if settings.prices_file else None, own, book)
     price_reload.look()

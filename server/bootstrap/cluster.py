@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from functools import partial
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from server.accounting.assembly import Accounting
+from server.bootstrap import from_settings as wiring
+from server.cluster.capacity import SharedCapacity
 from server.cluster.changes import ChangeFollower, Remembered
 from server.cluster.face import Face, Identity
 from server.cluster.heartbeat import Heartbeat
 from server.cluster.membership import Membership
 from server.config.parsers import SQLITE
 from server.config.settings import Settings
-from server.dispatching import Dispatching
+from server.crypto import derived
+from server.dispatcher import Dispatcher
 from server.status.service import Clocks
 from server.store.base import Store, StoreError
 
@@ -29,31 +33,38 @@ def among_others(settings: Settings) -> bool:
     return not settings.store_url.startswith(SQLITE)
 
 
-def open_follower(settings: Settings, store: Store, remembered: Remembered, stack: AsyncExitStack) -> ChangeFollower:
-    """What is changed here or elsewhere takes effect from now on."""
+async def open_follower(store: Store, remembered: Remembered, stack: AsyncExitStack, *, others: bool) -> ChangeFollower:
+    """What is changed here takes effect from now on, and with `others` on this store what is changed elsewhere."""
     follower = ChangeFollower(store.versions, remembered)
-    if among_others(settings):
+    if others:
+        with suppress(StoreError):
+            await follower.look()  # before a caller is remembered, who would be forgotten by the first look
         stack.push_async_callback(_end, asyncio.create_task(follower.keep()))
     return follower
 
 
-def open_heartbeat(
-    settings: Settings,
-    store: Store,
-    accounting: Accounting,
-    dispatcher: Dispatching,
-    clocks: Clocks,
-    stack: AsyncExitStack,
-) -> Face | None:
-    """Be one of the gateways from now on, until the stack is closed; None where there is only one."""
-    if not among_others(settings):
-        return None
-    journal = accounting.journal
-    me = Identity(journal.holder, _version(), f"{socket.gethostname()}:{settings.port}", clocks.wall())
-    membership = Membership(me.id, journal.lives, settings.outage_seconds)
-    face = Face(me, membership, dispatcher, clocks.clock)
-    adopt = partial(accounting.adopt, store)
-    heartbeat = Heartbeat(store, me.id, membership, (face,), adopt, clocks.clock, clocks.wall)
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One life of one gateway. `lives`: whether another one's process is known to live, on this machine; `adopt` takes
+    over from those who died here."""
+
+    id: str
+    lives: Callable[[str], bool]
+    adopt: Callable[[], Awaitable[None]]
+
+
+async def open_heartbeat(
+    settings: Settings, store: Store, member: Member, dispatcher: Dispatcher, clocks: Clocks, stack: AsyncExitStack
+) -> Face:
+    """Be one of the gateways from now on, until the stack is closed: the pool has its part of what all divide."""
+    clock, wall = clocks.clock, clocks.wall
+    me = Identity(member.id, _version(), f"{socket.gethostname()}:{settings.port}", wall())
+    membership = Membership(me.id, member.lives, settings.outage_seconds)
+    face = Face(me, membership, dispatcher, clock)
+    capacity = SharedCapacity(store, me.id, dispatcher, derived(wiring.pepper(settings), "flows"), clock, wall)
+    heartbeat = Heartbeat(store, me.id, membership, (face, capacity), member.adopt, clock, wall)
+    with suppress(StoreError):
+        await heartbeat.beat()  # before it nothing is ours, and the first request would wait for it
     stack.push_async_callback(_left, heartbeat)
     stack.push_async_callback(_end, asyncio.create_task(heartbeat.keep()))
     return face
@@ -62,8 +73,13 @@ def open_heartbeat(
 async def farewell(store: Store, accounting: Accounting) -> None:
     """The last word of a gateway among others: all that it had is in the store, so it need not be missed."""
     if not accounting.journal.leaves:
-        with suppress(StoreError):
-            await store.forget_gateway(accounting.journal.holder)
+        await forget(store, accounting.journal.holder)
+
+
+async def forget(store: Store, gateway_id: str) -> None:
+    """Remove a gateway's record, if the store is there."""
+    with suppress(StoreError):
+        await store.forget_gateway(gateway_id)
 
 
 async def _left(heartbeat: Heartbeat) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from keypool.estimates import CostModel
@@ -92,6 +93,14 @@ def limits(settings: Settings) -> QueueLimits:
     return QueueLimits(settings.queue_total, settings.queue_per_person, cap, settings.headroom_slots)
 
 
+def part_of(settings: Settings, workers: int) -> Settings:
+    """The settings of one worker of several: connections are divided, and all else is the same.
+
+    Bytes of bodies are not: a part of them might be too little for one large body.
+    """
+    return replace(settings, max_connections=max(1, settings.max_connections // workers))
+
+
 def occupancy(settings: Settings) -> Occupancy:
     most = MostHeld(settings.max_held_bytes_per_person, settings.max_held_bytes_per_address, settings.max_held_bytes)
     folder = Path(settings.spool_folder) if settings.spool_folder else None
@@ -127,4 +136,5 @@ def bounds(settings: Settings, timing: KeepaliveTiming) -> Bounds:
         _rules(settings),
         Identity.of(settings.identity_upstream, pepper(settings)),
         settings.fairness,
+        settings.background_seconds,
     )

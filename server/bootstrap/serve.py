@@ -11,6 +11,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -31,11 +32,14 @@ from server.relay.keepalive import KeepaliveTiming
 from server.store.base import Caller, StoreError
 from server.wire.anthropic import ANTHROPIC
 from server.wire.openai import OPENAI
+from server.workers.role import Role
 
 log = logging.getLogger("fairgate")
 
 ENOUGH = 1 << 40  # bytes: bodies are bounded by the handlers, which can say so in the caller's dialect
 PULSE = KeepaliveTiming()
+NO_RELOAD = "SIGHUP changes nothing in a gateway of one process: restart it, or run several (WORKERS)"
+ONE_PROCESS = "WORKERS is not used: the demo is one process; name an upstream, or set DEMO=off"
 LAST_WORDS_SECONDS = 3.0  # to write the in-band errors and settle, after the drain's time is over
 
 
@@ -47,10 +51,14 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
         log.info("%s", note)
     for slip in settings.slips:
         log.warning("%s", slip)
+    if settings.workers > 1:
+        log.warning("%s", ONE_PROCESS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, _stop_or_exit, stop)
+    if sys.stdin is None or not sys.stdin.isatty():  # else it says that the terminal has gone
+        loop.add_signal_handler(signal.SIGHUP, log.warning, "%s", NO_RELOAD)
     async with open_services(settings) as services, listen(services) as url:
         announce(await first_banner(services, url))
         settle_down(services)
@@ -112,10 +120,12 @@ def _stop_or_exit(stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, timing: KeepaliveTiming = PULSE) -> AsyncIterator[GatewayServices]:
-    """Everything that serves requests, ready to be listened for."""
+async def open_services(
+    settings: Settings, timing: KeepaliveTiming = PULSE, role: Role | None = None
+) -> AsyncIterator[GatewayServices]:
+    """Everything that serves requests, ready to be listened for. `role`: of one of several workers."""
     async with AsyncExitStack() as stack:
-        yield await ServicesBuilder(settings, stack).services(timing)
+        yield await ServicesBuilder(settings, stack, role).services(timing)
 
 
 @asynccontextmanager

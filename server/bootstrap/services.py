@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 import sys
 import time
@@ -12,10 +11,10 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Protocol, TypedDict
 
-from keypool.pool import Pool
 from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.housekeeping import Housekeeping
 from server.accounting.metrics import AccountingMetrics
+from server.accounting.minute_rates import MinuteRates
 from server.accounting.price_reload import PriceReload
 from server.accounting.reservations import Reservations
 from server.accounting.runtime_config import RuntimeConfig
@@ -33,21 +32,19 @@ from server.auth.guest_passes import Passes
 from server.auth.oidc.client import Oidc, oidc_of
 from server.auth.sessions import Sessions
 from server.bootstrap import from_settings as wiring
-from server.bootstrap.cluster import among_others, farewell, open_follower, open_heartbeat
+from server.bootstrap.cluster import Member, among_others, farewell, open_follower, open_heartbeat
 from server.bootstrap.demo import Demo
+from server.bootstrap.keys import OpenPool, PoolBuilder
 from server.bootstrap.ownership import alone, confirm
 from server.cluster.changes import ChangeFollower, Remembered
 from server.cluster.face import Face
 from server.cluster.metrics import GatewayMetrics
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
-from server.dispatching import Dispatching
+from server.dispatching import Dispatching, Peers
 from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
-from server.keys.prober import Prober, check
 from server.keys.registry import UpstreamRegistry
-from server.keys.running import RunningKeys
-from server.keys.sync import KeySync
 from server.keys.wishes import KeyWishes
 from server.ledger.calendar import Calendar
 from server.ledger.usage import UsageRow
@@ -56,17 +53,21 @@ from server.observability.metrics import Metrics
 from server.observability.occupancy_metrics import Occupancy, OccupancyMetrics
 from server.observability.tracing import Tracing, open_tracing
 from server.relay.admission import Admission
+from server.relay.everywhere import Everywhere
 from server.relay.keepalive import KeepaliveTiming
 from server.relay.pipeline import Pipeline
 from server.relay.under_way import UnderWay
 from server.spool import Spool
 from server.status.service import Clocks, StatusService, history_of, open_face
-from server.status.snapshot import Progress
 from server.store import store_for
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
+from server.wire.errors import PoolAway
 from server.wire.filters import Origins
+from server.workers.role import Role
+from server.workers.whole_lines import writer_to
 
+RATES = "rates"  # what workers announce to each other of the limits per minute
 Observe = Callable[[UsageRow], None]
 
 
@@ -85,6 +86,7 @@ class CommonParts(TypedDict):
     status_service: StatusService
     dispatcher: Dispatching
     pipeline: Pipeline
+    everywhere: Everywhere
     admission: Admission
     reservations: Reservations
     calendar: Calendar
@@ -94,10 +96,10 @@ class CommonParts(TypedDict):
 
 
 class ServicesBuilder:
-    """Builds the services of these settings; `stack` takes them down."""
+    """Builds the services of these settings; `stack` takes them down. `role`: of a worker; None if there is but one."""
 
-    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
-        self._settings, self._stack = settings, stack
+    def __init__(self, settings: Settings, stack: AsyncExitStack, role: Role | None = None) -> None:
+        self._settings, self._stack, self._role = settings, stack, role
         self._store = store_for(settings.store_url, settings.store_driver)
         self._registry = UpstreamRegistry(settings.upstreams)
         self._oidc: Oidc | None = None
@@ -107,20 +109,18 @@ class ServicesBuilder:
         settings, store, stack = self._settings, self._store, self._stack
         accounting, accounts = await self._books()
         await self._book(accounting)
-        upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
-        stack.push_async_callback(upstreams.close)
-        dispatcher, progress, key_sync = await self._keys(upstreams, accounting)
-        clocks = Clocks(time.monotonic, _wall, time.monotonic())
-        history = history_of(settings, store, accounting, dispatcher, clocks)
-        gateways = open_heartbeat(settings, store, accounting, dispatcher, clocks, stack)
+        upstreams = self._upstreams()
+        pool = await self._pool(upstreams, accounting)
+        dispatcher, clocks = pool.dispatcher, Clocks(time.monotonic, _wall, time.monotonic())
+        history = history_of(settings, store, accounting, dispatcher, clocks, restarts=self._role is None)
+        gateways = await self._gateways(accounting, pool.here, clocks)
         occupancy = wiring.occupancy(settings)
-        others = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
-        metrics = Metrics(dispatcher, *others) if settings.metrics else None
+        metrics = self._metrics(dispatcher, accounting, occupancy, gateways)
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
-        status_service = await open_face(settings, store, accounting, dispatcher, progress, history, clocks, stack)
-        remembered = Remembered(key_sync.sync, accounting.book.sync, accounts.forget, status_service.status.forget)
+        status_service = await open_face(settings, store, accounting, dispatcher, pool.progress, history, clocks, stack)
+        remembered = Remembered(pool.sync_keys, accounting.book.sync, accounts.forget, status_service.status.forget)
         common = CommonParts(
             settings=settings,
             accounts=accounts,
@@ -134,11 +134,12 @@ class ServicesBuilder:
             status_service=status_service,
             dispatcher=dispatcher,
             pipeline=pipeline,
+            everywhere=Everywhere(pipeline, pool.peers),
             admission=admission,
             reservations=accounting.reservations,
             calendar=accounting.calendar,
             price_reload=accounting.price_reload,
-            follower=open_follower(settings, store, remembered, stack),
+            follower=await open_follower(store, remembered, stack, others=self._among_others),
             gateways=gateways,
         )
         return self._with_commands(common)
@@ -174,7 +175,8 @@ class ServicesBuilder:
     async def _books(self) -> tuple[Accounting, Accounts]:
         """The store, the ledger and the accounts of callers."""
         settings, store, stack = self._settings, self._store, self._stack
-        stack.enter_context(alone(settings))
+        if self._role is None:
+            stack.enter_context(alone(settings))
         opening = StoreStartup(store, patient=not settings.store_url.startswith("sqlite:"))
         stack.push_async_callback(opening.close)
         last_word = AsyncExitStack()  # behind the accounting's own last words
@@ -186,8 +188,9 @@ class ServicesBuilder:
         accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
         await opening.begin((whose, accounts.prepare, partial(accounting.recover, store)))
-        housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
-        stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
+        if self._role is None or self._role.number == 0:
+            housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
+            stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
         return accounting, accounts
 
     async def _book(self, accounting: Accounting) -> None:
@@ -200,23 +203,34 @@ class ServicesBuilder:
             accounting.book.know(spec)
         await accounting.book.start(self._settings.keys_poll_seconds)
 
-    async def _keys(self, upstreams: Upstreams, accounting: Accounting) -> tuple[Dispatching, Progress, KeySync]:
-        """The pool; its keys are kept in step with the store, and what is known of them true."""
-        settings, registry, stack = self._settings, self._registry, self._stack
-        pool = Pool(wiring.keys(registry), wiring.limits(settings), wiring.costs(registry))
-        dispatcher = Dispatcher(pool, time.monotonic)
-        stack.callback(dispatcher.close)
-        keys = RunningKeys(dispatcher, registry, accounting.book.know, accounting.book.forget)
-        prober = Prober(
-            keys, registry, partial(check, upstreams), settings.probe_interval, random.random, time.monotonic
-        )
-        key_sync = KeySync(self._store, KeyEncryption(settings.master_keys), keys, prober, registry)
-        stack.push_async_callback(prober.close)
-        stack.push_async_callback(key_sync.close)
-        await key_sync.start(settings.keys_poll_seconds)
-        await prober.start()
-        dispatcher.report_to(prober.suspect)
-        return dispatcher, prober.progress, key_sync
+    @property
+    def _among_others(self) -> bool:
+        """Whether what this process remembers may be changed by another one."""
+        return self._role is not None or among_others(self._settings)
+
+    def _upstreams(self) -> Upstreams:
+        settings = self._settings
+        upstreams = Upstreams(self._registry.route, wiring.patience(settings), wiring.egress(settings))
+        self._stack.push_async_callback(upstreams.close)
+        return upstreams
+
+    async def _pool(self, upstreams: Upstreams, accounting: Accounting) -> OpenPool:
+        """The pool of this process, or the one that it shares with other workers."""
+        settings, registry, book = self._settings, self._registry, accounting.book
+        builder = PoolBuilder(settings, self._store, registry, upstreams, book.know, book.forget, self._stack)
+        if self._role is None:
+            return await builder.own()
+        pool = await builder.shared(self._role)
+        await _share_rates(accounting.reservations.rates, pool.peers)
+        return pool
+
+    async def _gateways(self, accounting: Accounting, here: Dispatcher | None, clocks: Clocks) -> Face | None:
+        """The gateways beside this one; None for a worker, which is none by itself, and where there can be no other."""
+        if here is None or not among_others(self._settings):
+            return None
+        journal, adopt = accounting.journal, partial(accounting.adopt, self._store)
+        member = Member(journal.holder, journal.lives, adopt)
+        return await open_heartbeat(self._settings, self._store, member, here, clocks, self._stack)
 
     async def _pipeline(
         self,
@@ -246,6 +260,7 @@ class ServicesBuilder:
             observe,
             spool,
         )
+        self._stack.push_async_callback(pipeline.close)
         return pipeline, admission
 
     def _login(self) -> Oidc | None:
@@ -257,10 +272,20 @@ class ServicesBuilder:
             self._stack.push_async_callback(oidc.close)
         return oidc
 
+    def _metrics(
+        self, dispatcher: Dispatching, accounting: Accounting, occupancy: Occupancy, gateways: Face | None
+    ) -> Metrics | None:
+        """The figures of this process; those of a pool process are its own."""
+        if not self._settings.metrics:
+            return None
+        others = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
+        return Metrics(dispatcher, *others, has_pool=self._role is None)
+
     def _access_log(self) -> AccessLog | None:
         if not self._settings.access_log:
             return None
-        access_log = AccessLog(sys.stdout.write, self._settings.log_format)
+        write = sys.stdout.write if self._role is None else writer_to(sys.stdout.fileno())  # others write there, too
+        access_log = AccessLog(write, self._settings.log_format)
         self._stack.callback(access_log.flush)
         return access_log
 
@@ -275,6 +300,17 @@ async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def _share_rates(rates: MinuteRates, peers: Peers) -> None:
+    """The limits per minute hold over all workers: each hears what the others take, and first what they have taken."""
+    peers.hears(RATES, rates.note)
+    peers.answers(RATES, rates.counting)
+    rates.share(partial(peers.announce, RATES))
+    with suppress(PoolAway):
+        found = [each for each in await peers.ask(RATES, None) if each]  # one that begins as well has no answer yet
+        for each in max(found, key=len, default=()):
+            rates.note(*each)
 
 
 class Observer(Protocol):

@@ -57,6 +57,7 @@ class ChangeFollower:
     ) -> None:
         self._versions, self._remembered, self._sleep = versions, remembered, sleep
         self._seen: Versions | None = None
+        self._looking = asyncio.Lock()  # who finds nothing new may rely on it that it has been carried out
 
     async def keep(self) -> None:
         """Look each second, until cancelled. One look that fails is not the last."""
@@ -71,11 +72,17 @@ class ChangeFollower:
 
     async def look(self) -> None:
         """Carry out what has changed since the last time. Raises StoreError; then nothing is forgotten."""
+        async with self._looking:
+            await self._carry_out(await self._asked())
+
+    async def _asked(self) -> Versions:
         try:
             async with asyncio.timeout(PATIENCE):
-                found = await self._versions()
+                return await self._versions()
         except TimeoutError as error:
             raise StoreError("the store is too slow") from error
+
+    async def _carry_out(self, found: Versions) -> None:
         before, self._seen = self._seen or NEVER, found
         if (found.people, found.book) != (before.people, before.book):
             self._remembered.callers()

@@ -74,8 +74,11 @@ class Face:
         me = self._me
         return {"version": me.version, "address": me.address, "since": me.since, "load": dict(self._own())}
 
-    async def heard(self, alive: Sequence[GatewayRecord]) -> None:
-        """They are read when someone looks."""
+    async def look(self) -> None:
+        """Nothing is read."""
+
+    async def heard(self, alive: Sequence[GatewayRecord], since: float) -> None:
+        """The records are shown when a person looks."""
 
     async def leave(self) -> None:
         """Nothing is held."""

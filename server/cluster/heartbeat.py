@@ -44,8 +44,11 @@ class Part(Protocol):
     def said(self) -> Mapping[str, Any]:
         """What this gateway's record says about it, as JSON by names of its own."""
 
-    async def heard(self, alive: Sequence[GatewayRecord]) -> None:
-        """All living gateways' records, with this one's. Raises StoreError."""
+    async def look(self) -> None:
+        """Read what must be no newer than the records. Raises StoreError."""
+
+    async def heard(self, alive: Sequence[GatewayRecord], since: float) -> None:
+        """All living gateways' records, with this one's, which was sent after `since`. Raises StoreError."""
 
     async def leave(self) -> None:
         """This gateway stops: give back what it had. Raises StoreError."""
@@ -107,10 +110,13 @@ class Heartbeat:
         """Write the record, read all, and let the parts hear who lives; returns who has died."""
         self._beats += 1
         body = {name: said for part in self._parts for name, said in part.said().items()}
+        since = self._clock()
         await self._store.beat(GatewayRecord(self._me, self._beats, body))
+        for part in self._parts:
+            await part.look()
         dead = self.membership.looked(await self._store.gateways(), self._clock())
         for part in self._parts:
-            await part.heard(self.membership.alive)
+            await part.heard(self.membership.alive, since)
         return dead
 
     async def _look_after_the_gone(self) -> None:

@@ -87,12 +87,13 @@ class UpstreamSpec:
 
     `base_url` is what stands before `/chat/completions` and `/messages`, without a slash at the end:
     `https://api.openai.com/v1`. No `models` means: ask `GET /models` at the start. `slots` is requests in flight per
-    key. The limits are per minute (`rpm` requests; `tpm` tokens, or `itpm` input and `otpm` output tokens) or per day
-    (`rpd` requests); None means that the upstream sends its limits. Keys of one `organisation` share limits.
-    Empty `groups` means all people. The cap is in micro-USD per calendar month, for all keys together. `proxies` and
-    `ca_file` are its own way out of this network; None and "": that of all. `kind` is a row of `upstream_kinds`; "" is
-    the one that the address shows. `api_version` is that of Azure's dated API. `names` are models, each as
-    `ours=theirs`. `headers` are sent with all of its keys.
+    key. `responses`: of OpenAI's dialect it has `/v1/responses`, too; None: as its kind. The limits are per minute
+    (`rpm` requests; `tpm` tokens, or `itpm` input and `otpm` output tokens) or per day (`rpd` requests); None means
+    that the upstream sends its limits. Keys of one `organisation` share limits. Empty `groups` means all people. The
+    cap is in micro-USD per calendar month, for all keys together. `proxies` and `ca_file` are its own way out of this
+    network; None and "": that of all. `kind` is a row of `upstream_kinds`; "" is the one that the address shows.
+    `api_version` is that of Azure's dated API. `names` are models, each as `ours=theirs`. `headers` are sent with all
+    of its keys.
     """
 
     name: str
@@ -101,6 +102,7 @@ class UpstreamSpec:
     keys: tuple[Secret, ...]
     models: tuple[str, ...] = ()
     slots: int = 8
+    responses: bool | None = None
     rpm: int | None = None
     tpm: int | None = None
     itpm: int | None = None
@@ -134,6 +136,12 @@ class UpstreamSpec:
             names.setdefault(theirs, []).append(ours)
         bare = (self.row.listed(each) for each in listed)
         return tuple(sorted({ours for each in bare for ours in names.get(each, [each])}))
+
+    @property
+    def spoken(self) -> frozenset[str]:
+        """What a request may need that goes to its keys (`Endpoint.spoken`)."""
+        responses = self.row.responses if self.responses is None else self.responses
+        return frozenset(self.dialects) | ({"responses"} if responses and "openai" in self.dialects else set())
 
     def bare(self) -> Self:
         """The same without what is never stored or shown: secrets, and what is this machine's."""

@@ -41,7 +41,7 @@ class UpstreamKind:
     `hosts`: names that show it, each with all below it. `key_header`: the header of its key, where that is not its
     dialect's. `prefix`: what stands before the ids in its list, and before no id in a request. `lists_served`: its list
     names what it serves; else what it could serve. `refuses`: fields of ours that it refuses, or passes over in
-    silence. `dated`: it has paths with an `api-version`.
+    silence. `dated`: it has paths with an `api-version`. `responses`: it has `/v1/responses` beside its chats.
     """
 
     name: str
@@ -53,6 +53,7 @@ class UpstreamKind:
     lists_served: bool = True
     refuses: frozenset[str] = frozenset()
     dated: bool = False
+    responses: bool = True
 
     def credentials(self, usual: Mapping[str, str], secret: str) -> dict[str, str]:
         """The headers that show the key; `usual` are those of the dialect."""
@@ -98,12 +99,14 @@ _ROWS = (
         hosts=("generativelanguage.googleapis.com",),
         prefix="models/",
         refuses=frozenset({"store"}),
+        responses=False,
     ),
     UpstreamKind(
         name="mistral",
         example="https://api.mistral.ai/v1",
         hosts=("api.mistral.ai", "codestral.mistral.ai"),
         refuses=frozenset({"stream_options", "store"}) | _NO_BOUND,
+        responses=False,
     ),
     UpstreamKind(
         name="vllm",

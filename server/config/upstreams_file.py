@@ -190,6 +190,12 @@ def _whole(high: int) -> Check:
     return check
 
 
+def _flag(value: object, _: Mapping[str, str]) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("expected yes or no")
+    return value
+
+
 def _usd(value: object, _: Mapping[str, str]) -> int:
     return parsers.micro_usd("" if isinstance(value, bool) else str(value))
 
@@ -262,6 +268,7 @@ FIELDS: dict[str, tuple[str, Check]] = {
     "key_env": ("keys", _key_env),
     "models": ("models", _texts),
     "slots": ("slots", _whole(10_000)),
+    "responses": ("responses", _flag),
     "rpm": ("rpm", _whole(10**12)),
     "tpm": ("tpm", _whole(10**12)),
     "itpm": ("itpm", _whole(10**12)),

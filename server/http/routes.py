@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application
 
 from server.http.access import Role, Route
+from server.http.api import aliases as aliases_api
 from server.http.api import closing as closing_api
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
@@ -23,7 +25,9 @@ from server.http.api.profile import MeHandler, MyUsageHandler
 from server.http.api.requests import ExplainHandler, QueueHandler
 from server.http.api.table import Operation, routes_of
 from server.http.api.usage import ExportHandler, RequestsHandler, UsageHandler
+from server.http.compat.azure import azure_models, azure_relayed
 from server.http.compat.routes import compat_health, compat_models, compat_relayed, compat_routes, foreign_keys
+from server.http.kept import KeptHandler
 from server.http.pages.feeds import Badge, Feed, LeaderboardPage
 from server.http.pages.login import Callback, LoginBegin, LoginPage, Logout, UserHandler
 from server.http.pages.public import DocsPage, FrontPage, NoSuchPage, StaticFile, StatusJson, StatusPage
@@ -41,6 +45,7 @@ from server.http.services import (
 from server.wire.base_urls import meant
 from server.wire.cors import Sharing
 from server.wire.endpoints import ENDPOINTS
+from server.wire.kept import KEPT_ROUTES
 from server.wire.translate.translation import PAIRS
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -48,6 +53,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *admin_api_people.OPERATIONS,
     *admin_api_book.OPERATIONS,
     *closing_api.OPERATIONS,
+    *aliases_api.OPERATIONS,
     *admin_api_house.OPERATIONS,
 )
 TRANSLATED_KINDS = frozenset(asker for asker, _ in PAIRS)  # asked under either family's prefix
@@ -87,6 +93,7 @@ def routes(services: GatewayServices) -> list[Route[Any]]:
     return [
         *_of(relay, foreign_keys(settings, own_keys)),
         *_of(relay, _relayed()),
+        *_of(relay, _kept()),
         *_of(api, _models()),
         *_of(status, _public(status)),
         *_of(api, _asked()),
@@ -95,7 +102,9 @@ def routes(services: GatewayServices) -> list[Route[Any]]:
         *_of(pages, page_routes()),
         *_of(services.part(CompatServices), compat_routes()),
         *_of(relay, compat_relayed(settings, own_keys)),
+        *_of(relay, azure_relayed()),
         *_of(api, compat_models()),
+        *_of(api, azure_models()),
         *_of(status, compat_health()),
     ]
 
@@ -113,6 +122,16 @@ def _relayed() -> list[Route[RelayServices]]:
         for prefix in dict.fromkeys(("", f"/proxy/{endpoint.dialect.name}", *others)):
             path = prefix + endpoint.path.replace(".", r"\.")
             found.append(Route(path, RelayHandler, {"POST": Role.CALLER}, {"endpoint": endpoint}, own_door=True))
+    return found
+
+
+def _kept() -> list[Route[RelayServices]]:
+    """What can be asked of answers that a provider keeps."""
+    found = []
+    for prefix, route in product(("", "/proxy/openai"), KEPT_ROUTES):
+        roles = dict.fromkeys(route.methods, Role.CALLER)
+        pattern = prefix + route.pattern
+        found.append(Route[RelayServices](pattern, KeptHandler, roles, {"route": route}, own_door=True))
     return found
 
 

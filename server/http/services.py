@@ -36,6 +36,7 @@ from server.observability.metrics import Metrics
 from server.observability.occupancy_metrics import Occupancy
 from server.policy.authority import Authority, Means, authority_of
 from server.relay.admission import Admission
+from server.relay.everywhere import Everywhere
 from server.relay.pipeline import Pipeline
 from server.status.service import StatusService
 from server.store.base import Caller, Store
@@ -143,6 +144,7 @@ class ManagementServices(Services):
     calendar: Calendar
     dispatcher: Dispatching
     pipeline: Pipeline
+    everywhere: Everywhere
     reservations: Reservations
     status_service: StatusService
     sessions: Sessions

@@ -102,7 +102,7 @@ def pool_key(key_id: str, spec: UpstreamSpec) -> Key:
     return Key(
         id=key_id,
         upstream=spec.name,
-        dialects=frozenset(spec.dialects),
+        dialects=spec.spoken,
         models=frozenset(spec.models),
         slots=spec.slots,
         groups=frozenset(spec.groups) | owner,

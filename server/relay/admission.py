@@ -20,6 +20,7 @@ from server.policy.groups import Rights
 from server.relay.content_rules import ContentRules
 from server.relay.context import Call
 from server.relay.keepalive import KeepaliveTiming
+from server.relay.naming import served_by
 from server.relay.translating import endpoint_in, translated
 from server.relay.under_way import UnderWay
 from server.store.base import Caller, IssuedObject, StoreError
@@ -58,7 +59,8 @@ class Bounds:
 
     `stateful`: providers may keep answers for later, for those who made them. `longest_output`: tokens of an answer
     without a bound of its own, where a budget applies. `usage_seconds`: how long an answer is read on for its usage, if
-    its client has left. `fairness`: the parties that have equal shares.
+    its client has left. `fairness`: the parties that have equal shares. `background_seconds`: for a response in the
+    background.
     """
 
     queue_seconds: float = 300.0
@@ -71,6 +73,7 @@ class Bounds:
     rules: ContentRules = ContentRules()  # noqa: RUF009 - immutable
     identity: Identity = Identity()  # noqa: RUF009 - immutable
     fairness: Fairness = "person"
+    background_seconds: float = 3600.0
 
 
 class Admission:
@@ -102,22 +105,25 @@ class Admission:
         return [name for name in mine if self._is_alive(caller, rights.payers(name), name, dialect)]
 
     def reached(self, caller: Caller, dialect: Dialect) -> list[str]:
-        """The same with the models that speak another dialect and are translated for: those that are known to chat."""
+        """The same with the models that speak another dialect and are translated for: those that are known to chat.
+
+        Retired names are left out, and aliases stand among the models.
+        """
         others = (model for other, _ in CHATS if other is not dialect for model in self.models(caller, other))
-        return sorted({*self.models(caller, dialect), *filter(chats, others)})
+        return sorted(self._book.aliases.shown({*self.models(caller, dialect), *filter(chats, others)}))
 
     def _is_alive(self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect) -> bool:
         """Whether a key that lives serves a model for one of the payers."""
-        served = self._served(caller, payers, model, dialect)
+        served = self._served(caller, payers, model, dialect.name)
         return served is not None and self._dispatcher.keyring.lives(model, dialect.name, served[1])
 
     def _served(
-        self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect
+        self, caller: Caller, payers: Iterable[str | None], model: str, spoken: str
     ) -> tuple[str | None, frozenset[str]] | None:
         """The first payer that has a key for a model, with the groups of its keys; None if none has."""
         for payer in payers:
             groups = key_groups(caller, () if payer is None else (payer,))
-            if self._dispatcher.keyring.serves(model, dialect.name, groups):
+            if self._dispatcher.keyring.serves(model, spoken, groups):
                 return payer, groups
         return None
 
@@ -127,8 +133,8 @@ class Admission:
 
     async def forecast(self, caller: Caller, model: str, dialect: Dialect) -> Forecast:
         """Where a short request of this caller would stand now. Raises UnknownModel."""
-        rights = self.rights(caller)
-        served = self._served(caller, rights.payers(model), model, dialect)
+        rights, model = self.rights(caller), self._book.aliases.model(model)
+        served = self._served(caller, rights.payers(model), model, dialect.name)
         if served is None or not self._may_use(caller, rights, model):
             raise UnknownModel
         payer, groups = served
@@ -144,6 +150,7 @@ class Admission:
         """
         if call.group is not None and call.group not in rights.groups:
             raise InvalidValue("X-Fairgate-Group")
+        call = await served_by(call, self._book.aliases, self._wait)
         if not self._may_use(call.caller, rights, call.request.model):
             raise UnknownModel
         group, endpoint = self._payer(call, rights)
@@ -151,6 +158,16 @@ class Admission:
         if request is not call.request or group != call.group:
             call = replace(call, request=request, group=group)
         return call if endpoint is None else await self._translated(call, endpoint)
+
+    async def _wait(self, call: Call, model: str) -> float | None:
+        """Seconds that a short request of this caller would wait for a model; None if they cannot use it."""
+        own = call.request.endpoint.dialect
+        for dialect in (own, *(each for each, _ in CHATS if each is not own)):
+            try:
+                return (await self.forecast(call.caller, model, dialect)).seconds
+            except UnknownModel:
+                continue
+        return None
 
     async def _translated(self, call: Call, endpoint: Endpoint) -> Call:
         """The call in the dialect of its model. A long body is translated beside the event loop."""
@@ -183,15 +200,15 @@ class Admission:
             if call.group not in payers:
                 raise InvalidValue("X-Fairgate-Group")
             payers = (call.group,)
-        served = self._served(call.caller, payers, request.model, request.endpoint.dialect)
+        served = self._served(call.caller, payers, request.model, request.endpoint.spoken)
         return self._payer_elsewhere(call, payers) if served is None else (served[0], None)
 
     def _payer_elsewhere(self, call: Call, payers: Sequence[str | None]) -> tuple[str | None, Endpoint]:
         """The payer where a model is served in another dialect, and the endpoint there. Raises UnknownModel, NoKey."""
         request, route = call.request, ""
         for dialect, path in CHATS:
-            others = dialect is not request.endpoint.dialect
-            served = self._served(call.caller, payers, request.model, dialect) if others else None
+            others = dialect.name != request.endpoint.spoken
+            served = self._served(call.caller, payers, request.model, dialect.name) if others else None
             if served is not None and (endpoint := endpoint_in(request.endpoint, dialect)) is not None:
                 return served[0], endpoint
             route = route if served is None else path
@@ -218,11 +235,13 @@ class Admission:
         groups = key_groups(caller, () if call.group is None else (call.group,))
         if not self._bounds.stateful:
             _refuse_kept_state(request)
+        if request.keeps == "deferred":
+            raise InvalidValue("deferred")  # its answer, and what it costs, could not be asked for
         ask = Ask(
             id=call.id,
             person=caller.person_id,
             model=request.model,
-            dialect=request.endpoint.dialect.name,
+            dialect=request.endpoint.spoken,
             input_tokens=tokens,
             most_output=request.max_tokens if request.endpoint.writes else 0,
             deadline=arrived + self._bounds.queue_seconds,
@@ -267,7 +286,7 @@ class Admission:
         """The only keys that know what a request refers to; None if any does. Raises UnknownId, UnreadableContent."""
         if not request.refers and not request.seals:
             return None
-        reach = self._dispatcher.keyring.reach(request.model, request.endpoint.dialect.name, groups)
+        reach = self._dispatcher.keyring.reach(request.model, request.endpoint.spoken, groups)
         known = [frozenset((key,)) for key in await self._makers(request.refers, caller)]
         if request.seals and (readers := self._readers_of(request.seals, reach)) is not None:
             known.append(readers)
@@ -277,6 +296,19 @@ class Admission:
         if not common:
             raise UnknownId  # of several keys: each would say so of the other's
         return common
+
+    async def maker_of(self, object_id: str, caller: Caller) -> Key:
+        """The key with which a kept object of this caller's was made.
+
+        Raises UnknownId if another person made it, NoKey if that key is not in use, AccountingUnavailable.
+        """
+        found = (await self._issued({object_id})).get(object_id)
+        if found is None or found.person_id != caller.person_id:
+            raise UnknownId
+        key = self._dispatcher.keyring.keys.get(found.key)
+        if key is None or key.whole.dead:
+            raise NoKey
+        return key
 
     async def _makers(self, references: Sequence[Reference], caller: Caller) -> set[str]:
         """The keys with which kept objects were made. Raises UnknownId if another person made one."""

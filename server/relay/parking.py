@@ -41,6 +41,7 @@ async def _parked(context: RequestContext, spool: Spool) -> AsyncIterator[None]:
 
 async def _park(context: RequestContext, spool: Spool) -> Spooled | None:
     """Put the body of a request that waits into a file; None if it need not wait, or the disk has no room."""
+    await context.lease.placed()
     if not context.lease.ticket.waiting:
         return None
     spooled = await spool.put(context.call.request.body)

@@ -11,20 +11,21 @@ from dataclasses import replace
 from typing import cast
 
 from server.relay.context import NO_PROMPT, Call
+from server.wire.added import CACHE
 from server.wire.dialect import JSON_TYPE, Dialect
 from server.wire.endpoints import ENDPOINTS, Endpoint
 from server.wire.published import published
 from server.wire.request import Request, bounding_field, read_request
-from server.wire.translate.translation import PAIRS, Asker, Spoken, translate
+from server.wire.translate.translation import PAIRS, Asker, Spoken, Translated, translate
 
 TRANSLATED = "X-Fairgate-Translated"
 CHATS: dict[str, Spoken] = {"openai": "chat", "anthropic": "messages"}  # by the names of dialects
 
 
 def endpoint_in(asked: Endpoint, dialect: Dialect) -> Endpoint | None:
-    """The endpoint of another dialect that a request to this one can be translated for; None if there is none."""
+    """The endpoint for conversations of a dialect, if a request to this one can be translated for it; else None."""
     spoken = CHATS[dialect.name]
-    if dialect is asked.dialect or (asked.kind, spoken) not in PAIRS:
+    if (asked.kind, spoken) not in PAIRS:
         return None
     return next(endpoint for endpoint in ENDPOINTS.values() if endpoint.kind == spoken)
 
@@ -39,7 +40,7 @@ def translated(call: Call, endpoint: Endpoint, now: int, longest: int) -> Call:
     usual = min(longest, published(asked.model).output)
     said = translate(asked.body, asker, spoken, id=call.id, now=now, usual_limit=usual, hides_usage=asked.hides_usage)
     request = read_request(endpoint, said.body, JSON_TYPE)
-    request = replace(request, conversation=asked.conversation, added=tuple(_added(asked, request)))
+    request = replace(request, conversation=asked.conversation, added=tuple(_added(asked, request, said)))
     return replace(
         call,
         request=request,
@@ -51,10 +52,12 @@ def translated(call: Call, endpoint: Endpoint, now: int, longest: int) -> Call:
     )
 
 
-def _added(asked: Request, request: Request) -> Iterator[str]:
+def _added(asked: Request, request: Request, said: Translated) -> Iterator[str]:
     """The fields of the translated request that are ours and not its caller's (`wire/added.py`)."""
     ours = asked.max_tokens is None or not set(asked.endpoint.output_limits).isdisjoint(asked.added)
     if request.max_tokens is not None and ours:
         yield bounding_field(request)
     if request.stream and request.endpoint.asks_usage:
         yield "stream_options"
+    if request.endpoint.kind == "messages" and CACHE in dict(said.notes):
+        yield CACHE

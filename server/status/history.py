@@ -36,11 +36,22 @@ NOTHING = Summary()
 
 
 class History:
-    """`well` says whether the store can be reached as far as requests have noticed; `wall` gives UTC milliseconds."""
+    """`well` says whether the store can be reached as far as requests have noticed; `wall` gives UTC milliseconds.
+
+    `restarts`: the end of this process is one of the gateway, and not of one of its workers.
+    """
 
     def __init__(
-        self, store: Store, dispatcher: Dispatching, zone: tzinfo, well: Callable[[], bool], wall: Callable[[], int]
+        self,
+        store: Store,
+        dispatcher: Dispatching,
+        zone: tzinfo,
+        well: Callable[[], bool],
+        wall: Callable[[], int],
+        *,
+        restarts: bool = True,
     ) -> None:
+        self._restarts = restarts
         self._store, self._dispatcher, self._well, self._wall = store, dispatcher, well, wall
         self._calendar = Calendar(zone)  # one of our own: this one is looked at beside the event loop
         self._writer = secrets.token_hex(6)
@@ -71,7 +82,8 @@ class History:
             with suppress(asyncio.CancelledError):
                 await self._task
         now = self._wall()
-        self._note([Incident(_new_id(), IncidentKind.RESTART, "", now, now)])
+        if self._restarts:
+            self._note([Incident(_new_id(), IncidentKind.RESTART, "", now, now)])
         await self._write(now)
 
     def observe(self, row: UsageRow) -> None:

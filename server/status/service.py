@@ -87,11 +87,16 @@ class Clocks:
 
 
 def history_of(
-    settings: Settings, store: Store, accounting: Accounting, dispatcher: Dispatching, clocks: Clocks
+    settings: Settings, store: Store, accounting: Accounting, dispatcher: Dispatching, clocks: Clocks, *, restarts: bool
 ) -> History:
     """The history, to be started when the keys are there. It hears of every request that has ended."""
     return History(
-        store, dispatcher, settings.timezone, lambda: accounting.guard.state is BreakerState.CLOSED, clocks.wall
+        store,
+        dispatcher,
+        settings.timezone,
+        lambda: accounting.guard.state is BreakerState.CLOSED,
+        clocks.wall,
+        restarts=restarts,
     )
 
 

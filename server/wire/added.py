@@ -13,6 +13,7 @@ A bound of the answer that is too large for a model is another matter: it keeps 
     max_tokens and others   the bound of the answer             (`request.capped`)
     max_tool_calls          the bound of hosted tools           (`request.bounding_tools`)
     max_uses                the same, in each of Anthropic's
+    cache_control           for a translated loop of tools      (`translate/request_to_messages.py`)
 
 The bound of hosted tools has no other name, and a budget rests on it: who refuses it does not get the request at all.
 """
@@ -35,6 +36,7 @@ ALLOWANCE, MARGIN = 20, 32  # a twentieth of the input and so many tokens: other
 
 USAGE = "stream_options"
 STORE = "store"
+CACHE = "cache_control"
 BOUNDS = frozenset({"max_tokens", "max_completion_tokens"})  # which name each other where an endpoint has both
 
 # `store` is a word of every day, and some errors say what it would have to be ("not supported with store=false"): that
@@ -48,6 +50,7 @@ _STORE_IS_UNKNOWN = re.compile(
 _NAMED: dict[str, re.Pattern[bytes]] = {
     USAGE: re.compile(rb"stream_options|include_usage"),
     STORE: _STORE_IS_UNKNOWN,
+    CACHE: re.compile(rb"\bcache_control\b"),
     **{name: re.compile(rb"\b%b\b" % name.encode()) for name in BOUNDS},
 }
 _BOUND_OF_TOOLS = re.compile(rb"\b(max_tool_calls|max_uses)\b")

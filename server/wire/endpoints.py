@@ -40,6 +40,11 @@ class Endpoint:
     default_model: str | None = None  # what the provider takes when the body names none
 
     @property
+    def spoken(self) -> str:
+        """What a key must speak to serve this: the dialect; of OpenAI's the responses apart, which many lack."""
+        return "responses" if self.path.startswith("/v1/responses") else self.dialect.name
+
+    @property
     def writes(self) -> bool:
         """Whether its answer is text that is billed by its tokens."""
         return self.unbounded or bool(self.output_limits)
@@ -60,7 +65,7 @@ _TABLE = (
         output_limits=("max_completion_tokens", "max_tokens"),
         streams=True,
         asks_usage=True,
-        keeping=("store", "deferred"),  # xAI answers a deferred one later, to any holder of the key
+        keeping=("deferred", "store"),  # xAI answers a deferred one later, to any holder of the key
     ),
     Endpoint(
         path="/v1/completions",

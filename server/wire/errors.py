@@ -162,6 +162,23 @@ class StatefulDisabled(ClientError):
     code = "stateful_disabled"
 
 
+class NothingKept(ClientError):
+    """Nothing is kept here for later: the keys of this gateway are shared, and its operator has not permitted that
+    providers keep answers. Send the whole conversation, with store: false and include: reasoning.encrypted_content."""
+
+    status = 404
+    anthropic_kind = "not_found_error"
+    code = "stateful_disabled"
+
+
+class StillRunning(ClientError):
+    """This response is still being made: cancel it, and delete it when it has ended."""
+
+    status = 409
+    code = "still_running"
+    retriable = False
+
+
 class InvalidKey(ClientError):
     """Invalid or missing API key."""
 
@@ -277,7 +294,7 @@ class MethodNotAllowed(ClientError):
 
 
 class UpgradeRequired(ClientError):
-    """There are no WebSockets here: send the same request by POST, with "stream": true for its events."""
+    """There are no WebSockets here: send the same request by POST, with stream: true for its events."""
 
     status = 426
     code = "websocket_not_supported"
@@ -303,7 +320,7 @@ class TooManyTokens(ClientError):
 
 
 class UnsupportedMedia(ClientError):
-    """Content-Type must be application/json (curl -d says something else: add -H "Content-Type: application/json");
+    """Content-Type must be application/json (curl -d says something else: add -H 'Content-Type: application/json');
     Content-Encoding, if any, gzip, deflate, zstd or br."""
 
     status = 415
@@ -318,6 +335,12 @@ class RateLimited(ClientError):
     anthropic_kind = "rate_limit_error"
     code = "rate_limit_exceeded"
     retry_after = 1.0
+
+
+class TooManyInBackground(RateLimited):
+    """You have too many responses in the background: wait until some of them have ended."""
+
+    retry_after = 15.0
 
 
 class TooMuchAtOnce(RateLimited):
@@ -380,6 +403,13 @@ class NoKey(GatewayBusy):
 
     code = "no_upstream_key"
     retry_after = 30.0
+
+
+class PoolAway(GatewayBusy):
+    """The gateway's queue is restarting."""
+
+    code = "queue_restarting"
+    retry_after = 2.0
 
 
 class Draining(GatewayBusy):

@@ -54,11 +54,15 @@ def file_in(body: bytes, content_type: str, name: str) -> bytes:
     return b""
 
 
-def files_in(body: bytes, content_type: str) -> int:
-    """Return how many files a form has that was read before."""
+def files_in(body: bytes, content_type: str, names: tuple[bytes, ...]) -> int:
+    """Return how many files a form has that was read before.
+
+    A part whose name begins with one of `names` is one, also where it does not say so.
+    """
     boundary = _boundary(content_type)
     assert boundary is not None, "it has been read"
-    return sum(_is_file(_parameters(part)) for part in _parts(body, boundary))
+    heads = map(_parameters, _parts(body, boundary))
+    return sum(_is_file(each) or each[b"name"].startswith(names) for each in heads)
 
 
 def media_type(content_type: str) -> str:
@@ -84,6 +88,15 @@ def renamed(body: bytes, content_type: str, names: Collection[str], value: str |
         elif value is not None:
             kept.append(part.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + value.encode())
     return delimiter.join([*kept, end])[2:]
+
+
+def naming(body: bytes, content_type: str, name: str, value: str) -> bytes:
+    """Return a form with this value in the field of this name, which it may lack. Raises as `read_fields`."""
+    fields, boundary = read_fields(body, content_type), _boundary(content_type)
+    if name in fields or boundary is None:
+        return body if fields.get(name) == value else renamed(body, content_type, (name,), value)
+    part = f'\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+    return b"--" + boundary + part.encode() + body.removeprefix(b"\r\n")
 
 
 def _boundary(content_type: str) -> bytes | None:

@@ -25,6 +25,7 @@ SCHEMA: Any = {
 }
 FUNCTION: Any = {"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}
 TOOL: Any = {"name": "weather", "input_schema": SCHEMA}
+PLAIN = "mistral-large"  # its server has no responses
 ARGUMENTS = {"city": "text", "days": 1}
 ECHO = "You said: How many roads must a man walk down"
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
@@ -32,13 +33,14 @@ PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBA
 
 @pytest.fixture(scope="module")
 def running(io_loop: IOLoop) -> Iterator[Running]:
-    """Two upstreams, of one family each."""
+    """Two upstreams, of one family each, and one that knows nothing but chats."""
     stack = AsyncExitStack()
 
     async def start() -> Running:
         fake = await stack.enter_async_context(FakeUpstream())
         upstreams = (
             spec(fake, name="openai", dialects=("openai",), models=(CHAT, EMBEDDING)),
+            spec(fake, keys=("sk-mill",), name="mill", dialects=("openai",), models=(PLAIN,), responses=False),
             spec(fake, keys=("sk-ant-one",), name="anthropic", dialects=("anthropic",), models=(CLAUDE,)),
         )
         return await stack.enter_async_context(gateway(fake, *upstreams, drain_usage_seconds=0.0))
@@ -132,6 +134,38 @@ async def test_responses_of_a_claude(talk: Talk) -> None:
 
 
 @pytest.mark.gen_test
+async def test_responses_of_a_server_that_knows_nothing_but_chats(talk: Talk) -> None:
+    async with talk:
+        client = await talk.openai()
+        answer = await client.responses.create(model=PLAIN, input="How many roads", instructions="Be brief.")
+        sent = talk.fake.records[-1]
+        assert (answer.output_text, sent.path) == ("You said: How many roads", "/v1/chat/completions")
+        assert answer.usage is not None and answer.usage.input_tokens == sent.usage.input
+        async with client.responses.stream(model=PLAIN, input="How many roads") as stream:
+            events = [event async for event in stream]
+        last: Any = events[-1]
+        assert last.type == "response.completed" and last.response.output_text == answer.output_text
+        assert (await talk.last_row()).usage == talk.fake.records[-1].usage
+        raw = await client.responses.with_raw_response.create(model=CHAT, input="x", store=False)
+        assert "x-fairgate-translated" not in raw.headers and talk.fake.records[-1].path == "/v1/responses"
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("model", [CLAUDE, PLAIN])
+async def test_free_text_for_a_tool_goes_there_and_comes_back(talk: Talk, model: str) -> None:
+    async with talk:
+        client = await talk.openai()
+        patch: Any = {"type": "custom", "name": "apply_patch", "description": "Changes files."}
+        asked = await client.responses.create(model=model, input="Change it", tools=[patch], store=False)
+        call: Any = asked.output[-1]
+        assert (call.type, call.name, call.input) == ("custom_tool_call", "apply_patch", "text")
+        result = {"type": "custom_tool_call_output", "call_id": call.call_id, "output": "done"}
+        turns: Any = [*QUESTION, *(item.to_dict() for item in asked.output), result]
+        answer = await client.responses.create(model=model, input=turns, tools=[patch], store=False)
+        assert answer.output_text.startswith("You said:") and b'"done"' in talk.fake.records[-1].body
+
+
+@pytest.mark.gen_test
 @pytest.mark.parametrize("prefix", ["", "/proxy/openai", "/proxy/anthropic"])
 async def test_anthropic_talks_with_a_gpt(talk: Talk, prefix: str) -> None:
     async with talk:
@@ -215,6 +249,6 @@ async def test_what_is_no_conversation_is_not_translated(talk: Talk) -> None:
 async def test_the_models_that_are_translated_for_are_listed(talk: Talk) -> None:
     async with talk:
         client, other = await talk.openai(), await talk.anthropic()
-        assert [model.id async for model in client.models.list()] == sorted([CHAT, CLAUDE, EMBEDDING])
-        assert [model.id async for model in other.models.list()] == sorted([CHAT, CLAUDE])
+        assert [model.id async for model in client.models.list()] == sorted([CHAT, CLAUDE, EMBEDDING, PLAIN])
+        assert [model.id async for model in other.models.list()] == sorted([CHAT, CLAUDE, PLAIN])
         assert (await client.models.retrieve(CLAUDE)).id == CLAUDE

@@ -21,6 +21,8 @@ from tests.store.mongo_kinds import forget, mongo_url, secantus_server
 
 __all__ = ["secantus_server"]  # a fixture
 
+PATIENT = {"token_cache_seconds": 600.0, "keys_poll_seconds": 600.0, "store_seconds": 20.0}
+
 io_loop = pytest.fixture(one_loop, scope="module", name="io_loop")
 
 
@@ -51,8 +53,8 @@ async def paired(place: Place) -> AsyncIterator[Pair]:
     async with (
         FakeUpstream() as fake,
         aiohttp.ClientSession() as session,
-        opened(fake, place, token_cache_seconds=600.0, keys_poll_seconds=600.0) as one,
-        opened(fake, place, token_cache_seconds=600.0, keys_poll_seconds=600.0) as other,
+        opened(fake, place, **PATIENT) as one,
+        opened(fake, place, **PATIENT) as other,
     ):
         yield Pair(place, fake, session, one, other)
 

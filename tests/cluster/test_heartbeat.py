@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,47 +12,7 @@ import pytest
 from server.cluster.heartbeat import MISSING_MS, Heartbeat
 from server.cluster.membership import Membership
 from server.store.base import GatewayRecord, StoreError
-
-EPOCH = 1_800_000_000_000
-
-
-@dataclass
-class FakeStore:
-    """The verbs of a store, as they are promised. `cut`: gateways that cannot reach it."""
-
-    records: dict[str, GatewayRecord] = field(default_factory=dict)
-    cut: set[str] = field(default_factory=set)
-
-    async def beat(self, gateway: GatewayRecord) -> None:
-        self.records[gateway.id] = gateway
-
-    async def gateways(self) -> list[GatewayRecord]:
-        return sorted(self.records.values(), key=lambda each: each.id)
-
-    async def mark_gone(self, gateway: GatewayRecord, gone_at: int) -> bool:
-        known = self.records.get(gateway.id)
-        if known is None or known.beats != gateway.beats or known.gone_at is not None:
-            return False
-        self.records[gateway.id] = replace(known, gone_at=gone_at)
-        return True
-
-    async def forget_gateway(self, gateway_id: str) -> bool:
-        return self.records.pop(gateway_id, None) is not None
-
-
-class Through:
-    """One gateway's way to the store."""
-
-    def __init__(self, store: FakeStore, gateway: str) -> None:
-        self._store, self._gateway = store, gateway
-
-    def __getattr__(self, verb: str) -> Any:
-        async def ask(*arguments: Any) -> Any:
-            if self._gateway in self._store.cut:
-                raise StoreError("no route")
-            return await getattr(self._store, verb)(*arguments)
-
-        return ask
+from tests.cluster.simulated import EPOCH, FakeStore, Through
 
 
 class Place:
@@ -101,7 +61,10 @@ class Part:
     def said(self) -> Mapping[str, Any]:
         return {"load": {}}
 
-    async def heard(self, alive: Sequence[GatewayRecord]) -> None:
+    async def look(self) -> None:
+        pass
+
+    async def heard(self, alive: Sequence[GatewayRecord], since: float) -> None:
         self.place.heard[self.name] = [each.id for each in alive]
 
     async def leave(self) -> None:

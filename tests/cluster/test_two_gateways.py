@@ -161,6 +161,20 @@ def test_a_notice_stands_on_the_other_gateways_page_after_a_look(io_loop: IOLoop
 
 
 @pytest.mark.slow
+def test_a_budget_for_ten_admits_ten_of_those_who_race_on_both(io_loop: IOLoop, pair: Pair) -> None:
+    async def scene() -> None:
+        who = await member(pair, "racer")
+        await pair.one.services.changes.set_limit(BOSS, budget(Scope.PERSON, who.person.id, Unit.REQUESTS, 10))
+        await pair.one.services.take_effect()
+        await pair.look()
+        asks = (pair.ask(running, who.secret) for _ in range(20) for running in (pair.one, pair.other))
+        statuses = [heard.status for heard in await asyncio.gather(*asks)]
+        assert sorted(statuses) == [200] * 10 + [429] * 30
+
+    io_loop.run_sync(scene)
+
+
+@pytest.mark.slow
 def test_gateways_look_by_themselves_each_second_and_see_each_other(io_loop: IOLoop, pair: Pair) -> None:
     async def scene() -> None:
         who = await member(pair, "ada")

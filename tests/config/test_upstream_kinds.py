@@ -14,6 +14,7 @@ from keypool.health import KeyEvent
 from keypool.verdict import judge
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstream_kinds import KINDS, address, kind_at, path, query, recognised
+from server.keys.registry import pool_key
 
 AZURE = KINDS["azure"]
 
@@ -71,6 +72,29 @@ def test_only_the_dated_api_of_azure_names_the_deployment_in_its_path(
 )
 def test_the_operator_says_by_which_date_azure_is_asked(kind: str, asked: str, version: str, wanted: str) -> None:
     assert query(KINDS[kind], asked, version) == wanted
+
+
+@pytest.mark.parametrize(
+    ("kind", "dialects", "said", "spoken"),
+    [
+        ("openai", ("openai",), None, {"openai", "responses"}),
+        ("generic", ("openai", "anthropic"), None, {"openai", "anthropic", "responses"}),
+        ("generic", ("openai",), False, {"openai"}),
+        ("gemini", ("openai",), None, {"openai"}),
+        ("mistral", ("openai",), None, {"openai"}),
+        ("mistral", ("openai",), True, {"openai", "responses"}),
+        ("anthropic", ("anthropic",), None, {"anthropic"}),
+        ("anthropic", ("anthropic",), True, {"anthropic"}),
+    ],
+)
+def test_responses_are_apart_from_the_dialect(
+    kind: str, dialects: tuple[str, ...], said: bool | None, spoken: set[str]
+) -> None:
+    """A key without them serves none: they are translated to its chats."""
+    url = "https://llm.example.org/v1"
+    each = UpstreamSpec(name="x", dialects=dialects, base_url=url, keys=(), kind=kind, responses=said)
+    assert each.spoken == spoken
+    assert pool_key("k", each).dialects == spoken
 
 
 def test_a_key_is_shown_as_its_kind_wants_it() -> None:

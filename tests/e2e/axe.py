@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tests.e2e.chromium import Watched
-from tests.needs import program
+from tests.fetched import by_npm
 
 AXE = "axe-core@4.10.3"
-COMMAND = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix"]
 
 
 # What can be wrong on a narrow or dark page that is right when wide and light; the other rules look at the markup.
@@ -36,7 +32,4 @@ async def serious(seen: Watched, rules: Sequence[str] = ()) -> list[str]:
 
 @cache
 def axe_script() -> str:
-    program("npm")
-    with TemporaryDirectory() as folder:
-        subprocess.run([*COMMAND, folder, AXE], check=True, timeout=120, capture_output=True)
-        return (Path(folder) / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    return (by_npm(AXE) / "node_modules" / "axe-core" / "axe.min.js").read_text()

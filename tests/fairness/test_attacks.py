@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from bench.fairness import attacks, defences, measures
@@ -19,7 +21,7 @@ def hold(figures: list[Figure]) -> None:
 
 
 def test_staff_on_a_key_of_their_own_do_not_keep_newcomers_from_the_shared_ones() -> None:
-    hold(defences.own_key())
+    hold(defences.own_key(400.0))
 
 
 def test_prompts_that_turn_out_to_be_cached_do_not_carry_the_time_ahead_of_the_polite() -> None:
@@ -27,31 +29,31 @@ def test_prompts_that_turn_out_to_be_cached_do_not_carry_the_time_ahead_of_the_p
 
 
 def test_the_dated_name_of_a_model_has_no_share_of_its_own() -> None:
-    hold(defences.dated())
+    hold(defences.dated(400.0))
 
 
 def test_who_is_alone_with_a_model_has_one_share() -> None:
-    hold(defences.alone(600.0))
+    hold(defences.alone(400.0))
 
 
 def test_who_asks_for_eight_models_has_one_share() -> None:
-    hold(defences.many(600.0))
+    hold(defences.many(400.0))
 
 
 def test_a_plain_answer_that_is_given_up_before_its_end_is_paid_for() -> None:
-    hold(defences.given_up())
+    hold(defences.given_up(400.0))
 
 
 def test_what_a_provider_takes_beforehand_is_paid_by_who_asked_for_it() -> None:
-    hold(defences.reserved())
+    hold(defences.reserved(600.0))
 
 
 def test_a_lower_weight_counts_at_once() -> None:
-    hold(defences.weight(600.0))
+    hold(defences.weight(500.0))
 
 
 def test_new_identities_at_one_address_share_what_the_address_has() -> None:
-    hold(defences.identities(400.0))
+    hold(defences.identities(300.0))
 
 
 def test_an_owner_whose_key_is_taken_away_is_served_from_the_others_within_seconds() -> None:
@@ -59,11 +61,17 @@ def test_an_owner_whose_key_is_taken_away_is_served_from_the_others_within_secon
 
 
 def test_short_answers_do_not_make_long_ones_cheap() -> None:
-    hold(defences.long_after())
+    hold(defences.long_after(600.0))
 
 
 def test_forecasts_know_which_keys_rest_and_refuse_no_request_for_an_outage() -> None:
-    hold(defences.forecasts())
+    hold(defences.forecasts(600.0))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("defence", defences.DEFENCES, ids=[each.__name__ for each in defences.DEFENCES])
+def test_each_defence_holds_for_longer(defence: Callable[[], list[Figure]]) -> None:
+    hold(defence())
 
 
 # Bars that nothing could miss would promise nothing.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from bench.fairness import bars, scenarios
-from bench.fairness.figures import fairness, polite
+from bench.fairness.figures import Figure, fairness, polite
 from bench.fairness.measures import percentile, waits
 from bench.fairness.schedulers import Fifo, RoundRobin, Simple
 from bench.fairness.world import USUAL, bound_by_slots, bound_by_tokens
@@ -21,7 +21,18 @@ MAKERS = [make for _, makers in bars.GROUPS for make in makers]
 @pytest.mark.timeout(300)  # seconds of the wall: a simulation takes some of the processor, which others may have
 @pytest.mark.parametrize("make", MAKERS, ids=[make.__name__ for make in MAKERS])
 def test_every_bar_is_kept(make: bars.Bars) -> None:
-    for figure in make(bars.QUICK):
+    hold(make(bars.SHORT))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("make", MAKERS, ids=[make.__name__ for make in MAKERS])
+def test_every_bar_is_kept_for_longer(make: bars.Bars) -> None:
+    hold(make(bars.QUICK))
+
+
+def hold(figures: list[Figure]) -> None:
+    for figure in figures:
         print(figure.name, figure.value, figure.unit, figure.bar)
         assert figure.kept or figure.timed, f"{figure.name}: {figure.value} {figure.unit}, promised {figure.bar}"
 

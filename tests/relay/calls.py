@@ -42,4 +42,11 @@ def a_call(
 def a_key(
     name: str = "k1", *, models: tuple[str, ...] = (MODEL,), groups: tuple[str, ...] = (), dialect: str = "openai"
 ) -> Key:
-    return Key(name, "fake", frozenset((dialect,)), frozenset(models), 2, frozenset(groups))
+    return Key(
+        name,
+        "fake",
+        frozenset((dialect, "responses") if dialect == "openai" else (dialect,)),
+        frozenset(models),
+        2,
+        frozenset(groups),
+    )

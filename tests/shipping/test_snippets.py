@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ import yaml
 from tornado.ioloop import IOLoop
 
 from tests.fakes.upstream import FakeUpstream
+from tests.fetched import by_npm, by_pip
 from tests.gateways import Running, gateway
 from tests.loops import one_loop
 from web.snippets import BASE_URL, MODEL, SNIPPETS, TOKEN, Snippet, filled, markdown
@@ -50,20 +50,15 @@ def running(io_loop: IOLoop) -> Iterator[Running]:
 def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the snippets' packages are installed as the snippets say."""
     folder = tmp_path_factory.mktemp("node")
-    (folder / "package.json").write_text('{"private": true}')
     names = sorted({name for slug in NODE for name in BY_SLUG[slug].install.split()[2:]})
-    subprocess.run(["npm", "install", "--no-audit", "--no-fund", *names], cwd=folder, check=True, capture_output=True)
+    (folder / "node_modules").symlink_to(by_npm(*names) / "node_modules")
     return folder
 
 
 @pytest.fixture(scope="module")
-def python_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def python_folder() -> Path:
     """The same for packages of Python that nothing else here needs."""
-    folder = tmp_path_factory.mktemp("python")
-    names = [BY_SLUG[slug].install.split()[2] for slug in (*LANGCHAIN, "llm")]
-    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", str(folder)]
-    subprocess.run([*command, *names], check=True, capture_output=True)
-    return folder
+    return by_pip(*(BY_SLUG[slug].install.split()[2] for slug in (*LANGCHAIN, "llm")))
 
 
 def ready(slug: str, running: Running) -> Snippet:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 from keypool.live import LiveRequest
 from server.admin.changes import Changes
 from server.admin.consequences import Consequences, of_cancelling
 from server.policy.commands import NotThere
 
+End = Callable[[Sequence[str]], Awaitable[int]]  # ends requests by their ids; says how many were still there
 
-async def cancel(
-    changes: Changes, actor: str, request_id: str, live: Iterable[LiveRequest], end: Callable[[str], bool]
-) -> None:
-    """End one of the requests of this moment; its client hears by whom. `end` says whether it was still there.
+
+async def cancel(changes: Changes, actor: str, request_id: str, live: Iterable[LiveRequest], end: End) -> None:
+    """End one of the requests of this moment; its client hears by whom.
 
     Raises NotThere for one that has ended already. It is noted first; if it ends by itself meanwhile, the log says so.
     """
@@ -22,19 +22,16 @@ async def cancel(
         raise _ended()
     before = {"person": found.person, "model": found.model, "state": found.state}
     await changes.note(actor, "request.cancel", request_id, before, None)
-    if not end(request_id):
+    if not await end([request_id]):
         await changes.note(actor, "request.cancel", request_id, None, {"ended": "by itself, before that"})
         raise _ended()
 
 
-async def cancel_all(
-    changes: Changes, actor: str, live: Collection[LiveRequest], end: Callable[[str], bool]
-) -> Consequences:
+async def cancel_all(changes: Changes, actor: str, live: Collection[LiveRequest], end: End) -> Consequences:
     """End all requests of this moment; what comes meanwhile is served. It is noted first, in numbers."""
     consequences = of_cancelling(live)
     await changes.note(actor, "request.cancel-all", "queue", None, dict(consequences.numbers))
-    for each in live:
-        end(each.id)
+    await end([each.id for each in live])
     return consequences
 
 

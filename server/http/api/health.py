@@ -20,7 +20,7 @@ class HealthHandler(AlsoHead, BaseHandler[StatusServices]):
 
 
 class ReadyHandler(AlsoHead, BaseHandler[StatusServices]):
-    """`/readyz`: the store can be written, a key is alive, and the gateway does not drain. Warnings change nothing."""
+    """`/readyz`: the store can be written, a key is alive, the pool is there, nothing drains. Warnings are harmless."""
 
     counted = False
 
@@ -28,6 +28,8 @@ class ReadyHandler(AlsoHead, BaseHandler[StatusServices]):
         problems = []
         if self.services.draining:
             problems.append("draining")
+        if not self.services.dispatcher.connected:
+            problems.append("the pool process is away")
         if not any(key.state in ALIVE for key in self.services.dispatcher.snapshot().keys):
             problems.append("no upstream key is alive")
         try:

@@ -89,13 +89,13 @@ async def live_requests(asking: Asking) -> object:
 async def cancel_request(asking: Asking) -> None:
     services = asking.services
     live = await services.dispatcher.live(10**6)
-    await requests.cancel(services.changes, asking.actor, asking.id, live, services.pipeline.cancel)
+    await requests.cancel(services.changes, asking.actor, asking.id, live, services.everywhere.cancel)
 
 
 async def cancel_all(asking: Asking) -> object:
     services = asking.services
     live = await services.dispatcher.live(10**6)
-    return done_with(await requests.cancel_all(services.changes, asking.actor, live, services.pipeline.cancel))
+    return done_with(await requests.cancel_all(services.changes, asking.actor, live, services.everywhere.cancel))
 
 
 async def audit(asking: Asking) -> object:

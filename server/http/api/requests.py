@@ -19,12 +19,12 @@ class ExplainHandler(BaseHandler[ApiServices]):
     async def get(self, request_id: str) -> None:
         caller = await self.authenticate()
         try:
-            trace = await self.services.pipeline.explain(caller, request_id)
+            trace = await self.services.everywhere.explain(caller, request_id)
         except StoreError:
             raise AccountingUnavailable from None
         if trace is None:
             raise UnknownId
-        self.finish(trace.as_dict())
+        self.finish(trace)
 
 
 class QueueHandler(BaseHandler[ApiServices]):

@@ -47,14 +47,14 @@ class NowPage(AdminPage):
         """End a request; its client hears by whom."""
         services = self.services
         live = await services.dispatcher.live(10**6)
-        await requests.cancel(services.changes, self.me.id, request_id, live, services.pipeline.cancel)
+        await requests.cancel(services.changes, self.me.id, request_id, live, services.everywhere.cancel)
         return Done("cancelled", "/admin")
 
     async def cancel_all(self, form: Form) -> Done:
         services = self.services
         live = await services.dispatcher.live(10**6)
         form.insist("End all requests?", of_cancelling(live).lines(), "End them all")
-        await requests.cancel_all(services.changes, self.me.id, live, services.pipeline.cancel)
+        await requests.cancel_all(services.changes, self.me.id, live, services.everywhere.cancel)
         return Done("all-cancelled", "/admin")
 
     def _queues(self) -> tuple[QueueView, ...]:

@@ -11,6 +11,6 @@ How it is used. `relay/admission.py` knows who serves a model: where no key does
 the other, `relay/translating.py` makes it a call of that endpoint. All that follows (estimate, hold, queue,
 meter, bill) sees the request that goes out; the meter observes the upstream's own bytes, in `wire/relay.py`, and
 `passing.py` stands behind it and writes the caller's. What is refused keeps its status and gets the caller's envelope.
-The native dialect never comes here. A provider of OpenAI's dialect is taken to serve both chats and responses; where
-one is known to serve no responses, `("responses", "chat")` is the pair for it.
+The native dialect never comes here. A provider of OpenAI's dialect is taken to serve both chats and responses; the
+operator says where one serves no responses (`UpstreamSpec.responses`), and then these are translated to its chats.
 """

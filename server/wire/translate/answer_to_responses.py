@@ -5,6 +5,7 @@
 | `message` | parts: `output_text`, `refusal` | the part's words, the part, the item |
 | `reasoning` | a summary | its words, its part, the item with its proof (`seals.py`) |
 | `function_call`, `custom_tool_call` | arguments, input | the whole of them, the item |
+| `shell_call` and its like (`known_tools.py`) | | the item |
 
 An item ends when the next one begins; a call only when its arguments are whole, since some servers write several at
 once. A plain answer is what the last event of a stream would have.
@@ -21,7 +22,8 @@ from server.wire.faults import ReportedError
 from server.wire.translate.error_bodies import translated
 from server.wire.translate.figures_out import usage_of_responses
 from server.wire.translate.ids import tail_of
-from server.wire.translate.items_out import Item, MessageItem, ReasoningItem, ToolItem
+from server.wire.translate.items_out import Item, KnownToolItem, MessageItem, ReasoningItem, ToolItem
+from server.wire.translate.known_tools import KNOWN
 from server.wire.translate.terms import Asked, Document, Stop
 from server.wire.usage import Usage
 
@@ -36,15 +38,15 @@ class ResponsesStream:
     """A teller that writes events. `now`: UTC seconds, where the upstream does not say when it began."""
 
     def __init__(self, asked: Asked, now: int, custom: Collection[str]) -> None:
-        self._now, self._custom, self._spaces = now, custom, asked.spaces
+        self._now, self._custom, self._spaces, self._known = now, custom, asked.spaces, asked.known
         self._echo: Mapping[str, Any] = asked.echo
         self._out: list[bytes] = []
         self._number = 0  # of the next event
         self._tail = ""
         self._items: list[Item] = []
         self._open: MessageItem | ReasoningItem | None = None
-        self._calls: dict[int, ToolItem] = {}  # by key
-        self._unended: list[ToolItem] = []
+        self._calls: dict[int, ToolItem | KnownToolItem] = {}  # by key
+        self._unended: list[ToolItem | KnownToolItem] = []
         self.response: Document = {}
 
     def take(self) -> bytes:
@@ -89,11 +91,17 @@ class ResponsesStream:
 
     def call(self, key: int, id: str, name: str) -> None:
         self._leave()
-        item = ToolItem(self, self._place(), self._tail, id, self._spaces.get(name, ("", name)), name in self._custom)
+        item = self._tool_item(id, name)
         self._calls[key] = item
         self._unended.append(item)
         self._items.append(item)
         item.begin()
+
+    def _tool_item(self, id: str, name: str) -> ToolItem | KnownToolItem:
+        if name in self._known:
+            return KnownToolItem(self, self._place(), self._tail, id, KNOWN[name])
+        named = self._spaces.get(name, ("", name))
+        return ToolItem(self, self._place(), self._tail, id, named, name in self._custom)
 
     def arguments(self, key: int, piece: str) -> None:
         self._calls[key].say(piece)

@@ -37,6 +37,15 @@ ITEMS: dict[str, Rows] = {
     | noted("the call has the name", "name", "namespace"),
     "responses.item.custom_tool_call_output": carried("type", "call_id", "output") | _ITEM
     | noted("the call has the name", "name", "namespace"),
+    "responses.item.local_shell_call": carried("type", "call_id", "action") | _ITEM,
+    "responses.item.local_shell_call_output": carried("type", "id", "call_id", "output") | noted(_OWN_ID, "status"),
+    "responses.item.shell_call": carried("type", "call_id", "action") | _ITEM
+    | noted("only tools of the caller's are called there", "environment", harmless=({"type": "local"},)),
+    "responses.item.shell_call_output": carried("type", "call_id", "output") | _ITEM
+    | noted("a result is sent as it is there", "max_output_length"),
+    "responses.item.apply_patch_call": carried("type", "call_id", "operation") | _ITEM,
+    "responses.item.apply_patch_call_output": carried("type", "call_id", "output", "status") | noted(_OWN_ID, "id")
+    | noted(_DIRECT, "caller", harmless=({"type": "direct"},)),
     "responses.item.reasoning": carried("type", "summary", "content", "encrypted_content") | _ITEM,
 }  # fmt: skip
 
@@ -50,10 +59,16 @@ TOOLS: dict[str, Rows] = {
     | noted("all tools are known from the beginning there", "defer_loading", harmless=(False,)),
     "responses.tool.namespace": carried("type", "name", "tools")
     | noted("there are no sets of tools there", "description"),
+    "responses.tool.local_shell": carried("type"),
+    "responses.tool.shell": carried("type", "environment") | noted(_DIRECT, "allowed_callers", harmless=(["direct"],)),
+    "responses.tool.apply_patch": carried("type") | noted(_DIRECT, "allowed_callers", harmless=(["direct"],)),
     "responses.custom.format.text": carried("type"),
     "responses.custom.format.grammar": carried("type", "definition", "syntax"),
     "responses.choice.function": carried("type", "name"),
     "responses.choice.custom": carried("type", "name"),
+    "responses.choice.local_shell": carried("type"),
+    "responses.choice.shell": carried("type"),
+    "responses.choice.apply_patch": carried("type"),
     "responses.choice.allowed_tools": carried("type", "mode", "tools"),
     "responses.text": carried("format")
     | noted("the length of an answer is asked for in words there", "verbosity", harmless=("medium",)),

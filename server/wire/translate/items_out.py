@@ -6,6 +6,7 @@ from typing import Protocol
 
 import orjson
 
+from server.wire.translate.known_tools import KnownTool
 from server.wire.translate.seals import closed
 from server.wire.translate.terms import Document, Thought
 
@@ -136,11 +137,7 @@ class ToolItem(Item):
     @property
     def whole(self) -> bool:
         """Whether its arguments are whole."""
-        try:
-            orjson.loads("".join(self._words))
-        except orjson.JSONDecodeError:
-            return False
-        return True
+        return _is_whole(self._words)
 
     def say(self, piece: str) -> None:
         self._words.append(piece)
@@ -154,3 +151,33 @@ class ToolItem(Item):
         name = {"name": self.document["name"]} if self._field == "arguments" else {}
         self._tell(f"response.{self._kind}.done", **{self._field: words}, **name)
         super().end()
+
+
+class KnownToolItem(Item):
+    """A call of a tool that is known by its type. What it says comes at its end: there are no events for its pieces."""
+
+    def __init__(self, writer: Writer, place: int, tail: str, call: str, tool: KnownTool) -> None:
+        self._tool = tool
+        named = {"id": f"{tool.sign}_{tail}_{place}", "type": tool.call, "status": "in_progress", "call_id": call}
+        super().__init__(writer, place, {**named, tool.says: tool.said("")})
+        self._words: list[str] = []
+
+    @property
+    def whole(self) -> bool:
+        """Whether its arguments are whole."""
+        return _is_whole(self._words)
+
+    def say(self, piece: str) -> None:
+        self._words.append(piece)
+
+    def end(self) -> None:
+        self.document[self._tool.says] = self._tool.said("".join(self._words))
+        super().end()
+
+
+def _is_whole(words: list[str]) -> bool:
+    try:
+        orjson.loads("".join(words))
+    except orjson.JSONDecodeError:
+        return False
+    return True

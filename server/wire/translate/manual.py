@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from server.wire.translate.fields import Rows
+from server.wire.translate.fields_of_answers import OF_CHAT, OF_MESSAGES
 from server.wire.translate.translation import TABLE
 
 _HEAD = """# Translation between dialects
@@ -19,13 +20,18 @@ answer back: chat completions ↔ messages, and responses → both.
 * What is **refused** cannot be said there: a 400 `not_translatable` names the field.
 * A field that is not on this page is refused. A field that is null says nothing.
 
-An answer keeps its text, its thoughts, its calls of tools, the reason why it ended and its usage. Thoughts come
-as `thinking` blocks, as `reasoning_content`, or as `reasoning` items; what is sent back as it came is carried.
-A provider's own tools (a search, a sandbox) are not called in another dialect: beside tools of the caller's they are
-left out, alone they are refused. Ids of calls are kept; names that the other side does not take are changed there, and
-come back as they were.
+An answer keeps its text, its thoughts, its calls of tools, the reason why it ended and its usage; what of it is left
+out stands at the end of this page. Thoughts come as `thinking` blocks, as `reasoning_content`, or as `reasoning` items;
+what is sent back as it came is carried. A provider's own tools (a search, a sandbox) are not called in another dialect:
+beside tools of the caller's they are left out, alone they are refused. OpenAI's `local_shell`, `shell` and
+`apply_patch`, which the caller runs, are functions there. Ids of calls are kept; names that the other side does not
+take are changed there, and come back as they were.
+
+A loop of tools on a Claude is cached (`cache_control`) unless its caller says what is; the header names that, too.
+A chunk of a stream takes 9 to 13 microseconds of a processor (`python -m bench.translation`).
 """
 
+_ANSWERS = {"Answers of chat completions": OF_CHAT, "Answers of messages": OF_MESSAGES}
 _TITLES = {
     "chat": "Chat completions, for a model that speaks messages",
     "messages": "Messages, for a model that speaks chat completions",
@@ -40,13 +46,18 @@ def page() -> str:
 
 def _sections() -> Iterator[str]:
     for asker, title in _TITLES.items():
-        yield f"## {title}\n"
-        yield "| where | field | what becomes of it |"
-        yield "|---|---|---|"
-        for place, rows in TABLE.items():
-            if place.partition(".")[0] == asker:
-                yield from _rows(place.partition(".")[2] or "body", rows)
-        yield ""
+        yield from _section(title, {place: rows for place, rows in TABLE.items() if place.partition(".")[0] == asker})
+    for title, table in _ANSWERS.items():
+        yield from _section(title, table)
+
+
+def _section(title: str, table: Mapping[str, Rows]) -> Iterator[str]:
+    yield f"## {title}\n"
+    yield "| where | field | what becomes of it |"
+    yield "|---|---|---|"
+    for place, rows in table.items():
+        yield from _rows(place.partition(".")[2] or "body", rows)
+    yield ""
 
 
 def _rows(where: str, rows: Rows) -> Iterator[str]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
+
 from server.wire.errors import InvalidValue, Untranslatable
 from server.wire.translate.fields import Notes
+from server.wire.translate.known_tools import CALLS, KNOWN, RESULTS, known
 from server.wire.translate.names import spaced
 from server.wire.translate.request_from_chat import ROLES, allowed, mode_of, thinking_of
 from server.wire.translate.seals import opened
@@ -73,7 +76,9 @@ def read_responses(document: Document, notes: Notes) -> Asked:
         thinking=thinking_of(reasoning.get("effort"), "reasoning.effort"),
         echo={name: document.get(name, usual) for name, usual in _REPEATED.items()},
     )
-    tools = _tools(list_of(body.get("tools", []), "tools"), asked.spaces, notes)
+    offered = list_of(body.get("tools", []), "tools")
+    tools = _tools(offered, asked.spaces, notes)
+    asked.known = frozenset(tool.name for tool in map(known, offered) if tool is not None)
     asked.tools, asked.choice = _choice(body.get("tool_choice"), tools, notes)
     return asked
 
@@ -98,6 +103,8 @@ def _item(value: Any, where: str, notes: Notes) -> Turn:
         return Turn(ROLES[role], tuple(_content(item.get("content"), f"{where}.content", notes)))
     if kind == "reasoning":
         return Turn("assistant", tuple(_thought(item, where, notes)))
+    if kind in CALLS or kind in RESULTS:
+        return _known(kind, item, where)
     call = text_of(item.get("call_id"), f"{where}.call_id")
     if kind in ("function_call_output", "custom_tool_call_output"):
         return Turn("user", (ToolResult(call, tuple(_content(item.get("output"), f"{where}.output", notes))),))
@@ -105,6 +112,17 @@ def _item(value: Any, where: str, notes: Notes) -> Turn:
     said = "arguments" if kind == "function_call" else "input"
     arguments = text_of(item.get(said), f"{where}.{said}")
     return Turn("assistant", (ToolCall(call, name, arguments, custom=said == "input", where=where),))
+
+
+def _known(kind: str, item: Document, where: str) -> Turn:
+    """A call of a tool that OpenAI's models know, or its result."""
+    call = text_of(item.get("call_id", item.get("id")), f"{where}.call_id")
+    if (tool := CALLS.get(kind)) is not None:
+        said = object_of(item.get(tool.says), f"{where}.{tool.says}")
+        return Turn("assistant", (ToolCall(call, tool.name, orjson.dumps(said).decode(), where=where),))
+    output = item.get("output", "")
+    words = output if type(output) is str else orjson.dumps(list_of(output, f"{where}.output")).decode()
+    return Turn("user", (ToolResult(call, (Text(words),), failed=item.get("status") == "failed"),))
 
 
 def _thought(item: Document, where: str, notes: Notes) -> Iterator[Thought]:
@@ -148,6 +166,9 @@ def _tools(values: list[Any], spaces: dict[str, tuple[str, str]], notes: Notes) 
     for index, value in enumerate(values):
         if object_of(value, "tools").get("type") in _OWN_TOOLS:
             tools += _tool(value, f"tools[{index}]", spaces, notes)
+        elif (tool := known(value)) is not None:
+            notes.typed("responses.tool", value, f"tools[{index}]")
+            tools.append(tool.tool())
         else:
             notes.add("tools", _HOSTED)
     if values and not tools:
@@ -181,7 +202,8 @@ def _choice(value: Any, tools: tuple[Tool, ...], notes: Notes) -> tuple[tuple[To
     kind, choice = notes.typed("responses.choice", value, "tool_choice")
     if kind == "allowed_tools":
         return allowed(tools, choice, "tool_choice", notes)
-    return tools, Choice("named", text_of(choice.get("name"), "tool_choice.name"))
+    name = kind if kind in KNOWN else text_of(choice.get("name"), "tool_choice.name")
+    return tools, Choice("named", name)
 
 
 def _format(value: Any, notes: Notes) -> Format | None:

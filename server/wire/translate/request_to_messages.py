@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from server.wire.errors import InvalidValue, Untranslatable
+from server.wire.tokens import is_claude
 from server.wire.translate.effort import budget_of, is_sampled, manner_of
 from server.wire.translate.fields import Notes
 from server.wire.translate.names import named, safe
@@ -56,10 +57,24 @@ def write_messages(asked: Asked, notes: Notes, usual_limit: int) -> Document:
         body["system"] = _joined(system, asked, notes)
     if asked.cached is not None:
         body["cache_control"] = asked.cached
+    elif _is_loop(asked):
+        body["cache_control"] = {"type": "ephemeral"}
+        notes.add("cache_control", "what a loop of tools has said so far is cached there")
     _use_tools(body, asked, notes)
     _think(body, asked.thinking, notes)
     _sample(body, asked, notes)
     return body
+
+
+def _is_loop(asked: Asked) -> bool:
+    """Whether a Claude is asked again with what a tool has returned, and its caller says nothing of a cache.
+
+    The next request follows soon and begins with all of this one: read from a cache it costs a tenth, and a provider's
+    limits do not count it. Of other conversations it is not known whether they go on, and writing costs a quarter more.
+    """
+    parts = [part for turn in asked.turns for part in turn.parts]
+    said = any(part.cached is not None for part in (*asked.tools, *parts) if not isinstance(part, Thought))
+    return is_claude(asked.model) and not said and any(isinstance(part, ToolResult) for part in parts)
 
 
 def _system(asked: Asked, notes: Notes) -> Iterator[Text]:

@@ -153,6 +153,7 @@ class Asked:
     thinking: Thinking | None = None
     names: dict[str, str] = field(default_factory=dict)  # the caller's names of tools by those that are sent
     spaces: dict[str, tuple[str, str]] = field(default_factory=dict)  # of tools in a set: its name and theirs
+    known: frozenset[str] = frozenset()  # the tools that the caller offers by their type (`known_tools.py`)
     answers_in: str = ""  # the tool that is the answer itself, where a schema can be said in no other way
     echo: Mapping[str, Any] = field(default_factory=dict)  # what the answer repeats of the request
 

@@ -49,6 +49,27 @@ EXAMPLES = [
 ]
 
 
+_MADE = (
+    Made("call_1", "look_up", '{"a":"b"}'),
+    Made("call_2", "other", "{}"),
+    Made("call_3", "n__deep", '{"a":[1,{"b":"é\\n"}],"c":null}'),
+)
+_FIGURES = ((20, 4, 9, 0), (20, 20, 9, 9), (1, 0, 1, 0), (200_000, 150_000, 64_000, 60_000), (0, 0, 3, 1))
+
+
+def shapes() -> list[Reply]:
+    """Answers of every shape: words or none, thoughts or none, so many calls, every end, figures of many sizes."""
+    words = ("", "Hello, you.", "Zwei\nZeilen, und 🙂", "{}", "data: [DONE]", "x" * 300)
+    texts = [(text, thought) for text in words for thought in ("", "Hm.", "Hm,\n\nhm.")]
+    found = []
+    for text, thought in texts:
+        for number in range(len(_MADE) + 1):
+            stops = ("tool_use",) if number else ("end_turn", "max_tokens", "refusal") if text else ()
+            for stop in stops:
+                found += [Reply(text, _MADE[:number], thought, stop, *figures) for figures in _FIGURES]
+    return found
+
+
 def _halves(text: str) -> list[str]:
     middle = len(text) // 2
     return [half for half in (text[:middle], text[middle:]) if half]

@@ -26,6 +26,7 @@ from tests.wire.translate.replies import (
     of_responses_answer,
     of_responses_stream,
     replies,
+    shapes,
 )
 
 PAIRS: list[tuple[Asker, Spoken]] = [
@@ -34,6 +35,7 @@ PAIRS: list[tuple[Asker, Spoken]] = [
     ("responses", "chat"),
     ("responses", "messages"),
 ]
+LEAST_SHAPES = 300
 ANSWERS: dict[Spoken, Callable[[Reply], bytes]] = {"chat": chat_answer, "messages": messages_answer}
 STREAMS: dict[Spoken, Callable[[Reply], bytes]] = {"chat": chat_stream, "messages": messages_stream}
 OF_ANSWERS: dict[Asker, Callable[[bytes], Reply]] = {
@@ -72,6 +74,17 @@ def test_an_answer_is_the_same_plain_and_streamed(asker: Asker, spoken: Spoken, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("asker", "spoken"), PAIRS)
+def test_answers_of_every_shape_are_the_same_plain_and_streamed(asker: Asker, spoken: Spoken) -> None:
+    every = shapes()
+    assert len(every) == len(set(every)) >= LEAST_SHAPES
+    first = reader(asker, spoken)
+    for reply in every:
+        assert OF_ANSWERS[asker](first.again().answer(ANSWERS[spoken](reply))) == reply
+        assert OF_STREAMS[asker](streamed(first.again(), STREAMS[spoken](reply))) == reply
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("asker", "spoken"), PAIRS)
 @settings(max_examples=50, deadline=None)
 @given(reply=replies(), piece=st.integers(1, 200))
 def test_any_answer_is_the_same_in_whatever_pieces_it_comes(
@@ -85,12 +98,19 @@ def test_any_answer_is_the_same_in_whatever_pieces_it_comes(
 @pytest.mark.parametrize(("asker", "spoken"), PAIRS)
 @pytest.mark.parametrize("reply", EXAMPLES[5:6])
 def test_a_stream_may_be_cut_at_every_byte(asker: Asker, spoken: Spoken, reply: Reply) -> None:
-    stream = STREAMS[spoken](reply)
-    whole = streamed(reader(asker, spoken), stream)
-    assert streamed(reader(asker, spoken), stream, 1) == whole
+    stream, first = STREAMS[spoken](reply), reader(asker, spoken)
+    whole = streamed(first.again(), stream)
     for at in range(len(stream)):
-        one = reader(asker, spoken)
+        one = first.again()
         assert one.feed(stream[:at]) + one.feed(stream[at:]) + one.close() == whole
+
+
+@pytest.mark.parametrize(("asker", "spoken"), PAIRS)
+def test_a_stream_may_come_byte_by_byte(asker: Asker, spoken: Spoken) -> None:
+    first = reader(asker, spoken)
+    for reply in EXAMPLES:
+        stream = STREAMS[spoken](reply)
+        assert streamed(first.again(), stream, 1) == streamed(first.again(), stream)
 
 
 @pytest.mark.slow
@@ -311,7 +331,7 @@ documents = st.recursive(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("asker", "spoken"), PAIRS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(given=st.lists(documents, max_size=4))
 def test_no_answer_of_an_upstream_is_an_exception(asker: Asker, spoken: Spoken, given: list[Any]) -> None:
     stream = b"".join(b"data: %b\n\n" % json.dumps(each).encode() for each in given)

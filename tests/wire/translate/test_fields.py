@@ -16,6 +16,7 @@ import pytest
 import typing_extensions as te
 from anthropic.types.beta import message_create_params as beta
 from openai.types.responses import response_input_item_param as items
+from openai.types.responses import tool_param
 
 from server.wire.errors import InvalidValue, Untranslatable
 from server.wire.translate.fields import Row
@@ -105,10 +106,22 @@ CLASSES: dict[str, list[Any]] = {
     "responses.tool.function": [r.FunctionToolParam],
     "responses.tool.custom": [r.CustomToolParam],
     "responses.tool.namespace": [r.NamespaceToolParam],
+    "responses.tool.local_shell": [tool_param.LocalShell],
+    "responses.tool.shell": [r.FunctionShellToolParam],
+    "responses.tool.apply_patch": [r.ApplyPatchToolParam],
+    "responses.item.local_shell_call": [items.LocalShellCall],
+    "responses.item.local_shell_call_output": [items.LocalShellCallOutput],
+    "responses.item.shell_call": [items.ShellCall],
+    "responses.item.shell_call_output": [items.ShellCallOutput],
+    "responses.item.apply_patch_call": [items.ApplyPatchCall],
+    "responses.item.apply_patch_call_output": [items.ApplyPatchCallOutput],
     "responses.custom.format.text": [shared.custom_tool_input_format.Text],
     "responses.custom.format.grammar": [shared.custom_tool_input_format.Grammar],
     "responses.choice.function": [r.ToolChoiceFunctionParam],
     "responses.choice.custom": [r.ToolChoiceCustomParam],
+    "responses.choice.local_shell": [],  # there is no class for it
+    "responses.choice.shell": [r.ToolChoiceShellParam],
+    "responses.choice.apply_patch": [r.ToolChoiceApplyPatchParam],
     "responses.choice.allowed_tools": [r.ToolChoiceAllowedParam],
     "responses.text": [r.ResponseTextConfigParam],
     "responses.format.text": [shared.ResponseFormatText],
@@ -215,6 +228,7 @@ def _output(part: dict[str, Any]) -> tuple[dict[str, Any], Path_]:
 
 CUSTOM = {"type": "custom", "custom": {"name": "f", "format": {"type": "text"}}}
 GRAMMAR = {"type": "grammar", "grammar": {"definition": "d", "syntax": "lark"}}
+EXEC = {"type": "exec", "command": ["ls"], "env": {}}
 SETS = {"type": "namespace", "name": "n", "description": "", "tools": [{"type": "function", "name": "f"}]}
 OPEN: dict[str, tuple[dict[str, Any], Path_]] = {
     "chat": (_chat(), []),
@@ -294,6 +308,18 @@ OPEN: dict[str, tuple[dict[str, Any], Path_]] = {
     "responses.item.function_call_output": _item({"type": "function_call_output", "call_id": "c", "output": "x"}),
     "responses.item.custom_tool_call_output": _item({"type": "custom_tool_call_output", "call_id": "c", "output": "x"}),
     "responses.item.reasoning": (_item({"type": "reasoning", "summary": []})[0], ["input", 1]),
+    "responses.item.local_shell_call": _item({"type": "local_shell_call", "call_id": "c", "action": EXEC}),
+    "responses.item.local_shell_call_output": _item({"type": "local_shell_call_output", "id": "c", "output": "x"}),
+    "responses.item.shell_call": _item({"type": "shell_call", "call_id": "c", "action": {"commands": ["ls"]}}),
+    "responses.item.shell_call_output": _item({"type": "shell_call_output", "call_id": "c", "output": [{"stdout": "x"}]}),
+    "responses.item.apply_patch_call": _item({"type": "apply_patch_call", "call_id": "c", "operation": {"type": "delete_file", "path": "x"}}),
+    "responses.item.apply_patch_call_output": _item({"type": "apply_patch_call_output", "call_id": "c", "status": "failed", "output": "x"}),
+    "responses.tool.local_shell": (_responses(tools=[{"type": "local_shell"}]), ["tools", 0]),
+    "responses.tool.shell": (_responses(tools=[{"type": "shell"}]), ["tools", 0]),
+    "responses.tool.apply_patch": (_responses(tools=[{"type": "apply_patch"}]), ["tools", 0]),
+    "responses.choice.local_shell": (_responses(tools=[{"type": "local_shell"}], tool_choice={"type": "local_shell"}), ["tool_choice"]),
+    "responses.choice.shell": (_responses(tools=[{"type": "shell"}], tool_choice={"type": "shell"}), ["tool_choice"]),
+    "responses.choice.apply_patch": (_responses(tools=[{"type": "apply_patch"}], tool_choice={"type": "apply_patch"}), ["tool_choice"]),
     "responses.tool.function": (_responses(tools=[{"type": "function", "name": "f"}]), ["tools", 0]),
     "responses.tool.custom": (_responses(tools=[{"type": "custom", "name": "f"}]), ["tools", 0]),
     "responses.tool.namespace": (_responses(tools=[SETS]), ["tools", 0]),
