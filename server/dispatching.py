@@ -106,6 +106,12 @@ class Peers(Protocol):
     async def ask(self, what: str, argument: JSON) -> list[JSON]:
         """The answers of all; those that do not answer within a second or two are left out."""
 
+    def hears(self, what: str, function: Callable[..., None]) -> None:
+        """Say what this worker does when another one announces something."""
+
+    def announce(self, what: str, *arguments: JSON) -> None:
+        """Have all others hear something; while there is no pool process, none of them does."""
+
 
 class LocalPeers:
     """The only process of a gateway."""
@@ -119,6 +125,12 @@ class LocalPeers:
     async def ask(self, what: str, argument: JSON) -> list[JSON]:
         function = self._answers.get(what)
         return [] if function is None else [await function(argument)]
+
+    def hears(self, what: str, function: Callable[..., None]) -> None:
+        """There is none to hear."""
+
+    def announce(self, what: str, *arguments: JSON) -> None:
+        """There is none to hear it."""
 
 
 class Dispatching(Protocol):

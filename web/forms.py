@@ -68,6 +68,8 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/keys/*/resume": (),
     "/admin/keys/*/recheck": (),
     "/admin/keys/*/remove": (),
+    "/admin/aliases": ("name", "model", "listed"),
+    "/admin/aliases/*/remove": (),
     "/admin/prices": ("model", "valid_from", *_RATES),
     "/admin/prices/*/remove": (),
     "/admin/limits": ("scope", "subject", "unit", "window", "amount", "models", "since", "until"),

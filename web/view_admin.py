@@ -191,6 +191,7 @@ class KeysView:
     upstreams: tuple[str, ...]  # names that a new key may be for
     may_add: bool = True
     kinds: tuple[str, ...] = ()  # of upstreams
+    aliases: tuple[tuple[str, str, bool], ...] = ()  # a name, its model, and whether lists show it
 
 
 @dataclass(frozen=True, slots=True)

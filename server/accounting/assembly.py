@@ -107,7 +107,7 @@ async def open_accounting(settings: Settings, store: Store, own: Sequence[Price]
     stack.push_async_callback(settlement_writer.close, LAST_SECONDS)
     catalogue = await asyncio.to_thread(Catalogue.load)
     tariff = Tariff.of(settings.tool_prices, settings.service_factors)
-    book = RuntimeConfig(store, settings.limits, own, catalogue, settings.unpriced_models, tariff)
+    book = RuntimeConfig(store, settings.limits, own, catalogue, settings.unpriced_models, tariff, settings.aliases)
     stack.push_async_callback(book.close)
     price_reload = PriceReload(Path(settings.prices_file) if settings.prices_file else None, own, book)
     price_reload.look()

@@ -19,6 +19,14 @@ class MinuteRates:
         self._clock, self._wall = clock, wall
         self._limits = RateLimits()
 
+    def share(self, say: Callable[[str, int, float], None]) -> None:
+        """Have others hear what is taken here (`ratelimit.py`); what they take is to be noted."""
+        self._limits.say = say
+
+    def note(self, counter: str, amount: int, at: float) -> None:
+        """Another worker has taken so much."""
+        self._limits.note(counter, amount, at, self._clock())
+
     def take(self, rates: Sequence[HoldEntry], dialect: str) -> Taken:
         """Take from all of them, or from none. Raises RateLimited, with the headers of this dialect."""
         taken = self._limits.take(rates, self._clock())

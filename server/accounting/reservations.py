@@ -80,7 +80,7 @@ class Reservations:
         self._guard, self._journal, self._settlement_writer, self._book = guard, journal, settlement_writer, book
         self._calendar, self._escrow, self._clock, self._wall = calendar, escrow, clock, wall
         self._counters = Counters(lambda: book.limits, calendar)
-        self._rates, self._guest_budgets = MinuteRates(clock, wall), GuestBudgets()
+        self.rates, self._guest_budgets = MinuteRates(clock, wall), GuestBudgets()
         self.exceeded: Counter[tuple[Scope, Unit]] = Counter()  # budgets that refused a request, since the start
 
     @property
@@ -115,11 +115,11 @@ class Reservations:
         RateLimited.
         """
         rates = self._counters.of(caller, (), None, self._wall()).knocks
-        return self._rates.take(rates, dialect) if rates else None
+        return self.rates.take(rates, dialect) if rates else None
 
     def left(self, knocked: Taken | None) -> None:
         """A request that has knocked has ended, perhaps before it took anything else. Twice is once."""
-        self._rates.give_back(knocked)
+        self.rates.give_back(knocked)
 
     def open(self, call: Admitted, rights: Rights, at: int) -> Bill:
         """Begin a request's bill. `at`: its arrival, UTC milliseconds.
@@ -169,7 +169,7 @@ class Reservations:
         self._claim(bill)
         self._take_rates(bill)
         standings = await self._hold(bill) if bill.claim.holds else []
-        bill.headers |= self._rates.headers(bill.dialect, bill.claim.rates, standings)
+        bill.headers |= self.rates.headers(bill.dialect, bill.claim.rates, standings)
 
     def reserve_from_escrow(self, bill: Bill, input_tokens: int, output_tokens: int) -> bool:
         """The same, if what this gateway has in escrow is enough for it. False: nothing is held.
@@ -184,7 +184,7 @@ class Reservations:
         if held is None:
             return False
         self._take_rates(bill)
-        bill.headers |= self._rates.headers(bill.dialect, bill.claim.rates, bill.claim.reserved(held.taken))
+        bill.headers |= self.rates.headers(bill.dialect, bill.claim.rates, bill.claim.reserved(held.taken))
         return True
 
     async def clear(self, bill: Bill, upstream: str) -> bool:
@@ -251,9 +251,9 @@ class Reservations:
         self._spend(bill, bill.request_id, row.cost_micro_usd)
         if bill.taken is not None:
             if row.status in UNSERVED:
-                self._rates.give_back(bill.taken)
+                self.rates.give_back(bill.taken)
             else:
-                self._rates.correct(bill.taken, row.usage.input + row.usage.output)
+                self.rates.correct(bill.taken, row.usage.input + row.usage.output)
 
     def note(self, settlement: Settlement) -> None:
         """Put a settlement on the ledger for certain."""
@@ -268,7 +268,7 @@ class Reservations:
         if bill.settled:
             return
         bill.settled = True
-        self._rates.give_back(bill.taken)
+        self.rates.give_back(bill.taken)
         self.not_needed(bill, bill.request_id)
 
     async def standing(self, caller: Caller) -> list[dict[str, Any]]:
@@ -278,7 +278,7 @@ class Reservations:
         taken = await self._guard.taken(mine.counters)
         used = {name: amount + self._escrow.in_use(name) for name, amount in zip(mine.counters, taken, strict=True)}
         standings = mine.standings(used)
-        return [it.as_dict() for it in (*standings, *map(self._rates.standing, mine.rates))]
+        return [it.as_dict() for it in (*standings, *map(self.rates.standing, mine.rates))]
 
     def _estimate(self, bill: Bill, input_tokens: int, output_tokens: int) -> None:
         """Note what the request probably needs. Raises ModelNotPriced if its most cannot be priced."""
@@ -327,7 +327,7 @@ class Reservations:
         if not bill.claim.rates:
             return
         self.left(bill.knocked)
-        bill.taken = self._rates.take(bill.claim.rates, bill.dialect)
+        bill.taken = self.rates.take(bill.claim.rates, bill.dialect)
 
     async def _hold(self, bill: Bill) -> list[BudgetStanding]:
         """Hold what the budgets must give, and tell how they stand then."""
@@ -361,7 +361,7 @@ class Reservations:
             self._guest_budgets.settle(request_id, _pass_id(bill), cost, self._wall())
 
     def _with_headers(self, refusal: Refusal, bill: Bill, standings: list[BudgetStanding]) -> Refusal:
-        refusal.headers = self._rates.headers(bill.dialect, bill.claim.rates, standings)
+        refusal.headers = self.rates.headers(bill.dialect, bill.claim.rates, standings)
         return refusal
 
 

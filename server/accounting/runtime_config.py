@@ -18,6 +18,7 @@ from server.config.specs import UpstreamSpec
 from server.ledger.limits import Limit, LimitSet, LimitWindow, Scope, Unit, limit_of
 from server.ledger.prices import Price, PriceTable, Unpriced, price_of
 from server.ledger.tariff import LISTED, Tariff
+from server.policy.aliases import Alias, Aliases, alias_of
 from server.policy.groups import Group, Rights, group_of, rights_of
 from server.store.base import Record, Store, StoreError
 
@@ -39,9 +40,11 @@ class RuntimeConfig:
         catalogue: Catalogue = NO_LISTS,
         unpriced: Unpriced = "refuse",
         tariff: Tariff = LISTED,
+        aliases: Sequence[Alias] = (),
     ) -> None:
         self._store, self._defaults, self._catalogue, self._unpriced = store, tuple(defaults), catalogue, unpriced
         self._own, self.tariff = tuple(own), tariff
+        self._aliases, self.aliases = tuple(aliases), Aliases(aliases)
         self._upstreams: list[UpstreamSpec] = []
         self._decided: tuple[Limit, ...] = ()
         self._version: int | None = None
@@ -122,6 +125,8 @@ class RuntimeConfig:
         limits = _readable(await self._store.records("limit"), lambda record: limit_of(record.id, record.body))
         prices = _readable(await self._store.records("price"), lambda record: price_of(record.id, record.body))
         groups = _readable(await self._store.records("group"), lambda record: group_of(record.id, record.body))
+        aliases = _readable(await self._store.records("alias"), lambda record: alias_of(record.id, record.body))
+        self.aliases = Aliases((*self._aliases, *aliases))
         self.notices = tuple(await self._store.records("notice"))
         self.groups = {group.name: group for group in groups}
         self._tariffs = tariffs_of(groups, self.tariff)

@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from server.admin.records import GROUPS, KINDS, LIMITS, NOTICES, PRICES, RecordKind, shown
+from server.admin.records import ALIASES, GROUPS, KINDS, LIMITS, NOTICES, PRICES, RecordKind, shown
 from server.auth.accounts import checked_name
 from server.auth.token_format import budget_id
 from server.ledger.limits import Limit, Scope, limit_body
 from server.ledger.money import MOST
 from server.ledger.prices import Price
 from server.ledger.reports import Cursor
+from server.policy.aliases import Alias
 from server.policy.commands import AlreadyThere, CommandError, NotThere
 from server.policy.groups import LEFT, NAME, Group, group_body
 from server.policy.notices import Notice
@@ -184,6 +185,18 @@ class Changes:
 
     async def remove_notice(self, actor: str, notice_id: str) -> None:
         await self._remove(actor, "notice", notice_id)
+
+    async def aliases(self) -> list[Alias]:
+        """Those decided at run time; those of the settings hold beside them."""
+        return await self._all(ALIASES)
+
+    async def set_alias(self, actor: str, alias: Alias, new: bool = False) -> None:
+        """Write a name for a model; with `new` only if there is none of this name."""
+        await self._put(actor, ALIASES, alias.name, alias, new=new)
+
+    async def remove_alias(self, actor: str, name: str) -> None:
+        """Forget a name. One of the settings by this name holds again."""
+        await self._remove(actor, "alias", name)
 
     async def unreadable(self) -> list[Record]:
         """Records that count for nothing because they cannot be read. They can be removed, or written anew."""

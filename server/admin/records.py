@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from server.ledger.limits import limit_body, limit_of
 from server.ledger.prices import price_body, price_of
+from server.policy.aliases import alias_body, alias_of
 from server.policy.groups import group_body, group_of
 from server.policy.notices import notice_body, notice_of
 from server.store.base import Record
@@ -35,7 +36,8 @@ LIMITS = RecordKind("limit", limit_of, limit_body)
 PRICES = RecordKind("price", price_of, price_body)
 GROUPS = RecordKind("group", group_of, group_body)
 NOTICES = RecordKind("notice", notice_of, notice_body)
-KINDS: dict[str, RecordKind[Any]] = {each.kind: each for each in (LIMITS, PRICES, GROUPS, NOTICES)}
+ALIASES = RecordKind("alias", alias_of, alias_body)
+KINDS: dict[str, RecordKind[Any]] = {each.kind: each for each in (LIMITS, PRICES, GROUPS, NOTICES, ALIASES)}
 
 
 def shown(record: Record | None) -> dict[str, Any] | None:

@@ -293,6 +293,16 @@ MAINTENANCE = Resource(
     {},
 )
 
+ALIAS = Resource(
+    "alias",
+    (Field("model", Text(256)), Field("listed", Flag())),
+    (
+        Verb("set", "PUT /aliases/*", "/aliases", "alias set", ("model",), ("listed",)),
+        Verb("remove", "DELETE /aliases/*", "/aliases/*/remove", "alias remove"),
+    ),
+    {"name": Text()},
+)
+
 _OF_KEYS = (*("models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"), *("organisation", "owner", "groups"))
 _OF_KINDS = ("kind", "api_version", "names", "headers")
 KEY = Resource(
@@ -338,4 +348,4 @@ REQUEST = Resource(
 
 AUDIT = Resource("audit", (), (Verb("undo", "POST /audit/*/undo", "/audit/*/undo", "audit undo"),), {})
 
-RESOURCES = (PERSON, TOKEN, PASS, GROUP, COURSE, LIMIT, PRICE, NOTICE, MAINTENANCE, KEY, REQUEST, AUDIT)
+RESOURCES = (PERSON, TOKEN, PASS, GROUP, COURSE, LIMIT, PRICE, NOTICE, MAINTENANCE, ALIAS, KEY, REQUEST, AUDIT)

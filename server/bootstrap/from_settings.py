@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from keypool.estimates import CostModel
@@ -90,6 +91,14 @@ def egress(settings: Settings) -> Egress:
 def limits(settings: Settings) -> QueueLimits:
     cap = settings.running_per_person or None
     return QueueLimits(settings.queue_total, settings.queue_per_person, cap, settings.headroom_slots)
+
+
+def part_of(settings: Settings, workers: int) -> Settings:
+    """The settings of one worker of several: connections are divided, and all else is the same.
+
+    Bytes of bodies are not: a part of them might be too little for one large body.
+    """
+    return replace(settings, max_connections=max(1, settings.max_connections // workers))
 
 
 def occupancy(settings: Settings) -> Occupancy:

@@ -11,6 +11,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -37,6 +38,7 @@ log = logging.getLogger("fairgate")
 
 ENOUGH = 1 << 40  # bytes: bodies are bounded by the handlers, which can say so in the caller's dialect
 PULSE = KeepaliveTiming()
+NO_RELOAD = "SIGHUP changes nothing in a gateway of one process: restart it, or run several (WORKERS)"
 LAST_WORDS_SECONDS = 3.0  # to write the in-band errors and settle, after the drain's time is over
 
 
@@ -52,6 +54,8 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, _stop_or_exit, stop)
+    if sys.stdin is None or not sys.stdin.isatty():  # else it says that the terminal has gone
+        loop.add_signal_handler(signal.SIGHUP, log.warning, "%s", NO_RELOAD)
     async with open_services(settings) as services, listen(services) as url:
         announce(await first_banner(services, url))
         settle_down(services)

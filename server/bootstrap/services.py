@@ -63,7 +63,9 @@ from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
 from server.wire.filters import Origins
 from server.workers.role import Role
+from server.workers.whole_lines import writer_to
 
+RATES = "rates"  # what workers announce to each other of the limits per minute
 Observe = Callable[[UsageRow], None]
 
 
@@ -111,8 +113,7 @@ class ServicesBuilder:
         history = history_of(settings, store, accounting, dispatcher, clocks, restarts=self._role is None)
         gateways = await self._gateways(accounting, pool.here, clocks)
         occupancy = wiring.occupancy(settings)
-        collectors = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
-        metrics = Metrics(dispatcher, *collectors) if settings.metrics else None
+        metrics = self._metrics(dispatcher, accounting, occupancy, gateways)
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
@@ -216,7 +217,12 @@ class ServicesBuilder:
         """The pool of this process, or the one that it shares with other workers."""
         settings, registry, book = self._settings, self._registry, accounting.book
         builder = PoolBuilder(settings, self._store, registry, upstreams, book.know, book.forget, self._stack)
-        return await builder.own() if self._role is None else await builder.shared(self._role)
+        if self._role is None:
+            return await builder.own()
+        pool, rates = await builder.shared(self._role), accounting.reservations.rates
+        pool.peers.hears(RATES, rates.note)
+        rates.share(partial(pool.peers.announce, RATES))
+        return pool
 
     async def _gateways(self, accounting: Accounting, here: Dispatcher | None, clocks: Clocks) -> Face | None:
         """The gateways beside this one; None for a worker, which is none by itself, and where there can be no other."""
@@ -265,10 +271,20 @@ class ServicesBuilder:
             self._stack.push_async_callback(oidc.close)
         return oidc
 
+    def _metrics(
+        self, dispatcher: Dispatching, accounting: Accounting, occupancy: Occupancy, gateways: Face | None
+    ) -> Metrics | None:
+        """The figures of this process; those of a pool process are its own."""
+        if not self._settings.metrics:
+            return None
+        others = AccountingMetrics(accounting), OccupancyMetrics(occupancy), GatewayMetrics(gateways)
+        return Metrics(dispatcher, *others, has_pool=self._role is None)
+
     def _access_log(self) -> AccessLog | None:
         if not self._settings.access_log:
             return None
-        access_log = AccessLog(sys.stdout.write, self._settings.log_format)
+        write = sys.stdout.write if self._role is None else writer_to(sys.stdout.fileno())  # others write there, too
+        access_log = AccessLog(write, self._settings.log_format)
         self._stack.callback(access_log.flush)
         return access_log
 

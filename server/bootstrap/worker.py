@@ -14,7 +14,6 @@ import socket
 from collections.abc import Sequence
 
 from server.bootstrap.serve import accepting, drain, first_banner, settle_down, url_of
-from server.config.settings import Settings
 from server.http.connections import Acceptor
 from server.http.services import GatewayServices
 from server.workers.channel import Control
@@ -26,11 +25,11 @@ LOOK_SECONDS = 0.1  # between two looks whether all connections have gone
 Sockets = list[list[socket.socket]]
 
 
-async def serve_as_worker(services: GatewayServices, settings: Settings, role: Role, control: Control) -> int:
+async def serve_as_worker(services: GatewayServices, role: Role, control: Control) -> int:
     """Serve until the supervisor wants otherwise; returns the exit code."""
     sockets = inherited(role)
     async with accepting(services, ()) as acceptor:
-        banner = await first_banner(services, url_of(settings, sockets[0])) if role.first else ""
+        banner = await first_banner(services, url_of(services.settings, sockets[0])) if role.first else ""
         settle_down(services)
         control.accept_by(lambda places: acceptor.accept_from(of_places(sockets, places)))
         control.ready(banner)

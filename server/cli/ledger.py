@@ -13,6 +13,7 @@ from server.admin.changes import OPERATOR
 from server.admin.commands import closing
 from server.admin.commands.undo import is_undoable, undo
 from server.admin.differences import differences
+from server.cli import aliases as cli_aliases
 from server.cli import closing as cli_closing
 from server.cli import groups as cli_groups
 from server.cli import limits as cli_limits
@@ -47,6 +48,7 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
         ("limit", cli_limits.add_verbs, "list | set WHOM LIMIT | raise ID AMOUNT | remove ID"),
         ("price", cli_prices.add_verbs, "list | set MODEL | remove ID | show MODEL"),
         ("group", cli_groups.add_verbs, "list | create, change, remove GROUP | add, drop GROUP PERSON"),
+        ("alias", cli_aliases.add_verbs, "list | set NAME MODEL | remove NAME"),
         ("notice", _notice_verbs, "list | set TEXT | remove ID"),
         ("maintenance", cli_closing.add_verbs, "schedule TEXT --since --until | close [TEXT] | open"),
     ):
@@ -55,7 +57,7 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     audit = nouns.add_parser("audit", help="[--limit N]: who changed what, the newest first | undo ID")
     audit.add_argument("--limit", type=parsed(parsers.whole(1, 100_000)), default=_SHOWN_AUDITS, metavar="N")
     hooked(audit, _audit, in_loop)
-    undoing = Add(audit, in_loop, required=False)("undo", _undo, "put back a group, a limit or a price")
+    undoing = Add(audit, in_loop, required=False)("undo", _undo, "put back a group, a limit, a price or an alias")
     undoing.add_argument("id", metavar="ID")
 
 

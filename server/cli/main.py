@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from server.accounting.journal import JournalError
@@ -26,6 +27,7 @@ from server.config.settings import Settings, SettingsError, load
 from server.policy.commands import CommandError
 from server.store.base import StoreError
 from server.store.identity import ForeignStoreError
+from server.workers.role import Role, workers_of
 
 T = TypeVar("T")
 REFUSALS = (
@@ -40,7 +42,13 @@ REFUSALS = (
 def main(argv: Sequence[str] | None = None, ask_secret: cli_keys.AskSecret = cli_keys.ask_secret) -> int:
     """Do what the arguments say and return the exit code. `ask_secret` gives an upstream key that is to be added."""
     options = _parser(ask_secret).parse_args(argv)
-    given = {"HOST": options.host, "PORT": options.port, "STORE_URL": options.store, "DEMO": options.demo}
+    given = {
+        "HOST": options.host,
+        "PORT": options.port,
+        "STORE_URL": options.store,
+        "DEMO": options.demo,
+        "WORKERS": options.workers,
+    }
     try:
         return int(options.verb(load(given), options))
     except SettingsError as error:
@@ -62,10 +70,12 @@ def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", help="the address to listen on (HOST)")
     parser.add_argument("--port", help="the port to listen on (PORT)")
+    parser.add_argument("--workers", metavar="N", help="how many processes serve requests (WORKERS)")
     parser.add_argument("--store", metavar="URL", help="where people, tokens and usage are kept (STORE_URL)")
     parser.add_argument(
         "--demo", action="store_const", const="on", help="answer with a small local model, too (DEMO=on)"
     )
+    parser.add_argument("--child", help=argparse.SUPPRESS)  # the supervisor starts its children with it
     parser.set_defaults(verb=_run)
     nouns = parser.add_subparsers(title="verbs", metavar="VERB", required=False)
     cli_people.add_verbs(nouns, _in_loop)
@@ -81,14 +91,35 @@ def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
     return parser
 
 
-def _run(settings: Settings, _: argparse.Namespace) -> int:
-    from server.bootstrap.serve import serve  # late: the other verbs need neither Tornado nor the pool
-
+def _run(settings: Settings, options: argparse.Namespace) -> int:
     try:
-        return _in_loop(serve(settings, lambda text: print(text, flush=True)))
+        return _in_loop(_gateway(settings, options))
     except OSError as error:  # all else that may fail has an error of its own
         print(f"fairgate cannot listen on {settings.host} port {settings.port}: {error.strerror}", file=sys.stderr)
         return 1
+
+
+def _gateway(settings: Settings, options: argparse.Namespace) -> Coroutine[Any, Any, int]:
+    """The gateway: in this process, or in several, of which this one may be a child."""
+    # The imports are late: the verbs need neither Tornado nor the pool, and the supervisor little of them.
+    announce = partial(print, flush=True)
+    if options.child is not None:
+        from server.bootstrap.children import run_child
+
+        return run_child(settings, Role.read(options.child))
+    if workers_of(settings) > 1:
+        from server.bootstrap.supervise import supervise
+
+        return supervise(settings, _passed_on(options), announce)
+    from server.bootstrap.serve import serve
+
+    return serve(settings, announce)
+
+
+def _passed_on(options: argparse.Namespace) -> list[str]:
+    """The options that a supervisor gives to its children, as they were given to it."""
+    given = {"--host": options.host, "--port": options.port, "--store": options.store, "--workers": options.workers}
+    return [word for name, value in given.items() if value is not None for word in (name, str(value))]
 
 
 def _in_loop(work: Coroutine[Any, Any, T]) -> T:

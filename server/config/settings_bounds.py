@@ -1,4 +1,4 @@
-"""The settings that bound what is held and opened at once. They stand among the others in front of "The queue"."""
+"""The settings that bound what is held and used at once. They stand among the others in front of "The queue"."""
 
 from __future__ import annotations
 
@@ -44,3 +44,6 @@ class Bounds:
         "0", whole(0, 1_000_000),
         "Requests a minute of one address; 0 is no limit, since a campus or an application may be one address.",
     )  # fmt: skip
+    workers: int = row(
+        "1", whole(0, 256), "Processes that serve requests, beside one that has the queue; 0 and 1: one does all."
+    )

@@ -39,6 +39,8 @@ from server.wire.trusted import address_of, trusted_user
 
 log = logging.getLogger("fairgate")
 
+CREDENTIALS = ("Authorization", "X-Api-Key", "Api-Key")
+
 PRIVATE = "Access-Control-Request-Private-Network"
 # A request's id names it and opens nothing, so it need not be guessed at random each time: a start's own, and a number.
 _START = secrets.token_hex(8)
@@ -207,12 +209,12 @@ class BaseHandler(ReceivingHandler, Generic[S]):
 
     async def _recognised(self) -> Caller:
         headers, networks = self.request.headers, self.services.settings.user_header_networks
-        if networks and "Authorization" not in headers and "X-Api-Key" not in headers:
+        if networks and not is_credited(headers):
             name = trusted_user(headers.get_list("X-User"), self.address(), networks)
             if name is not None:
                 self.insist_on_own_site()
                 return self.insist_on(await self.services.accounts.person_named(name), self.needed)
-        return await self.known_by(headers.get("Authorization"), headers.get("X-Api-Key"))
+        return await self.known_by(*presented(headers))
 
     async def known_by(self, authorization: str | None, api_key: str | None) -> Caller:
         """The caller who presents these two headers, if that is enough here. Raises as `authenticate`."""
@@ -249,9 +251,23 @@ class BaseHandler(ReceivingHandler, Generic[S]):
 
     def denial(self, caller: Caller) -> Refusal:
         """The refusal for this caller where only administrators may go."""
-        headers = self.request.headers
-        presented = headers.get("Authorization"), headers.get("X-Api-Key")
-        return self.services.accounts.denial(caller, *presented, self.address())
+        return self.services.accounts.denial(caller, *presented(self.request.headers), self.address())
+
+
+def is_credited(headers: Mapping[str, str]) -> bool:
+    """Whether a request presents a credential, good or bad."""
+    return any(name in headers for name in CREDENTIALS)
+
+
+def presented(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The whole `Authorization`, and the key of a header of its own: Anthropic's name for it, or Azure's.
+
+    Where the two names say different keys, none of them counts: the first is then empty, which is no bearer.
+    """
+    key, azure = headers.get("X-Api-Key"), headers.get("Api-Key")
+    if key is not None and azure is not None and key != azure:
+        return "", None
+    return headers.get("Authorization"), azure if key is None else key
 
 
 @lru_cache(1)

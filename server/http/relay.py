@@ -25,6 +25,8 @@ from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
 from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal, UpgradeRequired
+from server.wire.fallback import HEADER as FALLBACK
+from server.wire.fallback import fallback_of
 from server.wire.keepalive import HEADER, keepalive_of
 from server.wire.packed import coding_of, unpacked
 from server.wire.request import Request, asked_class, max_wait, read_request
@@ -105,6 +107,7 @@ class RelayHandler(BaseHandler[RelayServices]):
         patience, wanted = max_wait(headers.get("X-Max-Wait")), asked_class(headers.get("X-Fairgate-Class"))
         named = self._named_group()
         alive = keepalive_of(headers.get(HEADER)) or self.caller.terms.keepalive
+        other = fallback_of(headers.get(FALLBACK))
         passed, query, address = self._passed(), self._query(), self.address()
         return Call(
             self.request_id,
@@ -118,6 +121,7 @@ class RelayHandler(BaseHandler[RelayServices]):
             alive,
             address=address,
             knocked=self._knocked,
+            fallback=other,
         )
 
     def _named_group(self) -> str | None:

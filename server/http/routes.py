@@ -9,6 +9,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application
 
 from server.http.access import Role, Route
+from server.http.api import aliases as aliases_api
 from server.http.api import closing as closing_api
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
@@ -23,6 +24,7 @@ from server.http.api.profile import MeHandler, MyUsageHandler
 from server.http.api.requests import ExplainHandler, QueueHandler
 from server.http.api.table import Operation, routes_of
 from server.http.api.usage import ExportHandler, RequestsHandler, UsageHandler
+from server.http.compat.azure import azure_models, azure_relayed
 from server.http.compat.routes import compat_health, compat_models, compat_relayed, compat_routes, foreign_keys
 from server.http.pages.feeds import Badge, Feed, LeaderboardPage
 from server.http.pages.login import Callback, LoginBegin, LoginPage, Logout, UserHandler
@@ -48,6 +50,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *admin_api_people.OPERATIONS,
     *admin_api_book.OPERATIONS,
     *closing_api.OPERATIONS,
+    *aliases_api.OPERATIONS,
     *admin_api_house.OPERATIONS,
 )
 TRANSLATED_KINDS = frozenset(asker for asker, _ in PAIRS)  # asked under either family's prefix
@@ -95,7 +98,9 @@ def routes(services: GatewayServices) -> list[Route[Any]]:
         *_of(pages, page_routes()),
         *_of(services.part(CompatServices), compat_routes()),
         *_of(relay, compat_relayed(settings, own_keys)),
+        *_of(relay, azure_relayed()),
         *_of(api, compat_models()),
+        *_of(api, azure_models()),
         *_of(status, compat_health()),
     ]
 

@@ -12,13 +12,16 @@ Memory is bounded: a counter is forgotten sixty seconds after its last use; a th
 kept apart, beyond that marks within a thousandth of it become one and count from the later moment. That is never in
 anybody's favour, and late by 60 ms at most.
 
-The counters are this process's own. Times are seconds, monotonic.
+The counters are this process's own. Where several workers of a machine serve one person, each says what it takes, and
+`note`s what the others take (`server/workers`). So they differ by what is taken within the time of one message, a
+fraction of a millisecond: by so much may requests that come at the same instant to several workers exceed a limit.
+Times are seconds, monotonic.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import NamedTuple
@@ -65,6 +68,12 @@ class _Sliding:
         newest.amount += amount
         return newest
 
+    def change_at(self, at: float, by: int) -> None:
+        """Change the amount that was taken at an instant; one that has left the window stays."""
+        mark = next((each for each in reversed(self.marks) if each.first <= at), None)
+        if mark is not None:
+            self.change(mark, max(by, -mark.amount))
+
     def change(self, mark: _Mark, by: int) -> None:
         """Change the amount of a mark; one that has left the window stays."""
         if mark.counts:
@@ -87,12 +96,14 @@ class _Sliding:
 
 @dataclass(slots=True)
 class _Share:
-    """The amount that one request took from one counter."""
+    """The amount that one request took from one counter, at that instant."""
 
     unit: Unit
     sliding: _Sliding
     mark: _Mark
     amount: int
+    counter: str
+    at: float
 
     def becomes(self, amount: int) -> None:
         self.sliding.change(self.mark, amount - self.amount)
@@ -124,11 +135,13 @@ class Left(NamedTuple):
 class RateLimits:
     """The windows of all counters. `rates` are those of a request's claim.
 
-    `most`: so many counters are remembered; those that were used longest ago are forgotten first.
+    `most`: so many counters are remembered; those that were used longest ago are forgotten first. `say` hears what is
+    taken here: the counter, by how much more, and the instant at which it was taken.
     """
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
+        self.say: Callable[[str, int, float], None] | None = None
         self._slidings: OrderedDict[str, _Sliding] = OrderedDict()  # the one that was used last is the last
 
     def __len__(self) -> int:
@@ -151,13 +164,25 @@ class RateLimits:
     def give_back(self, taken: Taken) -> None:
         """As if it had not been taken. Twice is once."""
         for share in taken.shares:
-            share.becomes(0)
+            self._becomes(share, 0)
 
     def correct(self, taken: Taken, tokens: int) -> None:
         """So many tokens it really was."""
         for share in taken.shares:
             if share.unit is Unit.TOKENS:
-                share.becomes(tokens)
+                self._becomes(share, tokens)
+
+    def note(self, counter: str, amount: int, at: float, now: float) -> None:
+        """Another worker has taken so much at that instant; less than 0: it has given that back."""
+        self._forget(now)
+        sliding = self._slidings.get(counter) or _Sliding()
+        sliding.slide(now)
+        if amount < 0:
+            sliding.change_at(at, amount)
+        elif at + SECONDS > now:
+            sliding.add(amount, max(at, sliding.marks[-1].last) if sliding.marks else at)
+            self._slidings[counter] = sliding
+            self._slidings.move_to_end(counter)
 
     def left(self, rates: Iterable[HoldEntry], unit: Unit, now: float) -> Left | None:
         """The tightest limit of a unit as it stands; None if there is none."""
@@ -177,7 +202,14 @@ class RateLimits:
     def _share(self, entry: HoldEntry, sliding: _Sliding, now: float) -> _Share:
         self._slidings[entry.counter] = sliding
         self._slidings.move_to_end(entry.counter)
-        return _Share(entry.limit.unit, sliding, sliding.add(entry.needs, now), entry.needs)
+        if self.say is not None:
+            self.say(entry.counter, entry.needs, now)
+        return _Share(entry.limit.unit, sliding, sliding.add(entry.needs, now), entry.needs, entry.counter, now)
+
+    def _becomes(self, share: _Share, amount: int) -> None:
+        if self.say is not None and amount != share.amount:
+            self.say(share.counter, amount - share.amount, share.at)
+        share.becomes(amount)
 
     def _forget(self, now: float) -> None:
         """Those that were last used a window ago are at the front."""

@@ -42,8 +42,8 @@ class UsageRow:
     person_id: str
     token_id: str | None  # None where no personal token was asked for
     group: str | None = None  # whom it is booked on beside the person
-    model_asked: str
-    model_served: str
+    model_asked: str  # under which its price, its limits and all sums stand
+    model_served: str  # as the upstream calls it
     endpoint: str  # the route, such as "/v1/chat/completions"
     dialect: str  # "openai" or "anthropic"
     upstream: str
@@ -60,6 +60,7 @@ class UsageRow:
     cost_micro_usd: int = 0
     price_id: str | None = None  # the price the cost was computed with; None: the model has none
     client_aborted: bool = False
+    alias: str = ""  # the name that its caller asked for, if that was another one
 
     @property
     def with_own_key(self) -> bool:

@@ -10,7 +10,8 @@ model that the pool does not know is "other": a caller must not be able to make 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
@@ -20,19 +21,22 @@ from server.dispatching import Dispatching
 from server.ledger.usage import UsageRow
 from server.observability.event_metrics import EventMetrics
 from server.observability.pool_metrics import PoolMetrics
+from server.workers.figures import Family, text_of
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"
+Ask = Callable[[], Awaitable[list[Family]]]
 
 
 class Metrics:
-    """All figures of one gateway: of its pool, and of what `others` collect."""
+    """All figures of one gateway: of its pool, if that is in this process, and of what `others` collect."""
 
-    def __init__(self, dispatcher: Dispatching, *others: Collector) -> None:
+    def __init__(self, dispatcher: Dispatching, *others: Collector, has_pool: bool = True) -> None:
         self._dispatcher = dispatcher
         self._events = EventMetrics()
+        self._ask: Ask | None = None
         self._registry = CollectorRegistry()
-        for collector in (PoolMetrics(dispatcher), *others, self._events):
+        for collector in (*([PoolMetrics(dispatcher)] if has_pool else []), *others, self._events):
             self._registry.register(collector)
 
     def observe(self, row: UsageRow) -> None:
@@ -48,6 +52,17 @@ class Metrics:
         """Everything as it is now."""
         return self._registry.collect()
 
+    def of_all(self, ask: Ask) -> None:
+        """Show on the page what `ask` gives: the figures of all processes of this machine."""
+        self._ask = ask
+
     def text(self) -> bytes:
-        """The same in Prometheus' text format."""
+        """Everything in Prometheus' text format, as it is now."""
         return generate_latest(self._registry)
+
+    async def page(self) -> bytes:
+        """The same, of all processes of this machine; of this one alone where the others cannot be asked."""
+        if self._ask is not None:
+            with suppress(OSError):
+                return text_of(await self._ask())
+        return self.text()

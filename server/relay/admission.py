@@ -20,6 +20,7 @@ from server.policy.groups import Rights
 from server.relay.content_rules import ContentRules
 from server.relay.context import Call
 from server.relay.keepalive import KeepaliveTiming
+from server.relay.naming import served_by
 from server.relay.translating import endpoint_in, translated
 from server.relay.under_way import UnderWay
 from server.store.base import Caller, IssuedObject, StoreError
@@ -102,9 +103,12 @@ class Admission:
         return [name for name in mine if self._is_alive(caller, rights.payers(name), name, dialect)]
 
     def reached(self, caller: Caller, dialect: Dialect) -> list[str]:
-        """The same with the models that speak another dialect and are translated for: those that are known to chat."""
+        """The same with the models that speak another dialect and are translated for: those that are known to chat.
+
+        Retired names are left out, and aliases stand among the models.
+        """
         others = (model for other, _ in CHATS if other is not dialect for model in self.models(caller, other))
-        return sorted({*self.models(caller, dialect), *filter(chats, others)})
+        return sorted(self._book.aliases.shown({*self.models(caller, dialect), *filter(chats, others)}))
 
     def _is_alive(self, caller: Caller, payers: Iterable[str | None], model: str, dialect: Dialect) -> bool:
         """Whether a key that lives serves a model for one of the payers."""
@@ -127,7 +131,7 @@ class Admission:
 
     async def forecast(self, caller: Caller, model: str, dialect: Dialect) -> Forecast:
         """Where a short request of this caller would stand now. Raises UnknownModel."""
-        rights = self.rights(caller)
+        rights, model = self.rights(caller), self._book.aliases.model(model)
         served = self._served(caller, rights.payers(model), model, dialect.name)
         if served is None or not self._may_use(caller, rights, model):
             raise UnknownModel
@@ -144,6 +148,7 @@ class Admission:
         """
         if call.group is not None and call.group not in rights.groups:
             raise InvalidValue("X-Fairgate-Group")
+        call = await served_by(call, self._book.aliases, self._wait)
         if not self._may_use(call.caller, rights, call.request.model):
             raise UnknownModel
         group, endpoint = self._payer(call, rights)
@@ -151,6 +156,16 @@ class Admission:
         if request is not call.request or group != call.group:
             call = replace(call, request=request, group=group)
         return call if endpoint is None else await self._translated(call, endpoint)
+
+    async def _wait(self, call: Call, model: str) -> float | None:
+        """Seconds that a short request of this caller would wait for a model; None if they cannot use it."""
+        own = call.request.endpoint.dialect
+        for dialect in (own, *(each for each, _ in CHATS if each is not own)):
+            try:
+                return (await self.forecast(call.caller, model, dialect)).seconds
+            except UnknownModel:
+                continue
+        return None
 
     async def _translated(self, call: Call, endpoint: Endpoint) -> Call:
         """The call in the dialect of its model. A long body is translated beside the event loop."""

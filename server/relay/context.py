@@ -18,6 +18,7 @@ from server.ledger.usage import OWN, Outcome, UsageRow, attempt_id
 from server.relay.prompt_lengths import PromptLength
 from server.store.base import Caller
 from server.wire.errors import Refusal
+from server.wire.fallback import Fallback
 from server.wire.keepalive import DEFAULT
 from server.wire.meter import Meter
 from server.wire.own_keys import OwnKey
@@ -60,7 +61,8 @@ class Call:
     `address`: the client's, as far as our own proxies tell it. `knocked`: its place in the rates of the minute.
     `own_key`: where it goes with the caller's own key; None where a key of the pool serves it. `untranslated`: what the
     caller has sent, without its body, where `request` says it in another dialect; `reader` translates the answer, and
-    `notes` are for the header that tells of it.
+    `notes` are for the header that tells of it. `fallback`: the other model that its caller consents to. `alias`: the
+    name that they asked for, where another model serves them.
     """
 
     id: str
@@ -78,6 +80,8 @@ class Call:
     untranslated: Request | None = None
     reader: Reader | None = None
     notes: str = ""
+    fallback: Fallback | None = None
+    alias: str = ""
 
     @property
     def asked(self) -> Request:
@@ -253,6 +257,7 @@ class RequestContext:
             token_id=call.caller.token_id,
             group=call.group,
             model_asked=model,
+            alias=call.alias,
             model_served=self._served() or model,
             endpoint=request.endpoint.path,
             dialect=request.endpoint.dialect.name,

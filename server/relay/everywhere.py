@@ -26,10 +26,12 @@ class Everywhere:
 
     async def explain(self, caller: Caller, request_id: str) -> JSON:
         """The trace of a request of this caller's as JSON; None if there was none. Raises StoreError."""
-        for found in await self._ask(EXPLAIN, [caller.person_id, request_id]):
-            if found is not None:
-                return found
-        trace = await self._pipeline.explain(caller, request_id)
+        trace = self._pipeline.trace(request_id, caller.person_id)
+        if trace is None:
+            for found in await self._ask(EXPLAIN, [caller.person_id, request_id]):
+                if found is not None:
+                    return found
+            trace = await self._pipeline.explain(caller, request_id)
         return None if trace is None else trace.as_dict()
 
     async def _ask(self, what: str, argument: JSON) -> list[JSON]:

@@ -37,6 +37,7 @@ from server.relay.context import (
 from server.relay.drain import UsageDrain
 from server.relay.holds import Holding
 from server.relay.keepalive import Keepalive
+from server.relay.naming import SERVED_MODEL
 from server.relay.parking import leased
 from server.relay.prompt_lengths import NOT_READ, PromptLengths
 from server.relay.settlement import Settling
@@ -188,6 +189,8 @@ class Pipeline:
         bill = self._reservations.open(call, rights, trace.arrived_at)
         if call.reader is not None:
             bill.headers[TRANSLATED] = call.notes
+        if call.alias or call.fallback is not None:
+            bill.headers[SERVED_MODEL] = call.request.model
         try:
             length = await self._lengths.of(call.request, call.caller.person_id)
             ask = await self._admission.ask(call, rights, arrived, length.tokens)

@@ -34,6 +34,7 @@ from server.status.views import (
     period_views,
     quantile,
 )
+from server.wire.errors import PoolAway
 from web import live_updates as live
 from web import render
 from web.view import KeyView, ModelView, State, StatusView
@@ -188,7 +189,7 @@ class StatusSnapshot:
         )
 
     async def _wait(self, model: str) -> float | None:
-        """The wait of a newcomer who may use all its keys, for a short answer; None if no key could serve it.
+        """The wait of a newcomer who may use all its keys, for a short answer; None if none can serve it or is known.
 
         Where all callers are one person, a newcomer is that person too, and waits behind all that they have asked.
         """
@@ -200,7 +201,10 @@ class StatusSnapshot:
         deadline = now + self.settings.queue_seconds
         newcomer = _NEWCOMERS[self.settings.gatekeeper]
         ask = Ask("", newcomer, model, min(serving[0].dialects), 0, None, deadline, groups=groups)
-        return (await self.dispatcher.forecast(ask)).seconds
+        try:
+            return (await self.dispatcher.forecast(ask)).seconds
+        except PoolAway:
+            return None
 
     def _keys(self, pool: PoolSnapshot, now: int) -> tuple[KeyView, ...]:
         """The keys, by their providers and then in an order that tells nothing."""

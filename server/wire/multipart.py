@@ -86,6 +86,15 @@ def renamed(body: bytes, content_type: str, names: Collection[str], value: str |
     return delimiter.join([*kept, end])[2:]
 
 
+def naming(body: bytes, content_type: str, name: str, value: str) -> bytes:
+    """Return a form with this value in the field of this name, which it may lack. Raises as `read_fields`."""
+    fields, boundary = read_fields(body, content_type), _boundary(content_type)
+    if name in fields or boundary is None:
+        return body if fields.get(name) == value else renamed(body, content_type, (name,), value)
+    part = f'\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+    return b"--" + boundary + part.encode() + body.removeprefix(b"\r\n")
+
+
 def _boundary(content_type: str) -> bytes | None:
     """The boundary, wherever it stands among the parameters; None if this is no form, or names one twice."""
     text = content_type.strip()

@@ -103,7 +103,8 @@ class Control:
             raise ConnectionError("the supervisor has gone")
         answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self._answers.append(answer)
-        self._channel.say({"all_figures": True})
+        if len(self._answers) == 1:  # one answer is for all who wait
+            self._channel.say({"all_figures": True})
         return await answer
 
     def _say_figures(self) -> None:

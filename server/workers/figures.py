@@ -2,8 +2,8 @@
 
 A family is `[name, type, help, [[sample, labels, value], ...]]`, so that it passes through a channel. What was counted
 (counters, histograms) is added up, and so is what stands now: connections, bytes, requests under way are parts of a
-whole. Shares of something (`..._ratio`) cannot be added: the largest is shown. Figures of the queue and the keys come
-from the pool process alone.
+whole. Shares of something (`..._ratio`) cannot be added, and what is said of all gateways each process says alike: of
+these the largest is shown. Figures of the queue and the keys come from the pool process alone.
 
 A counter must never fall, or Prometheus takes it for a restart and counts it twice. So what a process had counted stays
 in the sums when it ends (`Departed`): all of it if it ended properly, else what was shown last.
@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 Family = list[Any]
 COUNTED = frozenset({"counter", "histogram"})
+OF_ALL = ("fairgate_gateways_", "fairgate_journals_missing_")  # what these begin with is said of all gateways
 
 
 def families_of(metrics: Iterable[Metric]) -> list[Family]:
@@ -48,7 +49,7 @@ def total(processes: Iterable[Sequence[Family]]) -> list[Family]:
 
 
 def _together(name: str, one: float, other: float) -> float:
-    return max(one, other) if name.endswith("_ratio") else one + other
+    return max(one, other) if name.endswith("_ratio") or name.startswith(OF_ALL) else one + other
 
 
 def text_of(families: Iterable[Family]) -> bytes:

@@ -8,12 +8,13 @@ A worker says, of a request by its id:
     joined                             all that runs and waits there has been said
     answered limits, progress output, finish ..., again verdict limits, rejected ..., broke, cancel
     outlook number id, forecast number ask, live number most, ask number what argument, answer number value
+    announce what ...                 all others are to hear this
 
 and hears:
 
     welcome, keys, standings, snapshot       a picture of the pool, as far as a worker has to know it
     waits, grant, refuse, giveup             what becomes of a request
-    reply number value, asked number what argument
+    reply number value, asked number what argument, announced what ...
 
 **After a death.** A pool process that follows one that has died knows nothing of what runs, so it grants nothing until
 all workers have said what runs with them (`opening`), or some time has passed. What waits is said with the instant at
@@ -202,6 +203,7 @@ class Hub:
 
     def _again(self, member: Member, now: float, request_id: str, verdict: dict[str, JSON], limits: list[JSON]) -> None:
         if (ticket := _in_flight(member, request_id)) is None:
+            member.say("giveup", request_id, None)  # it was granted by a pool whose key this one does not have
             return
         judged = verdict_in(verdict)
         if judged.event in SUSPICIOUS and ticket.key is not None:
@@ -252,6 +254,12 @@ class Hub:
             gathering.awaited.discard(member)
             gathering.answers.append(value)
             self._conclude(number, gathering)
+
+    def _announce(self, member: Member, now: float, *announced: JSON) -> None:
+        message = packed(["announced", *announced])
+        for each in self.members:
+            if each is not member and each.who is not None:
+                each.outbox.append(message)
 
     def _conclude(self, number: int, gathering: Gathering) -> None:
         """Reply when all have answered."""
@@ -347,4 +355,5 @@ _VERBS: dict[str, Callable[..., None]] = {
     "live": Hub._live,
     "ask": Hub._ask,
     "answer": Hub._answer,
+    "announce": Hub._announce,
 }

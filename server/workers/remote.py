@@ -29,7 +29,7 @@ from server.workers.codec import JSON, ask_out, key_in, live_in, snapshot_in, st
 from server.workers.frames import VERSION, FrameError, Message
 from server.workers.lease import RemoteLease, RemotePlace
 
-AWAY_SECONDS = 10.0  # without a pool process: from then on it is no use to wait
+AWAY_SECONDS = 15.0  # without a pool process: it begins anew in some, and from then on it is no use to wait
 REPLY_SECONDS = 2.5  # to a question: longer than the pool process waits for other workers
 PROGRESS_SECONDS = 0.05  # between two reports of how far answers have come
 
@@ -76,6 +76,7 @@ class RemoteDispatcher:
         self._questions: dict[int, asyncio.Future[JSON]] = {}
         self._numbers = count(1)
         self._answers: dict[str, Callable[[JSON], Awaitable[JSON]]] = {}
+        self._hears: dict[str, Callable[..., None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._welcome = asyncio.Event()
         self._refused = False
@@ -143,6 +144,12 @@ class RemoteDispatcher:
         """Raises PoolAway."""
         answers: list[JSON] = await self.question("ask", what, argument)
         return answers
+
+    def hears(self, what: str, function: Callable[..., None]) -> None:
+        self._hears[what] = function
+
+    def announce(self, what: str, *arguments: JSON) -> None:
+        self.say("announce", what, *arguments)
 
     # What leases need
 
@@ -281,6 +288,10 @@ class RemoteDispatcher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _announced(self, what: str, *arguments: JSON) -> None:
+        if (function := self._hears.get(what)) is not None:
+            function(*arguments)
+
     async def _answer(self, number: int, what: str, argument: JSON) -> None:
         function = self._answers.get(what)
         self.say("answer", number, None if function is None else await function(argument))
@@ -298,4 +309,5 @@ _HEARD: dict[str, Callable[..., None]] = {
     "giveup": RemoteDispatcher._gave_up,
     "reply": RemoteDispatcher._reply,
     "asked": RemoteDispatcher._asked,
+    "announced": RemoteDispatcher._announced,
 }

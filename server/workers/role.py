@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, Self
 
+from server.config.settings import Settings
+
 Kind = Literal["pool", "worker"]
 
 
@@ -57,3 +59,8 @@ class Role:
             return cls(**known)
         except (TypeError, KeyError) as error:
             raise ValueError("not a role") from error
+
+
+def workers_of(settings: Settings) -> int:
+    """How many processes serve requests; with 1 that one does everything. The demo is always one."""
+    return 1 if settings.wants_demo else max(1, settings.workers)

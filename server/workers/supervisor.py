@@ -10,20 +10,19 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from server.workers.channel import Document
 from server.workers.decisions import Accept, Decision, End, Kill, Opened, Retire, Say, Serve, Start, Stop
-from server.workers.figures import Family
 from server.workers.listening import Listening
 from server.workers.machine_figures import MachineFigures
+from server.workers.process_metrics import process_figures
 from server.workers.processes import Command, Process
 from server.workers.role import Role
-from server.workers.supervision import POOL, Supervision, name_of
+from server.workers.supervision import POOL, Supervision
 
 log = logging.getLogger("fairgate")
-
-SERVING, RESTARTED = "fairgate_process_serving_count", "fairgate_process_restarted"
 
 
 class Supervisor:
@@ -37,7 +36,7 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         self._processes: dict[int, Process] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._figures = MachineFigures(self._shown, self._own_figures)
+        self._figures = MachineFigures(self._shown, partial(process_figures, supervision))
         self._banner = ""
         self._code: asyncio.Future[int] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
@@ -158,15 +157,3 @@ class Supervisor:
     def _shown(self) -> dict[int, Process]:
         """The processes whose figures count: a pool process that does not serve yet has no queue."""
         return {life: self._processes[life] for life in self._supervision.in_service if life in self._processes}
-
-    def _own_figures(self) -> list[Family]:
-        places = self._supervision.places.values()
-        serving = [[SERVING, {"process": place.name}, float(place.served)] for place in places]
-        restarts = [
-            [f"{RESTARTED}_total", {"process": name_of(place)}, float(count)]
-            for place, count in self._supervision.restarts.items()
-        ]
-        return [
-            [SERVING, "gauge", "1 for each process of this machine that serves.", serving],
-            [RESTARTED, "counter", "How often a process has died and was started again.", restarts],
-        ]

@@ -11,10 +11,24 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import pytest
 
-from server.admin.resources import GROUP, KEY, LIMIT, NOTICE, PASS, PERSON, PRICE, RESOURCES, TOKEN, Resource, Verb
+from server.admin.resources import (
+    ALIAS,
+    GROUP,
+    KEY,
+    LIMIT,
+    NOTICE,
+    PASS,
+    PERSON,
+    PRICE,
+    RESOURCES,
+    TOKEN,
+    Resource,
+    Verb,
+)
 from server.cli.main import _parser
 from server.config.shapes import Thing
 from server.http.api import schemas
+from server.http.api.aliases import ALIAS_SHAPE
 from server.http.api.table import Operation
 from server.http.routes import OPERATIONS as API
 from web.forms import FORMS
@@ -93,7 +107,7 @@ def _children(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.A
 
 LINE = verbs_of(_parser(lambda: ""))
 READING = {"list", "show", "view", "export"}
-NOUNS = {"user", "token", "pass", "group", "course", "limit", "price", "notice", "maintenance", "key", "audit"}
+NOUNS = {"user", "token", "pass", "group", "course", "limit", "price", "notice", "maintenance", "alias", "key", "audit"}
 
 
 def expected(front: str) -> dict[str, tuple[Resource, Verb]]:
@@ -195,7 +209,14 @@ def unlike(front: str, place: str, fields: set[str]) -> set[str]:
 
 
 # Of a token the pass for a guest is called on its page; the name of a new one is shown beside the secret and not kept.
-BESIDES = {"/me/passes": {"name"}, "/admin/people/*/passes": {"name"}, "notice set": {"id"}, "limit raise": {"amount"}}
+BESIDES = {
+    "/admin/aliases": {"name"},
+    "alias set": {"name"},
+    "/me/passes": {"name"},
+    "/admin/people/*/passes": {"name"},
+    "notice set": {"id"},
+    "limit raise": {"amount"},
+}
 # One field is said by one option or another: when a token ends in days or on a day, how a person is called.
 ALTERNATIVES = {
     "token create": {"until"},
@@ -235,6 +256,7 @@ RECORDS = {
     "limit": (LIMIT, schemas.LIMIT_SHAPE),
     "price": (PRICE, schemas.PRICE_SHAPE),
     "notice": (NOTICE, schemas.NOTICE_SHAPE),
+    "alias": (ALIAS, ALIAS_SHAPE),
     "key": (KEY, schemas.KEY_SHAPE),
 }
 

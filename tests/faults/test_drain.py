@@ -170,6 +170,7 @@ async def test_sigterm_ends_streams_with_a_word_settles_them_and_exits_with_0(tm
         async with server_process(fake, tmp_path, drain_seconds=0.8) as (process, url, token):
             streams = [asyncio.create_task(stream_from(session, url, token)) for _ in range(6)]
             await fake.wait_for(lambda: sum(record.events_written == 5 for record in fake.records) == 6, 20)
+            process.send_signal(signal.SIGHUP)  # of a service manager that reloads: it ends nothing
             process.send_signal(signal.SIGTERM)
             gate.set()
             bodies = await asyncio.gather(*streams)

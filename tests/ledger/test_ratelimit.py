@@ -292,3 +292,29 @@ def test_the_first_sixty_seconds_of_a_monotonic_clock_are_like_any_others() -> N
     rates = RateLimits()
     take(rates, -30.5, entry(1))
     assert wait(rates, 0, entry(1)) == pytest.approx(29.5)
+
+
+def test_what_others_take_counts_here_and_what_they_give_back_does_not() -> None:
+    said: list[tuple[str, int, float]] = []
+    mine, others = RateLimits(), RateLimits()
+    others.say = lambda counter, amount, at: said.append((counter, amount, at))
+    take(others, 1.0, entry(2))
+    others.give_back(take(others, 2.0, entry(2)))
+    for counter, amount, at in said:
+        mine.note(counter, amount, at, 2.5)
+    assert [amount for _, amount, _ in said] == [1, 1, -1]
+    take(mine, 3.0, entry(2))
+    assert wait(mine, 4.0, entry(2)) == 57.0
+    take(mine, 61.5, entry(2))
+
+
+def test_what_is_said_too_late_or_twice_takes_nothing_from_others() -> None:
+    rates, counter = RateLimits(), entry(2).counter
+    rates.note(counter, 5, 0.0, 61.0)
+    rates.note(counter, -5, 0.0, 61.0)
+    assert len(rates) == 0
+    rates.note(counter, 1, 61.0, 61.0)
+    rates.note(counter, -9, 61.0, 61.5)
+    rates.note(counter, 1, 62.0, 62.0)
+    take(rates, 62.0, entry(2))
+    assert wait(rates, 62.0, entry(2)) == 60.0

@@ -58,6 +58,7 @@ async def test_the_administrators_forms_keep_what_was_entered() -> None:
             ("/admin/prices", "/admin/prices", PRICE),
             ("/admin/groups", "/admin/groups", {"name": "choir", **GROUP}),
             ("/admin/groups?edit=lab", "/admin/groups/lab/change", GROUP),
+            ("/admin/keys", "/admin/aliases", {"name": ODD, "model": ODD}),
             ("/admin/notices", "/admin/notices", {"text": ODD, "since": ODD, "until": ""}),
             ("/admin/notices", "/admin/maintenance", {"text": ODD, "since": "2098-01-01T06:00", "until": ODD}),
             ("/admin/notices", "/admin/close", {"text": ODD, "until": ODD}),
@@ -111,7 +112,7 @@ def test_every_form_with_fields_to_type_into_is_tried_above() -> None:
     """Those whose fields are choices, confirmations or secrets only are not; a new form belongs into a list above."""
     tried = {
         "/admin/limits", "/admin/limits/*/raise", "/admin/prices", "/admin/groups", "/admin/groups/*/change",
-        "/admin/notices", "/admin/maintenance", "/admin/close",
+        "/admin/notices", "/admin/maintenance", "/admin/close", "/admin/aliases",
         "/admin/people", "/admin/people/*", "/admin/people/*/tokens", "/admin/people/*/erase",
         "/admin/people/import", "/me/groups", "/me/groups/join", "/me/tokens", "/me/nickname", "/me/erase",
     }  # fmt: skip

@@ -76,3 +76,19 @@ def test_what_has_to_stay_lies_on_the_disk() -> None:
 
 def test_it_is_started_as_the_procfile_says() -> None:
     assert (ROOT / "Procfile").read_text() == f"web: {SERVICE['startCommand']}\n"
+
+
+# With MongoDB Atlas: several instances and no disk
+
+WITH_ATLAS: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "render-atlas.yaml").read_text())
+
+
+def test_with_atlas_it_differs_by_the_store_the_plan_and_the_number_of_instances_alone() -> None:
+    (service,) = WITH_ATLAS["services"]
+    assert set(SERVICE) - set(service) == {"disk"}
+    assert {name for name in service if service[name] != SERVICE[name]} == {"plan", "numInstances", "envVars"}
+    assert service["numInstances"] > 1
+    store = {"key": "STORE_URL", "sync": False}
+    others = [each for each in SERVICE["envVars"] if each["key"] != "STORE_URL"]
+    assert [each for each in service["envVars"] if each != store] == others
+    assert store in service["envVars"]

@@ -48,6 +48,7 @@ def test_a_request_is_told_with_all_that_is_known_of_it() -> None:
         "token": "tok_1",
         "model": "gpt-5",
         "model_served": "gpt-5-2025-08-07",
+        "alias": "",
         "endpoint": "/v1/chat/completions",
         "dialect": "openai",
         "upstream": "openai",

@@ -24,11 +24,14 @@ def stands(figure: float, name: str = "fairgate_connections_open_count") -> Fami
 
 def test_what_is_counted_and_what_stands_is_added_up_and_of_shares_the_largest_is_shown() -> None:
     ratio = "fairgate_input_cached_ratio"
-    text = text_of(total([[counted(2), stands(3), stands(0.25, ratio)], [counted(5), stands(4), stands(0.5, ratio)]]))
+    living = "fairgate_gateways_living_count"
+    one = [counted(2), stands(3), stands(0.25, ratio), stands(3, living)]
+    text = text_of(total([one, [counted(5), stands(4), stands(0.5, ratio), stands(3, living)]]))
     lines = text.decode().splitlines()
     assert 'fairgate_rows_written_total{kind="a"} 7.0' in lines
     assert "fairgate_connections_open_count 7.0" in lines
     assert "fairgate_input_cached_ratio 0.5" in lines
+    assert "fairgate_gateways_living_count 3.0" in lines
 
 
 def test_histograms_are_added_up_bucket_by_bucket() -> None:

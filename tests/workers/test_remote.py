@@ -11,6 +11,7 @@ from keypool.keys import Key
 from keypool.messages import Ask
 from keypool.verdict import DROPPED, UNREACHABLE
 from server.wire.errors import BadAnswer, NoKey, PoolAway, QueueFull, QueueTimeout, Refusal, UpstreamUnreachable
+from server.workers.codec import ask_out
 from server.workers.frames import FrameError
 from server.workers.lease import RemoteLease
 from server.workers.remote import RemoteDispatcher
@@ -229,6 +230,44 @@ async def test_what_ends_while_the_pool_is_away_is_not_announced() -> None:
     wire.start()
     wire.turn()
     assert (machine.pool.tickets, machine.hub.opening) == ({}, False)
+
+
+@pytest.mark.gen_test
+async def test_what_runs_with_a_key_that_a_new_pool_does_not_have_ends_as_it_ends() -> None:
+    machine, dispatcher, wire = await machine_of(a_key("k1"), a_key("k2", models=("other",)))
+    client = await entered(dispatcher, wire, an_ask("r1", "ann"))
+    machine.die()
+    machine.keys = machine.keys[1:]
+    machine.start(expected=1)
+    wire.start()
+    wire.turn()
+    assert machine.pool.tickets == {}
+    again = asyncio.create_task(client.lease.again(DROPPED, BadAnswer(), {}))
+    await settled()
+    wire.turn()
+    with pytest.raises(BadAnswer):
+        await again
+    assert dispatcher.idle
+    client.finish()
+
+
+@pytest.mark.gen_test
+async def test_what_is_said_twice_counts_once_and_what_is_not_ones_own_does_nothing() -> None:
+    machine, dispatcher, wire = await machine_of(a_key("k1", slots=3))
+    await entered(dispatcher, wire, an_ask("r1", "ann"))
+    assert wire.member is not None
+    other, its_wire = machine.worker(1)
+    its_wire.start()
+    its_wire.turn()
+    for member in machine.hub.members:
+        machine.hub.hear(member, ["submit", ask_out(an_ask("r1", "ann")), 0.0], 0.0)
+        machine.hub.hear(member, ["running", ask_out(an_ask("r1", "ann")), "k1", 0.0, 0], 0.0)
+    machine.hub.hear(machine.hub.members[1], ["cancel", "r1"], 0.0)
+    assert (set(machine.pool.tickets), machine.pool.keys["k1"].running, other.idle) == ({"r1"}, 1, True)
+    stranger = wire.member
+    wire.cut()
+    machine.hub.hear(stranger, ["submit", ask_out(an_ask("r2", "ann")), 0.0], 0.0)
+    assert machine.pool.tickets == {}
 
 
 @pytest.mark.gen_test

@@ -74,7 +74,7 @@ async def worker(folder: Path, **more: Any) -> AsyncIterator[Played]:
             async with open_services(settings) as services:
                 control = Control()
                 listening = asyncio.create_task(control.listen(role.control))
-                task = asyncio.create_task(serve_as_worker(services, services.settings, role, control))
+                task = asyncio.create_task(serve_as_worker(services, role, control))
                 played = Played(fake, services, task, sockets.port)
                 await played.open(ours)
                 ready = await played.hear()

@@ -19,13 +19,13 @@ class Machine:
     def __init__(self, *keys: Key) -> None:
         self.now = 0.0
         self.suspected: list[str] = []
-        self._keys = keys
+        self.keys = keys
         self.wires: list[Wire] = []
         self.start()
 
     def start(self, expected: int = 0) -> None:
         """A new pool process, which knows nothing."""
-        keys = [Key(each.id, each.upstream, each.dialects, each.models, each.slots, each.groups) for each in self._keys]
+        keys = [Key(each.id, each.upstream, each.dialects, each.models, each.slots, each.groups) for each in self.keys]
         self.pool = Pool(keys)
         self.hub = Hub(self.pool, self._carry_out, self.suspected.append)
         self.hub.expect(expected)

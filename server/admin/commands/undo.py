@@ -1,4 +1,4 @@
-"""A removal is undone from its entry in the audit log: the group, the limit or the price is there again as it was.
+"""A removal is undone from its entry in the audit log: the group, limit, price or alias is there again as it was.
 
 It is refused where another one has taken the place meanwhile. A join code does not come back: the log never had it.
 """
@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from server.admin.changes import Changes, Overtaken, purpose
-from server.admin.records import GROUPS, LIMITS, PRICES, RecordKind, shown
+from server.admin.records import ALIASES, GROUPS, LIMITS, PRICES, RecordKind, shown
 from server.ledger.limits import Limit
 from server.policy.commands import AlreadyThere, CommandError, NotThere
 from server.store import acts
 from server.store.base import DONE, Audit, Record
 
-REMOVALS: Mapping[str, RecordKind[Any]] = {f"{each.kind}.remove": each for each in (GROUPS, LIMITS, PRICES)}
+REMOVALS: Mapping[str, RecordKind[Any]] = {f"{each.kind}.remove": each for each in (GROUPS, LIMITS, PRICES, ALIASES)}
 
 
 def is_undoable(entry: Audit) -> bool:
@@ -29,7 +29,7 @@ async def undo(changes: Changes, actor: str, entry_id: str) -> Record:
     if entry is None:
         raise NotThere("there is no such entry in the log", "`audit` shows them")
     if not is_undoable(entry):
-        raise CommandError("only removals of groups, limits and prices can be undone")
+        raise CommandError("only removals of groups, limits, prices and aliases can be undone")
     kind = REMOVALS[entry.action]
     record = Record(kind.kind, entry.target, {**(entry.before or {}), **_without_code(entry)})
     await _insist_on_place(changes, kind, record)

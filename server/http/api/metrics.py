@@ -13,6 +13,6 @@ class MetricsHandler(BaseHandler[StatusServices]):
     def initialize(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def get(self) -> None:
+    async def get(self) -> None:
         self.set_header("Content-Type", CONTENT_TYPE)
-        self.finish(self._metrics.text())
+        self.finish(await self._metrics.page())

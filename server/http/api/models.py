@@ -16,7 +16,8 @@ class ModelsHandler(AlsoHead, BaseHandler[ApiServices]):
     async def get(self, name: str | None = None) -> None:
         caller = await self.authenticate()
         names = self.services.admission.reached(caller, self.dialect)
-        facts = await self.services.status_service.status.facts()
+        facts, aliases = await self.services.status_service.status.facts(), self.services.book.aliases
+        facts = {**facts, **{each: facts[aliases.model(each)] for each in names if aliases.model(each) in facts}}
         self.set_header("Content-Type", "application/json")
         if name is None and self.dialect is OPENAI and "client_version" in self.request.query_arguments:
             self.finish(OPENAI.models_for_codex(names, facts))

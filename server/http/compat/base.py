@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.admin.makers import Maker
-from server.http.base import BaseHandler
+from server.http.base import BaseHandler, is_credited
 from server.http.services import CompatServices
 from server.policy.authority import Power
 from server.store.base import Caller, StoreError
@@ -56,7 +56,7 @@ class CompatHandler(BaseHandler[CompatServices]):
         service in front has authenticated them.
         """
         headers = self.request.headers
-        bare = not any(name in headers for name in ("Authorization", "X-Api-Key", "X-User"))
+        bare = not is_credited(headers) and "X-User" not in headers
         if bare and within(self.address(), self.services.settings.user_header_networks):
             self.insist_on_own_site()
             return None

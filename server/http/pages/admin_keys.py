@@ -10,8 +10,9 @@ from server.admin.commands.keys import HOMES
 from server.admin.consequences import of_key_removal
 from server.config.upstream_kinds import KINDS
 from server.http.pages.admin import AdminPage
-from server.http.pages.forms import Done, Form
+from server.http.pages.forms import Done, Form, FormError, sentence
 from server.keys.wishes import ListedKey
+from server.policy.aliases import Alias
 from web import render_admin
 from web.view_admin import KeyRow, KeysView
 
@@ -32,6 +33,7 @@ class KeysPage(AdminPage):
             upstreams=tuple(dict.fromkeys((*(key.spec.name for key in listed), *HOMES))),
             may_add=office.may_add(),
             kinds=tuple(KINDS),
+            aliases=tuple((each.name, each.model, each.listed) for each in await self.services.changes.aliases()),
         )
         return render_admin.keys_html(view)
 
@@ -70,6 +72,20 @@ class KeysPage(AdminPage):
         form.insist("Remove this key?", consequences.lines(), "Remove the key")
         await self.services.keys.remove(self.me.id, key_id)
         return Done("key-removed", KEYS)
+
+    async def set_alias(self, form: Form) -> Done:
+        """A name for a model."""
+        name, model = form.needed("name"), form.needed("model")
+        try:
+            alias = Alias(name, model, listed=form.text("listed") != "no")
+        except ValueError as error:
+            raise FormError(sentence(error)) from None
+        await self.services.changes.set_alias(self.me.id, alias)
+        return Done("alias-set", KEYS)
+
+    async def remove_alias(self, _: Form, name: str) -> Done:
+        await self.services.changes.remove_alias(self.me.id, name)
+        return Done("alias-removed", KEYS)
 
     def _row(self, key: ListedKey, running: Mapping[str, KeySnapshot]) -> KeyRow:
         """A key that was added a moment ago is not in the pool yet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal, cast
 
+from server.http.base import is_credited
 from server.http.pages.base import SESSION, BrowserHandler
 from server.http.pages.public import HTML, PageHandler
 from server.http.services import StatusServices
@@ -103,7 +104,7 @@ class LeaderboardPage(BrowserHandler):
         if self.cookie(SESSION):
             return await self.person()
         headers = self.request.headers
-        if "Authorization" in headers or "X-Api-Key" in headers:
+        if is_credited(headers):
             return await self.services.store.person((await self.authenticate()).person_id)
         return None
 

@@ -59,6 +59,8 @@ SENTENCES = {
     "limit-set": "The limit is set.",
     "limit-raised": "The limit is raised.",
     "limit-removed": "The limit is removed.",
+    "alias-set": "Requests for this name are served by its model within seconds.",
+    "alias-removed": "The name is removed.",
     "notice-set": "All people read it within seconds.",
     "notice-removed": "The notice is removed.",
     "maintenance-scheduled": "All people read it within seconds. Requests are served until it begins.",

@@ -95,6 +95,8 @@ def _operators() -> list[Route[PageServices]]:
         _form(f"/admin/keys/{ID}/resume", KeysPage, KeysPage.resume, admin),
         _form(f"/admin/keys/{ID}/recheck", KeysPage, KeysPage.recheck, admin),
         _form(f"/admin/keys/{ID}/remove", KeysPage, KeysPage.remove, admin),
+        _form("/admin/aliases", KeysPage, KeysPage.set_alias, admin),
+        _form(f"/admin/aliases/{NAME}/remove", KeysPage, KeysPage.remove_alias, admin),
         _page("/admin/prices", PricesPage, PricesPage.set_price, admin),
         _form(f"/admin/prices/{NAME}/remove", PricesPage, PricesPage.remove, admin),
         _page("/admin/limits", LimitsPage, LimitsPage.set_limit, admin),

@@ -128,7 +128,7 @@ def row_of(found: Document) -> UsageRow:
         request_id=found["_id"],
         status=Outcome(found["status"]),
         usage=Usage(**found["usage"]),
-        **{name: found[name] for name in _PLAIN},
+        **{name: found[name] for name in _PLAIN if name in found},
     )
 
 

@@ -174,6 +174,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE people_version (version INTEGER NOT NULL) STRICT",
         "INSERT INTO people_version VALUES (0)",
     ),
+    # The name that a caller asked for, where another model serves it.
+    ("ALTER TABLE usage ADD COLUMN alias TEXT NOT NULL DEFAULT ''",),
 )
 
 

@@ -1,0 +1,36 @@
+"""`X-Fairgate-Fallback`: a caller's consent to another model, if their own would let them wait too long.
+
+    X-Fairgate-Fallback: gpt-5-mini; wait=20
+
+"If my model would wait longer than 20 seconds, take gpt-5-mini." Without the header no request is served by another
+model than the one that it names.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from server.wire.errors import InvalidValue
+
+HEADER = "X-Fairgate-Fallback"
+_VALUE = re.compile(
+    r"(?P<model>(?!.*\.\.)[A-Za-z0-9._:/@+\[\]()~,#*!-]{1,256})[ \t]*;[ \t]*wait=(?P<wait>\d{1,6}(?:\.\d{1,3})?)"
+)
+
+
+class Fallback(NamedTuple):
+    """The other model, and the seconds of waiting from which on it is taken."""
+
+    model: str
+    wait: float
+
+
+def fallback_of(text: str | None) -> Fallback | None:
+    """Read the header; None if there is none. Raises InvalidValue."""
+    if text is None:
+        return None
+    found = _VALUE.fullmatch(text.strip())
+    if found is None:
+        raise InvalidValue(HEADER)
+    return Fallback(found["model"], float(found["wait"]))
