@@ -66,6 +66,7 @@ class Demo:
             keys=tuple(Secret(key) for key in keys),
             models=(MODEL,),
             slots=SLOTS,
+            kind="llamacpp",
         )
 
     async def stop(self) -> None:

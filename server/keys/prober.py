@@ -89,7 +89,7 @@ class Prober:
         self._keys, self._registry, self._ask, self._jitter, self._clock = keys, registry, ask, jitter, clock
         self._schedule = Schedule(interval, concurrency)
         self._watched: dict[str, UpstreamSpec] = {}
-        self._found: dict[str, ProbeState] = {}  # what was found last
+        self._found: dict[str, tuple[ProbeState, str]] = {}  # what was found last, and the hint
         self._models: dict[str, tuple[str, ...]] = {}  # what each key listed last
         self._wanted: set[str] = set()  # the operator asked, and has no answer yet
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -192,8 +192,9 @@ class Prober:
         self.wake()
 
     def _teach(self, key_id: str, spec: UpstreamSpec, found: Check, reviving: frozenset[ProbeState]) -> None:
-        before, self._found[key_id] = self._found.get(key_id, "ready"), found.state
-        if found.state not in ("ready", before):
+        well, news = ("ready", ""), (found.state, found.hint)
+        before, self._found[key_id] = self._found.get(key_id, well), news
+        if news not in (well, before):
             log.warning("upstream %s, key %s: %s, %s%s", spec.name, key_id, found.state, found.detail, found.hint)
         if found.state in reviving and self._keys.state(key_id) is not Stands.PAUSED:
             self._keys.learn(key_id, KeyEvent.RESUME)

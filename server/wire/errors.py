@@ -277,7 +277,7 @@ class MethodNotAllowed(ClientError):
 
 
 class UpgradeRequired(ClientError):
-    """There are no WebSockets here: send the same request by POST, with "stream": true for its events."""
+    """There are no WebSockets here: send the same request by POST, with stream: true for its events."""
 
     status = 426
     code = "websocket_not_supported"
@@ -303,7 +303,7 @@ class TooManyTokens(ClientError):
 
 
 class UnsupportedMedia(ClientError):
-    """Content-Type must be application/json (curl -d says something else: add -H "Content-Type: application/json");
+    """Content-Type must be application/json (curl -d says something else: add -H 'Content-Type: application/json');
     Content-Encoding, if any, gzip, deflate, zstd or br."""
 
     status = 415

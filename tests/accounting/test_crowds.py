@@ -1,4 +1,4 @@
-"""A hundred at once, none of whom bounds an answer: what the upstream bills them all is never more than their budget.
+"""A crowd at once, none of whom bounds an answer: what the upstream bills them all is never more than their budget.
 
 The upstream answers as long as it may, and keeps books of its own (`Record.usage`): what it has written is what it
 bills. It never matters whose budget it is, nor which store keeps it, nor that the first attempts fail half-way.
@@ -33,7 +33,7 @@ from tests.gateways import Running, gateway, spec
 
 pytestmark = pytest.mark.slow  # a gateway of its own for each
 
-CALLERS = 100
+MOST_CALLERS = 100
 LONGEST = 400  # tokens of an answer, where nobody bounds it
 MODEL = "gpt-4o"
 PRICE = Price("dear", MODEL, 0, Rates(input=1_000_000_000, output=1_000_000_000))  # 1,000 tokens for a dollar
@@ -80,6 +80,7 @@ PURSES = {
 }
 every_purse = pytest.mark.parametrize("purse", PURSES.values(), ids=list(PURSES))
 streamed_or_plain = pytest.mark.parametrize("stream", [True, False], ids=["stream", "plain"])
+callers = pytest.mark.parametrize("callers", [30, pytest.param(MOST_CALLERS, marks=pytest.mark.soak)])
 
 
 @asynccontextmanager
@@ -88,21 +89,21 @@ async def opened(
 ) -> AsyncIterator[tuple[Stage, str]]:
     async with FakeUpstream(decide=decide) as fake:
         keys = ["sk-upstream-one", "sk-upstream-two"]
-        upstream = spec(fake, keys, slots=CALLERS, models=(MODEL,), **purse.upstream)
+        upstream = spec(fake, keys, slots=MOST_CALLERS, models=(MODEL,), **purse.upstream)
         settings = {"default_max_output": LONGEST, "store_seconds": 20.0, **place.settings, **purse.settings}
         async with gateway(fake, upstream, **settings) as running:
             await put_prices(running.services, PRICE)
             yield Stage(running), await purse.token(running)
 
 
-async def crowd(stage: Stage, token: str, gate: asyncio.Event, *, stream: bool) -> list[Heard]:
+async def crowd(stage: Stage, token: str, gate: asyncio.Event, callers: int, *, stream: bool) -> list[Heard]:
     """All at once. The upstream answers when all are refused whom it has not seen."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         asked = [
             asyncio.create_task(hear(session, stage.running, chat(f"request {n} {PROMPT}", stream=stream), token))
-            for n in range(CALLERS)
+            for n in range(callers)
         ]
-        await until(lambda: stage.records and sum(each.done() for each in asked) + stage.fake.running == CALLERS, 30.0)
+        await until(lambda: stage.records and sum(each.done() for each in asked) + stage.fake.running == callers, 30.0)
         gate.set()
         return await asyncio.gather(*asked)
 
@@ -116,22 +117,28 @@ def spent(rows: list[UsageRow]) -> int:
     return sum(row.cost_micro_usd for row in rows)
 
 
+@callers
 @every_purse
 @streamed_or_plain
 @pytest.mark.gen_test(timeout=50)
-async def test_a_crowd_is_never_billed_more_than_it_may_spend(place: Place, purse: Purse, stream: bool) -> None:
+async def test_a_crowd_is_never_billed_more_than_it_may_spend(
+    place: Place, purse: Purse, stream: bool, callers: int
+) -> None:
     gate = asyncio.Event()
     async with opened(place, purse, lambda record: held(gate, words=100_000)) as (stage, token):
-        heard = await crowd(stage, token, gate, stream=stream)
+        heard = await crowd(stage, token, gate, callers, stream=stream)
         rows = await stage.rows()
-        assert 0 < len(rows) == Counter(each.status for each in heard)[200] < CALLERS
+        assert 0 < len(rows) == Counter(each.status for each in heard)[200] < callers
         assert purse.most * 0.2 < billed(stage.records) <= purse.most
         assert spent(rows) == billed(stage.records)
 
 
+@callers
 @every_purse
 @pytest.mark.gen_test(timeout=50)
-async def test_attempts_that_fail_half_way_are_paid_from_the_budget_too(place: Place, purse: Purse) -> None:
+async def test_attempts_that_fail_half_way_are_paid_from_the_budget_too(
+    place: Place, purse: Purse, callers: int
+) -> None:
     """Each first attempt opens its answer and fails, and is billed. Another one is made where there is money."""
     gate, seen = asyncio.Event(), set[bytes]()
     half_way = Answer(name="half-way", content=Content(words=9), delivery=Delivery(gate=gate, error_after=1))
@@ -143,7 +150,7 @@ async def test_attempts_that_fail_half_way_are_paid_from_the_budget_too(place: P
         return half_way
 
     async with opened(place, purse, decide) as (stage, token):
-        heard = await crowd(stage, token, gate, stream=True)
+        heard = await crowd(stage, token, gate, callers, stream=True)
         rows = await stage.rows()
         attempts = [row for row in rows if row.is_attempt]
         assert len(stage.records) == len(rows) >= len(seen) > 0

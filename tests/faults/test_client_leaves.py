@@ -25,7 +25,7 @@ from tests.faults.conftest import Opener
 from tests.faults.stage import Stage, until
 from tests.gateways import spec
 
-FEW, MANY = 30, 200
+FEW, MANY = 30, 100
 PLENTY = 2 * MANY  # slots: nobody has to wait who is not meant to
 BOUND = 0.050  # seconds between a client's leaving and the upstream's seeing it, in 99 of 100 cases
 LONGEST = 1.0  # and in the other one, on a machine that is busy with other things

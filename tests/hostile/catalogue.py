@@ -38,6 +38,11 @@ class Answer:
 TELLING = ("allow", "retry-after", "retry-after-ms", "www-authenticate", "x-should-retry")
 
 JSON = Answer(400, "invalid_json", "The request body is not valid JSON.")
+MARKED = Answer(
+    400,
+    "invalid_json",
+    "The request body begins with a byte order mark (BOM): send it in UTF-8 without one.",
+)
 DEEP = Answer(400, "json_too_complex", "The request body is nested too deeply or has too many elements.")
 KEY = Answer(
     401,
@@ -69,7 +74,7 @@ SIZE = Answer(
 TYPE = Answer(
     415,
     "unsupported_media_type",
-    'Content-Type must be application/json (curl -d says something else: add -H "Content-Type: application/json"); '
+    "Content-Type must be application/json (curl -d says something else: add -H 'Content-Type: application/json'); "
     "Content-Encoding, if any, gzip, deflate, zstd or br.",
 )
 RATE = Answer(

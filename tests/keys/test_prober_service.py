@@ -13,7 +13,7 @@ import pytest
 
 from keypool.health import KeyEvent, KeyState
 from server.config.specs import Secret, UpstreamSpec
-from server.keys.prober import Prober, check
+from server.keys.prober import Check, Prober, check
 from server.keys.registry import UpstreamRegistry
 from server.upstream import Patience, Upstreams
 from tests.fakes.fates import hang, html_page, revoked, server_error
@@ -337,6 +337,31 @@ async def test_trouble_is_logged_once_and_without_the_key(caplog: pytest.LogCapt
             assert len(fake.probes) == 2
     (line,) = caplog.messages
     assert line == f"upstream physics, key {ONE.fingerprint}: unreachable, the upstream is not well (500)"
+
+
+@pytest.mark.gen_test
+async def test_a_kind_that_does_not_fit_is_logged_once_though_the_key_is_let_in(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def ask(key_id: str, spec: UpstreamSpec) -> Check:
+        asked.append(key_id)
+        return Check("ready", "let in", ("m",), "; ollama answers there: `kind: ollama` fits")
+
+    asked: list[str] = []
+    here = UpstreamSpec(
+        name="physics", dialects=("openai",), base_url="http://127.0.0.1:1/v1", keys=(ONE,), models=("m",)
+    )
+    registry, clock = UpstreamRegistry([here]), Clock()
+    prober = Prober(RunningKeys(registry), registry, ask, 900.0, lambda: 0.5, clock)
+    await prober.start()
+    for _ in range(2):
+        await asyncio.gather(*prober._tasks.values())
+        clock.now += 2000.0
+        prober.wake()
+    await prober.close()
+    (line,) = caplog.messages
+    assert len(asked) >= 2
+    assert line == f"upstream physics, key {ONE.fingerprint}: ready, let in; ollama answers there: `kind: ollama` fits"
 
 
 @pytest.mark.gen_test

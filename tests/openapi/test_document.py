@@ -163,9 +163,10 @@ def test_schemathesis_finds_nothing_that_the_document_does_not_tell(tmp_path: Pa
 async def test_without_a_credential_every_operation_but_the_public_ones_refuses() -> None:
     async with estate() as place:
         before = len(place.services.book.groups)
-        for operation in ALL:
+        for number, operation in enumerate(ALL):
             path = re.sub(r"\{\w+\}", "x", operation.path)
-            answer = await place.ask(operation.method, path, None, {} if operation.body else None)
+            origin = {"X-Forwarded-For": f"10.0.0.{number}"}  # one address would soon be refused as too fast
+            answer = await place.ask(operation.method, path, None, {} if operation.body else None, **origin)
             assert answer.status == (200 if operation.role == "public" else 401), (operation.method, path)
         assert len(place.services.book.groups) == before
 

@@ -169,6 +169,6 @@ def test_a_store_and_the_model_always_agree(kind: Kind, tmp_path: Path) -> None:
             super().__init__(kind, place)
 
     some = settings(
-        max_examples=20, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        max_examples=10, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     run_state_machine_as_test(OfThisKind, settings=some)

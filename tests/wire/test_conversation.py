@@ -21,9 +21,10 @@ FIRST: dict[str, dict[str, Any]] = {
     "chat": {"messages": [{"role": "system", "content": SYSTEM}, HELLO]},
     "messages": {"system": SYSTEM, "messages": [HELLO]},
     "responses": {"instructions": SYSTEM, "input": [HELLO]},
+    "compact": {"instructions": SYSTEM, "input": [HELLO]},
 }
 FAMILIES = pytest.mark.parametrize("kind", FIRST)
-CONVERSING = ("chat", "completions", "messages", "responses")
+CONVERSING = ("chat", "completions", "messages", "responses", "compact")
 
 
 def name(kind: str, document: dict[str, Any]) -> bytes:
@@ -31,7 +32,7 @@ def name(kind: str, document: dict[str, Any]) -> bytes:
 
 
 def turns_of(kind: str) -> str:
-    return "input" if kind == "responses" else "messages"
+    return "input" if kind in ("responses", "compact") else "messages"
 
 
 @FAMILIES
@@ -47,6 +48,10 @@ def test_every_turn_of_a_conversation_has_the_name_of_the_first(kind: str) -> No
 def test_another_first_message_is_another_conversation(kind: str, other: dict[str, str]) -> None:
     turns = FIRST[kind][turns_of(kind)]
     assert name(kind, {**FIRST[kind], turns_of(kind): [*turns[:-1], other]}) != name(kind, FIRST[kind])
+
+
+def test_what_is_compacted_goes_where_the_conversation_was() -> None:
+    assert name("compact", FIRST["compact"]) == name("responses", FIRST["responses"])
 
 
 def test_another_system_prompt_is_another_conversation() -> None:
