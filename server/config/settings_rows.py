@@ -95,9 +95,7 @@ class Settings(EgressRows):
         "900", parsers.seconds_or_never, "Between two free checks of a key; 0 is at the start and on suspicion only."
     )
     keys_poll_seconds: float = row(
-        "2",
-        parsers.seconds,
-        "How soon the gateway learns of keys added, paused or removed; a second at most on MongoDB.",
+        "2", parsers.seconds, "How soon the gateway learns of keys added, paused or removed."
     )
     demo: Demo = row(
         "auto", one_of("auto", "on", "off"), "A small model on this machine; auto is on while no upstream is named."
