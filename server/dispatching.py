@@ -104,7 +104,10 @@ class Peers(Protocol):
         """Say what this worker answers when one of them asks for something; of and as what JSON can say."""
 
     async def ask(self, what: str, argument: JSON) -> list[JSON]:
-        """The answers of all; those that do not answer within a second or two are left out."""
+        """The answers of all, None of one that has none to this.
+
+        Those that do not answer within a second or two are left out. Raises PoolAway.
+        """
 
     def hears(self, what: str, function: Callable[..., None]) -> None:
         """Say what this worker does when another one announces something."""

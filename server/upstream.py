@@ -256,6 +256,18 @@ class Upstreams:
         asked = {**headers, "Accept-Encoding": "identity"}
         return Sending(self._head, _Sent(method, url, asked, body, math.inf, self._egress), _unnoted)
 
+    def reach(self, key_id: str, dialect: Dialect, method: str, place: str, query: str = "") -> Sending:
+        """Ask for what a provider keeps, with the key that made it. `place` stands behind the base URL.
+
+        Raises AttemptFailed.
+        """
+        route = self._route(key_id)
+        headers = {**route.sent_headers(dialect, {}), "Accept-Encoding": "identity"}
+        dated = kind_query(route.kind, "", route.api_version)
+        url = _asking(route.base_url + place, "&".join(filter(None, (dated, query))))
+        sent = _Sent(method, url, headers, b"", self._patience.first_byte, self._way(route))
+        return Sending(self._head, sent, _unnoted)
+
     @asynccontextmanager
     async def look_up(self, key_id: str, dialect: Dialect, place: str, query: str = "") -> AsyncIterator[Answer]:
         """Ask for what costs nothing, with a key. Any status is an answer, a redirect too. Raises AttemptFailed.

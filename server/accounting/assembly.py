@@ -97,7 +97,8 @@ async def open_accounting(settings: Settings, store: Store, own: Sequence[Price]
     # A file beside us is not away while we are there.
     remote = not settings.store_url.startswith("sqlite:")
     outage = _allowance(settings.outage_allowance_usd) if remote else _nothing
-    longest = round((settings.queue_seconds + settings.total_seconds) * 1000)
+    background = settings.background_seconds if settings.stateful else 0.0
+    longest = round((settings.queue_seconds + max(settings.total_seconds, background)) * 1000)
 
     def written(request_ids: list[str]) -> None:
         journal.written(*request_ids)

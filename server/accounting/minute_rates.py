@@ -23,6 +23,10 @@ class MinuteRates:
         """Have others hear what is taken here (`ratelimit.py`); what they take is to be noted."""
         self._limits.say = say
 
+    async def counting(self, _: object) -> list[tuple[str, int, float]]:
+        """What a worker that has just begun is to note, when it asks."""
+        return self._limits.counting(self._clock())
+
     def note(self, counter: str, amount: int, at: float) -> None:
         """Another worker has taken so much."""
         self._limits.note(counter, amount, at, self._clock())

@@ -136,4 +136,5 @@ def bounds(settings: Settings, timing: KeepaliveTiming) -> Bounds:
         _rules(settings),
         Identity.of(settings.identity_upstream, pepper(settings)),
         settings.fairness,
+        settings.background_seconds,
     )

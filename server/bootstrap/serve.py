@@ -39,6 +39,7 @@ log = logging.getLogger("fairgate")
 ENOUGH = 1 << 40  # bytes: bodies are bounded by the handlers, which can say so in the caller's dialect
 PULSE = KeepaliveTiming()
 NO_RELOAD = "SIGHUP changes nothing in a gateway of one process: restart it, or run several (WORKERS)"
+ONE_PROCESS = "WORKERS is not used: the demo is one process; name an upstream, or set DEMO=off"
 LAST_WORDS_SECONDS = 3.0  # to write the in-band errors and settle, after the drain's time is over
 
 
@@ -50,6 +51,8 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
         log.info("%s", note)
     for slip in settings.slips:
         log.warning("%s", slip)
+    if settings.workers > 1:
+        log.warning("%s", ONE_PROCESS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):

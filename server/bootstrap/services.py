@@ -14,6 +14,7 @@ from typing import Protocol, TypedDict
 from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.housekeeping import Housekeeping
 from server.accounting.metrics import AccountingMetrics
+from server.accounting.minute_rates import MinuteRates
 from server.accounting.price_reload import PriceReload
 from server.accounting.reservations import Reservations
 from server.accounting.runtime_config import RuntimeConfig
@@ -40,7 +41,7 @@ from server.cluster.face import Face
 from server.cluster.metrics import GatewayMetrics
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
-from server.dispatching import Dispatching
+from server.dispatching import Dispatching, Peers
 from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
 from server.keys.registry import UpstreamRegistry
@@ -61,6 +62,7 @@ from server.status.service import Clocks, StatusService, history_of, open_face
 from server.store import store_for
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
+from server.wire.errors import PoolAway
 from server.wire.filters import Origins
 from server.workers.role import Role
 from server.workers.whole_lines import writer_to
@@ -219,9 +221,8 @@ class ServicesBuilder:
         builder = PoolBuilder(settings, self._store, registry, upstreams, book.know, book.forget, self._stack)
         if self._role is None:
             return await builder.own()
-        pool, rates = await builder.shared(self._role), accounting.reservations.rates
-        pool.peers.hears(RATES, rates.note)
-        rates.share(partial(pool.peers.announce, RATES))
+        pool = await builder.shared(self._role)
+        await _share_rates(accounting.reservations.rates, pool.peers)
         return pool
 
     async def _gateways(self, accounting: Accounting, here: Dispatcher | None, clocks: Clocks) -> Face | None:
@@ -260,6 +261,7 @@ class ServicesBuilder:
             observe,
             spool,
         )
+        self._stack.push_async_callback(pipeline.close)
         return pipeline, admission
 
     def _login(self) -> Oidc | None:
@@ -299,6 +301,17 @@ async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def _share_rates(rates: MinuteRates, peers: Peers) -> None:
+    """The limits per minute hold over all workers: each hears what the others take, and first what they have taken."""
+    peers.hears(RATES, rates.note)
+    peers.answers(RATES, rates.counting)
+    rates.share(partial(peers.announce, RATES))
+    with suppress(PoolAway):
+        found = [each for each in await peers.ask(RATES, None) if each]  # one that begins as well has no answer yet
+        for each in max(found, key=len, default=()):
+            rates.note(*each)
 
 
 class Observer(Protocol):

@@ -58,10 +58,9 @@ class Settings(EgressRows):
         "0", whole(0, 10), "How many proxies of yours stand in front and add to X-Forwarded-For."
     )
     transport: Transport = row(
-        "own",
-        one_of("own", "tornado"),
+        "own", one_of("own", "tornado"),
         "What carries callers' HTTP: fairgate's own, or Tornado's server, which costs more.",
-    )
+    )  # fmt: skip
     title: str = row("fairgate", parsers.text, "The name on the page.")
 
     store_url: str = row(  # it may hold a password: never shown, neither in a repr nor in a message
@@ -114,10 +113,8 @@ class Settings(EgressRows):
     )
     token_cache_seconds: float = row("5", parsers.seconds, "How long a revoked token may still work.")
     stateful: bool = row(
-        "off",
-        switch,
-        "Permit objects that providers keep (store, background, files), each to its maker: docs/stateful.md.",
-    )
+        "off", switch, "Permit objects that providers keep (store, background, files), each to its maker.",
+    )  # fmt: skip
     admin_key: Secret | None = row(
         "", parsers.long_secret, "Its holder is an administrator; 16 characters or more; empty: no key.", secret=True
     )
@@ -276,6 +273,9 @@ class Settings(EgressRows):
         "30", parsers.seconds_or_never,
         "For an answer to report its usage after its client has left, if it is not known; 0 closes it at once.",
     )  # fmt: skip
+    background_seconds: float = row(
+        "3600", parsers.seconds, "For a response in the background to end (STATEFUL=on); then it is cancelled."
+    )
 
     leaderboard: bool = row(
         "on", switch, "A page with the highest usage of people who chose a nickname for it.", section="Pages"

@@ -285,7 +285,9 @@ class AlsoHead(RequestHandler):
 
 def dialect_of(request: HTTPServerRequest) -> Dialect:
     """Anthropic's on its own routes and to its SDKs, else OpenAI's."""
-    anthropic = "/messages" in request.path or "/anthropic/" in request.path or "anthropic-version" in request.headers
+    path = request.path
+    messages = "/messages" in path and "/threads/" not in path  # OpenAI's threads have messages, too
+    anthropic = messages or "/anthropic/" in path or "anthropic-version" in request.headers
     return ANTHROPIC if anthropic else OPENAI
 
 

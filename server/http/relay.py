@@ -10,21 +10,19 @@ from urllib.parse import unquote
 
 from tornado.iostream import StreamClosedError
 
-from server.http.base import BaseHandler
+from server.http.entering import CallingHandler
 from server.http.refusals import hang_up, without_delay
-from server.http.services import RelayServices
 from server.http.transport.exchange import Exchange
 from server.ledger.ratelimit import Taken
 from server.observability.access_log import Access
-from server.policy.authority import Means, Power
-from server.policy.maintenance import maintenance
+from server.policy.authority import Means
 from server.relay.context import Call, ClientLeft, milliseconds
 from server.relay.keepalive import EVENT_STREAM
 from server.store.base import Caller
 from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
-from server.wire.errors import Draining, MethodNotAllowed, OriginBlocked, Refusal, UpgradeRequired
+from server.wire.errors import MethodNotAllowed, Refusal, UpgradeRequired
 from server.wire.fallback import HEADER as FALLBACK
 from server.wire.fallback import fallback_of
 from server.wire.keepalive import HEADER, keepalive_of
@@ -35,12 +33,10 @@ INLINE_BODY = 64 << 10  # bytes that are read on the event loop, in at most abou
 PASSED_QUERY = re.compile(r"(?:beta|api-version)=[A-Za-z0-9.-]{1,32}")
 
 
-class RelayHandler(BaseHandler[RelayServices]):
+class RelayHandler(CallingHandler):
     """Reads a request, has it served, and writes what comes: it is the gateway's `Sink`."""
 
     endpoint: Endpoint
-    caller: Caller
-    guests = True
     started = False
     _knocked: Taken | None = None
 
@@ -65,23 +61,8 @@ class RelayHandler(BaseHandler[RelayServices]):
         self._knocked = self.services.reservations.knock(self.caller, self.dialect.name)
 
     async def _admit(self) -> None:
-        if self.services.draining:
-            raise Draining
-        self._refuse_blocked_origin()
-        self.caller = await self.authenticate()
-        self._refuse_in_maintenance()
+        await self.enter()
         self._coding = coding_of(self.request.headers.get("Content-Encoding"))
-
-    def _refuse_blocked_origin(self) -> None:
-        headers = self.request.headers
-        if self.services.origins.blocked(headers.get("Origin"), headers.get("Referer")):
-            raise OriginBlocked(words=self.services.settings.block_message)
-
-    def _refuse_in_maintenance(self) -> None:
-        notices = self.services.book.notices
-        closed = maintenance(notices, self.services.wall()) if notices else None
-        if closed is not None and not self.services.authority(self.caller).may(Power.ADMINISTER):
-            raise closed
 
     async def post(self) -> None:
         self._task = asyncio.current_task()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
@@ -26,6 +27,7 @@ from server.http.api.table import Operation, routes_of
 from server.http.api.usage import ExportHandler, RequestsHandler, UsageHandler
 from server.http.compat.azure import azure_models, azure_relayed
 from server.http.compat.routes import compat_health, compat_models, compat_relayed, compat_routes, foreign_keys
+from server.http.kept import KeptHandler
 from server.http.pages.feeds import Badge, Feed, LeaderboardPage
 from server.http.pages.login import Callback, LoginBegin, LoginPage, Logout, UserHandler
 from server.http.pages.public import DocsPage, FrontPage, NoSuchPage, StaticFile, StatusJson, StatusPage
@@ -43,6 +45,7 @@ from server.http.services import (
 from server.wire.base_urls import meant
 from server.wire.cors import Sharing
 from server.wire.endpoints import ENDPOINTS
+from server.wire.kept import KEPT_ROUTES
 from server.wire.translate.translation import PAIRS
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -90,6 +93,7 @@ def routes(services: GatewayServices) -> list[Route[Any]]:
     return [
         *_of(relay, foreign_keys(settings, own_keys)),
         *_of(relay, _relayed()),
+        *_of(relay, _kept()),
         *_of(api, _models()),
         *_of(status, _public(status)),
         *_of(api, _asked()),
@@ -118,6 +122,16 @@ def _relayed() -> list[Route[RelayServices]]:
         for prefix in dict.fromkeys(("", f"/proxy/{endpoint.dialect.name}", *others)):
             path = prefix + endpoint.path.replace(".", r"\.")
             found.append(Route(path, RelayHandler, {"POST": Role.CALLER}, {"endpoint": endpoint}, own_door=True))
+    return found
+
+
+def _kept() -> list[Route[RelayServices]]:
+    """What can be asked of answers that a provider keeps."""
+    found = []
+    for prefix, route in product(("", "/proxy/openai"), KEPT_ROUTES):
+        roles = dict.fromkeys(route.methods, Role.CALLER)
+        pattern = prefix + route.pattern
+        found.append(Route[RelayServices](pattern, KeptHandler, roles, {"route": route}, own_door=True))
     return found
 
 

@@ -184,6 +184,12 @@ class RateLimits:
             self._slidings[counter] = sliding
             self._slidings.move_to_end(counter)
 
+    def counting(self, now: float) -> list[tuple[str, int, float]]:
+        """All that counts now, as `note` takes it: for another worker, which has just begun."""
+        self._forget(now)
+        found = [(name, mark) for name, sliding in self._slidings.items() for mark in sliding.marks if mark.amount]
+        return [(name, mark.amount, mark.last) for name, mark in found if mark.last + SECONDS > now]
+
     def left(self, rates: Iterable[HoldEntry], unit: Unit, now: float) -> Left | None:
         """The tightest limit of a unit as it stands; None if there is none."""
         found = [self._left(entry, now) for entry in rates if entry.limit.unit is unit]

@@ -59,7 +59,8 @@ class Bounds:
 
     `stateful`: providers may keep answers for later, for those who made them. `longest_output`: tokens of an answer
     without a bound of its own, where a budget applies. `usage_seconds`: how long an answer is read on for its usage, if
-    its client has left. `fairness`: the parties that have equal shares.
+    its client has left. `fairness`: the parties that have equal shares. `background_seconds`: for a response in the
+    background.
     """
 
     queue_seconds: float = 300.0
@@ -72,6 +73,7 @@ class Bounds:
     rules: ContentRules = ContentRules()  # noqa: RUF009 - immutable
     identity: Identity = Identity()  # noqa: RUF009 - immutable
     fairness: Fairness = "person"
+    background_seconds: float = 3600.0
 
 
 class Admission:
@@ -233,6 +235,8 @@ class Admission:
         groups = key_groups(caller, () if call.group is None else (call.group,))
         if not self._bounds.stateful:
             _refuse_kept_state(request)
+        if request.keeps == "deferred":
+            raise InvalidValue("deferred")  # its answer, and what it costs, could not be asked for
         ask = Ask(
             id=call.id,
             person=caller.person_id,
@@ -292,6 +296,19 @@ class Admission:
         if not common:
             raise UnknownId  # of several keys: each would say so of the other's
         return common
+
+    async def maker_of(self, object_id: str, caller: Caller) -> Key:
+        """The key with which a kept object of this caller's was made.
+
+        Raises UnknownId if another person made it, NoKey if that key is not in use, AccountingUnavailable.
+        """
+        found = (await self._issued({object_id})).get(object_id)
+        if found is None or found.person_id != caller.person_id:
+            raise UnknownId
+        key = self._dispatcher.keyring.keys.get(found.key)
+        if key is None or key.whole.dead:
+            raise NoKey
+        return key
 
     async def _makers(self, references: Sequence[Reference], caller: Caller) -> set[str]:
         """The keys with which kept objects were made. Raises UnknownId if another person made one."""

@@ -187,6 +187,13 @@ class RequestContext:
     recorded: Callable[[], bytes] | None = None  # what went to the client, if that is to be kept
     settled: UsageRow | None = None  # its row, once that is on the ledger
     names_model: bool = True
+    released: bool = False  # its key went back while the response goes on in the background
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether the provider goes on with its response, which can be asked for: its end will tell what it costs."""
+        known = self.call.request.background and self.meter.running and bool(self.meter.made.answer)
+        return known and self.sent and self.claim is not None and self.settled is None
 
     @property
     def input_estimate(self) -> int:

@@ -59,7 +59,7 @@ def usage_is_to_come(context: RequestContext) -> bool:
     """Whether an upstream is at work for a request, and only its usage will tell what that costs."""
     price, meter = context.bill.price, context.meter
     at_work = context.perhaps_billed and not meter.finished and not meter.failed
-    if not at_work or price is None or price.free:
+    if not at_work or price is None or price.free or context.runs_on:  # `background.py` sees to that
         return False
     return meter.ended() or hides(context)
 

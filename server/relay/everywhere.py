@@ -22,7 +22,7 @@ class Everywhere:
 
     async def cancel(self, request_ids: Sequence[str]) -> int:
         """End these requests for an administrator; returns how many were still there."""
-        return sum(await self._ask(CANCEL, list(request_ids)))
+        return sum(each or 0 for each in await self._ask(CANCEL, list(request_ids)))
 
     async def explain(self, caller: Caller, request_id: str) -> JSON:
         """The trace of a request of this caller's as JSON; None if there was none. Raises StoreError."""

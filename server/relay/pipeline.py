@@ -23,6 +23,7 @@ from server.dispatching import Dispatching
 from server.ledger.usage import UsageRow
 from server.relay.admission import Admission, Bounds
 from server.relay.attempts import Attempts
+from server.relay.background import Background
 from server.relay.content_log import LOGGED_HEADER, ContentRecorder
 from server.relay.context import (
     Call,
@@ -37,6 +38,7 @@ from server.relay.context import (
 from server.relay.drain import UsageDrain
 from server.relay.holds import Holding
 from server.relay.keepalive import Keepalive
+from server.relay.kept_answers import KeptAnswers
 from server.relay.naming import SERVED_MODEL
 from server.relay.parking import leased
 from server.relay.prompt_lengths import NOT_READ, PromptLengths
@@ -90,6 +92,10 @@ class Pipeline:
             store, tokenizer, self._lengths, reservations, admission, bounds.stateful, clock, observe
         )
         self._attempts = Attempts(upstreams, reservations, self._settlement, bounds, clock, wall)
+        self._background = Background(
+            upstreams, self._settlement, reservations, under_way, bounds.background_seconds, bounds.answer_bytes, clock
+        )
+        self.kept = KeptAnswers(admission, upstreams, self._background, bounds.stateful)
         self._usage_drain = UsageDrain(bounds.usage_seconds)
         self._time_limit = TimeLimit(bounds.total_seconds)
         self._holding = Holding(reservations, self._lengths, bounds.longest_output, self._usual_output)
@@ -101,8 +107,8 @@ class Pipeline:
 
     @property
     def running(self) -> int:
-        """Requests that wait, are being answered, or whose rows are being written."""
-        return len(self._tasks) + self._reservations.backlog
+        """Requests that wait, are being answered, here or in the background, or whose rows are being written."""
+        return len(self._tasks) + len(self._background.tasks) + self._reservations.backlog
 
     async def explain(self, caller: Caller, request_id: str) -> RequestTrace | None:
         """The trace of a request of this caller's; None if there was none. Raises StoreError."""
@@ -120,17 +126,27 @@ class Pipeline:
         return trace
 
     async def quiet(self, seconds: float) -> None:
-        """Wait until no request runs, at most for so long, and a little for the store to have all rows."""
+        """Wait until no request runs, at most for so long, and a little for the store to have all rows.
+
+        What goes on in the background is waited for only when the gateway stops.
+        """
         deadline = self._clock() + seconds
-        while self._tasks and (left := deadline - self._clock()) > 0:
-            await asyncio.wait(set(self._tasks.values()), timeout=left)
+        while (tasks := {*self._tasks.values(), *self._background.ending()}) and (left := deadline - self._clock()) > 0:
+            await asyncio.wait(tasks, timeout=left)
         await self._reservations.quiet(min(deadline - self._clock(), ROWS_SECONDS))
 
     def stop(self) -> None:
         """End every running request with `Draining`, in its stream where it has begun one."""
         self._stopping = True
+        self._background.stop()
         for task in self._tasks.values():
             task.cancel()
+
+    async def close(self) -> None:
+        """End what goes on in the background: it is billed as far as it is known."""
+        self._background.stop()
+        if ending := self._background.ending():
+            await asyncio.wait(ending, timeout=ROWS_SECONDS)
 
     def cancel(self, request_id: str) -> bool:
         """End a request for an administrator: its client hears `Cancelled`. False if it is not, or no longer, here.
@@ -194,6 +210,8 @@ class Pipeline:
         try:
             length = await self._lengths.of(call.request, call.caller.person_id)
             ask = await self._admission.ask(call, rights, arrived, length.tokens)
+            if call.request.background:
+                self._background.insist_on_room(call.caller)
             call, ask, length = await self._holding.hold(bill, call, ask, asked, length)
             lease, meter = self._dispatcher.lease(ask), call.request.endpoint.meter()
             room = self._admission.room(call.request.model, ask.input_tokens)
@@ -201,7 +219,8 @@ class Pipeline:
             del call
             return await self._queued(context, sink)
         finally:
-            self._reservations.close(bill)
+            if bill.request_id not in self._background.tasks:
+                self._reservations.close(bill)
 
     async def _pass_through(self, call: Call, trace: RequestTrace, sink: Sink) -> UsageRow:
         """Serve a call with the caller's own key: it does not wait, and nothing of the pool is held for it."""
@@ -258,12 +277,15 @@ class Pipeline:
         finally:
             self._usage_drain.end(context)
             try:
-                if context.sent:
+                if context.runs_on:
+                    row = self._background.watch(context)
+                elif context.sent:
                     row = await self._settlement.settle(context)
                 else:
                     await self._settlement.pay(context)  # nothing: but the key goes back
             finally:
-                del self._contexts[context.call.id]
+                if context.call.id not in self._background.tasks:
+                    del self._contexts[context.call.id]
         return row
 
 

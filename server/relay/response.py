@@ -130,7 +130,8 @@ class Response:
         self._answered()
         context.first_byte = self.clock()
         context.outcome = Outcome.COMPLETED
-        await self.settle(context)  # also: a client that reads slowly must not hold a key
+        if not context.runs_on:
+            await self.settle(context)  # also: a client that reads slowly must not hold a key
         if context.call.reader is not None:
             body = context.call.reader.answer(body)
         content_type = self.answer.headers.get("Content-Type", "application/octet-stream")

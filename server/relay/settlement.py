@@ -104,11 +104,33 @@ class Settling:
             self._observe(row)  # afterwards: an observer that fails cannot keep the row off the ledger
         return context.settled
 
+    def set_free(self, context: RequestContext) -> UsageRow:
+        """Give the key back for a response that goes on in the background: its flow pays what is expected.
+
+        Returns its row as it stands.
+        """
+        expected = context.bill.guessed(context.input_estimate)
+        context.lease.finish(Tokens(expected.input, 0, expected.output), complete=False)
+        context.released = True
+        return context.row(expected, self._clock())
+
+    async def weigh(self, context: RequestContext) -> None:
+        """Count a prompt whose words are not kept until the end."""
+        await self._read(context)
+
+    async def remember(self, context: RequestContext) -> None:
+        """Note the maker of what the provider keeps of an answer that is not settled yet."""
+        who, key = context.call.caller.person_id, context.lease.key.id
+        with suppress(StoreError):  # as long as it is under way, its maker is known here
+            await self._store.remember_issued(
+                context.kept(stateful=self._stateful), IssuedObject(who, key, context.bill.at)
+            )
+
     async def pay(self, context: RequestContext) -> Usage:
         """Let the flow pay what was used, and give the key back. Paying twice is paying once."""
         if context.usage is None:
             context.usage = await self._used(context)
-            if context.claim is not None:
+            if context.claim is not None and not context.released:
                 self._finish(context, context.claim, context.usage)
         return context.usage
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from server.wire.figures import ANTHROPIC, tools_in
 from server.wire.items import HostedCalls
+from server.wire.kept import is_running
 from server.wire.meter import DeliveryMeter, json_object
 from server.wire.usage import Usage
 
@@ -188,6 +189,7 @@ class Responses(DeliveryMeter):
     def _response(self, response: dict[str, Any]) -> None:
         self._served_by(response)
         self.made.whole(response)
+        self.running = is_running(response)
         for item in _objects(response.get("output")):
             self.made.item(item)
         self._called(response)

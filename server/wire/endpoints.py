@@ -65,7 +65,7 @@ _TABLE = (
         output_limits=("max_completion_tokens", "max_tokens"),
         streams=True,
         asks_usage=True,
-        keeping=("store", "deferred"),  # xAI answers a deferred one later, to any holder of the key
+        keeping=("deferred", "store"),  # xAI answers a deferred one later, to any holder of the key
     ),
     Endpoint(
         path="/v1/completions",

@@ -162,6 +162,23 @@ class StatefulDisabled(ClientError):
     code = "stateful_disabled"
 
 
+class NothingKept(ClientError):
+    """Nothing is kept here for later: the keys of this gateway are shared, and its operator has not permitted that
+    providers keep answers. Send the whole conversation, with store: false and include: reasoning.encrypted_content."""
+
+    status = 404
+    anthropic_kind = "not_found_error"
+    code = "stateful_disabled"
+
+
+class StillRunning(ClientError):
+    """This response is still being made: cancel it, and delete it when it has ended."""
+
+    status = 409
+    code = "still_running"
+    retriable = False
+
+
 class InvalidKey(ClientError):
     """Invalid or missing API key."""
 
@@ -318,6 +335,12 @@ class RateLimited(ClientError):
     anthropic_kind = "rate_limit_error"
     code = "rate_limit_exceeded"
     retry_after = 1.0
+
+
+class TooManyInBackground(RateLimited):
+    """You have too many responses in the background: wait until some of them have ended."""
+
+    retry_after = 15.0
 
 
 class TooMuchAtOnce(RateLimited):

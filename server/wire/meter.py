@@ -35,6 +35,7 @@ class Meter(Protocol):
     output_pieces: int  # content deltas so far: a cheap running estimate of output tokens
     garbled: int  # events with data that was not a JSON object
     made: Made  # what a later request may name
+    running: bool  # the provider goes on with it in the background
 
     def event(self, event: StreamEvent) -> bool:
         """Observe one event; True if it is the usage-only chunk that a client gets only if it asked."""
@@ -62,6 +63,7 @@ class DeliveryMeter(ABC):
     """The base of all meters. `places` says where the figures of their answers stand."""
 
     places: Places = OPENAI
+    running = False
 
     def __init__(self) -> None:
         self.figures = Figures(self.places)

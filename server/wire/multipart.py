@@ -54,11 +54,15 @@ def file_in(body: bytes, content_type: str, name: str) -> bytes:
     return b""
 
 
-def files_in(body: bytes, content_type: str) -> int:
-    """Return how many files a form has that was read before."""
+def files_in(body: bytes, content_type: str, names: tuple[bytes, ...]) -> int:
+    """Return how many files a form has that was read before.
+
+    A part whose name begins with one of `names` is one, also where it does not say so.
+    """
     boundary = _boundary(content_type)
     assert boundary is not None, "it has been read"
-    return sum(_is_file(_parameters(part)) for part in _parts(body, boundary))
+    heads = map(_parameters, _parts(body, boundary))
+    return sum(_is_file(each) or each[b"name"].startswith(names) for each in heads)
 
 
 def media_type(content_type: str) -> str:

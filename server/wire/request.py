@@ -53,6 +53,7 @@ _CONTENT = frozenset(
     }
 )  # fmt: skip
 _NOTHING_GENERATED = frozenset({"messages", "completions", "responses"})  # kinds that know a bound of 0
+_PICTURES = (b"image", b"mask", b"markup")
 _NUMBERS = ("n", "partial_images", "frame_count")  # in forms
 _LIST_PRICE = (None, "auto", "default", "flex", "standard_only")
 _ASKED = b'{"stream_options":{"include_usage":true},'
@@ -79,6 +80,7 @@ class Request:
     kept: bool  # the provider keeps the answer, asked or by its own default: a later request may name it
     names_person: bool  # it tells the provider who asks
     dearer: str | None  # the field by which it asks to be served better, for more than the list price
+    background: bool = False  # its answer says only that the provider has begun
     added: tuple[str, ...] = ()  # the fields of the body by which we ask for what the client did not (`wire/added.py`)
     hosted: Hosted = field(default=Hosted(), repr=False)
 
@@ -122,6 +124,7 @@ def read_request(endpoint: Endpoint, body: bytes, content_type: str, session: st
         kept=keeps is not None or (endpoint.keeps_by_default and document.get("store") is None),
         names_person=names_person(document),
         dearer=None if endpoint.free else _dearer(document),
+        background="background" in endpoint.keeping and document.get("background") is True,
         added=("stream_options",) if hides_usage else (),
         hosted=searches_of(document) if endpoint.kind == "rerank" else hosted_of(document, model, endpoint.kind),
     )
@@ -223,7 +226,7 @@ def _sound(endpoint: Endpoint, body: bytes, content_type: str) -> Sound | None:
 
 def _uploads(endpoint: Endpoint, body: bytes, content_type: str) -> int:
     """How many pictures are uploaded here to be worked on, masks included."""
-    return multipart.files_in(body, content_type) if "image" in endpoint.required else 0
+    return multipart.files_in(body, content_type, _PICTURES) if "image" in endpoint.required else 0
 
 
 def max_wait(text: str | None) -> float | None:

@@ -98,7 +98,7 @@ class Hub:
             return
         self.members.remove(member)
         self._held = [each for each in self._held if each[1] is not member]
-        for ticket in list(member.tickets.values()):
+        for ticket in sorted(member.tickets.values(), key=_runs):  # else what waits would be granted the slots
             self._forget(ticket.id)
             self._carry_out(self.pool.cancel(ticket, now))
         for number, gathering in list(self._gatherings.items()):
@@ -332,6 +332,10 @@ def _in_flight(member: Member, request_id: str) -> Ticket | None:
     """A ticket of this member that has a key."""
     ticket = member.tickets.get(request_id)
     return ticket if ticket is not None and ticket.key is not None else None
+
+
+def _runs(ticket: Ticket) -> bool:
+    return ticket.key is not None
 
 
 def _place(ticket: Ticket) -> list[JSON]:

@@ -29,6 +29,7 @@ class Request:
     path: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    query: str = ""
 
     def header(self, name: str) -> str | None:
         """The first value of a header, or None."""
@@ -133,7 +134,8 @@ def take_request(buffer: bytearray) -> Request | None:
     body, end = taken
     del buffer[:end]
     method, target, _ = first.split(" ")
-    return Request(method, target.partition("?")[0], headers, body)
+    path, _, query = target.partition("?")
+    return Request(method, path, headers, body, query)
 
 
 def _take_body(buffer: bytearray, start: int, headers: dict[str, str]) -> tuple[bytes, int] | None:

@@ -20,6 +20,7 @@ from tests.fakes import shapes_anthropic, shapes_openai, shapes_others, shapes_r
 from tests.fakes.delivery import Courier
 from tests.fakes.fates import Answer, Content, Fate, Raw, Refuse, ok, revoked
 from tests.fakes.http1 import Connection, Headers, Request
+from tests.fakes.kept import PATH, KeptAnswers
 from tests.fakes.ledger import Ledger, Outcome, Record
 from tests.fakes.limits import Limits
 from tests.fakes.model import Json, Reply
@@ -42,6 +43,7 @@ SHAPES: dict[str, Shape] = {
     "/v1/rerank": shapes_others.rerank,
     "/v1/audio/speech": shapes_openai.speech,
     "/v1/audio/transcriptions": shapes_openai.transcriptions,
+    "/v1/audio/translations": shapes_openai.transcriptions,
     "/v1/messages": shapes_anthropic.messages,
     "/v1/complete": shapes_others.complete,
     "/v1/messages/count_tokens": lambda body, _content: shapes_anthropic.count_tokens(body),
@@ -70,6 +72,7 @@ class FakeUpstream:
         self._script = Script(default or ok())
         self._ledger = Ledger()
         self._limits: dict[str, Limits] = {}
+        self.kept = KeptAnswers()
         self._connections: set[Connection] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self.port = 0
@@ -88,7 +91,7 @@ class FakeUpstream:
     @property
     def records(self) -> list[Record]:
         """Every request for an answer so far, in the order of arrival; askings for the list of models are `probes`."""
-        return [record for record in self._ledger.records if record.request.method != "GET"]
+        return [record for record in self._ledger.records if record.request.method != "GET" and not _is_kept(record)]
 
     @property
     def probes(self) -> list[Record]:
@@ -200,6 +203,8 @@ class FakeUpstream:
     def _fate_of(self, record: Record) -> Fate:
         if record.key is None or (self._keys is not None and record.key not in self._keys):
             return revoked()
+        if _is_kept(record):
+            return ok()
         if record.path in FREE:
             return self._script.peek(record.key, record.model)
         if (decided := self._decide(record)) is not None:
@@ -216,11 +221,14 @@ class FakeUpstream:
         if (method, path) == ("GET", "/v1/models"):
             names = tuple(self._models or MODELS)
             return shapes_anthropic.models(names) if dialect == "anthropic" else shapes_openai.models(names)
+        if (kept := self.kept.reply(record)) is not None:
+            return kept
         shape = SHAPES.get(path)
         if method != "POST" or shape is None:
             return unknown_url(dialect, method, path)
         try:
-            return shape(_read_body(record.request), content)
+            body = _read_body(record.request)
+            return self.kept.begun(record, body, content) or shape(body, content)
         except KeyError as error:
             return bad_request(dialect, f"Missing required parameter: {error}.", str(error.args[0]))
         except (ValueError, TypeError, AttributeError, IndexError):
@@ -247,6 +255,10 @@ class FakeUpstream:
             ("openai-processing-ms", "7"),
             *limits,
         ]
+
+
+def _is_kept(record: Record) -> bool:
+    return PATH.fullmatch(record.path) is not None
 
 
 def _open_record(request: Request, number: int) -> Record:

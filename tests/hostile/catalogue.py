@@ -65,6 +65,13 @@ URL = Answer(
     "and no slash at the end.",
     anthropic_kind="not_found_error",
 )
+NOTHING_KEPT = Answer(
+    404,
+    "stateful_disabled",
+    "Nothing is kept here for later: the keys of this gateway are shared, and its operator has not permitted that "
+    "providers keep answers. Send the whole conversation, with store: false and include: reasoning.encrypted_content.",
+    anthropic_kind="not_found_error",
+)
 SIZE = Answer(
     413,
     "request_too_large",

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.hostile.catalogue import URL, assert_is, not_allowed
+from tests.hostile.catalogue import NOTHING_KEPT, URL, assert_is, not_allowed
 from tests.hostile.http_raw import request
 from tests.hostile.site import Site
 
@@ -27,8 +27,8 @@ ABSENT = [
     "/v1/batches",
     "/v1/messages/batches",
     "/v1/messages/batches/msgbatch_1/results",
-    "/v1/responses/resp_1",
-    "/v1/chat/completions/chatcmpl-1",
+    "/v1/responses/resp_1/other",
+    "/v1/conversations",
     "/v1/realtime",
 ]
 
@@ -41,6 +41,18 @@ def test_what_belongs_to_the_account_does_not_exist_here(services: Site, path: s
             assert_is(
                 services.ask(request(method, prefix + path, services.headers())), URL, dialect_path(prefix + path)
             )
+
+
+@pytest.mark.parametrize("prefix", ["", "/proxy/openai"])
+@pytest.mark.parametrize("path", ["/v1/responses/resp_1", "/v1/chat/completions/chatcmpl-1"])
+def test_by_default_no_kept_answer_exists_and_no_list_of_them(services: Site, path: str, prefix: str) -> None:
+    with services.untouched():
+        for method in ("GET", "DELETE"):
+            assert_is(services.ask(request(method, prefix + path, services.headers())), NOTHING_KEPT, path)
+        reply = services.ask(request("POST", prefix + path, services.headers()))
+        assert_is(reply, not_allowed("GET", "DELETE"), path)
+        for parent in ("/v1/responses", "/v1/chat/completions"):
+            assert_is(services.ask(request("GET", prefix + parent, services.headers())), not_allowed("POST"), parent)
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST", "PUT", "PATCH"])

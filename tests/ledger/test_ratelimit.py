@@ -318,3 +318,16 @@ def test_what_is_said_too_late_or_twice_takes_nothing_from_others() -> None:
     rates.note(counter, 1, 62.0, 62.0)
     take(rates, 62.0, entry(2))
     assert wait(rates, 62.0, entry(2)) == 60.0
+
+
+def test_one_that_begins_late_learns_what_counts() -> None:
+    rates, late = RateLimits(), RateLimits()
+    rates.give_back(take(rates, 0.0, entry(9)))
+    take(rates, 1.0, entry(2))
+    take(rates, 30.0, entry(2), tokens(10, 4))
+    found = rates.counting(61.0)
+    for each in found:
+        late.note(*each, now=61.0)
+    assert sorted(found) == sorted([(entry(2).counter, 1, 30.0), (tokens(10, 4).counter, 4, 30.0)])
+    take(late, 61.0, entry(2))
+    assert wait(late, 61.0, entry(2)) == 29.0

@@ -91,6 +91,7 @@ class Scene:
             ),
             trace=SimpleNamespace(attempts=[]),
             bill=SimpleNamespace(headers={}),
+            runs_on=False,
             first_byte=None,
             outcome=None,
             shorter=None,

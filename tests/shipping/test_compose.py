@@ -14,7 +14,7 @@ from server.config.settings import SETTINGS, Settings, load
 from tests.fetched import by_pip
 from tests.shipping.place import ROOT
 
-FILE = ROOT / "docker-compose.yml"
+FILE, MANY = ROOT / "docker-compose.yml", ROOT / "deploy" / "many" / "compose.yaml"  # test_many_compose.py
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
 GATEWAY, MONGO = COMPOSE["services"]["fairgate"], COMPOSE["services"]["mongo"]
 
@@ -24,7 +24,7 @@ GATEWAY, MONGO = COMPOSE["services"]["fairgate"], COMPOSE["services"]["mongo"]
 def test_it_is_right_by_the_published_schema() -> None:
     """The package `check-jsonschema` carries the Compose specification's schema."""
     folder = by_pip("check-jsonschema")
-    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE), str(MANY)]
     found = subprocess.run(check, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
 

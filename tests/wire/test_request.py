@@ -222,6 +222,10 @@ class TestPicturesThatAreUploaded:
         assert bound.input >= 4_096 * uploads  # what a faithful reading of one takes at least
         assert (bound.images, bound.output) == (3, 4_229)
 
+    def test_one_that_does_not_say_that_it_is_a_file_is_held_for_as_well(self) -> None:
+        request = read_request(EDITS, *drawn(("image",), mask="\x89PNG", **{"image[1]": "PNG"}))
+        assert len(request.extent.media) == 3
+
     def test_a_form_asks_for_a_stream_and_for_partial_pictures(self) -> None:
         request = read_request(EDITS, *drawn(stream="true", partial_images="3", size="1024x1024"))
         plain = read_request(EDITS, *drawn(size="1024x1024"))

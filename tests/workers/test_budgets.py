@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
@@ -54,4 +55,10 @@ async def test_a_rate_of_the_minute_holds_over_all_workers() -> None:
                 worker = made.workers[number % 2]
                 statuses.append((await hear(session, worker, chat(f"q{number}", stream=False))).status)
                 await asyncio.sleep(0.02)  # what one has taken the other hears
-        assert statuses == [200] * 6 + [429] * 4
+            assert statuses == [200] * 6 + [429] * 4
+            async with AsyncExitStack() as stack:
+                late = await made.seated(2, stack)
+                late.token = made.workers[0].token
+                assert (await hear(session, late, chat("q", stream=False))).status == 429, (
+                    "it begins as the others stand"
+                )

@@ -9,6 +9,7 @@ import orjson
 
 from server.config.openapi import JSON, Description, document
 from server.http.access import Role, Route
+from server.http.api import aliases as aliases_api
 from server.http.api import closing as closing_api
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
@@ -25,7 +26,7 @@ ALL: tuple[Description, ...] = (
     *DESCRIPTIONS,
     *(
         operation.description
-        for table in (my_api, admin_api_people, admin_api_book, closing_api, admin_api_house)
+        for table in (my_api, admin_api_people, admin_api_book, closing_api, aliases_api, admin_api_house)
         for operation in table.OPERATIONS
     ),
 )
