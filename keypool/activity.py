@@ -63,12 +63,15 @@ class Activity:
         awaited = {name for ticket in lanes.values() for name in self._keyring.capacities(ticket)}
         return {name: load._replace(waits=name in awaited) for name, load in self._keyring.loads(now).items()}
 
-    def split(self, spreads: Mapping[str, Spread]) -> None:
-        """So the flows and parties are spread from now on."""
+    def split(self, spreads: Mapping[str, Spread]) -> bool:
+        """So the flows and parties are spread from now on. Returns whether that is new."""
+        if spreads == self.spreads:
+            return False
         self.spreads = spreads
         for ticket in self._tickets.values():
             if self.divide(ticket):
                 self._areas.area(ticket.model).fair.adapt(ticket)
+        return True
 
     def divide(self, ticket: Ticket) -> bool:
         """Give a ticket what of its flow's weight and cap is this gateway's. Returns whether that is new."""

@@ -33,8 +33,9 @@ class Division:
         for domain in domains:
             domain.share(NONE, 0.0)
 
-    def apply(self, parts: Mapping[str, Part], keys: Iterable[Key], domains: Iterable[Domain], now: float) -> None:
-        """Use these parts from now on."""
+    def apply(self, parts: Mapping[str, Part], keys: Iterable[Key], domains: Iterable[Domain], now: float) -> bool:
+        """Use these parts from now on. Returns whether there is more, or less, than before."""
+        changed = any(part.differs(self.part(name)) for name, part in parts.items())
         self.parts |= parts
         for key in keys:
             if (part := parts.get(slots_of(key))) is not None:
@@ -42,6 +43,7 @@ class Division:
         for domain in domains:
             if (part := parts.get(rates_of(domain))) is not None:
                 domain.share(part, now)
+        return changed
 
 
 def slots_of(key: Key) -> str:

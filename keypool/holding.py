@@ -16,7 +16,8 @@ Cut off. A gateway that cannot reach the store cannot know whether the others co
 seconds after its last sign, and from `LEASE` on, which is less, its buckets are refilled at an eighth of their rate. It
 goes on with what these held, which the others count as spent (`shares.py`), and with what an answer's headers show to
 be left; the eighth is paid for forty seconds by the seconds of refill that every bucket keeps in reserve. Its slots
-count twice meanwhile. When it comes back and finds its entry gone, it begins anew with nothing.
+count twice meanwhile. When it comes back and finds its entry gone, it begins anew with nothing; when it finds it,
+another gateway may be about to remove it, so it writes it once more, and its lease begins when that is written.
 """
 
 from __future__ import annotations
@@ -66,20 +67,30 @@ class Others(NamedTuple):
 
 @dataclass(slots=True)
 class Holding:
-    """`entry` is what is used now, as far as part and slots go."""
+    """`entry` is what is used now, as far as part and slots go. `certain`: no gateway that counted this one as dead can
+    take that away."""
 
     me: str
     id: str
     entry: Entry = field(default_factory=Entry)
     version: int = 0
     pending: Proposal | None = None
+    certain: bool = False
+    _renewing: int = 0  # the turn of the entry that makes it certain again; 0: not written yet
     _moved: Levels = field(default_factory=dict)  # what has gone with the smaller part that is proposed
     _coming: Levels = field(default_factory=dict)  # what comes with the larger one
     _turns: int = 0
     _too_much: int = 0  # heartbeats in a row
 
-    def beat(self, version: int, shares: Shares, others: Others, load: Load, wall: int) -> tuple[Part, Proposal | None]:
-        """Look at the document: what to use from now on, and what to write, if anything. `wall`: UTC milliseconds."""
+    def beat(
+        self, version: int, shares: Shares, others: Others, load: Load, wall: int, *, lapsed: bool = False
+    ) -> tuple[Part, Proposal | None]:
+        """Look at the document: what to use from now on, and what to write, if anything.
+
+        `wall`: UTC milliseconds. `lapsed`: there was a time without a lease since the last heartbeat.
+        """
+        if lapsed:
+            self.certain, self._renewing = False, 0
         if version < self.version:
             return self._part(NOTHING), self.pending
         moved = self._seen(version, shares)
@@ -96,6 +107,7 @@ class Holding:
         assert self.pending is not None, "only what was proposed can be written"
         self.entry, self.version = self.pending.shares.entries[self.me], self.pending.version + 1
         self.pending = None
+        self.certain |= self.entry.turn == self._renewing
         return self._part(self._coming)
 
     def _seen(self, version: int, shares: Shares) -> Levels | None:
@@ -108,6 +120,7 @@ class Holding:
             done = mine is not None and mine.turn == self.pending.shares.entries[self.me].turn
             moved = self._coming if done else {name: -amount for name, amount in self._moved.items()}
             self.pending, self.entry = None, mine or Entry()
+            self.certain |= done and self.entry.turn == self._renewing
             return moved if mine is not None else None
         if mine is None and was and self.entry.part:
             self.entry = Entry()
@@ -122,9 +135,10 @@ class Holding:
         mine = shares.entries.get(self.me, Entry())
         part, slots = self._wanted(shares, mine, others, load)
         unchanged = (part, slots) == (mine.part, mine.slots) and self.me in shares.entries
-        if unchanged and shares is before and not _is_due(mine, load, wall):
+        if unchanged and shares is before and self.certain and not _is_due(mine, load, wall):
             return NOTHING, None
         self._turns += 1
+        self._renewing = self._turns if not self.certain else self._renewing
         entry = Entry(part, slots, load.levels, max(wall, shares.at), self._turns)
         after, moved = resized(refilled(shares, capacity, wall), self.me, entry, capacity)
         shrinks = part < mine.part

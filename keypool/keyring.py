@@ -117,10 +117,10 @@ class Keyring:
         self.division = Division()
         self.division.take_all(self.keys.values(), self.domains.values())
 
-    def share(self, parts: Mapping[str, Part], now: float) -> None:
-        """These parts are this gateway's from now on."""
+    def share(self, parts: Mapping[str, Part], now: float) -> bool:
+        """These parts are this gateway's from now on. Returns whether there is more, or less, than before."""
         assert self.division is not None, "only a pool that is divided has parts"
-        self.division.apply(parts, self.keys.values(), self.domains.values(), now)
+        return self.division.apply(parts, self.keys.values(), self.domains.values(), now)
 
     def loads(self, now: float) -> dict[str, Load]:
         """Every capacity as it stands."""

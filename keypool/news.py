@@ -114,14 +114,19 @@ class News:
         found = [place for place in places if not number or self._numbers.get(place, 0) > number]
         return self._number, [[list(each), self._known(each).as_json()] for each in sorted(found)]
 
-    def hear(self, news: Iterable[list[Any]], now: float, wall: int) -> None:
-        """Learn what others have found out. Raises ValueError or TypeError of what `since` has not made."""
+    def hear(self, news: Iterable[list[Any]], now: float, wall: int) -> bool:
+        """Learn what others have found out. Returns whether any of it is new.
+
+        Raises ValueError, TypeError or IndexError of what `since` has not made.
+        """
+        new = False
         for (kind, name, detail), value in news:
             place = str(kind), str(name), str(detail)
             if kind in ("key", "domain"):
-                self._hear_standing(place, _standing(value), now, wall)
+                new |= self._hear_standing(place, _standing(value), now, wall)
             else:
-                self._hear_word(place, Word(int(value[0]), tuple(float(each) for each in value[1])), now)
+                new |= self._hear_word(place, Word(int(value[0]), tuple(float(each) for each in value[1])), now)
+        return new
 
     def _known(self, place: Place) -> Standing | Word:
         return self._standings.get(place) or self._words[place]
@@ -159,21 +164,22 @@ class News:
             self._standings[place] = merged
             self._count(place)
 
-    def _hear_standing(self, place: Place, heard: Standing, now: float, wall: int) -> None:
+    def _hear_standing(self, place: Place, heard: Standing, now: float, wall: int) -> bool:
         known = self._standings.get(place, Standing())
         merged = known.merged(heard)
         if merged == known:
-            return
+            return False
         self._standings[place] = merged
         health = self._health(place)
         if health is None or health.state is KeyState.PAUSED:
-            return
+            return False
         if not merged.rests:
             self._lift(place, health, now, wall, merged.lift)
         elif merged.until > wall:
             until = FOREVER if merged.until >= ALWAYS else now + (merged.until - wall) / 1000
             begun = max(each.since for each in merged.rests)
             health.hears(EVENTS[merged.kind], now - (wall - begun) / 1000, until)
+        return True
 
     def _lift(self, place: Place, health: KeyHealth, now: float, wall: int, lift: int) -> None:
         """Another gateway has seen it serve at `lift`."""
@@ -193,21 +199,22 @@ class News:
         self._words[place] = Word(wall if known is None else max(wall, known.at + 1), numbers)
         self._count(place)
 
-    def _hear_word(self, place: Place, heard: Word, now: float) -> None:
+    def _hear_word(self, place: Place, heard: Word, now: float) -> bool:
         known = self._words.get(place)
         if known is not None and known.merged(heard) == known:
-            return
+            return False
         self._words[place] = heard
         kind, name, detail = place
         domain = self._keyring.domains.get(name)
         if domain is None:
-            return
+            return False
         if kind == "limit":
             amount, period = heard.numbers
             domain.hears_limit(LimitMeasure(detail), amount, period, now)
         elif not domain.sends_limits:
             width, top, span, tokens = heard.numbers
             domain.hidden.hears(Learnt(width, top * domain.part.part / WHOLE, span, bool(tokens)), now)
+        return True
 
     def _count(self, place: Place) -> None:
         self._number += 1

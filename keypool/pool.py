@@ -240,18 +240,19 @@ class Pool:
 
     def share(self, parts: Mapping[str, Part], now: float) -> list[Decision]:
         """These parts of some capacities are this gateway's from now on (`sharing.py`)."""
-        self.keyring.share(parts, now)
+        if not self.keyring.share(parts, now):
+            return []
         self.areas.watch_keys(now)
         return self._pump(now)
 
     def split(self, spreads: Mapping[str, Spread], now: float) -> list[Decision]:
         """So the flows and parties that are active here are spread over the gateways; the others are only here."""
-        self.activity.split(spreads)
-        return self._pump(now)
+        return self._pump(now) if self.activity.split(spreads) else []
 
     def hear(self, news: Iterable[list[Any]], now: float, wall: int) -> list[Decision]:
         """Learn what other gateways have found out (`news.py`). `wall`: UTC milliseconds."""
-        self.news.hear(news, now, wall)
+        if not self.news.hear(news, now, wall):
+            return []
         return [*self._refuse_stranded(now), *self._pump(now)]
 
     def tick(self, now: float) -> list[Decision]:

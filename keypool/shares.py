@@ -57,6 +57,10 @@ class Part(NamedTuple):
     moved: Levels | None = NOTHING
     until: float = inf
 
+    def differs(self, other: Part) -> bool:
+        """Is it more or less than another part? A longer lease of the same is not."""
+        return (self.part, self.slots) != (other.part, other.slots) or self.moved is None or any(self.moved.values())
+
 
 ALL = Part()
 

@@ -80,6 +80,7 @@ class Sharing:
         self._holdings: dict[str, Holding] = {}
         self._needs: dict[str, Needs] = {}
         self._spreads: Mapping[str, Spread] = {}
+        self._since, self._living = -inf, 1
         pool.keyring.divide()
 
     def report(self, now: float) -> Report:
@@ -114,7 +115,9 @@ class Sharing:
         `claims` are those of all gateways that live, by gateway, mine among them; `gone` the gateways that are dead.
         `since`: the instant before the last of my own heartbeats that is known to be written was sent.
         """
-        until = inf if len(claims) == 1 else since + LEASE
+        if now > since + LEASE:
+            return Beat([], [])  # the others may not know of this gateway
+        lapsed, self._since, self._living = now > self._since + LEASE, since, len(claims)
         parts: dict[str, Part] = {}
         proposals: list[Proposal] = []
         for name, load in self._pool.activity.loads(now).items():
@@ -122,8 +125,8 @@ class Sharing:
             holding = self._holdings.get(name) or self._holdings.setdefault(name, Holding(self.me, name))
             mine = {gateway: each[name] for gateway, each in claims.items() if name in each}
             others = Others({self.me: Claim(), **mine}, gone, wall // TURN)
-            part, proposal = holding.beat(version, shares, others, load, wall)
-            parts[name] = part._replace(until=until)
+            part, proposal = holding.beat(version, shares, others, load, wall, lapsed=lapsed)
+            parts[name] = part._replace(until=self._until(holding, since))
             proposals += [proposal] if proposal is not None else []
         return Beat(proposals + self._left(documents, parts, wall), self._pool.share(parts, now))
 
@@ -131,8 +134,9 @@ class Sharing:
         """A document is known to be written."""
         if proposal.capacity not in self._holdings:
             return []
-        part = self._holdings[proposal.capacity].written()
-        return self._pool.share({proposal.capacity: part._replace(until=since + LEASE)}, now)
+        holding = self._holdings[proposal.capacity]
+        part = holding.written()
+        return self._pool.share({proposal.capacity: part._replace(until=self._until(holding, since))}, now)
 
     def leave(self, documents: Mapping[str, tuple[int, Shares]], now: float, wall: int) -> list[Proposal]:
         """This gateway sends nothing more: what it had is for the others."""
@@ -143,6 +147,12 @@ class Sharing:
                 found.append(Proposal(name, version, after))
         self._pool.share(dict.fromkeys(loads, Part(0, 0, None)), now)
         return found
+
+    def _until(self, holding: Holding, since: float) -> float:
+        """How long a part is certain."""
+        if not holding.certain:
+            return -inf
+        return inf if self._living == 1 else since + LEASE
 
     def _left(self, documents: Mapping[str, tuple[int, Shares]], loads: Container[str], wall: int) -> list[Proposal]:
         """Give up what is here no more: its key or its models are gone."""

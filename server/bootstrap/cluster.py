@@ -20,6 +20,7 @@ from server.cluster.changes import ChangeFollower, Remembered
 from server.cluster.face import Face, Identity
 from server.cluster.heartbeat import Heartbeat
 from server.cluster.membership import Membership
+from server.cluster.news import SharedNews
 from server.config.parsers import SQLITE
 from server.config.settings import Settings
 from server.crypto import derived
@@ -62,7 +63,8 @@ async def open_heartbeat(
     membership = Membership(me.id, member.lives, settings.outage_seconds)
     face = Face(me, membership, dispatcher, clock)
     capacity = SharedCapacity(store, me.id, dispatcher, derived(wiring.pepper(settings), "flows"), clock, wall)
-    heartbeat = Heartbeat(store, me.id, membership, (face, capacity), member.adopt, clock, wall)
+    news = SharedNews(me.id, dispatcher, clock, wall)
+    heartbeat = Heartbeat(store, me.id, membership, (face, capacity, news), member.adopt, clock, wall)
     with suppress(StoreError):
         await heartbeat.beat()  # before it nothing is ours, and the first request would wait for it
     stack.push_async_callback(_left, heartbeat)

@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from server.cluster.membership import Membership
 from server.dispatching import Dispatching
 from server.store.base import GatewayRecord
 
 SHORT = 8  # digits of an id that people see
-Load = Mapping[str, tuple[int, int]]  # by model: requests that run, and that wait
+
+
+class Work(NamedTuple):
+    """What a gateway has of one model: requests that run and that wait, and its slots."""
+
+    running: int = 0
+    waiting: int = 0
+    slots: int = 0
+
+
+Load = Mapping[str, Work]  # by model
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +51,11 @@ class Gateway:
 
     @property
     def running(self) -> int:
-        return sum(running for running, _ in self.load.values())
+        return sum(each.running for each in self.load.values())
 
     @property
     def waiting(self) -> int:
-        return sum(waiting for _, waiting in self.load.values())
+        return sum(each.waiting for each in self.load.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +103,11 @@ class Face:
 
     def elsewhere(self) -> Load:
         """What the other gateways have to do, by model."""
-        total: dict[str, tuple[int, int]] = {}
+        total: dict[str, Work] = {}
         for gateway in self.gateways():
             if gateway.id != self._me.id:
-                for model, (running, waiting) in gateway.load.items():
-                    ours = total.get(model, (0, 0))
-                    total[model] = ours[0] + running, ours[1] + waiting
+                for model, work in gateway.load.items():
+                    total[model] = Work(*map(sum, zip(total.get(model, Work()), work, strict=True)))
         return total
 
     def missing(self) -> list[Missing]:
@@ -108,7 +117,7 @@ class Face:
 
     def _own(self) -> Load:
         models = self._dispatcher.snapshot().models
-        return {each.name: (each.running, each.waiting) for each in models if each.running or each.waiting}
+        return {each.name: Work(each.running, each.waiting, each.slots) for each in models}
 
 
 def short(gateway_id: str) -> str:
@@ -119,7 +128,7 @@ def short(gateway_id: str) -> str:
 def _gateway(record: GatewayRecord, unheard: float) -> Gateway:
     """As a record says it, which another version may have written."""
     body = record.body
-    load = {str(model): (int(running), int(waiting)) for model, (running, waiting) in body.get("load", {}).items()}
+    load = {str(model): Work(*map(int, work)) for model, work in body.get("load", {}).items()}
     return Gateway(
         record.id, str(body.get("version", "")), str(body.get("address", "")), int(body.get("since", 0)), unheard, load
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from server.accounting.assembly import Accounting
 from server.accounting.runtime_config import RuntimeConfig
+from server.cluster.face import Face
 from server.config.settings import Settings
 from server.dispatching import Dispatching
 from server.single_flight import SingleFlight
@@ -16,7 +17,7 @@ from server.status.feed import feed_view
 from server.status.history import History
 from server.status.leaderboard import Leaderboard
 from server.status.live import Live
-from server.status.snapshot import ANYWHERE, Progress, StatusSnapshot, addressed
+from server.status.snapshot import ANYWHERE, Progress, StatusSnapshot, addressed, nowhere
 from server.status.totals import UsageTotals
 from server.status.views import notices
 from server.store.base import Store
@@ -106,6 +107,7 @@ async def open_face(
     accounting: Accounting,
     dispatcher: Dispatching,
     progress: Progress,
+    gateways: Face | None,
     history: History,
     clocks: Clocks,
     stack: AsyncExitStack,
@@ -117,8 +119,9 @@ async def open_face(
     usage_totals = UsageTotals(store, accounting.calendar, settings.store_seconds, clock, wall)
     stack.push_async_callback(usage_totals.close)
     status = StatusSnapshot(
-        settings, dispatcher, accounting.book, history, usage_totals, progress, clock, wall, clocks.started
-    )
+        settings, dispatcher, accounting.book, history, usage_totals, progress, clock, wall, clocks.started,
+        elsewhere=nowhere if gateways is None else gateways.elsewhere,
+    )  # fmt: skip
     live = Live(status.event)
     stack.push_async_callback(live.close)
     leaderboard = Leaderboard(store, accounting.book, accounting.calendar, clock, wall)

@@ -16,6 +16,7 @@ from keypool.queues import Forecast
 from keypool.snapshot import KeySnapshot, ModelSnapshot, PoolSnapshot
 from server.accounting.runtime_config import RuntimeConfig
 from server.auth.accounts import EVERYONE, SHARED
+from server.cluster.face import Load, Work
 from server.config.settings import Settings
 from server.config.settings_rows import Gatekeeper
 from server.dispatching import Dispatching
@@ -52,9 +53,17 @@ _PRINTERS: dict[str, Callable[[StatusView], bytes]] = {
 Progress = Callable[[], tuple[int, int]]  # how many keys have been asked about since the start, and how many are to be
 
 
+def nowhere() -> Load:
+    """There is no other gateway."""
+    return {}
+
+
 @dataclass
 class StatusSnapshot:
-    """The data of the status page. `clock` is monotonic seconds, `wall` UTC milliseconds; `draining`: it stops soon."""
+    """The data of the status page. `clock` is monotonic seconds, `wall` UTC milliseconds; `draining`: it stops soon.
+
+    `elsewhere`: what the other gateways on this store have to do, by model.
+    """
 
     settings: Settings
     dispatcher: Dispatching
@@ -66,6 +75,7 @@ class StatusSnapshot:
     wall: Callable[[], int]
     started: float
     draining: bool = False
+    elsewhere: Callable[[], Load] = nowhere
     _views: SingleFlight[str, StatusView] = field(init=False, repr=False)
     _printed: SingleFlight[tuple[str, str], bytes] = field(init=False, repr=False)
 
@@ -117,7 +127,12 @@ class StatusSnapshot:
         await self.usage_totals.refresh()
         now, pool = self.wall(), self.dispatcher.snapshot()
         summary = self.history.summary
-        models = tuple(await asyncio.gather(*(self._model(each, summary) for each in pool.models)))
+        elsewhere = self.elsewhere()
+        models = tuple(
+            await asyncio.gather(
+                *(self._model(each, summary, elsewhere.get(each.name, Work())) for each in pool.models)
+            )
+        )
         return StatusView(
             title=self.settings.title,
             state=self._state(models, now),
@@ -155,13 +170,13 @@ class StatusSnapshot:
         checked, total = self.progress()
         return (checked, total) if checked < total else None
 
-    async def _model(self, model: ModelSnapshot, summary: Summary) -> ModelView:
+    async def _model(self, model: ModelSnapshot, summary: Summary, elsewhere: Work) -> ModelView:
         waits, forecast = sorted(model.waits), await self._forecast(model.name)
         return ModelView(
             name=model.name,
-            waiting=model.waiting,
-            running=model.running,
-            slots=model.slots,
+            waiting=model.waiting + elsewhere.waiting,
+            running=model.running + elsewhere.running,
+            slots=model.slots + elsewhere.slots,
             keys={state.value: count for state, count in model.keys.items()},
             wait_p50_seconds=quantile(waits, 0.5),
             wait_p99_seconds=quantile(waits, 0.99),

@@ -108,6 +108,7 @@ def test_the_share_of_a_dead_gateway_is_used_again_and_it_begins_anew_when_it_li
     held = gateways["c"].pool.activity.loads(12.0)[RATES].levels[LimitMeasure.REQUESTS.value]
     assert held == pytest.approx(1 / 3, rel=0.03)  # it goes on with what it had, and the others count that as spent
     gateways["c"].beat(documents, gateways, 12.0)
+    assert gateways["c"].pool.activity.loads(12.0)[RATES].levels[LimitMeasure.REQUESTS.value] == 0.0
     beats(documents, gateways, 12, 6)
     assert part(documents, "c") == pytest.approx(1 / 3, rel=0.03)
 
@@ -122,6 +123,40 @@ def test_a_gateway_that_is_cut_off_is_refilled_little() -> None:
     assert bucket.level == pytest.approx(2.0, rel=0.01)  # four seconds of half a request
     bucket.refill(16.0)
     assert bucket.level == pytest.approx(2.5, rel=0.01)
+
+
+def test_an_older_document_than_one_seen_changes_nothing() -> None:
+    documents, gateways = cluster("a", "b")
+    old = dict(documents.stored)
+    beats(documents, gateways, 0, 5)
+    sharing, claims = gateways["a"].sharing, {"a": gateways["a"].sharing.report(5.0).claims}
+    assert sharing.beat(old, claims, (), 5.0, 5.0, 5000).proposals == []
+    assert gateways["a"].pool.keys["k"].slots == documents.stored[SLOTS][1].entries["a"].slots
+
+
+def test_a_gateway_whose_record_is_not_written_takes_part_in_nothing() -> None:
+    _, gateways = cluster("a")
+    sharing = gateways["a"].sharing
+    claims = {"a": sharing.report(0.0).claims}
+    assert sharing.beat({}, claims, (), -FOREVER, 0.0, 0) == ([], [])
+    assert len(sharing.beat({}, claims, (), 0.0, 0.0, 0).proposals) == 2
+
+
+def test_who_comes_back_in_time_has_a_lease_again_when_its_entry_is_written_once_more() -> None:
+    documents, gateways = cluster("a", "b")
+    beats(documents, gateways, 0, 5)
+    domain = gateways["a"].pool.keyring.domains["o/m"]
+    assert domain.part.until == 8.0
+    version = documents.stored[RATES][0]
+    report = gateways["a"].sharing.report(9.0)
+    claims = dict.fromkeys("ab", report.claims)
+    beat = gateways["a"].sharing.beat(dict(documents.stored), claims, (), 9.0, 9.0, 9000)
+    assert domain.part.until == -FOREVER
+    for proposal in beat.proposals:
+        assert documents.swap(proposal)
+        gateways["a"].sharing.written(proposal, 9.0, 9.0)
+    assert documents.stored[RATES][0] == version + 1
+    assert domain.part.until == 13.0
 
 
 def test_who_leaves_makes_room_at_once() -> None:
