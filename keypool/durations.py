@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 USUAL_ANSWER = 10.0  # seconds, before any was seen
 LONGEST = 86_400.0  # seconds
@@ -43,12 +43,13 @@ class Durations:
 class SurvivalCurve:
     """The probability that an answer takes longer than so many seconds."""
 
-    def __init__(self, ended: Iterable[float], running: Iterable[float]) -> None:
+    def __init__(self, ended: Collection[float], running: Iterable[float]) -> None:
         events = [(seconds, False) for seconds in ended] + [(max(SHORTEST, age), True) for age in running]
         events.sort()
         self._at: list[float] = []  # where the curve steps down
         self._left: list[float] = []  # its value behind each step
-        self._end = events[-1][0] if events else USUAL_ANSWER / 2.0  # half of the answers take twice that
+        # Before anything has ended half of the answers are thought to take twice this.
+        self._end = max(events[-1][0] if events else 0.0, 0.0 if ended else USUAL_ANSWER / 2.0)
         left = 1.0
         for number, (seconds, censored) in enumerate(events):
             if not censored:

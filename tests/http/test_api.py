@@ -167,7 +167,13 @@ async def test_nobody_has_to_wait_in_an_idle_house(stage: Stage) -> None:
     await stage.set()
     assert await get(stage.running, "/api/queue?model=gpt-4o") == (
         200,
-        {"model": "gpt-4o", "position": 0, "wait_seconds": 0.0, "would_wait": False},
+        {
+            "model": "gpt-4o",
+            "position": 0,
+            "wait_seconds": 0.0,
+            "wait_latest_seconds": 0.0,
+            "would_wait": False,
+        },
     )
 
 

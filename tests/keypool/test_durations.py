@@ -13,6 +13,7 @@ seconds = st.floats(0.01, 1000.0)
 
 def test_before_anything_was_seen_half_of_the_answers_take_the_usual_time() -> None:
     assert Durations(10).curve().quantile(0.5) == pytest.approx(USUAL_ANSWER)
+    assert Durations(10).curve([0.01]).quantile(0.5, age=0.01) == pytest.approx(USUAL_ANSWER)
 
 
 def test_what_has_ended_is_a_sample() -> None:
