@@ -29,6 +29,8 @@ eight slots each; an answer begins after half a second and comes with 50 tokens 
 it is not known beforehand how long an answer will be. What is measured does not depend on the machine, except where
 microseconds are named. The tests hold every bar of this page.
 
+How several gateways share the limits of their keys stands in [scale.md](scale.md).
+
 ## Beside simpler schedulers
 
 **Polite waits**: 20 persons want 40 % of the slots between them, 5.8 seconds a request; one other asks a hundred times
