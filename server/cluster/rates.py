@@ -1,11 +1,11 @@
 """Limits per minute hold over all gateways: each record says what its gateway took in the last minute, and when.
 
-An amount stands in the record under the digest of its counter and the second in which it was taken, as it is now. So
-a record that is read twice, late, or only every other time, means the same: what a gateway had not heard yet is added
-to its own windows, what was corrected is corrected there, and nothing is counted twice. Only counters that have a limit
-are counted at all. The newest `MOST` entries are in a record: with more than that in one heartbeat the others hear
-nothing of the oldest. No clocks are compared: a record says how old its entries are, and an entry that was long on its
-way counts a little longer. That is never in anybody's favour.
+An amount stands in the record under the digest of its counter and the second in which it was taken, as it is now, with
+a number that grows with each change. A reader takes what has a greater number than it has heard, and adds or corrects
+the difference. So a record that is read twice, late, or only every other time, means the same. Only counters that have
+a limit are counted at all. The newest `MOST` entries are in a record: with more than that in one heartbeat the others
+hear nothing of the oldest. No clocks are compared: a record says how old its entries are, and an entry that was long on
+its way counts a little longer. That is never in anybody's favour.
 
 **The bound.** Each gateway by itself keeps a limit exactly, and it knows what was taken elsewhere up to
 `UNHEARD_SECONDS` ago: a second until it is written, one until it is read, and the store's own time. So what is let in
@@ -40,6 +40,7 @@ LATE_SECONDS = 10.0  # so much later than it counts may an entry be read again
 MOST = 2_000  # entries in a record
 KEPT = 50_000  # entries that may still be corrected, and counters that are known to be served elsewhere
 DIGEST_BYTES = 9  # of a counter's name
+NOTHING = 0, 0
 
 Slot = tuple[str, int]  # a counter's digest, and the second of the clock of the gateway that took
 
@@ -53,7 +54,7 @@ class _Entry(NamedTuple):
 class _Heard:
     """What was heard of one gateway."""
 
-    beats: int = -1
+    number: int = 0  # of the last change
     entries: OrderedDict[Slot, _Entry] = field(default_factory=OrderedDict)
 
     def forget(self, now: float) -> None:
@@ -69,7 +70,8 @@ class SharedRates:
 
     def __init__(self, me: str, note: Callable[[str, int, float], None], clock: Callable[[], float]) -> None:
         self._me, self._note, self._clock = me, note, clock
-        self._own: OrderedDict[Slot, int] = OrderedDict()  # what was taken or corrected last is the last
+        self._own: OrderedDict[Slot, tuple[int, int]] = OrderedDict()  # the change's number and the amount, in order
+        self._number = 0
         self._heard: dict[str, _Heard] = {}  # by gateway
         self._servers: OrderedDict[str, dict[str, float]] = OrderedDict()  # by counter: gateways, and when last
         self._alive: frozenset[str] = frozenset()
@@ -81,7 +83,8 @@ class SharedRates:
         slot = counter, int(at)
         if slot not in self._own and (by < 0 or at + UNHEARD_SECONDS < self._clock()):
             return  # a correction of what is not known any more: the others count what they have heard
-        self._own[slot] = self._own.pop(slot, 0) + by
+        self._number += 1
+        self._own[slot] = self._number, self._own.pop(slot, NOTHING)[1] + by
         while len(self._own) > KEPT:
             self._own.popitem(last=False)
 
@@ -93,7 +96,7 @@ class SharedRates:
         if not others or not needs:
             return 0
         since = max(now - SECONDS, min(now - UNHEARD_SECONDS, self._said_at))
-        unheard = sum(self._own.get((counter, second), 0) for second in range(int(since), int(now) + 1))
+        unheard = sum(self._own.get((counter, second), NOTHING)[1] for second in range(int(since), int(now) + 1))
         part = -(-(left + unheard) // (others + 1))
         return UNHEARD_SECONDS if unheard and unheard + needs > part else 0
 
@@ -102,8 +105,8 @@ class SharedRates:
         now = self._clock()
         while self._own and next(iter(self._own))[1] + 1 + SECONDS <= now:
             self._own.popitem(last=False)
-        taken = [[counter, second, amount] for (counter, second), amount in islice(reversed(self._own.items()), MOST)]
-        return {"rates": {"at": now, "taken": taken}}
+        newest = islice(reversed(self._own.items()), MOST)
+        return {"rates": {"at": now, "taken": [[number, *slot, amount] for slot, (number, amount) in newest]}}
 
     async def look(self) -> None:
         """Nothing is read."""
@@ -130,17 +133,14 @@ class SharedRates:
 
     def _hear(self, record: GatewayRecord, now: float) -> None:
         heard = self._heard.setdefault(record.id, _Heard())
-        if record.beats <= heard.beats:
-            return
-        heard.beats = record.beats
         try:
-            entries = list(_entries(record.body, now))
+            entries = list(_entries(record.body, heard.number, now))
         except (AttributeError, KeyError, TypeError, ValueError):
             if record.id not in self._unreadable:
                 log.warning("the rates of gateway %s cannot be read: it is of another version", record.id)
             self._unreadable.add(record.id)
             return
-        for slot, entry in reversed(entries):
+        for heard.number, slot, entry in reversed(entries):
             self._add(record.id, heard, slot, entry, now)
 
     def _add(self, gateway: str, heard: _Heard, slot: Slot, entry: _Entry, now: float) -> None:
@@ -166,12 +166,14 @@ def digester(secret: bytes) -> Callable[[str], str]:
     return digest
 
 
-def _entries(body: Mapping[str, Any], now: float) -> Iterator[tuple[Slot, _Entry]]:
-    """The entries of a record, the newest first. Raises AttributeError, KeyError, TypeError or ValueError."""
+def _entries(body: Mapping[str, Any], after: int, now: float) -> Iterator[tuple[int, Slot, _Entry]]:
+    """What has changed after that number, the newest first. Raises AttributeError, KeyError, TypeError, ValueError."""
     said = body.get("rates")
     if said is None:
         return
     at = float(said["at"])
-    for counter, second, amount in said["taken"]:
+    for number, counter, second, amount in said["taken"]:
+        if number <= after:
+            return
         age = max(0.0, at - (int(second) + 1))
-        yield (str(counter), int(second)), _Entry(max(0, int(amount)), now - age)
+        yield int(number), (str(counter), int(second)), _Entry(max(0, int(amount)), now - age)

@@ -182,14 +182,14 @@ def test_a_record_is_bounded_names_no_person_and_says_the_newest_first() -> None
     one.write()
     taken = one.records[-1].body["rates"]["taken"]
     assert len(taken) == MOST
-    assert [counter for counter, _, _ in taken[1:3]] == [f"c{MOST + 4}", f"c{MOST + 3}"]
+    assert [counter for _, counter, _, _ in taken[1:3]] == [f"c{MOST + 4}", f"c{MOST + 3}"]
     assert "ada" not in json.dumps(taken)
     time.now += 62
     one.write()
     assert not one.records[-1].body["rates"]["taken"]
 
 
-@pytest.mark.parametrize("said", [7, {"at": 1}, {"at": 1, "taken": [["c"]]}, {"at": 1, "taken": [["c", "x", {}]]}])
+@pytest.mark.parametrize("said", [7, {"at": 1}, {"at": 1, "taken": [["c"]]}, {"at": 1, "taken": [[1, "c", "x", {}]]}])
 def test_rates_of_another_version_are_left_out_and_said_once(said: object, caplog: pytest.LogCaptureFixture) -> None:
     _, (one, other) = gateways(2)
     assert one.take(entry(6))
