@@ -63,6 +63,8 @@ class Settings(EgressRows):
     )  # fmt: skip
     title: str = row("fairgate", parsers.text, "The name on the page.")
 
+    no_color: str = row("", parsers.text, "If anything stands here, the command line shows no colours (no-color.org).")
+
     store_url: str = row(  # it may hold a password: never shown, neither in a repr nor in a message
         "sqlite:///fairgate.db", parsers.store_url, "Where people, tokens and usage are kept: a file, or mongodb://...",
         section="Storage", secret=True, example="mongodb://user:password@db.example.org/fairgate",

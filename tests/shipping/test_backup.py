@@ -68,6 +68,7 @@ async def test_a_backup_of_a_busy_gateway_is_restored_by_copying_it_back(tmp_pat
 def settings(tmp_path: Path) -> Settings:
     """The settings of a house whose store has a person."""
     url = f"sqlite:///{tmp_path / 'fairgate.db'}"
+    assert main(["--store", url, "store", "create"]) == 0
     assert main(["--store", url, "user", "create", "ada"]) == 0
     return Settings(store_url=url)
 
