@@ -63,7 +63,7 @@ class Settings(EgressRows):
     )  # fmt: skip
     title: str = row("fairgate", parsers.text, "The name on the page.")
 
-    no_color: str = row("", parsers.text, "If anything stands here, the command line shows no colours (no-color.org).")
+    no_color: bool = row("", bool, "If anything stands here, the command line shows no colours (no-color.org).")
 
     store_url: str = row(  # it may hold a password: never shown, neither in a repr nor in a message
         "sqlite:///fairgate.db", parsers.store_url, "Where people, tokens and usage are kept: a file, or mongodb://...",

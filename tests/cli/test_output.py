@@ -145,7 +145,7 @@ def test_a_store_is_made_on_purpose_and_only_once(capsys: pytest.CaptureFixture[
 def test_a_head_is_in_colour_on_a_terminal_only_and_never_against_no_color() -> None:
     assert coloured(Settings(), terminal=True)
     assert not coloured(Settings(), terminal=False)
-    assert not coloured(Settings(no_color="1"), terminal=True)
+    assert not coloured(Settings(no_color=True), terminal=True)
     text = table(("id", "n"), [("a", 1)])
     assert with_head(text, colour=False) == text
     assert with_head(text, colour=True) == f"{HEAD}id  n{PLAIN}\na   1"

@@ -109,7 +109,7 @@ def test_a_damaged_database_gives_no_backup(settings: Settings, tmp_path: Path) 
 
 
 def test_without_a_database_nothing_is_made(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no database yet"):
+    with pytest.raises(StoreError, match="there is no store at"):
         back_up(Settings(store_url=f"sqlite:///{tmp_path / 'fairgate.db'}"), tmp_path / "copy.db")
     assert not list(tmp_path.iterdir())
 
