@@ -1,7 +1,8 @@
 """The templates and the static files, read once when this module is imported: a missing file fails at the start.
 
-Templates escape by default and refuse undefined names; no page has inline script or style, so that the strict policy
-below holds for all of them.
+A template is compiled when it is printed for the first time: to compile all of them is half of a start. Templates
+escape by default and refuse undefined names; no page has inline script or style, so that the strict policy below holds
+for all of them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
 
-from jinja2 import DictLoader, Environment, StrictUndefined, Template
+from jinja2 import DictLoader, Environment, StrictUndefined
 
 from web import charts
 from web import formatting as words
@@ -38,7 +39,7 @@ def printed(name: str, frame: Frame, here: str, **values: object) -> bytes:
 def filled(name: str, **values: object) -> bytes:
     """A template as UTF-8."""
     # A lone surrogate in a model's name has no UTF-8 form: it becomes a question mark instead of an error.
-    return _TEMPLATES[name].render(**values).encode("utf-8", "replace")
+    return _TEMPLATES.get_template(name).render(**values).encode("utf-8", "replace")
 
 
 def static(name: str) -> tuple[bytes, str, str] | None:
@@ -46,7 +47,7 @@ def static(name: str) -> tuple[bytes, str, str] | None:
     return _STATIC.get(name)
 
 
-def _templates() -> dict[str, Template]:
+def _templates() -> Environment:
     sources = {name: content.decode() for name, content in _package_files("templates").items()}
     environment = Environment(
         loader=DictLoader(sources),
@@ -54,10 +55,11 @@ def _templates() -> dict[str, Template]:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     environment.filters.update(words.FILTERS)
     environment.globals.update(charts=charts, XSRF=XSRF)
-    return {name: environment.get_template(name) for name in sources}
+    return environment
 
 
 def _package_files(folder: str) -> Mapping[str, bytes]:

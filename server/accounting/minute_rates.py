@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from server.ledger.headers import limit_headers
 from server.ledger.holds import BudgetStanding, HoldEntry, tightest
@@ -10,6 +11,8 @@ from server.ledger.limits import Unit, named
 from server.ledger.ratelimit import RateLimits, Taken, Wait
 from server.ledger.standard_headers import draft8
 from server.wire.errors import RateLimited
+
+NAMES = 20_000  # that are remembered
 
 
 class MinuteRates:
@@ -23,12 +26,20 @@ class MinuteRates:
         """Have others hear what is taken here (`ratelimit.py`); what they take is to be noted."""
         self._limits.say = say
 
+    def name_by(self, name: Callable[[str], str]) -> None:
+        """Call the counters by other names from now on, before the first request."""
+        self._limits.name = lru_cache(NAMES)(name)
+
+    def spare(self, wait: Callable[[str, int, int], float]) -> None:
+        """Take only what others leave (`ratelimit.py`)."""
+        self._limits.spare = wait
+
     async def counting(self, _: object) -> list[tuple[str, int, float]]:
         """What a worker that has just begun is to note, when it asks."""
         return self._limits.counting(self._clock())
 
     def note(self, counter: str, amount: int, at: float) -> None:
-        """Another worker has taken so much."""
+        """Another worker or gateway has taken so much."""
         self._limits.note(counter, amount, at, self._clock())
 
     def take(self, rates: Sequence[HoldEntry], dialect: str) -> Taken:

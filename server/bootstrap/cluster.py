@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from server.accounting.assembly import Accounting
+from server.accounting.minute_rates import MinuteRates
 from server.bootstrap import from_settings as wiring
 from server.cluster.capacity import SharedCapacity
 from server.cluster.changes import ChangeFollower, Remembered
@@ -21,12 +22,15 @@ from server.cluster.face import Face, Identity
 from server.cluster.heartbeat import Heartbeat
 from server.cluster.membership import Membership
 from server.cluster.news import SharedNews
+from server.cluster.rates import SharedRates, digester
 from server.config.parsers import SQLITE
 from server.config.settings import Settings
 from server.crypto import derived
 from server.dispatcher import Dispatcher
 from server.status.service import Clocks
 from server.store.base import Store, StoreError
+
+RATES = "rates"  # what workers announce to each other of the limits per minute
 
 
 def among_others(settings: Settings) -> bool:
@@ -54,8 +58,28 @@ class Member:
     adopt: Callable[[], Awaitable[None]]
 
 
+def names_of_counters(settings: Settings) -> Callable[[str], str]:
+    """By which names the gateways of this installation speak of the counters of limits per minute."""
+    return digester(derived(wiring.pepper(settings), RATES))
+
+
+def share_rates(settings: Settings, member: Member, rates: MinuteRates, clocks: Clocks) -> SharedRates:
+    """Let the limits per minute of the only process of a gateway hold over all gateways."""
+    shared = SharedRates(member.id, rates.note, clocks.clock)
+    rates.name_by(names_of_counters(settings))
+    rates.share(shared.took)
+    rates.spare(shared.wait)
+    return shared
+
+
 async def open_heartbeat(
-    settings: Settings, store: Store, member: Member, dispatcher: Dispatcher, clocks: Clocks, stack: AsyncExitStack
+    settings: Settings,
+    store: Store,
+    member: Member,
+    dispatcher: Dispatcher,
+    rates: SharedRates,
+    clocks: Clocks,
+    stack: AsyncExitStack,
 ) -> Face:
     """Be one of the gateways from now on, until the stack is closed: the pool has its part of what all divide."""
     clock, wall = clocks.clock, clocks.wall
@@ -64,7 +88,7 @@ async def open_heartbeat(
     face = Face(me, membership, dispatcher, clock)
     capacity = SharedCapacity(store, me.id, dispatcher, derived(wiring.pepper(settings), "flows"), clock, wall)
     news = SharedNews(me.id, dispatcher, clock, wall)
-    heartbeat = Heartbeat(store, me.id, membership, (face, capacity, news), member.adopt, clock, wall)
+    heartbeat = Heartbeat(store, me.id, membership, (face, capacity, news, rates), member.adopt, clock, wall)
     with suppress(StoreError):
         await heartbeat.beat()  # before it nothing is ours, and the first request would wait for it
     stack.push_async_callback(_left, heartbeat)

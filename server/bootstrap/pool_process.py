@@ -18,9 +18,10 @@ from prometheus_client import CollectorRegistry
 
 from server.accounting.store_startup import StoreStartup
 from server.bootstrap import from_settings as wiring
-from server.bootstrap.cluster import Member, among_others, forget, open_heartbeat
+from server.bootstrap.cluster import RATES, Member, among_others, forget, open_heartbeat
 from server.bootstrap.keys import PoolBuilder
 from server.bootstrap.ownership import confirm
+from server.cluster.rates import SharedRates
 from server.config.settings import Settings
 from server.config.specs import UpstreamSpec
 from server.keys.registry import UpstreamRegistry
@@ -64,7 +65,9 @@ async def _join(settings: Settings, store: Store, server: PoolServer, stack: Asy
     member = Member(secrets.token_hex(8), lambda other: False, _nothing)
     stack.push_async_callback(forget, store, member.id)
     clocks = Clocks(time.monotonic, lambda: time.time_ns() // 1_000_000, time.monotonic())
-    await open_heartbeat(settings, store, member, server.dispatcher, clocks, stack)
+    rates = SharedRates(member.id, partial(server.announce, RATES), clocks.clock)
+    server.hub.hears(RATES, rates.took)
+    await open_heartbeat(settings, store, member, server.dispatcher, rates, clocks, stack)
 
 
 async def serve_pool(settings: Settings, role: Role, control: Control) -> int:

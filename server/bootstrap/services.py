@@ -32,7 +32,16 @@ from server.auth.guest_passes import Passes
 from server.auth.oidc.client import Oidc, oidc_of
 from server.auth.sessions import Sessions
 from server.bootstrap import from_settings as wiring
-from server.bootstrap.cluster import Member, among_others, farewell, open_follower, open_heartbeat
+from server.bootstrap.cluster import (
+    RATES,
+    Member,
+    among_others,
+    farewell,
+    names_of_counters,
+    open_follower,
+    open_heartbeat,
+    share_rates,
+)
 from server.bootstrap.demo import Demo
 from server.bootstrap.keys import OpenPool, PoolBuilder
 from server.bootstrap.ownership import alone, confirm
@@ -67,7 +76,6 @@ from server.wire.filters import Origins
 from server.workers.role import Role
 from server.workers.whole_lines import writer_to
 
-RATES = "rates"  # what workers announce to each other of the limits per minute
 Observe = Callable[[UsageRow], None]
 
 
@@ -222,7 +230,10 @@ class ServicesBuilder:
         if self._role is None:
             return await builder.own()
         pool = await builder.shared(self._role)
-        await _share_rates(accounting.reservations.rates, pool.peers)
+        rates = accounting.reservations.rates
+        if among_others(settings):
+            rates.name_by(names_of_counters(settings))
+        await _share_rates(rates, pool.peers)
         return pool
 
     async def _gateways(self, accounting: Accounting, here: Dispatcher | None, clocks: Clocks) -> Face | None:
@@ -231,7 +242,8 @@ class ServicesBuilder:
             return None
         journal, adopt = accounting.journal, partial(accounting.adopt, self._store)
         member = Member(journal.holder, journal.lives, adopt)
-        return await open_heartbeat(self._settings, self._store, member, here, clocks, self._stack)
+        shared = share_rates(self._settings, member, accounting.reservations.rates, clocks)
+        return await open_heartbeat(self._settings, self._store, member, here, shared, clocks, self._stack)
 
     async def _pipeline(
         self,

@@ -15,7 +15,7 @@ anybody's favour, and late by 60 ms at most.
 The counters are this process's own. Where several workers of a machine serve one person, each says what it takes, and
 `note`s what the others take (`server/workers`). So they differ by what is taken within the time of one message, a
 fraction of a millisecond: by so much may requests that come at the same instant to several workers exceed a limit.
-Times are seconds, monotonic.
+Between gateways it is a heartbeat or two (`server/cluster/rates.py`). Times are seconds, monotonic.
 """
 
 from __future__ import annotations
@@ -68,11 +68,26 @@ class _Sliding:
         newest.amount += amount
         return newest
 
-    def change_at(self, at: float, by: int) -> None:
-        """Change the amount that was taken at an instant; one that has left the window stays."""
-        mark = next((each for each in reversed(self.marks) if each.first <= at), None)
-        if mark is not None:
-            self.change(mark, max(by, -mark.amount))
+    def insert(self, amount: int, at: float) -> None:
+        """Add what was taken at an instant that others may have followed; if it is joined, to what is no earlier."""
+        place = len(self.marks)
+        while place and self.marks[place - 1].last > at:
+            place -= 1
+        if place == len(self.marks):
+            self.add(amount, at)
+        elif len(self.marks) >= MARKS:
+            self.change(self.marks[place], amount)
+        else:
+            self.marks.insert(place, _Mark(at, at, amount))
+            self.total += amount
+
+    def lower(self, at: float, by: int) -> None:
+        """Take so much away of what was taken until that instant, the latest first; what has left the window stays."""
+        for mark in reversed(self.marks):
+            if mark.first <= at and by > 0:
+                less = min(by, mark.amount)
+                self.change(mark, -less)
+                by -= less
 
     def change(self, mark: _Mark, by: int) -> None:
         """Change the amount of a mark; one that has left the window stays."""
@@ -136,12 +151,15 @@ class RateLimits:
     """The windows of all counters. `rates` are those of a request's claim.
 
     `most`: so many counters are remembered; those that were used longest ago are forgotten first. `say` hears what is
-    taken here: the counter, by how much more, and the instant at which it was taken.
+    taken here: the counter, by how much more, and the instant at which it was taken. `name`: by which name others know
+    a counter. `spare`: in how many seconds a counter that has so much left may be asked for so much, for others' sake.
     """
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
         self.say: Callable[[str, int, float], None] | None = None
+        self.name: Callable[[str], str] = str
+        self.spare: Callable[[str, int, int], float] | None = None
         self._slidings: OrderedDict[str, _Sliding] = OrderedDict()  # the one that was used last is the last
 
     def __len__(self) -> int:
@@ -155,7 +173,7 @@ class RateLimits:
         for entry in rates:
             sliding = self._sliding(entry, now)
             chosen.append((entry, sliding))
-            if (seconds := sliding.wait(entry, now)) != 0:
+            if (seconds := self._wait(entry, sliding, now)) != 0:
                 waits.append(Wait(seconds, entry.limit))
         if waits:
             return _longest(waits)
@@ -178,9 +196,9 @@ class RateLimits:
         sliding = self._slidings.get(counter) or _Sliding()
         sliding.slide(now)
         if amount < 0:
-            sliding.change_at(at, amount)
+            sliding.lower(at, -amount)
         elif at + SECONDS > now:
-            sliding.add(amount, max(at, sliding.marks[-1].last) if sliding.marks else at)
+            sliding.insert(amount, at)
             self._slidings[counter] = sliding
             self._slidings.move_to_end(counter)
 
@@ -200,17 +218,24 @@ class RateLimits:
         reset = sliding.marks[-1].last + SECONDS - now if sliding.total else 0
         return Left(entry.most, max(0, entry.most - sliding.total), reset)
 
+    def _wait(self, entry: HoldEntry, sliding: _Sliding, now: float) -> float | None:
+        seconds = sliding.wait(entry, now)
+        if seconds != 0 or self.spare is None:
+            return seconds
+        return self.spare(self.name(entry.counter), entry.needs, entry.most - sliding.total)
+
     def _sliding(self, entry: HoldEntry, now: float) -> _Sliding:
-        sliding = self._slidings.get(entry.counter) or _Sliding()
+        sliding = self._slidings.get(self.name(entry.counter)) or _Sliding()
         sliding.slide(now)
         return sliding
 
     def _share(self, entry: HoldEntry, sliding: _Sliding, now: float) -> _Share:
-        self._slidings[entry.counter] = sliding
-        self._slidings.move_to_end(entry.counter)
+        name = self.name(entry.counter)
+        self._slidings[name] = sliding
+        self._slidings.move_to_end(name)
         if self.say is not None:
-            self.say(entry.counter, entry.needs, now)
-        return _Share(entry.limit.unit, sliding, sliding.add(entry.needs, now), entry.needs, entry.counter, now)
+            self.say(name, entry.needs, now)
+        return _Share(entry.limit.unit, sliding, sliding.add(entry.needs, now), entry.needs, name, now)
 
     def _becomes(self, share: _Share, amount: int) -> None:
         if self.say is not None and amount != share.amount:

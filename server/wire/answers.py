@@ -321,7 +321,7 @@ class Pictures(Opaque):
         made = document.get("data")
         if type(made) is list:
             self._images = max(self._images, len(made))
-        elif document.get("type") in self._READY:
+        elif type(kind := document.get("type")) is str and kind in self._READY:
             self._images += 1
         if self._images:
             self.usage = replace(self.usage or Usage(), images=self._images)

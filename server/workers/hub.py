@@ -82,6 +82,7 @@ class Hub:
         self._owners: dict[str, Member] = {}
         self._gatherings: dict[int, Gathering] = {}
         self._gathered = 0
+        self._hears: dict[str, Callable[..., None]] = {}
         self._standings: dict[str, list[JSON]] = {}
         self._pictured = b""
 
@@ -255,7 +256,20 @@ class Hub:
             gathering.answers.append(value)
             self._conclude(number, gathering)
 
-    def _announce(self, member: Member, now: float, *announced: JSON) -> None:
+    def hears(self, what: str, function: Callable[..., None]) -> None:
+        """Say what the pool process does when a worker announces something."""
+        self._hears[what] = function
+
+    def announce(self, what: str, *arguments: JSON) -> None:
+        """Have all members hear something."""
+        self._pass_on(None, what, *arguments)
+
+    def _announce(self, member: Member, now: float, what: str, *arguments: JSON) -> None:
+        self._pass_on(member, what, *arguments)
+        if what in self._hears:
+            self._hears[what](*arguments)
+
+    def _pass_on(self, member: Member | None, *announced: JSON) -> None:
         message = packed(["announced", *announced])
         for each in self.members:
             if each is not member and each.who is not None:

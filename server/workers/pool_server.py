@@ -13,6 +13,7 @@ from keypool.keys import Key
 from keypool.messages import Decision
 from keypool.pool import Pool
 from server.dispatcher import Dispatcher
+from server.workers.codec import JSON
 from server.workers.frames import FrameError, Frames, frame
 from server.workers.hub import Hub, Member
 
@@ -97,6 +98,11 @@ class PoolServer:
     def members(self) -> int:
         """How many workers are connected."""
         return len(self._connections)
+
+    def announce(self, what: str, *arguments: JSON) -> None:
+        """Have all workers hear something."""
+        self.hub.announce(what, *arguments)
+        self.flush_soon()
 
     def flush_soon(self) -> None:
         """Send what the outboxes hold, once this turn of the event loop is over."""

@@ -14,6 +14,7 @@ from server.admin.commands import closing
 from server.admin.commands.guest_passes import WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.cluster.changes import EVERY_SECONDS
+from server.cluster.rates import UNHEARD_SECONDS
 from server.ledger.limits import LimitWindow, Scope, Unit
 from server.policy.groups import Group
 from server.store.base import Person
@@ -185,5 +186,24 @@ def test_gateways_look_by_themselves_each_second_and_see_each_other(io_loop: IOL
             faces = [each.services.gateways for each in (pair.one, pair.other)]
             while not all(face is not None and len(face.gateways()) == 2 for face in faces):
                 await asyncio.sleep(0.05)
+
+    io_loop.run_sync(scene)
+
+
+@pytest.mark.slow
+def test_six_a_minute_stay_near_six_on_both(io_loop: IOLoop, pair: Pair) -> None:
+    async def scene() -> None:
+        who = await member(pair, "hasty")
+        limit = budget(Scope.PERSON, who.person.id, Unit.REQUESTS, 6, window=LimitWindow.MINUTE)
+        await pair.one.services.changes.set_limit(BOSS, limit)
+        await pair.one.services.take_effect()
+        await pair.look()
+        assert [await who.heard_by_both() for _ in range(2)] == [(200, 200)] * 2
+        await asyncio.sleep(UNHEARD_SECONDS)
+        asks = (pair.ask(running, who.secret) for _ in range(10) for running in (pair.one, pair.other))
+        statuses = [heard.status for heard in await asyncio.gather(*asks)]
+        assert 2 <= statuses.count(200) <= 3
+        await asyncio.sleep(UNHEARD_SECONDS)
+        assert await who.heard_by_both() == (429, 429)
 
     io_loop.run_sync(scene)

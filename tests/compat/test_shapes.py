@@ -79,9 +79,9 @@ def test_instants_are_written_as_java_writes_them() -> None:
 
 
 def test_limits_are_added_up_and_refill_while_nobody_asks() -> None:
-    buckets = [Bucket(600, 10, 300, at=0.0), Bucket(600, 10, 600, at=0.0)]
-    assert left_json(buckets, 10.0, 0) == {"maximum": 1200, "remaining": 1000, "reset": "1970-01-01T00:00:20Z"}
-    assert left_json([], 10.0, 0) is None
+    limits = [Bucket(600, 10, level, at=0.0).left(10.0) for level in (300, 600)]
+    assert left_json(limits, 0) == {"maximum": 1200, "remaining": 1000, "reset": "1970-01-01T00:00:20Z"}
+    assert left_json([], 0) is None
 
 
 def test_the_dashboard_counts_each_request_once() -> None:

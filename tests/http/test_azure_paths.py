@@ -44,6 +44,10 @@ async def _azure(running: Running, fake: FakeUpstream) -> None:
         assert fake.records[-1].path == "/v1/chat/completions"
     status, _, _ = await post(running, "/openai/deployments/gpt-4o/chat/completions", BODY, **key)
     assert status == 200 and fake.records[-1].model == "gpt-4o"  # the body need not name it
+    status, _, answer = await post(running, "/openai/responses?api-version=x", {"model": "gpt-4o", "input": "x"}, **key)
+    assert (status, answer["object"]) == (200, "response")  # which has no deployment in its path
+    status, _, answer = await post(running, "/openai/chat/completions", {**BODY, "model": "gpt-4o"}, **key)
+    assert (status, answer["error"]["code"]) == (404, "unknown_url")  # nor has Azure such a path
     async with aiohttp.ClientSession() as session, session.get(f"{running.url}/openai/models", headers=key) as answer:
         assert {"gpt-4o", "main"} <= {each["id"] for each in (await answer.json())["data"]}
 

@@ -331,3 +331,13 @@ def test_one_that_begins_late_learns_what_counts() -> None:
     assert sorted(found) == sorted([(entry(2).counter, 1, 30.0), (tokens(10, 4).counter, 4, 30.0)])
     take(late, 61.0, entry(2))
     assert wait(late, 61.0, entry(2)) == 29.0
+
+
+def test_what_another_has_taken_before_counts_from_then_and_is_corrected_wherever_it_stands() -> None:
+    rates, all_of_it = RateLimits(), tokens(1_000, 1)
+    take(rates, 10, tokens(1_000, 100))
+    rates.note(all_of_it.counter, 500, 8, 11)
+    rates.note(all_of_it.counter, 50, 8, 11)
+    rates.note(all_of_it.counter, -540, 8, 12)
+    assert rates.left([all_of_it], Unit.TOKENS, 12) == Left(1_000, 890, 58)
+    assert rates.left([all_of_it], Unit.TOKENS, 68) == Left(1_000, 900, 2)

@@ -515,7 +515,14 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         ),
         KeyRow("c41d56", "m1Zy", text("local"), "revoked", NOW - HOUR, (), 0, 8, False, False),
     )
-    yield "keys", lambda: render_admin.keys_html(KeysView(OPERATOR, keys * many, (text("openai"), text("anthropic"))))
+    upstreams = (text("openai"), text("anthropic"))
+    aliases = ((text("main"), text("gpt-5.2"), True), (text("gpt-3.5-turbo"), text("gpt-5-mini"), False))
+    yield (
+        "keys",
+        lambda: render_admin.keys_html(
+            KeysView(OPERATOR, keys * many, upstreams, kinds=("openai", "azure"), aliases=aliases * many)
+        ),
+    )
     prices = (
         PriceRow("a", text("gpt-5.2"), NOW - 90 * DAY, 1_250_000, 10_000_000, 125_000),
         PriceRow("b", text("qwen3*"), NOW - DAY, 75_000, 300_000, request=100, own=True, holds=False),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.wire.endpoints import ENDPOINTS, Endpoint
+from server.wire.openai import OPENAI
 from server.wire.request import Request, capped, read_request
 
 CHAT = ENDPOINTS["/v1/chat/completions"]
@@ -19,6 +20,7 @@ BOUNDED = {
     "/v1/completions": {"model": "m", "prompt": "Once"},
     "/v1/responses": {"model": "m", "input": "hello"},
     "/v1/messages": {**HELLO, "max_tokens": 5},
+    "/v1/complete": {"model": "m", "prompt": "\n\nHuman: hello\n\nAssistant:", "max_tokens_to_sample": 5},
 }
 BOUND = st.none() | st.integers(1, 50)
 
@@ -49,7 +51,7 @@ def test_a_higher_bound_is_lowered(path: str) -> None:
     assert orjson.loads(request.body) == {**document, name: 400}
 
 
-@pytest.mark.parametrize("path", [path for path in BOUNDED if path != "/v1/messages"])
+@pytest.mark.parametrize("path", [path for path in BOUNDED if ENDPOINTS[path].dialect is OPENAI])
 def test_a_missing_bound_is_put_in_and_all_other_bytes_stay(path: str) -> None:
     body = b"\n " + orjson.dumps(BOUNDED[path], option=orjson.OPT_INDENT_2)
     request = capped(read_request(ENDPOINTS[path], body, "application/json"), 400)

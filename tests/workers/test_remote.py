@@ -355,3 +355,19 @@ def test_a_lease_is_what_the_gateway_needs() -> None:
     wanted = {name for name in vars(Leasing) if not name.startswith("_")}
     assert wanted <= {*dir(Lease), *Lease.__annotations__}
     assert wanted <= {*dir(RemoteLease), *RemoteLease.__annotations__, "ticket"}
+
+
+@pytest.mark.gen_test
+async def test_the_pool_process_hears_what_workers_announce_and_all_of_them_what_it_announces() -> None:
+    machine, dispatcher, wire = await machine_of()
+    heard_there: list[tuple[object, ...]] = []
+    heard_here: list[tuple[object, ...]] = []
+    machine.hub.hears("rates", lambda *said: heard_there.append(said))
+    dispatcher.hears("rates", lambda *said: heard_here.append(said))
+    dispatcher.announce("rates", "a counter", 3, 1.5)
+    dispatcher.announce("other", 7)
+    wire.turn()
+    machine.hub.announce("rates", "another", -1, 2.5)
+    wire.turn()
+    assert heard_there == [("a counter", 3, 1.5)]
+    assert heard_here == [("another", -1, 2.5)]

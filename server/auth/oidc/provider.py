@@ -11,10 +11,8 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus, urlsplit
-
-import aiohttp
 
 from server.auth.oidc.provider_keys import KeySet, key_set
 from server.config.parsers import is_loopback
@@ -22,6 +20,9 @@ from server.config.specs import Secret
 from server.httpclient.addresses import target_of
 from server.httpclient.egress import DIRECTLY, Egress
 from server.single_flight import Away, RefreshedValue
+
+if TYPE_CHECKING:
+    import aiohttp
 
 LARGEST = 256 << 10  # bytes of an answer
 PATIENCE_SECONDS = 5.0  # for a whole answer
@@ -63,7 +64,10 @@ class IdentityProvider:
     ) -> None:
         self.issuer, self._client_id, self._secret = issuer, client_id, secret
         self._egress = egress
-        self._patience = aiohttp.ClientTimeout(total=patience)
+        # Where there is no provider this library is never read: it is a tenth of a start.
+        from aiohttp import ClientTimeout
+
+        self._patience = ClientTimeout(total=patience)
         self.metadata = RefreshedValue(self._metadata, clock, pause=METADATA_PAUSE_SECONDS, fresh=FRESH_SECONDS)
         self.keys = RefreshedValue(self._keys, clock, pause=KEYS_PAUSE_SECONDS, fresh=FRESH_SECONDS)
         self._session: aiohttp.ClientSession | None = None
@@ -116,6 +120,8 @@ class IdentityProvider:
         self, method: str, url: str, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
         """Status and body. The address came from the provider, over https: it may lead wherever the provider says."""
+        from aiohttp import ClientError
+
         plain = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
         try:
             asking = self._client().request(
@@ -130,7 +136,7 @@ class IdentityProvider:
                 return answer.status, bytes(body)
         except TimeoutError:
             raise Away("it did not answer in time") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (ClientError, OSError, ValueError) as error:
             raise Away(f"it cannot be reached: {type(error).__name__}") from None
 
     def _proxy(self, url: str) -> dict[str, Any]:
@@ -142,10 +148,10 @@ class IdentityProvider:
         return {"proxy": proxy.url, "proxy_headers": credential}
 
     def _client(self) -> aiohttp.ClientSession:
+        from aiohttp import ClientSession, DummyCookieJar
+
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=self._patience, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
-            )
+            self._session = ClientSession(timeout=self._patience, cookie_jar=DummyCookieJar(), auto_decompress=False)
         return self._session
 
 

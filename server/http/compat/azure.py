@@ -2,7 +2,8 @@
 
 `/openai/deployments/{model}/chat/completions?api-version=...` and `/openai/v1/...` are served by any upstream, with the
 credential in `api-key` or as a bearer. The deployment's name is the model's. The date is the client's word for Azure's
-own API, and goes no further.
+own API, and goes no further. What Azure has at deployments it has not at `/openai/...`: such a path is a base URL that
+lacks its `/v1`, and a 404 names the right one.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def azure_relayed() -> list[Route[RelayServices]]:
         if endpoint.dialect is not OPENAI:
             continue
         bare = path.removeprefix("/v1").replace(".", r"\.")
-        places = [f"/openai/v1{bare}", f"/openai{bare}"]
-        places += [f"/openai/deployments/(.+){bare}"] if endpoint.kind in _AT_DEPLOYMENTS else []
+        dated = "/openai/deployments/(.+)" if endpoint.kind in _AT_DEPLOYMENTS else "/openai"
+        places = (f"/openai/v1{bare}", f"{dated}{bare}")
         roles = {"POST": Role.CALLER}
         found += [Route(place, AzureHandler, roles, {"endpoint": endpoint}, own_door=True) for place in places]
     return found
