@@ -41,10 +41,7 @@ class Settings(EgressRows):
     """The settings of one gateway. Sizes are bytes, durations seconds; `Settings()` is all defaults."""
 
     host: str = row(
-        "127.0.0.1",
-        parsers.text,
-        "The address to listen on; 0.0.0.0 lets other machines in.",
-        section="Network",
+        "127.0.0.1", parsers.text, "The address to listen on; 0.0.0.0 lets other machines in.", section="Network"
     )
     port: int = row("8080", whole(0, 65535), "The port to listen on; 0 takes an unused one.")
     public_url: str = row(
