@@ -1,4 +1,4 @@
-"""Install fairgate's requirements. It is an application: run it from its checkout with `python -m server`."""
+"""Install fairgate: its requirements, and the command `fairgate`, which is `python -m server`."""
 
 from setuptools import find_packages, setup
 
@@ -34,8 +34,11 @@ BASE = [
 DEMO = ["xllamacpp>=2026.1; platform_system != 'Windows'"]
 # Traces for those who want them: server/observability/tracing.py.
 OTEL = ["opentelemetry-sdk>=1.30", "opentelemetry-exporter-otlp-proto-http>=1.30"]
+# Completion in the shell for those who want it: server/cli/completion.py.
+COMPLETION = ["argcomplete>=3.6"]  # what Debian 13 has, whose hook for all commands asks it
 DEV = [
     *OTEL,
+    *COMPLETION,
     "anthropic>=2.14",  # tests/wire/translate walks the types of its requests, and needs its `httpx2`
     "coverage>=7.6",
     "h11>=0.16",  # CVE-2025-43859; what it says of requests is compared with ours
@@ -69,5 +72,6 @@ setup(
     packages=find_packages(include=["keypool", "server", "server.*", "web"]),
     package_data={"server.wire": ["ranks/*"], "web": ["templates/*", "static/*"]},
     install_requires=BASE,
-    extras_require={"demo": DEMO, "dev": DEV, "otel": OTEL},
+    extras_require={"demo": DEMO, "completion": COMPLETION, "dev": DEV, "otel": OTEL},
+    entry_points={"console_scripts": ["fairgate = server.cli.main:main"]},
 )

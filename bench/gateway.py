@@ -138,6 +138,8 @@ def upstreams(plain: Target, tls: Target | None) -> str:
 
 async def _token(settings: dict[str, str], place: Path) -> str:
     """A new token of a new person, made as an operator makes it."""
+    if settings["STORE_URL"].startswith("sqlite:"):
+        await _verb(settings, place, "store", "create")
     await _verb(settings, place, "user", "create", PERSON)
     return (await _verb(settings, place, "token", "create", PERSON)).split()[0]
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 import argparse
 
 from server.admin.changes import OPERATOR
-from server.cli.context import Add, CommandContext, creates, read, table, tell_unreadable
+from server.cli.context import Add, CommandContext, creates, read, tell_unreadable
+from server.cli.output import Columns, lists, show
+from server.http.api.schemas import alias_json
 from server.policy.aliases import Alias
 
 
 def add_verbs(add: Add) -> None:
     """Add the verbs to the noun's parser."""
-    add("list", _list, "the names that were decided at run time")
+    lists(add("list", _list, "the names that were decided at run time"))
     each = add("set", _set, "let a name stand for a model")
     each.add_argument("name", metavar="NAME")
     each.add_argument("model", metavar="MODEL")
@@ -23,10 +25,15 @@ def add_verbs(add: Add) -> None:
     add("remove", _remove, "forget a name").add_argument("id", metavar="NAME")
 
 
-async def _list(room: CommandContext, _: argparse.Namespace) -> None:
-    rows = [(each.name, each.model, "listed" if each.listed else "unlisted") for each in await room.changes.aliases()]
-    if rows:
-        print(table(("name", "model", "lists"), rows))
+_COLUMNS: Columns[Alias] = {
+    "name": lambda each: each.name,
+    "model": lambda each: each.model,
+    "lists": lambda each: "listed" if each.listed else "unlisted",
+}
+
+
+async def _list(room: CommandContext, options: argparse.Namespace) -> None:
+    show(room.settings, options, await room.changes.aliases(), alias_json, _COLUMNS)
     await tell_unreadable(room, "alias")
 
 

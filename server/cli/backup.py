@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from server.cli.context import HOW_TO_FIND_IT
 from server.config.parsers import SQLITE
 from server.config.settings import Settings
 from server.store.base import StoreError
@@ -43,7 +44,7 @@ def back_up(settings: Settings, target: Path) -> list[Path]:
         raise StoreError("a MongoDB is backed up with its own tools, such as mongodump")
     database, made = database_path(settings.store_url), [target]
     if not database.exists():
-        raise StoreError("there is no database yet")
+        raise StoreError(f"there is no store at {database.absolute()}; {HOW_TO_FIND_IT}")
     if settings.token_pepper is None:
         made.append(target.with_name(f"{target.name}.pepper"))
     if taken := [path for path in made if path.exists()]:

@@ -10,21 +10,29 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from server.admin.changes import Changes
+from server.config.parsers import SQLITE
 from server.config.settings import Settings
 from server.ledger.calendar import Calendar
 from server.ledger.when import instant, iso
 from server.policy.commands import CommandError
 from server.store import store_for
-from server.store.base import Store
+from server.store.base import Store, StoreError
+from server.store.sqlite.store import database_path
 
 T = TypeVar("T")
 Work = Coroutine[Any, Any, int]
 InLoop = Callable[[Work], int]
 
 A_DAY = "a day where you live, or a time such as 2026-11-21T06:05:00Z"
+
+HOW_TO_FIND_IT = (
+    "call this in the folder of the gateway, or name the store by --store URL before the verb, or by STORE_URL. "
+    "The gateway makes a store at its first start, and `store create` makes one without it"
+)
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -64,7 +72,12 @@ class Add:
         self._in_loop = in_loop
 
     def __call__(self, name: str, work: CommandVerb, summary: str) -> argparse.ArgumentParser:
-        return hooked(self._verbs.add_parser(name, help=summary, allow_abbrev=False), work, self._in_loop)
+        return hooked(self.verb(name, summary), work, self._in_loop)
+
+    def verb(self, name: str, summary: str) -> argparse.ArgumentParser:
+        """A verb with no work behind it yet."""
+        parser: argparse.ArgumentParser = self._verbs.add_parser(name, help=summary, allow_abbrev=False)
+        return parser
 
 
 def hooked(parser: argparse.ArgumentParser, work: CommandVerb, in_loop: InLoop) -> argparse.ArgumentParser:
@@ -129,12 +142,22 @@ async def tell_unreadable(room: CommandContext, kind: str) -> None:
 
 
 async def in_context(verb: CommandVerb, settings: Settings, options: argparse.Namespace) -> int:
-    """Do a verb with the store opened around it."""
+    """Do a verb with the store opened around it. Raises StoreError if there is none: a verb makes no empty one."""
+    if (missing := missing_store(settings)) is not None:
+        raise StoreError(f"there is no store at {missing}; {HOW_TO_FIND_IT}")
     async with store_for(settings.store_url, settings.store_driver) as store:
         upstreams = [spec.name for spec in settings.upstreams]
         changes = Changes(store, wall, lambda: secrets.token_hex(12), upstreams=upstreams)
         await verb(CommandContext(settings, store, changes, Calendar(settings.timezone)), options)
     return 0
+
+
+def missing_store(settings: Settings) -> Path | None:
+    """Where the embedded store of these settings should be and is not; None if it is there, or is a MongoDB."""
+    if not settings.store_url.startswith(SQLITE):
+        return None
+    path = database_path(settings.store_url).absolute()
+    return None if path.exists() else path
 
 
 def wall() -> int:

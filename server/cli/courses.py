@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import Any
 
-from server.admin.commands.courses import THE_OPERATOR, CourseCommands, CourseError, Plan
+from server.admin.commands.courses import THE_OPERATOR, CourseCommands, CourseError, CourseMember, Plan
 from server.bootstrap.ownership import confirm_pepper
-from server.cli.context import Add, CommandContext, parsed, plain, table, times, wall, when
+from server.cli.context import Add, CommandContext, parsed, plain, times, wall, when
+from server.cli.output import Columns, lists, show
 from server.cli.people import pepper_of
 from server.config import parsers
+from server.http.api.schemas import group_json, used_json
 from server.ledger.money import micro_usd, usd
+from server.policy.groups import Group
 
 
 def add_verbs(add: Add) -> None:
@@ -27,10 +31,10 @@ def add_verbs(add: Add) -> None:
     for name, work, summary in (
         ("code", _code, "a new code in place of the one before"),
         ("close", _close, "end it now"),
-        ("view", _view, "what its members have used"),
     ):
         add(name, work, summary).add_argument("course", metavar="COURSE")
-    add("list", _list, "all courses")
+    lists(add("view", _view, "what its members have used")).add_argument("course", metavar="COURSE")
+    lists(add("list", _list, "all courses"))
 
 
 def _courses(room: CommandContext) -> CourseCommands:
@@ -65,28 +69,31 @@ async def _close(room: CommandContext, options: argparse.Namespace) -> None:
     await _courses(room).close(THE_OPERATOR, options.course)
 
 
-async def _list(room: CommandContext, _: argparse.Namespace) -> None:
-    courses = await _courses(room).taught_by(THE_OPERATOR)
-    if courses:
-        rows = [(each.name, when(each.since), when(each.until), "yes" if each.join else "no") for each in courses]
-        print(table(("course", "since", "until", "people may join"), rows))
+async def _list(room: CommandContext, options: argparse.Namespace) -> None:
+    columns: Columns[Group] = {
+        "course": lambda each: each.name,
+        "since": lambda each: when(each.since),
+        "until": lambda each: when(each.until),
+        "people may join": lambda each: "yes" if each.join else "no",
+    }
+    show(room.settings, options, await _courses(room).taught_by(THE_OPERATOR), group_json, columns)
 
 
 async def _view(room: CommandContext, options: argparse.Namespace) -> None:
     view = await _courses(room).view(THE_OPERATOR, options.course)
     pot, head = (None if it is None else f"{usd(it)} USD" for it in (view.pot, view.per_head))
-    print(
-        f"{plain(view.group.name)}: {usd(view.used.cost_micro_usd)} USD used; pot {pot or '-'}, per head {head or '-'}"
-    )
-    rows = [
-        (
-            f"{each.name} (left)" if each.left else each.name,
-            each.used.requests,
-            each.used.input,
-            each.used.output,
-            usd(each.used.cost_micro_usd),
-        )
-        for each in view.members
-    ]
-    if rows:
-        print(table(("member", "requests", "input", "output", "USD"), rows))
+    used = usd(view.used.cost_micro_usd)
+    if not options.json:
+        print(f"{plain(view.group.name)}: {used} USD used; pot {pot or '-'}, per head {head or '-'}")
+    columns: Columns[CourseMember] = {
+        "member": lambda each: f"{each.name} (left)" if each.left else each.name,
+        "requests": lambda each: each.used.requests,
+        "input": lambda each: each.used.input,
+        "output": lambda each: each.used.output,
+        "USD": lambda each: usd(each.used.cost_micro_usd),
+    }
+    show(room.settings, options, view.members, _member, columns)
+
+
+def _member(member: CourseMember) -> dict[str, Any]:
+    return {"name": member.name, "left": member.left, "used": used_json(member.used)}

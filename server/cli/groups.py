@@ -11,13 +11,15 @@ from server.admin.changes import OPERATOR
 from server.admin.consequences import of_group_removal
 from server.admin.differences import differences
 from server.cli.context import Add, CommandContext, asks, insist, parsed, plain, read, tell_unreadable, times, when
+from server.cli.output import Columns, lists, show
 from server.config import parsers
 from server.config.tariff_parsers import tool_price_words, tool_prices
+from server.http.api.schemas import group_json
 from server.policy.groups import Group, group_body, group_of, prices_body
 
 
 def add_verbs(add: Add) -> None:
-    add("list", _list, "all groups with what they give")
+    lists(add("list", _list, "all groups with what they give"))
     _terms(add("create", _create, "make a group"))
     _terms(add("change", _change, "change what is said, and leave the rest"))
     remove = add("remove", _remove, "forget a group; its name stays with its members as a label")
@@ -48,15 +50,20 @@ def _terms(parser: argparse.ArgumentParser) -> None:
     times(parser)
 
 
-async def _list(room: CommandContext, _: argparse.Namespace) -> None:
-    for group in await room.changes.groups():
-        lasts = {"since": when(group.since), "until": when(group.until)}
-        body = {**group_body(group), **lasts, "tool_prices": tool_price_words(group.tool_prices)}
-        usual = group_body(Group(name=group.name)) | {"since": "-", "until": "-", "tool_prices": ""}
-        shown = [name for name in body if body[name] != usual[name] and name != "join"]
-        said = [f"{name} {_words(body[name])}" for name in shown]
-        print(f"{group.name:<24} {', '.join(said)}".rstrip())
+async def _list(room: CommandContext, options: argparse.Namespace) -> None:
+    columns: Columns[Group] = {"name": lambda each: each.name, "gives": _gives}
+    show(room.settings, options, await room.changes.groups(), group_json, columns)
     await tell_unreadable(room, "group")
+
+
+def _gives(group: Group) -> str:
+    """What differs from a group that gives nothing."""
+    lasts = {"since": when(group.since), "until": when(group.until)}
+    body = {**group_body(group), **lasts, "tool_prices": tool_price_words(group.tool_prices)}
+    usual = group_body(Group(name=group.name)) | {"since": "-", "until": "-", "tool_prices": ""}
+    return ", ".join(
+        f"{name} {_words(value)}" for name, value in body.items() if value != usual[name] and name != "join"
+    )
 
 
 def _words(value: object) -> str:

@@ -10,30 +10,37 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from server.admin.changes import OPERATOR
 from server.admin.commands.keys import KeyCommands
 from server.admin.consequences import of_key_removal
 from server.bootstrap.from_settings import egress
-from server.cli.context import asks, insist, wall
+from server.cli.context import HOW_TO_FIND_IT, asks, insist, missing_store, wall
+from server.cli.output import Columns, lists, show
 from server.config import parsers
+from server.config.parsers import SQLITE
 from server.config.settings import Settings
 from server.config.upstream_kinds import KINDS
 from server.config.upstreams_file import DIALECTS
+from server.http.api.schemas import key_json
 from server.keys import prober
 from server.keys.encryption import KeyEncryption, KeyEncryptionError, new_master
 from server.keys.registry import UpstreamRegistry
 from server.keys.wishes import KeyWishError, KeyWishes, ListedKey
 from server.store import store_for
+from server.store.base import Store, StoreError
 from server.upstream import Patience, Upstreams
 
 T = TypeVar("T")
 Work = Coroutine[Any, Any, int]
 InLoop = Callable[[Work], int]
 AskSecret = Callable[[], str]
+Checked = tuple[ListedKey, prober.Check]
 
 LIMITS = ("rpm", "tpm", "itpm", "otpm", "rpd")
 FIELDS_SAID = (
@@ -74,8 +81,8 @@ def add_verbs(parser: argparse.ArgumentParser, in_loop: InLoop, ask: AskSecret) 
         each.set_defaults(verb=lambda settings, options: in_loop(_in_context(work, settings, options)))
         return each
 
-    verb("list", _list, "all keys, by their fingerprints")
-    verb("check", _check, "ask the upstreams about every key, now")
+    lists(verb("list", _list, "all keys, by their fingerprints"))
+    lists(verb("check", _check, "ask the upstreams about every key, now"))
     _terms(verb("add", _add, "add a key, which is read from the standard input")).set_defaults(ask=ask)
     for name, work, summary in (
         ("pause", _pause, "give a key no further request"),
@@ -92,11 +99,30 @@ def add_verbs(parser: argparse.ArgumentParser, in_loop: InLoop, ask: AskSecret) 
 
 
 async def _in_context(work: KeyCommandVerb, settings: Settings, options: argparse.Namespace) -> int:
-    async with store_for(settings.store_url) as store:
+    async with _store(work, settings) as store:
         registry = UpstreamRegistry(settings.upstreams)
         wishes = KeyWishes(store, KeyEncryption(settings.master_keys), registry, wall)
         await work(KeyCommandContext(settings, wishes, KeyCommands(wishes, settings.key_slots)), options)
     return 0
+
+
+@asynccontextmanager
+async def _store(work: KeyCommandVerb, settings: Settings) -> AsyncIterator[Store]:
+    """The store. Before the first start there is none, and the keys of the settings can be looked at all the same.
+
+    Raises StoreError if there is none and more than that is wanted.
+    """
+    missing = missing_store(settings)
+    if missing is None:
+        async with store_for(settings.store_url, settings.store_driver) as store:
+            yield store
+    elif work in (_list, _check):
+        print(f"There is no store at {missing}: these are the keys of the settings alone.", file=sys.stderr)
+        with TemporaryDirectory(prefix="fairgate-") as folder:
+            async with store_for(f"{SQLITE}{folder}/empty.db") as store:
+                yield store
+    else:
+        raise StoreError(f"there is no store at {missing}; {HOW_TO_FIND_IT}")
 
 
 def _terms(add: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -146,27 +172,42 @@ def _parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
     return typed
 
 
-async def _list(room: KeyCommandContext, _: argparse.Namespace) -> None:
-    for key in await _keys(room.wishes):
-        notes = [", ".join(key.spec.models) or "all its models"]
-        notes += ["added"] * key.added + ["paused"] * key.paused
-        print(f"{_shown(key)}  {'; '.join(notes)}")
+async def _list(room: KeyCommandContext, options: argparse.Namespace) -> None:
+    columns: Columns[ListedKey] = {
+        **_NAMED,
+        "models": lambda each: ", ".join(each.spec.models) or "all its models",
+        "state": lambda each: ", ".join(["added"] * each.added + ["paused"] * each.paused) or None,
+    }
+    show(room.settings, options, await _keys(room.wishes), _key_json, columns)
 
 
-async def _check(room: KeyCommandContext, _: argparse.Namespace) -> None:
+async def _check(room: KeyCommandContext, options: argparse.Namespace) -> None:
     """Ask about every key; KeyWishError if any is not let in."""
-    ready, registry = True, UpstreamRegistry(room.settings.upstreams)
+    found, registry = [], UpstreamRegistry(room.settings.upstreams)
     upstreams = Upstreams(registry.route, Patience(), egress(room.settings))
     try:
         for key in await _keys(room.wishes):
-            found = await _found(room.wishes, key, registry, upstreams)
-            ready = ready and found.state == "ready"
-            said = f"{len(found.models)} models" if found.state == "ready" else found.detail
-            print(f"{_shown(key)}  {found.state:<12} {said}{found.hint}")
+            found.append((key, await _found(room.wishes, key, registry, upstreams)))
     finally:
         await upstreams.close()
-    if not ready:
+    show(room.settings, options, found, _checked_json, _CHECKED)
+    if any(check.state != "ready" for _, check in found):
         raise KeyWishError("not every key is let in")
+
+
+def _key_json(key: ListedKey) -> dict[str, Any]:
+    """As in the API, but for how it stands in a running gateway, which is not asked."""
+    return {**key_json(key), "state": None, "running": None}
+
+
+def _checked_json(checked: Checked) -> dict[str, Any]:
+    """The state is what the check found."""
+    key, check = checked
+    return {**_key_json(key), "state": check.state, "models": check.models, "detail": _detail(check)}
+
+
+def _detail(check: prober.Check) -> str:
+    return f"{f'{len(check.models)} models' if check.state == 'ready' else check.detail}{check.hint}"
 
 
 async def _keys(wishes: KeyWishes) -> list[ListedKey]:
@@ -231,5 +272,15 @@ def _new_master(_: Settings, __: argparse.Namespace) -> int:
     return 0
 
 
-def _shown(key: ListedKey) -> str:
-    return f"{key.spec.name:<16} {key.id}  {key.hint}"
+_NAMED: Columns[ListedKey] = {
+    "upstream": lambda each: each.spec.name,
+    "id": lambda each: each.id,
+    "hint": lambda each: each.hint,
+}
+_CHECKED: Columns[Checked] = {
+    "upstream": lambda each: each[0].spec.name,
+    "id": lambda each: each[0].id,
+    "hint": lambda each: each[0].hint,
+    "state": lambda each: each[1].state,
+    "detail": lambda each: _detail(each[1]),
+}

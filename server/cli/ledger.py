@@ -28,13 +28,14 @@ from server.cli.context import (
     parsed,
     plain,
     read,
-    table,
     tell_unreadable,
     times,
     wall,
     when,
 )
+from server.cli.output import Columns, lists, print_json, show
 from server.config import parsers
+from server.http.api.schemas import change_json, notice_json
 from server.policy.notices import Notice, NoticeKind, notice_body
 from server.store.base import DONE
 
@@ -56,13 +57,13 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     cli_usage.add_verbs(nouns, in_loop)
     audit = nouns.add_parser("audit", help="[--limit N]: who changed what, the newest first | undo ID")
     audit.add_argument("--limit", type=parsed(parsers.whole(1, 100_000)), default=_SHOWN_AUDITS, metavar="N")
-    hooked(audit, _audit, in_loop)
+    hooked(lists(audit), _audit, in_loop)
     undoing = Add(audit, in_loop, required=False)("undo", _undo, "put back a group, a limit, a price or an alias")
     undoing.add_argument("id", metavar="ID")
 
 
 def _notice_verbs(add: Add) -> None:
-    add("list", _notice_list, "the notices that people read")
+    lists(add("list", _notice_list, "the notices that people read"))
     each = add("set", _notice_set, "tell people something, from now on if nothing else is said")
     each.add_argument("text", metavar="TEXT", help="one line, which is shown as it is")
     each.add_argument("--kind", choices=WORDS_ONLY, default=str(NoticeKind.ANNOUNCEMENT))
@@ -72,12 +73,15 @@ def _notice_verbs(add: Add) -> None:
     add("remove", _notice_remove, "tell it no more").add_argument("id", metavar="ID")
 
 
-async def _notice_list(room: CommandContext, _: argparse.Namespace) -> None:
-    rows = [
-        (each.id, each.kind, when(each.since), when(each.until), each.text) for each in await room.changes.notices()
-    ]
-    if rows:
-        print(table(("id", "kind", "since", "until", "text"), rows))
+async def _notice_list(room: CommandContext, options: argparse.Namespace) -> None:
+    columns: Columns[Notice] = {
+        "id": lambda each: each.id,
+        "kind": lambda each: each.kind,
+        "since": lambda each: when(each.since),
+        "until": lambda each: when(each.until),
+        "text": lambda each: each.text,
+    }
+    show(room.settings, options, await room.changes.notices(), notice_json, columns)
     await tell_unreadable(room, "notice")
 
 
@@ -98,7 +102,11 @@ async def _notice_remove(room: CommandContext, options: argparse.Namespace) -> N
 
 
 async def _audit(room: CommandContext, options: argparse.Namespace) -> None:
-    for entry in await room.changes.audits(None, options.limit):
+    entries = await room.changes.audits(None, options.limit)
+    if options.json:
+        print_json([change_json(entry) for entry in entries])
+        return
+    for entry in entries:
         end = "" if entry.outcome == DONE else f"  ({entry.outcome})"
         print(f"{when(entry.at)}  {plain(entry.actor)}  {plain(entry.action)}  {plain(entry.target)}{end}")
         for sign, body in (("-", entry.before), ("+", entry.after)):

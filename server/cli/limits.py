@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from server.admin.changes import NEW, OPERATOR, no_such
@@ -22,12 +22,13 @@ from server.cli.context import (
     creates,
     insist,
     plain,
-    table,
     tell_unreadable,
     times,
     when,
 )
+from server.cli.output import Columns, lists, show
 from server.config import parsers
+from server.http.api.schemas import limit_json
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit, limit_body, parse_limits, words
 from server.ledger.money import micro_usd, usd
 from server.policy.commands import CommandError
@@ -36,7 +37,7 @@ _TERM = re.compile(r"/\s*term\b", re.IGNORECASE)
 
 
 def add_verbs(add: Add) -> None:
-    add("list", _list, "the limits that were decided at run time; those of LIMITS hold beside them")
+    lists(add("list", _list, "the limits that were decided at run time; those of LIMITS hold beside them"))
     each = add("set", _set, 'such as: set --person ada "5 usd/day"')
     whom = each.add_mutually_exclusive_group(required=True)
     whom.add_argument("--everyone", action="store_true", help="each person for themselves")
@@ -60,21 +61,24 @@ def add_verbs(add: Add) -> None:
     asks(remove)
 
 
-async def _list(room: CommandContext, _: argparse.Namespace) -> None:
-    limits = await room.changes.limits()
-    if limits:
-        names = {person.id: person.name for person in await room.store.people()}
-        print(table(("id", "for", "limit", "since", "until"), [_row(each, names) for each in limits]))
+async def _list(room: CommandContext, options: argparse.Namespace) -> None:
+    names = {person.id: person.name for person in await room.store.people()}
+    columns: Columns[Limit] = {
+        "id": lambda each: each.id,
+        "for": lambda each: f"{each.scope} {names.get(each.subject, each.subject)}".strip(),
+        "limit": _amount_words,
+        "since": lambda each: when(each.since),
+        "until": lambda each: when(each.until),
+    }
+    show(room.settings, options, await room.changes.limits(), limit_json, columns)
     await tell_unreadable(room, "limit")
 
 
-def _row(limit: Limit, names: Mapping[str, str]) -> tuple[object, ...]:
-    whom = f"{limit.scope} {names.get(limit.subject, limit.subject)}".strip()
-    amount = words(limit)
-    if limit.extra:
-        more = f"{usd(limit.extra)} USD" if limit.unit is Unit.USD else f"{limit.extra:,}"
-        amount += f", and {more} more until {when(limit.extra_until)}"
-    return limit.id, whom, amount, when(limit.since), when(limit.until)
+def _amount_words(limit: Limit) -> str:
+    if not limit.extra:
+        return words(limit)
+    more = f"{usd(limit.extra)} USD" if limit.unit is Unit.USD else f"{limit.extra:,}"
+    return f"{words(limit)}, and {more} more until {when(limit.extra_until)}"
 
 
 async def _set(room: CommandContext, options: argparse.Namespace) -> None:

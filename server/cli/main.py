@@ -1,4 +1,4 @@
-"""The command line: `python -m server` runs the gateway, with a verb it does one thing and ends.
+"""The command line: `fairgate`, or `python -m server`, runs the gateway, with a verb it does one thing and ends.
 
 Exit codes: 0, 1 if what was asked cannot be done, 2 if the settings or the arguments cannot be used.
 """
@@ -10,6 +10,8 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, TypeVar
 
 from server.accounting.journal import JournalError
@@ -21,6 +23,7 @@ from server.cli import ledger as cli_ledger
 from server.cli import people as cli_people
 from server.cli import store as cli_store
 from server.cli import tokens as cli_tokens
+from server.cli.completion import complete
 from server.cli.context import Add
 from server.config import settings_docs
 from server.config.settings import Settings, SettingsError, load
@@ -30,6 +33,7 @@ from server.store.identity import ForeignStoreError
 from server.workers.role import Role, workers_of
 
 T = TypeVar("T")
+COMMAND = "fairgate"  # as it is installed
 REFUSALS = (
     CommandError,
     DemoError,
@@ -41,7 +45,9 @@ REFUSALS = (
 
 def main(argv: Sequence[str] | None = None, ask_secret: cli_keys.AskSecret = cli_keys.ask_secret) -> int:
     """Do what the arguments say and return the exit code. `ask_secret` gives an upstream key that is to be added."""
-    options = _parser(ask_secret).parse_args(argv)
+    parser = _parser(ask_secret)
+    complete(parser)
+    options = parser.parse_args(argv)
     given = {
         "HOST": options.host,
         "PORT": options.port,
@@ -63,11 +69,12 @@ def main(argv: Sequence[str] | None = None, ask_secret: cli_keys.AskSecret = cli
 
 def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m server",
+        prog=COMMAND if Path(sys.argv[0]).stem == COMMAND else "python -m server",
         description="Share LLM keys fairly. Without a verb: run the gateway.",
         epilog=settings_docs.help_text(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"{COMMAND} {_version()}")
     parser.add_argument("--host", help="the address to listen on (HOST)")
     parser.add_argument("--port", help="the port to listen on (PORT)")
     parser.add_argument("--workers", metavar="N", help="how many processes serve requests (WORKERS)")
@@ -85,10 +92,17 @@ def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
     keys = nouns.add_parser("key", help="list | check | add | pause, resume, recheck, remove KEY | new-, rotate-master")
     cli_keys.add_verbs(keys, _in_loop, ask_secret)
     cli_ledger.add_verbs(nouns, _in_loop)
-    cli_store.add_verbs(Add(nouns.add_parser("store", help="adopt: take other secrets on purpose"), _in_loop))
+    cli_store.add_verbs(nouns, _in_loop)
     cli_backup.add_verb(nouns.add_parser("backup", help="FILE: copy the embedded store while the gateway runs"))
     nouns.add_parser("docs", help="rewrite the files that are made from the settings").set_defaults(verb=_docs)
     return parser
+
+
+def _version() -> str:
+    try:
+        return version(COMMAND)
+    except PackageNotFoundError:
+        return "(not installed, so without a version)"
 
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:

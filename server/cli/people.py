@@ -19,8 +19,11 @@ from server.auth.accounts import Accounts
 from server.auth.guest_passes import Passes
 from server.auth.sessions import Sessions
 from server.cli.context import Add, CommandContext, InLoop, asks, insist, parsed, plain, read, wall, when
+from server.cli.output import Columns, lists, show
 from server.config import parsers
+from server.http.api.schemas import person_json
 from server.policy.commands import CommandError
+from server.store.base import Person
 from server.store.token_secret import pepper_for
 
 
@@ -73,7 +76,7 @@ def _user_verbs(add: Add) -> None:
         each.add_argument("user", metavar="NAME")
         if name != "enable":
             asks(each)
-    add("list", _user_list, "all people")
+    lists(add("list", _user_list, "all people"))
     add("export", _user_export, "all people as a table, on the standard output")
     table_in = add("import", _user_import, "add and change people as a table says: all of them, or with a mistake none")
     table_in.add_argument("file", metavar="FILE")
@@ -136,11 +139,14 @@ async def _user_import(room: CommandContext, options: argparse.Namespace) -> Non
         raise CommandError("nothing is done")
 
 
-async def _user_list(room: CommandContext, _: argparse.Namespace) -> None:
-    for person in await accounts_of(room).people():
-        state = "disabled" if person.disabled else "may ask"
-        groups = ", ".join(dict.fromkeys((*person.groups, *person.claimed)))
-        print(f"{person.name:<24} since {day(person.created_at)}  {state}  {plain(groups)}".rstrip())
+async def _user_list(room: CommandContext, options: argparse.Namespace) -> None:
+    columns: Columns[Person] = {
+        "name": lambda each: each.name,
+        "since": lambda each: day(each.created_at),
+        "state": lambda each: "disabled" if each.disabled else "may ask",
+        "groups": lambda each: ", ".join(dict.fromkeys((*each.groups, *each.claimed))),
+    }
+    show(room.settings, options, await accounts_of(room).people(), person_json, columns)
 
 
 async def _user_disable(room: CommandContext, options: argparse.Namespace) -> None:

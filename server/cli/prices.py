@@ -22,8 +22,10 @@ from server.cli.context import (
     wall,
     when,
 )
+from server.cli.output import Columns, lists, print_json, show
 from server.cli.repricing import price_table
 from server.config import parsers
+from server.http.api.schemas import price_json
 from server.ledger.money import usd
 from server.ledger.prices import TOKENS, Price, Rates, price_body, price_of
 from server.policy.commands import CommandError
@@ -32,7 +34,7 @@ _TOKENS = ("input", "output", *(kind for kind in TOKENS if kind not in ("input",
 
 
 def add_verbs(add: Add) -> None:
-    add("list", _list, "the prices that were decided at run time; those of PRICES_FILE hold beside them")
+    lists(add("list", _list, "the prices that were decided at run time; those of PRICES_FILE hold beside them"))
     each = add("set", _set, "set --input USD --output USD MODEL: from now on, if nothing else is said")
     each.add_argument("model", metavar="MODEL", help="a name, or its beginning and a *")
     for kind in _TOKENS:
@@ -44,7 +46,7 @@ def add_verbs(add: Add) -> None:
     remove = add("remove", _remove, "forget a price")
     remove.add_argument("id", metavar="ID")
     asks(remove)
-    each = add("show", _show, "what a model costs, by whichever price holds")
+    each = lists(add("show", _show, "what a model costs, by whichever price holds"))
     each.add_argument("model", metavar="MODEL")
     each.add_argument("--at", metavar="WHEN", help=A_DAY)
 
@@ -53,9 +55,13 @@ def _option(kind: str) -> str:
     return "--" + kind.replace("_", "-")
 
 
-async def _list(room: CommandContext, _: argparse.Namespace) -> None:
-    for price in await room.changes.prices():
-        print(f"{plain(price.id)}  since {when(price.valid_from)}  {_rates(price)}")
+async def _list(room: CommandContext, options: argparse.Namespace) -> None:
+    columns: Columns[Price] = {
+        "id": lambda each: each.id,
+        "since": lambda each: when(each.valid_from),
+        "USD": _rates,
+    }
+    show(room.settings, options, await room.changes.prices(), price_json, columns)
     await tell_unreadable(room, "price")
 
 
@@ -88,7 +94,10 @@ async def _show(room: CommandContext, options: argparse.Namespace) -> None:
     price = (await price_table(room.settings, room.store)).of(options.model, at)
     if price is None:
         raise CommandError("this model has no price, so that requests for it are refused")
-    print(f"{plain(price.id)}  {_rates(price)}")
+    if options.json:
+        print_json([price_json(price)])
+    else:
+        print(f"{plain(price.id)}  {_rates(price)}")
 
 
 def _rates(price: Price) -> str:

@@ -8,15 +8,17 @@ import sys
 from typing import Any
 
 from server.admin.changes import OPERATOR
-from server.admin.commands.guest_passes import WantedPass
+from server.admin.commands.guest_passes import IssuedPass, WantedPass
 from server.admin.commands.tokens import TokenCommands, WantedToken
 from server.admin.consequences import of_revocation
 from server.admin.makers import THE_OPERATOR
 from server.auth.token_terms import KINDS, NORMAL
 from server.bootstrap.ownership import confirm_pepper
-from server.cli.context import A_DAY, Add, CommandContext, InLoop, asks, insist, parsed, plain, table, wall, when
+from server.cli.context import A_DAY, Add, CommandContext, InLoop, asks, insist, parsed, plain, wall, when
+from server.cli.output import Columns, lists, show
 from server.cli.people import accounts_of, day, passes_of
 from server.config import parsers
+from server.http.api.schemas import issued_json, token_json
 from server.ledger.money import micro_usd, usd
 from server.store.base import Token, TokenTerms
 from server.wire.keepalive import CHOICES, DEFAULT
@@ -50,7 +52,7 @@ def _token_verbs(add: Add) -> None:
     create.add_argument("--addresses", type=int, default=0, metavar="N", help="from so many different ones at most")
     create.add_argument("--budget", type=parsed(micro_usd), metavar="USD", help="what it may spend in all")
     create.add_argument("--keepalive", choices=CHOICES[1:], default=DEFAULT, help="signs of life in its streams")
-    add("list", _token_list, "all tokens, without their secrets")
+    lists(add("list", _token_list, "all tokens, without their secrets"))
     rotate = add("rotate", _token_rotate, "a new secret for a token, shown once")
     rotate.add_argument("id", metavar="ID")
     rotate.add_argument("--grace", type=int, default=0, metavar="SECONDS", help="so long the old one works on")
@@ -79,12 +81,16 @@ async def _token_create(room: CommandContext, options: argparse.Namespace) -> No
     _tell(secret)
 
 
-async def _token_list(room: CommandContext, _: argparse.Namespace) -> None:
+async def _token_list(room: CommandContext, options: argparse.Namespace) -> None:
     names = {person.id: person.name for person in await room.store.people()}
-    for token in await room.store.tokens():
-        print(
-            f"{token.id}  {token.hint}  {names[token.person_id]:<24} {token.name:<16} {_validity(token)}{_terms(token)}"
-        )
+    columns: Columns[Token] = {
+        "id": lambda each: each.id,
+        "hint": lambda each: each.hint,
+        "person": lambda each: names[each.person_id],
+        "name": lambda each: each.name,
+        "state": lambda each: f"{_validity(each)}{_terms(each)}",
+    }
+    show(room.settings, options, await room.store.tokens(), token_json, columns)
 
 
 async def _token_rotate(room: CommandContext, options: argparse.Namespace) -> None:
@@ -132,7 +138,7 @@ def _pass_verbs(add: Add) -> None:
     issue.add_argument("--days", type=parsed(parsers.whole(1, 30)), default=1, metavar="N", help="how long it works")
     issue.add_argument("--group", default="", metavar="GROUP", help="one of USER's, whose rights and pot it has")
     issue.add_argument("--models", type=parsed(parsers.words), default=(), metavar="A,B*", help="which may be used")
-    add("list", _pass_list, "the passes that have not expired")
+    lists(add("list", _pass_list, "the passes that have not expired"))
     add("revoke", _pass_revoke, "make a pass good for nothing").add_argument("id", metavar="ID")
 
 
@@ -144,20 +150,16 @@ async def _pass_issue(room: CommandContext, options: argparse.Namespace) -> None
     _tell(text)
 
 
-async def _pass_list(room: CommandContext, _: argparse.Namespace) -> None:
+async def _pass_list(room: CommandContext, options: argparse.Namespace) -> None:
     names = {person.id: person.name for person in await room.store.people()}
-    rows = [
-        (
-            each.what.id,
-            names.get(each.what.issuer),
-            each.what.group or None,
-            f"{usd(each.what.usd)} USD",
-            "revoked" if each.revoked else f"until {when(each.what.expires_at)}",
-        )
-        for each in await passes_of(room).issued()
-    ]
-    if rows:
-        print(table(("id", "issued by", "group", "may spend", "good"), rows))
+    columns: Columns[IssuedPass] = {
+        "id": lambda each: each.what.id,
+        "issued by": lambda each: names.get(each.what.issuer),
+        "group": lambda each: each.what.group or None,
+        "may spend": lambda each: f"{usd(each.what.usd)} USD",
+        "good": lambda each: "revoked" if each.revoked else f"until {when(each.what.expires_at)}",
+    }
+    show(room.settings, options, await passes_of(room).issued(), issued_json, columns)
 
 
 async def _pass_revoke(room: CommandContext, options: argparse.Namespace) -> None:

@@ -19,11 +19,13 @@ from server.accounting.journal import Journal
 from server.admin.changes import OPERATOR
 from server.cli import maintenance as chores
 from server.cli import repricing, row_files
-from server.cli.context import Add, CommandContext, InLoop, asks, insist, table, wall
+from server.cli.context import Add, CommandContext, InLoop, asks, insist, wall
 from server.cli.long_work import Job, Span, WorkError
+from server.cli.output import lists, print_json, print_table
 from server.cli.progress import shown
 from server.cli.repricing import RepricedTally, Repricing, price_table
 from server.cli.row_files import Found
+from server.http.api.schemas import sum_json
 from server.ledger.export import added
 from server.ledger.limits import LimitWindow
 from server.ledger.money import usd
@@ -37,7 +39,7 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     """Add the nouns `usage` and `journal`."""
     usage = nouns.add_parser("usage", help="sums | reprice | resum | purge | export FILE | import FILE")
     add = Add(usage, _patient(in_loop))
-    each = add("sums", _sums, "what was used in a month")
+    each = lists(add("sums", _sums, "what was used in a month"))
     each.add_argument("--by", type=_grouping, default=(By.DAY,), metavar="A,B", help=f"of {', '.join(GROUPINGS)}")
     each.add_argument("--month", metavar="MONTH", help="such as 2026-11; this one, if not said")
     each = add("reprice", _reprice, "compute costs anew, by the prices that hold now for the time of each request")
@@ -94,10 +96,13 @@ def _job(room: CommandContext, label: str, unit: str = "rows") -> Iterator[Job]:
 async def _sums(room: CommandContext, options: argparse.Namespace) -> None:
     sums = await room.store.sums(_month(room, options.month), options.by)
     names = {person.id: person.name for person in await room.store.people()} if By.PERSON in options.by else {}
+    if options.json:
+        print_json([sum_json(each, options.by, names) for each in sums])
+        return
     head = [name for by in options.by for name, each in GROUPINGS.items() if each is by]
     rows = [[*(names.get(str(part), part) for part in each.key), *_figures(each)] for each in sums]
     total = [["total", *[""] * (len(head) - 1), *_figures(added(sums))]]
-    print(table([*head, "requests", "input", "cached", "output", "USD"], [*rows, *total]))
+    print_table(room.settings, [*head, "requests", "input", "cached", "output", "USD"], [*rows, *total])
 
 
 def _month(room: CommandContext, text: str | None) -> Days:
@@ -167,7 +172,7 @@ async def _export(room: CommandContext, options: argparse.Namespace) -> None:
 @contextmanager
 def _output(options: argparse.Namespace) -> Iterator[tuple[BinaryIO, Found]]:
     if options.resume:
-        raise WorkError("only a file can be gone on with")
+        raise WorkError("only a file can be gone on with: name one in place of -, or leave --resume out")
     try:
         yield sys.stdout.buffer, Found()
         sys.stdout.buffer.flush()
@@ -188,9 +193,9 @@ def _file(options: argparse.Namespace) -> Iterator[tuple[BinaryIO, Found]]:
             file.truncate()
             yield file, found
     except FileExistsError:
-        raise WorkError("the file is there already: --resume goes on behind what is in it") from None
+        raise WorkError(f"{path} is there already: --resume goes on behind what is in it") from None
     except OSError as error:
-        raise WorkError(f"the file cannot be written: {error.strerror}") from None
+        raise WorkError(f"{path} cannot be written: {error.strerror}") from None
 
 
 async def _import(room: CommandContext, options: argparse.Namespace) -> None:
@@ -206,7 +211,7 @@ def _readable(path: str) -> Iterator[BinaryIO]:
         with Path(path).open("rb") as file:
             yield file
     except OSError as error:
-        raise WorkError(f"the file cannot be read: {error.strerror}") from None
+        raise WorkError(f"{path} cannot be read: {error.strerror}") from None
 
 
 async def _replay(room: CommandContext, options: argparse.Namespace) -> None:
@@ -221,7 +226,7 @@ async def _replay(room: CommandContext, options: argparse.Namespace) -> None:
 def _journal(folder: Path) -> Iterator[Journal]:
     """Open beside those that live: their files are theirs."""
     if not folder.is_dir():
-        raise WorkError("there is no such folder")
+        raise WorkError(f"there is no folder {folder.absolute()}")
     journal = Journal(folder, f"replay-{secrets.token_hex(8)}")
     journal.open()
     try:

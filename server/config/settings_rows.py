@@ -41,10 +41,7 @@ class Settings(EgressRows):
     """The settings of one gateway. Sizes are bytes, durations seconds; `Settings()` is all defaults."""
 
     host: str = row(
-        "127.0.0.1",
-        parsers.text,
-        "The address to listen on; 0.0.0.0 lets other machines in.",
-        section="Network",
+        "127.0.0.1", parsers.text, "The address to listen on; 0.0.0.0 lets other machines in.", section="Network"
     )
     port: int = row("8080", whole(0, 65535), "The port to listen on; 0 takes an unused one.")
     public_url: str = row(
@@ -62,6 +59,8 @@ class Settings(EgressRows):
         "What carries callers' HTTP: fairgate's own, or Tornado's server, which costs more.",
     )  # fmt: skip
     title: str = row("fairgate", parsers.text, "The name on the page.")
+
+    no_color: bool = row("", bool, "If anything stands here, the command line shows no colours (no-color.org).")
 
     store_url: str = row(  # it may hold a password: never shown, neither in a repr nor in a message
         "sqlite:///fairgate.db", parsers.store_url, "Where people, tokens and usage are kept: a file, or mongodb://...",

@@ -116,6 +116,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TOKEN_PEPPER", PEPPER.reveal())
     monkeypatch.setenv("STORE_URL", f"sqlite:///{tmp_path}/test.db")
+    (tmp_path / "test.db").touch()
     return monkeypatch
 
 

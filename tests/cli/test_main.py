@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tornado.testing
@@ -25,12 +27,19 @@ def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for setting in SETTINGS:
         monkeypatch.delenv(setting.name, raising=False)
     monkeypatch.chdir(tmp_path)
+    Path("fairgate.db").touch()  # a store that is there, and empty
     return tmp_path
 
 
 def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     assert main(argv) == 0
     return capsys.readouterr().out
+
+
+def objects(capsys: pytest.CaptureFixture[str], *argv: str) -> list[dict[str, Any]]:
+    found = json.loads(said(capsys, *argv, "--json"))
+    assert isinstance(found, list)
+    return found
 
 
 def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
@@ -93,7 +102,7 @@ def test_a_length_of_days_that_is_none_is_refused(capsys: pytest.CaptureFixture[
 def test_a_token_is_revoked_by_its_id(capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "user", "create", "alice")
     said(capsys, "token", "create", "alice")
-    said(capsys, "token", "revoke", "--yes", said(capsys, "token", "list").split()[0])
+    said(capsys, "token", "revoke", "--yes", objects(capsys, "token", "list")[0]["id"])
     assert re.search(r"revoked \d{4}-\d\d-\d\d", said(capsys, "token", "list"))
 
 
@@ -130,7 +139,7 @@ def test_a_token_has_terms_and_is_listed_with_them(capsys: pytest.CaptureFixture
 def test_a_token_is_rotated_and_the_old_one_is_revoked(capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "user", "create", "alice")
     said(capsys, "token", "create", "alice", "--name", "laptop")
-    old = said(capsys, "token", "list").split()[0]
+    old = objects(capsys, "token", "list")[0]["id"]
     assert looks_like_token(said(capsys, "token", "rotate", old).strip())
     assert re.search(rf"{old} .* laptop +revoked .*\n{old}-2 .* laptop +valid$", said(capsys, "token", "list").strip())
     assert "this token has ended" in refused(capsys, "token", "rotate", old)
@@ -166,7 +175,7 @@ def test_a_course_is_made_looked_at_and_closed(capsys: pytest.CaptureFixture[str
 def test_what_is_done_to_people_is_in_the_audit_log_without_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "user", "create", "alice")
     secret = said(capsys, "token", "create", "alice").strip()
-    token = said(capsys, "token", "list").split()[0]
+    token = objects(capsys, "token", "list")[0]["id"]
     another = said(capsys, "token", "rotate", token).strip()
     said(capsys, "token", "revoke", "--yes", f"{token}-2")
     said(capsys, "user", "disable", "--yes", "alice")
@@ -204,23 +213,26 @@ def test_a_configured_pepper_needs_no_file(capsys: pytest.CaptureFixture[str], m
 
 
 def test_the_store_of_the_command_line_is_used(capsys: pytest.CaptureFixture[str], empty_place: Path) -> None:
+    (empty_place / "fairgate.db").unlink()
+    assert said(capsys, "--store", "sqlite:///other.db", "store", "create").strip() == str(empty_place / "other.db")
     said(capsys, "--store", "sqlite:///other.db", "user", "create", "alice")
-    assert (empty_place / "other.db").exists()
     assert not (empty_place / "fairgate.db").exists()
 
 
 def test_keys_are_listed_by_fingerprint_and_end_only(capsys: pytest.CaptureFixture[str]) -> None:
     Path(".env").write_text(f"OPENAI_KEY={SECRET}\nANTHROPIC_KEY=short\nANTHROPIC_MODELS=m1,m2\n")
-    openai, anthropic = said(capsys, "key", "list").splitlines()
-    assert re.fullmatch(r"openai +[0-9a-f]{8}  …6789  all its models", openai)
-    assert re.fullmatch(r"anthropic +[0-9a-f]{8}  …\*{4}  m1, m2", anthropic)
+    head, openai, anthropic = said(capsys, "key", "list").splitlines()
+    assert head.split() == ["upstream", "id", "hint", "models", "state"]
+    assert re.fullmatch(r"openai +[0-9a-f]{8}  …6789  all its models +-", openai)
+    assert re.fullmatch(r"anthropic +[0-9a-f]{8}  …\*{4}  m1, m2 +-", anthropic)
 
 
 def test_a_key_whose_upstream_is_not_there_fails_the_check(capsys: pytest.CaptureFixture[str]) -> None:
     Path(".env").write_text(f"OPENAI_KEY={SECRET}@http://127.0.0.1:1/v1\n")
     assert main(["key", "check"]) == 1
     out, err = capsys.readouterr()
-    assert re.fullmatch(r"openai +[0-9a-f]{8}  …6789  unreachable +no connection, or not an HTTP answer\n", out)
+    _, line = out.splitlines()
+    assert re.fullmatch(r"openai +[0-9a-f]{8}  …6789  unreachable +no connection, or not an HTTP answer", line)
     assert err == "not every key is let in\n"
 
 
@@ -233,6 +245,7 @@ def run(tmp_path: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_it_is_a_module_that_can_be_run(tmp_path: Path) -> None:
+    (tmp_path / "a.db").touch()
     done = run(tmp_path, "user", "list")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -35,6 +35,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for setting in SETTINGS:
         monkeypatch.delenv(setting.name, raising=False)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "fairgate.db").touch()
 
 
 def commands(section: str) -> Iterator[list[str]]:

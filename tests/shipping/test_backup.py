@@ -68,6 +68,7 @@ async def test_a_backup_of_a_busy_gateway_is_restored_by_copying_it_back(tmp_pat
 def settings(tmp_path: Path) -> Settings:
     """The settings of a house whose store has a person."""
     url = f"sqlite:///{tmp_path / 'fairgate.db'}"
+    assert main(["--store", url, "store", "create"]) == 0
     assert main(["--store", url, "user", "create", "ada"]) == 0
     return Settings(store_url=url)
 
@@ -108,7 +109,7 @@ def test_a_damaged_database_gives_no_backup(settings: Settings, tmp_path: Path) 
 
 
 def test_without_a_database_nothing_is_made(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no database yet"):
+    with pytest.raises(StoreError, match="there is no store at"):
         back_up(Settings(store_url=f"sqlite:///{tmp_path / 'fairgate.db'}"), tmp_path / "copy.db")
     assert not list(tmp_path.iterdir())
 

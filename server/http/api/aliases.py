@@ -7,30 +7,26 @@ from typing import Any
 from server.admin.resources import ALIAS
 from server.config.openapi import Description
 from server.http.api.policy import ONLY_NEW, read_body, record_id
-from server.http.api.schemas import list_of
+from server.http.api.schemas import alias_json, list_of
 from server.http.api.table import Asking, Operation
-from server.policy.aliases import Alias, alias_body, alias_of
+from server.policy.aliases import alias_of
 
 ALIAS_SHAPE = ALIAS.record("Alias")
 
 
 async def list_aliases(asking: Asking) -> object:
-    return {"data": [_alias(each) for each in await asking.services.changes.aliases()]}
+    return {"data": [alias_json(each) for each in await asking.services.changes.aliases()]}
 
 
 async def set_alias(asking: Asking) -> object:
     name = record_id(asking)
     alias = read_body(lambda body: alias_of(name, body), asking.body)
     await asking.services.changes.set_alias(asking.actor, alias, asking.query.get("new") == "yes")
-    return _alias(alias)
+    return alias_json(alias)
 
 
 async def remove_alias(asking: Asking) -> None:
     await asking.services.changes.remove_alias(asking.actor, asking.id)
-
-
-def _alias(alias: Alias) -> dict[str, Any]:
-    return {"name": alias.name, **alias_body(alias)}
 
 
 def _describe(method: str, path: str, summary: str, **more: Any) -> Description:

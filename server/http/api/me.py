@@ -7,21 +7,21 @@ from typing import Any
 from server.admin.commands.courses import View
 from server.admin.resources import AMOUNT, COURSE
 from server.config.openapi import JSON, Description
-from server.config.shapes import Anything, Flag, Instant, Many, Maybe, Text, Thing, Whole
+from server.config.shapes import Anything, Flag, Instant, Many, Maybe, Text, Thing
 from server.http.api.schemas import (
     GROUP_SHAPE,
+    USED,
     group_json,
     list_of,
+    used_json,
 )
 from server.http.api.table import Asking, File, NotPossible, Operation
 from server.http.api.tokens import OWN
-from server.ledger.export import sum_fields
 from server.ledger.when import iso
 from server.wire.errors import UnknownId
 
 CODE = Text(64)
 SESSION = Thing({"id": Text(64), "created_at": Instant(), "expires_at": Instant()}, name="Session")
-USED = Thing({"requests": Whole(), "total_tokens": Whole(), "cost_micro_usd": AMOUNT}, name="Used")
 COURSE_VIEW = Thing(
     {
         "group": GROUP_SHAPE,
@@ -100,14 +100,9 @@ def _course(view: View) -> dict[str, Any]:
         "group": group_json(view.group),
         "pot_micro_usd": view.pot,
         "per_head_micro_usd": view.per_head,
-        "used": _used(view.used),
-        "members": [{"name": each.name, "left": each.left, "used": _used(each.used)} for each in view.members],
+        "used": used_json(view.used),
+        "members": [{"name": each.name, "left": each.left, "used": used_json(each.used)} for each in view.members],
     }
-
-
-def _used(found: Any) -> dict[str, Any]:
-    fields = sum_fields(found)
-    return {name: fields[name] for name in USED.members}
 
 
 def _describe(method: str, path: str, summary: str, **more: Any) -> Description:

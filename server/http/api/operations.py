@@ -10,7 +10,7 @@ from server.admin.consequences import of_key_removal
 from server.admin.resources import KEY
 from server.config.openapi import Description
 from server.config.shapes import Flag, Maybe, Number, Text, Thing, Whole, Word
-from server.http.api.schemas import CHANGE, DONE_WITH, KEY_SHAPE, change_json, done_with, list_of, page_of
+from server.http.api.schemas import CHANGE, DONE_WITH, KEY_SHAPE, change_json, done_with, key_json, list_of, page_of
 from server.http.api.table import Asking, Operation
 from server.keys.wishes import ListedKey
 from server.ledger.question import cursor, cursor_text
@@ -36,14 +36,14 @@ LIVE = Thing(
 
 async def list_keys(asking: Asking) -> object:
     running = {each.id: each for each in asking.services.dispatcher.snapshot().keys}
-    return {"data": [_key(each, running.get(each.id)) for each in await asking.services.keys.keys()]}
+    return {"data": [key_json(each, running.get(each.id)) for each in await asking.services.keys.keys()]}
 
 
 async def add_key(asking: Asking) -> object:
     wanted = {name: value for name, value in asking.body.items() if name != "secret"}
     wanted = {name: list(value) if isinstance(value, tuple) else value for name, value in wanted.items()}
     added = await asking.services.keys.add(asking.actor, asking.body["secret"], wanted)
-    return _key(ListedKey(added.id, added.spec, added.hint, added=True, paused=False), None)
+    return key_json(ListedKey(added.id, added.spec, added.hint, added=True, paused=False), None)
 
 
 async def pause_key(asking: Asking) -> None:
@@ -108,20 +108,6 @@ async def audit(asking: Asking) -> object:
 
 async def undo_removal(asking: Asking) -> None:
     await undo(asking.services.changes, asking.actor, asking.id)
-
-
-def _key(key: ListedKey, running: Any) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "hint": key.hint,
-        "upstream": key.spec.name,
-        "state": running.state.value if running else None,
-        "added": key.added,
-        "paused": key.paused,
-        "models": key.spec.models,
-        "running": running.running if running else 0,
-        "slots": key.spec.slots,
-    }
 
 
 def _describe(method: str, path: str, summary: str, **more: Any) -> Description:

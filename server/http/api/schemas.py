@@ -5,18 +5,24 @@ Instants are text with a zone, money is integer micro-USD. Nothing here is a sec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from keypool.snapshot import KeySnapshot
 from server.admin.commands.guest_passes import IssuedPass
 from server.admin.consequences import Consequences
-from server.admin.resources import GROUP, KEY, KINDS_OF_RATES, LIMIT, NOTICE, PASS, PERSON, PRICE, TOKEN
+from server.admin.resources import AMOUNT, GROUP, KEY, KINDS_OF_RATES, LIMIT, NOTICE, PASS, PERSON, PRICE, TOKEN
 from server.auth.guest_passes import Pass
-from server.config.shapes import Instant, Many, Maybe, Shape, Text, Thing, Word
+from server.config.shapes import Instant, Many, Maybe, Shape, Text, Thing, Whole, Word
+from server.keys.wishes import ListedKey
+from server.ledger.export import sum_fields
 from server.ledger.limits import Limit
 from server.ledger.prices import Price, price_body
+from server.ledger.question import GROUPING_NAMES
+from server.ledger.reports import By, Sum
 from server.ledger.when import iso
+from server.policy.aliases import Alias, alias_body
 from server.policy.groups import Group, prices_body
 from server.policy.notices import Notice
 from server.store.base import DONE, FAILED, PENDING, Audit, Person, Token, TokenTerms
@@ -34,6 +40,7 @@ LIMIT_SHAPE = LIMIT.record("Limit")
 PRICE_SHAPE = PRICE.record("Price", absent=KINDS_OF_RATES)
 NOTICE_SHAPE = NOTICE.record("Notice")
 KEY_SHAPE = KEY.record("Key")
+USED = Thing({"requests": Whole(), "total_tokens": Whole(), "cost_micro_usd": AMOUNT}, name="Used")
 CHANGE = Thing(
     {
         "id": Text(1000),
@@ -177,6 +184,39 @@ def change_json(entry: Audit) -> Fields:
         "after": entry.after,
         "outcome": entry.outcome,
     }
+
+
+def alias_json(alias: Alias) -> Fields:
+    return {"name": alias.name, **alias_body(alias)}
+
+
+def key_json(key: ListedKey, running: KeySnapshot | None = None) -> Fields:
+    """`running`: how the key stands in a running gateway, if there is one to ask."""
+    return {
+        "id": key.id,
+        "hint": key.hint,
+        "upstream": key.spec.name,
+        "state": running.state.value if running else None,
+        "added": key.added,
+        "paused": key.paused,
+        "models": key.spec.models,
+        "running": running.running if running else 0,
+        "slots": key.spec.slots,
+    }
+
+
+def used_json(found: Sum) -> Fields:
+    fields = sum_fields(found)
+    return {name: fields[name] for name in USED.members}
+
+
+def sum_json(found: Sum, by: Sequence[By], names: Mapping[str, str]) -> Fields:
+    """A sum and before it what it is of: a person's name in place of the id."""
+    key = (
+        names.get(value, value) if part is By.PERSON and value is not None else value
+        for part, value in zip(by, found.key, strict=True)
+    )
+    return {**dict(zip((GROUPING_NAMES[part] for part in by), key, strict=True)), **sum_fields(found)}
 
 
 def when(ms: int | None) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
+from server.http.api.schemas import sum_json
 from server.http.reports import ReportHandler
 from server.ledger.export import REQUEST_COLUMNS, Fields, added, layout, request_fields, sum_columns, sum_fields
 from server.ledger.question import (
@@ -108,7 +109,7 @@ class ExportHandler(ReportHandler):
 def _summed(sums: Sequence[Sum], by: Sequence[By], names: Mapping[str, str], limit: int) -> dict[str, object]:
     """The first sums by themselves and all of them together."""
     return {
-        "data": [_fields(each, by, names) for each in sums[:limit]],
+        "data": [sum_json(each, by, names) for each in sums[:limit]],
         "more": len(sums) > limit,
         "total": sum_fields(added(sums)),
     }
@@ -118,16 +119,7 @@ async def _sum_pages(
     sums: Sequence[Sum], by: Sequence[By], names: Mapping[str, str]
 ) -> AsyncGenerator[list[Fields], None]:
     for start in range(0, len(sums), EXPORT_PAGE):
-        yield [_fields(each, by, names) for each in sums[start : start + EXPORT_PAGE]]
-
-
-def _fields(found: Sum, by: Sequence[By], names: Mapping[str, str]) -> Fields:
-    """A sum and before it what it is of: a person's name in place of the id."""
-    key = (
-        names.get(value, value) if part is By.PERSON and value is not None else value
-        for part, value in zip(by, found.key, strict=True)
-    )
-    return {**dict(zip(_words(by), key, strict=True)), **sum_fields(found)}
+        yield [sum_json(each, by, names) for each in sums[start : start + EXPORT_PAGE]]
 
 
 def _words(by: Sequence[By]) -> list[str]:
