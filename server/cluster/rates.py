@@ -96,9 +96,13 @@ class SharedRates:
         if not others or not needs:
             return 0
         since = max(now - SECONDS, min(now - UNHEARD_SECONDS, self._said_at))
-        unheard = sum(self._own.get((counter, second), NOTHING)[1] for second in range(int(since), int(now) + 1))
+        taken = {second: self._own.get((counter, second), NOTHING)[1] for second in range(int(since), int(now) + 1)}
+        unheard = sum(taken.values())
         part = -(-(left + unheard) // (others + 1))
-        return UNHEARD_SECONDS if unheard and unheard + needs > part else 0
+        if not unheard or unheard + needs <= part:
+            return 0
+        first = next(second for second, amount in taken.items() if amount)
+        return max(1.0, first + 1 + UNHEARD_SECONDS - now)
 
     def said(self) -> Mapping[str, Any]:
         """What was taken here, the newest first."""

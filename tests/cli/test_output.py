@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from server.cli.completion import complete
 from server.cli.context import table
 from server.cli.main import _parser, main
 from server.cli.output import HEAD, PLAIN, coloured, with_head
@@ -156,3 +157,11 @@ def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert end.value.code == 0
     assert capsys.readouterr().out.startswith("fairgate ")
+
+
+def test_a_shell_completes_verbs_and_options_and_nothing_happens_if_none_asks() -> None:
+    complete(_parser(lambda: ""))
+    argcomplete = pytest.importorskip("argcomplete", reason="it is an extra: pip install '.[completion]'")
+    finder = argcomplete.CompletionFinder(_parser(lambda: ""), append_space=False)
+    for typed, begun, expected in ((["token"], "re", ["revoke"]), (["user", "list"], "--j", ["--json"])):
+        assert [each.strip() for each in finder._get_completions(["fairgate", *typed], begun, "", None)] == expected

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.cluster.rates import MOST, SharedRates, digester
+from server.cluster.rates import MOST, UNHEARD_SECONDS, SharedRates, digester
 from server.ledger.holds import HoldEntry
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
-from server.ledger.ratelimit import RateLimits, Taken
+from server.ledger.ratelimit import RateLimits, Taken, Wait
 from server.store.base import GatewayRecord
 
 PLENTY = 10**9
@@ -158,6 +158,28 @@ def test_a_gateway_that_is_cut_off_keeps_to_its_part_of_what_was_left() -> None:
         time.now += 0.1
         let_in += found[0].take(wanted)
     assert let_in <= 30
+
+
+def test_who_is_to_wait_for_the_others_sake_may_come_when_the_refusal_says() -> None:
+    time, found = gateways(2)
+    wanted = entry(6, unit=Unit.REQUESTS)
+
+    def meet() -> None:
+        for each in found:
+            each.write()
+        for each in found:
+            each.read(last_records(found))
+
+    assert all(each.take(wanted) for each in found)
+    meet()
+    assert [found[0].take(wanted) for _ in range(2)] == [True, True]
+    refused = found[0].limits.take([wanted], found[0].clock())
+    assert isinstance(refused, Wait)
+    assert refused.seconds is not None
+    assert 1 <= refused.seconds <= UNHEARD_SECONDS + 1
+    time.now += refused.seconds
+    meet()
+    assert found[0].take(wanted)
 
 
 def test_a_newcomer_hears_what_was_taken_in_the_minute_before_and_it_counts_until_that_is_over() -> None:
