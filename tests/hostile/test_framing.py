@@ -189,8 +189,6 @@ def test_another_method_is_told_which_one_there_is(services: Site, path: str, me
         f"http://evil.test{CHAT}",
         "/v1/../admin",
         "/v1/chat%2fcompletions",
-        f"/{CHAT}",
-        f"{CHAT}/",
         f"{CHAT}%00",
         f"{CHAT};a=b",
         "/V1/chat/completions",

@@ -170,9 +170,9 @@ def test_an_upload_of_the_sdk_to_an_unserved_url_says_that_it_is_not_served(
     with client_of(services, prefix) as client:
         with pytest.raises(openai.NotFoundError) as files:
             client.files.create(file=("a.jsonl", b"x" * size), purpose="batch")
-        with pytest.raises(openai.NotFoundError) as edits:
-            client.images.edit(image=("a.png", b"x" * size), prompt="x", model="gpt-image-1")
-    for each in (files, edits):
+        with pytest.raises(openai.NotFoundError) as parts:
+            client.uploads.parts.create("upload_1", data=b"x" * size)
+    for each in (files, parts):
         assert each.value.body is not None
         assert json.loads(each.value.response.content)["error"]["code"] == "unknown_url"
 
