@@ -44,7 +44,7 @@ class Place:
         """The repository's files as a clone has them, its deployment files with paths of this place."""
         for name in SHIPPED:
             copy(ROOT / name, self.path(folder) / name)
-        for file in (self.path(folder) / "deploy").iterdir():
+        for file in filter(Path.is_file, (self.path(folder) / "deploy").rglob("*")):
             file.write_text(self.here(file.read_text()))
 
     async def run(self, script: str, folder: str = "/") -> str:
