@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from server.ledger.money import MICRO
 from server.ledger.prices import UNPRICED, Price
 
 _TOKENS = {  # our kind of token, and the word for it
@@ -17,6 +16,7 @@ _TOKENS = {  # our kind of token, and the word for it
     "input_audio": "audio",
 }
 _WHOLE = {"request": "request", "image": "image"}
+OF_A_TOKEN, OF_ONE = 12, 6  # decimal places: rates are micro-USD for a million tokens, or for one thing
 
 
 def pricing(price: Price | None) -> dict[str, str] | None:
@@ -24,16 +24,16 @@ def pricing(price: Price | None) -> dict[str, str] | None:
     if price is None or price.id == UNPRICED.id:
         return None
     rates = price.rates
-    found = {"prompt": _usd(rates.input, MICRO), "completion": _usd(rates.output, MICRO)}
+    found = {"prompt": _usd(rates.input, OF_A_TOKEN), "completion": _usd(rates.output, OF_A_TOKEN)}
     for kind, word in _TOKENS.items():
         if (rate := getattr(rates, kind)) is not None:
-            found[word] = _usd(rate, MICRO)
+            found[word] = _usd(rate, OF_A_TOKEN)
     for kind, word in _WHOLE.items():
         if rate := getattr(rates, kind):
-            found[word] = _usd(rate, 1)
+            found[word] = _usd(rate, OF_ONE)
     return found
 
 
-def _usd(rate: int, units: int) -> str:
-    """Of micro-USD for so many units the dollars for one, exactly."""
-    return f"{(Decimal(rate) / (MICRO * units)).normalize():f}"
+def _usd(rate: int, places: int) -> str:
+    """The dollars of one, exactly."""
+    return f"{Decimal(rate).scaleb(-places).normalize():f}"
