@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -14,12 +12,11 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler, StaticFileHandler
 
-from tests.e2e.axe import COMMAND
 from tests.e2e.chromium import chromium, tab
 from tests.fakes.fates import ok
 from tests.fakes.upstream import FakeUpstream
+from tests.fetched import by_npm
 from tests.gateways import gateway
-from tests.needs import program
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -50,11 +47,8 @@ class Blank(RequestHandler):
 
 
 @pytest.fixture(scope="module")
-def packages() -> Iterator[Path]:
-    program("npm")
-    with TemporaryDirectory() as folder:
-        subprocess.run([*COMMAND, folder, SDK], check=True, timeout=90, capture_output=True)
-        yield Path(folder) / "node_modules"
+def packages() -> Path:
+    return by_npm(SDK) / "node_modules"
 
 
 @asynccontextmanager
