@@ -152,12 +152,22 @@ async def in_context(verb: CommandVerb, settings: Settings, options: argparse.Na
     return 0
 
 
-def missing_store(settings: Settings) -> Path | None:
+def unmade_store(settings: Settings) -> Path | None:
     """Where the embedded store of these settings should be and is not; None if it is there, or is a MongoDB."""
     if not settings.store_url.startswith(SQLITE):
         return None
     path = database_path(settings.store_url).absolute()
     return None if path.exists() else path
+
+
+def missing_store(settings: Settings) -> Path | None:
+    """The same, where that may be a mistake: a path from the root, in a folder that is there, is none.
+
+    It does not depend on the folder in which a verb is called, so the first verb that opens such a store makes it.
+    """
+    path = unmade_store(settings)
+    named = path is not None and database_path(settings.store_url).is_absolute() and path.parent.is_dir()
+    return None if named else path
 
 
 def wall() -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from server.admin.changes import OPERATOR
 from server.bootstrap.ownership import adopt
-from server.cli.context import Add, CommandContext, InLoop, missing_store
+from server.cli.context import Add, CommandContext, InLoop, unmade_store
 from server.config.settings import Settings
 from server.store import store_for
 from server.store.base import StoreError
@@ -25,7 +25,7 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
 
 async def _create(settings: Settings) -> int:
     """Raises StoreError if there is one already."""
-    path = missing_store(settings)
+    path = unmade_store(settings)
     if path is None:
         raise StoreError("there is a store already where STORE_URL says, or it is a MongoDB, which needs none made")
     async with store_for(settings.store_url, settings.store_driver):

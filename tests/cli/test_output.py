@@ -124,6 +124,17 @@ def test_no_verb_makes_a_store_in_a_wrong_folder(
     assert list(place.iterdir()) == []
 
 
+def test_a_path_from_the_root_is_no_matter_of_the_folder(
+    capsys: pytest.CaptureFixture[str], place: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "var").mkdir()
+    assert main(["--store", f"sqlite:///{tmp_path}/var/gate.db", "user", "create", "ada"]) == 0
+    assert (tmp_path / "var/gate.db").exists()
+    assert main(["--store", f"sqlite:///{tmp_path}/misspelt/gate.db", "user", "create", "ada"]) == 1
+    assert f"there is no store at {tmp_path}/misspelt/gate.db" in capsys.readouterr().err
+    assert list(place.glob("*.db")) == []
+
+
 def test_the_keys_of_the_settings_are_looked_at_before_there_is_a_store(
     capsys: pytest.CaptureFixture[str], place: Path
 ) -> None:
