@@ -62,7 +62,8 @@ def arranged(rows: Iterable[Row], sort: str, keys: Mapping[str, Callable[[Row], 
     of = keys.get(sort.removeprefix("-"))
     if of is None:
         return list(rows)
-    known, unknown = [], []
+    known: list[Row] = []
+    unknown: list[Row] = []
     for row in rows:
         (unknown if of(row) is None else known).append(row)
     return sorted(known, key=of, reverse=sort.startswith("-")) + unknown
