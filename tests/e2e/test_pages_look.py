@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 PAGES = [
     "/", "/docs", "/leaderboard", "/me", "/me/tokens", "/me/groups", "/me/privacy", "/admin", "/admin/usage",
     "/admin/people", "/admin/people/import", "/admin/groups", "/admin/tokens", "/admin/keys", "/admin/limits",
-    "/admin/prices", "/admin/notices", "/admin/audit",
+    "/admin/prices", "/admin/bill", "/admin/notices", "/admin/audit",
 ]  # fmt: skip
 
 
