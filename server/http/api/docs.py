@@ -46,14 +46,15 @@ class ApiDocsPage(PageHandler[StatusServices]):
         self._pages = pages
 
     async def get(self) -> None:
-        self.give(await self._pages.get(""), HTML)
+        self.give_page(await self._pages.get(self.language))
 
 
 def api_docs_route(services: StatusServices) -> Route[StatusServices]:
     """`/api/docs`"""
 
-    async def page(name: str) -> bytes:
-        frame = (await services.status_service.status.view()).frame
+    async def page(language: str) -> bytes:
+        view = await services.status_service.status.view()
+        frame = replace(view.frame, language=language, path="/api/docs")
         return api_page.html(frame, described(services.settings.title))
 
     return Route(

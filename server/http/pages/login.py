@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import orjson
@@ -38,8 +39,8 @@ class LoginHandler(BrowserHandler):
         cookie = self.cookie(FORM) or new_cookie()
         self.keep(FORM, cookie, FORM_SECONDS)
         provider = _begin(path) if self.services.oidc is not None else None
-        xsrf = self.services.sessions.xsrf(cookie)
-        page = render.login_page(self.services.settings.title, provider, path, xsrf, problem, answer)
+        frame = replace(self.plain_frame(), xsrf=self.services.sessions.xsrf(cookie))
+        page = render.login_page(frame, provider, path, problem, answer)
         self.show(page, status)
 
     async def enter(self, cookie: str, path: str) -> None:
@@ -138,7 +139,7 @@ class Logout(BrowserHandler):
 
     async def get(self) -> None:
         if self.request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
-            self.show(render.logout_page(self.services.settings.title))
+            self.show(render.logout_page(self.plain_frame()))
             return
         visit, oidc = await self.visit(), self.services.oidc
         await self.services.sessions.close(self.cookie(SESSION))
