@@ -13,7 +13,7 @@ from web import formatting as words
 from web import live_updates as live
 from web import status_data
 from web.environment import CONTENT_SECURITY_POLICY, static
-from web.languages import ENGLISH, reading
+from web.languages import reading
 from web.snippets import SNIPPETS, filled
 from web.view import Frame, StatusView
 from web.view_public import DocsView, LeaderboardView, LoginView, MessageView
@@ -66,9 +66,9 @@ def message_html(view: MessageView) -> bytes:
     return press.printed("message.html", view.frame, "", view=view)
 
 
-def error_page(status: int, message: str, language: str = ENGLISH) -> bytes:
+def error_page(frame: Frame, status: int, message: str) -> bytes:
     """A page that says what went wrong; `message` is a sentence of ours, never what a caller sent."""
-    return message_html(MessageView(Frame("fairgate", 0, language=language), str(status), _phrase(status), message))
+    return message_html(MessageView(frame, str(status), _phrase(status), message))
 
 
 def login_page(frame: Frame, provider_path: str | None, next_path: str, problem: str, answer: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
 from server.http.api import policy as admin_api_book
 from server.http.api.handler_schemas import DESCRIPTIONS
-from server.http.pages.public import HTML, PageHandler
+from server.http.pages.public import PageHandler
 from server.http.services import StatusServices
 from server.single_flight import SingleFlight
 from server.status.service import SLOW_SECONDS

@@ -18,7 +18,6 @@ from server.policy.authority import Power
 from server.store.base import Person, StoreError
 from server.wire.errors import AccountingUnavailable, InvalidKey, InvalidValue, PermissionDenied, Refusal
 from web import render
-from web.view import Frame
 
 SESSION = "fairgate-session"
 LARGEST_FORM = 64 << 10  # bytes
@@ -129,19 +128,6 @@ class BrowserHandler(PageHandler[PageServices]):
 
     # --- answers
 
-    def plain_frame(self) -> Frame:
-        """The frame of a page that knows no visitor."""
-        settings = self.services.settings
-        return Frame(
-            settings.title,
-            self.services.wall(),
-            zone=settings.timezone,
-            login=True,
-            language=self.language,
-            languages=self.languages,
-            path=str(self.request.uri) if self.request.method == "GET" else self.request.path,
-        )
-
     def show(self, page: bytes, status: int = 200) -> None:
         self.set_status(status)
         self.set_header("Content-Type", "text/html; charset=utf-8")
@@ -167,4 +153,4 @@ class BrowserHandler(PageHandler[PageServices]):
         for name, value in self.dialect.headers(refusal).items():
             if name.lower() != "content-type":
                 self.set_header(name, value)
-        self.show(render.error_page(refusal.status, refusal.message, self.language), refusal.status)
+        self.show(render.error_page(self.plain_frame(), refusal.status, refusal.message), refusal.status)

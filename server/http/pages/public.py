@@ -14,6 +14,7 @@ from server.wire.errors import Refusal, UnknownUrl
 from web import render
 from web.languages import negotiated
 from web.text import Text
+from web.view import Frame
 
 HTML = "text/html; charset=utf-8"
 LANGUAGE = "fairgate-language"  # the cookie of a reader's own choice
@@ -65,6 +66,20 @@ class PageHandler(BaseHandler[S]):
         if chosen in self.languages:
             return str(chosen)
         return negotiated(self.request.headers.get("Accept-Language", ""), self.languages)
+
+    def plain_frame(self) -> Frame:
+        """The frame of a page that knows no visitor."""
+        settings = self.services.settings
+        path = str(self.request.uri) if self.request.method == "GET" else "/"
+        return Frame(
+            settings.title,
+            self.services.wall(),
+            zone=settings.timezone,
+            login=True,
+            language=self.language,
+            languages=self.languages,
+            path=path,
+        )
 
     def spoken(self) -> None:
         """Name the language of a page, and what it depends on, for who keeps it."""
@@ -156,7 +171,7 @@ class NoSuchPage(PageHandler[StatusServices]):
         if self.request.method != "GET" or not self.wants_html():
             raise refusal
         self.set_status(404)
-        self.give_page(render.error_page(404, NOTHING_HERE, self.language))
+        self.give_page(render.error_page(self.plain_frame(), 404, NOTHING_HERE))
 
     def on_finish(self) -> None:
         """Note the request in the access log: a mistyped address, or a search for a hole."""
