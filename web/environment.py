@@ -8,18 +8,18 @@ for all of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 
-from jinja2 import DictLoader, Environment, StrictUndefined, Template
+from jinja2 import DictLoader, Environment, StrictUndefined, Template, pass_context
 from markupsafe import Markup
 
 from web import charts
 from web import formatting as words
 from web.forms import XSRF
 from web.languages import NAMES, catalogue, reader, reading
-from web.text import said, written
 from web.view import Frame
+from web.wording import said, written
 
 # `connect-src` is for live.js, which listens to /events and asks this very page for fresh numbers.
 CONTENT_SECURITY_POLICY = (
@@ -70,9 +70,19 @@ def _templates() -> Environment:
     )
     environment.policies["ext.i18n.trimmed"] = True
     environment.newstyle_gettext = True  # type: ignore[attr-defined]  # the extension's own: messages take values
-    environment.filters.update(words.FILTERS, word=_word)
+    environment.filters.update({name: _late(write) for name, write in {**words.FILTERS, "word": _word}.items()})
     environment.globals.update(charts=charts, XSRF=XSRF, LANGUAGES=NAMES, _=_text, gettext=_markup, ngettext=_counted)
     return environment
+
+
+def _late(write: Callable[..., object]) -> Callable[..., object]:
+    """A filter that is asked for each page, also of a constant: what it says depends on the reader."""
+
+    @pass_context
+    def filter_(_: object, *arguments: object, **named: object) -> object:
+        return write(*arguments, **named)
+
+    return filter_
 
 
 def _text(message: str, /, **values: object) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import quote
 
 from web.locale import locale
-from web.text import Counted, Text
 from web.view import KEY_STATES, ModelView, NoticeView, StatusView, Tone
+from web.wording import Plural, Wording
 
-_UNITS = ((10**12, Text("T")), (10**9, Text("B")), (10**6, Text("M")), (10**3, Text("k")))
+_UNITS = ((10**12, Wording("T")), (10**9, Wording("B")), (10**6, Wording("M")), (10**3, Wording("k")))
 _MICRO = 1_000_000
 FEW_FORECASTS = 10
 
@@ -142,7 +142,7 @@ def plain(number: float) -> str:
 
 def requests(count: int) -> str:
     """A number of requests with its noun."""
-    return Counted("1 request", "%(count)s requests", count).said()
+    return Plural("1 request", "%(count)s requests", count).said()
 
 
 def grouped(number: int) -> str:
@@ -186,9 +186,9 @@ def amount(number: int, unit: str) -> str:
     if unit in ("usd", "cost"):
         return money(number)
     if unit == "tokens":
-        return Counted("%(amount)s token", "%(amount)s tokens", number, amount=compact(number)).said()
+        return Plural("%(amount)s token", "%(amount)s tokens", number, amount=compact(number)).said()
     if unit == "requests":
-        return Counted("%(amount)s request", "%(amount)s requests", number, amount=compact(number)).said()
+        return Plural("%(amount)s request", "%(amount)s requests", number, amount=compact(number)).said()
     return f"{compact(number)} {unit}"
 
 
@@ -224,9 +224,9 @@ def duration(value: float) -> str:
     whole = max(0, int(value))
     days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
     if days:
-        return Text("%(days)s d %(hours)s h", days=days, hours=hours).said()
+        return Wording("%(days)s d %(hours)s h", days=days, hours=hours).said()
     if hours:
-        return Text("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes).said()
+        return Wording("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes).said()
     return f"{minutes} min" if minutes else f"{whole} s"
 
 

@@ -10,7 +10,7 @@ not have stays English. `make languages` brings the catalogues up to date (docs/
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -26,24 +26,22 @@ _READER: ContextVar[str] = ContextVar("reader", default=ENGLISH)
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
-    """The messages of one language: of one that counts, all its forms."""
+class Translations:
+    """The messages of one language: of one that counts, both forms. English and German have the same two."""
 
     messages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    form: Callable[[int], int] = lambda count: int(count != 1)
 
     def message(self, english: str) -> str:
         """The message in this language."""
-        return self.messages.get(english, (english,))[0] or english
+        return self.messages.get(english, ("",))[0] or english
 
     def counted(self, one: str, many: str, count: int) -> str:
         """The form of the message that goes with this number."""
         forms = self.messages.get(one, ())
-        at = self.form(count)
-        return (forms[at] if at < len(forms) else "") or (one if count == 1 else many)
+        return (forms[count != 1] if len(forms) == 2 else "") or (one if count == 1 else many)
 
 
-class Brackets(Catalogue):
+class Brackets(Translations):
     """Every message in brackets."""
 
     def message(self, english: str) -> str:
@@ -69,13 +67,13 @@ def reader() -> str:
 
 
 @cache
-def catalogue(language: str) -> Catalogue:
+def catalogue(language: str) -> Translations:
     """The messages of a language; none for English, and for one that is not ours."""
     if language == BRACKETS:
         return Brackets()
     if language == ENGLISH or language not in NAMES:
-        return Catalogue()
-    from babel.messages.pofile import read_po  # 10 MiB with its data: only where somebody reads another language
+        return Translations()
+    from babel.messages.pofile import read_po  # 10 MiB with its data: only for a reader of another language
 
     read = read_po(io.BytesIO((files("web") / "locales" / f"{language}.po").read_bytes()), locale=language)
     messages = {
@@ -83,7 +81,7 @@ def catalogue(language: str) -> Catalogue:
         for message in read
         if message.id and not message.fuzzy
     }
-    return Catalogue(messages, read.plural_func if hasattr(read, "plural_func") else Catalogue().form)
+    return Translations(messages)
 
 
 def negotiated(wanted: str, offered: Sequence[str]) -> str:
@@ -120,5 +118,5 @@ def _quality(parameter: str) -> float:
     return quality if name.strip().lower() == "q" and 0 <= quality <= 1 else 0.0
 
 
-def _forms(translated: str | Sequence[str]) -> tuple[str, ...]:
-    return (translated,) if isinstance(translated, str) else tuple(translated)
+def _forms(translated: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (translated,) if isinstance(translated, str) else tuple(translated or ())

@@ -17,11 +17,25 @@ from web.languages import reading
 from web.snippets import SNIPPETS, filled
 from web.view import Frame, StatusView
 from web.view_public import DocsView, LeaderboardView, LoginView, MessageView
+from web.wording import Wording
 
 __all__ = [
     "CONTENT_SECURITY_POLICY", "docs_html", "error_page", "leaderboard_html", "login_html", "login_page", "logout_page",
     "message_html", "static", "status_html", "status_json",
 ]  # fmt: skip
+
+# The rest are in the standard's words.
+_PHRASES = {
+    400: Wording("Bad Request"),
+    401: Wording("Unauthorized"),
+    403: Wording("Forbidden"),
+    404: Wording("Not Found"),
+    405: Wording("Method Not Allowed"),
+    413: Wording("Too Large"),
+    429: Wording("Too Many Requests"),
+    500: Wording("Internal Server Error"),
+    503: Wording("Service Unavailable"),
+}
 
 TOKEN = "YOUR_TOKEN"  # noqa: S105 - what stands in its place
 
@@ -73,20 +87,20 @@ def error_page(frame: Frame, status: int, message: str) -> bytes:
 
 def login_page(frame: Frame, provider_path: str | None, next_path: str, problem: str, answer: str) -> bytes:
     """The login where nothing but the frame is known. `answer` is the provider's own word for the problem."""
-    failed = f"{problem} ({answer})" if answer else problem
-    provider = "your organisation" if provider_path else ""
+    failed = Wording("%(problem)s (%(answer)s)", problem=problem, answer=answer) if answer else problem
+    provider = Wording("your organisation") if provider_path else ""
     return login_html(LoginView(frame, provider, provider_path or "", next=next_path, failed=failed))
 
 
 def logout_page(frame: Frame) -> bytes:
     """For who came to the logout from another site: they go on by a link of ours."""
-    return message_html(
-        MessageView(frame, "", "Log out?", "Another page has sent you here.", ("/logout", "Yes, log me out"))
-    )
+    leave = ("/logout", Wording("Yes, log me out"))
+    words = Wording("Another page has sent you here.")
+    return message_html(MessageView(frame, "", Wording("Log out?"), words, leave))
 
 
 def _phrase(status: int) -> str:
     try:
-        return HTTPStatus(status).phrase
+        return _PHRASES.get(status) or HTTPStatus(status).phrase
     except ValueError:
-        return "Error"
+        return Wording("Error")

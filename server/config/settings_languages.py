@@ -20,7 +20,7 @@ def languages(value: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageRows(Bounds):
-    """Which one a reader gets: their own choice, else what their browser wants, else the first (`docs/languages.md`)."""
+    """Which one a reader gets: what they chose, or their browser wants, or the first (`docs/languages.md`)."""
 
     page_languages: tuple[str, ...] = row(
         "en,de", languages, "The languages of the pages; the first is for browsers that want none of them.",

@@ -16,7 +16,9 @@ MOST = 500  # listeners
 class Live:
     """Shares what `event` gives for a language. `every`: seconds between two events."""
 
-    def __init__(self, event: Callable[[str], Awaitable[bytes]], every: float = EVERY_SECONDS, most: int = MOST) -> None:
+    def __init__(
+        self, event: Callable[[str], Awaitable[bytes]], every: float = EVERY_SECONDS, most: int = MOST
+    ) -> None:
         self._event, self._every, self._most = event, every, most
         self._listeners: dict[object, str] = {}  # and their languages
         self._next: asyncio.Future[Mapping[str, bytes] | None] | None = None

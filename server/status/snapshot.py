@@ -105,7 +105,7 @@ class StatusSnapshot:
         return {each.name: facts_of(each, prices.of(each.name, now), window(each.name)) for each in models}
 
     async def page(self, base_url: str, language: str) -> bytes:
-        """The page in a language, UTF-8. `base_url` is a scheme, a host and a port, in which nothing has to be escaped."""
+        """The page in a language, UTF-8. `base_url` is scheme, host and port: nothing in it has to be escaped."""
         return addressed(await self._printed.get(("html", self._address, language)), base_url)
 
     async def json(self, base_url: str) -> bytes:

@@ -18,6 +18,7 @@ from server.policy.authority import Power
 from server.store.base import Person, StoreError
 from server.wire.errors import AccountingUnavailable, InvalidKey, InvalidValue, PermissionDenied, Refusal
 from web import render
+from web.wording import Wording
 
 SESSION = "fairgate-session"
 LARGEST_FORM = 64 << 10  # bytes
@@ -153,4 +154,11 @@ class BrowserHandler(PageHandler[PageServices]):
         for name, value in self.dialect.headers(refusal).items():
             if name.lower() != "content-type":
                 self.set_header(name, value)
-        self.show(render.error_page(self.plain_frame(), refusal.status, refusal.message), refusal.status)
+        self.show(render.error_page(self.plain_frame(), refusal.status, words_of(refusal)), refusal.status)
+
+
+def words_of(refusal: Refusal) -> str:
+    """The words of a refusal, which a page says in its reader's language where they are no more than their template."""
+    template = refusal.template().replace("%", "%%").replace("<param>", "%(param)s")
+    words = Wording(template, param=refusal.param or "")
+    return words if words == refusal.message else refusal.message

@@ -20,5 +20,7 @@ class LanguageChoice(BrowserHandler):
     def get(self, name: str) -> None:
         if name not in self.languages:
             raise UnknownUrl
-        self.set_cookie(LANGUAGE, name, max_age=SECONDS, path="/", httponly=True, samesite="Lax", secure=self.is_secure())
+        self.set_cookie(
+            LANGUAGE, name, max_age=SECONDS, path="/", httponly=True, samesite="Lax", secure=self.is_secure()
+        )
         self.redirect(own_path(self.get_query_argument("next", "/")), status=303)

@@ -19,6 +19,7 @@ from server.single_flight import Away
 from server.store.base import Person
 from server.wire.errors import InvalidKey, PermissionDenied, UnknownUrl
 from web import render
+from web.wording import Wording
 
 log = logging.getLogger("fairgate")
 
@@ -26,9 +27,9 @@ ATTEMPT = "fairgate-login-"  # and the name of the attempt
 FORM = "fairgate-form"
 FORM_SECONDS = 3600
 ANSWER = ("code", "state", "error", "iss")  # what is read of the provider's answer
-WRONG_TOKEN = "This opens nothing here. Please check that you have copied all of it."  # noqa: S105 - words
-WRONG_FORM = "This page was open for too long. Please try once more."
-AWAY = "Your organisation's login cannot be reached at the moment. Please try again soon."
+WRONG_TOKEN = Wording("This opens nothing here. Please check that you have copied all of it.")
+WRONG_FORM = Wording("This page was open for too long. Please try once more.")
+AWAY = Wording("Your organisation’s login cannot be reached at the moment. Please try again soon.")
 
 
 class LoginHandler(BrowserHandler):

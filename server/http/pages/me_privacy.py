@@ -13,6 +13,7 @@ from server.wire.errors import InvalidKey
 from web import render, render_me
 from web.view_me import KeptView, LoginSession, PrivacyView
 from web.view_public import MessageView
+from web.wording import Wording
 
 PRIVACY = "/me/privacy"
 FOR_EVER = "Until you erase it."
@@ -69,8 +70,8 @@ class PrivacyPage(MemberPage):
             raise FormError("Please type your name just as it stands there.")
         await self.services.privacy.erase(self.me.id, self.me.id)
         self.drop(SESSION)
-        words = "Your name, tokens and logins are gone. Your usage stays in sums without a name."
-        self.show(render.message_html(MessageView(self.plain_frame(), "", "You are forgotten here", words)))
+        words = Wording("Your name, tokens and logins are gone. Your usage stays in sums without a name.")
+        self.show(render.message_html(MessageView(self.plain_frame(), "", Wording("You are forgotten here"), words)))
 
     def _about(self) -> list[KeptView]:
         """The facts that are kept of the person. Unknown ones are left out."""

@@ -13,13 +13,13 @@ from server.relay.context import milliseconds
 from server.wire.errors import Refusal, UnknownUrl
 from web import render
 from web.languages import negotiated
-from web.text import Text
 from web.view import Frame
+from web.wording import Wording
 
 HTML = "text/html; charset=utf-8"
 LANGUAGE = "fairgate-language"  # the cookie of a reader's own choice
 
-NOTHING_HERE = Text("There is nothing at this address.")
+NOTHING_HERE = Wording("There is nothing at this address.")
 
 SMALL = 1_400  # bytes: what fits into one packet is not made smaller
 

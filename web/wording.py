@@ -1,7 +1,7 @@
 """Texts of ours that a page says in its reader's language, wherever they were made.
 
-A `Text` *is* its English sentence, for logs, the command line and programs. It remembers its template and its values,
-so that a page, which knows its reader, says it anew. What stands in it is data: a value is never a template.
+A `Wording` *is* its English sentence, for logs, the command line and programs. It remembers its template and values, so
+that a page, which knows its reader, says it anew. What stands in it is data: a value is never a template.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Phrase(str):
         return str(self)
 
 
-class Text(Phrase):
-    """A sentence of ours: `Text("“%(field)s” is a whole number.", field="days")`.
+class Wording(Phrase):
+    """A sentence of ours: `Wording("“%(field)s” is a whole number.", field="days")`.
 
     A value may be a Phrase itself; an int is written in groups of three digits. Without values nothing is filled in,
     and a per cent sign is one.
@@ -35,7 +35,7 @@ class Text(Phrase):
     _template: str
     _values: dict[str, Any]
 
-    def __new__(cls, template: str, /, **values: Any) -> Text:
+    def __new__(cls, template: str, /, **values: Any) -> Wording:
         with reading(ENGLISH):
             self = super().__new__(cls, _filled(template, values))
         self._template, self._values = template, values
@@ -45,8 +45,8 @@ class Text(Phrase):
         return _filled(catalogue(reader()).message(self._template), self._values)
 
 
-class Counted(Phrase):
-    """A sentence about a number of things: `Counted("%(count)s token ends.", "%(count)s tokens end.", 3)`."""
+class Plural(Phrase):
+    """A sentence about a number of things: `Plural("%(count)s token ends.", "%(count)s tokens end.", 3)`."""
 
     __slots__ = ("_count", "_many", "_one", "_values")
 
@@ -55,7 +55,7 @@ class Counted(Phrase):
     _count: int
     _values: dict[str, Any]
 
-    def __new__(cls, one: str, many: str, count: int, /, **values: Any) -> Counted:
+    def __new__(cls, one: str, many: str, count: int, /, **values: Any) -> Plural:
         with reading(ENGLISH):
             self = super().__new__(cls, _filled(one if count == 1 else many, {"count": count, **values}))
         self._one, self._many, self._count, self._values = one, many, count, values
@@ -66,15 +66,15 @@ class Counted(Phrase):
         return _filled(message, {"count": self._count, **self._values})
 
 
-class Figure(Phrase):
-    """A number, an amount or a time, as a function of `formatting` writes it: `Figure(words.money, 1_500_000)`."""
+class Written(Phrase):
+    """A number, an amount or a time, as a function of `formatting` writes it: `Written(words.money, 1_500_000)`."""
 
     __slots__ = ("_arguments", "_write")
 
     _write: Callable[..., str]
     _arguments: tuple[Any, ...]
 
-    def __new__(cls, write: Callable[..., str], /, *arguments: Any) -> Figure:
+    def __new__(cls, write: Callable[..., str], /, *arguments: Any) -> Written:
         with reading(ENGLISH):
             self = super().__new__(cls, write(*arguments))
         self._write, self._arguments = write, arguments
