@@ -21,6 +21,7 @@ NAME = Text(64)
 NAMES = Many(NAME)
 PATTERNS = Many(Text(256))
 WHEN = Maybe(Instant())
+SENTENCES = Many(Text(4000))
 NOTE = Text(1000, least=0)
 RATE = Whole(1, 10**12)
 DAYS = 30 * 86_400  # seconds, the longest grace and the longest pass
@@ -316,7 +317,7 @@ KEY = Resource(
         Field("slots", Whole(1, 10_000), shown=Whole()),
         *(Field(name, RATE, kept=False) for name in ("rpm", "tpm", "itpm", "otpm", "rpd")),
         Field("organisation", Text(), kept=False),
-        Field("owner", Text(), kept=False),
+        Field("owner", Text(), shown=Maybe(Text(1000))),
         Field("groups", NAMES, kept=False),
         Field("monthly_cap_usd", Text(20, pattern=r"\d{1,9}(\.\d{1,6})?"), kept=False),
         Field("kind", Word(tuple(KINDS)), kept=False),
@@ -333,7 +334,9 @@ KEY = Resource(
         ),
         Verb("remove", "DELETE /keys/*", "/keys/*/remove", "key remove"),
     ),
-    {"id": Text(), "hint": Text(), "state": Maybe(Text()), "added": Flag(), "paused": Flag(), "running": Whole()},
+    {"id": Text(), "hint": Text(), "state": Maybe(Text()), "state_since": WHEN, "added": Flag(), "paused": Flag(),
+     "running": Whole(), "why": SENTENCES, "next": SENTENCES, "check": Text(4000, least=0), "checked_at": WHEN,
+     "left": SENTENCES},
 )  # fmt: skip
 
 REQUEST = Resource(
