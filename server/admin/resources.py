@@ -240,6 +240,8 @@ LIMIT = Resource(
              ("subject", "models", "since", "until", "extra", "extra_until")),
         Verb("raise", "POST /limits/*/raise", "/limits/*/raise", "limit raise", ("extra", "until"),
              shapes={"extra": Whole(1, 10**15), "until": Instant()}),
+        Verb("allow", "POST /people/*/raise", "/people/*/raise", "user raise", ("unit", "window", "extra", "until"),
+             ("models",), shapes={"extra": Whole(1, 10**15), "until": Instant()}),
         Verb("remove", "DELETE /limits/*", "/limits/*/remove", "limit remove"),
     ),
     {"id": Text(1000)},

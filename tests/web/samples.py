@@ -300,7 +300,16 @@ def cells(text: Callable[[str], str], many: int) -> tuple[Cell, ...]:
 
 def limits(text: Callable[[str], str]) -> tuple[LimitView, ...]:
     return (
-        LimitView("Yours", "usd", "month", 20_000_000, 3_204_000, resets_at_ms=NOW + 9 * DAY),
+        LimitView(
+            "Yours",
+            "usd",
+            "month",
+            20_000_000,
+            3_204_000,
+            resets_at_ms=NOW + 9 * DAY,
+            of_one=True,
+            raise_until="2026-11-30",
+        ),
         LimitView("Yours", "usd", "day", 2_500_000, 2_100_000, extra=500_000, extra_until_ms=NOW + DAY),
         LimitView(text("Pot of Physics 101"), "usd", "term", 200_000_000, 200_000_000, resets_at_ms=NOW + 99 * DAY),
         LimitView("Yours", "requests", "minute", 60, 2, text("gpt-5*")),

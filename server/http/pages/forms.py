@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from server.auth.sessions import Sessions
 from server.ledger.calendar import Calendar
+from server.ledger.limits import Unit
 from server.ledger.money import micro_usd
 from server.policy.commands import CommandError
 from web.view import Flash
@@ -175,6 +176,14 @@ class Form:
             return read(text) if (text := self.text(name)) else None
         except (ValueError, OverflowError):
             raise FormError(f"“{_label(name)}” is a day such as 2026-11-21.") from None
+
+
+def amount_of(form: Form, name: str, unit: Unit) -> int:
+    """An amount that must be said, in the unit of a limit: dollars as micro-USD, or a whole number."""
+    if unit is Unit.USD:
+        return form.needed_money(name)
+    form.needed(name)
+    return form.whole(name)
 
 
 def sentence(error: Exception) -> str:
