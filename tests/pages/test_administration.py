@@ -290,7 +290,12 @@ async def test_a_key_is_added_serves_alone_while_the_others_pause_and_is_never_s
         assert len(running.fake.of(ONE_MORE)) >= 1
         running.fake.script(ONE_MORE, revoked())
         tested = await operator.send_and_follow("/admin/keys", f"/admin/keys/{mine}/recheck")
-        for sentence in ("The key is tested", "The provider does not accept it.", "Tested 0 s ago: refused", "It says: “"):
+        for sentence in (
+            "The key is tested",
+            "The provider does not accept it.",
+            "Tested 0 s ago: refused",
+            "It says: “",
+        ):
             assert sentence in tested.text
         assert ONE_MORE not in tested.text
         for verb in ("pause", "resume", "remove"):
