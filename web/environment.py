@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
 
-from jinja2 import DictLoader, Environment, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined, Template
 
 from web import charts
 from web import formatting as words
@@ -40,6 +40,11 @@ def filled(name: str, **values: object) -> bytes:
     """A template as UTF-8."""
     # A lone surrogate in a model's name has no UTF-8 form: it becomes a question mark instead of an error.
     return _TEMPLATES.get_template(name).render(**values).encode("utf-8", "replace")
+
+
+def template(source: str) -> Template:
+    """A text as a template that has our macros and filters."""
+    return _TEMPLATES.from_string(source)
 
 
 def static(name: str) -> tuple[bytes, str, str] | None:

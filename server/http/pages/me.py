@@ -10,7 +10,7 @@ is said on top of the page, with the status 400, and the form keeps all that was
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from server.policy.authority import Authority, Power
 from server.policy.commands import CommandError
 from server.status.views import notice_view, notices
 from server.store.base import Caller, Person
-from server.wire.errors import InvalidKey
+from server.wire.errors import InvalidKey, InvalidValue
 from web import render_me
 from web.forms import XSRF
 from web.view import Flash, Frame, Sent, Visitor
@@ -87,6 +87,12 @@ class MemberPage(BrowserHandler):
     def asked(self, name: str, default: str = "") -> str:
         """A parameter of the address."""
         return self.get_query_argument(name, default) or default
+
+    def sorting(self, columns: Container[str], default: str = "") -> str:
+        """By which column a table is sorted (`?sort=`), as `Listing.sort` has it. Raises InvalidValue."""
+        if (sort := self.asked("sort", default)) and sort.removeprefix("-") not in columns:
+            raise InvalidValue("sort")
+        return sort
 
     async def get(self, *path: str) -> None:
         """Show the page."""
