@@ -49,6 +49,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/people/*/enable": (),
     "/admin/people/*/promote": (),
     "/admin/people/*/demote": (),
+    "/admin/people/*/raise": ("unit", "window", "models", "extra", "until"),
     "/admin/people/*/erase": ("confirm",),
     "/admin/people/*/tokens": ("name", "kind", "until", "models", "networks", "addresses", "keepalive", "usd"),
     "/admin/people/*/passes": ("name", "until", "models", "usd", "group"),

@@ -38,6 +38,8 @@ class LimitView:
     resets_at_ms: int | None = None
     extra: int = 0  # how much of `most` is a temporary increase
     extra_until_ms: int | None = None
+    of_one: bool = False  # whether it is a person's, their own or each person's
+    raise_until: str = ""  # the day that stands in the form which raises it for one person; empty: it cannot be
 
 
 @dataclass(frozen=True, slots=True)

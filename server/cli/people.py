@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from server.admin.changes import OPERATOR
+from server.admin.commands.allowances import allow_more, more_of
 from server.admin.commands.guest_passes import GuestPassCommands
 from server.admin.commands.people import PeopleCommands
 from server.admin.commands.people_import import PeopleTable
@@ -18,10 +20,11 @@ from server.admin.makers import THE_OPERATOR
 from server.auth.accounts import Accounts
 from server.auth.guest_passes import Passes
 from server.auth.sessions import Sessions
-from server.cli.context import Add, CommandContext, InLoop, asks, insist, parsed, plain, read, wall, when
+from server.cli.context import A_DAY, Add, CommandContext, InLoop, asks, insist, parsed, plain, read, wall, when
 from server.cli.output import Columns, lists, show
 from server.config import parsers
 from server.http.api.schemas import person_json
+from server.ledger.limits import words
 from server.policy.commands import CommandError
 from server.store.base import Person
 from server.store.token_secret import pepper_for
@@ -29,7 +32,7 @@ from server.store.token_secret import pepper_for
 
 def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     """Add the nouns to the parser's; `in_loop` runs a coroutine."""
-    summary = "list | create, change, disable, enable, erase NAME | export | import FILE"
+    summary = "list | create, change, disable, enable, raise, erase NAME | export | import FILE"
     _user_verbs(Add(nouns.add_parser("user", help=summary), in_loop))
 
 
@@ -76,6 +79,13 @@ def _user_verbs(add: Add) -> None:
         each.add_argument("user", metavar="NAME")
         if name != "enable":
             asks(each)
+    more = add("raise", _user_raise, "allow a person more for a while: raise ada 10 usd/month --until 2026-12-31")
+    more.add_argument("user", metavar="NAME")
+    more.add_argument("amount", metavar="AMOUNT", help="on top of what they may use now")
+    more.add_argument(
+        "limit", metavar="LIMIT", help='the unit and window of the limit, such as usd/month or "requests/day gpt-4*"'
+    )
+    more.add_argument("--until", required=True, metavar="WHEN", help=A_DAY)
     lists(add("list", _user_list, "all people"))
     add("export", _user_export, "all people as a table, on the standard output")
     table_in = add("import", _user_import, "add and change people as a table says: all of them, or with a mistake none")
@@ -137,6 +147,15 @@ async def _user_import(room: CommandContext, options: argparse.Namespace) -> Non
     print(f"{'' if found.done else 'would be '}added {found.added:,}, changed {found.changed:,}")
     if found.mistakes and not found.done and not options.trial:
         raise CommandError("nothing is done")
+
+
+async def _user_raise(room: CommandContext, options: argparse.Namespace) -> None:
+    person = await room.changes.person_named(options.user)
+    until = room.ends(options.until)
+    more = read(lambda: more_of(options.amount, options.limit, until))
+    found = await allow_more(room.changes, OPERATOR, person, more, room.settings.limits, wall())
+    allowed = words(replace(found, amount=found.amount + found.extra))
+    print(f"{plain(person.name)} may use {allowed} until {when(more.until)}")
 
 
 async def _user_list(room: CommandContext, options: argparse.Namespace) -> None:

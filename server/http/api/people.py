@@ -6,19 +6,23 @@ from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from typing import Any
 
+from server.admin.commands.allowances import More, allow_more
 from server.admin.consequences import of_disabling, of_promotion
-from server.admin.resources import PERSON
+from server.admin.resources import LIMIT, PERSON
 from server.config.openapi import CSV, Description
 from server.config.shapes import Flag, Many, Text, Thing, Whole, Word
 from server.http.api.schemas import (
     CONSEQUENCES,
+    LIMIT_SHAPE,
     PERSON_SHAPE,
     done_with,
+    limit_json,
     page_of,
     person_json,
 )
 from server.http.api.table import Asking, File, Operation
 from server.http.api.tokens import OF_ALL
+from server.ledger.limits import LimitWindow, Unit, family_of
 
 PAGE, MOST = 100, 1000
 CHANGED = Thing(PERSON_SHAPE.members, {"consequences": CONSEQUENCES}, name="ChangedPerson")
@@ -63,6 +67,15 @@ async def change_person(asking: Asking) -> object:
 
 async def erase_person(asking: Asking) -> None:
     await asking.services.privacy.erase(asking.actor, asking.id)
+
+
+async def allow_person_more(asking: Asking) -> object:
+    """More for one person, whether the limit is their own or each person's."""
+    services, body = asking.services, asking.body
+    person, family = await services.people.person(asking.id), family_of(body.get("models", "*").split())
+    more = More(Unit(body["unit"]), LimitWindow(body["window"]), body["extra"], body["until"], family)
+    limits, now = services.settings.limits, services.wall()
+    return limit_json(await allow_more(services.changes, asking.actor, person, more, limits, now))
 
 
 async def export_people(asking: Asking) -> File:
@@ -116,6 +129,13 @@ OPERATIONS = (
     Operation(
         _describe("POST", "/people/{person}/erase", "Forget a person; the usage stays, without a name", status=204),
         erase_person,
+    ),
+    Operation(
+        _describe(
+            "POST", "/people/{person}/raise", "Allow one person more until a time, on top of what they may use now",
+            body=LIMIT.body("allow", "More"), answer=LIMIT_SHAPE,
+        ),
+        allow_person_more,
     ),
     Operation(_describe("GET", "/people.csv", "All people as a table", gives=(CSV,), answer=Text()), export_people),
     Operation(

@@ -9,7 +9,7 @@ from server.admin.changes import NEW
 from server.admin.consequences import of_limit_removal
 from server.admin.differences import differences
 from server.http.pages.admin import AdminPage
-from server.http.pages.forms import Done, Form, FormError, sentence
+from server.http.pages.forms import Done, Form, FormError, amount_of, sentence
 from server.http.pages.me_ledger import last_moment
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit, family_of, limit_body, limit_of
 from server.policy.commands import NotThere
@@ -41,7 +41,7 @@ class LimitsPage(AdminPage):
         limit = next((each for each in await self.services.changes.limits() if each.id == limit_id), None)
         if limit is None:
             raise NotThere("there is no such limit")
-        extra = _amount(form, "extra", limit.unit)
+        extra = amount_of(form, "extra", limit.unit)
         await self.services.changes.raise_limit(self.me.id, limit_id, extra, form.needed_end("until"))
         return Done("limit-raised", LIMITS)
 
@@ -62,7 +62,7 @@ class LimitsPage(AdminPage):
             "subject": subject,
             "unit": unit,
             "window": window,
-            "amount": _amount(form, "amount", unit),
+            "amount": amount_of(form, "amount", unit),
             "family": family_of(form.words("models")),
             "since": form.begins("since"),
             "until": form.ends("until"),
@@ -82,13 +82,6 @@ class LimitsPage(AdminPage):
         if scope is Scope.PERSON:
             return (await self.services.changes.person_named(subject)).id
         return subject
-
-
-def _amount(form: Form, name: str, unit: Unit) -> int:
-    if unit is Unit.USD:
-        return form.needed_money(name)
-    form.needed(name)
-    return form.whole(name)
 
 
 def _row(limit: Limit, names: Mapping[str, str], now: int) -> LimitRow:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from server.admin.commands.allowances import More, allow_more
 from server.admin.consequences import of_disabling, of_promotion
 from server.auth.tokens import has_lapsed
 from server.http.pages.admin import AdminPage
-from server.http.pages.forms import Done, Form, FormError
+from server.http.pages.forms import Done, Form, FormError, amount_of
 from server.http.pages.me_ledger import (
     THEIRS,
     limit_views,
@@ -18,6 +19,7 @@ from server.http.pages.me_ledger import (
     token_view,
 )
 from server.http.pages.me_tokens import pass_view, wanted, wanted_pass
+from server.ledger.limits import LimitWindow, Unit, family_of
 from server.ledger.reports import By, Days, Sum, Which
 from server.store.base import Person, Token
 from server.wire.errors import UnknownId
@@ -143,6 +145,18 @@ class PersonPage(PeoplePage):
             raise FormError("Please type their name just as it stands there.")
         await self.services.privacy.erase(self.me.id, person_id)
         return Done("person-erased", "/admin/people")
+
+    async def allow_more(self, form: Form, person_id: str) -> Done:
+        """More of one limit, for this person alone."""
+        person, services = await self._person(person_id), self.services
+        try:
+            unit, window = Unit(form.text("unit")), LimitWindow(form.text("window"))
+        except ValueError:
+            raise FormError("Please choose one of the limits.") from None
+        family = family_of(form.words("models"))
+        more = More(unit, window, amount_of(form, "extra", unit), form.needed_end("until"), family)
+        await allow_more(services.changes, self.me.id, person, more, services.settings.limits, services.wall())
+        return Done("limit-raised", f"/admin/people/{person_id}")
 
     async def make_token(self, form: Form, person_id: str) -> NewSecret:
         asked = wanted(form, form.needed("kind"))

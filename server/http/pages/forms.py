@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from server.auth.sessions import Sessions
 from server.ledger.calendar import Calendar
+from server.ledger.limits import Unit
 from server.ledger.money import micro_usd
 from server.policy.commands import CommandError
 from web.view import Flash
@@ -52,7 +53,8 @@ SENTENCES = {
     "key-added": "The key is added. It is used within seconds.",
     "key-paused": "The key gets no further request, within seconds.",
     "key-resumed": "The key is used again, within seconds.",
-    "key-rechecked": "The key is checked within seconds.",
+    "key-rechecked": "The test takes longer than some seconds. Its result stands here when it is there.",
+    "key-tested": "The key is tested: its card shows the result.",
     "key-removed": "The key is removed.",
     "price-set": "The price is set.",
     "price-removed": "The price is removed.",
@@ -174,6 +176,14 @@ class Form:
             return read(text) if (text := self.text(name)) else None
         except (ValueError, OverflowError):
             raise FormError(f"“{_label(name)}” is a day such as 2026-11-21.") from None
+
+
+def amount_of(form: Form, name: str, unit: Unit) -> int:
+    """An amount that must be said, in the unit of a limit: dollars as micro-USD, or a whole number."""
+    if unit is Unit.USD:
+        return form.needed_money(name)
+    form.needed(name)
+    return form.whole(name)
 
 
 def sentence(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from server.store.base import Person, Token
 from web.view_me import Cell, LimitView, RequestView, SpentView, TokenView
 
 NO_NEED = Estimate(0, 0, 0)
+OF_ONE = (Scope.EVERYONE, Scope.PERSON)
 NO_NAMES: Mapping[str, str] = {}
 
 
@@ -100,7 +102,17 @@ async def limit_views(services: PageServices, person: Person, own: Own) -> tuple
     who = Who(person.id, None, services.book.rights(caller.groups, now).groups)
     budgets = await _standings(services, applying(services.book.limits, who, None, now), who)
     minutes = [each for each in await services.reservations.standing(caller) if each["window"] == LimitWindow.MINUTE]
-    return (*(limit_view(each, now, own) for each in budgets), *(_minute(each, own) for each in minutes))
+    views = (*(limit_view(each, now, own) for each in budgets), *(_minute(each, own) for each in minutes))
+    return tuple(replace(each, raise_until=_raise_until(services, each, now)) for each in views)
+
+
+def _raise_until(services: PageServices, limit: LimitView, now: int) -> str:
+    """The last day of the increase that a form proposes: the end of the limit's window, or else of this month."""
+    if not limit.of_one:
+        return ""
+    calendar = services.calendar
+    ends = limit.resets_at_ms or calendar.window(LimitWindow.MONTH, now).ends_at or now
+    return calendar.day(now if limit.window == LimitWindow.MINUTE else max(ends - 1, limit.extra_until_ms or 0))
 
 
 async def group_limits(
@@ -144,6 +156,7 @@ def limit_view(standing: BudgetStanding, now: int, own: Own = YOURS) -> LimitVie
         resets_at_ms=entry.resets_at,
         extra=limit.extra if raised else 0,
         extra_until_ms=last_moment(limit.extra_until) if raised else None,
+        of_one=limit.scope in OF_ONE,
     )
 
 
@@ -151,8 +164,9 @@ def _minute(state: Mapping[str, object], own: Own) -> LimitView:
     unit, most, taken = Unit(str(state["unit"])), state["most"], state["taken"]
     assert isinstance(most, int), "a limit is a number"
     assert isinstance(taken, int), "and so is what is taken of it"
-    whose = _whose(Scope(str(state["scope"])), "", own)
-    return LimitView(whose, unit.value, "minute", most, taken, str(state["models"]))
+    scope = Scope(str(state["scope"]))
+    whose, models = _whose(scope, "", own), str(state["models"])
+    return LimitView(whose, unit.value, "minute", most, taken, models, of_one=scope in OF_ONE)
 
 
 def _whose(scope: Scope, subject: str, own: Own) -> str:

@@ -1,0 +1,79 @@
+"""More for one person, for a while: on top of the limit that they have now, whether it is their own or each person's.
+
+Each person's limit is never raised for all because one of them needs more. They get a limit of their own for that time,
+which counts what they have used already and ends with the increase: then each person's limit holds for them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from server.admin.changes import NEW, Changes
+from server.ledger.limits import Limit, LimitSet, LimitWindow, Scope, Unit, parse_limits
+from server.ledger.money import MOST
+from server.policy.commands import CommandError, NotThere
+from server.store.base import Person
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """So much more of the limit of this kind. `extra` is micro-USD, tokens or requests, `until` UTC milliseconds."""
+
+    unit: Unit
+    window: LimitWindow
+    extra: int
+    until: int
+    family: str = "*"
+
+
+def more_of(amount: str, kind: str, until: int) -> More:
+    """An increase as people write it: "10", "usd/month gpt-5*". Raises ValueError."""
+    found = parse_limits(f"{amount.strip()} {kind.strip()}")
+    if len(found) != 1:
+        raise ValueError("expected one limit such as usd/month")
+    return More(found[0].unit, found[0].window, found[0].amount, until, found[0].family)
+
+
+async def allow_more(
+    changes: Changes, actor: str, person: Person, more: More, defaults: Iterable[Limit], now: int
+) -> Limit:
+    """Allow a person more on top of what they may use now, an increase that is in force included; returns the limit.
+
+    `defaults` are the settings' limits for each person. Raises NotThere if no limit of that kind holds for them.
+    """
+    if not 0 < more.extra <= MOST:
+        raise CommandError("expected an increase of more than nothing")
+    if more.until <= now:
+        raise CommandError("the end of the increase lies in the past")
+    decided = await changes.limits()
+    kinds = {each.kind for each in decided if each.scope is Scope.EVERYONE}
+    limits = LimitSet((*decided, *(each for each in defaults if each.kind not in kinds)))
+    found = _in_force(limits, person, more, now)
+    if found is None:
+        raise NotThere("no such limit holds for this person", "`limit list` shows those that were set")
+    extra = found.amount_at(now) - found.amount + more.extra
+    if found.amount + extra > MOST:
+        raise CommandError("that is more than any limit allows")
+    return await changes.set_limit(actor, _raised(found, person, extra, more.until))
+
+
+def _in_force(limits: LimitSet, person: Person, more: More, now: int) -> Limit | None:
+    """The tightest limit of this kind that holds for the person: their own, or else each person's."""
+    kind = more.unit, more.window, more.family
+    for whose in (limits.of(Scope.PERSON, person.id), limits.of(Scope.EVERYONE)):
+        same = [each for each in whose if each.kind == kind and each.applies(None, now)]
+        if same:
+            return min(same, key=lambda each: each.amount_at(now))
+    return None
+
+
+def _raised(found: Limit, person: Person, extra: int, until: int) -> Limit:
+    """The person's limit with the increase. One that was made for an earlier increase lasts as long as this one."""
+    if found.scope is Scope.EVERYONE:
+        ends = found.until if found.window is LimitWindow.TERM else until
+        own = replace(found, id=NEW, scope=Scope.PERSON, subject=person.id, until=ends)
+    else:
+        is_for_a_while = found.until is not None and found.until == found.extra_until
+        own = replace(found, until=until) if is_for_a_while and found.window is not LimitWindow.TERM else found
+    return replace(own, extra=extra, extra_until=until)
