@@ -26,7 +26,8 @@ from tests.pages.visitors import ADMIN_KEY
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 PAGES = [
-    "/login", "/", "/docs", "/leaderboard", "/me", f"/me/requests/{REQUEST}", "/me/tokens", "/me/groups", f"/me/groups/{quote(COURSE)}",
+    "/login", "/", "/docs", "/leaderboard", "/me", f"/me/requests/{REQUEST}",
+    "/me/tokens", "/me/groups", f"/me/groups/{quote(COURSE)}",
     "/me/privacy", "/admin", "/admin/usage", "/admin/usage?of=user&by=tokens", "/admin/people",
     "/admin/people/import", f"/admin/people/{PEOPLE[3]}", f"/admin/people/{PEOPLE[0]}", "/admin/groups",
     "/admin/tokens", "/admin/keys", "/admin/limits", "/admin/prices", "/admin/notices", "/admin/audit",
