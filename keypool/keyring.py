@@ -24,6 +24,7 @@ from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
 from keypool.shares import Part
 from keypool.ticket import Ticket
+from keypool.trouble import Trouble
 from keypool.verdict import Verdict
 from keypool.waiting import Opening
 
@@ -272,14 +273,17 @@ class Keyring:
         assert domain is not None, "only a granted ticket holds capacity"
         assert event is not None, "a failure that says nothing about the key does not fail it"
         domain.learn(windows, ticket.sent, now)
+        trouble = Trouble(event, now, ticket.model, verdict.status, verdict.cause, verdict.words)
         if event is KeyEvent.RATE_LIMITED:
             domain.limited(now, verdict.rest, ticket.sent)
         elif event is KeyEvent.OUT_OF_QUOTA and verdict.sure:
             key.out_of_money(ticket.model, now, verdict.rest)
         elif verdict.sure:
             key.apply(event, ticket.model, now, verdict.rest)
-        else:
-            return self._suspected(ticket, key, event, verdict.rest, now)
+        elif not self._suspected(ticket, key, event, verdict.rest, now):
+            key.doubt = trouble
+            return False
+        key.note(trouble)
         return True
 
     def _suspected(self, ticket: Ticket, key: Key, event: KeyEvent, rest: float | None, now: float) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from keypool.domains import Domain, Quota
 from keypool.health import KEY_WIDE, SLOW_REST, KeyEvent, KeyHealth, KeyState
+from keypool.trouble import KeyCheck, Trouble
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +33,10 @@ class Key:
     running: int = 0
     granted: int = 0
     served: dict[str, float] = field(default_factory=dict, repr=False)  # by model: when an answer ended well last
+    troubles: dict[str, Trouble] = field(default_factory=dict, repr=False)  # by model; "": of the whole key
+    doubt: Trouble | None = field(default=None, repr=False)  # the last failure that proved nothing
+    checked: KeyCheck | None = field(default=None, repr=False)
+    next_check: float | None = field(default=None, repr=False)  # when a free check is due
     all_slots: int = field(init=False)  # most requests in flight, at all gateways together
 
     def __post_init__(self) -> None:
@@ -50,6 +55,11 @@ class Key:
             self.whole.apply(event, now, rest)
         else:
             self.standing(model).apply(event, now, rest)
+
+    def note(self, trouble: Trouble) -> None:
+        """Remember what has just spoken against it, if that is how it stands now."""
+        model = "" if trouble.explains(self.whole.state) else trouble.model
+        self.troubles[model] = trouble
 
     def out_of_money(self, model: str, now: float, rest: float | None) -> None:
         """There is no money for a model: nor for any other, unless it has paid for one of those in the last hour.
@@ -96,6 +106,8 @@ class Key:
     def anew(self, now: float) -> None:
         """The operator trusts it: nothing bad that was learnt of it, its models or its limits counts any more."""
         self.by_model.clear()
+        self.troubles.clear()
+        self.doubt = None
         for domain in self.domains.values():
             domain.anew(self.quota.buckets(now))
 

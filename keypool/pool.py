@@ -43,6 +43,7 @@ from keypool.retries import RetryBudget
 from keypool.shares import Part
 from keypool.snapshot import PoolSnapshot, TallySnapshot, snapshot_of
 from keypool.ticket import Spread, Ticket
+from keypool.trouble import LEADS_TO, Trouble
 from keypool.turn import Turn
 from keypool.verdict import BROKEN_OFF, Verdict
 
@@ -214,6 +215,8 @@ class Pool:
         if event is KeyEvent.UNREACHED and key.served_since(now - TOGETHER):
             return []
         key.apply(event, model, now)
+        if event in LEADS_TO:
+            key.note(Trouble(event, now, model, checked=True))
         if event is KeyEvent.RESUME:
             self.keyring.anew(key, now)
         return [*self._refuse_stranded(now), *self._pump(now)]

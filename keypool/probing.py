@@ -105,6 +105,11 @@ class Schedule:
         dues = [watch.due for watch in self._watches.values() if not watch.asking and watch.due < inf]
         return min(dues) if dues and self._places() else None
 
+    def due(self, key: str) -> float | None:
+        """The instant of the next asking about a key; None while it is being asked about, or where none is planned."""
+        watch = self._watches.get(key)
+        return None if watch is None or watch.asking or watch.due == inf else watch.due
+
     def progress(self) -> tuple[int, int]:
         """How many of the watched keys have been asked about, and how many there are."""
         return sum(watch.ended > -inf for watch in self._watches.values()), len(self._watches)

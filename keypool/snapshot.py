@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from keypool.areas import Area
 from keypool.calibration import NONE_MADE, ForecastScore
@@ -12,18 +13,26 @@ from keypool.domains import Left
 from keypool.gap import bound, gap
 from keypool.health import DEAD, KeyState
 from keypool.keyring import Keyring
+from keypool.keys import Key
 from keypool.limits import LimitMeasure
 from keypool.messages import Reason
 from keypool.queues import ModelQueue
 from keypool.ticket import Ticket
+from keypool.trouble import KeyCheck, ModelTrouble, Trouble
 
 SERVES_NONE = DEAD | {KeyState.EXHAUSTED}
+MOST_MODELS = 8  # of one key, that are shown to be in trouble
 
 
 @dataclass(frozen=True, slots=True)
 class KeySnapshot:
     """One key. `since` is when its state began, seconds, monotonic. `suspected`: requests fail with it, though perhaps
-    by the fault of the one person whose they are."""
+    by the fault of the one person whose they are.
+
+    The rest is for the operator: `until` is the end of its rest, and `trial` whether a request tries it now; `trouble`
+    is why it stands so, and `doubt` the last failure that proved nothing; `resting` are models of it that stand worse,
+    at most a few; `domains` are the ids of the capacities that it uses.
+    """
 
     id: str
     upstream: str
@@ -32,6 +41,14 @@ class KeySnapshot:
     running: int
     slots: int
     suspected: bool = False
+    until: float = 0.0
+    trial: bool = False
+    trouble: Trouble | None = None
+    doubt: Trouble | None = None
+    checked: KeyCheck | None = None
+    next_check: float | None = None
+    resting: tuple[ModelTrouble, ...] = ()
+    domains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +84,13 @@ class ModelSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class DomainSnapshot:
-    """One capacity domain: each limit, and requests in flight."""
+    """One capacity domain: each limit, and requests in flight. `until`: the provider wants no request before."""
 
     id: str
     limits: Mapping[LimitMeasure, Left]
     running: int
     slots: int
+    until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +127,44 @@ def snapshot_of(
             replace(each, suspected=_suspected(keyring, each.name, suspected), people=people[each.name])
             for each in models
         ),
-        keys=tuple(
-            KeySnapshot(
-                id=key.id,
-                upstream=key.upstream,
-                state=key.whole.state,
-                since=key.whole.since,
-                running=key.running,
-                slots=key.slots,
-                suspected=key.id in names,
-            )
-            for key in keyring.keys.values()
-        ),
+        keys=tuple(_key(key, key.id in names, now) for key in keyring.keys.values()),
         domains=tuple(
-            DomainSnapshot(each.id, each.left(now), each.running, each.slots) for each in keyring.domains.values()
+            DomainSnapshot(each.id, each.left(now), each.running, each.slots, each.standing.until)
+            for each in keyring.domains.values()
         ),
         tally=tally,
     )
+
+
+def _key(key: Key, suspected: bool, now: float) -> KeySnapshot:
+    whole = key.whole
+    return KeySnapshot(
+        id=key.id,
+        upstream=key.upstream,
+        state=whole.state,
+        since=whole.since,
+        running=key.running,
+        slots=key.slots,
+        suspected=suspected,
+        until=whole.until,
+        trial=whole.trial is not None,
+        trouble=key.troubles.get(""),
+        doubt=key.doubt if suspected else None,
+        checked=key.checked,
+        next_check=key.next_check,
+        resting=tuple(islice(_resting(key, now), MOST_MODELS)),
+        domains=tuple(dict.fromkeys(domain.id for domain in key.domains.values())),
+    )
+
+
+def _resting(key: Key, now: float) -> Iterator[ModelTrouble]:
+    """The models that this key may not serve now, by their own doing or by the rate of their capacity."""
+    for model, domain in key.domains.items():
+        health, waits = key.by_model.get(model), domain.standing.until
+        if health is not None and health.resting and health.until > now:
+            yield ModelTrouble(model, health.state, health.until, key.troubles.get(model))
+        elif waits > now:
+            yield ModelTrouble(model, KeyState.COOLING, waits, key.troubles.get(model))
 
 
 @dataclass(frozen=True, slots=True)

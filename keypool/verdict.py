@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from keypool.codes import Fault
 from keypool.complaint import Complaint, complaint_of
@@ -38,6 +38,9 @@ class Verdict:
     `free`: repeating costs no retry budget. `rest`: seconds that the provider asked for. `final`: it must not be
     repeated, since the provider may have billed it or would say the same again. `elsewhere`: other keys may be allowed
     more, so the next request of this person prefers those.
+
+    The rest is for the operator to read and decides nothing: the `status` of the answer and the provider's scrubbed
+    `words`, or the `cause` where there was no answer.
     """
 
     event: KeyEvent | None
@@ -46,17 +49,21 @@ class Verdict:
     final: bool = False
     sure: bool = False
     elsewhere: bool = False
+    status: int = field(default=0, compare=False)
+    words: str = field(default="", compare=False)
+    cause: str = field(default="", compare=False)
 
 
 ANSWERED = Verdict(KeyEvent.ANSWERED)
-UNREACHABLE = Verdict(KeyEvent.FAILED, sure=True)  # there is no connection, whatever was to be sent over it
-DROPPED = Verdict(KeyEvent.FAILED)  # the connection ended before any answer: perhaps because of what was sent
-NONSENSE = Verdict(KeyEvent.FAILED, final=True)  # an answer that is none
-TOO_SLOW = Verdict(KeyEvent.FAILED, final=True)  # no answer in time
-BROKEN_OFF = Verdict(KeyEvent.FAILED, final=True)  # after its first byte
+UNREACHABLE = Verdict(KeyEvent.FAILED, sure=True, cause="there was no connection")  # whatever was to be sent over it
+DROPPED = Verdict(KeyEvent.FAILED, cause="the connection ended before any answer")  # perhaps because of what was sent
+NONSENSE = Verdict(KeyEvent.FAILED, final=True, cause="the answer was none")
+TOO_SLOW = Verdict(KeyEvent.FAILED, final=True, cause="there was no answer in time")
+BROKEN_OFF = Verdict(KeyEvent.FAILED, final=True, cause="the answer broke off")  # after its first byte
 CALLERS_FAULT = Verdict(None, final=True)
 OUR_BOUND = Verdict(None, final=True)  # larger than we take, or packed as we cannot read: not the key's doing
-USED_UP = Verdict(KeyEvent.OUT_OF_QUOTA, free=True)  # not sent at all: its owner's monthly cap has no room for this one
+# Not sent at all: its owner's monthly cap has no room for this one.
+USED_UP = Verdict(KeyEvent.OUT_OF_QUOTA, free=True, cause="the monthly cap of its upstream had no room for a request")
 
 REFUSED = Verdict(KeyEvent.KEY_REFUSED, free=True)
 NO_MONEY = Verdict(KeyEvent.OUT_OF_QUOTA, free=True, sure=True)
@@ -138,7 +145,7 @@ def _condemned(status: int, said: Complaint, rest: float | None) -> Verdict:
     if status == 403:
         return FORBIDDEN
     if status == 408 or status >= 500:
-        return replace(DROPPED, rest=rest)
+        return replace(DROPPED, rest=rest, cause="")
     return CALLERS_FAULT
 
 

@@ -179,8 +179,13 @@ class KeyRow:
     slots: int = 0
     added: bool = False  # at run time: it can be removed here; else it stands in the configuration
     paused: bool = False
-    month_micro_usd: int | None = None
-    reason: str = ""  # what the provider said last, in our words
+    owner: str = ""
+    kind: str = ""  # of its upstream
+    address: str = ""  # of its upstream
+    why: tuple[str, ...] = ()  # sentences: why it stands so
+    next: tuple[str, ...] = ()  # what comes next
+    check: str = ""  # what the last free test found
+    left: tuple[str, ...] = ()  # what it cost today, and what is left of its limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ exceptions there, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
+from server.admin.resource import Field, Resource, Verb, same
 from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.config.upstream_kinds import KINDS
 from server.ledger.prices import TOKENS
@@ -21,6 +21,7 @@ NAME = Text(64)
 NAMES = Many(NAME)
 PATTERNS = Many(Text(256))
 WHEN = Maybe(Instant())
+SENTENCES = Many(Text(4000))
 NOTE = Text(1000, least=0)
 RATE = Whole(1, 10**12)
 DAYS = 30 * 86_400  # seconds, the longest grace and the longest pass
@@ -28,79 +29,6 @@ TOOL_PRICES = Many(Thing({"tool": NAME, "micro_usd": AMOUNT}, name="ToolPrice"))
 KINDS_OF_RATES = (*TOKENS, "request", "image", "audio_hour")
 RATES: Mapping[str, Shape] = dict.fromkeys(KINDS_OF_RATES, AMOUNT)
 TIER = Thing({"above": AMOUNT}, RATES, name="Tier")
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field of a thing, and how it is called in a form and among the options where that is not its name.
-
-    `shown`: its shape in an answer, where that is wider than what may be written. `kept`: it stands in the record;
-    else it is only said when the thing is made.
-    """
-
-    name: str
-    shape: Shape
-    page: str | None = None
-    option: str | tuple[str, ...] | None = None
-    shown: Shape | None = None
-    kept: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """A verb about a thing, and its places: an operation, a form, a verb of the command line; "" is nowhere.
-
-    `needs` and `takes`: the fields that must and that may be said. `own`: the same for the owner of the thing.
-    """
-
-    name: str
-    api: str
-    page: str
-    line: str
-    needs: tuple[str, ...] = ()
-    takes: tuple[str, ...] = ()
-    own: tuple[str, str] | None = None
-    shapes: Mapping[str, Shape] = field(default_factory=dict)  # of fields that are narrower here
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        return self.needs + self.takes
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """One kind of thing. `columns` are fields that are read and never written, by their shapes in an answer."""
-
-    name: str
-    fields: tuple[Field, ...]
-    verbs: tuple[Verb, ...]
-    columns: Mapping[str, Shape]
-
-    def field(self, name: str) -> Field:
-        return next(each for each in self.fields if each.name == name)
-
-    def verb(self, name: str) -> Verb:
-        return next(each for each in self.verbs if each.name == name)
-
-    def body(self, verb: str, name: str = "") -> Thing:
-        """The body that a verb takes, as the API reads and describes it; `name` is the schema's."""
-        found = self.verb(verb)
-        needed, may = (
-            {each: found.shapes.get(each) or self.field(each).shape for each in some}
-            for some in (found.needs, found.takes)
-        )
-        return Thing(needed, may, name=name)
-
-    def record(self, name: str, absent: Iterable[str] = (), more: Mapping[str, Shape] | None = None) -> Thing:
-        """A thing as the API answers it. `absent`: fields that may be left out; `more`: what is shown but once."""
-        shapes = {each.name: each.shown or each.shape for each in self.fields if each.kept}
-        rare = set(absent)
-        there = {field: shape for field, shape in shapes.items() if field not in rare}
-        return Thing({**self.columns, **there, **(more or {})}, {each: shapes[each] for each in absent}, name=name)
-
-
-def _same(names: Iterable[str], shape: Shape) -> tuple[Field, ...]:
-    return tuple(Field(name, shape) for name in names)
 
 
 PERSON = Resource(
@@ -253,7 +181,7 @@ PRICE = Resource(
     (
         Field("model", Text(), shown=Text(1000)),
         Field("valid_from", Instant(), option="since"),
-        *_same((*TOKENS, "request", "image"), AMOUNT),
+        *same((*TOKENS, "request", "image"), AMOUNT),
         Field("audio_hour", AMOUNT, page="audio_minute", option="audio_minute"),
         Field("tiers", Many(TIER)),
     ),
@@ -320,7 +248,7 @@ KEY = Resource(
         Field("slots", Whole(1, 10_000), shown=Whole()),
         *(Field(name, RATE, kept=False) for name in ("rpm", "tpm", "itpm", "otpm", "rpd")),
         Field("organisation", Text(), kept=False),
-        Field("owner", Text(), kept=False),
+        Field("owner", Text(), shown=Maybe(Text(1000))),
         Field("groups", NAMES, kept=False),
         Field("monthly_cap_usd", Text(20, pattern=r"\d{1,9}(\.\d{1,6})?"), kept=False),
         Field("kind", Word(tuple(KINDS)), kept=False),
@@ -337,7 +265,9 @@ KEY = Resource(
         ),
         Verb("remove", "DELETE /keys/*", "/keys/*/remove", "key remove"),
     ),
-    {"id": Text(), "hint": Text(), "state": Maybe(Text()), "added": Flag(), "paused": Flag(), "running": Whole()},
+    {"id": Text(), "hint": Text(), "state": Maybe(Text()), "state_since": WHEN, "added": Flag(), "paused": Flag(),
+     "running": Whole(), "why": SENTENCES, "next": SENTENCES, "check": Text(4000, least=0), "checked_at": WHEN,
+     "left": SENTENCES},
 )  # fmt: skip
 
 REQUEST = Resource(

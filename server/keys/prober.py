@@ -2,7 +2,7 @@
 
 `GET /models` costs nothing at any provider and shows whether a key is let in and which models it has. It does not show
 whether there is credit left: that is learnt from real traffic. Only keys that the operator named are asked about.
-Nothing that the upstream says is repeated, except the names of its models.
+Of what the upstream says, the names of its models and scrubbed words of its error are repeated, to the operator alone.
 
 `check` asks once, by `server/upstream.py`. A `Prober` asks about all keys of a running gateway, when `keypool.probing`
 says so, and tells the pool. A key that was refused is looked at again after some hours, and begins anew when it is let
@@ -26,6 +26,7 @@ from keypool.verdict import judge
 from server.config.specs import UpstreamSpec
 from server.config.upstream_kinds import GENERIC, recognised
 from server.keys.registry import UpstreamRegistry
+from server.keys.words import words_of
 from server.upstream import AttemptFailed, Broken, TooLong, Upstreams
 from server.wire.anthropic import ANTHROPIC
 from server.wire.errors import UpstreamTimeout
@@ -47,12 +48,14 @@ class Check:
     """The result of a check of a key. `detail` is our own words; `models` is empty unless the state is ready.
 
     `hint`: what the operator may have to mend in its upstream's `kind` or `base_url`; empty if nothing seems wrong.
+    `words`: the provider's own, scrubbed.
     """
 
     state: ProbeState
     detail: str
     models: tuple[str, ...] = ()
     hint: str = ""
+    words: str = ""
 
 
 class ProbedKeys(Protocol):
@@ -60,6 +63,12 @@ class ProbedKeys(Protocol):
 
     def state(self, key_id: str) -> Stands:
         """How the key as a whole stands."""
+
+    def checked(self, key_id: str, found: Check) -> None:
+        """So a free request has ended: for the operator to read."""
+
+    def due(self, key_id: str, at: float | None) -> None:
+        """The next one is due at an instant; None: none is planned."""
 
     def probed(self, key_id: str, found: ProbeState) -> None:
         """A free request found the key let in (not that it has credit), refused, out of reach, or showed nothing."""
@@ -169,6 +178,8 @@ class Prober:
             self._wanted.discard(key_id)
         if not any(self._unlisted(self._watched[key_id]) for key_id in alive):
             self._listed.set()
+        for key_id in self._watched:
+            self._keys.due(key_id, self._schedule.due(key_id))
         self._arm()
 
     def _alive(self) -> set[str]:
@@ -196,6 +207,7 @@ class Prober:
         before, self._found[key_id] = self._found.get(key_id, well), news
         if news not in (well, before):
             log.warning("upstream %s, key %s: %s, %s%s", spec.name, key_id, found.state, found.detail, found.hint)
+        self._keys.checked(key_id, found)
         if found.state in reviving and self._keys.state(key_id) is not Stands.PAUSED:
             self._keys.learn(key_id, KeyEvent.RESUME)
         self._keys.probed(key_id, found.state)
@@ -254,7 +266,8 @@ async def _look(upstreams: Upstreams, key_id: str, spec: UpstreamSpec, place: st
         except TooLong:
             body = b""
         found = _listed(body, spec) if answer.status == 200 else _refused(answer.status, answer.headers, body)
-        return replace(found, hint=_hint(spec, answer.headers, body)), answer.status
+        words = "" if found.state == "ready" else words_of(body)
+        return replace(found, hint=_hint(spec, answer.headers, body), words=words), answer.status
 
 
 def _listed(body: bytes, spec: UpstreamSpec) -> Check:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 
 from keypool.health import KeyEvent, KeyState
+from keypool.trouble import KeyCheck
 from server.config.specs import Secret, UpstreamSpec
 from server.dispatcher import Dispatcher
+from server.keys.prober import Check
 from server.keys.prober import ProbeState as Found
 from server.keys.registry import UpstreamRegistry, pool_key
 
@@ -36,6 +38,16 @@ class RunningKeys:
     def state(self, key_id: str) -> KeyState:
         """How the key as a whole stands."""
         return self._dispatcher.keyring.keys[key_id].whole.state
+
+    def checked(self, key_id: str, found: Check) -> None:
+        """Remember for the operator what a free request has shown."""
+        if (key := self._dispatcher.keyring.keys.get(key_id)) is not None:
+            now, models = self._dispatcher.now(), len(found.models)
+            key.checked = KeyCheck(now, found.state, found.detail, found.hint, found.words, models)
+
+    def due(self, key_id: str, at: float | None) -> None:
+        if (key := self._dispatcher.keyring.keys.get(key_id)) is not None:
+            key.next_check = at
 
     def probed(self, key_id: str, found: Found) -> None:
         """Learn what a free request has shown."""

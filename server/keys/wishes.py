@@ -85,7 +85,7 @@ class KeyWishes:
 
     async def remove(self, key_id: str, actor: str = GATEWAY) -> None:
         """Forget an added key, and what was wished of it."""
-        key = await self._listed(key_id)
+        key = await self.key(key_id)
         if not key.added:
             raise KeyWishError(IN_CONFIGURATION)
         try:
@@ -95,15 +95,15 @@ class KeyWishes:
 
     async def pause(self, key_id: str, actor: str = GATEWAY) -> None:
         """Give no further request to a key, until `resume`."""
-        await self._change(actor, "key.pause", await self._listed(key_id), acts.set_key_paused(key_id, True))
+        await self._change(actor, "key.pause", await self.key(key_id), acts.set_key_paused(key_id, True))
 
     async def resume(self, key_id: str, actor: str = GATEWAY) -> None:
-        await self._change(actor, "key.resume", await self._listed(key_id), acts.set_key_paused(key_id, False))
+        await self._change(actor, "key.resume", await self.key(key_id), acts.set_key_paused(key_id, False))
 
     async def recheck(self, key_id: str, actor: str = GATEWAY) -> None:
         """Have a key checked now; one that was refused begins anew if it is let in."""
         asking = acts.ask_key_recheck(key_id, self._wall())
-        await self._change(actor, "key.recheck", await self._listed(key_id), asking)
+        await self._change(actor, "key.recheck", await self.key(key_id), asking)
 
     async def rotate(self, actor: str = GATEWAY) -> int:
         """Encrypt all added keys with the first master key; how many. KeyEncryptionError names those that it cannot."""
@@ -148,7 +148,8 @@ class KeyWishes:
                 return spec.bare()
         raise UnknownWish("there is no such upstream", "`key list` names them; --dialect makes one of its own")
 
-    async def _listed(self, key_id: str) -> ListedKey:
+    async def key(self, key_id: str) -> ListedKey:
+        """A key by its fingerprint. Raises UnknownWish."""
         for key in await self.keys():
             if key.id == key_id:
                 return key

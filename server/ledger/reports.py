@@ -47,6 +47,7 @@ class By(StrEnum):
     GROUP = "group"
     TOKEN = "token"  # noqa: S105 - a column
     STATUS = "status"
+    KEY = "key"  # of rows alone: the sums by day do not know it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keypool.health import FIRST_REST, KeyEvent
 from keypool.limits import windows
 from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, Verdict, judge
+from server.keys.words import words_about_key
 from server.ledger.usage import Outcome
 from server.relay.context import RequestContext, Sink, milliseconds
 from server.relay.keepalive import EVENT_STREAM, STREAM_HEADERS, Keepalive
@@ -97,7 +98,8 @@ class Response:
         verdict, dialect = judge(status, headers, body, self.wall() / 1000), context.call.asked.endpoint.dialect
         if verdict.event is not None:
             refusal, gone = _refusal_of(verdict, status), status in GIVEN_UP
-            raise AttemptFailed(verdict, refusal, self.answer.headers, billed=self._began(), gone=gone)
+            seen = replace(verdict, status=status, words=words_about_key(status, body))
+            raise AttemptFailed(seen, refusal, self.answer.headers, billed=self._began(), gone=gone)
         context.lease.rejected(verdict, windows(self.answer.headers, self.wall() / 1000))
         context.trace.attempts.append({"key": context.lease.key.id, "answered": str(status)})
         context.first_byte = context.first_byte or self.clock()

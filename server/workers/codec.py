@@ -17,6 +17,7 @@ from keypool.limits import LimitMeasure, RateWindow
 from keypool.live import LiveRequest
 from keypool.messages import Ask, Reason
 from keypool.snapshot import DomainSnapshot, KeySnapshot, ModelSnapshot, PoolSnapshot, TallySnapshot
+from keypool.trouble import KeyCheck, ModelTrouble, Trouble
 from keypool.verdict import Verdict
 
 JSON = Any
@@ -84,10 +85,30 @@ def live_in(values: dict[str, JSON]) -> LiveRequest:
 def snapshot_in(values: dict[str, JSON]) -> PoolSnapshot:
     return PoolSnapshot(
         models=tuple(map(_model_in, values["models"])),
-        keys=tuple(KeySnapshot(**each | {"state": KeyState(each["state"])}) for each in values["keys"]),
+        keys=tuple(map(_key_in, values["keys"])),
         domains=tuple(map(_domain_in, values["domains"])),
         tally=TallySnapshot(**values["tally"] | {"refusals": _by(Reason, values["tally"]["refusals"])}),
     )
+
+
+def _key_in(values: dict[str, JSON]) -> KeySnapshot:
+    checked = values["checked"]
+    read = {
+        "state": KeyState(values["state"]),
+        "trouble": _trouble_in(values["trouble"]),
+        "doubt": _trouble_in(values["doubt"]),
+        "checked": None if checked is None else KeyCheck(**checked),
+        "resting": tuple(
+            ModelTrouble(each["model"], KeyState(each["state"]), each["until"], _trouble_in(each["trouble"]))
+            for each in values["resting"]
+        ),
+        "domains": tuple(values["domains"]),
+    }
+    return KeySnapshot(**values | read)
+
+
+def _trouble_in(values: dict[str, JSON] | None) -> Trouble | None:
+    return None if values is None else Trouble(**values | {"event": KeyEvent(values["event"])})
 
 
 def _model_in(values: dict[str, JSON]) -> ModelSnapshot:
@@ -97,7 +118,7 @@ def _model_in(values: dict[str, JSON]) -> ModelSnapshot:
 
 def _domain_in(values: dict[str, JSON]) -> DomainSnapshot:
     limits = {LimitMeasure(measure): Left(*left) for measure, left in values["limits"].items()}
-    return DomainSnapshot(values["id"], limits, values["running"], values["slots"])
+    return DomainSnapshot(values["id"], limits, values["running"], values["slots"], values["until"])
 
 
 def _by(kind: type[Any], values: dict[str, JSON]) -> dict[Any, JSON]:

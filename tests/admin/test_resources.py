@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import pytest
 
+from server.admin.resource import Resource, Verb
 from server.admin.resources import (
     ALIAS,
     GROUP,
@@ -22,8 +23,6 @@ from server.admin.resources import (
     PRICE,
     RESOURCES,
     TOKEN,
-    Resource,
-    Verb,
 )
 from server.cli.main import _parser
 from server.config.shapes import Thing

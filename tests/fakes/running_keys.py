@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from keypool.health import KeyEvent, KeyHealth, KeyState
 from server.config.specs import Secret, UpstreamSpec
+from server.keys.prober import Check
 from server.keys.prober import ProbeState as Found
 from server.keys.registry import UpstreamRegistry
 
@@ -28,6 +29,8 @@ class RunningKeys:
         self.standings = {key_id: KeyHealth() for key_id in registry.keys}
         self.offered: dict[str, frozenset[str]] = {}
         self.events: list[tuple[str, KeyEvent]] = []
+        self.checks: dict[str, Check] = {}
+        self.dues: dict[str, float | None] = {}
 
     def key_ids(self) -> Collection[str]:
         return self.standings.keys()
@@ -46,6 +49,12 @@ class RunningKeys:
     def learn(self, key_id: str, event: KeyEvent) -> None:
         self.events.append((key_id, event))
         self.standings[key_id].apply(event, 0.0)
+
+    def checked(self, key_id: str, found: Check) -> None:
+        self.checks[key_id] = found
+
+    def due(self, key_id: str, at: float | None) -> None:
+        self.dues[key_id] = at
 
     def probed(self, key_id: str, found: Found) -> None:
         state = self.state(key_id)

@@ -13,7 +13,7 @@ from keypool.keys import Key
 from keypool.snapshot import KeySnapshot
 from server.config.specs import Secret
 from server.policy.groups import Group
-from tests.fakes.fates import held
+from tests.fakes.fates import held, revoked
 from tests.faults.stage import until
 from tests.gateways import KEYS, Running
 from tests.pages.visitors import Visitor, ada_at, ask, operator_at, secret_on, services, visitor, xsrf
@@ -288,7 +288,17 @@ async def test_a_key_is_added_serves_alone_while_the_others_pause_and_is_never_s
         await until(lambda: sum(key.state.value == "paused" for key in _states(running)) == 2)
         assert (await ask(running, running.token)).status == 200
         assert len(running.fake.of(ONE_MORE)) >= 1
-        for verb in ("recheck", "pause", "resume", "remove"):
+        running.fake.script(ONE_MORE, revoked())
+        tested = await operator.send_and_follow("/admin/keys", f"/admin/keys/{mine}/recheck")
+        for sentence in (
+            "The key is tested",
+            "The provider does not accept it.",
+            "Tested 0 s ago: refused",
+            "It says: “",
+        ):
+            assert sentence in tested.text
+        assert ONE_MORE not in tested.text
+        for verb in ("pause", "resume", "remove"):
             await operator.send_and_follow("/admin/keys", f"/admin/keys/{mine}/{verb}")
         await until(lambda: len(pool.keys) == 2)
         assert ONE_MORE not in (await operator.get("/admin/audit")).text

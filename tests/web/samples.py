@@ -506,43 +506,30 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
     )
     keys = (
         KeyRow(
-            "3f9a1c",
-            "x7Qa",
-            text("openai"),
-            "ready",
-            NOW - 70 * HOUR,
-            (text("gpt-5.2"),),
-            3,
-            16,
-            True,
-            False,
-            312_000_000,
+            "3f9a1c", "x7Qa", text("openai"), "ready", NOW - 70 * HOUR, (text("gpt-5.2"),), 3, 16, added=True,
+            owner=text("Chair of Logic"), kind="openai", address=text("https://api.openai.com/v1"),
+            why=("It is let in.",), next=("The next test is in 12 min.",), check="Tested 3 min ago: let in, 61 models.",
+            left=("Today $3.12 for 812 requests.", "$16.88 of $20.00 left under the cap of its upstream."),
         ),
         KeyRow(
-            "77b0e2",
-            "p0Lk",
-            text("openai"),
-            "exhausted",
-            NOW - 31 * HOUR,
-            (),
-            0,
-            16,
-            True,
-            False,
-            500_000_000,
-            "Its credit is used up.",
+            "77b0e2", "p0Lk", text("openai"), "exhausted", NOW - 31 * HOUR, (), 0, 16, added=True,
+            why=("Its quota or its money is used up.", text("31 h ago, it said so (429): “Check your plan”.")),
+            next=("One request tries it in 28 min.", "If it has been topped up, test it: then it is used at once."),
+            check=text("Tested 3 min ago: not clear. It says: “You exceeded your quota”."),
         ),
         KeyRow(
-            "c41d55", "m1Zz", text("anthropic"), "paused", NOW - HOUR, (text("claude-sonnet-4-5"),), 0, 8, False, True
+            "c41d55", "m1Zz", text("anthropic"), "paused", NOW - HOUR, (text("claude-sonnet-4-5"),), 0, 8, paused=True,
+            why=("An administrator has paused it.",), next=("It serves again when it is resumed.",),
         ),
-        KeyRow("c41d56", "m1Zy", text("local"), "revoked", NOW - HOUR, (), 0, 8, False, False),
-    )
+        KeyRow("c41d56", "m1Zy", text("local"), "revoked", NOW - HOUR, (), 0, 8),
+    )  # fmt: skip
+    each_once = tuple(replace(key, id=f"{key.id}{number}") for number in range(many) for key in keys)
     upstreams = (text("openai"), text("anthropic"))
     aliases = ((text("main"), text("gpt-5.2"), True), (text("gpt-3.5-turbo"), text("gpt-5-mini"), False))
     yield (
         "keys",
         lambda: render_admin.keys_html(
-            KeysView(OPERATOR, keys * many, upstreams, kinds=("openai", "azure"), aliases=aliases * many)
+            KeysView(OPERATOR, each_once, upstreams, kinds=("openai", "azure"), aliases=aliases * many)
         ),
     )
     prices = (

@@ -36,6 +36,10 @@ class KeyCommands:
         """All keys, those of the configuration first."""
         return await self._keys.keys()
 
+    async def key(self, key_id: str) -> ListedKey:
+        """One of them."""
+        return await self._keys.key(key_id)
+
     def may_add(self) -> bool:
         """Whether there is a master key to encrypt with."""
         try:

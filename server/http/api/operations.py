@@ -12,6 +12,7 @@ from server.config.openapi import Description
 from server.config.shapes import Flag, Maybe, Number, Text, Thing, Whole, Word
 from server.http.api.schemas import CHANGE, DONE_WITH, KEY_SHAPE, change_json, done_with, key_json, list_of, page_of
 from server.http.api.table import Asking, Operation
+from server.http.key_standings import standings, tested
 from server.keys.wishes import ListedKey
 from server.ledger.question import cursor, cursor_text
 
@@ -35,8 +36,14 @@ LIVE = Thing(
 
 
 async def list_keys(asking: Asking) -> object:
-    running = {each.id: each for each in asking.services.dispatcher.snapshot().keys}
-    return {"data": [key_json(each, running.get(each.id)) for each in await asking.services.keys.keys()]}
+    keys = await asking.services.keys.keys()
+    found = await standings(asking.services, keys)
+    return {"data": [key_json(each, found[each.id]) for each in keys]}
+
+
+async def show_key(asking: Asking) -> object:
+    key = await asking.services.keys.key(asking.id)
+    return key_json(key, (await standings(asking.services, [key]))[key.id])
 
 
 async def add_key(asking: Asking) -> object:
@@ -54,8 +61,9 @@ async def resume_key(asking: Asking) -> None:
     await asking.services.keys.resume(asking.actor, asking.id)
 
 
-async def recheck_key(asking: Asking) -> None:
-    await asking.services.keys.recheck(asking.actor, asking.id)
+async def recheck_key(asking: Asking) -> object:
+    await tested(asking.services, asking.actor, asking.id)
+    return await show_key(asking)
 
 
 async def remove_key(asking: Asking) -> object:
@@ -124,7 +132,11 @@ OPERATIONS = (
     ),
     Operation(_describe("POST", "/keys/{key}/pause", "Give a key no further request", status=204), pause_key),
     Operation(_describe("POST", "/keys/{key}/resume", "Use a key again", status=204), resume_key),
-    Operation(_describe("POST", "/keys/{key}/recheck", "Have a key checked now", status=204), recheck_key),
+    Operation(_describe("GET", "/keys/{key}", "A key, and how it stands", answer=KEY_SHAPE), show_key),
+    Operation(
+        _describe("POST", "/keys/{key}/recheck", "Test a key now, free, and say what was found", answer=KEY_SHAPE),
+        recheck_key,
+    ),
     Operation(_describe("DELETE", "/keys/{key}", "Forget an added key", answer=DONE_WITH), remove_key),
     Operation(_describe("GET", "/queue", "Requests that run and wait now", answer=list_of(LIVE)), live_requests),
     Operation(_describe("DELETE", "/queue", "End all requests of this moment", answer=DONE_WITH), cancel_all),

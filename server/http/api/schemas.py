@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from keypool.snapshot import KeySnapshot
 from server.admin.commands.guest_passes import IssuedPass
 from server.admin.consequences import Consequences
 from server.admin.resources import AMOUNT, GROUP, KEY, KINDS_OF_RATES, LIMIT, NOTICE, PASS, PERSON, PRICE, TOKEN
 from server.auth.guest_passes import Pass
 from server.config.shapes import Instant, Many, Maybe, Shape, Text, Thing, Whole, Word
+from server.keys.standing import KeyStanding
 from server.keys.wishes import ListedKey
 from server.ledger.export import sum_fields
 from server.ledger.limits import Limit
@@ -190,18 +190,31 @@ def alias_json(alias: Alias) -> Fields:
     return {"name": alias.name, **alias_body(alias)}
 
 
-def key_json(key: ListedKey, running: KeySnapshot | None = None) -> Fields:
-    """`running`: how the key stands in a running gateway, if there is one to ask."""
+def key_json(key: ListedKey, standing: KeyStanding | None = None) -> Fields:
+    """`standing`: how the key stands in a running gateway, if there is one to ask."""
     return {
         "id": key.id,
         "hint": key.hint,
         "upstream": key.spec.name,
-        "state": running.state.value if running else None,
+        "owner": key.spec.owner,
+        **_standing_json(standing),
         "added": key.added,
         "paused": key.paused,
         "models": key.spec.models,
-        "running": running.running if running else 0,
         "slots": key.spec.slots,
+    }
+
+
+def _standing_json(standing: KeyStanding | None) -> Fields:
+    return {
+        "state": standing.state if standing else None,
+        "state_since": when(standing.since_ms) if standing else None,
+        "running": standing.running if standing else 0,
+        "why": standing.why if standing else (),
+        "next": standing.next if standing else (),
+        "check": standing.check if standing else "",
+        "checked_at": when(standing.checked_ms) if standing else None,
+        "left": standing.left if standing else (),
     }
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from keypool.snapshot import KeySnapshot
 from server.admin.commands.keys import HOMES
 from server.admin.consequences import of_key_removal
 from server.config.upstream_kinds import KINDS
+from server.http.key_standings import standings, tested
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
+from server.keys.standing import KeyStanding
 from server.keys.wishes import ListedKey
 from server.policy.aliases import Alias
 from web import render_admin
 from web.view_admin import KeyRow, KeysView
 
 KEYS = "/admin/keys"
-SUSPECTED = "Requests fail with it, perhaps by their own fault: too few people have used it to tell."
 
 
 class KeysPage(AdminPage):
@@ -26,10 +25,10 @@ class KeysPage(AdminPage):
     async def draw(self, *path: str) -> bytes:
         office = self.services.keys
         listed = await office.keys()
-        running = {key.id: key for key in self.services.dispatcher.snapshot().keys}
+        found = await standings(self.services, listed)
         view = KeysView(
             frame=self.frame,
-            keys=tuple(self._row(key, running) for key in listed),
+            keys=tuple(self._row(key, found[key.id]) for key in listed),
             upstreams=tuple(dict.fromkeys((*(key.spec.name for key in listed), *HOMES))),
             may_add=office.may_add(),
             kinds=tuple(KINDS),
@@ -63,8 +62,9 @@ class KeysPage(AdminPage):
         return Done("key-resumed", KEYS)
 
     async def recheck(self, _: Form, key_id: str) -> Done:
-        await self.services.keys.recheck(self.me.id, key_id)
-        return Done("key-rechecked", KEYS)
+        """Test a key; the page shows the result."""
+        done = await tested(self.services, self.me.id, key_id)
+        return Done("key-tested" if done else "key-rechecked", f"{KEYS}#key-{key_id}")
 
     async def remove(self, form: Form, key_id: str) -> Done:
         services = self.services
@@ -87,23 +87,24 @@ class KeysPage(AdminPage):
         await self.services.changes.remove_alias(self.me.id, name)
         return Done("alias-removed", KEYS)
 
-    def _row(self, key: ListedKey, running: Mapping[str, KeySnapshot]) -> KeyRow:
-        """A key that was added a moment ago is not in the pool yet."""
-        seen, dispatcher = running.get(key.id), self.services.dispatcher
-        since = None
-        if seen is not None and seen.since:
-            since = self.services.wall() - round((dispatcher.now() - seen.since) * 1000)
-        models = dispatcher.keyring.keys[key.id].models if key.id in dispatcher.keyring.keys else key.spec.models
+    def _row(self, key: ListedKey, standing: KeyStanding) -> KeyRow:
+        known = self.services.dispatcher.keyring.keys.get(key.id)
         return KeyRow(
             id=key.id,
             hint=key.hint.removeprefix("…"),
             upstream=key.spec.name,
-            state=seen.state.value if seen else "unchecked",
-            since_ms=since,
-            models=tuple(sorted(models)),
-            running=seen.running if seen else 0,
-            slots=seen.slots if seen else key.spec.slots,
+            state=standing.state,
+            since_ms=standing.since_ms,
+            models=tuple(sorted(known.models if known else key.spec.models)),
+            running=standing.running,
+            slots=key.spec.slots if standing.slots is None else standing.slots,
             added=key.added,
             paused=key.paused,
-            reason=SUSPECTED if seen is not None and seen.suspected else "",
+            owner=key.spec.owner or "",
+            kind=key.spec.row.name,
+            address=key.spec.base_url,
+            why=standing.why,
+            next=standing.next,
+            check=standing.check,
+            left=standing.left,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from server.auth.sessions import new_cookie
 from server.http.pages.base import SESSION
 from server.http.pages.forms import sentence
@@ -9,7 +11,6 @@ from server.http.pages.login import FORM, FORM_SECONDS, WRONG_FORM, LoginHandler
 from server.policy.commands import CommandError
 from server.wire.errors import PermissionDenied
 from web import render
-from web.view import Frame
 from web.view_public import InvitationView
 
 
@@ -24,32 +25,29 @@ class InvitationPage(LoginHandler):
         try:
             form = self.form(FORM)
         except PermissionDenied:
-            self._show(InvitationView(self._frame(), problem=WRONG_FORM), 403)
+            self._show(InvitationView(self.plain_frame(), problem=WRONG_FORM), 403)
             return
         try:
             person, _, secret = await services.invitations.accept(form.get("code", ""), self.address())
         except CommandError as error:
-            self._show(InvitationView(self._frame(), problem=sentence(error)), 400)
+            self._show(InvitationView(self.plain_frame(), problem=sentence(error)), 400)
             return
         await services.sessions.close(self.cookie(SESSION))
         self.keep(SESSION, await services.sessions.open(person.id), services.sessions.seconds)
         self.drop(FORM)
-        self._show(InvitationView(self._frame(), person.name, secret=secret, base_url=f"{self.base_url()}/v1"))
+        self._show(InvitationView(self.plain_frame(), person.name, secret=secret, base_url=f"{self.base_url()}/v1"))
 
     async def _ask(self, code: str) -> None:
         """Whom the link invites, and the one button."""
         try:
             person = await self.services.invitations.look(code, self.address())
         except CommandError as error:
-            self._show(InvitationView(self._frame(), problem=sentence(error)), 400)
+            self._show(InvitationView(self.plain_frame(), problem=sentence(error)), 400)
             return
         cookie = self.cookie(FORM) or new_cookie()
         self.keep(FORM, cookie, FORM_SECONDS)
-        frame = self._frame(self.services.sessions.xsrf(cookie))
+        frame = replace(self.plain_frame(), xsrf=self.services.sessions.xsrf(cookie))
         self._show(InvitationView(frame, person.name, code))
-
-    def _frame(self, xsrf: str = "") -> Frame:
-        return Frame(self.services.settings.title, self.services.wall(), xsrf=xsrf, login=True)
 
     def _show(self, view: InvitationView, status: int = 200) -> None:
         self.show(render.invitation_html(view), status)

@@ -26,6 +26,7 @@ _BY = {
     By.GROUP: "group",
     By.TOKEN: "token_id",
     By.STATUS: "status",
+    By.KEY: "key",
 }
 
 

@@ -32,6 +32,7 @@ _BY = {
     By.GROUP: '"group"',
     By.TOKEN: "token_id",
     By.STATUS: "status",
+    By.KEY: "key",
 }
 _SUMMED = "count(*), " + ", ".join(
     f"coalesce(sum({name}), 0)" for name in ("input", "cached", "cache_write", "output", "reasoning", "cost_micro_usd")
