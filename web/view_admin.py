@@ -291,6 +291,7 @@ class AdminUsageView:
     total: UsageSum
     cells: tuple[Cell, ...]
     requests: tuple[RequestView, ...] = ()
+    hours: tuple[tuple[int, str, int], ...] = ()  # (start, model, requests) of the last two days, whatever is asked for
 
 
 @dataclass(frozen=True, slots=True)

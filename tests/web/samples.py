@@ -550,6 +550,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         UsageSum("all", 8000, 18_000_000, 1_600_000, 162_000_000),
         cells(text, many),
         requests(text, many, "Ada"),
+        tuple((NOW - NOW % HOUR - age * HOUR, text("gpt-5.2"), 7 * age % 50) for age in range(1, 30)),
     )
     yield "usage", lambda: render_admin.usage_html(usage)
     audits = (

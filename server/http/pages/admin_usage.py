@@ -10,6 +10,7 @@ from server.http.pages.admin import AdminPage
 from server.http.pages.me_ledger import cells, first_day, page_of_requests, request_view
 from server.http.streaming import stream
 from server.ledger.export import CSV_TYPE, added, layout, sum_columns, sum_fields
+from server.ledger.history import HOUR_MS, HOUSE
 from server.ledger.question import GROUPINGS
 from server.ledger.reports import Days, Sum, Which
 from server.wire.errors import InvalidValue
@@ -19,7 +20,7 @@ from web.view_admin import AdminUsageView, UsageSum
 from web.view_me import RequestView
 from web.view_public import MEASURES, Measure
 
-DAYS = 30
+DAYS, HOURS = 30, 48
 ROWS = 25
 MOST_SUMS = 500  # lines on the page; the file has all
 
@@ -44,6 +45,7 @@ class AdminUsagePage(AdminPage):
             total=_sum("all", added(sums)),
             cells=await cells(self.services, days),
             requests=await self._latest(days.first, days.last),
+            hours=await self._hours(),
         )
         return render_admin.usage_html(view)
 
@@ -80,6 +82,12 @@ class AdminUsagePage(AdminPage):
         except (ValueError, OverflowError):
             raise InvalidValue(name) from None
         return day
+
+    async def _hours(self) -> tuple[tuple[int, str, int], ...]:
+        """The requests of each model in the hours that are over."""
+        now = self.services.wall()
+        rows = await self.services.store.hours(now - HOURS * HOUR_MS, now)
+        return tuple((row.hour, row.model, row.requests) for row in rows if row.model != HOUSE and row.requests)
 
     async def _latest(self, first: str, last: str) -> tuple[RequestView, ...]:
         starts, ends = self.services.calendar.starts(first), self.services.calendar.ends(last)
