@@ -454,7 +454,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         PersonRow("p3", text("Mallory"), (), False, True, False, None, 0, 0, 0),
         PersonRow("p4", text("Edsger Dijkstra"), (text("alumni"),), False, False, True, NOW - 400 * DAY, 0, 0, 1),
     )
-    yield "people", lambda: render_admin.people_html(PeopleView(OPERATOR, people * many, 211, text("a"), text("p4")))
+    yield "people", lambda: render_admin.people_html(PeopleView(OPERATOR, people * many, 211, text("50")))
     person = PersonView(
         OPERATOR,
         people[0],
@@ -563,7 +563,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         UsageSum("all", 8000, 18_000_000, 1_600_000, 162_000_000),
         cells(text, many),
         requests(text, many, "Ada"),
-        tuple((NOW - NOW % HOUR - age * HOUR, text("gpt-5.2"), 7 * age % 50) for age in range(1, 30)),
+        hours=tuple((NOW - NOW % HOUR - age * HOUR, text("gpt-5.2"), 7 * age % 50) for age in range(1, 30)),
     )
     yield "usage", lambda: render_admin.usage_html(usage)
     audits = (
