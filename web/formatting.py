@@ -1,4 +1,4 @@
-"""Numbers and states in words, for the templates.
+"""Numbers and states in words, for the templates, in the language of the page that is being written.
 
 Times are shown in the operator's zone and name it where a visitor might be in another one.
 """
@@ -12,9 +12,12 @@ from math import floor
 from typing import Any
 from urllib.parse import quote
 
+from web.languages import catalogue, reader
+from web.locale import locale
 from web.view import KEY_STATES, ModelView, NoticeView, StatusView, Tone
+from web.wording import Plural, Wording
 
-_UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+_UNITS = ((10**12, Wording("T")), (10**9, Wording("B")), (10**6, Wording("M")), (10**3, Wording("k")))
 _MICRO = 1_000_000
 FEW_FORECASTS = 10
 
@@ -34,35 +37,41 @@ class Headline:
 def headline(view: StatusView) -> Headline:
     """The first line of the status page. A problem that the operator must solve comes before the load."""
     if view.state == "draining":
-        return Headline("warn", "Shutting down", "Running requests are finished; new ones are turned away.")
+        words = Wording("Running requests are finished; new ones are turned away.")
+        return Headline("warn", Wording("Shutting down"), words)
     if view.state == "maintenance":
-        return Headline("warn", "Maintenance", "The operator is at work; new requests are turned away until then.")
+        words = Wording("The operator is at work; new requests are turned away until then.")
+        return Headline("warn", Wording("Maintenance"), words)
     if not view.models:
-        return Headline("idle", "No models yet", "The gateway is up. It has not been given a key.")
+        return Headline("idle", Wording("No models yet"), Wording("The gateway is up. It has not been given a key."))
     if all(model.condition == "checking" for model in view.models):
-        return Headline("idle", "Checking keys", "The gateway is up and is asking each key whether it works.")
+        words = Wording("The gateway is up and is asking each key whether it works.")
+        return Headline("idle", Wording("Checking keys"), words)
     if view.answering == 0:
-        return Headline("bad", "Not answering", "The gateway is up, but no key works right now.")
+        return Headline("bad", Wording("Not answering"), Wording("The gateway is up, but no key works right now."))
     if view.state == "degraded":
-        return Headline("warn", "Degraded", answering(view))
-    return Headline("good", "Up", answering(view))
+        return Headline("warn", Wording("Degraded"), answering(view))
+    return Headline("good", Wording("Up"), answering(view))
 
 
 def answering(view: StatusView) -> str:
     """How many of the models answer, as a sentence."""
     total = len(view.models)
     if view.answering < total:
-        return f"{view.answering} of {total} models {'answers' if view.answering == 1 else 'answer'}."
-    return "The model answers." if total == 1 else f"All {total} models answer."
+        return Plural(
+            "1 of %(total)s models answers.", "%(count)s of %(total)s models answer.", view.answering, total=total
+        )
+    return Plural("The model answers.", "All %(count)s models answer.", total)
 
 
 def load(view: StatusView) -> str:
     """How busy it is, as a sentence."""
     if not view.running and not view.waiting:
-        return "No request is running or waiting."
+        return Wording("No request is running or waiting.").said()
+    running = requests(view.running)
     if not view.waiting:
-        return f"{requests(view.running)} running, none waiting."
-    return f"{requests(view.running)} running, {grouped(view.waiting)} waiting."
+        return Wording("%(running)s running, none waiting.", running=running).said()
+    return Wording("%(running)s running, %(waiting)s waiting.", running=running, waiting=view.waiting).said()
 
 
 def online(view: StatusView) -> str:
@@ -70,20 +79,22 @@ def online(view: StatusView) -> str:
     if view.people_online is None:
         return ""
     if not view.people_online:
-        return "No people are here at the moment."
-    return "1 person is here." if view.people_online == 1 else f"{grouped(view.people_online)} people are here."
+        return Wording("No people are here at the moment.").said()
+    return Plural("1 person is here.", "%(count)s people are here.", view.people_online).said()
 
 
 def fairness(view: StatusView) -> str:
     """How evenly those who wait are served, as a sentence: of the model where it is least even."""
     contested = [model for model in view.models if model.waiting and model.gap_bound]
     if not contested:
-        return "No request has to wait."
+        return Wording("No request has to wait.").said()
     worst = max(contested, key=lambda model: model.gap / model.gap_bound)
-    return (
-        f"Fairness: no two people who wait have been served more than {plain(worst.gap)} large requests apart;"
-        f" the queue’s rule allows {plain(worst.gap_bound)}."
-    )
+    return Wording(
+        "Fairness: no two people who wait have been served more than %(gap)s large requests apart;"
+        " the queue’s rule allows %(bound)s.",
+        gap=plain(worst.gap),
+        bound=plain(worst.gap_bound),
+    ).said()
 
 
 def forecasts(view: StatusView) -> str:
@@ -91,7 +102,10 @@ def forecasts(view: StatusView) -> str:
     made, near = (sum(getattr(model, name) for model in view.models) for name in ("forecasts", "forecasts_near"))
     if made < FEW_FORECASTS:
         return ""
-    return f"Forecasts of the wait: {round(10 * near / made)} of 10 were within a quarter of what it then was."
+    of_ten = round(10 * near / made)
+    return Wording(
+        "Forecasts of the wait: %(tenths)s of 10 were within a quarter of what it then was.", tenths=of_ten
+    ).said()
 
 
 def checking(view: StatusView) -> str:
@@ -99,35 +113,45 @@ def checking(view: StatusView) -> str:
     if view.checking is None:
         return ""
     done, total = view.checking
-    return f"Checking {grouped(done)} of {grouped(total)} {'key' if total == 1 else 'keys'}."
+    return Plural("Checking %(done)s of 1 key.", "Checking %(done)s of %(count)s keys.", total, done=done).said()
 
 
 def wait(model: ModelView) -> str:
     """How long a new request would wait."""
     if not model.answers:
-        return "no answer"
+        return Wording("no answer").said()
     if model.wait_seconds is None:
-        return "a queue" if model.waiting else "none"
+        return (Wording("a queue") if model.waiting else Wording("none")).said()
     if model.wait_seconds < 0.5:
-        return "none"
+        return Wording("none").said()
     latest = model.wait_latest_seconds or 0.0
-    most = f", at most {seconds(latest)}" if latest >= 1.5 * model.wait_seconds else ""
-    return f"≈ {seconds(model.wait_seconds)}{most}"
+    usual = f"≈ {seconds(model.wait_seconds)}"
+    if latest < 1.5 * model.wait_seconds:
+        return usual
+    return Wording("%(usual)s, at most %(most)s", usual=usual, most=seconds(latest)).said()
 
 
 def keys_in_words(model: ModelView) -> str:
     """The keys by state, for readers of text: "2 ready, 1 cooling"."""
     return (
-        ", ".join(f"{grouped(model.keys[state])} {state}" for state in KEY_STATES if model.keys.get(state)) or "no keys"
+        ", ".join(f"{grouped(model.keys[state])} {word(state)}" for state in KEY_STATES if model.keys.get(state))
+        or Wording("no keys").said()
     )
+
+
+def word(name: str) -> str:
+    """One of the words of `vocabulary.py`: a state, a unit or the like."""
+    return catalogue(reader()).message(name)
 
 
 def lasts(notice: NoticeView, now_ms: int, zone: tzinfo = UTC) -> str:
     """When a notice holds, as a phrase."""
     if notice.since_ms > now_ms:
-        ends = f" until {moment(notice.until_ms, zone)}" if notice.until_ms is not None else ""
-        return f"from {moment(notice.since_ms, zone)}{ends}"
-    return f"until {moment(notice.until_ms, zone)}" if notice.until_ms is not None else ""
+        since = moment(notice.since_ms, zone)
+        if notice.until_ms is None:
+            return Wording("from %(since)s", since=since).said()
+        return Wording("from %(since)s until %(until)s", since=since, until=moment(notice.until_ms, zone)).said()
+    return Wording("until %(until)s", until=moment(notice.until_ms, zone)).said() if notice.until_ms is not None else ""
 
 
 # --- numbers
@@ -135,17 +159,17 @@ def lasts(notice: NoticeView, now_ms: int, zone: tzinfo = UTC) -> str:
 
 def plain(number: float) -> str:
     """One decimal where it says something: "1.2", "17"."""
-    return f"{number:,.1f}".removesuffix(".0")
+    return locale().marked(f"{number:,.1f}".removesuffix(".0"))
 
 
 def requests(count: int) -> str:
     """A number of requests with its noun."""
-    return "1 request" if count == 1 else f"{grouped(count)} requests"
+    return Plural("1 request", "%(count)s requests", count).said()
 
 
 def grouped(number: int) -> str:
     """All digits, in threes."""
-    return f"{number:,}"
+    return locale().grouped(number)
 
 
 def compact(number: int) -> str:
@@ -154,7 +178,7 @@ def compact(number: int) -> str:
         return grouped(number)
     # The unit follows the rounded value: 999,600 is "1.00 M" and not "1000 k".
     size, unit = next((size, unit) for size, unit in _UNITS if number >= 0.9995 * size)
-    return f"{_three_digits(number / size)} {unit}"
+    return f"{locale().marked(_three_digits(number / size))} {unit.said()}"
 
 
 def _three_digits(value: float) -> str:
@@ -167,10 +191,10 @@ def money(micro_usd: int) -> str:
     if micro_usd < 0:
         return f"−{money(-micro_usd)}"
     if 0 < micro_usd < 100:
-        return "< $0.0001"
+        return f"< {locale().dollars('0.0001')}"
     if 0 < micro_usd < _MICRO // 100:
-        return f"${micro_usd / _MICRO:.4f}"
-    return f"${micro_usd / _MICRO:,.0f}" if micro_usd >= 1000 * _MICRO else f"${micro_usd / _MICRO:,.2f}"
+        return locale().dollars(f"{micro_usd / _MICRO:.4f}")
+    return locale().dollars(f"{micro_usd / _MICRO:,.{0 if micro_usd >= 1000 * _MICRO else 2}f}")
 
 
 def dollars(micro_usd: int) -> str:
@@ -183,7 +207,11 @@ def amount(number: int, unit: str) -> str:
     """So much of what a limit or a chart counts."""
     if unit in ("usd", "cost"):
         return money(number)
-    return f"{compact(number)} {unit.removesuffix('s') if number == 1 else unit}"
+    if unit == "tokens":
+        return Plural("%(amount)s token", "%(amount)s tokens", number, amount=compact(number)).said()
+    if unit == "requests":
+        return Plural("%(amount)s request", "%(amount)s requests", number, amount=compact(number)).said()
+    return f"{compact(number)} {unit}"
 
 
 def percent(share: float) -> str:
@@ -191,13 +219,14 @@ def percent(share: float) -> str:
     if share >= 1:
         return "100 %"
     hundredths = floor(share * 10_000)
-    return f"{hundredths / 100:.2f} %" if hundredths >= 9_900 else f"{hundredths / 100:.1f} %"
+    return locale().marked(f"{hundredths / 100:.2f} %" if hundredths >= 9_900 else f"{hundredths / 100:.1f} %")
 
 
 def energy(watt_hours: float) -> str:
     """An estimate of energy, in two digits: more would be a claim."""
     kilo = watt_hours >= 1000
-    return f"≈ {float(f'{watt_hours / (1000 if kilo else 1):.2g}'):g} {'kWh' if kilo else 'Wh'}"
+    number = locale().marked(f"{float(f'{watt_hours / (1000 if kilo else 1):.2g}'):g}")
+    return f"≈ {number} {'kWh' if kilo else 'Wh'}"
 
 
 # --- durations and instants
@@ -208,7 +237,7 @@ def seconds(value: float) -> str:
     if value < 0.0995:
         return f"{value * 1000:.0f} ms"
     if value < 9.95:
-        return f"{value:.1f} s"
+        return locale().marked(f"{value:.1f} s")
     return f"{value:.0f} s" if value < 119.5 else f"{value / 60:.0f} min"
 
 
@@ -217,9 +246,9 @@ def duration(value: float) -> str:
     whole = max(0, int(value))
     days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
     if days:
-        return f"{days} d {hours} h"
+        return Wording("%(days)s d %(hours)s h", days=days, hours=hours).said()
     if hours:
-        return f"{hours} h {minutes} min"
+        return Wording("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes).said()
     return f"{minutes} min" if minutes else f"{whole} s"
 
 
@@ -230,7 +259,7 @@ def ago(then_ms: int, now_ms: int) -> str:
 
 def clock(ms: int, zone: tzinfo = UTC) -> str:
     """The time of day with its zone: "14:13:20 UTC"."""
-    return local(ms, zone).strftime("%H:%M:%S %Z")
+    return locale().clock(local(ms, zone))
 
 
 def hour(ms: int, zone: tzinfo = UTC) -> str:
@@ -240,20 +269,17 @@ def hour(ms: int, zone: tzinfo = UTC) -> str:
 
 def moment(ms: int, zone: tzinfo = UTC) -> str:
     """A day and a time of day: "21 Sep 2026, 14:13"."""
-    at = local(ms, zone)
-    return f"{at.day} {at:%b %Y, %H:%M}"
+    return locale().moment(local(ms, zone))
 
 
 def since(ms: int, zone: tzinfo = UTC) -> str:
     """A day: "21 Sep 2026"."""
-    at = local(ms, zone)
-    return f"{at.day} {at:%b %Y}"
+    return locale().since(local(ms, zone))
 
 
 def day(name: str) -> str:
     """A day's name for people: "21 Sep"."""
-    at = date.fromisoformat(name)
-    return f"{at.day} {at:%b}"
+    return locale().day(date.fromisoformat(name))
 
 
 def iso(ms: int) -> str:
@@ -281,6 +307,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     for filter_ in (
         checking, keys_in_words, lasts, plain, requests, grouped, compact, money,
         dollars, amount, percent, energy, seconds, duration, ago, clock, hour, moment, since, day, iso, input_day,
-        quoted,
+        quoted, word,
     )
 }  # fmt: skip

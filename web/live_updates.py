@@ -11,6 +11,7 @@ import json
 
 from web import charts
 from web import formatting as words
+from web.languages import reading
 from web.view import ModelView, StatusView
 
 _OFTEN_ENOUGH = 300_000  # milliseconds until the slow parts of a page (charts, totals) are asked for again
@@ -33,7 +34,7 @@ def texts(view: StatusView) -> dict[str, str]:
         said[f"m{place}-running"] = words.grouped(model.running)
         said[f"m{place}-waiting"] = words.grouped(model.waiting)
         said[f"m{place}-wait"] = words.wait(model)
-        said[f"m{place}-condition"] = model.condition
+        said[f"m{place}-condition"] = words.word(model.condition)
     return said
 
 
@@ -64,4 +65,5 @@ def shape(view: StatusView) -> str:
 
 def live_event(view: StatusView) -> bytes:
     """The data of one server-sent event: one line of JSON."""
-    return json.dumps({"shape": shape(view), "text": texts(view), "width": widths(view)}).encode()
+    with reading(view.language):
+        return json.dumps({"shape": shape(view), "text": texts(view), "width": widths(view)}).encode()
