@@ -53,6 +53,7 @@ from server.dispatcher import Dispatcher
 from server.dispatching import Dispatching, Peers
 from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
+from server.keys.prober import tried
 from server.keys.registry import UpstreamRegistry
 from server.keys.wishes import KeyWishes
 from server.ledger.calendar import Calendar
@@ -175,7 +176,9 @@ class ServicesBuilder:
             people=people,
             people_table=PeopleTable(store, changes, people),
             tokens=TokenCommands(store, changes, accounts, _wall),
-            keys=KeyCommands(key_wishes, settings.key_slots),
+            keys=KeyCommands(
+                key_wishes, settings.key_slots, partial(tried, settings.upstreams, wiring.egress(settings))
+            ),
             privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall),
             own_keys=wiring.providers(self._registry.configured) if settings.byo_keys else None,
             origins=Origins.of(settings.blocked_origins),

@@ -23,11 +23,12 @@ from keypool.health import DEAD, KeyEvent
 from keypool.health import KeyState as Stands
 from keypool.probing import Schedule
 from keypool.verdict import judge
-from server.config.specs import UpstreamSpec
+from server.config.specs import Secret, UpstreamSpec
 from server.config.upstream_kinds import GENERIC, recognised
+from server.httpclient.egress import Egress
 from server.keys.registry import UpstreamRegistry
 from server.keys.words import words_of
-from server.upstream import AttemptFailed, Broken, TooLong, Upstreams
+from server.upstream import AttemptFailed, Broken, Patience, TooLong, Upstreams
 from server.wire.anthropic import ANTHROPIC
 from server.wire.errors import UpstreamTimeout
 from server.wire.openai import OPENAI
@@ -255,6 +256,16 @@ async def check(upstreams: Upstreams, key_id: str, spec: UpstreamSpec) -> Check:
         return Check("unreachable", "no answer in time" if late else NO_ANSWER)
     except Broken:
         return Check("unreachable", NO_ANSWER)
+
+
+async def tried(configured: Iterable[UpstreamSpec], ways: Egress, spec: UpstreamSpec, secret: Secret) -> Check:
+    """Check a key that is not in use, by the way of its upstream if that is `configured`. Never raises, as `check`."""
+    registry = UpstreamRegistry(configured)
+    upstreams = Upstreams(registry.route, Patience(), ways)
+    try:
+        return await check(upstreams, registry.add(spec, secret).id, spec)
+    finally:
+        await upstreams.close()
 
 
 async def _look(upstreams: Upstreams, key_id: str, spec: UpstreamSpec, place: str, query: str) -> tuple[Check, int]:

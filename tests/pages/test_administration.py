@@ -312,6 +312,14 @@ async def test_a_wrong_key_is_refused_without_being_repeated() -> None:
             answer = await operator.send("/admin/keys", "/admin/keys", upstream=upstream, secret=secret)
             assert (answer.status, 'role="alert"' in answer.text) == (400, True)
             assert not secret or secret not in answer.text
+        new = {"upstream": "", "dialect": "openai", "name": "physics", "base_url": "http://127.0.0.1:9/v1", "rpm": "7"}
+        failed = await operator.send("/admin/keys", "/admin/keys", secret=ONE_MORE, **new)
+        assert (failed.status, "The test failed, so nothing is saved: no connection" in failed.text) == (400, True)
+        assert ('value="physics"' in failed.text, ONE_MORE in failed.text) == (True, False)
+        saved = await operator.send_and_follow("/admin/keys", "/admin/keys", secret=ONE_MORE, untested="yes", **new)
+        assert "physics" in saved.text
+        (key,) = [key for key in await running.services.keys.keys() if key.added]
+        assert (key.spec.name, key.spec.rpm, key.spec.base_url) == ("physics", 7, new["base_url"])
 
 
 @pytest.mark.gen_test
