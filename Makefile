@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint fast soak bench bench-peers bench-fairness mutants docs clean
+.PHONY: run test lint fast soak bench bench-peers bench-fairness mutants languages docs clean
 .DEFAULT_GOAL := run
 
 # The tests start the gateway as a program of its own dozens of times: what is compiled once is kept, whatever is set.
@@ -39,6 +39,9 @@ bench-fairness: .venv/dev  ## the fair queue next to others, in virtual time
 
 mutants: .venv/dev  ## small wrong changes to the core, and how many of them the tests notice (docs/mutation.md)
 	nice $(BIN)/python -m bench.mutants $(ARGS)
+
+languages: .venv/dev  ## bring the catalogues of the pages' languages up to date with the code (docs/languages.md)
+	$(BIN)/python -m tests.languages.catalogues
 
 docs: .venv/dev  ## rewrite what is generated from the code (.env.example, diagrams)
 	$(BIN)/python -m server docs

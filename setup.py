@@ -7,6 +7,7 @@ BASE = [
     "tornado>=6.6.1",
     "aiohappyeyeballs>=2.6",  # aiohttp's own; uvloop has no happy eyeballs
     "aiohttp>=3.14.3",  # GHSA-cq5v-8q36-5273
+    "babel>=2.17",  # the patterns of other languages, and their catalogues
     "backports.zstd>=1.0; python_version < '3.14'",  # the standard library's module of 3.14
     "brotli>=1.2",  # the first that can bound what it unpacks
     "cryptography>=50",  # GHSA-g6cj-pr64-35w5, as reported by others
@@ -70,7 +71,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["keypool", "server", "server.*", "web"]),
-    package_data={"server.wire": ["ranks/*"], "web": ["templates/*", "static/*"]},
+    package_data={"server.wire": ["ranks/*"], "web": ["templates/*", "static/*", "locales/*"]},
     install_requires=BASE,
     extras_require={"demo": DEMO, "completion": COMPLETION, "dev": DEV, "otel": OTEL},
     entry_points={"console_scripts": ["fairgate = server.cli.main:main"]},

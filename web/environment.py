@@ -8,15 +8,18 @@ for all of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 
-from jinja2 import DictLoader, Environment, StrictUndefined, Template
+from jinja2 import DictLoader, Environment, StrictUndefined, Template, pass_context
+from markupsafe import Markup
 
 from web import charts
 from web import formatting as words
 from web.forms import XSRF
+from web.languages import NAMES, catalogue, reader, reading
 from web.view import Frame
+from web.wording import said, written
 
 # `connect-src` is for live.js, which listens to /events and asks this very page for fresh numbers.
 CONTENT_SECURITY_POLICY = (
@@ -32,8 +35,9 @@ _CONTENT_TYPES = {
 
 
 def printed(name: str, frame: Frame, here: str, **values: object) -> bytes:
-    """A page as UTF-8. `here` is which entry of the navigation it belongs to, such as "me tokens"."""
-    return filled(name, frame=frame, here=here, **values)
+    """A page as UTF-8, in its reader's language. `here` is its entry in the navigation, such as "me tokens"."""
+    with reading(frame.language):
+        return filled(name, frame=frame, here=here, **values)
 
 
 def filled(name: str, **values: object) -> bytes:
@@ -61,10 +65,49 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+        finalize=said,
     )
-    environment.filters.update(words.FILTERS)
-    environment.globals.update(charts=charts, XSRF=XSRF)
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]  # the extension's own: messages take values
+    environment.filters.update({name: _late(write) for name, write in {**words.FILTERS, "word": _word}.items()})
+    environment.globals.update(charts=charts, XSRF=XSRF, LANGUAGES=NAMES, _=_text, gettext=_markup, ngettext=_counted)
     return environment
+
+
+def _late(write: Callable[..., object]) -> Callable[..., object]:
+    """A filter that is asked for each page, also of a constant: what it says depends on the reader."""
+
+    @pass_context
+    def filter_(_: object, *arguments: object, **named: object) -> object:
+        return write(*arguments, **named)
+
+    return filter_
+
+
+def _text(message: str, /, **values: object) -> str:
+    """`{{ _("Log out") }}`: a text, which is escaped as all others are."""
+    translated = catalogue(reader()).message(message)
+    return translated % {name: written(value) for name, value in values.items()} if values else translated
+
+
+def _word(word: str) -> str:
+    """`{{ model.condition | word }}`: one of a few words that `web/vocabulary.py` lists."""
+    return catalogue(reader()).message(word)
+
+
+def _markup(message: str, /, **values: object) -> Markup:
+    """`{% trans %}`: a text of ours with our markup in it. Its values are escaped."""
+    return Markup(catalogue(reader()).message(message)) % _written(values)  # noqa: S704 - the template's own text
+
+
+def _counted(one: str, many: str, count: int, /, **values: object) -> Markup:
+    """`{% trans count=... %}...{% pluralize %}...{% endtrans %}`, likewise."""
+    return Markup(catalogue(reader()).counted(one, many, count)) % _written(values)  # noqa: S704
+
+
+def _written(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: written(value) for name, value in values.items()}
 
 
 def _package_files(folder: str) -> Mapping[str, bytes]:

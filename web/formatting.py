@@ -1,4 +1,4 @@
-"""Numbers and states in words, for the templates.
+"""Numbers and states in words, for the templates, in the language of the page that is being written.
 
 Times are shown in the operator's zone and name it where a visitor might be in another one.
 """
@@ -12,9 +12,11 @@ from math import floor
 from typing import Any
 from urllib.parse import quote
 
+from web.locale import locale
 from web.view import KEY_STATES, ModelView, NoticeView, StatusView, Tone
+from web.wording import Plural, Wording
 
-_UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+_UNITS = ((10**12, Wording("T")), (10**9, Wording("B")), (10**6, Wording("M")), (10**3, Wording("k")))
 _MICRO = 1_000_000
 FEW_FORECASTS = 10
 
@@ -135,17 +137,17 @@ def lasts(notice: NoticeView, now_ms: int, zone: tzinfo = UTC) -> str:
 
 def plain(number: float) -> str:
     """One decimal where it says something: "1.2", "17"."""
-    return f"{number:,.1f}".removesuffix(".0")
+    return locale().marked(f"{number:,.1f}".removesuffix(".0"))
 
 
 def requests(count: int) -> str:
     """A number of requests with its noun."""
-    return "1 request" if count == 1 else f"{grouped(count)} requests"
+    return Plural("1 request", "%(count)s requests", count).said()
 
 
 def grouped(number: int) -> str:
     """All digits, in threes."""
-    return f"{number:,}"
+    return locale().grouped(number)
 
 
 def compact(number: int) -> str:
@@ -154,7 +156,7 @@ def compact(number: int) -> str:
         return grouped(number)
     # The unit follows the rounded value: 999,600 is "1.00 M" and not "1000 k".
     size, unit = next((size, unit) for size, unit in _UNITS if number >= 0.9995 * size)
-    return f"{_three_digits(number / size)} {unit}"
+    return f"{locale().marked(_three_digits(number / size))} {unit.said()}"
 
 
 def _three_digits(value: float) -> str:
@@ -167,10 +169,10 @@ def money(micro_usd: int) -> str:
     if micro_usd < 0:
         return f"−{money(-micro_usd)}"
     if 0 < micro_usd < 100:
-        return "< $0.0001"
+        return f"< {locale().dollars('0.0001')}"
     if 0 < micro_usd < _MICRO // 100:
-        return f"${micro_usd / _MICRO:.4f}"
-    return f"${micro_usd / _MICRO:,.0f}" if micro_usd >= 1000 * _MICRO else f"${micro_usd / _MICRO:,.2f}"
+        return locale().dollars(f"{micro_usd / _MICRO:.4f}")
+    return locale().dollars(f"{micro_usd / _MICRO:,.{0 if micro_usd >= 1000 * _MICRO else 2}f}")
 
 
 def dollars(micro_usd: int) -> str:
@@ -183,7 +185,11 @@ def amount(number: int, unit: str) -> str:
     """So much of what a limit or a chart counts."""
     if unit in ("usd", "cost"):
         return money(number)
-    return f"{compact(number)} {unit.removesuffix('s') if number == 1 else unit}"
+    if unit == "tokens":
+        return Plural("%(amount)s token", "%(amount)s tokens", number, amount=compact(number)).said()
+    if unit == "requests":
+        return Plural("%(amount)s request", "%(amount)s requests", number, amount=compact(number)).said()
+    return f"{compact(number)} {unit}"
 
 
 def percent(share: float) -> str:
@@ -191,13 +197,14 @@ def percent(share: float) -> str:
     if share >= 1:
         return "100 %"
     hundredths = floor(share * 10_000)
-    return f"{hundredths / 100:.2f} %" if hundredths >= 9_900 else f"{hundredths / 100:.1f} %"
+    return locale().marked(f"{hundredths / 100:.2f} %" if hundredths >= 9_900 else f"{hundredths / 100:.1f} %")
 
 
 def energy(watt_hours: float) -> str:
     """An estimate of energy, in two digits: more would be a claim."""
     kilo = watt_hours >= 1000
-    return f"≈ {float(f'{watt_hours / (1000 if kilo else 1):.2g}'):g} {'kWh' if kilo else 'Wh'}"
+    number = locale().marked(f"{float(f'{watt_hours / (1000 if kilo else 1):.2g}'):g}")
+    return f"≈ {number} {'kWh' if kilo else 'Wh'}"
 
 
 # --- durations and instants
@@ -208,7 +215,7 @@ def seconds(value: float) -> str:
     if value < 0.0995:
         return f"{value * 1000:.0f} ms"
     if value < 9.95:
-        return f"{value:.1f} s"
+        return locale().marked(f"{value:.1f} s")
     return f"{value:.0f} s" if value < 119.5 else f"{value / 60:.0f} min"
 
 
@@ -217,9 +224,9 @@ def duration(value: float) -> str:
     whole = max(0, int(value))
     days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
     if days:
-        return f"{days} d {hours} h"
+        return Wording("%(days)s d %(hours)s h", days=days, hours=hours).said()
     if hours:
-        return f"{hours} h {minutes} min"
+        return Wording("%(hours)s h %(minutes)s min", hours=hours, minutes=minutes).said()
     return f"{minutes} min" if minutes else f"{whole} s"
 
 
@@ -230,7 +237,7 @@ def ago(then_ms: int, now_ms: int) -> str:
 
 def clock(ms: int, zone: tzinfo = UTC) -> str:
     """The time of day with its zone: "14:13:20 UTC"."""
-    return local(ms, zone).strftime("%H:%M:%S %Z")
+    return locale().clock(local(ms, zone))
 
 
 def hour(ms: int, zone: tzinfo = UTC) -> str:
@@ -240,20 +247,17 @@ def hour(ms: int, zone: tzinfo = UTC) -> str:
 
 def moment(ms: int, zone: tzinfo = UTC) -> str:
     """A day and a time of day: "21 Sep 2026, 14:13"."""
-    at = local(ms, zone)
-    return f"{at.day} {at:%b %Y, %H:%M}"
+    return locale().moment(local(ms, zone))
 
 
 def since(ms: int, zone: tzinfo = UTC) -> str:
     """A day: "21 Sep 2026"."""
-    at = local(ms, zone)
-    return f"{at.day} {at:%b %Y}"
+    return locale().since(local(ms, zone))
 
 
 def day(name: str) -> str:
     """A day's name for people: "21 Sep"."""
-    at = date.fromisoformat(name)
-    return f"{at.day} {at:%b}"
+    return locale().day(date.fromisoformat(name))
 
 
 def iso(ms: int) -> str:

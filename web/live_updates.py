@@ -11,6 +11,7 @@ import json
 
 from web import charts
 from web import formatting as words
+from web.languages import reading
 from web.view import ModelView, StatusView
 
 _OFTEN_ENOUGH = 300_000  # milliseconds until the slow parts of a page (charts, totals) are asked for again
@@ -64,4 +65,5 @@ def shape(view: StatusView) -> str:
 
 def live_event(view: StatusView) -> bytes:
     """The data of one server-sent event: one line of JSON."""
-    return json.dumps({"shape": shape(view), "text": texts(view), "width": widths(view)}).encode()
+    with reading(view.language):
+        return json.dumps({"shape": shape(view), "text": texts(view), "width": widths(view)}).encode()

@@ -13,31 +13,47 @@ from web import formatting as words
 from web import live_updates as live
 from web import status_data
 from web.environment import CONTENT_SECURITY_POLICY, static
+from web.languages import reading
 from web.snippets import SNIPPETS, filled
 from web.view import Frame, StatusView
-from web.view_public import DocsView, LeaderboardView, LoginView, MessageView
+from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView
+from web.wording import Wording
 
 __all__ = [
-    "CONTENT_SECURITY_POLICY", "docs_html", "error_page", "leaderboard_html", "login_html", "login_page", "logout_page",
-    "message_html", "static", "status_html", "status_json",
+    "CONTENT_SECURITY_POLICY", "docs_html", "error_page", "invitation_html", "leaderboard_html", "login_html",
+    "login_page", "logout_page", "message_html", "static", "status_html", "status_json",
 ]  # fmt: skip
+
+# The rest are in the standard's words.
+_PHRASES = {
+    400: Wording("Bad Request"),
+    401: Wording("Unauthorized"),
+    403: Wording("Forbidden"),
+    404: Wording("Not Found"),
+    405: Wording("Method Not Allowed"),
+    413: Wording("Too Large"),
+    429: Wording("Too Many Requests"),
+    500: Wording("Internal Server Error"),
+    503: Wording("Service Unavailable"),
+}
 
 TOKEN = "YOUR_TOKEN"  # noqa: S105 - what stands in its place
 
 
 def status_html(view: StatusView) -> bytes:
-    """The status page. It is the same for all visitors."""
-    return press.printed(
-        "status.html",
-        view.frame,
-        "status",
-        view=view,
-        headline=words.headline(view),
-        texts=live.texts(view),
-        widths=live.widths(view),
-        shape=live.shape(view),
-        watched_days=max((sum(day is not None for day in model.uptime_days) for model in view.models), default=0),
-    )
+    """The status page. It is the same for all visitors of one language."""
+    with reading(view.language):
+        return press.printed(
+            "status.html",
+            view.frame,
+            "status",
+            view=view,
+            headline=words.headline(view),
+            texts=live.texts(view),
+            widths=live.widths(view),
+            shape=live.shape(view),
+            watched_days=max((sum(day is not None for day in model.uptime_days) for model in view.models), default=0),
+        )
 
 
 def status_json(view: StatusView) -> bytes:
@@ -64,33 +80,31 @@ def message_html(view: MessageView) -> bytes:
     return press.printed("message.html", view.frame, "", view=view)
 
 
-def error_page(status: int, message: str) -> bytes:
+def error_page(frame: Frame, status: int, message: str) -> bytes:
     """A page that says what went wrong; `message` is a sentence of ours, never what a caller sent."""
-    return message_html(MessageView(_plain_frame("fairgate"), str(status), _phrase(status), message))
+    return message_html(MessageView(frame, str(status), _phrase(status), message))
 
 
-def login_page(title: str, provider_path: str | None, next_path: str, xsrf: str, problem: str, answer: str) -> bytes:
-    """The login where nothing but the title is known. `answer` is the provider's own word for the problem."""
-    failed = f"{problem} ({answer})" if answer else problem
-    provider = "your organisation" if provider_path else ""
-    frame = Frame(title, 0, xsrf=xsrf, login=True)
+def invitation_html(view: InvitationView) -> bytes:
+    return press.printed("invitation.html", view.frame, "login", view=view)
+
+
+def login_page(frame: Frame, provider_path: str | None, next_path: str, problem: str, answer: str) -> bytes:
+    """The login where nothing but the frame is known. `answer` is the provider's own word for the problem."""
+    failed = Wording("%(problem)s (%(answer)s)", problem=problem, answer=answer) if answer else problem
+    provider = Wording("your organisation") if provider_path else ""
     return login_html(LoginView(frame, provider, provider_path or "", next=next_path, failed=failed))
 
 
-def logout_page(title: str) -> bytes:
+def logout_page(frame: Frame) -> bytes:
     """For who came to the logout from another site: they go on by a link of ours."""
-    frame = Frame(title, 0, login=True)
-    return message_html(
-        MessageView(frame, "", "Log out?", "Another page has sent you here.", ("/logout", "Yes, log me out"))
-    )
-
-
-def _plain_frame(title: str) -> Frame:
-    return Frame(title, 0)
+    leave = ("/logout", Wording("Yes, log me out"))
+    words = Wording("Another page has sent you here.")
+    return message_html(MessageView(frame, "", Wording("Log out?"), words, leave))
 
 
 def _phrase(status: int) -> str:
     try:
-        return HTTPStatus(status).phrase
+        return _PHRASES.get(status) or HTTPStatus(status).phrase
     except ValueError:
-        return "Error"
+        return Wording("Error")

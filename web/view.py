@@ -15,6 +15,8 @@ from datetime import UTC, tzinfo
 from typing import Literal
 from urllib.parse import unquote
 
+from web.languages import ENGLISH
+
 KEY_STATES = ("ready", "cooling", "exhausted", "unchecked", "paused", "revoked")
 """The states of a key as the page names them, the healthiest first."""
 
@@ -78,6 +80,9 @@ class Frame:
     notices: tuple[NoticeView, ...] = ()
     flash: Flash | None = None
     sent: Sent | None = None
+    language: str = ENGLISH  # the reader's
+    languages: tuple[str, ...] = ()  # those to choose from
+    path: str = "/"  # where a reader goes who has chosen one
 
     def said(self, action: str) -> Mapping[str, str]:
         """The values that were entered into the form of this address, if that form was refused."""
@@ -228,10 +233,12 @@ class StatusView:
     zone: tzinfo = UTC
     login: bool = False
     leaderboard: bool = False
+    language: str = ENGLISH
+    languages: tuple[str, ...] = ()
 
     @property
     def frame(self) -> Frame:
-        """The page is the same for all visitors, so that it is made once."""
+        """The page is the same for all visitors of one language, so that it is made once for them."""
         return Frame(
             self.title,
             self.now_ms,
@@ -239,6 +246,8 @@ class StatusView:
             login=self.login,
             leaderboard=self.leaderboard,
             notices=self.notices,
+            language=self.language,
+            languages=self.languages,
         )
 
     @property

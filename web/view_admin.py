@@ -122,6 +122,7 @@ class PersonView:
     requests: tuple[RequestView, ...] = ()
     made: NewSecret | None = None
     passes: tuple[PassView, ...] = ()  # that have not expired
+    invited_ms: int | None = None  # until when an invitation holds that is not used yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,11 +318,23 @@ class AuditView:
 
 
 @dataclass(frozen=True, slots=True)
+class InvitationRow:
+    """An invitation with its link, which is shown once."""
+
+    name: str
+    email: str
+    link: str
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class ImportView:
-    """`/admin/people/import`: what came of a file. `faults` are (line, sentence)."""
+    """`/admin/people/import`: what came of a file. `faults` are (line, sentence); `done`: whether the rest was done."""
 
     frame: Frame
     added: int | None = None  # None: nothing was sent yet
     changed: int = 0
     faults: tuple[tuple[int, str], ...] = ()
-    trial: bool = False  # whether it was only a rehearsal
+    invitations: tuple[InvitationRow, ...] = ()
+    invitations_csv: str = ""
+    done: bool = False

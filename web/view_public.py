@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from web.view import Frame, StatusView
+from web.wording import Wording
 
 WINDOWS = ("day", "week", "month", "ever")
 MEASURES = ("requests", "tokens", "cost")
@@ -80,6 +81,18 @@ class LoginView:
 
 
 @dataclass(frozen=True, slots=True)
+class InvitationView:
+    """`/invitation`: a question with its `code`, the `secret` of the first token, or the `problem`, a sentence."""
+
+    frame: Frame
+    name: str = ""
+    code: str = ""
+    secret: str = ""
+    base_url: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MessageView:
     """A page that says one thing: an error, a farewell."""
 
@@ -87,7 +100,7 @@ class MessageView:
     code: str  # small print above, such as "404"; may be empty
     heading: str
     message: str
-    link: tuple[str, str] = ("/", "See the status page")
+    link: tuple[str, str] = ("/", Wording("See the status page"))
 
 
 @dataclass(frozen=True, slots=True)

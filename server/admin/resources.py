@@ -46,6 +46,8 @@ PERSON = Resource(
         Verb("change", "PATCH /people/*", "/people/*", "user change", (),
              ("name", "email", "groups", "note", "admin", "disabled")),
         Verb("erase", "POST /people/*/erase", "/people/*/erase", "user erase", own=("POST /erase", "/erase")),
+        Verb("invite", "POST /people/*/invitation", "/people/*/invitation", "user invite"),
+        Verb("withdraw", "DELETE /people/*/invitation", "/people/*/invitation/withdraw", "user withdraw"),
         Verb("import", "POST /people.csv", "/people/import", "user import"),
     ),
     {"claimed_groups": Many(Text(), 10_000), "nickname": Maybe(Text()), "login": Maybe(Text(2000)), "id": Text(),

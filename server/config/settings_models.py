@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server.config.setting import row
-from server.config.settings_bounds import Bounds
+from server.config.settings_languages import LanguageRows
 from server.policy.aliases import Alias, parse_aliases
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelRows(Bounds):
+class ModelRows(LanguageRows):
     """Those that are decided at run time hold beside it (`alias set`)."""
 
     aliases: tuple[Alias, ...] = row(

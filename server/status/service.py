@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from server.accounting.assembly import Accounting
 from server.accounting.runtime_config import RuntimeConfig
@@ -44,7 +44,7 @@ class StatusService:
     clock: Callable[[], float]
     wall: Callable[[], int]
     own_page: CustomPage | None = None
-    _docs: SingleFlight[str, bytes] = field(init=False, repr=False)
+    _docs: SingleFlight[tuple[str, str], bytes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._docs = SingleFlight(self._help, SLOW_SECONDS, self.clock)
@@ -54,17 +54,19 @@ class StatusService:
         news = self.history.incidents(), notices(self.book)
         return feed_view(self.settings.title, self.settings.public_url or base_url, *news, self.wall())
 
-    async def docs(self, base_url: str) -> bytes:
-        """`/docs` likewise."""
-        return addressed(await self._docs.get(self.settings.public_url or ANYWHERE), base_url)
+    async def docs(self, base_url: str, language: str) -> bytes:
+        """`/docs` in a language, likewise."""
+        return addressed(await self._docs.get((self.settings.public_url or ANYWHERE, language)), base_url)
 
     async def drain(self) -> None:
         """Say that we are about to stop, and let the listeners go."""
         self.status.drain()
         await self.live.close()
 
-    async def _help(self, base_url: str) -> bytes:
-        return render.docs_html(self._docs_view((await self.status.view(base_url)).frame, base_url))
+    async def _help(self, asked: tuple[str, str]) -> bytes:
+        base_url, language = asked
+        frame = replace((await self.status.view(base_url)).frame, language=language, path="/docs")
+        return render.docs_html(self._docs_view(frame, base_url))
 
     def _docs_view(self, frame: Frame, base_url: str) -> DocsView:
         """The models are those that need no group."""

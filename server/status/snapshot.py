@@ -38,6 +38,7 @@ from server.status.views import (
 from server.wire.errors import PoolAway
 from web import live_updates as live
 from web import render
+from web.languages import ENGLISH
 from web.view import KeyView, ModelView, State, StatusView
 
 FRESH_SECONDS = 1.0
@@ -77,7 +78,7 @@ class StatusSnapshot:
     draining: bool = False
     elsewhere: Callable[[], Load] = nowhere
     _views: SingleFlight[str, StatusView] = field(init=False, repr=False)
-    _printed: SingleFlight[tuple[str, str], bytes] = field(init=False, repr=False)
+    _printed: SingleFlight[tuple[str, str, str], bytes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._views = SingleFlight(self._view, FRESH_SECONDS, self.clock)
@@ -103,25 +104,25 @@ class StatusSnapshot:
         prices, window = self.book.prices, self.book.window
         return {each.name: facts_of(each, prices.of(each.name, now), window(each.name)) for each in models}
 
-    async def page(self, base_url: str) -> bytes:
-        """The page, UTF-8. `base_url` is a scheme, a host and a port, in which nothing has to be escaped."""
-        return addressed(await self._printed.get(("html", self._address)), base_url)
+    async def page(self, base_url: str, language: str) -> bytes:
+        """The page in a language, UTF-8. `base_url` is scheme, host and port: nothing in it has to be escaped."""
+        return addressed(await self._printed.get(("html", self._address, language)), base_url)
 
     async def json(self, base_url: str) -> bytes:
         """The same for programs."""
-        return addressed(await self._printed.get(("json", self._address)), base_url)
+        return addressed(await self._printed.get(("json", self._address, ENGLISH)), base_url)
 
     @property
     def _address(self) -> str:
         return self.settings.public_url or ANYWHERE
 
-    async def event(self) -> bytes:
-        """The moving numbers, as one line of JSON."""
-        return await self._printed.get(("event", ""))
+    async def event(self, language: str) -> bytes:
+        """The moving numbers in a language, as one line of JSON."""
+        return await self._printed.get(("event", "", language))
 
-    async def _print(self, asked: tuple[str, str]) -> bytes:
-        manner, base_url = asked
-        return _PRINTERS[manner](await self.view(base_url))
+    async def _print(self, asked: tuple[str, str, str]) -> bytes:
+        manner, base_url, language = asked
+        return _PRINTERS[manner](replace(await self.view(base_url), language=language))
 
     async def _view(self, name: str) -> StatusView:
         await self.usage_totals.refresh()
@@ -135,6 +136,7 @@ class StatusSnapshot:
         )
         return StatusView(
             title=self.settings.title,
+            languages=self.settings.page_languages,
             state=self._state(models, now),
             demo=self.settings.wants_demo,
             uptime_seconds=self.clock() - self.started,

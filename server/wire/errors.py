@@ -32,10 +32,15 @@ class Refusal(Exception):
         if retry_after is not None:
             self.retry_after = retry_after
 
+    @classmethod
+    def template(cls) -> str:
+        """The words as they stand above, with <param> where the name of a parameter goes."""
+        return " ".join((cls.__doc__ or "").split())
+
     @property
     def message(self) -> str:
         """The words for the caller. They never contain a value that the caller or an upstream sent."""
-        words = " ".join((type(self).__doc__ or "").split()).replace("<param>", self.param or "")
+        words = self.template().replace("<param>", self.param or "")
         return f"{words.removesuffix('.')}: {self.limit}." if self.limit else words
 
 

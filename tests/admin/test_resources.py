@@ -52,6 +52,8 @@ MORE: Mapping[tuple[str, str], str] = {
     ("page", "/me/sessions/*/end"): OF_ONES_OWN,
     ("page", "/me/sessions/end"): OF_ONES_OWN,
     ("page", "/login"): OF_ONES_OWN,
+    ("page", "/invitation"): OF_ONES_OWN,
+    ("line", "user remove"): "another word for `user erase`",
     ("line", "key rotate-master"): THE_MASTER,
     ("line", "key new-master"): THE_MASTER,
     ("line", "key check"): "it asks the providers from where the operator sits; a gateway probes by itself",
@@ -79,7 +81,7 @@ WITHOUT: Mapping[tuple[str, str, str, str], str] = {
 }
 # What says which one is meant, or that it shall happen, and is no field of the thing.
 NAMING = {"id", "user", "key", "group", "course", "person", "file", "yes", "help"}
-MANNER = {"partial", "trial", "csv", "confirm", "new"}
+MANNER = {"partial", "trial", "csv", "confirm", "new", "invite", "file"}
 
 
 def operations() -> Iterator[str]:

@@ -40,9 +40,9 @@ async def test_what_was_made_for_all_reads_as_if_it_had_been_made_for_one() -> N
     async with FakeUpstream() as fake, gateway(fake) as running:
         status_service, status = running.services.status_service, running.services.status_service.status
         for address in ("http://127.0.0.1:8080", "https://llm.example.org", "http://name:80"):
-            assert await status.page(address) == await status._print(("html", address))
-            assert await status.json(address) == await status._print(("json", address))
-            assert await status_service.docs(address) == await status_service._help(address)
+            assert await status.page(address, "de") == await status._print(("html", address, "de"))
+            assert await status.json(address) == await status._print(("json", address, "en"))
+            assert await status_service.docs(address, "de") == await status_service._help((address, "de"))
 
 
 @pytest.mark.gen_test(timeout=30)
@@ -50,8 +50,8 @@ async def test_with_a_public_url_that_is_the_address_whatever_the_host() -> None
     public = "https://llm.example.org"
     async with FakeUpstream() as fake, gateway(fake, public_url=public) as running:
         status: StatusSnapshot = running.services.status_service.status
-        assert f"{public}/v1".encode() in await status.page("http://evil.test")
-        assert b"evil.test" not in await status.page("http://evil.test")
+        assert f"{public}/v1".encode() in await status.page("http://evil.test", "en")
+        assert b"evil.test" not in await status.page("http://evil.test", "en")
 
 
 @pytest.mark.gen_test(timeout=30)

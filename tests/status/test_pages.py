@@ -202,7 +202,7 @@ async def test_an_outage_of_the_store_leaves_the_page_as_it_was() -> None:
 async def test_a_thousand_looks_cost_one() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running:
         status = running.services.status_service.status
-        pages = await asyncio.gather(*(status.page("http://127.0.0.1") for _ in range(1000)))
+        pages = await asyncio.gather(*(status.page("http://127.0.0.1", "en") for _ in range(1000)))
         assert all(page is pages[0] for page in pages)
 
 

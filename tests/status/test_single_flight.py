@@ -82,7 +82,7 @@ async def test_names_that_callers_think_of_do_not_fill_the_memory() -> None:
 def lives(most: int = 10) -> tuple[Live, list[int]]:
     made: list[int] = []
 
-    async def event() -> bytes:
+    async def event(_: str) -> bytes:
         made.append(len(made))
         return b"%d" % made[-1]
 
@@ -94,7 +94,7 @@ async def test_all_listeners_hear_the_same_and_without_listeners_nothing_is_made
     live, made = lives()
 
     async def hear() -> list[bytes]:
-        async with aclosing(live.listen()) as events:
+        async with aclosing(live.listen("en")) as events:
             return [event async for event, _ in _zip(events, range(3))]
 
     heard = await asyncio.gather(*(hear() for _ in range(5)))
@@ -115,7 +115,7 @@ async def test_there_is_a_most_and_closing_ends_all_listeners() -> None:
     heard: list[bytes] = []
 
     async def hear() -> None:
-        async for event in live.listen():
+        async for event in live.listen("en"):
             heard.append(event)
 
     task = asyncio.create_task(hear())
@@ -133,7 +133,7 @@ async def test_closing_ends_a_listener_for_whom_no_event_has_been_begun() -> Non
     live, made = lives()
 
     async def hear() -> list[bytes]:
-        return [event async for event in live.listen()]
+        return [event async for event in live.listen("en")]
 
     task = asyncio.create_task(hear())
     while not live.listeners:

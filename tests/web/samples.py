@@ -31,6 +31,7 @@ from web.view_admin import (
     GatewayView,
     GroupRow,
     ImportView,
+    InvitationRow,
     KeyRow,
     KeysView,
     LimitRow,
@@ -67,7 +68,7 @@ from web.view_me import (
     TokensView,
     TokenView,
 )
-from web.view_public import DocsView, LeaderboardView, LoginView, MessageView, QueuePlace, Score
+from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView, QueuePlace, Score
 
 NOW = 1_790_000_000_000
 HOUR, DAY = 3_600_000, 86_400_000
@@ -276,6 +277,11 @@ def _public(text: Callable[[str], str], many: int) -> Pages:
     )
     models = tuple(text(name) for name in ("gpt-5.2", "gpt-5-mini", "claude-sonnet-4-5") * many)
     yield "docs", lambda: render.docs_html(DocsView(ME, text("https://llm.example.edu"), models, text("gpt-5.2")))
+    yield "invitation", lambda: render.invitation_html(InvitationView(STRANGER, text("Ada"), "fg_code"))
+    welcome = InvitationView(STRANGER, text("Ada"), secret="fg_" + "Zz9" * 12, base_url="https://gate.example.edu/v1")
+    yield "invitation-used", lambda: render.invitation_html(welcome)
+    wrong = InvitationView(STRANGER, problem="This invitation has been used.")
+    yield "invitation-wrong", lambda: render.invitation_html(wrong)
     yield "login", lambda: render.login_html(LoginView(STRANGER, text("Example University"), next=text("/me")))
     yield (
         "login-failed",
@@ -464,11 +470,18 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         NewSecret("token", text("loan"), "fg_" + "Zz9" * 12),
         passes(text),
     )
+    person = replace(person, invited_ms=NOW + DAY)
     yield "person", lambda: render_admin.person_html(person)
     closed = replace(people[1], disabled=True)
     yield "person-closed", lambda: render_admin.person_html(PersonView(OPERATOR, closed))
     faults = ((3, "name: expected 1 to 128 printable characters"), (9, "groups: there is no such group"))
-    yield "import", lambda: render_admin.import_html(ImportView(OPERATOR, 0, 0, faults * many, True))
+    yield "import", lambda: render_admin.import_html(ImportView(OPERATOR, 0, 0, faults * many))
+    link = "https://gate.example.edu/invitation?code=fg_" + "Zz9" * 16
+    invited = (InvitationRow(text("Ada Lovelace"), text("ada@example.edu"), link, NOW + 14 * DAY),) * many
+    yield (
+        "imported",
+        lambda: render_admin.import_html(ImportView(OPERATOR, 30, 2, (), invited, "name,email,link", True)),
+    )
     rows = (
         GroupRow(text("students"), members=812),
         GroupRow(

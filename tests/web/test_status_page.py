@@ -12,7 +12,7 @@ from tests.web.examples import BROKEN, BUSY, CHECKING, IDLE, Page, a_model, a_vi
 from tests.web.samples import busy_status, empty_status, young_status
 from web import live_updates as live
 from web import render
-from web.view import StatusView
+from web.view import Frame, StatusView
 
 EVERY_SITUATION = {
     "up": a_view(),
@@ -147,11 +147,11 @@ def test_the_state_is_announced_politely_and_the_moving_numbers_are_not() -> Non
 
 
 def test_an_error_page_names_status_and_reason_and_escapes_the_message() -> None:
-    page = Page(render.error_page(404, "There is no <b>page</b> here."))
+    page = Page(render.error_page(Frame("fairgate", 0), 404, "There is no <b>page</b> here."))
     assert page.faults == []
     assert "404 Not Found There is no <b>page</b> here." in page.text
     assert "b" not in page.names()
 
 
 def test_an_unregistered_status_still_has_an_error_page() -> None:
-    assert "529 Error Too much to do." in Page(render.error_page(529, "Too much to do.")).text
+    assert "529 Error Too much to do." in Page(render.error_page(Frame("fairgate", 0), 529, "Too much to do.")).text

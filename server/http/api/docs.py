@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
 from server.http.api import policy as admin_api_book
 from server.http.api.handler_schemas import DESCRIPTIONS
-from server.http.pages.public import HTML, PageHandler
+from server.http.pages.public import PageHandler
 from server.http.services import StatusServices
 from server.single_flight import SingleFlight
 from server.status.service import SLOW_SECONDS
@@ -46,14 +47,15 @@ class ApiDocsPage(PageHandler[StatusServices]):
         self._pages = pages
 
     async def get(self) -> None:
-        self.give(await self._pages.get(""), HTML)
+        self.give_page(await self._pages.get(self.language))
 
 
 def api_docs_route(services: StatusServices) -> Route[StatusServices]:
     """`/api/docs`"""
 
-    async def page(name: str) -> bytes:
-        frame = (await services.status_service.status.view()).frame
+    async def page(language: str) -> bytes:
+        view = await services.status_service.status.view()
+        frame = replace(view.frame, language=language, path="/api/docs")
         return api_page.html(frame, described(services.settings.title))
 
     return Route(

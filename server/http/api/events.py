@@ -30,7 +30,7 @@ class Events(PageHandler[StatusServices]):
         self._task = asyncio.current_task()
         try:
             await self._send(f"retry: {RETRY_MS}\n\n".encode())
-            async with aclosing(live.listen()) as events:
+            async with aclosing(live.listen(self.language)) as events:
                 async for event in events:
                     await self._send(b"data: " + event + b"\n\n")
         except (StreamClosedError, TimeoutError, asyncio.CancelledError):

@@ -108,6 +108,7 @@ class PersonPage(PeoplePage):
             requests=tuple(map(request_view, rows)),
             passes=tuple(map(pass_view, await services.passes.issued(person.id))),
             made=self.made,
+            invited_ms=(await services.invitations.pending()).get(person.id),
         )
         return render_admin.person_html(view)
 
@@ -157,6 +158,15 @@ class PersonPage(PeoplePage):
         more = More(unit, window, amount_of(form, "extra", unit), form.needed_end("until"), family)
         await allow_more(services.changes, self.me.id, person, more, services.settings.limits, services.wall())
         return Done("limit-raised", f"/admin/people/{person_id}")
+
+    async def invite(self, _: Form, person_id: str) -> NewSecret:
+        """A link by which the person comes in for the first time."""
+        made = await self.services.invitations.invite(self.maker, self.me.id, person_id)
+        return NewSecret("invitation link", made.person.name, made.link(self.base_url()))
+
+    async def withdraw(self, _: Form, person_id: str) -> Done:
+        await self.services.invitations.withdraw(self.me.id, person_id)
+        return Done("invitation-withdrawn", f"/admin/people/{person_id}")
 
     async def make_token(self, form: Form, person_id: str) -> NewSecret:
         asked = wanted(form, form.needed("kind"))

@@ -18,6 +18,7 @@ from server.policy.authority import Power
 from server.store.base import Person, StoreError
 from server.wire.errors import AccountingUnavailable, InvalidKey, InvalidValue, PermissionDenied, Refusal
 from web import render
+from web.wording import Wording
 
 SESSION = "fairgate-session"
 LARGEST_FORM = 64 << 10  # bytes
@@ -75,15 +76,18 @@ class BrowserHandler(PageHandler[PageServices]):
 
     def form(self, cookie: str = SESSION) -> dict[str, str]:
         """The fields of the form that was sent from our own page. Raises PermissionDenied, InvalidValue."""
-        try:
-            text = self.body().decode()
-            fields = parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
-        except ValueError:
-            raise InvalidValue("form") from None
-        form = {name: values[-1] for name, values in fields.items()}
+        form = self.fields(self.body())
         if not self.services.sessions.check(self.cookie(cookie), form.get("xsrf")):
             raise PermissionDenied
         return form
+
+    def fields(self, body: bytes) -> dict[str, str]:
+        """The fields of a body. Raises InvalidValue."""
+        try:
+            fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        except ValueError:
+            raise InvalidValue("form") from None
+        return {name: values[-1] for name, values in fields.items()}
 
     # --- cookies
 
@@ -97,14 +101,14 @@ class BrowserHandler(PageHandler[PageServices]):
 
     def keep(self, name: str, value: str, seconds: int) -> None:
         """Let the browser keep a cookie for so long; no script can read it."""
-        secure = self._is_secure()
+        secure = self.is_secure()
         self.set_cookie(
             self._cookie_name(name), value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="Lax"
         )
 
     def drop(self, name: str) -> None:
         """Let the browser forget a cookie."""
-        self.clear_cookie(self._cookie_name(name), path="/", secure=self._is_secure(), httponly=True, samesite="Lax")
+        self.clear_cookie(self._cookie_name(name), path="/", secure=self.is_secure(), httponly=True, samesite="Lax")
 
     def origin(self) -> str:
         """Under which address the browser came here: `https://host`. Proxies are believed as far as they are ours."""
@@ -119,18 +123,19 @@ class BrowserHandler(PageHandler[PageServices]):
         noted = ",".join(self.request.headers.get_list(header)).split(",")
         return noted[-min(hops, len(noted))].strip()
 
-    def _is_secure(self) -> bool:
+    def is_secure(self) -> bool:
         address = urlsplit(self.services.settings.public_url or self.origin())
         return address.scheme == "https" or not is_loopback(address.hostname or "")
 
     def _cookie_name(self, name: str) -> str:
-        return f"__Host-{name}" if self._is_secure() else name
+        return f"__Host-{name}" if self.is_secure() else name
 
     # --- answers
 
     def show(self, page: bytes, status: int = 200) -> None:
         self.set_status(status)
         self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.spoken()
         self.finish(page)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -152,4 +157,11 @@ class BrowserHandler(PageHandler[PageServices]):
         for name, value in self.dialect.headers(refusal).items():
             if name.lower() != "content-type":
                 self.set_header(name, value)
-        self.show(render.error_page(refusal.status, refusal.message), refusal.status)
+        self.show(render.error_page(self.plain_frame(), refusal.status, words_of(refusal)), refusal.status)
+
+
+def words_of(refusal: Refusal) -> str:
+    """The words of a refusal, which a page says in its reader's language where they are no more than their template."""
+    template = refusal.template().replace("%", "%%").replace("<param>", "%(param)s")
+    words = Wording(template, param=refusal.param or "")
+    return words if words == refusal.message else refusal.message

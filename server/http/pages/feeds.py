@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from server.http.base import is_credited
 from server.http.pages.base import SESSION, BrowserHandler
-from server.http.pages.public import HTML, PageHandler
+from server.http.pages.public import PageHandler
 from server.http.services import StatusServices
 from server.status.leaderboard import ENERGY
 from server.store.base import Person
@@ -87,8 +87,9 @@ class LeaderboardPage(BrowserHandler):
         person = await self._visitor()
         board = await services.status_service.leaderboard.board(cast(Window, window), cast(Measure, by))
         frame = (await services.status_service.status.view()).frame
+        visitor = Visitor(person.name, person.admin) if person else None
         view = LeaderboardView(
-            frame=replace(frame, visitor=Visitor(person.name, person.admin) if person else None),
+            frame=replace(frame, visitor=visitor, language=self.language, path=str(self.request.uri)),
             window=cast(Window, window),
             by=cast(Measure, by),
             people=board.scores(person.id if person else None),
@@ -97,7 +98,7 @@ class LeaderboardPage(BrowserHandler):
             place=board.place(person.id, person.nickname) if person else None,
             energy_formula=ENERGY,
         )
-        self.give(render.leaderboard_html(view), HTML)
+        self.give_page(render.leaderboard_html(view))
 
     async def _visitor(self) -> Person | None:
         """The person who looks, if a session or a token names one. Raises InvalidKey for a token that opens nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import orjson
@@ -18,6 +19,7 @@ from server.single_flight import Away
 from server.store.base import Person
 from server.wire.errors import InvalidKey, PermissionDenied, UnknownUrl
 from web import render
+from web.wording import Wording
 
 log = logging.getLogger("fairgate")
 
@@ -25,9 +27,9 @@ ATTEMPT = "fairgate-login-"  # and the name of the attempt
 FORM = "fairgate-form"
 FORM_SECONDS = 3600
 ANSWER = ("code", "state", "error", "iss")  # what is read of the provider's answer
-WRONG_TOKEN = "This opens nothing here. Please check that you have copied all of it."  # noqa: S105 - words
-WRONG_FORM = "This page was open for too long. Please try once more."
-AWAY = "Your organisation's login cannot be reached at the moment. Please try again soon."
+WRONG_TOKEN = Wording("This opens nothing here. Please check that you have copied all of it.")
+WRONG_FORM = Wording("This page was open for too long. Please try once more.")
+AWAY = Wording("Your organisation’s login cannot be reached at the moment. Please try again soon.")
 
 
 class LoginHandler(BrowserHandler):
@@ -38,8 +40,8 @@ class LoginHandler(BrowserHandler):
         cookie = self.cookie(FORM) or new_cookie()
         self.keep(FORM, cookie, FORM_SECONDS)
         provider = _begin(path) if self.services.oidc is not None else None
-        xsrf = self.services.sessions.xsrf(cookie)
-        page = render.login_page(self.services.settings.title, provider, path, xsrf, problem, answer)
+        frame = replace(self.plain_frame(), xsrf=self.services.sessions.xsrf(cookie))
+        page = render.login_page(frame, provider, path, problem, answer)
         self.show(page, status)
 
     async def enter(self, cookie: str, path: str) -> None:
@@ -138,7 +140,7 @@ class Logout(BrowserHandler):
 
     async def get(self) -> None:
         if self.request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
-            self.show(render.logout_page(self.services.settings.title))
+            self.show(render.logout_page(self.plain_frame()))
             return
         visit, oidc = await self.visit(), self.services.oidc
         await self.services.sessions.close(self.cookie(SESSION))

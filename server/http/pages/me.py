@@ -82,6 +82,9 @@ class MemberPage(BrowserHandler):
             notices=tuple(notice_view(each) for each in notices(services.book) if each.shown_at(now)),
             flash=self.flash,
             sent=self.sent,
+            language=self.language,
+            languages=self.languages,
+            path=self.request.uri if self.request.method == "GET" else _behind(self.request.path),
         )
 
     def asked(self, name: str, default: str = "") -> str:
@@ -133,8 +136,13 @@ class MemberPage(BrowserHandler):
 def _question(page: MemberPage, question: Unsure, said: Mapping[str, str]) -> QuestionView:
     """The page that asks before the act: it holds the form once more, with the consequences. No leads back."""
     action = page.request.path
-    back = "/" + "/".join(action.split("/")[1:3])
+    back = _behind(action)
     return QuestionView(page.frame, question.heading, question.lines, question.verb, action, tuple(said.items()), back)
+
+
+def _behind(action: str) -> str:
+    """The page that a form's address belongs to."""
+    return "/" + "/".join(action.split("/")[1:3])
 
 
 def caller_of(person: Person) -> Caller:

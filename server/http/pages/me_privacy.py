@@ -11,9 +11,9 @@ from server.ledger.reports import Days
 from server.ledger.when import iso
 from server.wire.errors import InvalidKey
 from web import render, render_me
-from web.view import Frame
 from web.view_me import KeptView, LoginSession, PrivacyView
 from web.view_public import MessageView
+from web.wording import Wording
 
 PRIVACY = "/me/privacy"
 FOR_EVER = "Until you erase it."
@@ -70,9 +70,8 @@ class PrivacyPage(MemberPage):
             raise FormError("Please type your name just as it stands there.")
         await self.services.privacy.erase(self.me.id, self.me.id)
         self.drop(SESSION)
-        frame = Frame(self.services.settings.title, self.services.wall(), login=True)
-        words = "Your name, tokens and logins are gone. Your usage stays in sums without a name."
-        self.show(render.message_html(MessageView(frame, "", "You are forgotten here", words)))
+        words = Wording("Your name, tokens and logins are gone. Your usage stays in sums without a name.")
+        self.show(render.message_html(MessageView(self.plain_frame(), "", Wording("You are forgotten here"), words)))
 
     def _about(self) -> list[KeptView]:
         """The facts that are kept of the person. Unknown ones are left out."""

@@ -12,8 +12,14 @@ from server.observability.access_log import Access, unknown_path
 from server.relay.context import milliseconds
 from server.wire.errors import Refusal, UnknownUrl
 from web import render
+from web.languages import negotiated
+from web.view import Frame
+from web.wording import Wording
 
 HTML = "text/html; charset=utf-8"
+LANGUAGE = "fairgate-language"  # the cookie of a reader's own choice
+
+NOTHING_HERE = Wording("There is nothing at this address.")
 
 SMALL = 1_400  # bytes: what fits into one packet is not made smaller
 
@@ -48,6 +54,43 @@ class PageHandler(BaseHandler[S]):
         """Whether a browser asks, and not a program."""
         return "text/html" in self.request.headers.get("Accept", "")
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those in which there are pages here."""
+        return self.services.settings.page_languages
+
+    @property
+    def language(self) -> str:
+        """The reader's: their own choice, else what their browser wants."""
+        chosen = self.get_cookie(LANGUAGE, "")
+        if chosen in self.languages:
+            return str(chosen)
+        return negotiated(self.request.headers.get("Accept-Language", ""), self.languages)
+
+    def plain_frame(self) -> Frame:
+        """The frame of a page that knows no visitor."""
+        settings = self.services.settings
+        path = str(self.request.uri) if self.request.method == "GET" else "/"
+        return Frame(
+            settings.title,
+            self.services.wall(),
+            zone=settings.timezone,
+            login=True,
+            language=self.language,
+            languages=self.languages,
+            path=path,
+        )
+
+    def spoken(self) -> None:
+        """Name the language of a page, and what it depends on, for who keeps it."""
+        self.set_header("Content-Language", self.language)
+        self.add_header("Vary", "Accept-Language, Cookie")
+
+    def give_page(self, body: bytes) -> None:
+        """End with a page of ours in the reader's language."""
+        self.spoken()
+        self.give(body, HTML)
+
     def give(self, body: bytes, content_type: str) -> None:
         """End with this, packed where that helps. Only for what holds no secret: its length would tell of it."""
         self.set_header("Content-Type", content_type)
@@ -64,7 +107,7 @@ class FrontPage(AlsoHead, PageHandler[StatusServices]):
     async def get(self) -> None:
         own, base_url = self.services.status_service.own_page, self.base_url()
         if own is None:
-            self.give(await self.services.status_service.status.page(base_url), HTML)
+            self.give_page(await self.services.status_service.status.page(base_url, self.language))
         else:
             self.set_header("Content-Security-Policy", own.policy)
             self.give(await own.page(base_url), HTML)
@@ -83,7 +126,7 @@ class StatusPage(StatusJson):
     async def get(self) -> None:
         self.set_header("Vary", "Accept")
         if self.wants_html():
-            self.give(await self.services.status_service.status.page(self.base_url()), HTML)
+            self.give_page(await self.services.status_service.status.page(self.base_url(), self.language))
         else:
             await super().get()
 
@@ -92,7 +135,7 @@ class DocsPage(PageHandler[StatusServices]):
     """`/docs`: how to use this installation, with its own address."""
 
     async def get(self) -> None:
-        self.give(await self.services.status_service.docs(self.base_url()), HTML)
+        self.give_page(await self.services.status_service.docs(self.base_url(), self.language))
 
 
 class StaticFile(PageHandler[StatusServices]):
@@ -128,7 +171,7 @@ class NoSuchPage(PageHandler[StatusServices]):
         if self.request.method != "GET" or not self.wants_html():
             raise refusal
         self.set_status(404)
-        self.give(render.error_page(404, "There is nothing at this address."), HTML)
+        self.give_page(render.error_page(self.plain_frame(), 404, NOTHING_HERE))
 
     def on_finish(self) -> None:
         """Note the request in the access log: a mistyped address, or a search for a hole."""

@@ -69,6 +69,8 @@ def _people() -> list[Route[PageServices]]:
         _form(f"/admin/people/{ID}/enable", PersonPage, PersonPage.enable, admin),
         _form(f"/admin/people/{ID}/promote", PersonPage, PersonPage.promote, admin),
         _form(f"/admin/people/{ID}/demote", PersonPage, PersonPage.demote, admin),
+        _form(f"/admin/people/{ID}/invitation", PersonPage, PersonPage.invite, admin),
+        _form(f"/admin/people/{ID}/invitation/withdraw", PersonPage, PersonPage.withdraw, admin),
         _form(f"/admin/people/{ID}/raise", PersonPage, PersonPage.allow_more, admin),
         _form(f"/admin/people/{ID}/erase", PersonPage, PersonPage.erase, admin),
         _form(f"/admin/people/{ID}/tokens", PersonPage, PersonPage.make_token, admin),
