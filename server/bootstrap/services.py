@@ -54,7 +54,6 @@ from server.dispatcher import Dispatcher
 from server.dispatching import Dispatching, Peers
 from server.http.services import GatewayServices, Lifecycle
 from server.keys.encryption import KeyEncryption
-from server.keys.prober import tried
 from server.keys.registry import UpstreamRegistry
 from server.keys.wishes import KeyWishes
 from server.ledger.calendar import Calendar
@@ -178,9 +177,7 @@ class ServicesBuilder:
             people_table=PeopleTable(store, changes, people),
             invitations=InvitationCommands(store, changes, accounts, pepper, time.monotonic, _wall),
             tokens=TokenCommands(store, changes, accounts, _wall),
-            keys=KeyCommands(
-                key_wishes, settings.key_slots, partial(tried, settings.upstreams, wiring.egress(settings))
-            ),
+            keys=KeyCommands(key_wishes, settings.key_slots, wiring.trial(settings)),
             privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall),
             own_keys=wiring.providers(self._registry.configured) if settings.byo_keys else None,
             origins=Origins.of(settings.blocked_origins),

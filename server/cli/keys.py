@@ -13,14 +13,13 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from server.admin.changes import OPERATOR
 from server.admin.commands.keys import KeyCommands
 from server.admin.consequences import of_key_removal
-from server.bootstrap.from_settings import egress
+from server.bootstrap.from_settings import egress, trial
 from server.cli.context import HOW_TO_FIND_IT, asks, insist, missing_store, wall
 from server.cli.output import Columns, lists, show
 from server.config import parsers
@@ -103,8 +102,9 @@ async def _in_context(work: KeyCommandVerb, settings: Settings, options: argpars
     async with _store(work, settings) as store:
         registry = UpstreamRegistry(settings.upstreams)
         wishes = KeyWishes(store, KeyEncryption(settings.master_keys), registry, wall)
-        trial = partial(prober.tried, settings.upstreams, egress(settings))
-        await work(KeyCommandContext(settings, wishes, KeyCommands(wishes, settings.key_slots, trial)), options)
+        await work(
+            KeyCommandContext(settings, wishes, KeyCommands(wishes, settings.key_slots, trial(settings))), options
+        )
     return 0
 
 

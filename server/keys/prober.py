@@ -49,7 +49,7 @@ class Check:
     """The result of a check of a key. `detail` is our own words; `models` is empty unless the state is ready.
 
     `hint`: what the operator may have to mend in its upstream's `kind` or `base_url`; empty if nothing seems wrong.
-    `words`: the provider's own, scrubbed.
+    `words`: the provider's own, scrubbed. `status`: of the answer, if there was one.
     """
 
     state: ProbeState
@@ -57,6 +57,7 @@ class Check:
     models: tuple[str, ...] = ()
     hint: str = ""
     words: str = ""
+    status: int = 0
 
 
 class ProbedKeys(Protocol):
@@ -278,7 +279,7 @@ async def _look(upstreams: Upstreams, key_id: str, spec: UpstreamSpec, place: st
             body = b""
         found = _listed(body, spec) if answer.status == 200 else _refused(answer.status, answer.headers, body)
         words = "" if found.state == "ready" else words_of(body)
-        return replace(found, hint=_hint(spec, answer.headers, body), words=words), answer.status
+        return replace(found, hint=_hint(spec, answer.headers, body), words=words, status=answer.status), answer.status
 
 
 def _listed(body: bytes, spec: UpstreamSpec) -> Check:
