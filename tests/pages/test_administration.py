@@ -293,8 +293,8 @@ async def test_a_key_is_added_serves_alone_while_the_others_pause_and_is_never_s
         for sentence in (
             "The key is tested",
             "The provider does not accept it.",
-            "Tested 0 s ago: refused",
-            "It says: “",
+            "the provider does not know this key (401)",
+            "It said: “",
         ):
             assert sentence in tested.text
         assert ONE_MORE not in tested.text
