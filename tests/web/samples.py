@@ -454,7 +454,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         PersonRow("p3", text("Mallory"), (), False, True, False, None, 0, 0, 0),
         PersonRow("p4", text("Edsger Dijkstra"), (text("alumni"),), False, False, True, NOW - 400 * DAY, 0, 0, 1),
     )
-    yield "people", lambda: render_admin.people_html(PeopleView(OPERATOR, people * many, 211, text("a"), text("p4")))
+    yield "people", lambda: render_admin.people_html(PeopleView(OPERATOR, people * many, 211, text("50")))
     person = PersonView(
         OPERATOR,
         people[0],
