@@ -190,7 +190,7 @@ class KeyRow:
     address: str = ""  # of its upstream
     why: tuple[str, ...] = ()  # sentences: why it stands so
     next: tuple[str, ...] = ()  # what comes next
-    check: str = ""  # what the last free test found
+    check: tuple[str, ...] = ()  # what the last free test found
     left: tuple[str, ...] = ()  # what it cost today, and what is left of its limits
 
 
