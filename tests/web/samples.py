@@ -541,7 +541,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         PriceRow("c", text("claude-sonnet-4-5"), NOW - 300 * DAY, 3_000_000, 15_000_000, 300_000, 3_750_000, own=False),
     )
     figures = (10**9, 5), (0, 7), (10**9, 2 * 10**9)
-    )
+    drift = BillRow("openai", "2026-11-30", text("gpt-5"), text("1a2b3c4d"), *figures, False)
     agrees = BillRow("anthropic", "2026-11-30", "", "", None, None, (1, 1), True)
     bill = BillView(OPERATOR, (drift, agrees) * many, (text("The bill names key_1."),), (2, 1), 3)
     yield "bill", lambda: render_admin.bill_html(bill)
