@@ -190,7 +190,7 @@ class KeyRow:
     address: str = ""  # of its upstream
     why: tuple[str, ...] = ()  # sentences: why it stands so
     next: tuple[str, ...] = ()  # what comes next
-    check: str = ""  # what the last free test found
+    check: tuple[str, ...] = ()  # what the last free test found
     left: tuple[str, ...] = ()  # what it cost today, and what is left of its limits
 
 
@@ -308,6 +308,7 @@ class AdminUsageView:
     group_options: tuple[tuple[str, str], ...] = ()
     model_options: tuple[tuple[str, str], ...] = ()
     more: int = 0  # lines that are only in the file
+    hours: tuple[tuple[int, str, int], ...] = ()  # (start, model, requests) of the last two days, whatever is asked for
 
 
 @dataclass(frozen=True, slots=True)

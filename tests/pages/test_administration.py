@@ -279,8 +279,8 @@ async def test_a_key_is_added_serves_alone_while_the_others_pause_and_is_never_s
         for sentence in (
             "The key is tested",
             "The provider does not accept it.",
-            "Tested 0 s ago: refused",
-            "It says: “",
+            "the provider does not know this key (401)",
+            "It said: “",
         ):
             assert sentence in tested.text
         assert ONE_MORE not in tested.text
@@ -298,6 +298,14 @@ async def test_a_wrong_key_is_refused_without_being_repeated() -> None:
             answer = await operator.send("/admin/keys", "/admin/keys", upstream=upstream, secret=secret)
             assert (answer.status, 'role="alert"' in answer.text) == (400, True)
             assert not secret or secret not in answer.text
+        new = {"upstream": "", "dialect": "openai", "name": "physics", "base_url": "http://127.0.0.1:9/v1", "rpm": "7"}
+        failed = await operator.send("/admin/keys", "/admin/keys", secret=ONE_MORE, **new)
+        assert (failed.status, "The test failed, so nothing is saved: no connection" in failed.text) == (400, True)
+        assert ('value="physics"' in failed.text, ONE_MORE in failed.text) == (True, False)
+        saved = await operator.send_and_follow("/admin/keys", "/admin/keys", secret=ONE_MORE, untested="yes", **new)
+        assert "physics" in saved.text
+        (key,) = [key for key in await running.services.keys.keys() if key.added]
+        assert (key.spec.name, key.spec.rpm, key.spec.base_url) == ("physics", 7, new["base_url"])
 
 
 @pytest.mark.gen_test

@@ -402,6 +402,7 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
         "2026-09-21",
         cells(text, many),
         True,
+        "ABCD-EFGH-JKMN",
     )
     yield "course", lambda: render_me.course_html(course)
     kept = (
@@ -510,14 +511,14 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         KeyRow(
             "3f9a1c", "x7Qa", text("openai"), "ready", NOW - 70 * HOUR, (text("gpt-5.2"),), 3, 16, added=True,
             owner=text("Chair of Logic"), kind="openai", address=text("https://api.openai.com/v1"),
-            why=("It is let in.",), next=("The next test is in 12 min.",), check="Tested 3 min ago: let in, 61 models.",
+            why=("It is let in.",), next=("The next test is in 12 min.",), check=("Tested 3 min ago: it is let in.",),
             left=("Today $3.12 for 812 requests.", "$16.88 of $20.00 left under the cap of its upstream."),
         ),
         KeyRow(
             "77b0e2", "p0Lk", text("openai"), "exhausted", NOW - 31 * HOUR, (), 0, 16, added=True,
             why=("Its quota or its money is used up.", text("31 h ago, it said so (429): “Check your plan”.")),
             next=("One request tries it in 28 min.", "If it has been topped up, test it: then it is used at once."),
-            check=text("Tested 3 min ago: not clear. It says: “You exceeded your quota”."),
+            check=(text("Tested 3 min ago. It said: “You exceeded your quota”."),),
         ),
         KeyRow(
             "c41d55", "m1Zz", text("anthropic"), "paused", NOW - HOUR, (text("claude-sonnet-4-5"),), 0, 8, paused=True,
@@ -541,8 +542,6 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
     )
     figures = (10**9, 5), (0, 7), (10**9, 2 * 10**9)
     drift = BillRow("openai", "2026-11-30", text("gpt-5"), text("1a2b3c4d"), *figures, False)
-        "openai", "2026-11-30", text("gpt-5"), text("1a2b3c4d"), (10**9, 5), (0, 7), (10**9, 2 * 10**9), False
-    )
     agrees = BillRow("anthropic", "2026-11-30", "", "", None, None, (1, 1), True)
     bill = BillView(OPERATOR, (drift, agrees) * many, (text("The bill names key_1."),), (2, 1), 3)
     yield "bill", lambda: render_admin.bill_html(bill)
@@ -572,6 +571,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         UsageSum("all", 8000, 18_000_000, 1_600_000, 162_000_000),
         cells(text, many),
         requests(text, many, "Ada"),
+        hours=tuple((NOW - NOW % HOUR - age * HOUR, text("gpt-5.2"), 7 * age % 50) for age in range(1, 30)),
     )
     yield "usage", lambda: render_admin.usage_html(usage)
     audits = (
