@@ -25,7 +25,7 @@ def owned(name: str, owner: str | None) -> UpstreamSpec:
 async def test_owners_are_named_once_and_people_by_their_nickname_or_not_at_all(tmp_path: Path) -> None:
     async with store_for(f"sqlite:///{tmp_path / 'test.db'}", "pymongo") as store:
         for name, nickname in (("ada", "night owl"), ("bob", None)):
-            await store.add_person(Person(f"usr_{name}", name, False, 0, nickname=nickname))
+            await store.create_person(Person(f"usr_{name}", name, False, 0, nickname=nickname))
         owners = ["Physics <b>", "ada", "usr_ada", "bob", None, "Physics <b>"]
         specs = [owned(f"u{number}", owner) for number, owner in enumerate(owners)]
         assert await Thanks(store, specs, lambda: 0.0).owners() == ("Physics <b>", "night owl")
