@@ -310,6 +310,7 @@ class AdminUsageView:
     group_options: tuple[tuple[str, str], ...] = ()
     model_options: tuple[tuple[str, str], ...] = ()
     more: int = 0  # lines that are only in the file
+    hours: tuple[tuple[int, str, int], ...] = ()  # (start, model, requests) of the last two days, whatever is asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -400,6 +400,7 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
         "2026-09-21",
         cells(text, many),
         True,
+        "ABCD-EFGH-JKMN",
     )
     yield "course", lambda: render_me.course_html(course)
     kept = (
@@ -567,6 +568,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         UsageSum("all", 8000, 18_000_000, 1_600_000, 162_000_000),
         cells(text, many),
         requests(text, many, "Ada"),
+        hours=tuple((NOW - NOW % HOUR - age * HOUR, text("gpt-5.2"), 7 * age % 50) for age in range(1, 30)),
     )
     yield "usage", lambda: render_admin.usage_html(usage)
     audits = (

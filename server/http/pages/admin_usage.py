@@ -10,6 +10,7 @@ from server.http.pages.admin import AdminPage
 from server.http.pages.me_ledger import cells, first_day, page_of_requests, request_view
 from server.http.streaming import stream
 from server.ledger.export import CSV_TYPE, added, layout, sum_columns, sum_fields
+from server.ledger.history import HOUR_MS, HOUSE
 from server.ledger.question import GROUPINGS
 from server.ledger.reports import By, Days, Sum, Which
 from server.wire.errors import InvalidValue
@@ -21,7 +22,7 @@ from web.view_me import RequestView
 from web.view_public import MEASURES, Measure
 
 USAGE, FILE = "/admin/usage", "/admin/usage.csv"
-DAYS = 30
+DAYS, HOURS = 30, 48
 ROWS = 25
 MOST_SUMS = 500  # lines on the page; the file has all
 FILTERS = ("user", "group", "model", "token")
@@ -70,6 +71,7 @@ class AdminUsagePage(AdminPage):
             group_options=await self._options(days, By.GROUP),
             model_options=await self._options(days, By.MODEL),
             more=len(sums) - len(rows),
+            hours=await self._hours(days),
         )
         return render_admin.usage_html(view)
 
@@ -123,6 +125,15 @@ class AdminUsagePage(AdminPage):
         """What occurs in these days, whatever else is chosen."""
         found = await self.services.store.sums(Days(first=days.first, last=days.last), (by,))
         return tuple((name, name) for name in sorted({each.key[0] for each in found if each.key[0]}))
+
+    async def _hours(self, days: Days) -> tuple[tuple[int, str, int], ...]:
+        """The requests of each model in the hours that are over; they are not known of one person, group or token."""
+        if days.person_id or days.group or days.token_id:
+            return ()
+        now = self.services.wall()
+        rows = await self.services.store.hours(now - HOURS * HOUR_MS, now)
+        wanted = (row for row in rows if row.requests and row.model != HOUSE and days.model in (None, row.model))
+        return tuple((row.hour, row.model, row.requests) for row in wanted)
 
     def _span(self) -> tuple[str, str]:
         """From which day to which; the last month, where nothing is said. Raises InvalidValue."""
