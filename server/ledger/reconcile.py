@@ -67,17 +67,17 @@ def compare(lines: Sequence[ReportLine], billed: Iterable[Sum], by: Comparison) 
     names: dict[Place, str] = {}
     for provider in PROVIDERS:
         for measures in (MEASURES[:2], MEASURES[2:]):
-            told = [line for line in lines if line.provider == provider and _tells(line, measures)]
-            if not told:
+            said = [line for line in lines if line.provider == provider and _tells(line, measures)]
+            if not said:
                 continue
-            with_model = all(line.model for line in told)
-            with_key = bool(by.keys) and all(line.key for line in told)
-            for line in told:
+            with_model = all(line.model for line in said)
+            with_key = bool(by.keys) and all(line.key for line in said)
+            for line in said:
                 key = by.keys.get(line.key or "", OTHER_KEYS) if with_key else ALL
                 place = (provider, line.day, canonical(line.model or "") if with_model else ALL, key)
                 names.setdefault(place, line.model or "" if with_model else ALL)
                 _add(theirs, place, {name: _figure(line, name) for name in measures})
-            days, mapped = set(span(told, lines, provider)), set(by.keys.values())
+            days, mapped = set(span(said, lines, provider)), set(by.keys.values())
             for each in own:
                 day, upstream, fingerprint, model = (part or "" for part in each.key)
                 if by.providers.get(upstream) != provider or day not in days:
@@ -89,10 +89,10 @@ def compare(lines: Sequence[ReportLine], billed: Iterable[Sum], by: Comparison) 
     return [_drift(place, names[place], ours, theirs, by.percent) for place in sorted(names)]
 
 
-def span(told: Sequence[ReportLine], lines: Sequence[ReportLine], provider: str) -> Iterator[str]:
+def span(said: Sequence[ReportLine], lines: Sequence[ReportLine], provider: str) -> Iterator[str]:
     """All days from the first to the last that a report of a provider names: also those on which nothing was used."""
     empty = [line.day for line in lines if line.provider == provider and not _tells(line, MEASURES)]
-    days = sorted([line.day for line in told] + empty)
+    days = sorted([line.day for line in said] + empty)
     first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
     return ((first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1))
 
