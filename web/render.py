@@ -13,7 +13,7 @@ from web import formatting as words
 from web import live_updates as live
 from web import status_data
 from web.environment import CONTENT_SECURITY_POLICY, static
-from web.languages import reading
+from web.languages import reader, reading
 from web.snippets import SNIPPETS, filled
 from web.view import Frame, StatusView
 from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView
@@ -42,7 +42,7 @@ TOKEN = "YOUR_TOKEN"  # noqa: S105 - what stands in its place
 
 def status_html(view: StatusView) -> bytes:
     """The status page. It is the same for all visitors of one language."""
-    with reading(view.language):
+    with reading(view.language or reader()):
         return press.printed(
             "status.html",
             view.frame,
