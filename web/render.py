@@ -68,8 +68,9 @@ def leaderboard_html(view: LeaderboardView) -> bytes:
 def docs_html(view: DocsView) -> bytes:
     """How to use this installation, with its own address in every snippet."""
     models = {"openai": view.openai_model, "anthropic": view.anthropic_model}
-    snippets = [filled(each, view.base_url, TOKEN, models[each.dialect]) for each in SNIPPETS]
-    return press.printed("docs.html", view.frame, "docs", view=view, snippets=snippets)
+    with reading(view.frame.language or reader()):
+        snippets = [filled(each, view.base_url, TOKEN, models[each.dialect]) for each in SNIPPETS]
+        return press.printed("docs.html", view.frame, "docs", view=view, snippets=snippets)
 
 
 def login_html(view: LoginView) -> bytes:

@@ -15,7 +15,6 @@ from datetime import UTC, tzinfo
 from typing import Literal
 from urllib.parse import unquote
 
-
 KEY_STATES = ("ready", "cooling", "exhausted", "unchecked", "paused", "revoked")
 """The states of a key as the page names them, the healthiest first."""
 

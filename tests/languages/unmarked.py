@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from html.parser import HTMLParser
 
 OPEN, CLOSE = "⟦⟧"
+TITLE = "Library gateway"  # of the samples
 SPOKEN = ("title", "aria-label", "placeholder", "alt", "data-label", "content")
 DATA = {"bdi", "code", "pre", "time", "data", "script", "style", "textarea"}
 """Elements whose text is data: names, code, times and figures."""
@@ -13,7 +15,7 @@ DATA = {"bdi", "code", "pre", "time", "data", "script", "style", "textarea"}
 VOID = {"meta", "link", "input", "img", "br", "wbr", "hr"}
 # Figures and marks: a number with its unit, an address, a file's name.
 _FIGURE = re.compile(
-    r"[<≈−$]*\s*[\d.,:]+\s*(%|ms|s|min|h|d|k|M|B|T|kWh|Wh|USD)?|\b(JSON|USD|API|UTC|ID|OpenAI|Anthropic|fairgate)\b"
+    r"[<≈−$]*\s*[\d.,:]+\s*(%|kWh|Wh|USD|ms|min|s|h|d|k|M|B|T)?(?![a-z])|\b(JSON|USD|API|UTC|ID|OpenAI|Anthropic|fairgate)\b"
 )
 _WORD = re.compile(r"[A-Za-zÄÖÜäöüß]{2,}")
 
@@ -21,7 +23,7 @@ _WORD = re.compile(r"[A-Za-zÄÖÜäöüß]{2,}")
 class Unmarked(HTMLParser):
     """Collects `words`: texts with letters that stand outside of brackets and are no data."""
 
-    def __init__(self, page: str, known: frozenset[str] = frozenset()) -> None:
+    def __init__(self, page: str, known: Set[str] = frozenset()) -> None:
         super().__init__()
         self.words: list[str] = []
         self._known, self._open, self._depth = known, [("", False)], 0
@@ -31,7 +33,7 @@ class Unmarked(HTMLParser):
         named = dict(attrs)
         for name in SPOKEN:
             if name in named and not (tag == "meta" and named.get("name") != "description"):
-                self._judge(named[name] or "", self._open[-1][1])
+                self._judge(named[name] or "", tag in DATA or self._open[-1][1])
         if tag not in VOID:
             data = self._open[-1][1] or tag in DATA or "mono" in (named.get("class") or "").split()
             self._open.append((tag, data or (named.get("lang", "") != "" and tag != "html")))
@@ -48,6 +50,7 @@ class Unmarked(HTMLParser):
         for letter in text:
             self._depth += (letter == OPEN) - (letter == CLOSE)
             outside += letter if self._depth == 0 and letter != CLOSE else " "
+        outside = outside.removesuffix(f" – {TITLE}")
         outside = _FIGURE.sub(" ", outside)
-        if not data and text.strip() not in self._known and _WORD.search(outside):
+        if not data and text.strip().removesuffix(f" – {TITLE}") not in self._known and _WORD.search(outside):
             self.words.append(" ".join(text.split())[:90])

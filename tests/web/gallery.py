@@ -1,4 +1,4 @@
-"""All pages with sample data, to look at: `python -m tests.web.gallery FOLDER de`, then `python -m http.server` there."""
+"""All pages with sample data, to look at: `python -m tests.web.gallery FOLDER de`, then `python -m http.server`."""
 
 from __future__ import annotations
 
