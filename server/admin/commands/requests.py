@@ -8,6 +8,7 @@ from keypool.live import LiveRequest
 from server.admin.changes import Changes
 from server.admin.consequences import Consequences, of_cancelling
 from server.policy.commands import NotThere
+from web.wording import Wording
 
 End = Callable[[Sequence[str]], Awaitable[int]]  # ends requests by their ids; says how many were still there
 
@@ -36,4 +37,4 @@ async def cancel_all(changes: Changes, actor: str, live: Collection[LiveRequest]
 
 
 def _ended() -> NotThere:
-    return NotThere("this request has ended already")
+    return NotThere(Wording("this request has ended already"))

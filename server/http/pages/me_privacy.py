@@ -63,7 +63,7 @@ class PrivacyPage(MemberPage):
     async def end_session(self, _: Form, session_id: str) -> Done:
         """Log out in one browser."""
         if not await self.services.sessions.end(self.me.id, session_id):
-            raise FormError("That browser is logged out already.")
+            raise FormError(W("That browser is logged out already."))
         return Done("session-ended", PRIVACY)
 
     async def end_sessions(self, _: Form) -> Done:
@@ -78,7 +78,7 @@ class PrivacyPage(MemberPage):
 
     async def erase(self, form: Form) -> None:
         if form.needed("confirm") != self.me.name:
-            raise FormError("Please type your name just as it stands there.")
+            raise FormError(W("Please type your name just as it stands there."))
         await self.services.privacy.erase(self.me.id, self.me.id)
         self.drop(SESSION)
         farewell = W("Your name, tokens and logins are gone. Your usage stays in sums without a name.")
