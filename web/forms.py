@@ -65,7 +65,8 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/groups/*/code": (),
     "/admin/groups/*/remove": (),
     "/admin/keys": (
-        *("upstream", "base_url", "secret", "models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"),
+        *("upstream", "dialect", "name", "base_url", "untested", "secret"),
+        *("models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"),
         *("organisation", "owner", "groups", "monthly_cap_usd", "kind", "api_version", "names", "headers"),
     ),
     "/admin/keys/*/pause": (),

@@ -242,8 +242,10 @@ KEY = Resource(
     (
         Field("secret", Text(1000, pattern=r"[!-~]+"), option=(), kept=False),
         Field("upstream", Text(), shown=Text(1000)),
-        Field("dialect", Many(Word(("openai", "anthropic")), 2), page="upstream", kept=False),
+        Field("dialect", Many(Word(("openai", "anthropic")), 2), kept=False),
+        Field("name", NAME, kept=False),
         Field("base_url", Text(1000), kept=False),
+        Field("untested", Flag(), kept=False),
         Field("models", PATTERNS, shown=Many(Text(1000), 10_000)),
         Field("slots", Whole(1, 10_000), shown=Whole()),
         *(Field(name, RATE, kept=False) for name in ("rpm", "tpm", "itpm", "otpm", "rpd")),
@@ -258,7 +260,7 @@ KEY = Resource(
     ),
     (
         Verb("add", "POST /keys", "/keys", "key add", ("secret",),
-             ("upstream", "dialect", "base_url", *_OF_KEYS, "monthly_cap_usd", *_OF_KINDS)),
+             ("upstream", "dialect", "name", "base_url", *_OF_KEYS, "monthly_cap_usd", *_OF_KINDS, "untested")),
         *(
             Verb(name, f"POST /keys/*/{name}", f"/keys/*/{name}", f"key {name}")
             for name in ("pause", "resume", "recheck")

@@ -66,3 +66,38 @@ async def test_thirty_people_come_in_by_one_form_one_yes_and_links_that_work_onc
         gone = await boss.send_and_follow(base, f"{base}/invitation/withdraw")
         assert "The invitation link works no more." in gone.text
         assert (await boss.get(f"/invitation?code={again}")).status == 400
+
+
+@pytest.mark.gen_test
+async def test_lists_are_sorted_filtered_and_turned_by_what_stands_in_the_address() -> None:
+    async with services() as running, operator_at(running) as boss:
+        for number in range(52):
+            await running.services.accounts.create_person(f"person {number:02}")
+        assert (await ask(running, running.token)).status == 200
+        first = await boss.get("/admin/people?sort=-spent")
+        assert _names(first.text)[0] == "ada"
+        assert len(_names(first.text)) == 50
+        turned = re.search(r'href="(/admin/people[?]sort=-spent&amp;after=50)" rel="next"', first.text)
+        assert turned
+        assert len(_names((await boss.get(unescape(turned[1]))).text)) == 4
+        assert _names((await boss.get("/admin/people?q=person&sort=-name")).text)[0] == "person 51"
+        assert _names((await boss.get("/admin/people?state=closed")).text) == []
+        for wrong in ("/admin/people?state=x", "/admin/people?sort=x", "/admin/people?after=x", "/admin/audit?first=x"):
+            assert (await boss.get(wrong)).status == 400, wrong
+
+        usage = await boss.get("/admin/usage?of=user&user=ada")
+        assert re.search(r"<bdi>ada</bdi>.*100.?%", usage.text)
+        assert "of=user" in usage.text
+        assert "Nothing in these days." in (await boss.get("/admin/usage?of=user&user=person+01")).text
+        rows = (await boss.get("/admin/usage.csv?of=user&user=ada")).text.splitlines()
+        assert (len(rows), rows[1].startswith("ada,")) == (2, True)
+
+        made = await boss.get("/admin/audit?kind=token&what=ada&who=gateway")
+        assert "<bdi" in made.text
+        assert "ada: test" in made.text
+        assert "No change matches that." in (await boss.get("/admin/audit?kind=token&who=person")).text
+        assert "No change matches that." in (await boss.get("/admin/audit?last=2020-01-01")).text
+
+
+def _names(page: str) -> list[str]:
+    return re.findall(r'<th scope="row"><a href="/admin/people/[^"]+"><bdi>([^<]+)</bdi></a>', page)

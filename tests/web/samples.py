@@ -400,6 +400,7 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
         "2026-09-21",
         cells(text, many),
         True,
+        "ABCD-EFGH-JKMN",
     )
     yield "course", lambda: render_me.course_html(course)
     kept = (
@@ -454,7 +455,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         PersonRow("p3", text("Mallory"), (), False, True, False, None, 0, 0, 0),
         PersonRow("p4", text("Edsger Dijkstra"), (text("alumni"),), False, False, True, NOW - 400 * DAY, 0, 0, 1),
     )
-    yield "people", lambda: render_admin.people_html(PeopleView(OPERATOR, people * many, 211, text("a"), text("p4")))
+    yield "people", lambda: render_admin.people_html(PeopleView(OPERATOR, people * many, 211, text("50")))
     person = PersonView(
         OPERATOR,
         people[0],
@@ -508,14 +509,14 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         KeyRow(
             "3f9a1c", "x7Qa", text("openai"), "ready", NOW - 70 * HOUR, (text("gpt-5.2"),), 3, 16, added=True,
             owner=text("Chair of Logic"), kind="openai", address=text("https://api.openai.com/v1"),
-            why=("It is let in.",), next=("The next test is in 12 min.",), check="Tested 3 min ago: let in, 61 models.",
+            why=("It is let in.",), next=("The next test is in 12 min.",), check=("Tested 3 min ago: it is let in.",),
             left=("Today $3.12 for 812 requests.", "$16.88 of $20.00 left under the cap of its upstream."),
         ),
         KeyRow(
             "77b0e2", "p0Lk", text("openai"), "exhausted", NOW - 31 * HOUR, (), 0, 16, added=True,
             why=("Its quota or its money is used up.", text("31 h ago, it said so (429): “Check your plan”.")),
             next=("One request tries it in 28 min.", "If it has been topped up, test it: then it is used at once."),
-            check=text("Tested 3 min ago: not clear. It says: “You exceeded your quota”."),
+            check=(text("Tested 3 min ago. It said: “You exceeded your quota”."),),
         ),
         KeyRow(
             "c41d55", "m1Zz", text("anthropic"), "paused", NOW - HOUR, (text("claude-sonnet-4-5"),), 0, 8, paused=True,
@@ -563,6 +564,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         UsageSum("all", 8000, 18_000_000, 1_600_000, 162_000_000),
         cells(text, many),
         requests(text, many, "Ada"),
+        hours=tuple((NOW - NOW % HOUR - age * HOUR, text("gpt-5.2"), 7 * age % 50) for age in range(1, 30)),
     )
     yield "usage", lambda: render_admin.usage_html(usage)
     audits = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from keypool.health import KeyState
 from server.admin.commands import requests
 from server.admin.consequences import of_cancelling
@@ -11,6 +13,7 @@ from server.http.pages.me import MemberPage
 from server.http.pages.me_ledger import spent
 from server.ledger.reports import Days
 from server.policy.maintenance import maintenance
+from server.wire.errors import InvalidValue
 from web import render_admin
 from web.view_admin import AdminView, GatewayView, LiveView, MissingJournalView, QueueView
 from web.wording import Wording
@@ -22,6 +25,15 @@ class AdminPage(MemberPage):
     async def names(self) -> dict[str, str]:
         """The names of all people by id."""
         return {person.id: person.name for person in await self.services.store.people()}
+
+    def day(self, name: str, instant: Callable[[str], int]) -> int | None:
+        """The instant of a day that stands in the address; None if it says none. Raises InvalidValue."""
+        if not (day := self.asked(name)):
+            return None
+        try:
+            return instant(day)
+        except (ValueError, OverflowError):
+            raise InvalidValue(name) from None
 
 
 class NowPage(AdminPage):
