@@ -219,5 +219,19 @@ def of_cancelling(live: Live) -> Consequences:
     )
 
 
+def of_cancelling_person(live: Live, person: str, name: str) -> Consequences:
+    """Of ending all requests of a person at this moment."""
+    mine = [each for each in live if each.person == person]
+    waiting = sum(each.key is None for each in mine)
+    running = len(mine) - waiting
+    sentence = Wording(
+        "%(running)s running and %(waiting)s waiting requests of %(name)s end.",
+        running=running,
+        waiting=waiting,
+        name=name,
+    )
+    return Consequences({"running": running, "waiting": waiting}, (sentence,))
+
+
 def _now(live: Live | None, sentence: str) -> tuple[str, ...]:
     return () if live is None else (sentence,)
