@@ -143,6 +143,7 @@ class GroupRow:
     running: int = 0
     batch: bool = False
     content_days: int = 0
+    readers: tuple[str, ...] = ()
     since_ms: int | None = None
     until_ms: int | None = None
     teachers: tuple[str, ...] = ()  # names

@@ -176,6 +176,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     # The name that a caller asked for, where another model serves it.
     ("ALTER TABLE usage ADD COLUMN alias TEXT NOT NULL DEFAULT ''",),
+    # By whom a text may be read, as its writer knew when it was written.
+    ("ALTER TABLE content ADD COLUMN readers TEXT NOT NULL DEFAULT ''",),
 )
 
 
