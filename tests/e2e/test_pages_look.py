@@ -24,7 +24,8 @@ from tests.pages.visitors import ADMIN_KEY, ask, services
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 PAGES = [
-    "/", "/docs", "/leaderboard", "/me", "/me/tokens", "/me/groups", "/me/privacy", "/admin", "/admin/usage",
+    "/", "/docs", "/leaderboard", "/me", "/me/usage", "/models", "/me/tokens", "/me/groups", "/me/privacy", "/admin",
+    "/admin/usage",
     "/admin/people", "/admin/people/import", "/admin/groups", "/admin/tokens", "/admin/keys", "/admin/limits",
     "/admin/prices", "/admin/notices", "/admin/audit",
 ]  # fmt: skip
