@@ -33,7 +33,7 @@ from server.http.kept import KeptHandler
 from server.http.pages.feeds import Badge, Feed, LeaderboardPage
 from server.http.pages.language import LanguageChoice
 from server.http.pages.login import Callback, LoginBegin, LoginPage, Logout, UserHandler
-from server.http.pages.models import ModelsPage
+from server.http.pages.models import ForBrowsers, ModelsPage
 from server.http.pages.public import DocsPage, FrontPage, NoSuchPage, StaticFile, StatusJson, StatusPage
 from server.http.pages.routes import page_routes
 from server.http.relay import RelayHandler
@@ -194,7 +194,7 @@ def _doors() -> list[Route[PageServices]]:
     """The routes to log in and out, and the leaderboard, which shows people who have logged in their own place."""
     return [
         Route("/leaderboard", LeaderboardPage, ANYBODY),
-        Route("/models", ModelsPage, ANYBODY),
+        Route(ForBrowsers("/models"), ModelsPage, ANYBODY),
         Route("/login", LoginPage, {"GET": Role.PUBLIC, "POST": Role.PUBLIC}),
         Route("/login/oidc", LoginBegin, ANYBODY),
         Route("/callback", Callback, ANYBODY),

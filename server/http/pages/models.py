@@ -1,8 +1,16 @@
-"""`/models`: what can be asked for here, at what price and how well. Public, as the status page is."""
+"""`/models`: what can be asked for here, at what price and how well. Public, as the status page is.
+
+For a browser, that is: for a program the address is a route of an older project (`compat/java.py`), and stays it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
+
+from tornado.httputil import HTTPServerRequest
+from tornado.routing import Matcher
 
 from server.http.pages.base import BrowserHandler
 from server.wire.errors import InvalidValue
@@ -11,7 +19,19 @@ from web.listing import Listing, arranged
 from web.view import Visitor
 from web.view_models import ModelRow, ModelsView
 
-COLUMNS = {
+
+class ForBrowsers(Matcher):
+    """Matches a path where a page is wanted."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        wanted = request.path == self.path and "text/html" in request.headers.get("Accept", "")
+        return {} if wanted else None
+
+
+COLUMNS: dict[str, Callable[[ModelRow], Any]] = {
     "name": lambda row: row.name,
     "wait": lambda row: row.model.wait_seconds if row.model.answers else None,
     "speed": lambda row: row.speed,
@@ -40,6 +60,7 @@ class ModelsPage(BrowserHandler):
             kinds=tuple(sorted({kind for row in rows for kind in row.reads})),
         )
         self.spoken()
+        self.add_header("Vary", "Accept")
         self.show(render.models_html(view))
 
 
