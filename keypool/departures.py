@@ -13,6 +13,7 @@ the pace of its second half, while its spread grows like the square root of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from heapq import heapify, heapreplace
 from math import sqrt
 from typing import NamedTuple
@@ -36,8 +37,9 @@ class Departures:
 
     def __init__(self, answers: Strata, slots: Sequence[Strata]) -> None:
         self._answers, self._drawn = answers, len(slots)
+        rows = [_strata_of(number) for number in range(len(slots))]
         self._courses = [
-            [slot[_stratum(scenario, number)] for number, slot in enumerate(slots)] for scenario in range(SCENARIOS)
+            [slot[row[scenario]] for slot, row in zip(slots, rows, strict=True)] for scenario in range(SCENARIOS)
         ]
         for course in self._courses:
             heapify(course)
@@ -51,8 +53,9 @@ class Departures:
 
     def _next(self) -> Wait:
         starts = sorted(course[0] for course in self._courses)
-        for scenario, course in enumerate(self._courses):
-            heapreplace(course, course[0] + self._answers[_stratum(scenario, self._drawn)])
+        answers = self._answers
+        for course, stratum in zip(self._courses, _strata_of(self._drawn), strict=True):
+            heapreplace(course, course[0] + answers[stratum])
         self._drawn += 1
         return Wait(starts[SCENARIOS // 2], starts[round(LATEST * (SCENARIOS - 1))])
 
@@ -63,6 +66,13 @@ class Departures:
         return Wait(usual, usual + (last.latest - last.usual) * sqrt((place + 1) / PLACES))
 
 
-def _stratum(scenario: int, draw: int) -> int:
-    """The stratum from which a scenario draws: for each draw another permutation of all of them."""
-    return ((scenario + 1) * (1 + draw * 7 % (SCENARIOS - 1)) + draw * 11) % SCENARIOS
+def _strata_of(draw: int) -> tuple[int, ...]:
+    """The stratum from which each scenario draws: for each draw another permutation of all of them."""
+    return _permutation(draw % (SCENARIOS * (SCENARIOS - 1)))
+
+
+@cache
+def _permutation(draw: int) -> tuple[int, ...]:
+    return tuple(
+        ((scenario + 1) * (1 + draw * 7 % (SCENARIOS - 1)) + draw * 11) % SCENARIOS for scenario in range(SCENARIOS)
+    )

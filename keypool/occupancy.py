@@ -88,7 +88,7 @@ class Occupancy:
         common = self._durations.curve([now - holder.since for holder in self._holders.values()])
         opens = {each.key: each.at for each in openings}
         slots = [
-            [max(opens[holder.key], left) for left in self._left(holder, common, now)]
+            _not_before(opens[holder.key], self._left(holder, common, now))
             for holder in self._holders.values()
             if holder.key in opens
         ]
@@ -102,4 +102,8 @@ class Occupancy:
 
     def _curve(self, flow: str, common: SurvivalCurve) -> SurvivalCurve:
         own = self._own.get(flow)
-        return common if own is None or len(own) < ENOUGH else own.curve()
+        return common if own is None or len(own) < ENOUGH else own.of_ended()
+
+
+def _not_before(opening: float, left: Sequence[float]) -> Sequence[float]:
+    return [max(opening, seconds) for seconds in left] if opening > 0.0 else left

@@ -42,7 +42,8 @@ class Trouble:
 @dataclass(frozen=True, slots=True)
 class KeyCheck:
     """What a free check of a key found: a state of its own words (`server/keys/prober.py`), our detail, a hint about
-    the upstream's kind or address, the provider's words, and how many models it lists."""
+    the upstream's kind or address, the provider's words, how many models it lists, and the
+    status of the answer."""
 
     at: float
     found: str
@@ -50,6 +51,7 @@ class KeyCheck:
     hint: str = ""
     words: str = ""
     models: int = 0
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ SERIES = 5  # models with a colour of their own; the rest is "other"
 OTHER = "other"
 HOURS = 24
 MOST_DAYS = 400
+HOUR_MS = 3_600_000
 _GAP = 0.22  # of a column, between two
 _SHORTEST, _LONGEST = 0.05, 300.0  # seconds: the ends of a ladder
 
@@ -37,32 +38,64 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a chart: its marks, and what it says in words."""
+    """One column of a chart: its marks, and what it says in words. `x` and `width`: its place, with the gap around."""
 
     label: str
     total: int
     marks: tuple[Mark, ...]
     parts: tuple[tuple[str, int], ...] = ()  # (series, value), those that are not 0
+    x: float = 0.0
+    width: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Columns side by side. `series` are (tone, name, total), the largest first."""
+    """Columns side by side. `series` are (tone, name, total), the largest first.
+
+    The axis ends at `end`, a round value that is not below the largest column's, `top`.
+    """
 
     columns: tuple[Column, ...]
-    top: int  # the largest column's value
+    top: int
     height: int
     series: tuple[tuple[str, str, int], ...] = ()
+    end: int = 0
 
     @property
     def total(self) -> int:
         return sum(column.total for column in self.columns)
 
+    @property
+    def ticks(self) -> list[tuple[int, float]]:
+        """The lines of the axis: (value, y in pixels), from the base up."""
+        step = round_step(self.end)
+        return [(value, _two(self.height * (1 - value / self.end))) for value in range(0, self.end + 1, step)]
+
+    @property
+    def dates(self) -> list[Column]:
+        """At most five columns, in even distances, that are named below the axis."""
+        every = max(1, -(-len(self.columns) // 5))
+        return list(self.columns[(len(self.columns) - 1) % every :: every])
+
+
+def round_step(top: int) -> int:
+    """A step of 1, 2 or 5 times a power of ten, at most four of which reach so far."""
+    step = 1
+    while top > 4 * step:
+        step = step * 5 // 2 if str(step)[0] == "2" else 2 * step
+    return step
+
+
+def round_end(top: int) -> int:
+    """The first whole step that is not below, and at least one."""
+    step = round_step(top)
+    return max(1, -(-top // step)) * step
+
 
 # --- by day and model
 
 
-def daily(cells: Iterable[Cell], first: str, last: str, by: Measure, height: int = 140) -> Bars:
+def daily(cells: Iterable[Cell], first: str, last: str, by: Measure, height: int = 160) -> Bars:
     """The usage of each day, stacked by model."""
     days = _days(first, last)
     values: dict[str, dict[str, int]] = {name: {} for name in days}
@@ -80,6 +113,26 @@ def measured(cell: Cell, by: Measure) -> int:
     return cell.tokens_in + cell.tokens_out if by == "tokens" else cell.requests
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A model's part: how much, which share of all (of 1), and how wide its bar is in per cent of the widest."""
+
+    name: str
+    value: int
+    share: float
+    width: float
+
+
+def shares(cells: Iterable[Cell], by: Measure) -> list[Share]:
+    """What each model has of all, the largest first."""
+    totals: dict[str, int] = {}
+    for cell in cells:
+        totals[cell.model] = totals.get(cell.model, 0) + measured(cell, by)
+    ranked = sorted((pair for pair in totals.items() if pair[1]), key=lambda pair: (-pair[1], pair[0]))
+    total = sum(value for _, value in ranked)
+    return [Share(name, value, value / total, _two(100 * value / ranked[0][1])) for name, value in ranked]
+
+
 def stacked(values: Mapping[str, Mapping[str, int]], height: int) -> Bars:
     """Columns of parts: label -> part -> value. The largest parts of all keep a colour, the others share one."""
     totals: dict[str, int] = {}
@@ -92,12 +145,12 @@ def stacked(values: Mapping[str, Mapping[str, int]], height: int) -> Bars:
     if rest := sum(totals[name] for name in ranked[SERIES:]):
         series.append(("c0", OTHER, rest))
     top = max((sum(parts.values()) for parts in values.values()), default=0)
-    slot = 100 / max(1, len(values))
+    end, slot = round_end(top), 100 / max(1, len(values))
     columns = tuple(
-        _column(label, _folded(parts, tones), series, place * slot, slot, top, height)
+        _column(label, _folded(parts, tones), series, place * slot, slot, end, height)
         for place, (label, parts) in enumerate(values.items())
     )
-    return Bars(columns, top, height, tuple(series))
+    return Bars(columns, top, height, tuple(series), end)
 
 
 def _folded(parts: Mapping[str, int], tones: Mapping[str, str]) -> dict[str, int]:
@@ -115,17 +168,17 @@ def _column(
     series: Sequence[tuple[str, str, int]],
     x: float,
     slot: float,
-    top: int,
+    end: int,
     height: int,
 ) -> Column:
     marks, y, said = [], float(height), []
     for tone, name, _ in series:
         if value := parts.get(tone, 0):
-            tall = _tall(value, top, height)
+            tall = _tall(value, end, height)
             y = max(0.0, y - tall)
             marks.append(Mark(_two(x + slot * _GAP / 2), _two(slot * (1 - _GAP)), _two(y), tall, tone))
             said.append((name, value))
-    return Column(label, sum(parts.values()), tuple(marks), tuple(said))
+    return Column(label, sum(parts.values()), tuple(marks), tuple(said), _two(x), _two(slot))
 
 
 def _tall(value: int, top: int, height: int) -> float:
@@ -141,21 +194,34 @@ def _days(first: str, last: str) -> list[str]:
 # --- by hour
 
 
-def heat(hours: Sequence[HourView], labels: Sequence[str], height: int = 72) -> Bars:
+def last_hours(rows: Iterable[tuple[int, str, int]], now: int, count: int = 48, height: int = 160) -> Bars:
+    """(start of an hour in UTC ms, model, requests) of so many hours before the one of `now`, stacked by model.
+
+    A column's label is the start of its hour, in digits.
+    """
+    end = now - now % HOUR_MS
+    values: dict[int, dict[str, int]] = {hour: {} for hour in range(end - count * HOUR_MS, end, HOUR_MS)}
+    for hour, model, requests in rows:
+        if hour in values:
+            values[hour][model] = values[hour].get(model, 0) + requests
+    return stacked({str(hour): parts for hour, parts in values.items()}, height)
+
+
+def heat(hours: Sequence[HourView], labels: Sequence[str], height: int = 96) -> Bars:
     """The hours of a day: as high as there were requests, as strong in colour as the slots were in use.
 
     A young record stands at the right; what was before it is left empty.
     """
     top = max((hour.requests for hour in hours), default=0)
-    slot, before = 100 / HOURS, HOURS - len(hours)
+    end, slot, before = round_end(top), 100 / HOURS, HOURS - len(hours)
     columns = []
     for place, (hour, label) in enumerate(zip(hours, labels, strict=True), before):
-        tall = _tall(hour.requests, top, height) if hour.requests else 1.0
+        tall = _tall(hour.requests, end, height) if hour.requests else 1.0
         mark = Mark(
             _two(place * slot + slot * 0.06), _two(slot * 0.88), _two(height - tall), tall, heat_tone(hour.busy)
         )
-        columns.append(Column(label, hour.requests, (mark,)))
-    return Bars(tuple(columns), top, height)
+        columns.append(Column(label, hour.requests, (mark,), x=_two(place * slot), width=_two(slot)))
+    return Bars(tuple(columns), top, height, end=end)
 
 
 def heat_tone(busy: float | None) -> str:

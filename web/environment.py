@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 
 from jinja2 import DictLoader, Environment, StrictUndefined, Template, pass_context
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from web import charts
 from web import formatting as words
@@ -70,7 +70,7 @@ def _templates() -> Environment:
     )
     environment.policies["ext.i18n.trimmed"] = True
     environment.newstyle_gettext = True  # type: ignore[attr-defined]  # the extension's own: messages take values
-    environment.filters.update({name: _late(write) for name, write in {**words.FILTERS, "word": _word}.items()})
+    environment.filters.update({name: _late(write) for name, write in words.FILTERS.items()})
     environment.globals.update(charts=charts, XSRF=XSRF, LANGUAGES=NAMES, _=_text, gettext=_markup, ngettext=_counted)
     return environment
 
@@ -88,12 +88,9 @@ def _late(write: Callable[..., object]) -> Callable[..., object]:
 def _text(message: str, /, **values: object) -> str:
     """`{{ _("Log out") }}`: a text, which is escaped as all others are."""
     translated = catalogue(reader()).message(message)
-    return translated % {name: written(value) for name, value in values.items()} if values else translated
-
-
-def _word(word: str) -> str:
-    """`{{ model.condition | word }}`: one of a few words that `web/vocabulary.py` lists."""
-    return catalogue(reader()).message(word)
+    if any(hasattr(value, "__html__") for value in values.values()):
+        return escape(translated) % _written(values)
+    return translated % _written(values) if values else translated
 
 
 def _markup(message: str, /, **values: object) -> Markup:

@@ -12,6 +12,7 @@ from math import floor
 from typing import Any
 from urllib.parse import quote
 
+from web.languages import catalogue, reader
 from web.locale import locale
 from web.view import KEY_STATES, ModelView, NoticeView, StatusView, Tone
 from web.wording import Plural, Wording
@@ -36,35 +37,41 @@ class Headline:
 def headline(view: StatusView) -> Headline:
     """The first line of the status page. A problem that the operator must solve comes before the load."""
     if view.state == "draining":
-        return Headline("warn", "Shutting down", "Running requests are finished; new ones are turned away.")
+        words = Wording("Running requests are finished; new ones are turned away.")
+        return Headline("warn", Wording("Shutting down"), words)
     if view.state == "maintenance":
-        return Headline("warn", "Maintenance", "The operator is at work; new requests are turned away until then.")
+        words = Wording("The operator is at work; new requests are turned away until then.")
+        return Headline("warn", Wording("Maintenance"), words)
     if not view.models:
-        return Headline("idle", "No models yet", "The gateway is up. It has not been given a key.")
+        return Headline("idle", Wording("No models yet"), Wording("The gateway is up. It has not been given a key."))
     if all(model.condition == "checking" for model in view.models):
-        return Headline("idle", "Checking keys", "The gateway is up and is asking each key whether it works.")
+        words = Wording("The gateway is up and is asking each key whether it works.")
+        return Headline("idle", Wording("Checking keys"), words)
     if view.answering == 0:
-        return Headline("bad", "Not answering", "The gateway is up, but no key works right now.")
+        return Headline("bad", Wording("Not answering"), Wording("The gateway is up, but no key works right now."))
     if view.state == "degraded":
-        return Headline("warn", "Degraded", answering(view))
-    return Headline("good", "Up", answering(view))
+        return Headline("warn", Wording("Degraded"), answering(view))
+    return Headline("good", Wording("Up"), answering(view))
 
 
 def answering(view: StatusView) -> str:
     """How many of the models answer, as a sentence."""
     total = len(view.models)
     if view.answering < total:
-        return f"{view.answering} of {total} models {'answers' if view.answering == 1 else 'answer'}."
-    return "The model answers." if total == 1 else f"All {total} models answer."
+        return Plural(
+            "1 of %(total)s models answers.", "%(count)s of %(total)s models answer.", view.answering, total=total
+        )
+    return Plural("The model answers.", "All %(count)s models answer.", total)
 
 
 def load(view: StatusView) -> str:
     """How busy it is, as a sentence."""
     if not view.running and not view.waiting:
-        return "No request is running or waiting."
+        return Wording("No request is running or waiting.").said()
+    running = requests(view.running)
     if not view.waiting:
-        return f"{requests(view.running)} running, none waiting."
-    return f"{requests(view.running)} running, {grouped(view.waiting)} waiting."
+        return Wording("%(running)s running, none waiting.", running=running).said()
+    return Wording("%(running)s running, %(waiting)s waiting.", running=running, waiting=view.waiting).said()
 
 
 def online(view: StatusView) -> str:
@@ -72,20 +79,22 @@ def online(view: StatusView) -> str:
     if view.people_online is None:
         return ""
     if not view.people_online:
-        return "No people are here at the moment."
-    return "1 person is here." if view.people_online == 1 else f"{grouped(view.people_online)} people are here."
+        return Wording("No people are here at the moment.").said()
+    return Plural("1 person is here.", "%(count)s people are here.", view.people_online).said()
 
 
 def fairness(view: StatusView) -> str:
     """How evenly those who wait are served, as a sentence: of the model where it is least even."""
     contested = [model for model in view.models if model.waiting and model.gap_bound]
     if not contested:
-        return "No request has to wait."
+        return Wording("No request has to wait.").said()
     worst = max(contested, key=lambda model: model.gap / model.gap_bound)
-    return (
-        f"Fairness: no two people who wait have been served more than {plain(worst.gap)} large requests apart;"
-        f" the queue’s rule allows {plain(worst.gap_bound)}."
-    )
+    return Wording(
+        "Fairness: no two people who wait have been served more than %(gap)s large requests apart;"
+        " the queue’s rule allows %(bound)s.",
+        gap=plain(worst.gap),
+        bound=plain(worst.gap_bound),
+    ).said()
 
 
 def forecasts(view: StatusView) -> str:
@@ -93,7 +102,10 @@ def forecasts(view: StatusView) -> str:
     made, near = (sum(getattr(model, name) for model in view.models) for name in ("forecasts", "forecasts_near"))
     if made < FEW_FORECASTS:
         return ""
-    return f"Forecasts of the wait: {round(10 * near / made)} of 10 were within a quarter of what it then was."
+    of_ten = round(10 * near / made)
+    return Wording(
+        "Forecasts of the wait: %(tenths)s of 10 were within a quarter of what it then was.", tenths=of_ten
+    ).said()
 
 
 def checking(view: StatusView) -> str:
@@ -101,35 +113,45 @@ def checking(view: StatusView) -> str:
     if view.checking is None:
         return ""
     done, total = view.checking
-    return f"Checking {grouped(done)} of {grouped(total)} {'key' if total == 1 else 'keys'}."
+    return Plural("Checking %(done)s of 1 key.", "Checking %(done)s of %(count)s keys.", total, done=done).said()
 
 
 def wait(model: ModelView) -> str:
     """How long a new request would wait."""
     if not model.answers:
-        return "no answer"
+        return Wording("no answer").said()
     if model.wait_seconds is None:
-        return "a queue" if model.waiting else "none"
+        return (Wording("a queue") if model.waiting else Wording("none")).said()
     if model.wait_seconds < 0.5:
-        return "none"
+        return Wording("none").said()
     latest = model.wait_latest_seconds or 0.0
-    most = f", at most {seconds(latest)}" if latest >= 1.5 * model.wait_seconds else ""
-    return f"≈ {seconds(model.wait_seconds)}{most}"
+    usual = f"≈ {seconds(model.wait_seconds)}"
+    if latest < 1.5 * model.wait_seconds:
+        return usual
+    return Wording("%(usual)s, at most %(most)s", usual=usual, most=seconds(latest)).said()
 
 
 def keys_in_words(model: ModelView) -> str:
     """The keys by state, for readers of text: "2 ready, 1 cooling"."""
     return (
-        ", ".join(f"{grouped(model.keys[state])} {state}" for state in KEY_STATES if model.keys.get(state)) or "no keys"
+        ", ".join(f"{grouped(model.keys[state])} {word(state)}" for state in KEY_STATES if model.keys.get(state))
+        or Wording("no keys").said()
     )
+
+
+def word(name: str) -> str:
+    """One of the words of `vocabulary.py`: a state, a unit or the like."""
+    return catalogue(reader()).message(name)
 
 
 def lasts(notice: NoticeView, now_ms: int, zone: tzinfo = UTC) -> str:
     """When a notice holds, as a phrase."""
     if notice.since_ms > now_ms:
-        ends = f" until {moment(notice.until_ms, zone)}" if notice.until_ms is not None else ""
-        return f"from {moment(notice.since_ms, zone)}{ends}"
-    return f"until {moment(notice.until_ms, zone)}" if notice.until_ms is not None else ""
+        since = moment(notice.since_ms, zone)
+        if notice.until_ms is None:
+            return Wording("from %(since)s", since=since).said()
+        return Wording("from %(since)s until %(until)s", since=since, until=moment(notice.until_ms, zone)).said()
+    return Wording("until %(until)s", until=moment(notice.until_ms, zone)).said() if notice.until_ms is not None else ""
 
 
 # --- numbers
@@ -285,6 +307,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     for filter_ in (
         checking, keys_in_words, lasts, plain, requests, grouped, compact, money,
         dollars, amount, percent, energy, seconds, duration, ago, clock, hour, moment, since, day, iso, input_day,
-        quoted, wait,
+        quoted, wait, word,
     )
 }  # fmt: skip

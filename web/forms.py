@@ -23,6 +23,7 @@ SURE = "sure"  # "yes": the answer to the question what an act will do
 
 FORMS: dict[str, tuple[str, ...]] = {
     "/login": ("token", "next"),
+    "/invitation": ("code",),
     # --- one's own
     "/me/tokens": ("name", "until", "models", "networks", "addresses", "keepalive", "usd"),
     "/me/tokens/*/rotate": ("grace",),  # hours for which the old secret still works
@@ -42,13 +43,16 @@ FORMS: dict[str, tuple[str, ...]] = {
     # --- the administrators'
     "/admin/requests/*/cancel": (),
     "/admin/requests/cancel": (),
+    "/admin/requests/of/*/cancel": (),
     "/admin/people": ("name", "email", "groups", "note"),
-    "/admin/people/import": ("csv", "trial"),
+    "/admin/people/import": ("csv", "file", "invite"),
     "/admin/people/*": ("name", "email", "groups", "note"),
     "/admin/people/*/disable": (),
     "/admin/people/*/enable": (),
     "/admin/people/*/promote": (),
     "/admin/people/*/demote": (),
+    "/admin/people/*/invitation": (),
+    "/admin/people/*/invitation/withdraw": (),
     "/admin/people/*/raise": ("unit", "window", "models", "extra", "until"),
     "/admin/people/*/erase": ("confirm",),
     "/admin/people/*/tokens": ("name", "kind", "until", "models", "networks", "addresses", "keepalive", "usd"),
@@ -62,7 +66,8 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/groups/*/code": (),
     "/admin/groups/*/remove": (),
     "/admin/keys": (
-        *("upstream", "base_url", "secret", "models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"),
+        *("upstream", "dialect", "name", "base_url", "untested", "secret"),
+        *("models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"),
         *("organisation", "owner", "groups", "monthly_cap_usd", "kind", "api_version", "names", "headers"),
     ),
     "/admin/keys/*/pause": (),

@@ -34,7 +34,7 @@ def texts(view: StatusView) -> dict[str, str]:
         said[f"m{place}-running"] = words.grouped(model.running)
         said[f"m{place}-waiting"] = words.grouped(model.waiting)
         said[f"m{place}-wait"] = words.wait(model)
-        said[f"m{place}-condition"] = model.condition
+        said[f"m{place}-condition"] = words.word(model.condition)
     return said
 
 

@@ -17,12 +17,12 @@ from web.languages import reading
 from web.snippets import SNIPPETS, filled
 from web.view import Frame, StatusView
 from web.view_models import ModelsView
-from web.view_public import DocsView, LeaderboardView, LoginView, MessageView
+from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView
 from web.wording import Wording
 
 __all__ = [
-    "CONTENT_SECURITY_POLICY", "docs_html", "error_page", "leaderboard_html", "login_html", "login_page", "logout_page",
-    "message_html", "models_html", "static", "status_html", "status_json",
+    "CONTENT_SECURITY_POLICY", "docs_html", "error_page", "invitation_html", "leaderboard_html", "login_html",
+    "login_page", "logout_page", "message_html", "models_html", "static", "status_html", "status_json",
 ]  # fmt: skip
 
 # The rest are in the standard's words.
@@ -88,6 +88,10 @@ def message_html(view: MessageView) -> bytes:
 def error_page(frame: Frame, status: int, message: str) -> bytes:
     """A page that says what went wrong; `message` is a sentence of ours, never what a caller sent."""
     return message_html(MessageView(frame, str(status), _phrase(status), message))
+
+
+def invitation_html(view: InvitationView) -> bytes:
+    return press.printed("invitation.html", view.frame, "login", view=view)
 
 
 def login_page(frame: Frame, provider_path: str | None, next_path: str, problem: str, answer: str) -> bytes:

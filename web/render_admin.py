@@ -64,9 +64,13 @@ def notices_html(view: NoticesView) -> bytes:
 
 
 def usage_html(view: AdminUsageView) -> bytes:
-    bars = charts.daily(view.cells, view.first_day, view.last_day, view.by)
+    pictures = {
+        "bars": charts.daily(view.cells, view.first_day, view.last_day, view.by),
+        "shares": charts.shares(view.cells, view.by),
+        "hours": charts.last_hours(view.hours, view.frame.now_ms),
+    }
     return press.printed(
-        "usage.html", view.frame, "admin usage", view=view, bars=bars, measures=MEASURES, groupings=GROUPINGS
+        "usage.html", view.frame, "admin usage", view=view, measures=MEASURES, groupings=GROUPINGS, **pictures
     )
 
 

@@ -5,11 +5,15 @@ A key is known by its fingerprint and its last four characters: what was typed i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from web.listing import Listing
 from web.view import Frame, NoticeView
 from web.view_me import Cell, LimitView, NewSecret, PassView, RequestView, SpentView, TokenView
 from web.view_public import Measure
+
+OF_PEOPLE, OF_USAGE, OF_AUDIT = Listing("/admin/people"), Listing("/admin/usage"), Listing("/admin/audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class LiveView:
     wait_seconds: float | None = None  # how long it is expected to wait yet
     upstream: str = ""
     tokens_in: int = 0  # estimated
+    person_id: str = ""
+    many: int = 1  # requests of this person that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +97,20 @@ class PersonRow:
     month_micro_usd: int = 0
     month_requests: int = 0
     tokens: int = 0  # live ones
+    invited: bool = False  # by a link that is not used yet
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleView:
-    """`/admin/people?q=&after=`."""
+    """`/admin/people?q=&group=&state=&sort=&after=`. `next`: how many people come before the next page."""
 
     frame: Frame
     people: tuple[PersonRow, ...]
     total: int
-    query: str = ""
-    next: str | None = None  # the cursor of the next page
+    next: str | None = None
     made: NewSecret | None = None
+    listing: Listing = OF_PEOPLE
+    group_options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,7 @@ class PersonView:
     requests: tuple[RequestView, ...] = ()
     made: NewSecret | None = None
     passes: tuple[PassView, ...] = ()  # that have not expired
+    invited_ms: int | None = None  # until when an invitation holds that is not used yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +192,7 @@ class KeyRow:
     address: str = ""  # of its upstream
     why: tuple[str, ...] = ()  # sentences: why it stands so
     next: tuple[str, ...] = ()  # what comes next
-    check: str = ""  # what the last free test found
+    check: tuple[str, ...] = ()  # what the last free test found
     left: tuple[str, ...] = ()  # what it cost today, and what is left of its limits
 
 
@@ -269,13 +278,18 @@ class NoticesView:
 
 @dataclass(frozen=True, slots=True)
 class UsageSum:
-    """One line of the sums: what it is of, and how much."""
+    """One line of the sums: what it is of, and how much. `share` is a part of 1 of all lines.
+
+    `narrows`: the parameters of the page about this one alone.
+    """
 
     name: str
     requests: int
     tokens_in: int
     tokens_out: int
     micro_usd: int
+    share: float = 0.0
+    narrows: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +305,12 @@ class AdminUsageView:
     total: UsageSum
     cells: tuple[Cell, ...]
     requests: tuple[RequestView, ...] = ()
+    listing: Listing = OF_USAGE
+    file: str = "/admin/usage.csv"
+    group_options: tuple[tuple[str, str], ...] = ()
+    model_options: tuple[tuple[str, str], ...] = ()
+    more: int = 0  # lines that are only in the file
+    hours: tuple[tuple[int, str, int], ...] = ()  # (start, model, requests) of the last two days, whatever is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,23 +325,38 @@ class AuditRow:
     after: tuple[str, ...] = ()
     id: str = ""  # of one that can be undone
     outcome: str = ""  # what is to be known of one that was not made, or not wholly
+    target_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditView:
-    """`/admin/audit?after=`, the newest first."""
+    """`/admin/audit?after=`, the newest first. `kinds`: (value, words) of what changes are about."""
 
     frame: Frame
     rows: tuple[AuditRow, ...]
     next: str | None = None
+    listing: Listing = OF_AUDIT
+    kinds: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRow:
+    """An invitation with its link, which is shown once."""
+
+    name: str
+    email: str
+    link: str
+    expires_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class ImportView:
-    """`/admin/people/import`: what came of a file. `faults` are (line, sentence)."""
+    """`/admin/people/import`: what came of a file. `faults` are (line, sentence); `done`: whether the rest was done."""
 
     frame: Frame
     added: int | None = None  # None: nothing was sent yet
     changed: int = 0
     faults: tuple[tuple[int, str], ...] = ()
-    trial: bool = False  # whether it was only a rehearsal
+    invitations: tuple[InvitationRow, ...] = ()
+    invitations_csv: str = ""
+    done: bool = False

@@ -81,6 +81,18 @@ class LoginView:
 
 
 @dataclass(frozen=True, slots=True)
+class InvitationView:
+    """`/invitation`: a question with its `code`, the `secret` of the first token, or the `problem`, a sentence."""
+
+    frame: Frame
+    name: str = ""
+    code: str = ""
+    secret: str = ""
+    base_url: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MessageView:
     """A page that says one thing: an error, a farewell."""
 

@@ -12,4 +12,5 @@ KEYS = (W("ready"), W("cooling"), W("exhausted"), W("unchecked"), W("paused"), W
 DEMANDS = (W("low"), W("medium"), W("high"), W("very high"))
 REQUESTS = (W("completed"), W("rejected"), W("cancelled"), W("failed"), W("waiting"), W("running"))
 WINDOWS = (W("minute"), W("day"), W("week"), W("month"), W("term"), W("ever"))
+TOKENS = (W("normal"), W("temporary"), W("guest"), W("comment"), W("chunk"), W("off"))
 UNITS = (W("requests"), W("tokens"), W("cost"), W("usd"))

@@ -17,9 +17,10 @@ Body = Mapping[str, Any]
 Names = Mapping[str, str]
 
 
-def lines(body: Body) -> Iterator[str]:
-    """One line for each field."""
-    return (f"{field}: {_words(body, field, {})}" for field in body)
+def lines(body: Body, names: Names | None = None) -> Iterator[str]:
+    """One line for each field. `names`: what ids are called."""
+    known = names or {}
+    return (f"{field}: {_words(body, field, known)}" for field in body)
 
 
 def differences(before: Body, after: Body, names: Names | None = None) -> list[str]:
@@ -43,7 +44,7 @@ def _words(body: Body, field: str, names: Names) -> str:
         return iso(value)
     if isinstance(value, Mapping):  # a token's terms: those that are set
         return ", ".join(f"{name} {_words(value, name, names)}" for name in value if value[name]) or NOTHING
-    return ", ".join(_one(each, names) for each in value) if isinstance(value, (list, tuple)) else str(value)
+    return ", ".join(_one(each, names) for each in value) if isinstance(value, (list, tuple)) else _one(value, names)
 
 
 def _one(value: object, names: Names) -> str:

@@ -3,9 +3,10 @@
     name,email,groups,admin,disabled,note,limits
     ada,ada@example.org,physics; choir,,,,"5 usd/day, 100 requests/minute"
 
-Only `name` must be there. A column sets its field, also by an empty cell; a column that is not there changes
-nothing. Groups have semicolons between them; limits are a person's own, in the words of the settings. Limits
-with dates or increases cannot be said so: they are neither written here nor touched.
+Only `name` must be there; columns stand in any order, with commas, semicolons or tabs between. A column sets its field,
+also by an empty cell; a column that is not there changes nothing. Groups have semicolons or `|` between them; limits
+are a person's own, in the words of the settings. Limits with dates or increases cannot be said so: they are neither
+written here nor touched.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from server.ledger.money import usd
 from server.store.base import Person
 
 COLUMNS = ("name", "email", "groups", "admin", "disabled", "note", "limits")
+MARKS = (",", ";", "\t")
+OTHER_WORDS = {"e-mail": "email", "mail": "email", "group": "groups"}
 MOST_ROWS = 5000
 _FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
 
@@ -46,9 +49,11 @@ class Row:
 
 def read_table(text: str) -> tuple[list[Row], list[Mistake]]:
     """The lines that make sense, and what is wrong with the others."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    text = text.removeprefix("\ufeff").lstrip("\r\n")
+    mark = _mark_of(text.partition("\n")[0])
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark)
     try:
-        head = [name.strip() for name in next(reader, [])]
+        head = [_column(name) for name in next(reader, [])]
         if "name" not in head or len(set(head)) < len(head) or not set(head) <= set(COLUMNS):
             return [], [Mistake(1, "expected a first line with columns of " + ", ".join(COLUMNS))]
         lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
@@ -57,6 +62,17 @@ def read_table(text: str) -> tuple[list[Row], list[Mistake]]:
     if len(lines) > MOST_ROWS:
         return [], [Mistake(lines[MOST_ROWS][0], f"expected at most {MOST_ROWS} people in a file")]
     return _sorted_out(head, lines)
+
+
+def _mark_of(head: str) -> str:
+    """What stands between the columns: a comma, a semicolon or a tab, whichever the first line has most of."""
+    return max(MARKS, key=head.count)
+
+
+def _column(name: str) -> str:
+    """A column as it is called here: spreadsheets write "Name" and "E-Mail"."""
+    word = name.strip().strip('"').casefold()
+    return OTHER_WORDS.get(word, word)
 
 
 def table(people: Iterable[Person], limits: Iterable[Limit]) -> bytes:
@@ -108,7 +124,7 @@ def _row(line: int, head: Sequence[str], cells: Sequence[str]) -> Row:
     if "email" in said:
         wishes["email"] = said["email"] or None
     if "groups" in said:
-        wishes["groups"] = tuple(filter(None, map(str.strip, said["groups"].split(";"))))
+        wishes["groups"] = tuple(filter(None, map(str.strip, said["groups"].replace("|", ";").split(";"))))
     wishes |= {name: _flag(name, said[name]) for name in ("admin", "disabled") if name in said}
     wishes |= {"note": said["note"]} if "note" in said else {}
     return Row(line, said["name"], wishes, _limits(said["limits"]) if "limits" in said else None)

@@ -46,6 +46,8 @@ PERSON = Resource(
         Verb("change", "PATCH /people/*", "/people/*", "user change", (),
              ("name", "email", "groups", "note", "admin", "disabled")),
         Verb("erase", "POST /people/*/erase", "/people/*/erase", "user erase", own=("POST /erase", "/erase")),
+        Verb("invite", "POST /people/*/invitation", "/people/*/invitation", "user invite"),
+        Verb("withdraw", "DELETE /people/*/invitation", "/people/*/invitation/withdraw", "user withdraw"),
         Verb("import", "POST /people.csv", "/people/import", "user import"),
     ),
     {"claimed_groups": Many(Text(), 10_000), "nickname": Maybe(Text()), "login": Maybe(Text(2000)), "id": Text(),
@@ -240,8 +242,10 @@ KEY = Resource(
     (
         Field("secret", Text(1000, pattern=r"[!-~]+"), option=(), kept=False),
         Field("upstream", Text(), shown=Text(1000)),
-        Field("dialect", Many(Word(("openai", "anthropic")), 2), page="upstream", kept=False),
+        Field("dialect", Many(Word(("openai", "anthropic")), 2), kept=False),
+        Field("name", NAME, kept=False),
         Field("base_url", Text(1000), kept=False),
+        Field("untested", Flag(), kept=False),
         Field("models", PATTERNS, shown=Many(Text(1000), 10_000)),
         Field("slots", Whole(1, 10_000), shown=Whole()),
         *(Field(name, RATE, kept=False) for name in ("rpm", "tpm", "itpm", "otpm", "rpd")),
@@ -256,7 +260,7 @@ KEY = Resource(
     ),
     (
         Verb("add", "POST /keys", "/keys", "key add", ("secret",),
-             ("upstream", "dialect", "base_url", *_OF_KEYS, "monthly_cap_usd", *_OF_KINDS)),
+             ("upstream", "dialect", "name", "base_url", *_OF_KEYS, "monthly_cap_usd", *_OF_KINDS, "untested")),
         *(
             Verb(name, f"POST /keys/*/{name}", f"/keys/*/{name}", f"key {name}")
             for name in ("pause", "resume", "recheck")
@@ -273,6 +277,7 @@ REQUEST = Resource(
     (),
     (
         Verb("cancel", "DELETE /queue/*", "/requests/*/cancel", ""),
+        Verb("cancel of", "DELETE /people/*/queue", "/requests/of/*/cancel", ""),
         Verb("cancel all", "DELETE /queue", "/requests/cancel", ""),
     ),
     {},

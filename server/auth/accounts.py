@@ -230,11 +230,12 @@ class Accounts:
         terms: TokenTerms = ANY_TERMS,
         limits: LimitsOf = no_limits,
         actor: str = GATEWAY,
+        also: Iterable[Act] = (),
     ) -> tuple[Token, str]:
         """Make a token of a person; the text is the secret, which is shown now and never again.
 
         `expires_at` is in milliseconds since 1970, UTC; None is never. `limits`: what it is limited by from its first
-        moment on.
+        moment on. `also`: what happens in the same step, before; raises Outdated if that cannot be any more.
         """
         now = self._wall()
         if expires_at is not None and expires_at <= now:
@@ -246,7 +247,7 @@ class Accounts:
         bounds = {each.id: limit_body(each) for each in limits(budget_id(token.id))}
         after = {"person": person.id, **token_body(token)} | ({"limits": bounds} if bounds else {})
         limiting = [acts.put_record(Record("limit", name, body)) for name, body in bounds.items()]
-        await self._audited.change(actor, "token.create", token.id, None, after, *limiting, adding)
+        await self._audited.change(actor, "token.create", token.id, None, after, *also, *limiting, adding)
         return token, secret
 
     async def create_own_token(

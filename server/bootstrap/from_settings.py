@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from keypool.estimates import CostModel
 from keypool.keys import Key
 from keypool.pool import QueueLimits
 from server.address_rate import AddressRate
+from server.admin.commands.keys import Trial
 from server.auth.accounts import Accounts, pepper_for
 from server.auth.oidc.client import Oidc
 from server.auth.tokens import Memory
@@ -23,6 +25,7 @@ from server.config.specs import UpstreamSpec
 from server.connection_budget import ConnectionBudget, connections_for, open_files
 from server.httpclient.egress import Egress
 from server.httpclient.proxies import Proxies
+from server.keys.prober import tried
 from server.keys.registry import UpstreamRegistry, pool_key
 from server.ledger.prices import Price, Rates
 from server.observability.occupancy_metrics import Occupancy
@@ -86,6 +89,11 @@ def egress(settings: Settings) -> Egress:
     https = settings.upstream_proxy or settings.https_proxy
     http = settings.upstream_proxy or settings.http_proxy
     return Egress(Proxies(https, http, settings.no_proxy), settings.upstream_ca_file)
+
+
+def trial(settings: Settings) -> Trial:
+    """How a key is tested that is not in use yet."""
+    return partial(tried, settings.upstreams, egress(settings))
 
 
 def limits(settings: Settings) -> QueueLimits:

@@ -22,6 +22,7 @@ from server.accounting.store_startup import StoreStartup
 from server.admin.changes import Changes
 from server.admin.commands.courses import CourseCommands
 from server.admin.commands.guest_passes import GuestPassCommands
+from server.admin.commands.invitations import InvitationCommands
 from server.admin.commands.keys import KeyCommands
 from server.admin.commands.people import PeopleCommands
 from server.admin.commands.people_import import PeopleTable
@@ -174,8 +175,9 @@ class ServicesBuilder:
             passes=passes,
             people=people,
             people_table=PeopleTable(store, changes, people),
+            invitations=InvitationCommands(store, changes, accounts, pepper, time.monotonic, _wall),
             tokens=TokenCommands(store, changes, accounts, _wall),
-            keys=KeyCommands(key_wishes, settings.key_slots),
+            keys=KeyCommands(key_wishes, settings.key_slots, wiring.trial(settings)),
             privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall),
             own_keys=wiring.providers(self._registry.configured) if settings.byo_keys else None,
             origins=Origins.of(settings.blocked_origins),

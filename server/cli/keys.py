@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from server.admin.changes import OPERATOR
 from server.admin.commands.keys import KeyCommands
 from server.admin.consequences import of_key_removal
-from server.bootstrap.from_settings import egress
+from server.bootstrap.from_settings import egress, trial
 from server.cli.context import HOW_TO_FIND_IT, asks, insist, missing_store, wall
 from server.cli.output import Columns, lists, show
 from server.config import parsers
@@ -44,8 +44,8 @@ Checked = tuple[ListedKey, prober.Check]
 
 LIMITS = ("rpm", "tpm", "itpm", "otpm", "rpd")
 FIELDS_SAID = (
-    *("upstream", "dialect", "base_url", "models", "slots", *LIMITS),
-    *("organisation", "owner", "groups", "monthly_cap_usd", "kind", "api_version", "names", "headers"),
+    *("upstream", "dialect", "name", "base_url", "models", "slots", *LIMITS),
+    *("organisation", "owner", "groups", "monthly_cap_usd", "kind", "api_version", "names", "headers", "untested"),
 )
 MOST = 10**12  # of any limit
 
@@ -67,7 +67,7 @@ def ask_secret() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline()
     try:
-        return getpass.getpass("The key (it is not shown): ")
+        return getpass.getpass("The secret (it is not shown): ")
     except EOFError:
         return ""
 
@@ -102,7 +102,9 @@ async def _in_context(work: KeyCommandVerb, settings: Settings, options: argpars
     async with _store(work, settings) as store:
         registry = UpstreamRegistry(settings.upstreams)
         wishes = KeyWishes(store, KeyEncryption(settings.master_keys), registry, wall)
-        await work(KeyCommandContext(settings, wishes, KeyCommands(wishes, settings.key_slots)), options)
+        await work(
+            KeyCommandContext(settings, wishes, KeyCommands(wishes, settings.key_slots, trial(settings))), options
+        )
     return 0
 
 
@@ -129,6 +131,7 @@ def _terms(add: argparse.ArgumentParser) -> argparse.ArgumentParser:
     where = add.add_mutually_exclusive_group(required=True)
     where.add_argument("--upstream", metavar="NAME", help="use it like the other keys of this upstream")
     where.add_argument("--dialect", action="append", choices=DIALECTS, help="or: what its upstream speaks")
+    add.add_argument("--name", metavar="NAME", help="of an upstream of its own")
     add.add_argument(
         "--base-url", type=_parsed(parsers.base_url), metavar="URL", help="the provider's own, if not said"
     )
@@ -149,6 +152,7 @@ def _terms(add: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "--header", action="append", dest="headers", metavar="'NAME: VALUE'",
         help="sent with this key, such as OpenAI-Organization; what is secret belongs in UPSTREAMS_FILE",
     )  # fmt: skip
+    add.add_argument("--untested", action="store_true", default=None, help="save it though a test does not let it in")
     return add
 
 

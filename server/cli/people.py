@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from server.admin.changes import OPERATOR
 from server.admin.commands.allowances import allow_more, more_of
 from server.admin.commands.guest_passes import GuestPassCommands
+from server.admin.commands.invitations import InvitationCommands
 from server.admin.commands.people import PeopleCommands
 from server.admin.commands.people_import import PeopleTable
 from server.admin.commands.privacy import PrivacyCommands
@@ -32,7 +34,7 @@ from server.store.token_secret import pepper_for
 
 def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     """Add the nouns to the parser's; `in_loop` runs a coroutine."""
-    summary = "list | create, change, disable, enable, raise, erase NAME | export | import FILE"
+    summary = "list | create, change, disable, enable, raise, invite, withdraw, erase NAME | export | import FILE"
     _user_verbs(Add(nouns.add_parser("user", help=summary), in_loop))
 
 
@@ -74,6 +76,7 @@ def _user_verbs(add: Add) -> None:
         ("disable", _user_disable, "close the door for all tokens of a person"),
         ("enable", _user_enable, "open it again"),
         ("erase", _user_erase, "forget a person; what was used stays, as no one's"),
+        ("remove", _user_erase, "the same as erase"),
     ):
         each = add(name, work, summary)
         each.add_argument("user", metavar="NAME")
@@ -86,11 +89,17 @@ def _user_verbs(add: Add) -> None:
         "limit", metavar="LIMIT", help='the unit and window of the limit, such as usd/month or "requests/day gpt-4*"'
     )
     more.add_argument("--until", required=True, metavar="WHEN", help=A_DAY)
+    for name, work, summary in (
+        ("invite", _user_invite, "a link for a first login, which works once"),
+        ("withdraw", _user_withdraw, "end the invitation of a person"),
+    ):
+        add(name, work, summary).add_argument("user", metavar="NAME")
     lists(add("list", _user_list, "all people"))
     add("export", _user_export, "all people as a table, on the standard output")
     table_in = add("import", _user_import, "add and change people as a table says: all of them, or with a mistake none")
     table_in.add_argument("file", metavar="FILE")
     table_in.add_argument("--partial", action="store_true", help="do what has no mistake")
+    table_in.add_argument("--invite", action="store_true", help="print an invitation link for each who is added")
     table_in.add_argument("--trial", action="store_true", help="do nothing, and say what would come of it")
 
 
@@ -139,14 +148,39 @@ async def _user_export(room: CommandContext, _: argparse.Namespace) -> None:
 
 
 async def _user_import(room: CommandContext, options: argparse.Namespace) -> None:
-    text = read(Path(options.file).read_text)
+    text = read(lambda: Path(options.file).read_text(encoding="utf-8-sig"))
     reader = PeopleTable(room.store, room.changes, people_of(room))
     found = await reader.read(OPERATOR, text, options.partial, options.trial, THE_OPERATOR.authority)
     for mistake in found.mistakes:
         print(f"line {mistake.line}: {plain(mistake.sentence)}", file=sys.stderr)
     print(f"{'' if found.done else 'would be '}added {found.added:,}, changed {found.changed:,}")
+    if options.invite:
+        invitations = _invitations(room)
+        for made in await invitations.invite_each(THE_OPERATOR, OPERATOR, await reader.added(found)):
+            print(f"{plain(made.person.name)},{plain(made.person.email or '')},{made.link(_base_url(room))}")
     if found.mistakes and not found.done and not options.trial:
         raise CommandError("nothing is done")
+
+
+def _invitations(room: CommandContext) -> InvitationCommands:
+    return InvitationCommands(room.store, room.changes, accounts_of(room), pepper_of(room), time.monotonic, wall)
+
+
+def _base_url(room: CommandContext) -> str:
+    """Where people reach the gateway, as far as the settings say."""
+    settings = room.settings
+    return settings.public_url or f"http://{settings.host}:{settings.port}"
+
+
+async def _user_invite(room: CommandContext, options: argparse.Namespace) -> None:
+    person = await room.changes.person_named(options.user)
+    made = await _invitations(room).invite(THE_OPERATOR, OPERATOR, person.id)
+    print(made.link(_base_url(room)))
+    print(f"It works once, until {when(made.expires_at)}, and is shown this once.", file=sys.stderr)
+
+
+async def _user_withdraw(room: CommandContext, options: argparse.Namespace) -> None:
+    await _invitations(room).withdraw(OPERATOR, (await room.changes.person_named(options.user)).id)
 
 
 async def _user_raise(room: CommandContext, options: argparse.Namespace) -> None:

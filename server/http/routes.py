@@ -31,6 +31,7 @@ from server.http.compat.azure import azure_models, azure_relayed
 from server.http.compat.routes import compat_health, compat_models, compat_relayed, compat_routes, foreign_keys
 from server.http.kept import KeptHandler
 from server.http.pages.feeds import Badge, Feed, LeaderboardPage
+from server.http.pages.invitation import InvitationPage
 from server.http.pages.language import LanguageChoice
 from server.http.pages.login import Callback, LoginBegin, LoginPage, Logout, UserHandler
 from server.http.pages.models import ForBrowsers, ModelsPage
@@ -196,6 +197,7 @@ def _doors() -> list[Route[PageServices]]:
         Route("/leaderboard", LeaderboardPage, ANYBODY),
         Route(ForBrowsers("/models"), ModelsPage, ANYBODY),
         Route("/login", LoginPage, {"GET": Role.PUBLIC, "POST": Role.PUBLIC}),
+        Route("/invitation", InvitationPage, {"GET": Role.PUBLIC, "POST": Role.PUBLIC}),
         Route("/login/oidc", LoginBegin, ANYBODY),
         Route("/callback", Callback, ANYBODY),
         Route("/logout", Logout, ANYBODY),

@@ -16,6 +16,7 @@ from server.accounting.runtime_config import RuntimeConfig
 from server.admin.changes import Changes
 from server.admin.commands.courses import CourseCommands
 from server.admin.commands.guest_passes import GuestPassCommands
+from server.admin.commands.invitations import InvitationCommands
 from server.admin.commands.keys import KeyCommands
 from server.admin.commands.people import PeopleCommands
 from server.admin.commands.people_import import PeopleTable
@@ -153,6 +154,7 @@ class ManagementServices(Services):
     passes: GuestPassCommands
     people: PeopleCommands
     people_table: PeopleTable
+    invitations: InvitationCommands
     tokens: TokenCommands
     keys: KeyCommands
     privacy: PrivacyCommands

@@ -23,11 +23,12 @@ from keypool.health import DEAD, KeyEvent
 from keypool.health import KeyState as Stands
 from keypool.probing import Schedule
 from keypool.verdict import judge
-from server.config.specs import UpstreamSpec
+from server.config.specs import Secret, UpstreamSpec
 from server.config.upstream_kinds import GENERIC, recognised
+from server.httpclient.egress import Egress
 from server.keys.registry import UpstreamRegistry
 from server.keys.words import words_of
-from server.upstream import AttemptFailed, Broken, TooLong, Upstreams
+from server.upstream import AttemptFailed, Broken, Patience, TooLong, Upstreams
 from server.wire.anthropic import ANTHROPIC
 from server.wire.errors import UpstreamTimeout
 from server.wire.openai import OPENAI
@@ -48,7 +49,7 @@ class Check:
     """The result of a check of a key. `detail` is our own words; `models` is empty unless the state is ready.
 
     `hint`: what the operator may have to mend in its upstream's `kind` or `base_url`; empty if nothing seems wrong.
-    `words`: the provider's own, scrubbed.
+    `words`: the provider's own, scrubbed. `status`: of the answer, if there was one.
     """
 
     state: ProbeState
@@ -56,6 +57,7 @@ class Check:
     models: tuple[str, ...] = ()
     hint: str = ""
     words: str = ""
+    status: int = 0
 
 
 class ProbedKeys(Protocol):
@@ -257,6 +259,16 @@ async def check(upstreams: Upstreams, key_id: str, spec: UpstreamSpec) -> Check:
         return Check("unreachable", NO_ANSWER)
 
 
+async def tried(configured: Iterable[UpstreamSpec], ways: Egress, spec: UpstreamSpec, secret: Secret) -> Check:
+    """Check a key that is not in use, by the way of its upstream if that is `configured`. Never raises, as `check`."""
+    registry = UpstreamRegistry(configured)
+    upstreams = Upstreams(registry.route, Patience(), ways)
+    try:
+        return await check(upstreams, registry.add(spec, secret).id, spec)
+    finally:
+        await upstreams.close()
+
+
 async def _look(upstreams: Upstreams, key_id: str, spec: UpstreamSpec, place: str, query: str) -> tuple[Check, int]:
     """Ask for the list at one place. Raises TimeoutError, AttemptFailed, Broken."""
     dialect = OPENAI if "openai" in spec.dialects else ANTHROPIC
@@ -267,7 +279,7 @@ async def _look(upstreams: Upstreams, key_id: str, spec: UpstreamSpec, place: st
             body = b""
         found = _listed(body, spec) if answer.status == 200 else _refused(answer.status, answer.headers, body)
         words = "" if found.state == "ready" else words_of(body)
-        return replace(found, hint=_hint(spec, answer.headers, body), words=words), answer.status
+        return replace(found, hint=_hint(spec, answer.headers, body), words=words, status=answer.status), answer.status
 
 
 def _listed(body: bytes, spec: UpstreamSpec) -> Check:

@@ -43,7 +43,7 @@ class RunningKeys:
         """Remember for the operator what a free request has shown."""
         if (key := self._dispatcher.keyring.keys.get(key_id)) is not None:
             now, models = self._dispatcher.now(), len(found.models)
-            key.checked = KeyCheck(now, found.state, found.detail, found.hint, found.words, models)
+            key.checked = KeyCheck(now, found.state, found.detail, found.hint, found.words, models, found.status)
 
     def due(self, key_id: str, at: float | None) -> None:
         if (key := self._dispatcher.keyring.keys.get(key_id)) is not None:

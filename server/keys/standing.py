@@ -12,43 +12,56 @@ from keypool.domains import Left
 from keypool.health import KeyEvent, KeyState
 from keypool.limits import LimitMeasure
 from keypool.snapshot import DomainSnapshot, KeySnapshot
-from keypool.trouble import KeyCheck, ModelTrouble, Trouble
-from web.formatting import duration, grouped, money
+from keypool.trouble import KeyCheck, Trouble
+from web.formatting import duration, money
+from web.wording import Phrase, Plural, Written
+from web.wording import Wording as W
 
-UNHEARD = "The gateway does not use it yet: it takes up a new key within seconds."
-SUSPECTED = "Requests fail with it, perhaps by their own fault: too few people have used it to tell."
-ELSEWHERE = "Another gateway found it out."
-WHOLE: Mapping[KeyState, str] = {
-    KeyState.UNCHECKED: "Nothing is known of it yet.",
-    KeyState.READY: "It is let in.",
-    KeyState.COOLING: "It rests after a failure.",
-    KeyState.EXHAUSTED: "Its quota or its money is used up.",
-    KeyState.REVOKED: "The provider does not accept it.",
-    KeyState.PAUSED: "An administrator has paused it.",
+UNHEARD = W("The gateway does not use it yet: it takes up a new key within seconds.")
+SUSPECTED = W("Requests fail with it, perhaps by their own fault: too few people have used it to tell.")
+ELSEWHERE = W("Another gateway found it out.")
+WHOLE: Mapping[KeyState, Phrase] = {
+    KeyState.UNCHECKED: W("Nothing is known of it yet."),
+    KeyState.READY: W("It is let in."),
+    KeyState.COOLING: W("It rests after a failure."),
+    KeyState.EXHAUSTED: W("Its quota or its money is used up."),
+    KeyState.REVOKED: W("The provider does not accept it."),
+    KeyState.PAUSED: W("An administrator has paused it."),
 }
-HAPPENED: Mapping[KeyEvent, str] = {
-    KeyEvent.RATE_LIMITED: "the provider asked for a pause, because too much was sent",
-    KeyEvent.FAILED: "the provider failed",
-    KeyEvent.NO_SUCH_MODEL: "the provider has no such model for this key",
-    KeyEvent.UNREACHED: "the provider could not be reached",
-    KeyEvent.OUT_OF_QUOTA: "the provider said that nothing is left to spend",
-    KeyEvent.KEY_REFUSED: "the provider refused the key",
+HAPPENED: Mapping[KeyEvent, Phrase] = {
+    KeyEvent.RATE_LIMITED: W("the provider asked for a pause, because too much was sent"),
+    KeyEvent.FAILED: W("the provider failed"),
+    KeyEvent.NO_SUCH_MODEL: W("the provider had no such model for this key"),
+    KeyEvent.UNREACHED: W("the provider could not be reached"),
+    KeyEvent.OUT_OF_QUOTA: W("the provider said that nothing is left to spend"),
+    KeyEvent.KEY_REFUSED: W("the provider refused the key"),
 }
-FOUND: Mapping[str, str] = {
-    "ready": "let in",
-    "revoked": "refused",
-    "unclear": "not clear",
-    "unreachable": "not reached",
+CAUSES: Mapping[str, Phrase] = {
+    each: each
+    for each in (
+        W("there was no connection"),
+        W("the connection ended before any answer"),
+        W("the answer was none"),
+        W("there was no answer in time"),
+        W("the answer broke off"),
+        W("the monthly cap of its upstream had no room for a request"),
+    )
 }
-MEASURES: Mapping[LimitMeasure, str] = {
-    LimitMeasure.REQUESTS: "requests a minute",
-    LimitMeasure.TOKENS: "tokens a minute",
-    LimitMeasure.INPUT: "input tokens a minute",
-    LimitMeasure.OUTPUT: "output tokens a minute",
-    LimitMeasure.HOURLY: "requests an hour",
-    LimitMeasure.HOURLY_TOKENS: "tokens an hour",
-    LimitMeasure.DAILY: "requests a day",
-    LimitMeasure.DAILY_TOKENS: "tokens a day",
+FOUND: Mapping[str, Phrase] = {
+    "ready": W("it is let in"),
+    "revoked": W("the provider does not know this key"),
+    "unclear": W("the provider does not say whether it is let in"),
+    "unreachable": W("no connection, no answer in time, or a failure of the provider"),
+}
+LEFT: Mapping[LimitMeasure, str] = {
+    LimitMeasure.REQUESTS: W("%(left)s of %(most)s requests a minute are left."),
+    LimitMeasure.TOKENS: W("%(left)s of %(most)s tokens a minute are left."),
+    LimitMeasure.INPUT: W("%(left)s of %(most)s input tokens a minute are left."),
+    LimitMeasure.OUTPUT: W("%(left)s of %(most)s output tokens a minute are left."),
+    LimitMeasure.HOURLY: W("%(left)s of %(most)s requests an hour are left."),
+    LimitMeasure.HOURLY_TOKENS: W("%(left)s of %(most)s tokens an hour are left."),
+    LimitMeasure.DAILY: W("%(left)s of %(most)s requests a day are left."),
+    LimitMeasure.DAILY_TOKENS: W("%(left)s of %(most)s tokens a day are left."),
 }
 
 
@@ -75,7 +88,7 @@ class KeyStanding:
     slots: int | None  # None: as its terms say
     why: tuple[str, ...]
     next: tuple[str, ...]
-    check: str
+    check: tuple[str, ...]
     checked_ms: int | None
     left: tuple[str, ...]
 
@@ -89,7 +102,7 @@ def standing_of(
 ) -> KeyStanding:
     """`seen`: the key in the running pool, whose clock shows `now` (seconds); `wall`: UTC milliseconds."""
     if seen is None:
-        return KeyStanding("unchecked", None, 0, None, (UNHEARD,), (), "", None, tuple(_spent(spent)))
+        return KeyStanding("unchecked", None, 0, None, (UNHEARD,), (), (), None, tuple(_spent(spent)))
     clock = _Clock(now, wall)
     mine = [each for each in domains if each.id in seen.domains]
     return KeyStanding(
@@ -99,7 +112,7 @@ def standing_of(
         slots=seen.slots,
         why=tuple(_why(seen, clock)),
         next=tuple(_next(seen, clock)),
-        check=check_sentence(seen.checked, now),
+        check=tuple(_check(seen.checked, clock)),
         checked_ms=clock.ms(seen.checked.at) if seen.checked else None,
         left=(*_spent(spent), *_limits(mine)),
     )
@@ -113,11 +126,11 @@ class _Clock:
     def ms(self, at: float) -> int:
         return self.wall + round((at - self.now) * 1000)
 
-    def ago(self, at: float) -> str:
-        return f"{duration(max(0.0, self.now - at))} ago"
+    def ago(self, at: float) -> Phrase:
+        return Written(duration, max(0.0, self.now - at))
 
-    def until(self, at: float) -> str:
-        return f"in {duration(max(0.0, at - self.now))}"
+    def until(self, at: float) -> Phrase:
+        return Written(duration, max(0.0, at - self.now))
 
 
 # --- why
@@ -127,28 +140,32 @@ def _why(seen: KeySnapshot, clock: _Clock) -> Iterable[str]:
     yield WHOLE[seen.state]
     trouble = seen.trouble
     if trouble is not None and trouble.explains(seen.state):
-        yield _happened(trouble, clock)
+        yield from _happened(trouble, clock)
     elif seen.state in (KeyState.COOLING, KeyState.EXHAUSTED, KeyState.REVOKED):
         yield ELSEWHERE
     if seen.suspected:
         yield SUSPECTED
         if seen.doubt is not None:
-            yield _happened(seen.doubt, clock)
-    yield from (_of_model(each, clock) for each in seen.resting)
+            yield from _happened(seen.doubt, clock)
+    for each in seen.resting:
+        again = clock.until(each.until)
+        yield W("%(model)s rests: it is tried again in %(time)s.", model=each.model, time=again)
+        if each.trouble is not None:
+            yield from _happened(each.trouble, clock)
 
 
-def _happened(trouble: Trouble, clock: _Clock) -> str:
-    what = trouble.cause or HAPPENED[trouble.event]
-    status = f" ({trouble.status})" if trouble.status else ""
-    model = f", asked for {trouble.model}" if trouble.model else ""
-    by = " at a test" if trouble.checked else ""
-    said = f": “{trouble.words}”" if trouble.words else ""
-    return f"{_capital(clock.ago(trouble.at))}{by}{model}, {what}{status}{said}."
-
-
-def _of_model(each: ModelTrouble, clock: _Clock) -> str:
-    why = "" if each.trouble is None else f" {_happened(each.trouble, clock)}"
-    return f"{each.model} rests: it is tried again {clock.until(each.until)}.{why}"
+def _happened(trouble: Trouble, clock: _Clock) -> Iterable[str]:
+    what, ago = CAUSES.get(trouble.cause, HAPPENED[trouble.event]), clock.ago(trouble.at)
+    if trouble.checked:
+        yield W("At a test %(ago)s ago, %(what)s.", ago=ago, what=what)
+    elif trouble.status:
+        yield W("%(ago)s ago, %(what)s (%(status)s).", ago=ago, what=what, status=str(trouble.status))
+    else:
+        yield W("%(ago)s ago, %(what)s.", ago=ago, what=what)
+    if trouble.model:
+        yield W("It was asked for %(model)s.", model=trouble.model)
+    if trouble.words:
+        yield W("It said: “%(words)s”.", words=trouble.words)
 
 
 # --- what comes next
@@ -156,55 +173,65 @@ def _of_model(each: ModelTrouble, clock: _Clock) -> str:
 
 def _next(seen: KeySnapshot, clock: _Clock) -> Iterable[str]:
     if seen.state is KeyState.PAUSED:
-        yield "It serves again when it is resumed."
+        yield W("It serves again when it is resumed.")
         return
     if seen.state in (KeyState.COOLING, KeyState.EXHAUSTED):
         yield _trial(seen, clock)
     if seen.state is KeyState.EXHAUSTED:
-        yield "If it has been topped up, test it: then it is used at once."
+        yield W("If it has been topped up, test it: then it is used at once.")
     if seen.state is KeyState.REVOKED:
-        yield "It serves again by itself if a test lets it in; else replace it."
-    if seen.next_check is not None:
-        yield (
-            f"The next test is {clock.until(seen.next_check)}." if seen.next_check > clock.now else "A test is due now."
-        )
-    elif seen.state is KeyState.REVOKED:
-        yield "No test is planned: ask for one."
+        yield W("It serves again by itself if a test lets it in; else replace it.")
+    if seen.next_check is None:
+        yield W("No test is planned.")
+    elif seen.next_check > clock.now:
+        yield W("The next test is in %(time)s.", time=clock.until(seen.next_check))
+    else:
+        yield W("A test is due now.")
 
 
-def _trial(seen: KeySnapshot, clock: _Clock) -> str:
+def _trial(seen: KeySnapshot, clock: _Clock) -> Phrase:
     if seen.trial:
-        return "A request tries it now."
-    return (
-        f"One request tries it {clock.until(seen.until)}." if seen.until > clock.now else "The next request tries it."
-    )
+        return W("A request tries it now.")
+    if seen.until <= clock.now:
+        return W("The next request tries it.")
+    return W("One request tries it in %(time)s.", time=clock.until(seen.until))
 
 
 # --- the last test
 
 
-def check_sentence(check: KeyCheck | None, now: float) -> str:
-    """The last free check in a sentence. `now` is of the clock of its instant."""
+def _check(check: KeyCheck | None, clock: _Clock) -> Iterable[str]:
     if check is None:
-        return "Not tested yet."
-    models = f", {grouped(check.models)} {'model' if check.models == 1 else 'models'}" if check.models else ""
-    result = f"{FOUND.get(check.found, check.found)}{models}"
-    detail = "" if check.found == "ready" else f": {check.detail}"
-    words = f" It says: “{check.words}”." if check.words else ""
-    hint = f" {_capital(check.hint.removeprefix('; '))}." if check.hint else ""
-    return f"Tested {duration(max(0.0, now - check.at))} ago: {result}{detail}.{words}{hint}"
+        yield W("Not tested yet.")
+        return
+    ago, found = clock.ago(check.at), FOUND.get(check.found, check.found)
+    if check.status and check.found != "ready":
+        yield W("Tested %(ago)s ago: %(found)s (%(status)s).", ago=ago, found=found, status=str(check.status))
+    else:
+        yield W("Tested %(ago)s ago: %(found)s.", ago=ago, found=found)
+    if check.models:
+        yield Plural("It lists %(count)s model.", "It lists %(count)s models.", check.models)
+    if check.words:
+        yield W("It said: “%(words)s”.", words=check.words)
+    if check.hint:
+        yield W("Its kind or its address may be wrong: %(hint)s.", hint=check.hint.removeprefix("; "))
 
 
 # --- what is left
 
 
 def _spent(spent: KeyMoney) -> Iterable[str]:
-    requests = "1 request" if spent.today_requests == 1 else f"{grouped(spent.today_requests)} requests"
-    yield f"Today {money(spent.today_micro_usd)} for {requests}."
+    yield Plural(
+        "Today %(cost)s for %(count)s request.",
+        "Today %(cost)s for %(count)s requests.",
+        spent.today_requests,
+        cost=Written(money, spent.today_micro_usd),
+    )
     for taken, most, anew in spent.caps:
-        again = "" if anew is None else f", anew in {duration(anew)}"
-        left = max(0, most - taken)
-        yield f"{money(left)} of {money(most)} left under the cap of its upstream{again}."
+        left, of = Written(money, max(0, most - taken)), Written(money, most)
+        yield W("%(left)s of %(most)s are left under the cap of its upstream.", left=left, most=of)
+        if anew is not None:
+            yield W("The cap begins anew in %(time)s.", time=Written(duration, anew))
 
 
 def _limits(domains: Iterable[DomainSnapshot]) -> Iterable[str]:
@@ -215,9 +242,6 @@ def _limits(domains: Iterable[DomainSnapshot]) -> Iterable[str]:
             if measure not in worst or left.used > worst[measure].used:
                 worst[measure] = left
     for measure, left in worst.items():
-        full = f", all of it in {duration(left.full_in)}" if left.full_in >= 1 else ""
-        yield f"{grouped(max(0, round(left.level)))} of {grouped(round(left.capacity))} {MEASURES[measure]} left{full}."
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+        yield W(LEFT[measure], left=max(0, round(left.level)), most=round(left.capacity))
+        if left.full_in >= 1:
+            yield W("All of it is there in %(time)s.", time=Written(duration, left.full_in))

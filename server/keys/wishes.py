@@ -67,9 +67,7 @@ class KeyWishes:
     async def add(self, spec: UpstreamSpec, secret: Secret, actor: str = GATEWAY) -> AddedKey:
         """Store one more key under these terms. Raises KeyWishError; KeyEncryptionError without a master key."""
         encrypted = self._encryption.encrypt(secret)
-        if self._is_configured(secret.fingerprint):
-            raise KeyKnown("this key stands in the configuration already")
-        await self._insist_on_one_address(spec)
+        await self.insist_on_new(spec, secret)
         key = AddedKey(
             id=secret.fingerprint,
             spec=spec.bare(),
@@ -82,6 +80,14 @@ class KeyWishes:
         except KeyTaken:
             raise KeyKnown("this key has been added already") from None
         return key
+
+    async def insist_on_new(self, spec: UpstreamSpec, secret: Secret) -> None:
+        """Raises KeyWishError if this key is here already, or its upstream has another address."""
+        if self._is_configured(secret.fingerprint):
+            raise KeyKnown("this key stands in the configuration already")
+        if any(key.id == secret.fingerprint for key in await self._store.added_keys()):
+            raise KeyKnown("this key has been added already")
+        await self._insist_on_one_address(spec)
 
     async def remove(self, key_id: str, actor: str = GATEWAY) -> None:
         """Forget an added key, and what was wished of it."""

@@ -31,7 +31,13 @@ async def test_a_key_goes_in_and_never_comes_out(place: Estate) -> None:
         assert (await place.ask("POST", f"/api/admin/keys/{key}/{verb}")).status == 204
         listed = {each["id"]: each for each in (await place.ask("GET", "/api/admin/keys")).json["data"]}
         assert listed[key]["paused"] is paused
-    assert (await place.ask("POST", f"/api/admin/keys/{key}/recheck")).status == 204
+    tested = (await place.ask("POST", f"/api/admin/keys/{key}/recheck")).json
+    assert (tested["id"], tested["check"][:6], bool(tested["checked_at"]), tested["left"][0][:5]) == (
+        *(key, "Tested", True),
+        "Today",
+    )
+    assert (await place.ask("GET", f"/api/admin/keys/{key}")).json["why"] == tested["why"]
+    assert (await place.ask("GET", "/api/admin/keys/none")).status == 404
     assert (await place.ask("POST", "/api/admin/keys", body={"secret": SECRET, "upstream": "fake"})).status == 409
     assert (await place.ask("DELETE", f"/api/admin/keys/{key}")).status == 200
     assert (await place.ask("DELETE", f"/api/admin/keys/{key}")).refusal == (404, "unknown_id", None)
@@ -58,6 +64,9 @@ async def test_a_key_needs_to_know_where_it_belongs(place: Estate) -> None:
         ({"secret": SECRET, "upstream": "fake", "base_url": "https://evil.example"}, 409),
         ({"secret": SECRET, "dialect": ["openai"], "base_url": "http://evil.example/v1"}, 409),
         ({"secret": SECRET, "dialect": ["openai", "anthropic"]}, 409),
+        ({"secret": SECRET, "dialect": ["openai"], "base_url": "http://127.0.0.1:9/v1"}, 409),  # no answer there
+        ({"secret": SECRET, "dialect": ["openai"], "name": "fake", "untested": True}, 409),
+        ({"secret": SECRET, "upstream": "fake", "name": "other"}, 409),
         ({"secret": "two words", "upstream": "fake"}, 400),
         ({"secret": SECRET, "upstream": "fake", "rpm": 0}, 400),
         ({"secret": SECRET, "upstream": "fake", "keys": ["x"]}, 400),

@@ -32,7 +32,7 @@ from server.http.api.table import Operation
 from server.http.routes import OPERATIONS as API
 from web.forms import FORMS
 
-NO_GATEWAY = "the command line has no running gateway, and so no request of this moment"
+NO_GATEWAY = "`queue` only shows the requests of the running gateway: its page and its API end them"
 OF_ONES_OWN = "it is one's own doing: the command line is the operator's"
 BY_FIELD = "a form of its own for one field: a press of a button, instead of a box among others"
 BY_GROUPS = "the page of a person has their groups in a field"
@@ -52,6 +52,8 @@ MORE: Mapping[tuple[str, str], str] = {
     ("page", "/me/sessions/*/end"): OF_ONES_OWN,
     ("page", "/me/sessions/end"): OF_ONES_OWN,
     ("page", "/login"): OF_ONES_OWN,
+    ("page", "/invitation"): OF_ONES_OWN,
+    ("line", "user remove"): "another word for `user erase`",
     ("line", "key rotate-master"): THE_MASTER,
     ("line", "key new-master"): THE_MASTER,
     ("line", "key check"): "it asks the providers from where the operator sits; a gateway probes by itself",
@@ -59,6 +61,7 @@ MORE: Mapping[tuple[str, str], str] = {
 # Verbs of the table that this front end has not.
 LACKING: Mapping[tuple[str, str, str], str] = {
     ("line", "request", "cancel"): NO_GATEWAY,
+    ("line", "request", "cancel of"): NO_GATEWAY,
     ("line", "request", "cancel all"): NO_GATEWAY,
     ("page", "group", "add"): BY_GROUPS,
     ("page", "group", "drop"): BY_GROUPS,
@@ -79,7 +82,7 @@ WITHOUT: Mapping[tuple[str, str, str, str], str] = {
 }
 # What says which one is meant, or that it shall happen, and is no field of the thing.
 NAMING = {"id", "user", "key", "group", "course", "person", "file", "yes", "help"}
-MANNER = {"partial", "trial", "csv", "confirm", "new"}
+MANNER = {"partial", "trial", "csv", "confirm", "new", "invite", "file"}
 
 
 def operations() -> Iterator[str]:

@@ -227,7 +227,7 @@ async def test_the_front_page_is_light_and_soon_there(browser: Browser, running:
     async with tab(browser, running.url) as seen:
         await seen.page.goto("/")
         sent = await transferred(seen)
-    static = {f"/static/{name}" for name in ("icon.svg", "live.js", "style.css", "theme.js")}
+    static = {f"/static/{name}" for name in ("charts.js", "icon.svg", "live.js", "style.css", "theme.js")}
     assert set(sent["paths"]) == {"/", *static}
     assert len(sent["paths"]) <= len(static) + 2, "the icon is on the page and on the tab; nothing else comes twice"
     assert sent["bytes"] < 100_000

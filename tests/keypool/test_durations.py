@@ -12,7 +12,7 @@ seconds = st.floats(0.01, 1000.0)
 
 
 def test_before_anything_was_seen_half_of_the_answers_take_the_usual_time() -> None:
-    assert Durations(10).curve().quantile(0.5) == pytest.approx(USUAL_ANSWER)
+    assert Durations(10).of_ended().quantile(0.5) == pytest.approx(USUAL_ANSWER)
     assert Durations(10).curve([0.01]).quantile(0.5, age=0.01) == pytest.approx(USUAL_ANSWER)
 
 
@@ -52,7 +52,7 @@ def test_only_the_latest_count() -> None:
     for each in (100.0, 1.0, 1.0, 1.0):
         durations.learn(each)
     assert len(durations) == 3
-    assert durations.curve().quantile(0.9) == 1.0
+    assert durations.of_ended().quantile(0.9) == 1.0
 
 
 @settings(deadline=None, max_examples=60)

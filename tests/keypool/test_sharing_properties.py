@@ -187,8 +187,11 @@ class Cluster(RuleBasedStateMachine):
     # How it is done
 
     def _certain(self) -> list[tuple[str, Life]]:
-        """Those whose lease has not ended."""
-        return [(name, life) for name, life in self.lives.items() if self.now <= life.since + LEASE]
+        """Those that have a lease. A gateway that comes back has none until its entry is written once more."""
+        parts = {name: life.pool.keyring.domain(life.pool.keys["k"], "m").part for name, life in self.lives.items()}
+        return [
+            (name, life) for name, life in self.lives.items() if self.now <= min(life.since + LEASE, parts[name].until)
+        ]
 
     def _document(self, name: str) -> Shares:
         return self.documents.stored.get(name, (0, Shares()))[1]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from keypool import verdict
 from keypool.domains import Left
 from keypool.health import KeyEvent, KeyState
 from keypool.keys import Key
@@ -14,7 +15,7 @@ from keypool.limits import LimitMeasure
 from keypool.pool import Ask, Pool
 from keypool.snapshot import DomainSnapshot, KeySnapshot
 from keypool.trouble import LEADS_TO, KeyCheck, ModelTrouble, Trouble
-from keypool.verdict import DROPPED, NO_MONEY, REFUSED, UNREACHABLE
+from keypool.verdict import DROPPED, NO_MONEY, REFUSED, UNREACHABLE, Verdict
 from server.keys import standing
 from server.keys.standing import KeyMoney, KeyStanding, standing_of
 from server.keys.words import words_about_key, words_of
@@ -36,8 +37,8 @@ def test_every_state_has_its_reason_and_what_comes_next(state: KeyState, event: 
     assert found.why[0] == standing.WHOLE[state]
     causes = event is not None and LEADS_TO.get(event) is state
     if state in BAD:
-        assert ("“It is over.”" in found.why[1]) == causes
-        assert (found.why[1] == standing.ELSEWHERE) != causes
+        assert ("It said: “It is over.”." in found.why) == causes
+        assert (standing.ELSEWHERE in found.why) != causes
     else:
         assert len(found.why) == 1
     assert bool(found.next)
@@ -61,34 +62,40 @@ def test_a_rest_ends_with_a_trial(changed: dict[str, float], next_: str) -> None
 def test_a_model_that_rests_is_named_with_its_reason() -> None:
     trouble = Trouble(KeyEvent.NO_SUCH_MODEL, NOW - 5, "gpt-9", 404, words="model_not_found")
     found = said(replace(KEY, resting=(ModelTrouble("gpt-9", KeyState.COOLING, NOW + 3600, trouble),)))
-    assert found.why[1] == (
-        "gpt-9 rests: it is tried again in 1 h 0 min. 5 s ago, asked for gpt-9, the provider has no such model for"
-        " this key (404): “model_not_found”."
+    assert found.why[1:] == (
+        "gpt-9 rests: it is tried again in 1 h 0 min.",
+        "5 s ago, the provider had no such model for this key (404).",
+        "It was asked for gpt-9.",
+        "It said: “model_not_found”.",
     )
 
 
 def test_a_suspected_key_says_that_nothing_is_proven_and_what_happened_last() -> None:
     found = said(replace(KEY, suspected=True, doubt=Trouble(KeyEvent.FAILED, NOW - 5, "m", 500)))
-    assert found.why[1:] == (standing.SUSPECTED, "5 s ago, asked for m, the provider failed (500).")
+    assert found.why[1:] == (standing.SUSPECTED, "5 s ago, the provider failed (500).", "It was asked for m.")
 
 
 @pytest.mark.parametrize(
     ("check", "sentence"),
     [
         (None, "Not tested yet."),
-        (KeyCheck(NOW - 180, "ready", "let in", models=61), "Tested 3 min ago: let in, 61 models."),
         (
-            KeyCheck(NOW, "revoked", "the upstream does not know this key (401)", words="Incorrect API key: ***"),
-            "Tested 0 s ago: refused: the upstream does not know this key (401). It says: “Incorrect API key: ***”.",
+            KeyCheck(NOW - 180, "ready", "let in", models=61, status=200),
+            "Tested 3 min ago: it is let in. It lists 61 models.",
+        ),
+        (
+            KeyCheck(NOW, "revoked", "", words="Incorrect API key: ***", status=401),
+            "Tested 0 s ago: the provider does not know this key (401). It said: “Incorrect API key: ***”.",
         ),
         (
             KeyCheck(NOW, "ready", "let in", "; azure answers there: `kind: azure` fits", models=1),
-            "Tested 0 s ago: let in, 1 model. Azure answers there: `kind: azure` fits.",
+            "Tested 0 s ago: it is let in. It lists 1 model."
+            " Its kind or its address may be wrong: azure answers there: `kind: azure` fits.",
         ),
     ],
 )
 def test_the_last_test_is_a_sentence_with_its_hint(check: KeyCheck | None, sentence: str) -> None:
-    assert said(replace(KEY, checked=check)).check == sentence
+    assert " ".join(said(replace(KEY, checked=check)).check) == sentence
 
 
 def test_money_and_limits_are_what_is_left_of_the_fullest_capacity() -> None:
@@ -104,8 +111,10 @@ def test_money_and_limits_are_what_is_left_of_the_fullest_capacity() -> None:
     )
     assert found.left == (
         "Today $1.50 for 1 request.",
-        "$20.00 of $20.00 left under the cap of its upstream, anew in 1 d 0 h.",
-        "6 of 60 requests a minute left, all of it in 54 s.",
+        "$20.00 of $20.00 are left under the cap of its upstream.",
+        "The cap begins anew in 1 d 0 h.",
+        "6 of 60 requests a minute are left.",
+        "All of it is there in 54 s.",
     )
 
 
@@ -117,13 +126,13 @@ def test_a_key_that_the_pool_does_not_have_yet_says_so() -> None:
 # --- the pool remembers why
 
 
-def failing(*verdicts: object) -> KeySnapshot:
+def failing(*verdicts: Verdict) -> KeySnapshot:
     """The key after requests of as many persons have failed with these verdicts."""
     pool = Pool([Key("k1", "openai", frozenset({"openai"}), frozenset({"m"}), 8)])
-    for number, verdict in enumerate(verdicts):
+    for number, each in enumerate(verdicts):
         person = f"p{number}"
         ticket, _ = pool.submit(Ask(person, person, "m", "openai", 9, 9, 99.0), float(number))
-        pool.failed(ticket, verdict, float(number))  # type: ignore[arg-type]
+        pool.failed(ticket, each, float(number))
     return pool.snapshot(len(verdicts) - 1.0).keys[0]
 
 
@@ -141,6 +150,13 @@ def test_a_lack_of_money_and_a_lost_connection_are_known_at_once() -> None:
     away = failing(UNREACHABLE).resting
     assert [(each.model, each.trouble.cause if each.trouble else "") for each in away] == [("m", UNREACHABLE.cause)]
     assert failing(DROPPED).resting == ()
+
+
+def test_all_causes_and_events_have_words() -> None:
+    verdicts = (each for each in vars(verdict).values() if isinstance(each, Verdict))
+    assert {each.cause for each in verdicts if each.cause} == set(standing.CAUSES)
+    assert set(standing.HAPPENED) == set(LEADS_TO)
+    assert set(standing.LEFT) == set(LimitMeasure)
 
 
 def test_a_key_that_is_trusted_anew_has_no_past() -> None:

@@ -17,6 +17,7 @@ OPERATORS = [
     "/admin", "/admin/usage", "/admin/people", "/admin/people/import", "/admin/groups", "/admin/tokens", "/admin/keys",
     "/admin/limits", "/admin/prices", "/admin/notices", "/admin/audit",
 ]  # fmt: skip
+DOORS = ("/login", "/invitation")  # for strangers
 FILES = ["/me/export", "/admin/people.csv", "/admin/usage.csv"]
 
 
@@ -27,7 +28,7 @@ def _matches(pattern: object, path: str) -> bool:
 def test_each_form_of_the_design_has_a_route_and_each_route_with_a_form_is_of_the_design() -> None:
     posts = [route for route in page_routes() if "POST" in route.roles]
     for form in FORMS:
-        if form != "/login":
+        if form not in DOORS:
             assert any(_matches(route.pattern, form.replace("*", "x")) for route in posts), form
     for route in posts:
         path = re.sub(r"\([^)]*\)", "x", str(route.pattern))
@@ -72,7 +73,7 @@ async def test_who_is_no_administrator_finds_the_administration_closed() -> None
 async def test_no_form_is_taken_from_a_stranger_or_from_another_page() -> None:
     async with services() as running, visitor(running) as stranger, operator_at(running) as operator:
         for form in FORMS:
-            if form == "/login":
+            if form in DOORS:
                 continue
             path = form.replace("*", "x")
             assert (await stranger.browser.post(path, xsrf="x")).status == 401, path

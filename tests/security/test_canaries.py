@@ -216,6 +216,7 @@ async def administer(here: Town) -> None:
     (token, *_) = await services.store.tokens(ada.id)
     _, fresh = await services.tokens.rotate(THE_OPERATOR, boss, token.id)
     here.tokens["ada"] = here.canaries.sing("fresh token", fresh)
+    await accept_an_invitation(here)
     for presented in (f"{fresh}x", ADMIN_KEY, fresh):
         async with browser(here.running.url) as visitor:
             page = await visitor.get("/login")
@@ -225,6 +226,24 @@ async def administer(here: Town) -> None:
             if presented == ADMIN_KEY:
                 here.tokens["session of admin"] = entered.cookies["fairgate-session"].value
                 here.canaries.sing("admin's session", here.tokens["session of admin"])
+
+
+async def accept_an_invitation(here: Town) -> None:
+    """Bob is invited, looks at the link, and uses it; and then it is tried once more."""
+    services = here.running.services
+    bob = await services.store.person_by_name("bob")
+    assert bob is not None
+    made = await services.invitations.invite(THE_OPERATOR, OPERATOR.person_id, bob.id)
+    code = here.canaries.sing("invitation", made.secret)
+    async with browser(here.running.url) as visitor:
+        page = await visitor.get(made.link(""))
+        (xsrf,) = re.findall(r'name="xsrf" value="([^"]+)"', page.text)
+        entered = await visitor.post("/invitation", code=code, xsrf=xsrf)
+        (first,) = re.findall(r'<code id="secret">([^<]+)</code>', entered.text)
+        here.canaries.sing("first token", first)
+        here.canaries.sing("invited session", entered.cookies["fairgate-session"].value)
+        await visitor.get(made.link(""))
+        await visitor.get(f"/invitation/{code}")
 
 
 async def look_everywhere(here: Town) -> int:

@@ -32,6 +32,7 @@ from web.view_admin import (
     GatewayView,
     GroupRow,
     ImportView,
+    InvitationRow,
     KeyRow,
     KeysView,
     LimitRow,
@@ -69,7 +70,7 @@ from web.view_me import (
     TokenView,
 )
 from web.view_models import HomeView, ModelRow, ModelsView
-from web.view_public import DocsView, LeaderboardView, LoginView, MessageView, QueuePlace, Score
+from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView, QueuePlace, Score
 
 NOW = 1_790_000_000_000
 HOUR, DAY = 3_600_000, 86_400_000
@@ -280,6 +281,11 @@ def _public(text: Callable[[str], str], many: int) -> Pages:
     )
     models = tuple(text(name) for name in ("gpt-5.2", "gpt-5-mini", "claude-sonnet-4-5") * many)
     yield "docs", lambda: render.docs_html(DocsView(ME, text("https://llm.example.edu"), models, text("gpt-5.2")))
+    yield "invitation", lambda: render.invitation_html(InvitationView(STRANGER, text("Ada"), "fg_code"))
+    welcome = InvitationView(STRANGER, text("Ada"), secret="fg_" + "Zz9" * 12, base_url="https://gate.example.edu/v1")
+    yield "invitation-used", lambda: render.invitation_html(welcome)
+    wrong = InvitationView(STRANGER, problem="This invitation has been used.")
+    yield "invitation-wrong", lambda: render.invitation_html(wrong)
     yield "login", lambda: render.login_html(LoginView(STRANGER, text("Example University"), next=text("/me")))
     yield (
         "login-failed",
@@ -413,6 +419,7 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
         "2026-09-21",
         cells(text, many),
         True,
+        "ABCD-EFGH-JKMN",
     )
     yield "course", lambda: render_me.course_html(course)
     kept = (
@@ -433,7 +440,11 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
 def _admin(text: Callable[[str], str], many: int) -> Pages:
     spent = (SpentView("Today", 4821, 12_345_678, 987_654, 23_410_000),)
     live = (
-        LiveView("req_1", text("Ada Lovelace"), text("gpt-5.2"), "waiting", NOW - 12_000, 1, 3.0, tokens_in=81_000),
+        LiveView(
+            *("req_1", text("Ada Lovelace"), text("gpt-5.2"), "waiting", NOW - 12_000, 1, 3.0, "", 81_000),
+            person_id=text("usr 1"),
+            many=12,
+        ),
         LiveView("req_2", text("Edsger Dijkstra"), text("gpt-5.2"), "running", NOW - 70_000, upstream=text("openai")),
     )
     queues = (QueueView(text("gpt-5.2"), 14, 16, 16, 9), QueueView(text("claude-sonnet-4-5"), 0, 3, 16, 0))
@@ -467,7 +478,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         PersonRow("p3", text("Mallory"), (), False, True, False, None, 0, 0, 0),
         PersonRow("p4", text("Edsger Dijkstra"), (text("alumni"),), False, False, True, NOW - 400 * DAY, 0, 0, 1),
     )
-    yield "people", lambda: render_admin.people_html(PeopleView(OPERATOR, people * many, 211, text("a"), text("p4")))
+    yield "people", lambda: render_admin.people_html(PeopleView(OPERATOR, people * many, 211, text("50")))
     person = PersonView(
         OPERATOR,
         people[0],
@@ -483,11 +494,18 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         NewSecret("token", text("loan"), "fg_" + "Zz9" * 12),
         passes(text),
     )
+    person = replace(person, invited_ms=NOW + DAY)
     yield "person", lambda: render_admin.person_html(person)
     closed = replace(people[1], disabled=True)
     yield "person-closed", lambda: render_admin.person_html(PersonView(OPERATOR, closed))
     faults = ((3, "name: expected 1 to 128 printable characters"), (9, "groups: there is no such group"))
-    yield "import", lambda: render_admin.import_html(ImportView(OPERATOR, 0, 0, faults * many, True))
+    yield "import", lambda: render_admin.import_html(ImportView(OPERATOR, 0, 0, faults * many))
+    link = "https://gate.example.edu/invitation?code=fg_" + "Zz9" * 16
+    invited = (InvitationRow(text("Ada Lovelace"), text("ada@example.edu"), link, NOW + 14 * DAY),) * many
+    yield (
+        "imported",
+        lambda: render_admin.import_html(ImportView(OPERATOR, 30, 2, (), invited, "name,email,link", True)),
+    )
     rows = (
         GroupRow(text("students"), members=812),
         GroupRow(
@@ -514,14 +532,14 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         KeyRow(
             "3f9a1c", "x7Qa", text("openai"), "ready", NOW - 70 * HOUR, (text("gpt-5.2"),), 3, 16, added=True,
             owner=text("Chair of Logic"), kind="openai", address=text("https://api.openai.com/v1"),
-            why=("It is let in.",), next=("The next test is in 12 min.",), check="Tested 3 min ago: let in, 61 models.",
+            why=("It is let in.",), next=("The next test is in 12 min.",), check=("Tested 3 min ago: it is let in.",),
             left=("Today $3.12 for 812 requests.", "$16.88 of $20.00 left under the cap of its upstream."),
         ),
         KeyRow(
             "77b0e2", "p0Lk", text("openai"), "exhausted", NOW - 31 * HOUR, (), 0, 16, added=True,
             why=("Its quota or its money is used up.", text("31 h ago, it said so (429): “Check your plan”.")),
             next=("One request tries it in 28 min.", "If it has been topped up, test it: then it is used at once."),
-            check=text("Tested 3 min ago: not clear. It says: “You exceeded your quota”."),
+            check=(text("Tested 3 min ago. It said: “You exceeded your quota”."),),
         ),
         KeyRow(
             "c41d55", "m1Zz", text("anthropic"), "paused", NOW - HOUR, (text("claude-sonnet-4-5"),), 0, 8, paused=True,
@@ -569,6 +587,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         UsageSum("all", 8000, 18_000_000, 1_600_000, 162_000_000),
         cells(text, many),
         requests(text, many, "Ada"),
+        hours=tuple((NOW - NOW % HOUR - age * HOUR, text("gpt-5.2"), 7 * age % 50) for age in range(1, 30)),
     )
     yield "usage", lambda: render_admin.usage_html(usage)
     audits = (

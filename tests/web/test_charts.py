@@ -74,7 +74,7 @@ def test_a_young_day_stands_at_the_right_of_the_heat_strip() -> None:
     first, last = (column.marks[0] for column in strip.columns)
     assert first.x > 90
     assert last.x + last.width <= 100
-    assert (first.tone, first.height) == ("h2", 72)
+    assert (first.tone, first.height) == ("h2", 96)
     assert (last.tone, last.height) == ("unwatched", 1)
 
 
@@ -95,3 +95,37 @@ def test_percentiles_stand_on_a_logarithmic_ladder_that_nothing_leaves() -> None
     low, mid, high = charts.rungs(Ladder(9, 0.001, 3.873, 9000.0))
     assert (low, high) == (0.0, 100.0)
     assert mid == pytest.approx(50, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("top", "values"),
+    [
+        (0, [0, 1]), (1, [0, 1]), (4, [0, 1, 2, 3, 4]), (9, [0, 5, 10]), (37, [0, 10, 20, 30, 40]),
+        (41, [0, 20, 40, 60]),
+        (378_112, [0, 100_000, 200_000, 300_000, 400_000]), (1_700_000, [0, 500_000, 1_000_000, 1_500_000, 2_000_000]),
+    ],
+)  # fmt: skip
+def test_an_axis_has_few_round_figures_and_ends_above_the_largest_column(top: int, values: list[int]) -> None:
+    bars = charts.stacked({"a": {"m": top}}, 160)
+    assert [value for value, _ in bars.ticks] == values
+    assert [y for _, y in bars.ticks] == sorted((y for _, y in bars.ticks), reverse=True)
+    assert bars.ticks[0][1] == 160
+
+
+@pytest.mark.parametrize(("count", "named"), [(1, 1), (5, 5), (24, 5), (30, 5), (400, 5)])
+def test_at_most_five_columns_are_named_below_the_axis_and_the_last_is_one(count: int, named: int) -> None:
+    bars = charts.stacked({str(number): {"m": 1} for number in range(count)}, 160)
+    assert len(bars.dates) == named
+    assert bars.dates[-1] is bars.columns[-1]
+
+
+def test_every_hour_has_a_column_and_hours_outside_have_none() -> None:
+    hour = charts.HOUR_MS
+    bars = charts.last_hours([(hour, "m", 2), (hour, "n", 3), (9 * hour, "m", 7)], 3 * hour + 5, 3)
+    assert [(column.label, column.total) for column in bars.columns] == [("0", 0), (str(hour), 5), (str(2 * hour), 0)]
+    assert bars.columns[1].parts == (("n", 3), ("m", 2))
+
+
+def test_shares_are_the_models_that_were_used_the_largest_first_and_bars_by_the_largest() -> None:
+    cells = [cell("2026-03-01", "m", 1), cell("2026-03-02", "m", 2), cell("2026-03-01", "n", 9), cell("", "o", 0)]
+    assert charts.shares(cells, "cost") == [charts.Share("n", 9, 0.75, 100.0), charts.Share("m", 3, 0.25, 33.33)]

@@ -38,7 +38,7 @@ def test_nothing_but_the_listed_files_is_served(name: str) -> None:
     assert render.static(name) is None
 
 
-@pytest.mark.parametrize("name", ["live.js", "theme.js", "copy.js", "chat.js"])
+@pytest.mark.parametrize("name", ["live.js", "theme.js", "copy.js", "charts.js", "chat.js"])
 def test_no_script_ever_turns_text_into_markup_in_the_page(name: str) -> None:
     found = render.static(name)
     assert found is not None

@@ -5,7 +5,7 @@ A key's secret goes in and never comes out. It is noted by its fingerprint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,23 +14,29 @@ from server.config.settings import ANTHROPIC, OPENAI
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import FIELDS, whole
 from server.keys.encryption import KeyEncryptionError
+from server.keys.prober import Check
 from server.keys.wishes import KeyWishes, ListedKey
 from server.policy.commands import CommandError
 from server.store.base import AddedKey
 
 HOMES = {"openai": OPENAI, "anthropic": ANTHROPIC}
 BASE_URL = "--base-url goes with --dialect"
+SAVED_ALL_THE_SAME = "untested"
+NOT_LET_IN = "the test failed, so nothing is saved"
 TERMS = frozenset(FIELDS) - {"name", "keys", "key_env", "dialect", "base_url", "proxy", "ca_file"}
+
+
+Trial = Callable[[UpstreamSpec, Secret], Awaitable[Check]]
 
 
 class KeyCommands:
     """The verbs; `actor` is the id of the caller. All raise CommandError and StoreError.
 
-    `slots` are those of a key of which nothing is said.
+    `slots` are those of a key of which nothing is said. `trial` asks a provider about a key that is not in use, free.
     """
 
-    def __init__(self, keys: KeyWishes, slots: int) -> None:
-        self._keys, self._slots = keys, slots
+    def __init__(self, keys: KeyWishes, slots: int, trial: Trial) -> None:
+        self._keys, self._slots, self._trial = keys, slots, trial
 
     async def keys(self) -> list[ListedKey]:
         """All keys, those of the configuration first."""
@@ -49,12 +55,19 @@ class KeyCommands:
         return True
 
     async def add(self, actor: str, secret: str, wanted: Mapping[str, Any]) -> AddedKey:
-        """Store one more key: `upstream`, or `dialect` and maybe `base_url`; beside it any of `TERMS`."""
+        """Store one more key: `upstream`, or `dialect` and maybe `name` and `base_url`; beside it any of `TERMS`.
+
+        It is tested first, and refused if its provider does not let it in; `untested` saves it all the same.
+        """
         await self._keys.insist_on_same_master()
         terms = dict(wanted)
         headers = _read("headers", terms.pop("headers")) if "headers" in terms else ()
         key = _key(secret).carrying(headers)
-        return await self._keys.add(await self._spec(key, terms), key, actor)
+        spec = await self._spec(key, terms)
+        await self._keys.insist_on_new(spec, key)
+        if not terms.get(SAVED_ALL_THE_SAME):
+            await self._insist_on_answer(spec, key)
+        return await self._keys.add(spec, key, actor)
 
     async def pause(self, actor: str, key_id: str) -> None:
         """Give no further request to a key, until `resume`."""
@@ -71,10 +84,16 @@ class KeyCommands:
         """Forget an added key."""
         await self._keys.remove(key_id, actor)
 
+    async def _insist_on_answer(self, spec: UpstreamSpec, key: Secret) -> None:
+        found = await self._trial(spec, key)
+        if found.state != "ready":
+            words = f'. It says: "{found.words}"' if found.words else ""
+            raise CommandError(f"{NOT_LET_IN}: {found.detail}{words}{found.hint}", "--untested saves it all the same")
+
     async def _spec(self, key: Secret, wanted: Mapping[str, Any]) -> UpstreamSpec:
         terms = dict(_term(name, value) for name, value in _said(wanted).items())
         if "upstream" in wanted:
-            if "dialect" in wanted or "base_url" in wanted:
+            if any(name in wanted for name in ("dialect", "base_url", "name")):
                 raise CommandError("either an upstream that is there, or a dialect with its address", BASE_URL)
             known = await self._keys.terms(wanted["upstream"])
             if terms.get("models") and not known.models:
@@ -82,16 +101,18 @@ class KeyCommands:
             if any(getattr(known, name) != terms.get(name, getattr(known, name)) for name in ("kind", "api_version")):
                 raise CommandError("the keys of an upstream are of one kind", "leave --kind and --api-version out")
             return replace(known, **terms)
-        return self._of_its_own(key, wanted, terms)
+        return await self._of_its_own(key, wanted, terms)
 
-    def _of_its_own(self, key: Secret, wanted: Mapping[str, Any], terms: Mapping[str, Any]) -> UpstreamSpec:
+    async def _of_its_own(self, key: Secret, wanted: Mapping[str, Any], terms: Mapping[str, Any]) -> UpstreamSpec:
         if "dialect" not in wanted:
             raise CommandError("expected an upstream that is there, or what the key's own one speaks")
         dialects: Sequence[str] = _read("dialect", wanted["dialect"])
         if "base_url" not in wanted and len(dialects) > 1:
             raise CommandError("no provider speaks both by one address", "say which with --base-url")
         url = _read("base_url", wanted["base_url"]) if "base_url" in wanted else HOMES[dialects[0]]
-        name = f"{dialects[0]}-{key.fingerprint}"
+        name = _read("name", wanted["name"]) if "name" in wanted else f"{dialects[0]}-{key.fingerprint}"
+        if any(each.spec.name == name for each in await self._keys.keys()):
+            raise CommandError("there is an upstream of this name: add the key to it, or choose another name")
         try:
             return whole(
                 UpstreamSpec(

@@ -18,12 +18,16 @@ from server.store.base import Person, Store
 
 @dataclass(frozen=True, slots=True)
 class ImportedPeople:
-    """The result of a file, or of its trial: how many people were added and changed. `done`: whether it was applied."""
+    """The result of a file, or of its trial: how many people were added and changed. `done`: whether it was applied.
+
+    `names`: those who were added, or would be.
+    """
 
     added: int
     changed: int
     mistakes: tuple[Mistake, ...]
     done: bool
+    names: tuple[str, ...] = ()
 
 
 class PeopleTable:
@@ -52,14 +56,18 @@ class PeopleTable:
         new = [row for row in rows if row.name not in known]
         other = [row for row in rows if row.name in known and _differs(row, known[row.name], limits)]
         if trial or (mistakes and not partial):
-            return ImportedPeople(len(new), len(other), tuple(mistakes), done=False)
+            return ImportedPeople(len(new), len(other), tuple(mistakes), False, tuple(row.name for row in new))
         late = [mistake for row in (*new, *other) if (mistake := await self._follow(actor, row, known, limits, by))]
-        return ImportedPeople(
-            len(new) - sum(each.line in {row.line for row in new} for each in late),
-            len(other) - sum(each.line in {row.line for row in other} for each in late),
-            tuple(sorted((*mistakes, *late), key=lambda each: each.line)),
-            done=True,
-        )
+        failed = {each.line for each in late}
+        names = tuple(row.name for row in new if row.line not in failed)
+        changed = sum(row.line not in failed for row in other)
+        wrong = sorted((*mistakes, *late), key=lambda each: each.line)
+        return ImportedPeople(len(names), changed, tuple(wrong), True, names)
+
+    async def added(self, found: ImportedPeople) -> list[Person]:
+        """The people whom an import has added."""
+        names = set(found.names) if found.done else set()
+        return [each for each in await self._store.people() if each.name in names]
 
     async def _sorted_out(
         self, rows: Sequence[Row], known: Mapping[str, Person], by: Authority | None

@@ -19,6 +19,7 @@ import orjson
 
 from server.admin.changes import JOINED, Changes, joined_id, no_such
 from server.admin.commands.guest_passes import GuestPassCommands
+from server.admin.commands.invitations import forget_invitations
 from server.auth.accounts import RESERVED, Accounts
 from server.auth.sessions import Sessions
 from server.ledger.export import request_fields
@@ -112,6 +113,7 @@ class PrivacyCommands:
                 await self._changes.remove_limit(actor, limit.id)
         for name in await self._changes.joined(person_id):
             await self._store.remove_record(JOINED, joined_id(person_id, name))
+        await forget_invitations(self._store, person_id)
         for group in await self._changes.groups():
             if person_id in group.teachers:
                 others = tuple(each for each in group.teachers if each != person_id)

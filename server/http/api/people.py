@@ -7,10 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from server.admin.commands.allowances import More, allow_more
+from server.admin.commands.invitations import Invitation
 from server.admin.consequences import of_disabling, of_promotion
 from server.admin.resources import LIMIT, PERSON
 from server.config.openapi import CSV, Description
-from server.config.shapes import Flag, Many, Text, Thing, Whole, Word
+from server.config.shapes import Flag, Instant, Many, Text, Thing, Whole, Word
 from server.http.api.schemas import (
     CONSEQUENCES,
     LIMIT_SHAPE,
@@ -23,9 +24,13 @@ from server.http.api.schemas import (
 from server.http.api.table import Asking, File, Operation
 from server.http.api.tokens import OF_ALL
 from server.ledger.limits import LimitWindow, Unit, family_of
+from server.ledger.when import iso
 
 PAGE, MOST = 100, 1000
 CHANGED = Thing(PERSON_SHAPE.members, {"consequences": CONSEQUENCES}, name="ChangedPerson")
+INVITATION = Thing(
+    {"person": Text(), "name": Text(), "code": Text(), "path": Text(), "expires_at": Instant()}, name="Invitation"
+)
 IMPORTED = Thing(
     {
         "done": Flag(),
@@ -33,6 +38,7 @@ IMPORTED = Thing(
         "changed": Whole(),
         "mistakes": Many(Thing({"line": Whole(), "sentence": Text(1000)}), 10_000),
     },
+    {"invitations": Many(INVITATION, 10_000)},
     name="Imported",
 )
 
@@ -78,28 +84,56 @@ async def allow_person_more(asking: Asking) -> object:
     return limit_json(await allow_more(services.changes, asking.actor, person, more, limits, now))
 
 
+async def invite_person(asking: Asking) -> object:
+    """A link for a first login, in place of an earlier one."""
+    return _invitation(await asking.services.invitations.invite(asking.maker, asking.actor, asking.id))
+
+
+async def withdraw_invitation(asking: Asking) -> None:
+    await asking.services.invitations.withdraw(asking.actor, asking.id)
+
+
+def _invitation(made: Invitation) -> dict[str, object]:
+    person = made.person
+    return {
+        "person": person.id,
+        "name": person.name,
+        "code": made.secret,
+        "path": made.link(""),
+        "expires_at": iso(made.expires_at),
+    }
+
+
 async def export_people(asking: Asking) -> File:
     return File("fairgate-people.csv", CSV, _once(await asking.services.people_table.export()))
 
 
 async def import_people(asking: Asking) -> object:
-    partial, trial = (asking.query.get(name) == "yes" for name in ("partial", "trial"))
-    found = await asking.services.people_table.read(
+    services, invitations = asking.services, asking.services.invitations
+    partial, trial, invite = (asking.query.get(name) == "yes" for name in ("partial", "trial", "invite"))
+    if invite:
+        await invitations.insist(asking.maker)
+    found = await services.people_table.read(
         asking.actor, asking.text, partial=partial, trial=trial, by=asking.authority
     )
-    return {
+    answer: dict[str, object] = {
         "done": found.done,
         "added": found.added,
         "changed": found.changed,
         "mistakes": [asdict(each) for each in found.mistakes],
     }
+    if invite:
+        added = await services.people_table.added(found)
+        invited = await invitations.invite_each(asking.maker, asking.actor, added)
+        answer["invitations"] = [_invitation(each) for each in invited]
+    return answer
 
 
 async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
     yield content
 
 
-YES = {"partial": Word(("yes", "no")), "trial": Word(("yes", "no"))}
+YES = dict.fromkeys(("partial", "trial", "invite"), Word(("yes", "no")))
 
 
 def _describe(method: str, path: str, summary: str, **more: Any) -> Description:
@@ -136,6 +170,17 @@ OPERATIONS = (
             body=LIMIT.body("allow", "More"), answer=LIMIT_SHAPE,
         ),
         allow_person_more,
+    ),
+    Operation(
+        _describe(
+            "POST", "/people/{person}/invitation", "Invite a person by a link that works once, for their first login",
+            answer=INVITATION, status=201,
+        ),
+        invite_person,
+    ),
+    Operation(
+        _describe("DELETE", "/people/{person}/invitation", "End the invitation of a person", status=204),
+        withdraw_invitation,
     ),
     Operation(_describe("GET", "/people.csv", "All people as a table", gives=(CSV,), answer=Text()), export_people),
     Operation(

@@ -212,7 +212,7 @@ def _standing_json(standing: KeyStanding | None) -> Fields:
         "running": standing.running if standing else 0,
         "why": standing.why if standing else (),
         "next": standing.next if standing else (),
-        "check": standing.check if standing else "",
+        "check": " ".join(standing.check) if standing else "",
         "checked_at": when(standing.checked_ms) if standing else None,
         "left": standing.left if standing else (),
     }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+
 from keypool.health import KeyState
 from server.admin.commands import requests
-from server.admin.consequences import of_cancelling
+from server.admin.consequences import of_cancelling, of_cancelling_person
 from server.cluster.face import short
 from server.http.pages.forms import Done, Form
 from server.http.pages.me import MemberPage
 from server.http.pages.me_ledger import spent
 from server.ledger.reports import Days
 from server.policy.maintenance import maintenance
+from server.wire.errors import InvalidValue
 from web import render_admin
 from web.view_admin import AdminView, GatewayView, LiveView, MissingJournalView, QueueView
 
@@ -21,6 +25,15 @@ class AdminPage(MemberPage):
     async def names(self) -> dict[str, str]:
         """The names of all people by id."""
         return {person.id: person.name for person in await self.services.store.people()}
+
+    def day(self, name: str, instant: Callable[[str], int]) -> int | None:
+        """The instant of a day that stands in the address; None if it says none. Raises InvalidValue."""
+        if not (day := self.asked(name)):
+            return None
+        try:
+            return instant(day)
+        except (ValueError, OverflowError):
+            raise InvalidValue(name) from None
 
 
 class NowPage(AdminPage):
@@ -57,6 +70,14 @@ class NowPage(AdminPage):
         await requests.cancel_all(services.changes, self.me.id, live, services.everywhere.cancel)
         return Done("all-cancelled", "/admin")
 
+    async def cancel_of(self, form: Form, person: str) -> Done:
+        """End all requests of a person."""
+        services = self.services
+        live, name = await services.dispatcher.live(10**6), (await self.names()).get(person, person)
+        form.insist("End all requests of this person?", of_cancelling_person(live, person, name).lines(), "End them")
+        await requests.cancel_of(services.changes, self.me.id, person, name, live, services.everywhere.cancel)
+        return Done("all-cancelled", "/admin")
+
     def _queues(self) -> tuple[QueueView, ...]:
         return tuple(
             QueueView(model.name, model.waiting, model.running, model.slots, model.people)
@@ -64,11 +85,13 @@ class NowPage(AdminPage):
         )
 
     async def _live(self, names: dict[str, str]) -> tuple[LiveView, ...]:
-        now = self.services.wall()
+        now, live = self.services.wall(), await self.services.dispatcher.live()
+        many = Counter(each.person for each in live)
         return tuple(
             LiveView(
                 id=each.id,
                 person=names.get(each.person, each.person),
+                person_id=each.person,
                 model=each.model,
                 state="waiting" if each.key is None else "running",
                 since_ms=now - round((each.waited if each.key is None else each.running) * 1000),
@@ -76,8 +99,9 @@ class NowPage(AdminPage):
                 wait_seconds=each.expected if each.key is None else None,
                 upstream=each.upstream,
                 tokens_in=each.tokens_in,
+                many=many[each.person],
             )
-            for each in await self.services.dispatcher.live()
+            for each in live
         )
 
     def _gateways(self) -> tuple[GatewayView, ...]:

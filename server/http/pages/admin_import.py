@@ -2,33 +2,71 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
+import io
+from collections.abc import Sequence
+
+from server.admin.commands.invitations import Invitation
 from server.admin.commands.people_import import ImportedPeople
 from server.http.pages.admin import AdminPage
-from server.http.pages.forms import Form
-from server.ledger.export import CSV_TYPE
+from server.http.pages.forms import Form, FormError
+from server.ledger.export import CSV_TYPE, safe
+from server.wire.multipart import file_in, read_fields
 from web import render_admin
-from web.view_admin import ImportView
+from web.view_admin import ImportView, InvitationRow
+
+SHOWN = 20  # names in the question
+LARGEST_FILE = 1 << 20  # bytes; a form that holds it once more may have four times as many
 
 
 class ImportPage(AdminPage):
-    """`/admin/people/import`: with one mistake nothing is changed."""
+    """`/admin/people/import`: what would happen is shown first; with one mistake nothing is changed."""
 
     found: ImportedPeople | None = None
-    trial = False
+    invited: Sequence[Invitation] = ()
+
+    @property
+    def largest_body(self) -> int:
+        return 4 * LARGEST_FILE
+
+    def fields(self, body: bytes) -> dict[str, str]:
+        """Those of the form with the file, whose text takes the place of what was pasted, or of the question's form."""
+        kind = self.request.headers.get("Content-Type", "")
+        if not kind.lower().startswith("multipart/"):
+            return super().fields(body)
+        fields = read_fields(body, kind)
+        fields.pop("file", None)
+        if content := file_in(body, kind, "file"):
+            fields["csv"] = _text(content)
+        return fields
 
     async def draw(self, *path: str) -> bytes:
         view = ImportView(self.frame)
         if self.found is not None:
             faults = tuple((each.line, f"{each.sentence}.") for each in self.found.mistakes)
-            view = ImportView(self.frame, self.found.added, self.found.changed, faults, self.trial)
+            rows = tuple(_row(each, self.base_url()) for each in self.invited)
+            view = ImportView(
+                self.frame, self.found.added, self.found.changed, faults, rows, _table(rows), self.found.done
+            )
         return render_admin.import_html(view)
 
     async def read(self, form: Form) -> None:
-        """Read the table; its result stands on the page that answers."""
-        self.trial = form.ticked("trial")
-        text = form.needed("csv")
-        self.found = await self.services.people_table.read(self.me.id, text, trial=self.trial, by=self.authority)
-        if not self.trial and not self.found.mistakes:
+        """Show what would happen; with a yes carry it out, and show the links of those who were added."""
+        services, text = self.services, form.text("csv")
+        if not text or len(text) > LARGEST_FILE:
+            raise FormError("Please choose a file of at most 1 MB, or paste its contents.")
+        self.found = await services.people_table.read(self.me.id, text, trial=True, by=self.authority)
+        if self.found.mistakes:
+            return
+        if form.ticked("invite"):
+            await services.invitations.insist(self.maker)
+        form.insist("Import these people?", _consequences(self.found, form.ticked("invite")), "Import them")
+        self.found = await services.people_table.read(self.me.id, text, by=self.authority)
+        if form.ticked("invite"):
+            added = await services.people_table.added(self.found)
+            self.invited = await services.invitations.invite_each(self.maker, self.me.id, added)
+        if not self.found.mistakes:
             self.sent = None
 
 
@@ -39,3 +77,38 @@ class PeopleFile(AdminPage):
         self.set_header("Content-Type", CSV_TYPE)
         self.set_header("Content-Disposition", 'attachment; filename="fairgate-people.csv"')
         self.finish(await self.services.people_table.export())
+
+
+def _text(content: bytes) -> str:
+    """The text of a file as spreadsheets write it: UTF-8, UTF-16 with its mark, else Windows-1252."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def _consequences(found: ImportedPeople, invite: bool) -> list[str]:
+    """What an import will do, in sentences."""
+    lines = [f"{found.added:,} {'person is' if found.added == 1 else 'people are'} added"]
+    if found.names:
+        more = f" and {len(found.names) - SHOWN:,} more" if len(found.names) > SHOWN else ""
+        lines[0] += f": {', '.join(found.names[:SHOWN])}{more}"
+    lines.append(f"{found.changed:,} {'is' if found.changed == 1 else 'are'} changed")
+    if invite:
+        lines.append("Those who are added get invitation links, which the next page shows once")
+    return [f"{line}." for line in lines]
+
+
+def _row(invitation: Invitation, base_url: str) -> InvitationRow:
+    person = invitation.person
+    return InvitationRow(person.name, person.email or "", invitation.link(base_url), invitation.expires_at)
+
+
+def _table(rows: Sequence[InvitationRow]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("name", "email", "link"))
+    writer.writerows((safe(each.name), safe(each.email), each.link) for each in rows)
+    return text.getvalue()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.admin.commands.keys import HOMES
 from server.admin.consequences import of_key_removal
 from server.config.upstream_kinds import KINDS
 from server.http.key_standings import standings, tested
@@ -29,7 +28,7 @@ class KeysPage(AdminPage):
         view = KeysView(
             frame=self.frame,
             keys=tuple(self._row(key, found[key.id]) for key in listed),
-            upstreams=tuple(dict.fromkeys((*(key.spec.name for key in listed), *HOMES))),
+            upstreams=tuple(dict.fromkeys(key.spec.name for key in listed)),
             may_add=office.may_add(),
             kinds=tuple(KINDS),
             aliases=tuple((each.name, each.model, each.listed) for each in await self.services.changes.aliases()),
@@ -37,10 +36,9 @@ class KeysPage(AdminPage):
         return render_admin.keys_html(view)
 
     async def add(self, form: Form) -> Done:
-        """One more key of an upstream that is there, or the first one of a provider."""
-        upstream, known = form.needed("upstream"), {key.spec.name for key in await self.services.keys.keys()}
-        url, is_known = form.text("base_url"), upstream in known or upstream not in HOMES
-        wanted: dict[str, Any] = {"upstream" if is_known and not url else "dialect": upstream}
+        """One more key of an upstream that is there, or the first one of a new upstream, which has a dialect."""
+        upstream = form.text("upstream")
+        whose = {"upstream": upstream} if upstream else {"dialect": form.text("dialect"), "name": form.text("name")}
         texts = {name: form.text(name) for name in ("organisation", "owner", "monthly_cap_usd", "kind", "api_version")}
         numbers = {name: form.whole(name) for name in ("slots", "rpm", "tpm", "itpm", "otpm", "rpd")}
         lists = {"models": list(form.words("models")), "groups": list(form.names("groups"))}
@@ -48,10 +46,11 @@ class KeysPage(AdminPage):
             "names": list(form.words("names")),
             "headers": [text.strip() for text in form.text("headers").split(" | ") if text.strip()],
         }
-        terms = {"base_url": url, **texts, **numbers, **lists}
-        wanted |= {name: value for name, value in terms.items() if value}
-        await self.services.keys.add(self.me.id, form.needed("secret"), wanted)
-        return Done("key-added", KEYS)
+        terms = {**whose, "base_url": form.text("base_url"), **texts, **numbers, **lists}
+        wanted: dict[str, Any] = {name: value for name, value in terms.items() if value}
+        wanted |= {"untested": True} if form.text("untested") else {}
+        added = await self.services.keys.add(self.me.id, form.needed("secret"), wanted)
+        return Done("key-added", f"{KEYS}#key-{added.id}")
 
     async def pause(self, _: Form, key_id: str) -> Done:
         await self.services.keys.pause(self.me.id, key_id)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 from server.admin.commands.allowances import More, allow_more
 from server.admin.consequences import of_disabling, of_promotion
@@ -21,9 +22,11 @@ from server.http.pages.me_ledger import (
 from server.http.pages.me_tokens import pass_view, wanted, wanted_pass
 from server.ledger.limits import LimitWindow, Unit, family_of
 from server.ledger.reports import By, Days, Sum, Which
+from server.policy.groups import LEFT
 from server.store.base import Person, Token
-from server.wire.errors import UnknownId
+from server.wire.errors import InvalidValue, UnknownId
 from web import render_admin
+from web.listing import Listing, arranged
 from web.view_admin import PeopleView, PersonRow, PersonView
 from web.view_me import NewSecret
 
@@ -33,33 +36,78 @@ ROWS = 15  # requests of a person
 NOTHING = Sum()
 
 
+STATES: Mapping[str, Callable[[PersonRow], bool]] = {
+    "active": lambda it: not (it.disabled or it.lapsed),
+    "closed": lambda it: it.disabled,
+    "lapsed": lambda it: it.lapsed,
+    "invited": lambda it: it.invited,
+    "admin": lambda it: it.admin,
+}
+SORTS: Mapping[str, Callable[[PersonRow], Any]] = {
+    "name": lambda it: it.name.casefold(),
+    "tokens": lambda it: it.tokens,
+    "spent": lambda it: it.month_micro_usd,
+    "requests": lambda it: it.month_requests,
+    "seen": lambda it: it.last_seen_ms,
+}
+
+
+class PeopleFigures(NamedTuple):
+    """What is known of people beside their records, by their ids: usage and last day of this month, invitations."""
+
+    used: Mapping[str, Sum]
+    last_day: Mapping[str, str]
+    invited: Mapping[str, int]
+
+
 class PeoplePage(AdminPage):
-    """`/admin/people?q=&after=`; the cursor is the name of the last one seen."""
+    """`/admin/people?q=&group=&state=&sort=&after=`; the last one says how many people come before."""
 
     async def draw(self, *path: str) -> bytes:
-        query, after = self.asked("q"), self.asked("after")
-        found = await self.services.people.find(query, limit=MOST)
-        behind = [each for each in found if each.name > after]
-        page, used, tokens = behind[:PAGE], await self.used(), await self._tokens()
+        asked = {name: self.asked(name) for name in ("q", "group", "state")}
+        if asked["state"] and asked["state"] not in STATES:
+            raise InvalidValue("state")
+        listing = Listing("/admin/people", asked, self.sorting(SORTS))
+        rows = await self._rows(asked["q"])
+        groups = sorted({name for row in rows for name in row.groups} - {LEFT})
+        found = arranged([row for row in rows if _is_meant(row, asked)], listing.sort, SORTS)
+        start = self._start()
         view = PeopleView(
             frame=self.frame,
-            people=tuple(self.row(each, used, tokens.get(each.id, [])) for each in page),
+            people=tuple(found[start : start + PAGE]),
             total=len(found),
-            query=query,
-            next=page[-1].name if len(behind) > PAGE else None,
+            next=str(start + PAGE) if len(found) > start + PAGE else None,
+            listing=listing,
+            group_options=tuple((name, name) for name in groups),
         )
         return render_admin.people_html(view)
+
+    async def _rows(self, query: str) -> list[PersonRow]:
+        figures, tokens = await self.figures(), await self._tokens()
+        found = await self.services.people.find(query, limit=MOST)
+        return [self.row(each, figures, tokens.get(each.id, [])) for each in found]
+
+    def _start(self) -> int:
+        after = self.asked("after", "0")
+        if not after.isascii() or not after.isdecimal() or len(after) > 9:
+            raise InvalidValue("after")
+        return int(after)
 
     async def add(self, form: Form) -> Done:
         email, note = form.text("email") or None, form.text("note")
         person = await self.services.people.create(self.me.id, form.needed("name"), email, form.names("groups"), note)
         return Done("person-added", f"/admin/people/{person.id}")
 
-    async def used(self) -> dict[str, Sum]:
-        """The usage of all people this month, by id."""
-        today = self.services.calendar.day(self.services.wall())
+    async def figures(self) -> PeopleFigures:
+        """Of all people."""
+        store, today = self.services.store, self.services.calendar.day(self.services.wall())
         days = Days(first=f"{today[:7]}-01", last=today)
-        return {each.key[0] or "": each for each in await self.services.store.sums(days, (By.PERSON,))}
+        used = {each.key[0] or "": each for each in await store.sums(days, (By.PERSON,))}
+        last: dict[str, str] = {}
+        for each in await store.sums(days, (By.PERSON, By.DAY)):
+            person, day = (part or "" for part in each.key)
+            last[person] = max(day, last.get(person, ""))
+        return PeopleFigures(used, last, await self.services.invitations.pending())
 
     async def _tokens(self) -> dict[str, list[Token]]:
         found: dict[str, list[Token]] = {}
@@ -67,10 +115,12 @@ class PeoplePage(AdminPage):
             found.setdefault(token.person_id, []).append(token)
         return found
 
-    def row(self, person: Person, used: Mapping[str, Sum], tokens: list[Token]) -> PersonRow:
-        """A line about a person. Its last sight is the last login; a person with only tokens has none."""
-        now, month = self.services.wall(), used.get(person.id, NOTHING)
+    def row(self, person: Person, figures: PeopleFigures, tokens: list[Token]) -> PersonRow:
+        """A line about a person, who was seen last at a login, or on a day of this month on which they asked."""
+        now, month = self.services.wall(), figures.used.get(person.id, NOTHING)
         live = [it for it in tokens if it.revoked_at is None and (it.expires_at is None or now < it.expires_at)]
+        day = figures.last_day.get(person.id)
+        seen = [person.last_login_at or 0, self.services.calendar.starts(day) if day else 0]
         return PersonRow(
             id=person.id,
             name=person.name,
@@ -78,11 +128,17 @@ class PeoplePage(AdminPage):
             admin=person.admin,
             disabled=person.disabled,
             lapsed=has_lapsed(person.last_login_at, now, self.services.settings.affiliation_days),
-            last_seen_ms=person.last_login_at,
+            last_seen_ms=max(seen) or None,
             month_micro_usd=month.cost_micro_usd,
             month_requests=month.requests,
             tokens=len(live),
+            invited=person.id in figures.invited,
         )
+
+
+def _is_meant(row: PersonRow, asked: Mapping[str, str]) -> bool:
+    group, state = asked["group"], asked["state"]
+    return (not group or group in row.groups) and (not state or STATES[state](row))
 
 
 class PersonPage(PeoplePage):
@@ -93,7 +149,8 @@ class PersonPage(PeoplePage):
         tokens = await services.store.tokens(person.id)
         limits = await token_limits(services, tokens)
         rows, _ = await page_of_requests(services, Which(person_id=person.id), None, ROWS)
-        line = self.row(person, await self.used(), tokens)
+        figures = await self.figures()
+        line = self.row(person, figures, tokens)
         view = PersonView(
             frame=self.frame,
             person=replace(line, groups=person.groups),
@@ -108,6 +165,7 @@ class PersonPage(PeoplePage):
             requests=tuple(map(request_view, rows)),
             passes=tuple(map(pass_view, await services.passes.issued(person.id))),
             made=self.made,
+            invited_ms=figures.invited.get(person.id),
         )
         return render_admin.person_html(view)
 
@@ -157,6 +215,15 @@ class PersonPage(PeoplePage):
         more = More(unit, window, amount_of(form, "extra", unit), form.needed_end("until"), family)
         await allow_more(services.changes, self.me.id, person, more, services.settings.limits, services.wall())
         return Done("limit-raised", f"/admin/people/{person_id}")
+
+    async def invite(self, _: Form, person_id: str) -> NewSecret:
+        """A link by which the person comes in for the first time."""
+        made = await self.services.invitations.invite(self.maker, self.me.id, person_id)
+        return NewSecret("invitation link", made.person.name, made.link(self.base_url()))
+
+    async def withdraw(self, _: Form, person_id: str) -> Done:
+        await self.services.invitations.withdraw(self.me.id, person_id)
+        return Done("invitation-withdrawn", f"/admin/people/{person_id}")
 
     async def make_token(self, form: Form, person_id: str) -> NewSecret:
         asked = wanted(form, form.needed("kind"))

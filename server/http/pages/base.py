@@ -74,15 +74,18 @@ class BrowserHandler(PageHandler[PageServices]):
 
     def form(self, cookie: str = SESSION) -> dict[str, str]:
         """The fields of the form that was sent from our own page. Raises PermissionDenied, InvalidValue."""
-        try:
-            text = self.body().decode()
-            fields = parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
-        except ValueError:
-            raise InvalidValue("form") from None
-        form = {name: values[-1] for name, values in fields.items()}
+        form = self.fields(self.body())
         if not self.services.sessions.check(self.cookie(cookie), form.get("xsrf")):
             raise PermissionDenied
         return form
+
+    def fields(self, body: bytes) -> dict[str, str]:
+        """The fields of a body. Raises InvalidValue."""
+        try:
+            fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        except ValueError:
+            raise InvalidValue("form") from None
+        return {name: values[-1] for name, values in fields.items()}
 
     # --- cookies
 

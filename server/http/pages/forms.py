@@ -46,6 +46,7 @@ SENTENCES = {
     "person-enabled": "Access is open again.",
     "person-promoted": "This person is an administrator now.",
     "person-demoted": "This person is no administrator any more.",
+    "invitation-withdrawn": "The invitation link works no more.",
     "person-erased": "The person is erased.",
     "group-created": "The group is made.",
     "group-changed": "The group is changed.",

@@ -71,6 +71,8 @@ def _people() -> list[Route[PageServices]]:
         _form(f"/admin/people/{ID}/enable", PersonPage, PersonPage.enable, admin),
         _form(f"/admin/people/{ID}/promote", PersonPage, PersonPage.promote, admin),
         _form(f"/admin/people/{ID}/demote", PersonPage, PersonPage.demote, admin),
+        _form(f"/admin/people/{ID}/invitation", PersonPage, PersonPage.invite, admin),
+        _form(f"/admin/people/{ID}/invitation/withdraw", PersonPage, PersonPage.withdraw, admin),
         _form(f"/admin/people/{ID}/raise", PersonPage, PersonPage.allow_more, admin),
         _form(f"/admin/people/{ID}/erase", PersonPage, PersonPage.erase, admin),
         _form(f"/admin/people/{ID}/tokens", PersonPage, PersonPage.make_token, admin),
@@ -92,6 +94,7 @@ def _operators() -> list[Route[PageServices]]:
     return [
         _page("/admin", NowPage, role=admin),
         _form("/admin/requests/cancel", NowPage, NowPage.cancel_all, admin),
+        _form(f"/admin/requests/of/{ID}/cancel", NowPage, NowPage.cancel_of, admin),
         _form(f"/admin/requests/{ID}/cancel", NowPage, NowPage.cancel, admin),
         _page("/admin/keys", KeysPage, KeysPage.add, admin),
         _form(f"/admin/keys/{ID}/pause", KeysPage, KeysPage.pause, admin),
