@@ -13,6 +13,7 @@ from server.store.base import Token
 from web import render_admin
 from web.view_admin import AdminTokensView
 from web.view_me import NewSecret, TokenView
+from web.wording import Wording
 
 TOKENS = "/admin/tokens"
 PAGE = 50
@@ -61,6 +62,6 @@ class AdminTokensPage(AdminPage):
 
     async def revoke(self, form: Form, token_id: str) -> Done:
         consequences = await of_revocation(self.services.store, token_id)
-        form.insist("Revoke this token?", consequences.lines(), "Revoke it")
+        form.insist(Wording("Revoke this token?"), consequences.lines(), Wording("Revoke it"))
         await self.services.tokens.revoke(self.me.id, token_id)
         return Done("token-revoked", TOKENS)
