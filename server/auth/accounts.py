@@ -149,8 +149,7 @@ class Accounts:
 
         Raises InvalidKey where that token does not count from this address, and AccountingUnavailable.
         """
-        caller = await self._tokens.in_session(person, token, address)
-        if caller is None:
+        if (caller := await self._tokens.in_session(person, token, address)) is None:
             raise InvalidKey
         return caller
 
