@@ -43,6 +43,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     # --- the administrators'
     "/admin/requests/*/cancel": (),
     "/admin/requests/cancel": (),
+    "/admin/requests/of/*/cancel": (),
     "/admin/people": ("name", "email", "groups", "note"),
     "/admin/people/import": ("csv", "file", "invite"),
     "/admin/people/*": ("name", "email", "groups", "note"),

@@ -29,6 +29,8 @@ class LiveView:
     wait_seconds: float | None = None  # how long it is expected to wait yet
     upstream: str = ""
     tokens_in: int = 0  # estimated
+    person_id: str = ""
+    many: int = 1  # requests of this person that are shown
 
 
 @dataclass(frozen=True, slots=True)

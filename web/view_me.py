@@ -132,11 +132,12 @@ class TokenView:
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """A secret that is shown once and never again: a token, a guest pass, a join code."""
+    """A secret that is shown once and never again: a token, a guest pass. `again`: that can be read again, a code."""
 
     what: str  # "token", "guest pass" or "join code"
     name: str
     secret: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,7 @@ class CourseView:
     last_day: str
     cells: tuple[Cell, ...]
     joinable: bool = False  # whether a join code is in force
+    code: str | None = None  # that one, where it can be read
     made: NewSecret | None = None
 
 

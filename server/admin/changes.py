@@ -150,8 +150,12 @@ class Changes:
             raise no_such("group")
         return found
 
-    async def create_group(self, actor: str, group: Group, limits: Iterable[Limit] = ()) -> None:
+    async def create_group(
+        self, actor: str, group: Group, limits: Iterable[Limit] = (), also: Iterable[Act] = ()
+    ) -> None:
         """Make a group, and limits that it has from its first moment on; its teachers are people's ids.
+
+        `also`: what is written in the same step, and stands in no entry.
 
         Raises AlreadyThere: what exists is never written over.
         """
@@ -162,16 +166,18 @@ class Changes:
         after = {**(shown(record) or {}), **({"limits": bounds} if bounds else {})}
         writes = [acts.put_record(Record("limit", name, body)) for name, body in bounds.items()]
         try:
-            await self.change(actor, "group.create", group.name, None, after, acts.swap_record(None, record), *writes)
+            await self.change(
+                actor, "group.create", group.name, None, after, acts.swap_record(None, record), *writes, *also
+            )
         except Overtaken:
             raise AlreadyThere("there is already a group of this name", "`group change` changes it") from None
 
-    async def change_group(self, actor: str, group: Group) -> None:
-        """Write a group as it shall be, in place of the one of this name. Raises NotThere."""
+    async def change_group(self, actor: str, group: Group, also: Iterable[Act] = ()) -> None:
+        """Write a group as it shall be, in place of the one of this name. Raises NotThere. `also`: as above."""
         await self._record("group", group.name)
         for teacher in group.teachers:
             await self._person(teacher)
-        await self._put(actor, GROUPS, group.name, group, "change")
+        await self._put(actor, GROUPS, group.name, group, "change", also=also)
 
     async def remove_group(self, actor: str, name: str) -> None:
         """Forget what a group gives. Its name stays with its members as a label, and so do limits that name it."""
@@ -292,14 +298,21 @@ class Changes:
         return [thing for thing in read if thing is not None]
 
     async def _put(
-        self, actor: str, shelf: RecordKind[T], record_id: str, thing: T, verb: str = "set", new: bool = False
+        self,
+        actor: str,
+        shelf: RecordKind[T],
+        record_id: str,
+        thing: T,
+        verb: str = "set",
+        new: bool = False,
+        also: Iterable[Act] = (),
     ) -> None:
         record = Record(shelf.kind, record_id, shelf.body(thing))
         before = await self._found(shelf.kind, record_id)
         if new and before is not None:
             raise AlreadyThere(f"there is already a {shelf.kind} of this id")
         swap = acts.swap_record(before, record)
-        await self.change(actor, f"{shelf.kind}.{verb}", record_id, shown(before), shown(record), swap)
+        await self.change(actor, f"{shelf.kind}.{verb}", record_id, shown(before), shown(record), swap, *also)
 
     async def _remove(self, actor: str, kind: str, record_id: str) -> None:
         before = await self._record(kind, record_id)

@@ -17,6 +17,7 @@ from server.keys.wishes import IN_CONFIGURATION, KeyWishError, ListedKey, no_suc
 from server.ledger.limits import Limit, Scope
 from server.ledger.reports import Days
 from server.store.base import Person, Store
+from web.wording import Wording
 
 Live = Collection[LiveRequest]
 
@@ -178,6 +179,20 @@ def of_cancelling(live: Live) -> Consequences:
         {"running": running, "waiting": waiting, "people": people},
         (f"{running:,} running requests and {waiting:,} waiting of {people:,} people end.",),
     )
+
+
+def of_cancelling_person(live: Live, person: str, name: str) -> Consequences:
+    """Of ending all requests of a person at this moment."""
+    mine = [each for each in live if each.person == person]
+    waiting = sum(each.key is None for each in mine)
+    running = len(mine) - waiting
+    sentence = Wording(
+        "%(running)s running and %(waiting)s waiting requests of %(name)s end.",
+        running=running,
+        waiting=waiting,
+        name=name,
+    )
+    return Consequences({"running": running, "waiting": waiting}, (sentence,))
 
 
 def _now(live: Live | None, sentence: str) -> tuple[str, ...]:

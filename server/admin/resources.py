@@ -277,6 +277,7 @@ REQUEST = Resource(
     (),
     (
         Verb("cancel", "DELETE /queue/*", "/requests/*/cancel", ""),
+        Verb("cancel of", "DELETE /people/*/queue", "/requests/of/*/cancel", ""),
         Verb("cancel all", "DELETE /queue", "/requests/cancel", ""),
     ),
     {},

@@ -85,6 +85,7 @@ async def _view(room: CommandContext, options: argparse.Namespace) -> None:
     used = usd(view.used.cost_micro_usd)
     if not options.json:
         print(f"{plain(view.group.name)}: {used} USD used; pot {pot or '-'}, per head {head or '-'}")
+        print(f"code {view.code or '-'}")
     columns: Columns[CourseMember] = {
         "member": lambda each: f"{each.name} (left)" if each.left else each.name,
         "requests": lambda each: each.used.requests,

@@ -67,7 +67,7 @@ def ask_secret() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline()
     try:
-        return getpass.getpass("The key (it is not shown): ")
+        return getpass.getpass("The secret (it is not shown): ")
     except EOFError:
         return ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,28 @@ async def test_the_code_is_neither_in_the_database_nor_in_the_audit_log(
     for file in tmp_path.iterdir():
         for written in (code, code.replace("-", "")):
             assert written.encode() not in file.read_bytes()
+
+
+@pytest.mark.gen_test
+async def test_the_code_in_force_is_read_again_by_its_teachers_alone(
+    store: Store, courses: CourseCommands, times: Times
+) -> None:
+    async with store:
+        curie, code = await lecture(store, courses, times)
+        assert await courses.code(curie, "NLP 2027") == code
+        assert (await courses.view(curie, "NLP 2027")).code == code
+        with pytest.raises(CourseError, match="not yours"):
+            await courses.code(await a_person(store, "Ada"), "NLP 2027")
+        assert await make(store, times, b"another pepper").code(curie, "NLP 2027") is None
+        newer = await courses.new_code(curie, "NLP 2027")
+        assert await courses.code(curie, "NLP 2027") == newer
+        changes = AccountsFactory(store, times).changes()
+        (group,) = await changes.groups()
+        await changes.change_group("operator", replace(group, join="0" * 64))  # by who knows of no readable code
+        assert await courses.code(curie, "NLP 2027") is None
+        await courses.new_code(curie, "NLP 2027")
+        await courses.close(curie, "NLP 2027")
+        assert (await courses.code(curie, "NLP 2027"), await store.records("course_code")) == (None, [])
 
 
 @pytest.mark.gen_test

@@ -32,7 +32,7 @@ from server.http.api.table import Operation
 from server.http.routes import OPERATIONS as API
 from web.forms import FORMS
 
-NO_GATEWAY = "the command line has no running gateway, and so no request of this moment"
+NO_GATEWAY = "`queue` only shows the requests of the running gateway: its page and its API end them"
 OF_ONES_OWN = "it is one's own doing: the command line is the operator's"
 BY_FIELD = "a form of its own for one field: a press of a button, instead of a box among others"
 BY_GROUPS = "the page of a person has their groups in a field"
@@ -61,6 +61,7 @@ MORE: Mapping[tuple[str, str], str] = {
 # Verbs of the table that this front end has not.
 LACKING: Mapping[tuple[str, str, str], str] = {
     ("line", "request", "cancel"): NO_GATEWAY,
+    ("line", "request", "cancel of"): NO_GATEWAY,
     ("line", "request", "cancel all"): NO_GATEWAY,
     ("page", "group", "add"): BY_GROUPS,
     ("page", "group", "drop"): BY_GROUPS,

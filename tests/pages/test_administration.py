@@ -333,6 +333,26 @@ async def test_a_running_request_is_seen_and_cancelled() -> None:
 
 
 @pytest.mark.gen_test
+async def test_all_requests_of_a_person_are_cancelled_after_a_question_in_numbers() -> None:
+    async with services() as running, operator_at(running) as operator:
+        release = asyncio.Event()
+        running.fake.script(None, held(release), held(release))
+        asking = [asyncio.create_task(ask(running, running.token)) for _ in range(2)]
+        await until(lambda: len(running.services.dispatcher.pool.tickets) == 2)
+        page = await operator.get("/admin")
+        (action, *_) = re.findall(r'action="(/admin/requests/of/[^"]+/cancel)"', page.text)
+        assert "Cancel all 2" in page.text
+        question = await operator.send_once("/admin", action)
+        assert "2 running and 0 waiting requests of ada end." in question.text
+        assert "The requests are cancelled." in (await operator.send_and_follow("/admin", action)).text
+        assert {(await each).status >= 400 for each in asking} == {True}
+        release.set()
+        assert "request.cancel-of" in await actions(operator)
+        late = await operator.browser.post(action, xsrf=xsrf(page), sure="yes")
+        assert (late.status, "no request of this person" in late.text.lower()) == (400, True)
+
+
+@pytest.mark.gen_test
 async def test_usage_is_summed_by_whatever_is_asked_and_leaves_as_a_file() -> None:
     async with services() as running, operator_at(running) as operator, ada_at(running):
         await ask(running, running.token)

@@ -400,6 +400,7 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
         "2026-09-21",
         cells(text, many),
         True,
+        "ABCD-EFGH-JKMN",
     )
     yield "course", lambda: render_me.course_html(course)
     kept = (
@@ -420,7 +421,11 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
 def _admin(text: Callable[[str], str], many: int) -> Pages:
     spent = (SpentView("Today", 4821, 12_345_678, 987_654, 23_410_000),)
     live = (
-        LiveView("req_1", text("Ada Lovelace"), text("gpt-5.2"), "waiting", NOW - 12_000, 1, 3.0, tokens_in=81_000),
+        LiveView(
+            *("req_1", text("Ada Lovelace"), text("gpt-5.2"), "waiting", NOW - 12_000, 1, 3.0, "", 81_000),
+            person_id=text("usr 1"),
+            many=12,
+        ),
         LiveView("req_2", text("Edsger Dijkstra"), text("gpt-5.2"), "running", NOW - 70_000, upstream=text("openai")),
     )
     queues = (QueueView(text("gpt-5.2"), 14, 16, 16, 9), QueueView(text("claude-sonnet-4-5"), 0, 3, 16, 0))

@@ -1,7 +1,7 @@
-// The page is right without this file. With it, numbers follow the gateway: /events tells the texts of the elements by
-// their ids. When something else has changed, the page itself is asked for again, parsed without running anything, and
+// A page is right without this file. With it, numbers follow the gateway: on the status page /events tells the texts of
+// the elements by their ids. When something else has changed, the page itself is asked for again, parsed without running anything, and
 // only what differs is carried over node by node. So there is one renderer, the server's, and no text ever becomes
-// markup here. Where events do not arrive, the page is asked for every few seconds instead.
+// markup here. On other pages, and where events do not arrive, the page is asked for every few seconds instead.
 "use strict";
 
 const PERIOD = 5000; // milliseconds between two looks at the page, where there are no events
@@ -78,5 +78,5 @@ function beat() {
   setTimeout(beat, PERIOD);
 }
 
-listen();
+if (document.getElementById("hero")) listen();
 setTimeout(beat, PERIOD);

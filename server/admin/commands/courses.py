@@ -4,10 +4,12 @@ A course is a group that has teachers. Its pot and its cap per head are limits o
 last. A request that is booked on the course draws on both. Everything goes through `Changes`, and so into the audit
 log, and can be changed there, too.
 
-The code has 12 characters of an alphabet in which no two look alike. Kept is its HMAC under a key made of the pepper:
-a reader of the database joins nothing. Guesses are slowed down, as a person and by their address; the right
-code opens all the same from an address that others guess from: a lecture hall may share it. An old code, an unknown one
-and one of a course that has ended get the same answer. A new code puts no member out.
+The code has 12 characters of an alphabet in which no two look alike. Kept is its HMAC under a key made of the pepper,
+and apart from it the code as its teachers read it again, sealed under another such key: a reader of the database joins
+nothing. (Not under MASTER_KEYS, which an installation may lack: without the pepper no code opens anything.) Guesses are
+slowed down, as a person and by their address; the right code opens all the same from an address that others guess from:
+a lecture hall may share it. An old code, an unknown one and one of a course that has ended get the same answer. A new
+code puts no member out.
 
 Teachers see what a course has used, in all and by member: requests, tokens and money. They see no prompt, and nothing
 that a member does elsewhere.
@@ -22,16 +24,20 @@ from dataclasses import dataclass, replace
 
 from server.admin.changes import OPERATOR, Changes
 from server.auth.throttle import Failures
-from server.crypto import derived
+from server.crypto import Seal, derived
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.reports import By, Days, Sum
 from server.policy.commands import AlreadyThere, CommandError, NotThere
 from server.policy.groups import Group, group_body, group_of
-from server.store.base import Person, Store
+from server.store import acts
+from server.store.acts import Act
+from server.store.base import Person, Record, Store
 from server.wire.errors import RateLimited
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0 O, 1 I L
 CODE_LETTERS = 12
+CODE = "course_code"  # the kind of record that holds a sealed code; its id is the course's name
+FOR_EVER = 100 * 365 * 86_400  # seconds
 NO_SUCH_COURSE = "there is no such course, or it is not yours"
 
 # The operator at the command line may do everything.
@@ -81,6 +87,7 @@ class View:
     per_head: int | None
     used: Sum
     members: tuple[CourseMember, ...]  # who used the most money first
+    code: str | None = None  # the one in force; None where there is none, or it was made before codes were readable
 
 
 class CourseCommands:
@@ -93,7 +100,7 @@ class CourseCommands:
         self, store: Store, changes: Changes, pepper: bytes, clock: Callable[[], float], wall: Callable[[], int]
     ) -> None:
         self._store, self._changes, self._clock, self._wall = store, changes, clock, wall
-        self._key = derived(pepper, "join codes")
+        self._key, self._seal = derived(pepper, "join codes"), Seal(pepper, "readable join codes")
         self._failures = Failures()
 
     async def create(self, actor: Person, plan: Plan) -> tuple[Group, str]:
@@ -108,7 +115,7 @@ class CourseCommands:
             raise CourseExists("this name is in use: there is such a group, or a person bears it")
         code = _new_code()
         course = replace(group, join=self._digest(code))
-        await self._changes.create_group(actor.id, course, limits)
+        await self._changes.create_group(actor.id, course, limits, (self._readable(course, code),))
         return course, _written(code)
 
     async def join(self, person: Person, code: str, address: str) -> str:
@@ -135,7 +142,8 @@ class CourseCommands:
         if not self._is_open(course):
             raise CourseError("this course has ended")
         code = _new_code()
-        await self._changes.change_group(actor.id, replace(course, join=self._digest(code)))
+        changed = replace(course, join=self._digest(code))
+        await self._changes.change_group(actor.id, changed, (self._readable(changed, code),))
         return _written(code)
 
     async def close(self, actor: Person, name: str) -> None:
@@ -144,7 +152,8 @@ class CourseCommands:
         if not self._is_open(course):
             return
         since = course.since if course.since is None or course.since < now else now - 1
-        await self._changes.change_group(actor.id, replace(course, since=since, until=now, join=""))
+        closed = replace(course, since=since, until=now, join="")
+        await self._changes.change_group(actor.id, closed, (acts.drop_record(CODE, name),))
 
     async def view(self, actor: Person, name: str) -> View:
         """The usage of a course, for its teachers."""
@@ -159,7 +168,11 @@ class CourseCommands:
                 members.append(CourseMember(person.name, found or Sum(key=(person.id,)), not is_member))
         members.sort(key=lambda each: (-each.used.cost_micro_usd, each.name))
         pot, per_head = await self._amount(Scope.GROUP, name), await self._amount(Scope.MEMBER, name)
-        return View(course, pot, per_head, used, tuple(members))
+        return View(course, pot, per_head, used, tuple(members), await self._code_of(course))
+
+    async def code(self, actor: Person, name: str) -> str | None:
+        """The code in force, for its teachers."""
+        return await self._code_of(await self._course(actor, name))
 
     async def taught_by(self, person: Person) -> list[Group]:
         """The courses that a person may look at."""
@@ -174,6 +187,19 @@ class CourseCommands:
             if course.name == name:
                 return course
         raise NoSuchCourse(NO_SUCH_COURSE)
+
+    def _readable(self, course: Group, code: str) -> Act:
+        """Keep a code so that its teachers can read it. It counts only beside its own digest."""
+        sealed = self._seal.close(f"{course.join} {code}".encode(), self._wall()).decode()
+        return acts.put_record(Record(CODE, course.name, {"sealed": sealed}))
+
+    async def _code_of(self, course: Group) -> str | None:
+        if not course.join or not self._is_open(course):
+            return None
+        sealed = next((str(it.body["sealed"]) for it in await self._store.records(CODE) if it.id == course.name), "")
+        opened = self._seal.open(sealed.encode(), self._wall(), FOR_EVER) or b""
+        digest, _, code = opened.decode().partition(" ")
+        return _written(code) if hmac.compare_digest(digest.encode(), course.join.encode()) else None
 
     async def _opened_by(self, code: str) -> Group | None:
         """The course of a code. Every one is compared, so that the time does not tell which."""

@@ -1,4 +1,4 @@
-"""Commands about requests of this moment: an administrator ends one, or all."""
+"""Commands about requests of this moment: an administrator ends one, all of a person, or all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 from keypool.live import LiveRequest
 from server.admin.changes import Changes
-from server.admin.consequences import Consequences, of_cancelling
+from server.admin.consequences import Consequences, of_cancelling, of_cancelling_person
 from server.policy.commands import NotThere
 
 End = Callable[[Sequence[str]], Awaitable[int]]  # ends requests by their ids; says how many were still there
@@ -32,6 +32,22 @@ async def cancel_all(changes: Changes, actor: str, live: Collection[LiveRequest]
     consequences = of_cancelling(live)
     await changes.note(actor, "request.cancel-all", "queue", None, dict(consequences.numbers))
     await end([each.id for each in live])
+    return consequences
+
+
+async def cancel_of(
+    changes: Changes, actor: str, person: str, name: str, live: Iterable[LiveRequest], end: End
+) -> Consequences:
+    """End all requests of a person at this moment; what comes meanwhile is served. It is noted first, in numbers.
+
+    Raises NotThere if there are none.
+    """
+    mine = [each for each in live if each.person == person]
+    if not mine:
+        raise NotThere("no request of this person runs or waits")
+    consequences = of_cancelling_person(mine, person, name)
+    await changes.note(actor, "request.cancel-of", person, None, dict(consequences.numbers))
+    await end([each.id for each in mine])
     return consequences
 
 

@@ -27,6 +27,7 @@ COURSE_VIEW = Thing(
         "group": GROUP_SHAPE,
         "pot_micro_usd": Maybe(AMOUNT),
         "per_head_micro_usd": Maybe(AMOUNT),
+        "code": Maybe(CODE),
         "used": USED,
         "members": Many(Thing({"name": Text(), "left": Flag(), "used": USED}), 100_000),
     },
@@ -98,6 +99,7 @@ async def erase_me(asking: Asking) -> None:
 def _course(view: View) -> dict[str, Any]:
     return {
         "group": group_json(view.group),
+        "code": view.code,
         "pot_micro_usd": view.pot,
         "per_head_micro_usd": view.per_head,
         "used": used_json(view.used),

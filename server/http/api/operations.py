@@ -21,6 +21,7 @@ LIVE = Thing(
     {
         "id": Text(1000),
         "person": Text(1000),
+        "name": Text(1000),
         "model": Text(1000),
         "state": Word(("queued", "running")),
         "batch": Flag(),
@@ -74,11 +75,13 @@ async def remove_key(asking: Asking) -> object:
 
 
 async def live_requests(asking: Asking) -> object:
+    names = await _names(asking)
     return {
         "data": [
             {
                 "id": each.id,
                 "person": each.person,
+                "name": names.get(each.person, each.person),
                 "model": each.model,
                 "state": each.state,
                 "batch": each.batch,
@@ -104,6 +107,18 @@ async def cancel_all(asking: Asking) -> object:
     services = asking.services
     live = await services.dispatcher.live(10**6)
     return done_with(await requests.cancel_all(services.changes, asking.actor, live, services.everywhere.cancel))
+
+
+async def cancel_requests_of(asking: Asking) -> object:
+    services, person = asking.services, asking.id
+    live = await services.dispatcher.live(10**6)
+    name = (await _names(asking)).get(person, person)
+    done = await requests.cancel_of(services.changes, asking.actor, person, name, live, services.everywhere.cancel)
+    return done_with(done)
+
+
+async def _names(asking: Asking) -> dict[str, str]:
+    return {each.id: each.name for each in await asking.services.store.people()}
 
 
 async def audit(asking: Asking) -> object:
@@ -141,6 +156,10 @@ OPERATIONS = (
     Operation(_describe("GET", "/queue", "Requests that run and wait now", answer=list_of(LIVE)), live_requests),
     Operation(_describe("DELETE", "/queue", "End all requests of this moment", answer=DONE_WITH), cancel_all),
     Operation(_describe("DELETE", "/queue/{request}", "End a request", status=204), cancel_request),
+    Operation(
+        _describe("DELETE", "/people/{person}/queue", "End all requests of a person at this moment", answer=DONE_WITH),
+        cancel_requests_of,
+    ),
     Operation(
         _describe(
             "GET", "/audit", "Who changed what, the newest first",

@@ -221,7 +221,7 @@ OPERATIONS = (
         _describe(
             "POST",
             "/courses",
-            "Make a course; the code by which people join is shown now and never again",
+            "Make a course; its teachers can read the code by which people join again",
             body=COURSE.body("create", "WantedCourse"),
             answer=FOUNDED,
             status=201,

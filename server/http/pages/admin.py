@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from keypool.health import KeyState
 from server.admin.commands import requests
-from server.admin.consequences import of_cancelling
+from server.admin.consequences import of_cancelling, of_cancelling_person
 from server.cluster.face import short
 from server.http.pages.forms import Done, Form
 from server.http.pages.me import MemberPage
@@ -69,6 +70,14 @@ class NowPage(AdminPage):
         await requests.cancel_all(services.changes, self.me.id, live, services.everywhere.cancel)
         return Done("all-cancelled", "/admin")
 
+    async def cancel_of(self, form: Form, person: str) -> Done:
+        """End all requests of a person."""
+        services = self.services
+        live, name = await services.dispatcher.live(10**6), (await self.names()).get(person, person)
+        form.insist("End all requests of this person?", of_cancelling_person(live, person, name).lines(), "End them")
+        await requests.cancel_of(services.changes, self.me.id, person, name, live, services.everywhere.cancel)
+        return Done("all-cancelled", "/admin")
+
     def _queues(self) -> tuple[QueueView, ...]:
         return tuple(
             QueueView(model.name, model.waiting, model.running, model.slots, model.people)
@@ -76,11 +85,13 @@ class NowPage(AdminPage):
         )
 
     async def _live(self, names: dict[str, str]) -> tuple[LiveView, ...]:
-        now = self.services.wall()
+        now, live = self.services.wall(), await self.services.dispatcher.live()
+        many = Counter(each.person for each in live)
         return tuple(
             LiveView(
                 id=each.id,
                 person=names.get(each.person, each.person),
+                person_id=each.person,
                 model=each.model,
                 state="waiting" if each.key is None else "running",
                 since_ms=now - round((each.waited if each.key is None else each.running) * 1000),
@@ -88,8 +99,9 @@ class NowPage(AdminPage):
                 wait_seconds=each.expected if each.key is None else None,
                 upstream=each.upstream,
                 tokens_in=each.tokens_in,
+                many=many[each.person],
             )
-            for each in await self.services.dispatcher.live()
+            for each in live
         )
 
     def _gateways(self) -> tuple[GatewayView, ...]:

@@ -54,7 +54,7 @@ class GroupsPage(MemberPage):
             per_head=form.money("per_head"),
         )
         course, code = await self.services.courses.create(self.me, plan)
-        return NewSecret("join code", course.name, code)
+        return NewSecret("join code", course.name, code, again=True)
 
     async def _membership(self, group: Group, joined: Sequence[str]) -> MembershipView:
         """`leave`: who joined may go; where an operator or the provider has put them is not theirs to change."""
@@ -97,12 +97,13 @@ class CoursePage(MemberPage):
             last_day=today,
             cells=await cells(services, Days(group=name, first=first, last=today)),
             joinable=bool(seen.group.join),
+            code=seen.code,
             made=self.made,
         )
         return render_me.course_html(view)
 
     async def code(self, _: Form, name: str) -> NewSecret:
-        return NewSecret("join code", name, await self.services.courses.new_code(self.me, name))
+        return NewSecret("join code", name, await self.services.courses.new_code(self.me, name), again=True)
 
     async def close(self, _: Form, name: str) -> Done:
         await self.services.courses.close(self.me, name)

@@ -92,6 +92,7 @@ def _operators() -> list[Route[PageServices]]:
     return [
         _page("/admin", NowPage, role=admin),
         _form("/admin/requests/cancel", NowPage, NowPage.cancel_all, admin),
+        _form(f"/admin/requests/of/{ID}/cancel", NowPage, NowPage.cancel_of, admin),
         _form(f"/admin/requests/{ID}/cancel", NowPage, NowPage.cancel, admin),
         _page("/admin/keys", KeysPage, KeysPage.add, admin),
         _form(f"/admin/keys/{ID}/pause", KeysPage, KeysPage.pause, admin),
