@@ -15,8 +15,6 @@ from datetime import UTC, tzinfo
 from typing import Literal
 from urllib.parse import unquote
 
-from web.languages import ENGLISH
-
 KEY_STATES = ("ready", "cooling", "exhausted", "unchecked", "paused", "revoked")
 """The states of a key as the page names them, the healthiest first."""
 
@@ -80,7 +78,7 @@ class Frame:
     notices: tuple[NoticeView, ...] = ()
     flash: Flash | None = None
     sent: Sent | None = None
-    language: str = ENGLISH  # the reader's
+    language: str = ""  # the reader's; empty: that in which the page is written anyhow
     languages: tuple[str, ...] = ()  # those to choose from
     path: str = "/"  # where a reader goes who has chosen one
 
@@ -233,7 +231,7 @@ class StatusView:
     zone: tzinfo = UTC
     login: bool = False
     leaderboard: bool = False
-    language: str = ENGLISH
+    language: str = ""
     languages: tuple[str, ...] = ()
 
     @property

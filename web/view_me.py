@@ -150,6 +150,7 @@ class PassView:
     expires_ms: int
     models: tuple[str, ...] = ()
     revoked: bool = False
+    owner: str = ""  # on the administrators' page of all of them
 
 
 @dataclass(frozen=True, slots=True)
