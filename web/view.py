@@ -109,6 +109,7 @@ class PeriodView:
     watched: float = 1.0  # how much of the period there is a record of
     wait: Ladder | None = None  # in the queue
     first_byte: Ladder | None = None  # from arrival to the first byte of the answer
+    tokens_per_second: float | None = None  # of one answer
 
 
 @dataclass(frozen=True, slots=True)
