@@ -143,7 +143,6 @@ class GroupRow:
     running: int = 0
     batch: bool = False
     content_days: int = 0
-    readers: tuple[str, ...] = ()
     since_ms: int | None = None
     until_ms: int | None = None
     teachers: tuple[str, ...] = ()  # names
@@ -152,6 +151,7 @@ class GroupRow:
     tool_prices: str = ""  # as they are written: "web_search=0.01"
     note: str = ""
     members: int = 0
+    readers: tuple[str, ...] = ()  # of what is kept
 
 
 @dataclass(frozen=True, slots=True)
