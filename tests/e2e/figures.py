@@ -92,8 +92,8 @@ def groups_of(place: int) -> tuple[str, ...]:
 
 def month(now: int, seed: int = 15) -> list[Request]:
     """The requests of the 30 days before `now`, the oldest first: more by day than by night, some people far more."""
-    dice = Random(seed)
-    when = sorted(_moment(dice, now) for _ in range(REQUESTS))
+    clock, dice = Random(seed), Random(seed)  # what a request is does not depend on the day
+    when = sorted(_moment(clock, now) for _ in range(REQUESTS))
     return [_request(dice, number, at) for number, at in enumerate(when)]
 
 
