@@ -16,12 +16,13 @@ from web.environment import CONTENT_SECURITY_POLICY, static
 from web.languages import reader, reading
 from web.snippets import SNIPPETS, filled
 from web.view import Frame, StatusView
+from web.view_models import ModelsView
 from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView
 from web.wording import Wording
 
 __all__ = [
     "CONTENT_SECURITY_POLICY", "docs_html", "error_page", "invitation_html", "leaderboard_html", "login_html",
-    "login_page", "logout_page", "message_html", "static", "status_html", "status_json",
+    "login_page", "logout_page", "message_html", "models_html", "static", "status_html", "status_json",
 ]  # fmt: skip
 
 # The rest are in the standard's words.
@@ -71,6 +72,10 @@ def docs_html(view: DocsView) -> bytes:
     with reading(view.frame.language or reader()):
         snippets = [filled(each, view.base_url, TOKEN, models[each.dialect]) for each in SNIPPETS]
         return press.printed("docs.html", view.frame, "docs", view=view, snippets=snippets)
+
+
+def models_html(view: ModelsView) -> bytes:
+    return press.printed("models.html", view.frame, "models", view=view)
 
 
 def login_html(view: LoginView) -> bytes:

@@ -109,6 +109,7 @@ class PeriodView:
     watched: float = 1.0  # how much of the period there is a record of
     wait: Ladder | None = None  # in the queue
     first_byte: Ladder | None = None  # from arrival to the first byte of the answer
+    tokens_per_second: float | None = None  # of one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +229,7 @@ class StatusView:
     history_since_ms: int | None = None  # when the record begins
     incidents: tuple[IncidentView, ...] = ()  # the newest first
     notices: tuple[NoticeView, ...] = ()  # those that hold now
+    thanks: tuple[str, ...] = ()  # whose keys are shared here, as the operator names them
     zone: tzinfo = UTC
     login: bool = False
     leaderboard: bool = False
