@@ -81,12 +81,12 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def tab(
-    browser: Browser, url: str, width: int = 1280, dark: bool = False, script: bool = True, height: int = 900
+    browser: Browser, url: str, width: int = 1280, dark: bool = False, script: bool = True
 ) -> AsyncIterator[Watched]:
     """A tab of its own profile. `url` is where paths begin."""
     context = await browser.new_context(
         base_url=url,
-        viewport={"width": width, "height": height},
+        viewport={"width": width, "height": 900},
         color_scheme="dark" if dark else "light",
         java_script_enabled=script,
     )

@@ -79,8 +79,9 @@ class Request:
 
     @property
     def micro_usd(self) -> int:
+        """What it cost: of what was not answered, nothing."""
         _, _, per_in, per_out = MODELS[self.model]
-        return (self.tokens_in * per_in + self.tokens_out * per_out) // 1000
+        return 0 if self.first_byte_ms is None else (self.tokens_in * per_in + self.tokens_out * per_out) // 1000
 
 
 def groups_of(place: int) -> tuple[str, ...]:

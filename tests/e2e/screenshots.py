@@ -21,7 +21,7 @@ from tests.gateways import Running
 from tests.pages.visitors import ADMIN_KEY
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
-HEIGHT = 960  # pixels; the width is 1280
+HEIGHT = {"home": 1500}  # pixels, 960 of the others; the width is 1280
 COLOURS = 128
 PUBLIC = {"status": "/", "models": "/models"}
 OF_A_STUDENT = {"home": "/me"}
@@ -39,17 +39,18 @@ async def take(folder: Path) -> None:
 
 
 async def _visit(browser: Browser, running: Running, token: str, pages: dict[str, str], folder: Path) -> None:
-    async with tab(browser, running.url, height=HEIGHT) as seen:
+    async with tab(browser, running.url) as seen:
         if token:
             await log_in(seen, token)
         for name, path in pages.items():
+            await seen.page.set_viewport_size({"width": 1280, "height": HEIGHT.get(name, 960)})
             await seen.page.goto(path)
             await seen.page.screenshot(path=str(folder / f"{name}.png"))
             _make_small(folder / f"{name}.png")
 
 
 async def _explained(browser: Browser, running: Running, folder: Path) -> None:
-    async with tab(browser, running.url, height=HEIGHT) as seen:
+    async with tab(browser, running.url) as seen:
         await log_in(seen, running.token)
         failed = next(each for each in figures.month(0) if each.person == 0 and each.status is Outcome.FAILED)
         await seen.page.goto(f"/me/requests/{request_id(failed)}")
