@@ -58,6 +58,7 @@ SENTENCES = {
     "key-tested": "The key is tested: its card shows the result.",
     "key-removed": "The key is removed.",
     "price-set": "The price is set.",
+    "repriced": "The requests are repriced, and the sums of their days are computed anew.",
     "price-removed": "The price is removed.",
     "limit-set": "The limit is set.",
     "limit-raised": "The limit is raised.",
