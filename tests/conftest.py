@@ -34,6 +34,10 @@ def _is_roomy(folder: Path) -> bool:
 
 
 ALONE = frozenset({"accounting", "faults"})  # folders whose slow tests want a machine that does nothing else
+# Files of these folders that are bound by the processor: a neighbour makes them slower and not wrong.
+BESIDE = frozenset(
+    f"test_{name}.py" for name in ("attempts", "balance", "books", "crowds", "escrow", "payer", "price_catalogue")
+)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -59,7 +63,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def _may_run_alone(file: Path) -> bool:
-    return file.parent.name in ALONE or "pytest.mark.alone" in file.read_text("utf-8")
+    return _is_of_the_quiet(file) or "pytest.mark.alone" in file.read_text("utf-8")
+
+
+def _is_of_the_quiet(file: Path) -> bool:
+    return file.parent.name in ALONE and file.name not in BESIDE
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors: now and then each waits, for a browser, a server or a clock."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` is applied
@@ -73,6 +86,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item.get_closest_marker("soak") is None]
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     for item in items:
-        if item.get_closest_marker("slow") and item.path.parent.name in ALONE:
+        if item.get_closest_marker("slow") and _is_of_the_quiet(item.path):
             item.add_marker(pytest.mark.alone)
     items.sort(key=lambda item: slow[item.path] == 0)

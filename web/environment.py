@@ -36,7 +36,7 @@ _CONTENT_TYPES = {
 
 def printed(name: str, frame: Frame, here: str, **values: object) -> bytes:
     """A page as UTF-8, in its reader's language. `here` is its entry in the navigation, such as "me tokens"."""
-    with reading(frame.language):
+    with reading(frame.language or reader()):
         return filled(name, frame=frame, here=here, **values)
 
 
@@ -71,7 +71,9 @@ def _templates() -> Environment:
     environment.policies["ext.i18n.trimmed"] = True
     environment.newstyle_gettext = True  # type: ignore[attr-defined]  # the extension's own: messages take values
     environment.filters.update({name: _late(write) for name, write in words.FILTERS.items()})
-    environment.globals.update(charts=charts, XSRF=XSRF, LANGUAGES=NAMES, _=_text, gettext=_markup, ngettext=_counted)
+    environment.globals.update(
+        charts=charts, XSRF=XSRF, LANGUAGES=NAMES, language=reader, _=_text, gettext=_markup, ngettext=_counted
+    )
     return environment
 
 

@@ -80,6 +80,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/prices": ("model", "valid_from", *_RATES),
     "/admin/prices/reprice": ("first", "last", "model"),
     "/admin/prices/*/remove": (),
+    "/admin/bill": ("usage", "costs", "keys", "tolerance", "all"),
     "/admin/limits": ("scope", "subject", "unit", "window", "amount", "models", "since", "until"),
     "/admin/limits/*/raise": ("extra", "until"),
     "/admin/limits/*/remove": (),

@@ -11,7 +11,7 @@ import json
 
 from web import charts
 from web import formatting as words
-from web.languages import reading
+from web.languages import reader, reading
 from web.view import ModelView, StatusView
 
 _OFTEN_ENOUGH = 300_000  # milliseconds until the slow parts of a page (charts, totals) are asked for again
@@ -65,5 +65,5 @@ def shape(view: StatusView) -> str:
 
 def live_event(view: StatusView) -> bytes:
     """The data of one server-sent event: one line of JSON."""
-    with reading(view.language):
+    with reading(view.language or reader()):
         return json.dumps({"shape": shape(view), "text": texts(view), "width": widths(view)}).encode()

@@ -13,15 +13,16 @@ from web import formatting as words
 from web import live_updates as live
 from web import status_data
 from web.environment import CONTENT_SECURITY_POLICY, static
-from web.languages import reading
+from web.languages import reader, reading
 from web.snippets import SNIPPETS, filled
 from web.view import Frame, StatusView
+from web.view_models import ModelsView
 from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView
 from web.wording import Wording
 
 __all__ = [
     "CONTENT_SECURITY_POLICY", "docs_html", "error_page", "invitation_html", "leaderboard_html", "login_html",
-    "login_page", "logout_page", "message_html", "static", "status_html", "status_json",
+    "login_page", "logout_page", "message_html", "models_html", "static", "status_html", "status_json",
 ]  # fmt: skip
 
 # The rest are in the standard's words.
@@ -42,7 +43,7 @@ TOKEN = "YOUR_TOKEN"  # noqa: S105 - what stands in its place
 
 def status_html(view: StatusView) -> bytes:
     """The status page. It is the same for all visitors of one language."""
-    with reading(view.language):
+    with reading(view.language or reader()):
         return press.printed(
             "status.html",
             view.frame,
@@ -68,8 +69,13 @@ def leaderboard_html(view: LeaderboardView) -> bytes:
 def docs_html(view: DocsView) -> bytes:
     """How to use this installation, with its own address in every snippet."""
     models = {"openai": view.openai_model, "anthropic": view.anthropic_model}
-    snippets = [filled(each, view.base_url, TOKEN, models[each.dialect]) for each in SNIPPETS]
-    return press.printed("docs.html", view.frame, "docs", view=view, snippets=snippets)
+    with reading(view.frame.language or reader()):
+        snippets = [filled(each, view.base_url, TOKEN, models[each.dialect]) for each in SNIPPETS]
+        return press.printed("docs.html", view.frame, "docs", view=view, snippets=snippets)
+
+
+def models_html(view: ModelsView) -> bytes:
+    return press.printed("models.html", view.frame, "models", view=view)
 
 
 def login_html(view: LoginView) -> bytes:

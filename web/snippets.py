@@ -13,6 +13,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from web.wording import Wording as W
+from web.wording import said
+
 BASE_URL, TOKEN, MODEL = "https://llm.example.org", "YOUR_TOKEN", "MODEL"
 
 # What may stand in a string of any of these languages as it is, and means nothing in any.
@@ -36,7 +39,7 @@ class Snippet:
 
 SNIPPETS = (
     Snippet(
-        "curl", "curl", "sh", "openai",
+        "curl", W("curl"), "sh", "openai",
         """\
 curl {base_url}/v1/chat/completions \\
   -H "Authorization: Bearer {token}" -H "Content-Type: application/json" \\
@@ -44,18 +47,20 @@ curl {base_url}/v1/chat/completions \\
 """,
     ),
     Snippet(
-        "curl-stream", "curl, streamed", "sh", "openai",
+        "curl-stream", W("curl, streamed"), "sh", "openai",
         """\
 curl --no-buffer {base_url}/v1/chat/completions \\
   -H "Authorization: Bearer {token}" -H "Content-Type: application/json" \\
   -d '{"model": "{model}", "stream": true, "messages": [{"role": "user", "content": "Hello"}]}'
 """,
-        note="While its request waits, or its model thinks, a stream gets a comment (`: waiting`) every 15 seconds, "
-        "in Anthropic's dialect a `ping`. Both SDKs read over them. A client that does not may send the header "
-        "`X-Fairgate-Keepalive: off`, or `chunk` for chunks without content; a token may have the same as a term.",
+        note=W(
+            "While its request waits, or its model thinks, a stream gets a comment (`: waiting`) every 15 seconds, "
+            "in Anthropic's dialect a `ping`. Both SDKs read over them. A client that does not may send the header "
+            "`X-Fairgate-Keepalive: off`, or `chunk` for chunks without content; a token may have the same as a term."
+        ),
     ),
     Snippet(
-        "curl-anthropic", "curl, Anthropic's dialect", "sh", "anthropic",
+        "curl-anthropic", W("curl, Anthropic's dialect"), "sh", "anthropic",
         """\
 curl {base_url}/v1/messages \\
   -H "x-api-key: {token}" -H "anthropic-version: 2023-06-01" -H "Content-Type: application/json" \\
@@ -63,7 +68,7 @@ curl {base_url}/v1/messages \\
 """,
     ),
     Snippet(
-        "openai-python", "OpenAI's SDK for Python", "python", "openai",
+        "openai-python", W("OpenAI's SDK for Python"), "python", "openai",
         """\
 from openai import OpenAI
 
@@ -74,7 +79,7 @@ print(answer.choices[0].message.content)
         install="pip install openai",
     ),
     Snippet(
-        "openai-python-stream", "OpenAI's SDK for Python, streamed", "python", "openai",
+        "openai-python-stream", W("OpenAI's SDK for Python, streamed"), "python", "openai",
         """\
 from openai import OpenAI
 
@@ -87,7 +92,7 @@ for chunk in client.chat.completions.create(model="{model}", messages=question, 
         install="pip install openai",
     ),
     Snippet(
-        "anthropic-python", "Anthropic's SDK for Python", "python", "anthropic",
+        "anthropic-python", W("Anthropic's SDK for Python"), "python", "anthropic",
         """\
 from anthropic import Anthropic
 
@@ -98,10 +103,10 @@ with client.messages.stream(model="{model}", max_tokens=100, messages=question) 
         print(text, end="", flush=True)
 """,
         install="pip install anthropic",
-        note="The base URL has no `/v1` here: Anthropic's SDKs add it themselves.",
+        note=W("The base URL has no `/v1` here: Anthropic's SDKs add it themselves."),
     ),
     Snippet(
-        "openai-node", "OpenAI's SDK for Node", "js", "openai",
+        "openai-node", W("OpenAI's SDK for Node"), "js", "openai",
         """\
 import OpenAI from "openai";
 
@@ -113,7 +118,7 @@ console.log(answer.choices[0].message.content);
         install="npm install openai",
     ),
     Snippet(
-        "anthropic-node", "Anthropic's SDK for Node", "js", "anthropic",
+        "anthropic-node", W("Anthropic's SDK for Node"), "js", "anthropic",
         """\
 import Anthropic from "@anthropic-ai/sdk";
 
@@ -125,7 +130,7 @@ console.log(answer.content[0].text);
         install="npm install @anthropic-ai/sdk",
     ),
     Snippet(
-        "langchain-openai", "LangChain", "python", "openai",
+        "langchain-openai", W("LangChain"), "python", "openai",
         """\
 from langchain_openai import ChatOpenAI
 
@@ -136,7 +141,7 @@ for piece in model.stream("Hello"):
         install="pip install langchain-openai",
     ),
     Snippet(
-        "langchain-anthropic", "LangChain, Anthropic's dialect", "python", "anthropic",
+        "langchain-anthropic", W("LangChain, Anthropic's dialect"), "python", "anthropic",
         """\
 from langchain_anthropic import ChatAnthropic
 
@@ -147,7 +152,7 @@ for piece in model.stream("Hello"):
         install="pip install langchain-anthropic",
     ),
     Snippet(
-        "vercel-ai", "Vercel AI SDK", "js", "openai",
+        "vercel-ai", W("Vercel AI SDK"), "js", "openai",
         """\
 import { createOpenAI } from "@ai-sdk/openai";
 import { streamText } from "ai";
@@ -159,7 +164,7 @@ for await (const text of textStream) process.stdout.write(text);
         install="npm install ai @ai-sdk/openai",
     ),
     Snippet(
-        "vercel-ai-anthropic", "Vercel AI SDK, Anthropic's dialect", "js", "anthropic",
+        "vercel-ai-anthropic", W("Vercel AI SDK, Anthropic's dialect"), "js", "anthropic",
         """\
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { generateText } from "ai";
@@ -171,15 +176,15 @@ console.log(text);
         install="npm install ai @ai-sdk/anthropic",
     ),
     Snippet(
-        "environment", "Programs that read the environment", "sh", "openai",
+        "environment", W("Programs that read the environment"), "sh", "openai",
         """\
 export OPENAI_BASE_URL="{base_url}/v1" OPENAI_API_KEY="{token}"
 export ANTHROPIC_BASE_URL="{base_url}" ANTHROPIC_API_KEY="{token}"
 """,
-        note="The SDKs of both providers take these, and so does whatever is built upon them.",
+        note=W("The SDKs of both providers take these, and so does whatever is built upon them."),
     ),
     Snippet(
-        "llm", "llm", "yaml", "openai",
+        "llm", W("llm"), "yaml", "openai",
         """\
 - model_id: fairgate
   model_name: "{model}"
@@ -188,11 +193,13 @@ export ANTHROPIC_BASE_URL="{base_url}" ANTHROPIC_API_KEY="{token}"
 """,
         install="pip install llm",
         file="extra-openai-models.yaml",
-        note='The file goes into the folder that `dirname "$(llm logs path)"` names. Store the token with '
-        "`llm keys set fairgate`, then ask: `llm -m fairgate Hello`.",
+        note=W(
+            'The file goes into the folder that `dirname "$(llm logs path)"` names. Store the token with '
+            "`llm keys set fairgate`, then ask: `llm -m fairgate Hello`."
+        ),
     ),
     Snippet(
-        "aider", "aider", "sh", "openai",
+        "aider", W("aider"), "sh", "openai",
         """\
 export OPENAI_API_BASE="{base_url}/v1" OPENAI_API_KEY="{token}"
 aider --model "openai/{model}"
@@ -200,17 +207,17 @@ aider --model "openai/{model}"
         install="pip install aider-chat",
     ),
     Snippet(
-        "claude-code", "Claude Code", "sh", "anthropic",
+        "claude-code", W("Claude Code"), "sh", "anthropic",
         """\
 export ANTHROPIC_BASE_URL="{base_url}" ANTHROPIC_AUTH_TOKEN="{token}" ANTHROPIC_MODEL="{model}"
 export ANTHROPIC_SMALL_FAST_MODEL="{model}" ANTHROPIC_DEFAULT_HAIKU_MODEL="{model}"
 claude -p "Hello"
 """,
         install="npm install -g @anthropic-ai/claude-code",
-        note="An `ANTHROPIC_API_KEY` that is set besides must go: `unset ANTHROPIC_API_KEY`.",
+        note=W("An `ANTHROPIC_API_KEY` that is set besides must go: `unset ANTHROPIC_API_KEY`."),
     ),
     Snippet(
-        "codex", "Codex CLI", "toml", "openai",
+        "codex", W("Codex CLI"), "toml", "openai",
         """\
 model = "{model}"
 model_provider = "fairgate"
@@ -223,29 +230,36 @@ wire_api = "responses"
 """,
         install="npm install -g @openai/codex",
         file="~/.codex/config.toml",
-        note="The token is read from the environment: `export FAIRGATE_TOKEN={token}`. Any model that calls tools "
-        "will do; of one that it does not know, Codex says that it has no metadata, and goes by its usual ones.",
+        note=W(
+            "The token is read from the environment: `export FAIRGATE_TOKEN={token}`. Any model that calls tools "
+            "will do; of one that it does not know, Codex says that it has no metadata, and goes by its usual ones."
+        ),
     ),
     Snippet(
-        "open-webui", "Open WebUI", "sh", "openai",
+        "open-webui", W("Open WebUI"), "sh", "openai",
         """\
 export OPENAI_API_BASE_URL="{base_url}/v1" OPENAI_API_KEY="{token}"
 open-webui serve --port 3000
 """,
         install="pip install open-webui",
-        note="In its container the same two variables are set with `-e`; in a running one it is Admin Panel, Settings, "
-        "Connections, OpenAI API. With one token for all its users they share one place in the queue: give each their "
-        "own where you can.",
+        note=W(
+            "In its container the same two variables are set with `-e`; in a running one it is Admin Panel, Settings, "
+            "Connections, OpenAI API. With one token for all its users they share one place in the queue: give each "
+            "their own where you can."
+        ),
     ),
     Snippet(
-        "editors", "Cursor and other editors", "text", "openai",
+        "editors", W("Cursor and other editors"), "text", "openai",
         """\
 OpenAI API key:            {token}
 Override OpenAI base URL:  {base_url}/v1
 Model:                     {model}
 """,
-        note="Cursor has them in Settings, Models; Continue, Cline, Zed and JetBrains call it an OpenAI-compatible "
-        "provider. Cursor's own servers make the requests, so it needs an address that is reached from the internet.",
+        note=W(
+            "Cursor has them in Settings, Models; Continue, Cline, Zed and JetBrains call it an OpenAI-compatible "
+            "provider. Cursor's own servers make the requests, so it needs an address that is reached from the "
+            "internet."
+        ),
     ),
 )  # fmt: skip
 
@@ -264,7 +278,7 @@ def filled(snippet: Snippet, base_url: str, token: str, model: str) -> Snippet:
     def put(text: str) -> str:
         return re.sub("|".join(map(re.escape, values)), lambda found: values[found[0]], text)
 
-    return replace(snippet, code=put(snippet.code), note=put(snippet.note))
+    return replace(snippet, code=put(snippet.code), note=put(str(said(snippet.note))))
 
 
 def markdown() -> str:

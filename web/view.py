@@ -15,8 +15,6 @@ from datetime import UTC, tzinfo
 from typing import Literal
 from urllib.parse import unquote
 
-from web.languages import ENGLISH
-
 KEY_STATES = ("ready", "cooling", "exhausted", "unchecked", "paused", "revoked")
 """The states of a key as the page names them, the healthiest first."""
 
@@ -80,7 +78,7 @@ class Frame:
     notices: tuple[NoticeView, ...] = ()
     flash: Flash | None = None
     sent: Sent | None = None
-    language: str = ENGLISH  # the reader's
+    language: str = ""  # the reader's; empty: that in which the page is written anyhow
     languages: tuple[str, ...] = ()  # those to choose from
     path: str = "/"  # where a reader goes who has chosen one
 
@@ -111,6 +109,7 @@ class PeriodView:
     watched: float = 1.0  # how much of the period there is a record of
     wait: Ladder | None = None  # in the queue
     first_byte: Ladder | None = None  # from arrival to the first byte of the answer
+    tokens_per_second: float | None = None  # of one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +229,11 @@ class StatusView:
     history_since_ms: int | None = None  # when the record begins
     incidents: tuple[IncidentView, ...] = ()  # the newest first
     notices: tuple[NoticeView, ...] = ()  # those that hold now
+    thanks: tuple[str, ...] = ()  # whose keys are shared here, as the operator names them
     zone: tzinfo = UTC
     login: bool = False
     leaderboard: bool = False
-    language: str = ENGLISH
+    language: str = ""
     languages: tuple[str, ...] = ()
 
     @property

@@ -29,7 +29,7 @@ class SpentView:
 class LimitView:
     """One limit and how much of it is taken, in micro-USD, tokens or requests."""
 
-    whose: str  # "Yours", "Of the token laptop", "Pot of Physics 101", "Your share of Physics 101"
+    whose: str  # "Yours", "Of the token laptop", "Shared budget of Physics 101", "Your share of Physics 101"
     unit: Unit
     window: str  # "minute", "day", "week", "month", "term" or "ever"
     most: int
@@ -75,20 +75,17 @@ class RequestView:
 
 @dataclass(frozen=True, slots=True)
 class MeView:
-    """`/me?by=`: what was used, against what may be, and the latest requests. `cells` lie within the two days."""
+    """`/me/usage?by=`: what was used, and the latest requests. `cells` lie within the two days."""
 
     frame: Frame
     groups: tuple[str, ...]
     spent: tuple[SpentView, ...]  # today, this month, and a term if there is one
-    limits: tuple[LimitView, ...]
     first_day: str
     last_day: str
     cells: tuple[Cell, ...]
     requests: tuple[RequestView, ...]
     by: Measure = "cost"
-    older: str | None = None  # the cursor of the page behind, for `/me?after=`
-    content_days: int = 0  # so long prompts and answers are kept because a group wishes it; 0: they are not
-    content_group: str = ""
+    older: str | None = None  # the cursor of the page behind, for `/me/usage?after=`
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +147,7 @@ class PassView:
     expires_ms: int
     models: tuple[str, ...] = ()
     revoked: bool = False
+    owner: str = ""  # on the administrators' page of all of them
 
 
 @dataclass(frozen=True, slots=True)

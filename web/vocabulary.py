@@ -13,4 +13,10 @@ DEMANDS = (W("low"), W("medium"), W("high"), W("very high"))
 REQUESTS = (W("completed"), W("rejected"), W("cancelled"), W("failed"), W("waiting"), W("running"))
 WINDOWS = (W("minute"), W("day"), W("week"), W("month"), W("term"), W("ever"))
 TOKENS = (W("normal"), W("temporary"), W("guest"), W("comment"), W("chunk"), W("off"))
+FIELDS = (
+    W("addresses"), W("audio minute"), W("code"), W("confirm"), W("content days"), W("grace"), W("input"), W("kind"),
+    W("model"), W("name"), W("output"), W("per head"), W("pot"), W("running"), W("secret"), W("since"), W("subject"),
+    W("text"), W("until"), W("upstream"), W("dollars"), W("valid from"), W("weight"), W("amount"), W("extra"),
+)  # fmt: skip
+KINDS = (W("group"), W("limit"), W("price"), W("notice"), W("alias"), W("token"), W("person"), W("upstream"), W("key"))
 UNITS = (W("requests"), W("tokens"), W("cost"), W("usd"))

@@ -31,6 +31,7 @@ from server.policy.notices import Notice
 from server.store import acts
 from server.store.acts import Act, Outdated
 from server.store.base import Audit, NameTaken, Person, Record, Store
+from web.wording import Wording
 
 T = TypeVar("T")
 Body = Mapping[str, Any]
@@ -76,7 +77,7 @@ class Changes:
         except NameTaken:
             raise AlreadyThere(NAME_TAKEN) from None
         except Outdated:
-            raise Overtaken("another one has changed this meanwhile; look at it again") from None
+            raise Overtaken(Wording("another one has changed this meanwhile; look at it again")) from None
 
     async def limits(self) -> list[Limit]:
         """Those decided at run time, by id; what cannot be read is left out, see `unreadable`."""
@@ -96,9 +97,9 @@ class Changes:
         known = await self.limits()
         same = next((each for each in known if purpose(each) == purpose(limit)), None)
         if new and same is not None:
-            raise AlreadyThere("there is already a limit for the same purpose")
+            raise AlreadyThere(Wording("there is already a limit for the same purpose"))
         if same is not None and same.id != limit.id and any(each.id == limit.id for each in known):
-            raise AlreadyThere("there is already a limit for the same purpose")
+            raise AlreadyThere(Wording("there is already a limit for the same purpose"))
         if same is not None:
             extra, until = (limit.extra, limit.extra_until) if limit.extra else (same.extra, same.extra_until)
             limit = replace(limit, id=same.id, extra=extra, extra_until=until)
@@ -109,11 +110,11 @@ class Changes:
         """Allow `extra` (micro-USD, tokens or requests) more until then (UTC ms), in place of an earlier increase."""
         limit = LIMITS.readable(await self._record("limit", limit_id))
         if limit is None:
-            raise CommandError("this limit cannot be read: set it anew")
+            raise CommandError(Wording("this limit cannot be read: set it anew"))
         if not 0 < extra <= MOST:
-            raise CommandError("expected an increase of more than nothing")
+            raise CommandError(Wording("expected an increase of more than nothing"))
         if until <= self._wall():
-            raise CommandError("the end of the increase lies in the past")
+            raise CommandError(Wording("the end of the increase lies in the past"))
         await self._put(actor, LIMITS, limit_id, replace(limit, extra=extra, extra_until=until), "raise")
 
     async def remove_limit(self, actor: str, limit_id: str) -> None:
@@ -170,7 +171,7 @@ class Changes:
                 actor, "group.create", group.name, None, after, acts.swap_record(None, record), *writes, *also
             )
         except Overtaken:
-            raise AlreadyThere("there is already a group of this name", "`group change` changes it") from None
+            raise AlreadyThere(Wording("there is already a group of this name"), "`group change` changes it") from None
 
     async def change_group(self, actor: str, group: Group, also: Iterable[Act] = ()) -> None:
         """Write a group as it shall be, in place of the one of this name. Raises NotThere. `also`: as above."""
@@ -242,9 +243,9 @@ class Changes:
         async with self._membership:
             person, leaves = await self._person(person_id), actor == person_id
             if group not in person.groups:
-                raise CommandError("this person has no membership in this group that was given here")
+                raise CommandError(Wording("this person has no membership in this group that was given here"))
             if leaves and await self._found(JOINED, joined_id(person_id, group)) is None:
-                raise CommandError("an administrator has put you into this group, and takes you out of it")
+                raise CommandError(Wording("an administrator has put you into this group, and takes you out of it"))
             left = tuple(name for name in person.groups if name not in (group, LEFT))
             mark = acts.drop_record(JOINED, joined_id(person_id, group))
             await self._update(actor, "person.groups", person, {"groups": (*left, LEFT) if leaves else left}, mark)
@@ -310,7 +311,7 @@ class Changes:
         record = Record(shelf.kind, record_id, shelf.body(thing))
         before = await self._found(shelf.kind, record_id)
         if new and before is not None:
-            raise AlreadyThere(f"there is already a {shelf.kind} of this id")
+            raise AlreadyThere(Wording("there is already a %(kind)s of this id", kind=Wording(shelf.kind)))
         swap = acts.swap_record(before, record)
         await self.change(actor, f"{shelf.kind}.{verb}", record_id, shown(before), shown(record), swap, *also)
 
@@ -345,9 +346,9 @@ class Changes:
         elif limit.scope is Scope.TOKEN and all(token.id != limit.subject for token in await self._store.tokens()):
             raise no_such("token")
         elif limit.scope in (Scope.GROUP, Scope.MEMBER) and not await self._is_group(limit.subject):
-            raise NotThere("there is no such group", "`group create` makes one")
+            raise NotThere(Wording("there is no such group"), "`group create` makes one")
         elif limit.scope is Scope.UPSTREAM and not await self._is_upstream(limit.subject):
-            raise NotThere("there is no such upstream", "`key list` names them")
+            raise NotThere(Wording("there is no such upstream"), "`key list` names them")
 
     async def _is_upstream(self, name: str) -> bool:
         return name in self._upstreams or any(key.spec.name == name for key in await self._store.added_keys())
@@ -379,7 +380,7 @@ def limit_id(limit: Limit) -> str:
 def no_such(kind: str) -> NotThere:
     """The error for a thing that does not exist."""
     noun = {"person": "user"}.get(kind, kind)
-    return NotThere(f"there is no such {kind}", f"`{noun} list` shows them")
+    return NotThere(Wording("there is no such %(kind)s", kind=Wording(kind)), f"`{noun} list` shows them")
 
 
 NAME_TAKEN = "there is already a person of this name"

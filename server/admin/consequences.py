@@ -48,10 +48,15 @@ async def of_group_removal(store: Store, changes: Changes, name: str) -> Consequ
     return Consequences(
         {"people": people, "limits": limits},
         (
-            f"People who lose what it gives them (models, weight, prompts kept, guest passes): {people:,}.",
-            f"Limits that name it and go on to hold: {limits:,}.",
-            "Its name stays with its members as a label. A person in no other group then has "
-            "the rights of the group “everyone”, or all models where there is no such group.",
+            Wording(
+                "People who lose what it gives them (models, weight, prompts kept, guest passes): %(people)s.",
+                people=people,
+            ),
+            Wording("Limits that name it and go on to hold: %(limits)s.", limits=limits),
+            Wording(
+                "Its name stays with its members as a label. A person in no other group then has the rights "
+                "of the group “everyone”, or all models where there is no such group."
+            ),
         ),
     )
 
@@ -63,7 +68,10 @@ async def of_revocation(store: Store, token_id: str, owner: str | None = None) -
     (used,) = await store.sums(Days(token_id=token_id), ())
     return Consequences(
         {"requests": used.requests},
-        ("The token opens nothing any more, for good.", f"Requests that came with it so far: {used.requests:,}."),
+        (
+            Wording("The token opens nothing any more, for good."),
+            Wording("Requests that came with it so far: %(requests)s.", requests=used.requests),
+        ),
     )
 
 
@@ -73,13 +81,16 @@ async def of_limit_removal(store: Store, changes: Changes, limit_id: str) -> Con
     limit = next((each for each in limits if each.id == limit_id), None)
     if limit is None:
         if any(record.id == limit_id and record.kind == "limit" for record in await changes.unreadable()):
-            return Consequences({"people": 0, "limits": 0}, ("It cannot be read, and limits nothing now.",))
+            return Consequences({"people": 0, "limits": 0}, (Wording("It cannot be read, and limits nothing now."),))
         raise no_such("limit")
     people = sum(1 for person in await store.people() if _meets(limit, person))
     others = sum((each.scope, each.subject) == (limit.scope, limit.subject) for each in limits) - 1
     return Consequences(
         {"people": people, "limits": others},
-        (f"People whom it limits: {people:,}.", f"Limits of the same scope and subject that still hold: {others:,}."),
+        (
+            Wording("People whom it limits: %(people)s.", people=people),
+            Wording("Limits of the same scope and subject that still hold: %(others)s.", others=others),
+        ),
     )
 
 
@@ -96,7 +107,7 @@ async def of_price_removal(changes: Changes, price_id: str, served: Iterable[str
     price = next((each for each in own if each.id == price_id), None)
     if price is None:
         if any(record.id == price_id and record.kind == "price" for record in await changes.unreadable()):
-            return Consequences({"models": 0, "left": 0}, ("It cannot be read, and prices nothing now.",))
+            return Consequences({"models": 0, "left": 0}, (Wording("It cannot be read, and prices nothing now."),))
         raise no_such("price")
     others = [each.model for each in own if each.id != price_id]
     models = [name for name in served if fnmatchcase(name, price.model)]
@@ -104,9 +115,12 @@ async def of_price_removal(changes: Changes, price_id: str, served: Iterable[str
     return Consequences(
         {"models": len(models), "left": len(left)},
         (
-            f"Models that are served and that it prices: {len(models):,}.",
-            f"Of these, models that no other price of yours fits: {len(left):,}; they cost what the price file or the "
-            "provider's list says. A model without any price is refused.",
+            Wording("Models that are served and that it prices: %(models)s.", models=len(models)),
+            Wording(
+                "Of these, models that no other price of yours fits: %(left)s; they cost what the price file "
+                "or the provider's list says. A model without any price is refused.",
+                left=len(left),
+            ),
         ),
     )
 
@@ -125,9 +139,16 @@ def of_key_removal(keys: Iterable[ListedKey], key_id: str, live: Live | None = N
     return Consequences(
         {"keys": left, "running": len(running), "people": people},
         (
-            f"Keys of this upstream that are left and not paused: {left:,}.",
-            *_now(live, f"Requests that run on it now: {len(running):,}, of {people:,} people."),
-            "Its secret is forgotten: to use it again it has to be typed in anew.",
+            Wording("Keys of this upstream that are left and not paused: %(left)s.", left=left),
+            *_now(
+                live,
+                Wording(
+                    "Requests that run on it now: %(running)s, of %(people)s people.",
+                    running=len(running),
+                    people=people,
+                ),
+            ),
+            Wording("Its secret is forgotten: to use it again it has to be typed in anew."),
         ),
     )
 
@@ -139,8 +160,12 @@ async def of_promotion(store: Store, person: Person) -> Consequences:
     return Consequences(
         {"administrators": others + 1, "people": len(people)},
         (
-            f"{person.name} may read and change everything here: people, {len(people):,} of them, keys, money.",
-            f"Administrators afterwards: {others + 1:,}.",
+            Wording(
+                "%(name)s may read and change everything here: people, %(people)s of them, keys, money.",
+                name=person.name,
+                people=len(people),
+            ),
+            Wording("Administrators afterwards: %(others)s.", others=others + 1),
         ),
     )
 
@@ -152,8 +177,12 @@ async def of_disabling(store: Store, person: Person, live: Live | None = None) -
     return Consequences(
         {"tokens": tokens, "logins": logins, "requests": len(mine)},
         (
-            f"Tokens that open nothing until access is opened again: {tokens:,}. Logins that end: {logins:,}.",
-            *_now(live, f"Requests that run and wait now, and are still served: {len(mine):,}."),
+            Wording(
+                "Tokens that open nothing until access is opened again: %(tokens)s. Logins that end: %(logins)s.",
+                tokens=tokens,
+                logins=logins,
+            ),
+            *_now(live, Wording("Requests that run and wait now, and are still served: %(mine)s.", mine=len(mine))),
         ),
     )
 
@@ -164,9 +193,11 @@ async def of_erasure(store: Store, person: Person) -> Consequences:
     return Consequences(
         {"tokens": tokens, "requests": used.requests},
         (
-            f"{person.name} is forgotten: the name, the address, logins, kept prompts and answers.",
-            f"Tokens that end for good: {tokens:,}.",
-            f"Requests that stay on the ledger as no one's: {used.requests:,}.",
+            Wording(
+                "%(name)s is forgotten: the name, the address, logins, kept prompts and answers.", name=person.name
+            ),
+            Wording("Tokens that end for good: %(tokens)s.", tokens=tokens),
+            Wording("Requests that stay on the ledger as no one's: %(requests)s.", requests=used.requests),
         ),
     )
 
@@ -177,7 +208,14 @@ def of_cancelling(live: Live) -> Consequences:
     running, people = len(live) - waiting, len({each.person for each in live})
     return Consequences(
         {"running": running, "waiting": waiting, "people": people},
-        (f"{running:,} running requests and {waiting:,} waiting of {people:,} people end.",),
+        (
+            Wording(
+                "%(running)s running requests and %(waiting)s waiting of %(people)s people end.",
+                running=running,
+                waiting=waiting,
+                people=people,
+            ),
+        ),
     )
 
 

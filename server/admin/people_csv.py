@@ -20,7 +20,9 @@ from typing import Any
 from server.ledger.export import safe
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit, parse_limits
 from server.ledger.money import usd
+from server.policy.commands import words_of
 from server.store.base import Person
+from web.wording import Wording
 
 COLUMNS = ("name", "email", "groups", "admin", "disabled", "note", "limits")
 MARKS = (",", ";", "\t")
@@ -108,17 +110,17 @@ def _sorted_out(head: Sequence[str], lines: Iterable[tuple[int, list[str]]]) -> 
         try:
             row = _row(number, head, cells)
             if row.name in names:
-                raise ValueError("this name stands in the file twice")
+                raise ValueError(Wording("this name stands in the file twice"))
             names.add(row.name)
             rows.append(row)
         except ValueError as error:
-            mistakes.append(Mistake(number, str(error)))
+            mistakes.append(Mistake(number, words_of(error)))
     return rows, mistakes
 
 
 def _row(line: int, head: Sequence[str], cells: Sequence[str]) -> Row:
     if len(cells) != len(head):
-        raise ValueError("expected as many cells as there are columns")
+        raise ValueError(Wording("expected as many cells as there are columns"))
     said = {name: _plain(cell) for name, cell in zip(head, cells, strict=True)}
     wishes: dict[str, Any] = {}
     if "email" in said:
@@ -138,7 +140,7 @@ def _plain(cell: str) -> str:
 
 def _flag(name: str, cell: str) -> bool:
     if cell.lower() not in _FLAGS:
-        raise ValueError(f"{name}: expected yes or no")
+        raise ValueError(Wording("%(name)s: expected yes or no", name=name))
     return _FLAGS[cell.lower()]
 
 
@@ -146,7 +148,7 @@ def _limits(cell: str) -> tuple[Limit, ...]:
     try:
         return parse_limits(cell)
     except ValueError as error:
-        raise ValueError(f"limits: {error}") from None
+        raise ValueError(Wording("limits: %(error)s", error=words_of(error))) from None
 
 
 def _cells(person: Person, limits: Sequence[Limit]) -> Iterator[str]:

@@ -29,7 +29,7 @@ from server.auth.token_terms import SPECIAL, checked_terms, place
 from server.auth.tokens import Memory, TokenCheck
 from server.ledger.limits import Limit, limit_body
 from server.policy.authority import Means
-from server.policy.commands import AlreadyThere, CommandError, NotThere
+from server.policy.commands import AlreadyThere, CommandError, NotThere, words_of
 from server.single_flight import Away
 from server.store import acts
 from server.store.acts import Act
@@ -38,6 +38,7 @@ from server.store.base import Caller, NameTaken, Person, Record, Store, StoreErr
 from server.store.breaker import Guarded
 from server.store.token_secret import pepper_for
 from server.wire.errors import AccountingUnavailable, ClientError, InvalidKey, PermissionDenied, RateLimited
+from web.wording import Wording
 
 __all__ = ["AccountError", "Accounts", "Mode", "looks_like_token", "pepper_for"]
 
@@ -143,6 +144,15 @@ class Accounts:
             self._count_guess(presented, address)
         return EVERYONE
 
+    async def in_session(self, person: Person, token: Token | None, address: str) -> Caller:
+        """The caller of a browser's session, by no more than the token that began it.
+
+        Raises InvalidKey where that token does not count from this address, and AccountingUnavailable.
+        """
+        if (caller := await self._tokens.in_session(person, token, address)) is None:
+            raise InvalidKey
+        return caller
+
     def denial(self, caller: Caller, authorization: str | None, api_key: str | None, address: str) -> ClientError:
         """The refusal of a caller who is no administrator, at a route for administrators.
 
@@ -229,7 +239,7 @@ class Accounts:
         """
         now = self._wall()
         if expires_at is not None and expires_at <= now:
-            raise AccountError("the expiry lies in the past")
+            raise AccountError(Wording("the expiry lies in the past"))
         person = await self._person(person_name)
         token, secret, adding = self._minted(
             Token(new_id(), person.id, checked_name(name), "", now, expires_at, terms=terms)
@@ -250,13 +260,18 @@ class Accounts:
     ) -> tuple[Token, str]:
         """The same by the person: without special tokens, and at most `MOST_LIVE` of them live."""
         if terms.kind == SPECIAL:
-            raise AccountError("only an administrator makes special tokens")
+            raise AccountError(Wording("only an administrator makes special tokens"))
         async with self._making:
             now = self._wall()
             tokens = await self._store.tokens(person.id)
             live = [it for it in tokens if it.revoked_at is None and (it.expires_at is None or now < it.expires_at)]
             if len(live) >= MOST_LIVE:
-                raise AccountError(f"a person has at most {MOST_LIVE} tokens: revoke one that is not used any more")
+                raise AccountError(
+                    Wording(
+                        "a person has at most %(most_live)s tokens: revoke one that is not used any more",
+                        most_live=MOST_LIVE,
+                    )
+                )
             return await self.create_token(person.name, name, expires_at, terms, limits, person.id)
 
     async def tokens(self, person_name: str | None = None) -> list[Token]:
@@ -279,13 +294,17 @@ class Accounts:
         With `owner`, a person's id, only if it is theirs. The grace ends by `retire`, some seconds late.
         """
         if not 0 <= grace_seconds <= LONGEST_GRACE:
-            raise AccountError(f"the old token lasts {LONGEST_GRACE // 86_400} days longer at most")
+            raise AccountError(
+                Wording(
+                    "the old token lasts %(longest_grace)s days longer at most", longest_grace=LONGEST_GRACE // 86400
+                )
+            )
         old, now = await self._token(token_id, owner), self._wall()
         if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
-            raise AccountError("this token has ended: make a new one")
+            raise AccountError(Wording("this token has ended: make a new one"))
         successor = next_id(old.id)
         if any(token.id == successor for token in await self._store.tokens(old.person_id)):
-            raise AccountError("this token has been rotated already: rotate the one that took its place")
+            raise AccountError(Wording("this token has been rotated already: rotate the one that took its place"))
         token, secret, adding = self._minted(replace(old, id=successor, created_at=now))
         ends = Record(RETIRING, old.id, {"at": now + grace_seconds * 1000})
         ending = acts.put_record(ends) if grace_seconds else acts.revoke_token(old.id, now)
@@ -317,7 +336,7 @@ class Accounts:
         try:
             terms = checked_terms(token.terms, token.expires_at)
         except ValueError as error:
-            raise AccountError(str(error)) from None
+            raise AccountError(words_of(error)) from None
         secret = new_token()
         token = replace(token, hint=hint(secret), terms=terms)
         return token, secret, acts.add_token(self._tokens.digest(secret), token)
@@ -398,7 +417,7 @@ def _presented(authorization: str | None, api_key: str | None) -> str | None:
 def checked_name(name: str) -> str:
     """The name of a person or a token, if there can be one of it. Raises AccountError."""
     if not 1 <= len(name) <= 64 or not name.isprintable() or name != name.strip():
-        raise AccountError("a name has 1 to 64 printable characters, no blank at either end")
+        raise AccountError(Wording("a name has 1 to 64 printable characters, no blank at either end"))
     if name in RESERVED:
-        raise AccountError("this name is kept for the gateway itself")
+        raise AccountError(Wording("this name is kept for the gateway itself"))
     return name

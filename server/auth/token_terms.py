@@ -12,6 +12,7 @@ from typing import Any
 from server.store.records import Token, TokenTerms
 from server.wire.keepalive import CHOICES
 from server.wire.trusted import within
+from web.wording import Wording
 
 Network = IPv4Network | IPv6Network
 
@@ -29,9 +30,11 @@ def checked_terms(terms: TokenTerms, expires_at: int | None) -> TokenTerms:
     if terms.kind not in KINDS:
         raise ValueError("kind: expected one of " + ", ".join(KINDS))
     if terms.kind == TEMPORARY and expires_at is None:
-        raise ValueError("a temporary token needs an expiry")
+        raise ValueError(Wording("a temporary token needs an expiry"))
     if not 0 <= terms.addresses <= MOST_ADDRESSES:
-        raise ValueError(f"addresses: expected a whole number from 0 to {MOST_ADDRESSES}")
+        raise ValueError(
+            Wording("addresses: expected a whole number from 0 to %(most_addresses)s", most_addresses=MOST_ADDRESSES)
+        )
     if terms.keepalive not in CHOICES:
         raise ValueError("keepalive: expected " + ", ".join(CHOICES[1:]) + " or nothing")
     models, networks = checked_models(terms.models), _checked_networks(terms.networks)
@@ -42,7 +45,7 @@ def checked_models(patterns: Sequence[str]) -> tuple[str, ...]:
     """Models' names or patterns. `ValueError` for what is none."""
     fit = all(1 <= len(each) <= LONGEST_PATTERN and each.isprintable() and each == each.strip() for each in patterns)
     if not fit or len(patterns) > MOST_ENTRIES:
-        raise ValueError("models: expected names of models such as gpt-4*")
+        raise ValueError(Wording("models: expected names of models such as gpt-4*"))
     return tuple(patterns)
 
 
@@ -55,15 +58,15 @@ def narrowed(token: Token, wanted: Mapping[str, Any], now: int) -> Token:
     named = {name: value for name, value in wanted.items() if name != "expires_at"}
     new, old = checked_terms(replace(token.terms, **named), expires_at), token.terms
     if expires_at != token.expires_at and not (expires_at and now < expires_at and _sooner(expires_at, token)):
-        raise ValueError("expires_at: expected a time to come, and none after the end that the token has")
+        raise ValueError(Wording("expires_at: expected a time to come, and none after the end that the token has"))
     if new.kind != old.kind and (new.kind == SPECIAL or (old.kind, new.kind) == (TEMPORARY, NORMAL)):
-        raise ValueError("kind: expected one that is no freer")
+        raise ValueError(Wording("kind: expected one that is no freer"))
     if old.models and not (new.models and all(_is_among(each, old.models) for each in new.models)):
-        raise ValueError("models: expected some of those that the token has")
+        raise ValueError(Wording("models: expected some of those that the token has"))
     if old.networks and not (new.networks and all(_is_inside(each, old.networks) for each in new.networks)):
-        raise ValueError("networks: expected parts of those that the token has")
+        raise ValueError(Wording("networks: expected parts of those that the token has"))
     if old.addresses and not 0 < new.addresses <= old.addresses:
-        raise ValueError("addresses: expected no more than the token has")
+        raise ValueError(Wording("addresses: expected no more than the token has"))
     return replace(token, terms=new, expires_at=expires_at)
 
 
@@ -109,11 +112,11 @@ def _is_inside(network: str, networks: Sequence[str]) -> bool:
 
 def _checked_networks(networks: Sequence[str]) -> tuple[str, ...]:
     if len(networks) > MOST_ENTRIES:
-        raise ValueError(f"networks: expected at most {MOST_ENTRIES}")
+        raise ValueError(Wording("networks: expected at most %(most_entries)s", most_entries=MOST_ENTRIES))
     try:
         return tuple(str(ip_network(each, strict=False)) for each in networks)
     except ValueError:
-        raise ValueError("networks: expected addresses or networks such as 10.0.0.0/8") from None
+        raise ValueError(Wording("networks: expected addresses or networks such as 10.0.0.0/8")) from None
 
 
 @lru_cache(maxsize=4096)

@@ -172,6 +172,7 @@ class ApiServices(ManagementServices):
 class PageServices(ManagementServices):
     """For the pages behind a login. `oidc`: None where no organisation vouches for people."""
 
+    admission: Admission
     oidc: Oidc | None
 
 

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from server.config.specs import Secret
 from server.policy.commands import CommandError
+from web.wording import Wording
 
 PURPOSE = b"fairgate: upstream keys"
 NO_MASTER = "upstream keys are stored encrypted, and MASTER_KEYS is empty"
@@ -51,7 +52,10 @@ class KeyEncryption:
             raise KeyEncryptionError(_unreadable(fingerprint)) from None
         if secret.fingerprint != fingerprint:
             raise KeyEncryptionError(
-                f"key {fingerprint} is not what is stored under its name: remove it and add it again"
+                Wording(
+                    "key %(fingerprint)s is not what is stored under its name: remove it and add it again",
+                    fingerprint=fingerprint,
+                )
             )
         return secret
 

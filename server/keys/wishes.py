@@ -19,6 +19,7 @@ from server.store.acts import Act, Outdated
 from server.store.audited import GATEWAY, AuditedStore
 from server.store.base import AddedKey, KeyTaken, Store
 from server.store.identity import OTHER_MASTER
+from web.wording import Wording
 
 
 class KeyWishError(CommandError):
@@ -169,7 +170,7 @@ class KeyWishes:
         added = [key.spec for key in await self._store.added_keys()]
         known = (*self._registry.configured, *added)
         if any(each.name == spec.name and each.base_url != spec.base_url for each in known):
-            raise KeyWishError("there is an upstream of this name at another address")
+            raise KeyWishError(Wording("there is an upstream of this name at another address"))
 
     def _is_configured(self, key_id: str) -> bool:
         known = self._registry.keys.get(key_id)
@@ -186,7 +187,7 @@ def _said(spec: UpstreamSpec) -> dict[str, Any]:
     return {"upstream": spec.name, **{name: value for name, value in terms.items() if value not in (None, "", ())}}
 
 
-IN_CONFIGURATION = "this key stands in the configuration: take it out there, or pause it"
+IN_CONFIGURATION = Wording("this key stands in the configuration: take it out there, or pause it")
 
 
 def _listed(key: RegisteredKey, paused: bool) -> ListedKey:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from web.wording import Wording
+
 MICRO = 1_000_000
 MOST = 10**15  # micro-USD, a billion dollars: more is a slip of the hand
 
@@ -17,9 +19,11 @@ def micro_usd(text: str) -> int:
     try:
         amount = Decimal(text.strip()) * MICRO
     except ArithmeticError:  # no number, or one beyond all bounds
-        raise ValueError("expected an amount of dollars such as 12.50") from None
+        raise ValueError(Wording("expected an amount of dollars such as 12.50")) from None
     if not amount.is_finite() or amount != amount.to_integral_value() or not 0 <= amount <= MOST:
-        raise ValueError("expected an amount of dollars such as 12.50, with at most six digits behind the point")
+        raise ValueError(
+            Wording("expected an amount of dollars such as 12.50, with at most six digits behind the point")
+        )
     return int(amount)
 
 

@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from web.wording import Wording
+
 _NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9._:/@+-]{1,64}")
 _MODEL = re.compile(r"(?!.*\.\.)[A-Za-z0-9._:/@+\[\]()~,#*!-]{1,256}")
 _FIELDS = {"model", "listed"}
@@ -27,11 +29,11 @@ class Alias:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise ValueError("name: expected 1 to 64 letters, digits and . _ : / @ + -")
+            raise ValueError(Wording("name: expected 1 to 64 letters, digits and . _ : / @ + -"))
         if not _MODEL.fullmatch(self.model):
-            raise ValueError("model: expected the name of a model")
+            raise ValueError(Wording("model: expected the name of a model"))
         if self.name == self.model:
-            raise ValueError("model: expected another name than the alias has")
+            raise ValueError(Wording("model: expected another name than the alias has"))
 
 
 def alias_body(alias: Alias) -> dict[str, Any]:
@@ -42,12 +44,12 @@ def alias_body(alias: Alias) -> dict[str, Any]:
 def alias_of(name: str, body: Mapping[str, Any]) -> Alias:
     """A record's alias. `ValueError` names the field that is wrong, never what was written there."""
     if not set(body) <= _FIELDS:
-        raise ValueError("expected no other fields than listed, model")
+        raise ValueError(Wording("expected no other fields than listed, model"))
     model, listed = body.get("model"), body.get("listed", True)
     if not isinstance(model, str):
-        raise ValueError("model: expected the name of a model")
+        raise ValueError(Wording("model: expected the name of a model"))
     if type(listed) is not bool:
-        raise ValueError("listed: expected true or false")
+        raise ValueError(Wording("listed: expected true or false"))
     return Alias(name, model, listed)
 
 
@@ -75,7 +77,7 @@ def parse_aliases(text: str) -> tuple[Alias, ...]:
     """A comma list of `name=model`; `-name=model` is one that no list shows. Raises ValueError."""
     found = [_parsed(word.strip()) for word in text.split(",") if word.strip()]
     if len({each.name for each in found}) < len(found):
-        raise ValueError("expected each name once")
+        raise ValueError(Wording("expected each name once"))
     return tuple(found)
 
 
@@ -84,4 +86,4 @@ def _parsed(word: str) -> Alias:
     try:
         return Alias(name.removeprefix("-"), model, listed=not name.startswith("-"))
     except ValueError:
-        raise ValueError("expected names with their models, such as main=gpt-5,-gpt-4=gpt-5") from None
+        raise ValueError(Wording("expected names with their models, such as main=gpt-5,-gpt-4=gpt-5")) from None

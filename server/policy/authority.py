@@ -29,6 +29,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from web.wording import Wording
+
 
 class Means(StrEnum):
     """By what a caller is authenticated."""
@@ -61,10 +63,10 @@ MOST = {
     Means.OPERATOR: Power.ADMINISTER,
 }
 
-LIMITED = "a credential with a limit of its own makes no other one"
-TOO_LONG = "this credential ends sooner than what it was asked to make: give an end that is no later"
-NOT_LASTING = "a credential that ends makes no administrator"
-TOO_WEAK = "this credential makes no other one"
+LIMITED = Wording("a credential with a limit of its own makes no other one")
+TOO_LONG = Wording("this credential ends sooner than what it was asked to make: give an end that is no later")
+NOT_LASTING = Wording("a credential that ends makes no administrator")
+TOO_WEAK = Wording("this credential makes no other one")
 
 
 @dataclass(frozen=True, slots=True)

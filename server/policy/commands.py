@@ -17,6 +17,11 @@ class CommandError(ValueError):
         return f"{self.words}: {self.remedy}" if self.remedy else self.words
 
 
+def words_of(error: Exception) -> str:
+    """The words of an error as they were given: `str` would make a text of ours plain English."""
+    return error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+
+
 class NotThere(CommandError):
     """What the command is about does not exist."""
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from server.ledger.money import MOST
 from server.wire.calls import NAME as TOOL
+from web.wording import Wording
 
 NAME = re.compile(r"[\w][\w .@+/-]{0,63}")
 MOST_WEIGHT = 1000.0
@@ -126,13 +127,13 @@ def prices_body(prices: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
 def group_of(name: str, body: Mapping[str, Any]) -> Group:
     """Read what an operator wrote. `ValueError` names the field, never its value."""
     if not NAME.fullmatch(name):
-        raise ValueError("name: expected 1 to 64 letters, digits, blanks and .@+/-_")
+        raise ValueError(Wording("name: expected 1 to 64 letters, digits, blanks and .@+/-_"))
     known = {each.name for each in fields(Group)} - {"name"}
     if set(body) - known:
-        raise ValueError(f"unknown field; the fields are {', '.join(sorted(known))}")
+        raise ValueError(Wording("unknown field; the fields are %(known)s", known=", ".join(sorted(known))))
     for field, check in _CHECKS.items():
         if field in body and not check(body[field]):
-            raise ValueError(f"{field}: {_EXPECTED[field]}")
+            raise ValueError(Wording("%(field)s: %(why)s", field=field, why=_EXPECTED[field]))
     values: dict[str, Any] = {
         field: tuple(value) if isinstance(value, list) else value for field, value in body.items()
     }
@@ -142,7 +143,7 @@ def group_of(name: str, body: Mapping[str, Any]) -> Group:
         values["weight"] = float(values["weight"])
     group = Group(name=name, **values)
     if group.since is not None and group.until is not None and group.until <= group.since:
-        raise ValueError("until: expected a time after since")
+        raise ValueError(Wording("until: expected a time after since"))
     return group
 
 
@@ -193,16 +194,16 @@ _CHECKS: dict[str, Check] = {
     "note": _text(1000),
 }
 _EXPECTED = {
-    "weight": "expected a number from 0.01 to 1000",
-    "models": "expected a list of model names or patterns",
-    "running": "expected a whole number",
-    "batch": "expected true or false",
-    "content_days": "expected days from 0 to 3650",
-    "since": "expected milliseconds since 1970, or null",
-    "until": "expected milliseconds since 1970, or null",
-    "teachers": "expected a list of people's ids",
-    "join": "expected a text",
-    "guests": "expected true or false",
-    "tool_prices": "expected each tool once, with micro-USD for a call",
-    "note": "expected at most 1000 characters",
+    "weight": Wording("expected a number from 0.01 to 1000"),
+    "models": Wording("expected a list of model names or patterns"),
+    "running": Wording("expected a whole number"),
+    "batch": Wording("expected true or false"),
+    "content_days": Wording("expected days from 0 to 3650"),
+    "since": Wording("expected milliseconds since 1970, or null"),
+    "until": Wording("expected milliseconds since 1970, or null"),
+    "teachers": Wording("expected a list of people's ids"),
+    "join": Wording("expected a text"),
+    "guests": Wording("expected true or false"),
+    "tool_prices": Wording("expected each tool once, with micro-USD for a call"),
+    "note": Wording("expected at most 1000 characters"),
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from unicodedata import normalize
 
+from web.wording import Wording
+
 LONGEST = 32
 
 # Letters and digits of any script, `_`, dots, dashes and blanks; nothing that is not seen or turns the text around.
@@ -18,5 +20,5 @@ def nickname_of(text: str) -> str:
     """
     nickname = normalize("NFC", text).strip(" ")
     if not _NICKNAME.fullmatch(nickname) or not any(map(str.isalnum, nickname)):
-        raise ValueError(f"a nickname has 1 to {LONGEST} letters, digits, blanks and . - _")
+        raise ValueError(Wording("a nickname has 1 to %(longest)s letters, digits, blanks and . - _", longest=LONGEST))
     return nickname

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from web.wording import Wording
+
 LONGEST = 500  # characters
 _LATEST = 10**14  # milliseconds since 1970
 _FIELDS = {"kind", "text", "since", "until"}
@@ -36,13 +38,15 @@ class Notice:
 
     def __post_init__(self) -> None:
         if not self.id:
-            raise ValueError("id: expected a name")
+            raise ValueError(Wording("id: expected a name"))
         if not 0 < len(self.text) <= LONGEST or not self.text.isprintable() or not self.text.strip():
-            raise ValueError(f"text: expected one line of at most {LONGEST} printable characters")
+            raise ValueError(
+                Wording("text: expected one line of at most %(longest)s printable characters", longest=LONGEST)
+            )
         if not 0 <= self.since < _LATEST or (self.until is not None and not 0 <= self.until < _LATEST):
-            raise ValueError("since, until: expected milliseconds since 1970")
+            raise ValueError(Wording("since, until: expected milliseconds since 1970"))
         if self.until is not None and self.until <= self.since:
-            raise ValueError("until: expected a time after since")
+            raise ValueError(Wording("until: expected a time after since"))
 
     def holds_at(self, now: int) -> bool:
         return self.since <= now and (self.until is None or now < self.until)
@@ -64,9 +68,9 @@ def notice_of(notice_id: str, body: Mapping[str, Any]) -> Notice:
         raise ValueError("expected no other fields than " + ", ".join(sorted(_FIELDS)))
     text, since, until = body.get("text"), body.get("since"), body.get("until")
     if not isinstance(text, str):
-        raise ValueError("text: expected a text")
+        raise ValueError(Wording("text: expected a text"))
     if type(since) is not int or not (until is None or type(until) is int):
-        raise ValueError("since, until: expected milliseconds since 1970")
+        raise ValueError(Wording("since, until: expected milliseconds since 1970"))
     return Notice(notice_id, _kind(body.get("kind")), text, since, until)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from web import render, render_admin, render_me
+from web.listing import Listing
 from web.view import (
     Flash,
     Frame,
@@ -48,6 +49,7 @@ from web.view_admin import (
     QueueView,
     UsageSum,
 )
+from web.view_bill import BillRow, BillView
 from web.view_me import (
     Cell,
     CourseView,
@@ -68,6 +70,7 @@ from web.view_me import (
     TokensView,
     TokenView,
 )
+from web.view_models import HomeView, ModelRow, ModelsView
 from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView, QueuePlace, Score
 
 NOW = 1_790_000_000_000
@@ -98,7 +101,9 @@ def empty_pages() -> Pages:
     yield "leaderboard-empty", lambda: render.leaderboard_html(LeaderboardView(STRANGER, "day", "tokens", ()))
     yield "docs-empty", lambda: render.docs_html(DocsView(Frame("fairgate", NOW), "http://127.0.0.1:8080"))
     yield "login-empty", lambda: render.login_html(LoginView(STRANGER))
-    yield "me-empty", lambda: render_me.me_html(MeView(ME, (), (nothing,), (), first, last, (), ()))
+    yield "home-empty", lambda: render_me.home_html(HomeView(ME, (), (), (), (), "https://llm.example.edu"))
+    yield "models-empty", lambda: render.models_html(ModelsView(STRANGER, (), Listing("/models")))
+    yield "me-empty", lambda: render_me.me_html(MeView(ME, (), (nothing,), first, last, (), ()))
     yield "explain-empty", lambda: render_me.explain_html(ExplainView(ME, None, "req_1", "It is still waiting."))
     yield "tokens-empty", lambda: render_me.tokens_html(TokensView(ME, (), "https://llm.example.edu"))
     yield "groups-empty", lambda: render_me.groups_html(GroupsView(ME, ()))
@@ -114,6 +119,7 @@ def empty_pages() -> Pages:
     yield "admin-groups-empty", lambda: render_admin.admin_groups_html(AdminGroupsView(OPERATOR, ()))
     yield "admin-tokens-empty", lambda: render_admin.admin_tokens_html(AdminTokensView(OPERATOR, ()))
     yield "keys-empty", lambda: render_admin.keys_html(KeysView(OPERATOR, (), (), may_add=False))
+    yield "bill-empty", lambda: render_admin.bill_html(BillView(OPERATOR))
     yield "prices-empty", lambda: render_admin.prices_html(PricesView(OPERATOR, ()))
     yield "limits-empty", lambda: render_admin.limits_html(LimitsView(OPERATOR, ()))
     yield "notices-empty", lambda: render_admin.notices_html(NoticesView(OPERATOR, ()))
@@ -317,7 +323,9 @@ def limits(text: Callable[[str], str]) -> tuple[LimitView, ...]:
             raise_until="2026-11-30",
         ),
         LimitView("Yours", "usd", "day", 2_500_000, 2_100_000, extra=500_000, extra_until_ms=NOW + DAY),
-        LimitView(text("Pot of Physics 101"), "usd", "term", 200_000_000, 200_000_000, resets_at_ms=NOW + 99 * DAY),
+        LimitView(
+            text("Shared budget of Physics 101"), "usd", "term", 200_000_000, 200_000_000, resets_at_ms=NOW + 99 * DAY
+        ),
         LimitView("Yours", "requests", "minute", 60, 2, text("gpt-5*")),
     )
 
@@ -351,6 +359,16 @@ def tokens(text: Callable[[str], str], owner: str = "") -> tuple[TokenView, ...]
     )  # fmt: skip
 
 
+def model_rows(text: Callable[[str], str], many: int) -> tuple[ModelRow, ...]:
+    """Models with all that is known, and one of which nothing is."""
+    status = busy_status(text, many)
+    known = (("text", "image"), ("text",))
+    return (
+        *(ModelRow(it.name, it, 1_250_000, 10_000_000, 400_000, *known) for it in status.models),
+        ModelRow(text("new"), status.models[0], chats=False),
+    )
+
+
 def _mine(text: Callable[[str], str], many: int) -> Pages:
     spent = (
         SpentView("Today", 41, 121_000, 20_100, 2_100_000),
@@ -361,16 +379,21 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
         ME,
         (text("students"), text("Physics 101")),
         spent,
-        limits(text),
         "2026-08-23",
         "2026-09-21",
         cells(text, many),
         requests(text, many),
         older=text("1790000000000 req_0004"),
-        content_days=30,
-        content_group=text("Physics 101"),
     )
     yield "me", lambda: render_me.me_html(me)
+    rows = model_rows(text, many)
+    home = HomeView(
+        ME, (text("students"),), limits(text), rows, requests(text, many), "https://llm.example.edu",
+        content_days=30, content_group=text("Physics 101"),
+    )  # fmt: skip
+    yield "home", lambda: render_me.home_html(home)
+    listing = Listing("/models", {"q": text("gpt"), "reads": ""}, "-speed")
+    yield "models", lambda: render.models_html(ModelsView(STRANGER, rows, listing, ("image", "text")))
     facts = (Fact("Before it in the queue", "3 requests"), Fact("Sent upstream", "twice: the first key was busy"))
     sentence = "It waited 4.1 s behind 3 requests and was answered in 2.2 s."
     one = replace(requests(text, 1)[0], wait_seconds=4.1, first_byte_seconds=4.9, duration_seconds=6.3)
@@ -542,6 +565,11 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         PriceRow("b", text("qwen3*"), NOW - DAY, 75_000, 300_000, request=100, own=True, holds=False),
         PriceRow("c", text("claude-sonnet-4-5"), NOW - 300 * DAY, 3_000_000, 15_000_000, 300_000, 3_750_000, own=False),
     )
+    figures = (10**9, 5), (0, 7), (10**9, 2 * 10**9)
+    drift = BillRow("openai", "2026-11-30", text("gpt-5"), text("1a2b3c4d"), *figures, False)
+    agrees = BillRow("anthropic", "2026-11-30", "", "", None, None, (1, 1), True)
+    bill = BillView(OPERATOR, (drift, agrees) * many, (text("The bill names key_1."),), (2, 1), 3)
+    yield "bill", lambda: render_admin.bill_html(bill)
     yield "prices", lambda: render_admin.prices_html(PricesView(OPERATOR, prices * many, (text("mystery-1"),)))
     rules = (
         LimitRow("l1", "everyone", "", "usd", "month", 20_000_000),

@@ -14,6 +14,7 @@ from server.ledger.limits import Limit, LimitSet, LimitWindow, Scope, Unit, pars
 from server.ledger.money import MOST
 from server.policy.commands import CommandError, NotThere
 from server.store.base import Person
+from web.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def more_of(amount: str, kind: str, until: int) -> More:
     """An increase as people write it: "10", "usd/month gpt-5*". Raises ValueError."""
     found = parse_limits(f"{amount.strip()} {kind.strip()}")
     if len(found) != 1:
-        raise ValueError("expected one limit such as usd/month")
+        raise ValueError(Wording("expected one limit such as usd/month"))
     return More(found[0].unit, found[0].window, found[0].amount, until, found[0].family)
 
 
@@ -43,18 +44,18 @@ async def allow_more(
     `defaults` are the settings' limits for each person. Raises NotThere if no limit of that kind holds for them.
     """
     if not 0 < more.extra <= MOST:
-        raise CommandError("expected an increase of more than nothing")
+        raise CommandError(Wording("expected an increase of more than nothing"))
     if more.until <= now:
-        raise CommandError("the end of the increase lies in the past")
+        raise CommandError(Wording("the end of the increase lies in the past"))
     decided = await changes.limits()
     kinds = {each.kind for each in decided if each.scope is Scope.EVERYONE}
     limits = LimitSet((*decided, *(each for each in defaults if each.kind not in kinds)))
     found = _in_force(limits, person, more, now)
     if found is None:
-        raise NotThere("no such limit holds for this person", "`limit list` shows those that were set")
+        raise NotThere(Wording("no such limit holds for this person"), "`limit list` shows those that were set")
     extra = found.amount_at(now) - found.amount + more.extra
     if found.amount + extra > MOST:
-        raise CommandError("that is more than any limit allows")
+        raise CommandError(Wording("that is more than any limit allows"))
     return await changes.set_limit(actor, _raised(found, person, extra, more.until))
 
 

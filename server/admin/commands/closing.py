@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from keypool.live import LiveRequest
 from server.admin.changes import Changes
-from server.policy.commands import CommandError
+from server.policy.commands import CommandError, words_of
 from server.policy.notices import Notice, NoticeKind, notice_of
+from web.wording import Wording
 
 AT_WORK = "The operator is at work; new requests are turned away."
 
@@ -46,16 +47,16 @@ def hit(live: Iterable[LiveRequest]) -> Hit:
 async def announce(changes: Changes, actor: str, notice: Notice, new: bool = False) -> None:
     """Publish a notice. Raises CommandError for maintenance: words never close the gateway."""
     if notice.kind is NoticeKind.MAINTENANCE:
-        raise CommandError("a notice closes nothing: schedule the maintenance, or close the gateway now")
+        raise CommandError(Wording("a notice closes nothing: schedule the maintenance, or close the gateway now"))
     await changes.set_notice(actor, notice, new)
 
 
 async def schedule(changes: Changes, actor: str, notice: Notice, now: int) -> None:
     """Set maintenance that begins later and ends; `now` is UTC ms. Raises CommandError."""
     if notice.since <= now:
-        raise CommandError("scheduled maintenance begins later than now: to close at once is another act")
+        raise CommandError(Wording("scheduled maintenance begins later than now: to close at once is another act"))
     if notice.until is None:
-        raise CommandError("scheduled maintenance has an end")
+        raise CommandError(Wording("scheduled maintenance has an end"))
     await changes.set_notice(actor, notice)
 
 
@@ -65,7 +66,7 @@ async def close(changes: Changes, actor: str, now: int, text: str = "", until: i
     try:
         notice = notice_of(changes.new_id(), body)
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(words_of(error)) from None
     await changes.set_notice(actor, notice)
     return notice
 

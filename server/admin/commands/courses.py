@@ -27,12 +27,13 @@ from server.auth.throttle import Failures
 from server.crypto import Seal, derived
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.reports import By, Days, Sum
-from server.policy.commands import AlreadyThere, CommandError, NotThere
+from server.policy.commands import AlreadyThere, CommandError, NotThere, words_of
 from server.policy.groups import Group, group_body, group_of
 from server.store import acts
 from server.store.acts import Act
 from server.store.base import Person, Record, Store
 from server.wire.errors import RateLimited
+from web.wording import Wording
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0 O, 1 I L
 CODE_LETTERS = 12
@@ -109,7 +110,7 @@ class CourseCommands:
         A name must never have been a group's: who still bears it as a label would be a member at once.
         """
         if not actor.admin:
-            raise CourseError("only an administrator makes a course")
+            raise CourseError(Wording("only an administrator makes a course"))
         group, limits = _group(plan), _limits(plan)
         if await self._is_known(plan.name):
             raise CourseExists("this name is in use: there is such a group, or a person bears it")
@@ -126,7 +127,7 @@ class CourseCommands:
         course = await self._opened_by(code)
         if course is None:
             waits = [wait for name in names if (wait := self._failures.count(name, self._clock())) is not None]
-            raise RateLimited(retry_after=max(waits)) if waits else CourseError("this code opens no course")
+            raise RateLimited(retry_after=max(waits)) if waits else CourseError(Wording("this code opens no course"))
         await self._changes.put_in_group(person.id, person.id, course.name)
         return course.name
 
@@ -140,7 +141,7 @@ class CourseCommands:
         """Another code in place of the one before, for its teachers."""
         course = await self._course(actor, name)
         if not self._is_open(course):
-            raise CourseError("this course has ended")
+            raise CourseError(Wording("this course has ended"))
         code = _new_code()
         changed = replace(course, join=self._digest(code))
         await self._changes.change_group(actor.id, changed, (self._readable(changed, code),))
@@ -243,7 +244,7 @@ def _written(code: str) -> str:
 
 def _group(plan: Plan) -> Group:
     if not plan.teachers:
-        raise CourseError("a course has a teacher")
+        raise CourseError(Wording("a course has a teacher"))
     group = Group(
         name=plan.name,
         models=plan.models,
@@ -254,7 +255,7 @@ def _group(plan: Plan) -> Group:
     try:
         return group_of(group.name, group_body(group))  # with all its checks
     except ValueError as error:
-        raise CourseError(str(error)) from None
+        raise CourseError(words_of(error)) from None
 
 
 def _limits(plan: Plan) -> list[Limit]:
@@ -270,4 +271,4 @@ def _limits(plan: Plan) -> list[Limit]:
             if amount is not None
         ]  # fmt: skip
     except ValueError as error:
-        raise CourseError(str(error)) from None
+        raise CourseError(words_of(error)) from None

@@ -17,9 +17,10 @@ from server.admin.makers import Maker, insist_on_making
 from server.auth.guest_passes import KIND, LONGEST_MS, REVOKED, Pass, Passes, pass_body, recorded
 from server.auth.token_terms import checked_models
 from server.ledger.money import MOST, usd
-from server.policy.commands import CommandError, NotThere
+from server.policy.commands import CommandError, NotThere, words_of
 from server.store import acts
 from server.store.base import Person, Record, Store
+from web.wording import Wording
 
 PROMISED = 50_000_000  # micro-USD, that the passes of a member may spend together
 MOST_LIVE = 100  # passes of one person, at the same time
@@ -72,17 +73,19 @@ class GuestPassCommands:
         groups = {group.name: group for group in await self._changes.groups()}
         group = groups.get(wanted.group)
         if group is None or not group.guests or not group.lasts_at(now) or not _is_in(issuer, group.name):
-            raise PassError("expected a group of yours whose members may have guests")
+            raise PassError(Wording("expected a group of yours whose members may have guests"))
         live = [each.what for each in await self.issued(issuer.id) if not each.revoked]
         if sum(each.usd for each in live) + wanted.usd > PROMISED:
-            raise PassError(f"all your passes together may spend {usd(PROMISED)} USD at most")
+            raise PassError(
+                Wording("all your passes together may spend %(promised)s USD at most", promised=usd(PROMISED))
+            )
         return await self._issue(issuer.id, issuer, wanted)
 
     async def issue_for(self, by: Maker, actor: str, issuer: Person, wanted: WantedPass) -> tuple[Pass, str]:
         """Issue a pass in a person's name as an administrator."""
         await self._insist(by, wanted)
         if wanted.group and not _is_in(issuer, wanted.group):
-            raise PassError("expected a group of the person in whose name it is issued")
+            raise PassError(Wording("expected a group of the person in whose name it is issued"))
         return await self._issue(actor, issuer, wanted)
 
     async def issued(self, person_id: str | None = None) -> list[IssuedPass]:
@@ -107,7 +110,9 @@ class GuestPassCommands:
         await self._forget_expired()
         live = [each for each in await self.issued(issuer.id) if not each.revoked]
         if len(live) >= MOST_LIVE:
-            raise PassError(f"no person has more than {MOST_LIVE} passes at the same time")
+            raise PassError(
+                Wording("no person has more than %(most_live)s passes at the same time", most_live=MOST_LIVE)
+            )
         what = _made(issuer.id, wanted, self._wall())
         issuing = acts.put_record(Record(KIND, what.id, pass_body(what)))
         await self._changes.change(actor, "pass.issue", what.id, None, pass_body(what), issuing)
@@ -126,13 +131,13 @@ class GuestPassCommands:
 
 def _made(issuer: str, wanted: WantedPass, now: int) -> Pass:
     if not 0 < wanted.seconds * 1000 <= LONGEST_MS:
-        raise PassError(f"a pass is good for {LONGEST_MS // 86_400_000} days at most")
+        raise PassError(Wording("a pass is good for %(longest_ms)s days at most", longest_ms=LONGEST_MS // 86400000))
     if not 0 < wanted.usd <= MOST:
-        raise PassError("expected how much the pass may spend")
+        raise PassError(Wording("expected how much the pass may spend"))
     try:
         models = checked_models(wanted.models)
     except ValueError as error:
-        raise PassError(str(error)) from None
+        raise PassError(words_of(error)) from None
     issued_at = now // 1000 * 1000
     expires_at = issued_at + wanted.seconds * 1000
     return Pass(secrets.token_hex(8), issuer, wanted.group, models, wanted.usd, issued_at, expires_at)

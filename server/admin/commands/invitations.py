@@ -27,6 +27,7 @@ from server.store import acts
 from server.store.acts import Act, Outdated
 from server.store.base import Person, Record, Store, Token
 from server.wire.errors import RateLimited
+from web.wording import Wording
 
 KIND = "invitation"  # the kind of record; its id is the digest
 DAYS = 14
@@ -73,7 +74,7 @@ class InvitationCommands:
         if person is None:
             raise no_such("person")
         if not _may_be_invited(person):
-            raise CommandError("no administrator is invited, and no person whose access is closed")
+            raise CommandError(Wording("no administrator is invited, and no person whose access is closed"))
         (made,) = await self.invite_each(by, actor, (person,))
         return made
 
@@ -93,7 +94,7 @@ class InvitationCommands:
         """End the invitation of a person. Raises CommandError if there is none."""
         mine = _of(person_id, await self._store.records(KIND))
         if not mine:
-            raise CommandError("this person has no invitation")
+            raise CommandError(Wording("this person has no invitation"))
         await self._changes.change(actor, "invitation.withdraw", person_id, None, None, *map(_dropped, mine))
 
     async def look(self, secret: str, address: str) -> Person:

@@ -16,8 +16,9 @@ from server.config.upstreams_file import FIELDS, whole
 from server.keys.encryption import KeyEncryptionError
 from server.keys.prober import Check
 from server.keys.wishes import KeyWishes, ListedKey
-from server.policy.commands import CommandError
+from server.policy.commands import CommandError, words_of
 from server.store.base import AddedKey
+from web.wording import Wording
 
 HOMES = {"openai": OPENAI, "anthropic": ANTHROPIC}
 BASE_URL = "--base-url goes with --dialect"
@@ -94,25 +95,29 @@ class KeyCommands:
         terms = dict(_term(name, value) for name, value in _said(wanted).items())
         if "upstream" in wanted:
             if any(name in wanted for name in ("dialect", "base_url", "name")):
-                raise CommandError("either an upstream that is there, or a dialect with its address", BASE_URL)
+                raise CommandError(Wording("either an upstream that is there, or a dialect with its address"), BASE_URL)
             known = await self._keys.terms(wanted["upstream"])
             if terms.get("models") and not known.models:
-                raise CommandError("the keys of this upstream have the models that it lists", "leave --models out")
+                raise CommandError(
+                    Wording("the keys of this upstream have the models that it lists"), "leave --models out"
+                )
             if any(getattr(known, name) != terms.get(name, getattr(known, name)) for name in ("kind", "api_version")):
-                raise CommandError("the keys of an upstream are of one kind", "leave --kind and --api-version out")
+                raise CommandError(
+                    Wording("the keys of an upstream are of one kind"), "leave --kind and --api-version out"
+                )
             return replace(known, **terms)
         return await self._of_its_own(key, wanted, terms)
 
     async def _of_its_own(self, key: Secret, wanted: Mapping[str, Any], terms: Mapping[str, Any]) -> UpstreamSpec:
         if "dialect" not in wanted:
-            raise CommandError("expected an upstream that is there, or what the key's own one speaks")
+            raise CommandError(Wording("expected an upstream that is there, or what the key's own one speaks"))
         dialects: Sequence[str] = _read("dialect", wanted["dialect"])
         if "base_url" not in wanted and len(dialects) > 1:
-            raise CommandError("no provider speaks both by one address", "say which with --base-url")
+            raise CommandError(Wording("no provider speaks both by one address"), "say which with --base-url")
         url = _read("base_url", wanted["base_url"]) if "base_url" in wanted else HOMES[dialects[0]]
         name = _read("name", wanted["name"]) if "name" in wanted else f"{dialects[0]}-{key.fingerprint}"
         if any(each.spec.name == name for each in await self._keys.keys()):
-            raise CommandError("there is an upstream of this name: add the key to it, or choose another name")
+            raise CommandError(Wording("there is an upstream of this name: add the key to it, or choose another name"))
         try:
             return whole(
                 UpstreamSpec(
@@ -120,7 +125,7 @@ class KeyCommands:
                 )
             )
         except ValueError as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(words_of(error)) from None
 
 
 def _said(wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +140,7 @@ def _key(secret: str) -> Secret:
     try:
         return parsers.key(secret)
     except ValueError as error:
-        raise CommandError(f"the key: {error}") from None
+        raise CommandError(Wording("the key: %(error)s", error=words_of(error))) from None
 
 
 def _read(name: str, value: object) -> Any:

@@ -13,11 +13,12 @@ from typing import Any
 from server.admin.changes import Changes, no_such
 from server.auth.accounts import Accounts, checked_name
 from server.policy.authority import TOO_WEAK, Authority
-from server.policy.commands import AlreadyThere, CommandError, NotThere
+from server.policy.commands import AlreadyThere, CommandError, NotThere, words_of
 from server.policy.groups import LEFT
 from server.policy.nicknames import nickname_of
 from server.store import acts
 from server.store.base import Person, Store
+from web.wording import Wording
 
 CHANGEABLE = ("name", "email", "groups", "admin", "disabled", "note")
 LONGEST_NOTE = 1000
@@ -84,11 +85,11 @@ class PeopleCommands:
             if nickname != person.nickname:
                 await self._update(person.id, person, {"nickname": nickname})
         except AlreadyThere:
-            raise AlreadyThere("another person has this nickname already") from None
+            raise AlreadyThere(Wording("another person has this nickname already")) from None
         except CommandError:
             raise
         except ValueError as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(words_of(error)) from None
         return nickname
 
     async def _update(self, actor: str, person: Person, changes: Mapping[str, Any]) -> None:
@@ -100,7 +101,7 @@ class PeopleCommands:
     async def _insist_on_groups(self, wanted: Sequence[str], mine: Sequence[str] = ()) -> None:
         known = {group.name for group in await self._changes.groups()} if wanted else set()
         if not set(wanted) <= known | set(mine) | {LEFT}:
-            raise NotThere("there is no such group", "`group create` makes one")
+            raise NotThere(Wording("there is no such group"), "`group create` makes one")
 
 
 def check(name: str, wishes: Mapping[str, Any]) -> None:
@@ -108,9 +109,11 @@ def check(name: str, wishes: Mapping[str, Any]) -> None:
     checked_name(name)
     email, note = wishes.get("email"), wishes.get("note", "")
     if email is not None and not _EMAIL.fullmatch(email):
-        raise CommandError("expected an email address")
+        raise CommandError(Wording("expected an email address"))
     if len(note) > LONGEST_NOTE or not note.isprintable():
-        raise CommandError(f"a note has at most {LONGEST_NOTE} printable characters")
+        raise CommandError(
+            Wording("a note has at most %(longest_note)s printable characters", longest_note=LONGEST_NOTE)
+        )
 
 
 def insist_on_promoting(by: Authority | None) -> None:

@@ -11,9 +11,10 @@ from server.admin.people_csv import Mistake, Row, for_person, is_sayable, read_t
 from server.auth.accounts import RESERVED
 from server.ledger.limits import Limit
 from server.policy.authority import Authority
-from server.policy.commands import CommandError
+from server.policy.commands import CommandError, words_of
 from server.policy.groups import LEFT
 from server.store.base import Person, Store
+from web.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,12 @@ class PeopleTable:
             try:
                 check(row.name, row.wishes)
                 if not set(row.wishes.get("groups", ())) <= groups:
-                    raise CommandError("groups: there is none of this name")
+                    raise CommandError(Wording("groups: there is none of this name"))
                 if row.wishes.get("admin") and not (row.name in known and known[row.name].admin):
                     insist_on_promoting(by)
                 good.append(row)
             except CommandError as error:
-                mistakes.append(Mistake(row.line, str(error)))
+                mistakes.append(Mistake(row.line, words_of(error)))
         return good, mistakes
 
     async def _follow(
@@ -98,7 +99,7 @@ class PeopleTable:
             if row.limits is not None:
                 await self._set_limits(actor, person.id, row.limits, limits)
         except CommandError as error:
-            return Mistake(row.line, str(error))
+            return Mistake(row.line, words_of(error))
         return None
 
     async def _set_limits(self, actor: str, person_id: str, wanted: Sequence[Limit], there: Sequence[Limit]) -> None:

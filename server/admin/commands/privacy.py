@@ -29,6 +29,7 @@ from server.ledger.when import iso
 from server.policy.commands import CommandError
 from server.store import acts
 from server.store.base import Audit, Content, Person, Store
+from web.wording import Wording
 
 PAGE = 250  # rows of the ledger, or of the audit log
 CALLED = frozenset({"name", "email", "nickname", "login", "note"})  # of a person, or of a token
@@ -85,7 +86,7 @@ class PrivacyCommands:
         if person is None:
             raise no_such("person")
         if person.name in RESERVED:
-            raise CommandError("this is no person who could be forgotten")
+            raise CommandError(Wording("this is no person who could be forgotten"))
         closing = acts.update_person(person_id, {"disabled": True}), acts.close_sessions_of(person_id)
         await self._changes.change(actor, "person.erase", person_id, None, {"disabled": True}, *closing)
         await self._close_doors(actor, person_id)
@@ -97,7 +98,7 @@ class PrivacyCommands:
         await self._forget_names(ids)
         self._accounts.forget()
         if not await self._store.scrub():
-            raise CommandError("all is erased, but the file's log is in use: erase once more to empty it")
+            raise CommandError(Wording("all is erased, but the file's log is in use: erase once more to empty it"))
 
     async def _close_doors(self, actor: str, person_id: str) -> None:
         for token in await self._store.tokens(person_id):

@@ -8,6 +8,7 @@ from keypool.live import LiveRequest
 from server.admin.changes import Changes
 from server.admin.consequences import Consequences, of_cancelling, of_cancelling_person
 from server.policy.commands import NotThere
+from web.wording import Wording
 
 End = Callable[[Sequence[str]], Awaitable[int]]  # ends requests by their ids; says how many were still there
 
@@ -52,4 +53,4 @@ async def cancel_of(
 
 
 def _ended() -> NotThere:
-    return NotThere("this request has ended already")
+    return NotThere(Wording("this request has ended already"))

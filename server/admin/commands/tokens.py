@@ -12,9 +12,10 @@ from server.auth.accounts import ANY_TERMS, Accounts, token_body
 from server.auth.token_terms import narrowed
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.policy.authority import TOO_WEAK, Power
-from server.policy.commands import CommandError
+from server.policy.commands import CommandError, words_of
 from server.store import acts
 from server.store.base import Store, Token, TokenTerms
+from web.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,9 @@ class TokenCommands:
         try:
             after = narrowed(before, wanted, self._wall())
         except ValueError as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(words_of(error)) from None
         if before.revoked_at is not None:
-            raise CommandError("this token has ended: make a new one")
+            raise CommandError(Wording("this token has ended: make a new one"))
         narrowing = acts.narrow_token(before, after)
         await self._changes.change(actor, "token.narrow", token_id, token_body(before), token_body(after), narrowing)
         self._changes.changed()

@@ -14,6 +14,7 @@ from server.ledger.limits import Limit
 from server.policy.commands import AlreadyThere, CommandError, NotThere
 from server.store import acts
 from server.store.base import DONE, Audit, Record
+from web.wording import Wording
 
 REMOVALS: Mapping[str, RecordKind[Any]] = {f"{each.kind}.remove": each for each in (GROUPS, LIMITS, PRICES, ALIASES)}
 
@@ -27,9 +28,9 @@ async def undo(changes: Changes, actor: str, entry_id: str) -> Record:
     """Put back what was removed. Raises NotThere, AlreadyThere, and CommandError for what cannot be undone."""
     entry = await changes.audit(entry_id)
     if entry is None:
-        raise NotThere("there is no such entry in the log", "`audit` shows them")
+        raise NotThere(Wording("there is no such entry in the log"), "`audit` shows them")
     if not is_undoable(entry):
-        raise CommandError("only removals of groups, limits, prices and aliases can be undone")
+        raise CommandError(Wording("only removals of groups, limits, prices and aliases can be undone"))
     kind = REMOVALS[entry.action]
     record = Record(kind.kind, entry.target, {**(entry.before or {}), **_without_code(entry)})
     await _insist_on_place(changes, kind, record)
@@ -44,7 +45,7 @@ async def undo(changes: Changes, actor: str, entry_id: str) -> Record:
 async def _insist_on_place(changes: Changes, kind: RecordKind[Any], record: Record) -> None:
     thing = kind.readable(record)
     if thing is None:
-        raise CommandError("what was removed cannot be read, and would count for nothing")
+        raise CommandError(Wording("what was removed cannot be read, and would count for nothing"))
     if isinstance(thing, Limit):
         await changes.insist_on_subject(thing)
         if any(purpose(each) == purpose(thing) for each in await changes.limits()):
@@ -52,7 +53,9 @@ async def _insist_on_place(changes: Changes, kind: RecordKind[Any], record: Reco
 
 
 def _taken(kind: RecordKind[Any]) -> AlreadyThere:
-    return AlreadyThere(f"another {kind.kind} has taken its place, or it is there again already")
+    return AlreadyThere(
+        Wording("another %(kind)s has taken its place, or it is there again already", kind=Wording(kind.kind))
+    )
 
 
 def _without_code(entry: Audit) -> dict[str, str]:

@@ -27,16 +27,19 @@ from server.crypto import Seal
 from server.httpclient.egress import DIRECTLY, Egress
 from server.policy.claims import Claims, found, texts
 from server.store.base import Person, Store
+from web.wording import Wording
 
 log = logging.getLogger("fairgate")
 
 FOR_EVER = 10**9  # seconds: how long a session lasts is the session's to say
 LONGEST_HINT = 4096  # characters of an id token that fit into an address
 
-STALE = "This login was begun in another browser, more than ten minutes ago, or is already done. Please begin again."
-REFUSED = "What your organisation's login answered could not be used. Please begin again."
+STALE = Wording(
+    "This login was begun in another browser, more than ten minutes ago, or is already done. Please begin again."
+)
+REFUSED = Wording("What your organisation’s login answered could not be used. Please begin again.")
 PARTIAL = "the identity provider withholds groups (Entra ID: more than 200), so known rights are kept unchecked"
-DISABLED = "You are known here, but your access is closed. Please ask the operator."
+DISABLED = Wording("You are known here, but your access is closed. Please ask the operator.")
 
 
 class LoginRefused(Exception):
@@ -154,7 +157,7 @@ class Oidc:
         if answer.get("iss", metadata.issuer if not metadata.names_itself else "") != metadata.issuer:
             raise _refused("the answer is another issuer's")
         if "error" in answer:
-            raise LoginRefused("Your organisation's login has refused.", answer["error"][:80])
+            raise LoginRefused(Wording("Your organisation’s login has refused."), answer["error"][:80])
         if not answer.get("code"):
             raise _refused("the answer has no code")
         return answer["code"]

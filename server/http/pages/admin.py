@@ -20,6 +20,7 @@ from server.policy.maintenance import maintenance
 from server.wire.errors import InvalidValue
 from web import render_admin
 from web.view_admin import AdminView, GatewayView, LiveView, MissingJournalView, QueueView
+from web.wording import Wording
 
 
 class AdminPage(MemberPage):
@@ -70,7 +71,7 @@ class NowPage(AdminPage):
     async def cancel_all(self, form: Form) -> Done:
         services = self.services
         live = await services.dispatcher.live(10**6)
-        form.insist("End all requests?", of_cancelling(live).lines(), "End them all")
+        form.insist(Wording("End all requests?"), of_cancelling(live).lines(), Wording("End them all"))
         await requests.cancel_all(services.changes, self.me.id, live, services.everywhere.cancel)
         return Done("all-cancelled", "/admin")
 

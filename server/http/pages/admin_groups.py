@@ -15,6 +15,7 @@ from server.http.pages.me_ledger import last_moment
 from server.policy.groups import Group, group_body, group_of, prices_body
 from web import render_admin
 from web.view_admin import AdminGroupsView, GroupRow
+from web.wording import Wording
 
 GROUPS = "/admin/groups"
 
@@ -42,7 +43,7 @@ class AdminGroupsPage(AdminPage):
         before = group_body(await self.services.changes.group(name))
         group = await self._wanted(form, name, before)
         if changes := differences(before, group_body(group), await self.names()):
-            form.insist(f"Change {name}?", changes, "Save these changes")
+            form.insist(Wording("Change %(name)s?", name=name), changes, Wording("Save these changes"))
             await self.services.changes.change_group(self.me.id, group)
         return Done("group-changed", GROUPS)
 
@@ -67,7 +68,7 @@ class AdminGroupsPage(AdminPage):
 
     async def remove(self, form: Form, name: str) -> Done:
         removal = await of_group_removal(self.services.store, self.services.changes, name)
-        form.insist(f"Remove {name}?", removal.lines(), "Remove the group")
+        form.insist(Wording("Remove %(name)s?", name=name), removal.lines(), Wording("Remove the group"))
         await self.services.changes.remove_group(self.me.id, name)
         return Done("group-removed", GROUPS)
 

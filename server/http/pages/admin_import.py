@@ -15,6 +15,7 @@ from server.ledger.export import CSV_TYPE, safe
 from server.wire.multipart import file_in, read_fields
 from web import render_admin
 from web.view_admin import ImportView, InvitationRow
+from web.wording import Wording
 
 SHOWN = 20  # names in the question
 LARGEST_FILE = 1 << 20  # bytes; a form that holds it once more may have four times as many
@@ -55,13 +56,15 @@ class ImportPage(AdminPage):
         """Show what would happen; with a yes carry it out, and show the links of those who were added."""
         services, text = self.services, form.text("csv")
         if not text or len(text) > LARGEST_FILE:
-            raise FormError("Please choose a file of at most 1 MB, or paste its contents.")
+            raise FormError(Wording("Please choose a file of at most 1 MB, or paste its contents."))
         self.found = await services.people_table.read(self.me.id, text, trial=True, by=self.authority)
         if self.found.mistakes:
             return
         if form.ticked("invite"):
             await services.invitations.insist(self.maker)
-        form.insist("Import these people?", _consequences(self.found, form.ticked("invite")), "Import them")
+        form.insist(
+            Wording("Import these people?"), _consequences(self.found, form.ticked("invite")), Wording("Import them")
+        )
         self.found = await services.people_table.read(self.me.id, text, by=self.authority)
         if form.ticked("invite"):
             added = await services.people_table.added(self.found)

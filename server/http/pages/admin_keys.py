@@ -14,6 +14,7 @@ from server.keys.wishes import ListedKey
 from server.policy.aliases import Alias
 from web import render_admin
 from web.view_admin import KeyRow, KeysView
+from web.wording import Wording
 
 KEYS = "/admin/keys"
 
@@ -68,7 +69,7 @@ class KeysPage(AdminPage):
     async def remove(self, form: Form, key_id: str) -> Done:
         services = self.services
         consequences = of_key_removal(await services.keys.keys(), key_id, await services.dispatcher.live(10**6))
-        form.insist("Remove this key?", consequences.lines(), "Remove the key")
+        form.insist(Wording("Remove this key?"), consequences.lines(), Wording("Remove the key"))
         await self.services.keys.remove(self.me.id, key_id)
         return Done("key-removed", KEYS)
 

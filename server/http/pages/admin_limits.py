@@ -15,6 +15,7 @@ from server.ledger.limits import Limit, LimitWindow, Scope, Unit, family_of, lim
 from server.policy.commands import NotThere
 from web import render_admin
 from web.view_admin import LimitRow, LimitsView
+from web.wording import Wording
 
 LIMITS = "/admin/limits"
 
@@ -33,21 +34,21 @@ class LimitsPage(AdminPage):
         known = await self.services.changes.limit_like(wanted)
         if known is not None and known.amount != wanted.amount:
             changes = differences(limit_body(known), limit_body(replace(known, amount=wanted.amount)))
-            form.insist("Change this limit?", changes, "Save these changes")
+            form.insist(Wording("Change this limit?"), changes, Wording("Save these changes"))
         await self.services.changes.set_limit(self.me.id, wanted)
         return Done("limit-set", LIMITS)
 
     async def increase(self, form: Form, limit_id: str) -> Done:
         limit = next((each for each in await self.services.changes.limits() if each.id == limit_id), None)
         if limit is None:
-            raise NotThere("there is no such limit")
+            raise NotThere(Wording("there is no such limit"))
         extra = amount_of(form, "extra", limit.unit)
         await self.services.changes.raise_limit(self.me.id, limit_id, extra, form.needed_end("until"))
         return Done("limit-raised", LIMITS)
 
     async def remove(self, form: Form, limit_id: str) -> Done:
         consequences = await of_limit_removal(self.services.store, self.services.changes, limit_id)
-        form.insist("Remove this limit?", consequences.lines(), "Remove the limit")
+        form.insist(Wording("Remove this limit?"), consequences.lines(), Wording("Remove the limit"))
         await self.services.changes.remove_limit(self.me.id, limit_id)
         return Done("limit-removed", LIMITS)
 
@@ -55,7 +56,7 @@ class LimitsPage(AdminPage):
         try:
             scope, unit, window = Scope(form.text("scope")), Unit(form.text("unit")), LimitWindow(form.text("window"))
         except ValueError:
-            raise FormError("Please choose for whom, of what and in which time.") from None
+            raise FormError(Wording("Please choose for whom, of what and in which time.")) from None
         subject = await self._subject(form, scope)
         body = {
             "scope": scope,
@@ -76,7 +77,9 @@ class LimitsPage(AdminPage):
         """The id of the limit's subject; a form names a person by their name."""
         if scope is Scope.EVERYONE:
             if form.text("subject"):
-                raise FormError("A limit for each person has no “whose”: choose for whom it is, or empty that field.")
+                raise FormError(
+                    Wording("A limit for each person has no “whose”: choose for whom it is, or empty that field.")
+                )
             return ""
         subject = form.needed("subject")
         if scope is Scope.PERSON:

@@ -10,6 +10,7 @@ from server.policy.notices import Notice, NoticeKind, notice_of
 from server.status.views import notice_view
 from web import render_admin
 from web.view_admin import NoticeRow, NoticesView
+from web.wording import Wording
 
 NOTICES = "/admin/notices"
 
@@ -47,7 +48,7 @@ class NoticesPage(AdminPage):
         """Turn requests away from now on."""
         services, until = self.services, form.moment("until")
         hit = closing.hit(await services.dispatcher.live(10**6))
-        form.insist("Close the gateway now?", hit.lines(), "Close it now")
+        form.insist(Wording("Close the gateway now?"), hit.lines(), Wording("Close it now"))
         await closing.close(services.changes, self.me.id, services.wall(), form.text("text"), until)
         return Done("maintenance-on", NOTICES)
 

@@ -29,6 +29,7 @@ from web import render_admin
 from web.listing import Listing, arranged
 from web.view_admin import PeopleView, PersonRow, PersonView
 from web.view_me import NewSecret
+from web.wording import Wording
 
 PAGE = 50  # people
 MOST = 1_000_000  # that are searched
@@ -182,7 +183,9 @@ class PersonPage(PeoplePage):
     async def disable(self, form: Form, person_id: str) -> Done:
         person, live = await self._person(person_id), await self.services.dispatcher.live(10**6)
         consequences = await of_disabling(self.services.store, person, live)
-        form.insist(f"Close the access of {person.name}?", consequences.lines(), "Close it")
+        form.insist(
+            Wording("Close the access of %(name)s?", name=person.name), consequences.lines(), Wording("Close it")
+        )
         return await self._set(person_id, {"disabled": True}, "person-disabled")
 
     async def enable(self, _: Form, person_id: str) -> Done:
@@ -191,7 +194,9 @@ class PersonPage(PeoplePage):
     async def promote(self, form: Form, person_id: str) -> Done:
         person = await self._person(person_id)
         consequences = await of_promotion(self.services.store, person)
-        form.insist(f"Make {person.name} an administrator?", consequences.lines(), "Make them one")
+        form.insist(
+            Wording("Make %(name)s an administrator?", name=person.name), consequences.lines(), Wording("Make them one")
+        )
         return await self._set(person_id, {"admin": True}, "person-promoted")
 
     async def demote(self, _: Form, person_id: str) -> Done:
@@ -200,7 +205,7 @@ class PersonPage(PeoplePage):
     async def erase(self, form: Form, person_id: str) -> Done:
         person = await self._person(person_id)
         if form.needed("confirm") != person.name:
-            raise FormError("Please type their name just as it stands there.")
+            raise FormError(Wording("Please type their name just as it stands there."))
         await self.services.privacy.erase(self.me.id, person_id)
         return Done("person-erased", "/admin/people")
 
@@ -210,7 +215,7 @@ class PersonPage(PeoplePage):
         try:
             unit, window = Unit(form.text("unit")), LimitWindow(form.text("window"))
         except ValueError:
-            raise FormError("Please choose one of the limits.") from None
+            raise FormError(Wording("Please choose one of the limits.")) from None
         family = family_of(form.words("models"))
         more = More(unit, window, amount_of(form, "extra", unit), form.needed_end("until"), family)
         await allow_more(services.changes, self.me.id, person, more, services.settings.limits, services.wall())

@@ -49,7 +49,7 @@ class PricesPage(AdminPage):
             raise FormError(sentence(error)) from None
         known = next((each for each in await self.services.changes.prices() if each.id == price.id), None)
         if known is not None and (changes := differences(price_body(known), price_body(price))):
-            form.insist(f"Change the price of {model}?", changes, "Save these changes")
+            form.insist(Wording("Change the price of %(model)s?", model=model), changes, Wording("Save these changes"))
         await self.services.changes.set_price(self.me.id, price)
         return Done("price-set", PRICES)
 
@@ -68,7 +68,7 @@ class PricesPage(AdminPage):
     async def remove(self, form: Form, price_id: str) -> Done:
         served = [model.name for model in self.services.dispatcher.snapshot().models]
         consequences = await of_price_removal(self.services.changes, price_id, served)
-        form.insist("Remove this price?", consequences.lines(), "Remove the price")
+        form.insist(Wording("Remove this price?"), consequences.lines(), Wording("Remove the price"))
         await self.services.changes.remove_price(self.me.id, price_id)
         return Done("price-removed", PRICES)
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Literal, cast
 
 from server.http.base import is_credited
-from server.http.pages.base import SESSION, BrowserHandler
+from server.http.browsed import SESSION
+from server.http.pages.base import BrowserHandler
 from server.http.pages.public import PageHandler
 from server.http.services import StatusServices
 from server.status.leaderboard import ENERGY

@@ -18,8 +18,9 @@ from server.auth.sessions import Sessions
 from server.ledger.calendar import Calendar
 from server.ledger.limits import Unit
 from server.ledger.money import micro_usd
-from server.policy.commands import CommandError
+from server.policy.commands import CommandError, words_of
 from web.view import Flash
+from web.wording import Phrase, Wording, Written, said
 
 MOST_WHOLE = 10**15
 _WHOLE = re.compile(r"\d{1,16}", re.ASCII)
@@ -27,49 +28,49 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LABELS = {"usd": "dollars", "per_head": "per head"}
 
 SENTENCES = {
-    "token-revoked": "The token is revoked.",
-    "pass-revoked": "The pass is revoked.",
-    "token-narrowed": "The token may do less now.",
-    "session-ended": "That browser is logged out.",
-    "joined": "You are a member now.",
-    "left": "You have left the group.",
-    "course-closed": "The course is closed.",
-    "nickname-set": "You are on the leaderboard.",
-    "nickname-removed": "You are not on the leaderboard.",
-    "sessions-ended": "You are logged out everywhere else.",
-    "cancelled": "The request is cancelled.",
-    "all-cancelled": "The requests are cancelled.",
-    "undone": "It is as it was before.",
-    "person-added": "The person is added.",
-    "person-changed": "The person is changed.",
-    "person-disabled": "Access is closed.",
-    "person-enabled": "Access is open again.",
-    "person-promoted": "This person is an administrator now.",
-    "person-demoted": "This person is no administrator any more.",
-    "invitation-withdrawn": "The invitation link works no more.",
-    "person-erased": "The person is erased.",
-    "group-created": "The group is made.",
-    "group-changed": "The group is changed.",
-    "group-removed": "The group is removed.",
-    "key-added": "The key is added. It is used within seconds.",
-    "key-paused": "The key gets no further request, within seconds.",
-    "key-resumed": "The key is used again, within seconds.",
-    "key-rechecked": "The test takes longer than some seconds. Its result stands here when it is there.",
-    "key-tested": "The key is tested: its card shows the result.",
-    "key-removed": "The key is removed.",
-    "price-set": "The price is set.",
-    "repriced": "The requests are repriced, and the sums of their days are computed anew.",
-    "price-removed": "The price is removed.",
-    "limit-set": "The limit is set.",
-    "limit-raised": "The limit is raised.",
-    "limit-removed": "The limit is removed.",
-    "alias-set": "Requests for this name are served by its model within seconds.",
-    "alias-removed": "The name is removed.",
-    "notice-set": "All people read it within seconds.",
-    "notice-removed": "The notice is removed.",
-    "maintenance-scheduled": "All people read it within seconds. Requests are served until it begins.",
-    "maintenance-on": "New requests are turned away within seconds.",
-    "maintenance-off": "Requests are served again within seconds.",
+    "token-revoked": Wording("The token is revoked."),
+    "pass-revoked": Wording("The pass is revoked."),
+    "token-narrowed": Wording("The token may do less now."),
+    "session-ended": Wording("That browser is logged out."),
+    "joined": Wording("You are a member now."),
+    "left": Wording("You have left the group."),
+    "course-closed": Wording("The course is closed."),
+    "nickname-set": Wording("You are on the leaderboard."),
+    "nickname-removed": Wording("You are not on the leaderboard."),
+    "sessions-ended": Wording("You are logged out everywhere else."),
+    "cancelled": Wording("The request is cancelled."),
+    "all-cancelled": Wording("The requests are cancelled."),
+    "undone": Wording("It is as it was before."),
+    "person-added": Wording("The person is added."),
+    "person-changed": Wording("The person is changed."),
+    "person-disabled": Wording("Access is closed."),
+    "person-enabled": Wording("Access is open again."),
+    "person-promoted": Wording("This person is an administrator now."),
+    "person-demoted": Wording("This person is no administrator any more."),
+    "invitation-withdrawn": Wording("The invitation link works no more."),
+    "person-erased": Wording("The person is erased."),
+    "group-created": Wording("The group is made."),
+    "group-changed": Wording("The group is changed."),
+    "group-removed": Wording("The group is removed."),
+    "key-added": Wording("The key is added. It is used within seconds."),
+    "key-paused": Wording("The key gets no further request, within seconds."),
+    "key-resumed": Wording("The key is used again, within seconds."),
+    "key-rechecked": Wording("The test takes longer than some seconds. Its result stands here when it is there."),
+    "key-tested": Wording("The key is tested: its card shows the result."),
+    "key-removed": Wording("The key is removed."),
+    "price-set": Wording("The price is set."),
+    "repriced": Wording("The requests are repriced, and the sums of their days are computed anew."),
+    "price-removed": Wording("The price is removed."),
+    "limit-set": Wording("The limit is set."),
+    "limit-raised": Wording("The limit is raised."),
+    "limit-removed": Wording("The limit is removed."),
+    "alias-set": Wording("Requests for this name are served by its model within seconds."),
+    "alias-removed": Wording("The name is removed."),
+    "notice-set": Wording("All people read it within seconds."),
+    "notice-removed": Wording("The notice is removed."),
+    "maintenance-scheduled": Wording("All people read it within seconds. Requests are served until it begins."),
+    "maintenance-on": Wording("New requests are turned away within seconds."),
+    "maintenance-off": Wording("Requests are served again within seconds."),
 }
 
 
@@ -105,7 +106,7 @@ class Form:
 
     def needed(self, name: str) -> str:
         if not (text := self.text(name)):
-            raise FormError(f"Please fill in “{_label(name)}”.")
+            raise FormError(Wording("Please fill in “%(field)s”.", field=_label(name)))
         return text
 
     def insist(self, heading: str, lines: Sequence[str], verb: str) -> None:
@@ -127,21 +128,21 @@ class Form:
     def whole(self, name: str, default: int = 0) -> int:
         text = self.text(name)
         if text and (not _WHOLE.fullmatch(text) or int(text) > MOST_WHOLE):
-            raise FormError(f"“{_label(name)}” is a whole number.")
+            raise FormError(Wording("“%(field)s” is a whole number.", field=_label(name)))
         return int(text) if text else default
 
     def number(self, name: str, default: float) -> float:
         try:
             return float(self.text(name) or default)
         except ValueError:
-            raise FormError(f"“{_label(name)}” is a number.") from None
+            raise FormError(Wording("“%(field)s” is a number.", field=_label(name))) from None
 
     def money(self, name: str) -> int | None:
         """Dollars such as "12.50"; None if nothing is said."""
         try:
             return micro_usd(text) if (text := self.text(name)) else None
         except ValueError:
-            raise FormError(f"“{_label(name)}” is an amount of dollars such as 12.50.") from None
+            raise FormError(Wording("“%(field)s” is an amount of dollars such as 12.50.", field=_label(name))) from None
 
     def needed_money(self, name: str) -> int:
         self.needed(name)
@@ -170,14 +171,14 @@ class Form:
         try:
             local = datetime.strptime(text[:16], "%Y-%m-%dT%H:%M").replace(tzinfo=self._calendar.tz)
         except ValueError:
-            raise FormError(f"“{_label(name)}” is a day with a time.") from None
+            raise FormError(Wording("“%(field)s” is a day with a time.", field=_label(name))) from None
         return round((local - _EPOCH).total_seconds() * 1000)
 
     def _day(self, name: str, read: Callable[[str], int]) -> int | None:
         try:
             return read(text) if (text := self.text(name)) else None
         except (ValueError, OverflowError):
-            raise FormError(f"“{_label(name)}” is a day such as 2026-11-21.") from None
+            raise FormError(Wording("“%(field)s” is a day such as 2026-11-21.", field=_label(name))) from None
 
 
 def amount_of(form: Form, name: str, unit: Unit) -> int:
@@ -190,9 +191,14 @@ def amount_of(form: Form, name: str, unit: Unit) -> int:
 
 def sentence(error: Exception) -> str:
     """The sentence of an error, for a page: a command's words without the verbs of the command line."""
+    words = error.words if isinstance(error, CommandError) else words_of(error)
     if isinstance(error, FormError):
-        return str(error)
-    text = (error.words if isinstance(error, CommandError) else str(error)).rstrip(" .:;")
+        return words
+    return Written(_sentence, words) if isinstance(words, Phrase) else _sentence(words)
+
+
+def _sentence(words: str) -> str:
+    text = str(said(words)).rstrip(" .:;")
     return f"{text[:1].upper()}{text[1:]}."
 
 
@@ -210,4 +216,4 @@ def flash_of(sessions: Sessions, session: str, cookie: str | None) -> Flash | No
 
 
 def _label(name: str) -> str:
-    return _LABELS.get(name, name.replace("_", " "))
+    return Wording(_LABELS.get(name, name.replace("_", " ")))  # `web/vocabulary.py` lists them

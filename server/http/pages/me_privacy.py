@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from server.http.pages.base import SESSION, BrowserHandler
+from server.http.browsed import SESSION
+from server.http.pages.base import BrowserHandler
 from server.http.pages.forms import Done, Form, FormError
 from server.http.pages.me import MemberPage, caller_of
 from server.http.streaming import stream
-from server.ledger.money import usd
 from server.ledger.reports import Days
 from server.ledger.when import iso
 from server.wire.errors import InvalidKey
+from web import formatting as words
 from web import render, render_me
 from web.view_me import KeptView, LoginSession, PrivacyView
 from web.view_public import MessageView
-from web.wording import Wording
+from web.wording import Wording as W
+from web.wording import Written
 
 PRIVACY = "/me/privacy"
-FOR_EVER = "Until you erase it."
+FOR_EVER = W("Until you erase it.")
 ALWAYS = (
-    KeptView("Addresses", "digests only", "Of tokens that may be used from so many addresses; else none.", "For ever."),
-    KeptView("Changes", "in the audit log", "What you changed, and what was changed of you.", "For ever."),
+    KeptView(
+        W("Addresses"),
+        W("digests only"),
+        W("Of tokens that may be used from so many addresses; else none."),
+        W("For ever."),
+    ),
+    KeptView(
+        W("Changes"),
+        W("in the audit log"),
+        W("What you changed, and what was changed of you."),
+        W("For ever."),
+    ),
 )
 
 
@@ -52,7 +64,7 @@ class PrivacyPage(MemberPage):
     async def end_session(self, _: Form, session_id: str) -> Done:
         """Log out in one browser."""
         if not await self.services.sessions.end(self.me.id, session_id):
-            raise FormError("That browser is logged out already.")
+            raise FormError(W("That browser is logged out already."))
         return Done("session-ended", PRIVACY)
 
     async def end_sessions(self, _: Form) -> Done:
@@ -67,24 +79,28 @@ class PrivacyPage(MemberPage):
 
     async def erase(self, form: Form) -> None:
         if form.needed("confirm") != self.me.name:
-            raise FormError("Please type your name just as it stands there.")
+            raise FormError(W("Please type your name just as it stands there."))
         await self.services.privacy.erase(self.me.id, self.me.id)
         self.drop(SESSION)
-        words = Wording("Your name, tokens and logins are gone. Your usage stays in sums without a name.")
-        self.show(render.message_html(MessageView(self.plain_frame(), "", Wording("You are forgotten here"), words)))
+        farewell = W("Your name, tokens and logins are gone. Your usage stays in sums without a name.")
+        self.show(render.message_html(MessageView(self.plain_frame(), "", W("You are forgotten here"), farewell)))
 
     def _about(self) -> list[KeptView]:
         """The facts that are kept of the person. Unknown ones are left out."""
         me = self.me
         known = (
-            ("Name", me.name, "So that you and the administrators know whose usage it is."),
-            ("E-mail", me.email, "It comes from your organisation’s login."),
-            ("Login", me.login, "By this your organisation’s login knows you."),
-            ("Groups", ", ".join(me.groups), "Your rights come from them."),
-            ("Groups by your organisation", ", ".join(me.claimed), "They come from your last login."),
-            ("Last login", iso(me.last_login_at) if me.last_login_at else None, "Tokens may rest when it is long ago."),
-            ("Nickname", me.nickname, "You wanted to be on the leaderboard."),
-            ("Note", me.note, "An administrator wrote it."),
+            (W("Name"), me.name, W("So that you and the administrators know whose usage it is.")),
+            (W("E-mail"), me.email, W("It comes from your organisation’s login.")),
+            (W("Login"), me.login, W("By this your organisation’s login knows you.")),
+            (W("Groups"), ", ".join(me.groups), W("Your rights come from them.")),
+            (W("Groups by your organisation"), ", ".join(me.claimed), W("They come from your last login.")),
+            (
+                W("Last login"),
+                iso(me.last_login_at) if me.last_login_at else None,
+                W("Tokens may rest when it is long ago."),
+            ),
+            (W("Nickname"), me.nickname, W("You wanted to be on the leaderboard.")),
+            (W("Note"), me.note, W("An administrator wrote it.")),
         )
         return [KeptView(what, value, why, FOR_EVER) for what, value, why in known if value]
 
@@ -94,14 +110,25 @@ class PrivacyPage(MemberPage):
         (used,) = await services.store.sums(Days(person_id=me.id), ())
         tokens, passes = await services.store.tokens(me.id), await services.passes.issued(me.id)
         contents, days = await services.store.contents(me.id), services.settings.usage_days
-        names = ", ".join(token.name for token in tokens) or "none"
-        requests = f"{used.requests:,} for {usd(used.cost_micro_usd)} USD"
-        rows = f"Single requests for {days} days, their sums for ever." if days else "For ever."
+        names = ", ".join(token.name for token in tokens) or W("none")
+        cost = Written(words.money, used.cost_micro_usd)
+        requests = W("%(requests)s for %(money)s", requests=used.requests, money=cost)
+        rows = W("Single requests for %(days)s days, their sums for ever.", days=days) if days else W("For ever.")
         return [
-            KeptView("Tokens", names, "Their names and digests; a digest opens nothing.", FOR_EVER),
-            KeptView("Guest passes", f"{len(passes):,}", "What guests use counts as yours.", "Until they expire."),
-            KeptView("Requests", requests, "When, which model, how long, how many tokens; no text.", rows),
-            KeptView("Prompts and answers", f"{len(contents):,}", "Only where a group wishes it.", "See above."),
+            KeptView(W("Tokens"), names, W("Their names and digests; a digest opens nothing."), FOR_EVER),
+            KeptView(
+                W("Guest passes"),
+                Written(words.grouped, len(passes)),
+                W("What guests use counts as yours."),
+                W("Until they expire."),
+            ),
+            KeptView(W("Requests"), requests, W("When, which model, how long, how many tokens; no text."), rows),
+            KeptView(
+                W("Prompts and answers"),
+                Written(words.grouped, len(contents)),
+                W("Only where a group wishes it."),
+                W("See above."),
+            ),
             *ALWAYS,
         ]
 

@@ -16,6 +16,7 @@ from server.http.pages.me_ledger import token_limits, token_view
 from server.store.base import TokenTerms
 from web import render_me
 from web.view_me import NewSecret, PassView, TokensView
+from web.wording import Wording
 
 HOUR = 3600
 
@@ -58,7 +59,7 @@ class TokensPage(MemberPage):
 
     async def revoke(self, form: Form, token_id: str) -> Done:
         consequences = await of_revocation(self.services.store, token_id, self.me.id)
-        form.insist("Revoke this token?", consequences.lines(), "Revoke it")
+        form.insist(Wording("Revoke this token?"), consequences.lines(), Wording("Revoke it"))
         await self.services.tokens.revoke(self.me.id, token_id, self.me.id)
         return Done("token-revoked", "/me/tokens")
 

@@ -6,7 +6,8 @@ import gzip
 import re
 from functools import lru_cache
 
-from server.http.base import AlsoHead, BaseHandler
+from server.http.base import AlsoHead
+from server.http.browsed import Browsed
 from server.http.services import S, StatusServices
 from server.observability.access_log import Access, unknown_path
 from server.relay.context import milliseconds
@@ -33,7 +34,7 @@ def _packed(body: bytes) -> bytes:
     return gzip.compress(body, 6, mtime=0)
 
 
-class PageHandler(BaseHandler[S]):
+class PageHandler(Browsed[S]):
     """A handler whose answers are for a browser."""
 
     shared = False

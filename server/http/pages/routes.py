@@ -8,6 +8,7 @@ from __future__ import annotations
 from server.http.access import Role, Route
 from server.http.pages.admin import NowPage
 from server.http.pages.admin_audit import AuditPage
+from server.http.pages.admin_bill import BillPage
 from server.http.pages.admin_groups import AdminGroupsPage
 from server.http.pages.admin_import import ImportPage, PeopleFile
 from server.http.pages.admin_keys import KeysPage
@@ -17,6 +18,7 @@ from server.http.pages.admin_people import PeoplePage, PersonPage
 from server.http.pages.admin_prices import PricesPage
 from server.http.pages.admin_tokens import AdminTokensPage
 from server.http.pages.admin_usage import AdminUsagePage, UsageFile
+from server.http.pages.home import HomePage
 from server.http.pages.me import Act, MemberPage
 from server.http.pages.me_groups import CoursePage, GroupsPage
 from server.http.pages.me_privacy import ExportFile, PrivacyPage
@@ -35,7 +37,8 @@ def page_routes() -> list[Route[PageServices]]:
 
 def _own() -> list[Route[PageServices]]:
     return [
-        _page("/me", UsagePage),
+        _page("/me", HomePage),
+        _page("/me/usage", UsagePage),
         Route("/me/export", ExportFile, {"GET": Role.PERSON}),
         _page(f"/me/requests/{ID}", ExplainPage),
         _page("/me/tokens", TokensPage, TokensPage.make),
@@ -105,6 +108,7 @@ def _operators() -> list[Route[PageServices]]:
         _page("/admin/prices", PricesPage, PricesPage.set_price, admin),
         _form("/admin/prices/reprice", PricesPage, PricesPage.reprice, admin),
         _form(f"/admin/prices/{NAME}/remove", PricesPage, PricesPage.remove, admin),
+        _page("/admin/bill", BillPage, BillPage.compare, admin),
         _page("/admin/limits", LimitsPage, LimitsPage.set_limit, admin),
         _form(f"/admin/limits/{NAME}/raise", LimitsPage, LimitsPage.increase, admin),
         _form(f"/admin/limits/{NAME}/remove", LimitsPage, LimitsPage.remove, admin),
