@@ -11,6 +11,7 @@ import orjson
 from server.config.openapi import JSON, Description, document
 from server.http.access import Role, Route
 from server.http.api import aliases as aliases_api
+from server.http.api import bill as bill_api
 from server.http.api import closing as closing_api
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
@@ -30,6 +31,7 @@ ALL: tuple[Description, ...] = (
         operation.description
         for table in (
             my_api,
+            bill_api,
             admin_api_people,
             admin_api_book,
             closing_api,
