@@ -164,6 +164,19 @@ class Accounts:
             return self._refusal(presented, address)
         return PermissionDenied()
 
+    def digest(self, authorization: str | None, api_key: str | None) -> bytes | None:
+        """The digest of what is presented; None if nothing is that could be a token."""
+        presented = _presented(authorization, api_key)
+        return None if presented is None else self._tokens.digest(presented)
+
+    async def why_refused(self, digest: bytes, address: str) -> tuple[Caller, str] | None:
+        """Whose token of this digest is, and why it does not count now; None if there is no such token.
+
+        The reasons: "disabled", "revoked", "expired", "rests", "network",
+        "addresses". Raises StoreError, AccountingUnavailable.
+        """
+        return await self._tokens.why_refused(digest, address)
+
     async def person_named(self, name: str) -> Caller:
         """The person of a name that a trusted proxy sends; a new name makes a new person.
 

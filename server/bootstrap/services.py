@@ -66,6 +66,7 @@ from server.relay.admission import Admission
 from server.relay.everywhere import Everywhere
 from server.relay.keepalive import KeepaliveTiming
 from server.relay.pipeline import Pipeline
+from server.relay.refused import RefusedRequests
 from server.relay.under_way import UnderWay
 from server.spool import Spool
 from server.status.service import Clocks, StatusService, history_of, open_face
@@ -102,6 +103,7 @@ class CommonParts(TypedDict):
     price_reload: PriceReload
     follower: ChangeFollower
     gateways: Face | None
+    refused: RefusedRequests
 
 
 class ServicesBuilder:
@@ -151,8 +153,15 @@ class ServicesBuilder:
             price_reload=accounting.price_reload,
             follower=await open_follower(store, remembered, stack, others=self._among_others),
             gateways=gateways,
+            refused=self._refused(accounts),
         )
         return self._with_commands(common)
+
+    def _refused(self, accounts: Accounts) -> RefusedRequests:
+        refused = RefusedRequests(self._store, accounts, _wall)
+        self._stack.push_async_callback(refused.write)
+        self._stack.push_async_callback(_end, asyncio.create_task(refused.keep()))
+        return refused
 
     def _with_commands(self, parts: CommonParts) -> GatewayServices:
         """The services with those that administration and logins need."""
