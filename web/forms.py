@@ -78,6 +78,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/aliases/*/remove": (),
     "/admin/prices": ("model", "valid_from", *_RATES),
     "/admin/prices/*/remove": (),
+    "/admin/bill": ("usage", "costs", "keys", "tolerance", "all"),
     "/admin/limits": ("scope", "subject", "unit", "window", "amount", "models", "since", "until"),
     "/admin/limits/*/raise": ("extra", "until"),
     "/admin/limits/*/remove": (),

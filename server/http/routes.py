@@ -12,6 +12,7 @@ from tornado.web import Application
 from server.auth.sessions import Sessions
 from server.http.access import Role, Route
 from server.http.api import aliases as aliases_api
+from server.http.api import bill as bill_api
 from server.http.api import closing as closing_api
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
@@ -60,6 +61,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *closing_api.OPERATIONS,
     *aliases_api.OPERATIONS,
     *admin_api_house.OPERATIONS,
+    *bill_api.OPERATIONS,
 )
 TRANSLATED_KINDS = frozenset(asker for asker, _ in PAIRS)  # asked under either family's prefix
 ANYBODY = {"GET": Role.PUBLIC}

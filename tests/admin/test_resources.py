@@ -38,6 +38,7 @@ BY_FIELD = "a form of its own for one field: a press of a button, instead of a b
 BY_GROUPS = "the page of a person has their groups in a field"
 BY_CODE = "administrators have it in the form of the group: its last day, or a new code"
 THE_MASTER = "the master keys stand in the environment of the command line, which no browser reaches"
+IT_READS = "a comparison: all three front ends have it (`usage reconcile`), and it changes nothing"
 # Verbs that are in this front end ("api", "page", "line") and in no other.
 MORE: Mapping[tuple[str, str], str] = {
     ("page", "/admin/people/*/disable"): BY_FIELD,
@@ -52,6 +53,8 @@ MORE: Mapping[tuple[str, str], str] = {
     ("page", "/me/sessions/*/end"): OF_ONES_OWN,
     ("page", "/me/sessions/end"): OF_ONES_OWN,
     ("page", "/login"): OF_ONES_OWN,
+    ("api", "/api/admin POST /bill"): IT_READS,
+    ("page", "/admin/bill"): IT_READS,
     ("page", "/invitation"): OF_ONES_OWN,
     ("line", "user remove"): "another word for `user erase`",
     ("line", "key rotate-master"): THE_MASTER,
