@@ -153,15 +153,9 @@ class ServicesBuilder:
             price_reload=accounting.price_reload,
             follower=await open_follower(store, remembered, stack, others=self._among_others),
             gateways=gateways,
-            refused=self._refused(accounts),
+            refused=RefusedRequests(store, accounts.token_check).begun(stack),
         )
         return self._with_commands(common)
-
-    def _refused(self, accounts: Accounts) -> RefusedRequests:
-        refused = RefusedRequests(self._store, accounts, _wall)
-        self._stack.push_async_callback(refused.write)
-        self._stack.push_async_callback(_end, asyncio.create_task(refused.keep()))
-        return refused
 
     def _with_commands(self, parts: CommonParts) -> GatewayServices:
         """The services with those that administration and logins need."""
@@ -170,10 +164,8 @@ class ServicesBuilder:
         changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget, upstreams)
         sessions = Sessions(store, pepper, _wall, settings.session_hours, settings.admin_key)
         key_wishes = KeyWishes(store, KeyEncryption(settings.master_keys), self._registry, _wall)
-        people, passes = (
-            PeopleCommands(store, changes, accounts),
-            GuestPassCommands(store, changes, Passes(pepper), _wall),
-        )
+        people = PeopleCommands(store, changes, accounts)
+        passes = GuestPassCommands(store, changes, Passes(pepper), _wall)
         return GatewayServices(
             **parts,
             store=store,

@@ -175,9 +175,7 @@ class RelayHandler(CallingHandler):
         if caller is not None:
             self.services.refused.note(refused)
         elif isinstance(refusal, InvalidKey):
-            digest = self.services.accounts.digest(*presented(self.request.headers))
-            if digest is not None:
-                self.services.refused.note_unknown(digest, self.address(), refused)
+            self.services.refused.note_unknown(*presented(self.request.headers), self.address(), refused)
 
     def _access(self) -> Access:
         caller: Caller | None = getattr(self, "caller", None)  # not before the caller was authenticated

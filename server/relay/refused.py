@@ -8,11 +8,12 @@ answer: of what is presented only the digest is kept for so long.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from server.auth.accounts import Accounts
+from server.auth.accounts import presented_credential
+from server.auth.tokens import TokenCheck
 from server.ledger.refused import RefusedRequest, RefusedTally
 from server.store.base import Store, StoreError
 from server.wire.errors import AccountingUnavailable
@@ -30,10 +31,10 @@ class _Unknown(NamedTuple):
 
 
 class RefusedRequests:
-    """`wall` is UTC milliseconds."""
+    """`check` knows whose a token is that does not count."""
 
-    def __init__(self, store: Store, accounts: Accounts, wall: Callable[[], int]) -> None:
-        self._store, self._accounts, self._wall = store, accounts, wall
+    def __init__(self, store: Store, check: TokenCheck) -> None:
+        self._store, self._check = store, check
         self._tally = RefusedTally()
         self._unknown: list[_Unknown] = []
 
@@ -41,12 +42,21 @@ class RefusedRequests:
         """A caller's request has been refused."""
         self._tally.note(refused)
 
-    def note_unknown(self, digest: bytes, address: str, refused: RefusedRequest) -> None:
-        """A request has been refused whose credential, of this digest, did not count. Whose it is is not known yet."""
-        if len(self._unknown) < MOST_UNKNOWN:
-            self._unknown.append(_Unknown(digest, address, refused))
+    def note_unknown(
+        self, authorization: str | None, api_key: str | None, address: str, refused: RefusedRequest
+    ) -> None:
+        """A request has been refused whose credential did not count. Whose it is is not known yet."""
+        presented = presented_credential(authorization, api_key)
+        if presented is not None and len(self._unknown) < MOST_UNKNOWN:
+            self._unknown.append(_Unknown(self._check.digest(presented), address, refused))
 
-    async def keep(self) -> None:
+    def begun(self, stack: AsyncExitStack) -> Self:
+        """Write from now on, and once more when the stack is taken down."""
+        stack.push_async_callback(self.write)
+        stack.push_async_callback(_end, asyncio.create_task(self._keep()))
+        return self
+
+    async def _keep(self) -> None:
         """Write what has changed, every few seconds until cancelled."""
         while True:
             await asyncio.sleep(WRITE_SECONDS)
@@ -68,7 +78,13 @@ class RefusedRequests:
             self._tally.put_back(unwritten)
 
     async def _recognise(self, unknown: _Unknown) -> None:
-        found = await self._accounts.why_refused(unknown.digest, unknown.address)
+        found = await self._check.why_refused(unknown.digest, unknown.address)
         if found is not None:
             caller, why = found
             self._tally.note(replace(unknown.refused, person_id=caller.person_id, token_id=caller.token_id, detail=why))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
