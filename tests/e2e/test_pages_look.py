@@ -1,7 +1,7 @@
 """How the pages look, as far as a machine can see: no error, no other host asked, nothing cut off, all can read it.
 
-They are those of a whole community (`fill.py`): names and models are as long as real ones. With `SCREENSHOTS=folder` in
-the environment the pictures are kept there, for a look by eye.
+They are those of a whole community (`fill.py`): names and models are as long as real ones. Dark pages are
+in German. With `SCREENSHOTS=folder` in the environment the pictures are kept there, for a look by eye.
 """
 
 from __future__ import annotations
@@ -62,13 +62,14 @@ def running(io_loop: IOLoop) -> Iterator[Running]:
 async def test_no_page_has_an_error_a_barrier_an_outside_request_or_anything_cut_off(
     width: int, dark: bool, browser: Browser, running: Running
 ) -> None:
-    rules = AXE.get((width, dark))
-    async with tab(browser, running.url, width, dark) as operator:
+    rules, language = AXE.get((width, dark)), "de" if dark else "en"
+    async with tab(browser, running.url, width, dark, language=language) as operator:
         await log_in(operator, ADMIN_KEY, "/admin")
         for path in PAGES:
             answer = await operator.page.goto(path)
             assert answer is not None
             assert answer.status == 200, path
+            assert await operator.page.get_attribute("html", "lang") == language
             inner = await operator.page.evaluate("document.documentElement.scrollWidth")
             assert inner <= width, f"{path} is {inner} pixels wide"
             assert not (cut := await operator.page.evaluate(CUT)), (path, cut)
