@@ -6,6 +6,7 @@ The pages under `/me` are in `render_me.py`, the administrators' in `render_admi
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 from web import environment as press
@@ -22,7 +23,7 @@ from web.wording import Wording
 
 __all__ = [
     "CONTENT_SECURITY_POLICY", "docs_html", "error_page", "invitation_html", "leaderboard_html", "login_html",
-    "login_page", "logout_page", "message_html", "models_html", "static", "status_html", "status_json",
+    "login_page", "logout_page", "message_html", "models_html", "personal", "static", "status_html", "status_json",
 ]  # fmt: skip
 
 # The rest are in the standard's words.
@@ -37,6 +38,9 @@ _PHRASES = {
     500: Wording("Internal Server Error"),
     503: Wording("Service Unavailable"),
 }
+
+# The parts of a page that are its visitor's. What users write has no such comment: it is escaped.
+_SESSION = re.compile(rb"<!-- (session_nav|session_name) -->.*?<!-- /session -->", re.DOTALL)
 
 TOKEN = "YOUR_TOKEN"  # noqa: S105 - what stands in its place
 
@@ -55,6 +59,13 @@ def status_html(view: StatusView) -> bytes:
             shape=live.shape(view),
             watched_days=max((sum(day is not None for day in model.uptime_days) for model in view.models), default=0),
         )
+
+
+def personal(page: bytes, frame: Frame) -> bytes:
+    """A page that was made once for all, with its visitor's ways at the head and their name at the foot."""
+    names = ("session_nav", "session_name")
+    made = {name.encode(): press.printed(f"{name}.html", frame, "") for name in names}
+    return _SESSION.sub(lambda found: made[found[1]], page)
 
 
 def status_json(view: StatusView) -> bytes:

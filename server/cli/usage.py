@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from server.accounting.journal import Journal
+from server.admin import repricing
 from server.admin.changes import OPERATOR
-from server.cli import bill, repricing, row_files
+from server.admin.long_work import Job, Span, WorkError
+from server.admin.repricing import RepricedTally, Repricing
+from server.cli import bill, row_files
 from server.cli import maintenance as chores
 from server.cli.context import Add, CommandContext, InLoop, asks, insist, wall
-from server.cli.long_work import Job, Span, WorkError
 from server.cli.output import lists, print_json, print_table
+from server.cli.price_table import price_table
 from server.cli.progress import shown
-from server.cli.repricing import RepricedTally, Repricing, price_table
 from server.cli.row_files import Found
 from server.http.api.schemas import sum_json
 from server.ledger.export import added

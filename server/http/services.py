@@ -136,6 +136,7 @@ class StatusServices(Services):
     dispatcher: Dispatching
     store: Store
     price_reload: PriceReload
+    sessions: Sessions
     gateways: Face | None
 
 

@@ -17,6 +17,9 @@ def test_one_person_gets_more_for_a_while_and_the_others_do_not(capsys: pytest.C
     raised = said(capsys, "user", "raise", "ada", "10", "usd/month", "--until", "2099-12-31")
     assert raised.startswith("ada may use 30.00 USD a month until ")
     assert said(capsys, "limit", "list").count("20.00 USD a month") == 2, "for each person, and theirs with an increase"
+    audited = said(capsys, "audit", "--kind", "limit", "--what", "ada")
+    assert audited.count("limit.set") == 1
+    assert said(capsys, "audit", "--who", "ada") == ""
     assert "no such limit holds" in refused(capsys, "user", "raise", "ada", "10", "usd/day", "--until", "2099-12-31")
     assert "expected" in refused(capsys, "user", "raise", "ada", "ten", "usd/month", "--until", "2099-12-31")
 

@@ -165,3 +165,38 @@ async def test_the_public_list_sorts_filters_and_shows_no_hidden_name(here: Here
         assert (await stranger.get("/models?sort=x")).status == 400
         assert "Log out" not in page.text
     assert "Log out" in (await here.ada.get("/models")).text
+
+
+@pytest.mark.gen_test
+async def test_a_visitor_is_named_on_public_pages_and_on_refusals_and_no_cache_keeps_that(here: Here) -> None:
+    async with visitor(here.ada.running) as stranger:
+        for path in ("/", "/status", "/docs", "/api/docs", "/models", "/nothing/here", "/admin"):
+            page = await here.ada.get(path)
+            assert ("<bdi>ada</bdi>" in page.text, page.text.count("/logout")) == (True, 1), path
+            assert page.headers["Cache-Control"] == "no-store", path
+            other = await stranger.get(path)
+            assert ("<bdi>ada</bdi>" in other.text, "/logout" in other.text) == (False, False), path
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("Asia/Kathmandu", "Asia/Kathmandu"),
+        ("", "UTC"),
+        ("../../etc/passwd", "UTC"),
+        ("Nowhere/Land", "UTC"),
+        ("A" * 400, "UTC"),
+    ],
+)
+@pytest.mark.gen_test
+async def test_times_are_in_the_zone_of_the_readers_browser(here: Here, zone: str, shown: str) -> None:
+    here.ada.browser.session.cookie_jar.update_cookies({"fairgate-zone": zone})
+    assert f"Times: {shown}" in (await here.ada.get("/me")).text
+
+
+@pytest.mark.gen_test
+async def test_a_token_says_when_it_was_used_last(here: Here) -> None:
+    running = here.ada.running
+    assert (await here.ask()).status == 200
+    await running.services.pipeline.quiet(5)
+    assert "Last used" in (await here.ada.get("/me/tokens")).text

@@ -11,13 +11,15 @@ import orjson
 from server.config.openapi import JSON, Description, document
 from server.http.access import Role, Route
 from server.http.api import aliases as aliases_api
+from server.http.api import bill as bill_api
 from server.http.api import closing as closing_api
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
 from server.http.api import policy as admin_api_book
+from server.http.api import repricing as repricing_api
 from server.http.api.handler_schemas import DESCRIPTIONS
-from server.http.pages.public import PageHandler
+from server.http.pages.public import PageHandler, VisitedPage
 from server.http.services import StatusServices
 from server.single_flight import SingleFlight
 from server.status.service import SLOW_SECONDS
@@ -27,7 +29,16 @@ ALL: tuple[Description, ...] = (
     *DESCRIPTIONS,
     *(
         operation.description
-        for table in (my_api, admin_api_people, admin_api_book, closing_api, aliases_api, admin_api_house)
+        for table in (
+            my_api,
+            bill_api,
+            admin_api_people,
+            admin_api_book,
+            closing_api,
+            aliases_api,
+            repricing_api,
+            admin_api_house,
+        )
         for operation in table.OPERATIONS
     ),
 )
@@ -40,14 +51,14 @@ class OpenApiJson(PageHandler[StatusServices]):
         self.give(document_json(self.services.settings.title), JSON)
 
 
-class ApiDocsPage(PageHandler[StatusServices]):
+class ApiDocsPage(VisitedPage):
     """The document as a page, which is long: it is made once in a while for all who look."""
 
     def initialize(self, pages: SingleFlight[str, bytes]) -> None:
         self._pages = pages
 
     async def get(self) -> None:
-        self.give_page(await self._pages.get(self.language))
+        await self.give_visited(await self._pages.get(self.language))
 
 
 def api_docs_route(services: StatusServices) -> Route[StatusServices]:

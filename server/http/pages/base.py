@@ -5,6 +5,7 @@ Nothing here may be kept by a cache.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -17,6 +18,7 @@ from server.policy.authority import Power
 from server.store.base import Person, StoreError
 from server.wire.errors import AccountingUnavailable, InvalidKey, InvalidValue, PermissionDenied, Refusal
 from web import render
+from web.view import Frame, Visitor
 from web.wording import Wording
 
 LARGEST_FORM = 64 << 10  # bytes
@@ -132,7 +134,15 @@ class BrowserHandler(PageHandler[PageServices]):
         for name, value in self.dialect.headers(refusal).items():
             if name.lower() != "content-type":
                 self.set_header(name, value)
-        self.show(render.error_page(self.plain_frame(), refusal.status, words_of(refusal)), refusal.status)
+        self.show(render.error_page(self._frame_of_visitor(), refusal.status, words_of(refusal)), refusal.status)
+
+    def _frame_of_visitor(self) -> Frame:
+        """The frame of a refusal: with the visitor, as far as they are known by then."""
+        visit, frame = self._visit, self.plain_frame()
+        if visit is None:
+            return frame
+        admin = self.services.authority_of_visit(visit).may(Power.ADMINISTER)
+        return replace(frame, visitor=Visitor(visit.person.name, admin))
 
 
 def words_of(refusal: Refusal) -> str:

@@ -75,7 +75,8 @@ class MemberPage(BrowserHandler):
         return Frame(
             title=services.settings.title,
             now_ms=now,
-            zone=services.settings.timezone,
+            zone=self.zone,
+            days=services.settings.timezone,
             visitor=Visitor(self.me.name, self.me.admin),
             xsrf=self.xsrf(),
             login=True,

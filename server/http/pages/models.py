@@ -54,7 +54,7 @@ class ModelsPage(BrowserHandler):
         visitor = Visitor(person.name, person.admin) if person else None
         chosen = [row for row in rows if _fits(row, query.strip().lower(), reads)]
         view = ModelsView(
-            frame=replace(frame, visitor=visitor, language=self.language, path=str(self.request.uri)),
+            frame=replace(frame, visitor=visitor, zone=self.zone, language=self.language, path=str(self.request.uri)),
             rows=tuple(arranged(chosen, sort, COLUMNS)),
             listing=Listing("/models", {"q": query, "reads": reads}, sort),
             kinds=tuple(sorted({kind for row in rows for kind in row.reads})),
