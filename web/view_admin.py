@@ -171,6 +171,7 @@ class AdminTokensView:
     query: str = ""
     next: str | None = None
     made: NewSecret | None = None
+    passes: tuple[PassView, ...] = ()  # of all people
 
 
 @dataclass(frozen=True, slots=True)

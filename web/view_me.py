@@ -29,7 +29,7 @@ class SpentView:
 class LimitView:
     """One limit and how much of it is taken, in micro-USD, tokens or requests."""
 
-    whose: str  # "Yours", "Of the token laptop", "Pot of Physics 101", "Your share of Physics 101"
+    whose: str  # "Yours", "Of the token laptop", "Shared budget of Physics 101", "Your share of Physics 101"
     unit: Unit
     window: str  # "minute", "day", "week", "month", "term" or "ever"
     most: int
@@ -150,6 +150,7 @@ class PassView:
     expires_ms: int
     models: tuple[str, ...] = ()
     revoked: bool = False
+    owner: str = ""  # on the administrators' page of all of them
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ async def test_a_token_has_the_terms_and_the_budget_that_its_form_says() -> None
         page = (await ada.get("/me/tokens")).text
         for words in ("Only for <bdi>gpt-4*, o1</bdi>", "Only from <bdi>127.0.0.0/8</bdi>", "2 addresses", "of $0.50"):
             assert words in page
-        assert "Signs of life in streams: <bdi>off</bdi>" in page
+        assert "Keepalive in streams: off" in page
         assert (await ask(running, secret_on(made), "gpt-5")).status == 404  # as if there were none of that name
 
 

@@ -28,6 +28,12 @@ async def test_ten_dollars_more_for_one_person_this_month_need_no_typing() -> No
         of_requests = {**said, "unit": "requests", "window": "day", "extra": "1"}
         await boss.send_and_follow(base, f"{base}/raise", **of_requests)
         assert [(await ask(running, running.token)).status for _ in range(2)] == [200, 429]
+        await boss.send(base, f"{base}/passes", name="a guest", until=today, usd="2")
+        tokens = (await boss.get("/admin/tokens")).text
+        revoke = re.search(r'action="(/admin/passes/[^"]+/revoke)"', tokens)
+        assert revoke
+        assert "By <bdi>ada</bdi>" in tokens
+        assert "The pass is revoked." in (await boss.send_and_follow("/admin/tokens", revoke[1])).text
         wrong = await boss.send(base, f"{base}/raise", **{**said, "window": "planet"})
         assert (wrong.status, "choose one of the limits" in wrong.text) == (400, True)
         async with visitor(running, running.token) as ada:

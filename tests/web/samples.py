@@ -317,7 +317,9 @@ def limits(text: Callable[[str], str]) -> tuple[LimitView, ...]:
             raise_until="2026-11-30",
         ),
         LimitView("Yours", "usd", "day", 2_500_000, 2_100_000, extra=500_000, extra_until_ms=NOW + DAY),
-        LimitView(text("Pot of Physics 101"), "usd", "term", 200_000_000, 200_000_000, resets_at_ms=NOW + 99 * DAY),
+        LimitView(
+            text("Shared budget of Physics 101"), "usd", "term", 200_000_000, 200_000_000, resets_at_ms=NOW + 99 * DAY
+        ),
         LimitView("Yours", "requests", "minute", 60, 2, text("gpt-5*")),
     )
 

@@ -132,7 +132,7 @@ def test_incidents_announcements_and_maintenance_come_with_their_times() -> None
     text = page_of(busy_status()).text
     assert "Announcement New in October: gpt-5-mini for all." in text
     assert "Maintenance We move to the new machine. from 23 Sep 2026, 16:13" in text
-    assert "does not answer lasting The provider refuses its only key. 21 Sep 2026, 11:13, for 5 h 0 min now" in text
+    assert "does not answer ongoing The provider refuses its only key. 21 Sep 2026, 11:13, for 5 h 0 min now" in text
     assert "The store was away Requests went on and were booked afterwards. 12 Sep 2026, 19:13, over after" in text
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from server.admin.consequences import of_revocation
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form
 from server.http.pages.me_ledger import token_limits, token_view
-from server.http.pages.me_tokens import HOUR, narrowing
+from server.http.pages.me_tokens import HOUR, narrowing, pass_view
 from server.store.base import Token
 from web import render_admin
 from web.view_admin import AdminTokensView
@@ -36,7 +38,12 @@ class AdminTokensPage(AdminPage):
             return token_view(token, limits.get(token.id), names.get(token.person_id, token.person_id))
 
         more = page[-1].id if len(found) > begin + PAGE else None
-        view = AdminTokensView(self.frame, tuple(map(seen, page)), query, more, self.made)
+        passes = tuple(
+            replace(pass_view(each), owner=names.get(each.what.issuer, each.what.issuer))
+            for each in reversed(await self.services.passes.issued())
+            if wanted in f"{names.get(each.what.issuer, '')}\n{each.what.id}".casefold()
+        )
+        view = AdminTokensView(self.frame, tuple(map(seen, page)), query, more, self.made, passes)
         return render_admin.admin_tokens_html(view)
 
     async def rotate(self, form: Form, token_id: str) -> NewSecret:

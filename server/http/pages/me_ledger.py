@@ -171,7 +171,7 @@ def _minute(state: Mapping[str, object], own: Own) -> LimitView:
 
 def _whose(scope: Scope, subject: str, own: Own) -> str:
     if scope is Scope.GROUP:
-        return f"Pot of {subject or 'a group'}"
+        return f"Shared budget of {subject or 'a group'}"
     if scope is Scope.MEMBER:
         return f"{own.share} of {subject or 'a group'}"
     return "Of this token" if scope is Scope.TOKEN else own.limit
