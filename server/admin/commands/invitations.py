@@ -32,7 +32,7 @@ from web.wording import Wording
 KIND = "invitation"  # the kind of record; its id is the digest
 DAYS = 14
 FIRST_TOKEN = "first"  # noqa: S105 - the name of the token that an invitation makes
-OPENS_NOTHING = "this invitation has been used, has expired, or is not complete: ask for a new one"
+OPENS_NOTHING = Wording("this invitation has been used, has expired, or is not complete: ask for a new one")
 
 
 @dataclass(frozen=True, slots=True)

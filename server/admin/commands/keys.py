@@ -23,7 +23,7 @@ from web.wording import Wording
 HOMES = {"openai": OPENAI, "anthropic": ANTHROPIC}
 BASE_URL = "--base-url goes with --dialect"
 SAVED_ALL_THE_SAME = "untested"
-NOT_LET_IN = "the test failed, so nothing is saved"
+NOT_LET_IN = Wording("the test failed, so nothing is saved")
 TERMS = frozenset(FIELDS) - {"name", "keys", "key_env", "dialect", "base_url", "proxy", "ca_file"}
 
 

@@ -16,11 +16,12 @@ from server.store.base import DONE, FAILED, PENDING, Audit
 from web import render_admin
 from web.listing import Listing
 from web.view_admin import AuditRow, AuditView
+from web.wording import Wording
 
 AUDIT = "/admin/audit"
 PAGE = 50
 BATCH, MOST_LOOKED_AT = 500, 10_000  # entries, for one page
-OUTCOMES = {DONE: "", PENDING: "begun; its end is not known", FAILED: "made in part"}
+OUTCOMES = {DONE: "", PENDING: Wording("begun; its end is not known"), FAILED: Wording("made in part")}
 KINDS = (
     *("alias", "group", "invitation", "journal", "key", "limit", "notice", "pass", "person", "price", "request"),
     *("store", "token", "usage"),
@@ -101,8 +102,8 @@ def named_target(entry: Audit, names: Names) -> str:
             limit = limit_of(entry.target, entry.after or entry.before or {})
         except ValueError:
             return entry.target
-        whose = "each person" if limit.scope is Scope.EVERYONE else names.get(limit.subject, limit.subject)
-        return f"{whose}: {words(limit)}"
+        whose = Wording("each person") if limit.scope is Scope.EVERYONE else names.get(limit.subject, limit.subject)
+        return Wording("%(whose)s: %(limit)s", whose=whose, limit=words(limit))
     return names.get(entry.target, entry.target)
 
 

@@ -15,7 +15,7 @@ from server.ledger.export import CSV_TYPE, safe
 from server.wire.multipart import file_in, read_fields
 from web import render_admin
 from web.view_admin import ImportView, InvitationRow
-from web.wording import Wording
+from web.wording import Phrase, Plural, Wording
 
 SHOWN = 20  # names in the question
 LARGEST_FILE = 1 << 20  # bytes; a form that holds it once more may have four times as many
@@ -92,16 +92,27 @@ def _text(content: bytes) -> str:
         return content.decode("cp1252", "replace")
 
 
-def _consequences(found: ImportedPeople, invite: bool) -> list[str]:
+def _consequences(found: ImportedPeople, invite: bool) -> list[Phrase]:
     """What an import will do, in sentences."""
-    lines = [f"{found.added:,} {'person is' if found.added == 1 else 'people are'} added"]
-    if found.names:
-        more = f" and {len(found.names) - SHOWN:,} more" if len(found.names) > SHOWN else ""
-        lines[0] += f": {', '.join(found.names[:SHOWN])}{more}"
-    lines.append(f"{found.changed:,} {'is' if found.changed == 1 else 'are'} changed")
+    shown, more = ", ".join(found.names[:SHOWN]), len(found.names) - SHOWN
+    if not found.names:
+        added = Plural("1 person is added.", "%(count)s people are added.", found.added)
+    elif more <= 0:
+        added = Plural(
+            "1 person is added: %(names)s.", "%(count)s people are added: %(names)s.", found.added, names=shown
+        )
+    else:
+        added = Plural(
+            "1 person is added: %(names)s and %(more)s more.",
+            "%(count)s people are added: %(names)s and %(more)s more.",
+            found.added,
+            names=shown,
+            more=more,
+        )
+    lines: list[Phrase] = [added, Plural("1 is changed.", "%(count)s are changed.", found.changed)]
     if invite:
-        lines.append("Those who are added get invitation links, which the next page shows once")
-    return [f"{line}." for line in lines]
+        lines.append(Wording("Those who are added get invitation links, which the next page shows once."))
+    return lines
 
 
 def _row(invitation: Invitation, base_url: str) -> InvitationRow:
