@@ -307,6 +307,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     for filter_ in (
         checking, keys_in_words, lasts, plain, requests, grouped, compact, money,
         dollars, amount, percent, energy, seconds, duration, ago, clock, hour, moment, since, day, iso, input_day,
-        quoted, word,
+        quoted, wait, word,
     )
 }  # fmt: skip

@@ -6,6 +6,7 @@ The pages under `/me` are in `render_me.py`, the administrators' in `render_admi
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 from web import environment as press
@@ -16,12 +17,13 @@ from web.environment import CONTENT_SECURITY_POLICY, static
 from web.languages import reader, reading
 from web.snippets import SNIPPETS, filled
 from web.view import Frame, StatusView
+from web.view_models import ModelsView
 from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView
 from web.wording import Wording
 
 __all__ = [
     "CONTENT_SECURITY_POLICY", "docs_html", "error_page", "invitation_html", "leaderboard_html", "login_html",
-    "login_page", "logout_page", "message_html", "static", "status_html", "status_json",
+    "login_page", "logout_page", "message_html", "models_html", "personal", "static", "status_html", "status_json",
 ]  # fmt: skip
 
 # The rest are in the standard's words.
@@ -36,6 +38,9 @@ _PHRASES = {
     500: Wording("Internal Server Error"),
     503: Wording("Service Unavailable"),
 }
+
+# The parts of a page that are its visitor's. What users write has no such comment: it is escaped.
+_SESSION = re.compile(rb"<!-- (session_nav|session_name) -->.*?<!-- /session -->", re.DOTALL)
 
 TOKEN = "YOUR_TOKEN"  # noqa: S105 - what stands in its place
 
@@ -56,6 +61,13 @@ def status_html(view: StatusView) -> bytes:
         )
 
 
+def personal(page: bytes, frame: Frame) -> bytes:
+    """A page that was made once for all, with its visitor's ways at the head and their name at the foot."""
+    names = ("session_nav", "session_name")
+    made = {name.encode(): press.printed(f"{name}.html", frame, "") for name in names}
+    return _SESSION.sub(lambda found: made[found[1]], page)
+
+
 def status_json(view: StatusView) -> bytes:
     """The same facts for programs (docs/status-json.md)."""
     return status_data.status_json(view)
@@ -71,6 +83,10 @@ def docs_html(view: DocsView) -> bytes:
     with reading(view.frame.language or reader()):
         snippets = [filled(each, view.base_url, TOKEN, models[each.dialect]) for each in SNIPPETS]
         return press.printed("docs.html", view.frame, "docs", view=view, snippets=snippets)
+
+
+def models_html(view: ModelsView) -> bytes:
+    return press.printed("models.html", view.frame, "models", view=view)
 
 
 def login_html(view: LoginView) -> bytes:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from web import charts
 from web import environment as press
 from web.view_me import CourseView, ExplainView, GroupsView, MeView, PrivacyView, QuestionView, TokensView
+from web.view_models import HomeView
 from web.view_public import MEASURES
 
 
 def me_html(view: MeView) -> bytes:
     bars = charts.daily(view.cells, view.first_day, view.last_day, view.by)
     return press.printed("me.html", view.frame, "me usage", view=view, bars=bars, measures=MEASURES)
+
+
+def home_html(view: HomeView) -> bytes:
+    return press.printed("home.html", view.frame, "me home", view=view)
 
 
 def explain_html(view: ExplainView) -> bytes:

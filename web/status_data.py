@@ -86,6 +86,7 @@ def _period(model: ModelView, period: str) -> dict[str, Any] | None:
         "watched": _share(found.watched),
         "wait_seconds": _ladder(found.wait),
         "first_byte_seconds": _ladder(found.first_byte),
+        "tokens_per_second": _rounded(found.tokens_per_second),
     }
 
 

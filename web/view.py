@@ -65,7 +65,8 @@ class Frame:
     """The head and foot of every page.
 
     `xsrf` goes into every form and is empty where there is none. `login` and `leaderboard` say whether those pages
-    exist. `zone` is that of the times on the page. `notices` are those that hold now.
+    exist. `zone` is that of the times on the page, `days` that in which days begin: the operator's. `notices` are those
+    that hold now.
     """
 
     title: str  # the installation's name
@@ -81,6 +82,7 @@ class Frame:
     language: str = ""  # the reader's; empty: that in which the page is written anyhow
     languages: tuple[str, ...] = ()  # those to choose from
     path: str = "/"  # where a reader goes who has chosen one
+    days: tzinfo = UTC
 
     def said(self, action: str) -> Mapping[str, str]:
         """The values that were entered into the form of this address, if that form was refused."""
@@ -109,6 +111,7 @@ class PeriodView:
     watched: float = 1.0  # how much of the period there is a record of
     wait: Ladder | None = None  # in the queue
     first_byte: Ladder | None = None  # from arrival to the first byte of the answer
+    tokens_per_second: float | None = None  # of one answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,20 +75,17 @@ class RequestView:
 
 @dataclass(frozen=True, slots=True)
 class MeView:
-    """`/me?by=`: what was used, against what may be, and the latest requests. `cells` lie within the two days."""
+    """`/me/usage?by=`: what was used, and the latest requests. `cells` lie within the two days."""
 
     frame: Frame
     groups: tuple[str, ...]
     spent: tuple[SpentView, ...]  # today, this month, and a term if there is one
-    limits: tuple[LimitView, ...]
     first_day: str
     last_day: str
     cells: tuple[Cell, ...]
     requests: tuple[RequestView, ...]
     by: Measure = "cost"
-    older: str | None = None  # the cursor of the page behind, for `/me?after=`
-    content_days: int = 0  # so long prompts and answers are kept because a group wishes it; 0: they are not
-    content_group: str = ""
+    older: str | None = None  # the cursor of the page behind, for `/me/usage?after=`
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,15 @@ class Accounts:
             self._count_guess(presented, address)
         return EVERYONE
 
+    async def in_session(self, person: Person, token: Token | None, address: str) -> Caller:
+        """The caller of a browser's session, by no more than the token that began it.
+
+        Raises InvalidKey where that token does not count from this address, and AccountingUnavailable.
+        """
+        if (caller := await self._tokens.in_session(person, token, address)) is None:
+            raise InvalidKey
+        return caller
+
     def denial(self, caller: Caller, authorization: str | None, api_key: str | None, address: str) -> ClientError:
         """The refusal of a caller who is no administrator, at a route for administrators.
 

@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.auth.token_format import budget_id
 from server.auth.token_terms import in_networks, place
 from server.crypto import derived
+from server.policy.authority import Means
 from server.policy.claims import lapsed
-from server.store.base import Caller, Credential, Store, StoreError
+from server.store.base import Caller, Credential, Person, Store, StoreError, Token
 from server.store.breaker import Guarded
 from server.wire.errors import AccountingUnavailable
 
@@ -78,6 +79,23 @@ class TokenCheck:
         if remembered is not None and self._opens(remembered, address) and self._is_seen(remembered.caller, address):
             return remembered.caller
         return await self._looked_up(digest, asked_at, address)
+
+    async def in_session(self, person: Person, token: Token | None, address: str) -> Caller | None:
+        """The caller of a session that this token began; None if the token does not count from this address.
+
+        A session that no token began has its person's authority. Raises AccountingUnavailable.
+        """
+        groups = tuple(dict.fromkeys((*person.groups, *person.claimed)))
+        caller = Caller(person.id, person.name, None, groups=groups, admin=person.admin, means=Means.SESSION)
+        if token is not None:
+            caller = replace(caller, token_id=token.id, terms=token.terms, ends_at=token.expires_at)
+            if has_lapsed(person.last_login_at, self._wall(), self._memory.affiliation_days):
+                return None
+        try:
+            admitted = in_networks(caller.terms, address) and await self._note(caller, address)
+        except StoreError as error:
+            raise AccountingUnavailable from error
+        return caller if admitted else None
 
     def digest(self, secret: str) -> bytes:
         """The digest under which a secret is stored."""

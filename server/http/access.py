@@ -12,7 +12,8 @@ the gateway does not start: nothing is open by accident. The roles are few:
 `server.policy.authority` decides which credential is enough for which role.
 
 The API knows people by the credential that they present, pages by the session of their browser, and neither by the
-other's: so no form on another site can make a browser use the API.
+other's: so no form on another site can make a browser use the API. The one exception is the chat of a person's own page
+(`server/http/chat.py`), which asks for more than the session.
 
 A handler that asks by itself does so, because it answers strangers in other words (the relay reads a small
 body first, other projects' clients expect texts of theirs). Its roles stand in the table all the same, and the test

@@ -9,6 +9,7 @@ from typing import Any
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application
 
+from server.auth.sessions import Sessions
 from server.http.access import Role, Route
 from server.http.api import aliases as aliases_api
 from server.http.api import closing as closing_api
@@ -25,6 +26,7 @@ from server.http.api.profile import MeHandler, MyUsageHandler
 from server.http.api.requests import ExplainHandler, QueueHandler
 from server.http.api.table import Operation, routes_of
 from server.http.api.usage import ExportHandler, RequestsHandler, UsageHandler
+from server.http.chat import ChatHandler
 from server.http.compat.azure import azure_models, azure_relayed
 from server.http.compat.routes import compat_health, compat_models, compat_relayed, compat_routes, foreign_keys
 from server.http.kept import KeptHandler
@@ -32,6 +34,7 @@ from server.http.pages.feeds import Badge, Feed, LeaderboardPage
 from server.http.pages.invitation import InvitationPage
 from server.http.pages.language import LanguageChoice
 from server.http.pages.login import Callback, LoginBegin, LoginPage, Logout, UserHandler
+from server.http.pages.models import ForBrowsers, ModelsPage
 from server.http.pages.public import DocsPage, FrontPage, NoSuchPage, StaticFile, StatusJson, StatusPage
 from server.http.pages.routes import page_routes
 from server.http.relay import RelayHandler
@@ -101,6 +104,7 @@ def routes(services: GatewayServices) -> list[Route[Any]]:
         *_of(api, _asked()),
         *_of(pages, _doors()),
         *_of(api, routes_of(OPERATIONS)),
+        *_of(relay, [_chat(services.sessions)]),
         *_of(pages, page_routes()),
         *_of(services.part(CompatServices), compat_routes()),
         *_of(relay, compat_relayed(settings, own_keys)),
@@ -125,6 +129,12 @@ def _relayed() -> list[Route[RelayServices]]:
             path = prefix + endpoint.path.replace(".", r"\.")
             found.append(Route(path, RelayHandler, {"POST": Role.CALLER}, {"endpoint": endpoint}, own_door=True))
     return found
+
+
+def _chat(sessions: Sessions) -> Route[RelayServices]:
+    """The chat of people's own page."""
+    kwargs = {"endpoint": ENDPOINTS["/v1/chat/completions"], "sessions": sessions}
+    return Route("/me/chat", ChatHandler, {"POST": Role.CALLER}, kwargs, own_door=True)
 
 
 def _kept() -> list[Route[RelayServices]]:
@@ -185,6 +195,7 @@ def _doors() -> list[Route[PageServices]]:
     """The routes to log in and out, and the leaderboard, which shows people who have logged in their own place."""
     return [
         Route("/leaderboard", LeaderboardPage, ANYBODY),
+        Route(ForBrowsers("/models"), ModelsPage, ANYBODY),
         Route("/login", LoginPage, {"GET": Role.PUBLIC, "POST": Role.PUBLIC}),
         Route("/invitation", InvitationPage, {"GET": Role.PUBLIC, "POST": Role.PUBLIC}),
         Route("/login/oidc", LoginBegin, ANYBODY),

@@ -134,6 +134,7 @@ class StatusServices(Services):
     dispatcher: Dispatching
     store: Store
     price_reload: PriceReload
+    sessions: Sessions
     gateways: Face | None
 
 
@@ -172,6 +173,7 @@ class ApiServices(ManagementServices):
 class PageServices(ManagementServices):
     """For the pages behind a login. `oidc`: None where no organisation vouches for people."""
 
+    admission: Admission
     oidc: Oidc | None
 
 

@@ -26,6 +26,7 @@ GRACE = 60  # seconds
 HOUSE = ""  # the row of all models together
 FAILURES = frozenset({Outcome.FAILED, Outcome.CUT, Outcome.INTERRUPTED})
 
+_LEAST_WRITING = 100  # milliseconds: a shorter one is an answer that came in one piece
 _SMALLEST = 10  # milliseconds
 _PER_OCTAVE = 4
 _HIGHEST = 80  # the bucket of everything above three hours
@@ -37,7 +38,8 @@ class HourRow:
 
     `people` are different ones. `watched` and `served` are seconds in which a gateway looked, and in which it could be
     served. `running` and `slots` are seconds times requests in flight, and times those that could have been.
-    `waits` (in the queue) and `first_bytes` (from arrival) are numbers by bucket.
+    `waits` (in the queue) and `first_bytes` (from arrival) are numbers by bucket. `written` are the tokens of completed
+    answers, and `writing_ms` the milliseconds from their first byte to their end.
     """
 
     hour: int
@@ -53,6 +55,8 @@ class HourRow:
     served: int = 0
     running: int = 0
     slots: int = 0
+    written: int = 0
+    writing_ms: int = 0
     waits: Mapping[int, int] = field(default_factory=dict)
     first_bytes: Mapping[int, int] = field(default_factory=dict)
 
@@ -192,9 +196,17 @@ class _Tally:
             self.waits[wait] += 1
             if first_byte is not None:
                 self.first_bytes[first_byte] += 1
+            self._count_speed(row)
         figures["tokens_in"] += row.usage.input
         figures["tokens_out"] += row.usage.output
         figures["cost_micro_usd"] += row.cost_micro_usd
+
+    def _count_speed(self, row: UsageRow) -> None:
+        """How fast an answer was written, where that can be seen: one that comes in one piece says nothing."""
+        writing = 0 if row.first_byte_ms is None else row.duration_ms - row.first_byte_ms
+        if row.status is Outcome.COMPLETED and row.usage.output and writing >= _LEAST_WRITING:
+            self.figures["written"] += row.usage.output
+            self.figures["writing_ms"] += writing
 
     def row(self, hour: int, model: str) -> HourRow:
         waits, first_bytes = dict(self.waits), dict(self.first_bytes)

@@ -54,6 +54,11 @@ def uptime(row: HourRow) -> float | None:
     return row.served / row.watched if row.watched else None
 
 
+def tokens_per_second(row: HourRow) -> float | None:
+    """How fast one answer is written, on the whole; None if none was seen."""
+    return row.written * 1000 / row.writing_ms if row.writing_ms else None
+
+
 def _periods(rows: Rows, model: str, now: int) -> dict[str, HourRow]:
     """Each period in turn takes what the shorter one before it has left."""
     found: dict[str, HourRow] = {}

@@ -53,7 +53,7 @@ class Notice:
 
     def shown_at(self, now: int) -> bool:
         """Whether it is public: while it holds, and maintenance from the moment it is scheduled on."""
-        ahead = self.kind is NoticeKind.MAINTENANCE and now < self.since and self.until is not None
+        ahead = self.kind is NoticeKind.MAINTENANCE and now < self.since
         return ahead or self.holds_at(now)
 
 

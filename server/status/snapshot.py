@@ -7,7 +7,7 @@ The pool, the runtime configuration and the history are in memory, and of the le
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -30,6 +30,7 @@ from server.status.views import (
     facts_of,
     hour_views,
     incident_view,
+    model_row,
     notice_view,
     notices,
     period_views,
@@ -40,6 +41,7 @@ from web import live_updates as live
 from web import render
 from web.languages import ENGLISH
 from web.view import KeyView, ModelView, State, StatusView
+from web.view_models import ModelRow
 
 FRESH_SECONDS = 1.0
 MOST_INCIDENTS = 20
@@ -103,6 +105,18 @@ class StatusSnapshot:
         models, now = (await self.view()).models, self.wall()
         prices, window = self.book.prices, self.book.window
         return {each.name: facts_of(each, prices.of(each.name, now), window(each.name)) for each in models}
+
+    async def rows(self, names: Iterable[str] | None = None) -> tuple[ModelRow, ...]:
+        """The models of these names as pages list them, by name; without names all that lists show."""
+        known, now, book = {each.name: each for each in (await self.view()).models}, self.wall(), self.book
+        found = (
+            (name, book.aliases.model(name)) for name in sorted(book.aliases.shown(known) if names is None else names)
+        )
+        return tuple(
+            model_row(name, known[model], book.prices.of(model, now), book.window(model))
+            for name, model in found
+            if model in known
+        )
 
     async def page(self, base_url: str, language: str) -> bytes:
         """The page in a language, UTF-8. `base_url` is scheme, host and port: nothing in it has to be escaped."""

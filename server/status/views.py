@@ -11,13 +11,15 @@ from keypool.snapshot import ModelSnapshot
 from server.accounting.runtime_config import RuntimeConfig
 from server.ledger.history import HOUR_MS, HourRow, percentile
 from server.ledger.listing import pricing
-from server.ledger.prices import Price
+from server.ledger.prices import UNPRICED, Price
 from server.ledger.summaries import PERIODS as HOURS
-from server.ledger.summaries import Summary, uptime
+from server.ledger.summaries import Summary, tokens_per_second, uptime
 from server.policy.incidents import Incident, detail, title
 from server.policy.notices import Notice, notice_of
 from server.wire.modalities import modalities
+from server.wire.published import chats
 from web.view import Demand, HourView, IncidentView, Ladder, ModelView, NoticeView, PeriodView
+from web.view_models import ModelRow
 
 Period = Literal["24h", "7d", "30d"]
 
@@ -49,7 +51,7 @@ def facts_of(model: ModelView, price: Price | None, window: int | None) -> dict[
 
     `window`: the tokens of its context.
     """
-    wait, known = model.wait_seconds, modalities(model.name)
+    wait, known, row = model.wait_seconds, modalities(model.name), model_row(model.name, model, price, window)
     reads, writes = known if known is not None else (None, None)
     return {
         "context_length": window,
@@ -58,7 +60,25 @@ def facts_of(model: ModelView, price: Price | None, window: int | None) -> dict[
         "status": model.condition,
         "demand": model.demand,
         "wait_seconds": None if wait is None or not model.answers else round(wait, 1),
+        "uptime": None if row.uptime is None else round(row.uptime, 6),
+        "tokens_per_second": None if row.speed is None else round(row.speed, 1),
     }
+
+
+def model_row(name: str, model: ModelView, price: Price | None, window: int | None) -> ModelRow:
+    """A line of the pages on which a person chooses a model. `name`: its own, or another one for it."""
+    priced = price is not None and price.id != UNPRICED.id
+    reads, writes = modalities(model.name) or ((), ())
+    return ModelRow(
+        name=name,
+        model=model,
+        micro_usd_in=price.rates.input if price is not None and priced else None,
+        micro_usd_out=price.rates.output if price is not None and priced else None,
+        window=window,
+        reads=reads,
+        writes=writes,
+        chats=chats(model.name),
+    )
 
 
 def notices(book: RuntimeConfig) -> list[Notice]:
@@ -98,6 +118,7 @@ def _period(name: Period, row: HourRow) -> PeriodView:
         watched=min(1.0, row.watched / (HOURS[name] * 3600)),
         wait=_ladder(row.waits),
         first_byte=_ladder(row.first_bytes),
+        tokens_per_second=tokens_per_second(row),
     )
 
 

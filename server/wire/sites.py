@@ -37,6 +37,19 @@ def is_from_elsewhere(site: str | None, origin: str | None, host: str, public_ur
     return not named or named not in (host.lower(), urlsplit(public_url).netloc.lower())
 
 
+def is_of_page(site: str | None, origin: str | None, ours: Collection[str]) -> bool:
+    """Whether a script of one of our own pages asks: by the browser's word, and where it gives none by the origin.
+
+    `ours` are origins such as `https://llm.example.org`, also with a path. A request that says neither is of no page.
+    """
+    if site is not None:
+        return site == "same-origin"
+    if origin is None:
+        return False
+    named = {urlsplit(each)[:2] for each in ours if each}
+    return urlsplit(origin.lower())[:2] in {(scheme, host.lower()) for scheme, host in named}
+
+
 def _is_address(name: str) -> bool:
     try:
         ip_address(name)

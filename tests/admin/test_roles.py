@@ -16,9 +16,11 @@ from server.admin.commands.guest_passes import WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.http.access import Role, Route
 from server.http.base import BaseHandler
+from server.http.browsed import SESSION
+from server.http.chat import XSRF_HEADER, ChatHandler
 from server.http.compat.flask import KeyInPath
 from server.http.own_keys import OwnKeyHandler
-from server.http.pages.base import MOST_FIELDS, SESSION, BrowserHandler
+from server.http.pages.base import MOST_FIELDS, BrowserHandler
 from server.http.pages.login import UserHandler
 from server.http.routes import routes
 from server.store.base import TokenTerms
@@ -112,7 +114,10 @@ def headers_of(route: Route, kind: str, credential: str) -> dict[str, str]:
         headers |= {"Authorization": "Bearer sk-a-key-of-my-own", "X-Fairgate-Token": credential}
     elif kind in TOKENS:
         headers["Authorization"] = f"Bearer {credential}"
-    if issubclass(route.handler, BrowserHandler):
+    if route.handler is ChatHandler:  # from our own page, with the token of its forms
+        xsrf = route.kwargs["sessions"].xsrf(credential)
+        headers |= {"Sec-Fetch-Site": "same-origin", XSRF_HEADER: xsrf}
+    elif issubclass(route.handler, BrowserHandler):
         headers |= {"Accept": "text/html", "Sec-Fetch-Site": "cross-site"}  # so that nobody is logged out
     return headers
 
@@ -135,7 +140,7 @@ def may_come_in(route: Route, role: Role, kind: str) -> bool:
     """By the table: the API knows credentials, pages know sessions, `/user` knows both."""
     known = {**NOTHING, **TOKENS, **COOKIES}
     if route.handler is not UserHandler:
-        known = {**NOTHING, **(COOKIES if issubclass(route.handler, BrowserHandler) else TOKENS)}
+        known = {**NOTHING, **(COOKIES if issubclass(route.handler, (BrowserHandler, ChatHandler)) else TOKENS)}
     if kind == "a guest's pass" and not route.handler.guests and role is not Role.PUBLIC:
         return False
     return RANKS[known.get(kind, Role.PUBLIC)] >= RANKS[role]

@@ -44,7 +44,7 @@ async def test_a_token_is_made_used_seen_in_the_charts_and_revoked(browser: Brow
         await page.click("text=Make the token")
         secret = await page.inner_text("#secret")
         assert await ask(running, secret)
-        await page.goto("/me?by=requests")
+        await page.goto("/me/usage?by=requests")
         await expect(page.locator("figure.chart rect.c1").first).to_be_visible()
         await page.click("text=Explain")
         await expect(page.locator("h1")).to_have_text("How the request went")

@@ -26,7 +26,7 @@ from tests.pages.visitors import ADMIN_KEY
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 PAGES = [
-    "/login", "/", "/docs", "/leaderboard", "/me", f"/me/requests/{REQUEST}",
+    "/login", "/", "/docs", "/leaderboard", "/me", "/me/usage", "/models", f"/me/requests/{REQUEST}",
     "/me/tokens", "/me/groups", f"/me/groups/{quote(COURSE)}",
     "/me/privacy", "/admin", "/admin/usage", "/admin/usage?of=user&by=tokens", "/admin/people",
     "/admin/people/import", f"/admin/people/{PEOPLE[3]}", f"/admin/people/{PEOPLE[0]}", "/admin/groups",

@@ -12,7 +12,7 @@ from server.http.pages.routes import page_routes
 from tests.pages.visitors import ada_at, operator_at, services, visitor
 from web.forms import FORMS
 
-MINE = ["/me", "/me/tokens", "/me/groups", "/me/privacy"]
+MINE = ["/me", "/me/usage", "/me/tokens", "/me/groups", "/me/privacy"]
 OPERATORS = [
     "/admin", "/admin/usage", "/admin/people", "/admin/people/import", "/admin/groups", "/admin/tokens", "/admin/keys",
     "/admin/limits", "/admin/prices", "/admin/notices", "/admin/audit",
@@ -85,8 +85,8 @@ async def test_no_form_is_taken_from_a_stranger_or_from_another_page() -> None:
 async def test_what_the_address_says_wrongly_is_a_page_that_says_so() -> None:
     async with services() as running, operator_at(running) as operator:
         for path in (
-            "/me?by=x",
-            "/me?after=x",
+            "/me/usage?by=x",
+            "/me/usage?after=x",
             "/admin/usage?first=x",
             "/admin/usage?last=9999-12-31",
             "/admin/usage?first=2020-01-01&last=2026-01-01",

@@ -109,7 +109,7 @@ async def test_a_request_is_in_the_sums_the_chart_and_the_list_and_is_explained(
     async with services() as running, ada_at(running) as ada:
         asked = await ask(running, running.token)
         for by in ("cost", "requests", "tokens"):
-            page = await ada.get(f"/me?by={by}")
+            page = await ada.get(f"/me/usage?by={by}")
             assert f'href="/me/requests/{asked.request_id}"' in page.text
             assert "1 request" in page.text
         explained = await ada.get(f"/me/requests/{asked.request_id}")
@@ -122,8 +122,8 @@ async def test_older_requests_are_behind_a_link() -> None:
     async with services() as running, ada_at(running) as ada:
         for _ in range(27):
             await ask(running, running.token)
-        first = await ada.get("/me")
-        older = re.search(r'href="(/me\?by=cost&amp;after=[0-9a-f]+)"', first.text)
+        first = await ada.get("/me/usage")
+        older = re.search(r'href="(/me/usage\?by=cost&amp;after=[0-9a-f]+)"', first.text)
         assert older
         second = await ada.get(older[1].replace("&amp;", "&"))
         ids = [re.findall(r"/me/requests/([^\"]+)", page.text) for page in (first, second)]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tornado.ioloop import IOLoop
 
-from server.http.pages.base import SESSION
+from server.http.browsed import SESSION
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from server.ledger.when import iso
 from server.store.base import TokenTerms

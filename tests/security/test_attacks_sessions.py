@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from server.auth.token_terms import narrowed
-from server.http.pages.base import SESSION
+from server.http.browsed import SESSION
 from server.ledger.when import iso
 from server.store.base import Token, TokenTerms
 from tests.admin.estate import estate

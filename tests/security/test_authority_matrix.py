@@ -23,8 +23,9 @@ from tornado.routing import Matcher
 from server.admin.commands.guest_passes import WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.http.access import Role, Route
+from server.http.browsed import SESSION
 from server.http.compat.flask import CreateApiKey, KeyInPath
-from server.http.pages.base import SESSION, BrowserHandler
+from server.http.pages.base import BrowserHandler
 from server.http.pages.login import UserHandler
 from server.http.routes import routes
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit

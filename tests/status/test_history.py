@@ -22,7 +22,9 @@ from server.ledger.history import (
     percentile,
     row_of,
 )
+from server.ledger.summaries import tokens_per_second
 from server.ledger.usage import Outcome, attempt_id
+from server.wire.usage import Usage
 from tests.store.samples import usage_row
 
 NOON = 1_795_262_400_000  # 2026-11-21T12:00Z
@@ -90,6 +92,18 @@ def test_a_request_counts_for_its_model_and_for_the_house_in_the_hour_in_which_i
     )
     assert services.waits == {bucket_of(2_000): 3}
     assert services.first_bytes == {}
+
+
+def test_the_speed_is_that_of_answers_that_were_seen_to_be_written() -> None:
+    recorder = HistoryRecorder()
+    row = usage_row("r1", model_asked="small", first_byte_ms=1_000, duration_ms=3_000, usage=Usage(input=5, output=100))
+    recorder.observe(row, NOON)
+    recorder.observe(replace(row, duration_ms=7_000), NOON)
+    recorder.observe(replace(row, duration_ms=1_001), NOON)  # in one piece
+    recorder.observe(replace(row, status=Outcome.CUT), NOON)
+    small = rows_of(recorder)["small"]
+    assert (small.written, small.writing_ms, tokens_per_second(small)) == (200, 8_000, 25.0)
+    assert tokens_per_second(HourRow(hour=NOON, model="small")) is None
 
 
 def test_an_attempt_that_failed_costs_money_and_is_no_request() -> None:

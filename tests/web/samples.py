@@ -7,6 +7,7 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from web import render, render_admin, render_me
+from web.listing import Listing
 from web.view import (
     Flash,
     Frame,
@@ -68,6 +69,7 @@ from web.view_me import (
     TokensView,
     TokenView,
 )
+from web.view_models import HomeView, ModelRow, ModelsView
 from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView, QueuePlace, Score
 
 NOW = 1_790_000_000_000
@@ -98,7 +100,9 @@ def empty_pages() -> Pages:
     yield "leaderboard-empty", lambda: render.leaderboard_html(LeaderboardView(STRANGER, "day", "tokens", ()))
     yield "docs-empty", lambda: render.docs_html(DocsView(Frame("fairgate", NOW), "http://127.0.0.1:8080"))
     yield "login-empty", lambda: render.login_html(LoginView(STRANGER))
-    yield "me-empty", lambda: render_me.me_html(MeView(ME, (), (nothing,), (), first, last, (), ()))
+    yield "home-empty", lambda: render_me.home_html(HomeView(ME, (), (), (), (), "https://llm.example.edu"))
+    yield "models-empty", lambda: render.models_html(ModelsView(STRANGER, (), Listing("/models")))
+    yield "me-empty", lambda: render_me.me_html(MeView(ME, (), (nothing,), first, last, (), ()))
     yield "explain-empty", lambda: render_me.explain_html(ExplainView(ME, None, "req_1", "It is still waiting."))
     yield "tokens-empty", lambda: render_me.tokens_html(TokensView(ME, (), "https://llm.example.edu"))
     yield "groups-empty", lambda: render_me.groups_html(GroupsView(ME, ()))
@@ -353,6 +357,16 @@ def tokens(text: Callable[[str], str], owner: str = "") -> tuple[TokenView, ...]
     )  # fmt: skip
 
 
+def model_rows(text: Callable[[str], str], many: int) -> tuple[ModelRow, ...]:
+    """Models with all that is known, and one of which nothing is."""
+    status = busy_status(text, many)
+    known = (("text", "image"), ("text",))
+    return (
+        *(ModelRow(it.name, it, 1_250_000, 10_000_000, 400_000, *known) for it in status.models),
+        ModelRow(text("new"), status.models[0], chats=False),
+    )
+
+
 def _mine(text: Callable[[str], str], many: int) -> Pages:
     spent = (
         SpentView("Today", 41, 121_000, 20_100, 2_100_000),
@@ -363,16 +377,21 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
         ME,
         (text("students"), text("Physics 101")),
         spent,
-        limits(text),
         "2026-08-23",
         "2026-09-21",
         cells(text, many),
         requests(text, many),
         older=text("1790000000000 req_0004"),
-        content_days=30,
-        content_group=text("Physics 101"),
     )
     yield "me", lambda: render_me.me_html(me)
+    rows = model_rows(text, many)
+    home = HomeView(
+        ME, (text("students"),), limits(text), rows, requests(text, many), "https://llm.example.edu",
+        content_days=30, content_group=text("Physics 101"),
+    )  # fmt: skip
+    yield "home", lambda: render_me.home_html(home)
+    listing = Listing("/models", {"q": text("gpt"), "reads": ""}, "-speed")
+    yield "models", lambda: render.models_html(ModelsView(STRANGER, rows, listing, ("image", "text")))
     facts = (Fact("Before it in the queue", "3 requests"), Fact("Sent upstream", "twice: the first key was busy"))
     sentence = "It waited 4.1 s behind 3 requests and was answered in 2.2 s."
     one = replace(requests(text, 1)[0], wait_seconds=4.1, first_byte_seconds=4.9, duration_seconds=6.3)

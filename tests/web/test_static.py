@@ -14,6 +14,7 @@ from web import render
         ("live.js", "text/javascript; charset=utf-8"),
         ("theme.js", "text/javascript; charset=utf-8"),
         ("copy.js", "text/javascript; charset=utf-8"),
+        ("chat.js", "text/javascript; charset=utf-8"),
         ("icon.svg", "image/svg+xml"),
     ],
 )
@@ -37,7 +38,7 @@ def test_nothing_but_the_listed_files_is_served(name: str) -> None:
     assert render.static(name) is None
 
 
-@pytest.mark.parametrize("name", ["live.js", "theme.js", "copy.js", "charts.js"])
+@pytest.mark.parametrize("name", ["live.js", "theme.js", "copy.js", "charts.js", "chat.js"])
 def test_no_script_ever_turns_text_into_markup_in_the_page(name: str) -> None:
     found = render.static(name)
     assert found is not None

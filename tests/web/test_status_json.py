@@ -69,6 +69,7 @@ def test_what_is_known_has_the_same_units() -> None:
         "watched": 1.0,
         "wait_seconds": {"count": 1204, "p50": 0.02, "p90": 3.1, "p99": 14.2},
         "first_byte_seconds": {"count": 1190, "p50": 0.61, "p90": 4.2, "p99": 18.5},
+        "tokens_per_second": None,
     }
     assert document["keys"][4] == {
         "provider": "openai",

@@ -1,4 +1,5 @@
-// Dark or light: the system's choice, unless the visitor chose otherwise here. The choice stays in this browser.
+// Dark or light: the system's choice, unless the visitor chose otherwise here. The choice stays in this browser. And the
+// browser's time zone in a cookie, so that pages show times in it.
 "use strict";
 
 const NAME = "fairgate-theme";
@@ -23,3 +24,7 @@ addEventListener("DOMContentLoaded", () => {
     try { localStorage.setItem(NAME, theme); } catch { /* then it lasts as long as this page */ }
   });
 });
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const secure = location.protocol === "https:" ? "; secure" : "";
+if (zone) document.cookie = `fairgate-zone=${zone}; path=/; max-age=31536000; samesite=lax${secure}`;

@@ -17,7 +17,7 @@ from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
 from server.http.api import policy as admin_api_book
 from server.http.api.handler_schemas import DESCRIPTIONS
-from server.http.pages.public import PageHandler
+from server.http.pages.public import PageHandler, VisitedPage
 from server.http.services import StatusServices
 from server.single_flight import SingleFlight
 from server.status.service import SLOW_SECONDS
@@ -40,14 +40,14 @@ class OpenApiJson(PageHandler[StatusServices]):
         self.give(document_json(self.services.settings.title), JSON)
 
 
-class ApiDocsPage(PageHandler[StatusServices]):
+class ApiDocsPage(VisitedPage):
     """The document as a page, which is long: it is made once in a while for all who look."""
 
     def initialize(self, pages: SingleFlight[str, bytes]) -> None:
         self._pages = pages
 
     async def get(self) -> None:
-        self.give_page(await self._pages.get(self.language))
+        await self.give_visited(await self._pages.get(self.language))
 
 
 def api_docs_route(services: StatusServices) -> Route[StatusServices]:

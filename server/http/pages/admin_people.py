@@ -13,6 +13,7 @@ from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, amount_of
 from server.http.pages.me_ledger import (
     THEIRS,
+    last_used,
     limit_views,
     page_of_requests,
     request_view,
@@ -148,7 +149,7 @@ class PersonPage(PeoplePage):
     async def draw(self, *path: str) -> bytes:
         services, person = self.services, await self._person(path[0])
         tokens = await services.store.tokens(person.id)
-        limits = await token_limits(services, tokens)
+        limits, used = await token_limits(services, tokens), await last_used(services, tokens)
         rows, _ = await page_of_requests(services, Which(person_id=person.id), None, ROWS)
         figures = await self.figures()
         line = self.row(person, figures, tokens)
@@ -160,7 +161,7 @@ class PersonPage(PeoplePage):
             claimed=person.claimed,
             note=person.note,
             created_ms=person.created_at,
-            tokens=tuple(token_view(each, limits.get(each.id), person.name) for each in reversed(tokens)),
+            tokens=tuple(token_view(each, limits.get(each.id), person.name, used) for each in reversed(tokens)),
             limits=await limit_views(services, person, THEIRS),
             groups=tuple(group.name for group in await services.changes.groups()),
             requests=tuple(map(request_view, rows)),

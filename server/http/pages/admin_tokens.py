@@ -7,7 +7,7 @@ from dataclasses import replace
 from server.admin.consequences import of_revocation
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form
-from server.http.pages.me_ledger import token_limits, token_view
+from server.http.pages.me_ledger import last_used, token_limits, token_view
 from server.http.pages.me_tokens import HOUR, narrowing, pass_view
 from server.store.base import Token
 from web import render_admin
@@ -32,10 +32,10 @@ class AdminTokensPage(AdminPage):
         ]
         begin = next((place + 1 for place, token in enumerate(found) if token.id == after), 0)
         page = found[begin : begin + PAGE]
-        limits = await token_limits(self.services, page)
+        limits, used = await token_limits(self.services, page), await last_used(self.services, page)
 
         def seen(token: Token) -> TokenView:
-            return token_view(token, limits.get(token.id), names.get(token.person_id, token.person_id))
+            return token_view(token, limits.get(token.id), names.get(token.person_id, token.person_id), used)
 
         more = page[-1].id if len(found) > begin + PAGE else None
         passes = tuple(

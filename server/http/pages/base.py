@@ -1,16 +1,16 @@
 """The base of all pages that know their visitor: cookies, sessions, forms, and refusals that are pages.
 
-Cookies are `__Host-` and Secure, but on this machine without https, where a browser would not send them back.
 Nothing here may be kept by a cache.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode
 
 from server.auth.sessions import Visit
-from server.config.parsers import is_loopback
+from server.http.browsed import SESSION
 from server.http.pages.public import PageHandler
 from server.http.redirects import own_path
 from server.http.services import PageServices
@@ -18,9 +18,9 @@ from server.policy.authority import Power
 from server.store.base import Person, StoreError
 from server.wire.errors import AccountingUnavailable, InvalidKey, InvalidValue, PermissionDenied, Refusal
 from web import render
+from web.view import Frame, Visitor
 from web.wording import Wording
 
-SESSION = "fairgate-session"
 LARGEST_FORM = 64 << 10  # bytes
 MOST_FIELDS = 100
 
@@ -91,44 +91,21 @@ class BrowserHandler(PageHandler[PageServices]):
 
     # --- cookies
 
-    def cookie(self, name: str) -> str | None:
-        return self.get_cookie(self._cookie_name(name))
-
     def cookies_of(self, prefix: str) -> list[str]:
         """The names of the cookies that begin so, as a browser sends them: the oldest first."""
-        start = self._cookie_name(prefix)
+        start = self.cookie_name(prefix)
         return [prefix + name.removeprefix(start) for name in self.cookies if name.startswith(start)]
 
     def keep(self, name: str, value: str, seconds: int) -> None:
         """Let the browser keep a cookie for so long; no script can read it."""
         secure = self.is_secure()
         self.set_cookie(
-            self._cookie_name(name), value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="Lax"
+            self.cookie_name(name), value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="Lax"
         )
 
     def drop(self, name: str) -> None:
         """Let the browser forget a cookie."""
-        self.clear_cookie(self._cookie_name(name), path="/", secure=self.is_secure(), httponly=True, samesite="Lax")
-
-    def origin(self) -> str:
-        """Under which address the browser came here: `https://host`. Proxies are believed as far as they are ours."""
-        scheme, host = self.request.protocol, self.request.host
-        if hops := self.services.settings.trusted_proxy_hops:
-            scheme = self._noted("X-Forwarded-Proto", hops) or scheme
-            host = self._noted("X-Forwarded-Host", hops) or host
-        return f"{'https' if scheme == 'https' else 'http'}://{host}"
-
-    def _noted(self, header: str, hops: int) -> str:
-        """The value that the outermost of our proxies noted."""
-        noted = ",".join(self.request.headers.get_list(header)).split(",")
-        return noted[-min(hops, len(noted))].strip()
-
-    def is_secure(self) -> bool:
-        address = urlsplit(self.services.settings.public_url or self.origin())
-        return address.scheme == "https" or not is_loopback(address.hostname or "")
-
-    def _cookie_name(self, name: str) -> str:
-        return f"__Host-{name}" if self.is_secure() else name
+        self.clear_cookie(self.cookie_name(name), path="/", secure=self.is_secure(), httponly=True, samesite="Lax")
 
     # --- answers
 
@@ -157,7 +134,15 @@ class BrowserHandler(PageHandler[PageServices]):
         for name, value in self.dialect.headers(refusal).items():
             if name.lower() != "content-type":
                 self.set_header(name, value)
-        self.show(render.error_page(self.plain_frame(), refusal.status, words_of(refusal)), refusal.status)
+        self.show(render.error_page(self._frame_of_visitor(), refusal.status, words_of(refusal)), refusal.status)
+
+    def _frame_of_visitor(self) -> Frame:
+        """The frame of a refusal: with the visitor, as far as they are known by then."""
+        visit, frame = self._visit, self.plain_frame()
+        if visit is None:
+            return frame
+        admin = self.services.authority_of_visit(visit).may(Power.ADMINISTER)
+        return replace(frame, visitor=Visitor(visit.person.name, admin))
 
 
 def words_of(refusal: Refusal) -> str:

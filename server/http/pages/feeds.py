@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Literal, cast
 
 from server.http.base import is_credited
-from server.http.pages.base import SESSION, BrowserHandler
+from server.http.browsed import SESSION
+from server.http.pages.base import BrowserHandler
 from server.http.pages.public import PageHandler
 from server.http.services import StatusServices
 from server.status.leaderboard import ENERGY
@@ -89,7 +90,7 @@ class LeaderboardPage(BrowserHandler):
         frame = (await services.status_service.status.view()).frame
         visitor = Visitor(person.name, person.admin) if person else None
         view = LeaderboardView(
-            frame=replace(frame, visitor=visitor, language=self.language, path=str(self.request.uri)),
+            frame=replace(frame, visitor=visitor, zone=self.zone, language=self.language, path=str(self.request.uri)),
             window=cast(Window, window),
             by=cast(Measure, by),
             people=board.scores(person.id if person else None),

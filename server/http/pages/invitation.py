@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from server.auth.sessions import new_cookie
-from server.http.pages.base import SESSION
+from server.http.browsed import SESSION
 from server.http.pages.forms import sentence
 from server.http.pages.login import FORM, FORM_SECONDS, WRONG_FORM, LoginHandler
 from server.policy.commands import CommandError

@@ -12,7 +12,8 @@ from server.auth.oidc.client import LoginRefused, Oidc
 from server.auth.oidc.login_state import MOST, SECONDS, name_of
 from server.auth.sessions import new_cookie
 from server.auth.token_login import login_with_token
-from server.http.pages.base import SESSION, BrowserHandler
+from server.http.browsed import SESSION
+from server.http.pages.base import BrowserHandler
 from server.http.redirects import own_path
 from server.policy.authority import Power
 from server.single_flight import Away

@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import Any
 
 from server.admin.makers import Maker
-from server.http.pages.base import SESSION, BrowserHandler
+from server.http.browsed import SESSION
+from server.http.pages.base import BrowserHandler
 from server.http.pages.forms import Done, Form, FormError, Unsure, flash_cookie, flash_of, sentence
 from server.policy.authority import Authority, Power
 from server.policy.commands import CommandError
@@ -74,7 +75,8 @@ class MemberPage(BrowserHandler):
         return Frame(
             title=services.settings.title,
             now_ms=now,
-            zone=services.settings.timezone,
+            zone=self.zone,
+            days=services.settings.timezone,
             visitor=Visitor(self.me.name, self.me.admin),
             xsrf=self.xsrf(),
             login=True,

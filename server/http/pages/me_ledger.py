@@ -21,6 +21,7 @@ from web.wording import Wording
 NO_NEED = Estimate(0, 0, 0)
 OF_ONE = (Scope.EVERYONE, Scope.PERSON)
 NO_NAMES: Mapping[str, str] = {}
+NEVER: Mapping[str, int] = {}
 
 
 class Own(NamedTuple):
@@ -183,7 +184,18 @@ def _whose(scope: Scope, subject: str, own: Own) -> str:
 # --- tokens
 
 
-def token_view(token: Token, limit: LimitView | None = None, owner: str = "") -> TokenView:
+async def last_used(services: PageServices, tokens: Iterable[Token]) -> dict[str, int]:
+    """When each of these tokens was used last for a request, by its id: UTC milliseconds. Unused ones are left out."""
+    found = {}
+    for token in tokens:
+        for row in await services.store.usage_before(Which(person_id=token.person_id, token_id=token.id), None, 1):
+            found[token.id] = row.started_at
+    return found
+
+
+def token_view(
+    token: Token, limit: LimitView | None = None, owner: str = "", used: Mapping[str, int] = NEVER
+) -> TokenView:
     return TokenView(
         id=token.id,
         name=token.name,
@@ -192,6 +204,7 @@ def token_view(token: Token, limit: LimitView | None = None, owner: str = "") ->
         created_ms=token.created_at,
         expires_ms=last_moment(token.expires_at),
         revoked_ms=token.revoked_at,
+        last_used_ms=used.get(token.id),
         models=token.terms.models,
         networks=token.terms.networks,
         addresses=token.terms.addresses,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from server.http.pages.base import SESSION, BrowserHandler
+from server.http.browsed import SESSION
+from server.http.pages.base import BrowserHandler
 from server.http.pages.forms import Done, Form, FormError
 from server.http.pages.me import MemberPage, caller_of
 from server.http.streaming import stream

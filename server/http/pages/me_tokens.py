@@ -12,7 +12,7 @@ from server.auth.guest_passes import LONGEST_MS
 from server.auth.token_terms import NORMAL
 from server.http.pages.forms import Done, Form
 from server.http.pages.me import MemberPage, caller_of
-from server.http.pages.me_ledger import token_limits, token_view
+from server.http.pages.me_ledger import last_used, token_limits, token_view
 from server.store.base import TokenTerms
 from web import render_me
 from web.view_me import NewSecret, PassView, TokensView
@@ -27,12 +27,14 @@ class TokensPage(MemberPage):
     async def draw(self, *path: str) -> bytes:
         services = self.services
         tokens = await services.store.tokens(self.me.id)
-        limits = await token_limits(services, tokens)
+        limits, used = await token_limits(services, tokens), await last_used(services, tokens)
         living = [token for token in tokens if token.revoked_at is None]
         gone = [token for token in tokens if token.revoked_at is not None]
         view = TokensView(
             frame=self.frame,
-            tokens=tuple(token_view(each, limits.get(each.id)) for each in (*reversed(living), *reversed(gone))),
+            tokens=tuple(
+                token_view(each, limits.get(each.id), used=used) for each in (*reversed(living), *reversed(gone))
+            ),
             base_url=services.settings.public_url or self.origin(),
             most=MOST_LIVE,
             made=self.made,

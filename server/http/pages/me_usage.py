@@ -1,11 +1,11 @@
-"""`/me`: what a person has used against what they may, and what became of a single request."""
+"""`/me/usage`: what a person has used; and what became of a single request."""
 
 from __future__ import annotations
 
 from typing import cast
 
 from server.http.pages.me import MemberPage, caller_of
-from server.http.pages.me_ledger import YOURS, cells, first_day, limit_views, page_of_requests, request_view, spent
+from server.http.pages.me_ledger import cells, first_day, page_of_requests, request_view, spent
 from server.ledger.question import cursor, cursor_text
 from server.ledger.reports import Days, Which
 from server.ledger.usage import Outcome
@@ -29,7 +29,7 @@ ENDS: dict[str, str] = {
 
 
 class UsagePage(MemberPage):
-    """`/me?by=&after=`"""
+    """`/me/usage?by=&after=`"""
 
     async def draw(self, *path: str) -> bytes:
         services, me = self.services, self.me
@@ -46,15 +46,12 @@ class UsagePage(MemberPage):
             frame=self.frame,
             groups=rights.groups,
             spent=await self._spent(today, rights.groups),
-            limits=await limit_views(services, me, YOURS),
             first_day=first,
             last_day=today,
             cells=await cells(services, Days(person_id=me.id, first=first, last=today)),
             requests=tuple(request_view(row, names) for row in rows),
             by=cast(Measure, by),
             older=cursor_text(older) if older else None,
-            content_days=rights.content_days,
-            content_group=rights.content_group,
         )
         return render_me.me_html(view)
 

@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import gzip
 import re
+from dataclasses import replace
+from datetime import tzinfo
 from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from server.http.base import AlsoHead, BaseHandler
+from server.http.base import AlsoHead
+from server.http.browsed import SESSION, Browsed
 from server.http.services import S, StatusServices
 from server.observability.access_log import Access, unknown_path
+from server.policy.authority import Power
 from server.relay.context import milliseconds
+from server.store.base import StoreError
 from server.wire.errors import Refusal, UnknownUrl
 from web import render
 from web.languages import negotiated
-from web.view import Frame
+from web.view import Frame, Visitor
 from web.wording import Wording
 
 HTML = "text/html; charset=utf-8"
+ZONE = "fairgate-zone"  # the cookie in which theme.js notes the browser's time zone
 LANGUAGE = "fairgate-language"  # the cookie of a reader's own choice
 
 NOTHING_HERE = Wording("There is nothing at this address.")
 
 SMALL = 1_400  # bytes: what fits into one packet is not made smaller
 
+_ZONE = re.compile(r"[A-Z][A-Za-z0-9_+-]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}")
 _GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?(?![.\d]))")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,255}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
+
+
+@lru_cache(maxsize=128)
+def zone_named(name: str) -> tzinfo | None:
+    """The time zone of this name; None if there is none."""
+    try:
+        return ZoneInfo(name) if _ZONE.fullmatch(name) else None
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return None
 
 
 @lru_cache(maxsize=64)
@@ -33,7 +50,7 @@ def _packed(body: bytes) -> bytes:
     return gzip.compress(body, 6, mtime=0)
 
 
-class PageHandler(BaseHandler[S]):
+class PageHandler(Browsed[S]):
     """A handler whose answers are for a browser."""
 
     shared = False
@@ -67,6 +84,11 @@ class PageHandler(BaseHandler[S]):
             return str(chosen)
         return negotiated(self.request.headers.get("Accept-Language", ""), self.languages)
 
+    @property
+    def zone(self) -> tzinfo:
+        """That of the reader's browser, which its script has noted; else the operator's."""
+        return zone_named(self.get_cookie(ZONE) or "") or self.services.settings.timezone
+
     def plain_frame(self) -> Frame:
         """The frame of a page that knows no visitor."""
         settings = self.services.settings
@@ -74,7 +96,8 @@ class PageHandler(BaseHandler[S]):
         return Frame(
             settings.title,
             self.services.wall(),
-            zone=settings.timezone,
+            zone=self.zone,
+            days=settings.timezone,
             login=True,
             language=self.language,
             languages=self.languages,
@@ -101,19 +124,45 @@ class PageHandler(BaseHandler[S]):
         self.finish(body)
 
 
-class FrontPage(AlsoHead, PageHandler[StatusServices]):
+class VisitedPage(PageHandler[StatusServices]):
+    """A public page, which is made once for all who look. Its visitor stands at its head and foot."""
+
+    async def give_visited(self, page: bytes) -> None:
+        """End with this page. With a visitor on it no cache may keep it."""
+        visitor = await self.visitor()
+        if visitor is None:
+            self.give_page(page)
+            return
+        self.spoken()
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Content-Type", HTML)
+        self.finish(render.personal(page, replace(self.plain_frame(), visitor=visitor)))
+
+    async def visitor(self) -> Visitor | None:
+        """The person of this browser's session. While the store is away there is none: these pages need no store."""
+        cookie = self.cookie(SESSION)
+        try:
+            visit = await self.services.sessions.visit(cookie) if cookie else None
+        except StoreError:
+            return None
+        if visit is None:
+            return None
+        return Visitor(visit.person.name, self.services.authority_of_visit(visit).may(Power.ADMINISTER))
+
+
+class FrontPage(AlsoHead, VisitedPage):
     """`/`: the operator's own page, if there is one, else the status page."""
 
     async def get(self) -> None:
         own, base_url = self.services.status_service.own_page, self.base_url()
         if own is None:
-            self.give_page(await self.services.status_service.status.page(base_url, self.language))
+            await self.give_visited(await self.services.status_service.status.page(base_url, self.language))
         else:
             self.set_header("Content-Security-Policy", own.policy)
             self.give(await own.page(base_url), HTML)
 
 
-class StatusJson(AlsoHead, PageHandler[StatusServices]):
+class StatusJson(AlsoHead, VisitedPage):
     """`/status.json`"""
 
     async def get(self) -> None:
@@ -126,16 +175,16 @@ class StatusPage(StatusJson):
     async def get(self) -> None:
         self.set_header("Vary", "Accept")
         if self.wants_html():
-            self.give_page(await self.services.status_service.status.page(self.base_url(), self.language))
+            await self.give_visited(await self.services.status_service.status.page(self.base_url(), self.language))
         else:
             await super().get()
 
 
-class DocsPage(PageHandler[StatusServices]):
+class DocsPage(VisitedPage):
     """`/docs`: how to use this installation, with its own address."""
 
     async def get(self) -> None:
-        self.give_page(await self.services.status_service.docs(self.base_url(), self.language))
+        await self.give_visited(await self.services.status_service.docs(self.base_url(), self.language))
 
 
 class StaticFile(PageHandler[StatusServices]):
@@ -156,22 +205,27 @@ class StaticFile(PageHandler[StatusServices]):
             self.give(body, content_type)
 
 
-class NoSuchPage(PageHandler[StatusServices]):
+class NoSuchPage(VisitedPage):
     """Every route that does not exist: a page for a browser, a refusal in its dialect for other clients.
 
     A script on an allowed page reads that refusal, so that it does not look like a broken connection.
     """
 
     shared = True
+    _visitor: Visitor | None = None
 
     async def admit(self) -> None:
+        if self.request.method == "GET" and self.wants_html():
+            self._visitor = await self.visitor()
         raise UnknownUrl
 
     def turn_away(self, refusal: Refusal) -> None:
         if self.request.method != "GET" or not self.wants_html():
             raise refusal
         self.set_status(404)
-        self.give_page(render.error_page(self.plain_frame(), 404, NOTHING_HERE))
+        if self._visitor is not None:
+            self.set_header("Cache-Control", "no-store")
+        self.give_page(render.error_page(replace(self.plain_frame(), visitor=self._visitor), 404, NOTHING_HERE))
 
     def on_finish(self) -> None:
         """Note the request in the access log: a mistyped address, or a search for a hole."""

@@ -17,6 +17,7 @@ from server.http.pages.admin_people import PeoplePage, PersonPage
 from server.http.pages.admin_prices import PricesPage
 from server.http.pages.admin_tokens import AdminTokensPage
 from server.http.pages.admin_usage import AdminUsagePage, UsageFile
+from server.http.pages.home import HomePage
 from server.http.pages.me import Act, MemberPage
 from server.http.pages.me_groups import CoursePage, GroupsPage
 from server.http.pages.me_privacy import ExportFile, PrivacyPage
@@ -35,7 +36,8 @@ def page_routes() -> list[Route[PageServices]]:
 
 def _own() -> list[Route[PageServices]]:
     return [
-        _page("/me", UsagePage),
+        _page("/me", HomePage),
+        _page("/me/usage", UsagePage),
         Route("/me/export", ExportFile, {"GET": Role.PERSON}),
         _page(f"/me/requests/{ID}", ExplainPage),
         _page("/me/tokens", TokensPage, TokensPage.make),
