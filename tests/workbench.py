@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from server.admin.changes import Changes
-from server.cli.long_work import Job, Progress, Span, WorkPace
-from server.cli.repricing import Prices
+from server.admin.long_work import Job, Progress, Span, WorkPace
+from server.admin.repricing import Prices
 from server.ledger.prices import Price, Rates
 from server.ledger.quota import Settlement
 from server.ledger.reports import By, Days, Sum, Which

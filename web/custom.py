@@ -16,7 +16,7 @@ from typing import Any
 
 from web import formatting as words
 from web.view import ModelView, StatusView
-from web.view_public import CustomView, FamilyView
+from web.view_public import AliasView, CustomView, FamilyView
 
 FAMILIES = ("turbo", "gpt4", "gpt432k", "gpt4_turbo", "grok", "google", "mistral", "palm", "ai21", "anthropic")
 PROVIDERS = ("openai", "anthropic", "palm", "ai21", "google")
@@ -27,6 +27,9 @@ CONFIG = (
     "maxOutputTokensMistral",
 )  # fmt: skip
 ABSENT = "Not Available"
+CHECKED = "Finished checking keys."
+# The names of families in the JSON of the OAI Reverse Proxy, where they differ from those of its tags.
+IN_JSON = {"anthropic": "claude", "gpt432k": "gpt4_32k"}
 
 _TAG = re.compile(r"(?<!\{)\{([A-Za-z0-9_.:/@+-]{1,120})\}(?!\})")
 _PLAIN = {r"\\": r"\u005c", r"\"": r"\u0022"}
@@ -58,9 +61,8 @@ def _general(view: CustomView) -> dict[str, str]:
     status = view.status
     return {
         "title": status.title,
-        "headerHtml": status.title,
         "uptime": str(int(status.uptime_seconds)),
-        "status": words.checking(status) or words.headline(status).title,
+        "status": words.checking(status) or CHECKED,
         "build": view.build or ABSENT,
         **{f"endpoints:{name}": address for name, address in _endpoints(status).items()},
         "endpoints:palm": ABSENT,
@@ -94,7 +96,11 @@ def _families(view: CustomView) -> dict[str, FamilyView]:
 
 
 def _family(name: str, family: FamilyView) -> dict[str, str]:
-    fields = {
+    return {field: str(value) for field, value in _figures(family).items()}
+
+
+def _figures(family: FamilyView) -> dict[str, int | str]:
+    return {
         "activeKeys": family.active,
         "overQuotaKeys": family.exhausted,
         "revokedKeys": family.revoked,
@@ -104,8 +110,8 @@ def _family(name: str, family: FamilyView) -> dict[str, str]:
         "pozzedKeys": 0,
         "awsKeys": 0,
         "trialKeys": 0,
+        "estimatedQueueTime": _wait(family.wait_seconds),
     }
-    return {field: str(value) for field, value in fields.items()} | {"estimatedQueueTime": _wait(family.wait_seconds)}
 
 
 def _wait(seconds: float | None) -> str:
@@ -147,6 +153,7 @@ def _ours(status: StatusView) -> dict[str, str]:
         "cost_today": ABSENT if today.micro_usd is None else words.money(today.micro_usd),
         "cost": ABSENT if ever.micro_usd is None else words.money(ever.micro_usd),
         "now": words.iso(status.now_ms),
+        "thanks": ", ".join(status.thanks),
     }
 
 
@@ -164,11 +171,38 @@ def _model(model: ModelView) -> dict[str, str]:
 
 
 def _documents(view: CustomView) -> dict[str, str]:
-    people = [{"alias": each.nickname, "promptCount": each.requests, "tokenCount": each.tokens} for each in view.people]
     return {
-        "user:data": _json(people),
+        "headerHtml": _header(view),
+        "user:data": _json([_user(each) for each in view.people]),
         "user:aliases": _json([each.nickname for each in view.people]),
         "JSON": _json(_everything(view)),
+    }
+
+
+def _header(view: CustomView) -> str:
+    """The head of the OAI Reverse Proxy's own page, as HTML: the title, and the waits of the families."""
+    waits = [
+        f"<strong>{escape(name)}:</strong> {escape(_wait(family.wait_seconds))}"
+        for name, family in view.families.items()
+        if family.wait_seconds is not None
+    ]
+    queue = f"<h2>Estimated Wait Times</h2>\n<p>{' / '.join(waits)}</p>" if waits else ""
+    return f"<h1>{escape(view.status.title)}</h1>\n{queue}"
+
+
+def _user(person: AliasView) -> Mapping[str, Any]:
+    """A person in the fields of the OAI Reverse Proxy. A token, an address or a hash of one stands in none of them."""
+    return {
+        "alias": person.nickname,
+        "type": "normal",
+        "promptCount": person.requests,
+        "tokenCount": person.tokens,
+        "allPromptCount": dict(person.requests_by_model),
+        "allTokenCountInput": dict(person.input_by_model),
+        "allTokenCountOutput": dict(person.output_by_model),
+        "promptLimit": -1,
+        "timeLimit": -1,
+        "endTimeLimit": -1,
     }
 
 
@@ -180,7 +214,7 @@ def _everything(view: CustomView) -> Mapping[str, Any]:
         "endpoints": _endpoints(view.status),
         **{name: int(value) for name, value in counts.items()},
         "status": general["status"],
-        **{name: _family(name, family) for name, family in families.items() if name in view.families},
+        **{IN_JSON.get(name, name): _figures(family) for name, family in families.items() if name in view.families},
         "config": {name.removeprefix("config:"): value for name, value in sorted(_config(view).items())},
         "build": general["build"],
     }

@@ -43,6 +43,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     # --- the administrators'
     "/admin/requests/*/cancel": (),
     "/admin/requests/cancel": (),
+    "/admin/backup": (),
     "/admin/requests/of/*/cancel": (),
     "/admin/people": ("name", "email", "groups", "note"),
     "/admin/people/import": ("csv", "file", "invite"),
@@ -77,7 +78,9 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/aliases": ("name", "model", "listed"),
     "/admin/aliases/*/remove": (),
     "/admin/prices": ("model", "valid_from", *_RATES),
+    "/admin/prices/reprice": ("first", "last", "model"),
     "/admin/prices/*/remove": (),
+    "/admin/bill": ("usage", "costs", "keys", "tolerance", "all"),
     "/admin/limits": ("scope", "subject", "unit", "window", "amount", "models", "since", "until"),
     "/admin/limits/*/raise": ("extra", "until"),
     "/admin/limits/*/remove": (),

@@ -18,6 +18,7 @@ from web.view_admin import (
     PersonView,
     PricesView,
 )
+from web.view_bill import BillView
 from web.view_public import MEASURES
 
 GROUPINGS = ("model", "user", "group", "token", "day", "status")
@@ -53,6 +54,10 @@ def keys_html(view: KeysView) -> bytes:
 
 def prices_html(view: PricesView) -> bytes:
     return press.printed("prices.html", view.frame, "admin prices", view=view)
+
+
+def bill_html(view: BillView) -> bytes:
+    return press.printed("bill.html", view.frame, "admin prices", view=view)
 
 
 def limits_html(view: LimitsView) -> bytes:

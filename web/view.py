@@ -231,6 +231,7 @@ class StatusView:
     history_since_ms: int | None = None  # when the record begins
     incidents: tuple[IncidentView, ...] = ()  # the newest first
     notices: tuple[NoticeView, ...] = ()  # those that hold now
+    thanks: tuple[str, ...] = ()  # whose keys are shared here, as the operator names them
     zone: tzinfo = UTC
     login: bool = False
     leaderboard: bool = False

@@ -81,6 +81,7 @@ class AdminView:
     spent: tuple[SpentView, ...] = ()  # of all people: today and this month
     gateways: tuple[GatewayView, ...] = ()
     missing: tuple[MissingJournalView, ...] = ()
+    no_backup: str = ""  # why none can be taken away here
 
 
 @dataclass(frozen=True, slots=True)

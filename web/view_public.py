@@ -143,11 +143,14 @@ class FamilyView:
 
 @dataclass(frozen=True, slots=True)
 class AliasView:
-    """A person who chose to be named, and how much they used."""
+    """A person who chose to be named, and how much they used: in all, and of each model."""
 
     nickname: str
     requests: int
     tokens: int
+    requests_by_model: Mapping[str, int] = field(default_factory=dict)
+    input_by_model: Mapping[str, int] = field(default_factory=dict)
+    output_by_model: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

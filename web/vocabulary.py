@@ -12,7 +12,7 @@ KEYS = (W("ready"), W("cooling"), W("exhausted"), W("unchecked"), W("paused"), W
 DEMANDS = (W("low"), W("medium"), W("high"), W("very high"))
 REQUESTS = (W("completed"), W("rejected"), W("cancelled"), W("failed"), W("waiting"), W("running"))
 WINDOWS = (W("minute"), W("day"), W("week"), W("month"), W("term"), W("ever"))
-TOKENS = (W("normal"), W("temporary"), W("guest"), W("comment"), W("chunk"), W("off"))
+TOKENS = (W("normal"), W("special"), W("temporary"), W("guest"), W("comment"), W("chunk"), W("off"))
 MADE = (W("token"), W("guest pass"), W("join code"), W("invitation link"))
 FIELDS = (
     W("addresses"), W("audio minute"), W("code"), W("confirm"), W("content days"), W("grace"), W("input"), W("kind"),

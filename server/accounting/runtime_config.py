@@ -8,15 +8,17 @@ record that cannot be read (written by a newer fairgate, or by hand) is left out
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TypeVar
 
 from server.accounting.price_catalogue import Catalogue
 from server.config.specs import UpstreamSpec
 from server.ledger.limits import Limit, LimitSet, LimitWindow, Scope, Unit, limit_of
-from server.ledger.prices import Price, PriceTable, Unpriced, price_of
+from server.ledger.prices import Price, PriceTable, Unpriced, price_body, price_of
 from server.ledger.tariff import LISTED, Tariff
 from server.policy.aliases import Alias, Aliases, alias_of
 from server.policy.groups import Group, Rights, group_of, rights_of
@@ -98,6 +100,18 @@ class RuntimeConfig:
     def tariff_of(self, group: str | None) -> Tariff:
         """The prices beside the model's, where this group pays."""
         return self.tariff if group is None else self._tariffs.get(group, self.tariff)
+
+    @property
+    def tariffs(self) -> Mapping[str, Tariff]:
+        """The prices beside the model's of the groups that have their own."""
+        return MappingProxyType(self._tariffs)
+
+    def prices_digest(self) -> str:
+        """A text that changes with the decisions behind the prices."""
+        rows = [(price.id, price_body(price)) for price in (*self._own, *self._recorded)]
+        beside = [(name, sorted(tariff.tools.items())) for name, tariff in sorted(self._tariffs.items())]
+        decided = repr((rows, self._unpriced, beside, sorted(spec.name for spec in self._upstreams)))
+        return hashlib.sha256(decided.encode()).hexdigest()
 
     def know(self, upstream: UpstreamSpec) -> None:
         """An upstream serves from now on: its provider's price list and its monthly cap count."""

@@ -11,6 +11,7 @@ written here nor touched.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,6 +67,16 @@ def read_table(text: str) -> tuple[list[Row], list[Mistake]]:
     if len(lines) > MOST_ROWS:
         return [], [Mistake(lines[MOST_ROWS][0], Wording("expected at most %(most)s people in a file", most=MOST_ROWS))]
     return _sorted_out(head, lines)
+
+
+def decoded(content: bytes) -> str:
+    """The text of a file as spreadsheets write it: UTF-8, UTF-16 with its mark, else Windows-1252."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
 
 
 def _mark_of(head: str) -> str:

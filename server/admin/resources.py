@@ -21,6 +21,7 @@ NAME = Text(64)
 NAMES = Many(NAME)
 PATTERNS = Many(Text(256))
 WHEN = Maybe(Instant())
+DAY = Text(10, pattern=r"\d{4}-\d\d-\d\d")
 SENTENCES = Many(Text(4000))
 NOTE = Text(1000, least=0)
 RATE = Whole(1, 10**12)
@@ -184,10 +185,12 @@ PRICE = Resource(
         *same((*TOKENS, "request", "image"), AMOUNT),
         Field("audio_hour", AMOUNT, page="audio_minute", option="audio_minute"),
         Field("tiers", Many(TIER)),
+        *(Field(name, DAY, kept=False) for name in ("first", "last")),
     ),
     (
         Verb("set", "PUT /prices/*", "/prices", "price set", ("model", "valid_from"), (*KINDS_OF_RATES, "tiers")),
         Verb("remove", "DELETE /prices/*", "/prices/*/remove", "price remove"),
+        Verb("reprice", "POST /reprice", "/prices/reprice", "", ("first", "last"), ("model",)),
     ),
     {"id": Text(1000)},
 )

@@ -9,17 +9,15 @@ The pepper goes with it, without which no token in it would work.
 from __future__ import annotations
 
 import argparse
-import os
 import sqlite3
-from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 from server.cli.context import HOW_TO_FIND_IT
 from server.config.parsers import SQLITE
 from server.config.settings import Settings
 from server.store.base import StoreError
-from server.store.sqlite.store import BUSY_SECONDS, database_path
+from server.store.sqlite.copying import copy, to_disk, write_new
+from server.store.sqlite.store import database_path
 from server.store.token_secret import pepper_for
 
 
@@ -51,49 +49,13 @@ def back_up(settings: Settings, target: Path) -> list[Path]:
         raise StoreError(f"there is a file already: {taken[0]}")
     draft = target.with_name(f"{target.name}.part")
     try:
-        _copy(database, draft)
+        copy(database, draft)
         for beside in made[1:]:
-            _write(beside, pepper_for(settings.store_url, "") + b"\n")
+            write_new(beside, pepper_for(settings.store_url, "") + b"\n")
         draft.rename(target)
-        _to_disk(target.parent)
+        to_disk(target.parent)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"the backup failed: {error}") from error
     finally:
         draft.unlink(missing_ok=True)
     return made
-
-
-def _copy(database: Path, draft: Path) -> None:
-    draft.unlink(missing_ok=True)  # of a backup that was killed
-    _write(draft, b"")
-    with closing(_connect(database)) as connection:
-        connection.execute("VACUUM INTO ?", (str(draft),))
-    _look_through(draft)
-
-
-def _look_through(copy: Path) -> None:
-    with closing(_connect(copy)) as connection:
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise sqlite3.DatabaseError(f"the copy is damaged: {found}")
-    _to_disk(copy)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open a database that is there."""
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=BUSY_SECONDS)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

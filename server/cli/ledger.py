@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from server.admin.audit_search import KINDS, AuditFilter, find_changes, names_of_all
 from server.admin.changes import OPERATOR
 from server.admin.commands import closing
 from server.admin.commands.undo import is_undoable, undo
@@ -55,8 +56,14 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     ):
         verbs(Add(nouns.add_parser(name, help=summary), in_loop))
     cli_usage.add_verbs(nouns, in_loop)
-    audit = nouns.add_parser("audit", help="[--limit N]: who changed what, the newest first | undo ID")
+    audit = nouns.add_parser(
+        "audit",
+        help="[--limit N] [--who, --kind, --what]: who changed what, the newest first | undo ID",
+    )
     audit.add_argument("--limit", type=parsed(parsers.whole(1, 100_000)), default=_SHOWN_AUDITS, metavar="N")
+    for option, about in (("who", "who made it"), ("what", "what it is about")):
+        audit.add_argument(f"--{option}", default="", metavar="TEXT", help=f"{about}: a part of a name or an id")
+    audit.add_argument("--kind", choices=KINDS, default="", help="what an action begins with")
     hooked(lists(audit), _audit, in_loop)
     undoing = Add(audit, in_loop, required=False)("undo", _undo, "put back a group, a limit, a price or an alias")
     undoing.add_argument("id", metavar="ID")
@@ -102,13 +109,18 @@ async def _notice_remove(room: CommandContext, options: argparse.Namespace) -> N
 
 
 async def _audit(room: CommandContext, options: argparse.Namespace) -> None:
-    entries = await room.changes.audits(None, options.limit)
+    wanted, names = AuditFilter(options.who, options.kind, options.what), await names_of_all(room.store)
+    entries, more = await find_changes(room.changes, wanted, names, None, options.limit)
+    while more is not None and len(entries) < options.limit:
+        found, more = await find_changes(room.changes, wanted, names, more, options.limit - len(entries))
+        entries += found
     if options.json:
         print_json([change_json(entry) for entry in entries])
         return
     for entry in entries:
         end = "" if entry.outcome == DONE else f"  ({entry.outcome})"
-        print(f"{when(entry.at)}  {plain(entry.actor)}  {plain(entry.action)}  {plain(entry.target)}{end}")
+        who = plain(names.get(entry.actor, entry.actor))
+        print(f"{when(entry.at)}  {who}  {plain(entry.action)}  {plain(entry.target)}{end}")
         for sign, body in (("-", entry.before), ("+", entry.after)):
             if body is not None:
                 print(f"    {sign} {_json(body)}")

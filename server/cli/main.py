@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from server.accounting.journal import JournalError
 from server.bootstrap.demo import DemoError
 from server.cli import backup as cli_backup
+from server.cli import coming_over as cli_coming_over
 from server.cli import courses as cli_courses
 from server.cli import keys as cli_keys
 from server.cli import ledger as cli_ledger
@@ -94,6 +95,7 @@ def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
     cli_keys.add_verbs(keys, _in_loop, ask_secret)
     cli_ledger.add_verbs(nouns, _in_loop)
     cli_store.add_verbs(nouns, _in_loop)
+    cli_coming_over.add_verbs(nouns, _in_loop)
     cli_backup.add_verb(nouns.add_parser("backup", help="FILE: copy the embedded store while the gateway runs"))
     cli_queue.add_verb(nouns.add_parser("queue", help="what runs and waits now at the running gateway"), ask_secret)
     nouns.add_parser("docs", help="rewrite the files that are made from the settings").set_defaults(verb=_docs)

@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass
 
 from server.accounting.journal import Journal
-from server.cli.long_work import Bookmark, Job, Span, days_with_all_rows
+from server.admin.long_work import Bookmark, Job, Span, days_with_all_rows
 from server.ledger.reports import Which
 
 

@@ -19,6 +19,7 @@ from server.admin.commands.people_import import PeopleTable
 from server.admin.commands.privacy import PrivacyCommands
 from server.admin.consequences import of_disabling, of_erasure, of_promotion
 from server.admin.makers import THE_OPERATOR
+from server.admin.people_csv import decoded
 from server.auth.accounts import Accounts
 from server.auth.guest_passes import Passes
 from server.auth.sessions import Sessions
@@ -148,7 +149,7 @@ async def _user_export(room: CommandContext, _: argparse.Namespace) -> None:
 
 
 async def _user_import(room: CommandContext, options: argparse.Namespace) -> None:
-    text = read(lambda: Path(options.file).read_text(encoding="utf-8-sig"))
+    text = decoded(read(Path(options.file).read_bytes))
     reader = PeopleTable(room.store, room.changes, people_of(room))
     found = await reader.read(OPERATOR, text, options.partial, options.trial, THE_OPERATOR.authority)
     for mistake in found.mistakes:

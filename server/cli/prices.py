@@ -23,7 +23,7 @@ from server.cli.context import (
     when,
 )
 from server.cli.output import Columns, lists, print_json, show
-from server.cli.repricing import price_table
+from server.cli.price_table import price_table
 from server.config import parsers
 from server.http.api.schemas import price_json
 from server.ledger.money import usd

@@ -10,7 +10,7 @@ from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
-from server.cli.long_work import Progress
+from server.admin.long_work import Progress
 
 EVERY_SECONDS = 10.0  # between two lines
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from server.cli.long_work import Job, WorkError
+from server.admin.long_work import Job, WorkError
 from server.ledger.codec import settlement_of
 from server.ledger.export import REQUEST_COLUMNS, layout, request_fields
 from server.ledger.quota import Settlement

@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from server.accounting.journal import Journal
+from server.admin import repricing
 from server.admin.changes import OPERATOR
+from server.admin.long_work import Job, Span, WorkError
+from server.admin.repricing import RepricedTally, Repricing
+from server.cli import bill, row_files
 from server.cli import maintenance as chores
-from server.cli import repricing, row_files
 from server.cli.context import Add, CommandContext, InLoop, asks, insist, wall
-from server.cli.long_work import Job, Span, WorkError
 from server.cli.output import lists, print_json, print_table
+from server.cli.price_table import price_table
 from server.cli.progress import shown
-from server.cli.repricing import RepricedTally, Repricing, price_table
 from server.cli.row_files import Found
 from server.http.api.schemas import sum_json
 from server.ledger.export import added
@@ -37,7 +39,7 @@ _MANY = "1970-01-02", "9998-12-30"  # all days
 
 def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     """Add the nouns `usage` and `journal`."""
-    usage = nouns.add_parser("usage", help="sums | reprice | resum | purge | export FILE | import FILE")
+    usage = nouns.add_parser("usage", help="sums | reconcile, export, import FILE | reprice | resum | purge")
     add = Add(usage, _patient(in_loop))
     each = lists(add("sums", _sums, "what was used in a month"))
     each.add_argument("--by", type=_grouping, default=(By.DAY,), metavar="A,B", help=f"of {', '.join(GROUPINGS)}")
@@ -57,6 +59,7 @@ def add_verbs(nouns: Any, in_loop: InLoop) -> None:
     each.add_argument("file", metavar="FILE|-")
     each = add("import", _import, "put an export in jsonl on the ledger; what is there already stays as it is")
     each.add_argument("file", metavar="FILE")
+    bill.add_verb(add)
     add = Add(nouns.add_parser("journal", help="replay FOLDER"), _patient(in_loop))
     each = add("replay", _replay, "write what a gateway that died has left in its journal")
     each.add_argument("folder", metavar="FOLDER")

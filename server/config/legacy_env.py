@@ -194,18 +194,21 @@ UNUSED: dict[str, str] = {
         "CHECK_KEYS"
     ),
     "name the provider in UPSTREAMS_FILE, or write KEY@URL into OPENAI_KEY, if it speaks OpenAI's dialect": """
+        PALM_KEY GOOGLE_PALM_KEY
         AI21_KEY COHERE_KEY DEEPSEEK_KEY GLM_KEY GOOGLE_AI_KEY GOOGLE_KEY GROK_KEY MISTRAL_AI_KEY MISTRAL_KEY
         MOONSHOT_KEY OPENROUTER_KEY QWEN_KEY TOGETHER_KEY XAI_KEY PROVIDERS_FILE
     """,
     "the clouds' own ways to sign a request are not spoken": "AWS_CREDENTIALS AZURE_CREDENTIALS GCP_CREDENTIALS",
     "what comes through OpenAI's dialect has the bounds of MAX_CONTEXT_TOKENS_OPENAI and MAX_OUTPUT_TOKENS_OPENAI": """
         MAX_CONTEXT_TOKENS_GOOGLE MAX_CONTEXT_TOKENS_MISTRAL MAX_OUTPUT_TOKENS_GOOGLE MAX_OUTPUT_TOKENS_MISTRAL
+        MAX_CONTEXT_TOKENS_AI21 MAX_OUTPUT_TOKENS_AI21 MAX_CONTEXT_TOKENS_PALM MAX_OUTPUT_TOKENS_PALM
     """,
     "OPENAI_MODELS, ANTHROPIC_MODELS and UPSTREAMS_FILE say which models there are, and for which groups": """
         ALLOWED_MODEL_FAMILIES BLOCKED_MODEL_FAMILIES DISABLED_MODELS DISABLED_GPT_MODELS TURBO_ONLY
         RESTRICTED_MODEL_MESSAGE
     """,
     "pictures and tools are passed on as they are": "ALLOWED_VISION_SERVICES ALLOW_OPENAI_TOOL_USAGE",
+    "REJECT_PHRASES says what is refused, and TITLE and PAGE_FILE what the page says": "REJECT_DISALLOWED GREETING_URL",
     "nothing is put into a prompt": "PROMPT_INJECTIONS GOOGLE_INSERTINJECT",
     "the queue is always fair, and a request that waits keeps its stream open by small signs of life": """
         QUEUE_MODE HEARTBEAT_INTERVAL_SEC MIN_HEARTBEAT_SIZE_B MAX_HEARTBEAT_SIZE_KB PAYLOAD_SCALE_FACTOR LOAD_THRESHOLD
@@ -216,7 +219,7 @@ UNUSED: dict[str, str] = {
         ARGON2_TIME_COST ARGON2_MEMORY_KB ARGON2_PARALLELISM ARGON2_HASH_LENGTH
     """,
     "a token says by itself from how many addresses it may be used": "MAX_IPS_PER_USER MAX_IPS_AUTO_BAN",
-    "people and usage are in STORE_URL; databases and files of other proxies are not opened": """
+    "people and usage are in STORE_URL; `import` brings the people of another proxy's files and databases": """
         GATEKEEPER_STORE SQLITE_DATA_PATH USERS_JSON FIREBASE_KEY FIREBASE_RTDB_URL FIREBASE_USERS_REF_NAME
         DB_OPTION DB_TYPE DB_MODULE DB_USERNAME DB_PASSWORD DB_HOST DB_NAME SPRING_DATASOURCE_URL IGNORE_DB
     """,

@@ -12,10 +12,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from dotenv.parser import parse_stream
-
 from server.config import legacy_env, parsers
+from server.config.dotenv_file import read_dotenv
 from server.config.legacy_env import Translation
+from server.config.legacy_yaml import read_application
 from server.config.misspelt import misspelt
 from server.config.parsers import KeyAt
 from server.config.setting import Setting
@@ -24,6 +24,7 @@ from server.config.settings_rows import Settings
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import duplicates, read_upstreams
 from server.policy.claims import ClaimRules, read_claims
+from server.policy.page_policy import missing
 from server.wire.filters import Phrases
 
 __all__ = ["SETTINGS", "Secret", "Setting", "Settings", "SettingsError", "UpstreamSpec", "load"]
@@ -60,13 +61,16 @@ def load(
     *,
     environ: Mapping[str, str] = os.environ,
     dotenv: Path | None = Path(".env"),
+    application: Path | None = Path("application.yaml"),
 ) -> Settings:
     """Read all settings; `arguments` are those of the command line by their names in capitals.
 
     Raises SettingsError with every mistake that was found.
     """
     mistakes: list[str] = []
-    said = legacy_env.translate({**_dotenv(dotenv, mistakes), **_environment(environ), **_given(arguments or {})})
+    java, java_notes = read_application(application)
+    known = {**java, **read_dotenv(dotenv, mistakes), **_environment(environ), **_given(arguments or {})}
+    said = legacy_env.translate(known)
     settings = Settings(**_parsed(said, mistakes))
     upstreams = _upstreams(settings, said.known, mistakes)
     phrases = _phrases(settings, mistakes)
@@ -77,7 +81,7 @@ def load(
         raise SettingsError(mistakes)
     theirs = [name for name in said.known if legacy_env.is_theirs(name)]
     slips = tuple(misspelt(said.known, [each.name for each in SETTINGS], theirs))
-    settings = replace(settings, notes=said.notes, slips=slips)
+    settings = replace(settings, notes=(*said.notes, *java_notes, *_page_notes(settings)), slips=slips)
     return replace(settings, upstreams=upstreams, phrases=phrases, claim_rules=claim_rules)
 
 
@@ -89,20 +93,6 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment; proxies stand there in small letters, too."""
     small = {name: environ.get(name.lower()) for name in ALSO_SMALL}
     return {**_given(small), **_given(environ)}
-
-
-def _dotenv(path: Path | None, mistakes: list[str]) -> dict[str, str]:
-    """The settings in the file, without the variable expansion of a shell: a `$` in a key is a `$`."""
-    if path is None or not path.is_file():
-        return {}
-    try:
-        with path.open(encoding="utf-8") as file:
-            bindings = list(parse_stream(file))
-    except (OSError, UnicodeDecodeError):
-        mistakes.append(f"{path.name}: expected a readable text file in UTF-8")
-        return {}
-    mistakes += [f"{path.name} line {each.original.line}: expected NAME=value" for each in bindings if each.error]
-    return _given({each.key: each.value for each in bindings if each.key})
 
 
 def _parsed(said: Translation, mistakes: list[str]) -> dict[str, Any]:
@@ -141,6 +131,15 @@ def _page(settings: Settings, mistakes: list[str]) -> str:
     except (OSError, UnicodeDecodeError):
         mistakes.append("PAGE_FILE: expected a readable text file in UTF-8")
         return ""
+
+
+def _page_notes(settings: Settings) -> Iterator[str]:
+    """What the operator's own page seems to need, and would be refused by readers' browsers."""
+    if lacks := missing(settings.page_csp, settings.page):
+        yield (
+            f"PAGE_CSP: your page seems to need {lacks}; set PAGE_CSP to that, "
+            "or to legacy for a page of the OAI Reverse Proxy"
+        )
 
 
 def _claim_rules(settings: Settings, mistakes: list[str]) -> ClaimRules:

@@ -284,7 +284,7 @@ class Settings(EgressRows):
     )
     page_file: str = row("", parsers.text, "The same as a file.", example="page.html")
     page_csp: str = row(
-        "", page_csp, "Other origins from which your page may load: directives of a content security policy.",
+        "", page_csp, "What your page may load beside ours: directives of a content security policy, or legacy.",
         example="img-src https://example.org; style-src 'unsafe-inline'",
     )  # fmt: skip
 

@@ -12,11 +12,13 @@ from tornado.web import Application
 from server.auth.sessions import Sessions
 from server.http.access import Role, Route
 from server.http.api import aliases as aliases_api
+from server.http.api import bill as bill_api
 from server.http.api import closing as closing_api
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
 from server.http.api import policy as admin_api_book
+from server.http.api import repricing as repricing_api
 from server.http.api.docs import OpenApiJson, api_docs_route
 from server.http.api.events import Events
 from server.http.api.health import HealthHandler, ReadyHandler
@@ -59,7 +61,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *admin_api_book.OPERATIONS,
     *closing_api.OPERATIONS,
     *aliases_api.OPERATIONS,
+    *repricing_api.OPERATIONS,
     *admin_api_house.OPERATIONS,
+    *bill_api.OPERATIONS,
 )
 TRANSLATED_KINDS = frozenset(asker for asker, _ in PAIRS)  # asked under either family's prefix
 ANYBODY = {"GET": Role.PUBLIC}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from server.config.settings import Settings
 from server.dispatching import Dispatching
 from server.ledger.limits import LimitWindow, Scope, Unit
+from server.ledger.reports import Sum
 from server.policy.page_policy import widened
 from server.single_flight import SingleFlight
 from server.status.families import families, keys_by_provider, tokens_by_provider
@@ -16,7 +17,7 @@ from server.status.leaderboard import Leaderboard
 from server.status.snapshot import StatusSnapshot
 from server.store.base import StoreError
 from web import custom, render
-from web.view_public import AliasView, CustomView
+from web.view_public import AliasView, CustomView, Score
 
 FRESH_SECONDS = 2.0
 LONG_SECONDS = 60.0  # of the tokens that each provider's models have used
@@ -36,6 +37,7 @@ class CustomPage:
         self._settings, self._dispatcher, self._status, self._leaderboard = settings, dispatcher, status, leaderboard
         self._pages = SingleFlight(self._filled, FRESH_SECONDS, clock)
         self._tokens = SingleFlight(self._used, LONG_SECONDS, clock)
+        self._models = SingleFlight(self._by_model, LONG_SECONDS, clock)
         self.policy = widened(render.CONTENT_SECURITY_POLICY, settings.page_csp)
 
     async def page(self, base_url: str) -> bytes:
@@ -61,8 +63,17 @@ class CustomPage:
         if self._settings.leaderboard:
             with suppress(StoreError):
                 board = await self._leaderboard.board("ever", "tokens")
-                return tuple(AliasView(score.name, score.requests, score.tokens) for _, score in board.people)
+                models = await self._models.get("")
+                return tuple(_alias(score, models.get(person, [])) for person, score in board.people)
         return ()
+
+    async def _by_model(self, _: str) -> dict[str, list[Sum]]:
+        """What each person has used ever, by model."""
+        found: dict[str, list[Sum]] = {}
+        with suppress(StoreError):
+            for each in await self._status.usage_totals.by_person_and_model():
+                found.setdefault(str(each.key[0]), []).append(each)
+        return found
 
     async def _used(self, name: str) -> dict[str, int]:
         """Tokens by model, ever."""
@@ -92,6 +103,14 @@ class CustomPage:
             "queueMode": "fair",
             "turboOnly": False,
         }
+
+
+def _alias(score: Score, sums: Iterable[Sum]) -> AliasView:
+    models = {str(each.key[1]): each for each in sums}
+    requests, used, answered = (
+        {model: getattr(each, field) for model, each in models.items()} for field in ("requests", "input", "output")
+    )
+    return AliasView(score.name, score.requests, score.tokens, requests, used, answered)
 
 
 def _build() -> str:

@@ -18,6 +18,7 @@ from server.status.history import History
 from server.status.leaderboard import Leaderboard
 from server.status.live import Live
 from server.status.snapshot import ANYWHERE, Progress, StatusSnapshot, addressed, nowhere
+from server.status.thanks import Thanks
 from server.status.totals import UsageTotals
 from server.status.views import notices
 from server.store.base import Store
@@ -123,6 +124,7 @@ async def open_face(
     status = StatusSnapshot(
         settings, dispatcher, accounting.book, history, usage_totals, progress, clock, wall, clocks.started,
         elsewhere=nowhere if gateways is None else gateways.elsewhere,
+        thanks=Thanks(store, settings.upstreams, clock),
     )  # fmt: skip
     live = Live(status.event)
     stack.push_async_callback(live.close)

@@ -24,6 +24,7 @@ from server.ledger.summaries import Summary
 from server.policy.maintenance import maintenance
 from server.single_flight import SingleFlight
 from server.status.history import History
+from server.status.thanks import Thanks
 from server.status.totals import UsageTotals
 from server.status.views import (
     demand,
@@ -79,6 +80,7 @@ class StatusSnapshot:
     started: float
     draining: bool = False
     elsewhere: Callable[[], Load] = nowhere
+    thanks: Thanks | None = None
     _views: SingleFlight[str, StatusView] = field(init=False, repr=False)
     _printed: SingleFlight[tuple[str, str, str], bytes] = field(init=False, repr=False)
 
@@ -169,6 +171,7 @@ class StatusSnapshot:
             hours=hour_views(summary, now),
             history_since_ms=summary.since,
             incidents=tuple(map(incident_view, self.history.incidents()[:MOST_INCIDENTS])),
+            thanks=() if self.thanks is None else await self.thanks.owners(),
             notices=tuple(notice_view(each) for each in notices(self.book) if each.shown_at(now)),
             zone=self.settings.timezone,
             login=self.settings.gatekeeper == "user_token" or bool(self.settings.oidc_issuer),

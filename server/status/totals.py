@@ -48,6 +48,10 @@ class UsageTotals:
         """The usage of all time, by model. Raises StoreError."""
         return await self._store.sums(Days(), (By.MODEL,))
 
+    async def by_person_and_model(self) -> list[Sum]:
+        """The same, by person and model. Raises StoreError."""
+        return await self._store.sums(Days(), (By.PERSON, By.MODEL))
+
     async def close(self) -> None:
         """Wait for nothing any more."""
         if self._task is not None:

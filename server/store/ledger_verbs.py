@@ -88,6 +88,12 @@ class ReportVerbs(Protocol):
     async def sums(self, days: Days, by: Sequence[By]) -> list[Sum]:
         """The same from the sums by day."""
 
+    async def billed(self, after: int, before: int) -> list[Sum]:
+        """Sums over the rows that keys of the pool served, as a provider bills them; `after` is included, UTC ms.
+
+        By UTC day, upstream, key and served model, in this order in `key` and sorted by it.
+        """
+
     async def leaders(self, days: Days, measure: SumMeasure, limit: int) -> list[tuple[str, Sum]]:
         """The people who used the most, most first: their ids and sums (with an empty key)."""
 

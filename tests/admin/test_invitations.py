@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from server.admin.commands.invitations import DAYS, KIND, InvitationCommands
+from server.admin.commands.invitations import DAYS, KIND, InvitationCommands, forget_invitations
 from server.admin.makers import THE_OPERATOR, Maker
 from server.auth.token_format import new_token
 from server.policy.authority import Means, authority_of
@@ -137,3 +137,13 @@ async def test_what_is_kept_opens_nothing(store: Store, invitations: InvitationC
         assert made.secret not in repr((record, await store.audits(None, 9)))
         with pytest.raises(CommandError):
             await invitations.accept(record.id, HOME)
+
+
+@pytest.mark.gen_test
+async def test_of_who_is_erased_no_invitation_is_left(store: Store, invitations: InvitationCommands) -> None:
+    async with store:
+        ada, bob = await a_person(store, "ada"), await a_person(store, "bob")
+        for person in (ada, bob):
+            await invitations.invite(THE_OPERATOR, "operator", person.id)
+        await forget_invitations(store, ada.id)
+        assert set(await invitations.pending()) == {bob.id}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.admin.people_csv import COLUMNS, MOST_ROWS, Mistake, for_person, read_table, table
+from server.admin.people_csv import COLUMNS, MOST_ROWS, Mistake, decoded, for_person, read_table, table
 from server.http.api.table import LARGEST_FILE
 from server.store.base import Person
 from tests.admin.estate import Answer, Estate
@@ -173,3 +173,20 @@ def test_no_cell_is_a_formula() -> None:
     head, line = table([person], []).decode().splitlines()
     assert head == ",".join(COLUMNS)
     assert line == '"\'=HYPERLINK(""//evil"")",,,,,\'+1,'
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_table_is_read_whatever_stands_between_its_columns_in_whatever_order(mark: str) -> None:
+    lines = [["E-Mail", "groups", " Name "], ["a@example.org", "maths|music", "Ada"], ["", "", "Bob"]]
+    text = "\ufeff" + "\r\n".join(mark.join(cells) for cells in lines)
+    rows, mistakes = read_table(text)
+    assert mistakes == []
+    assert [(row.name, dict(row.wishes)) for row in rows] == [
+        ("Ada", {"email": "a@example.org", "groups": ("maths", "music")}),
+        ("Bob", {"email": None, "groups": ()}),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_file_is_read_as_spreadsheets_write_it(encoding: str) -> None:
+    assert decoded("name\r\nMüller\r\n".encode(encoding)) == "name\r\nMüller\r\n"

@@ -38,6 +38,7 @@ BY_FIELD = "a form of its own for one field: a press of a button, instead of a b
 BY_GROUPS = "the page of a person has their groups in a field"
 BY_CODE = "administrators have it in the form of the group: its last day, or a new code"
 THE_MASTER = "the master keys stand in the environment of the command line, which no browser reaches"
+IT_READS = "a comparison: all three front ends have it (`usage reconcile`), and it changes nothing"
 # Verbs that are in this front end ("api", "page", "line") and in no other.
 MORE: Mapping[tuple[str, str], str] = {
     ("page", "/admin/people/*/disable"): BY_FIELD,
@@ -52,8 +53,11 @@ MORE: Mapping[tuple[str, str], str] = {
     ("page", "/me/sessions/*/end"): OF_ONES_OWN,
     ("page", "/me/sessions/end"): OF_ONES_OWN,
     ("page", "/login"): OF_ONES_OWN,
+    ("api", "/api/admin POST /bill"): IT_READS,
+    ("page", "/admin/bill"): IT_READS,
     ("page", "/invitation"): OF_ONES_OWN,
     ("line", "user remove"): "another word for `user erase`",
+    ("page", "/admin/backup"): "it answers with a file: `backup` on the command line, and no verb of a JSON API",
     ("line", "key rotate-master"): THE_MASTER,
     ("line", "key new-master"): THE_MASTER,
     ("line", "key check"): "it asks the providers from where the operator sits; a gateway probes by itself",
@@ -63,6 +67,7 @@ LACKING: Mapping[tuple[str, str, str], str] = {
     ("line", "request", "cancel"): NO_GATEWAY,
     ("line", "request", "cancel of"): NO_GATEWAY,
     ("line", "request", "cancel all"): NO_GATEWAY,
+    ("line", "price", "reprice"): "it is `usage reprice`, for any number of rows",
     ("page", "group", "add"): BY_GROUPS,
     ("page", "group", "drop"): BY_GROUPS,
     ("api", "course", "code"): BY_CODE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +21,7 @@ from server.ledger.quota import Settlement
 from server.policy.groups import group_of
 from server.store import store_for
 from server.store.base import Person, Record, Store
+from tests.ledger.test_provider_report import OPENAI_USAGE
 from tests.store.samples import settlement
 from tests.usage.rows import BERLIN, row
 
@@ -359,3 +361,16 @@ def test_the_examples_of_the_document_work_in_their_order(capsys: pytest.Capture
         if command[3:5] == ["limit", "raise"]:  # the id of an example
             command[5] = limits()[0].id
         said(capsys, *command[3:])
+
+
+def test_the_bill_is_compared_with_the_ledger_file_by_file(capsys: pytest.CaptureFixture[str], place: Path) -> None:
+    (place / "usage.tsv").write_text(OPENAI_USAGE)
+    served = {"upstream": "openai", "key": "1a2b3c4d", "model_served": "gpt-4o", "started_at": 1_759_650_000_000}
+    in_store(lambda store: store.settle(settlement("one", **served)))
+    found = said(capsys, "usage", "reconcile", "usage.tsv")
+    assert re.search(r"2025-10-05 +openai +gpt-4o +all +[\d,]+ / 59,200 +[\d,]+ / 10,646 +- +drifts", found), found
+    (line,) = json.loads(said(capsys, "usage", "reconcile", "--json", "--tolerance", "1", "usage.tsv"))
+    assert (line["theirs"]["input"], line["within_tolerance"]) == (59_200, False)
+    assert "nowhere.csv cannot be read" in refused(capsys, "usage", "reconcile", "nowhere.csv")
+    (place / "broken.csv").write_text("day,usd\n1,2\n")
+    assert "broken.csv, line 1: no column tells" in refused(capsys, "usage", "reconcile", "broken.csv")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from server.accounting.journal import Journal
-from server.cli.long_work import WorkError
+from server.admin.long_work import WorkError
 from server.cli.maintenance import Replayed, purge, replay, resum
 from server.ledger.reports import Days
 from server.ledger.usage import Outcome

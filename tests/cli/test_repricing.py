@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from server.cli.long_work import Span, WorkError
-from server.cli.repricing import RepricedTally, Repricing, preview, price_table, reprice
+from server.admin.long_work import Span, WorkError
+from server.admin.repricing import RepricedTally, Repricing, by_model, preview, reprice
+from server.cli.price_table import price_table
 from server.config.settings import load
 from server.ledger.prices import Price, Rates
 from server.ledger.quota import Charge, Settlement
@@ -108,6 +109,9 @@ async def test_a_preview_tells_the_same_and_changes_nothing(tmp_path: Path) -> N
     async with ledger(tmp_path / "a.db", rows()) as store:
         before = await all_rows(store)
         told = await preview(job(store), prices(DOUBLED, MINI), ALL)
+        models = await by_model(job(store), prices(DOUBLED, MINI), ALL)
+        for name in ("rows", "changed", "unpriced", "before", "after"):
+            assert sum(getattr(each, name) for each in models.values()) == getattr(told, name)
         assert (await all_rows(store), await actions(store), await store.records("work")) == (before, [], [])
         assert told == await reprice(job(store), prices(DOUBLED, MINI), ALL)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from server.cli.long_work import Job, WorkError, WorkPace
+from server.admin.long_work import Job, WorkError, WorkPace
 from server.cli.row_files import Found, ImportedRows, export, import_rows, whole_part
 from server.ledger.reports import Which
 from server.ledger.usage import UsageRow

@@ -79,8 +79,9 @@ class Request:
 
     @property
     def micro_usd(self) -> int:
+        """What it cost: of what was not answered, nothing."""
         _, _, per_in, per_out = MODELS[self.model]
-        return (self.tokens_in * per_in + self.tokens_out * per_out) // 1000
+        return 0 if self.first_byte_ms is None else (self.tokens_in * per_in + self.tokens_out * per_out) // 1000
 
 
 def groups_of(place: int) -> tuple[str, ...]:
@@ -92,8 +93,8 @@ def groups_of(place: int) -> tuple[str, ...]:
 
 def month(now: int, seed: int = 15) -> list[Request]:
     """The requests of the 30 days before `now`, the oldest first: more by day than by night, some people far more."""
-    dice = Random(seed)
-    when = sorted(_moment(dice, now) for _ in range(REQUESTS))
+    clock, dice = Random(seed), Random(seed)  # what a request is does not depend on the day
+    when = sorted(_moment(clock, now) for _ in range(REQUESTS))
     return [_request(dice, number, at) for number, at in enumerate(when)]
 
 

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,7 +52,7 @@ CHANGES = ("limit.set", "person.update", "group.change", "token.revoke", "key.pa
 
 @asynccontextmanager
 async def filled(port: int = 0, **settings: Any) -> AsyncIterator[Running]:
-    """The gateway. Its `token` is that of `ada`; the administrator logs in with ADMIN_KEY."""
+    """The gateway. Its `token` is that of the first person, a student; the administrator logs in with ADMIN_KEY."""
     now = int(time() * 1000)
     with TemporaryDirectory() as folder:
         store_url = f"sqlite:///{Path(folder) / 'filled.db'}"
@@ -70,7 +71,8 @@ async def filled(port: int = 0, **settings: Any) -> AsyncIterator[Running]:
             _script(fake, gate)
             async with gateway(fake, *(_upstream(fake, name) for name in figures.KEYS), **values) as running:
                 tasks = await _bring_to_life(running)
-                yield running
+                _, token = await running.services.accounts.create_token(NAMES[0], "laptop")
+                yield replace(running, token=token)
                 gate.set()
                 await asyncio.gather(*tasks)
 
@@ -82,6 +84,7 @@ def _upstream(fake: FakeUpstream, name: str) -> UpstreamSpec:
 
 def _script(fake: FakeUpstream, gate: asyncio.Event) -> None:
     """Each key meets what it is named after; who asks for two of the models waits for the gate."""
+    fake.limit(*(key for keys in figures.KEYS.values() for key in keys), rpm=500, tpm=200_000)
     fake.script(figures.NO_CREDIT, insufficient_quota().for_ever())
     fake.script(figures.FAILING, server_error(503).for_ever())
     fake.script(figures.REFUSED, revoked().for_ever())
@@ -127,13 +130,13 @@ def _groups(now: int) -> Iterator[Record]:
 
 
 def _limits() -> Iterator[Limit]:
-    """Some are easy, some near, some used up: the first person asks more than all others."""
-    usd, month = Unit.USD, LimitWindow.MONTH
-    yield Limit("everyone/usd", Scope.EVERYONE, "", usd, month, 2_000_000)
-    yield Limit("first/usd", Scope.PERSON, PEOPLE[0], usd, month, 40_000_000)
-    yield Limit("second/usd", Scope.PERSON, PEOPLE[1], usd, month, 500_000)
-    yield Limit("pot", Scope.GROUP, COURSE, usd, month, 8_000_000)
-    yield Limit("head", Scope.MEMBER, COURSE, Unit.TOKENS, month, 400_000, "gpt-5*")
+    """Easy, near and used up on any day: what a month has used depends on its day, so most of them last for ever."""
+    usd, ever = Unit.USD, LimitWindow.EVER
+    yield Limit("everyone/usd", Scope.EVERYONE, "", usd, LimitWindow.MONTH, 5_000_000)
+    yield Limit("first/usd", Scope.PERSON, PEOPLE[0], usd, ever, 2_500_000)
+    yield Limit("second/usd", Scope.PERSON, PEOPLE[1], usd, ever, 500_000)
+    yield Limit("pot", Scope.GROUP, COURSE, usd, ever, 8_000_000)
+    yield Limit("head", Scope.MEMBER, COURSE, Unit.TOKENS, ever, 400_000, "gpt-5*")
     yield Limit("opus", Scope.EVERYONE, "", Unit.REQUESTS, LimitWindow.WEEK, 5, "claude-opus-4-5")
 
 
@@ -155,12 +158,16 @@ def _others(now: int) -> Iterator[Record]:
         yield Record(KIND, made.id, pass_body(made))
 
 
+def request_id(it: Request) -> str:
+    return f"req_5eed{it.number:08x}"
+
+
 def _settlement(it: Request, limits: list[Limit], calendar: Calendar) -> Settlement:
     person, group = PEOPLE[it.person], figures.groups_of(it.person)[-1]
     if it.number % 40 == 0:
         person = "operator"
     row = UsageRow(
-        request_id=f"req_5eed{it.number:08x}", person_id=person, token_id=None, group=group, model_asked=it.model,
+        request_id=request_id(it), person_id=person, token_id=None, group=group, model_asked=it.model,
         model_served=it.model, endpoint="/v1/chat/completions", dialect="openai", upstream=it.upstream, key=it.key,
         status=it.status, started_at=it.at, day=calendar.day(it.at), queue_ms=it.queue_ms,
         first_byte_ms=it.first_byte_ms, duration_ms=it.duration_ms, attempts=1 + (it.number % 29 == 0), streamed=True,
@@ -222,7 +229,7 @@ async def _ask(running: Running, token: str, model: str) -> None:
 
 async def _serve(port: int) -> None:
     async with filled(port) as running:
-        print(f"{running.url}\nadministrator: {ADMIN_KEY}\nada, a student: {running.token}", flush=True)
+        print(f"{running.url}\nadministrator: {ADMIN_KEY}\na student: {running.token}", flush=True)
         await asyncio.Event().wait()
 
 

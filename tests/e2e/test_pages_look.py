@@ -30,7 +30,8 @@ PAGES = [
     "/me/tokens", "/me/groups", f"/me/groups/{quote(COURSE)}",
     "/me/privacy", "/admin", "/admin/usage", "/admin/usage?of=user&by=tokens", "/admin/people",
     "/admin/people/import", f"/admin/people/{PEOPLE[3]}", f"/admin/people/{PEOPLE[0]}", "/admin/groups",
-    "/admin/tokens", "/admin/keys", "/admin/limits", "/admin/prices", "/admin/notices", "/admin/audit",
+    "/admin/tokens", "/admin/keys", "/admin/limits", "/admin/prices", "/admin/bill",
+    "/admin/notices", "/admin/audit",
 ]  # fmt: skip
 # By which rules axe looks: by all once; in a soak by those of the look, too. Colours have a test of their own.
 AXE: dict[tuple[int, bool], Sequence[str]] = {(1280, False): (), (1280, True): BY_LOOK, (390, False): BY_LOOK}

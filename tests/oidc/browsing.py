@@ -51,7 +51,7 @@ class Browser:
         url = URL(path if path.startswith("http") else self.url + path, encoded=True)
         named = {"Accept": "text/html", **headers}
         async with self.session.request(method, url, data=form, headers=named, allow_redirects=False) as answer:
-            text, location = await answer.text(), answer.headers.get("Location", "")
+            text, location = await answer.text(errors="replace"), answer.headers.get("Location", "")
             return Answer(str(url), answer.status, location, text, answer.cookies, dict(answer.headers))
 
 

@@ -56,6 +56,7 @@ async def test_the_administrators_forms_keep_what_was_entered() -> None:
             ("/admin/limits", "/admin/limits", LIMIT),
             ("/admin/limits", f"/admin/limits/{limit.id}/raise", {"extra": ODD, "until": "2098-01-01"}),
             ("/admin/prices", "/admin/prices", PRICE),
+            ("/admin/bill", "/admin/bill", {"usage": ODD, "costs": "", "keys": ODD, "tolerance": "1"}),
             ("/admin/groups", "/admin/groups", {"name": "choir", **GROUP}),
             ("/admin/groups?edit=lab", "/admin/groups/lab/change", GROUP),
             ("/admin/keys", "/admin/aliases", {"name": ODD, "model": ODD}),
@@ -115,6 +116,7 @@ def test_every_form_with_fields_to_type_into_is_tried_above() -> None:
         "/admin/notices", "/admin/maintenance", "/admin/close", "/admin/aliases",
         "/admin/people", "/admin/people/*", "/admin/people/*/tokens", "/admin/people/*/erase",
         "/admin/people/import", "/me/groups", "/me/groups/join", "/me/tokens", "/me/nickname", "/me/erase",
+        "/admin/bill",
     }  # fmt: skip
     others = {"/login", "/admin/keys", "/me/passes", "/admin/people/*/passes"}
     others |= {f"/{whose}/tokens/*/{verb}" for whose in ("me", "admin") for verb in ("rotate", "narrow")}

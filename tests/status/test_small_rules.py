@@ -10,7 +10,7 @@ from server.policy.incidents import Incident, IncidentKind
 from server.policy.nicknames import nickname_of
 from server.policy.notices import Notice
 from server.policy.notices import NoticeKind as NoticeKind
-from server.policy.page_policy import page_csp, policy_words, widened
+from server.policy.page_policy import missing, needed_by, page_csp, policy_words, widened
 from server.status.families import family_of
 from server.status.feed import feed_view
 from server.status.leaderboard import first_day, watt_hours
@@ -104,3 +104,28 @@ def test_news_are_the_newest_first_and_name_no_person() -> None:
     ]
     assert view.updated_ms == 9_000
     assert view.entries[0].title == "gpt-5 did not answer (over)"
+
+
+@pytest.mark.parametrize(
+    ("page", "needs"),
+    [
+        ("<p>{title}</p>", ""),
+        ('<script src="/static/app.js"></script><img src="logo.png">', ""),
+        ("<style>p {}</style>", "style-src 'unsafe-inline'"),
+        ('<p style="color: red" onclick="go()">', "script-src 'unsafe-inline'; style-src 'unsafe-inline'"),
+        ("<script>let a = 1</script>", "script-src 'unsafe-inline'"),
+        ('<script type="application/json">{JSON}</script>', ""),
+        ('<script src=//cdn.example.org/a.js></script>', "script-src https://cdn.example.org"),
+        ('<link rel="stylesheet" href="https://fonts.example.org/css?a=b">', "style-src https://fonts.example.org"),
+        ("<style>a { background: url('https://i.example.org/x.png') }</style>",
+         "img-src https://i.example.org; style-src 'unsafe-inline'"),
+    ],
+)  # fmt: skip
+def test_what_a_page_seems_to_need_is_said_and_legacy_gives_all_of_it(page: str, needs: str) -> None:
+    assert needed_by(page) == missing("", page) == needs
+    assert missing(page_csp("Legacy"), page) == missing(needs, page) == ""
+
+
+def test_a_page_that_is_no_html_is_looked_at_in_linear_time() -> None:
+    for text in ("<" * 200_000, "<a " + " on" * 60_000, "<script " * 30_000, "style=" * 40_000):
+        needed_by(text)

@@ -165,6 +165,21 @@ async def test_exact_sums_end_at_the_millisecond(fresh: Fresh) -> None:
 
 
 @pytest.mark.gen_test
+async def test_what_is_billed_is_summed_by_utc_day_upstream_key_and_served_model(fresh: Fresh) -> None:
+    async with fresh() as store:
+        await filled(store)
+        day = 86_400_000
+        for number, (at, key) in enumerate(((day - 1, "1a2b3c4d"), (day, "1a2b3c4d"), (day, "own"))):
+            await store.settle(settlement(f"billed-{number}", started_at=at, key=key))
+        found = await store.billed(day - 1, 2 * day)
+        assert [(each.key[0], each.key[2], each.requests) for each in found] == [
+            ("1970-01-01", "1a2b3c4d", 1),
+            ("1970-01-02", "1a2b3c4d", 1),
+        ]
+        assert sum(each.requests for each in await store.billed(0, day - 1)) == len(rows())
+
+
+@pytest.mark.gen_test
 async def test_leaders_are_those_who_used_the_most(fresh: Fresh) -> None:
     async with fresh() as store:
         await filled(store)

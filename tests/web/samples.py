@@ -49,6 +49,7 @@ from web.view_admin import (
     QueueView,
     UsageSum,
 )
+from web.view_bill import BillRow, BillView
 from web.view_me import (
     Cell,
     CourseView,
@@ -118,6 +119,7 @@ def empty_pages() -> Pages:
     yield "admin-groups-empty", lambda: render_admin.admin_groups_html(AdminGroupsView(OPERATOR, ()))
     yield "admin-tokens-empty", lambda: render_admin.admin_tokens_html(AdminTokensView(OPERATOR, ()))
     yield "keys-empty", lambda: render_admin.keys_html(KeysView(OPERATOR, (), (), may_add=False))
+    yield "bill-empty", lambda: render_admin.bill_html(BillView(OPERATOR))
     yield "prices-empty", lambda: render_admin.prices_html(PricesView(OPERATOR, ()))
     yield "limits-empty", lambda: render_admin.limits_html(LimitsView(OPERATOR, ()))
     yield "notices-empty", lambda: render_admin.notices_html(NoticesView(OPERATOR, ()))
@@ -563,6 +565,11 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         PriceRow("b", text("qwen3*"), NOW - DAY, 75_000, 300_000, request=100, own=True, holds=False),
         PriceRow("c", text("claude-sonnet-4-5"), NOW - 300 * DAY, 3_000_000, 15_000_000, 300_000, 3_750_000, own=False),
     )
+    figures = (10**9, 5), (0, 7), (10**9, 2 * 10**9)
+    drift = BillRow("openai", "2026-11-30", text("gpt-5"), text("1a2b3c4d"), *figures, False)
+    agrees = BillRow("anthropic", "2026-11-30", "", "", None, None, (1, 1), True)
+    bill = BillView(OPERATOR, (drift, agrees) * many, (text("The bill names key_1."),), (2, 1), 3)
+    yield "bill", lambda: render_admin.bill_html(bill)
     yield "prices", lambda: render_admin.prices_html(PricesView(OPERATOR, prices * many, (text("mystery-1"),)))
     rules = (
         LimitRow("l1", "everyone", "", "usd", "month", 20_000_000),

@@ -45,7 +45,7 @@ VIEW = CustomView(
     keys={"openai": 3, "anthropic": 2},
     families={"turbo": FamilyView(3, 2, 1, 0, 14, 12.4), "anthropic": FamilyView(2, wait_seconds=0.2)},
     config={"queueMode": "fair", "promptLogging": False, "maxOutputTokensOpenAI": 4096},
-    people=(AliasView("night owl", 41, 90_000),),
+    people=(AliasView("night owl", 41, 90_000, {"gpt-5": 41}, {"gpt-5": 80_000}, {"gpt-5": 10_000}),),
 )
 
 
@@ -82,7 +82,7 @@ def test_a_page_with_every_tag_of_the_original_renders_without_a_leftover() -> N
         ("{config:turboOnly}", "Not Available"),
         ("{config:page_body}", "Not Available"),
         ("{build}", "0.1.0"),
-        ("{status}", "Degraded"),
+        ("{status}", "Finished checking keys."),
         ("{base_url}", "https://llm.example.edu"),
         ("{running} {waiting} {people}", "19 14 37"),
         ("{cost_today}", "$23.41"),
@@ -123,18 +123,28 @@ def test_a_value_never_holds_a_tag() -> None:
     assert filled("{title}", view) == "{uptime}{JSON}"
 
 
+def test_the_header_is_the_title_and_the_waits_of_the_families_and_no_other_html() -> None:
+    waits = "<h2>Estimated Wait Times</h2>\n<p><strong>turbo:</strong> 12 s / <strong>anthropic:</strong> No wait</p>"
+    assert filled("{headerHtml}") == f"<h1>Library gateway</h1>\n{waits}"
+    assert filled("{headerHtml}", CustomView(a_view(title="<b>"))) == "<h1>&lt;b&gt;</h1>\n"
+
+
 def test_while_keys_are_checked_the_status_says_how_many() -> None:
     assert filled("{status}", CustomView(a_view(checking=(3, 12)))) == "Checking 3 of 12 keys."
 
 
 def test_people_are_nicknames_and_counts_and_nothing_else() -> None:
-    assert json.loads(filled("{user:data}")) == [{"alias": "night owl", "promptCount": 41, "tokenCount": 90_000}]
+    (person,) = json.loads(filled("{user:data}"))
+    assert (person["alias"], person["promptCount"], person["tokenCount"]) == ("night owl", 41, 90_000)
+    assert (person["allPromptCount"], person["type"], person["promptLimit"]) == ({"gpt-5": 41}, "normal", -1)
+    assert not person.keys() & {"token", "ips", "ip"}
     assert json.loads(filled("{user:aliases}")) == ["night owl"]
 
 
 def test_all_the_data_is_json_with_the_families_that_there_are() -> None:
     document = json.loads(filled("{JSON}"))
-    assert document["turbo"]["proomptersInQueue"] == "14"
+    assert document["turbo"]["proomptersInQueue"] == 14
+    assert (document["claude"]["activeKeys"], "anthropic" in document) == (2, False)
     assert document["proompts"] == 1_204_881
     assert document["config"]["queueMode"] == "fair"
     assert "night owl" not in filled("{JSON}")

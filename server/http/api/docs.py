@@ -11,11 +11,13 @@ import orjson
 from server.config.openapi import JSON, Description, document
 from server.http.access import Role, Route
 from server.http.api import aliases as aliases_api
+from server.http.api import bill as bill_api
 from server.http.api import closing as closing_api
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
 from server.http.api import policy as admin_api_book
+from server.http.api import repricing as repricing_api
 from server.http.api.handler_schemas import DESCRIPTIONS
 from server.http.pages.public import PageHandler, VisitedPage
 from server.http.services import StatusServices
@@ -27,7 +29,16 @@ ALL: tuple[Description, ...] = (
     *DESCRIPTIONS,
     *(
         operation.description
-        for table in (my_api, admin_api_people, admin_api_book, closing_api, aliases_api, admin_api_house)
+        for table in (
+            my_api,
+            bill_api,
+            admin_api_people,
+            admin_api_book,
+            closing_api,
+            aliases_api,
+            repricing_api,
+            admin_api_house,
+        )
         for operation in table.OPERATIONS
     ),
 )

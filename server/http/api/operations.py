@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.admin.audit_search import KINDS, AuditFilter, find_changes, names_of_all
 from server.admin.commands import requests
 from server.admin.commands.undo import undo
 from server.admin.consequences import of_key_removal
@@ -122,11 +123,11 @@ async def _names(asking: Asking) -> dict[str, str]:
 
 
 async def audit(asking: Asking) -> object:
-    limit = asking.query.get("limit", PAGE)
-    entries = await asking.services.changes.audits(cursor(asking.query), limit + 1)
-    page, more = entries[:limit], len(entries) > limit
-    last = cursor_text((page[-1].at, page[-1].id)) if more else None
-    return {"data": [change_json(each) for each in page], "next_cursor": last}
+    services, query = asking.services, asking.query
+    wanted = AuditFilter(**{name: query.get(name, "") for name in ("who", "kind", "what")})
+    names, count = await names_of_all(services.store), query.get("limit", PAGE)
+    found, more = await find_changes(services.changes, wanted, names, cursor(query), count)
+    return {"data": [change_json(each) for each in found], "next_cursor": more and cursor_text(more)}
 
 
 async def undo_removal(asking: Asking) -> None:
@@ -163,7 +164,8 @@ OPERATIONS = (
     Operation(
         _describe(
             "GET", "/audit", "Who changed what, the newest first",
-            query={"cursor": Text(1000), "limit": Whole(1, MOST)}, answer=page_of(CHANGE),
+            query={"cursor": Text(1000), "limit": Whole(1, MOST), "who": Text(), "kind": Word(KINDS), "what": Text()},
+            answer=page_of(CHANGE),
         ),
         audit,
     ),

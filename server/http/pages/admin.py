@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 from keypool.health import KeyState
 from server.admin.commands import requests
+from server.admin.commands.backup import MONGODB, pieces, snapshot
 from server.admin.consequences import of_cancelling, of_cancelling_person
 from server.cluster.face import short
+from server.config.parsers import SQLITE
 from server.http.pages.forms import Done, Form
 from server.http.pages.me import MemberPage
 from server.http.pages.me_ledger import spent
+from server.http.streaming import stream
 from server.ledger.reports import Days
 from server.policy.maintenance import maintenance
 from server.wire.errors import InvalidValue
@@ -54,6 +57,7 @@ class NowPage(AdminPage):
             ),
             gateways=self._gateways(),
             missing=self._missing(),
+            no_backup="" if services.settings.store_url.startswith(SQLITE) else MONGODB,
         )
         return render_admin.admin_html(view)
 
@@ -82,6 +86,15 @@ class NowPage(AdminPage):
         )
         await requests.cancel_of(services.changes, self.me.id, person, name, live, services.everywhere.cancel)
         return Done("all-cancelled", "/admin")
+
+    async def backup(self, _: Form) -> None:
+        """Send a copy of the embedded store as a file."""
+        services = self.services
+        async with snapshot(services.changes, services.settings.store_url, self.me.id) as path:
+            name = f"fairgate-{services.calendar.day(services.wall())}.db"
+            self.set_header("Content-Type", "application/vnd.sqlite3")
+            self.set_header("Content-Disposition", f'attachment; filename="{name}"')
+            await stream(self, pieces(path))
 
     def _queues(self) -> tuple[QueueView, ...]:
         return tuple(

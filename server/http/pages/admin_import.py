@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import Sequence
 
 from server.admin.commands.invitations import Invitation
 from server.admin.commands.people_import import ImportedPeople
+from server.admin.people_csv import decoded
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Form, FormError
 from server.ledger.export import CSV_TYPE, safe
 from server.wire.multipart import file_in, read_fields
 from web import render_admin
 from web.view_admin import ImportView, InvitationRow
-from web.wording import Phrase, Plural, Wording
+from web.wording import Plural, Wording
 
 SHOWN = 20  # names in the question
 LARGEST_FILE = 1 << 20  # bytes; a form that holds it once more may have four times as many
@@ -39,7 +39,7 @@ class ImportPage(AdminPage):
         fields = read_fields(body, kind)
         fields.pop("file", None)
         if content := file_in(body, kind, "file"):
-            fields["csv"] = _text(content)
+            fields["csv"] = decoded(content)
         return fields
 
     async def draw(self, *path: str) -> bytes:
@@ -82,34 +82,15 @@ class PeopleFile(AdminPage):
         self.finish(await self.services.people_table.export())
 
 
-def _text(content: bytes) -> str:
-    """The text of a file as spreadsheets write it: UTF-8, UTF-16 with its mark, else Windows-1252."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", "replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", "replace")
-
-
-def _consequences(found: ImportedPeople, invite: bool) -> list[Phrase]:
+def _consequences(found: ImportedPeople, invite: bool) -> list[str]:
     """What an import will do, in sentences."""
-    shown, more = ", ".join(found.names[:SHOWN]), len(found.names) - SHOWN
-    if not found.names:
-        added = Plural("1 person is added.", "%(count)s people are added.", found.added)
-    elif more <= 0:
-        added = Plural(
-            "1 person is added: %(names)s.", "%(count)s people are added: %(names)s.", found.added, names=shown
-        )
-    else:
-        added = Plural(
-            "1 person is added: %(names)s and %(more)s more.",
-            "%(count)s people are added: %(names)s and %(more)s more.",
-            found.added,
-            names=shown,
-            more=more,
-        )
-    lines: list[Phrase] = [added, Plural("1 is changed.", "%(count)s are changed.", found.changed)]
+    lines: list[str] = [Plural("%(count)s person is added.", "%(count)s people are added.", found.added)]
+    if len(found.names) > SHOWN:
+        first = ", ".join(found.names[:SHOWN])
+        lines.append(Wording("Added: %(names)s and %(more)s more.", names=first, more=len(found.names) - SHOWN))
+    elif found.names:
+        lines.append(Wording("Added: %(names)s.", names=", ".join(found.names)))
+    lines.append(Plural("%(count)s is changed.", "%(count)s are changed.", found.changed))
     if invite:
         lines.append(Wording("Those who are added get invitation links, which the next page shows once."))
     return lines

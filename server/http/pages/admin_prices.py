@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from server.admin.commands.repricing import RepriceCommands
 from server.admin.consequences import of_price_removal
 from server.admin.differences import differences
+from server.admin.repricing import RepricedTally
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
 from server.ledger.prices import TOKENS, UNPRICED, Price, price_body, price_of
 from server.ledger.when import iso
 from web import render_admin
+from web.formatting import money
 from web.view_admin import PriceRow, PricesView
-from web.wording import Wording
+from web.wording import Phrase, Plural, Wording, Written
 
 PRICES = "/admin/prices"
 
@@ -50,12 +53,53 @@ class PricesPage(AdminPage):
         await self.services.changes.set_price(self.me.id, price)
         return Done("price-set", PRICES)
 
+    async def reprice(self, form: Form) -> Done:
+        """Show what repricing would come to, and do it after a yes."""
+        services = self.services
+        commands = RepriceCommands(services.store, services.changes, services.book, services.calendar, self.me.id)
+        asked = form.needed("first"), form.needed("last"), form.text("model") or "*"
+        tallies = await commands.preview(*asked)
+        if not any(each.changed for each in tallies.values()):
+            raise FormError("No request of these days would cost something else.")
+        form.insist("Reprice these requests?", _repriced(tallies), "Reprice them")
+        await commands.reprice(*asked)
+        return Done("repriced", PRICES)
+
     async def remove(self, form: Form, price_id: str) -> Done:
         served = [model.name for model in self.services.dispatcher.snapshot().models]
         consequences = await of_price_removal(self.services.changes, price_id, served)
         form.insist(Wording("Remove this price?"), consequences.lines(), Wording("Remove the price"))
         await self.services.changes.remove_price(self.me.id, price_id)
         return Done("price-removed", PRICES)
+
+
+def _repriced(tallies: Mapping[str, RepricedTally]) -> list[str]:
+    """A sentence for each model, and one for all."""
+    lines = [_sentence(model, tally) for model, tally in tallies.items() if tally.changed]
+    before, after = (sum(getattr(each, name) for each in tallies.values()) for name in ("before", "after"))
+    said = {"before": Written(money, before), "after": Written(money, after), "more": Written(money, after - before)}
+    lines.append(Wording("Together %(before)s before, %(after)s after: a difference of %(more)s.", **said))
+    if unpriced := sum(each.unpriced for each in tallies.values()):
+        lines.append(
+            Plural(
+                "%(count)s request has no price now, and stays as it is.",
+                "%(count)s requests have no price now, and stay as they are.",
+                unpriced,
+            )
+        )
+    return [*lines, Wording("Budgets of the past stay as they are.")]
+
+
+def _sentence(model: str, tally: RepricedTally) -> Phrase:
+    before, after = Written(money, tally.before), Written(money, tally.after)
+    return Wording(
+        "%(model)s: %(changed)s of %(rows)s requests change; %(before)s before, %(after)s after.",
+        model=model,
+        changed=tally.changed,
+        rows=tally.rows,
+        before=before,
+        after=after,
+    )
 
 
 def _holding(prices: Sequence[Price], now: int) -> Iterator[str]:

@@ -59,6 +59,7 @@ SENTENCES = {
     "key-tested": Wording("The key is tested: its card shows the result."),
     "key-removed": Wording("The key is removed."),
     "price-set": Wording("The price is set."),
+    "repriced": Wording("The requests are repriced, and the sums of their days are computed anew."),
     "price-removed": Wording("The price is removed."),
     "limit-set": Wording("The limit is set."),
     "limit-raised": Wording("The limit is raised."),

@@ -11,20 +11,22 @@ from server.ledger.reports import Days, Which
 from server.ledger.usage import Outcome
 from server.relay.context import RequestTrace
 from server.wire.errors import InvalidValue, UnknownId
+from web import formatting as words
 from web import render_me
 from web.view_me import ExplainView, Fact, MeView, SpentView
 from web.view_public import MEASURES, Measure
+from web.wording import Wording, Written
 
 DAYS = 30  # of the chart
 ROWS = 25  # requests on a page
 MOST_TERMS = 3
 ENDS: dict[str, str] = {
-    Outcome.COMPLETED: "was answered",
-    Outcome.CANCELLED: "was cancelled",
-    Outcome.REJECTED: "was refused by the provider",
-    Outcome.FAILED: "got no answer",
-    Outcome.CUT: "its answer broke off",
-    Outcome.INTERRUPTED: "was interrupted",
+    Outcome.COMPLETED: Wording("It was answered."),
+    Outcome.CANCELLED: Wording("It was cancelled."),
+    Outcome.REJECTED: Wording("The provider refused it."),
+    Outcome.FAILED: Wording("It got no answer."),
+    Outcome.CUT: Wording("Its answer broke off."),
+    Outcome.INTERRUPTED: Wording("It was interrupted."),
 }
 
 
@@ -58,9 +60,9 @@ class UsagePage(MemberPage):
     async def _spent(self, today: str, groups: tuple[str, ...]) -> tuple[SpentView, ...]:
         """Today, this month, and the terms of the groups that have one."""
         services, me = self.services, self.me.id
-        stretches = [
-            ("Today", Days(person_id=me, first=today, last=today)),
-            ("This month", Days(person_id=me, first=f"{today[:7]}-01", last=today)),
+        stretches: list[tuple[str, Days]] = [
+            (Wording("Today"), Days(person_id=me, first=today, last=today)),
+            (Wording("This month"), Days(person_id=me, first=f"{today[:7]}-01", last=today)),
         ]
         for name in groups[:MOST_TERMS]:
             group = services.book.groups.get(name)
@@ -88,22 +90,31 @@ def _sentence(trace: RequestTrace) -> str:
     """The answer in short."""
     if trace.refused is not None:
         return str(trace.refused["message"])
-    waited = "at once" if not trace.queue_ms else f"after {trace.queue_ms / 1000:.1f} s in the queue"
+    if trace.state == "queued" and trace.position:
+        return Wording("It waits, and began at place %(place)s.", place=trace.position)
     if trace.state == "queued":
-        return f"It waits, and began at place {trace.position}." if trace.position else "It is being looked at."
-    if trace.state == "running":
-        return f"It got a key {waited}, and is being answered."
-    return f"It got a key {waited}, and {ENDS.get(trace.state, 'ended')}."
+        return Wording("It is being looked at.")
+    end = Wording("It is being answered.") if trace.state == "running" else ENDS.get(trace.state, Wording("It ended."))
+    if not trace.queue_ms:
+        return Wording("It got a key at once. %(end)s", end=end)
+    waited = Written(words.seconds, trace.queue_ms / 1000)
+    return Wording("It got a key after %(time)s in the queue. %(end)s", time=waited, end=end)
 
 
 def _facts(trace: RequestTrace) -> list[Fact]:
     facts = []
     if trace.position:
-        expected = f", with {trace.expected_wait_ms / 1000:.1f} s to wait" if trace.expected_wait_ms else ""
-        facts.append(Fact("When it came", f"place {trace.position}{expected}"))
+        place = Wording("place %(place)s", place=trace.position)
+        if trace.expected_wait_ms:
+            wait = Written(words.seconds, trace.expected_wait_ms / 1000)
+            place = Wording("place %(place)s, with %(wait)s to wait", place=trace.position, wait=wait)
+        facts.append(Fact(Wording("When it came"), place))
     if trace.reserved:
-        facts.append(Fact("Kept for it", f"{trace.reserved['input']:,} tokens in, {trace.reserved['output']:,} out"))
+        given, made = trace.reserved["input"], trace.reserved["output"]
+        facts.append(Fact(Wording("Kept for it"), Wording("%(given)s in, %(made)s out", given=given, made=made)))
     for attempt in trace.attempts:
         failed = attempt.get("failed")
-        facts.append(Fact("Failed with a key" if failed else "Answered with key", failed or attempt["key"]))
+        facts.append(
+            Fact(Wording("Failed with a key") if failed else Wording("Answered with key"), failed or attempt["key"])
+        )
     return facts

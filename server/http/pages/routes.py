@@ -8,6 +8,7 @@ from __future__ import annotations
 from server.http.access import Role, Route
 from server.http.pages.admin import NowPage
 from server.http.pages.admin_audit import AuditPage
+from server.http.pages.admin_bill import BillPage
 from server.http.pages.admin_groups import AdminGroupsPage
 from server.http.pages.admin_import import ImportPage, PeopleFile
 from server.http.pages.admin_keys import KeysPage
@@ -94,6 +95,7 @@ def _operators() -> list[Route[PageServices]]:
     return [
         _page("/admin", NowPage, role=admin),
         _form("/admin/requests/cancel", NowPage, NowPage.cancel_all, admin),
+        _form("/admin/backup", NowPage, NowPage.backup, admin),
         _form(f"/admin/requests/of/{ID}/cancel", NowPage, NowPage.cancel_of, admin),
         _form(f"/admin/requests/{ID}/cancel", NowPage, NowPage.cancel, admin),
         _page("/admin/keys", KeysPage, KeysPage.add, admin),
@@ -104,7 +106,9 @@ def _operators() -> list[Route[PageServices]]:
         _form("/admin/aliases", KeysPage, KeysPage.set_alias, admin),
         _form(f"/admin/aliases/{NAME}/remove", KeysPage, KeysPage.remove_alias, admin),
         _page("/admin/prices", PricesPage, PricesPage.set_price, admin),
+        _form("/admin/prices/reprice", PricesPage, PricesPage.reprice, admin),
         _form(f"/admin/prices/{NAME}/remove", PricesPage, PricesPage.remove, admin),
+        _page("/admin/bill", BillPage, BillPage.compare, admin),
         _page("/admin/limits", LimitsPage, LimitsPage.set_limit, admin),
         _form(f"/admin/limits/{NAME}/raise", LimitsPage, LimitsPage.increase, admin),
         _form(f"/admin/limits/{NAME}/remove", LimitsPage, LimitsPage.remove, admin),

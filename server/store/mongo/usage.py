@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from operator import attrgetter
 
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 
 from server.ledger.quota import Charge, Settlement
 from server.ledger.reports import By, Cursor, Sum, Which
-from server.ledger.usage import Outcome, UsageRow
+from server.ledger.usage import OWN, Outcome, UsageRow
 from server.store.base import Totals
 from server.store.mongo.connect import Connected, Database, Document, aggregated, verb
 from server.store.mongo.sums import OF_ROWS, grouped
@@ -18,6 +19,7 @@ from server.wire.usage import Usage
 
 _PLAIN = tuple(each.name for each in fields(UsageRow) if each.name not in ("request_id", "status", "usage"))
 _COUNTED = tuple(each.name for each in fields(Usage))
+_A_DAY = 86_400_000  # ms
 _plain, _counted = attrgetter(*_PLAIN), attrgetter(*_COUNTED)
 _BY = {
     By.DAY: "day",
@@ -73,6 +75,14 @@ class MongoUsage(Connected):
         return await grouped(self._db.usage, _chosen(which), [_BY[each] for each in by], OF_ROWS)
 
     @verb
+    async def billed(self, after: int, before: int) -> list[Sum]:
+        day = {"$subtract": ["$started_at", {"$mod": ["$started_at", _A_DAY]}]}
+        key = {"day": day, "upstream": "$upstream", "key": "$key", "model": "$model_served"}
+        match = {"started_at": {"$gte": after, "$lt": before}, "key": {"$ne": OWN}}
+        found = await aggregated(self._db.usage, [{"$match": match}, {"$group": {"_id": key, **OF_ROWS}}])
+        return sorted((_billed(each) for each in found), key=lambda each: each.key)
+
+    @verb
     async def totals(self, since: int) -> Totals:
         match = {"started_at": {"$gte": since}}
         people = await aggregated(self._db.usage, [{"$match": match}, {"$group": {"_id": "$person_id", **OF_ROWS}}])
@@ -103,6 +113,12 @@ class MongoUsage(Connected):
         in_time = [("started_at", direction), ("_id", direction)]
         found = self._db.usage.find(match | ids, {"due": False, "charges": False}).sort(in_time).limit(limit)
         return [row_of(each) for each in await found.to_list(None)]
+
+
+def _billed(found: Document) -> Sum:
+    of = found["_id"]
+    day = datetime.fromtimestamp(of["day"] / 1000, UTC).date().isoformat()
+    return Sum(key=(day, of["upstream"], of["key"], of["model"]), **{name: found[name] for name in OF_ROWS})
 
 
 def document_of(settlement: Settlement, nonce: str) -> Document:

@@ -228,6 +228,9 @@ class SqliteStore(SqliteCluster):
     async def usage_sums(self, which: Which, by: Sequence[By]) -> list[Sum]:
         return await self._reports.do(lambda db: report_queries.usage_sums(db, which, by))
 
+    async def billed(self, after: int, before: int) -> list[Sum]:
+        return await self._reports.do(lambda db: report_queries.billed(db, after, before))
+
     async def sums(self, days: Days, by: Sequence[By]) -> list[Sum]:
         return await self._reports.do(lambda db: sum_queries.sums(db, days, by))
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from server.ledger.reports import By, Cursor, Sum, Which
-from server.ledger.usage import UsageRow
+from server.ledger.usage import OWN, UsageRow
 from server.store.base import Totals
 from server.store.sqlite.sums import chosen, grouped
 from server.store.sqlite.usage_table import COLUMNS, row_of
@@ -65,6 +65,12 @@ def usage_before(db: sqlite3.Connection, which: Which, cursor: Cursor | None, li
 def usage_sums(db: sqlite3.Connection, which: Which, by: Sequence[By]) -> list[Sum]:
     condition, values = chosen(which, _CONDITIONS)
     return grouped(db, f"usage WHERE {condition}", values, [_BY[each] for each in by], _SUMMED)
+
+
+def billed(db: sqlite3.Connection, after: int, before: int) -> list[Sum]:
+    source = "usage WHERE started_at >= ? AND started_at < ? AND key != ?"
+    keys = ("date(started_at / 1000, 'unixepoch')", "upstream", "key", "model_served")
+    return grouped(db, source, (after, before, OWN), keys, _SUMMED)
 
 
 def totals(db: sqlite3.Connection, since: int) -> Totals:

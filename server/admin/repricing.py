@@ -9,29 +9,18 @@ Left alone are rows of callers' own keys, for which the caller pays, and those o
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
-import orjson
-
 from server.accounting.bill import Bill
-from server.accounting.price_catalogue import Catalogue
-from server.accounting.price_file import read_prices
-from server.accounting.runtime_config import tariffs_of
-from server.bootstrap import from_settings as wiring
-from server.cli.long_work import Bookmark, Job, Span, WorkError, days_with_all_rows, position
-from server.config.settings import Settings
+from server.admin.long_work import Bookmark, Job, Span, days_with_all_rows, position
 from server.ledger.holds import Who
-from server.ledger.prices import Price, PriceTable, price_body, price_of
+from server.ledger.prices import Price
 from server.ledger.reports import Cursor, Which
 from server.ledger.tariff import LISTED, Tariff
 from server.ledger.usage import UsageRow
-from server.policy.groups import Group, group_of
 from server.store.base import Store
 
 PriceOf = Callable[[str, int], Price | None]
@@ -107,33 +96,14 @@ class _Page:
     tally: RepricedTally
 
 
-async def price_table(settings: Settings, store: Store) -> Prices:
-    """The prices that a gateway with these settings would use. Raises WorkError if some of them cannot be read.
-
-    A gateway leaves such a price out and goes on; who rewrites the past must know all of them.
-    """
-    own = [*wiring.own_prices(settings), *await asyncio.to_thread(_of_file, settings.prices_file)]
-    try:
-        own += [price_of(record.id, record.body) for record in await store.records("price")]
-    except ValueError:
-        raise WorkError("a price of `price list` cannot be read: set it anew, or remove it") from None
-    specs = [*settings.upstreams, *(key.spec for key in await store.added_keys())]
-    catalogue = await asyncio.to_thread(Catalogue.load)
-    table = PriceTable(own, catalogue.base(specs), settings.unpriced_models)
-    served = [(spec.base_url, spec.dialects, spec.models) for spec in specs]
-    tariff = Tariff.of(settings.tool_prices, settings.service_factors)
-    of_groups = tariffs_of(await _groups(store), tariff)
-    beside = [dict(tariff.tools), dict(tariff.factors), {name: dict(it.tools) for name, it in of_groups.items()}]
-    decided = [[(price.id, price_body(price)) for price in own], settings.unpriced_models, served, beside]
-    return Prices(table.of, hashlib.sha256(orjson.dumps(decided)).hexdigest(), tariff, of_groups)
-
-
-async def _groups(store: Store) -> list[Group]:
-    """The groups, some of which have prices of their own for tools. Raises WorkError if one cannot be read."""
-    try:
-        return [group_of(record.id, record.body) for record in await store.records("group")]
-    except ValueError:
-        raise WorkError("a group of `group list` cannot be read: set it anew, or remove it") from None
+async def by_model(job: Job, prices: Prices, wanted: Repricing) -> dict[str, RepricedTally]:
+    """What `reprice` would come to, of each model. Nothing is written."""
+    found: dict[str, RepricedTally] = {}
+    async for page in job.pages(wanted.which, None):
+        for model in dict.fromkeys(row.model_asked for row in page if wanted.takes(row)):
+            tally = _priced((row for row in page if row.model_asked == model), prices, wanted).tally
+            found[model] = _added(found.get(model, RepricedTally()), tally)
+    return dict(sorted(found.items()))
 
 
 async def preview(job: Job, prices: Prices, wanted: Repricing) -> RepricedTally:
@@ -222,10 +192,3 @@ def _standing(body: Any) -> _Standing:
     cursor = body["cursor"]
     at = None if cursor is None else (int(cursor[0]), str(cursor[1]))
     return _Standing(body["audit"], body["seen"], at, tuple(body["days"]), RepricedTally(**body["tally"]))
-
-
-def _of_file(path: str) -> list[Price]:
-    prices, mistakes = read_prices(Path(path)) if path else ([], [])
-    if mistakes:
-        raise WorkError("\n".join(["the price file has mistakes:", *mistakes]))
-    return prices

@@ -1,0 +1,107 @@
+"""The bill: what providers say was used, against the ledger. It reads, and changes nothing.
+
+Page, JSON API and command line give the files and which key of the bill is which one of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+from server.config.specs import UpstreamSpec
+from server.ledger.provider_report import ReportError, ReportLine, read_report
+from server.ledger.reconcile import PROVIDERS, Comparison, Drift, compare, unknown_keys
+from server.ledger.reports import Which
+from server.policy.commands import CommandError
+from server.store.base import Store
+
+LONGEST = 366  # days
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """The result: all lines, and sentences about what could not be compared."""
+
+    lines: tuple[Drift, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def drifting(self) -> tuple[Drift, ...]:
+        """The lines that are further off than is tolerated."""
+        return tuple(each for each in self.lines if not each.within)
+
+
+def key_pairs(texts: Sequence[str]) -> dict[str, str]:
+    """Pairs such as "key_OYR=1a2b3c4d": the bill's name of a key, and our fingerprint. Raises CommandError."""
+    pairs = {}
+    for text in texts:
+        theirs, sign, ours = (part.strip() for part in text.rpartition("="))
+        if not (theirs and sign and ours):
+            raise CommandError("expected the bill's name of a key, =, and the fingerprint of ours (`key list`)")
+        pairs[theirs] = ours
+    return pairs
+
+
+def tolerated(text: str) -> Decimal:
+    """Percent, such as "2" or "0.5". Raises CommandError."""
+    try:
+        found = Decimal(text.strip())
+    except ArithmeticError:
+        raise CommandError("tolerance: expected percent such as 2 or 0.5") from None
+    if not (found.is_finite() and 0 <= found <= 100):
+        raise CommandError("tolerance: expected percent from 0 to 100")
+    return found
+
+
+async def reconcile(
+    store: Store,
+    specs: Sequence[UpstreamSpec],
+    files: Sequence[tuple[str, bytes]],
+    keys: Mapping[str, str],
+    percent: Decimal,
+) -> Reconciliation:
+    """Compare the ledger with the files of a bill. `specs`: all upstreams. Raises CommandError and StoreError."""
+    lines, notes = _read(files)
+    if not lines:
+        raise CommandError("the bill has no line")
+    first, last = min(line.day for line in lines), max(line.day for line in lines)
+    if (date.fromisoformat(last) - date.fromisoformat(first)).days >= LONGEST:
+        raise CommandError(f"the bill spans more than {LONGEST} days")
+    after, before = _ms(first), _ms(last, days=1)
+    billed = await store.billed(after, before)
+    providers = {spec.name: spec.row.name for spec in specs if spec.row.name in PROVIDERS}
+    known = {spec.name for spec in specs}
+    gone = sorted({each.key[1] or "" for each in billed} - known)
+    notes += [f"The upstream {name} is not known any more: what it served is left out." for name in gone]
+    if keys and (unknown := unknown_keys(lines, keys)):
+        notes.append(f"Compared together, as other keys: {', '.join(unknown)}.")
+    elif unknown := unknown_keys(lines, {}):
+        notes.append(f"All keys are compared together. The bill names {', '.join(unknown)}: say which of ours each is.")
+    oldest = await store.usage_after(Which(), None, 1)
+    if oldest and oldest[0].started_at >= after + 86_400_000:
+        notes.append(f"The oldest request that is kept here is of {_day(oldest[0].started_at)}; before, ours is 0.")
+    return Reconciliation(tuple(compare(lines, billed, Comparison(providers, keys, percent))), tuple(notes))
+
+
+def _read(files: Sequence[tuple[str, bytes]]) -> tuple[list[ReportLine], list[str]]:
+    lines: list[ReportLine] = []
+    more: list[str] = []
+    for name, content in files:
+        try:
+            report = read_report(name, content)
+        except ReportError as error:
+            raise CommandError(str(error)) from None
+        lines += report.lines
+        more += [name] if report.more else []
+    return lines, [f"{name} says that there are further pages (has_more): give them all." for name in more]
+
+
+def _ms(day: str, days: int = 0) -> int:
+    at = datetime.combine(date.fromisoformat(day) + timedelta(days=days), datetime.min.time(), UTC)
+    return round(at.timestamp() * 1000)
+
+
+def _day(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).date().isoformat()
