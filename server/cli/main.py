@@ -91,7 +91,9 @@ def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
     cli_tokens.add_verbs(nouns, _in_loop)
     courses = nouns.add_parser("course", help="create COURSE | list | code, close, view COURSE")
     cli_courses.add_verbs(Add(courses, _in_loop))
-    keys = nouns.add_parser("key", help="list | check | add | pause, resume, recheck, remove KEY | new-, rotate-master")
+    keys = nouns.add_parser(
+        "key", help="list | add | show, pause, resume, recheck, remove KEY | check | new-, rotate-master"
+    )
     cli_keys.add_verbs(keys, _in_loop, ask_secret)
     cli_ledger.add_verbs(nouns, _in_loop)
     cli_store.add_verbs(nouns, _in_loop)

@@ -103,6 +103,11 @@ async def test_an_administrator_moves_the_queue_to_another_key_raises_a_budget_a
         assert len(fake.of(ONE_MORE)) == 1
         await page.reload()
         await expect(page.locator("li.card", has_text="From the configuration")).to_contain_text("paused")
+        await page.goto(f"{running.url}/admin")
+        await page.get_by_role("link", name="Keys", exact=True).click()  # why a key does not serve: one click
+        why = page.locator("li.card", has_text="From the configuration")
+        await expect(why).to_contain_text("An administrator has paused it.")
+        await expect(why).to_contain_text("It serves again when it is resumed.")
 
         await page.get_by_role("link", name="Limits").click()
         await page.select_option("#l-scope", "person")
