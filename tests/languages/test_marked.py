@@ -19,7 +19,7 @@ SAMPLES = {
     "For the bill and these charts. 400 days.", "Name", "Login", "Requests", "Winter term", "Today", "Compilers",
     "Physics 101", "Physics", "Ada Lovelace", "Grace Hopper", "Ada", "students", "https://llm.example.org/v1",
     "openai", "anthropic", "azure", "gpt-5.2", "gpt-5-mini", "text-embedding-3-small", "mistral-large",
-    "claude-sonnet-4-5", "o3", "made in part", "curl", "Python", "key_OYRZ=1a2b3c4d", "This month",
+    "claude-sonnet-4-5", "o3", "made in part", "laptop", "curl", "Python", "key_OYRZ=1a2b3c4d", "This month",
     "It is still waiting.",
     "It waited 4.1 s behind 3 requests and was answered in 2.2 s.", "Before it in the queue", "Sent upstream",
 }  # fmt: skip
