@@ -10,7 +10,8 @@ from web.wording import Wording as W
 CONDITIONS = (W("available"), W("busy"), W("checking"), W("recovering"), W("unavailable"))
 KEYS = (W("ready"), W("cooling"), W("exhausted"), W("unchecked"), W("paused"), W("revoked"))
 DEMANDS = (W("low"), W("medium"), W("high"), W("very high"))
-REQUESTS = (W("completed"), W("rejected"), W("cancelled"), W("failed"), W("waiting"), W("running"))
+REQUESTS = (W("completed"), W("rejected"), W("cancelled"), W("failed"), W("waiting"), W("running"),
+            W("cut"), W("interrupted"), W("refused"))  # fmt: skip
 WINDOWS = (W("minute"), W("day"), W("week"), W("month"), W("term"), W("ever"))
 TOKENS = (W("normal"), W("temporary"), W("guest"), W("comment"), W("chunk"), W("off"))
 FIELDS = (
