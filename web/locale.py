@@ -66,7 +66,9 @@ class BabelLocale(Locale):
         return self._skeleton("MMMd", at)
 
     def since(self, at: date) -> str:
-        return self._skeleton("yMMMd", at)
+        from babel.dates import format_date
+
+        return format_date(at, "medium", locale=self.language)
 
     def clock(self, at: datetime) -> str:
         from babel.dates import format_datetime

@@ -12,6 +12,7 @@ from server.wire.errors import InvalidValue
 from web import render_me
 from web.view_me import MeView, SpentView
 from web.view_public import MEASURES, Measure
+from web.wording import Wording
 
 DAYS = 30  # of the chart
 ROWS = 25  # requests on a page
@@ -48,9 +49,9 @@ class UsagePage(MemberPage):
     async def _spent(self, today: str, groups: tuple[str, ...]) -> tuple[SpentView, ...]:
         """Today, this month, and the terms of the groups that have one."""
         services, me = self.services, self.me.id
-        stretches = [
-            ("Today", Days(person_id=me, first=today, last=today)),
-            ("This month", Days(person_id=me, first=f"{today[:7]}-01", last=today)),
+        stretches: list[tuple[str, Days]] = [
+            (Wording("Today"), Days(person_id=me, first=today, last=today)),
+            (Wording("This month"), Days(person_id=me, first=f"{today[:7]}-01", last=today)),
         ]
         for name in groups[:MOST_TERMS]:
             group = services.book.groups.get(name)
