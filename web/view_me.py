@@ -143,7 +143,13 @@ class RequestsView:
         who = [("", Wording("Who"), "")] if self.of_all else []
         figures = [("", Wording("Total"), "n"), ("", Wording("Tokens"), "n"), ("", Wording("Cost"), "n")]
         first = [("", Wording("When"), ""), *who, ("", Wording("Model"), ""), ("", Wording("Status"), "")]
-        return [*first, ("", Wording("Token"), ""), *figures]
+        token = [("", Wording("Token"), "")] if self.names_tokens else []
+        return [*first, *token, *figures]
+
+    @property
+    def names_tokens(self) -> bool:
+        """Whether any of the requests came with a token of a name."""
+        return any(each.token for each in self.requests)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ async def test_a_token_is_made_used_seen_in_the_charts_and_revoked(browser: Brow
         await page.goto("/me/usage?by=requests")
         await expect(page.locator("figure.chart rect.c1").first).to_be_visible()
         await page.click("text=Explain")
-        await expect(page.locator("h1")).to_have_text("How the request went")
+        await expect(page.locator("h1")).to_have_text("A request")
         await expect(page.locator("dl.rows")).to_contain_text("laptop")
         await page.goto("/me/tokens")
         await page.locator("li.card", has_text="laptop").get_by_role("button", name="Revoke").click()
