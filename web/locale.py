@@ -63,7 +63,7 @@ class BabelLocale(Locale):
         return f"{self.marked(amount)}\N{NO-BREAK SPACE}$" if self.behind else f"${self.marked(amount)}"
 
     def day(self, at: date) -> str:
-        return self._skeleton("MMMd", at)
+        return self._skeleton("Md", at)
 
     def since(self, at: date) -> str:
         from babel.dates import format_date
