@@ -2,8 +2,8 @@
 
 A gateway says in its record whether a person looks (`looks`); while one does, the others write their requests into
 theirs (`live`). So a look costs a heartbeat of each, and while no one looks nothing is written. What is to be ended
-stands in the record of the gateway that was asked (`ends`), for some heartbeats: the gateway that serves it ends it, and to hear
-it again changes nothing.
+stands in the record of the gateway that was asked (`ends`), for some heartbeats: the gateway that serves it ends it,
+and to hear it again changes nothing.
 """
 
 from __future__ import annotations
