@@ -15,9 +15,10 @@ from math import log10
 from web.view import KEY_STATES, HourView, Ladder, ModelView
 from web.view_me import Cell
 from web.view_public import Measure
+from web.wording import Wording
 
 SERIES = 5  # models with a colour of their own; the rest is "other"
-OTHER = "other"
+OTHER = Wording("other")
 HOURS = 24
 MOST_DAYS = 400
 HOUR_MS = 3_600_000

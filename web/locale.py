@@ -63,10 +63,12 @@ class BabelLocale(Locale):
         return f"{self.marked(amount)}\N{NO-BREAK SPACE}$" if self.behind else f"${self.marked(amount)}"
 
     def day(self, at: date) -> str:
-        return self._skeleton("MMMd", at)
+        return self._skeleton("Md", at)
 
     def since(self, at: date) -> str:
-        return self._skeleton("yMMMd", at)
+        from babel.dates import format_date
+
+        return format_date(at, "medium", locale=self.language)
 
     def clock(self, at: datetime) -> str:
         from babel.dates import format_datetime

@@ -19,9 +19,14 @@ from web.view_admin import (
     PricesView,
 )
 from web.view_bill import BillView
+from web.view_me import RequestsView
 from web.view_public import MEASURES
 
 GROUPINGS = ("model", "user", "group", "token", "day", "status")
+
+
+def requests_html(view: RequestsView) -> bytes:
+    return press.printed("requests.html", view.frame, "admin requests", view=view)
 
 
 def admin_html(view: AdminView) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from web import charts
 from web import environment as press
-from web.view_me import CourseView, ExplainView, GroupsView, MeView, PrivacyView, QuestionView, TokensView
+from web.view_me import CourseView, ExplainView, GroupsView, MeView, PrivacyView, QuestionView, RequestsView, TokensView
 from web.view_models import HomeView
 from web.view_public import MEASURES
 from web.view_texts import TextsView
@@ -19,8 +19,12 @@ def home_html(view: HomeView) -> bytes:
     return press.printed("home.html", view.frame, "me home", view=view)
 
 
-def explain_html(view: ExplainView) -> bytes:
-    return press.printed("explain.html", view.frame, "me usage", view=view)
+def requests_html(view: RequestsView) -> bytes:
+    return press.printed("requests.html", view.frame, "me requests", view=view)
+
+
+def explain_html(view: ExplainView, here: str = "me requests") -> bytes:
+    return press.printed("explain.html", view.frame, here, view=view)
 
 
 def tokens_html(view: TokensView) -> bytes:

@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from web import formatting as words
+from web.listing import Listing
 from web.view import Frame
 from web.view_public import Measure
 from web.view_texts import ReadingView
+from web.wording import Wording
 
 Unit = Literal["usd", "tokens", "requests"]
 
@@ -72,6 +75,8 @@ class RequestView:
     estimated: bool = False  # whether the tokens were counted here, because the provider did not report them
     token: str = ""  # the name of the token it came with
     person: str = ""  # on the administrators' pages only
+    why: str = ""  # of a refused one
+    count: int = 1  # of refused ones that are alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,46 @@ class ExplainView:
     request_id: str
     sentence: str  # the answer in short, such as "It waited 4 s behind 3 requests and was answered in 2 s."
     facts: tuple[Fact, ...] = ()
+    advice: str = ""
+    back: str = "/me/requests"
+    person: str = ""  # on the administrators' pages only
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsView:
+    """`/me/requests` and `/admin/requests`: requests as the filters of the address say. `tokens`: (id, name)."""
+
+    frame: Frame
+    requests: tuple[RequestView, ...]
+    listing: Listing
+    statuses: tuple[str, ...]
+    models: tuple[str, ...]
+    tokens: tuple[tuple[str, str], ...]
+    older: str | None = None
+    of_all: bool = False
+    file: str = ""  # the address of the same as a file
+
+    @property
+    def status_options(self) -> tuple[tuple[str, str], ...]:
+        return tuple((each, words.word(each)) for each in self.statuses)
+
+    @property
+    def model_options(self) -> tuple[tuple[str, str], ...]:
+        return tuple((each, each) for each in self.models)
+
+    @property
+    def columns(self) -> list[tuple[str, str, str]]:
+        """The table's columns, as `templates/tables.html` wants them."""
+        who = [("", Wording("Who"), "")] if self.of_all else []
+        figures = [("", Wording("Total"), "n"), ("", Wording("Tokens"), "n"), ("", Wording("Cost"), "n")]
+        first = [("", Wording("When"), ""), *who, ("", Wording("Model"), ""), ("", Wording("Status"), "")]
+        token = [("", Wording("Token"), "")] if self.names_tokens else []
+        return [*first, *token, *figures]
+
+    @property
+    def names_tokens(self) -> bool:
+        """Whether any of the requests came with a token of a name."""
+        return any(each.token for each in self.requests)
 
 
 @dataclass(frozen=True, slots=True)

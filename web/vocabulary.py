@@ -10,9 +10,11 @@ from web.wording import Wording as W
 CONDITIONS = (W("available"), W("busy"), W("checking"), W("recovering"), W("unavailable"))
 KEYS = (W("ready"), W("cooling"), W("exhausted"), W("unchecked"), W("paused"), W("revoked"))
 DEMANDS = (W("low"), W("medium"), W("high"), W("very high"))
-REQUESTS = (W("completed"), W("rejected"), W("cancelled"), W("failed"), W("waiting"), W("running"))
+REQUESTS = (W("completed"), W("rejected"), W("cancelled"), W("failed"), W("waiting"), W("running"),
+            W("cut"), W("interrupted"), W("refused"))  # fmt: skip
 WINDOWS = (W("minute"), W("day"), W("week"), W("month"), W("term"), W("ever"))
-TOKENS = (W("normal"), W("temporary"), W("guest"), W("comment"), W("chunk"), W("off"))
+TOKENS = (W("normal"), W("special"), W("temporary"), W("guest"), W("comment"), W("chunk"), W("off"))
+MADE = (W("token"), W("guest pass"), W("join code"), W("invitation link"))
 FIELDS = (
     W("addresses"), W("audio minute"), W("code"), W("confirm"), W("content days"), W("grace"), W("input"), W("kind"),
     W("model"), W("name"), W("output"), W("per head"), W("pot"), W("running"), W("secret"), W("since"), W("subject"),

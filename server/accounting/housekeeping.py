@@ -60,6 +60,7 @@ class Housekeeping:
         await self._store.forget_issued(now - KEPT_DAYS * DAY_MS)
         await self._store.forget_expired(now)
         await self._store.forget_history(now - HISTORY_DAYS * DAY_MS)
+        await self._store.forget_refused(now - (self._usage_days or HISTORY_DAYS) * DAY_MS)
         await self._store.forget_counters(self._calendar.day(now - COUNTER_DAYS * DAY_MS))
 
     async def _purge(self) -> None:

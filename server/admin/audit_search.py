@@ -13,6 +13,7 @@ from server.admin.changes import Changes
 from server.ledger.limits import Scope, limit_of, words
 from server.ledger.reports import Cursor
 from server.store.base import Audit, Store
+from web.wording import Wording
 
 BATCH, MOST_LOOKED_AT = 500, 10_000  # entries, for one answer
 KINDS = (
@@ -83,6 +84,6 @@ def named_target(entry: Audit, names: Names) -> str:
             limit = limit_of(entry.target, entry.after or entry.before or {})
         except ValueError:
             return entry.target
-        whose = "each person" if limit.scope is Scope.EVERYONE else names.get(limit.subject, limit.subject)
-        return f"{whose}: {words(limit)}"
+        whose = Wording("each person") if limit.scope is Scope.EVERYONE else names.get(limit.subject, limit.subject)
+        return Wording("%(whose)s: %(limit)s", whose=whose, limit=words(limit))
     return names.get(entry.target, entry.target)

@@ -383,4 +383,4 @@ def no_such(kind: str) -> NotThere:
     return NotThere(Wording("there is no such %(kind)s", kind=Wording(kind)), f"`{noun} list` shows them")
 
 
-NAME_TAKEN = "there is already a person of this name"
+NAME_TAKEN = Wording("there is already a person of this name")

@@ -24,6 +24,7 @@ from server.ledger.reports import By, Cursor, Days, Which
 from server.ledger.usage import UsageRow
 from server.policy.commands import CommandError
 from server.store.base import Record, Store
+from web.wording import Wording
 
 T = TypeVar("T")
 
@@ -115,7 +116,7 @@ class Span:
         except ValueError as error:
             raise WorkError(str(error)) from None
         if before <= after:
-            raise WorkError("the last day is before the first")
+            raise WorkError(Wording("the last day is before the first"))
         return cls(first, last, after, before)
 
     def __str__(self) -> str:
@@ -133,7 +134,11 @@ async def days_with_all_rows(store: Store, span: Span) -> list[str]:
     rows = {each.key[0]: each.requests for each in await store.usage_sums(near, (By.DAY,))}
     for day, requests in sums.items():
         if rows.get(day, 0) < requests:
-            raise WorkError(f"rows of {day} have been purged, so that its sums cannot be computed anew: begin later")
+            raise WorkError(
+                Wording(
+                    "rows of %(day)s have been purged, so that its sums cannot be computed anew: begin later", day=day
+                )
+            )
     return sorted(day for day in rows if day is not None and span.first <= day <= span.last)
 
 

@@ -58,12 +58,14 @@ def read_table(text: str) -> tuple[list[Row], list[Mistake]]:
     try:
         head = [_column(name) for name in next(reader, [])]
         if "name" not in head or len(set(head)) < len(head) or not set(head) <= set(COLUMNS):
-            return [], [Mistake(1, "expected a first line with columns of " + ", ".join(COLUMNS))]
+            return [], [
+                Mistake(1, Wording("expected a first line with columns of %(names)s", names=", ".join(COLUMNS)))
+            ]
         lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except csv.Error:
-        return [], [Mistake(reader.line_num, "this is no table: a quote is open, or a cell too long")]
+        return [], [Mistake(reader.line_num, Wording("this is no table: a quote is open, or a cell too long"))]
     if len(lines) > MOST_ROWS:
-        return [], [Mistake(lines[MOST_ROWS][0], f"expected at most {MOST_ROWS} people in a file")]
+        return [], [Mistake(lines[MOST_ROWS][0], Wording("expected at most %(most)s people in a file", most=MOST_ROWS))]
     return _sorted_out(head, lines)
 
 

@@ -115,12 +115,12 @@ class Accounts:
         self._store, self._mode, self._clock, self._wall = store, mode, clock, wall
         self._audited = AuditedStore(store, wall)
         self._guard = guard = guard or Guarded(store, PATIENCE, clock)
-        self._tokens = TokenCheck(store, guard, pepper, memory, clock, wall)
+        self.token_check = TokenCheck(store, guard, pepper, memory, clock, wall)
         self._guests = PassCheck(store, guard, Passes(pepper), memory, clock, wall)
         self._bearer = bearer
         # Digests have one length, so that the comparison's time does not tell the secret's.
-        operator = [(OPERATOR, self._tokens.digest(admin_key))] if admin_key else []
-        shared = [(SHARED, self._tokens.digest(proxy_key))] if mode == "shared" else []
+        operator = [(OPERATOR, self.token_check.digest(admin_key))] if admin_key else []
+        shared = [(SHARED, self.token_check.digest(proxy_key))] if mode == "shared" else []
         self._secrets = (*operator, *shared)
         self._failures, self._guesses = Failures(), Guesses()
         self._making = asyncio.Lock()  # the tokens of a person are counted, and then there is one more
@@ -131,7 +131,7 @@ class Accounts:
         Raises `InvalidKey`; `RateLimited` instead, from the 31st failure in a minute of `address` on; and
         `AccountingUnavailable` if the store is out of reach and the token is not remembered.
         """
-        presented = _presented(authorization, api_key)
+        presented = presented_credential(authorization, api_key)
         if presented is not None:
             caller = self._by_secret(presented, address)
             if caller is None and self._mode == "user_token":
@@ -149,7 +149,7 @@ class Accounts:
 
         Raises InvalidKey where that token does not count from this address, and AccountingUnavailable.
         """
-        if (caller := await self._tokens.in_session(person, token, address)) is None:
+        if (caller := await self.token_check.in_session(person, token, address)) is None:
             raise InvalidKey
         return caller
 
@@ -159,7 +159,7 @@ class Accounts:
         If the gateway asks for no credential, a credential that is presented all the same is a guess at `ADMIN_KEY`: it
         is counted and refused like any other failure.
         """
-        presented = _presented(authorization, api_key)
+        presented = presented_credential(authorization, api_key)
         if caller is EVERYONE and presented is not None:
             return self._refusal(presented, address)
         return PermissionDenied()
@@ -326,7 +326,7 @@ class Accounts:
 
     def forget(self) -> None:
         """Ask the store anew about all callers: a change must hold at once."""
-        self._tokens.forget()
+        self.token_check.forget()
         self._guests.forget()
         if self._bearer is not None:
             self._bearer.forget()
@@ -339,7 +339,7 @@ class Accounts:
             raise AccountError(words_of(error)) from None
         secret = new_token()
         token = replace(token, hint=hint(secret), terms=terms)
-        return token, secret, acts.add_token(self._tokens.digest(secret), token)
+        return token, secret, acts.add_token(self.token_check.digest(secret), token)
 
     async def _token(self, token_id: str, owner: str | None) -> Token:
         """A token by its id. Raises `UnknownAccount` if it does not exist or belongs to another person."""
@@ -350,7 +350,7 @@ class Accounts:
 
     async def _person_of(self, presented: str, address: str) -> Caller | None:
         if looks_like_token(presented):
-            return await self._tokens.caller_of(presented, address)
+            return await self.token_check.caller_of(presented, address)
         if looks_like_pass(presented):
             return await self._guests.caller_of(presented)
         if self._bearer is None:
@@ -364,7 +364,7 @@ class Accounts:
         """The caller of ADMIN_KEY or PROXY_KEY; None if it is neither, or the address has guessed too often."""
         if not self._secrets:
             return None
-        digest = self._tokens.digest(presented)
+        digest = self.token_check.digest(presented)
         caller = next((who for who, known in self._secrets if hmac.compare_digest(digest, known)), None)
         if caller is None or self._guesses.wait(place(address), self._clock()) is not None:
             return None
@@ -374,7 +374,7 @@ class Accounts:
     def _count_guess(self, presented: str, address: str) -> None:
         """Count what was wrong, where it can have been meant as one of these secrets: a token is no guess."""
         if self._secrets and not looks_like_token(presented):
-            self._guesses.wrong(place(address), self._tokens.digest(presented), self._clock())
+            self._guesses.wrong(place(address), self.token_check.digest(presented), self._clock())
 
     def _refusal(self, presented: str | None, address: str) -> ClientError:
         if presented is not None:
@@ -403,7 +403,7 @@ A_PROVIDER_KEY = "A key that begins with sk- is a provider's: this gateway wants
 NO_SUCH_TOKEN = "there is no such token"  # noqa: S105 - words
 
 
-def _presented(authorization: str | None, api_key: str | None) -> str | None:
+def presented_credential(authorization: str | None, api_key: str | None) -> str | None:
     """The one credential of a request; None if there is none, it is no bearer, or the two headers disagree."""
     if authorization is None:
         return api_key

@@ -97,6 +97,25 @@ class TokenCheck:
             raise AccountingUnavailable from error
         return caller if admitted else None
 
+    async def why_refused(self, digest: bytes, address: str) -> tuple[Caller, str] | None:
+        """The caller of a digest whose token does not count, and the reason; None if there is none.
+
+        Raises StoreError, AccountingUnavailable.
+        """
+        credential = await self._guard.token_by_hash(digest)
+        if credential is None:
+            return None
+        caller, now = credential.caller, self._wall()
+        if self._opens(credential, address):
+            return None if self._is_seen(caller, address) else (caller, "addresses")
+        reasons = {
+            "disabled": credential.disabled,
+            "revoked": credential.revoked_at is not None,
+            "expired": credential.expires_at is not None and credential.expires_at <= now,
+            "network": not in_networks(caller.terms, address),
+        }
+        return caller, next((reason for reason, holds in reasons.items() if holds), "rests")
+
     def digest(self, secret: str) -> bytes:
         """The digest under which a secret is stored."""
         return hmac.digest(self._pepper, secret.encode("utf-8", "surrogatepass"), "sha256")

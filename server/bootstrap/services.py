@@ -66,6 +66,7 @@ from server.relay.admission import Admission
 from server.relay.everywhere import Everywhere
 from server.relay.keepalive import KeepaliveTiming
 from server.relay.pipeline import Pipeline
+from server.relay.refused import RefusedRequests
 from server.relay.under_way import UnderWay
 from server.spool import Spool
 from server.status.service import Clocks, StatusService, history_of, open_face
@@ -102,6 +103,7 @@ class CommonParts(TypedDict):
     price_reload: PriceReload
     follower: ChangeFollower
     gateways: Face | None
+    refused: RefusedRequests
 
 
 class ServicesBuilder:
@@ -144,13 +146,14 @@ class ServicesBuilder:
             status_service=status_service,
             dispatcher=dispatcher,
             pipeline=pipeline,
-            everywhere=Everywhere(pipeline, pool.peers),
+            everywhere=Everywhere(pipeline, pool.peers, dispatcher, _wall, gateways.requests if gateways else None),
             admission=admission,
             reservations=accounting.reservations,
             calendar=accounting.calendar,
             price_reload=accounting.price_reload,
             follower=await open_follower(store, remembered, stack, others=self._among_others),
             gateways=gateways,
+            refused=RefusedRequests(store, accounts.token_check).begun(stack),
         )
         return self._with_commands(common)
 
@@ -161,10 +164,8 @@ class ServicesBuilder:
         changes = Changes(store, _wall, partial(secrets.token_hex, 8), accounts.forget, upstreams)
         sessions = Sessions(store, pepper, _wall, settings.session_hours, settings.admin_key)
         key_wishes = KeyWishes(store, KeyEncryption(settings.master_keys), self._registry, _wall)
-        people, passes = (
-            PeopleCommands(store, changes, accounts),
-            GuestPassCommands(store, changes, Passes(pepper), _wall),
-        )
+        people = PeopleCommands(store, changes, accounts)
+        passes = GuestPassCommands(store, changes, Passes(pepper), _wall)
         return GatewayServices(
             **parts,
             store=store,

@@ -13,15 +13,18 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from server.admin.changes import OPERATOR
 from server.admin.commands.keys import KeyCommands
 from server.admin.consequences import of_key_removal
 from server.bootstrap.from_settings import egress, trial
-from server.cli.context import HOW_TO_FIND_IT, asks, insist, missing_store, wall
-from server.cli.output import Columns, lists, show
+from server.cli.context import HOW_TO_FIND_IT, asks, insist, missing_store, plain, wall
+from server.cli.output import Columns, lists, print_json, show
+from server.cli.running import asked
 from server.config import parsers
 from server.config.parsers import SQLITE
 from server.config.settings import Settings
@@ -82,6 +85,9 @@ def add_verbs(parser: argparse.ArgumentParser, in_loop: InLoop, ask: AskSecret) 
         return each
 
     lists(verb("list", _list, "all keys, by their fingerprints"))
+    show_one = verbs.add_parser("show", help="why a key stands so, as the running gateway says it", allow_abbrev=False)
+    show_one.add_argument("key", metavar="FINGERPRINT")
+    lists(show_one).set_defaults(verb=partial(_show_one, ask=ask))
     lists(verb("check", _check, "ask the upstreams about every key, now"))
     _terms(verb("add", _add, "add a key, which is read from the standard input")).set_defaults(ask=ask)
     for name, work, summary in (
@@ -183,6 +189,19 @@ async def _list(room: KeyCommandContext, options: argparse.Namespace) -> None:
         "state": lambda each: ", ".join(["added"] * each.added + ["paused"] * each.paused) or None,
     }
     show(room.settings, options, await _keys(room.wishes), _key_json, columns)
+
+
+def _show_one(settings: Settings, options: argparse.Namespace, ask: AskSecret) -> int:
+    """What the running gateway knows of a key: the sentences of its card."""
+    key = asked(settings, f"/api/admin/keys/{quote(options.key, safe='')}", ask)
+    if options.json:
+        print_json([key])
+        return 0
+    print(f"{key['upstream']}  {key['id']}  {key['hint']}  {key['state']}")
+    sentences = [*key["why"], *key["next"], *filter(None, [key["check"]]), *key["left"]]
+    sentences.append(f"Owner: {key['owner'] or 'not said'}.")
+    print("\n".join(plain(each) for each in sentences))
+    return 0
 
 
 async def _check(room: KeyCommandContext, options: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ from server.cli import keys as cli_keys
 from server.cli import ledger as cli_ledger
 from server.cli import people as cli_people
 from server.cli import queue as cli_queue
+from server.cli import requests as cli_requests
 from server.cli import store as cli_store
 from server.cli import tokens as cli_tokens
 from server.cli.completion import complete
@@ -91,11 +92,14 @@ def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
     cli_tokens.add_verbs(nouns, _in_loop)
     courses = nouns.add_parser("course", help="create COURSE | list | code, close, view COURSE")
     cli_courses.add_verbs(Add(courses, _in_loop))
-    keys = nouns.add_parser("key", help="list | check | add | pause, resume, recheck, remove KEY | new-, rotate-master")
+    keys = nouns.add_parser(
+        "key", help="list | add | show, pause, resume, recheck, remove KEY | check | new-, rotate-master"
+    )
     cli_keys.add_verbs(keys, _in_loop, ask_secret)
     cli_ledger.add_verbs(nouns, _in_loop)
     cli_store.add_verbs(nouns, _in_loop)
     cli_coming_over.add_verbs(nouns, _in_loop)
+    cli_requests.add_verbs(Add(nouns.add_parser("request", help="list | explain ID"), _in_loop))
     cli_backup.add_verb(nouns.add_parser("backup", help="FILE: copy the embedded store while the gateway runs"))
     cli_queue.add_verb(nouns.add_parser("queue", help="what runs and waits now at the running gateway"), ask_secret)
     nouns.add_parser("docs", help="rewrite the files that are made from the settings").set_defaults(verb=_docs)

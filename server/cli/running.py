@@ -44,6 +44,8 @@ def asked(settings: Settings, path: str, ask: Callable[[], str]) -> Any:
 def _document(status: int, body: bytes) -> Any:
     if status in (401, 403):
         raise CommandError(FOR_ADMINISTRATORS)
+    if status == 404:
+        raise CommandError("the gateway knows nothing of this name")
     try:
         if status == 200:
             return json.loads(body)

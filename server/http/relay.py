@@ -10,10 +10,12 @@ from urllib.parse import unquote
 
 from tornado.iostream import StreamClosedError
 
+from server.http.base import presented
 from server.http.entering import CallingHandler
 from server.http.refusals import hang_up, without_delay
 from server.http.transport.exchange import Exchange
 from server.ledger.ratelimit import Taken
+from server.ledger.refused import RefusedRequest
 from server.observability.access_log import Access
 from server.policy.authority import Means
 from server.relay.context import Call, ClientLeft, milliseconds
@@ -22,7 +24,7 @@ from server.store.base import Caller
 from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
-from server.wire.errors import MethodNotAllowed, Refusal, UpgradeRequired
+from server.wire.errors import InvalidKey, MethodNotAllowed, Refusal, UpgradeRequired
 from server.wire.fallback import HEADER as FALLBACK
 from server.wire.fallback import fallback_of
 from server.wire.keepalive import HEADER, keepalive_of
@@ -142,6 +144,38 @@ class RelayHandler(CallingHandler):
     def refuse(self, refusal: Refusal) -> None:
         self._error = refusal.code
         super().refuse(refusal)
+
+    def count(self, refusal: Refusal) -> None:
+        super().count(refusal)
+        if not self._was_sent():
+            self._record(refusal)
+
+    def _was_sent(self) -> bool:
+        """Whether a key was asked for this request: then it stands on the ledger."""
+        caller: Caller | None = getattr(self, "caller", None)
+        trace = None if caller is None else self.services.pipeline.recent.of(self.request_id, caller.person_id)
+        return trace is not None and trace.queue_ms is not None
+
+    def _record(self, refusal: Refusal) -> None:
+        """Record a refusal, for the person who made the request."""
+        caller: Caller | None = getattr(self, "caller", None)
+        now = self.services.wall()
+        refused = RefusedRequest(
+            request_id=self.request_id,
+            person_id="" if caller is None else caller.person_id,
+            token_id=None if caller is None else caller.token_id,
+            model=self._model or "",
+            endpoint=self.endpoint.path,
+            code=refusal.code,
+            status=self.dialect.status(refusal),
+            detail=refusal.limit or refusal.param or "",
+            first_at=now,
+            last_at=now,
+        )
+        if caller is not None:
+            self.services.refused.note(refused)
+        elif isinstance(refusal, InvalidKey):
+            self.services.refused.note_unknown(*presented(self.request.headers), self.address(), refused)
 
     def _access(self) -> Access:
         caller: Caller | None = getattr(self, "caller", None)  # not before the caller was authenticated

@@ -28,7 +28,7 @@ from server.http.api.models import ModelsHandler
 from server.http.api.profile import MeHandler, MyUsageHandler
 from server.http.api.requests import ExplainHandler, QueueHandler
 from server.http.api.table import Operation, routes_of
-from server.http.api.usage import ExportHandler, RequestsHandler, UsageHandler
+from server.http.api.usage import ExportHandler, RefusedHandler, RequestsHandler, UsageHandler
 from server.http.chat import ChatHandler
 from server.http.compat.azure import azure_models, azure_relayed
 from server.http.compat.routes import compat_health, compat_models, compat_relayed, compat_routes, foreign_keys
@@ -191,6 +191,7 @@ def _asked() -> list[Route[ApiServices]]:
         Route("/api/queue", QueueHandler, CALLERS),
         Route("/api/usage", UsageHandler, CALLERS),
         Route("/api/requests", RequestsHandler, CALLERS),
+        Route("/api/requests/refused", RefusedHandler, CALLERS),
         Route("/api/requests/export", ExportHandler, CALLERS),
         Route("/api/me", MeHandler, CALLERS),
         Route("/api/me/usage", MyUsageHandler, CALLERS),

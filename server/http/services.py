@@ -39,6 +39,7 @@ from server.policy.authority import Authority, Means, authority_of
 from server.relay.admission import Admission
 from server.relay.everywhere import Everywhere
 from server.relay.pipeline import Pipeline
+from server.relay.refused import RefusedRequests
 from server.status.service import StatusService
 from server.store.base import Caller, Store
 from server.wire.filters import Origins
@@ -124,6 +125,7 @@ class RelayServices(Services):
     pipeline: Pipeline
     reservations: Reservations
     origins: Origins
+    refused: RefusedRequests
 
 
 @dataclass(kw_only=True)
@@ -148,6 +150,7 @@ class ManagementServices(Services):
     pipeline: Pipeline
     everywhere: Everywhere
     reservations: Reservations
+    refused: RefusedRequests
     status_service: StatusService
     sessions: Sessions
     changes: Changes

@@ -25,7 +25,7 @@ from server.policy.commands import CommandError
 from web.wording import Wording
 
 PURPOSE = b"fairgate: upstream keys"
-NO_MASTER = "upstream keys are stored encrypted, and MASTER_KEYS is empty"
+NO_MASTER = Wording("upstream keys are stored encrypted, and MASTER_KEYS is empty")
 MAKE_ONE = "let `python -m server key new-master` make one and put it into .env"
 
 

@@ -16,7 +16,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from keypool.health import DEAD, KeyEvent
@@ -56,8 +56,8 @@ class Check:
     detail: str
     models: tuple[str, ...] = ()
     hint: str = ""
-    words: str = ""
-    status: int = 0
+    words: str = field(default="", compare=False)
+    status: int = field(default=0, compare=False)
 
 
 class ProbedKeys(Protocol):

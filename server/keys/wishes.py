@@ -79,15 +79,15 @@ class KeyWishes:
         try:
             await self._audited.change(actor, "key.add", key.id, None, _said(key.spec), acts.add_key(key))
         except KeyTaken:
-            raise KeyKnown("this key has been added already") from None
+            raise KeyKnown(Wording("this key has been added already")) from None
         return key
 
     async def insist_on_new(self, spec: UpstreamSpec, secret: Secret) -> None:
         """Raises KeyWishError if this key is here already, or its upstream has another address."""
         if self._is_configured(secret.fingerprint):
-            raise KeyKnown("this key stands in the configuration already")
+            raise KeyKnown(Wording("this key stands in the configuration already"))
         if any(key.id == secret.fingerprint for key in await self._store.added_keys()):
-            raise KeyKnown("this key has been added already")
+            raise KeyKnown(Wording("this key has been added already"))
         await self._insist_on_one_address(spec)
 
     async def remove(self, key_id: str, actor: str = GATEWAY) -> None:
@@ -153,7 +153,7 @@ class KeyWishes:
         for spec in (*self._registry.configured, *added):
             if spec.name == upstream:
                 return spec.bare()
-        raise UnknownWish("there is no such upstream", "`key list` names them; --dialect makes one of its own")
+        raise UnknownWish(Wording("there is no such upstream"), "`key list` names them; --dialect makes one of its own")
 
     async def key(self, key_id: str) -> ListedKey:
         """A key by its fingerprint. Raises UnknownWish."""
@@ -178,7 +178,7 @@ class KeyWishes:
 
 
 def no_such_key() -> UnknownWish:
-    return UnknownWish("there is no such key", "`key list` shows them by their fingerprints")
+    return UnknownWish(Wording("there is no such key"), "`key list` shows them by their fingerprints")
 
 
 def _said(spec: UpstreamSpec) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import orjson
 
 from server.ledger.money import divided, usd
+from server.ledger.refused import RefusedRequest
 from server.ledger.reports import Sum
 from server.ledger.usage import UsageRow
 from server.ledger.when import iso
@@ -30,6 +31,10 @@ Fields = dict[str, Cell]  # in the order of the columns
 JSON_TYPE = "application/json"
 CSV_TYPE = "text/csv; charset=utf-8"
 
+REFUSED_COLUMNS = (
+    *("request_id", "first_at", "last_at", "count", "user", "token"),
+    *("model", "endpoint", "status", "code", "detail"),
+)
 REQUEST_COLUMNS = (
     "request_id",
     "started_at",
@@ -115,6 +120,23 @@ def request_fields(row: UsageRow, user: str) -> Fields:
         "cost_usd": usd(row.cost_micro_usd),
         "cost_micro_usd": row.cost_micro_usd,
         "price": row.price_id,
+    }
+
+
+def refused_fields(refused: RefusedRequest, user: str) -> Fields:
+    """Alike requests that were refused. `user` is the person's name."""
+    return {
+        "request_id": refused.request_id,
+        "first_at": iso(refused.first_at),
+        "last_at": iso(refused.last_at),
+        "count": refused.count,
+        "user": user,
+        "token": refused.token_id,
+        "model": refused.model or None,
+        "endpoint": refused.endpoint or None,
+        "status": refused.status,
+        "code": refused.code,
+        "detail": refused.detail or None,
     }
 
 

@@ -25,6 +25,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from server.ledger.money import MOST, micro_usd, usd
+from web.wording import Plural, Wording
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -238,9 +239,13 @@ _SENTENCE = re.compile(
 _UNITS = {"usd": Unit.USD, "token": Unit.TOKENS, "request": Unit.REQUESTS}
 _WINDOWS = {str(window): window for window in LimitWindow if window is not LimitWindow.TERM}
 _EXAMPLE = 'limits such as "20 requests/minute, 5 usd/day, 200000 tokens/month gpt-4*"'
-_PERIODS = {window: f"a {window}" for window in LimitWindow} | {
-    LimitWindow.TERM: "in its term",
-    LimitWindow.EVER: "in all",
+_PERIODS = {
+    LimitWindow.MINUTE: Wording("a minute"),
+    LimitWindow.DAY: Wording("a day"),
+    LimitWindow.WEEK: Wording("a week"),
+    LimitWindow.MONTH: Wording("a month"),
+    LimitWindow.TERM: Wording("in its term"),
+    LimitWindow.EVER: Wording("in all"),
 }
 
 
@@ -285,8 +290,11 @@ _WHOSE = {
 
 def words(limit: Limit) -> str:
     """For people: "5.00 USD a day", "1 request a minute", "200,000 tokens a month for gpt-4*"."""
-    of_what = "" if limit.family == "*" else " for " + limit.family.replace(" ", ", ")
-    return f"{_counted(limit.amount, limit.unit)} {_PERIODS[limit.window]}{of_what}"
+    amount, period = _counted(limit.amount, limit.unit), _PERIODS[limit.window]
+    if limit.family == "*":
+        return Wording("%(amount)s %(period)s", amount=amount, period=period)
+    models = limit.family.replace(" ", ", ")
+    return Wording("%(amount)s %(period)s for %(models)s", amount=amount, period=period, models=models)
 
 
 def named(limit: Limit) -> str:
@@ -297,4 +305,6 @@ def named(limit: Limit) -> str:
 def _counted(amount: int, unit: Unit) -> str:
     if unit is Unit.USD:
         return f"{usd(amount)} USD"
-    return f"{amount:,} {unit.removesuffix('s') if amount == 1 else unit}"
+    if unit is Unit.TOKENS:
+        return Plural("1 token", "%(count)s tokens", amount)
+    return Plural("1 request", "%(count)s requests", amount)

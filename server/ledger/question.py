@@ -81,7 +81,7 @@ def choice(asked: Mapping[str, str], name: str, *allowed: str) -> str:
 def whole_days(question: Which, day: Callable[[int], str]) -> Days | None:
     """The same question to the sums by day, if it means whole days; `day` tells the operator's day of an instant."""
     after, before = question.after, question.before
-    if not all(bound is None or day(bound) != day(bound - 1) for bound in (after, before)):
+    if question.key is not None or not all(bound is None or day(bound) != day(bound - 1) for bound in (after, before)):
         return None
     return Days(
         person_id=question.person_id,

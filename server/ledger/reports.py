@@ -21,6 +21,7 @@ class Which:
     token_id: str | None = None
     model: str | None = None
     status: Outcome | None = None
+    key: str | None = None  # its fingerprint
     after: int | None = None
     before: int | None = None
 

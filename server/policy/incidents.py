@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from web.wording import Wording
+
 GRACE_MS = 60_000
 STALE_MS = 180_000  # after so long without news of it, the gateway that saw it is dead
 SAME_MS = 120_000  # what comes again within this time has never been over
@@ -118,13 +120,17 @@ def title(incident: Incident) -> str:
     """An incident in a few words."""
     match incident.kind:
         case IncidentKind.MODEL:
-            return f"{incident.subject} did not answer"
+            return Wording("%(model)s did not answer", model=incident.subject)
         case IncidentKind.STORE:
-            return "The database could not be reached"
+            return Wording("The database could not be reached")
         case IncidentKind.RESTART:
-            return "The gateway was restarted"
+            return Wording("The gateway was restarted")
         case IncidentKind.KEY:
-            return f"A key of {incident.subject} {_BECAME.get(incident.detail, 'has changed')}"
+            return _BECAME.get(incident.detail, _changed)(incident.subject)
+
+
+def _changed(name: str) -> Wording:
+    return Wording("A key of %(upstream)s has changed", upstream=name)
 
 
 def detail(incident: Incident) -> str:
@@ -154,14 +160,14 @@ def _joined(first: Incident, second: Incident) -> Incident:
     )
 
 
-_BECAME = {
-    "exhausted": "has used up its quota",
-    "revoked": "is refused by the provider",
-    "paused": "was paused",
-    "ready": "is in use again",
+_BECAME: dict[str, Callable[[str], Wording]] = {
+    "exhausted": lambda name: Wording("A key of %(upstream)s has used up its quota", upstream=name),
+    "revoked": lambda name: Wording("A key of %(upstream)s is refused by the provider", upstream=name),
+    "paused": lambda name: Wording("A key of %(upstream)s was paused", upstream=name),
+    "ready": lambda name: Wording("A key of %(upstream)s is in use again", upstream=name),
 }
 _SENTENCES = {
-    IncidentKind.MODEL: "None of its keys could serve it.",
-    IncidentKind.STORE: "Requests went on as far as their budgets were known.",
-    IncidentKind.RESTART: "Running requests were finished before.",
+    IncidentKind.MODEL: Wording("None of its keys could serve it."),
+    IncidentKind.STORE: Wording("Requests went on as far as their budgets were known."),
+    IncidentKind.RESTART: Wording("Running requests were finished before."),
 }

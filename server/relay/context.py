@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from server.accounting.bill import Bill
 from server.dispatching import Leasing, Place
 from server.ledger.ratelimit import Taken
+from server.ledger.refused import RefusedRequest
 from server.ledger.usage import OWN, Outcome, UsageRow, attempt_id
 from server.relay.prompt_lengths import PromptLength
 from server.store.base import Caller
@@ -27,6 +28,7 @@ from server.wire.shorter import Shorter
 from server.wire.tokens import Prompt
 from server.wire.translate.translation import Reader
 from server.wire.usage import Usage
+from web.explanations import of_refusal
 
 REMEMBERED = 10_000  # accounts
 NO_PROMPT = Prompt(())
@@ -134,6 +136,14 @@ def trace_of(row: UsageRow) -> RequestTrace:
     )
     trace.attempts.append({"key": row.key})
     trace.settle(row.usage)
+    return trace
+
+
+def trace_of_refused(refused: RefusedRequest) -> RequestTrace:
+    """The trace of a request that was refused some time ago."""
+    trace = RequestTrace(refused.request_id, refused.person_id, refused.model, refused.first_at, "refused")
+    what = of_refusal(refused.code, refused.detail).what
+    trace.refused = {"code": refused.code, "message": str(what), "retry_after": None}
     return trace
 
 

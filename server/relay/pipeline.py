@@ -34,6 +34,7 @@ from server.relay.context import (
     Sink,
     milliseconds,
     trace_of,
+    trace_of_refused,
 )
 from server.relay.drain import UsageDrain
 from server.relay.holds import Holding
@@ -116,7 +117,11 @@ class Pipeline:
         if trace is not None:
             return trace
         row = await self._store.usage(request_id)
-        return trace_of(row) if row is not None and row.person_id == caller.person_id else None
+        if row is not None:
+            return trace_of(row) if row.person_id == caller.person_id else None
+        refused = await self._store.refused_request(request_id)
+        is_theirs = refused is not None and refused.person_id == caller.person_id
+        return trace_of_refused(refused) if refused is not None and is_theirs else None
 
     def trace(self, request_id: str, person_id: str) -> RequestTrace | None:
         """The trace of a person's request that was served here a short while ago, or still is."""

@@ -18,6 +18,7 @@ from server.ledger.reports import SumMeasure as Measured
 from server.single_flight import SingleFlight
 from server.store.base import Store
 from web.view_public import Measure, QueuePlace, Score, Window
+from web.wording import Wording
 
 FRESH_SECONDS = 10.0
 MOST_PEOPLE = 100_000  # of whom a place is known
@@ -27,9 +28,11 @@ FEWEST = 5  # people of a group that is listed
 # Watt hours of a thousand tokens. Measured for large models on current hardware are 0.2 to 0.4 for a usual answer of
 # about 500 tokens with its prompt; what a prompt costs is computed at once and far less.
 WH_PER_1000_OUT, WH_PER_1000_IN = 0.6, 0.03
-ENERGY = (
-    f"{WH_PER_1000_OUT} Wh for 1,000 tokens of answers and {WH_PER_1000_IN} Wh for 1,000 tokens of prompts, whatever"
-    " the model. No provider tells the true figure, which may be several times more or less."
+ENERGY = Wording(
+    "%(answers)s Wh for 1,000 tokens of answers and %(prompts)s Wh for 1,000 tokens of prompts, whatever the model. "
+    "No provider tells the true figure, which may be several times more or less.",
+    answers=WH_PER_1000_OUT,
+    prompts=WH_PER_1000_IN,
 )
 
 

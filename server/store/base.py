@@ -47,6 +47,7 @@ from server.store.records import (
     TokenTerms,
     Totals,
 )
+from server.store.refused_verbs import RefusedVerbs
 
 __all__ = [
     "DONE",
@@ -184,7 +185,9 @@ class KeyVerbs(Protocol):
         """A number that grows with every change of an added key or a wish; cheap enough to be asked every second."""
 
 
-class Store(PeopleVerbs, KeyVerbs, LedgerVerbs, ReportVerbs, RecordVerbs, HistoryVerbs, ClusterVerbs, Protocol):
+class Store(
+    PeopleVerbs, KeyVerbs, LedgerVerbs, ReportVerbs, RecordVerbs, HistoryVerbs, RefusedVerbs, ClusterVerbs, Protocol
+):
     """All verbs. All raise `StoreError` on an outage."""
 
     async def ping(self) -> None:

@@ -134,7 +134,7 @@ async def test_what_is_kept_opens_nothing(store: Store, invitations: InvitationC
         ada = await a_person(store, "ada")
         made = await invitations.invite(THE_OPERATOR, "operator", ada.id)
         (record,) = await store.records(KIND)
-        assert made.secret not in repr((record, await store.audits(None, 9)))
+        assert made.secret not in repr((made, record, await store.audits(None, 9)))
         with pytest.raises(CommandError):
             await invitations.accept(record.id, HOME)
 

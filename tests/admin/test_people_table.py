@@ -131,7 +131,7 @@ def test_a_line_that_makes_no_sense_is_named(text: str, line: int) -> None:
 
 def test_a_table_has_a_bound() -> None:
     text = "name\n" + "".join(f"p{number}\n" for number in range(MOST_ROWS + 1))
-    assert read_table(text) == ([], [Mistake(MOST_ROWS + 2, f"expected at most {MOST_ROWS} people in a file")])
+    assert read_table(text) == ([], [Mistake(MOST_ROWS + 2, f"expected at most {MOST_ROWS:,} people in a file")])
 
 
 NAMES = st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), min_size=1, max_size=20).filter(

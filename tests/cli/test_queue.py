@@ -40,14 +40,23 @@ def test_each_model_and_each_person_has_a_line_with_the_range_of_the_waits() -> 
     ]
 
 
+ANSWERS = {
+    "/api/admin/queue": {"data": LIVE},
+    "/api/admin/keys/k1": {
+        **{"upstream": "openai", "id": "k1", "hint": "…dded", "state": "revoked", "owner": None, "check": ""},
+        **{"why": ["The provider does not accept it."], "next": ["A test is due now."], "left": ["Today $0.00."]},
+    },
+}
+
+
 class Gateway(BaseHTTPRequestHandler):
     """Answers as a gateway does to the administrator alone."""
 
     def do_GET(self) -> None:
-        let_in = self.headers["Authorization"] == f"Bearer {KEY}" and self.path == "/api/admin/queue"
-        self.send_response(200 if let_in else 401)
+        let_in = self.headers["Authorization"] == f"Bearer {KEY}"
+        self.send_response((200 if self.path in ANSWERS else 404) if let_in else 401)
         self.end_headers()
-        self.wfile.write(json.dumps({"data": LIVE if let_in else []}).encode())
+        self.wfile.write(json.dumps(ANSWERS.get(self.path) if let_in else {}).encode())
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -86,6 +95,18 @@ def test_the_running_gateway_is_asked_with_a_credential_that_is_no_argument(
         monkeypatch.setenv("ADMIN_KEY", "another key, long enough as well")
         assert main(there, lambda: "") == 1
         assert "wants ADMIN_KEY" in capsys.readouterr().err
+
+
+def test_a_key_is_shown_with_the_sentences_of_its_card(capsys: pytest.CaptureFixture[str]) -> None:
+    with gateway() as port:
+        there = ["--host", "127.0.0.1", "--port", port, "key", "show"]
+        assert main([*there, "k1"], lambda: KEY) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            *("openai  k1  …dded  revoked", "The provider does not accept it.", "A test is due now."),
+            *("Today $0.00.", "Owner: not said."),
+        ]
+        assert main([*there, "k2"], lambda: KEY) == 1
+        assert "knows nothing of this name" in capsys.readouterr().err
 
 
 def test_a_gateway_that_does_not_run_is_named_with_the_options_that_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,14 +81,15 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def tab(
-    browser: Browser, url: str, width: int = 1280, dark: bool = False, script: bool = True
+    browser: Browser, url: str, width: int = 1280, dark: bool = False, script: bool = True, language: str = "en"
 ) -> AsyncIterator[Watched]:
-    """A tab of its own profile. `url` is where paths begin."""
+    """A tab of its own profile. `url` is where paths begin; `language` is what its reader wants."""
     context = await browser.new_context(
         base_url=url,
         viewport={"width": width, "height": 900},
         color_scheme="dark" if dark else "light",
         java_script_enabled=script,
+        locale=language,
     )
     context.set_default_timeout(10_000)
     try:
@@ -101,5 +102,5 @@ async def log_in(seen: Watched, token: str, path: str = "/me") -> None:
     """By the page's own form."""
     await seen.page.goto(f"/login?next={path}")
     await seen.page.fill("#token", token)
-    await seen.page.click("text=Log in with a token")
+    await seen.page.click("form:has(#token) button[type=submit]")
     await seen.page.wait_for_url(lambda url: urlsplit(url).path == path)

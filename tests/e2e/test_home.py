@@ -9,7 +9,7 @@ from server.ledger.limits import Limit, LimitWindow, Scope, Unit
 from tests.e2e.chromium import log_in, tab
 from tests.fakes.fates import slow
 from tests.gateways import Running
-from tests.pages.visitors import services
+from tests.pages.visitors import ask, services
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -43,7 +43,7 @@ async def test_what_is_left_is_seen_at_once_and_a_model_is_asked_with_two_clicks
         await expect(page.locator("#chat-state")).to_contain_text("Done: waited")
         await running.services.pipeline.quiet(5)
         await page.locator("#chat-said a").last.click()
-        await expect(page.locator("h1")).to_have_text("How the request went")
+        await expect(page.locator("h1")).to_have_text("A request")
         ada.assert_clean(running.url)
 
 
@@ -67,6 +67,18 @@ async def test_an_answer_is_stopped_and_a_refusal_says_what_to_do(browser: Brows
             await page.click("#chat-ask")
             await expect(page.get_by_role("alert")).to_contain_text("Your login has ended")
         ada.assert_clean(running.url)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_why_a_request_failed_is_found_with_two_clicks(browser: Browser) -> None:
+    async with services() as running, tab(browser, running.url, script=False) as ada:
+        page = ada.page
+        await ask(running, running.token, "gpt-nine")
+        await log_in(ada, running.token)
+        await page.get_by_role("link", name="All requests").click()
+        await page.locator("tbody tr").first.get_by_role("link").click()
+        await expect(page.locator("main")).to_contain_text("There is no such model here")
+        await expect(page.locator("main")).to_contain_text("Choose one of the models")
 
 
 @pytest.mark.gen_test(timeout=60)

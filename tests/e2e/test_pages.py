@@ -47,7 +47,7 @@ async def test_a_token_is_made_used_seen_in_the_charts_and_revoked(browser: Brow
         await page.goto("/me/usage?by=requests")
         await expect(page.locator("figure.chart rect.c1").first).to_be_visible()
         await page.click("text=Explain")
-        await expect(page.locator("h1")).to_have_text("How the request went")
+        await expect(page.locator("h1")).to_have_text("A request")
         await expect(page.locator("dl.rows")).to_contain_text("laptop")
         await page.goto("/me/tokens")
         await page.locator("li.card", has_text="laptop").get_by_role("button", name="Revoke").click()
@@ -103,6 +103,11 @@ async def test_an_administrator_moves_the_queue_to_another_key_raises_a_budget_a
         assert len(fake.of(ONE_MORE)) == 1
         await page.reload()
         await expect(page.locator("li.card", has_text="From the configuration")).to_contain_text("paused")
+        await page.goto(f"{running.url}/admin")
+        await page.get_by_role("link", name="Keys", exact=True).click()  # why a key does not serve: one click
+        why = page.locator("li.card", has_text="From the configuration")
+        await expect(why).to_contain_text("An administrator has paused it.")
+        await expect(why).to_contain_text("It serves again when it is resumed.")
 
         await page.get_by_role("link", name="Limits").click()
         await page.select_option("#l-scope", "person")

@@ -1,7 +1,7 @@
 """How the pages look, as far as a machine can see: no error, no other host asked, nothing cut off, all can read it.
 
-They are those of a whole community (`fill.py`): names and models are as long as real ones. With `SCREENSHOTS=folder` in
-the environment the pictures are kept there, for a look by eye.
+They are those of a whole community (`fill.py`): names and models are as long as real ones. Dark pages are
+in German. With `SCREENSHOTS=folder` in the environment the pictures are kept there, for a look by eye.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 from tornado.ioloop import IOLoop
 
 from tests.e2e.axe import BY_LOOK, serious
@@ -62,13 +62,14 @@ def running(io_loop: IOLoop) -> Iterator[Running]:
 async def test_no_page_has_an_error_a_barrier_an_outside_request_or_anything_cut_off(
     width: int, dark: bool, browser: Browser, running: Running
 ) -> None:
-    rules = AXE.get((width, dark))
-    async with tab(browser, running.url, width, dark) as operator:
+    rules, language = AXE.get((width, dark)), "de" if dark else "en"
+    async with tab(browser, running.url, width, dark, language=language) as operator:
         await log_in(operator, ADMIN_KEY, "/admin")
         for path in PAGES:
             answer = await operator.page.goto(path)
             assert answer is not None
             assert answer.status == 200, path
+            assert await operator.page.get_attribute("html", "lang") == language
             inner = await operator.page.evaluate("document.documentElement.scrollWidth")
             assert inner <= width, f"{path} is {inner} pixels wide"
             assert not (cut := await operator.page.evaluate(CUT)), (path, cut)
@@ -83,3 +84,22 @@ async def _picture(seen: Watched, path: str, width: int, dark: bool) -> None:
         name = path.strip("/").replace("/", "-").translate(str.maketrans("%?=&", "----")) or "status"
         file = Path(folder) / f"{name}-{width}-{'dark' if dark else 'light'}.png"
         await seen.page.screenshot(path=str(file), full_page=True)
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_column_says_its_values_to_the_pointer_and_to_the_keyboard(browser: Browser, running: Running) -> None:
+    async with tab(browser, running.url) as operator:
+        await log_in(operator, ADMIN_KEY, "/admin/usage")
+        columns = operator.page.locator("figure").first.locator(".column")
+        shown = operator.page.locator(".tip:visible .sum")
+        await columns.nth(1).hover()
+        await expect(shown).to_have_count(1)
+        await operator.page.mouse.move(0, 0)
+        await expect(shown).to_have_count(0)
+        await columns.first.focus()
+        for key, place in (("End", -1), ("ArrowRight", -1), ("ArrowLeft", -2), ("Home", 0), ("ArrowRight", 1)):
+            await operator.page.keyboard.press(key)
+            await expect(columns.nth(place)).to_be_focused()
+            words = await columns.nth(place).get_attribute("aria-label")
+            assert (words or "").startswith(await shown.text_content() or "nothing is shown")
+        operator.assert_clean(running.url)

@@ -251,7 +251,9 @@ async def test_a_person_who_has_logged_in_sees_their_own_place_and_others_do_not
         await expect(ada.page.locator("#groups-title ~ .scroll")).to_contain_text(f"{GROUP} {len(PEOPLE) + 1} people")
         await log_in(ada, running.token, "/leaderboard")
         place = ada.page.locator(".place-line")
-        await expect(place).to_contain_text(f"You are {len(PEOPLE) + 1}th of {len(PEOPLE) + 1}; others do not see that")
+        await expect(place).to_contain_text(
+            f"You are number {len(PEOPLE) + 1} of {len(PEOPLE) + 1}. Others do not see that"
+        )
         (person,) = [each for each in await running.services.store.people() if each.name == "ada"]
         await running.services.store.update_person(person.id, {"nickname": "Countess"})
         await ada.page.goto("/leaderboard?window=ever")

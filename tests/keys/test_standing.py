@@ -13,12 +13,14 @@ from keypool.health import KeyEvent, KeyState
 from keypool.keys import Key
 from keypool.limits import LimitMeasure
 from keypool.pool import Ask, Pool
-from keypool.snapshot import DomainSnapshot, KeySnapshot
+from keypool.snapshot import DomainSnapshot, KeySnapshot, PoolSnapshot
 from keypool.trouble import LEADS_TO, KeyCheck, ModelTrouble, Trouble
 from keypool.verdict import DROPPED, NO_MONEY, REFUSED, UNREACHABLE, Verdict
 from server.keys import standing
 from server.keys.standing import KeyMoney, KeyStanding, standing_of
 from server.keys.words import words_about_key, words_of
+from server.workers.codec import snapshot_in
+from server.workers.frames import packed
 
 NOW, WALL = 10_000.0, 1_790_000_000_000
 BAD = (KeyState.COOLING, KeyState.EXHAUSTED, KeyState.REVOKED)
@@ -199,3 +201,13 @@ def test_what_is_no_error_has_no_words(body: bytes) -> None:
 
 def test_a_long_message_is_cut() -> None:
     assert len(words_of(b'{"error": {"message": "' + b"word " * 999 + b'"}}')) == 240
+
+
+def test_a_worker_reads_the_same_of_a_key_as_the_pool_process() -> None:
+    trouble = Trouble(KeyEvent.NO_SUCH_MODEL, 1.5, "m", 404, words="no")
+    resting = (ModelTrouble("m", KeyState.COOLING, 9.0, trouble), ModelTrouble("n", KeyState.EXHAUSTED, 9.0))
+    key = replace(KEY, trouble=trouble, doubt=trouble, resting=resting, domains=("a",), next_check=7.0)
+    key = replace(key, checked=KeyCheck(1.0, "ready", "let in", models=3, status=200))
+    domain = DomainSnapshot("a", {LimitMeasure.REQUESTS: Left(60, 6, 54)}, 0, 8, 5.0)
+    picture = PoolSnapshot((), (key,), (domain,))
+    assert snapshot_in(json.loads(packed([picture]))[0]) == picture

@@ -12,8 +12,18 @@ from web.languages import BRACKETS, reading
 from web.snippets import SNIPPETS
 
 # Of the samples: what is data, and has no element that says so.
-SAMPLES = {"This opens nothing here. Please check it.", "Not Found", "404 Not Found", "There is nothing here."}
-CODE = {word for each in SNIPPETS for word in (each.file, each.language)}
+SAMPLES = {
+    "This opens nothing here. Please check it.", "Not Found", "There is nothing here.",
+    "This invitation has been used.", "You are in now.", "One key is revoked: the provider refuses it.",
+    "To greet you. Until you erase it.", "So that you are the same person tomorrow. Until you erase it.",
+    "For the bill and these charts. 400 days.", "Name", "Login", "Requests", "Winter term", "Today", "Compilers",
+    "Physics 101", "Physics", "Ada Lovelace", "Grace Hopper", "Ada", "students", "https://llm.example.org/v1",
+    "openai", "anthropic", "azure", "gpt-5.2", "gpt-5-mini", "text-embedding-3-small", "mistral-large",
+    "claude-sonnet-4-5", "o3", "made in part", "laptop", "curl", "Python", "key_OYRZ=1a2b3c4d", "This month",
+    "It is still waiting.",
+    "It waited 4.1 s behind 3 requests and was answered in 2.2 s.", "Before it in the queue", "Sent upstream",
+}  # fmt: skip
+CODE = {word for each in SNIPPETS for word in (each.file, each.language) if word}
 
 PAGES = [*pages(), *empty_pages()]
 

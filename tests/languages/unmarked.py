@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Set
 from html.parser import HTMLParser
@@ -17,11 +18,12 @@ VOID = {"meta", "link", "input", "img", "br", "wbr", "hr"}
 _FIGURE = re.compile(
     r"[<≈−$]*\s*[\d.,:]+\s*(%|kWh|Wh|USD|ms|min|s|h|d|k|M|B|T)?(?![a-z])|\b(JSON|USD|API|UTC|ID|OpenAI|Anthropic|fairgate)\b"
 )
+_TIME = re.compile(rf"\b\d{{1,2}} ({'|'.join(calendar.month_abbr[1:])})\b( \d{{4}})?(, \d\d:\d\d)?")
 _WORD = re.compile(r"[A-Za-zÄÖÜäöüß]{2,}")
 
 
 class Unmarked(HTMLParser):
-    """Collects `words`: texts with letters that stand outside of brackets and are no data."""
+    """Collects `words`: texts with letters outside of brackets that are no data. `known`: what is data, too."""
 
     def __init__(self, page: str, known: Set[str] = frozenset()) -> None:
         super().__init__()
@@ -51,6 +53,8 @@ class Unmarked(HTMLParser):
             self._depth += (letter == OPEN) - (letter == CLOSE)
             outside += letter if self._depth == 0 and letter != CLOSE else " "
         outside = outside.removesuffix(f" – {TITLE}")
-        outside = _FIGURE.sub(" ", outside)
-        if not data and text.strip().removesuffix(f" – {TITLE}") not in self._known and _WORD.search(outside):
+        for known in sorted(self._known, key=len, reverse=True):
+            outside = outside.replace(known, " ")
+        outside = _FIGURE.sub(" ", _TIME.sub(" ", outside))
+        if not data and _WORD.search(outside):
             self.words.append(" ".join(text.split())[:90])

@@ -24,6 +24,7 @@ from server.admin.commands.guest_passes import WantedPass
 from server.admin.makers import THE_OPERATOR
 from server.http.access import Role, Route
 from server.http.browsed import SESSION
+from server.http.chat import XSRF_HEADER, ChatHandler
 from server.http.compat.flask import CreateApiKey, KeyInPath
 from server.http.pages.base import BrowserHandler
 from server.http.pages.login import UserHandler
@@ -135,7 +136,7 @@ def is_tried(route: Route) -> bool:
 
 def expected(route: Route, role: Role, kind: str, name: str) -> bool:
     """Whether this credential is let in."""
-    if kind != "nothing" and kind.startswith("session") is not issubclass(route.handler, BrowserHandler):
+    if kind != "nothing" and kind.startswith("session") is not issubclass(route.handler, (BrowserHandler, ChatHandler)):
         return role is Role.PUBLIC
     needed = CALL if role is Role.CALLER and route.handler.guests else NEEDS[role]
     return MAY[kind][name == "boss"] >= needed
@@ -147,6 +148,9 @@ async def asked(place: Estate, route: Route, method: str, headers: dict[str, str
     kind = "application/x-www-form-urlencoded" if page else "application/json"
     if page:
         headers |= {"Accept": "text/html", "Sec-Fetch-Site": "cross-site"}  # so that a logout asks first
+    if route.handler is ChatHandler:  # from our own page, with the token of its forms
+        cookie = headers.get("Cookie", "").removeprefix(f"{SESSION}=")
+        headers |= {"Sec-Fetch-Site": "same-origin", XSRF_HEADER: place.services.sessions.xsrf(cookie)}
     body = None if method == "GET" else "x=1&" * 200 if page else "[]"
     return await place.send(method, path, body, {**headers, "Content-Type": kind})
 

@@ -27,6 +27,7 @@ OPENED = {
     "server/bootstrap/from_settings.py": "ADMIN_KEY, PROXY_KEY and TOKEN_PEPPER",
     "server/bootstrap/ownership.py": "TOKEN_PEPPER and MASTER_KEYS, for their fingerprints",
     "server/cli/people.py": "TOKEN_PEPPER and PROXY_KEY",
+    "server/cli/running.py": "ADMIN_KEY, to ask the running gateway with",
 }
 
 

@@ -87,7 +87,7 @@ async def test_who_presents_a_token_sees_their_own_place_whether_listed_or_not()
         await use(running, "last", 1)
         assert "You are" not in (await page(running))[1]
         _, text = await page(running, headers=running.headers)
-        assert re.search(r"You are <b>2\s*nd</b> of 3", text), text
+        assert re.search(r"You are <b>number 2</b> of 3", text), text
         assert (await page(running, headers={"Authorization": "Bearer fg_wrong"}))[0] == 401
 
 

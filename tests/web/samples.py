@@ -7,6 +7,7 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from web import render, render_admin, render_me
+from web.explanations import of_refusal
 from web.listing import Listing
 from web.view import (
     Flash,
@@ -65,6 +66,7 @@ from web.view_me import (
     NewSecret,
     PassView,
     PrivacyView,
+    RequestsView,
     RequestView,
     SpentView,
     TokensView,
@@ -105,6 +107,8 @@ def empty_pages() -> Pages:
     yield "home-empty", lambda: render_me.home_html(HomeView(ME, (), (), (), (), "https://llm.example.edu"))
     yield "models-empty", lambda: render.models_html(ModelsView(STRANGER, (), Listing("/models")))
     yield "me-empty", lambda: render_me.me_html(MeView(ME, (), (nothing,), first, last, (), ()))
+    nothing_found = RequestsView(ME, (), Listing("/me/requests"), (), (), ())
+    yield "requests-empty", lambda: render_me.requests_html(nothing_found)
     yield "explain-empty", lambda: render_me.explain_html(ExplainView(ME, None, "req_1", "It is still waiting."))
     yield "tokens-empty", lambda: render_me.tokens_html(TokensView(ME, (), "https://llm.example.edu"))
     yield "groups-empty", lambda: render_me.groups_html(GroupsView(ME, ()))
@@ -401,6 +405,18 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
     facts = (Fact("Before it in the queue", "3 requests"), Fact("Sent upstream", "twice: the first key was busy"))
     sentence = "It waited 4.1 s behind 3 requests and was answered in 2.2 s."
     one = replace(requests(text, 1)[0], wait_seconds=4.1, first_byte_seconds=4.9, duration_seconds=6.3)
+    denied = RequestView(
+        "req_00ff", NOW, text("gpt-9"), "refused", 0.0, None, 0.0, 0, 0, 0, token=text("laptop"), person=text("Ada"),
+        why=of_refusal("model_not_found", "").what, count=37,
+    )  # fmt: skip
+    listing = Listing(
+        "/me/requests", {"status": "refused", "model": text("gpt-9"), "token": "", "first": "", "last": ""}
+    )
+    shown = (("completed", "refused"), (text("gpt-5.2"),), (("t1", text("laptop")),))
+    mine = RequestsView(ME, (denied, *requests(text, many)), listing, *shown, "cursor")
+    yield "requests", lambda: render_me.requests_html(mine)
+    why = ExplainView(ME, denied, denied.id, denied.why, facts, of_refusal("model_not_found", "").advice)
+    yield "explain-refused", lambda: render_me.explain_html(why)
     yield "explain", lambda: render_me.explain_html(ExplainView(ME, one, one.id, sentence, facts))
     made = NewSecret("token", text("laptop"), "fg_" + "aB3dE6gH9" * 4)
     yield (
@@ -590,6 +606,11 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
     )
     yield "notices", lambda: render_admin.notices_html(NoticesView(OPERATOR, notices * many, True))
     sums = tuple(UsageSum(text(name), 4000, 9_000_000, 800_000, 81_000_000) for name in ("gpt-5.2", "o3") * many)
+    everyones = RequestsView(
+        OPERATOR, requests(text, many, "Ada"), Listing("/admin/requests", {"q": text("Ada")}), ("failed",),
+        (text("gpt-5.2"),), (), of_all=True, file="/admin/requests.csv",
+    )  # fmt: skip
+    yield "admin-requests", lambda: render_admin.requests_html(everyones)
     usage = AdminUsageView(
         OPERATOR,
         "2026-08-23",

@@ -97,12 +97,14 @@ if (chat) {
   // Reads one answer into its place. Returns what the usage said; null if there was none.
   async function read(response, answer, option) {
     let usage = null;
+    let whole = false;
     for await (const { comment, data } of events(response)) {
       if (comment !== undefined) { if (!answer.body.textContent) state.textContent = place(comment); continue; }
-      if (data === "[DONE]") break;
+      if (data === "[DONE]") return usage;
       const event = JSON.parse(data);
       if (event.error) throw Object.assign(new Error("refused"), { status: 500, refusal: event.error });
       usage = event.usage ?? usage;
+      whole ||= Boolean(event.choices?.[0]?.finish_reason);
       const piece = event.choices?.[0]?.delta?.content;
       if (!piece) continue;
       if (!answer.body.textContent) answer.queued = (Date.now() - answer.asked) / 1000; // where no header says it
@@ -111,6 +113,7 @@ if (chat) {
       const sofar = cost(option, answer.before / 4, answer.body.textContent.length / 4);
       state.textContent = words.answering + (sofar === null ? "" : ` ≈ ${put(words.approximately, { cost: money(sofar) })}`);
     }
+    if (!whole) throw new Error("cut");
     return usage;
   }
 

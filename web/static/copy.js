@@ -1,4 +1,5 @@
-// Buttons that copy the text of the element they name. Without this file they are not shown.
+// Buttons that copy the text of the element they name. Without this file they are not shown. What they say then stands
+// in the page, in its reader's language.
 "use strict";
 
 for (const button of document.querySelectorAll("button[data-copy]")) {
@@ -9,7 +10,8 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   button.addEventListener("click", async () => {
     const text = document.getElementById(button.dataset.copy).textContent;
     const done = await navigator.clipboard.writeText(text).then(() => true, () => false);
-    words.textContent = done ? "Copied" : "Not allowed";
+    const said = document.body.dataset;
+    words.textContent = done ? said.copied : said.refused;
     setTimeout(() => { words.textContent = before; }, 2000);
   });
 }

@@ -14,9 +14,10 @@ from server.config.parsers import SQLITE
 from server.policy.commands import CommandError
 from server.store.sqlite.copying import copy
 from server.store.sqlite.store import database_path
+from web.wording import Wording
 
 PIECE = 256 << 10  # bytes
-MONGODB = "a MongoDB is backed up with its own tools, such as mongodump"
+MONGODB = Wording("a MongoDB is backed up with its own tools, such as mongodump")
 
 
 @asynccontextmanager
@@ -34,7 +35,7 @@ async def snapshot(changes: Changes, store_url: str, actor: str) -> AsyncIterato
         try:
             await asyncio.to_thread(copy, database, draft)
         except (OSError, sqlite3.Error) as error:
-            raise CommandError("the copy could not be made: perhaps the disk has no room for it") from error
+            raise CommandError(Wording("the copy could not be made: perhaps the disk has no room for it")) from error
         yield draft
 
 

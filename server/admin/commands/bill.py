@@ -16,6 +16,7 @@ from server.ledger.reconcile import PROVIDERS, Comparison, Drift, compare, unkno
 from server.ledger.reports import Which
 from server.policy.commands import CommandError
 from server.store.base import Store
+from web.wording import Wording
 
 LONGEST = 366  # days
 
@@ -39,7 +40,9 @@ def key_pairs(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         theirs, sign, ours = (part.strip() for part in text.rpartition("="))
         if not (theirs and sign and ours):
-            raise CommandError("expected the bill's name of a key, =, and the fingerprint of ours (`key list`)")
+            raise CommandError(
+                Wording("expected the bill's name of a key, =, and the fingerprint of ours (`key list`)")
+            )
         pairs[theirs] = ours
     return pairs
 
@@ -49,9 +52,9 @@ def tolerated(text: str) -> Decimal:
     try:
         found = Decimal(text.strip())
     except ArithmeticError:
-        raise CommandError("tolerance: expected percent such as 2 or 0.5") from None
+        raise CommandError(Wording("tolerance: expected percent such as 2 or 0.5")) from None
     if not (found.is_finite() and 0 <= found <= 100):
-        raise CommandError("tolerance: expected percent from 0 to 100")
+        raise CommandError(Wording("tolerance: expected percent from 0 to 100"))
     return found
 
 
@@ -65,23 +68,31 @@ async def reconcile(
     """Compare the ledger with the files of a bill. `specs`: all upstreams. Raises CommandError and StoreError."""
     lines, notes = _read(files)
     if not lines:
-        raise CommandError("the bill has no line")
+        raise CommandError(Wording("the bill has no line"))
     first, last = min(line.day for line in lines), max(line.day for line in lines)
     if (date.fromisoformat(last) - date.fromisoformat(first)).days >= LONGEST:
-        raise CommandError(f"the bill spans more than {LONGEST} days")
+        raise CommandError(Wording("the bill spans more than %(longest)s days", longest=LONGEST))
     after, before = _ms(first), _ms(last, days=1)
     billed = await store.billed(after, before)
     providers = {spec.name: spec.row.name for spec in specs if spec.row.name in PROVIDERS}
     known = {spec.name for spec in specs}
     gone = sorted({each.key[1] or "" for each in billed} - known)
-    notes += [f"The upstream {name} is not known any more: what it served is left out." for name in gone]
+    notes += [
+        Wording("The upstream %(name)s is not known any more: what it served is left out.", name=name) for name in gone
+    ]
     if keys and (unknown := unknown_keys(lines, keys)):
-        notes.append(f"Compared together, as other keys: {', '.join(unknown)}.")
+        notes.append(Wording("Compared together, as other keys: %(names)s.", names=", ".join(unknown)))
     elif unknown := unknown_keys(lines, {}):
-        notes.append(f"All keys are compared together. The bill names {', '.join(unknown)}: say which of ours each is.")
+        notes.append(
+            Wording(
+                "All keys are compared together. The bill names %(names)s: say which of ours each is.",
+                names=", ".join(unknown),
+            )
+        )
     oldest = await store.usage_after(Which(), None, 1)
     if oldest and oldest[0].started_at >= after + 86_400_000:
-        notes.append(f"The oldest request that is kept here is of {_day(oldest[0].started_at)}; before, ours is 0.")
+        day = _day(oldest[0].started_at)
+        notes.append(Wording("The oldest request that is kept here is of %(day)s; before, ours is 0.", day=day))
     return Reconciliation(tuple(compare(lines, billed, Comparison(providers, keys, percent))), tuple(notes))
 
 
@@ -95,7 +106,9 @@ def _read(files: Sequence[tuple[str, bytes]]) -> tuple[list[ReportLine], list[st
             raise CommandError(str(error)) from None
         lines += report.lines
         more += [name] if report.more else []
-    return lines, [f"{name} says that there are further pages (has_more): give them all." for name in more]
+    return lines, [
+        Wording("%(name)s says that there are further pages (has_more): give them all.", name=name) for name in more
+    ]
 
 
 def _ms(day: str, days: int = 0) -> int:

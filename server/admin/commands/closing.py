@@ -31,9 +31,14 @@ class Hit:
     def lines(self) -> list[str]:
         """The effects of closing now, in sentences."""
         return [
-            "New requests are turned away until you open the gateway again. Administrators are still served.",
-            f"Running now: {self.running:,}. Waiting: {self.waiting:,}. People they belong to: {self.people:,}. "
-            "All these are still served.",
+            Wording("New requests are turned away until you open the gateway again. Administrators are still served."),
+            Wording(
+                "Running now: %(running)s. Waiting: %(waiting)s. People they belong to: %(people)s. "
+                "All these are still served.",
+                running=self.running,
+                waiting=self.waiting,
+                people=self.people,
+            ),
         ]
 
 

@@ -39,7 +39,7 @@ ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without 0 O, 1 I L
 CODE_LETTERS = 12
 CODE = "course_code"  # the kind of record that holds a sealed code; its id is the course's name
 FOR_EVER = 100 * 365 * 86_400  # seconds
-NO_SUCH_COURSE = "there is no such course, or it is not yours"
+NO_SUCH_COURSE = Wording("there is no such course, or it is not yours")
 
 # The operator at the command line may do everything.
 THE_OPERATOR = Person(OPERATOR, OPERATOR, False, 0, admin=True)
@@ -113,7 +113,7 @@ class CourseCommands:
             raise CourseError(Wording("only an administrator makes a course"))
         group, limits = _group(plan), _limits(plan)
         if await self._is_known(plan.name):
-            raise CourseExists("this name is in use: there is such a group, or a person bears it")
+            raise CourseExists(Wording("this name is in use: there is such a group, or a person bears it"))
         code = _new_code()
         course = replace(group, join=self._digest(code))
         await self._changes.create_group(actor.id, course, limits, (self._readable(course, code),))

@@ -104,7 +104,7 @@ class GuestPassCommands:
                 await self._changes.change(actor, "pass.revoke", pass_id, before, {"revoked": True}, mark)
                 self._changes.changed()
                 return
-        raise NoSuchPass("there is no such pass, or it has expired")
+        raise NoSuchPass(Wording("there is no such pass, or it has expired"))
 
     async def _issue(self, actor: str, issuer: Person, wanted: WantedPass) -> tuple[Pass, str]:
         await self._forget_expired()

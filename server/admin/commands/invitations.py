@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.admin.changes import Changes, no_such
 from server.admin.makers import Maker, insist_on_making
@@ -40,7 +40,7 @@ class Invitation:
     """An invitation as it is made. `secret` is shown now and never again; `expires_at` is UTC milliseconds."""
 
     person: Person
-    secret: str
+    secret: str = field(repr=False)
     expires_at: int
 
     def link(self, base_url: str) -> str:
@@ -108,9 +108,10 @@ class InvitationCommands:
     async def accept(self, secret: str, address: str) -> tuple[Person, Token, str]:
         """Use an invitation up: its person, and their first token with its secret, in one step or not at all."""
         record, person = await self._found(secret, address)
-        used = acts.swap_record(record, None)
+        others = [each for each in _of(person.id, await self._store.records(KIND)) if each.id != record.id]
+        ends = (acts.swap_record(record, None), *map(_dropped, others))  # the first is what one caller alone can do
         try:
-            token, text = await self._accounts.create_token(person.name, FIRST_TOKEN, actor=person.id, also=(used,))
+            token, text = await self._accounts.create_token(person.name, FIRST_TOKEN, actor=person.id, also=ends)
         except Outdated:
             raise CommandError(OPENS_NOTHING) from None
         return person, token, text

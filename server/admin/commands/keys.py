@@ -23,7 +23,6 @@ from web.wording import Wording
 HOMES = {"openai": OPENAI, "anthropic": ANTHROPIC}
 BASE_URL = "--base-url goes with --dialect"
 SAVED_ALL_THE_SAME = "untested"
-NOT_LET_IN = "the test failed, so nothing is saved"
 TERMS = frozenset(FIELDS) - {"name", "keys", "key_env", "dialect", "base_url", "proxy", "ca_file"}
 
 
@@ -88,8 +87,9 @@ class KeyCommands:
     async def _insist_on_answer(self, spec: UpstreamSpec, key: Secret) -> None:
         found = await self._trial(spec, key)
         if found.state != "ready":
-            words = f'. It says: "{found.words}"' if found.words else ""
-            raise CommandError(f"{NOT_LET_IN}: {found.detail}{words}{found.hint}", "--untested saves it all the same")
+            why = f'{found.detail}. It says: "{found.words}"' if found.words else found.detail
+            words = Wording("the test failed, so nothing is saved: %(why)s", why=f"{why}{found.hint}")
+            raise CommandError(words, "--untested saves it all the same")
 
     async def _spec(self, key: Secret, wanted: Mapping[str, Any]) -> UpstreamSpec:
         terms = dict(_term(name, value) for name, value in _said(wanted).items())

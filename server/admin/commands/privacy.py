@@ -22,7 +22,7 @@ from server.admin.commands.guest_passes import GuestPassCommands
 from server.admin.commands.invitations import forget_invitations
 from server.auth.accounts import RESERVED, Accounts
 from server.auth.sessions import Sessions
-from server.ledger.export import request_fields
+from server.ledger.export import refused_fields, request_fields
 from server.ledger.limits import Scope, limit_body
 from server.ledger.reports import Cursor, Which
 from server.ledger.when import iso
@@ -71,6 +71,7 @@ class PrivacyCommands:
             ("contents", _each(map(_content, contents))),
             ("changes", self._audit_pages(ids)),
             ("requests", self._requests(person)),
+            ("refused", self._refused(person)),
         ):
             yield f',"{part}":['.encode()
             before = b"\n"
@@ -92,6 +93,7 @@ class PrivacyCommands:
         await self._close_doors(actor, person_id)
         await self._forget_decisions(actor, person_id)
         await self._store.forget_contents(person_id)
+        await self._store.forget_refused_of(person_id)
         await self._store.update_person(person_id, {**ERASED_FIELDS, "name": f"erased-{secrets.token_hex(8)}"})
         ids = {person_id, *(token.id for token in await self._store.tokens(person_id))}
         await self._store.forget_tokens(person_id, self._wall())
@@ -142,6 +144,12 @@ class PrivacyCommands:
         while rows := await self._store.usage_after(Which(person_id=person.id), cursor, PAGE):
             yield [dict(request_fields(row, person.name)) for row in rows]
             cursor = rows[-1].started_at, rows[-1].request_id
+
+    async def _refused(self, person: Person) -> AsyncGenerator[list[dict[str, Any]], None]:
+        cursor: Cursor | None = None
+        while found := await self._store.refused_before(Which(person_id=person.id), cursor, PAGE):
+            yield [refused_fields(each, person.name) for each in found]
+            cursor = found[-1].first_at, found[-1].request_id
 
 
 async def _each(things: Iterable[dict[str, Any]]) -> AsyncGenerator[list[dict[str, Any]], None]:

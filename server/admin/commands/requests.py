@@ -45,7 +45,7 @@ async def cancel_of(
     """
     mine = [each for each in live if each.person == person]
     if not mine:
-        raise NotThere("no request of this person runs or waits")
+        raise NotThere(Wording("no request of this person runs or waits"))
     consequences = of_cancelling_person(mine, person, name)
     await changes.note(actor, "request.cancel-of", person, None, dict(consequences.numbers))
     await end([each.id for each in mine])

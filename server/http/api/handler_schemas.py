@@ -7,7 +7,7 @@ from typing import Any
 
 from server.config.openapi import CSV, JSON, Description
 from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
-from server.ledger.export import REQUEST_COLUMNS, sum_columns
+from server.ledger.export import REFUSED_COLUMNS, REQUEST_COLUMNS, sum_columns
 from server.ledger.question import GROUPINGS
 from server.ledger.usage import Outcome
 
@@ -35,6 +35,9 @@ def _column(name: str) -> Shape:
     return Maybe(Text(1000, least=0))
 
 
+OF_REFUSED = {name: FILTERS[name] for name in ("token", "model", "after", "before")}
+_REFUSED: Mapping[str, Shape] = {name: _column(name) for name in REFUSED_COLUMNS}
+REFUSED = Thing({**_REFUSED, "count": Whole(), "status": Whole()}, name="RefusedRequest")
 REQUEST = Thing({name: _column(name) for name in REQUEST_COLUMNS}, name="Request")
 SUM_MEMBERS: Mapping[str, Shape] = {name: _column(name) for name in sum_columns(())}
 SUM = Thing(SUM_MEMBERS, name="Sum")
@@ -139,6 +142,13 @@ DESCRIPTIONS = (
         "caller",
         PAGE,
         query={"user": ANY, "limit": Whole(1, 1000), "cursor": ANY, **FILTERS},
+    ),
+    _get(
+        "/api/requests/refused",
+        "Requests that were refused, the newest first",
+        "caller",
+        Thing({"data": Many(REFUSED, 1000), "next_cursor": Maybe(Text(1000))}),
+        query={"user": ANY, "limit": Whole(1, 1000), "cursor": ANY, **OF_REFUSED},
     ),
     _get(
         "/api/requests/export",

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
+from server.admin.request_search import search
 from server.http.api.schemas import sum_json
 from server.http.reports import ReportHandler
-from server.ledger.export import REQUEST_COLUMNS, Fields, added, layout, request_fields, sum_columns, sum_fields
+from server.ledger.export import (
+    REQUEST_COLUMNS,
+    Fields,
+    added,
+    layout,
+    refused_fields,
+    request_fields,
+    sum_columns,
+    sum_fields,
+)
 from server.ledger.question import (
     FILTERS,
     GROUPING_NAMES,
@@ -21,6 +31,7 @@ from server.ledger.question import (
     which,
     whole_days,
 )
+from server.ledger.refused import RefusedRequest
 from server.ledger.reports import By, Cursor, Sum, Which
 from server.ledger.when import iso
 from server.store.base import Caller
@@ -84,6 +95,26 @@ class RequestsHandler(ReportHandler):
             {
                 "data": [request_fields(row, names.get(row.person_id, row.person_id)) for row in page],
                 "next_cursor": cursor_text((page[-1].started_at, page[-1].request_id)) if more else None,
+            }
+        )
+
+
+class RefusedHandler(ReportHandler):
+    """`GET /api/requests/refused`: requests that were refused, the newest first. They have no row on the ledger."""
+
+    known = (FILTERS - {"group", "status"}) | {"limit", "cursor"}
+
+    async def answer(self, caller: Caller, asked: Mapping[str, str]) -> None:
+        limit, behind = number(asked, "limit", ROWS, MOST_ROWS), cursor(asked)
+        question = which(asked, await self.whose(caller, asked))
+        await self.services.refused.write()
+        found = await search(self.services.store, question, behind, limit, refused=True)
+        names = await self.names(caller)
+        rows = [row for row in found.rows if isinstance(row, RefusedRequest)]
+        self.tell(
+            {
+                "data": [refused_fields(row, names.get(row.person_id, row.person_id)) for row in rows],
+                "next_cursor": cursor_text(found.older) if found.older else None,
             }
         )
 

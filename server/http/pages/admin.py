@@ -20,7 +20,7 @@ from server.policy.maintenance import maintenance
 from server.wire.errors import InvalidValue
 from web import render_admin
 from web.view_admin import AdminView, GatewayView, LiveView, MissingJournalView, QueueView
-from web.wording import Wording
+from web.wording import Plural, Wording
 
 
 class AdminPage(MemberPage):
@@ -52,8 +52,8 @@ class NowPage(AdminPage):
             live=await self._live(await self.names()),
             alerts=tuple(self._alerts()),
             spent=(
-                await spent(services, "Today", Days(first=today, last=today)),
-                await spent(services, "This month", Days(first=f"{today[:7]}-01", last=today)),
+                await spent(services, Wording("Today"), Days(first=today, last=today)),
+                await spent(services, Wording("This month"), Days(first=f"{today[:7]}-01", last=today)),
             ),
             gateways=self._gateways(),
             missing=self._missing(),
@@ -64,13 +64,13 @@ class NowPage(AdminPage):
     async def cancel(self, _: Form, request_id: str) -> Done:
         """End a request; its client hears by whom."""
         services = self.services
-        live = await services.dispatcher.live(10**6)
+        live = await services.everywhere.live()
         await requests.cancel(services.changes, self.me.id, request_id, live, services.everywhere.cancel)
         return Done("cancelled", "/admin")
 
     async def cancel_all(self, form: Form) -> Done:
         services = self.services
-        live = await services.dispatcher.live(10**6)
+        live = await services.everywhere.live()
         form.insist(Wording("End all requests?"), of_cancelling(live).lines(), Wording("End them all"))
         await requests.cancel_all(services.changes, self.me.id, live, services.everywhere.cancel)
         return Done("all-cancelled", "/admin")
@@ -78,8 +78,12 @@ class NowPage(AdminPage):
     async def cancel_of(self, form: Form, person: str) -> Done:
         """End all requests of a person."""
         services = self.services
-        live, name = await services.dispatcher.live(10**6), (await self.names()).get(person, person)
-        form.insist("End all requests of this person?", of_cancelling_person(live, person, name).lines(), "End them")
+        live, name = await services.everywhere.live(), (await self.names()).get(person, person)
+        form.insist(
+            Wording("End all requests of this person?"),
+            of_cancelling_person(live, person, name).lines(),
+            Wording("End them"),
+        )
         await requests.cancel_of(services.changes, self.me.id, person, name, live, services.everywhere.cancel)
         return Done("all-cancelled", "/admin")
 
@@ -99,7 +103,7 @@ class NowPage(AdminPage):
         )
 
     async def _live(self, names: dict[str, str]) -> tuple[LiveView, ...]:
-        now, live = self.services.wall(), await self.services.dispatcher.live()
+        now, live = self.services.wall(), await self.services.everywhere.seen()
         many = Counter(each.person for each in live)
         return tuple(
             LiveView(
@@ -143,11 +147,14 @@ class NowPage(AdminPage):
     def _alerts(self) -> list[str]:
         """The states that the operator should look at."""
         services, pool = self.services, self.services.dispatcher.snapshot()
-        alerts = []
+        alerts: list[str] = []
         if maintenance(services.book.notices, services.wall()) is not None:
-            alerts.append("Maintenance: new requests are turned away.")
-        alerts += [f"No key answers for {model.name}." for model in pool.models if not model.keys.get(KeyState.READY)]
+            alerts.append(Wording("Maintenance: new requests are turned away."))
+        silent = [model.name for model in pool.models if not model.keys.get(KeyState.READY)]
+        alerts += [Wording("No key answers for %(model)s.", model=name) for name in silent]
         dead = sum(key.state is KeyState.REVOKED for key in pool.keys)
         if dead:
-            alerts.append(f"{dead} {'key is' if dead == 1 else 'keys are'} refused by the provider.")
+            alerts.append(
+                Plural("1 key is refused by the provider.", "%(count)s keys are refused by the provider.", dead)
+            )
         return alerts

@@ -14,10 +14,11 @@ from server.store.base import DONE, FAILED, PENDING, Audit
 from web import render_admin
 from web.listing import Listing
 from web.view_admin import AuditRow, AuditView
+from web.wording import Wording
 
 AUDIT = "/admin/audit"
 PAGE = 50
-OUTCOMES = {DONE: "", PENDING: "begun; its end is not known", FAILED: "made in part"}
+OUTCOMES = {DONE: "", PENDING: Wording("begun; its end is not known"), FAILED: Wording("made in part")}
 
 
 class AuditPage(AdminPage):

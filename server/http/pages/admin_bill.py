@@ -9,6 +9,7 @@ from server.http.pages.forms import Form, FormError
 from server.ledger.reconcile import MEASURES, Drift
 from web import render_admin
 from web.view_bill import BillRow, BillView
+from web.wording import Wording
 
 MOST_ROWS = 1000
 
@@ -36,7 +37,7 @@ class BillPage(AdminPage):
         sent = {name: form.text(name) for name in ("usage", "costs")}
         files = [(f"the field {name}", text.encode()) for name, text in sent.items() if text]
         if not files:
-            raise FormError("Put in a report: usage, costs or both.")
+            raise FormError(Wording("Put in a report: usage, costs or both."))
         keys = key_pairs([each for each in form.text("keys").split(",") if each.strip()])
         specs = [each.spec for each in await self.services.keys.keys()]
         self.whole = form.ticked("all")

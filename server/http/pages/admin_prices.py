@@ -60,8 +60,8 @@ class PricesPage(AdminPage):
         asked = form.needed("first"), form.needed("last"), form.text("model") or "*"
         tallies = await commands.preview(*asked)
         if not any(each.changed for each in tallies.values()):
-            raise FormError("No request of these days would cost something else.")
-        form.insist("Reprice these requests?", _repriced(tallies), "Reprice them")
+            raise FormError(Wording("No request of these days would cost something else."))
+        form.insist(Wording("Reprice these requests?"), _repriced(tallies), Wording("Reprice them"))
         await commands.reprice(*asked)
         return Done("repriced", PRICES)
 

@@ -41,7 +41,8 @@ class LoginHandler(BrowserHandler):
         cookie = self.cookie(FORM) or new_cookie()
         self.keep(FORM, cookie, FORM_SECONDS)
         provider = _begin(path) if self.services.oidc is not None else None
-        frame = replace(self.plain_frame(), xsrf=self.services.sessions.xsrf(cookie))
+        here = "/login?" + urlencode({"next": path})
+        frame = replace(self.plain_frame(), xsrf=self.services.sessions.xsrf(cookie), path=here)
         page = render.login_page(frame, provider, path, problem, answer)
         self.show(page, status)
 

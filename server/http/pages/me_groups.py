@@ -15,6 +15,7 @@ from server.policy.groups import LEFT, TEACHERS, Group
 from server.wire.errors import UnknownId
 from web import render_me
 from web.view_me import CourseView, GroupsView, MembershipView, MemberView, NewSecret
+from web.wording import Wording
 
 HOME = "/me/groups"
 DAYS = 30  # of a course's chart
@@ -91,7 +92,7 @@ class CoursePage(MemberPage):
                 await group_limits(services, self.me.id, name, (Scope.GROUP,)),
                 teaches=True,
             ),
-            total=spent_view("In all", seen.used),
+            total=spent_view(Wording("In all"), seen.used),
             members=await self._members(name, seen.members),
             first_day=first,
             last_day=today,

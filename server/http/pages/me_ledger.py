@@ -16,6 +16,7 @@ from server.ledger.reports import By, Cursor, Days, Sum, Which
 from server.ledger.usage import UsageRow
 from server.store.base import Person, Token
 from web.view_me import Cell, LimitView, RequestView, SpentView, TokenView
+from web.wording import Wording
 
 NO_NEED = Estimate(0, 0, 0)
 OF_ONE = (Scope.EVERYONE, Scope.PERSON)
@@ -27,11 +28,10 @@ class Own(NamedTuple):
     """The names of a person's limits on this page."""
 
     limit: str
-    share: str
 
 
-YOURS = Own("Yours", "Your share")
-THEIRS = Own("Their own", "Their share")
+YOURS = Own(Wording("Yours"))
+THEIRS = Own(Wording("Their own"))
 
 
 def first_day(today: str, days: int) -> str:
@@ -171,11 +171,14 @@ def _minute(state: Mapping[str, object], own: Own) -> LimitView:
 
 
 def _whose(scope: Scope, subject: str, own: Own) -> str:
+    group = subject or Wording("a group")
     if scope is Scope.GROUP:
-        return f"Shared budget of {subject or 'a group'}"
+        return Wording("Shared budget of %(group)s", group=group)
     if scope is Scope.MEMBER:
-        return f"{own.share} of {subject or 'a group'}"
-    return "Of this token" if scope is Scope.TOKEN else own.limit
+        if own is YOURS:
+            return Wording("Your share of %(group)s", group=group)
+        return Wording("Their share of %(group)s", group=group)
+    return Wording("Of this token") if scope is Scope.TOKEN else own.limit
 
 
 # --- tokens

@@ -92,7 +92,7 @@ class PageHandler(Browsed[S]):
     def plain_frame(self) -> Frame:
         """The frame of a page that knows no visitor."""
         settings = self.services.settings
-        path = str(self.request.uri) if self.request.method == "GET" else "/"
+        path = self.request.path if self.request.method == "GET" else "/"  # without a query, which may hold a secret
         return Frame(
             settings.title,
             self.services.wall(),

@@ -16,14 +16,16 @@ from server.http.pages.admin_limits import LimitsPage
 from server.http.pages.admin_notices import NoticesPage
 from server.http.pages.admin_people import PeoplePage, PersonPage
 from server.http.pages.admin_prices import PricesPage
+from server.http.pages.admin_requests import AdminExplainPage, AdminRequestsPage, RequestsFile
 from server.http.pages.admin_tokens import AdminTokensPage
 from server.http.pages.admin_usage import AdminUsagePage, UsageFile
 from server.http.pages.home import HomePage
 from server.http.pages.me import Act, MemberPage
 from server.http.pages.me_groups import CoursePage, GroupsPage
 from server.http.pages.me_privacy import ExportFile, PrivacyPage
+from server.http.pages.me_requests import ExplainPage, RequestsPage
 from server.http.pages.me_tokens import TokensPage
-from server.http.pages.me_usage import ExplainPage, UsagePage
+from server.http.pages.me_usage import UsagePage
 from server.http.pages.texts import OperatorsTextsPage, TextsPage
 from server.http.services import PageServices
 
@@ -41,6 +43,7 @@ def _own() -> list[Route[PageServices]]:
         _page("/me", HomePage),
         _page("/me/usage", UsagePage),
         Route("/me/export", ExportFile, {"GET": Role.PERSON}),
+        _page("/me/requests", RequestsPage),
         _page(f"/me/requests/{ID}", ExplainPage),
         _page("/me/tokens", TokensPage, TokensPage.make),
         _form(f"/me/tokens/{ID}/rotate", TokensPage, TokensPage.rotate),
@@ -97,10 +100,13 @@ def _operators() -> list[Route[PageServices]]:
     admin = Role.ADMIN
     return [
         _page("/admin", NowPage, role=admin),
+        _page("/admin/requests", AdminRequestsPage, role=admin),
+        Route(r"/admin/requests\.csv", RequestsFile, {"GET": admin}),
         _form("/admin/requests/cancel", NowPage, NowPage.cancel_all, admin),
         _form("/admin/backup", NowPage, NowPage.backup, admin),
         _form(f"/admin/requests/of/{ID}/cancel", NowPage, NowPage.cancel_of, admin),
         _form(f"/admin/requests/{ID}/cancel", NowPage, NowPage.cancel, admin),
+        _page(f"/admin/requests/{ID}", AdminExplainPage, role=admin),
         _page("/admin/keys", KeysPage, KeysPage.add, admin),
         _form(f"/admin/keys/{ID}/pause", KeysPage, KeysPage.pause, admin),
         _form(f"/admin/keys/{ID}/resume", KeysPage, KeysPage.resume, admin),

@@ -3,7 +3,7 @@
 Nothing here needs more than conditional updates of single documents: no transaction, no change stream, no expression in
 a query. Changes of several documents that belong together are made safe by the order of the steps (`settle`,
 `ledger`). Each group of verbs is a module beside this one: `people`, `keys`, `ledger`, `usage` (rows), `sums`
-(reports), `book`, `changes` (with their notes), `history` and `cluster`; `connect` alone knows the driver.
+(reports), `book`, `changes` (with their notes), `history`, `refused` and `cluster`; `connect` alone knows the driver.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from server.store.mongo.history import MongoHistory, index_history
 from server.store.mongo.keys import index_keys
 from server.store.mongo.ledger import index_ledger
 from server.store.mongo.people import index_people
+from server.store.mongo.refused import MongoRefused, index_refused
 from server.store.mongo.settle import Settler, finish_all
 from server.store.mongo.sums import MongoSums, index_sums
 from server.store.mongo.usage import MongoUsage, index_usage
 
-_INDICES = (index_people, index_keys, index_ledger, index_usage, index_sums, index_book, index_history)
+_INDICES = (index_people, index_keys, index_ledger, index_usage, index_sums, index_book, index_history, index_refused)
 
 
-class MongoStore(MongoChanges, MongoUsage, MongoSums, MongoHistory, MongoCluster):
+class MongoStore(MongoChanges, MongoUsage, MongoSums, MongoHistory, MongoRefused, MongoCluster):
     """The `Store` in a MongoDB. `url` is `mongodb://...` or `mongodb+srv://...`, `driver` "motor" or "pymongo".
 
     `ValueError` if it is neither.

@@ -151,6 +151,7 @@ def row_of(found: Document) -> UsageRow:
 
 def _chosen(which: Which) -> Document:
     named = {"person_id": which.person_id, "group": which.group, "token_id": which.token_id, "model_asked": which.model}
+    named["key"] = which.key
     named["status"] = None if which.status is None else which.status.value
     chosen: Document = {name: value for name, value in named.items() if value is not None}
     bounds = {word: at for word, at in (("$gte", which.after), ("$lt", which.before)) if at is not None}

@@ -176,6 +176,15 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     # The name that a caller asked for, where another model serves it.
     ("ALTER TABLE usage ADD COLUMN alias TEXT NOT NULL DEFAULT ''",),
+    (
+        """CREATE TABLE refused (
+            request_id TEXT PRIMARY KEY, person_id TEXT NOT NULL, token_id TEXT, model TEXT NOT NULL,
+            endpoint TEXT NOT NULL, code TEXT NOT NULL, status INTEGER NOT NULL, detail TEXT NOT NULL,
+            first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, count INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX refused_first ON refused (first_at, request_id)",
+        "CREATE INDEX refused_person ON refused (person_id, first_at, request_id)",
+    ),
     # By whom a text may be read, as its writer knew when it was written.
     ("ALTER TABLE content ADD COLUMN readers TEXT NOT NULL DEFAULT ''",),
 )

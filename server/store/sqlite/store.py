@@ -26,6 +26,7 @@ from typing import Any, Self
 
 from server.ledger.history import HourRow
 from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserved, Settlement
+from server.ledger.refused import RefusedRequest
 from server.ledger.reports import By, Cursor, Days, Sum, SumMeasure, Which
 from server.ledger.usage import UsageRow
 from server.policy.incidents import Incident
@@ -50,6 +51,7 @@ from server.store.sqlite import history as history_queries
 from server.store.sqlite import keys as key_queries
 from server.store.sqlite import ledger as ledger_queries
 from server.store.sqlite import people as people_queries
+from server.store.sqlite import refused as refused_queries
 from server.store.sqlite import sums as sum_queries
 from server.store.sqlite import usage as report_queries
 from server.store.sqlite.cluster import SqliteCluster
@@ -306,6 +308,21 @@ class SqliteStore(SqliteCluster):
 
     async def forget_history(self, before: int) -> int:
         return await self._writer.do(lambda db: history_queries.forget_history(db, before))
+
+    async def put_refused(self, refused: Sequence[RefusedRequest]) -> None:
+        await self._writer.do(lambda db: refused_queries.put_refused(db, refused))
+
+    async def refused_before(self, which: Which, cursor: Cursor | None, limit: int) -> list[RefusedRequest]:
+        return await self._reports.do(lambda db: refused_queries.refused_before(db, which, cursor, limit))
+
+    async def refused_request(self, request_id: str) -> RefusedRequest | None:
+        return await self._lookups.do(lambda db: refused_queries.refused_request(db, request_id))
+
+    async def forget_refused(self, before: int) -> int:
+        return await self._writer.do(lambda db: refused_queries.forget_refused(db, before))
+
+    async def forget_refused_of(self, person_id: str) -> int:
+        return await self._writer.do(lambda db: refused_queries.forget_refused_of(db, person_id))
 
     # Itself.
 

@@ -22,6 +22,7 @@ _CONDITIONS = {
     "token_id": "token_id = ?",
     "model": "model_asked = ?",
     "status": "status = ?",
+    "key": "key = ?",
     "after": "started_at >= ?",
     "before": "started_at < ?",
 }

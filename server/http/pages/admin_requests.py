@@ -1,0 +1,140 @@
+"""`/admin/requests`: the requests of all people, to be found by person, id, status, key, model, token and day."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import NamedTuple
+
+from server.admin.request_search import STATUSES, FoundRequest, FoundRequests, search
+from server.http.pages.admin import AdminPage
+from server.http.pages.me_requests import FILTERS, chosen, either_view, explained, models_of
+from server.http.streaming import stream
+from server.ledger.export import (
+    CSV_TYPE,
+    REFUSED_COLUMNS,
+    REQUEST_COLUMNS,
+    Fields,
+    Layout,
+    layout,
+    refused_fields,
+    request_fields,
+)
+from server.ledger.question import cursor, cursor_text
+from server.ledger.refused import RefusedRequest
+from server.ledger.reports import Cursor, Which
+from server.store.base import Person, Store
+from server.wire.errors import InvalidValue, UnknownId
+from web import render_admin, render_me
+from web.listing import Listing
+from web.view_me import RequestsView
+
+REQUESTS = "/admin/requests"
+PAGE, EXPORT_PAGE = 50, 250  # requests
+NO_PERSON = ""  # the id of no person
+
+
+class RequestChoice(NamedTuple):
+    """What the address asks for."""
+
+    filters: Mapping[str, str]
+    which: Which
+    refused: bool | None
+
+
+class AdminRequestsPage(AdminPage):
+    """`/admin/requests?q=&status=&model=&token=&key=&first=&last=&after=`; `q` is a name, a mail or a request's id."""
+
+    async def draw(self, *path: str) -> bytes:
+        services, choice = self.services, await self.choice()
+        await services.refused.write()
+        after = self.asked("after")
+        found = await self._found(choice, cursor({"cursor": after} if after else {}))
+        people, tokens = await self.names(), {token.id: token.name for token in await services.store.tokens()}
+        listing = Listing(REQUESTS, choice.filters)
+        view = RequestsView(
+            frame=self.frame,
+            requests=tuple(either_view(row, tokens, people) for row in found.rows),
+            listing=listing,
+            statuses=STATUSES,
+            models=await models_of(services, None),
+            tokens=(),
+            older=cursor_text(found.older) if found.older else None,
+            of_all=True,
+            file=listing.address().replace(REQUESTS, f"{REQUESTS}.csv", 1),
+        )
+        return render_admin.requests_html(view)
+
+    async def choice(self) -> RequestChoice:
+        """What the address asks for. Raises InvalidValue."""
+        filters = {name: self.asked(name) for name in ("q", "key", *FILTERS)}
+        person = None if not filters["q"] or _is_id(filters["q"]) else await self._person(filters["q"])
+        which, refused = chosen(self, filters, person)
+        return RequestChoice(filters, which, refused)
+
+    async def _person(self, query: str) -> str:
+        """The person whose name or mail this is, whole or in part, if it is but one's."""
+        found = await self.services.people.find(query, limit=2)
+        exact = [each for each in found if query in (each.name, each.email)]
+        if len(exact or found) > 1:
+            raise InvalidValue("q")
+        return (exact or found)[0].id if found else NO_PERSON
+
+    async def _found(self, choice: RequestChoice, behind: Cursor | None) -> FoundRequests:
+        store, query = self.services.store, choice.filters["q"]
+        if not _is_id(query):
+            return await search(store, choice.which, behind, PAGE, refused=choice.refused)
+        found = await store.usage(query) or await store.refused_request(query)
+        return FoundRequests((found,) if found is not None else (), None)
+
+
+class RequestsFile(AdminRequestsPage):
+    """`/admin/requests.csv`: all that the filters of the page mean; refused ones, where the status says so."""
+
+    async def get(self, *path: str) -> None:
+        choice = await self.choice()
+        self.set_header("Content-Type", CSV_TYPE)
+        self.set_header("Content-Disposition", 'attachment; filename="fairgate-requests.csv"')
+        table = layout("csv", REFUSED_COLUMNS if choice.refused else REQUEST_COLUMNS)
+        await stream(self, _lines(self.services.store, choice, table, await self.names()))
+
+
+class AdminExplainPage(AdminPage):
+    """`/admin/requests/ID`: how a request of anyone's went."""
+
+    async def draw(self, *path: str) -> bytes:
+        (request_id,) = path
+        person = await self._maker_of(request_id)
+        view = await explained(self.services, self.frame, person, request_id, REQUESTS, of_another=True)
+        return render_me.explain_html(view, "admin requests")
+
+    async def _maker_of(self, request_id: str) -> Person:
+        """The person who made a request. Raises UnknownId."""
+        services = self.services
+        found = await services.store.usage(request_id) or await services.store.refused_request(request_id)
+        live = {each.id: each.person for each in await services.everywhere.live()} if found is None else {}
+        person_id = live.get(request_id) if found is None else found.person_id
+        person = None if person_id is None else await services.store.person(person_id)
+        if person is None:
+            raise UnknownId
+        return person
+
+
+def _is_id(query: str) -> bool:
+    return query.startswith("req_")
+
+
+async def _lines(
+    store: Store, choice: RequestChoice, table: Layout, people: Mapping[str, str]
+) -> AsyncGenerator[bytes, None]:
+    yield table.head
+    behind: Cursor | None = None
+    while True:
+        found = await search(store, choice.which, behind, EXPORT_PAGE, refused=bool(choice.refused))
+        if found.rows:
+            yield table.page([_fields(row, people.get(row.person_id, row.person_id)) for row in found.rows])
+        if (behind := found.older) is None:
+            return
+
+
+def _fields(row: FoundRequest, user: str) -> Fields:
+    return refused_fields(row, user) if isinstance(row, RefusedRequest) else request_fields(row, user)

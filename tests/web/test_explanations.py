@@ -1,0 +1,43 @@
+"""Each way in which a request can end is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from server.http.api.table import NotPossible
+from server.ledger.usage import Outcome
+from server.wire import errors
+from server.wire.errors import Refusal
+from web.explanations import OF_CODES, OF_OUTCOMES, OF_TOKENS, of_refusal
+
+
+def refusals(of: type[Refusal]) -> Iterator[type[Refusal]]:
+    for each in of.__subclasses__():
+        yield each
+        yield from refusals(each)
+
+
+def test_every_outcome_is_explained() -> None:
+    assert OF_OUTCOMES.keys() == {each.value for each in Outcome}
+
+
+def test_every_code_of_a_relayed_request_is_explained() -> None:
+    codes = {each.code for each in refusals(Refusal) if each.__module__ == errors.__name__ and hasattr(each, "code")}
+    assert OF_CODES.keys() == codes
+    assert NotPossible.code not in codes  # a refusal of the administration's, which relays nothing
+
+
+@pytest.mark.parametrize("reason", OF_TOKENS)
+def test_a_token_that_does_not_count_says_why(reason: str) -> None:
+    assert of_refusal("invalid_api_key", reason).what == OF_TOKENS[reason]
+
+
+def test_a_limit_and_a_field_are_named() -> None:
+    assert "12 requests per minute" in of_refusal("rate_limit_exceeded", "12 requests per minute").what
+    assert of_refusal("invalid_value", "max_tokens").what.endswith("It is about: max_tokens.")
+
+
+def test_a_code_of_a_later_version_is_no_error() -> None:
+    assert of_refusal("something_new", "").advice
