@@ -146,7 +146,7 @@ class ServicesBuilder:
             status_service=status_service,
             dispatcher=dispatcher,
             pipeline=pipeline,
-            everywhere=Everywhere(pipeline, pool.peers),
+            everywhere=Everywhere(pipeline, pool.peers, dispatcher, _wall, gateways.requests if gateways else None),
             admission=admission,
             reservations=accounting.reservations,
             calendar=accounting.calendar,

@@ -1,7 +1,7 @@
 """What people see of the gateways: how many there are, what each has to do, and whose journals are missing.
 
 Each gateway says it of itself in its record (`said`), and the figures of all are as old as a heartbeat. This gateway's
-own are those of this moment. Nothing in them belongs to a person or a key.
+own are those of this moment. Nothing in them belongs to a person or a key; `requests` does, and is for administrators.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from keypool.live import live
 from server.cluster.membership import Membership
-from server.dispatching import Dispatching
+from server.cluster.requests import SharedRequests
+from server.dispatcher import Dispatcher
 from server.store.base import GatewayRecord
 
 SHORT = 8  # digits of an id that people see
@@ -71,9 +73,10 @@ class Face:
     """A part of the heartbeat. `clock` is seconds, monotonic."""
 
     def __init__(
-        self, me: Identity, membership: Membership, dispatcher: Dispatching, clock: Callable[[], float]
+        self, me: Identity, membership: Membership, dispatcher: Dispatcher, clock: Callable[[], float]
     ) -> None:
         self._me, self._membership, self._dispatcher, self._clock = me, membership, dispatcher, clock
+        self.requests = SharedRequests(me.id, lambda: live(dispatcher.pool, clock()), clock)
 
     @property
     def me(self) -> str:
@@ -82,13 +85,15 @@ class Face:
 
     def said(self) -> Mapping[str, Any]:
         me = self._me
-        return {"version": me.version, "address": me.address, "since": me.since, "load": dict(self._own())}
+        own = {"version": me.version, "address": me.address, "since": me.since, "load": dict(self._own())}
+        return {**own, **self.requests.said()}
 
     async def look(self) -> None:
         """Nothing is read."""
 
     async def heard(self, alive: Sequence[GatewayRecord], since: float) -> None:
-        """The records are shown when a person looks."""
+        """The records are shown when a person looks; what others wish of the requests here is done now."""
+        self.requests.heard(alive)
 
     async def leave(self) -> None:
         """Nothing is held."""

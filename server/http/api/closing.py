@@ -23,14 +23,14 @@ async def schedule(asking: Asking) -> object:
 
 
 async def whom_it_hits(asking: Asking) -> object:
-    hit, now = closing.hit(await asking.services.dispatcher.live(10**6)), asking.services.wall()
+    hit, now = closing.hit(await asking.services.everywhere.live()), asking.services.wall()
     closed = maintenance(asking.services.book.notices, now) is not None
     return {"closed": closed, "running": hit.running, "waiting": hit.waiting, "people": hit.people}
 
 
 async def close(asking: Asking) -> object:
     """The numbers are those of the moment before."""
-    hit, services = closing.hit(await asking.services.dispatcher.live(10**6)), asking.services
+    hit, services = closing.hit(await asking.services.everywhere.live()), asking.services
     text, until = asking.body.get("text", ""), asking.body.get("until")
     await closing.close(services.changes, asking.actor, services.wall(), text, until)
     return {"closed": True, "running": hit.running, "waiting": hit.waiting, "people": hit.people}

@@ -17,7 +17,7 @@ from server.http.key_standings import standings, tested
 from server.keys.wishes import ListedKey
 from server.ledger.question import cursor, cursor_text
 
-PAGE, MOST = 100, 1000
+PAGE, MOST, MOST_LIVE = 100, 1000, 200
 LIVE = Thing(
     {
         "id": Text(1000),
@@ -70,7 +70,7 @@ async def recheck_key(asking: Asking) -> object:
 
 async def remove_key(asking: Asking) -> object:
     services = asking.services
-    consequences = of_key_removal(await services.keys.keys(), asking.id, await services.dispatcher.live(10**6))
+    consequences = of_key_removal(await services.keys.keys(), asking.id, await services.everywhere.live())
     await services.keys.remove(asking.actor, asking.id)
     return done_with(consequences)
 
@@ -93,26 +93,26 @@ async def live_requests(asking: Asking) -> object:
                 "key": each.key,
                 "attempts": each.attempts,
             }
-            for each in await asking.services.dispatcher.live()
+            for each in (await asking.services.everywhere.live())[:MOST_LIVE]
         ]
     }
 
 
 async def cancel_request(asking: Asking) -> None:
     services = asking.services
-    live = await services.dispatcher.live(10**6)
+    live = await services.everywhere.live()
     await requests.cancel(services.changes, asking.actor, asking.id, live, services.everywhere.cancel)
 
 
 async def cancel_all(asking: Asking) -> object:
     services = asking.services
-    live = await services.dispatcher.live(10**6)
+    live = await services.everywhere.live()
     return done_with(await requests.cancel_all(services.changes, asking.actor, live, services.everywhere.cancel))
 
 
 async def cancel_requests_of(asking: Asking) -> object:
     services, person = asking.services, asking.id
-    live = await services.dispatcher.live(10**6)
+    live = await services.everywhere.live()
     name = (await _names(asking)).get(person, person)
     done = await requests.cancel_of(services.changes, asking.actor, person, name, live, services.everywhere.cancel)
     return done_with(done)

@@ -64,7 +64,7 @@ async def change_person(asking: Asking) -> object:
     changed = await services.people.change(asking.actor, asking.id, asking.body, asking.authority)
     answer = person_json(changed)
     if changed.disabled and not person.disabled:
-        live = await services.dispatcher.live(10**6)
+        live = await services.everywhere.live()
         answer |= done_with(await of_disabling(services.store, person, live))
     elif changed.admin and not person.admin:
         answer |= done_with(await of_promotion(services.store, person))

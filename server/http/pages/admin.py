@@ -64,13 +64,13 @@ class NowPage(AdminPage):
     async def cancel(self, _: Form, request_id: str) -> Done:
         """End a request; its client hears by whom."""
         services = self.services
-        live = await services.dispatcher.live(10**6)
+        live = await services.everywhere.live()
         await requests.cancel(services.changes, self.me.id, request_id, live, services.everywhere.cancel)
         return Done("cancelled", "/admin")
 
     async def cancel_all(self, form: Form) -> Done:
         services = self.services
-        live = await services.dispatcher.live(10**6)
+        live = await services.everywhere.live()
         form.insist(Wording("End all requests?"), of_cancelling(live).lines(), Wording("End them all"))
         await requests.cancel_all(services.changes, self.me.id, live, services.everywhere.cancel)
         return Done("all-cancelled", "/admin")
@@ -78,7 +78,7 @@ class NowPage(AdminPage):
     async def cancel_of(self, form: Form, person: str) -> Done:
         """End all requests of a person."""
         services = self.services
-        live, name = await services.dispatcher.live(10**6), (await self.names()).get(person, person)
+        live, name = await services.everywhere.live(), (await self.names()).get(person, person)
         form.insist(
             Wording("End all requests of this person?"),
             of_cancelling_person(live, person, name).lines(),
@@ -103,7 +103,7 @@ class NowPage(AdminPage):
         )
 
     async def _live(self, names: dict[str, str]) -> tuple[LiveView, ...]:
-        now, live = self.services.wall(), await self.services.dispatcher.live()
+        now, live = self.services.wall(), await self.services.everywhere.seen()
         many = Counter(each.person for each in live)
         return tuple(
             LiveView(

@@ -68,7 +68,7 @@ class KeysPage(AdminPage):
 
     async def remove(self, form: Form, key_id: str) -> Done:
         services = self.services
-        consequences = of_key_removal(await services.keys.keys(), key_id, await services.dispatcher.live(10**6))
+        consequences = of_key_removal(await services.keys.keys(), key_id, await services.everywhere.live())
         form.insist(Wording("Remove this key?"), consequences.lines(), Wording("Remove the key"))
         await self.services.keys.remove(self.me.id, key_id)
         return Done("key-removed", KEYS)

@@ -47,7 +47,7 @@ class NoticesPage(AdminPage):
     async def close(self, form: Form) -> Done:
         """Turn requests away from now on."""
         services, until = self.services, form.moment("until")
-        hit = closing.hit(await services.dispatcher.live(10**6))
+        hit = closing.hit(await services.everywhere.live())
         form.insist(Wording("Close the gateway now?"), hit.lines(), Wording("Close it now"))
         await closing.close(services.changes, self.me.id, services.wall(), form.text("text"), until)
         return Done("maintenance-on", NOTICES)

@@ -182,7 +182,7 @@ class PersonPage(PeoplePage):
         return Done("person-changed", f"/admin/people/{person_id}")
 
     async def disable(self, form: Form, person_id: str) -> Done:
-        person, live = await self._person(person_id), await self.services.dispatcher.live(10**6)
+        person, live = await self._person(person_id), await self.services.everywhere.live()
         consequences = await of_disabling(self.services.store, person, live)
         form.insist(
             Wording("Close the access of %(name)s?", name=person.name), consequences.lines(), Wording("Close it")

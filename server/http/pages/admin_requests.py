@@ -111,7 +111,7 @@ class AdminExplainPage(AdminPage):
         """The person who made a request. Raises UnknownId."""
         services = self.services
         found = await services.store.usage(request_id) or await services.store.refused_request(request_id)
-        live = {each.id: each.person for each in await services.dispatcher.live(10**6)} if found is None else {}
+        live = {each.id: each.person for each in await services.everywhere.live()} if found is None else {}
         person_id = live.get(request_id) if found is None else found.person_id
         person = None if person_id is None else await services.store.person(person_id)
         if person is None:
