@@ -25,6 +25,7 @@ def forms_of(text: str | tuple[str, ...]) -> tuple[str, ...]:
     return (text,) if isinstance(text, str) else tuple(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_catalogue_has_the_messages_of_the_code(language: str) -> None:
     """`make languages` writes it."""

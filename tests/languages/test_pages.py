@@ -11,6 +11,7 @@ from tests.gateways import gateway
 GERMAN = {"Accept-Language": "de-DE,de;q=0.9,en;q=0.8", "Accept": "text/html"}
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test(timeout=30)
 async def test_a_browser_that_wants_german_gets_it_and_a_choice_counts_more() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:
@@ -37,6 +38,7 @@ async def test_a_browser_that_wants_german_gets_it_and_a_choice_counts_more() ->
             assert answer.headers["Location"] == "/"
 
 
+@pytest.mark.slow
 @pytest.mark.gen_test(timeout=30)
 async def test_programs_are_answered_in_english() -> None:
     async with FakeUpstream() as fake, gateway(fake) as running, aiohttp.ClientSession() as session:

@@ -98,12 +98,13 @@ def test_news_are_the_newest_first_and_name_no_person() -> None:
     ]
     view = feed_view("fairgate", "http://127.0.0.1", incidents, notices, 10_000)
     assert [(entry.id, entry.kind) for entry in view.entries] == [
+        ("notice-n2", "maintenance"),  # announced before it begins
         ("incident-b", "incident"),
         ("notice-n1", "announcement"),
         ("incident-a", "key"),
     ]
     assert view.updated_ms == 9_000
-    assert view.entries[0].title == "gpt-5 did not answer (over)"
+    assert view.entries[1].title == "gpt-5 did not answer (over)"
 
 
 @pytest.mark.parametrize(
