@@ -17,6 +17,7 @@ from server.http.transport.exchange import Exchange
 from server.ledger.ratelimit import Taken
 from server.ledger.refused import RefusedRequest
 from server.observability.access_log import Access
+from server.observability.redaction import redact
 from server.policy.authority import Means
 from server.relay.context import Call, ClientLeft, milliseconds
 from server.relay.keepalive import EVENT_STREAM
@@ -164,11 +165,11 @@ class RelayHandler(CallingHandler):
             request_id=self.request_id,
             person_id="" if caller is None else caller.person_id,
             token_id=None if caller is None else caller.token_id,
-            model=self._model or "",
+            model=redact(self._model or ""),  # a caller may name a secret so
             endpoint=self.endpoint.path,
             code=refusal.code,
             status=self.dialect.status(refusal),
-            detail=refusal.limit or refusal.param or "",
+            detail=redact(refusal.limit or refusal.param or ""),
             first_at=now,
             last_at=now,
         )

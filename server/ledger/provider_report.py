@@ -168,13 +168,16 @@ def _anthropic_usage(place: str, row: Row) -> ReportLine:
     return ReportLine("anthropic", _bucket_day(place, row), model, key, input_tokens, output)
 
 
+CENT = Decimal("0.01")  # of a dollar
+
+
 def _anthropic_costs(place: str, row: Row) -> ReportLine:
     if "cost_usd" in row:
         dollars = _number(place, "cost_usd", row["cost_usd"])
     else:
         if str(row.get("currency", "USD")).upper() != "USD":
             raise ReportError(f"{place}: the currency is not USD")
-        dollars = _number(place, "amount", row.get("amount")) / 100  # a decimal text of cents
+        dollars = _number(place, "amount", row.get("amount")) * CENT  # a decimal text of cents
     model = _text(row, "model", "description", "cost_type")
     return ReportLine("anthropic", _bucket_day(place, row), model, _text(row, "api_key", "api_key_id"), dollars=dollars)
 

@@ -126,6 +126,9 @@ def _add(sums: dict[Place, Figures], place: Place, figures: Figures) -> None:
         there[name] = there.get(name, Decimal()) + amount
 
 
+PER_CENT = Decimal("0.01")
+
+
 def _drift(
     place: Place, name: str, ours: Mapping[Place, Figures], theirs: Mapping[Place, Figures], percent: Decimal
 ) -> Drift:
@@ -133,6 +136,6 @@ def _drift(
     said = [measure for measure in MEASURES if measure in own or measure in bill]
     mine = {measure: round(own.get(measure, Decimal())) for measure in said}
     billed = {measure: round(bill.get(measure, Decimal())) for measure in said}
-    allowed = {measure: max(Decimal(_AT_LEAST[measure]), abs(billed[measure]) * percent / 100) for measure in said}
+    allowed = {measure: max(Decimal(_AT_LEAST[measure]), abs(billed[measure]) * percent * PER_CENT) for measure in said}
     within = all(abs(mine[measure] - billed[measure]) <= allowed[measure] for measure in said)
     return Drift(place[0], place[1], name, place[3], mine, billed, within)

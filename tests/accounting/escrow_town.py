@@ -59,6 +59,9 @@ class Ledger:
             "escrowed", lambda: [escrowed_of(it, self.taken(it), self.calls[it], self.escrows(it)) for it in counters]
         )
 
+    async def refused_request(self, request_id: str) -> None:
+        return None
+
     async def usage(self, request_id: str) -> UsageRow | None:
         settled = self.rows.get(request_id)
         return None if settled is None else settled.row

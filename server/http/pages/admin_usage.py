@@ -186,13 +186,16 @@ def _sum(name: str, found: Sum, share: float = 0.0, narrows: Mapping[str, str] |
     return UsageSum(name, requests, *tokens, found.cost_micro_usd, share, narrows or {})
 
 
+def _part(one: int, whole: int) -> float:
+    return one / whole if whole else 0.0
+
+
 def _line(each: NamedSum, of: str, total: Sum) -> UsageSum:
     """A line of the table: its share of the cost, or of the requests where all was free."""
     found, key = each.found, each.found.key[0]
-    if total.cost_micro_usd:
-        share = found.cost_micro_usd / total.cost_micro_usd
-    else:
-        share = found.requests / total.requests if total.requests else 0.0
+    share = _part(found.cost_micro_usd, total.cost_micro_usd)
+    if not total.cost_micro_usd:
+        share = _part(found.requests, total.requests)
     if key is None:
         return _sum(each.name, found, share)
     if of == "day":
