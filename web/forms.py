@@ -11,7 +11,7 @@ from __future__ import annotations
 XSRF = "xsrf"
 
 _GROUP = (
-    "weight", "models", "running", "batch", "guests", "content_days", "since", "until", "teachers", "note",
+    "weight", "models", "running", "batch", "guests", "content_days", "readers", "since", "until", "teachers", "note",
     "tool_prices",
 )  # fmt: skip
 _RATES = (
@@ -36,6 +36,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/me/groups": ("name", "teachers", "since", "until", "pot", "per_head", "models"),  # begins a course
     "/me/groups/*/code": (),  # a new join code; the old one ends
     "/me/groups/*/close": (),
+    "/me/groups/*/texts": ("person",),  # whose kept texts are read
     "/me/nickname": ("nickname",),  # empty: off the leaderboard
     "/me/sessions/end": (),  # all but this one
     "/me/sessions/*/end": (),
@@ -65,6 +66,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/groups": ("name", *_GROUP),
     "/admin/groups/*/change": _GROUP,
     "/admin/groups/*/code": (),
+    "/admin/groups/*/texts": ("person",),
     "/admin/groups/*/remove": (),
     "/admin/keys": (
         *("upstream", "dialect", "name", "base_url", "untested", "secret"),

@@ -7,6 +7,7 @@ from web import environment as press
 from web.view_me import CourseView, ExplainView, GroupsView, MeView, PrivacyView, QuestionView, RequestsView, TokensView
 from web.view_models import HomeView
 from web.view_public import MEASURES
+from web.view_texts import TextsView
 
 
 def me_html(view: MeView) -> bytes:
@@ -37,6 +38,11 @@ def groups_html(view: GroupsView) -> bytes:
 def course_html(view: CourseView) -> bytes:
     bars = charts.daily(view.cells, view.first_day, view.last_day, "cost")
     return press.printed("course.html", view.frame, "me groups", view=view, bars=bars)
+
+
+def texts_html(view: TextsView) -> bytes:
+    here = "admin groups" if view.administration else "me groups"
+    return press.printed("texts.html", view.frame, here, view=view)
 
 
 def privacy_html(view: PrivacyView) -> bytes:

@@ -152,6 +152,7 @@ class GroupRow:
     tool_prices: str = ""  # as they are written: "web_search=0.01"
     note: str = ""
     members: int = 0
+    readers: tuple[str, ...] = ()  # of what is kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from web import formatting as words
 from web.listing import Listing
 from web.view import Frame
 from web.view_public import Measure
+from web.view_texts import ReadingView
 from web.wording import Wording
 
 Unit = Literal["usd", "tokens", "requests"]
@@ -256,6 +257,7 @@ class CourseView:
     joinable: bool = False  # whether a join code is in force
     code: str | None = None  # that one, where it can be read
     made: NewSecret | None = None
+    texts: bool = False  # whether its teachers may read what is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +291,8 @@ class PrivacyView:
     sessions: tuple[LoginSession, ...] = ()
     content_days: int = 0
     content_group: str = ""
+    content_readers: tuple[str, ...] = ()
+    readings: tuple[ReadingView, ...] = ()  # the newest first
 
 
 @dataclass(frozen=True, slots=True)

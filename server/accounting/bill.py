@@ -53,6 +53,7 @@ class Bill:
     spend: int | None = None  # micro-USD that a guest's pass may spend in all
     content_days: int = 0  # so long its content is kept, and by whose wish; 0 is not at all
     content_group: str = ""
+    content_readers: tuple[str, ...] = ()  # whom this group names to read it
     output: int = 0  # tokens that the answer will probably have
     guess: Usage | None = None  # by its own words, see `guessed`: asked for when it is reserved, and when it goes out
     guess_costs: int = 0  # micro-USD

@@ -140,6 +140,7 @@ class Reservations:
         if request.hosted.fields:
             self._check_tools(bill, request.hosted)
         bill.content_days, bill.content_group, bill.spend = rights.content_days, rights.content_group, caller.spend
+        bill.content_readers = rights.content_readers
         bill.knocked = call.knocked
         return bill
 

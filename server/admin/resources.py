@@ -14,6 +14,7 @@ from server.admin.resource import Field, Resource, Verb, same
 from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.config.upstream_kinds import KINDS
 from server.ledger.prices import TOKENS
+from server.policy.groups import READERS
 from server.wire.keepalive import CHOICES
 
 AMOUNT = Whole(0, 10**15)  # micro-USD, tokens or requests
@@ -99,7 +100,7 @@ PASS = Resource(
     {"id": Text(), "issuer": Text(), "issued_at": Instant(), "expires_at": Instant(), "revoked": Flag()},
 )  # fmt: skip
 
-_GIVES = ("weight", "models", "running", "batch", "content_days", "since", "until", "teachers", "guests",
+_GIVES = ("weight", "models", "running", "batch", "content_days", "readers", "since", "until", "teachers", "guests",
           "tool_prices", "note")  # fmt: skip
 GROUP = Resource(
     "group",
@@ -110,6 +111,8 @@ GROUP = Resource(
         Field("running", Whole(0, 1_000_000)),
         Field("batch", Flag()),
         Field("content_days", Whole(0, 3650)),
+        Field("readers", Many(Word(READERS), len(READERS))),
+        Field("person", NAME, kept=False),
         Field("since", WHEN),
         Field("until", WHEN),
         Field("teachers", Many(NAME), shown=Many(Text(256), 10_000)),
@@ -121,11 +124,13 @@ GROUP = Resource(
         Verb("create", "POST /groups", "/groups", "group create", ("name",), _GIVES),
         Verb("change", "PATCH /groups/*", "/groups/*/change", "group change", (), _GIVES),
         Verb("remove", "DELETE /groups/*", "/groups/*/remove", "group remove"),
+        Verb("texts", "POST /groups/*/texts", "/groups/*/texts", "group texts", ("person",),
+             own=("POST /groups/*/texts", "/groups/*/texts")),
         Verb("add", "PUT /groups/*/members/*", "", "group add"),
         Verb("drop", "DELETE /groups/*/members/*", "", "group drop"),
     ),
     {"joinable": Flag()},
-)
+)  # fmt: skip
 
 COURSE = Resource(
     "course",

@@ -8,12 +8,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from server.admin.changes import OPERATOR
+from server.admin.commands.contents import OPERATORS, ContentCommands
 from server.admin.consequences import of_group_removal
 from server.admin.differences import differences
-from server.cli.context import Add, CommandContext, asks, insist, parsed, plain, read, tell_unreadable, times, when
-from server.cli.output import Columns, lists, show
+from server.cli.context import (
+    Add,
+    CommandContext,
+    asks,
+    insist,
+    parsed,
+    plain,
+    read,
+    tell_unreadable,
+    times,
+    wall,
+    when,
+)
+from server.cli.output import Columns, lists, print_json, show
 from server.config import parsers
 from server.config.tariff_parsers import tool_price_words, tool_prices
+from server.http.api.contents import text_json
 from server.http.api.schemas import group_json
 from server.policy.groups import Group, group_body, group_of, prices_body
 
@@ -25,6 +39,9 @@ def add_verbs(add: Add) -> None:
     remove = add("remove", _remove, "forget a group; its name stays with its members as a label")
     remove.add_argument("group", metavar="GROUP")
     asks(remove)
+    texts = lists(add("texts", _texts, "read the texts of a person, where the group names administrators; it is noted"))
+    texts.add_argument("group", metavar="GROUP")
+    texts.add_argument("person", metavar="PERSON")
     for name, work, summary in (("add", _add, "make a person a member"), ("drop", _drop, "end a membership")):
         each = add(name, work, summary)
         each.add_argument("group", metavar="GROUP")
@@ -39,6 +56,12 @@ def _terms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", action=argparse.BooleanOptionalAction, help="what its members ask waits behind")
     parser.add_argument("--guests", action=argparse.BooleanOptionalAction, help="its members may issue guest passes")
     parser.add_argument("--content-days", type=int, metavar="N", help="keep prompts and answers so long; 0 is not")
+    parser.add_argument(
+        "--readers",
+        type=parsed(parsers.words),
+        metavar="A,B",
+        help="of operators, teachers: who may read those",
+    )
     parser.add_argument(
         "--tool-prices",
         type=parsed(tool_prices),
@@ -83,7 +106,7 @@ async def _change(room: CommandContext, options: argparse.Namespace) -> None:
 
 
 async def _wanted(room: CommandContext, options: argparse.Namespace, before: Mapping[str, Any]) -> Group:
-    names = ("weight", "models", "running", "batch", "guests", "content_days", "note")
+    names = ("weight", "models", "running", "batch", "guests", "content_days", "readers", "note")
     said: dict[str, Any] = {name: getattr(options, name) for name in names}
     said |= {"since": room.begins_if(options.since), "until": room.ends_if(options.until)}
     if options.teachers is not None:
@@ -97,6 +120,17 @@ async def _wanted(room: CommandContext, options: argparse.Namespace, before: Map
 async def _remove(room: CommandContext, options: argparse.Namespace) -> None:
     insist(options, *(await of_group_removal(room.store, room.changes, options.group)).lines())
     await room.changes.remove_group(OPERATOR, options.group)
+
+
+async def _texts(room: CommandContext, options: argparse.Namespace) -> None:
+    contents = ContentCommands(room.store, room.changes, wall)
+    found = await contents.read(OPERATOR, OPERATORS, options.group, options.person)
+    if options.json:
+        print_json([text_json(each) for each in found])
+        return
+    for each in found:
+        said = text_json(each)
+        print(f"{said['at']} {said['request_id']}", plain(said["asked"]), plain(said["answered"]), "", sep="\n")
 
 
 async def _add(room: CommandContext, options: argparse.Namespace) -> None:

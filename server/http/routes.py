@@ -14,6 +14,7 @@ from server.http.access import Role, Route
 from server.http.api import aliases as aliases_api
 from server.http.api import bill as bill_api
 from server.http.api import closing as closing_api
+from server.http.api import contents as contents_api
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
@@ -64,6 +65,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *repricing_api.OPERATIONS,
     *admin_api_house.OPERATIONS,
     *bill_api.OPERATIONS,
+    *contents_api.OPERATIONS,
 )
 TRANSLATED_KINDS = frozenset(asker for asker, _ in PAIRS)  # asked under either family's prefix
 ANYBODY = {"GET": Role.PUBLIC}

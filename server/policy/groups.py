@@ -28,6 +28,8 @@ NAME = re.compile(r"[\w][\w .@+/-]{0,63}")
 MOST_WEIGHT = 1000.0
 MOST_TOOLS = 100  # with prices of their own
 EVERYONE = "everyone"  # the group of all who are in no other one
+OPERATORS, TEACHERS = "operators", "teachers"
+READERS = (OPERATORS, TEACHERS)  # who may be named to read the texts that a group keeps
 LEFT = "(left)"  # stands among the groups of a person who has left one; no group can be called so
 
 Check = Callable[[object], bool]
@@ -43,6 +45,7 @@ class Group:
     running: int = 0  # requests in flight, of each member
     batch: bool = False  # its members' requests are batch work unless they have a better group
     content_days: int = 0  # so long prompts and answers are kept; 0 is not at all
+    readers: tuple[str, ...] = ()  # of READERS: who may read what is kept from now on; empty: the writer alone
     since: int | None = None
     until: int | None = None
     teachers: tuple[str, ...] = ()  # ids of people who may see its totals
@@ -66,6 +69,7 @@ class Rights:
     groups: tuple[str, ...] = ()  # those that last now
     content_days: int = 0
     content_group: str = ""  # whose wish it is to keep contents
+    content_readers: tuple[str, ...] = ()  # whom this group names to read them
     decided: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the groups of one's own that decide, each with its models
 
     def may_use(self, model: str) -> bool:
@@ -103,6 +107,7 @@ def rights_of(names: Iterable[str], groups: Mapping[str, Group], now: int) -> Ri
         groups=tuple(lasting),
         content_days=keeps.content_days,
         content_group=keeps.name if keeps.content_days else "",
+        content_readers=keeps.readers if keeps.content_days else (),
         decided=decided,
     )
 
@@ -185,6 +190,7 @@ _CHECKS: dict[str, Check] = {
     "running": _whole(1_000_000),
     "batch": lambda value: type(value) is bool,
     "content_days": _whole(3650),
+    "readers": lambda value: _texts(value) and set(value) <= set(READERS),  # type: ignore[call-overload]  # texts by then
     "since": _time,
     "until": _time,
     "teachers": _texts,
@@ -199,6 +205,7 @@ _EXPECTED = {
     "running": Wording("expected a whole number"),
     "batch": Wording("expected true or false"),
     "content_days": Wording("expected days from 0 to 3650"),
+    "readers": Wording("expected some of operators and teachers"),
     "since": Wording("expected milliseconds since 1970, or null"),
     "until": Wording("expected milliseconds since 1970, or null"),
     "teachers": Wording("expected a list of people's ids"),

@@ -85,9 +85,8 @@ class Settling:
         assert recorded is not None, "only what is recorded is kept"
         until = row.started_at + context.bill.content_days * DAY
         asked, answered = context.call.request.body[:LONGEST], recorded()
-        content = Content(
-            row.request_id, row.person_id, context.bill.content_group, row.started_at, until, asked, answered
-        )
+        group, readers = context.bill.content_group, " ".join(context.bill.content_readers)
+        content = Content(row.request_id, row.person_id, group, row.started_at, until, asked, answered, readers)
         try:
             await self._store.keep_content(content)
         except StoreError:

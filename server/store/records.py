@@ -208,3 +208,4 @@ class Content:
     expires_at: int
     asked: bytes = field(repr=False)
     answered: bytes = field(repr=False)
+    readers: str = ""  # whom the group named to read it when it was written (`policy/groups.py`), blanks between

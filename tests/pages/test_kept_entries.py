@@ -119,5 +119,6 @@ def test_every_form_with_fields_to_type_into_is_tried_above() -> None:
         "/admin/bill",
     }  # fmt: skip
     others = {"/login", "/admin/keys", "/me/passes", "/admin/people/*/passes"}
+    others |= {f"/{whose}/groups/*/texts" for whose in ("me", "admin")}
     others |= {f"/{whose}/tokens/*/{verb}" for whose in ("me", "admin") for verb in ("rotate", "narrow")}
     assert {action for action, fields in FORMS.items() if fields} == tried | others

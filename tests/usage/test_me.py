@@ -25,6 +25,7 @@ async def test_a_person_learns_who_they_are_and_with_which_token_they_came(offic
         "limits": [],
         "content_logging": False,
         "content_days": 0,
+        "content_readers": [],
     }
     assert (token["name"], token["expires_at"]) == ("test", None)
     assert token["id"].startswith("tok_")

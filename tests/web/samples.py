@@ -74,6 +74,7 @@ from web.view_me import (
 )
 from web.view_models import HomeView, ModelRow, ModelsView
 from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView, QueuePlace, Score
+from web.view_texts import TextsView, TextView
 
 NOW = 1_790_000_000_000
 HOUR, DAY = 3_600_000, 86_400_000
@@ -123,6 +124,9 @@ def empty_pages() -> Pages:
     yield "admin-groups-empty", lambda: render_admin.admin_groups_html(AdminGroupsView(OPERATOR, ()))
     yield "admin-tokens-empty", lambda: render_admin.admin_tokens_html(AdminTokensView(OPERATOR, ()))
     yield "keys-empty", lambda: render_admin.keys_html(KeysView(OPERATOR, (), (), may_add=False))
+    texts = (TextView("req_1", NOW - DAY, "a question", "an answer"),)
+    yield "texts", lambda: render_me.texts_html(TextsView(OPERATOR, "lab", True, "ada", texts))
+    yield "texts-empty", lambda: render_me.texts_html(TextsView(OPERATOR, "lab", False))
     yield "bill-empty", lambda: render_admin.bill_html(BillView(OPERATOR))
     yield "prices-empty", lambda: render_admin.prices_html(PricesView(OPERATOR, ()))
     yield "limits-empty", lambda: render_admin.limits_html(LimitsView(OPERATOR, ()))

@@ -13,6 +13,7 @@ from server.http.access import Role, Route
 from server.http.api import aliases as aliases_api
 from server.http.api import bill as bill_api
 from server.http.api import closing as closing_api
+from server.http.api import contents as contents_api
 from server.http.api import me as my_api
 from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
@@ -32,6 +33,7 @@ ALL: tuple[Description, ...] = (
         for table in (
             my_api,
             bill_api,
+            contents_api,
             admin_api_people,
             admin_api_book,
             closing_api,

@@ -88,6 +88,7 @@ ME = Thing(
         ),
         "content_logging": Flag(),
         "content_days": Whole(),
+        "content_readers": Many(Text()),
     },
     name="Me",
 )

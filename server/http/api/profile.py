@@ -28,6 +28,7 @@ class MeHandler(ReportHandler):
                 "limits": [_limit(each) for each in await self.services.reservations.standing(caller)],
                 "content_logging": rights.content_days > 0,
                 "content_days": rights.content_days,
+                "content_readers": rights.content_readers,
             }
         )
 

@@ -138,6 +138,7 @@ def group_json(group: Group) -> Fields:
         "running": group.running,
         "batch": group.batch,
         "content_days": group.content_days,
+        "readers": group.readers,
         "since": when(group.since),
         "until": when(group.until),
         "teachers": group.teachers,

@@ -11,7 +11,7 @@ from server.http.pages.me_ledger import cells, first_day, group_limits, last_mom
 from server.ledger.limits import Scope
 from server.ledger.reports import By, Days
 from server.policy.commands import NotThere
-from server.policy.groups import LEFT, Group
+from server.policy.groups import LEFT, TEACHERS, Group
 from server.wire.errors import UnknownId
 from web import render_me
 from web.view_me import CourseView, GroupsView, MembershipView, MemberView, NewSecret
@@ -100,6 +100,7 @@ class CoursePage(MemberPage):
             joinable=bool(seen.group.join),
             code=seen.code,
             made=self.made,
+            texts=TEACHERS in seen.group.readers and self.me.id in seen.group.teachers,
         )
         return render_me.course_html(view)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.admin.commands.contents import ContentCommands
 from server.http.browsed import SESSION
 from server.http.pages.base import BrowserHandler
 from server.http.pages.forms import Done, Form, FormError
@@ -14,6 +15,7 @@ from web import formatting as words
 from web import render, render_me
 from web.view_me import KeptView, LoginSession, PrivacyView
 from web.view_public import MessageView
+from web.view_texts import ReadingView
 from web.wording import Wording as W
 from web.wording import Written
 
@@ -52,8 +54,17 @@ class PrivacyPage(MemberPage):
             ),
             content_days=rights.content_days,
             content_group=rights.content_group,
+            content_readers=rights.content_readers,
+            readings=await self._readings(),
         )
         return render_me.privacy_html(view)
+
+    async def _readings(self) -> tuple[ReadingView, ...]:
+        """Who has read texts of theirs, by name."""
+        services = self.services
+        names = {person.id: person.name for person in await services.store.people()}
+        found = await ContentCommands(services.store, services.changes, services.wall).readings(self.me.id)
+        return tuple(ReadingView(names.get(it.actor, it.actor), it.at, it.group, it.texts) for it in found)
 
     async def nickname(self, form: Form) -> Done:
         """Be listed under this name; without one, not at all."""

@@ -26,6 +26,7 @@ from server.http.pages.me_privacy import ExportFile, PrivacyPage
 from server.http.pages.me_requests import ExplainPage, RequestsPage
 from server.http.pages.me_tokens import TokensPage
 from server.http.pages.me_usage import UsagePage
+from server.http.pages.texts import OperatorsTextsPage, TextsPage
 from server.http.services import PageServices
 
 ID = "([^/]{1,128})"
@@ -55,6 +56,7 @@ def _own() -> list[Route[PageServices]]:
         _form(f"/me/groups/{NAME}/leave", GroupsPage, GroupsPage.leave),
         _form(f"/me/groups/{NAME}/code", CoursePage, CoursePage.code),
         _form(f"/me/groups/{NAME}/close", CoursePage, CoursePage.close),
+        _page(f"/me/groups/{NAME}/texts", TextsPage, TextsPage.read),
         _page(f"/me/groups/{NAME}", CoursePage),
         _page("/me/privacy", PrivacyPage),
         _form("/me/nickname", PrivacyPage, PrivacyPage.nickname),
@@ -85,6 +87,7 @@ def _people() -> list[Route[PageServices]]:
         _page("/admin/groups", AdminGroupsPage, AdminGroupsPage.create, admin),
         _form(f"/admin/groups/{NAME}/change", AdminGroupsPage, AdminGroupsPage.change, admin),
         _form(f"/admin/groups/{NAME}/code", CoursePage, CoursePage.code, admin),
+        _page(f"/admin/groups/{NAME}/texts", OperatorsTextsPage, OperatorsTextsPage.read, admin),
         _form(f"/admin/groups/{NAME}/remove", AdminGroupsPage, AdminGroupsPage.remove, admin),
         _page("/admin/tokens", AdminTokensPage, role=admin),
         _form(f"/admin/tokens/{ID}/rotate", AdminTokensPage, AdminTokensPage.rotate, admin),

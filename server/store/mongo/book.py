@@ -110,7 +110,7 @@ class MongoRecords(Connected):
     async def contents(self, person_id: str) -> list[Content]:
         oldest_first = [("at", ASCENDING), ("_id", ASCENDING)]
         found = await self._db.contents.find({"person_id": person_id}).sort(oldest_first).to_list(None)
-        return [Content(each["_id"], **{name: each[name] for name in _CONTENT}) for each in found]
+        return [Content(each["_id"], **{name: each[name] for name in _CONTENT if name in each}) for each in found]
 
     @verb
     async def forget_contents(self, person_id: str) -> int:

@@ -11,7 +11,7 @@ from server.ledger.reports import Cursor
 from server.store.base import Audit, Content, Record
 
 _AUDIT = "SELECT id, at, actor, action, target, before, after FROM audit"
-_CONTENT = 'SELECT request_id, person_id, "group", at, expires_at, asked, answered FROM content'
+_CONTENT = 'SELECT request_id, person_id, "group", at, expires_at, asked, answered, readers FROM content'
 
 
 def put_record(db: sqlite3.Connection, record: Record) -> None:
@@ -82,7 +82,7 @@ def _entry(row: tuple[Any, ...]) -> Audit:
 def keep_content(db: sqlite3.Connection, content: Content) -> None:
     times = (content.at, content.expires_at)
     values = (content.request_id, content.person_id, content.group, *times, content.asked, content.answered)
-    db.execute("INSERT INTO content VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", values)
+    db.execute("INSERT INTO content VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", (*values, content.readers))
 
 
 def contents(db: sqlite3.Connection, person_id: str) -> list[Content]:

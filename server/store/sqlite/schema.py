@@ -185,6 +185,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX refused_first ON refused (first_at, request_id)",
         "CREATE INDEX refused_person ON refused (person_id, first_at, request_id)",
     ),
+    # By whom a text may be read, as its writer knew when it was written.
+    ("ALTER TABLE content ADD COLUMN readers TEXT NOT NULL DEFAULT ''",),
 )
 
 

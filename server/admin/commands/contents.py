@@ -1,0 +1,72 @@
+"""Texts that a group keeps, read by those whom the group names: its operators, its teachers, or both.
+
+A text can be read only by those who were named when it was written (`Content.readers`): who writes knows then by whom
+it may be read, and naming more readers later opens nothing of the past. Each reading is in the audit log before a text
+is shown, and the person sees there who has read theirs, and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from server.admin.changes import Changes, no_such
+from server.policy.commands import CommandError
+from server.policy.groups import OPERATORS, READERS, TEACHERS
+from server.store.base import Content, Store
+
+READ = "content.read"  # the action in the audit log
+PAGE = 250
+MOST_ENTRIES = 20_000  # of the audit log that are looked through for readings of one person's texts
+MOST_TEXTS = 500
+
+__all__ = ["OPERATORS", "READERS", "TEACHERS", "ContentCommands", "Reading"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """That texts of a person were read: by whom (a person's id, or "operator"), when, of which group and how many."""
+
+    actor: str
+    at: int
+    group: str
+    texts: int
+
+
+class ContentCommands:
+    """The verbs. `wall` is UTC milliseconds. All raise CommandError and StoreError."""
+
+    def __init__(self, store: Store, changes: Changes, wall: Callable[[], int]) -> None:
+        self._store, self._changes, self._wall = store, changes, wall
+
+    async def read(self, actor: str, reader: str, group: str, person_name: str) -> list[Content]:
+        """The texts of a person that a group lets `reader` (OPERATORS or TEACHERS) read, the newest first; noted.
+
+        Raises NotThere for a group that the actor does not teach, where they read as a teacher.
+        """
+        if reader == TEACHERS and not await self.teaches(actor, group):
+            raise no_such("group")
+        person = await self._changes.person_named(person_name)
+        found = [
+            each
+            for each in await self._store.contents(person.id)
+            if each.group == group and reader in each.readers.split() and self._wall() < each.expires_at
+        ][-MOST_TEXTS:]
+        if not found:
+            raise CommandError("no text of this person is kept that this group lets you read")
+        await self._changes.note(actor, READ, person.id, None, {"group": group, "as": reader, "texts": len(found)})
+        return found[::-1]
+
+    async def teaches(self, person_id: str, group: str) -> bool:
+        """Whether a person is among the teachers of a group."""
+        return any(each.name == group and person_id in each.teachers for each in await self._changes.groups())
+
+    async def readings(self, person_id: str) -> list[Reading]:
+        """Who has read a person's texts, the newest first."""
+        found, cursor, seen = [], None, 0
+        while seen < MOST_ENTRIES and (entries := await self._changes.audits(cursor, PAGE)):
+            for each in entries:
+                if (each.action, each.target) == (READ, person_id) and each.after is not None:
+                    found.append(Reading(each.actor, each.at, str(each.after["group"]), int(each.after["texts"])))
+            seen, cursor = seen + len(entries), (entries[-1].at, entries[-1].id)
+        return found
