@@ -222,6 +222,7 @@ BESIDES = {
     "/me/passes": {"name"},
     "/admin/people/*/passes": {"name"},
     "notice set": {"id"},
+    "group texts": {"json"},  # a listing
     "limit raise": {"amount"},
 }
 # One field is said by one option or another: when a token ends in days or on a day, how a person is called.

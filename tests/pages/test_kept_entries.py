@@ -18,6 +18,7 @@ LIMIT = {"scope": "person", "subject": ODD, "unit": "tokens", "window": "week", 
 PRICE = {"model": "gpt-5", "input": "1.25", "output": ODD, "cached": "0.1", "cache_write": "", "request": "3"}
 TOKEN = {"name": "laptop", "models": "o4*", "networks": ODD, "addresses": "3", "keepalive": "off", "usd": "5"}
 GROUP = {"weight": "2.5", "models": "gpt-5*", "running": "3", "teachers": ODD, "note": ODD, "guests": "yes"}
+RAISE = {name: LIMIT[name] for name in ("unit", "window", "models")}
 
 
 def entries(page: str, action: str) -> dict[str, str]:
@@ -67,6 +68,8 @@ async def test_the_administrators_forms_keep_what_was_entered() -> None:
             (ada, ada, {"name": "Ada", "email": "", "groups": ODD, "note": ODD}),
             (ada, f"{ada}/tokens", {**TOKEN, "kind": "special"}),
             (ada, f"{ada}/erase", {"confirm": ODD}),
+            (ada, f"{ada}/raise", {**RAISE, "extra": ODD, "until": "2098-01-01"}),
+            ("/admin/prices", "/admin/prices/reprice", {"first": "2029-02-01", "last": "2029-01-01", "model": ODD}),
         ):
             await kept(operator, page, action, fields)
         wrong = {"csv": f"name,admin\n{ODD},perhaps\n"}
@@ -116,9 +119,9 @@ def test_every_form_with_fields_to_type_into_is_tried_above() -> None:
         "/admin/notices", "/admin/maintenance", "/admin/close", "/admin/aliases",
         "/admin/people", "/admin/people/*", "/admin/people/*/tokens", "/admin/people/*/erase",
         "/admin/people/import", "/me/groups", "/me/groups/join", "/me/tokens", "/me/nickname", "/me/erase",
-        "/admin/bill",
+        "/admin/bill", "/admin/people/*/raise", "/admin/prices/reprice",
     }  # fmt: skip
-    others = {"/login", "/admin/keys", "/me/passes", "/admin/people/*/passes"}
+    others = {"/login", "/invitation", "/admin/keys", "/me/passes", "/admin/people/*/passes"}
     others |= {f"/{whose}/groups/*/texts" for whose in ("me", "admin")}
     others |= {f"/{whose}/tokens/*/{verb}" for whose in ("me", "admin") for verb in ("rotate", "narrow")}
     assert {action for action, fields in FORMS.items() if fields} == tried | others
