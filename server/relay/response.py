@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from keypool.health import FIRST_REST, KeyEvent
 from keypool.limits import windows
 from keypool.verdict import DROPPED, NONSENSE, OUR_BOUND, Verdict, judge
-from server.keys.words import words_about_key
+from server.keys.words import words_about_key, words_of
 from server.ledger.usage import Outcome
 from server.relay.context import RequestContext, Sink, milliseconds
 from server.relay.keepalive import EVENT_STREAM, STREAM_HEADERS, Keepalive
@@ -101,7 +101,8 @@ class Response:
             seen = replace(verdict, status=status, words=words_about_key(status, body))
             raise AttemptFailed(seen, refusal, self.answer.headers, billed=self._began(), gone=gone)
         context.lease.rejected(verdict, windows(self.answer.headers, self.wall() / 1000))
-        context.trace.attempts.append({"key": context.lease.key.id, "answered": str(status)})
+        said = {"said": words_of(body)}  # for the caller alone, who knows what they sent
+        context.trace.attempts.append({"key": context.lease.key.id, "answered": str(status), **said})
         context.first_byte = context.first_byte or self.clock()
         context.outcome, context.perhaps_billed = Outcome.REJECTED, self._began()
         await self.settle(context)

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from server.ledger.reports import Which
+from tests.fakes.fates import context_too_long
 from tests.gateways import Running
 from tests.pages.visitors import ADMIN_KEY, ada_at, ask, operator_at, services, visitor
 
@@ -84,6 +85,21 @@ async def test_one_person_sees_none_of_another_and_an_administrator_all() -> Non
         assert {row["user"] for row in rows} == {"Bob"}
         (line,) = csv.DictReader(io.StringIO((await boss.get("/admin/requests.csv?q=Bob")).text))
         assert line["request_id"] == served.request_id
+
+
+@pytest.mark.gen_test
+async def test_the_provider_s_words_about_a_request_are_for_its_maker_alone() -> None:
+    async with services() as running, ada_at(running) as ada, operator_at(running) as boss:
+        for key in ("sk-upstream-one", "sk-upstream-two"):
+            running.fake.script(key, context_too_long().for_ever())
+        asked = await ask(running, running.token)
+        assert asked.status == 400
+        mine = (await ada.get(f"/me/requests/{asked.request_id}")).text
+        assert "The provider’s words" in mine
+        assert "The provider received it and refused it" in mine
+        theirs = (await boss.get(f"/admin/requests/{asked.request_id}")).text
+        assert "The provider received it and refused it" in theirs
+        assert "The provider’s words" not in theirs
 
 
 @pytest.mark.gen_test

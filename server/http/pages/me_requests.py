@@ -132,7 +132,7 @@ async def explained(
         None if found is None else either_view(found, tokens, {person.id: person.name} if of_another else NO_NAMES),
         request_id,
         what,
-        tuple(_facts(trace or {}, row)),
+        tuple(_facts(trace or {}, row, of_another=of_another)),
         advice,
         back,
         person.name if of_another else "",
@@ -155,7 +155,8 @@ def _explanation(row: UsageRow | None, refused: RefusedRequest | None, trace: Ma
     return OF_OUTCOMES.get(trace["state"], Explanation(Wording("It has ended."), ""))
 
 
-def _facts(trace: Mapping[str, Any], row: UsageRow | None) -> list[Fact]:
+def _facts(trace: Mapping[str, Any], row: UsageRow | None, *, of_another: bool) -> list[Fact]:
+    """What else is known. The provider's words about a request may repeat its prompt: they are for its maker alone."""
     facts = []
     if trace.get("position"):
         seconds = trace["expected_wait_ms"] / 1000
@@ -170,6 +171,8 @@ def _facts(trace: Mapping[str, Any], row: UsageRow | None) -> list[Fact]:
         failed = attempt.get("failed")
         label = Wording("A key that failed") if failed else Wording("Answered with key")
         facts.append(Fact(label, failed or attempt["key"]))
+        if (said := attempt.get("said")) and not of_another:
+            facts.append(Fact(Wording("The provider’s words"), said))
     if row is not None and row.attempts > 1:
         facts.append(Fact(Wording("Attempts"), str(row.attempts)))
     return facts
