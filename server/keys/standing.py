@@ -22,7 +22,7 @@ SUSPECTED = W("Requests fail with it, perhaps by their own fault: too few people
 ELSEWHERE = W("Another gateway found it out.")
 WHOLE: Mapping[KeyState, Phrase] = {
     KeyState.UNCHECKED: W("Nothing is known of it yet."),
-    KeyState.READY: W("It is let in."),
+    KeyState.READY: W("The provider accepts it."),
     KeyState.COOLING: W("It rests after a failure."),
     KeyState.EXHAUSTED: W("Its quota or its money is used up."),
     KeyState.REVOKED: W("The provider does not accept it."),
@@ -48,9 +48,9 @@ CAUSES: Mapping[str, Phrase] = {
     )
 }
 FOUND: Mapping[str, Phrase] = {
-    "ready": W("it is let in"),
+    "ready": W("the provider accepts it"),
     "revoked": W("the provider does not know this key"),
-    "unclear": W("the provider does not say whether it is let in"),
+    "unclear": W("the provider does not say whether it accepts it"),
     "unreachable": W("no connection, no answer in time, or a failure of the provider"),
 }
 LEFT: Mapping[LimitMeasure, str] = {
@@ -180,7 +180,7 @@ def _next(seen: KeySnapshot, clock: _Clock) -> Iterable[str]:
     if seen.state is KeyState.EXHAUSTED:
         yield W("If it has been topped up, test it: then it is used at once.")
     if seen.state is KeyState.REVOKED:
-        yield W("It serves again by itself if a test lets it in; else replace it.")
+        yield W("It serves again by itself once a test shows that the provider accepts it; else replace it.")
     if seen.next_check is None:
         yield W("No test is planned.")
     elif seen.next_check > clock.now:

@@ -83,7 +83,7 @@ def test_a_suspected_key_says_that_nothing_is_proven_and_what_happened_last() ->
         (None, "Not tested yet."),
         (
             KeyCheck(NOW - 180, "ready", "let in", models=61, status=200),
-            "Tested 3 min ago: it is let in. It lists 61 models.",
+            "Tested 3 min ago: the provider accepts it. It lists 61 models.",
         ),
         (
             KeyCheck(NOW, "revoked", "", words="Incorrect API key: ***", status=401),
@@ -91,7 +91,7 @@ def test_a_suspected_key_says_that_nothing_is_proven_and_what_happened_last() ->
         ),
         (
             KeyCheck(NOW, "ready", "let in", "; azure answers there: `kind: azure` fits", models=1),
-            "Tested 0 s ago: it is let in. It lists 1 model."
+            "Tested 0 s ago: the provider accepts it. It lists 1 model."
             " Its kind or its address may be wrong: azure answers there: `kind: azure` fits.",
         ),
     ],

@@ -556,7 +556,8 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         KeyRow(
             "3f9a1c", "x7Qa", text("openai"), "ready", NOW - 70 * HOUR, (text("gpt-5.2"),), 3, 16, added=True,
             owner=text("Chair of Logic"), kind="openai", address=text("https://api.openai.com/v1"),
-            why=("It is let in.",), next=("The next test is in 12 min.",), check=("Tested 3 min ago: it is let in.",),
+            why=("The provider accepts it.",), next=("The next test is in 12 min.",),
+            check=("Tested 3 min ago: the provider accepts it.",),
             left=("Today $3.12 for 812 requests.", "$16.88 of $20.00 left under the cap of its upstream."),
         ),
         KeyRow(
