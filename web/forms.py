@@ -12,7 +12,7 @@ XSRF = "xsrf"
 
 _GROUP = (
     "weight", "models", "running", "batch", "guests", "content_days", "readers", "since", "until", "teachers", "note",
-    "tool_prices",
+    "tool_prices", "fallback",
 )  # fmt: skip
 _RATES = (
     *("input", "cached", "cache_write", "cache_write_1h", "input_audio", "input_image"),

@@ -153,6 +153,7 @@ class GroupRow:
     note: str = ""
     members: int = 0
     readers: tuple[str, ...] = ()  # of what is kept
+    fallback: str = ""  # such as "gpt-5-mini; wait=20"
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ class RequestsView:
     tokens: tuple[tuple[str, str], ...]
     older: str | None = None
     of_all: bool = False
-    file: str = ""  # the address of the same as a file
+    files: tuple[tuple[str, str], ...] = ()  # the same as files: words and addresses
 
     @property
     def status_options(self) -> tuple[tuple[str, str], ...]:

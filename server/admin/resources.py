@@ -101,7 +101,7 @@ PASS = Resource(
 )  # fmt: skip
 
 _GIVES = ("weight", "models", "running", "batch", "content_days", "readers", "since", "until", "teachers", "guests",
-          "tool_prices", "note")  # fmt: skip
+          "tool_prices", "fallback", "note")  # fmt: skip
 GROUP = Resource(
     "group",
     (
@@ -118,6 +118,7 @@ GROUP = Resource(
         Field("teachers", Many(NAME), shown=Many(Text(256), 10_000)),
         Field("guests", Flag()),
         Field("tool_prices", TOOL_PRICES),
+        Field("fallback", Text(300, least=0)),
         Field("note", NOTE),
     ),
     (

@@ -63,6 +63,9 @@ def _terms(parser: argparse.ArgumentParser) -> None:
         help="of operators, teachers: who may read those",
     )
     parser.add_argument(
+        "--fallback", metavar="VALUE", help='another model where theirs would wait, such as "gpt-5-mini; wait=20"'
+    )
+    parser.add_argument(
         "--tool-prices",
         type=parsed(tool_prices),
         metavar="A=USD,B=USD",
@@ -106,7 +109,7 @@ async def _change(room: CommandContext, options: argparse.Namespace) -> None:
 
 
 async def _wanted(room: CommandContext, options: argparse.Namespace, before: Mapping[str, Any]) -> Group:
-    names = ("weight", "models", "running", "batch", "guests", "content_days", "readers", "note")
+    names = ("weight", "models", "running", "batch", "guests", "content_days", "readers", "fallback", "note")
     said: dict[str, Any] = {name: getattr(options, name) for name in names}
     said |= {"since": room.begins_if(options.since), "until": room.ends_if(options.until)}
     if options.teachers is not None:

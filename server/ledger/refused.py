@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 HOUR_MS = 3_600_000
 MOST_EACH = 50  # different ones of a person in an hour
-MOST = 10_000  # of all people in an hour; what comes on top is not recorded
+MOST = 10_000  # of all people in an hour, and as many again for the first one of each person; the rest is not recorded
 LONGEST = 128  # characters of a model's name, which its caller made up
 
 
@@ -57,9 +57,10 @@ class RefusedTally:
         if _kind(refused) not in self._known and self._each[refused.person_id] >= MOST_EACH:
             refused = replace(refused, model="", detail="", endpoint="")
         if (known := self._known.get(_kind(refused))) is not None:
-            refused = replace(known, last_at=max(known.last_at, refused.last_at), count=known.count + 1)
-        elif len(self._known) >= MOST:
-            return
+            count = known.count + refused.count
+            refused = replace(known, last_at=max(known.last_at, refused.last_at), count=count)
+        elif len(self._known) >= (MOST if self._each[refused.person_id] else 2 * MOST):
+            return  # the first one of a person has room that those who vary what they ask for do not take
         else:
             self._each[refused.person_id] += 1
         self._known[_kind(refused)] = self._unwritten[refused.request_id] = refused
@@ -71,7 +72,8 @@ class RefusedTally:
 
     def put_back(self, unwritten: Iterable[RefusedRequest]) -> None:
         """These could not be written; what has come since is newer."""
-        self._unwritten = {each.request_id: each for each in unwritten} | self._unwritten
+        both = {each.request_id: each for each in unwritten} | self._unwritten
+        self._unwritten = dict(list(both.items())[-2 * MOST :])  # after a long outage the latest
 
 
 def _kind(refused: RefusedRequest) -> Kind:

@@ -22,6 +22,8 @@ from typing import Any
 
 from server.ledger.money import MOST
 from server.wire.calls import NAME as TOOL
+from server.wire.errors import InvalidValue
+from server.wire.fallback import NONE, Fallback, fallback_of
 from web.wording import Wording
 
 NAME = re.compile(r"[\w][\w .@+/-]{0,63}")
@@ -52,6 +54,7 @@ class Group:
     join: str = ""  # the digest of the code by which people join; empty: people cannot join by themselves
     guests: bool = False  # its members may issue guest passes
     tool_prices: tuple[tuple[str, int], ...] = ()  # micro-USD a call, in place of the installation's, where it pays
+    fallback: str = ""  # such as "gpt-5-mini; wait=20" (`wire/fallback.py`): its members' consent; empty: none
     note: str = ""
 
     def lasts_at(self, now: int) -> bool:
@@ -70,6 +73,7 @@ class Rights:
     content_days: int = 0
     content_group: str = ""  # whose wish it is to keep contents
     content_readers: tuple[str, ...] = ()  # whom this group names to read them
+    fallback: Fallback | None = None  # of the first group that consents to one
     decided: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the groups of one's own that decide, each with its models
 
     def may_use(self, model: str) -> bool:
@@ -108,6 +112,7 @@ def rights_of(names: Iterable[str], groups: Mapping[str, Group], now: int) -> Ri
         content_days=keeps.content_days,
         content_group=keeps.name if keeps.content_days else "",
         content_readers=keeps.readers if keeps.content_days else (),
+        fallback=next((fallback_of(group.fallback) for group in mine if group.fallback), None),
         decided=decided,
     )
 
@@ -184,6 +189,13 @@ def _time(value: object) -> bool:
     return value is None or _whole(10**14)(value)
 
 
+def _fallback(value: object) -> bool:
+    try:
+        return isinstance(value, str) and (not value or fallback_of(value) is not NONE)
+    except InvalidValue:
+        return False
+
+
 _CHECKS: dict[str, Check] = {
     "weight": _weight,
     "models": _texts,
@@ -197,6 +209,7 @@ _CHECKS: dict[str, Check] = {
     "join": _text(64),
     "guests": lambda value: type(value) is bool,
     "tool_prices": _prices,
+    "fallback": _fallback,
     "note": _text(1000),
 }
 _EXPECTED = {
@@ -212,5 +225,6 @@ _EXPECTED = {
     "join": Wording("expected a text"),
     "guests": Wording("expected true or false"),
     "tool_prices": Wording("expected each tool once, with micro-USD for a call"),
+    "fallback": Wording("expected a model and the seconds of waiting, such as gpt-5-mini; wait=20"),
     "note": Wording("expected at most 1000 characters"),
 }

@@ -150,7 +150,7 @@ class Admission:
         """
         if call.group is not None and call.group not in rights.groups:
             raise InvalidValue("X-Fairgate-Group")
-        call = await served_by(call, self._book.aliases, self._wait)
+        call = await served_by(call, self._book.aliases, self._wait, rights.fallback)
         if not self._may_use(call.caller, rights, call.request.model):
             raise UnknownModel
         group, endpoint = self._payer(call, rights)

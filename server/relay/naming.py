@@ -13,7 +13,7 @@ from dataclasses import replace
 from server.policy.aliases import Aliases
 from server.relay.context import Call
 from server.wire.errors import InvalidValue
-from server.wire.fallback import HEADER, Fallback
+from server.wire.fallback import HEADER, NONE, Fallback
 from server.wire.model_name import renamed
 
 SERVED_MODEL = "X-Served-Model"
@@ -22,12 +22,22 @@ INLINE_BODY = 64 << 10  # bytes that are read and written anew on the event loop
 Wait = Callable[[Call, str], Awaitable[float | None]]  # seconds for a model; None where the caller cannot use it
 
 
-async def served_by(call: Call, aliases: Aliases, wait: Wait) -> Call:
-    """The call for the model that serves it. Raises InvalidValue for a fallback that the caller cannot use."""
+async def served_by(call: Call, aliases: Aliases, wait: Wait, of_group: Fallback | None = None) -> Call:
+    """The call for the model that serves it. Raises InvalidValue for a fallback of the caller's that they cannot use.
+
+    `of_group`: what their group consents to, for requests that write text, where they say nothing themselves.
+    """
     asked = call.request.model
     model = aliases.model(asked)
-    if call.fallback is not None:
-        model = await _faster(call, model, aliases.model(call.fallback.model), call.fallback, wait)
+    fallback = call.fallback
+    if fallback is None and of_group is not None and call.request.endpoint.writes:
+        call = replace(call, fallback=of_group)
+        model = await _faster(call, model, _named(of_group, aliases), wait) or model
+    elif fallback is not None and fallback is not NONE:
+        found = await _faster(call, model, _named(fallback, aliases), wait)
+        if found is None:
+            raise InvalidValue(HEADER)
+        model = found
     if model == asked:
         return call
     if len(call.request.body) <= INLINE_BODY:
@@ -35,10 +45,14 @@ async def served_by(call: Call, aliases: Aliases, wait: Wait) -> Call:
     return replace(call, request=await asyncio.to_thread(renamed, call.request, model), alias=asked)
 
 
-async def _faster(call: Call, model: str, other: str, fallback: Fallback, wait: Wait) -> str:
-    """The model, or the other one if the first would wait too long and the other less."""
-    others = await wait(call, other)
+async def _faster(call: Call, model: str, fallback: Fallback, wait: Wait) -> str | None:
+    """The model, or the other one if the first would wait too long and the other less; None if that cannot be used."""
+    others = await wait(call, fallback.model)
     if others is None:
-        raise InvalidValue(HEADER)
+        return None
     own = await wait(call, model)
-    return other if own is not None and own > fallback.wait and others < own else model
+    return fallback.model if own is not None and own > fallback.wait and others < own else model
+
+
+def _named(fallback: Fallback, aliases: Aliases) -> Fallback:
+    return fallback._replace(model=aliases.model(fallback.model))

@@ -2,12 +2,15 @@
 
 A refusal costs its caller nothing but an entry in memory. Every few seconds what has changed is written; while the
 store is away it waits. A token that does not count says by itself whose it is, so it is looked up once more, behind the
-answer: of what is presented only the digest is kept for so long.
+answer: of what is presented only the digest is kept for so long. Each address has a few of these look-ups, so that one
+who invents tokens takes none from the others; a token that is presented again and again is looked up once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import NamedTuple, Self
@@ -18,14 +21,16 @@ from server.ledger.refused import RefusedRequest, RefusedTally
 from server.store.base import Store, StoreError
 from server.wire.errors import AccountingUnavailable
 
+log = logging.getLogger("fairgate")
+
 WRITE_SECONDS = 5.0
-MOST_UNKNOWN = 100  # credentials that are looked up in that time; of further ones nothing is recorded
+# Credentials that are looked up in that time, of one address and of all; of further ones nothing is recorded.
+MOST_OF_ADDRESS, MOST_UNKNOWN = 5, 200
 
 
 class _Unknown(NamedTuple):
-    """A refused request whose credential did not count."""
+    """Refused requests whose credential did not count: of one address, and with one credential."""
 
-    digest: bytes
     address: str
     refused: RefusedRequest
 
@@ -36,7 +41,9 @@ class RefusedRequests:
     def __init__(self, store: Store, check: TokenCheck) -> None:
         self._store, self._check = store, check
         self._tally = RefusedTally()
-        self._unknown: list[_Unknown] = []
+        self._unknown: dict[bytes, _Unknown] = {}  # by the credential's digest
+        self._looked_up: Counter[str] = Counter()  # of each address since the last time
+        self._writing = asyncio.Lock()  # the timer and each page that is opened ask for it
 
     def note(self, refused: RefusedRequest) -> None:
         """A caller's request has been refused."""
@@ -47,8 +54,15 @@ class RefusedRequests:
     ) -> None:
         """A request has been refused whose credential did not count. Whose it is is not known yet."""
         presented = presented_credential(authorization, api_key)
-        if presented is not None and len(self._unknown) < MOST_UNKNOWN:
-            self._unknown.append(_Unknown(self._check.digest(presented), address, refused))
+        if presented is None:
+            return
+        digest = self._check.digest(presented)
+        if (known := self._unknown.get(digest)) is not None:
+            again = replace(known.refused, count=known.refused.count + 1, last_at=refused.last_at)
+            self._unknown[digest] = known._replace(refused=again)
+        elif len(self._unknown) < MOST_UNKNOWN and self._looked_up[address] < MOST_OF_ADDRESS:
+            self._looked_up[address] += 1
+            self._unknown[digest] = _Unknown(address, refused)
 
     def begun(self, stack: AsyncExitStack) -> Self:
         """Write from now on, and once more when the stack is taken down."""
@@ -60,28 +74,41 @@ class RefusedRequests:
         """Write what has changed, every few seconds until cancelled."""
         while True:
             await asyncio.sleep(WRITE_SECONDS)
-            await self.write()
+            try:
+                await self.write()
+            except Exception as error:  # the next ones are to be written all the same
+                log.error("refused requests were not written: %s", type(error).__name__)
 
     async def write(self) -> None:
         """Write what has changed. While the store is away it waits."""
+        async with self._writing:
+            await self._write()
+
+    async def _write(self) -> None:
+        self._looked_up.clear()
         try:
             while self._unknown:
-                await self._recognise(self._unknown[0])
-                del self._unknown[0]
+                await self._recognise(next(iter(self._unknown)))
         except (StoreError, AccountingUnavailable):
             return
         if not (unwritten := self._tally.taken()):
             return
+        written = False
         try:
             await self._store.put_refused(unwritten)
+            written = True
         except StoreError:
-            self._tally.put_back(unwritten)
+            pass
+        finally:
+            if not written:  # also where the gateway stops meanwhile
+                self._tally.put_back(unwritten)
 
-    async def _recognise(self, unknown: _Unknown) -> None:
-        found = await self._check.why_refused(unknown.digest, unknown.address)
+    async def _recognise(self, digest: bytes) -> None:
+        found = await self._check.why_refused(digest, self._unknown[digest].address)
+        refused = self._unknown.pop(digest).refused
         if found is not None:
             caller, why = found
-            self._tally.note(replace(unknown.refused, person_id=caller.person_id, token_id=caller.token_id, detail=why))
+            self._tally.note(replace(refused, person_id=caller.person_id, token_id=caller.token_id, detail=why))
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -68,9 +68,19 @@ def test_who_varies_the_model_has_a_bounded_number_of_records_and_takes_none_fro
 
 def test_all_together_are_bounded() -> None:
     tally = RefusedTally()
-    for number in range(MOST + 10):
+    for number in range(2 * MOST + 10):
         noted(tally, number, person_id=f"p{number}")
-    assert len(tally.taken()) == MOST
+    assert len(tally.taken()) == 2 * MOST
+
+
+def test_many_who_vary_what_they_ask_for_leave_room_for_the_first_one_of_another() -> None:
+    tally = RefusedTally()
+    for number in range(MOST + 10):
+        noted(tally, number, person_id=f"p{number % 300}", model=f"model {number}")
+    noted(tally, MOST + 20, person_id="ada")
+    found = tally.taken()
+    assert len(found) == MOST + 1
+    assert found[-1].person_id == "ada"
 
 
 def test_what_could_not_be_written_waits_and_the_newer_count_wins() -> None:

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 import pytest
 
 from server.policy.aliases import Aliases, parse_aliases
+from server.policy.groups import group_of, rights_of
 from server.relay.context import Call
 from server.relay.naming import Wait, served_by
 from server.store.base import Caller
 from server.wire.endpoints import ENDPOINTS
 from server.wire.errors import InvalidJson, InvalidValue
-from server.wire.fallback import Fallback
+from server.wire.fallback import Fallback, fallback_of
 from server.wire.model_name import in_path
 from server.wire.multipart import read_fields
 from server.wire.request import read_request
@@ -106,3 +107,51 @@ def test_a_form_gets_the_model_of_its_path(field: str) -> None:
     file = '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nxyz\r\n--b--\r\n'
     found = in_path(ENDPOINTS["/v1/audio/transcriptions"], (field + file).encode(), FORM, "whisper-1")
     assert read_fields(found, FORM) == {"model": "whisper-1", "file": ""}
+
+
+# A group's consent
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "served"), [(30.0, 0.0, "small"), (20.0, 0.0, "gpt-5"), (30.0, 31.0, "gpt-5")]
+)
+@pytest.mark.gen_test
+async def test_a_group_consents_for_its_members(own: float, other: float, served: str) -> None:
+    wait = waits({"gpt-5": own, "small": other})
+    found = await served_by(call("gpt-5"), NOBODY, wait, Fallback("small", 20.0))
+    assert found.request.model == served
+    assert found.fallback is not None  # so the answer says which model it was
+
+
+@pytest.mark.gen_test
+async def test_a_callers_own_word_goes_before_their_groups() -> None:
+    wait, of_group = waits({"gpt-5": 30.0, "small": 0.0, "mine": 1.0}), Fallback("small", 20.0)
+    assert (await served_by(call("gpt-5", fallback_of("off")), NOBODY, wait, of_group)).request.model == "gpt-5"
+    assert (await served_by(call("gpt-5", Fallback("mine", 2.0)), NOBODY, wait, of_group)).request.model == "mine"
+
+
+@pytest.mark.gen_test
+async def test_a_model_that_a_member_cannot_use_is_no_error_of_theirs() -> None:
+    found = await served_by(call("gpt-5"), NOBODY, waits({"gpt-5": 30.0}), Fallback("small", 20.0))
+    assert found.request.model == "gpt-5"
+
+
+@pytest.mark.gen_test
+async def test_an_embedding_is_of_the_model_that_was_asked_for() -> None:
+    body = json.dumps({"model": "embed", "input": "hello"}).encode()
+    request = read_request(ENDPOINTS["/v1/embeddings"], body, JSON)
+    asked = Call("r", Caller("p", "Ada", "t"), request, {}, "")
+    wait = waits({"embed": 30.0, "small": 0.0})
+    assert await served_by(asked, NOBODY, wait, Fallback("small", 20.0)) is asked
+
+
+def test_rights_have_the_consent_of_the_first_group_that_gives_one() -> None:
+    groups = {name: group_of(name, {"fallback": text}) for name, text in (("a", ""), ("b", "small; wait=5"))}
+    assert rights_of(["a", "b"], groups, 0).fallback == Fallback("small", 5.0)
+    assert rights_of(["a"], groups, 0).fallback is None
+
+
+@pytest.mark.parametrize("text", ["small", "off", "small; wait=soon", "; wait=5"])
+def test_a_consent_that_cannot_be_read_is_refused_where_it_is_set(text: str) -> None:
+    with pytest.raises(ValueError, match="fallback"):
+        group_of("a", {"fallback": text})

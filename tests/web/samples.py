@@ -75,6 +75,7 @@ from web.view_me import (
 from web.view_models import HomeView, ModelRow, ModelsView
 from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView, QueuePlace, Score
 from web.view_texts import TextsView, TextView
+from web.wording import Wording
 
 NOW = 1_790_000_000_000
 HOUR, DAY = 3_600_000, 86_400_000
@@ -609,7 +610,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
     sums = tuple(UsageSum(text(name), 4000, 9_000_000, 800_000, 81_000_000) for name in ("gpt-5.2", "o3") * many)
     everyones = RequestsView(
         OPERATOR, requests(text, many, "Ada"), Listing("/admin/requests", {"q": text("Ada")}), ("failed",),
-        (text("gpt-5.2"),), (), of_all=True, file="/admin/requests.csv",
+        (text("gpt-5.2"),), (), of_all=True, files=((Wording("Export CSV"), "/admin/requests.csv"),),
     )  # fmt: skip
     yield "admin-requests", lambda: render_admin.requests_html(everyones)
     usage = AdminUsageView(

@@ -144,6 +144,7 @@ def group_json(group: Group) -> Fields:
         "teachers": group.teachers,
         "guests": group.guests,
         "tool_prices": prices_body(group.tool_prices),
+        "fallback": group.fallback,
         "joinable": bool(group.join),
         "note": group.note,
     }

@@ -59,6 +59,7 @@ class AdminGroupsPage(AdminPage):
             "since": form.begins("since"),
             "until": form.ends("until"),
             "teachers": [(await self.services.changes.person_named(each)).id for each in form.names("teachers")],
+            "fallback": form.text("fallback"),
             "note": form.text("note"),
         }
         try:
@@ -83,6 +84,7 @@ def _row(group: Group, names: Mapping[str, str], members: int) -> GroupRow:
         batch=group.batch,
         content_days=group.content_days,
         readers=group.readers,
+        fallback=group.fallback,
         since_ms=group.since,
         until_ms=last_moment(group.until),
         teachers=tuple(names.get(each, each) for each in group.teachers),

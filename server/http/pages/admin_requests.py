@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import NamedTuple
 
-from server.admin.request_search import STATUSES, FoundRequest, FoundRequests, search
+from server.admin.request_search import REFUSED, STATUSES, FoundRequest, FoundRequests, search
 from server.http.pages.admin import AdminPage
 from server.http.pages.me_requests import FILTERS, chosen, either_view, explained, models_of
 from server.http.streaming import stream
@@ -27,6 +27,7 @@ from server.wire.errors import InvalidValue, UnknownId
 from web import render_admin, render_me
 from web.listing import Listing
 from web.view_me import RequestsView
+from web.wording import Wording
 
 REQUESTS = "/admin/requests"
 PAGE, EXPORT_PAGE = 50, 250  # requests
@@ -60,7 +61,7 @@ class AdminRequestsPage(AdminPage):
             tokens=(),
             older=cursor_text(found.older) if found.older else None,
             of_all=True,
-            file=listing.address().replace(REQUESTS, f"{REQUESTS}.csv", 1),
+            files=tuple(_files(choice)),
         )
         return render_admin.requests_html(view)
 
@@ -117,6 +118,15 @@ class AdminExplainPage(AdminPage):
         if person is None:
             raise UnknownId
         return person
+
+
+def _files(choice: RequestChoice) -> Iterator[tuple[str, str]]:
+    """The files that hold what the page shows: served and refused requests have columns of their own."""
+    file = Listing(f"{REQUESTS}.csv", choice.filters)
+    if not choice.refused:
+        yield Wording("Export CSV"), file.address()
+    if choice.refused or choice.which.status is None:
+        yield Wording("Export refused (CSV)"), file.address(status=REFUSED)
 
 
 def _is_id(query: str) -> bool:
