@@ -167,9 +167,11 @@ def _facts(trace: Mapping[str, Any], row: UsageRow | None, *, of_another: bool) 
     if held := trace.get("reserved"):
         value = Wording("%(input)s tokens in, %(output)s out", input=held["input"], output=held["output"])
         facts.append(Fact(Wording("Held for it at first"), value))
+    unanswered = trace.get("state") in (Outcome.FAILED, Outcome.INTERRUPTED)
+    answered = Wording("Sent with key") if unanswered else Wording("Answered with key")
     for attempt in trace.get("attempts", ()):
         failed = attempt.get("failed")
-        label = Wording("A key that failed") if failed else Wording("Answered with key")
+        label = Wording("A key that failed") if failed else answered
         facts.append(Fact(label, failed or attempt["key"]))
         if (said := attempt.get("said")) and not of_another:
             facts.append(Fact(Wording("The provider’s words"), said))
