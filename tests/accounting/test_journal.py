@@ -312,7 +312,7 @@ def test_the_journal_goes_on_by_itself_when_there_is_room_again(begin: Begin, fo
     disk.room = 100_000
     journal.opened(interrupted("one"))
     journal.settled(settlement("two"))
-    assert len(files(folder)) == 2
+    assert "first.000002.journal" in files(folder)  # the torn one goes as soon as its thread comes to it
     journal.close()
     second = begin("second")
     assert ids(second.orphans()) == {"one", "two"}
