@@ -70,7 +70,10 @@ async def test_one_person_sees_none_of_another_and_an_administrator_all() -> Non
             assert (await ada.get(f"/me/requests/{request_id}")).status == 404
             page = await boss.get(f"/admin/requests/{request_id}")
             assert (page.status, "Bob" in page.text) == (200, True)
-            assert request_id in (await boss.get(f"/admin/requests?q={request_id}")).text
+            found = (await boss.get(f"/admin/requests?q={request_id}")).text
+            assert request_id in found
+            assert "requests.csv" not in found  # the file would hold all the others, too
+            assert (await boss.get(f"/admin/requests.csv?q={request_id}")).status == 400
         for query in ("Bob", "bob@example.org"):
             found = (await boss.get(f"/admin/requests?q={query}&status=refused&model=gpt-nine")).text
             assert ids["unknown"] in found

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from server.admin.request_search import REFUSED, STATUSES, FoundRequest, FoundRequests, search
 from server.http.pages.admin import AdminPage
 from server.http.pages.me_requests import FILTERS, chosen, either_view, explained, models_of
+from server.http.reports import NO_PERSON
 from server.http.streaming import stream
 from server.ledger.export import (
     CSV_TYPE,
@@ -31,7 +32,6 @@ from web.wording import Wording
 
 REQUESTS = "/admin/requests"
 PAGE, EXPORT_PAGE = 50, 250  # requests
-NO_PERSON = ""  # the id of no person
 
 
 class RequestChoice(NamedTuple):
@@ -93,6 +93,9 @@ class RequestsFile(AdminRequestsPage):
 
     async def get(self, *path: str) -> None:
         choice = await self.choice()
+        if _is_id(choice.filters["q"]):
+            raise InvalidValue("q")  # one request is no file, and all of them are not what was asked for
+        await self.services.refused.write()
         self.set_header("Content-Type", CSV_TYPE)
         self.set_header("Content-Disposition", 'attachment; filename="fairgate-requests.csv"')
         table = layout("csv", REFUSED_COLUMNS if choice.refused else REQUEST_COLUMNS)
@@ -123,6 +126,8 @@ class AdminExplainPage(AdminPage):
 def _files(choice: RequestChoice) -> Iterator[tuple[str, str]]:
     """The files that hold what the page shows: served and refused requests have columns of their own."""
     file = Listing(f"{REQUESTS}.csv", choice.filters)
+    if _is_id(choice.filters["q"]):
+        return
     if not choice.refused:
         yield Wording("Export CSV"), file.address()
     if choice.refused or choice.which.status is None:
