@@ -402,7 +402,7 @@ def test_an_address_of_ipv6(run: Run) -> None:
 
         run(test())
         return
-    pytest.skip("this machine has no IPv6")  # containers often have none, CI's among them
+    pytest.skip("this machine has no IPv6")  # what is read of such an address, test_proxies.py tries everywhere
 
 
 class CountingLoop(asyncio.SelectorEventLoop):
