@@ -56,7 +56,7 @@ class Meter(Protocol):
         """Return what is billed beside tokens so far (tools), and which service serves."""
 
     def stated(self) -> int | None:
-        """Return the micro-USD that the upstream says it bills (`stated.py`); None while its figures are not complete."""
+        """Return the micro-USD that the upstream says it bills (`stated.py`); None without complete figures."""
 
     def error(self) -> ReportedError | None:
         """Return the error that the upstream reported inside the answer, if it did."""

@@ -2,7 +2,8 @@
 
 It counts only where the kind of the upstream says that this is its bill (`config/upstream_kinds.py`): elsewhere the
 field may mean anything. With a key of one's own at OpenRouter (`is_byok`), `cost` is its fee, and what the model's
-provider asks stands in `cost_details.upstream_inference_cost`; both are paid then. Elsewhere that field repeats `cost`. Nothing at all is believed only where `is_byok` is said not to be.
+provider asks stands in `cost_details.upstream_inference_cost`; both are paid then. Elsewhere that field repeats `cost`.
+A cost of nothing is believed only beside `is_byok: false`.
 
 JSON's numbers come as floats. The shortest decimal of a float is what was written, to 15 digits, so it is computed in
 decimals from there on, and rounded once.
