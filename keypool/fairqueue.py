@@ -80,7 +80,7 @@ class FairQueue:
         self.flows, self.parties, self.lost = self.roster.flows, self.roster.parties, self.roster.lost
         self._tier = self.roster.tier
         self._persons: dict[str, int] = {}  # the requests of each that wait, in all their flows
-        self._backlogs: Backlogs | None = None  # while it is full, and some time longer
+        self._backlogs = Backlogs()
 
     @property
     def virtual_time(self) -> float:
@@ -93,9 +93,7 @@ class FairQueue:
         lane = ticket.lane
         flow, shed = self.roster.flow(ticket, lane, self._cap_of(ticket)), None
         if self.waiting >= self.total:
-            if self._backlogs is None:
-                self._backlogs = Backlogs(self.flows.values())
-            shed = self._backlogs.to_shed(flow, ticket)
+            shed = self._backlogs.to_shed(self.flows.values(), flow, ticket)
             if shed is ticket:
                 self.roster.forget_if_idle(flow)
                 return ticket
@@ -311,7 +309,7 @@ class FairQueue:
             idle = flow.top.idle
             self.active_weight += 0.0 if idle else -flow.top.weight
             reweigh(flow, ticket)
-            self._note_backlog(flow)
+            self._backlogs.note(flow)
             self.active_weight += 0.0 if idle else flow.top.weight
         cap = self._cap_of(ticket)
         if cap != flow.cap:
@@ -355,11 +353,7 @@ class FairQueue:
             waits.cost += cost
             if not parked:
                 tier.order.push(account, lane)
-        self._note_backlog(flow)
-
-    def _note_backlog(self, flow: Flow) -> None:
-        if self._backlogs is not None and not self._backlogs.note(flow):
-            self._backlogs = None
+        self._backlogs.note(flow)
 
     def _wait_no_longer(self, flow: Flow, ticket: Ticket) -> None:
         ticket.waiting = False

@@ -8,7 +8,7 @@ is full, and are given up after as many waits as there were flows: what is stale
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from heapq import heappop, heappush, heapreplace
 
 from keypool.flow_heap import FlowAccount
@@ -54,29 +54,29 @@ class Longest:
 
 
 class Backlogs:
-    """What waits in a full queue with these flows."""
+    """What waits in a queue: kept while it is full, and some time longer."""
 
-    def __init__(self, flows: Iterable[Flow]) -> None:
+    def __init__(self) -> None:
         self._all = Longest()
         self._inside: dict[FlowAccount, Longest] = {}
-        self._waits = SPARE
-        for flow in flows:
-            self._waits += 2
-            self.note(flow)
+        self._waits = 0  # that are noted yet; 0 while nothing is kept
 
-    def note(self, flow: Flow) -> bool:
-        """A flow has more waiting per weight than before. False: what is known here is not to be kept any longer."""
+    def note(self, flow: Flow) -> None:
+        """A flow has more waiting per weight than before."""
+        if not self._waits:
+            return
         self._waits -= 1
-        self._all.push(flow.top)
-        if flow.top is not flow:
-            inside = self._inside.get(flow.top)
-            if inside is None:
-                inside = self._inside[flow.top] = Longest()
-            inside.push(flow)
-        return self._waits > 0
+        if self._waits:
+            self._push(flow)
+        else:
+            self._all, self._inside = Longest(), {}
 
-    def to_shed(self, flow: Flow, ticket: Ticket) -> Ticket:
+    def to_shed(self, flows: Collection[Flow], flow: Flow, ticket: Ticket) -> Ticket:
         """The newest request of the account with the most waiting, or the ticket of this flow that comes now."""
+        if not self._waits:
+            self._waits = SPARE + len(flows)
+            for each in flows:
+                self._push(each)
         longest = self._all.first()
         if longest is None or (longest is not flow.top and _length(longest) <= _length(flow.top, ticket.cost)):
             return ticket
@@ -85,6 +85,14 @@ class Backlogs:
         if longest is flow.top and _length(greedy) <= _length(flow, ticket.cost):
             return ticket
         return max((queue[-1] for queue in greedy.queues.values()), key=lambda each: each.submitted)
+
+    def _push(self, flow: Flow) -> None:
+        self._all.push(flow.top)
+        if flow.top is not flow:
+            inside = self._inside.get(flow.top)
+            if inside is None:
+                inside = self._inside[flow.top] = Longest()
+            inside.push(flow)
 
 
 def _length(account: FlowAccount, more: float = 0.0) -> float:
