@@ -6,10 +6,10 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import Protocol, TypedDict
+from typing import TypedDict
 
 from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.housekeeping import Housekeeping
@@ -45,6 +45,8 @@ from server.bootstrap.cluster import (
 )
 from server.bootstrap.demo import Demo
 from server.bootstrap.keys import OpenPool, PoolBuilder
+from server.bootstrap.notifications import open_messages
+from server.bootstrap.observers import Observe, observers
 from server.bootstrap.ownership import alone, confirm
 from server.cluster.changes import ChangeFollower, Remembered
 from server.cluster.face import Face
@@ -57,7 +59,6 @@ from server.keys.encryption import KeyEncryption
 from server.keys.registry import UpstreamRegistry
 from server.keys.wishes import KeyWishes
 from server.ledger.calendar import Calendar
-from server.ledger.usage import UsageRow
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
 from server.observability.occupancy_metrics import Occupancy, OccupancyMetrics
@@ -78,8 +79,6 @@ from server.wire.errors import PoolAway
 from server.wire.filters import Origins
 from server.workers.role import Role
 from server.workers.whole_lines import writer_to
-
-Observe = Callable[[UsageRow], None]
 
 
 class CommonParts(TypedDict):
@@ -127,9 +126,9 @@ class ServicesBuilder:
         history = history_of(settings, store, accounting, dispatcher, clocks, restarts=self._role is None)
         gateways = await self._gateways(accounting, pool.here, clocks)
         occupancy = wiring.occupancy(settings)
-        metrics = self._metrics(dispatcher, accounting, occupancy, gateways)
-        access_log = self._access_log()
-        observe = _observers((history, metrics), (access_log, self._tracing()))
+        metrics, access_log = self._metrics(dispatcher, accounting, occupancy, gateways), self._access_log()
+        messages = open_messages(settings, store, accounting, dispatcher, _wall, stack, watches=self._is_first)
+        observe = observers((history, metrics, messages.budgets), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
         face = partial(open_face, settings, store, accounting, dispatcher, pool.progress, gateways)
         status_service = await face(history, clocks, stack)
@@ -201,7 +200,7 @@ class ServicesBuilder:
         accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
         await opening.begin((whose, accounts.prepare, partial(accounting.recover, store)))
-        if self._role is None or self._role.number == 0:
+        if self._is_first:
             housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
             run_until_closed(stack, housekeeping.keep())
         return accounting, accounts
@@ -215,6 +214,11 @@ class ServicesBuilder:
         for spec in self._registry.configured:
             accounting.book.know(spec)
         await accounting.book.start(self._settings.keys_poll_seconds)
+
+    @property
+    def _is_first(self) -> bool:
+        """Whether this process does what one process of a gateway does for all."""
+        return self._role is None or self._role.number == 0
 
     @property
     def _among_others(self) -> bool:
@@ -322,24 +326,6 @@ async def _share_rates(rates: MinuteRates, peers: Peers) -> None:
         found = [each for each in await peers.ask(RATES, None) if each]  # one that begins as well has no answer yet
         for each in max(found, key=len, default=()):
             rates.note(*each)
-
-
-class Observer(Protocol):
-    """A listener to every request that has ended."""
-
-    def observe(self, row: UsageRow) -> None: ...
-
-
-def _observers(of_money: Iterable[Observer | None], of_requests: Iterable[Observer | None]) -> Observe:
-    """All of these that there are, as one. An attempt that failed costs money, and is no request."""
-    attempts = tuple(each.observe for each in of_money if each is not None)
-    requests = attempts + tuple(each.observe for each in of_requests if each is not None)
-
-    def observe(row: UsageRow) -> None:
-        for each in attempts if row.is_attempt else requests:
-            each(row)
-
-    return observe
 
 
 def _wall() -> int:
