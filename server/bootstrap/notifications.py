@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
-from typing import NamedTuple
 
 from server.accounting.assembly import Accounting
 from server.bootstrap import from_settings as wiring
@@ -19,20 +17,14 @@ from server.notifications.budgets import BudgetWatch
 from server.notifications.happenings import HappeningsWatch
 from server.notifications.mail import MailSender
 from server.notifications.mailbox import Letterhead, Mailbox
-from server.notifications.notifier import Notifier
+from server.notifications.notifier import Messages, Notifier
 from server.notifications.outbox import Outbox, Sender
 from server.notifications.webhook import WebhookSender
 from server.policy.groups import Group
 from server.policy.notifications import Channel, Delivery, Event, Ways, addressed
 from server.store.base import Store
 from server.store.breaker import BreakerState
-
-
-class Messages(NamedTuple):
-    """What others need of it: the outbox, and what hears of every request that ends. None if nothing can be sent."""
-
-    outbox: Outbox | None = None
-    budgets: BudgetWatch | None = None
+from server.tasks import run_until_closed
 
 
 def ways_of(settings: Settings) -> Ways:
@@ -97,11 +89,5 @@ def open_messages(
 
     budgets = BudgetWatch(store, limits, calendar, settings.notify_thresholds, wall)
     notifier = Notifier(budgets, happenings if watches else None, outbox, wall)
-    stack.push_async_callback(_end, asyncio.create_task(notifier.keep()))
-    return Messages(outbox, budgets)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    run_until_closed(stack, notifier.keep())
+    return Messages(outbox, budgets, notifier)

@@ -59,6 +59,7 @@ from server.keys.encryption import KeyEncryption
 from server.keys.registry import UpstreamRegistry
 from server.keys.wishes import KeyWishes
 from server.ledger.calendar import Calendar
+from server.notifications.notifier import Messages
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
 from server.observability.occupancy_metrics import Occupancy, OccupancyMetrics
@@ -104,6 +105,7 @@ class CommonParts(TypedDict):
     follower: ChangeFollower
     gateways: Face | None
     refused: RefusedRequests
+    messages: Messages
 
 
 class ServicesBuilder:
@@ -119,7 +121,6 @@ class ServicesBuilder:
         """Everything that serves requests, ready to be listened for."""
         settings, store, stack = self._settings, self._store, self._stack
         accounting, accounts = await self._books()
-        await self._book(accounting)
         upstreams = self._upstreams()
         pool = await self._pool(upstreams, accounting)
         dispatcher, clocks = pool.dispatcher, Clocks(time.monotonic, _wall, time.monotonic())
@@ -154,6 +155,7 @@ class ServicesBuilder:
             follower=await open_follower(store, remembered, stack, others=self._among_others),
             gateways=gateways,
             refused=RefusedRequests(store, accounts.token_check).begun(stack),
+            messages=messages,
         )
         return self._with_commands(common)
 
@@ -203,6 +205,7 @@ class ServicesBuilder:
         if self._is_first:
             housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
             run_until_closed(stack, housekeeping.keep())
+        await self._book(accounting)
         return accounting, accounts
 
     async def _book(self, accounting: Accounting) -> None:

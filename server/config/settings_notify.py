@@ -34,7 +34,7 @@ class NotifyRows(ModelRows):
         "", webhook_secret, "What signs them; `notify new-secret` makes one.", secret=True, example="whsec_..."
     )
     notify_thresholds: Sequence[int] = row(
-        "50,80,95,100", parse_thresholds, "Percents of a budget at which a message goes out; empty: none."
+        "50,80,95,100", parse_thresholds, "Percents of a budget at which a message goes out, or none."
     )
 
 

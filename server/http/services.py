@@ -32,6 +32,7 @@ from server.config.settings import Settings
 from server.dispatching import Dispatching
 from server.ledger.calendar import Calendar
 from server.ledger.limits import Scope
+from server.notifications.notifier import Messages
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
 from server.observability.occupancy_metrics import Occupancy
@@ -202,6 +203,7 @@ class GatewayServices(RelayServices, StatusServices, ApiServices, PageServices, 
     """
 
     own_keys: Mapping[str, OwnKeyProvider] | None
+    messages: Messages
     parts: dict[type[Services], Services] = field(default_factory=dict)
 
     def part(self, group: type[S]) -> S:

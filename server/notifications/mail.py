@@ -14,7 +14,7 @@ from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import formatdate, parseaddr
+from email.utils import formatdate
 
 import aiosmtplib
 
@@ -74,17 +74,21 @@ def mail_of(delivery: Delivery, sender: str, address: str, text: MailText) -> Em
     Raises ValueError, IndexError or HeaderParseError if `address` is not one address and nothing else.
     """
     message = EmailMessage(policy=SMTP)
-    name, own = parseaddr(sender)
-    message["From"] = Address(name, addr_spec=own)
-    _, theirs = parseaddr(address)
-    message["To"] = Address(addr_spec=address if theirs == address else theirs or address)
+    own = _address(sender)
+    message["From"], message["To"] = own, _address(address)
     message["Subject"] = text.subject
     message["Date"] = formatdate(delivery.at / 1000, usegmt=True)
-    message["Message-ID"] = f"<{delivery.id}@{own.rpartition('@')[2]}>"
+    message["Message-ID"] = f"<{delivery.id}@{own.domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text.plain)
     message.add_alternative(text.html, subtype="html")
     return message
+
+
+def _address(text: str) -> Address:
+    """Of "a@example.org", or of "Name <a@example.org>"."""
+    name, found, inside = text.partition("<")
+    return Address(name.strip(), addr_spec=inside.removesuffix(">")) if found else Address(addr_spec=text)
 
 
 def _tls(ca_file: str) -> ssl.SSLContext:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from server.notifications.budgets import BudgetWatch
 from server.notifications.outbox import Outbox
@@ -64,6 +65,17 @@ class Notifier:
         async for events in self._budgets.look_at_all():
             await self._outbox.add(events)
         self._whole_at = now + WHOLE_MS
+
+
+class Messages(NamedTuple):
+    """All of it, for those who need a part: the outbox, what hears of every request that ends, and the task's work.
+
+    All are None where nothing can be sent.
+    """
+
+    outbox: Outbox | None = None
+    budgets: BudgetWatch | None = None
+    notifier: Notifier | None = None
 
 
 async def _done(work: Callable[[], Awaitable[None]]) -> None:
