@@ -187,6 +187,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     # By whom a text may be read, as its writer knew when it was written.
     ("ALTER TABLE content ADD COLUMN readers TEXT NOT NULL DEFAULT ''",),
+    # The code of the error that the client received.
+    ("ALTER TABLE usage ADD COLUMN error TEXT NOT NULL DEFAULT ''",),
 )
 
 
