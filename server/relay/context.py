@@ -15,7 +15,7 @@ from server.accounting.bill import Bill
 from server.dispatching import Leasing, Place
 from server.ledger.ratelimit import Taken
 from server.ledger.refused import RefusedRequest
-from server.ledger.usage import OWN, Outcome, UsageRow, attempt_id
+from server.ledger.usage import OWN, STATED, Outcome, UsageRow, attempt_id
 from server.relay.prompt_lengths import PromptLength
 from server.store.base import Caller
 from server.wire.errors import Refusal
@@ -192,6 +192,7 @@ class RequestContext:
     shorter: Shorter | None = None  # how the upstream whose turn it is takes a bound of ours
     client_left: bool = False
     name_sent: str = ""  # the model's, at the upstream whose turn it is
+    states_bill: bool = False  # that upstream says itself what it bills
     resent: int = 0  # over another connection, because the first one was just being closed
     sent_at: float = 0.0  # when an upstream began to work for it
     failed_at: float | None = None  # when that upstream failed, until another one works for it
@@ -273,6 +274,7 @@ class RequestContext:
         request = call.request
         model = request.model if self.names_model else ""
         own = "" if call.own_key is None else call.own_key.upstream
+        stated = self.meter.stated() if self.states_bill else None
         return UsageRow(
             request_id=call.id,
             person_id=call.caller.person_id,
@@ -294,8 +296,8 @@ class RequestContext:
             attempts=attempts,
             streamed=self.streamed,
             usage=usage,
-            cost_micro_usd=bill.cost(usage),
-            price_id=bill.price_id,
+            cost_micro_usd=bill.cost(usage) if stated is None else stated,
+            price_id=bill.price_id if stated is None else STATED,
             client_aborted=outcome is Outcome.CANCELLED and self.client_left,
         )
 

@@ -60,6 +60,9 @@ class LedgerVerbs(Protocol):
         Escrows are left out: most of them is never used.
         """
 
+    async def settled(self, counters: Sequence[str]) -> list[int]:
+        """The used amount of each counter, without what requests and gateways hold of it; 0 if it was never used."""
+
     async def reserved(self) -> int:
         """How many requests hold something in the store at the moment; escrows are none."""
 

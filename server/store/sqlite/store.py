@@ -55,6 +55,7 @@ from server.store.sqlite import refused as refused_queries
 from server.store.sqlite import sums as sum_queries
 from server.store.sqlite import usage as report_queries
 from server.store.sqlite.cluster import SqliteCluster
+from server.store.sqlite.deliveries import SqliteDeliveries
 from server.store.sqlite.schema import migrate
 from server.store.sqlite.worker import Worker, WorkGroup, in_one_transaction, one_by_one
 
@@ -66,7 +67,7 @@ LINGER = 0.02  # seconds that a busy writer waits for more, so that one wait for
 MOST_WAITING = 10_000  # works in one queue; a request has at most one there, so that only an outage fills it
 
 
-class SqliteStore(SqliteCluster):
+class SqliteStore(SqliteCluster, SqliteDeliveries):
     """The `Store` in a SQLite file. `url` is `sqlite:///relative/path` or `sqlite:////absolute/path`."""
 
     def __init__(self, url: str, most_waiting: int = MOST_WAITING) -> None:
@@ -206,6 +207,9 @@ class SqliteStore(SqliteCluster):
 
     async def taken(self, counters: Sequence[str]) -> list[int]:
         return await self._lookups.do(lambda db: ledger_queries.taken(db, counters))
+
+    async def settled(self, counters: Sequence[str]) -> list[int]:
+        return await self._reports.do(lambda db: ledger_queries.settled(db, counters))
 
     async def reserved(self) -> int:
         return await self._lookups.do(ledger_queries.reserved)
