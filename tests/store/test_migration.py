@@ -65,8 +65,8 @@ async def test_rows_get_their_day_in_utc_and_what_is_new_is_nothing(old: Path) -
         assert await store.usage_after(Which(), None, 9) == [
             usage_row("r1", group=None, usage=plain, error="", started_at=NOON, day="2026-11-21"),
             usage_row(
-                "r2", group=None, usage=plain, error="", token_id=None, status=Outcome.FAILED, started_at=NOON + DAY // 2,
-                day="2026-11-22",
+                "r2", group=None, usage=plain, error="", token_id=None, status=Outcome.FAILED,
+                started_at=NOON + DAY // 2, day="2026-11-22",
             ),
             usage_row("r3", group=None, usage=plain, error="", started_at=NOON + 20 * DAY, day="2026-12-11"),
         ]  # fmt: skip
