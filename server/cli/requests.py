@@ -18,7 +18,7 @@ from server.ledger.reports import Which
 from server.ledger.usage import Outcome, UsageRow
 from server.ledger.when import iso
 from server.policy.commands import CommandError
-from web.explanations import OF_OUTCOMES, Explanation, of_refusal
+from web.explanations import Explanation, of_ended, of_refusal
 
 Found = UsageRow | RefusedRequest
 USUAL, MOST = 50, 10_000
@@ -86,7 +86,7 @@ def explanation(found: Found) -> Explanation:
     """Why a request ended as it did."""
     if isinstance(found, RefusedRequest):
         return of_refusal(found.code, found.detail)
-    return OF_OUTCOMES[found.status.value]
+    return of_ended(found.status.value, found.error)
 
 
 async def _person(room: CommandContext, name: str) -> str:
@@ -102,7 +102,7 @@ def _model(found: Found) -> str:
 
 def _status(found: Found) -> str:
     if isinstance(found, UsageRow):
-        return found.status.value
+        return " ".join(filter(None, (found.status.value, found.error)))
     return f"{REFUSED} {found.code}" + (f" x{found.count}" if found.count > 1 else "")
 
 

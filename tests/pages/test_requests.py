@@ -103,6 +103,7 @@ async def test_the_provider_s_words_about_a_request_are_for_its_maker_alone() ->
         theirs = (await boss.get(f"/admin/requests/{asked.request_id}")).text
         assert "The provider received it and refused it" in theirs
         assert "The provider’s words" not in theirs
+        assert mine.count("context_length_exceeded") >= 1 <= theirs.count("context_length_exceeded")
 
 
 @pytest.mark.gen_test

@@ -17,7 +17,7 @@ from server.store.base import Person
 from server.wire.errors import InvalidValue, UnknownId
 from web import formatting as words
 from web import render_me
-from web.explanations import OF_OUTCOMES, Explanation, of_refusal
+from web.explanations import OF_OUTCOMES, Explanation, of_ended, of_refusal
 from web.listing import Listing
 from web.view import Frame
 from web.view_me import ExplainView, Fact, RequestsView, RequestView
@@ -141,7 +141,7 @@ async def explained(
 
 def _explanation(row: UsageRow | None, refused: RefusedRequest | None, trace: Mapping[str, Any]) -> Explanation:
     if row is not None:
-        return OF_OUTCOMES[row.status.value]
+        return of_ended(row.status.value, row.error)
     if refused is not None:
         return of_refusal(refused.code, refused.detail)
     if (answered := trace.get("refused")) is not None:
@@ -175,6 +175,8 @@ def _facts(trace: Mapping[str, Any], row: UsageRow | None, *, of_another: bool) 
         facts.append(Fact(label, failed or attempt["key"]))
         if (said := attempt.get("said")) and not of_another:
             facts.append(Fact(Wording("The provider’s words"), said))
+    if row is not None and row.error:
+        facts.append(Fact(Wording("Error code"), row.error))
     if row is not None and row.attempts > 1:
         facts.append(Fact(Wording("Attempts"), str(row.attempts)))
     return facts
