@@ -149,6 +149,8 @@ class RecordVerbs(Protocol):
     async def remove_record(self, kind: str, record_id: str) -> bool:
         """False if there is none."""
 
+    async def record(self, kind: str, record_id: str) -> Record | None: ...
+
     async def records(self, kind: str) -> list[Record]:
         """All records of a kind, by id."""
 

@@ -275,6 +275,9 @@ class SqliteStore(SqliteCluster, SqliteDeliveries):
     async def remove_record(self, kind: str, record_id: str) -> bool:
         return await self._writer.do(lambda db: book_queries.remove_record(db, kind, record_id))
 
+    async def record(self, kind: str, record_id: str) -> Record | None:
+        return await self._lookups.do(lambda db: book_queries.record(db, kind, record_id))
+
     async def records(self, kind: str) -> list[Record]:
         return await self._lookups.do(lambda db: book_queries.records(db, kind))
 
