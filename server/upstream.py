@@ -260,6 +260,11 @@ class Upstreams:
         route = self._routes(key.id)
         return frozenset() if route is None else route.kind.refuses
 
+    def states_bill(self, key: Key) -> bool:
+        """Whether the upstream of a key says in its answers what it bills for them (`wire/stated.py`)."""
+        route = self._routes(key.id)
+        return route is not None and route.kind.states_bill
+
     def pass_through(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Sending:
         """Send a caller's request with the caller's own credential, in `headers`. No key of ours is anywhere near.
 

@@ -71,6 +71,7 @@ from server.relay.under_way import UnderWay
 from server.spool import Spool
 from server.status.service import Clocks, StatusService, history_of, open_face
 from server.store import store_for
+from server.tasks import run_until_closed
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
 from server.wire.errors import PoolAway
@@ -202,7 +203,7 @@ class ServicesBuilder:
         await opening.begin((whose, accounts.prepare, partial(accounting.recover, store)))
         if self._role is None or self._role.number == 0:
             housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
-            stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
+            run_until_closed(stack, housekeeping.keep())
         return accounting, accounts
 
     async def _book(self, accounting: Accounting) -> None:
@@ -310,12 +311,6 @@ class ServicesBuilder:
         if tracing is not None:
             self._stack.push_async_callback(asyncio.to_thread, tracing.close)
         return tracing
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 async def _share_rates(rates: MinuteRates, peers: Peers) -> None:

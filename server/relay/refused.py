@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import NamedTuple, Self
 
@@ -19,6 +19,7 @@ from server.auth.accounts import presented_credential
 from server.auth.tokens import TokenCheck
 from server.ledger.refused import RefusedRequest, RefusedTally
 from server.store.base import Store, StoreError
+from server.tasks import run_until_closed
 from server.wire.errors import AccountingUnavailable
 
 log = logging.getLogger("fairgate")
@@ -67,7 +68,7 @@ class RefusedRequests:
     def begun(self, stack: AsyncExitStack) -> Self:
         """Write from now on, and once more when the stack is taken down."""
         stack.push_async_callback(self.write)
-        stack.push_async_callback(_end, asyncio.create_task(self._keep()))
+        run_until_closed(stack, self._keep())
         return self
 
     async def _keep(self) -> None:
@@ -109,9 +110,3 @@ class RefusedRequests:
         if found is not None:
             caller, why = found
             self._tally.note(replace(refused, person_id=caller.person_id, token_id=caller.token_id, detail=why))
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -37,7 +37,7 @@ from server.wire.errors import (
     UnknownModel,
     UpstreamRejected,
 )
-from server.wire.faults import ReportedError, relayable
+from server.wire.faults import ReportedError, code_in, relayable
 from server.wire.meter import Meter
 from server.wire.relay import LONGEST_STREAM, TELLING, Relay, StreamTooLong, is_stream
 from server.wire.request import Request
@@ -105,10 +105,11 @@ class Response:
         context.trace.attempts.append({"key": context.lease.key.id, "answered": str(status), **said})
         context.first_byte = context.first_byte or self.clock()
         context.outcome, context.perhaps_billed = Outcome.REJECTED, self._began()
-        await self.settle(context)
         words, reader = relayable(body), context.call.reader
         if words is not None and reader is not None:
             status, words = reader.error(status, words)
+        context.error = UpstreamRejected.code if words is None else code_in(words)
+        await self.settle(context)
         body = dialect.body(UpstreamRejected(), context.call.id) if words is None else scrub(words)
         once = {"x-should-retry": "false"} if status >= 500 or status in _REPEATED else {}
         if await self._begin(status, {"Content-Type": JSON_TYPE, "Content-Length": str(len(body)), **once}):
@@ -175,8 +176,10 @@ class Response:
         rest = relay.end()
         if not (meter.ended() or meter.failed):
             raise self._cut()
-        if (fault := meter.error()) is not None and self._judged(fault).event is KeyEvent.FAILED:
-            context.lease.broke()
+        if (fault := meter.error()) is not None:
+            context.error = code_in(fault.body)
+            if self._judged(fault).event is KeyEvent.FAILED:
+                context.lease.broke()
         if context.outcome is not Outcome.COMPLETED:
             context.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
             await self.settle(context)

@@ -24,6 +24,8 @@ async def test_a_record_reads_back_as_it_was_and_is_replaced_whole(fresh: Fresh)
         assert await store.records("limit") == [LIMIT]
         await store.put_record(replace(LIMIT, body={"amount": 6}))
         assert await store.records("limit") == [replace(LIMIT, body={"amount": 6})]
+        assert await store.record("limit", "l1") == replace(LIMIT, body={"amount": 6})
+        assert (await store.record("limit", "l"), await store.record("price", "l1")) == (None, None)
 
 
 @pytest.mark.gen_test

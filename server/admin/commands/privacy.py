@@ -1,10 +1,10 @@
 """All that is kept of a person, to take away or to be forgotten.
 
 The erasure covers everything that leads to a person: name, address, login, nickname, groups, notes, kept prompts and
-answers, sessions; tokens and passes open nothing any more. The usage stays on the ledger, because others' money was
-spent with it, under an id that leads to no person. The audit log keeps the changes and the ids of their actors, since
-no entry is ever removed; the names, addresses and notes of the person and of their tokens are overwritten there. At the
-end the store leaves nothing of the erased texts on the disk (`scrub`).
+answers, sessions, messages; tokens and passes open nothing any more. The usage stays on the ledger, because others'
+money was spent with it, under an id that leads to no person. The audit log keeps the changes and the ids of their
+actors, since no entry is ever removed; the names, addresses and notes of the person and of their tokens are overwritten
+there. At the end the store leaves nothing of the erased texts on the disk (`scrub`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CALLED = frozenset({"name", "email", "nickname", "login", "note"})  # of a perso
 ERASED = "***"
 ERASED_FIELDS: Mapping[str, Any] = {
     "disabled": True, "groups": (), "claimed": (), "admin": False, "login": None, "email": None, "last_login_at": None,
-    "nickname": None, "note": "",
+    "nickname": None, "note": "", "mails": False,
 }  # fmt: skip
 
 
@@ -72,6 +72,7 @@ class PrivacyCommands:
             ("changes", self._audit_pages(ids)),
             ("requests", self._requests(person)),
             ("refused", self._refused(person)),
+            ("messages", self._messages(person)),
         ):
             yield f',"{part}":['.encode()
             before = b"\n"
@@ -94,6 +95,7 @@ class PrivacyCommands:
         await self._forget_decisions(actor, person_id)
         await self._store.forget_contents(person_id)
         await self._store.forget_refused_of(person_id)
+        await self._store.forget_deliveries_to(person_id)
         await self._store.update_person(person_id, {**ERASED_FIELDS, "name": f"erased-{secrets.token_hex(8)}"})
         ids = {person_id, *(token.id for token in await self._store.tokens(person_id))}
         await self._store.forget_tokens(person_id, self._wall())
@@ -150,6 +152,12 @@ class PrivacyCommands:
         while found := await self._store.refused_before(Which(person_id=person.id), cursor, PAGE):
             yield [refused_fields(each, person.name) for each in found]
             cursor = found[-1].first_at, found[-1].request_id
+
+    async def _messages(self, person: Person) -> AsyncGenerator[list[dict[str, Any]], None]:
+        cursor: Cursor | None = None
+        while found := await self._store.deliveries_before(person.id, cursor, PAGE):
+            yield [_with_times(asdict(each)) for each in found]
+            cursor = found[-1].at, found[-1].id
 
 
 async def _each(things: Iterable[dict[str, Any]]) -> AsyncGenerator[list[dict[str, Any]], None]:

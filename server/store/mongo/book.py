@@ -69,6 +69,11 @@ class MongoRecords(Connected):
         return removed
 
     @verb
+    async def record(self, kind: str, record_id: str) -> Record | None:
+        found = await self._db.records.find_one({"kind": kind, "id": record_id})
+        return None if found is None else Record(kind, record_id, json.loads(found["body"]))
+
+    @verb
     async def records(self, kind: str) -> list[Record]:
         found = await self._db.records.find({"kind": kind}).sort("id", ASCENDING).to_list(None)
         return [Record(kind, each["id"], json.loads(each["body"])) for each in found]

@@ -36,6 +36,11 @@ def remove_record(db: sqlite3.Connection, kind: str, record_id: str) -> bool:
     return db.execute("DELETE FROM record WHERE kind = ? AND id = ?", (kind, record_id)).rowcount == 1
 
 
+def record(db: sqlite3.Connection, kind: str, record_id: str) -> Record | None:
+    row = db.execute("SELECT body FROM record WHERE kind = ? AND id = ?", (kind, record_id)).fetchone()
+    return None if row is None else Record(kind, record_id, json.loads(row[0]))
+
+
 def records(db: sqlite3.Connection, kind: str) -> list[Record]:
     rows = db.execute("SELECT id, body FROM record WHERE kind = ? ORDER BY id", (kind,))
     return [Record(kind, record_id, json.loads(body)) for record_id, body in rows]
