@@ -49,6 +49,9 @@ class Sink(Protocol):
     async def send(self, chunk: bytes) -> None:
         """Pass a piece on and wait until the client can take more. Raises ClientLeft."""
 
+    def send_now(self, chunk: bytes) -> bool:
+        """Pass a piece on if nothing has to be waited for; False: it was not, and is to be sent."""
+
     def end(self) -> None:
         """The answer is complete: the client need not wait for the ledger."""
 
