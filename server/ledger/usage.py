@@ -63,6 +63,7 @@ class UsageRow:
     price_id: str | None = None  # the price the cost was computed with; None: the model has none
     client_aborted: bool = False
     alias: str = ""  # the name that its caller asked for, if that was another one
+    error: str = ""  # the code of the error that its client received, or that the attempt failed with
 
     @property
     def with_own_key(self) -> bool:
