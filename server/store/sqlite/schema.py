@@ -199,6 +199,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX delivery_receiver ON delivery (receiver, at, id)",
         "ALTER TABLE person ADD COLUMN mails INTEGER NOT NULL DEFAULT 1",
     ),
+    # The code of the error that the client received.
+    ("ALTER TABLE usage ADD COLUMN error TEXT NOT NULL DEFAULT ''",),
+    # Each person's page asks for one action that is about them.
+    ("CREATE INDEX audit_target ON audit (target, action, at, id)",),
 )
 
 

@@ -27,7 +27,7 @@ from typing import Any, Self
 from server.ledger.history import HourRow
 from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserved, Settlement
 from server.ledger.refused import RefusedRequest
-from server.ledger.reports import By, Cursor, Days, Sum, SumMeasure, Which
+from server.ledger.reports import By, Cursor, Days, Ranking, Sum, SumMeasure, Which
 from server.ledger.usage import UsageRow
 from server.policy.incidents import Incident
 from server.store.acts import Act
@@ -231,6 +231,12 @@ class SqliteStore(SqliteCluster, SqliteDeliveries):
     async def usage_before(self, which: Which, cursor: Cursor | None, limit: int) -> list[UsageRow]:
         return await self._reports.do(lambda db: report_queries.usage_before(db, which, cursor, limit))
 
+    async def usage_ranked(self, which: Which, ranking: Ranking, behind: Cursor | None, limit: int) -> list[UsageRow]:
+        return await self._reports.do(lambda db: report_queries.usage_ranked(db, which, ranking, behind, limit))
+
+    async def usage_place(self, which: Which, place: int) -> int | None:
+        return await self._reports.do(lambda db: report_queries.usage_place(db, which, place))
+
     async def usage_sums(self, which: Which, by: Sequence[By]) -> list[Sum]:
         return await self._reports.do(lambda db: report_queries.usage_sums(db, which, by))
 
@@ -269,6 +275,9 @@ class SqliteStore(SqliteCluster, SqliteDeliveries):
     async def remove_record(self, kind: str, record_id: str) -> bool:
         return await self._writer.do(lambda db: book_queries.remove_record(db, kind, record_id))
 
+    async def record(self, kind: str, record_id: str) -> Record | None:
+        return await self._lookups.do(lambda db: book_queries.record(db, kind, record_id))
+
     async def records(self, kind: str) -> list[Record]:
         return await self._lookups.do(lambda db: book_queries.records(db, kind))
 
@@ -286,6 +295,9 @@ class SqliteStore(SqliteCluster, SqliteDeliveries):
 
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         return await self._reports.do(lambda db: book_queries.audits(db, cursor, limit))
+
+    async def audits_about(self, target: str, action: str, limit: int) -> list[Audit]:
+        return await self._reports.do(lambda db: book_queries.audits_about(db, target, action, limit))
 
     async def keep_content(self, content: Content) -> None:
         await self._writer.do(lambda db: book_queries.keep_content(db, content))
