@@ -99,7 +99,7 @@ class BudgetWatch:
             raise
 
     async def look_at_all(self) -> AsyncIterator[list[Event]]:
-        """What has been reached by now, whoever wrote it, some people at once. Raises StoreError."""
+        """What has been reached by now, by whichever gateway, some people at once. Raises StoreError."""
         if not self._thresholds or all(each.window is LimitWindow.MINUTE for each in self._limits()):
             return
         people = [each for each in await self._store.people() if not each.disabled]
