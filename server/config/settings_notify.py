@@ -22,16 +22,20 @@ class NotifyRows(ModelRows):
         "", smtp_server, "The server that takes mails: smtps://, or smtp:// with STARTTLS.", secret=True,
         example="smtps://user:password@mail.example.org:465", section="Messages",
     )  # fmt: skip
-    mail_from: str = row("", mail_address, "The sender of mails.", example="LLM gateway <llm@example.org>")
+    mail_from: str = row("", mail_address, "The sender of mails.", secret=True, example="LLM gateway <llm@example.org>")
     operator_mail: str = row(
-        "", mail_address, "Where mails to the operator go; empty: there are none.", example="admin@example.org"
+        "",
+        mail_address,
+        "Where mails to the operator go; empty: there are none.",
+        secret=True,
+        example="admin@example.org",
     )
     notify_webhook_url: str = row(
         "", webhook_url, "An address of yours that gets each message, signed (Standard Webhooks).", secret=True,
         example="https://hooks.example.org/fairgate",
     )  # fmt: skip
     notify_webhook_secret: Secret | None = row(
-        "", webhook_secret, "What signs them; `notify new-secret` makes one.", secret=True, example="whsec_..."
+        "", webhook_secret, "What signs them; `notify new-secret` makes one.", secret=True
     )
     notify_thresholds: Sequence[int] = row(
         "50,80,95,100", parse_thresholds, "Percents of a budget at which a message goes out, or none."
