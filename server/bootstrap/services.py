@@ -24,6 +24,7 @@ from server.admin.commands.courses import CourseCommands
 from server.admin.commands.guest_passes import GuestPassCommands
 from server.admin.commands.invitations import InvitationCommands
 from server.admin.commands.keys import KeyCommands
+from server.admin.commands.notifications import NotificationCommands
 from server.admin.commands.people import PeopleCommands
 from server.admin.commands.people_import import PeopleTable
 from server.admin.commands.privacy import PrivacyCommands
@@ -182,6 +183,7 @@ class ServicesBuilder:
             tokens=TokenCommands(store, changes, accounts, _wall),
             keys=KeyCommands(key_wishes, settings.key_slots, wiring.trial(settings)),
             privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall, parts["refused"].forget),
+            notifications=NotificationCommands(store, changes, parts["messages"].outbox, _wall),
             own_keys=wiring.providers(self._registry.configured) if settings.byo_keys else None,
             origins=Origins.of(settings.blocked_origins),
         )

@@ -18,6 +18,7 @@ from server.admin.commands.courses import CourseCommands
 from server.admin.commands.guest_passes import GuestPassCommands
 from server.admin.commands.invitations import InvitationCommands
 from server.admin.commands.keys import KeyCommands
+from server.admin.commands.notifications import NotificationCommands
 from server.admin.commands.people import PeopleCommands
 from server.admin.commands.people_import import PeopleTable
 from server.admin.commands.privacy import PrivacyCommands
@@ -163,6 +164,7 @@ class ManagementServices(Services):
     tokens: TokenCommands
     keys: KeyCommands
     privacy: PrivacyCommands
+    notifications: NotificationCommands
     gateways: Face | None
 
 

@@ -58,7 +58,7 @@ class Outbox:
         addressed: Callable[[Event], Sequence[Delivery]],
         wall: Callable[[], int],
     ) -> None:
-        self._store, self._senders, self._addressed, self._wall = store, senders, addressed, wall
+        self._store, self._senders, self.addressed, self._wall = store, senders, addressed, wall
         self._audited = AuditedStore(store, wall)
         self._known: set[str] = set()  # deliveries that are in the store
         self._waiting: dict[str, Delivery] = {}  # for the store
@@ -69,7 +69,7 @@ class Outbox:
     async def add(self, events: Iterable[Event]) -> None:
         """Take these events, each once. What the store does not take now it takes later."""
         for event in events:
-            for each in self._addressed(event):
+            for each in self.addressed(event):
                 if each.id not in self._known and each.id not in self._unwritten and len(self._waiting) < MOST_WAITING:
                     self._waiting.setdefault(each.id, each)
         if not self._waiting:
