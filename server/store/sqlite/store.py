@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from server.config.specs import UpstreamSpec
 from server.ledger.history import HourRow
 from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserved, Settlement
 from server.ledger.refused import RefusedRequest
@@ -160,6 +161,9 @@ class SqliteStore(SqliteCluster, SqliteDeliveries):
 
     async def reencrypt_key(self, key_id: str, old: bytes, new: bytes) -> bool:
         return await self._writer.do(lambda db: key_queries.reencrypt_key(db, key_id, old, new))
+
+    async def set_key_terms(self, key_id: str, before: UpstreamSpec, after: UpstreamSpec) -> bool:
+        return await self._writer.do(lambda db: key_queries.set_key_terms(db, key_id, before, after))
 
     async def added_keys(self) -> list[AddedKey]:
         return await self._reports.do(key_queries.added_keys)
