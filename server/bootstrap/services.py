@@ -180,7 +180,7 @@ class ServicesBuilder:
             invitations=InvitationCommands(store, changes, accounts, pepper, time.monotonic, _wall),
             tokens=TokenCommands(store, changes, accounts, _wall),
             keys=KeyCommands(key_wishes, settings.key_slots, wiring.trial(settings)),
-            privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall),
+            privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall, parts["refused"].forget),
             own_keys=wiring.providers(self._registry.configured) if settings.byo_keys else None,
             origins=Origins.of(settings.blocked_origins),
         )

@@ -23,6 +23,7 @@ from server.wire.fallback import Fallback
 from server.wire.keepalive import DEFAULT
 from server.wire.meter import Meter
 from server.wire.own_keys import OwnKey
+from server.wire.records import made_quickly
 from server.wire.request import AskedClass, Request
 from server.wire.shorter import Shorter
 from server.wire.tokens import Prompt
@@ -49,10 +50,14 @@ class Sink(Protocol):
     async def send(self, chunk: bytes) -> None:
         """Pass a piece on and wait until the client can take more. Raises ClientLeft."""
 
+    def send_now(self, chunk: bytes) -> bool:
+        """Pass a piece on if nothing has to be waited for; False: it was not, and is to be sent."""
+
     def end(self) -> None:
         """The answer is complete: the client need not wait for the ledger."""
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request that was read and whose caller is known.

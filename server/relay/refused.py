@@ -61,9 +61,16 @@ class RefusedRequests:
         if (known := self._unknown.get(digest)) is not None:
             again = replace(known.refused, count=known.refused.count + 1, last_at=refused.last_at)
             self._unknown[digest] = known._replace(refused=again)
-        elif len(self._unknown) < MOST_UNKNOWN and self._looked_up[address] < MOST_OF_ADDRESS:
+        elif (
+            max(len(self._unknown), self._looked_up.total()) < MOST_UNKNOWN
+            and self._looked_up[address] < MOST_OF_ADDRESS
+        ):
             self._looked_up[address] += 1
             self._unknown[digest] = _Unknown(address, refused)
+
+    def forget(self, person_id: str) -> None:
+        """Forget what is not written yet of a person who is erased."""
+        self._tally.forget(person_id)
 
     def begun(self, stack: AsyncExitStack) -> Self:
         """Write from now on, and once more when the stack is taken down."""
@@ -75,6 +82,7 @@ class RefusedRequests:
         """Write what has changed, every few seconds until cancelled."""
         while True:
             await asyncio.sleep(WRITE_SECONDS)
+            self._looked_up.clear()
             try:
                 await self.write()
             except Exception as error:  # the next ones are to be written all the same
@@ -86,10 +94,9 @@ class RefusedRequests:
             await self._write()
 
     async def _write(self) -> None:
-        self._looked_up.clear()
         try:
-            while self._unknown:
-                await self._recognise(next(iter(self._unknown)))
+            for digest in list(self._unknown):  # not those that come meanwhile: a page waits for this
+                await self._recognise(digest)
         except (StoreError, AccountingUnavailable):
             return
         if not (unwritten := self._tally.taken()):

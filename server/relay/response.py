@@ -22,6 +22,7 @@ from server.keys.words import words_about_key, words_of
 from server.ledger.usage import Outcome
 from server.relay.context import RequestContext, Sink, milliseconds
 from server.relay.keepalive import EVENT_STREAM, STREAM_HEADERS, Keepalive
+from server.relay.straight import CHARGE_EVERY, Straight
 from server.upstream import Answer, AttemptFailed, Broken, TooLong
 from server.wire.abridge import Abridger
 from server.wire.added import refuses_bound_of_tools, refuses_what_we_added
@@ -45,7 +46,6 @@ from server.wire.translate.passing import TranslatingRelay
 from server.wire.unreported import GIVEN_UP
 
 _REPEATED = frozenset({408, 409, 429})  # statuses that the official SDKs repeat by themselves, as all from 500 on
-CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while it streams
 MOST_HELD = 1 << 20  # bytes of a stream's opening: a response is opened with all of its instructions and tools
 
 
@@ -199,19 +199,23 @@ class Response:
             return
         self._answered()
         await self._begin(self.answer.status, STREAM_HEADERS)
-        charged = 0
+        straight = Straight(relay, meter, keepalive)
         while True:
             if meter.finished and not meter.failed:
                 context.outcome = Outcome.COMPLETED
                 await self.settle(context)
             if events:
                 await keepalive.send(events, between=relay.between)
-            if meter.output_pieces >= charged + CHARGE_EVERY:
-                charged = meter.output_pieces
-                context.lease.progress(charged)
-            if not (chunk := await self.answer.read()):
+            if meter.output_pieces >= straight.until:
+                straight.until = meter.output_pieces + CHARGE_EVERY
+                context.lease.progress(meter.output_pieces)
+            await self.answer.pour(straight)
+            if (held := straight.held()) is not None:
+                events = held
+            elif chunk := await self.answer.read():
+                events = relay.feed(chunk)
+            else:
                 return
-            events = relay.feed(chunk)
 
     async def _opening(self, relay: Relay | TranslatingRelay) -> bytes:
         """Return how the stream begins, up to the first thing that it says. Raises AttemptFailed if it says nothing."""

@@ -168,6 +168,9 @@ class RecordVerbs(Protocol):
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         """The next `limit` entries, the newest first; the cursor is time and id of the last one seen."""
 
+    async def audits_about(self, target: str, action: str, limit: int) -> list[Audit]:
+        """The latest entries of one action about one thing, the newest first."""
+
     async def keep_content(self, content: Content) -> None: ...
 
     async def contents(self, person_id: str) -> list[Content]:

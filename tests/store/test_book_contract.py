@@ -73,6 +73,17 @@ async def test_changes_are_read_in_pages_the_newest_first(fresh: Fresh) -> None:
 
 
 @pytest.mark.gen_test
+async def test_the_latest_entries_of_one_action_about_one_thing_are_found_without_the_others(fresh: Fresh) -> None:
+    mine = [replace(ENTRY, id=f"a{number}", at=1_000 + number // 2) for number in range(4)]
+    others = replace(ENTRY, id="b1", target="l2"), replace(ENTRY, id="b2", action="limit.remove")
+    async with fresh() as store:
+        for entry in (*mine, *others):
+            await store.append_audit(entry)
+        assert await store.audits_about(ENTRY.target, ENTRY.action, 3) == mine[:0:-1]
+        assert await store.audits_about("l3", ENTRY.action, 3) == []
+
+
+@pytest.mark.gen_test
 async def test_for_an_erasure_an_entry_is_written_anew(fresh: Fresh) -> None:
     async with fresh() as store:
         others = replace(ENTRY, id="another")

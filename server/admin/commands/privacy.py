@@ -19,6 +19,7 @@ import orjson
 
 from server.admin.changes import JOINED, Changes, joined_id, no_such
 from server.admin.commands.guest_passes import GuestPassCommands
+from server.admin.commands.invitations import KIND as INVITATION
 from server.admin.commands.invitations import forget_invitations
 from server.auth.accounts import RESERVED, Accounts
 from server.auth.sessions import Sessions
@@ -41,7 +42,10 @@ ERASED_FIELDS: Mapping[str, Any] = {
 
 
 class PrivacyCommands:
-    """The two verbs. Both raise StoreError. `wall` gives UTC milliseconds."""
+    """The two verbs. Both raise StoreError. `wall` gives UTC milliseconds.
+
+    `forget`: has what is not written yet of a person forgotten.
+    """
 
     def __init__(
         self,
@@ -51,8 +55,10 @@ class PrivacyCommands:
         sessions: Sessions,
         passes: GuestPassCommands,
         wall: Callable[[], int],
+        forget: Callable[[str], None] = lambda person_id: None,
     ) -> None:
         self._store, self._changes, self._accounts, self._wall = store, changes, accounts, wall
+        self._forget = forget
         self._sessions, self._passes = sessions, passes
 
     async def export(self, person: Person) -> AsyncGenerator[bytes, None]:
@@ -64,6 +70,10 @@ class PrivacyCommands:
         yield b',"passes":' + orjson.dumps([asdict(each) for each in await self._passes.issued(person.id)])
         limits = [limit for limit in await self._changes.limits() if limit.subject in ids]
         yield b',"limits":' + orjson.dumps([{"id": limit.id, **limit_body(limit)} for limit in limits])
+        invited = [each for each in await self._store.records(INVITATION) if each.body["person"] == person.id]
+        yield b',"invitations":' + orjson.dumps([_with_times({"expires_at": it.body["expires_at"]}) for it in invited])
+        sessions = [asdict(each) for each in await self._sessions.of(person.id)]
+        yield b',"sessions":' + orjson.dumps(list(map(_with_times, sessions)))
         teaches = [group.name for group in await self._changes.groups() if person.id in group.teachers]
         yield b',"teaches":' + orjson.dumps(teaches)
         contents = await self._store.contents(person.id)
@@ -94,11 +104,12 @@ class PrivacyCommands:
         await self._close_doors(actor, person_id)
         await self._forget_decisions(actor, person_id)
         await self._store.forget_contents(person_id)
-        await self._store.forget_refused_of(person_id)
         await self._store.forget_deliveries_to(person_id)
         await self._store.update_person(person_id, {**ERASED_FIELDS, "name": f"erased-{secrets.token_hex(8)}"})
         ids = {person_id, *(token.id for token in await self._store.tokens(person_id))}
         await self._store.forget_tokens(person_id, self._wall())
+        self._forget(person_id)  # now that no token of theirs is known, none of their requests is recorded any more
+        await self._store.forget_refused_of(person_id)
         await self._forget_names(ids)
         self._accounts.forget()
         if not await self._store.scrub():

@@ -80,6 +80,11 @@ def audits(db: sqlite3.Connection, cursor: Cursor | None, limit: int) -> list[Au
     return [_entry(row) for row in rows]
 
 
+def audits_about(db: sqlite3.Connection, target: str, action: str, limit: int) -> list[Audit]:
+    condition = "WHERE target = ? AND action = ? ORDER BY at DESC, id DESC LIMIT ?"
+    return [_entry(row) for row in db.execute(f"{_AUDIT} {condition}", (target, action, limit))]
+
+
 def _entry(row: tuple[Any, ...]) -> Audit:
     return Audit(*(*row[:5], _read(row[5]), _read(row[6])))
 

@@ -201,6 +201,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     # The code of the error that the client received.
     ("ALTER TABLE usage ADD COLUMN error TEXT NOT NULL DEFAULT ''",),
+    # Each person's page asks for one action that is about them.
+    ("CREATE INDEX audit_target ON audit (target, action, at, id)",),
 )
 
 

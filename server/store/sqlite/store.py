@@ -300,6 +300,9 @@ class SqliteStore(SqliteCluster, SqliteDeliveries):
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         return await self._reports.do(lambda db: book_queries.audits(db, cursor, limit))
 
+    async def audits_about(self, target: str, action: str, limit: int) -> list[Audit]:
+        return await self._reports.do(lambda db: book_queries.audits_about(db, target, action, limit))
+
     async def keep_content(self, content: Content) -> None:
         await self._writer.do(lambda db: book_queries.keep_content(db, content))
 
