@@ -157,6 +157,18 @@ class Answer:
         except HttpFailure as error:
             raise Broken from error
 
+    async def pour(self, taker: Callable[[bytes], bool]) -> None:
+        """Call `taker` with small pieces as they come, until it returns False or `read` has something to say.
+
+        What it raises is raised here. A packed answer is only read. Raises Broken.
+        """
+        if self._peeked or self._unpacker is not None:
+            return
+        try:
+            await self._response.pour(taker)
+        except HttpFailure as error:
+            raise Broken from error
+
     async def peek(self, least: int) -> bytes:
         """How it begins: so many bytes, or more, or all that there are. They are read again afterwards."""
         beginning = b""
@@ -247,6 +259,11 @@ class Upstreams:
         """The fields of ours that upstreams of this kind are never sent (`wire/added.py`)."""
         route = self._routes(key.id)
         return frozenset() if route is None else route.kind.refuses
+
+    def states_bill(self, key: Key) -> bool:
+        """Whether the upstream of a key says in its answers what it bills for them (`wire/stated.py`)."""
+        route = self._routes(key.id)
+        return route is not None and route.kind.states_bill
 
     def pass_through(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Sending:
         """Send a caller's request with the caller's own credential, in `headers`. No key of ours is anywhere near.

@@ -56,7 +56,7 @@ class AccountsFactory:
 
     def changes(self, changed: Callable[[], None] = lambda: None) -> Changes:
         numbers = count(1)
-        return Changes(self.store, lambda: self.times.wall, lambda: f"aud_{id(numbers)}_{next(numbers)}", changed)
+        return Changes(self.store, lambda: self.times.wall, lambda: f"aud_{id(numbers)}_{next(numbers):06d}", changed)
 
     async def disable(self, name: str, accounts: Accounts, disabled: bool = True) -> None:
         """As the process of these accounts does it."""

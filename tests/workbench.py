@@ -66,7 +66,7 @@ async def ledger(path: Path, written: Sequence[UsageRow]) -> AsyncIterator[Store
 
 def job(store: Store, progress: Progress | None = None, pace: WorkPace = PACE) -> Job:
     numbers = count(1)
-    changes = Changes(store, lambda: 5_000, lambda: f"aud_{id(numbers)}_{next(numbers)}")
+    changes = Changes(store, lambda: 5_000, lambda: f"aud_{id(numbers)}_{next(numbers):06d}")
     return Job(store, changes, "usr_boss", progress or Interrupting(), pace)
 
 

@@ -4,7 +4,8 @@ A price that came too late, or was wrong, is set right here by an explicit comma
 and the price id that the gateway would have given them; then the sums of the days with changes are computed anew.
 Budgets of the past stay as they are: what was refused or allowed then cannot be mended.
 
-Left alone are rows of callers' own keys, for which the caller pays, and those of models that have no price.
+Left alone are rows of callers' own keys, for which the caller pays, those whose cost the provider has stated
+itself, and those of models that have no price.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Repricing:
         return Which(after=self.span.after, before=self.span.before, model=exact)
 
     def takes(self, row: UsageRow) -> bool:
-        return not row.with_own_key and fnmatchcase(row.model_asked, self.pattern)
+        return not (row.with_own_key or row.with_stated_bill) and fnmatchcase(row.model_asked, self.pattern)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

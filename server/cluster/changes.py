@@ -28,6 +28,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from server.store.base import StoreError, Versions
+from server.store.patience import in_time
 
 log = logging.getLogger("fairgate")
 
@@ -73,14 +74,7 @@ class ChangeFollower:
     async def look(self) -> None:
         """Carry out what has changed since the last time. Raises StoreError; then nothing is forgotten."""
         async with self._looking:
-            await self._carry_out(await self._asked())
-
-    async def _asked(self) -> Versions:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                return await self._versions()
-        except TimeoutError as error:
-            raise StoreError("the store is too slow") from error
+            await self._carry_out(await in_time(self._versions, PATIENCE))
 
     async def _carry_out(self, found: Versions) -> None:
         before, self._seen = self._seen or NEVER, found

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from server.cluster.membership import Membership
 from server.store.base import GatewayRecord, StoreError
+from server.store.patience import in_time
 
 log = logging.getLogger("fairgate")
 
@@ -89,12 +90,7 @@ class Heartbeat:
 
     async def beat(self) -> None:
         """One heartbeat. Raises StoreError; then this gateway goes on as it is."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                dead = await self._met()
-        except TimeoutError as error:
-            raise StoreError("the store is too slow") from error
-        for each in dead:
+        for each in await in_time(self._met, PATIENCE):
             if await self._store.mark_gone(each, self._wall()):
                 log.warning("gateway %s has died: what it held in common comes back", each.id)
         if self.membership.doubted:

@@ -42,6 +42,7 @@ class UpstreamKind:
     dialect's. `prefix`: what stands before the ids in its list, and before no id in a request. `lists_served`: its list
     names what it serves; else what it could serve. `refuses`: fields of ours that it refuses, or passes over in
     silence. `dated`: it has paths with an `api-version`. `responses`: it has `/v1/responses` beside its chats.
+    `states_bill`: `usage.cost` of its answers is what it bills for them (`wire/stated.py`).
     """
 
     name: str
@@ -54,6 +55,7 @@ class UpstreamKind:
     refuses: frozenset[str] = frozenset()
     dated: bool = False
     responses: bool = True
+    states_bill: bool = False
 
     def credentials(self, usual: Mapping[str, str], secret: str) -> dict[str, str]:
         """The headers that show the key; `usual` are those of the dialect."""
@@ -92,6 +94,7 @@ _ROWS = (
         example="https://openrouter.ai/api/v1",
         dialects=_BOTH,
         hosts=("openrouter.ai",),
+        states_bill=True,
     ),
     UpstreamKind(
         name="gemini",

@@ -13,9 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from server.wire.records import made_quickly
 from server.wire.usage import Usage
 
 OWN = "own"  # stands in the row of a request with the caller's own key where a key's fingerprint does
+
+STATED = "stated"  # stands where a price's id does if the provider has said itself what it bills
 
 
 def attempt_id(request_id: str, number: int) -> str:
@@ -34,6 +37,7 @@ class Outcome(StrEnum):
     COMPLETED = "completed"  # the answer's end was seen and passed on
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
     """The usage and the outcome of one request. Times ending in `_ms` are milliseconds; `started_at` is UTC."""
@@ -61,11 +65,17 @@ class UsageRow:
     price_id: str | None = None  # the price the cost was computed with; None: the model has none
     client_aborted: bool = False
     alias: str = ""  # the name that its caller asked for, if that was another one
+    error: str = ""  # the code of the error that its client received, or that the attempt failed with
 
     @property
     def with_own_key(self) -> bool:
         """It tells of a request with the caller's own key: nothing of the pool served it, and it costs nothing here."""
         return self.key == OWN
+
+    @property
+    def with_stated_bill(self) -> bool:
+        """Its cost is what the provider said, and no price of ours."""
+        return self.price_id == STATED
 
     @property
     def is_attempt(self) -> bool:

@@ -107,7 +107,9 @@ class Attempts:
 
     async def _named(self, context: RequestContext, request: Request) -> Request:
         """The request with the upstream's own name of its model. A long body is written beside the event loop."""
-        name = context.name_sent = self._upstreams.name_of(context.lease.key, request.model)
+        key = context.lease.key
+        name = context.name_sent = self._upstreams.name_of(key, request.model)
+        context.states_bill = self._upstreams.states_bill(key)
         if name == request.model:
             return request
         if len(request.body) <= INLINE_BODY:
@@ -166,7 +168,7 @@ class Attempts:
         limits, verdict = windows(failure.headers, self._wall() / 1000), failure.verdict
         attempt = None
         if context.perhaps_billed and not verdict.final:
-            attempt = await self._settlement.attempted(context)
+            attempt = await self._settlement.attempted(context, failure.refusal.code)
             verdict = replace(verdict, final=attempt is None)
         try:
             await context.lease.again(verdict, failure.refusal, limits)

@@ -30,6 +30,7 @@ from typing import TypeVar
 
 from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserved
 from server.store.base import Store
+from server.store.patience import TooSlow, in_time
 from server.store.records import Credential, IssuedObject, StoreError
 
 T = TypeVar("T")
@@ -129,9 +130,10 @@ class Guarded:
             self.counts.rejected += 1
             raise StoreError("the store is out of reach; it will be tried again soon")
         try:
-            answer = await self._in_time(call)
-        except StoreError:
+            answer = await in_time(call, self._patience)
+        except StoreError as error:
             self.counts.failures += 1
+            self.counts.slow += isinstance(error, TooSlow)
             self.counts.opened += self._breaker.failed(called_in, self._clock())
             raise
         except asyncio.CancelledError:
@@ -163,11 +165,3 @@ class Guarded:
 
     async def issued(self, object_ids: Collection[str]) -> dict[str, IssuedObject]:
         return await self.ask(lambda: self._store.issued(object_ids))
-
-    async def _in_time(self, call: Callable[[], Awaitable[T]]) -> T:
-        try:
-            async with asyncio.timeout(self._patience) as patience:
-                return await call()
-        except TimeoutError as error:
-            self.counts.slow += patience.expired()
-            raise StoreError("the store is too slow") from error

@@ -17,6 +17,7 @@ more than once in a stream, whole or in part; `Figures` adds up what is known:
 * A stream may tell figures before text that they know nothing of. Until it tells others there is no usage
   (`meter.py`), and where it breaks off then, what came is billed, and no less than was reported.
 * The last word about the service and the place that served counts.
+* A bill that the upstream states is read beside its figures (`stated.py`); of several the largest counts.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from server.wire.calls import called, most_called
+from server.wire.stated import stated_bill
 from server.wire.usage import Usage
 
 ABSURD = 1_000_000_000  # no answer has a billion tokens
@@ -137,6 +139,7 @@ class Figures:
         self._found: dict[str, int] = {}
         self._tools: dict[str, int] = {}
         self._tier = self._geo = ""
+        self.stated: int | None = None  # micro-USD that the upstream says it bills
 
     def add(self, figures: Any) -> bool:
         """Take an object of figures, the usage of a chunk or of an answer; anything else says nothing.
@@ -149,6 +152,8 @@ class Figures:
         self._most(said)
         if "iterations" in figures:
             self._most(_iterated(figures["iterations"], self._places))
+        if "cost" in figures and (bill := stated_bill(figures)) is not None:
+            self.stated = max(bill, self.stated or 0)
         self.call(tools_in(figures))
         self.serve(figures)
         return said.get("output", 0) > 0 or said.get("total", 0) > said.get("input", 0)

@@ -55,6 +55,9 @@ class Meter(Protocol):
     def beside(self) -> Usage:
         """Return what is billed beside tokens so far (tools), and which service serves."""
 
+    def stated(self) -> int | None:
+        """Return the micro-USD that the upstream says it bills (`stated.py`); None without complete figures."""
+
     def error(self) -> ReportedError | None:
         """Return the error that the upstream reported inside the answer, if it did."""
 
@@ -133,6 +136,9 @@ class DeliveryMeter(ABC):
 
     def beside(self) -> Usage:
         return self.figures.beside()
+
+    def stated(self) -> int | None:
+        return None if self.usage is None else self.figures.stated
 
     def error(self) -> ReportedError | None:
         return self._fault

@@ -138,6 +138,14 @@ async def test_only_these_days_where_the_operator_lives_are_meant(tmp_path: Path
 
 
 @pytest.mark.gen_test
+async def test_what_a_provider_has_billed_itself_stays(tmp_path: Path) -> None:
+    stated = row(request_id="stated", cost_micro_usd=42, price_id="stated")
+    async with ledger(tmp_path / "a.db", [stated]) as store:
+        assert await reprice(job(store), prices(DOUBLED), ALL) == RepricedTally()
+        assert await all_rows(store) == [stated]
+
+
+@pytest.mark.gen_test
 async def test_own_keys_and_requests_that_used_nothing_cost_nothing(tmp_path: Path) -> None:
     per_request = Price("p5", "gpt-5", 0, Rates(request=7))
     nothing = [row(request_id="own", key=OWN, cost_micro_usd=0, price_id=None), row(request_id="none", usage=Usage())]

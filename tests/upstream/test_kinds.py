@@ -22,7 +22,7 @@ from tests.gateways import Running, gateway
 ANSWER = {
     "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "my-deployment",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6},
+    "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6, "cost": 0.012345, "is_byok": False},
 }  # fmt: skip
 
 
@@ -84,10 +84,12 @@ async def _served(url: str) -> list[Any]:
     present = spec("present", url, kind="azure", models=("gpt-4o",), headers=(("x-title", Secret("campus")),))
     named = spec("named", f"{url}/v1", models=("gpt-4.1",), names=("gpt-4.1=vendor/gpt",))
     mistral = spec("mistral", f"{url}/v1", kind="mistral", models=("mistral-small",))
-    async with gateway(None, dated, present, named, mistral) as running:  # type: ignore[arg-type]  # no fake is asked
+    router = spec("router", f"{url}/v1", kind="openrouter", models=("vendor/any",))
+    async with gateway(None, dated, present, named, mistral, router) as running:  # type: ignore[arg-type]  # no fake is asked
         for model in ("gpt-5", "gpt-4o", "gpt-4.1"):
             await ask(running, model, temperature=0.5)
         await ask(running, "mistral-small", stream=True)
+        await ask(running, "vendor/any")
         await running.services.pipeline.quiet(5.0)
         return await running.services.store.usage_rows(0, 100)
 
@@ -99,8 +101,9 @@ def _check(seen: list[Any], rows: list[Any]) -> None:
         ("/openai/v1/chat/completions", "", "gpt-4o"),
         ("/v1/chat/completions", "", "vendor/gpt"),
         ("/v1/chat/completions", "", "mistral-small"),
+        ("/v1/chat/completions", "", "vendor/any"),
     ]
-    first, second, third, fourth = [each for each in seen if each.method == "POST"]
+    first, second, third, fourth, _ = [each for each in seen if each.method == "POST"]
     assert first.headers["api-key"] == "sk-dated" and "Authorization" not in first.headers
     assert second.headers["X-Title"] == "campus"
     assert third.headers["Authorization"] == "Bearer sk-named" and json.loads(third.body)["temperature"] == 0.5
@@ -111,7 +114,10 @@ def _check(seen: list[Any], rows: list[Any]) -> None:
         "gpt-4o": "my-deployment",
         "gpt-4.1": "my-deployment",
         "mistral-small": "my-deployment",
+        "vendor/any": "my-deployment",
     }
+    stated = {row.model_asked: (row.cost_micro_usd, row.price_id) for row in rows if row.with_stated_bill}
+    assert stated == {"vendor/any": (12_345, "stated")}  # the others say a cost, too, which may mean anything
 
 
 async def found(spec: UpstreamSpec) -> Any:
