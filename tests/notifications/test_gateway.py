@@ -20,9 +20,11 @@ from tests.fakes.upstream import FakeUpstream
 from tests.faults.asks import chat, hear
 from tests.gateways import Running, gateway
 from tests.notifications.mail_server import MailServer, mail_server
+from tests.pages.visitors import ADMIN_KEY, ada_at, operator_at
 from tests.upstream.servers import Served, always, serving
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
 PROMPT = "a prompt of no concern to others"
 
 
@@ -38,6 +40,7 @@ async def messaging(**more: Any) -> AsyncIterator[tuple[Running, Served, MailSer
             "notify_webhook_secret": Secret(SECRET),
             "limits": parse_limits("2 requests/day"),
             "page_languages": ("de", "en"),
+            "admin_key": Secret(ADMIN_KEY),
             **more,
         }
         async with gateway(fake, **settings) as running:
@@ -105,3 +108,49 @@ async def test_without_a_way_there_is_no_task_and_nothing_listens() -> None:
         assert not [each for each in asyncio.all_tasks() if "Notifier" in repr(each)]
         await ask(running)
         assert await running.services.store.deliveries_before(None, None, 9) == []
+
+
+@pytest.mark.gen_test
+async def test_an_administrator_sends_a_test_by_page_and_api_and_reads_how_it_went() -> None:
+    async with messaging() as (running, hook, mails), operator_at(running) as operator, ada_at(running) as ada:
+        page = (await operator.get("/admin/notifications")).text
+        assert "ops@example.org" in page
+        assert "/hook" not in page
+        after = await operator.send_and_follow("/admin/notifications", "/admin/notifications/test")
+        assert "Der Test ist gesendet." in after.text
+        assert [json.loads(each)["type"] for each in hook.bodies] == ["test"]
+        assert mails.receivers == ["ops@example.org"]
+        mails.refuse = "550 no such user"
+        async with aiohttp.ClientSession(running.url, headers=ADMIN) as session:
+            async with session.post("/api/admin/notifications/test") as answer:
+                found = (await answer.json())["data"]
+            async with session.get("/api/admin/notifications") as answer:
+                listed = await answer.json()
+        states = {each["channel"]: (each["state"], each["failure"]) for each in found}
+        assert states == {"mail": ("failed", "address refused 550"), "webhook": ("sent", "")}
+        assert (len(listed["data"]), listed["thresholds"], listed["operator_mail"]) == (4, [50, 80, 95, 100], True)
+        noted = [each.action for each in await running.services.store.audits(None, 99)]
+        assert noted.count("message.test") == 2
+
+        privacy = (await ada.get("/me/privacy")).text
+        assert 'action="/me/mails"' in privacy
+        await ada.send_and_follow("/me/privacy", "/me/mails")
+        (person,) = [each for each in await running.services.store.people() if each.name == "ada"]
+        assert not person.mails
+        async with (
+            aiohttp.ClientSession(running.url, headers=running.headers) as session,
+            session.put("/api/me/mails", json={"mails": True}) as answer,
+        ):
+            assert await answer.json() == {"mails": True}
+
+
+@pytest.mark.gen_test
+async def test_without_a_way_a_test_says_what_to_set() -> None:
+    async with (
+        FakeUpstream() as fake,
+        gateway(fake, admin_key=Secret(ADMIN_KEY)) as running,
+        aiohttp.ClientSession(running.url, headers=ADMIN) as session,
+        session.post("/api/admin/notifications/test") as answer,
+    ):
+        assert answer.status == 409
+        assert "SMTP_URL" in await answer.text()

@@ -120,7 +120,7 @@ class PrivacyPage(MemberPage):
                 W("Tokens may rest when it is long ago."),
             ),
             (W("Nickname"), me.nickname, W("You wanted to be on the leaderboard.")),
-            (W("Mails"), "" if me.mails else W("off"), W("You want none about your budgets.")),
+            (W("Mails"), "" if me.mails else W("none"), W("You want none about your budgets.")),
             (W("Note"), me.note, W("An administrator wrote it.")),
         )
         return [KeptView(what, value, why, FOR_EVER) for what, value, why in known if value]
