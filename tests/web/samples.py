@@ -614,7 +614,16 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
     )
     messages = (
         MessageRow(NOW, Wording("a budget"), 80, "mail", text("Ada Lovelace"), "sent", 1, ""),
-        MessageRow(NOW, Wording("a key is lost"), 0, "webhook", Wording("the operator"), "failed", 8, text("away")),
+        MessageRow(
+            NOW,
+            Wording("a key is lost"),
+            0,
+            "webhook",
+            Wording("the operator"),
+            "failed",
+            8,
+            text("The provider is slow."),
+        ),
     )
     ways = (text("mail.example.org, port 587, STARTTLS"), text("llm@example.org"), text("ops@example.org"))
     told = MessagesView(OPERATOR, *ways, text("hooks.example.org"), (50, 80, 95, 100), messages * many)
