@@ -157,6 +157,18 @@ class Answer:
         except HttpFailure as error:
             raise Broken from error
 
+    async def pour(self, taker: Callable[[bytes], bool]) -> None:
+        """Call `taker` with small pieces as they come, until it returns False or `read` has something to say.
+
+        What it raises is raised here. A packed answer is only read. Raises Broken.
+        """
+        if self._peeked or self._unpacker is not None:
+            return
+        try:
+            await self._response.pour(taker)
+        except HttpFailure as error:
+            raise Broken from error
+
     async def peek(self, least: int) -> bytes:
         """How it begins: so many bytes, or more, or all that there are. They are read again afterwards."""
         beginning = b""

@@ -7,11 +7,9 @@ record that cannot be read (written by a newer fairgate, or by hand) is left out
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -22,7 +20,8 @@ from server.ledger.prices import Price, PriceTable, Unpriced, price_body, price_
 from server.ledger.tariff import LISTED, Tariff
 from server.policy.aliases import Alias, Aliases, alias_of
 from server.policy.groups import Group, Rights, group_of, rights_of
-from server.store.base import Record, Store, StoreError
+from server.store.base import Record, Store
+from server.store.following import Following
 
 log = logging.getLogger("fairgate")
 
@@ -49,10 +48,7 @@ class RuntimeConfig:
         self._aliases, self.aliases = tuple(aliases), Aliases(aliases)
         self._upstreams: list[UpstreamSpec] = []
         self._decided: tuple[Limit, ...] = ()
-        self._version: int | None = None
-        self._away = False
-        self._task: asyncio.Task[None] | None = None
-        self._reading = asyncio.Lock()  # or else who has begun earlier might have the last word
+        self._following = Following("limits, prices and groups", store.book_version, self._read)
         self._recorded: tuple[Price, ...] = ()
         self.groups: dict[str, Group] = {}
         self._tariffs: dict[str, Tariff] = {}  # of the groups that have prices of their own
@@ -62,36 +58,19 @@ class RuntimeConfig:
 
     async def start(self, poll_seconds: float) -> None:
         """Read it now, and from then on whenever it has changed."""
-        await self.sync()
-        self._task = asyncio.create_task(self._follow(poll_seconds))
+        await self._following.start(poll_seconds)
 
     @property
     def known(self) -> bool:
         """Whether it has been read. Before that the limits are unknown, so no caller may spend."""
-        return self._version is not None
+        return self._following.known
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._following.close()
 
     async def sync(self) -> None:
         """Read what has changed since the last time. An outage changes nothing and is logged once."""
-        async with self._reading:
-            await self._sync()
-
-    async def _sync(self) -> None:
-        try:
-            version = await self._store.book_version()
-            if version != self._version:
-                await self._read()
-                self._version = version
-            self._away = False
-        except StoreError as error:
-            if not self._away:
-                log.warning("the store does not tell limits, prices and groups, so they stay as they are: %s", error)
-            self._away = True
+        await self._following.sync()
 
     def rights(self, groups: Sequence[str], now: int) -> Rights:
         """The rights of a person in these groups. `now` is UTC milliseconds."""
@@ -129,11 +108,6 @@ class RuntimeConfig:
         """Take another price file's rows."""
         self._own = tuple(own)
         self._apply_prices()
-
-    async def _follow(self, poll_seconds: float) -> None:
-        while True:
-            await asyncio.sleep(poll_seconds)
-            await self.sync()
 
     async def _read(self) -> None:
         limits = _readable(await self._store.records("limit"), lambda record: limit_of(record.id, record.body))

@@ -71,6 +71,7 @@ from server.relay.under_way import UnderWay
 from server.spool import Spool
 from server.status.service import Clocks, StatusService, history_of, open_face
 from server.store import store_for
+from server.tasks import run_until_closed
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
 from server.wire.errors import PoolAway
@@ -179,7 +180,7 @@ class ServicesBuilder:
             invitations=InvitationCommands(store, changes, accounts, pepper, time.monotonic, _wall),
             tokens=TokenCommands(store, changes, accounts, _wall),
             keys=KeyCommands(key_wishes, settings.key_slots, wiring.trial(settings)),
-            privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall),
+            privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall, parts["refused"].forget),
             own_keys=wiring.providers(self._registry.configured) if settings.byo_keys else None,
             origins=Origins.of(settings.blocked_origins),
         )
@@ -202,7 +203,7 @@ class ServicesBuilder:
         await opening.begin((whose, accounts.prepare, partial(accounting.recover, store)))
         if self._role is None or self._role.number == 0:
             housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
-            stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
+            run_until_closed(stack, housekeeping.keep())
         return accounting, accounts
 
     async def _book(self, accounting: Accounting) -> None:
@@ -310,12 +311,6 @@ class ServicesBuilder:
         if tracing is not None:
             self._stack.push_async_callback(asyncio.to_thread, tracing.close)
         return tracing
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 async def _share_rates(rates: MinuteRates, peers: Peers) -> None:

@@ -220,6 +220,13 @@ class RelayHandler(CallingHandler):
             if not self._goes_on():
                 raise ClientLeft from None
 
+    def send_now(self, chunk: bytes) -> bool:
+        connection = self.request.connection
+        if self._left or not self.started or type(connection) is not Exchange or self._finished or not connection.room:
+            return False
+        connection.write_now(chunk)
+        return True
+
     def _written(self, chunk: bytes) -> asyncio.Future[None]:
         """A piece behind the head goes straight to the connection: for it, Tornado's buffer and flush do nothing."""
         connection = self.request.connection

@@ -13,17 +13,16 @@ Keys of the configuration are only paused, resumed and checked here. Of the adde
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from typing import Protocol
 
 from keypool.health import KeyEvent
 from server.config.specs import Secret, UpstreamSpec
 from server.keys.encryption import KeyEncryption, KeyEncryptionError
 from server.keys.registry import UpstreamRegistry
-from server.store.base import AddedKey, KeyWish, Store, StoreError
+from server.store.base import AddedKey, KeyWish, Store
+from server.store.following import Following
 
 log = logging.getLogger("fairgate")
 
@@ -68,46 +67,24 @@ class KeySync:
     ) -> None:
         self._store, self._encryption, self._keys, self._watcher = store, encryption, keys, watcher
         self._registry = registry
-        self._version: int | None = None
+        self._following = Following("keys", store.keys_version, self._read)
         self._paused: set[str] = set()
         self._rechecks: dict[str, int] = {}
-        self._away = False  # the store does not answer
-        self._task: asyncio.Task[None] | None = None
-        self._reading = asyncio.Lock()  # or else who has begun earlier might have the last word
 
     async def start(self, poll_seconds: float) -> None:
         """Carry out what is wished now, and from then on every few seconds what has changed."""
-        await self.sync()
-        self._task = asyncio.create_task(self._follow(poll_seconds))
+        await self._following.start(poll_seconds)
 
     async def close(self) -> None:
         """Follow the store no more. The keys stay."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._following.close()
 
     async def sync(self) -> None:
         """Carry out what has changed since the last time. An outage changes nothing and is logged once."""
-        async with self._reading:
-            await self._sync()
+        await self._following.sync()
 
-    async def _sync(self) -> None:
-        try:
-            version = await self._store.keys_version()
-            if version != self._version:
-                self._apply(await self._store.added_keys(), await self._store.key_wishes())
-                self._version = version
-            self._away = False
-        except StoreError as error:
-            if not self._away:
-                log.warning("the store does not tell about keys, so they stay as they are: %s", error)
-            self._away = True
-
-    async def _follow(self, poll_seconds: float) -> None:
-        while True:
-            await asyncio.sleep(poll_seconds)
-            await self.sync()
+    async def _read(self) -> None:
+        self._apply(await self._store.added_keys(), await self._store.key_wishes())
 
     def _apply(self, added: Sequence[AddedKey], wishes: Sequence[KeyWish]) -> None:
         wanted = {key.id: key for key in added}
@@ -148,6 +125,6 @@ class KeySync:
     def _recheck(self, asked: dict[str, int]) -> None:
         """Pass on what was asked for since the last time; at the start every key is checked anyway."""
         for key_id, asked_at in asked.items():
-            if self._version is not None and self._rechecks.get(key_id) != asked_at:
+            if self._following.known and self._rechecks.get(key_id) != asked_at:
                 self._watcher.recheck(key_id)
         self._rechecks = asked

@@ -275,9 +275,15 @@ class Pipeline:
             with self._time_limit.of(self._tasks[context.call.id]):
                 await self._attempts.run(context, sink, keepalive)
         except TimeoutError:
+            context.error = UpstreamTimeout.code
             raise UpstreamTimeout from None
+        except Refusal as refusal:
+            context.error = refusal.code
+            raise
         except (asyncio.CancelledError, ClientLeft):
-            context.client_left |= self._reason(context.call.id) is None
+            reason = self._reason(context.call.id)
+            context.client_left |= reason is None
+            context.error = "" if reason is None else reason.code
             raise
         finally:
             self._usage_drain.end(context)

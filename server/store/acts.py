@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from server.policy.notifications import Delivery
 from server.store.records import AddedKey, Person, Record, Token
 
 
@@ -91,10 +92,15 @@ def forget_key_wish(key_id: str) -> Act:
     return Act("forget_key_wish", (key_id,))
 
 
+def swap_delivery(before: Delivery, after: Delivery) -> Act:
+    return Act("swap_delivery", (before, after))
+
+
 VERBS = frozenset(
     {
         *("create_person", "update_person", "close_sessions_of", "add_token", "revoke_token", "narrow_token"),
         *("swap_record", "put_record", "remove_record"),
+        "swap_delivery",
         *("add_key", "remove_key", "reencrypt_key", "set_key_paused", "ask_key_recheck", "forget_key_wish"),
     }
 )

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from server.store.cluster_verbs import ClusterVerbs, GatewayRecord, SharedDocument, Versions
+from server.store.delivery_verbs import DeliveryVerbs
 from server.store.history_verbs import HistoryVerbs
 from server.store.ledger_verbs import LedgerVerbs, RecordVerbs, ReportVerbs
 from server.store.records import (
@@ -186,7 +187,16 @@ class KeyVerbs(Protocol):
 
 
 class Store(
-    PeopleVerbs, KeyVerbs, LedgerVerbs, ReportVerbs, RecordVerbs, HistoryVerbs, RefusedVerbs, ClusterVerbs, Protocol
+    PeopleVerbs,
+    KeyVerbs,
+    LedgerVerbs,
+    ReportVerbs,
+    RecordVerbs,
+    HistoryVerbs,
+    RefusedVerbs,
+    DeliveryVerbs,
+    ClusterVerbs,
+    Protocol,
 ):
     """All verbs. All raise `StoreError` on an outage."""
 

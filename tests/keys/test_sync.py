@@ -180,7 +180,7 @@ async def test_an_outage_of_the_store_changes_nothing_and_is_told_once(
         for _ in range(3):
             await each.room.sync()
         assert ADDED.fingerprint in each.ids()
-        assert caplog.messages == ["the store does not tell about keys, so they stay as they are: no route"]
+        assert caplog.messages == ["the store cannot say whether keys have changed, so they stay: no route"]
         each.store.away = False
         await each.room.sync()
         assert ADDED.fingerprint not in each.ids()

@@ -609,8 +609,9 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
     yield "notices", lambda: render_admin.notices_html(NoticesView(OPERATOR, notices * many, True))
     sums = tuple(UsageSum(text(name), 4000, 9_000_000, 800_000, 81_000_000) for name in ("gpt-5.2", "o3") * many)
     everyones = RequestsView(
-        OPERATOR, requests(text, many, "Ada"), Listing("/admin/requests", {"q": text("Ada")}), ("failed",),
-        (text("gpt-5.2"),), (), of_all=True, files=((Wording("Export CSV"), "/admin/requests.csv"),),
+        OPERATOR, requests(text, many, "Ada"), Listing("/admin/requests", {"q": text("Ada")}, "-cost"), ("failed",),
+        (text("gpt-5.2"),), (), since_ms=NOW - DAY, of_all=True,
+        files=((Wording("Export CSV"), "/admin/requests.csv"),),
     )  # fmt: skip
     yield "admin-requests", lambda: render_admin.requests_html(everyones)
     usage = AdminUsageView(

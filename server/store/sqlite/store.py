@@ -27,7 +27,7 @@ from typing import Any, Self
 from server.ledger.history import HourRow
 from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserved, Settlement
 from server.ledger.refused import RefusedRequest
-from server.ledger.reports import By, Cursor, Days, Sum, SumMeasure, Which
+from server.ledger.reports import By, Cursor, Days, Ranking, Sum, SumMeasure, Which
 from server.ledger.usage import UsageRow
 from server.policy.incidents import Incident
 from server.store.acts import Act
@@ -55,6 +55,7 @@ from server.store.sqlite import refused as refused_queries
 from server.store.sqlite import sums as sum_queries
 from server.store.sqlite import usage as report_queries
 from server.store.sqlite.cluster import SqliteCluster
+from server.store.sqlite.deliveries import SqliteDeliveries
 from server.store.sqlite.schema import migrate
 from server.store.sqlite.worker import Worker, WorkGroup, in_one_transaction, one_by_one
 
@@ -66,7 +67,7 @@ LINGER = 0.02  # seconds that a busy writer waits for more, so that one wait for
 MOST_WAITING = 10_000  # works in one queue; a request has at most one there, so that only an outage fills it
 
 
-class SqliteStore(SqliteCluster):
+class SqliteStore(SqliteCluster, SqliteDeliveries):
     """The `Store` in a SQLite file. `url` is `sqlite:///relative/path` or `sqlite:////absolute/path`."""
 
     def __init__(self, url: str, most_waiting: int = MOST_WAITING) -> None:
@@ -207,6 +208,9 @@ class SqliteStore(SqliteCluster):
     async def taken(self, counters: Sequence[str]) -> list[int]:
         return await self._lookups.do(lambda db: ledger_queries.taken(db, counters))
 
+    async def settled(self, counters: Sequence[str]) -> list[int]:
+        return await self._reports.do(lambda db: ledger_queries.settled(db, counters))
+
     async def reserved(self) -> int:
         return await self._lookups.do(ledger_queries.reserved)
 
@@ -226,6 +230,12 @@ class SqliteStore(SqliteCluster):
 
     async def usage_before(self, which: Which, cursor: Cursor | None, limit: int) -> list[UsageRow]:
         return await self._reports.do(lambda db: report_queries.usage_before(db, which, cursor, limit))
+
+    async def usage_ranked(self, which: Which, ranking: Ranking, behind: Cursor | None, limit: int) -> list[UsageRow]:
+        return await self._reports.do(lambda db: report_queries.usage_ranked(db, which, ranking, behind, limit))
+
+    async def usage_place(self, which: Which, place: int) -> int | None:
+        return await self._reports.do(lambda db: report_queries.usage_place(db, which, place))
 
     async def usage_sums(self, which: Which, by: Sequence[By]) -> list[Sum]:
         return await self._reports.do(lambda db: report_queries.usage_sums(db, which, by))
@@ -265,6 +275,9 @@ class SqliteStore(SqliteCluster):
     async def remove_record(self, kind: str, record_id: str) -> bool:
         return await self._writer.do(lambda db: book_queries.remove_record(db, kind, record_id))
 
+    async def record(self, kind: str, record_id: str) -> Record | None:
+        return await self._lookups.do(lambda db: book_queries.record(db, kind, record_id))
+
     async def records(self, kind: str) -> list[Record]:
         return await self._lookups.do(lambda db: book_queries.records(db, kind))
 
@@ -282,6 +295,9 @@ class SqliteStore(SqliteCluster):
 
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         return await self._reports.do(lambda db: book_queries.audits(db, cursor, limit))
+
+    async def audits_about(self, target: str, action: str, limit: int) -> list[Audit]:
+        return await self._reports.do(lambda db: book_queries.audits_about(db, target, action, limit))
 
     async def keep_content(self, content: Content) -> None:
         await self._writer.do(lambda db: book_queries.keep_content(db, content))
