@@ -1,4 +1,4 @@
-"""What can be asked of what a provider keeps for somebody: to see it, to add to it, to end it, and to delete it.
+"""What can be asked of what a provider keeps for a person: to see it, to add to it, to end it, and to delete it.
 
     GET    /v1/responses/{id}                    also as a stream, from an event on (`stream`, `starting_after`)
     GET    /v1/responses/{id}/input_items
