@@ -51,7 +51,7 @@ from keypool.counters import Largest, forgive, lift, move, reweigh
 from keypool.flow_heap import Entry, FlowAccount, Lane, Reach, Waits
 from keypool.flows import Flow, Party, Roster
 from keypool.keys import Key
-from keypool.shedding import to_shed
+from keypool.shedding import Backlogs
 from keypool.ticket import ALONE, Ticket
 
 LOOK_AHEAD = 16  # heads of one lane that are looked past; a person who fills a lane closes no other one
@@ -80,6 +80,7 @@ class FairQueue:
         self.flows, self.parties, self.lost = self.roster.flows, self.roster.parties, self.roster.lost
         self._tier = self.roster.tier
         self._persons: dict[str, int] = {}  # the requests of each that wait, in all their flows
+        self._backlogs = Backlogs()
 
     @property
     def virtual_time(self) -> float:
@@ -92,7 +93,7 @@ class FairQueue:
         lane = ticket.lane
         flow, shed = self.roster.flow(ticket, lane, self._cap_of(ticket)), None
         if self.waiting >= self.total:
-            shed = to_shed(self.flows.values(), flow, ticket)
+            shed = self._backlogs.to_shed(self.flows.values(), flow, ticket)
             if shed is ticket:
                 self.roster.forget_if_idle(flow)
                 return ticket
@@ -308,6 +309,7 @@ class FairQueue:
             idle = flow.top.idle
             self.active_weight += 0.0 if idle else -flow.top.weight
             reweigh(flow, ticket)
+            self._backlogs.note(flow)
             self.active_weight += 0.0 if idle else flow.top.weight
         cap = self._cap_of(ticket)
         if cap != flow.cap:
@@ -351,6 +353,7 @@ class FairQueue:
             waits.cost += cost
             if not parked:
                 tier.order.push(account, lane)
+        self._backlogs.note(flow)
 
     def _wait_no_longer(self, flow: Flow, ticket: Ticket) -> None:
         ticket.waiting = False

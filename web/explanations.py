@@ -213,6 +213,22 @@ OF_TOKENS = {
 _UNKNOWN = Explanation(Wording("It was refused."), Wording("The answer that your program got says why."))
 
 
+# Codes of ours that a request may end with after it was sent. Others stand for what is refused beforehand, or are the
+# provider's: its "rate_limit_exceeded" is not the caller's own.
+AFTER_SENDING = frozenset(
+    {
+        *("upstream_unreachable", "upstream_bad_response", "answer_too_long", "upstream_timeout"),
+        *("upstream_disconnected", "no_upstream_key", "queue_full", "queue_timeout", "queue_restarting"),
+        *("wait_too_long", "accounting_unavailable", "draining", "cancelled", "tool_not_bounded"),
+    }
+)
+
+
+def of_ended(status: str, error: str) -> Explanation:
+    """The explanation of a request that was sent: by the code that its client received, or by how it ended."""
+    return OF_CODES[error] if status != "rejected" and error in AFTER_SENDING else OF_OUTCOMES[status]
+
+
 def of_refusal(code: str, detail: str) -> Explanation:
     """The explanation of a refusal. `detail`: the limit, the field, or why a token does not count."""
     known = OF_CODES.get(code, _UNKNOWN)

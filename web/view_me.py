@@ -127,6 +127,7 @@ class RequestsView:
     models: tuple[str, ...]
     tokens: tuple[tuple[str, str], ...]
     older: str | None = None
+    since_ms: int | None = None  # sorted by a figure are those that arrived since then, if that is not all
     of_all: bool = False
     files: tuple[tuple[str, str], ...] = ()  # the same as files: words and addresses
 
@@ -142,7 +143,12 @@ class RequestsView:
     def columns(self) -> list[tuple[str, str, str]]:
         """The table's columns, as `templates/tables.html` wants them."""
         who = [("", Wording("Who"), "")] if self.of_all else []
-        figures = [("", Wording("Total"), "n"), ("", Wording("Tokens"), "n"), ("", Wording("Cost"), "n")]
+        figures = [
+            ("wait", Wording("Wait"), "n first"),
+            ("duration", Wording("Total"), "n first"),
+            ("tokens", Wording("Tokens"), "n first"),
+            ("cost", Wording("Cost"), "n first"),
+        ]
         first = [("", Wording("When"), ""), *who, ("", Wording("Model"), ""), ("", Wording("Status"), "")]
         token = [("", Wording("Token"), "")] if self.names_tokens else []
         return [*first, *token, *figures]

@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from server.ledger.quota import Settlement
 from server.ledger.tariff import Tariff
 from server.store.base import Store, StoreError
 from server.store.breaker import Guarded
+from server.tasks import run_until_closed
 
 log = logging.getLogger("fairgate")
 
@@ -112,7 +113,7 @@ async def open_accounting(settings: Settings, store: Store, own: Sequence[Price]
     stack.push_async_callback(book.close)
     price_reload = PriceReload(Path(settings.prices_file) if settings.prices_file else None, own, book)
     price_reload.look()
-    stack.push_async_callback(_end, asyncio.create_task(price_reload.follow()))
+    run_until_closed(stack, price_reload.follow())
     escrow = EscrowKeeper(
         guard,
         Escrows(holder, outage, longest),
@@ -124,7 +125,7 @@ async def open_accounting(settings: Settings, store: Store, own: Sequence[Price]
     reservations = Reservations(guard, journal, settlement_writer, book, calendar, escrow, time.monotonic, _wall)
     accounting = Accounting(calendar, guard, journal, settlement_writer, book, reservations, escrow, price_reload)
     stack.push_async_callback(_give_back, escrow, settlement_writer)
-    stack.push_async_callback(_end, asyncio.create_task(escrow.keep()))
+    run_until_closed(stack, escrow.keep())
     return accounting
 
 
@@ -152,12 +153,6 @@ def _allowance(micro_usd: int) -> Callable[[str, int], int]:
 
 def _nothing(counter: str, left: int) -> int:
     return 0
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 def _wall() -> int:

@@ -55,11 +55,12 @@ class Housekeeping:
             log.warning("gave back what %d requests held that have expired", released)
 
     async def _forget(self) -> None:
-        """Forget kept objects, sessions, passes and history that are too old to be used."""
+        """Forget kept objects, sessions, passes, messages and history that are too old to be used."""
         now = self._wall()
         await self._store.forget_issued(now - KEPT_DAYS * DAY_MS)
         await self._store.forget_expired(now)
         await self._store.forget_history(now - HISTORY_DAYS * DAY_MS)
+        await self._store.forget_deliveries(now)
         await self._store.forget_refused(now - (self._usage_days or HISTORY_DAYS) * DAY_MS)
         await self._store.forget_counters(self._calendar.day(now - COUNTER_DAYS * DAY_MS))
 

@@ -6,7 +6,6 @@ here takes effect at once in any case.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -29,6 +28,7 @@ from server.crypto import derived
 from server.dispatcher import Dispatcher
 from server.status.service import Clocks
 from server.store.base import Store, StoreError
+from server.tasks import run_until_closed
 
 RATES = "rates"  # what workers announce to each other of the limits per minute
 
@@ -44,7 +44,7 @@ async def open_follower(store: Store, remembered: Remembered, stack: AsyncExitSt
     if others:
         with suppress(StoreError):
             await follower.look()  # before a caller is remembered, who would be forgotten by the first look
-        stack.push_async_callback(_end, asyncio.create_task(follower.keep()))
+        run_until_closed(stack, follower.keep())
     return follower
 
 
@@ -92,7 +92,7 @@ async def open_heartbeat(
     with suppress(StoreError):
         await heartbeat.beat()  # before it nothing is ours, and the first request would wait for it
     stack.push_async_callback(_left, heartbeat)
-    stack.push_async_callback(_end, asyncio.create_task(heartbeat.keep()))
+    run_until_closed(stack, heartbeat.keep())
     return face
 
 
@@ -111,12 +111,6 @@ async def forget(store: Store, gateway_id: str) -> None:
 async def _left(heartbeat: Heartbeat) -> None:
     with suppress(StoreError):
         await heartbeat.leave()
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 def _version() -> str:

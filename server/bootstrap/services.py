@@ -71,6 +71,7 @@ from server.relay.under_way import UnderWay
 from server.spool import Spool
 from server.status.service import Clocks, StatusService, history_of, open_face
 from server.store import store_for
+from server.tasks import run_until_closed
 from server.tokenizer import Tokenizer
 from server.upstream import Upstreams
 from server.wire.errors import PoolAway
@@ -179,7 +180,7 @@ class ServicesBuilder:
             invitations=InvitationCommands(store, changes, accounts, pepper, time.monotonic, _wall),
             tokens=TokenCommands(store, changes, accounts, _wall),
             keys=KeyCommands(key_wishes, settings.key_slots, wiring.trial(settings)),
-            privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall),
+            privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall, parts["refused"].forget),
             own_keys=wiring.providers(self._registry.configured) if settings.byo_keys else None,
             origins=Origins.of(settings.blocked_origins),
         )
@@ -202,7 +203,7 @@ class ServicesBuilder:
         await opening.begin((whose, accounts.prepare, partial(accounting.recover, store)))
         if self._role is None or self._role.number == 0:
             housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
-            stack.push_async_callback(_end, asyncio.create_task(housekeeping.keep()))
+            run_until_closed(stack, housekeeping.keep())
         return accounting, accounts
 
     async def _book(self, accounting: Accounting) -> None:
@@ -236,7 +237,7 @@ class ServicesBuilder:
         rates = accounting.reservations.rates
         if among_others(settings):
             rates.name_by(names_of_counters(settings))
-        await _share_rates(rates, pool.peers)
+        await _share_rates(rates, pool.peers, self._role.workers, self._stack)
         return pool
 
     async def _gateways(self, accounting: Accounting, here: Dispatcher | None, clocks: Clocks) -> Face | None:
@@ -312,17 +313,12 @@ class ServicesBuilder:
         return tracing
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-
-
-async def _share_rates(rates: MinuteRates, peers: Peers) -> None:
+async def _share_rates(rates: MinuteRates, peers: Peers, workers: int, stack: AsyncExitStack) -> None:
     """The limits per minute hold over all workers: each hears what the others take, and first what they have taken."""
-    peers.hears(RATES, rates.note)
+    announced = rates.announced(workers, partial(peers.announce, RATES), asyncio.get_running_loop().call_later)
+    stack.callback(announced.say)
+    peers.hears(RATES, announced.heard)
     peers.answers(RATES, rates.counting)
-    rates.share(partial(peers.announce, RATES))
     with suppress(PoolAway):
         found = [each for each in await peers.ask(RATES, None) if each]  # one that begins as well has no answer yet
         for each in max(found, key=len, default=()):

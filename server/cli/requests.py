@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from server.admin.changes import no_such
-from server.admin.request_search import REFUSED, STATUSES, place, search
+from server.admin.request_search import RANKINGS, REFUSED, STATUSES, place, ranking_of, search
 from server.cli.context import A_DAY, Add, CommandContext, plain
 from server.cli.output import Columns, lists, print_json, show
 from server.ledger.export import refused_fields, request_fields
@@ -18,10 +19,13 @@ from server.ledger.reports import Which
 from server.ledger.usage import Outcome, UsageRow
 from server.ledger.when import iso
 from server.policy.commands import CommandError
-from web.explanations import OF_OUTCOMES, Explanation, of_refusal
+from web.explanations import Explanation, of_ended, of_refusal
 
 Found = UsageRow | RefusedRequest
 USUAL, MOST = 50, 10_000
+BY_FIGURE = (
+    "cost, tokens, duration or wait, with = and - before it the largest first (--sort=-cost); without refused ones"
+)
 
 
 def add_verbs(add: Add) -> None:
@@ -34,6 +38,7 @@ def add_verbs(add: Add) -> None:
     each.add_argument("--key", metavar="FINGERPRINT", help="served by this key")
     each.add_argument("--since", metavar="WHEN", help=A_DAY)
     each.add_argument("--until", metavar="WHEN", help=f"the last day, which is included; else {A_DAY}")
+    each.add_argument("--sort", choices=RANKINGS, metavar="FIGURE", help=BY_FIGURE)
     each.add_argument("--limit", type=int, default=USUAL, metavar="N", help=f"how many, {USUAL} if not said")
     each = lists(add("explain", _explain, "why a request ended as it did, and what to do"))
     each.add_argument("request", metavar="ID")
@@ -52,7 +57,10 @@ async def _list(room: CommandContext, options: argparse.Namespace) -> None:
         after=room.begins_if(options.since),
         before=room.ends_if(options.until),
     )
-    found = await search(room.store, which, None, options.limit, refused=True if status == REFUSED else None)
+    if options.sort and status == REFUSED:
+        raise CommandError("--sort is for requests with figures: refused ones have none")
+    refused, ranking = True if status == REFUSED else None, ranking_of(options.sort or "")
+    found = await search(room.store, which, "", options.limit, refused=refused, ranking=ranking)
     people = {person.id: person.name for person in await room.store.people()}
     columns: Columns[Found] = {
         "ID": lambda it: it.request_id,
@@ -60,8 +68,13 @@ async def _list(room: CommandContext, options: argparse.Namespace) -> None:
         "WHO": lambda it: plain(people.get(it.person_id, it.person_id)),
         "MODEL": lambda it: plain(_model(it)),
         "STATUS": _status,
+        "WAIT": lambda it: "" if isinstance(it, RefusedRequest) else f"{it.queue_ms / 1000:.1f}",
+        "SECONDS": lambda it: "" if isinstance(it, RefusedRequest) else f"{it.duration_ms / 1000:.1f}",
+        "TOKENS": lambda it: "" if isinstance(it, RefusedRequest) else str(it.usage.input + it.usage.output),
         "USD": lambda it: "" if isinstance(it, RefusedRequest) else usd(it.cost_micro_usd),
     }
+    if found.since is not None:
+        print(f"Of those that arrived since {iso(found.since)}: more are not sorted.", file=sys.stderr)
     show(room.settings, options, found.rows, lambda it: _json(it, people.get(it.person_id, it.person_id)), columns)
 
 
@@ -86,7 +99,7 @@ def explanation(found: Found) -> Explanation:
     """Why a request ended as it did."""
     if isinstance(found, RefusedRequest):
         return of_refusal(found.code, found.detail)
-    return OF_OUTCOMES[found.status.value]
+    return of_ended(found.status.value, found.error)
 
 
 async def _person(room: CommandContext, name: str) -> str:
@@ -102,7 +115,7 @@ def _model(found: Found) -> str:
 
 def _status(found: Found) -> str:
     if isinstance(found, UsageRow):
-        return found.status.value
+        return " ".join(filter(None, (found.status.value, found.error)))
     return f"{REFUSED} {found.code}" + (f" x{found.count}" if found.count > 1 else "")
 
 

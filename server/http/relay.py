@@ -25,7 +25,7 @@ from server.store.base import Caller
 from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
-from server.wire.errors import InvalidKey, MethodNotAllowed, Refusal, UpgradeRequired
+from server.wire.errors import InvalidKey, MethodNotAllowed, NotListed, Refusal, UpgradeRequired
 from server.wire.fallback import HEADER as FALLBACK
 from server.wire.fallback import fallback_of
 from server.wire.keepalive import HEADER, keepalive_of
@@ -58,10 +58,16 @@ class RelayHandler(CallingHandler):
 
     async def admit(self) -> None:
         if self.request.method != "POST":
-            upgrades = self.request.headers.get("Upgrade", "").strip().lower() == "websocket"
-            raise UpgradeRequired if upgrades else MethodNotAllowed
+            raise self._other_method()
         await self._admit()
         self._knocked = self.services.reservations.knock(self.caller, self.dialect.name)
+
+    def _other_method(self) -> Refusal:
+        """What is said to a method that is not served: some clients mean a list by it, or a WebSocket."""
+        if self.request.headers.get("Upgrade", "").strip().lower() == "websocket":
+            return UpgradeRequired()
+        lists = self.request.method == "GET" and self.endpoint.kind in ("chat", "responses")
+        return NotListed() if lists else MethodNotAllowed()
 
     async def _admit(self) -> None:
         await self.enter()
@@ -213,6 +219,13 @@ class RelayHandler(CallingHandler):
         except (StreamClosedError, TimeoutError):
             if not self._goes_on():
                 raise ClientLeft from None
+
+    def send_now(self, chunk: bytes) -> bool:
+        connection = self.request.connection
+        if self._left or not self.started or type(connection) is not Exchange or self._finished or not connection.room:
+            return False
+        connection.write_now(chunk)
+        return True
 
     def _written(self, chunk: bytes) -> asyncio.Future[None]:
         """A piece behind the head goes straight to the connection: for it, Tornado's buffer and flush do nothing."""

@@ -19,7 +19,7 @@ from typing import Self
 
 from server.httpclient.addresses import Origin, Target, target_of
 from server.httpclient.connecting import connect, refused
-from server.httpclient.connection import Connection
+from server.httpclient.connection import Connection, Taker
 from server.httpclient.egress import Egress
 from server.httpclient.errors import ConnectionDropped, HttpFailure
 from server.httpclient.kept import KeptConnections
@@ -49,6 +49,15 @@ class Response:
         if self._closed:
             raise ConnectionDropped
         return self._connection.read(self._patience)
+
+    def pour(self, taker: Taker) -> Coroutine[None, None, None]:
+        """Call `taker` with small pieces as they come, until it returns False or `read` has something to say.
+
+        Raises ConnectionDropped if it is closed.
+        """
+        if self._closed:
+            raise ConnectionDropped
+        return self._connection.pour(self._patience, taker)
 
     def close(self) -> None:
         """Keep the connection if the answer is complete, else close it. Twice is once."""

@@ -1,7 +1,8 @@
 """One connection to a server, by which one request after another goes out.
 
 Its owner calls `start`, `head` and `read`; the event loop calls the rest. Nothing here sets a timer: `look` is called
-now and then (`client.py`) and ends a wait that has lasted for too long.
+now and then (`client.py`) and ends a wait that has lasted for too long. `pour` is for an answer of many small pieces:
+it hands each one on within the loop's own call, so that no task has to run for it.
 
 The body is written piece by piece as the socket takes it, without a copy, while the answer may begin already: a server
 that refuses a body need not read it. Bytes are taken from the socket only as far as they are read here: more than
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from typing import cast
 
 from server.httpclient.answer_reader import AnswerReader
@@ -20,6 +22,8 @@ from server.httpclient.errors import ConnectionDropped, HttpFailure, MalformedAn
 HIGH = 64 << 10  # bytes of a body that may wait here
 TOGETHER = 64 << 10  # bytes of a body that go out in one write with the head
 PIECE = 256 << 10  # bytes of a long body in one write
+POURED = 16 << 10  # bytes that are handed on at once; for more the reader has its own turn, and others theirs
+Taker = Callable[[bytes], bool]
 
 
 class Connection(asyncio.Protocol):
@@ -30,6 +34,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader = AnswerReader()
         self._waiter: asyncio.Future[None] | None = None
+        self._taker: Taker | None = None  # of what comes, while `pour` waits
         self._failure: HttpFailure | None = None
         self._unwritten: memoryview | None = None
         self._writing_paused = self._reading_paused = False
@@ -101,6 +106,21 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
         return reader.take()
 
+    async def pour(self, patience: float, taker: Taker) -> None:
+        """Call `taker` with each small piece as it comes, until it returns False or `read` has something to say.
+
+        What it raises is raised here. It is never called when the task that waits here was cancelled.
+        """
+        reader = self._reader
+        self._quiet, self._patience = 0.0, patience
+        if reader.pieces or reader.complete or self._failure is not None:
+            return
+        self._taker, self._waiter = taker, self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._taker = self._waiter = None
+
     def release(self) -> bool:
         """The request is over; whether the connection may carry another one. If not, its socket is closed at once."""
         self._busy = False
@@ -137,6 +157,8 @@ class Connection(asyncio.Protocol):
         except MalformedAnswer as failure:
             self._fail(failure)
             return
+        if self._taker is not None and 0 < self._reader.size <= POURED and self._poured(self._taker):
+            return
         if self._reader.size > HIGH and not self._reading_paused and self._transport is not None:
             self._reading_paused = True
             self._transport.pause_reading()
@@ -164,6 +186,17 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writing_paused = False
         self._write_on()
+
+    def _poured(self, taker: Taker) -> bool:
+        """Hand on what has come; whether more may be handed on."""
+        waiter, self._quiet = self._waiter, 0.0
+        if waiter is None or waiter.done():  # the task has its turn next, or will never have one
+            return False
+        try:
+            return taker(self._reader.take()) and not self._reader.complete
+        except Exception as error:
+            waiter.set_exception(error)
+            return True
 
     def _write_on(self) -> None:
         while self._unwritten is not None and not self._writing_paused and self._transport is not None:

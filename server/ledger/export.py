@@ -76,6 +76,7 @@ REQUEST_COLUMNS = (
     "cost_usd",
     "cost_micro_usd",
     "price",
+    "error",
 )
 
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # the wide ones are taken for the narrow ones
@@ -120,6 +121,7 @@ def request_fields(row: UsageRow, user: str) -> Fields:
         "cost_usd": usd(row.cost_micro_usd),
         "cost_micro_usd": row.cost_micro_usd,
         "price": row.price_id,
+        "error": row.error,
     }
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -22,7 +21,7 @@ LARGEST_REPORT = 16 << 20  # bytes
 MOST_LINES = 200_000
 _MOST = Decimal(10**15)
 _A_DAY = 86_400
-_KIND_OF_TOKEN = re.compile(r"(.+?), (?:.* )?(?:input|output)(?: .*)?")  # "gpt-4o-2024-08-06, cached input"
+_KINDS_OF_TOKEN = {"input", "output"}
 
 
 class ReportError(ValueError):
@@ -68,7 +67,7 @@ def read_report(name: str, content: bytes) -> ProviderReport:
 def _of_json(name: str, text: str) -> ProviderReport:
     try:
         found = json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise ReportError(f"{name}, line {line}: no valid JSON") from None
     pages = found if isinstance(found, list) else [found]
@@ -152,10 +151,11 @@ def _openai_costs(place: str, row: Row) -> ReportLine:
     if str(currency).lower() != "usd":
         raise ReportError(f"{place}: the currency is not usd")
     item = _text(row, "line_item")
-    known = _KIND_OF_TOKEN.fullmatch(item) if item else None
+    model, _, kind = (item or "").partition(", ")  # "gpt-4o-2024-08-06, cached input"
+    known = model and _KINDS_OF_TOKEN.intersection(kind.split())
     dollars = _number(place, "amount", value)
     key = _text(row, "api_key_id")
-    return ReportLine("openai", _bucket_day(place, row), known[1] if known else item, key, dollars=dollars)
+    return ReportLine("openai", _bucket_day(place, row), model if known else item, key, dollars=dollars)
 
 
 def _anthropic_usage(place: str, row: Row) -> ReportLine:

@@ -65,6 +65,11 @@ class RefusedTally:
             self._each[refused.person_id] += 1
         self._known[_kind(refused)] = self._unwritten[refused.request_id] = refused
 
+    def forget(self, person_id: str) -> None:
+        """Let nothing more be written of a person."""
+        self._unwritten = {name: it for name, it in self._unwritten.items() if it.person_id != person_id}
+        self._known = {kind: it for kind, it in self._known.items() if it.person_id != person_id}
+
     def taken(self) -> list[RefusedRequest]:
         """What has changed since the last time."""
         unwritten, self._unwritten = self._unwritten, {}

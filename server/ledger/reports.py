@@ -73,5 +73,26 @@ class SumMeasure(StrEnum):
     COST = "cost"
 
 
+class Figure(StrEnum):
+    """The figure of a row by which a list of requests may be sorted."""
+
+    COST = "cost"
+    TOKENS = "tokens"  # input and output
+    DURATION = "duration"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The order of a list of requests by a figure; rows alike are in the order of their ids."""
+
+    figure: Figure
+    falling: bool  # the largest first
+
+    def __str__(self) -> str:
+        """As an address says it: "-cost"."""
+        return f"-{self.figure}" if self.falling else self.figure.value
+
+
 # Where a page of rows ended: the next one goes on behind this row's arrival and id.
 Cursor = tuple[int, str]

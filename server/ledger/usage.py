@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from server.wire.records import made_quickly
 from server.wire.usage import Usage
 
 OWN = "own"  # stands in the row of a request with the caller's own key where a key's fingerprint does
@@ -36,6 +37,7 @@ class Outcome(StrEnum):
     COMPLETED = "completed"  # the answer's end was seen and passed on
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
     """The usage and the outcome of one request. Times ending in `_ms` are milliseconds; `started_at` is UTC."""
@@ -63,6 +65,7 @@ class UsageRow:
     price_id: str | None = None  # the price the cost was computed with; None: the model has none
     client_aborted: bool = False
     alias: str = ""  # the name that its caller asked for, if that was another one
+    error: str = ""  # the code of the error that its client received, or that the attempt failed with
 
     @property
     def with_own_key(self) -> bool:

@@ -168,7 +168,7 @@ class Attempts:
         limits, verdict = windows(failure.headers, self._wall() / 1000), failure.verdict
         attempt = None
         if context.perhaps_billed and not verdict.final:
-            attempt = await self._settlement.attempted(context)
+            attempt = await self._settlement.attempted(context, failure.refusal.code)
             verdict = replace(verdict, final=attempt is None)
         try:
             await context.lease.again(verdict, failure.refusal, limits)

@@ -26,11 +26,20 @@ class ContentRecorder:
         self._sink.start(status, headers)
 
     async def send(self, chunk: bytes) -> None:
+        self._record(chunk)
+        await self._sink.send(chunk)
+
+    def send_now(self, chunk: bytes) -> bool:
+        sent = self._sink.send_now(chunk)
+        if sent:
+            self._record(chunk)
+        return sent
+
+    def _record(self, chunk: bytes) -> None:
         if self._length < LONGEST:
             self._pieces.append(chunk)
             self._length += len(chunk)
         self.started = True
-        await self._sink.send(chunk)
 
     def end(self) -> None:
         self._sink.end()

@@ -23,12 +23,13 @@ from server.wire.fallback import Fallback
 from server.wire.keepalive import DEFAULT
 from server.wire.meter import Meter
 from server.wire.own_keys import OwnKey
+from server.wire.records import made_quickly
 from server.wire.request import AskedClass, Request
 from server.wire.shorter import Shorter
 from server.wire.tokens import Prompt
 from server.wire.translate.translation import Reader
 from server.wire.usage import Usage
-from web.explanations import of_refusal
+from web.explanations import of_ended, of_refusal
 
 REMEMBERED = 10_000  # accounts
 NO_PROMPT = Prompt(())
@@ -49,10 +50,14 @@ class Sink(Protocol):
     async def send(self, chunk: bytes) -> None:
         """Pass a piece on and wait until the client can take more. Raises ClientLeft."""
 
+    def send_now(self, chunk: bytes) -> bool:
+        """Pass a piece on if nothing has to be waited for; False: it was not, and is to be sent."""
+
     def end(self) -> None:
         """The answer is complete: the client need not wait for the ledger."""
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request that was read and whose caller is known.
@@ -136,6 +141,9 @@ def trace_of(row: UsageRow) -> RequestTrace:
     )
     trace.attempts.append({"key": row.key})
     trace.settle(row.usage)
+    if row.error:
+        what = of_ended(row.status, row.error).what
+        trace.refused = {"code": row.error, "message": str(what), "retry_after": None}
     return trace
 
 
@@ -198,6 +206,7 @@ class RequestContext:
     recorded: Callable[[], bytes] | None = None  # what went to the client, if that is to be kept
     settled: UsageRow | None = None  # its row, once that is on the ledger
     names_model: bool = True
+    error: str = ""  # the code of the error that its client receives
     released: bool = False  # its key went back while the response goes on in the background
 
     @property
@@ -244,16 +253,17 @@ class RequestContext:
     def row(self, usage: Usage, now: float) -> UsageRow:
         """Its row on the ledger, if it ends now. An answer for a client who had left is not completed."""
         gone = self.client_left and self.outcome is Outcome.COMPLETED
-        return self._row(usage, now, Outcome.CANCELLED if gone else self.outcome, self.sends + self.resent)
+        row = self._row(usage, now, Outcome.CANCELLED if gone else self.outcome, self.sends + self.resent)
+        return replace(row, error=self.error) if self.error else row
 
     def row_if_interrupted(self, usage: Usage, now: float) -> UsageRow:
         """Its row, if it is sent now and nothing more is ever heard of it."""
         return self._row(usage, now, Outcome.INTERRUPTED, self.sends + self.resent + 1)
 
-    def attempt_row(self, usage: Usage, now: float) -> UsageRow:
-        """The row of its latest attempt, which has failed."""
+    def attempt_row(self, usage: Usage, now: float, error: str) -> UsageRow:
+        """The row of its latest attempt, which has failed with this code."""
         row = self._row(usage, now, Outcome.FAILED, 1)
-        return replace(row, request_id=attempt_id(self.call.id, self.sends))
+        return replace(row, request_id=attempt_id(self.call.id, self.sends), error=error)
 
     def worked(self, now: float) -> float:
         """Seconds for which the upstream that it was sent to last has worked for it."""

@@ -83,6 +83,13 @@ class Keepalive:
         await self._sink.send(piece)
         self._open, self._last, self._pause = between, self._loop.time(), self._pulse.silent
 
+    def send_now(self, piece: bytes, *, between: bool) -> bool:
+        """The same if nothing has to be waited for; False: it was not passed on, and is to be sent."""
+        if self._task is not None or not self._sink.send_now(piece):
+            return False
+        self._open, self._last, self._pause = between, self._loop.time(), self._pulse.silent
+        return True
+
     async def stop(self) -> None:
         """Be silent, and leave nothing half written."""
         timer, self._timer = self._timer, None

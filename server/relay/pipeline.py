@@ -96,7 +96,7 @@ class Pipeline:
         self._background = Background(
             upstreams, self._settlement, reservations, under_way, bounds.background_seconds, bounds.answer_bytes, clock
         )
-        self.kept = KeptAnswers(admission, upstreams, self._background, bounds.stateful)
+        self.kept = KeptAnswers(admission, upstreams, self._background, store, bounds.stateful, wall)
         self._usage_drain = UsageDrain(bounds.usage_seconds)
         self._time_limit = TimeLimit(bounds.total_seconds)
         self._holding = Holding(reservations, self._lengths, bounds.longest_output, self._usual_output)
@@ -275,9 +275,15 @@ class Pipeline:
             with self._time_limit.of(self._tasks[context.call.id]):
                 await self._attempts.run(context, sink, keepalive)
         except TimeoutError:
+            context.error = UpstreamTimeout.code
             raise UpstreamTimeout from None
+        except Refusal as refusal:
+            context.error = refusal.code
+            raise
         except (asyncio.CancelledError, ClientLeft):
-            context.client_left |= self._reason(context.call.id) is None
+            reason = self._reason(context.call.id)
+            context.client_left |= reason is None
+            context.error = "" if reason is None else reason.code
             raise
         finally:
             self._usage_drain.end(context)

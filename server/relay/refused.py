@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import NamedTuple, Self
 
@@ -19,6 +19,7 @@ from server.auth.accounts import presented_credential
 from server.auth.tokens import TokenCheck
 from server.ledger.refused import RefusedRequest, RefusedTally
 from server.store.base import Store, StoreError
+from server.tasks import run_until_closed
 from server.wire.errors import AccountingUnavailable
 
 log = logging.getLogger("fairgate")
@@ -60,20 +61,28 @@ class RefusedRequests:
         if (known := self._unknown.get(digest)) is not None:
             again = replace(known.refused, count=known.refused.count + 1, last_at=refused.last_at)
             self._unknown[digest] = known._replace(refused=again)
-        elif len(self._unknown) < MOST_UNKNOWN and self._looked_up[address] < MOST_OF_ADDRESS:
+        elif (
+            max(len(self._unknown), self._looked_up.total()) < MOST_UNKNOWN
+            and self._looked_up[address] < MOST_OF_ADDRESS
+        ):
             self._looked_up[address] += 1
             self._unknown[digest] = _Unknown(address, refused)
+
+    def forget(self, person_id: str) -> None:
+        """Forget what is not written yet of a person who is erased."""
+        self._tally.forget(person_id)
 
     def begun(self, stack: AsyncExitStack) -> Self:
         """Write from now on, and once more when the stack is taken down."""
         stack.push_async_callback(self.write)
-        stack.push_async_callback(_end, asyncio.create_task(self._keep()))
+        run_until_closed(stack, self._keep())
         return self
 
     async def _keep(self) -> None:
         """Write what has changed, every few seconds until cancelled."""
         while True:
             await asyncio.sleep(WRITE_SECONDS)
+            self._looked_up.clear()
             try:
                 await self.write()
             except Exception as error:  # the next ones are to be written all the same
@@ -85,10 +94,9 @@ class RefusedRequests:
             await self._write()
 
     async def _write(self) -> None:
-        self._looked_up.clear()
         try:
-            while self._unknown:
-                await self._recognise(next(iter(self._unknown)))
+            for digest in list(self._unknown):  # not those that come meanwhile: a page waits for this
+                await self._recognise(digest)
         except (StoreError, AccountingUnavailable):
             return
         if not (unwritten := self._tally.taken()):
@@ -109,9 +117,3 @@ class RefusedRequests:
         if found is not None:
             caller, why = found
             self._tally.note(replace(refused, person_id=caller.person_id, token_id=caller.token_id, detail=why))
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -22,6 +22,7 @@ from server.keys.words import words_about_key, words_of
 from server.ledger.usage import Outcome
 from server.relay.context import RequestContext, Sink, milliseconds
 from server.relay.keepalive import EVENT_STREAM, STREAM_HEADERS, Keepalive
+from server.relay.straight import CHARGE_EVERY, Straight
 from server.upstream import Answer, AttemptFailed, Broken, TooLong
 from server.wire.abridge import Abridger
 from server.wire.added import refuses_bound_of_tools, refuses_what_we_added
@@ -36,7 +37,7 @@ from server.wire.errors import (
     UnknownModel,
     UpstreamRejected,
 )
-from server.wire.faults import ReportedError, relayable
+from server.wire.faults import ReportedError, code_in, relayable
 from server.wire.meter import Meter
 from server.wire.relay import LONGEST_STREAM, TELLING, Relay, StreamTooLong, is_stream
 from server.wire.request import Request
@@ -45,7 +46,6 @@ from server.wire.translate.passing import TranslatingRelay
 from server.wire.unreported import GIVEN_UP
 
 _REPEATED = frozenset({408, 409, 429})  # statuses that the official SDKs repeat by themselves, as all from 500 on
-CHARGE_EVERY = 64  # pieces of an answer, between two charges to its flow while it streams
 MOST_HELD = 1 << 20  # bytes of a stream's opening: a response is opened with all of its instructions and tools
 
 
@@ -105,10 +105,11 @@ class Response:
         context.trace.attempts.append({"key": context.lease.key.id, "answered": str(status), **said})
         context.first_byte = context.first_byte or self.clock()
         context.outcome, context.perhaps_billed = Outcome.REJECTED, self._began()
-        await self.settle(context)
         words, reader = relayable(body), context.call.reader
         if words is not None and reader is not None:
             status, words = reader.error(status, words)
+        context.error = UpstreamRejected.code if words is None else code_in(words)
+        await self.settle(context)
         body = dialect.body(UpstreamRejected(), context.call.id) if words is None else scrub(words)
         once = {"x-should-retry": "false"} if status >= 500 or status in _REPEATED else {}
         if await self._begin(status, {"Content-Type": JSON_TYPE, "Content-Length": str(len(body)), **once}):
@@ -175,8 +176,10 @@ class Response:
         rest = relay.end()
         if not (meter.ended() or meter.failed):
             raise self._cut()
-        if (fault := meter.error()) is not None and self._judged(fault).event is KeyEvent.FAILED:
-            context.lease.broke()
+        if (fault := meter.error()) is not None:
+            context.error = code_in(fault.body)
+            if self._judged(fault).event is KeyEvent.FAILED:
+                context.lease.broke()
         if context.outcome is not Outcome.COMPLETED:
             context.outcome = Outcome.CUT if meter.failed else Outcome.COMPLETED
             await self.settle(context)
@@ -196,19 +199,23 @@ class Response:
             return
         self._answered()
         await self._begin(self.answer.status, STREAM_HEADERS)
-        charged = 0
+        straight = Straight(relay, meter, keepalive)
         while True:
             if meter.finished and not meter.failed:
                 context.outcome = Outcome.COMPLETED
                 await self.settle(context)
             if events:
                 await keepalive.send(events, between=relay.between)
-            if meter.output_pieces >= charged + CHARGE_EVERY:
-                charged = meter.output_pieces
-                context.lease.progress(charged)
-            if not (chunk := await self.answer.read()):
+            if meter.output_pieces >= straight.until:
+                straight.until = meter.output_pieces + CHARGE_EVERY
+                context.lease.progress(meter.output_pieces)
+            await self.answer.pour(straight)
+            if (held := straight.held()) is not None:
+                events = held
+            elif chunk := await self.answer.read():
+                events = relay.feed(chunk)
+            else:
                 return
-            events = relay.feed(chunk)
 
     async def _opening(self, relay: Relay | TranslatingRelay) -> bytes:
         """Return how the stream begins, up to the first thing that it says. Raises AttemptFailed if it says nothing."""

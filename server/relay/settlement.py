@@ -140,12 +140,12 @@ class Settling:
         left = context.client_left and usage.estimated
         lease.finish(tokens, complete=context.outcome is Outcome.COMPLETED, left=left)
 
-    async def attempted(self, context: RequestContext) -> Settled | None:
-        """How an attempt is settled that has failed and may have been billed, if another one goes out after it.
+    async def attempted(self, context: RequestContext, error: str) -> Settled | None:
+        """How an attempt is settled that has failed with a code and may have been billed, if another goes out after it.
 
         As much is held beside what is held for the request; None if its budgets have no room for that.
         """
-        row = context.attempt_row(await self._used(context), self._clock())
+        row = context.attempt_row(await self._used(context), self._clock(), error)
         return await self._reservations.beside(context.bill, row)
 
     def book(self, context: RequestContext, attempt: Settled) -> None:

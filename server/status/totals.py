@@ -1,7 +1,8 @@
 """The usage of today, of this month and of all time, as last read from the ledger.
 
-Today's sum is read every two seconds while anyone looks, the others once a minute. A store that is slow or away
-delays no one for longer than its patience: the figures stay as they were.
+Today's sum is read every two seconds while anyone looks. What was used before today is read once a minute, and today
+is added to it: else a month would show less than its last day does. A store that is slow or away delays no one for
+longer than its patience: the figures stay as they were.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import date, timedelta
 
 from server.ledger.calendar import Calendar
+from server.ledger.export import added
 from server.ledger.reports import By, Days, Sum
 from server.store.base import Store, StoreError
 from web.view import TotalsView
@@ -33,6 +36,7 @@ class UsageTotals:
         self._store, self._calendar, self._patience, self._clock, self._wall = store, calendar, patience, clock, wall
         self._next_today = self._next_long = float("-inf")
         self._task: asyncio.Task[None] | None = None
+        self._before: tuple[str, Sum, Sum] | None = None  # today; in its month and in all before it
         self.today = TotalsView(0, 0, 0)
         self.month: TotalsView | None = None
         self.ever: TotalsView | None = None
@@ -62,15 +66,26 @@ class UsageTotals:
         day = self._calendar.day(self._wall())
         try:
             with suppress(StoreError):
-                self.today = await self._sum(Days(first=day, last=day))
-                if self._clock() >= self._next_long:
-                    self.month = await self._sum(Days(first=f"{day[:7]}-01", last=day))
-                    self.ever = await self._sum(Days())
+                today = await self._sum(Days(first=day, last=day))
+                if self._before is None or self._before[0] != day or self._clock() >= self._next_long:
+                    self._before = await self._before_day(day)
                     self._next_long = self._clock() + LONG_SECONDS
+                _, month, ever = self._before
+                self.today, self.month, self.ever = _view(today), _view(month, today), _view(ever, today)
         finally:
             self._next_today = self._clock() + TODAY_SECONDS
             self._task = None
 
-    async def _sum(self, days: Days) -> TotalsView:
+    async def _before_day(self, day: str) -> tuple[str, Sum, Sum]:
+        before, first = (date.fromisoformat(day) - timedelta(days=1)).isoformat(), f"{day[:7]}-01"
+        month = await self._sum(Days(first=first, last=before)) if first <= before else Sum()
+        return day, month, await self._sum(Days(last=before))
+
+    async def _sum(self, days: Days) -> Sum:
         (found,) = await self._store.sums(days, ())
-        return TotalsView(found.requests, found.input, found.output, found.cost_micro_usd)
+        return found
+
+
+def _view(*sums: Sum) -> TotalsView:
+    found = added(sums)
+    return TotalsView(found.requests, found.input, found.output, found.cost_micro_usd)

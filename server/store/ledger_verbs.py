@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserved, Settlement
-from server.ledger.reports import By, Cursor, Days, Sum, SumMeasure, Which
+from server.ledger.reports import By, Cursor, Days, Ranking, Sum, SumMeasure, Which
 from server.ledger.usage import UsageRow
 from server.store.acts import Act
 from server.store.records import Audit, Content, Record, Totals
@@ -60,6 +60,9 @@ class LedgerVerbs(Protocol):
         Escrows are left out: most of them is never used.
         """
 
+    async def settled(self, counters: Sequence[str]) -> list[int]:
+        """The used amount of each counter, without what requests and gateways hold of it; 0 if it was never used."""
+
     async def reserved(self) -> int:
         """How many requests hold something in the store at the moment; escrows are none."""
 
@@ -81,6 +84,15 @@ class ReportVerbs(Protocol):
 
     async def usage_before(self, which: Which, cursor: Cursor | None, limit: int) -> list[UsageRow]:
         """The next `limit` rows, the newest first: for a page that a person reads."""
+
+    async def usage_ranked(self, which: Which, ranking: Ranking, behind: Cursor | None, limit: int) -> list[UsageRow]:
+        """The next `limit` rows by a figure; a cursor is the figure and the id of the last one.
+
+        All rows of `which` are read for that: their time is for the caller to bound (`usage_place`).
+        """
+
+    async def usage_place(self, which: Which, place: int) -> int | None:
+        """When the row at this place arrived, UTC milliseconds; 0 is the newest. None if there are fewer."""
 
     async def usage_sums(self, which: Which, by: Sequence[By]) -> list[Sum]:
         """Sums over the rows, exact to the millisecond; by key, `None` first. Without `by` always one sum."""
@@ -137,6 +149,8 @@ class RecordVerbs(Protocol):
     async def remove_record(self, kind: str, record_id: str) -> bool:
         """False if there is none."""
 
+    async def record(self, kind: str, record_id: str) -> Record | None: ...
+
     async def records(self, kind: str) -> list[Record]:
         """All records of a kind, by id."""
 
@@ -153,6 +167,9 @@ class RecordVerbs(Protocol):
 
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         """The next `limit` entries, the newest first; the cursor is time and id of the last one seen."""
+
+    async def audits_about(self, target: str, action: str, limit: int) -> list[Audit]:
+        """The latest entries of one action about one thing, the newest first."""
 
     async def keep_content(self, content: Content) -> None: ...
 

@@ -39,6 +39,7 @@ class Person:
     last_login_at: int | None = None
     nickname: str | None = None  # on the leaderboard, if they want to be there; unique
     note: str = ""
+    mails: bool = True  # messages about their budgets, where there is an address
 
 
 # The fields of a person that a remembered caller depends on. A login alone only opens what was at rest.

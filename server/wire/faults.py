@@ -7,6 +7,7 @@ the pool's table of the providers' words (`keypool/codes.py`).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,8 @@ import orjson
 
 from keypool.codes import status_of
 from keypool.complaint import error_in, error_of, words_in
+
+_CODE = re.compile(r"[A-Za-z][A-Za-z_.]{0,63}", re.ASCII)  # no secret looks like this
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,13 @@ def relayable(body: bytes) -> bytes | None:
         return None
     usual = body.lstrip()[:1] == b"{" and type(orjson.loads(body).get("error")) is dict
     return body if usual else orjson.dumps({"type": "error", "error": {"type": "invalid_request_error", **error}})
+
+
+def code_in(body: bytes) -> str:
+    """The code of an error body, or its type where it has none; "" if that is no plain word but a text."""
+    error = error_of(body) or {}
+    words = (error.get("code"), error.get("type"))
+    return next((word for word in words if isinstance(word, str) and _CODE.fullmatch(word)), "")
 
 
 def _error_in(document: dict[str, Any]) -> dict[str, Any] | None:

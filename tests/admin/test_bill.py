@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import aiohttp
 import pytest
 from yarl import URL
 
-from server.admin.commands.bill import key_pairs, tolerated
+from server.admin.commands.bill import key_pairs, reconcile, tolerated
 from server.config.specs import Secret
 from server.policy.commands import CommandError
+from server.store.sqlite.store import SqliteStore
 from server.wire.usage import Usage
 from tests.fakes.upstream import FakeUpstream
 from tests.gateways import gateway, spec
@@ -55,3 +59,23 @@ def test_pairs_of_keys_and_the_tolerance_are_read_strictly() -> None:
     for wrong in ("", "x", "-1", "101", "NaN"):
         with pytest.raises(CommandError):
             tolerated(wrong)
+
+
+class Noted(bytes):
+    """A file that notes on which thread it is read."""
+
+    thread: threading.Thread | None = None
+
+    def decode(self, *_: object) -> str:
+        self.thread = threading.current_thread()
+        return super().decode("utf-8-sig")
+
+
+@pytest.mark.gen_test
+async def test_a_report_is_read_beside_the_event_loop_also_one_of_the_last_day_of_all(tmp_path: Path) -> None:
+    """A report of 2 MB takes seconds, in which all others would wait."""
+    file = Noted(b"usage_date_utc,cost_usd\n9999-12-31,1\n")
+    async with SqliteStore(f"sqlite:///{tmp_path}/fairgate.db") as store:
+        found = await reconcile(store, [], [("a report", file)], {}, tolerated("2"))
+    assert [(each.day, each.theirs) for each in found.lines] == [("9999-12-31", {"cost_micro_usd": 1_000_000})]
+    assert file.thread is not None and file.thread is not threading.main_thread()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,8 @@ from server.admin.makers import THE_OPERATOR, Maker
 from server.auth.token_format import new_token
 from server.policy.authority import Means, authority_of
 from server.policy.commands import CommandError
-from server.store.base import Store
+from server.store.base import Record, Store
+from server.store.sqlite.store import SqliteStore
 from server.wire.errors import InvalidKey, RateLimited
 from tests.accounts import DAY, HOME, PEPPER, AccountsFactory, Times, a_person
 
@@ -127,6 +129,31 @@ async def test_guesses_are_slowed_down_and_the_right_one_opens_all_the_same(
         with pytest.raises(RateLimited):
             await invitations.look(new_token(), HOME)
         assert (await invitations.look(made.secret, HOME)).id == ada.id
+
+
+class OneByOne(SqliteStore):
+    """A store that lists no records: what a stranger can have done as often as they like must not grow with them."""
+
+    lists = True
+
+    async def records(self, kind: str) -> list[Record]:
+        assert self.lists, "all records are read for one secret"
+        return await super().records(kind)
+
+
+@pytest.mark.gen_test
+async def test_a_guess_costs_one_look_up_however_many_are_invited(tmp_path: Path, times: Times) -> None:
+    async with OneByOne(f"sqlite:///{tmp_path}/fairgate.db") as store:
+        factory = AccountsFactory(store, times)
+        invitations = InvitationCommands(
+            store, factory.changes(), factory(), PEPPER, lambda: times.clock, lambda: times.wall
+        )
+        people = [await a_person(store, f"p{number}") for number in range(3)]
+        made = await invitations.invite_each(THE_OPERATOR, "operator", people)
+        store.lists = False
+        with pytest.raises(CommandError):
+            await invitations.look(new_token(), HOME)
+        assert [(await invitations.look(each.secret, HOME)).name for each in made] == ["p0", "p1", "p2"]
 
 
 @pytest.mark.gen_test

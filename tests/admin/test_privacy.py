@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -12,7 +13,9 @@ from server.admin.commands.guest_passes import WantedPass
 from server.admin.commands.privacy import PrivacyCommands
 from server.admin.makers import THE_OPERATOR
 from server.ledger.limits import Limit, LimitWindow, Scope, Unit
+from server.ledger.reports import Which
 from server.policy.groups import Group
+from server.policy.notifications import Channel, Delivery, DeliveryState, EventKind
 from server.store.base import Content, StoreError
 from tests.admin.estate import Estate
 from tests.gateways import exchanged
@@ -37,10 +40,16 @@ async def full_life(place: Estate, name: str) -> str:
     _, place.tokens[f"guest of {name}"] = await services.passes.issue_for(
         THE_OPERATOR, OPERATOR, person, WantedPass(3600, 10**6)
     )
+    await services.invitations.invite(THE_OPERATOR, OPERATOR, person_id)
     place.tokens[f"cookie of {name}"] = await services.sessions.open(person_id)
     now = services.wall()
     await services.store.keep_content(Content("req_1", person_id, "staff", now, now + 10**9, PROMPT.encode(), b"\xff"))
+    message = Delivery(f"msg_{name}", EventKind.BUDGET, now, Channel.MAIL, person_id, {"threshold": 80}, now, None)
+    await services.store.add_deliveries([replace(message, state=DeliveryState.SENT, ended_at=now)])
     assert (await place.ask("POST", "/v1/chat/completions", name, CHAT)).status == 200
+    assert (await place.ask("POST", "/v1/chat/completions", name, {**CHAT, "model": "unknown"})).status == 404
+    await services.refused.write()
+    assert (await place.ask("POST", "/v1/chat/completions", name, {**CHAT, "model": "unknown"})).status == 404
     await services.pipeline.quiet(5)
     return person_id
 
@@ -56,8 +65,10 @@ async def test_everything_that_is_stored_about_somebody_is_theirs_to_take(place:
         "iris@example.org",
         "https://idp/iris",
     )
-    assert [len(told[part]) for part in ("tokens", "passes", "limits", "teaches", "contents", "requests")] == [1] * 6
+    parts = ("sessions", "invitations", "refused", "tokens", "passes", "limits", "teaches", "contents", "requests")
+    assert [len(told[part]) for part in (*parts, "messages")] == [1] * (len(parts) + 1)
     assert (told["contents"][0]["asked"], told["contents"][0]["answered"]) == (PROMPT, "/w==")
+    assert told["messages"][0]["facts"] == {"threshold": 80}
     assert told["requests"][0]["user"] == "iris"
     assert {entry["action"] for entry in told["changes"]} >= {"person.change", "person.groups"}
     for secret in (place.tokens["iris"], place.tokens["guest of iris"], place.tokens["cookie of iris"]):
@@ -86,6 +97,10 @@ async def test_who_is_erased_is_nobody_and_what_they_used_stays(place: Estate) -
     assert kept == (None, None, None, "", (), (), False)
     assert {(token.name, token.hint) for token in await services.store.tokens(person_id)} == {("", "")}
     assert await services.store.contents(person_id) == []
+    await services.refused.write()  # what was refused a moment ago was not written yet
+    assert await services.store.refused_before(Which(person_id=person_id), None, 9) == []
+    assert person_id not in await services.invitations.pending()
+    assert await services.store.deliveries_before(person_id, None, 9) == []
     assert all(limit.subject != person_id for limit in await services.changes.limits())
     assert all(person_id not in group.teachers for group in await services.changes.groups())
     (row,) = [row for row in await services.store.usage_rows(0, 100) if row.person_id == person_id]

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from tests.fakes import shapes_anthropic, shapes_openai, shapes_others, shapes_responses
+from tests.fakes.conversations import PATH as CONVERSATIONS
 from tests.fakes.delivery import Courier
 from tests.fakes.fates import Answer, Content, Fate, Raw, Refuse, ok, revoked
 from tests.fakes.http1 import Connection, Headers, Request
@@ -261,7 +262,7 @@ class FakeUpstream:
 
 
 def _is_kept(record: Record) -> bool:
-    return PATH.fullmatch(record.path) is not None
+    return any(path.fullmatch(record.path) for path in (PATH, CONVERSATIONS))
 
 
 def _open_record(request: Request, number: int) -> Record:

@@ -84,6 +84,7 @@ def test_the_pages_of_the_apis_are_read() -> None:
         (b"\xff\xfe", "UTF-8"),
         (b"name,price\n1,2\n", "f, line 1: no column tells"),
         (b"{", "f, line 1: no valid JSON"),
+        (b'{"data": [1e99999999999999999999]}', "f, line 1: no valid JSON"),
         (b"[[]]", "f, page 1: expected a list in `data`"),
         (page([{"amount": {"value": 1, "currency": "eur"}}], start_time=0, end_time=1), "currency"),
         (page([{"input_tokens": -1}], start_time=0, end_time=1), "results 1: `input_tokens` is no count"),
@@ -100,3 +101,20 @@ def test_a_mistake_names_its_file_its_line_and_its_field(content: bytes, words: 
     with pytest.raises(ReportError) as refused:
         read_report("f", content)
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("item", "model"),
+    [
+        ("gpt-4o-2024-08-06, cached input", "gpt-4o-2024-08-06"),
+        ("gpt-4o, output", "gpt-4o"),
+        ("gpt-4o, a, b input c", "gpt-4o"),
+        ("web search calls", "web search calls"),
+        ("gpt-4o, inputs", "gpt-4o, inputs"),
+        (", input", ", input"),
+        (", " * 128, (", " * 128).strip()),
+    ],
+)
+def test_a_line_of_costs_names_its_model_where_it_is_about_tokens(item: str, model: str) -> None:
+    table = f'start_time,end_time,amount_value,amount_currency,line_item\n0,1,2,usd,"{item}"\n'
+    assert [each.model for each in read_report("f", table.encode()).lines] == [model]

@@ -91,6 +91,25 @@ async def test_one_person_sees_none_of_another_and_an_administrator_all() -> Non
 
 
 @pytest.mark.gen_test
+async def test_a_list_is_sorted_by_a_figure_without_what_has_none() -> None:
+    async with services() as running, ada_at(running) as ada, operator_at(running) as boss:
+        served = [await ask(running, running.token), await ask(running, running.token)]
+        await refused(running, running.token)
+        for visitor_, path in ((ada, "/me/requests"), (boss, "/admin/requests")):
+            page = (await visitor_.get(f"{path}?sort=-tokens")).text
+            assert all(each.request_id in page for each in served)
+            assert 'aria-sort="descending"' in page
+            assert "Refused requests have no figures" in page
+            assert "gpt-nine" not in page
+            assert (await visitor_.get(f"{path}?sort=name")).status == 400
+            assert "gpt-nine" in (await visitor_.get(f"{path}?sort=-tokens&status=refused")).text
+        lines = csv.DictReader(io.StringIO((await boss.get("/admin/requests.csv?sort=-duration")).text))
+        seconds = [int(line["duration_ms"]) for line in lines]
+        assert len(seconds) == 2
+        assert seconds == sorted(seconds, reverse=True)
+
+
+@pytest.mark.gen_test
 async def test_the_provider_s_words_about_a_request_are_for_its_maker_alone() -> None:
     async with services() as running, ada_at(running) as ada, operator_at(running) as boss:
         for key in ("sk-upstream-one", "sk-upstream-two"):
@@ -103,6 +122,7 @@ async def test_the_provider_s_words_about_a_request_are_for_its_maker_alone() ->
         theirs = (await boss.get(f"/admin/requests/{asked.request_id}")).text
         assert "The provider received it and refused it" in theirs
         assert "The provider’s words" not in theirs
+        assert mine.count("context_length_exceeded") >= 1 <= theirs.count("context_length_exceeded")
 
 
 @pytest.mark.gen_test

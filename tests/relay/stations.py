@@ -58,6 +58,12 @@ class Listener:
             raise ClientLeft
         self.pieces.append((chunk, len(self.rows)))
 
+    def send_now(self, chunk: bytes) -> bool:
+        if self.leaves_at == len(self.pieces) + 1:
+            return False
+        self.pieces.append((chunk, len(self.rows)))
+        return True
+
     def end(self) -> None:
         self.ended = True
 

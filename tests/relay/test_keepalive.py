@@ -44,6 +44,12 @@ class Slow:
         await self.gate.wait()
         self.writing -= 1
 
+    def send_now(self, chunk: bytes) -> bool:
+        if self.gone or not self.gate.is_set():
+            return False
+        self.pieces.append(chunk)
+        return True
+
     def end(self) -> None:
         """The tests look at the pieces."""
 
@@ -147,6 +153,7 @@ async def test_a_beat_that_is_not_taken_is_the_only_one_and_the_answer_waits_for
     sink.gate.clear()
     beating.start()
     await sink.beats(1)
+    assert not beating.send_now(b"data: a\n\n", between=True)
     sending = asyncio.create_task(beating.send(b"data: a\n\n", between=True))
     await asyncio.sleep(SILENCE)
     assert sink.pieces == [BEAT]

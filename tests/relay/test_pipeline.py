@@ -27,6 +27,7 @@ from server.wire.errors import (
     ModelNotPriced,
     NoKey,
     RateLimited,
+    Refusal,
     UnknownModel,
     UpstreamTimeout,
 )
@@ -98,6 +99,17 @@ ENDS: dict[str, tuple[tuple[Fate, ...], bool, int | None, type[BaseException] | 
     "the client of a plain answer has gone": ((), False, 1, ClientLeft, Outcome.COMPLETED),
 }
 
+# The provider's own codes, where its error went through to the client.
+WORDS_AT_THE_END = {
+    "the request's own fault": "context_length_exceeded",
+    "an error in the midst of it": "server_error",
+}
+
+
+def code_of(error: type[BaseException] | None) -> str:
+    """The code that a client reads; none reaches one that has left."""
+    return error.code if error is not None and issubclass(error, Refusal) else ""
+
 
 @pytest.mark.parametrize("name", ENDS)
 @pytest.mark.gen_test
@@ -113,6 +125,9 @@ async def test_whatever_ends_a_request_settles_it_once(tmp_path: Path, name: str
             with pytest.raises(error):
                 await station.serve(call, sink)
         assert settled(station.rows) == [outcome]
+        assert [row.error for row in station.rows if not row.is_attempt] == [
+            WORDS_AT_THE_END.get(name) or code_of(error)
+        ]
         await station.assert_empty()
         assert station.till.ledger.rows.keys() == {row.request_id for row in station.rows}
         assert sum(station.till.used().values()) == sum(row.cost_micro_usd for row in station.rows)
@@ -219,6 +234,7 @@ async def test_who_ends_a_request_from_outside_ends_it_in_every_phase(
         mine = [row for row in station.rows if row.request_id == "r1"]
         assert [row.status for row in mine] == ([Outcome.CANCELLED] if phase in SENT else [])
         assert [row.client_aborted for row in mine] == ([ender == "its client"] if phase in SENT else [])
+        assert [row.error for row in mine] == ([code_of(error)] if phase in SENT else [])
         await station.assert_empty()
         trace = await station.pipeline.explain(ADA, "r1")
         assert trace is not None
@@ -244,6 +260,7 @@ async def test_what_takes_longer_than_all_may_take_is_settled_and_hears_so(tmp_p
             await station.serve(own(station) if with_own_key else stream())
         (row,) = station.rows
         assert (row.status, row.client_aborted) == (Outcome.CANCELLED, False), "its client has waited"
+        assert row.error == "upstream_timeout"
         await station.assert_empty()
 
 
@@ -389,6 +406,7 @@ async def test_explain_knows_the_attempts_and_tells_only_their_owner(tmp_path: P
         trace = await station.pipeline.explain(ADA, "r1")
         assert trace is not None
         assert trace.attempts == [{"key": first, "failed": "upstream_bad_response"}, {"key": second, "answered": "200"}]
+        assert [row.error for row in station.rows] in ([""], ["upstream_bad_response", ""])
         assert (trace.state, trace.refused, trace.queue_ms) == ("completed", None, 0)
         assert trace.settled is not None
         assert trace.settled["output"] > 0

@@ -12,7 +12,7 @@ import pytest
 
 from server.auth.tokens import TokenCheck
 from server.ledger.refused import RefusedRequest
-from server.relay.refused import MOST_OF_ADDRESS, RefusedRequests
+from server.relay.refused import MOST_OF_ADDRESS, MOST_UNKNOWN, RefusedRequests
 from server.store.base import Caller, Store, StoreError
 
 UNKNOWN = RefusedRequest(
@@ -76,6 +76,30 @@ async def test_who_invents_tokens_takes_no_look_up_from_another_address() -> Non
     await refused.write()
     assert check.asked == MOST_OF_ADDRESS + 1
     assert "req_mine" in shelf.kept
+
+
+@pytest.mark.gen_test
+async def test_neither_addresses_nor_pages_that_ask_for_a_write_make_more_look_ups() -> None:
+    shelf, check = Shelf(), SlowCheck()
+    refused = RefusedRequests(cast(Store, shelf), cast(TokenCheck, check))
+    for number in range(1_000):
+        refused.note_unknown(f"Bearer fg_{number}", None, f"10.0.0.{number // 5}", UNKNOWN)
+        await refused.write()
+    assert check.asked == MOST_UNKNOWN
+
+
+@pytest.mark.gen_test
+async def test_a_write_waits_for_none_that_come_meanwhile() -> None:
+    class Pressed(SlowCheck):
+        async def why_refused(self, digest: bytes, address: str) -> tuple[Caller, str]:
+            refused.note_unknown(f"Bearer fg_{self.asked}", None, f"10.0.1.{self.asked}", UNKNOWN)
+            return await super().why_refused(digest, address)
+
+    shelf, check = Shelf(), Pressed()
+    refused = RefusedRequests(cast(Store, shelf), cast(TokenCheck, check))
+    refused.note_unknown("Bearer fg_x", None, "10.0.0.1", UNKNOWN)
+    await refused.write()
+    assert check.asked == 1
 
 
 @pytest.mark.gen_test

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 
 from server.ledger.usage import Outcome
-from server.relay.response import CHARGE_EVERY, Response
+from server.relay.response import Response
+from server.relay.straight import CHARGE_EVERY
 from server.upstream import AttemptFailed, Broken
 from server.wire.endpoints import ENDPOINTS
 
@@ -44,6 +45,10 @@ class Scene:
     async def read(self) -> bytes:
         return self.pieces.pop(0) if self.pieces else b""
 
+    async def pour(self, taker: Callable[[bytes], bool]) -> None:
+        while self.pieces and taker(self.pieces.pop(0)):
+            pass
+
     async def peek(self, most: int) -> bytes:
         return self.pieces[0][:most]
 
@@ -58,6 +63,11 @@ class Scene:
     async def send(self, chunk: bytes, *, between: bool = True) -> None:
         self.sent += chunk
         self.log.append("last words" if DONE in chunk or b"finish_reason" in chunk else "words")
+
+    def send_now(self, chunk: bytes, *, between: bool) -> bool:
+        self.sent += chunk
+        self.log.append("words")
+        return True
 
     def end(self) -> None:
         self.log.append("end")

@@ -51,6 +51,7 @@ def usage_row(request_id: str, **changes: Any) -> UsageRow:
         "cost_micro_usd": 1_234,
         "price_id": "price-1",
         "client_aborted": True,
+        "error": "upstream_timeout",
     }
     return UsageRow(**fields | changes)
 

@@ -24,6 +24,8 @@ async def test_a_record_reads_back_as_it_was_and_is_replaced_whole(fresh: Fresh)
         assert await store.records("limit") == [LIMIT]
         await store.put_record(replace(LIMIT, body={"amount": 6}))
         assert await store.records("limit") == [replace(LIMIT, body={"amount": 6})]
+        assert await store.record("limit", "l1") == replace(LIMIT, body={"amount": 6})
+        assert (await store.record("limit", "l"), await store.record("price", "l1")) == (None, None)
 
 
 @pytest.mark.gen_test
@@ -68,6 +70,17 @@ async def test_changes_are_read_in_pages_the_newest_first(fresh: Fresh) -> None:
         while page := await store.audits((found[-1].at, found[-1].id) if found else None, 3):
             found += page
         assert found == entries[::-1]
+
+
+@pytest.mark.gen_test
+async def test_the_latest_entries_of_one_action_about_one_thing_are_found_without_the_others(fresh: Fresh) -> None:
+    mine = [replace(ENTRY, id=f"a{number}", at=1_000 + number // 2) for number in range(4)]
+    others = replace(ENTRY, id="b1", target="l2"), replace(ENTRY, id="b2", action="limit.remove")
+    async with fresh() as store:
+        for entry in (*mine, *others):
+            await store.append_audit(entry)
+        assert await store.audits_about(ENTRY.target, ENTRY.action, 3) == mine[:0:-1]
+        assert await store.audits_about("l3", ENTRY.action, 3) == []
 
 
 @pytest.mark.gen_test

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from server.config.specs import UpstreamSpec
+from server.policy.notifications import Channel, Delivery, EventKind, begun
 from server.store import acts
 from server.store.acts import Act, Outdated
 from server.store.base import DONE, FAILED, PENDING, AddedKey, Audit, KeyTaken, NameTaken, Record, Store, StoreError
@@ -33,6 +34,7 @@ KEY = AddedKey(
     added_at=1,
 )
 LAPTOP = token("laptop")
+MESSAGE = Delivery("msg_1", EventKind.BUDGET, 1, Channel.MAIL, "usr_ada", {}, 1, None)
 MADE: dict[str, tuple[Act, ...]] = {
     "a person": (acts.create_person(BOB),),
     "rights": (acts.update_person(ADA.id, {"admin": True}), acts.close_sessions_of(ADA.id)),
@@ -48,6 +50,7 @@ MADE: dict[str, tuple[Act, ...]] = {
     "a key": (acts.add_key(KEY),),
     "a pause": (acts.set_key_paused("f1", True),),
     "a check": (acts.ask_key_recheck("f1", 5),),
+    "a message": (acts.swap_delivery(MESSAGE, begun(MESSAGE, 5)),),
 }
 
 
@@ -60,12 +63,14 @@ async def state(store: Store) -> tuple[Any, ...]:
         await store.records("limit"),
         await store.added_keys(),
         await store.key_wishes(),
+        await store.deliveries_before(None, None, 9),
     )
 
 
 async def furnished(store: Store) -> tuple[Any, ...]:
     await store.create_person(ADA)
     await store.add_token(b"digest", LAPTOP)
+    await store.add_deliveries([MESSAGE])
     return await state(store)
 
 
@@ -91,6 +96,7 @@ REFUSED: dict[str, tuple[type[Exception], Act]] = {
     "a removal of what is another one now": (Outdated, acts.swap_record(replace(LIMIT, body={"amount": 4}), None)),
     "a key that is there already": (KeyTaken, acts.add_key(KEY)),
     "a key that is not there": (Outdated, acts.remove_key("f9")),
+    "a message that another one has taken": (Outdated, acts.swap_delivery(begun(MESSAGE, 5), begun(MESSAGE, 6))),
 }
 
 
@@ -134,6 +140,7 @@ TABLES = {
     "a key": "added_key",
     "a pause": "key_wish",
     "a check": "key_wish",
+    "a message": "delivery",
 }
 
 

@@ -63,12 +63,12 @@ async def test_rows_get_their_day_in_utc_and_what_is_new_is_nothing(old: Path) -
     plain = Usage(input=100, cached=60, cache_write=10, output=40, reasoning=30, estimated=True)
     async with SqliteStore(f"sqlite:///{old}") as store:
         assert await store.usage_after(Which(), None, 9) == [
-            usage_row("r1", group=None, usage=plain, started_at=NOON, day="2026-11-21"),
+            usage_row("r1", group=None, usage=plain, error="", started_at=NOON, day="2026-11-21"),
             usage_row(
-                "r2", group=None, usage=plain, token_id=None, status=Outcome.FAILED, started_at=NOON + DAY // 2,
-                day="2026-11-22",
+                "r2", group=None, usage=plain, error="", token_id=None, status=Outcome.FAILED,
+                started_at=NOON + DAY // 2, day="2026-11-22",
             ),
-            usage_row("r3", group=None, usage=plain, started_at=NOON + 20 * DAY, day="2026-12-11"),
+            usage_row("r3", group=None, usage=plain, error="", started_at=NOON + 20 * DAY, day="2026-12-11"),
         ]  # fmt: skip
 
 

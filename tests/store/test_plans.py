@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from server.ledger.reports import By, Cursor, Days, SumMeasure, Which
+from server.ledger.reports import By, Cursor, Days, Figure, Ranking, SumMeasure, Which
 from server.store.sqlite import ledger as ledger_queries
 from server.store.sqlite import sums as sum_queries
 from server.store.sqlite import usage as report_queries
@@ -90,6 +90,8 @@ def test_a_page_of_rows_is_read_in_the_order_of_an_index(
     [
         lambda db: report_queries.usage_sums(db, Which(person_id=PERSON), [By.MODEL]),
         lambda db: report_queries.usage_sums(db, Which(group="group-7", **SPRING), [By.DAY]),
+        lambda db: report_queries.usage_ranked(db, Which(**SPRING), Ranking(Figure.TOKENS, True), None, 50),
+        lambda db: report_queries.usage_place(db, Which(person_id=PERSON), 20_000),
         lambda db: report_queries.totals(db, YEAR_BEGINS + 364 * DAY),
         lambda db: report_queries.usage(db, "0123456789abcdef-5"),
         lambda db: report_queries.reprice(db, [("0123456789abcdef-5", 1, None)]),

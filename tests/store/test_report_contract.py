@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from server.admin.request_search import RANKINGS, figure_of, search
 from server.ledger.quota import Settlement
 from server.ledger.reports import By, Days, Sum, SumMeasure, Which
 from server.ledger.usage import Outcome, UsageRow
 from server.store.base import Store
+from server.wire.errors import InvalidValue
 from server.wire.usage import Usage
 from tests.store.conftest import Fresh
 from tests.store.samples import settlement
@@ -36,6 +38,8 @@ def rows() -> list[UsageRow]:
             day=DAYS[number // 2],
             usage=Usage(input=100 + number, cached=number, cache_write=3, output=1 << number, reasoning=1),
             cost_micro_usd=1_000 - number,
+            queue_ms=number % 4,
+            duration_ms=900 + number % 3,
         ).row
         for number in range(16)
     ]
@@ -50,6 +54,7 @@ ASKED = {
     By.STATUS: "status",
     By.KEY: "key",
 }
+FIRST = {"person_id": "usr_1"}
 NARROWED: list[dict[str, Any]] = [
     {},
     {"person_id": "usr_1"},
@@ -106,6 +111,39 @@ async def paged(verb: Any, which: Which) -> list[UsageRow]:
         assert len(page) <= 3
         found += page
     return found
+
+
+@pytest.mark.gen_test
+async def test_rows_are_read_by_any_figure_in_both_directions(fresh: Fresh) -> None:
+    async with fresh() as store:
+        await filled(store)
+        for sort, ranking in RANKINGS.items():
+            for narrowed in ({}, {"person_id": "usr_1", "after": 1_010}):
+                page, found = await search(store, Which(**narrowed), "", 3, refused=False, ranking=ranking), []
+                found += page.rows
+                while page.older is not None:
+                    page = await search(store, Which(**narrowed), page.older, 3, refused=False, ranking=ranking)
+                    found += page.rows
+                theirs = [row for row in rows() if not narrowed or (holds(row, FIRST) and row.started_at >= 1_010)]
+                key = lambda row: (figure_of(row, ranking.figure), row.request_id)  # noqa: B023, E731
+                assert found == sorted(theirs, key=key, reverse=ranking.falling), sort
+
+
+@pytest.mark.gen_test
+async def test_the_newest_are_sorted_and_what_arrives_meanwhile_moves_nothing(fresh: Fresh) -> None:
+    async with fresh() as store:
+        await filled(store)
+        dearest = RANKINGS["-tokens"]
+        first = await search(store, Which(), "", 2, refused=None, ranking=dearest, most=4)
+        assert first.since == rows()[11].started_at
+        newest = [row for row in rows() if row.started_at >= first.since]
+        await store.settle(settlement("late", started_at=9_999, usage=Usage(input=105)))
+        rest = await search(store, Which(), first.older or "", 99, refused=None, ranking=dearest, most=4)
+        assert [*first.rows, *rest.rows] == newest[::-1]
+        assert (rest.since, rest.older) == (first.since, None)
+        for wrong in ("zz", "00", first.older or ""):
+            with pytest.raises(InvalidValue):
+                await search(store, Which(), wrong, 2, refused=None, ranking=RANKINGS["cost"])
 
 
 @pytest.mark.gen_test

@@ -115,7 +115,14 @@ def _rows() -> dict[str, UsageRow]:
         "month": row("2026-11-03T10:00:00Z", token_id="tok_2", cost_micro_usd=500_000),
         "last": row("2026-11-20T22:59:59.999Z"),
         "first": row("2026-11-20T23:00:00Z", group="choir"),
-        "cut": row("2026-11-21T06:05:00Z", status=Outcome.CUT, model_asked="claude", group=None, cost_micro_usd=75),
+        "cut": row(
+            "2026-11-21T06:05:00Z",
+            status=Outcome.CUT,
+            error="upstream_disconnected",
+            model_asked="claude",
+            group=None,
+            cost_micro_usd=75,
+        ),
         "bob": row("2026-11-21T07:00:00Z", group="chemistry", token_id="tok_bob"),
         "formula": row("2026-09-01T07:00:00Z", group="chemistry", model_asked='=HYPERLINK("//evil","x")'),
     }

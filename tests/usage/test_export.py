@@ -80,6 +80,7 @@ def test_a_request_is_told_with_all_that_is_known_of_it() -> None:
         "cost_usd": "1.250075",
         "cost_micro_usd": 1_250_075,
         "price": "genai:openai/gpt-5",
+        "error": "",
     }
 
 

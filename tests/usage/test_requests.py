@@ -62,6 +62,18 @@ async def test_pages_follow_each_other_without_gap_or_repetition(office: Office)
 
 
 @pytest.mark.gen_test
+async def test_they_are_sorted_by_a_figure_of_which_the_whole_is_sorted(office: Office) -> None:
+    first = (await office.get("/api/requests?sort=cost&limit=1")).json
+    assert (first["data"][0]["cost_micro_usd"], first["since"]) == (75, None)
+    rest = (await office.get(f"/api/requests?sort=cost&cursor={first['next_cursor']}")).json
+    assert [each["cost_micro_usd"] for each in rest["data"]] == sorted(
+        office.rows[name].cost_micro_usd for name in ("first", "last", "month")
+    )
+    for wrong in ("sort=model", f"sort=-cost&cursor={first['next_cursor']}", f"cursor={first['next_cursor']}"):
+        assert (await office.get(f"/api/requests?{wrong}")).status == 400
+
+
+@pytest.mark.gen_test
 async def test_requests_of_one_millisecond_are_paged_too(office: Office) -> None:
     seen: set[str] = set()
     cursor = ""

@@ -10,7 +10,7 @@ from server.http.api.table import NotPossible
 from server.ledger.usage import Outcome
 from server.wire import errors
 from server.wire.errors import Refusal
-from web.explanations import OF_CODES, OF_OUTCOMES, OF_TOKENS, of_refusal
+from web.explanations import AFTER_SENDING, OF_CODES, OF_OUTCOMES, OF_TOKENS, of_ended, of_refusal
 
 
 def refusals(of: type[Refusal]) -> Iterator[type[Refusal]]:
@@ -27,6 +27,13 @@ def test_every_code_of_a_relayed_request_is_explained() -> None:
     codes = {each.code for each in refusals(Refusal) if each.__module__ == errors.__name__ and hasattr(each, "code")}
     assert OF_CODES.keys() == codes
     assert NotPossible.code not in codes  # a refusal of the administration's, which relays nothing
+
+
+def test_a_request_that_was_sent_is_explained_by_the_code_that_its_client_received() -> None:
+    assert OF_CODES.keys() >= AFTER_SENDING
+    assert of_ended("failed", "upstream_timeout") == OF_CODES["upstream_timeout"]
+    for status, error in (("failed", ""), ("rejected", "queue_full"), ("cut", "rate_limit_exceeded"), ("cut", "new")):
+        assert of_ended(status, error) == OF_OUTCOMES[status], "a provider's code is none of ours"
 
 
 @pytest.mark.parametrize("reason", OF_TOKENS)

@@ -5,9 +5,10 @@ Page, JSON API and command line give the files and which key of the bill is whic
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from server.config.specs import UpstreamSpec
@@ -19,6 +20,7 @@ from server.store.base import Store
 from web.wording import Wording
 
 LONGEST = 366  # days
+A_DAY = 86_400_000  # milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,13 @@ async def reconcile(
     percent: Decimal,
 ) -> Reconciliation:
     """Compare the ledger with the files of a bill. `specs`: all upstreams. Raises CommandError and StoreError."""
-    lines, notes = _read(files)
+    lines, notes = await asyncio.to_thread(_read, files)  # a large one takes seconds
     if not lines:
         raise CommandError(Wording("the bill has no line"))
     first, last = min(line.day for line in lines), max(line.day for line in lines)
     if (date.fromisoformat(last) - date.fromisoformat(first)).days >= LONGEST:
         raise CommandError(Wording("the bill spans more than %(longest)s days", longest=LONGEST))
-    after, before = _ms(first), _ms(last, days=1)
+    after, before = _ms(first), _ms(last) + A_DAY
     billed = await store.billed(after, before)
     providers = {spec.name: spec.row.name for spec in specs if spec.row.name in PROVIDERS}
     known = {spec.name for spec in specs}
@@ -90,10 +92,11 @@ async def reconcile(
             )
         )
     oldest = await store.usage_after(Which(), None, 1)
-    if oldest and oldest[0].started_at >= after + 86_400_000:
+    if oldest and oldest[0].started_at >= after + A_DAY:
         day = _day(oldest[0].started_at)
         notes.append(Wording("The oldest request that is kept here is of %(day)s; before, ours is 0.", day=day))
-    return Reconciliation(tuple(compare(lines, billed, Comparison(providers, keys, percent))), tuple(notes))
+    drifts = await asyncio.to_thread(compare, lines, billed, Comparison(providers, keys, percent))
+    return Reconciliation(tuple(drifts), tuple(notes))
 
 
 def _read(files: Sequence[tuple[str, bytes]]) -> tuple[list[ReportLine], list[str]]:
@@ -111,9 +114,8 @@ def _read(files: Sequence[tuple[str, bytes]]) -> tuple[list[ReportLine], list[st
     ]
 
 
-def _ms(day: str, days: int = 0) -> int:
-    at = datetime.combine(date.fromisoformat(day) + timedelta(days=days), datetime.min.time(), UTC)
-    return round(at.timestamp() * 1000)
+def _ms(day: str) -> int:
+    return round(datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC).timestamp() * 1000)
 
 
 def _day(ms: int) -> str:

@@ -16,8 +16,7 @@ from server.policy.groups import OPERATORS, READERS, TEACHERS
 from server.store.base import Content, Store
 
 READ = "content.read"  # the action in the audit log
-PAGE = 250
-MOST_ENTRIES = 20_000  # of the audit log that are looked through for readings of one person's texts
+MOST_READINGS = 500  # that a person sees, the latest
 MOST_TEXTS = 500
 
 __all__ = ["OPERATORS", "READERS", "TEACHERS", "ContentCommands", "Reading"]
@@ -63,10 +62,9 @@ class ContentCommands:
 
     async def readings(self, person_id: str) -> list[Reading]:
         """Who has read a person's texts, the newest first."""
-        found, cursor, seen = [], None, 0
-        while seen < MOST_ENTRIES and (entries := await self._changes.audits(cursor, PAGE)):
-            for each in entries:
-                if (each.action, each.target) == (READ, person_id) and each.after is not None:
-                    found.append(Reading(each.actor, each.at, str(each.after["group"]), int(each.after["texts"])))
-            seen, cursor = seen + len(entries), (entries[-1].at, entries[-1].id)
-        return found
+        entries = await self._store.audits_about(person_id, READ, MOST_READINGS)
+        return [
+            Reading(each.actor, each.at, str(each.after["group"]), int(each.after["texts"]))
+            for each in entries
+            if each.after is not None
+        ]

@@ -13,6 +13,7 @@ guesses are slowed down.
 from __future__ import annotations
 
 import hmac
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -31,6 +32,7 @@ from web.wording import Wording
 
 KIND = "invitation"  # the kind of record; its id is the digest
 DAYS = 14
+ENDED = ""  # stands in place of the person of an invitation that has expired
 FIRST_TOKEN = "first"  # noqa: S105 - the name of the token that an invitation makes
 OPENS_NOTHING = Wording("this invitation has been used, has expired, or is not complete: ask for a new one")
 
@@ -81,8 +83,14 @@ class InvitationCommands:
     async def invite_each(self, by: Maker, actor: str, people: Iterable[Person]) -> list[Invitation]:
         """Invite those of these people who may be invited."""
         await self.insist(by)
-        there = await self._store.records(KIND)
-        return [await self._invite(actor, person, there) for person in people if _may_be_invited(person)]
+        now, over = self._wall(), defaultdict[str, list[Record]](list)
+        for each in await self._store.records(KIND):
+            over[ENDED if each.body["expires_at"] <= now else str(each.body["person"])].append(each)
+        return [
+            await self._invite(actor, person, over.pop(ENDED, []) + over.pop(person.id, []))
+            for person in people
+            if _may_be_invited(person)
+        ]
 
     async def pending(self) -> dict[str, int]:
         """Until when the invitations hold that are not used yet, by their person's id."""
@@ -116,11 +124,11 @@ class InvitationCommands:
             raise CommandError(OPENS_NOTHING) from None
         return person, token, text
 
-    async def _invite(self, actor: str, person: Person, there: Iterable[Record]) -> Invitation:
+    async def _invite(self, actor: str, person: Person, over: Iterable[Record]) -> Invitation:
+        """Invite a person, and forget these others."""
         secret, now = new_token(), self._wall()
         expires_at = now + DAYS * 86_400_000
         record = Record(KIND, self._digest(secret), {"person": person.id, "expires_at": expires_at})
-        over = [each for each in there if each.body["expires_at"] <= now or each.body["person"] == person.id]
         writes = [*map(_dropped, over), acts.put_record(record)]
         await self._changes.change(actor, "invitation.make", person.id, None, {"expires_at": expires_at}, *writes)
         return Invitation(person, secret, expires_at)
@@ -133,12 +141,11 @@ class InvitationCommands:
         return found
 
     async def _standing(self, secret: str) -> tuple[Record, Person] | None:
-        digest = self._digest(secret).encode()
-        for record in await self._store.records(KIND):
-            if hmac.compare_digest(record.id.encode(), digest) and self._wall() < record.body["expires_at"]:
-                person = await self._store.person(str(record.body["person"]))
-                return (record, person) if person is not None and _may_be_invited(person) else None
-        return None
+        record = await self._store.record(KIND, self._digest(secret))
+        if record is None or record.body["expires_at"] <= self._wall():
+            return None
+        person = await self._store.person(str(record.body["person"]))
+        return (record, person) if person is not None and _may_be_invited(person) else None
 
     def _digest(self, secret: str) -> str:
         return hmac.digest(self._key, secret.encode(), "sha256").hex()

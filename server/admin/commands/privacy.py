@@ -1,10 +1,10 @@
 """All that is kept of a person, to take away or to be forgotten.
 
 The erasure covers everything that leads to a person: name, address, login, nickname, groups, notes, kept prompts and
-answers, sessions; tokens and passes open nothing any more. The usage stays on the ledger, because others' money was
-spent with it, under an id that leads to no person. The audit log keeps the changes and the ids of their actors, since
-no entry is ever removed; the names, addresses and notes of the person and of their tokens are overwritten there. At the
-end the store leaves nothing of the erased texts on the disk (`scrub`).
+answers, sessions, messages; tokens and passes open nothing any more. The usage stays on the ledger, because others'
+money was spent with it, under an id that leads to no person. The audit log keeps the changes and the ids of their
+actors, since no entry is ever removed; the names, addresses and notes of the person and of their tokens are overwritten
+there. At the end the store leaves nothing of the erased texts on the disk (`scrub`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import orjson
 
 from server.admin.changes import JOINED, Changes, joined_id, no_such
 from server.admin.commands.guest_passes import GuestPassCommands
+from server.admin.commands.invitations import KIND as INVITATION
 from server.admin.commands.invitations import forget_invitations
 from server.auth.accounts import RESERVED, Accounts
 from server.auth.sessions import Sessions
@@ -36,12 +37,15 @@ CALLED = frozenset({"name", "email", "nickname", "login", "note"})  # of a perso
 ERASED = "***"
 ERASED_FIELDS: Mapping[str, Any] = {
     "disabled": True, "groups": (), "claimed": (), "admin": False, "login": None, "email": None, "last_login_at": None,
-    "nickname": None, "note": "",
+    "nickname": None, "note": "", "mails": False,
 }  # fmt: skip
 
 
 class PrivacyCommands:
-    """The two verbs. Both raise StoreError. `wall` gives UTC milliseconds."""
+    """The two verbs. Both raise StoreError. `wall` gives UTC milliseconds.
+
+    `forget`: has what is not written yet of a person forgotten.
+    """
 
     def __init__(
         self,
@@ -51,8 +55,10 @@ class PrivacyCommands:
         sessions: Sessions,
         passes: GuestPassCommands,
         wall: Callable[[], int],
+        forget: Callable[[str], None] = lambda person_id: None,
     ) -> None:
         self._store, self._changes, self._accounts, self._wall = store, changes, accounts, wall
+        self._forget = forget
         self._sessions, self._passes = sessions, passes
 
     async def export(self, person: Person) -> AsyncGenerator[bytes, None]:
@@ -64,6 +70,10 @@ class PrivacyCommands:
         yield b',"passes":' + orjson.dumps([asdict(each) for each in await self._passes.issued(person.id)])
         limits = [limit for limit in await self._changes.limits() if limit.subject in ids]
         yield b',"limits":' + orjson.dumps([{"id": limit.id, **limit_body(limit)} for limit in limits])
+        invited = [each for each in await self._store.records(INVITATION) if each.body["person"] == person.id]
+        yield b',"invitations":' + orjson.dumps([_with_times({"expires_at": it.body["expires_at"]}) for it in invited])
+        sessions = [asdict(each) for each in await self._sessions.of(person.id)]
+        yield b',"sessions":' + orjson.dumps(list(map(_with_times, sessions)))
         teaches = [group.name for group in await self._changes.groups() if person.id in group.teachers]
         yield b',"teaches":' + orjson.dumps(teaches)
         contents = await self._store.contents(person.id)
@@ -72,6 +82,7 @@ class PrivacyCommands:
             ("changes", self._audit_pages(ids)),
             ("requests", self._requests(person)),
             ("refused", self._refused(person)),
+            ("messages", self._messages(person)),
         ):
             yield f',"{part}":['.encode()
             before = b"\n"
@@ -93,10 +104,12 @@ class PrivacyCommands:
         await self._close_doors(actor, person_id)
         await self._forget_decisions(actor, person_id)
         await self._store.forget_contents(person_id)
-        await self._store.forget_refused_of(person_id)
+        await self._store.forget_deliveries_to(person_id)
         await self._store.update_person(person_id, {**ERASED_FIELDS, "name": f"erased-{secrets.token_hex(8)}"})
         ids = {person_id, *(token.id for token in await self._store.tokens(person_id))}
         await self._store.forget_tokens(person_id, self._wall())
+        self._forget(person_id)  # now that no token of theirs is known, none of their requests is recorded any more
+        await self._store.forget_refused_of(person_id)
         await self._forget_names(ids)
         self._accounts.forget()
         if not await self._store.scrub():
@@ -150,6 +163,12 @@ class PrivacyCommands:
         while found := await self._store.refused_before(Which(person_id=person.id), cursor, PAGE):
             yield [refused_fields(each, person.name) for each in found]
             cursor = found[-1].first_at, found[-1].request_id
+
+    async def _messages(self, person: Person) -> AsyncGenerator[list[dict[str, Any]], None]:
+        cursor: Cursor | None = None
+        while found := await self._store.deliveries_before(person.id, cursor, PAGE):
+            yield [_with_times(asdict(each)) for each in found]
+            cursor = found[-1].at, found[-1].id
 
 
 async def _each(things: Iterable[dict[str, Any]]) -> AsyncGenerator[list[dict[str, Any]], None]:

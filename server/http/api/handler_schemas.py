@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from server.admin.request_search import RANKINGS
 from server.config.openapi import CSV, JSON, Description
 from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text, Thing, Whole, Word
 from server.ledger.export import REFUSED_COLUMNS, REQUEST_COLUMNS, sum_columns
@@ -105,7 +106,7 @@ STANDING = Thing(
         "would_wait": Flag(),
     }
 )
-PAGE = Thing({"data": Many(REQUEST, 1000), "next_cursor": Maybe(Text(1000))})
+PAGE = Thing({"data": Many(REQUEST, 1000), "next_cursor": Maybe(Text(1000))}, {"since": Maybe(Instant())})
 
 
 def _get(path: str, summary: str, role: str, answer: Shape, **more: Any) -> Description:
@@ -138,10 +139,10 @@ DESCRIPTIONS = (
     _sums("/api/usage", "Sums of what was used", Thing(SUMS), {"user": ANY, **FILTERS}),
     _get(
         "/api/requests",
-        "Single requests, the newest first",
+        "Single requests, the newest first or by a figure",
         "caller",
         PAGE,
-        query={"user": ANY, "limit": Whole(1, 1000), "cursor": ANY, **FILTERS},
+        query={"user": ANY, "limit": Whole(1, 1000), "cursor": ANY, "sort": Word(tuple(RANKINGS)), **FILTERS},
     ),
     _get(
         "/api/requests/refused",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from server.admin.request_search import search
+from server.admin.request_search import ranking_of, search
 from server.http.api.schemas import sum_json
 from server.http.reports import ReportHandler
 from server.ledger.export import (
@@ -24,8 +24,6 @@ from server.ledger.question import (
     FILTERS,
     GROUPING_NAMES,
     choice,
-    cursor,
-    cursor_text,
     grouping,
     number,
     which,
@@ -33,6 +31,7 @@ from server.ledger.question import (
 )
 from server.ledger.refused import RefusedRequest
 from server.ledger.reports import By, Cursor, Sum, Which
+from server.ledger.usage import UsageRow
 from server.ledger.when import iso
 from server.store.base import Caller
 from server.wire.errors import InvalidValue
@@ -81,20 +80,23 @@ class UsageHandler(ReportHandler):
 
 
 class RequestsHandler(ReportHandler):
-    """`GET /api/requests`: a page of requests, the newest first."""
+    """`GET /api/requests`: a page of requests, the newest first or by a figure."""
 
-    known = FILTERS | {"limit", "cursor"}
+    known = FILTERS | {"limit", "cursor", "sort"}
 
     async def answer(self, caller: Caller, asked: Mapping[str, str]) -> None:
-        limit, behind = number(asked, "limit", ROWS, MOST_ROWS), cursor(asked)
+        limit, behind = number(asked, "limit", ROWS, MOST_ROWS), asked.get("cursor", "")
+        ranking = ranking_of(asked.get("sort", ""))
         question = which(asked, await self.whose(caller, asked))
-        rows = await self.services.store.usage_before(question, behind, limit + 1)
-        page, names = rows[:limit], await self.names(caller)
-        more = len(rows) > limit
+        found = await search(self.services.store, question, behind, limit, refused=False, ranking=ranking)
+        names = await self.names(caller)
+        rows = [row for row in found.rows if isinstance(row, UsageRow)]
+        window = {} if ranking is None else {"since": None if found.since is None else iso(found.since)}
         self.tell(
             {
-                "data": [request_fields(row, names.get(row.person_id, row.person_id)) for row in page],
-                "next_cursor": cursor_text((page[-1].started_at, page[-1].request_id)) if more else None,
+                "data": [request_fields(row, names.get(row.person_id, row.person_id)) for row in rows],
+                "next_cursor": found.older,
+                **window,
             }
         )
 
@@ -105,7 +107,7 @@ class RefusedHandler(ReportHandler):
     known = (FILTERS - {"group", "status"}) | {"limit", "cursor"}
 
     async def answer(self, caller: Caller, asked: Mapping[str, str]) -> None:
-        limit, behind = number(asked, "limit", ROWS, MOST_ROWS), cursor(asked)
+        limit, behind = number(asked, "limit", ROWS, MOST_ROWS), asked.get("cursor", "")
         question = which(asked, await self.whose(caller, asked))
         await self.services.refused.write()
         found = await search(self.services.store, question, behind, limit, refused=True)
@@ -114,7 +116,7 @@ class RefusedHandler(ReportHandler):
         self.tell(
             {
                 "data": [refused_fields(row, names.get(row.person_id, row.person_id)) for row in rows],
-                "next_cursor": cursor_text(found.older) if found.older else None,
+                "next_cursor": found.older,
             }
         )
 

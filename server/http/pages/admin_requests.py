@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from server.admin.request_search import REFUSED, STATUSES, FoundRequest, FoundRequests, search
 from server.http.pages.admin import AdminPage
-from server.http.pages.me_requests import FILTERS, chosen, either_view, explained, models_of
+from server.http.pages.me_requests import FILTERS, chosen, either_view, explained, models_of, order
 from server.http.reports import NO_PERSON
 from server.http.streaming import stream
 from server.ledger.export import (
@@ -20,9 +20,8 @@ from server.ledger.export import (
     refused_fields,
     request_fields,
 )
-from server.ledger.question import cursor, cursor_text
 from server.ledger.refused import RefusedRequest
-from server.ledger.reports import Cursor, Which
+from server.ledger.reports import Ranking, Which
 from server.store.base import Person, Store
 from server.wire.errors import InvalidValue, UnknownId
 from web import render_admin, render_me
@@ -40,18 +39,19 @@ class RequestChoice(NamedTuple):
     filters: Mapping[str, str]
     which: Which
     refused: bool | None
+    sort: str
+    ranking: Ranking | None
 
 
 class AdminRequestsPage(AdminPage):
-    """`/admin/requests?q=&status=&model=&token=&key=&first=&last=&after=`; `q` is a name, a mail or a request's id."""
+    """`/admin/requests?q=&status=&model=&token=&key=&first=&last=&sort=&after=`; `q`: a name, mail or request's id."""
 
     async def draw(self, *path: str) -> bytes:
         services, choice = self.services, await self.choice()
         await services.refused.write()
-        after = self.asked("after")
-        found = await self._found(choice, cursor({"cursor": after} if after else {}))
+        found = await self._found(choice, self.asked("after"))
         people, tokens = await self.names(), {token.id: token.name for token in await services.store.tokens()}
-        listing = Listing(REQUESTS, choice.filters)
+        listing = Listing(REQUESTS, choice.filters, choice.sort)
         view = RequestsView(
             frame=self.frame,
             requests=tuple(either_view(row, tokens, people) for row in found.rows),
@@ -59,9 +59,10 @@ class AdminRequestsPage(AdminPage):
             statuses=STATUSES,
             models=await models_of(services, None),
             tokens=(),
-            older=cursor_text(found.older) if found.older else None,
+            older=found.older,
+            since_ms=found.since,
             of_all=True,
-            files=tuple(_files(choice)),
+            files=tuple(_files(choice, found.since)),
         )
         return render_admin.requests_html(view)
 
@@ -70,7 +71,7 @@ class AdminRequestsPage(AdminPage):
         filters = {name: self.asked(name) for name in ("q", "key", *FILTERS)}
         person = None if not filters["q"] or _is_id(filters["q"]) else await self._person(filters["q"])
         which, refused = chosen(self, filters, person)
-        return RequestChoice(filters, which, refused)
+        return RequestChoice(filters, which, refused, *order(self, refused))
 
     async def _person(self, query: str) -> str:
         """The person whose name or mail this is, whole or in part, if it is but one's."""
@@ -80,16 +81,19 @@ class AdminRequestsPage(AdminPage):
             raise InvalidValue("q")
         return (exact or found)[0].id if found else NO_PERSON
 
-    async def _found(self, choice: RequestChoice, behind: Cursor | None) -> FoundRequests:
+    async def _found(self, choice: RequestChoice, behind: str) -> FoundRequests:
         store, query = self.services.store, choice.filters["q"]
         if not _is_id(query):
-            return await search(store, choice.which, behind, PAGE, refused=choice.refused)
+            return await search(store, choice.which, behind, PAGE, refused=choice.refused, ranking=choice.ranking)
         found = await store.usage(query) or await store.refused_request(query)
         return FoundRequests((found,) if found is not None else (), None)
 
 
 class RequestsFile(AdminRequestsPage):
-    """`/admin/requests.csv`: all that the filters of the page mean; refused ones, where the status says so."""
+    """`/admin/requests.csv`: all that the filters of the page mean; refused ones, where the status says so.
+
+    Sorted by a figure, it holds the window of the page (`request_search.WINDOW`).
+    """
 
     async def get(self, *path: str) -> None:
         choice = await self.choice()
@@ -123,15 +127,18 @@ class AdminExplainPage(AdminPage):
         return person
 
 
-def _files(choice: RequestChoice) -> Iterator[tuple[str, str]]:
-    """The files that hold what the page shows: served and refused requests have columns of their own."""
-    file = Listing(f"{REQUESTS}.csv", choice.filters)
+def _files(choice: RequestChoice, since: int | None) -> Iterator[tuple[str, str]]:
+    """The files that hold what the page shows: served and refused requests have columns of their own.
+
+    One in the order of a figure would lack what arrived before `since`, so that one is the newest first.
+    """
+    file = Listing(f"{REQUESTS}.csv", choice.filters, choice.sort if since is None else "")
     if _is_id(choice.filters["q"]):
         return
     if not choice.refused:
         yield Wording("Export CSV"), file.address()
     if choice.refused or choice.which.status is None:
-        yield Wording("Export refused (CSV)"), file.address(status=REFUSED)
+        yield Wording("Export refused (CSV)"), file.address(status=REFUSED, sort="")
 
 
 def _is_id(query: str) -> bool:
@@ -142,13 +149,14 @@ async def _lines(
     store: Store, choice: RequestChoice, table: Layout, people: Mapping[str, str]
 ) -> AsyncGenerator[bytes, None]:
     yield table.head
-    behind: Cursor | None = None
+    refused, ranking, behind = bool(choice.refused), choice.ranking, ""
     while True:
-        found = await search(store, choice.which, behind, EXPORT_PAGE, refused=bool(choice.refused))
+        found = await search(store, choice.which, behind, EXPORT_PAGE, refused=refused, ranking=ranking)
         if found.rows:
             yield table.page([_fields(row, people.get(row.person_id, row.person_id)) for row in found.rows])
-        if (behind := found.older) is None:
+        if found.older is None:
             return
+        behind = found.older
 
 
 def _fields(row: FoundRequest, user: str) -> Fields:

@@ -62,8 +62,9 @@ class PrivacyPage(MemberPage):
     async def _readings(self) -> tuple[ReadingView, ...]:
         """Who has read texts of theirs, by name."""
         services = self.services
-        names = {person.id: person.name for person in await services.store.people()}
         found = await ContentCommands(services.store, services.changes, services.wall).readings(self.me.id)
+        readers = [await services.store.person(each) for each in {it.actor for it in found}]
+        names = {each.id: each.name for each in readers if each is not None}
         return tuple(ReadingView(names.get(it.actor, it.actor), it.at, it.group, it.texts) for it in found)
 
     async def nickname(self, form: Form) -> Done:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from server.admin.request_search import REFUSED, STATUSES, search
+from server.admin.request_search import REFUSED, STATUSES, ranking_of, search
 from server.http.pages.me import MemberPage, caller_of
 from server.http.pages.me_ledger import NO_NAMES, request_view
 from server.http.services import PageServices
-from server.ledger.question import cursor, cursor_text
 from server.ledger.refused import RefusedRequest
-from server.ledger.reports import By, Days, Which
+from server.ledger.reports import By, Days, Ranking, Which
 from server.ledger.usage import Outcome, UsageRow
 from server.store.base import Person
 from server.wire.errors import InvalidValue, UnknownId
 from web import formatting as words
 from web import render_me
-from web.explanations import OF_OUTCOMES, Explanation, of_refusal
+from web.explanations import OF_OUTCOMES, Explanation, of_ended, of_refusal
 from web.listing import Listing
 from web.view import Frame
 from web.view_me import ExplainView, Fact, RequestsView, RequestView
@@ -50,6 +49,15 @@ def chosen(page: MemberPage, filters: Mapping[str, str], person_id: str | None) 
     return which, True if status == REFUSED else None
 
 
+def order(page: MemberPage, refused: bool | None) -> tuple[str, Ranking | None]:
+    """By what the address sorts a list, as it says it and as it is meant. Raises InvalidValue.
+
+    Refused requests have no figures: a list of them alone is the newest first, whatever the address says.
+    """
+    sort = "" if refused else page.asked("sort")
+    return sort, ranking_of(sort)
+
+
 def either_view(
     row: UsageRow | RefusedRequest, tokens: Mapping[str, str] = NO_NAMES, people: Mapping[str, str] = NO_NAMES
 ) -> RequestView:
@@ -75,25 +83,25 @@ def either_view(
 
 
 class RequestsPage(MemberPage):
-    """`/me/requests?status=&model=&token=&first=&last=&after=`"""
+    """`/me/requests?status=&model=&token=&first=&last=&sort=&after=`"""
 
     async def draw(self, *path: str) -> bytes:
         services, me = self.services, self.me
         filters = {name: self.asked(name) for name in FILTERS}
         which, refused = chosen(self, filters, me.id)
         await services.refused.write()
-        after = self.asked("after")
-        behind = cursor({"cursor": after} if after else {})
-        found = await search(services.store, which, behind, PAGE, refused=refused)
+        sort, ranking = order(self, refused)
+        found = await search(services.store, which, self.asked("after"), PAGE, refused=refused, ranking=ranking)
         tokens = {token.id: token.name for token in await services.store.tokens(me.id)}
         view = RequestsView(
             frame=self.frame,
             requests=tuple(either_view(row, tokens) for row in found.rows),
-            listing=Listing("/me/requests", filters),
+            listing=Listing("/me/requests", filters, sort),
             statuses=STATUSES,
             models=await models_of(services, me.id),
             tokens=tuple(tokens.items()),
-            older=cursor_text(found.older) if found.older else None,
+            older=found.older,
+            since_ms=found.since,
         )
         return render_me.requests_html(view)
 
@@ -141,7 +149,7 @@ async def explained(
 
 def _explanation(row: UsageRow | None, refused: RefusedRequest | None, trace: Mapping[str, Any]) -> Explanation:
     if row is not None:
-        return OF_OUTCOMES[row.status.value]
+        return of_ended(row.status.value, row.error)
     if refused is not None:
         return of_refusal(refused.code, refused.detail)
     if (answered := trace.get("refused")) is not None:
@@ -175,6 +183,8 @@ def _facts(trace: Mapping[str, Any], row: UsageRow | None, *, of_another: bool) 
         facts.append(Fact(label, failed or attempt["key"]))
         if (said := attempt.get("said")) and not of_another:
             facts.append(Fact(Wording("The provider’s words"), said))
+    if row is not None and row.error:
+        facts.append(Fact(Wording("Error code"), row.error))
     if row is not None and row.attempts > 1:
         facts.append(Fact(Wording("Attempts"), str(row.attempts)))
     return facts

@@ -40,6 +40,11 @@ class Exchange(HTTPConnection):
         return self._head is not None
 
     @property
+    def room(self) -> bool:
+        """Whether a piece can be written for which nothing has to be waited for."""
+        return not (self.outgoing.paused or self.outgoing.closed)
+
+    @property
     def waits_to_send(self) -> bool:
         """Whether the client wants to be asked for the body."""
         return self.headers.get("Expect", "").lower() == "100-continue" and self.asked.version == "HTTP/1.1"

@@ -25,6 +25,9 @@ _CONTENT = tuple(each.name for each in fields(Content) if each.name != "request_
 async def index_book(db: Database) -> None:
     await db.records.create_index([("kind", ASCENDING), ("id", ASCENDING)], unique=True)
     await db.audits.create_index([("at", DESCENDING), ("_id", DESCENDING)])
+    await db.audits.create_index(
+        [("target", ASCENDING), ("action", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]
+    )
     await db.contents.create_index([("person_id", ASCENDING), ("at", ASCENDING)])
 
 
@@ -69,6 +72,11 @@ class MongoRecords(Connected):
         return removed
 
     @verb
+    async def record(self, kind: str, record_id: str) -> Record | None:
+        found = await self._db.records.find_one({"kind": kind, "id": record_id})
+        return None if found is None else Record(kind, record_id, json.loads(found["body"]))
+
+    @verb
     async def records(self, kind: str) -> list[Record]:
         found = await self._db.records.find({"kind": kind}).sort("id", ASCENDING).to_list(None)
         return [Record(kind, each["id"], json.loads(each["body"])) for each in found]
@@ -98,6 +106,12 @@ class MongoRecords(Connected):
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         newest_first = [("at", DESCENDING), ("_id", DESCENDING)]
         found = self._db.audits.find(_behind(cursor)).sort(newest_first).limit(limit)
+        return [_audit(each) for each in await found.to_list(None)]
+
+    @verb
+    async def audits_about(self, target: str, action: str, limit: int) -> list[Audit]:
+        newest_first = [("at", DESCENDING), ("_id", DESCENDING)]
+        found = self._db.audits.find({"target": target, "action": action}).sort(newest_first).limit(limit)
         return [_audit(each) for each in await found.to_list(None)]
 
     @verb

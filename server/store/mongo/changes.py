@@ -15,12 +15,13 @@ from server.store.acts import Act, Outdated
 from server.store.base import DONE, FAILED, PENDING, Audit, KeyTaken, NameTaken
 from server.store.mongo.book import MongoRecords
 from server.store.mongo.connect import verb
+from server.store.mongo.deliveries import MongoDeliveries
 from server.store.mongo.keys import MongoKeys
 from server.store.mongo.ledger import MongoLedger
 from server.store.mongo.people import MongoPeople
 
 
-class MongoChanges(MongoPeople, MongoKeys, MongoRecords, MongoLedger):
+class MongoChanges(MongoPeople, MongoKeys, MongoRecords, MongoLedger, MongoDeliveries):
     """The verb `change`."""
 
     @verb

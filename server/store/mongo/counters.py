@@ -110,6 +110,13 @@ def escrowed(counter: Document) -> Escrowed:
     return escrowed_of(counter["_id"], counter["taken"], counter.get("calls", 0), escrows)
 
 
+def settled(counter: Document) -> int:
+    """What was used of it: what is taken, without what requests and gateways hold."""
+    holding = (*counter.get("held", {}).values(), *counter.get("escrow", {}).values())
+    used: int = counter["taken"] - sum(holding)
+    return used
+
+
 async def announce(counters: Collection, docs: Iterable[Document]) -> None:
     """Enter what these rows, not written yet, will take."""
     entries = _by_counter(docs)

@@ -101,6 +101,12 @@ class MongoLedger(Connected):
         return [each.taken - each.amount for each in await self.escrowed(counters)]
 
     @verb
+    async def settled(self, counters: Sequence[str]) -> list[int]:
+        found = self._db.counters.find({"_id": {"$in": list(counters)}}, dict.fromkeys(("taken", "held", "escrow"), 1))
+        settled = {each["_id"]: mongo_counters.settled(each) for each in await found.to_list(None)}
+        return [settled.get(name, 0) for name in counters]
+
+    @verb
     async def reserved(self) -> int:
         return await self._db.reservations.count_documents({"_id": {"$not": {"$regex": f"^{ESCROW}"}}})
 

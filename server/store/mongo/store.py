@@ -3,7 +3,8 @@
 Nothing here needs more than conditional updates of single documents: no transaction, no change stream, no expression in
 a query. Changes of several documents that belong together are made safe by the order of the steps (`settle`,
 `ledger`). Each group of verbs is a module beside this one: `people`, `keys`, `ledger`, `usage` (rows), `sums`
-(reports), `book`, `changes` (with their notes), `history`, `refused` and `cluster`; `connect` alone knows the driver.
+(reports), `book`, `changes` (with their notes), `history`, `refused`, `deliveries` and `cluster`; `connect` alone knows
+the driver.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from server.store.mongo.book import index_book
 from server.store.mongo.changes import MongoChanges
 from server.store.mongo.cluster import MongoCluster
 from server.store.mongo.connect import Database, border, together, upsert, verb
+from server.store.mongo.deliveries import index_deliveries
 from server.store.mongo.history import MongoHistory, index_history
 from server.store.mongo.keys import index_keys
 from server.store.mongo.ledger import index_ledger
@@ -24,7 +26,17 @@ from server.store.mongo.settle import Settler, finish_all
 from server.store.mongo.sums import MongoSums, index_sums
 from server.store.mongo.usage import MongoUsage, index_usage
 
-_INDICES = (index_people, index_keys, index_ledger, index_usage, index_sums, index_book, index_history, index_refused)
+_INDICES = (
+    index_people,
+    index_keys,
+    index_ledger,
+    index_usage,
+    index_sums,
+    index_book,
+    index_history,
+    index_refused,
+    index_deliveries,
+)
 
 
 class MongoStore(MongoChanges, MongoUsage, MongoSums, MongoHistory, MongoRefused, MongoCluster):

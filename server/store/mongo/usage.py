@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from operator import attrgetter
+from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 
 from server.ledger.quota import Charge, Settlement
-from server.ledger.reports import By, Cursor, Sum, Which
+from server.ledger.reports import By, Cursor, Figure, Ranking, Sum, Which
 from server.ledger.usage import OWN, Outcome, UsageRow
 from server.store.base import Totals
 from server.store.mongo.connect import Connected, Database, Document, aggregated, verb
@@ -29,6 +30,12 @@ _BY = {
     By.TOKEN: "token_id",
     By.STATUS: "status",
     By.KEY: "key",
+}
+_FIGURES: dict[Figure, Any] = {
+    Figure.COST: "$cost_micro_usd",
+    Figure.TOKENS: {"$add": ["$usage.input", "$usage.output"]},
+    Figure.DURATION: "$duration_ms",
+    Figure.WAIT: "$queue_ms",
 }
 
 
@@ -69,6 +76,22 @@ class MongoUsage(Connected):
         at, last = cursor
         rest = await self._page(_of_moment(which, at), DESCENDING, limit, {"$lt": last})
         return rest + await self._page(_chosen(_earlier(which, at)), DESCENDING, limit - len(rest))
+
+    @verb
+    async def usage_ranked(self, which: Which, ranking: Ranking, behind: Cursor | None, limit: int) -> list[UsageRow]:
+        direction, sign = (DESCENDING, "$lt") if ranking.falling else (ASCENDING, "$gt")
+        figure = {"$addFields": {"figure": _FIGURES[ranking.figure]}}
+        beyond: list[Document] = [] if behind is None else [{"$match": _beyond(sign, behind)}]
+        in_order: list[Document] = [{"$sort": {"figure": direction, "_id": direction}}, {"$limit": limit}]
+        drop = {"$project": {"due": 0, "charges": 0}}
+        found = await aggregated(self._db.usage, [{"$match": _chosen(which)}, figure, *beyond, *in_order, drop])
+        return [row_of(each) for each in found]
+
+    @verb
+    async def usage_place(self, which: Which, place: int) -> int | None:
+        newest_first = [("started_at", DESCENDING), ("_id", DESCENDING)]
+        found = self._db.usage.find(_chosen(which), {"started_at": True}).sort(newest_first).skip(place).limit(1)
+        return next((each["started_at"] for each in await found.to_list(None)), None)
 
     @verb
     async def usage_sums(self, which: Which, by: Sequence[By]) -> list[Sum]:
@@ -113,6 +136,11 @@ class MongoUsage(Connected):
         in_time = [("started_at", direction), ("_id", direction)]
         found = self._db.usage.find(match | ids, {"due": False, "charges": False}).sort(in_time).limit(limit)
         return [row_of(each) for each in await found.to_list(None)]
+
+
+def _beyond(sign: str, behind: Cursor) -> Document:
+    figure, last = behind
+    return {"$or": [{"figure": {sign: figure}}, {"figure": figure, "_id": {sign: last}}]}
 
 
 def _billed(found: Document) -> Sum:

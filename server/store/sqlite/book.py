@@ -36,6 +36,11 @@ def remove_record(db: sqlite3.Connection, kind: str, record_id: str) -> bool:
     return db.execute("DELETE FROM record WHERE kind = ? AND id = ?", (kind, record_id)).rowcount == 1
 
 
+def record(db: sqlite3.Connection, kind: str, record_id: str) -> Record | None:
+    row = db.execute("SELECT body FROM record WHERE kind = ? AND id = ?", (kind, record_id)).fetchone()
+    return None if row is None else Record(kind, record_id, json.loads(row[0]))
+
+
 def records(db: sqlite3.Connection, kind: str) -> list[Record]:
     rows = db.execute("SELECT id, body FROM record WHERE kind = ? ORDER BY id", (kind,))
     return [Record(kind, record_id, json.loads(body)) for record_id, body in rows]
@@ -73,6 +78,11 @@ def audits(db: sqlite3.Connection, cursor: Cursor | None, limit: int) -> list[Au
     behind = "" if cursor is None else "WHERE (at, id) < (?, ?)"
     rows = db.execute(f"{_AUDIT} {behind} ORDER BY at DESC, id DESC LIMIT ?", (*(cursor or ()), limit))
     return [_entry(row) for row in rows]
+
+
+def audits_about(db: sqlite3.Connection, target: str, action: str, limit: int) -> list[Audit]:
+    condition = "WHERE target = ? AND action = ? ORDER BY at DESC, id DESC LIMIT ?"
+    return [_entry(row) for row in db.execute(f"{_AUDIT} {condition}", (target, action, limit))]
 
 
 def _entry(row: tuple[Any, ...]) -> Audit:

@@ -11,10 +11,11 @@ from typing import Any
 
 from server.store.acts import VERBS, Act, Outdated
 from server.store.base import Audit
-from server.store.sqlite import book, keys, people
+from server.store.sqlite import book, deliveries, keys, people
 
 _WRITES: dict[str, Callable[..., Any]] = {
-    name: next(getattr(room, name) for room in (people, keys, book) if hasattr(room, name)) for name in VERBS
+    name: next(getattr(room, name) for room in (people, keys, book, deliveries) if hasattr(room, name))
+    for name in VERBS
 }
 
 

@@ -35,6 +35,7 @@ _KNOWN = f"SELECT request_id FROM usage WHERE request_id IN ({_LIST})"  # noqa: 
 _HELD = f"SELECT request_id, counter, amount FROM hold WHERE request_id IN ({_LIST})"  # noqa: S608
 _SHRINK = "UPDATE hold SET amount = amount - ? WHERE request_id = ?"
 _STANDING = f"SELECT name, taken, calls FROM counter WHERE name IN ({_LIST})"  # noqa: S608
+_HOLDINGS = f"SELECT counter, sum(amount) FROM hold WHERE counter IN ({_LIST}) GROUP BY counter"  # noqa: S608
 # The escrows lie side by side: their ids begin alike.
 _ESCROWS = "SELECT counter, request_id, amount FROM hold WHERE request_id >= ? AND request_id < ?"
 _ESCROW_SPAN = (ESCROW, f"{ESCROW}~")
@@ -124,6 +125,12 @@ def release_expired(db: sqlite3.Connection, now: int) -> int:
 
 def taken(db: sqlite3.Connection, counters: Sequence[str]) -> list[int]:
     return [each.taken - each.amount for each in escrowed(db, counters)]
+
+
+def settled(db: sqlite3.Connection, counters: Sequence[str]) -> list[int]:
+    held = dict(db.execute(_HOLDINGS, (_listed(counters),)).fetchall())
+    taken = {name: amount for name, amount, _ in db.execute(_STANDING, (_listed(counters),))}
+    return [taken.get(name, 0) - held.get(name, 0) for name in counters]
 
 
 def _taken(db: sqlite3.Connection, counters: Sequence[str]) -> list[int]:

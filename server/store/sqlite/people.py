@@ -172,7 +172,7 @@ def _one_person(db: sqlite3.Connection, question: str, value: str) -> Person | N
 
 def _person(row: tuple[Any, ...]) -> Person:
     values = dict(zip(_FIELDS, row, strict=True))
-    flags = {name: bool(values[name]) for name in ("disabled", "admin")}
+    flags = {name: bool(values[name]) for name in ("disabled", "admin", "mails")}
     lists = {name: tuple(json.loads(values[name])) for name in _LISTS}
     return Person(**values | flags | lists)
 

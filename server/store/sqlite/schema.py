@@ -187,6 +187,22 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ),
     # By whom a text may be read, as its writer knew when it was written.
     ("ALTER TABLE content ADD COLUMN readers TEXT NOT NULL DEFAULT ''",),
+    (
+        # Messages on their way; `facts` is JSON, which no query asks about.
+        """CREATE TABLE delivery (
+            id TEXT PRIMARY KEY, kind TEXT NOT NULL, at INTEGER NOT NULL, channel TEXT NOT NULL,
+            receiver TEXT NOT NULL, facts TEXT NOT NULL, due_at INTEGER NOT NULL, kept_until INTEGER,
+            state TEXT NOT NULL, tries INTEGER NOT NULL, ended_at INTEGER, failure TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX delivery_due ON delivery (state, due_at)",
+        "CREATE INDEX delivery_at ON delivery (at, id)",
+        "CREATE INDEX delivery_receiver ON delivery (receiver, at, id)",
+        "ALTER TABLE person ADD COLUMN mails INTEGER NOT NULL DEFAULT 1",
+    ),
+    # The code of the error that the client received.
+    ("ALTER TABLE usage ADD COLUMN error TEXT NOT NULL DEFAULT ''",),
+    # Each person's page asks for one action that is about them.
+    ("CREATE INDEX audit_target ON audit (target, action, at, id)",),
 )
 
 

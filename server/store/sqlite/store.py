@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,17 +27,14 @@ from typing import Any, Self
 from server.ledger.history import HourRow
 from server.ledger.quota import Escrowed, Exceeded, Letter, Reservation, Reserved, Settlement
 from server.ledger.refused import RefusedRequest
-from server.ledger.reports import By, Cursor, Days, Sum, SumMeasure, Which
+from server.ledger.reports import By, Cursor, Days, Ranking, Sum, SumMeasure, Which
 from server.ledger.usage import UsageRow
 from server.policy.incidents import Incident
 from server.store.acts import Act
 from server.store.base import (
-    AddedKey,
     Audit,
     Content,
     Credential,
-    IssuedObject,
-    KeyWish,
     Person,
     Record,
     Session,
@@ -48,13 +45,14 @@ from server.store.base import (
 from server.store.sqlite import book as book_queries
 from server.store.sqlite import changes as change_queries
 from server.store.sqlite import history as history_queries
-from server.store.sqlite import keys as key_queries
 from server.store.sqlite import ledger as ledger_queries
 from server.store.sqlite import people as people_queries
 from server.store.sqlite import refused as refused_queries
 from server.store.sqlite import sums as sum_queries
 from server.store.sqlite import usage as report_queries
 from server.store.sqlite.cluster import SqliteCluster
+from server.store.sqlite.deliveries import SqliteDeliveries
+from server.store.sqlite.key_verbs import SqliteKeys
 from server.store.sqlite.schema import migrate
 from server.store.sqlite.worker import Worker, WorkGroup, in_one_transaction, one_by_one
 
@@ -66,7 +64,7 @@ LINGER = 0.02  # seconds that a busy writer waits for more, so that one wait for
 MOST_WAITING = 10_000  # works in one queue; a request has at most one there, so that only an outage fills it
 
 
-class SqliteStore(SqliteCluster):
+class SqliteStore(SqliteCluster, SqliteDeliveries, SqliteKeys):
     """The `Store` in a SQLite file. `url` is `sqlite:///relative/path` or `sqlite:////absolute/path`."""
 
     def __init__(self, url: str, most_waiting: int = MOST_WAITING) -> None:
@@ -142,42 +140,6 @@ class SqliteStore(SqliteCluster):
 
     # Upstream keys, wishes for them, and what providers keep.
 
-    async def remember_issued(self, object_ids: Collection[str], issued: IssuedObject) -> None:
-        await self._writer.do(lambda db: key_queries.remember_issued(db, object_ids, issued))
-
-    async def issued(self, object_ids: Collection[str]) -> dict[str, IssuedObject]:
-        return await self._lookups.do(lambda db: key_queries.issued(db, object_ids))
-
-    async def forget_issued(self, before: int) -> int:
-        return await self._writer.do(lambda db: key_queries.forget_issued(db, before))
-
-    async def add_key(self, key: AddedKey) -> None:
-        await self._writer.do(lambda db: key_queries.add_key(db, key))
-
-    async def remove_key(self, key_id: str) -> bool:
-        return await self._writer.do(lambda db: key_queries.remove_key(db, key_id))
-
-    async def reencrypt_key(self, key_id: str, old: bytes, new: bytes) -> bool:
-        return await self._writer.do(lambda db: key_queries.reencrypt_key(db, key_id, old, new))
-
-    async def added_keys(self) -> list[AddedKey]:
-        return await self._reports.do(key_queries.added_keys)
-
-    async def set_key_paused(self, key_id: str, paused: bool) -> None:
-        await self._writer.do(lambda db: key_queries.set_key_paused(db, key_id, paused))
-
-    async def ask_key_recheck(self, key_id: str, asked_at: int) -> None:
-        await self._writer.do(lambda db: key_queries.ask_key_recheck(db, key_id, asked_at))
-
-    async def forget_key_wish(self, key_id: str) -> None:
-        await self._writer.do(lambda db: key_queries.forget_key_wish(db, key_id))
-
-    async def key_wishes(self) -> list[KeyWish]:
-        return await self._reports.do(key_queries.key_wishes)
-
-    async def keys_version(self) -> int:
-        return await self._lookups.do(key_queries.keys_version)
-
     # The ledger.
 
     async def reserve(self, reservation: Reservation) -> Reserved | Exceeded:
@@ -207,6 +169,9 @@ class SqliteStore(SqliteCluster):
     async def taken(self, counters: Sequence[str]) -> list[int]:
         return await self._lookups.do(lambda db: ledger_queries.taken(db, counters))
 
+    async def settled(self, counters: Sequence[str]) -> list[int]:
+        return await self._reports.do(lambda db: ledger_queries.settled(db, counters))
+
     async def reserved(self) -> int:
         return await self._lookups.do(ledger_queries.reserved)
 
@@ -226,6 +191,12 @@ class SqliteStore(SqliteCluster):
 
     async def usage_before(self, which: Which, cursor: Cursor | None, limit: int) -> list[UsageRow]:
         return await self._reports.do(lambda db: report_queries.usage_before(db, which, cursor, limit))
+
+    async def usage_ranked(self, which: Which, ranking: Ranking, behind: Cursor | None, limit: int) -> list[UsageRow]:
+        return await self._reports.do(lambda db: report_queries.usage_ranked(db, which, ranking, behind, limit))
+
+    async def usage_place(self, which: Which, place: int) -> int | None:
+        return await self._reports.do(lambda db: report_queries.usage_place(db, which, place))
 
     async def usage_sums(self, which: Which, by: Sequence[By]) -> list[Sum]:
         return await self._reports.do(lambda db: report_queries.usage_sums(db, which, by))
@@ -265,6 +236,9 @@ class SqliteStore(SqliteCluster):
     async def remove_record(self, kind: str, record_id: str) -> bool:
         return await self._writer.do(lambda db: book_queries.remove_record(db, kind, record_id))
 
+    async def record(self, kind: str, record_id: str) -> Record | None:
+        return await self._lookups.do(lambda db: book_queries.record(db, kind, record_id))
+
     async def records(self, kind: str) -> list[Record]:
         return await self._lookups.do(lambda db: book_queries.records(db, kind))
 
@@ -282,6 +256,9 @@ class SqliteStore(SqliteCluster):
 
     async def audits(self, cursor: Cursor | None, limit: int) -> list[Audit]:
         return await self._reports.do(lambda db: book_queries.audits(db, cursor, limit))
+
+    async def audits_about(self, target: str, action: str, limit: int) -> list[Audit]:
+        return await self._reports.do(lambda db: book_queries.audits_about(db, target, action, limit))
 
     async def keep_content(self, content: Content) -> None:
         await self._writer.do(lambda db: book_queries.keep_content(db, content))

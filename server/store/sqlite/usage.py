@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
-from server.ledger.reports import By, Cursor, Sum, Which
+from server.ledger.reports import By, Cursor, Figure, Ranking, Sum, Which
 from server.ledger.usage import OWN, UsageRow
 from server.store.base import Totals
 from server.store.sqlite.sums import chosen, grouped
@@ -34,6 +34,12 @@ _BY = {
     By.TOKEN: "token_id",
     By.STATUS: "status",
     By.KEY: "key",
+}
+_FIGURES = {
+    Figure.COST: "cost_micro_usd",
+    Figure.TOKENS: "(input + output)",
+    Figure.DURATION: "duration_ms",
+    Figure.WAIT: "queue_ms",
 }
 _SUMMED = "count(*), " + ", ".join(
     f"coalesce(sum({name}), 0)" for name in ("input", "cached", "cache_write", "output", "reasoning", "cost_micro_usd")
@@ -61,6 +67,21 @@ def usage_before(db: sqlite3.Connection, which: Which, cursor: Cursor | None, li
     latest = cursor[0] + 1
     which = replace(which, before=latest if which.before is None else min(latest, which.before))
     return _page(db, which, "(started_at, request_id) < (?, ?)", cursor, "started_at DESC, request_id DESC", limit)
+
+
+def usage_ranked(
+    db: sqlite3.Connection, which: Which, ranking: Ranking, behind: Cursor | None, limit: int
+) -> list[UsageRow]:
+    figure, (sign, word) = _FIGURES[ranking.figure], ("<", "DESC") if ranking.falling else (">", "")
+    beyond = "true" if behind is None else f"({figure}, request_id) {sign} (?, ?)"
+    return _page(db, which, beyond, behind or (), f"{figure} {word}, request_id {word}", limit)
+
+
+def usage_place(db: sqlite3.Connection, which: Which, place: int) -> int | None:
+    condition, values = chosen(which, _CONDITIONS)
+    newest_first = "ORDER BY started_at DESC, request_id DESC LIMIT 1 OFFSET ?"
+    row = db.execute(f"SELECT started_at FROM usage WHERE {condition} {newest_first}", (*values, place)).fetchone()  # noqa: S608
+    return None if row is None else int(row[0])
 
 
 def usage_sums(db: sqlite3.Connection, which: Which, by: Sequence[By]) -> list[Sum]:

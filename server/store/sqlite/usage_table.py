@@ -11,7 +11,7 @@ from server.wire.usage import Usage
 _PLAIN = (
     *("request_id", "person_id", "token_id", "group", "model_asked", "model_served", "endpoint", "dialect"),
     *("upstream", "key", "status", "started_at", "day", "queue_ms", "first_byte_ms", "duration_ms", "attempts"),
-    *("streamed", "cost_micro_usd", "price_id", "client_aborted", "alias"),
+    *("streamed", "cost_micro_usd", "price_id", "client_aborted", "alias", "error"),
 )
 _COUNTED = (
     *("input", "cached", "cache_write", "output", "reasoning", "estimated", "images", "audio_ms", "cache_write_1h"),
@@ -30,7 +30,7 @@ def row_of(values: tuple[Any, ...]) -> UsageRow:
     (
         request_id, person_id, token_id, group, model_asked, model_served, endpoint, dialect,
         upstream, key, status, started_at, day, queue_ms, first_byte_ms, duration_ms, attempts,
-        streamed, cost_micro_usd, price_id, client_aborted, alias,
+        streamed, cost_micro_usd, price_id, client_aborted, alias, error,
         tokens_in, cached, cache_write, tokens_out, reasoning, estimated, images, audio_ms, *others,
     ) = values  # fmt: skip
     return UsageRow(
@@ -40,4 +40,5 @@ def row_of(values: tuple[Any, ...]) -> UsageRow:
         duration_ms=duration_ms, attempts=attempts, streamed=bool(streamed),
         usage=Usage(tokens_in, cached, cache_write, tokens_out, reasoning, bool(estimated), images, audio_ms, *others),
         cost_micro_usd=cost_micro_usd, price_id=price_id, client_aborted=bool(client_aborted), alias=alias,
+        error=error,
     )  # fmt: skip
