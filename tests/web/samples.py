@@ -622,7 +622,7 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
             Wording("the operator"),
             "failed",
             8,
-            text("The provider is slow."),
+            Wording("the receiver wants no more messages"),
         ),
     )
     ways = (text("mail.example.org, port 587, STARTTLS"), text("llm@example.org"), text("ops@example.org"))
