@@ -112,7 +112,7 @@ SDKS = (
             *("messages", "test_messages.py", "test_models.py", "beta/messages", "beta/test_messages.py"),
             *("beta/test_models.py", "beta/test_output_format_conversion.py"),
         ),
-        named=("src/anthropic/resources/messages/messages.py",),
+        named=("src/anthropic/_data/deprecated_models.py",),
         options="-p tests._alias_httpx",
     ),
 )
