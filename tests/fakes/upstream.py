@@ -121,9 +121,12 @@ class FakeUpstream:
         """From now on everything goes well (`default`) again."""
         self._script.forget()
 
-    def limit(self, *keys: str, rpm: float = PLENTY, tpm: float = PLENTY) -> None:
-        """Give these keys one organisation's real limits, per minute; a full bucket is a minute's worth."""
-        limits = Limits(rpm, tpm, asyncio.get_running_loop().time())
+    def limit(self, *keys: str, rpm: float = PLENTY, tpm: float = PLENTY, headers: bool = True) -> None:
+        """Give these keys one organisation's real limits, per minute; a full bucket is a minute's worth.
+
+        Without `headers` no answer says what is left.
+        """
+        limits = Limits(rpm, tpm, asyncio.get_running_loop().time(), silent=not headers)
         self._limits |= dict.fromkeys(keys, limits)
 
     async def wait_for(self, predicate: Callable[[], object], seconds: float = 5.0) -> None:
