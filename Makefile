@@ -12,7 +12,7 @@ run: .venv/demo  ## start the gateway on http://127.0.0.1:8080 (ARGS="--port 900
 	$(BIN)/python -m server $(ARGS)
 
 test: lint  ## linters, types, import contracts, all tests: most of them beside each other, then those that watch time
-	$(BIN)/python -m tests.beside -m "not alone"
+	$(BIN)/python -m pytest -m "not alone" -n auto --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m alone
 
 fast: .venv/dev  ## the tests that take less than a quarter of a second each

@@ -55,6 +55,7 @@ DEV = [
     "pytest>=9,<10",
     "pytest-timeout>=2.3",
     "pytest-tornado==0.8.1",
+    "pytest-xdist>=3.6",
     "ruff>=0.8",
     "schemathesis>=4.0",
     "SecantusDB==0.7.0b3; python_version < '3.14'",  # a wire server for the MongoDB store's tests: GPL, never shipped

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """Collect fifteen thousand tests without the garbage collector, and keep it away from them afterwards.
 
     They live as long as the process: to look through them again and again takes a quarter of the time of collection,
-    and a second at every full collection of a test. Where processes share the files (tests/beside.py), it is one file.
+    and a second at every full collection of a test.
     """
     gc.disable()
     result = yield
@@ -69,11 +70,22 @@ def _is_of_the_quiet(file: Path) -> bool:
     return file.parent.name in ALONE and file.name not in BESIDE
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors: now and then each waits, for a browser, a server or a clock."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` is applied
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what runs alone, and leave out what is for `make soak` only: it runs only where `-m` names it."""
+    """Mark what runs alone, leave out what is for `make soak` only, and put the longest files first.
+
+    What is marked `soak` runs only where `-m` names it: it takes minutes. Where processes share the files between them,
+    a long one that comes last would keep one of them busy after the others have ended.
+    """
     if "soak" not in config.option.markexpr:
         items[:] = [item for item in items if item.get_closest_marker("soak") is None]
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     for item in items:
         if item.get_closest_marker("slow") and _is_of_the_quiet(item.path):
             item.add_marker(pytest.mark.alone)
+    items.sort(key=lambda item: slow[item.path] == 0)
