@@ -31,7 +31,7 @@ PAGES = [
     "/me/privacy", "/admin", "/admin/usage", "/admin/usage?of=user&by=tokens", "/admin/people",
     "/admin/people/import", f"/admin/people/{PEOPLE[3]}", f"/admin/people/{PEOPLE[0]}", "/admin/groups",
     "/admin/tokens", "/admin/keys", "/admin/limits", "/admin/prices", "/admin/bill",
-    "/admin/notices", "/admin/audit",
+    "/admin/notices", "/admin/notifications", "/admin/audit",
 ]  # fmt: skip
 # By which rules axe looks, and what it leaves out: by all once, at eight rows of a table; in a soak at all rows, and by
 # the rules of the look, too. Colours have a test of their own.
