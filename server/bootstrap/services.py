@@ -131,7 +131,7 @@ class ServicesBuilder:
         access_log = self._access_log()
         observe = _observers((history, metrics), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
-        face = partial(open_face, settings, store, accounting, dispatcher, pool.progress, gateways)
+        face = partial(open_face, settings, store, accounting, dispatcher, pool.progress, (gateways or pool).elsewhere)
         status_service = await face(history, clocks, stack)
         remembered = Remembered(pool.sync_keys, accounting.book.sync, accounts.forget, status_service.status.forget)
         common = CommonParts(
