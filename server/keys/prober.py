@@ -293,7 +293,7 @@ def _listed(body: bytes, spec: UpstreamSpec) -> Check:
 def _hint(spec: UpstreamSpec, headers: Mapping[str, str], body: bytes) -> str:
     """The kind that fits, if the answer bears the marks of another one than the operator says, or the address shows.
 
-    Many servers say that their models are OpenAI's, or speak as Anthropic does where they speak that dialect alone: both
+    Many servers say that their models are OpenAI's, and one that speaks Anthropic's dialect looks like Anthropic: both
     are believed only against a kind that the operator names.
     """
     try:
