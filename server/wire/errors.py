@@ -211,7 +211,7 @@ class PermissionDenied(ClientError):
 
 
 class AdministratorsOnly(PermissionDenied):
-    """This is for administrators. Log in with ADMIN_KEY, or let the operator run `fairgate user change NAME --admin`."""
+    """This is for administrators. Log in with ADMIN_KEY, or the operator runs `fairgate user change NAME --admin`."""
 
 
 class UnknownModel(ClientError):
