@@ -9,6 +9,7 @@ COPY server server
 COPY keypool keypool
 COPY web web
 RUN /opt/fairgate/bin/pip install --quiet --disable-pip-version-check ".[otel]"
+RUN /opt/fairgate/bin/python -P -m web.environment
 RUN /opt/fairgate/bin/python -m pip uninstall --quiet --yes --disable-pip-version-check setuptools pip
 
 FROM python:3.12-slim

@@ -63,6 +63,14 @@ class Keyring:
             key.share(self.division.part(slots_of(key)).slots)
         self._arrange()
 
+    def retune(self, terms: Key, now: float) -> None:
+        """A key has other terms. In a divided pool its slots are at most the part that is this gateway's."""
+        key = self.keys[terms.id]
+        key.retune(terms, now)
+        if self.division is not None:
+            key.share(min(key.all_slots, self.division.part(slots_of(key)).slots))
+        self._arrange()
+
     def remove(self, key_id: str) -> None:
         """Forget a key. What it is serving now ends undisturbed."""
         self.keys.pop(key_id, None)

@@ -103,6 +103,20 @@ class Key:
             if self.id in domain.members:
                 domain.members[self.id] = slots
 
+    def retune(self, terms: Key, now: float) -> None:
+        """Its models, slots, groups, organisation and limits are these from now on. What is known of it stays."""
+        self.models, self.groups = terms.models or self.models, terms.groups
+        self.slots = self.all_slots = terms.slots
+        if terms.organisation != self.organisation:
+            for domain in self.domains.values():
+                domain.members.pop(self.id, None)
+            self.domains.clear()  # what runs gives back to the domains that it was taken from
+        self.organisation = terms.organisation
+        if terms.quota != self.quota:
+            for domain in self.domains.values():
+                domain.anew(terms.quota.buckets(now))
+        self.quota = terms.quota
+
     def anew(self, now: float) -> None:
         """The operator trusts it: nothing bad that was learnt of it, its models or its limits counts any more."""
         self.by_model.clear()

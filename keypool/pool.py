@@ -19,9 +19,7 @@ wait and whether it is refused in `queue_admission.py`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from keypool.activity import Activity
@@ -42,6 +40,7 @@ from keypool.queue_admission import QueueAdmission
 from keypool.retries import RetryBudget
 from keypool.shares import Part
 from keypool.snapshot import PoolSnapshot, TallySnapshot, snapshot_of
+from keypool.tally import PoolTally
 from keypool.ticket import Spread, Ticket
 from keypool.trouble import LEADS_TO, Trouble
 from keypool.turn import Turn
@@ -51,16 +50,6 @@ __all__ = ["Ask", "Decision", "GiveUp", "Grant", "Pool", "PoolTally", "QueueLimi
 
 MOST_RETRIES = 2  # of one request, where the failures were not free
 NO_WINDOWS: Mapping[LimitMeasure, RateWindow] = {}
-
-
-@dataclass(slots=True)
-class PoolTally:
-    """The pool's counters since the start."""
-
-    refusals: Counter[Reason]
-    retries: int = 0
-    input_tokens: int = 0
-    cached_tokens: int = 0
 
 
 class Pool:
@@ -232,6 +221,12 @@ class Pool:
         self.keyring.add(key)
         self._rearrange()
         return self._pump(now)
+
+    def retune(self, terms: Key, now: float) -> list[Decision]:
+        """A key has other terms from now on; what it is serving ends undisturbed."""
+        self.keyring.retune(terms, now)
+        self._rearrange()
+        return [*self._refuse_stranded(now), *self._pump(now)]
 
     def remove(self, key_id: str, now: float) -> list[Decision]:
         """A key goes: it gets nothing more, and what it is serving ends undisturbed."""

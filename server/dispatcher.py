@@ -74,6 +74,10 @@ class Dispatcher:
         """A key has come."""
         self.carry_out(self.pool.add(key, self._clock()))
 
+    def retune(self, terms: Key) -> None:
+        """A key has other terms; what it is serving ends undisturbed."""
+        self.carry_out(self.pool.retune(terms, self._clock()))
+
     def remove(self, key_id: str) -> None:
         """A key goes; what it is serving ends undisturbed."""
         self.carry_out(self.pool.remove(key_id, self._clock()))

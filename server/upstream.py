@@ -273,16 +273,25 @@ class Upstreams:
         asked = {**headers, "Accept-Encoding": "identity"}
         return Sending(self._head, _Sent(method, url, asked, body, math.inf, self._egress), _unnoted)
 
-    def reach(self, key_id: str, dialect: Dialect, method: str, place: str, query: str = "") -> Sending:
+    def keeps_conversations(self, key: Key) -> bool:
+        """Whether the upstream of a key keeps conversations (`wire/kept.py`)."""
+        route = self._routes(key.id)
+        return route is not None and route.kind.conversations
+
+    def reach(
+        self, key_id: str, dialect: Dialect, method: str, place: str, query: str = "", body: bytes = b""
+    ) -> Sending:
         """Ask for what a provider keeps, with the key that made it. `place` stands behind the base URL.
 
         Raises AttemptFailed.
         """
         route = self._route(key_id)
         headers = {**route.sent_headers(dialect, {}), "Accept-Encoding": "identity"}
+        if body:
+            headers["Content-Type"] = JSON_TYPE
         dated = kind_query(route.kind, "", route.api_version)
         url = _asking(route.base_url + place, "&".join(filter(None, (dated, query))))
-        sent = _Sent(method, url, headers, b"", self._patience.first_byte, self._way(route))
+        sent = _Sent(method, url, headers, body, self._patience.first_byte, self._way(route))
         return Sending(self._head, sent, _unnoted)
 
     @asynccontextmanager

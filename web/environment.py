@@ -1,8 +1,9 @@
 """The templates and the static files, read once when this module is imported: a missing file fails at the start.
 
-A template is compiled when it is printed for the first time: to compile all of them is half of a start. Templates
-escape by default and refuse undefined names; no page has inline script or style, so that the strict policy below holds
-for all of them.
+A template is compiled when it is printed for the first time, and kept for the next process (`compiled.py`): to compile
+all of them is half of a start. `python -m web.environment` compiles all of them, for an image. Templates escape by
+default and refuse undefined names; no page has inline script or style, so that the strict policy below holds for all of
+them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from markupsafe import Markup, escape
 
 from web import charts
 from web import formatting as words
+from web.compiled import CompiledTemplates
 from web.forms import XSRF
 from web.languages import NAMES, catalogue, reader, reading
 from web.view import Frame
@@ -65,6 +67,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=CompiledTemplates(),
         extensions=["jinja2.ext.i18n"],
         finalize=said,
     )
@@ -122,3 +125,7 @@ def _static_files() -> dict[str, tuple[bytes, str, str]]:
 
 _TEMPLATES = _templates()
 _STATIC = _static_files()
+
+if __name__ == "__main__":
+    for name in _TEMPLATES.list_templates():
+        _TEMPLATES.get_template(name)

@@ -73,6 +73,10 @@ FORMS: dict[str, tuple[str, ...]] = {
         *("models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"),
         *("organisation", "owner", "groups", "monthly_cap_usd", "kind", "api_version", "names", "headers"),
     ),
+    "/admin/keys/*/change": (
+        *("models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"),
+        *("organisation", "owner", "groups", "monthly_cap_usd"),
+    ),
     "/admin/keys/*/pause": (),
     "/admin/keys/*/resume": (),
     "/admin/keys/*/recheck": (),

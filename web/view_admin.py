@@ -198,6 +198,7 @@ class KeyRow:
     next: tuple[str, ...] = ()  # what comes next
     check: tuple[str, ...] = ()  # what the last free test found
     left: tuple[str, ...] = ()  # what it cost today, and what is left of its limits
+    terms: Mapping[str, str] = field(default_factory=dict)  # of an added one, as its form has them
 
 
 @dataclass(frozen=True, slots=True)

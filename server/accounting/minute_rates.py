@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from server.accounting.announced_rates import AnnouncedRates, Taking
 from server.ledger.headers import limit_headers
 from server.ledger.holds import BudgetStanding, HoldEntry, tightest
 from server.ledger.limits import Unit, named
@@ -21,6 +22,17 @@ class MinuteRates:
     def __init__(self, clock: Callable[[], float], wall: Callable[[], int]) -> None:
         self._clock, self._wall = clock, wall
         self._limits = RateLimits()
+
+    def announced(
+        self,
+        workers: int,
+        announce: Callable[[list[Taking]], None],
+        later: Callable[[float, Callable[[], None]], object],
+    ) -> AnnouncedRates:
+        """Have the other workers of this machine hear what is taken here."""
+        announced = AnnouncedRates(self._limits, self._clock, workers, announce, later)
+        self.share(announced.took)
+        return announced
 
     def share(self, say: Callable[[str, int, float], None]) -> None:
         """Have others hear what is taken here (`ratelimit.py`); what they take is to be noted."""

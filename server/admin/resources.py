@@ -244,6 +244,7 @@ ALIAS = Resource(
     {"name": Text()},
 )
 
+DOLLARS = Text(20, pattern=r"\d{1,9}(\.\d{1,6})?")
 _OF_KEYS = (*("models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"), *("organisation", "owner", "groups"))
 _OF_KINDS = ("kind", "api_version", "names", "headers")
 KEY = Resource(
@@ -257,11 +258,11 @@ KEY = Resource(
         Field("untested", Flag(), kept=False),
         Field("models", PATTERNS, shown=Many(Text(1000), 10_000)),
         Field("slots", Whole(1, 10_000), shown=Whole()),
-        *(Field(name, RATE, kept=False) for name in ("rpm", "tpm", "itpm", "otpm", "rpd")),
-        Field("organisation", Text(), kept=False),
+        *(Field(name, RATE, shown=Maybe(Whole())) for name in ("rpm", "tpm", "itpm", "otpm", "rpd")),
+        Field("organisation", Text(), shown=Maybe(Text(1000))),
         Field("owner", Text(), shown=Maybe(Text(1000))),
-        Field("groups", NAMES, kept=False),
-        Field("monthly_cap_usd", Text(20, pattern=r"\d{1,9}(\.\d{1,6})?"), kept=False),
+        Field("groups", NAMES, shown=Many(Text(1000))),
+        Field("monthly_cap_usd", DOLLARS, shown=Maybe(Text(30))),
         Field("kind", Word(tuple(KINDS)), kept=False),
         Field("api_version", Text(32), kept=False),
         Field("names", Many(Text(400)), kept=False),
@@ -270,6 +271,11 @@ KEY = Resource(
     (
         Verb("add", "POST /keys", "/keys", "key add", ("secret",),
              ("upstream", "dialect", "name", "base_url", *_OF_KEYS, "monthly_cap_usd", *_OF_KINDS, "untested")),
+        Verb("change", "PATCH /keys/*", "/keys/*/change", "key change", (), (*_OF_KEYS, "monthly_cap_usd"),
+             shapes={
+                 **dict.fromkeys(("rpm", "tpm", "itpm", "otpm", "rpd"), Maybe(RATE)), "slots": Maybe(Whole(1, 10_000)),
+                 **dict.fromkeys(("organisation", "owner"), Maybe(Text())), "monthly_cap_usd": Maybe(DOLLARS),
+             }),
         *(
             Verb(name, f"POST /keys/*/{name}", f"/keys/*/{name}", f"key {name}")
             for name in ("pause", "resume", "recheck")

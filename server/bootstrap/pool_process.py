@@ -65,8 +65,8 @@ async def _join(settings: Settings, store: Store, server: PoolServer, stack: Asy
     member = Member(secrets.token_hex(8), lambda other: False, _nothing)
     stack.push_async_callback(forget, store, member.id)
     clocks = Clocks(time.monotonic, lambda: time.time_ns() // 1_000_000, time.monotonic())
-    rates = SharedRates(member.id, partial(server.announce, RATES), clocks.clock)
-    server.hub.hears(RATES, rates.took)
+    rates = SharedRates(member.id, lambda *one: server.announce(RATES, [_taking(*one)]), clocks.clock)
+    server.hub.hears(RATES, partial(_took, rates))
     await open_heartbeat(settings, store, member, server.dispatcher, rates, clocks, stack)
 
 
@@ -101,6 +101,15 @@ async def _deserted(server: PoolServer, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             while server.members:  # noqa: ASYNC110 - a last look is soon enough
                 await asyncio.sleep(LOOK_SECONDS)
+
+
+def _took(rates: SharedRates, takings: list[tuple[str, int, float, float]]) -> None:
+    for counter, by, _, at in takings:
+        rates.took(counter, by, at)
+
+
+def _taking(counter: str, by: int, at: float) -> tuple[str, int, float, float]:
+    return counter, by, at, at
 
 
 async def _nothing() -> None:

@@ -237,7 +237,7 @@ class ServicesBuilder:
         rates = accounting.reservations.rates
         if among_others(settings):
             rates.name_by(names_of_counters(settings))
-        await _share_rates(rates, pool.peers)
+        await _share_rates(rates, pool.peers, self._role.workers, self._stack)
         return pool
 
     async def _gateways(self, accounting: Accounting, here: Dispatcher | None, clocks: Clocks) -> Face | None:
@@ -313,11 +313,12 @@ class ServicesBuilder:
         return tracing
 
 
-async def _share_rates(rates: MinuteRates, peers: Peers) -> None:
+async def _share_rates(rates: MinuteRates, peers: Peers, workers: int, stack: AsyncExitStack) -> None:
     """The limits per minute hold over all workers: each hears what the others take, and first what they have taken."""
-    peers.hears(RATES, rates.note)
+    announced = rates.announced(workers, partial(peers.announce, RATES), asyncio.get_running_loop().call_later)
+    stack.callback(announced.say)
+    peers.hears(RATES, announced.heard)
     peers.answers(RATES, rates.counting)
-    rates.share(partial(peers.announce, RATES))
     with suppress(PoolAway):
         found = [each for each in await peers.ask(RATES, None) if each]  # one that begins as well has no answer yet
         for each in max(found, key=len, default=()):

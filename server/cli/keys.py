@@ -90,6 +90,7 @@ def add_verbs(parser: argparse.ArgumentParser, in_loop: InLoop, ask: AskSecret) 
     lists(show_one).set_defaults(verb=partial(_show_one, ask=ask))
     lists(verb("check", _check, "ask the upstreams about every key, now"))
     _terms(verb("add", _add, "add a key, which is read from the standard input")).set_defaults(ask=ask)
+    _changes(verb("change", _change, "give an added key other terms; '' takes one away"))
     for name, work, summary in (
         ("pause", _pause, "give a key no further request"),
         ("resume", _resume, "use a paused key again"),
@@ -160,6 +161,25 @@ def _terms(add: argparse.ArgumentParser) -> argparse.ArgumentParser:
     )  # fmt: skip
     add.add_argument("--untested", action="store_true", default=None, help="save it though a test does not let it in")
     return add
+
+
+def _changes(change: argparse.ArgumentParser) -> None:
+    change.add_argument("key", metavar="FINGERPRINT")
+    change.add_argument("--models", type=_parsed(_words), metavar="A,B", help="if its upstream lists none")
+    change.add_argument("--slots", type=_or_none(parsers.whole(1, 10_000)), metavar="N", help="requests in flight")
+    for limit in LIMITS:
+        change.add_argument(f"--{limit}", type=_or_none(parsers.whole(1, MOST)), metavar="N")
+    change.add_argument("--organisation", metavar="NAME", help="keys of one organisation share limits")
+    change.add_argument("--owner", metavar="NAME", help="whose it is")
+    change.add_argument("--group", action="append", dest="groups", metavar="NAME", help="who may use it; '' is all")
+    cap = "of all keys of its upstream together, at most"
+    change.add_argument("--monthly-cap-usd", type=_or_none(_amount), metavar="USD", help=cap)
+
+
+def _or_none(parse: Callable[[str], T]) -> Callable[[str], T | str]:
+    """An option that '' takes away."""
+    parsed = _parsed(parse)
+    return lambda text: parsed(text) if text else ""
 
 
 def _words(text: str) -> list[str]:
@@ -261,8 +281,19 @@ async def _add(room: KeyCommandContext, options: argparse.Namespace) -> None:
 
 def _said(options: argparse.Namespace) -> dict[str, Any]:
     """The options that were given of the key, by the names of their fields in the table of resources."""
-    said = {name: getattr(options, name) for name in FIELDS_SAID}
+    said = {name: getattr(options, name, None) for name in FIELDS_SAID}
     return {name: value for name, value in said.items() if value is not None}
+
+
+async def _change(room: KeyCommandContext, options: argparse.Namespace) -> None:
+    wanted = _said(options)
+    if not wanted:
+        raise KeyWishError("say what is to change, such as --slots 4")
+    if wanted.get("groups") == [""]:
+        wanted["groups"] = []
+    key = await room.commands.change(OPERATOR, options.key, wanted)
+    print(f"{key.spec.name:<16} {key.id}  {key.hint}  changed")
+    print(f"Running gateways use it so within {room.settings.keys_poll_seconds:g} seconds.", file=sys.stderr)
 
 
 async def _pause(room: KeyCommandContext, options: argparse.Namespace) -> None:

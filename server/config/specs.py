@@ -148,4 +148,17 @@ class UpstreamSpec:
         return replace(self, keys=(), proxies=None, ca_file="", headers=())
 
 
+# What may be changed of a key that was added: how much it is used, by whom, and whose it is; never where it goes.
+TERMS = (
+    *("models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"),
+    *("organisation", "owner", "groups", "monthly_cap_micro_usd"),
+)
+
+
+def only_terms_differ(one: UpstreamSpec, other: UpstreamSpec) -> bool:
+    """Whether two keys go to the same place, and both name their models or neither does."""
+    terms = {name: getattr(other, name) for name in TERMS}
+    return replace(one, **terms) == other and bool(one.models) == bool(other.models)
+
+
 UNSTORED = frozenset({"keys", "proxies", "ca_file", "headers"})

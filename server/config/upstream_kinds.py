@@ -42,6 +42,7 @@ class UpstreamKind:
     dialect's. `prefix`: what stands before the ids in its list, and before no id in a request. `lists_served`: its list
     names what it serves; else what it could serve. `refuses`: fields of ours that it refuses, or passes over in
     silence. `dated`: it has paths with an `api-version`. `responses`: it has `/v1/responses` beside its chats.
+    `conversations`: it keeps conversations (`/v1/conversations`).
     `states_bill`: `usage.cost` of its answers is what it bills for them (`wire/stated.py`).
     """
 
@@ -55,6 +56,7 @@ class UpstreamKind:
     refuses: frozenset[str] = frozenset()
     dated: bool = False
     responses: bool = True
+    conversations: bool = False
     states_bill: bool = False
 
     def credentials(self, usual: Mapping[str, str], secret: str) -> dict[str, str]:
@@ -74,6 +76,7 @@ _ROWS = (
         name="openai",
         example="https://api.openai.com/v1",
         hosts=("api.openai.com",),
+        conversations=True,
     ),
     UpstreamKind(
         name="anthropic",
@@ -88,6 +91,7 @@ _ROWS = (
         key_header="api-key",
         lists_served=False,
         dated=True,
+        conversations=True,
     ),
     UpstreamKind(
         name="openrouter",
@@ -129,7 +133,7 @@ _ROWS = (
         dialects=_BOTH,
         refuses=_NO_BOUND,
     ),
-    UpstreamKind(name="generic", example="https://llm.example.org/v1", dialects=_BOTH),
+    UpstreamKind(name="generic", example="https://llm.example.org/v1", dialects=_BOTH, conversations=True),
 )
 KINDS: Mapping[str, UpstreamKind] = MappingProxyType({row.name: row for row in _ROWS})
 GENERIC = KINDS["generic"]

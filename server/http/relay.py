@@ -25,7 +25,7 @@ from server.store.base import Caller
 from server.wire.conversation import session_of
 from server.wire.dialect import Dialect
 from server.wire.endpoints import Endpoint
-from server.wire.errors import InvalidKey, MethodNotAllowed, Refusal, UpgradeRequired
+from server.wire.errors import InvalidKey, MethodNotAllowed, NotListed, Refusal, UpgradeRequired
 from server.wire.fallback import HEADER as FALLBACK
 from server.wire.fallback import fallback_of
 from server.wire.keepalive import HEADER, keepalive_of
@@ -58,10 +58,16 @@ class RelayHandler(CallingHandler):
 
     async def admit(self) -> None:
         if self.request.method != "POST":
-            upgrades = self.request.headers.get("Upgrade", "").strip().lower() == "websocket"
-            raise UpgradeRequired if upgrades else MethodNotAllowed
+            raise self._other_method()
         await self._admit()
         self._knocked = self.services.reservations.knock(self.caller, self.dialect.name)
+
+    def _other_method(self) -> Refusal:
+        """What is said to a method that is not served: some clients mean a list by it, or a WebSocket."""
+        if self.request.headers.get("Upgrade", "").strip().lower() == "websocket":
+            return UpgradeRequired()
+        lists = self.request.method == "GET" and self.endpoint.kind in ("chat", "responses")
+        return NotListed() if lists else MethodNotAllowed()
 
     async def _admit(self) -> None:
         await self.enter()

@@ -34,6 +34,11 @@ class SecretsOnly:
     def add_key(self, spec: UpstreamSpec, secret: Secret) -> None:
         self._know(self._registry.add(spec, secret).spec)
 
+    def retune_key(self, spec: UpstreamSpec, secret: Secret) -> None:
+        before = self._registry.keys[secret.fingerprint]
+        self._know(self._registry.add(spec, secret).spec)
+        self._forget(before.spec)
+
     def remove_key(self, key_id: str) -> None:
         key = self._registry.remove(key_id)
         if key is not None and key.added:

@@ -66,6 +66,13 @@ class RunningKeys:
         self._know(key.spec)
         self._dispatcher.add(pool_key(key.id, key.spec))
 
+    def retune_key(self, spec: UpstreamSpec, secret: Secret) -> None:
+        """A key that was added has these terms from now on. What it serves goes on, and what is known of it stays."""
+        before, key = self._registry.keys[secret.fingerprint], self._registry.add(spec, secret)
+        self._know(key.spec)
+        self._forget(before.spec)
+        self._dispatcher.retune(pool_key(key.id, key.spec))
+
     def remove_key(self, key_id: str) -> None:
         """Give no further request to a key; what it serves now ends undisturbed."""
         self._dispatcher.remove(key_id)

@@ -18,7 +18,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from keypool.health import KeyEvent
-from server.config.specs import Secret, UpstreamSpec
+from server.config.specs import Secret, UpstreamSpec, only_terms_differ
 from server.keys.encryption import KeyEncryption, KeyEncryptionError
 from server.keys.registry import UpstreamRegistry
 from server.store.base import AddedKey, KeyWish, Store
@@ -34,6 +34,9 @@ class PoolKeys(Protocol):
 
     def add_key(self, spec: UpstreamSpec, secret: Secret) -> None:
         """Use one more key from now on."""
+
+    def retune_key(self, spec: UpstreamSpec, secret: Secret) -> None:
+        """A key has other terms from now on; what it serves goes on."""
 
     def remove_key(self, key_id: str) -> None:
         """Give no further request to a key; what it serves now ends undisturbed."""
@@ -89,8 +92,10 @@ class KeySync:
     def _apply(self, added: Sequence[AddedKey], wishes: Sequence[KeyWish]) -> None:
         wanted = {key.id: key for key in added}
         for known in list(self._registry.keys.values()):
-            if known.added and (known.id not in wanted or wanted[known.id].spec != known.spec):
+            if known.added and (known.id not in wanted or not only_terms_differ(wanted[known.id].spec, known.spec)):
                 self._take_out(known.id)
+            elif known.added and wanted[known.id].spec != known.spec:
+                self._keys.retune_key(wanted[known.id].spec, known.secret)
         for key in added:
             if key.id not in self._keys.key_ids():
                 self._put_in(key)

@@ -6,11 +6,11 @@ named by its fingerprint. Keys of the configuration can be paused and checked; t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from server.config.specs import Secret, UpstreamSpec
+from server.config.specs import TERMS, Secret, UpstreamSpec
 from server.keys.encryption import KeyEncryption, KeyEncryptionError
 from server.keys.registry import RegisteredKey, UpstreamRegistry
 from server.policy.commands import AlreadyThere, CommandError, NotThere
@@ -89,6 +89,31 @@ class KeyWishes:
         if any(key.id == secret.fingerprint for key in await self._store.added_keys()):
             raise KeyKnown(Wording("this key has been added already"))
         await self._insist_on_one_address(spec)
+
+    async def change(self, key_id: str, terms: Mapping[str, Any], actor: str = GATEWAY) -> ListedKey:
+        """Give an added key other terms: fields of its specification (`specs.TERMS`), of which those not named stay.
+
+        A monthly cap is for all keys of the upstream together, and so is the same for all that were added to it.
+        Raises KeyWishError.
+        """
+        key = await self.key(key_id)
+        if not key.added:
+            raise KeyWishError(CHANGED_IN_CONFIGURATION)
+        self._insist_on_cap(key.spec, terms)
+        after = replace(key.spec, **terms)
+        cap = {name: terms[name] for name in terms if name == "monthly_cap_micro_usd"}
+        added = [each for each in await self._store.added_keys() if each.spec.name == key.spec.name]
+        others = [each for each in added if cap and each.id != key_id]
+        writes = [acts.set_key_terms(each.id, each.spec, replace(each.spec, **cap)) for each in others]
+        was, is_ = _different(key.spec, after)
+        if was or is_:
+            try:
+                await self._audited.change(
+                    actor, "key.change", key_id, was, is_, acts.set_key_terms(key_id, key.spec, after), *writes
+                )
+            except Outdated:
+                raise KeyWishError(Wording("the key has been changed meanwhile: look at it again")) from None
+        return replace(key, spec=after)
 
     async def remove(self, key_id: str, actor: str = GATEWAY) -> None:
         """Forget an added key, and what was wished of it."""
@@ -172,6 +197,13 @@ class KeyWishes:
         if any(each.name == spec.name and each.base_url != spec.base_url for each in known):
             raise KeyWishError(Wording("there is an upstream of this name at another address"))
 
+    def _insist_on_cap(self, spec: UpstreamSpec, terms: Mapping[str, Any]) -> None:
+        """Raises KeyWishError for a cap that the configuration's own one makes vain: the tightest counts."""
+        caps = [each.monthly_cap_micro_usd for each in self._registry.configured if each.name == spec.name]
+        own, wanted = next(iter(caps), None), terms.get("monthly_cap_micro_usd")
+        if "monthly_cap_micro_usd" in terms and own is not None and (wanted is None or wanted > own):
+            raise KeyWishError(Wording("the configuration has a lower cap for this upstream: change it there"))
+
     def _is_configured(self, key_id: str) -> bool:
         known = self._registry.keys.get(key_id)
         return known is not None and not known.added
@@ -187,6 +219,14 @@ def _said(spec: UpstreamSpec) -> dict[str, Any]:
     return {"upstream": spec.name, **{name: value for name, value in terms.items() if value not in (None, "", ())}}
 
 
+def _different(before: UpstreamSpec, after: UpstreamSpec) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The terms that differ, as they were and as they are."""
+    names = [name for name in TERMS if getattr(before, name) != getattr(after, name)]
+    was, is_ = ({name: getattr(spec, name) for name in names} for spec in (before, after))
+    return was, is_
+
+
+CHANGED_IN_CONFIGURATION = Wording("this key stands in the configuration: change it there")
 IN_CONFIGURATION = Wording("this key stands in the configuration: take it out there, or pause it")
 
 

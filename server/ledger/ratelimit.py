@@ -13,8 +13,9 @@ kept apart, beyond that marks within a thousandth of it become one and count fro
 anybody's favour, and late by 60 ms at most.
 
 The counters are this process's own. Where several workers of a machine serve one person, each says what it takes, and
-`note`s what the others take (`server/workers`). So they differ by what is taken within the time of one message, a
-fraction of a millisecond: by so much may requests that come at the same instant to several workers exceed a limit.
+`note`s what the others take (`server/accounting/announced_rates.py`): soon where much is left, at once where it is not.
+So a limit may be exceeded by what is taken within the time of one message, a fraction of a millisecond, by requests
+that come at the same instant to several workers.
 Between gateways it is a heartbeat or two (`server/cluster/rates.py`). Times are seconds, monotonic.
 """
 
@@ -50,6 +51,7 @@ class _Sliding:
 
     total: int = 0
     marks: deque[_Mark] = field(default_factory=deque)
+    most: int = 0  # as who took last was limited
 
     def slide(self, now: float) -> None:
         while self.marks and self.marks[0].last + SECONDS <= now:
@@ -68,18 +70,18 @@ class _Sliding:
         newest.amount += amount
         return newest
 
-    def insert(self, amount: int, at: float) -> None:
-        """Add what was taken at an instant that others may have followed; if it is joined, to what is no earlier."""
+    def insert(self, amount: int, first: float, last: float) -> None:
+        """Add what was taken at instants that others may have followed; if it is joined, to what is no earlier."""
         place = len(self.marks)
-        while place and self.marks[place - 1].last > at:
+        while place and self.marks[place - 1].last > last:
             place -= 1
-        if place == len(self.marks):
-            self.add(amount, at)
-        elif len(self.marks) >= MARKS:
-            self.change(self.marks[place], amount)
-        else:
-            self.marks.insert(place, _Mark(at, at, amount))
+        if len(self.marks) < MARKS:
+            self.marks.insert(place, _Mark(first, last, amount))
             self.total += amount
+        elif place == len(self.marks):
+            self.add(amount, last)
+        else:
+            self.change(self.marks[place], amount)
 
     def lower(self, at: float, by: int) -> None:
         """Take so much away of what was taken until that instant, the latest first; what has left the window stays."""
@@ -190,17 +192,22 @@ class RateLimits:
             if share.unit is Unit.TOKENS:
                 self._becomes(share, tokens)
 
-    def note(self, counter: str, amount: int, at: float, now: float) -> None:
-        """Another worker has taken so much at that instant; less than 0: it has given that back."""
+    def note(self, counter: str, amount: int, at: float, now: float, first: float | None = None) -> None:
+        """Another worker has taken so much at that instant, or since `first`; less than 0: it has given that back."""
         self._forget(now)
         sliding = self._slidings.get(counter) or _Sliding()
         sliding.slide(now)
         if amount < 0:
             sliding.lower(at, -amount)
         elif at + SECONDS > now:
-            sliding.insert(amount, at)
+            sliding.insert(amount, at if first is None else first, at)
             self._slidings[counter] = sliding
             self._slidings.move_to_end(counter)
+
+    def room(self, counter: str) -> int:
+        """How much is left of a counter, as who took last was limited: at least that much since then."""
+        sliding = self._slidings.get(counter)
+        return 0 if sliding is None else sliding.most - sliding.total
 
     def counting(self, now: float) -> list[tuple[str, int, float]]:
         """All that counts now, as `note` takes it: for another worker, which has just begun."""
@@ -233,14 +240,17 @@ class RateLimits:
         name = self.name(entry.counter)
         self._slidings[name] = sliding
         self._slidings.move_to_end(name)
+        sliding.most = entry.most
+        share = _Share(entry.limit.unit, sliding, sliding.add(entry.needs, now), entry.needs, name, now)
         if self.say is not None:
             self.say(name, entry.needs, now)
-        return _Share(entry.limit.unit, sliding, sliding.add(entry.needs, now), entry.needs, name, now)
+        return share
 
     def _becomes(self, share: _Share, amount: int) -> None:
-        if self.say is not None and amount != share.amount:
-            self.say(share.counter, amount - share.amount, share.at)
+        more = amount - share.amount
         share.becomes(amount)
+        if self.say is not None and more:
+            self.say(share.counter, more, share.at)
 
     def _forget(self, now: float) -> None:
         """Those that were last used a window ago are at the front."""

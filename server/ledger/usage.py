@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from server.wire.records import made_quickly
 from server.wire.usage import Usage
 
 OWN = "own"  # stands in the row of a request with the caller's own key where a key's fingerprint does
@@ -36,6 +37,7 @@ class Outcome(StrEnum):
     COMPLETED = "completed"  # the answer's end was seen and passed on
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
     """The usage and the outcome of one request. Times ending in `_ms` are milliseconds; `started_at` is UTC."""

@@ -17,6 +17,7 @@ from server.config.settings_rows import LogFormat
 from server.ledger.usage import UsageRow
 from server.observability.logs import json_line, moment, one_word
 from server.observability.redaction import redact
+from server.wire.records import made_quickly
 
 INTERVAL = 1.0  # seconds between two writes
 MOST = 10_000  # lines kept for one write; what is more is counted instead
@@ -33,6 +34,7 @@ def unknown_path(path: str) -> str:
     return shown if len(shown) <= LONGEST_PATH else f"{shown[:LONGEST_PATH]}..."
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """A request that is over.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -32,9 +33,11 @@ from server.wire.endpoints import Endpoint
 from server.wire.errors import (
     AccountingUnavailable,
     InvalidValue,
+    NoConversations,
     NoKey,
     PermissionDenied,
     StatefulDisabled,
+    TextsAreLogged,
     UnknownId,
     UnknownModel,
     UnreadableContent,
@@ -309,6 +312,46 @@ class Admission:
         if key is None or key.whole.dead:
             raise NoKey
         return key
+
+    async def keeper_for(self, caller: Caller, refers: Sequence[Reference], able: Callable[[Key], bool]) -> Key:
+        """The key on which something new is kept for this caller: it stands well, and serves most of what they may use.
+
+        What the new thing refers to decides before that. `able`: whether a key's provider keeps such a thing. Raises
+        UnknownId, NoConversations, NoKey, AccountingUnavailable.
+        """
+        makers, keys = await self._makers(refers, caller), self._dispatcher.keyring.keys
+        served = self._models_served(caller)
+        found = [keys[each] for each in served if able(keys[each]) and (not makers or makers == {each})]
+        if not found:
+            raise UnknownId if makers else NoConversations
+        alive = [key for key in found if not key.whole.dead]
+        if not alive:
+            raise NoKey
+        return max(alive, key=lambda key: (not key.whole.resting, served[key.id], -key.running))
+
+    def _models_served(self, caller: Caller) -> Counter[str]:
+        """For each key that serves responses to this caller: how many models, of those that they may use."""
+        rights, now, keyring = self.rights(caller), self._wall(), self._dispatcher.keyring
+        served: Counter[str] = Counter()
+        for model in keyring.models():
+            if self._may_use(caller, rights, model) and self._book.prices.of(model, now):
+                paid = (key_groups(caller, () if payer is None else (payer,)) for payer in rights.payers(model))
+                served.update({key for groups in paid for key in keyring.reach(model, "responses", groups)})
+        return served
+
+    async def insist_on_maker(self, key: Key, refers: Sequence[Reference], caller: Caller) -> None:
+        """Raises UnknownId if these objects are not this caller's, or were made with another key."""
+        if not await self._makers(refers, caller) <= {key.id}:
+            raise UnknownId
+
+    async def check_texts(self, texts: Sequence[str], caller: Caller) -> None:
+        """Whether texts may be kept at a provider before any request has brought them.
+
+        Raises PromptRejected, and TextsAreLogged where a group keeps what its members send.
+        """
+        if texts and self.rights(caller).content_days:
+            raise TextsAreLogged
+        await self._bounds.rules.check_texts(texts)
 
     async def _makers(self, references: Sequence[Reference], caller: Caller) -> set[str]:
         """The keys with which kept objects were made. Raises UnknownId if another person made one."""

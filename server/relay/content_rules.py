@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.wire.errors import ContextTooLong, InvalidValue, PromptRejected
@@ -32,7 +32,11 @@ class ContentRules:
 
     async def check_phrases(self, request: Request) -> None:
         """Raises PromptRejected if a phrase stands in it that the operator rejects."""
-        if self.phrases.patterns and await self._hit(request):
+        await self.check_texts(request.prompt.texts)
+
+    async def check_texts(self, texts: Sequence[str]) -> None:
+        """Raises PromptRejected if such a phrase stands in one of these texts."""
+        if self.phrases.patterns and await self._hit(texts):
             raise PromptRejected(words=self.words)
 
     def check_length(self, request: Request, tokens: int) -> None:
@@ -46,8 +50,7 @@ class ContentRules:
         cap = self.caps.get(request.endpoint.dialect.name)
         return cap is not None and cap.too_long(most)
 
-    async def _hit(self, request: Request) -> bool:
-        texts = request.prompt.texts
+    async def _hit(self, texts: Sequence[str]) -> bool:
         if sum(map(len, texts)) <= INLINE_TEXT:
             return self.phrases.hit(texts)
         return await asyncio.to_thread(self.phrases.hit, texts)

@@ -23,6 +23,7 @@ from server.wire.fallback import Fallback
 from server.wire.keepalive import DEFAULT
 from server.wire.meter import Meter
 from server.wire.own_keys import OwnKey
+from server.wire.records import made_quickly
 from server.wire.request import AskedClass, Request
 from server.wire.shorter import Shorter
 from server.wire.tokens import Prompt
@@ -56,6 +57,7 @@ class Sink(Protocol):
         """The answer is complete: the client need not wait for the ledger."""
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request that was read and whose caller is known.

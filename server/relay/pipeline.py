@@ -96,7 +96,7 @@ class Pipeline:
         self._background = Background(
             upstreams, self._settlement, reservations, under_way, bounds.background_seconds, bounds.answer_bytes, clock
         )
-        self.kept = KeptAnswers(admission, upstreams, self._background, bounds.stateful)
+        self.kept = KeptAnswers(admission, upstreams, self._background, store, bounds.stateful, wall)
         self._usage_drain = UsageDrain(bounds.usage_seconds)
         self._time_limit = TimeLimit(bounds.total_seconds)
         self._holding = Holding(reservations, self._lengths, bounds.longest_output, self._usual_output)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from server.config.specs import UpstreamSpec
 from server.policy.notifications import Delivery
 from server.store.records import AddedKey, Person, Record, Token
 
@@ -80,6 +81,10 @@ def reencrypt_key(key_id: str, old: bytes, new: bytes) -> Act:
     return replace(Act("reencrypt_key", (key_id, old, new)), may_fail=True)
 
 
+def set_key_terms(key_id: str, before: UpstreamSpec, after: UpstreamSpec) -> Act:
+    return Act("set_key_terms", (key_id, before, after))
+
+
 def set_key_paused(key_id: str, paused: bool) -> Act:
     return Act("set_key_paused", (key_id, paused))
 
@@ -101,6 +106,7 @@ VERBS = frozenset(
         *("create_person", "update_person", "close_sessions_of", "add_token", "revoke_token", "narrow_token"),
         *("swap_record", "put_record", "remove_record"),
         "swap_delivery",
-        *("add_key", "remove_key", "reencrypt_key", "set_key_paused", "ask_key_recheck", "forget_key_wish"),
+        *("add_key", "remove_key", "reencrypt_key", "set_key_terms"),
+        *("set_key_paused", "ask_key_recheck", "forget_key_wish"),
     }
 )

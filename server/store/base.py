@@ -23,6 +23,7 @@ from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from server.config.specs import UpstreamSpec
 from server.store.cluster_verbs import ClusterVerbs, GatewayRecord, SharedDocument, Versions
 from server.store.delivery_verbs import DeliveryVerbs
 from server.store.history_verbs import HistoryVerbs
@@ -166,6 +167,9 @@ class KeyVerbs(Protocol):
 
     async def reencrypt_key(self, key_id: str, old: bytes, new: bytes) -> bool:
         """Replace an added key's encrypted secret; False if it is not `old` any more."""
+
+    async def set_key_terms(self, key_id: str, before: UpstreamSpec, after: UpstreamSpec) -> bool:
+        """Give an added key other terms; False if they are not `before` any more, or there is no such key."""
 
     async def added_keys(self) -> list[AddedKey]:
         """The keys that were added, the oldest first."""

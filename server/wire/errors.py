@@ -176,6 +176,24 @@ class NothingKept(ClientError):
     code = "stateful_disabled"
 
 
+class NoConversations(ClientError):
+    """No provider that you may use here keeps conversations. Send the whole conversation with each request."""
+
+    status = 404
+    anthropic_kind = "not_found_error"
+    code = "no_conversations"
+
+
+class TextsAreLogged(ClientError):
+    """Your group keeps what its members send, so a conversation is made without items: send these with the request that
+    they are for."""
+
+    status = 403
+    kind = "permission_error"
+    anthropic_kind = "permission_error"
+    code = "texts_are_logged"
+
+
 class StillRunning(ClientError):
     """This response is still being made: cancel it, and delete it when it has ended."""
 
@@ -300,6 +318,11 @@ class MethodNotAllowed(ClientError):
 
     status = 405
     code = "method_not_allowed"
+
+
+class NotListed(MethodNotAllowed):
+    """Kept answers are not listed here: a provider's list shows what all people have made with a key. Ask for each by
+    its id."""
 
 
 class UpgradeRequired(ClientError):

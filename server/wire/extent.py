@@ -22,6 +22,7 @@ import orjson
 
 from server.wire.media import Medium, media_in
 from server.wire.published import is_openai, published, writes_unasked
+from server.wire.records import made_quickly
 from server.wire.sound import Sound
 from server.wire.tokens import PER_MEDIUM, PLAIN_TURN, Prompt
 from server.wire.usage import Usage
@@ -65,6 +66,7 @@ _LONG = re.compile(rb'"(?:ttl|prompt_cache_retention)"\s*:\s*"(?!5m")|\\u00[2-7]
 NO_USAGE = Usage()
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Ceiling:
     """The most of each kind that a provider can bill for one request.

@@ -21,6 +21,7 @@ from server.wire.errors import BodyOfAnotherRoute, InvalidValue, MissingParamete
 from server.wire.extent import Extent, extent_of, with_kept
 from server.wire.hosted import UNBOUNDED, Hosted, hosted_of, with_uses
 from server.wire.published import is_of_others
+from server.wire.records import made_quickly
 from server.wire.rerank import searches_of
 from server.wire.sound import Sound, sound_of
 from server.wire.stored import Reference, asks_to_keep, references, seals
@@ -59,6 +60,7 @@ _LIST_PRICE = (None, "auto", "default", "flex", "standard_only")
 _ASKED = b'{"stream_options":{"include_usage":true},'
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request, read and found to be in order."""

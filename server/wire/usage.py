@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from server.wire.records import made_quickly
 
+
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one answer; and, where a provider bills those, its pictures, its milliseconds of sound and its tools.

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-VERSION = 2  # of what is said; both sides must be of the same
+VERSION = 3  # of what is said; both sides must be of the same
 MOST = 64 << 20  # bytes of one frame; a longer one is no frame of ours
 LENGTH = struct.Struct(">I")
 

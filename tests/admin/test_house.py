@@ -31,6 +31,13 @@ async def test_a_key_goes_in_and_never_comes_out(place: Estate) -> None:
         assert (await place.ask("POST", f"/api/admin/keys/{key}/{verb}")).status == 204
         listed = {each["id"]: each for each in (await place.ask("GET", "/api/admin/keys")).json["data"]}
         assert listed[key]["paused"] is paused
+    terms = {"slots": 3, "rpm": 60, "groups": ["physics"], "owner": "Ada", "monthly_cap_usd": "12.5"}
+    changed = (await place.ask("PATCH", f"/api/admin/keys/{key}", body=terms)).json
+    assert {name: changed[name] for name in terms} == {**terms, "monthly_cap_usd": "12.50"}
+    less = dict.fromkeys(("rpm", "owner", "monthly_cap_usd")) | {"groups": []}
+    changed = (await place.ask("PATCH", f"/api/admin/keys/{key}", body=less)).json
+    assert ({name: changed[name] for name in less}, changed["slots"]) == (less, 3)
+    assert (await place.ask("PATCH", f"/api/admin/keys/{key}", body={"models": []})).status == 409
     tested = (await place.ask("POST", f"/api/admin/keys/{key}/recheck")).json
     assert (tested["id"], tested["check"][:6], bool(tested["checked_at"]), tested["left"][0][:5]) == (
         *(key, "Tested", True),
@@ -42,7 +49,9 @@ async def test_a_key_goes_in_and_never_comes_out(place: Estate) -> None:
     assert (await place.ask("DELETE", f"/api/admin/keys/{key}")).status == 200
     assert (await place.ask("DELETE", f"/api/admin/keys/{key}")).refusal == (404, "unknown_id", None)
     actions = [action for _, action, _, _ in await place.audited() if action.startswith("key.")]
-    assert actions[:5] == ["key.remove", "key.recheck", "key.resume", "key.pause", "key.add"]
+    assert actions[:7] == [
+        *("key.remove", "key.recheck", "key.change", "key.change", "key.resume", "key.pause", "key.add")
+    ]
     seen = str(await place.audited()) + (await place.ask("GET", "/api/admin/keys")).text + made.text
     assert SECRET not in seen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -81,6 +82,15 @@ def test_a_key_is_added_to_an_upstream_that_is_there_and_listed_beside_its_keys(
     configured, added = listed(capsys)
     assert re.fullmatch(r"openai +[0-9a-f]{8}  …ured  m1, m2 +-", configured)
     assert added == f"openai    {KEY}  …dded  m1, m2  added"
+
+
+def test_the_terms_of_an_added_key_are_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "add", "--upstream", "openai", "--rpm", "60", "--group", "staff")
+    said(capsys, "change", KEY, "--slots", "3", "--rpm", "", "--group", "", "--owner", "Ada", "--models", "m1")
+    configured, key = json.loads(said(capsys, "list", "--json"))
+    assert (key["slots"], key["rpm"], key["groups"], key["owner"], key["models"]) == (3, None, [], "Ada", ["m1"])
+    for wrong in ([KEY], [configured["id"], "--slots", "3"], ["ffffffff", "--slots", "3"]):
+        assert main(["key", "change", *wrong]) == 1
 
 
 @pytest.mark.parametrize("verb", ["list", "check"])

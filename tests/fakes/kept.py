@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from server.wire.usage import Usage
-from tests.fakes import shapes_openai, shapes_responses
+from tests.fakes import conversations, shapes_openai, shapes_responses
 from tests.fakes.fates import Content
 from tests.fakes.ledger import Record
 from tests.fakes.model import Event, Json, Reply, dump, named_event
@@ -33,6 +33,8 @@ class KeptAnswers:
     answers: dict[str, Kept] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)
+    conversations: conversations.Conversations = field(default_factory=conversations.Conversations)
+    records: list[Record] = field(default_factory=list)
     missed: int = 0  # how often a key asked for what it has not made
 
     def begun(self, record: Record, body: Json, content: Content) -> Reply | None:
@@ -53,9 +55,13 @@ class KeptAnswers:
 
     def reply(self, record: Record) -> Reply | Said | None:
         """The answer to a question for something that is kept; None to all others."""
+        if (conversation := self.conversations.reply(record)) is not None:
+            self.records.append(record)
+            return conversation
         found = PATH.fullmatch(record.path)
         if found is None:
             return None
+        self.records.append(record)
         method, (_, answer_id, part) = record.request.method, found.groups()
         self.asked.append((method, record.path))
         self.queries.append(record.request.query)

@@ -28,7 +28,8 @@ class Bucket:
 class Limits:
     """Requests and tokens per minute, shared by all keys of an organisation."""
 
-    def __init__(self, rpm: float, tpm: float, now: float) -> None:
+    def __init__(self, rpm: float, tpm: float, now: float, silent: bool = False) -> None:
+        self._silent = silent
         self.buckets = {"requests": Bucket(rpm, now), "tokens": Bucket(tpm, now)}
 
     def take(self, tokens: int, now: float) -> tuple[str, float] | None:
@@ -44,6 +45,8 @@ class Limits:
 
     def headers(self, dialect: str) -> Headers:
         """What the provider tells about them with every answer."""
+        if self._silent:
+            return []
         if dialect == "anthropic":
             return [header for name in self.buckets for header in self._anthropic(name)]
         return [header for name in self.buckets for header in self._openai(name)]

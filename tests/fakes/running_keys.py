@@ -39,6 +39,10 @@ class RunningKeys:
         assert secret.fingerprint not in self.standings, "a key is added once"
         self.standings[self.registry.add(spec, secret).id] = KeyHealth()
 
+    def retune_key(self, spec: UpstreamSpec, secret: Secret) -> None:
+        assert secret.fingerprint in self.standings, "it is a key that is there"
+        self.registry.add(spec, secret)
+
     def remove_key(self, key_id: str) -> None:
         del self.standings[key_id]
         self.registry.remove(key_id)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from tests.fakes import shapes_anthropic, shapes_openai, shapes_others, shapes_responses
+from tests.fakes.conversations import PATH as CONVERSATIONS
 from tests.fakes.delivery import Courier
 from tests.fakes.fates import Answer, Content, Fate, Raw, Refuse, ok, revoked
 from tests.fakes.http1 import Connection, Headers, Request
@@ -120,9 +121,12 @@ class FakeUpstream:
         """From now on everything goes well (`default`) again."""
         self._script.forget()
 
-    def limit(self, *keys: str, rpm: float = PLENTY, tpm: float = PLENTY) -> None:
-        """Give these keys one organisation's real limits, per minute; a full bucket is a minute's worth."""
-        limits = Limits(rpm, tpm, asyncio.get_running_loop().time())
+    def limit(self, *keys: str, rpm: float = PLENTY, tpm: float = PLENTY, headers: bool = True) -> None:
+        """Give these keys one organisation's real limits, per minute; a full bucket is a minute's worth.
+
+        Without `headers` no answer says what is left.
+        """
+        limits = Limits(rpm, tpm, asyncio.get_running_loop().time(), silent=not headers)
         self._limits |= dict.fromkeys(keys, limits)
 
     async def wait_for(self, predicate: Callable[[], object], seconds: float = 5.0) -> None:
@@ -258,7 +262,7 @@ class FakeUpstream:
 
 
 def _is_kept(record: Record) -> bool:
-    return PATH.fullmatch(record.path) is not None
+    return any(path.fullmatch(record.path) for path in (PATH, CONVERSATIONS))
 
 
 def _open_record(request: Request, number: int) -> Record:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.hostile.http_raw import Reply, Wire
 
@@ -99,6 +99,14 @@ def invalid(param: str) -> Answer:
 
 def not_allowed(*methods: str) -> Answer:
     return Answer(405, "method_not_allowed", "Method not allowed.", headers={"allow": ", ".join(methods)})
+
+
+def not_listed(*methods: str) -> Answer:
+    message = (
+        "Kept answers are not listed here: a provider's list shows what all people have made with a key. Ask for each "
+        "by its id."
+    )
+    return replace(not_allowed(*methods), message=message)
 
 
 def assert_is(reply: Reply | None, answer: Answer, path: str) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.hostile.catalogue import NOTHING_KEPT, URL, assert_is, not_allowed
+from tests.hostile.catalogue import NOTHING_KEPT, URL, assert_is, not_allowed, not_listed
 from tests.hostile.http_raw import request
 from tests.hostile.site import Site
 
@@ -28,7 +28,6 @@ ABSENT = [
     "/v1/messages/batches",
     "/v1/messages/batches/msgbatch_1/results",
     "/v1/responses/resp_1/other",
-    "/v1/conversations",
     "/v1/realtime",
 ]
 
@@ -44,15 +43,22 @@ def test_what_belongs_to_the_account_does_not_exist_here(services: Site, path: s
 
 
 @pytest.mark.parametrize("prefix", ["", "/proxy/openai"])
-@pytest.mark.parametrize("path", ["/v1/responses/resp_1", "/v1/chat/completions/chatcmpl-1"])
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions/chatcmpl-1", "/v1/conversations/conv_1", "/v1/responses/resp_1"]
+)
 def test_by_default_no_kept_answer_exists_and_no_list_of_them(services: Site, path: str, prefix: str) -> None:
     with services.untouched():
-        for method in ("GET", "DELETE"):
+        changed = () if "responses" in path else ("POST",)
+        for method in ("GET", "DELETE", *changed):
             assert_is(services.ask(request(method, prefix + path, services.headers())), NOTHING_KEPT, path)
-        reply = services.ask(request("POST", prefix + path, services.headers()))
-        assert_is(reply, not_allowed("GET", "DELETE"), path)
+        if not changed:
+            reply = services.ask(request("POST", prefix + path, services.headers()))
+            assert_is(reply, not_allowed("GET", "DELETE"), path)
         for parent in ("/v1/responses", "/v1/chat/completions"):
-            assert_is(services.ask(request("GET", prefix + parent, services.headers())), not_allowed("POST"), parent)
+            assert_is(services.ask(request("GET", prefix + parent, services.headers())), not_listed("POST"), parent)
+        parent = "/v1/conversations"
+        assert_is(services.ask(request("POST", prefix + parent, services.headers())), NOTHING_KEPT, parent)
+        assert_is(services.ask(request("GET", prefix + parent, services.headers())), not_allowed("POST"), parent)
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST", "PUT", "PATCH"])

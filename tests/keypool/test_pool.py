@@ -8,8 +8,10 @@ from random import Random
 
 import pytest
 
+from keypool.domains import Quota
 from keypool.estimates import Tokens
 from keypool.health import KeyEvent
+from keypool.keys import Key
 from keypool.pool import Decision, Grant, Pool, QueueLimits
 from keypool.verdict import CALLERS_FAULT, NONSENSE, UNREACHABLE, Verdict
 from tests.keypool.making import MODEL, NO_MODEL, NO_QUOTA, REFUSED, a_key, an_ask, limited, simulator
@@ -31,6 +33,51 @@ def test_who_is_bound_to_some_keys_waits_for_one_of_these_and_takes_no_other() -
     assert [sim.requests[f"bound{number}"].wait for number in range(3)][:2] == [0.0, 0.0]
     assert sim.requests["bound2"].wait > 0.0
     sim.assert_empty()
+
+
+# Other terms
+
+
+def test_a_key_gets_other_terms_and_what_it_serves_and_who_waits_for_it_stay() -> None:
+    """One slot becomes two at second 2: the second request starts at once. Of three groups one may use it then."""
+    sim = simulator(a_key("k1", 1))
+    for number in range(3):
+        sim.ask(0.0, an_ask(f"{number}", f"p{number}")._replace(groups=frozenset({"staff"})))
+    key = sim.pool.keyring.keys["k1"]
+    sim.decide(2.0, lambda now: sim.pool.retune(a_key("k1", 2, groups=("staff",)), now))
+    sim.run()
+    assert [sim.requests[f"{number}"].wait for number in range(3)] == [0.0, 2.0, 10.0]
+    assert (sim.pool.keyring.keys["k1"], key.slots, key.groups) == (key, 2, {"staff"})
+    sim.assert_empty()
+
+
+def test_who_may_not_use_the_only_key_any_more_is_refused_and_does_not_wait_in_vain() -> None:
+    sim = simulator(a_key("k1", 1))
+    sim.ask(0.0, an_ask("runs", "ann"))
+    sim.ask(1.0, an_ask("waits", "bob"))
+    sim.decide(2.0, lambda now: sim.pool.retune(a_key("k1", 1, groups=("staff",)), now))
+    sim.run()
+    assert (len(sim.requests["runs"].grants), len(sim.requests["waits"].grants)) == (1, 0)
+    sim.assert_empty()
+
+
+def with_limit(name: str, requests: int, organisation: str = "") -> Key:
+    """A key that may send so many requests a minute."""
+    models, dialects = frozenset({MODEL}), frozenset({"openai"})
+    return Key(name, "acme", dialects, models, 1, organisation=organisation, quota=Quota(requests))
+
+
+def test_a_key_that_leaves_its_organisation_has_limits_of_its_own_and_new_ones_count_from_now_on() -> None:
+    keys = [with_limit(name, 2, "lab") for name in ("k1", "k2")]
+    pool = Pool(keys)
+    first, second = (pool.keyring.domain(key, MODEL) for key in keys)
+    assert first is second
+    pool.retune(with_limit("k1", 9), 1.0)
+    mine = pool.keyring.domain(keys[0], MODEL)
+    assert (mine is second, set(second.members)) == (False, {"k2"})
+    pool.retune(with_limit("k2", 5, "lab"), 2.0)
+    assert pool.keyring.domain(keys[1], MODEL).buckets.keys() == mine.buckets.keys()
+    assert [bucket.capacity for bucket in pool.keyring.domain(keys[1], MODEL).buckets.values()] == [5]
 
 
 # One among many

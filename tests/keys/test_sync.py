@@ -119,6 +119,19 @@ async def test_a_key_that_was_added_anew_with_other_terms_has_these(url: str) ->
         assert each.keys.state(ADDED.fingerprint) is KeyState.UNCHECKED
 
 
+@pytest.mark.gen_test
+async def test_other_terms_hold_at_once_and_nothing_else_changes(url: str) -> None:
+    async with room_at(url) as each:
+        await each.changes.add(OTHER, ADDED)
+        await each.room.sync()
+        each.keys.learn(ADDED.fingerprint, KeyEvent.ANSWERED)
+        await each.changes.change(ADDED.fingerprint, {"slots": 1, "groups": ("staff",), "rpm": 5})
+        await each.room.sync()
+        spec = each.keys.registry.keys[ADDED.fingerprint].spec
+        assert (spec.slots, spec.groups, spec.rpm) == (1, ("staff",), 5)
+        assert each.keys.state(ADDED.fingerprint) is KeyState.READY, "it was neither taken out nor put in"
+
+
 @pytest.mark.parametrize("secret", [CONFIGURED, ADDED], ids=["configured", "added"])
 @pytest.mark.gen_test
 async def test_any_key_is_paused_and_resumed_once_for_each_wish(url: str, secret: Secret) -> None:

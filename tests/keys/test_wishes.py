@@ -108,6 +108,26 @@ async def test_a_key_of_the_configuration_is_taken_out_there(url: str) -> None:
 
 
 @pytest.mark.gen_test
+async def test_the_terms_of_an_added_key_change_and_its_audit_entry_says_how(url: str) -> None:
+    async with desk_at(url) as (changes, store):
+        third = Secret("sk-of-the-third-key")
+        await changes.add(OTHER, ADDED)
+        await changes.add(OTHER, third)
+        await changes.change(ADDED.fingerprint, {"slots": 3, "monthly_cap_micro_usd": 5_000_000})
+        mine, theirs = (key.spec for key in await store.added_keys())
+        assert (mine, theirs.slots) == (replace(OTHER, slots=3, monthly_cap_micro_usd=5_000_000), OTHER.slots)
+        assert theirs.monthly_cap_micro_usd == 5_000_000, "it is for all keys of the upstream together"
+        (entry,) = [each for each in await store.audits(None, 9) if each.action == "key.change"]
+        assert entry.target == ADDED.fingerprint
+        assert entry.before == {"slots": OTHER.slots, "monthly_cap_micro_usd": OTHER.monthly_cap_micro_usd}
+        assert entry.after == {"slots": 3, "monthly_cap_micro_usd": 5_000_000}
+        await changes.change(ADDED.fingerprint, {"slots": 3})
+        assert len(await store.audits(None, 9)) == 3, "nothing has changed, so nothing is noted"
+        with pytest.raises(KeyWishError, match="in the configuration: change it there"):
+            await changes.change(CONFIGURED.fingerprint, {"slots": 3})
+
+
+@pytest.mark.gen_test
 async def test_wishes_are_written_for_keys_of_both_kinds(url: str) -> None:
     async with desk_at(url) as (changes, store):
         await changes.add(OTHER, ADDED)

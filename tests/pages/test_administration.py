@@ -285,6 +285,12 @@ async def test_a_key_is_added_serves_alone_while_the_others_pause_and_is_never_s
         ):
             assert sentence in tested.text
         assert ONE_MORE not in tested.text
+        terms = {"slots": "1", "groups": "physics", "owner": "Ada", "rpm": "60"}
+        told = await operator.send_and_follow("/admin/keys", f"/admin/keys/{mine}/change", **terms)
+        assert "The key has these terms within seconds." in told.text
+        await until(lambda: pool.keys[mine].slots == 1)
+        assert pool.keys[mine].groups == {"physics", "person:Ada"}
+        assert pool.keys[mine].whole.state.value == "revoked", "what is known of it stays"
         for verb in ("pause", "resume", "remove"):
             await operator.send_and_follow("/admin/keys", f"/admin/keys/{mine}/{verb}")
         await until(lambda: len(pool.keys) == 2)

@@ -72,6 +72,9 @@ async def test_the_administrators_forms_keep_what_was_entered() -> None:
             ("/admin/prices", "/admin/prices/reprice", {"first": "2029-02-01", "last": "2029-01-01", "model": ODD}),
         ):
             await kept(operator, page, action, fields)
+        key = await running.services.keys.add("ada", "sk-to-be-changed", {"upstream": "fake", "untested": True})
+        terms = {"slots": "2", "rpm": "60", "owner": ODD, "groups": "staff", "monthly_cap_usd": ODD}
+        await kept(operator, "/admin/keys", f"/admin/keys/{key.id}/change", terms)
         wrong = {"csv": f"name,admin\n{ODD},perhaps\n"}
         await kept(operator, "/admin/people/import", "/admin/people/import", wrong, 200)
 
@@ -119,7 +122,7 @@ def test_every_form_with_fields_to_type_into_is_tried_above() -> None:
         "/admin/notices", "/admin/maintenance", "/admin/close", "/admin/aliases",
         "/admin/people", "/admin/people/*", "/admin/people/*/tokens", "/admin/people/*/erase",
         "/admin/people/import", "/me/groups", "/me/groups/join", "/me/tokens", "/me/nickname", "/me/erase",
-        "/admin/bill", "/admin/people/*/raise", "/admin/prices/reprice",
+        "/admin/bill", "/admin/people/*/raise", "/admin/prices/reprice", "/admin/keys/*/change",
     }  # fmt: skip
     others = {"/login", "/invitation", "/admin/keys", "/me/passes", "/admin/people/*/passes"}
     others |= {f"/{whose}/groups/*/texts" for whose in ("me", "admin")}

@@ -25,6 +25,7 @@ from server.wire.anthropic import ANTHROPIC
 from server.wire.errors import (
     AccountingUnavailable,
     InvalidValue,
+    NoConversations,
     NoKey,
     PermissionDenied,
     PromptRejected,
@@ -36,7 +37,7 @@ from server.wire.errors import (
 )
 from server.wire.filters import Phrases
 from server.wire.openai import OPENAI
-from server.wire.stored import seal_of
+from server.wire.stored import Reference, seal_of
 from tests.accounting.till import decided
 from tests.relay.calls import ADA, MODEL, RESPONSES, a_call, a_key
 
@@ -259,6 +260,19 @@ async def test_a_forecast_is_made_for_what_may_be_used_only() -> None:
     for caller, model in ((ADA, "o1"), (member("lab"), "o1"), (replace(ADA, terms=TokenTerms(models=("o",))), MODEL)):
         with pytest.raises(UnknownModel):
             await admission.forecast(caller, model, OPENAI)
+
+
+@pytest.mark.gen_test
+async def test_something_new_is_kept_with_a_key_that_its_maker_may_use() -> None:
+    wide = a_key("wide", models=("gpt-4o", "gpt-5"), groups=("lab",))
+    admission = await admission_of(KEY, wide, MESSAGING, groups=(LAB,), bounds=STATEFUL)
+    assert (await admission.keeper_for(ADA, (), lambda key: True)).id == KEY.id, "the other one is a group's"
+    assert (await admission.keeper_for(member("lab"), (), lambda key: key.id != KEY.id)).id == wide.id
+    for caller, able in ((ADA, False), (replace(ADA, terms=TokenTerms(models=("o1",))), True)):
+        with pytest.raises(NoConversations):
+            await admission.keeper_for(caller, (), lambda key, able=able: able)
+    with pytest.raises(UnknownId):
+        await admission.keeper_for(ADA, (Reference("file_id", "file-1"),), lambda key: True)
 
 
 # What the pool hears

@@ -9,13 +9,13 @@ import json
 import re
 import shlex
 import shutil
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.upstream import FakeUpstream
+from tests.shipping.at_hand import PACKAGES, python
 from tests.shipping.place import ROOT, Place, asked, copy, inherited, serving, status, unused_port
 
 TEXT = (ROOT / "Dockerfile").read_text()
@@ -77,12 +77,13 @@ def take(rest: str, place: Place, built: Place, folder: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.gen_test(timeout=150)
-async def test_its_steps_make_a_gateway_that_answers_is_healthy_and_stops(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packages", PACKAGES)
+async def test_its_steps_make_a_gateway_that_answers_is_healthy_and_stops(tmp_path: Path, packages: str) -> None:
     commands = tmp_path / "commands"
     commands.mkdir()
-    (commands / "python").symlink_to(sys.executable)
+    environ = inherited(commands) | python(commands / "python", packages)
     (commands / "chown").symlink_to(shutil.which("true") or "/bin/true")  # there is no such user here
-    built = Place(tmp_path / "build", inherited(commands))
+    built = Place(tmp_path / "build", environ)
     await carry_out(BUILD, built, built)
     # An environment of Python knows where it is: what is copied in an image goes to the same path.
     final = Place(tmp_path / "build", inherited(commands))

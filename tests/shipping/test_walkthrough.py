@@ -11,7 +11,6 @@ import re
 import shlex
 import sqlite3
 import stat
-import sys
 from configparser import ConfigParser
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.upstream import FakeUpstream
+from tests.shipping.at_hand import PACKAGES, python
 from tests.shipping.place import ROOT, Place, asked, inherited, serving, unused_port
 
 GUIDE = ROOT / "docs" / "systemd.md"
@@ -42,11 +42,14 @@ def unit(place: Place) -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.gen_test(timeout=150)
-async def test_the_guide_for_a_server_leads_to_a_gateway_that_answers_and_is_backed_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packages", PACKAGES)
+async def test_the_guide_for_a_server_leads_to_a_gateway_that_answers_and_is_backed_up(
+    tmp_path: Path, packages: str
+) -> None:
     commands = tmp_path / "commands"
     commands.mkdir()
-    (commands / "python3").symlink_to(sys.executable)
     place, port = Place(tmp_path / "root", inherited(commands, tmp_path / "root/usr/local/bin")), unused_port()
+    place.environ |= python(commands / "python3", packages)
     for folder in ("/etc/systemd/system", "/usr/local/bin", "/var/lib/fairgate"):
         place.path(folder).mkdir(parents=True)
     place.check_out("/opt/fairgate/src")

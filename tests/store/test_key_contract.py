@@ -79,6 +79,18 @@ async def test_of_two_rotations_that_race_the_first_one_stays(fresh: Fresh) -> N
 
 
 @pytest.mark.gen_test
+async def test_terms_are_changed_only_from_what_they_are(fresh: Fresh) -> None:
+    async with fresh() as store:
+        key = added_key("0123abcd")
+        await store.add_key(key)
+        after = replace(key.spec, slots=1, groups=("staff",), rpm=None, owner=None)
+        assert await store.set_key_terms("0123abcd", key.spec, after) is True
+        assert await store.set_key_terms("0123abcd", key.spec, after) is False
+        assert await store.set_key_terms("ffffffff", after, key.spec) is False
+        assert await store.added_keys() == [replace(key, spec=after)]
+
+
+@pytest.mark.gen_test
 async def test_any_key_may_be_paused_and_checked_and_neither_wish_touches_the_other(fresh: Fresh) -> None:
     async with fresh() as store:
         assert await store.key_wishes() == []
@@ -102,11 +114,13 @@ async def test_a_wish_is_forgotten(fresh: Fresh) -> None:
 
 @pytest.mark.gen_test
 async def test_every_change_is_seen_in_the_version_through_another_connection(fresh: Fresh) -> None:
+    plain = added_key("0123abcd").spec
     async with fresh() as store, fresh() as other:
         versions = [await other.keys_version()]
         for change in (
             lambda: store.add_key(added_key("0123abcd", encrypted=b"old")),
             lambda: store.reencrypt_key("0123abcd", b"old", b"new"),
+            lambda: store.set_key_terms("0123abcd", plain, replace(plain, slots=1)),
             lambda: store.set_key_paused("0123abcd", True),
             lambda: store.ask_key_recheck("0123abcd", 1),
             lambda: store.forget_key_wish("0123abcd"),

@@ -560,6 +560,8 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
             why=("The provider accepts it.",), next=("The next test is in 12 min.",),
             check=("Tested 3 min ago: the provider accepts it.",),
             left=("Today $3.12 for 812 requests.", "$16.88 of $20.00 left under the cap of its upstream."),
+            terms={"slots": "16", "rpm": "500", "models": text("gpt-5.2"), "groups": text("students, staff"),
+                   "owner": text("Chair of Logic"), "organisation": "", "monthly_cap_usd": "20.00"},
         ),
         KeyRow(
             "77b0e2", "p0Lk", text("openai"), "exhausted", NOW - 31 * HOUR, (), 0, 16, added=True,

@@ -66,5 +66,6 @@ def test_only_a_response_is_made_in_the_background() -> None:
 @pytest.mark.parametrize("answer_id", ["", "a/b", "a%2Fb", "..", "a b", "é", "a" * 257, "a?b"])
 def test_an_id_is_a_plain_word(answer_id: str) -> None:
     for route in KEPT_ROUTES:
-        assert re.fullmatch(route.pattern, "/v1" + route.path.replace("{id}", "resp_68-x"))
-        assert not re.fullmatch(route.pattern, "/v1" + route.path.replace("{id}", answer_id))
+        assert re.fullmatch(route.pattern, "/v1" + route.place(("resp_68-x", "msg_1")))
+        assert route.makes or not re.fullmatch(route.pattern, "/v1" + route.place((answer_id, "msg_1")))
+        assert "{item}" not in route.path or not re.fullmatch(route.pattern, "/v1" + route.place(("conv_1", answer_id)))

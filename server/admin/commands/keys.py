@@ -24,7 +24,11 @@ HOMES = {"openai": OPENAI, "anthropic": ANTHROPIC}
 BASE_URL = "--base-url goes with --dialect"
 SAVED_ALL_THE_SAME = "untested"
 TERMS = frozenset(FIELDS) - {"name", "keys", "key_env", "dialect", "base_url", "proxy", "ca_file"}
-
+# The terms of an added key that may be changed.
+CHANGEABLE = (
+    *("models", "slots", "rpm", "tpm", "itpm", "otpm", "rpd"),
+    *("organisation", "owner", "groups", "monthly_cap_usd"),
+)
 
 Trial = Callable[[UpstreamSpec, Secret], Awaitable[Check]]
 
@@ -68,6 +72,26 @@ class KeyCommands:
         if not terms.get(SAVED_ALL_THE_SAME):
             await self._insist_on_answer(spec, key)
         return await self._keys.add(spec, key, actor)
+
+    async def change(self, actor: str, key_id: str, wanted: Mapping[str, Any]) -> ListedKey:
+        """Change terms of an added key, each by its name in `CHANGEABLE`; None, "" and an empty list take one away.
+
+        The gateways use them within seconds. What the key serves goes on, and what is known of it stays.
+        """
+        key = await self._keys.key(key_id)
+        terms = {FIELDS[name][0]: self._changed(name, value) for name, value in wanted.items() if name in CHANGEABLE}
+        if "models" in terms and bool(terms["models"]) != bool(key.spec.models):
+            if terms["models"]:
+                raise CommandError(
+                    Wording("the keys of this upstream have the models that it lists"), "leave --models out"
+                )
+            raise CommandError(Wording("the keys of this upstream name their models: name at least one"))
+        return await self._keys.change(key_id, terms, actor)
+
+    def _changed(self, name: str, value: object) -> Any:
+        if value is None or value in ("", [], ()):
+            return {"slots": self._slots, "models": (), "groups": ()}.get(name)
+        return _read(name, list(value) if isinstance(value, tuple) else value)
 
     async def pause(self, actor: str, key_id: str) -> None:
         """Give no further request to a key, until `resume`."""

@@ -55,6 +55,12 @@ async def add_key(asking: Asking) -> object:
     return key_json(ListedKey(added.id, added.spec, added.hint, added=True, paused=False), None)
 
 
+async def change_key(asking: Asking) -> object:
+    """Change terms of a key. A field that is left out stays, null takes its term away."""
+    key = await asking.services.keys.change(asking.actor, asking.id, asking.body)
+    return key_json(key, (await standings(asking.services, [key]))[key.id])
+
+
 async def pause_key(asking: Asking) -> None:
     await asking.services.keys.pause(asking.actor, asking.id)
 
@@ -145,6 +151,11 @@ OPERATIONS = (
     Operation(
         _describe("POST", "/keys", "Add a key; it is never shown again", body=NEW_KEY, answer=KEY_SHAPE, status=201),
         add_key
+    ),
+    Operation(
+        _describe("PATCH", "/keys/{key}", "Change the terms of an added key; null takes one away",
+                  body=KEY.body("change", "KeyTerms"), answer=KEY_SHAPE),
+        change_key,
     ),
     Operation(_describe("POST", "/keys/{key}/pause", "Give a key no further request", status=204), pause_key),
     Operation(_describe("POST", "/keys/{key}/resume", "Use a key again", status=204), resume_key),

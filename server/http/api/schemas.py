@@ -18,6 +18,7 @@ from server.keys.standing import KeyStanding
 from server.keys.wishes import ListedKey
 from server.ledger.export import sum_fields
 from server.ledger.limits import Limit
+from server.ledger.money import usd
 from server.ledger.prices import Price, price_body
 from server.ledger.question import GROUPING_NAMES
 from server.ledger.reports import By, Sum
@@ -204,6 +205,8 @@ def key_json(key: ListedKey, standing: KeyStanding | None = None) -> Fields:
         "paused": key.paused,
         "models": key.spec.models,
         "slots": key.spec.slots,
+        **{name: getattr(key.spec, name) for name in ("rpm", "tpm", "itpm", "otpm", "rpd", "organisation", "groups")},
+        "monthly_cap_usd": None if key.spec.monthly_cap_micro_usd is None else usd(key.spec.monthly_cap_micro_usd),
     }
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from server.admin.consequences import of_key_removal
+from server.config.specs import UpstreamSpec
 from server.config.upstream_kinds import KINDS
 from server.http.key_standings import standings, tested
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, sentence
 from server.keys.standing import KeyStanding
 from server.keys.wishes import ListedKey
+from server.ledger.money import usd
 from server.policy.aliases import Alias
 from web import render_admin
 from web.view_admin import KeyRow, KeysView
@@ -52,6 +54,16 @@ class KeysPage(AdminPage):
         wanted |= {"untested": True} if form.text("untested") else {}
         added = await self.services.keys.add(self.me.id, form.needed("secret"), wanted)
         return Done("key-added", f"{KEYS}#key-{added.id}")
+
+    async def change(self, form: Form, key_id: str) -> Done:
+        """Other terms for an added key; an empty field is none."""
+        terms: dict[str, Any] = {name: form.text(name) for name in ("organisation", "owner", "monthly_cap_usd")}
+        terms |= {name: form.whole(name) or None for name in ("slots", "rpm", "tpm", "itpm", "otpm", "rpd")}
+        terms |= {"groups": list(form.names("groups"))}
+        if models := list(form.words("models")):
+            terms["models"] = models
+        await self.services.keys.change(self.me.id, key_id, terms)
+        return Done("key-changed", f"{KEYS}#key-{key_id}")
 
     async def pause(self, _: Form, key_id: str) -> Done:
         await self.services.keys.pause(self.me.id, key_id)
@@ -107,4 +119,19 @@ class KeysPage(AdminPage):
             next=standing.next,
             check=standing.check,
             left=standing.left,
+            terms=_terms(key.spec) if key.added else {},
         )
+
+
+def _terms(spec: UpstreamSpec) -> dict[str, str]:
+    """The terms of a key as its form shows them."""
+    numbers = {name: getattr(spec, name) for name in ("slots", "rpm", "tpm", "itpm", "otpm", "rpd")}
+    cap = spec.monthly_cap_micro_usd
+    return {
+        **{name: "" if value is None else str(value) for name, value in numbers.items()},
+        "models": " ".join(spec.models),
+        "groups": ", ".join(spec.groups),
+        "organisation": spec.organisation or "",
+        "owner": spec.owner or "",
+        "monthly_cap_usd": "" if cap is None else usd(cap),
+    }

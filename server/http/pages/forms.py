@@ -53,6 +53,7 @@ SENTENCES = {
     "group-changed": Wording("The group is changed."),
     "group-removed": Wording("The group is removed."),
     "key-added": Wording("The key is added. It is used within seconds."),
+    "key-changed": Wording("The key has these terms within seconds. What it serves goes on."),
     "key-paused": Wording("The key gets no further request, within seconds."),
     "key-resumed": Wording("The key is used again, within seconds."),
     "key-rechecked": Wording("The test takes longer than some seconds. Its result stands here when it is there."),

@@ -108,6 +108,7 @@ def _operators() -> list[Route[PageServices]]:
         _form(f"/admin/requests/{ID}/cancel", NowPage, NowPage.cancel, admin),
         _page(f"/admin/requests/{ID}", AdminExplainPage, role=admin),
         _page("/admin/keys", KeysPage, KeysPage.add, admin),
+        _form(f"/admin/keys/{ID}/change", KeysPage, KeysPage.change, admin),
         _form(f"/admin/keys/{ID}/pause", KeysPage, KeysPage.pause, admin),
         _form(f"/admin/keys/{ID}/resume", KeysPage, KeysPage.resume, admin),
         _form(f"/admin/keys/{ID}/recheck", KeysPage, KeysPage.recheck, admin),

@@ -49,8 +49,7 @@ class MongoKeys(Connected):
 
     @verb
     async def add_key(self, key: AddedKey) -> None:
-        terms = {name: getattr(key.spec, name) for name in _TERMS}
-        values = {"terms": terms, "hint": key.hint, "encrypted": key.encrypted, "added_at": key.added_at}
+        values = {"terms": _terms(key.spec), "hint": key.hint, "encrypted": key.encrypted, "added_at": key.added_at}
         try:
             await self._db.added_keys.insert_one({"_id": key.id, **values})
         except DuplicateKeyError:
@@ -66,6 +65,16 @@ class MongoKeys(Connected):
     @verb
     async def reencrypt_key(self, key_id: str, old: bytes, new: bytes) -> bool:
         unchanged, change = {"_id": key_id, "encrypted": old}, {"$set": {"encrypted": new}}
+        replaced = (await self._db.added_keys.update_one(unchanged, change)).matched_count == 1
+        await count(self._db, "keys")
+        return replaced
+
+    @verb
+    async def set_key_terms(self, key_id: str, before: UpstreamSpec, after: UpstreamSpec) -> bool:
+        found = await self._db.added_keys.find_one({"_id": key_id})
+        if found is None or _added_key(found).spec != before:
+            return False
+        unchanged, change = {"_id": key_id, "terms": found["terms"]}, {"$set": {"terms": _terms(after)}}
         replaced = (await self._db.added_keys.update_one(unchanged, change)).matched_count == 1
         await count(self._db, "keys")
         return replaced
@@ -100,6 +109,10 @@ class MongoKeys(Connected):
     async def _wish(self, key_id: str, wish: Mapping[str, Any]) -> None:
         await upsert(self._db.key_wishes, {"_id": key_id}, {"$set": wish})
         await count(self._db, "keys")
+
+
+def _terms(spec: UpstreamSpec) -> Document:
+    return {name: getattr(spec, name) for name in _TERMS}
 
 
 def _added_key(found: Document) -> AddedKey:

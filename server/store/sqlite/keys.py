@@ -32,6 +32,14 @@ def reencrypt_key(db: sqlite3.Connection, key_id: str, old: bytes, new: bytes) -
     return db.execute(change, (new, key_id, old)).rowcount == 1
 
 
+def set_key_terms(db: sqlite3.Connection, key_id: str, before: UpstreamSpec, after: UpstreamSpec) -> bool:
+    if not any(key.id == key_id and key.spec == before for key in added_keys(db)):
+        return False
+    _count(db)
+    db.execute("UPDATE added_key SET terms = ? WHERE id = ?", (_terms(after), key_id))
+    return True
+
+
 def added_keys(db: sqlite3.Connection) -> list[AddedKey]:
     rows = db.execute("SELECT id, terms, hint, encrypted, added_at FROM added_key ORDER BY added_at, id")
     return [_added_key(row) for row in rows]

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -32,12 +32,9 @@ from server.ledger.usage import UsageRow
 from server.policy.incidents import Incident
 from server.store.acts import Act
 from server.store.base import (
-    AddedKey,
     Audit,
     Content,
     Credential,
-    IssuedObject,
-    KeyWish,
     Person,
     Record,
     Session,
@@ -48,7 +45,6 @@ from server.store.base import (
 from server.store.sqlite import book as book_queries
 from server.store.sqlite import changes as change_queries
 from server.store.sqlite import history as history_queries
-from server.store.sqlite import keys as key_queries
 from server.store.sqlite import ledger as ledger_queries
 from server.store.sqlite import people as people_queries
 from server.store.sqlite import refused as refused_queries
@@ -56,6 +52,7 @@ from server.store.sqlite import sums as sum_queries
 from server.store.sqlite import usage as report_queries
 from server.store.sqlite.cluster import SqliteCluster
 from server.store.sqlite.deliveries import SqliteDeliveries
+from server.store.sqlite.key_verbs import SqliteKeys
 from server.store.sqlite.schema import migrate
 from server.store.sqlite.worker import Worker, WorkGroup, in_one_transaction, one_by_one
 
@@ -67,7 +64,7 @@ LINGER = 0.02  # seconds that a busy writer waits for more, so that one wait for
 MOST_WAITING = 10_000  # works in one queue; a request has at most one there, so that only an outage fills it
 
 
-class SqliteStore(SqliteCluster, SqliteDeliveries):
+class SqliteStore(SqliteCluster, SqliteDeliveries, SqliteKeys):
     """The `Store` in a SQLite file. `url` is `sqlite:///relative/path` or `sqlite:////absolute/path`."""
 
     def __init__(self, url: str, most_waiting: int = MOST_WAITING) -> None:
@@ -142,42 +139,6 @@ class SqliteStore(SqliteCluster, SqliteDeliveries):
         return await self._writer.do(lambda db: people_queries.forget_expired(db, now))
 
     # Upstream keys, wishes for them, and what providers keep.
-
-    async def remember_issued(self, object_ids: Collection[str], issued: IssuedObject) -> None:
-        await self._writer.do(lambda db: key_queries.remember_issued(db, object_ids, issued))
-
-    async def issued(self, object_ids: Collection[str]) -> dict[str, IssuedObject]:
-        return await self._lookups.do(lambda db: key_queries.issued(db, object_ids))
-
-    async def forget_issued(self, before: int) -> int:
-        return await self._writer.do(lambda db: key_queries.forget_issued(db, before))
-
-    async def add_key(self, key: AddedKey) -> None:
-        await self._writer.do(lambda db: key_queries.add_key(db, key))
-
-    async def remove_key(self, key_id: str) -> bool:
-        return await self._writer.do(lambda db: key_queries.remove_key(db, key_id))
-
-    async def reencrypt_key(self, key_id: str, old: bytes, new: bytes) -> bool:
-        return await self._writer.do(lambda db: key_queries.reencrypt_key(db, key_id, old, new))
-
-    async def added_keys(self) -> list[AddedKey]:
-        return await self._reports.do(key_queries.added_keys)
-
-    async def set_key_paused(self, key_id: str, paused: bool) -> None:
-        await self._writer.do(lambda db: key_queries.set_key_paused(db, key_id, paused))
-
-    async def ask_key_recheck(self, key_id: str, asked_at: int) -> None:
-        await self._writer.do(lambda db: key_queries.ask_key_recheck(db, key_id, asked_at))
-
-    async def forget_key_wish(self, key_id: str) -> None:
-        await self._writer.do(lambda db: key_queries.forget_key_wish(db, key_id))
-
-    async def key_wishes(self) -> list[KeyWish]:
-        return await self._reports.do(key_queries.key_wishes)
-
-    async def keys_version(self) -> int:
-        return await self._lookups.do(key_queries.keys_version)
 
     # The ledger.
 
