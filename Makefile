@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint fast soak bench bench-peers bench-fairness mutants languages docs clean
+.PHONY: run test lint fast soak soak-sdk bench bench-peers bench-fairness mutants languages docs clean
 .DEFAULT_GOAL := run
 
 # The tests start the gateway as a program of its own dozens of times: what is compiled once is kept, whatever is set.
@@ -27,6 +27,9 @@ lint: .venv/dev
 soak: .venv/dev  ## what takes too long for every change: requests with faults, outages, kills, API calls, half load for 20 min
 	$(BIN)/python -m pytest -m soak -k "not mongodb or minute"
 	$(BIN)/python -m bench.soak $(ARGS)
+
+soak-sdk: .venv/dev  ## the official SDKs' own tests through the gateway (docs/sdk-suites.md); installs what they need
+	$(BIN)/python -m bench.suites $(ARGS)
 
 bench: .venv/dev  ## what a request costs in microseconds and a stream in bytes (ARGS=--quick; ARGS=--flame: where they go)
 	$(BIN)/python -m bench $(ARGS)

@@ -24,6 +24,12 @@ def cpu_seconds(pid: int) -> float:
     return sum(sum(map(int, fields[11:15])) for each in family(pid) if (fields := _stat(each))) / TICKS
 
 
+def own_cpu_seconds(pid: int) -> float:
+    """User and system time of a process alone, without its descendants."""
+    fields = _stat(pid)
+    return sum(map(int, fields[11:13])) / TICKS if fields else 0.0
+
+
 def main_thread_seconds(pid: int) -> float:
     """User and system time of a process's first thread: in the gateway, the event loop's."""
     fields = (PROC / str(pid) / "task" / str(pid) / "stat").read_text().rpartition(")")[2].split()

@@ -85,6 +85,14 @@ OF_CODES = {
         Wording("It asked for something that the provider keeps, and this gateway keeps nothing there."),
         Wording("Send the whole conversation each time, with “store” set to false."),
     ),
+    "no_conversations": Explanation(
+        Wording("No provider that you may use here keeps conversations."),
+        Wording("Send the whole conversation each time."),
+    ),
+    "texts_are_logged": Explanation(
+        Wording("Your group keeps what its members send, so a conversation is made without items."),
+        Wording("Make it empty, and send its items with the requests that they are for."),
+    ),
     "still_running": Explanation(
         Wording("The response that it was about had not ended yet."), Wording("Cancel it first, or wait for its end.")
     ),

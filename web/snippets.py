@@ -232,7 +232,8 @@ wire_api = "responses"
         file="~/.codex/config.toml",
         note=W(
             "The token is read from the environment: `export FAIRGATE_TOKEN={token}`. Any model that calls tools "
-            "will do; of one that it does not know, Codex says that it has no metadata, and goes by its usual ones."
+            "will do; of one that it does not know, Codex says that it has no metadata, and goes by its usual ones. "
+            "The demo's model is too small: it calls no tools, and Codex's instructions alone are longer than it reads."
         ),
     ),
     Snippet(
@@ -291,7 +292,8 @@ def markdown() -> str:
         "same with its address.",
         "",
         "This page is written by `make docs` from `web/snippets.py`; what can run in a test is run there.",
-        "What a request may look like, and what refusals mean: [requests.md](requests.md).",
+        "What a request may look like, and what refusals mean: [requests.md](requests.md). What the official SDKs' own",
+        "tests ask for and get another answer to: [sdk-suites.md](sdk-suites.md).",
     ]
     for snippet in SNIPPETS:
         lines += ["", *_section(filled(snippet, BASE_URL, TOKEN, MODEL))]

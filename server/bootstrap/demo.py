@@ -21,7 +21,7 @@ from server.config.specs import Secret, UpstreamSpec
 
 MODEL = "smollm2"
 SLOTS = 2  # per key: together as many as the model has
-CONTEXT = 2048  # tokens per slot
+CONTEXT = 2048  # tokens per slot, of 8,192 that it was trained for: each takes 23 KB of memory, in every slot
 START_SECONDS = 60.0  # measured: 1.5 on two slow cores
 STOP_SECONDS = 5.0
 

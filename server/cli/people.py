@@ -157,7 +157,7 @@ async def _user_import(room: CommandContext, options: argparse.Namespace) -> Non
     print(f"{'' if found.done else 'would be '}added {found.added:,}, changed {found.changed:,}")
     if options.invite:
         invitations = _invitations(room)
-        for made in await invitations.invite_each(THE_OPERATOR, OPERATOR, await reader.added(found)):
+        for made in await invitations.invite_each(THE_OPERATOR, OPERATOR, await reader.to_invite(found)):
             print(f"{plain(made.person.name)},{plain(made.person.email or '')},{made.link(_base_url(room))}")
     if found.mistakes and not found.done and not options.trial:
         raise CommandError("nothing is done")

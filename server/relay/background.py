@@ -9,7 +9,8 @@ more and more seldom. Its maker's own question wakes the watcher. A stream with 
 on at the provider, too, and is watched in the same way.
 
 A response that has not ended in time is cancelled, so that nothing is generated that is not billed. One whose end is
-never seen (its provider has forgotten it, or the gateway stops) is billed as an answer that broke off: by the time.
+never seen (its provider has forgotten it, or goes on while the gateway stops) is billed as an answer that broke off: by
+the time. A gateway that stops asks once more before that.
 The slot of the key is free meanwhile, since background work takes none of the provider's connections; so one person may
 have only a few of them at a time.
 """
@@ -34,6 +35,7 @@ from server.wire.kept import ended
 MOST = 1_000  # in all
 MOST_OF_A_PERSON = 16
 FIRST_SECONDS, MOST_SECONDS, GROWTH = 0.5, 15.0, 1.5  # between two questions
+LAST_SECONDS = 2.0  # for the question that is asked when the gateway stops
 GONE = frozenset({404, 410})
 OUTCOMES = {"completed": Outcome.COMPLETED, "incomplete": Outcome.COMPLETED, "failed": Outcome.FAILED}
 
@@ -123,12 +125,21 @@ class Background:
                 async with asyncio.timeout(max(0.0, min(pause, deadline - self._clock()))):
                     await wake.wait()
             wake.clear()
-            if self._stopping or await self._is_over(context, "GET", f"/responses/{response_id}"):
+            if self._stopping:
+                break
+            if await self._is_over(context, "GET", f"/responses/{response_id}"):
                 return
             if self._clock() >= deadline:
                 await self._is_over(context, "POST", f"/responses/{response_id}/cancel")
                 return
             pause = min(pause * GROWTH, MOST_SECONDS)
+        await self._last_look(context, response_id)
+
+    async def _last_look(self, context: RequestContext, response_id: str) -> None:
+        """The gateway stops: what has ended meanwhile is billed by its figures."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_SECONDS):
+                await self._is_over(context, "GET", f"/responses/{response_id}")
 
     async def _is_over(self, context: RequestContext, method: str, path: str) -> bool:
         """Ask once, and note the figures of a response that has ended. An upstream that fails is asked again."""

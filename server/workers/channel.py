@@ -1,7 +1,8 @@
 """The channel between the supervisor and one child: JSON documents, one on each line, over a socket pair.
 
-A child says `{"ready": true}` when it could serve, with the banner if it made one; `{"figures": [...]}` when it is
-asked for them, and before it ends; and `{"all_figures": true}` when it wants those of all. The supervisor says
+A child says `{"ready": true}` when it could serve, with the banner if it made one; `"alive": true` now and then,
+while its event loop turns (`silence.py`); `{"figures": [...]}` when it is asked for them, and before it ends; and
+`{"all_figures": true}` when it wants those of all. The supervisor says
 `{"do": "serve"}` to the pool process whose predecessor has gone, and to a worker `{"do": "accept", "places": [0, 2]}`
 or `{"do": "retire"}`. When the supervisor dies, the channel ends: like SIGTERM, that means drain, and end.
 """
@@ -14,6 +15,8 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
+
+from server.workers.silence import ALIVE_SECONDS
 
 LONGEST = 32 << 20  # bytes of a line: the figures of one process
 Document = dict[str, Any]
@@ -65,14 +68,16 @@ class Control:
 
     async def listen(self, descriptor: int) -> None:
         """Hear what the supervisor says, until it has gone or this is cancelled."""
+        alive = asyncio.create_task(self._say_alive())
         try:
             await self._channel.listen(socket.socket(fileno=descriptor))
         finally:
+            alive.cancel()
             self._lost()
 
     def ready(self, banner: str = "") -> None:
         """Say that this child could serve. `banner`: what the operator is to see when all are."""
-        self._channel.say({"ready": True, "banner": banner})
+        self._channel.say({"ready": True, "banner": banner, "alive": True})
 
     def show(self, figures: Callable[[], list[Any]]) -> None:
         """`figures` gives what `/metrics` shows of this process (`figures.py`)."""
@@ -106,6 +111,11 @@ class Control:
         if len(self._answers) == 1:  # one answer is for all who wait
             self._channel.say({"all_figures": True})
         return await answer
+
+    async def _say_alive(self) -> None:
+        while True:
+            await asyncio.sleep(ALIVE_SECONDS)
+            self._channel.say({"alive": True})
 
     def _say_figures(self) -> None:
         self._channel.say({"figures": self._figures()})

@@ -6,7 +6,8 @@ A worker says, of a request by its id:
     running ask key granted output     it was granted by a pool that has died, and still runs
     submit ask arrived                 it wants a key
     joined                             all that runs and waits there has been said
-    answered limits, progress output, finish ..., again verdict limits, rejected ..., broke, cancel
+    answered limits, progress output, again verdict limits, rejected ..., broke, cancel
+    finish used complete left limits   limits, if it has not said before that it was answered
     outlook number id, forecast number ask, live number most, ask number what argument, answer number value
     announce what ...                 all others are to hear this
 
@@ -193,7 +194,11 @@ class Hub:
         if (ticket := _in_flight(member, request_id)) is not None:
             self.pool.progress(ticket, output)
 
-    def _finish(self, member: Member, now: float, request_id: str, used: list[int], complete: bool, left: bool) -> None:
+    def _finish(
+        self, member: Member, now: float, request_id: str, used: list[int], complete: bool, left: bool, begun: JSON
+    ) -> None:
+        if begun is not None:
+            self._answered(member, now, request_id, begun)
         if (ticket := _in_flight(member, request_id)) is None:
             return
         self._forget(request_id)

@@ -43,8 +43,8 @@ class LeaseKeeper(Protocol):
 
     def say(self, *message: object) -> None: ...
 
-    def wrote(self, request_id: str, output: int) -> None:
-        """An answer has grown: said soon, and not for each piece."""
+    def soon(self, lease: RemoteLease) -> None:
+        """Let it `report` soon: it has something to say that can wait."""
 
     def learn_length(self, ask: Ask, output: int) -> None:
         """A whole answer has so many tokens."""
@@ -76,7 +76,8 @@ class RemoteLease:
         self.ticket = RemotePlace()
         self.arrived = self.granted = 0.0
         self.has_key = False
-        self.output = 0  # tokens of its answer so far
+        self.output = self._said = 0  # tokens of its answer so far, and as the pool process knows them
+        self._begun: JSON = None  # the limits that its answer began with, until they are said
         self._decision: asyncio.Future[Refusal | None] | None = None
         self._refusal: Refusal | None = None  # what is raised if no other key is tried
         self._placed = asyncio.Event()
@@ -118,21 +119,35 @@ class RemoteLease:
         return None if found is None else Forecast(*found)
 
     def answered(self, limits: Mapping[LimitMeasure, RateWindow]) -> None:
-        self._dispatcher.say("answered", self.ask.id, limits_out(limits))
+        self._begun = limits_out(limits)
+        self._dispatcher.soon(self)
 
     def progress(self, output: int) -> None:
         self.output = output
-        self._dispatcher.wrote(self.ask.id, output)
+        self._dispatcher.soon(self)
+
+    def report(self) -> None:
+        """Say how far the answer has come. A short one has finished before, and all of it is one message."""
+        self._say_begun()
+        if self.output != self._said:
+            self._said = self.output
+            self._dispatcher.say("progress", self.ask.id, self.output)
+
+    def _say_begun(self) -> None:
+        if self._begun is not None:
+            self._dispatcher.say("answered", self.ask.id, self._begun)
+            self._begun = None
 
     def finish(self, used: Tokens, *, complete: bool, left: bool = False) -> None:
         if not self._dispatcher.end(self):
             return
         if complete:
             self._dispatcher.learn_length(self.ask, used.output)
-        self._dispatcher.say("finish", self.ask.id, used, complete, left)
+        self._dispatcher.say("finish", self.ask.id, used, complete, left, self._begun)
 
     async def again(self, verdict: Verdict, refusal: Refusal, limits: Mapping[LimitMeasure, RateWindow]) -> None:
-        self.has_key, self.output, self._refusal = False, 0, refusal
+        self._say_begun()
+        self.has_key, self.output, self._said, self._refusal = False, 0, 0, refusal
         self._dispatcher.say("again", self.ask.id, verdict, limits_out(limits))
         if self._dispatcher.given_up:
             self._abandon()
@@ -143,6 +158,7 @@ class RemoteLease:
         self._dispatcher.say("rejected", self.ask.id, verdict, limits_out(limits))
 
     def broke(self) -> None:
+        self._say_begun()
         self._dispatcher.say("broke", self.ask.id)
 
     # What the dispatcher hears of it
@@ -188,4 +204,5 @@ class RemoteLease:
     def _abandon(self) -> None:
         """Give back whatever is still held; nothing when the request has ended properly."""
         if self._dispatcher.end(self):
+            self._say_begun()
             self._dispatcher.say("cancel", self.ask.id)

@@ -31,7 +31,7 @@ from server.workers.lease import RemoteLease, RemotePlace
 
 AWAY_SECONDS = 15.0  # without a pool process: it begins anew in some, and from then on it is no use to wait
 REPLY_SECONDS = 2.5  # to a question: longer than the pool process waits for other workers
-PROGRESS_SECONDS = 0.05  # between two reports of how far answers have come
+REPORT_SECONDS = 0.05  # between two reports of how far answers have come
 
 
 class Linked(Protocol):
@@ -72,7 +72,7 @@ class RemoteDispatcher:
         self._snapshot, self._persons = PoolSnapshot((), ()), frozenset[str]()
         self._lengths = OutputLengths()
         self._leases: dict[str, RemoteLease] = {}  # what waits or runs
-        self._written: dict[str, int] = {}  # tokens of answers that have grown since the last report
+        self._reporting: dict[str, RemoteLease] = {}  # whose answers have begun or grown since the last report
         self._questions: dict[int, asyncio.Future[JSON]] = {}
         self._numbers = count(1)
         self._answers: dict[str, Callable[[JSON], Awaitable[JSON]]] = {}
@@ -81,7 +81,7 @@ class RemoteDispatcher:
         self._welcome = asyncio.Event()
         self._refused = False
         self._away: asyncio.TimerHandle | None = None
-        self._given_up = False
+        self._given_up = self._timed = False
 
     async def open(self, seconds: float) -> None:
         """Connect. Raises WrongVersion, TimeoutError."""
@@ -167,17 +167,18 @@ class RemoteDispatcher:
 
     def end(self, lease: RemoteLease) -> bool:
         """A request is over; False if it was already."""
-        self._written.pop(lease.ask.id, None)
+        self._reporting.pop(lease.ask.id, None)
         return self._leases.pop(lease.ask.id, None) is not None
 
     def say(self, *message: object) -> None:
         self._link.say(*message)
 
-    def wrote(self, request_id: str, output: int) -> None:
-        """An answer has grown: said soon, and not for each piece."""
-        if not self._written:
-            asyncio.get_running_loop().call_later(PROGRESS_SECONDS, self._report)
-        self._written[request_id] = output
+    def soon(self, lease: RemoteLease) -> None:
+        """Let it `report` soon: it has something to say that can wait."""
+        if not self._timed:
+            self._timed = True
+            asyncio.get_running_loop().call_later(REPORT_SECONDS, self._report)
+        self._reporting[lease.ask.id] = lease
 
     def learn_length(self, ask: Ask, output: int) -> None:
         self._lengths.learn(ask.person, ask.model, output)
@@ -197,9 +198,10 @@ class RemoteDispatcher:
             del self._questions[number]
 
     def _report(self) -> None:
-        for request_id, output in self._written.items():
-            self.say("progress", request_id, output)
-        self._written.clear()
+        self._timed = False
+        for lease in self._reporting.values():
+            lease.report()
+        self._reporting.clear()
 
     # The connection
 

@@ -11,6 +11,7 @@ look at all places decides what is to be done. So the order of events does not m
   service and it counts as new. The connections of its place are accepted by the next worker that serves (`Accept`), so
   they wait for no restart. `CRASHES` deaths in a row are a crash loop: of the pool process, or of all workers, it ends
   everything with exit code 1; a worker among others that serve is tried again every `LONGEST_PAUSE`.
+* **A child that hangs** (`silence.py`) is killed, and then it is one that has died.
 * **A reload** starts a second pool process and a second worker 0 with the new settings. Both must become ready before
   anything changes. Then the old pool process ends and the new one serves: workers come back to it with what runs and
   what waits. From there on one worker after the other is started beside its predecessor, which retires when the new
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from server.workers.decisions import Accept, Decision, End, Kill, Opened, Retire, Say, Serve, Start, Stop
+from server.workers.silence import Silence
 
 POOL = -1  # the place of the pool process; a worker's place is its number
 START_SECONDS = 300.0  # to become ready: a database may have to be prepared
@@ -101,7 +103,7 @@ class _Ending:
 class Supervision:
     """The children of one machine. `stop_seconds`: how long one may take to drain and end."""
 
-    def __init__(self, workers: int, stop_seconds: float) -> None:
+    def __init__(self, workers: int, stop_seconds: float, silence: Silence | None = None) -> None:
         self.places = {number: Place(number) for number in (POOL, *range(workers))}
         self.children: dict[int, Child] = {}
         self.restarts = {POOL: 0, **dict.fromkeys(range(workers), 0)}
@@ -109,6 +111,7 @@ class Supervision:
         self._workers = [self.places[number] for number in range(workers)]
         self._pool = self.places[POOL]
         self._stop_seconds = stop_seconds
+        self._silence = silence or Silence()
         self._lives = 0
         self._reload: Reload | None = None
         self._once_more = False
@@ -128,8 +131,16 @@ class Supervision:
             child.phase, child.since, child.until = Phase.READY, now, NEVER
         return self._look(now)
 
+    def alive(self, life: int, now: float) -> list[Decision]:
+        """A child's event loop turns. While it starts it has other bounds."""
+        child = self.children.get(life)
+        if child is not None and child.phase is not Phase.STARTING:
+            self._silence.heard(life, now)
+        return self._look(now)
+
     def ended(self, life: int, code: int, now: float) -> list[Decision]:
         """A child has ended; `code` as `Popen.returncode` has it, below 0 for a signal."""
+        self._silence.gone(life)
         child = self.children.pop(life, None)
         if child is not None:
             self._gone(child, code, now)
@@ -159,7 +170,7 @@ class Supervision:
 
     def next_wakeup(self) -> float | None:
         """When `tick` is due; None if nothing waits for a time."""
-        times = [child.until for child in self.children.values()]
+        times = [child.until for child in self.children.values()] + [self._silence.next_look()]
         if self._ending is None:
             empty = [place for place in self.places.values() if self._empty(place) and self._may_start(place)]
             times += [place.due for place in empty]
@@ -255,6 +266,10 @@ class Supervision:
                 child.until = NEVER
                 self._say(f"{name_of(child.place)} was {child.phase.value} for too long and is killed", wrong=True)
                 self._said.append(Kill(child.life))
+        for life in self._silence.look(now):
+            self._silence.gone(life)
+            self._say(f"{name_of(self.children[life].place)} hangs and is killed", wrong=True)
+            self._said.append(Kill(life))
 
     def _promote(self) -> None:
         """Who is ready takes its place if that is empty."""

@@ -81,6 +81,8 @@ class Supervisor:
         if document.get("ready"):
             self._banner = document.get("banner") or self._banner
             self._carry_out(self._supervision.ready(life, self._now()))
+        if document.get("alive"):
+            self._carry_out(self._supervision.alive(life, self._now()))
         elif "figures" in document:
             self._figures.answered(life, self._processes[life], document["figures"])
         elif document.get("all_figures"):

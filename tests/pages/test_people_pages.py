@@ -75,6 +75,9 @@ async def test_thirty_people_come_in_by_one_form_one_yes_and_links_that_work_onc
         gone = await boss.send_and_follow(base, f"{base}/invitation/withdraw")
         assert "The invitation link works no more." in gone.text
         assert (await boss.get(f"/invitation?code={again}")).status == 400
+        twice = await boss.browser.post(path, xsrf=xsrf(asked), sure="yes", csv=LIST, invite="yes")
+        fresh = [unescape(each) for each in re.findall(r"<code>([^<]+/invitation[?]code=[^<]+)</code>", twice.text)]
+        assert (len(set(fresh)), set(fresh) & set(links)) == (28, set()), "who has come in is not invited again"
 
 
 @pytest.mark.gen_test

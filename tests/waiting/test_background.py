@@ -229,6 +229,16 @@ async def test_a_gateway_that_stops_bills_what_it_has_waited_for_and_gives_the_h
 
 
 @pytest.mark.gen_test
+async def test_a_gateway_that_stops_asks_once_more_so_that_what_has_ended_is_billed_by_its_figures() -> None:
+    async with FakeUpstream() as fake, gateway(fake, stateful=True) as running:
+        stage = Stage(running)
+        fake.kept.end(await begun(stage))
+        await running.services.pipeline.close()
+        row = await row_of(stage)
+        assert (row.status, row.usage.estimated) == (Outcome.COMPLETED, False)
+
+
+@pytest.mark.gen_test
 async def test_what_is_answered_later_to_any_holder_of_the_key_is_never_begun(keeping: Stage) -> None:
     await keeping.set()
     body = {"model": "gpt-5", "messages": [{"role": "user", "content": "x"}], "deferred": True, "store": True}

@@ -88,6 +88,10 @@ class Machine:
         self.do(self.supervision.ready(life, self.now))
         return life
 
+    def alive(self, life: int) -> None:
+        """The child says that its event loop turns."""
+        self.do(self.supervision.alive(life, self.now))
+
     def dies(self, life: int, code: int = -9) -> None:
         del self.children[life]
         self.do(self.supervision.ended(life, code, self.now))

@@ -24,10 +24,11 @@ class Stub:
         self.control.sendall(json.dumps(document).encode() + b"\n")
 
     def run(self) -> None:
-        self.say(ready=True, banner="it stands" if self.role["first"] else "")
+        self.say(ready=True, banner="it stands" if self.role["first"] else "", alive=True)
         while True:
-            for key, _ in self.selector.select():
+            for key, _ in self.selector.select(timeout=0.2):
                 key.data()
+            self.say(alive=True)
 
     def hear(self) -> None:
         piece = self.control.recv(1 << 16)

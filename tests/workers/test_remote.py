@@ -8,13 +8,14 @@ import pytest
 
 from keypool.estimates import Tokens
 from keypool.keys import Key
+from keypool.limits import LimitMeasure, RateWindow
 from keypool.messages import Ask
 from keypool.verdict import DROPPED, UNREACHABLE
 from server.wire.errors import BadAnswer, NoKey, PoolAway, QueueFull, QueueTimeout, Refusal, UpstreamUnreachable
 from server.workers.codec import ask_out
 from server.workers.frames import FrameError
 from server.workers.lease import RemoteLease
-from server.workers.remote import RemoteDispatcher
+from server.workers.remote import REPORT_SECONDS, RemoteDispatcher
 from tests.keypool.making import a_key, an_ask
 from tests.workers.wires import Machine, Wire
 
@@ -74,6 +75,38 @@ async def test_a_request_gets_a_key_and_gives_it_back() -> None:
     machine.assert_consistent()
     assert (machine.pool.tickets, dispatcher.idle) == ({}, True)
     assert machine.pool.pricing.lengths.expect("ann", "m", None) == dispatcher.usual_output("ann", "m") == 10
+
+
+@pytest.mark.gen_test
+async def test_a_request_whose_answer_is_short_is_three_messages() -> None:
+    machine, dispatcher, wire = await machine_of()
+    wire.said.clear()
+    client = await entered(dispatcher, wire, an_ask("r1", "ann"))
+    client.lease.answered({LimitMeasure.REQUESTS: RateWindow(100, 7, None, None)})
+    client.lease.progress(10)
+    client.finish()
+    wire.turn()
+    assert wire.said == ["submit", "grant", "finish"]
+    assert machine.pool.snapshot(0.0).domains[0].limits[LimitMeasure.REQUESTS].level == 7
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("last", ["report", "broke", "left"])
+async def test_that_an_answer_has_begun_is_said_soon_and_before_what_follows(last: str) -> None:
+    _, dispatcher, wire = await machine_of()
+    client = await entered(dispatcher, wire, an_ask("r1", "ann"))
+    wire.said.clear()
+    client.lease.answered({})
+    client.lease.progress(5)
+    if last == "report":
+        await asyncio.sleep(2 * REPORT_SECONDS)
+    elif last == "broke":
+        client.lease.broke()
+    else:
+        client.task.cancel()
+        await settled()
+    wire.turn()
+    assert wire.said == ["answered", {"report": "progress", "broke": "broke", "left": "cancel"}[last]]
 
 
 @pytest.mark.gen_test

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.workers.decisions import Kill, Start
+from server.workers.silence import ALIVE_SECONDS, DOUBT_SECONDS, SILENT_SECONDS
 from server.workers.supervision import CRASHES, GOOD_SECONDS, LONGEST_PAUSE, POOL, START_SECONDS, pause_after
 from tests.workers.machine import Machine
 
@@ -49,6 +50,44 @@ def test_a_child_that_ends_before_all_were_ready_ends_everything(place: int, cod
     assert machine.code == exit_code
     assert "before the gateway was ready" in machine.log[0]
     assert machine.opened == 0
+
+
+# Silence
+
+
+def test_a_child_whose_event_loop_stands_still_is_killed_and_followed_by_another_one() -> None:
+    machine = Machine().up()
+    hanging, living = machine.life(0), machine.life(1)
+    machine.alive(hanging)
+    for _ in range(20):
+        machine.alive(living)
+        machine.passes(ALIVE_SECONDS)
+    assert machine.killed == [hanging]
+    assert machine.log == ["worker 0 hangs and is killed"]
+    machine.dies(hanging)
+    assert machine.children[machine.life(1)].accepts == (1, 0)
+    machine.ready(0)
+    machine.passes(10 * SILENT_SECONDS)
+    assert machine.killed == [hanging, living], "who has never said a word is of another version, and is not judged"
+
+
+def test_no_child_is_judged_by_what_the_supervisor_had_no_time_to_hear() -> None:
+    machine = Machine().up()
+    for place in (POOL, 0, 1):
+        machine.alive(machine.life(place))
+    machine.now += 1_000.0  # the machine slept
+    machine.do(machine.supervision.tick(machine.now))
+    for place in (POOL, 0, 1):
+        machine.alive(machine.life(place))
+    machine.passes(DOUBT_SECONDS + 1.0)
+    assert machine.killed == []
+
+
+def test_a_start_that_holds_its_event_loop_for_long_is_not_taken_for_a_child_that_hangs() -> None:
+    machine = Machine()
+    machine.alive(machine.life(POOL))
+    machine.passes(START_SECONDS - 1.0)
+    assert machine.killed == []
 
 
 # Deaths

@@ -16,6 +16,7 @@ import pytest
 
 from server.workers.listening import Listening, listen
 from server.workers.role import Role
+from server.workers.silence import Silence
 from server.workers.supervision import POOL, Supervision
 from server.workers.supervisor import Supervisor
 
@@ -66,7 +67,7 @@ async def until(holds: Callable[[], Any]) -> None:
 async def house(broken: bool = False) -> AsyncIterator[tuple[House, asyncio.Task[int]]]:
     """Two workers and a pool process; `broken`: no child can start."""
     with listen(2, "127.0.0.1", 0) as listening:
-        stands = House(Supervision(2, stop_seconds=5.0), listening)
+        stands = House(Supervision(2, 5.0, Silence(2.0, 1.0)), listening)
         if broken:
             (stands.folder / "broken").touch()
         task = asyncio.create_task(stands.supervisor.run())
@@ -92,6 +93,17 @@ async def test_children_are_started_again_and_no_connection_is_lost() -> None:
             await until(lambda: stands.whole and before[place] not in stands.pids())  # noqa: B023 - now
         assert stands.pid(0) == before[0]
         assert stands.supervision.restarts == {POOL: 1, 0: 0, 1: 1}
+
+
+@pytest.mark.slow
+@pytest.mark.gen_test(timeout=40)
+async def test_a_child_that_hangs_is_replaced_and_the_others_stay() -> None:
+    async with house() as (stands, _):
+        before = {place: stands.pid(place) for place in (POOL, 0, 1)}
+        os.kill(before[1], signal.SIGSTOP)
+        await until(lambda: stands.whole and stands.pid(1) != before[1])
+        assert [stands.pid(POOL), stands.pid(0)] == [before[POOL], before[0]]
+        assert stands.supervision.restarts == {POOL: 0, 0: 0, 1: 1}
 
 
 @pytest.mark.slow

@@ -74,6 +74,7 @@ class Wire:
     ) -> None:
         self._machine, self._hear, self._greet, self._lost = machine, hear, greet, lost
         self.member: Member | None = None
+        self.said: list[str] = []  # the first word of each message, of both sides
         self._out: list[bytes] = []
         self._in: list[bytes] = []
 
@@ -96,6 +97,7 @@ class Wire:
             return
         data, self._out = frame(self._out), []
         for message in self._frames.feed(data):
+            self.said.append(message[0])
             self._hub.hear(self.member, message, self._machine.now)
 
     def receive(self) -> None:
@@ -105,6 +107,7 @@ class Wire:
         data = frame(self.member.outbox)
         self.member.outbox.clear()
         for message in self._heard.feed(data):
+            self.said.append(message[0])
             self._hear(message)
 
     def turn(self) -> None:

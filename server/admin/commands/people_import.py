@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from server.admin.changes import Changes
+from server.admin.commands.invitations import KIND as INVITATION
 from server.admin.commands.people import PeopleCommands, check, insist_on_promoting
 from server.admin.people_csv import Mistake, Row, for_person, is_sayable, read_table, table
 from server.auth.accounts import RESERVED
@@ -21,7 +22,7 @@ from web.wording import Wording
 class ImportedPeople:
     """The result of a file, or of its trial: how many people were added and changed. `done`: whether it was applied.
 
-    `names`: those who were added, or would be.
+    `names`: those who were added, or would be. `there`: those of the file who were people here before.
     """
 
     added: int
@@ -29,6 +30,7 @@ class ImportedPeople:
     mistakes: tuple[Mistake, ...]
     done: bool
     names: tuple[str, ...] = ()
+    there: tuple[str, ...] = ()
 
 
 class PeopleTable:
@@ -56,19 +58,30 @@ class PeopleTable:
         limits = [limit for limit in await self._changes.limits() if is_sayable(limit)]
         new = [row for row in rows if row.name not in known]
         other = [row for row in rows if row.name in known and _differs(row, known[row.name], limits)]
+        there = tuple(row.name for row in rows if row.name in known)
         if trial or (mistakes and not partial):
-            return ImportedPeople(len(new), len(other), tuple(mistakes), False, tuple(row.name for row in new))
+            return ImportedPeople(len(new), len(other), tuple(mistakes), False, tuple(row.name for row in new), there)
         late = [mistake for row in (*new, *other) if (mistake := await self._follow(actor, row, known, limits, by))]
         failed = {each.line for each in late}
         names = tuple(row.name for row in new if row.line not in failed)
         changed = sum(row.line not in failed for row in other)
         wrong = sorted((*mistakes, *late), key=lambda each: each.line)
-        return ImportedPeople(len(names), changed, tuple(wrong), True, names)
+        return ImportedPeople(len(names), changed, tuple(wrong), True, names, there)
 
-    async def added(self, found: ImportedPeople) -> list[Person]:
-        """The people whom an import has added."""
-        names = set(found.names) if found.done else set()
-        return [each for each in await self._store.people() if each.name in names]
+    async def to_invite(self, found: ImportedPeople) -> list[Person]:
+        """The people whom an import has added, and those of its file who have not used the invitation that they have.
+
+        So links that were lost on their way, such as those of a form that was sent twice, are had by the same file.
+        """
+        if not found.done:
+            return []
+        added, there = set(found.names), set(found.there)
+        waiting = {each.body["person"] for each in await self._store.records(INVITATION)} if there else set()
+        return [
+            each
+            for each in await self._store.people()
+            if each.name in added or (each.name in there and each.id in waiting)
+        ]
 
     async def _sorted_out(
         self, rows: Sequence[Row], known: Mapping[str, Person], by: Authority | None
@@ -95,13 +108,19 @@ class PeopleTable:
     ) -> Mistake | None:
         """Apply a row. Returns a mistake if the store has changed since the row was checked."""
         try:
-            person = known.get(row.name) or await self._people.create(actor, row.name)
+            person = known.get(row.name) or await self._create(actor, row)
             await self._people.change(actor, person.id, row.wishes, by)
             if row.limits is not None:
                 await self._set_limits(actor, person.id, row.limits, limits)
         except CommandError as error:
             return Mistake(row.line, words_of(error))
         return None
+
+    async def _create(self, actor: str, row: Row) -> Person:
+        wishes = row.wishes
+        return await self._people.create(
+            actor, row.name, wishes.get("email"), wishes.get("groups", ()), wishes.get("note", "")
+        )
 
     async def _set_limits(self, actor: str, person_id: str, wanted: Sequence[Limit], there: Sequence[Limit]) -> None:
         mine = {limit.kind: limit for limit in there if limit.subject == person_id}

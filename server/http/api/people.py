@@ -123,7 +123,7 @@ async def import_people(asking: Asking) -> object:
         "mistakes": [asdict(each) for each in found.mistakes],
     }
     if invite:
-        added = await services.people_table.added(found)
+        added = await services.people_table.to_invite(found)
         invited = await invitations.invite_each(asking.maker, asking.actor, added)
         answer["invitations"] = [_invitation(each) for each in invited]
     return answer

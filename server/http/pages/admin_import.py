@@ -67,7 +67,7 @@ class ImportPage(AdminPage):
         )
         self.found = await services.people_table.read(self.me.id, text, by=self.authority)
         if form.ticked("invite"):
-            added = await services.people_table.added(self.found)
+            added = await services.people_table.to_invite(self.found)
             self.invited = await services.invitations.invite_each(self.maker, self.me.id, added)
         if not self.found.mistakes:
             self.sent = None
@@ -92,7 +92,12 @@ def _consequences(found: ImportedPeople, invite: bool) -> list[str]:
         lines.append(Wording("Added: %(names)s.", names=", ".join(found.names)))
     lines.append(Plural("%(count)s is changed.", "%(count)s are changed.", found.changed))
     if invite:
-        lines.append(Wording("Those who are added get invitation links, which the next page shows once."))
+        lines.append(
+            Wording(
+                "Those who are added, and those who have not used their invitation, get links, "
+                "which the next page shows once."
+            )
+        )
     return lines
 
 
