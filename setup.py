@@ -7,6 +7,7 @@ BASE = [
     "tornado>=6.6.1",
     "aiohappyeyeballs>=2.6",  # aiohttp's own; uvloop has no happy eyeballs
     "aiohttp>=3.14.3",  # GHSA-cq5v-8q36-5273
+    "aiosmtplib>=5.1",  # its time-outs hold for each step; without dependencies
     "babel>=2.17",  # the patterns of other languages, and their catalogues
     "backports.zstd>=1.0; python_version < '3.14'",  # the standard library's module of 3.14
     "brotli>=1.2",  # the first that can bound what it unpacks
@@ -40,6 +41,7 @@ COMPLETION = ["argcomplete>=3.6"]  # what Debian 13 has, whose hook for all comm
 DEV = [
     *OTEL,
     *COMPLETION,
+    "aiosmtpd>=1.4.6",  # a mail server for tests
     "anthropic>=2.14",  # tests/wire/translate walks the types of its requests, and needs its `httpx2`
     "coverage>=7.6",
     "h11>=0.16",  # CVE-2025-43859; what it says of requests is compared with ours
@@ -59,6 +61,7 @@ DEV = [
     "ruff>=0.8",
     "schemathesis>=4.0",
     "SecantusDB==0.7.0b3; python_version < '3.14'",  # a wire server for the MongoDB store's tests: GPL, never shipped
+    "standardwebhooks>=1.1",  # the receivers' own library checks our signatures
     "trustme>=1.2",
     "types-PyYAML",
     "types-tqdm",

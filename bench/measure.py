@@ -35,7 +35,7 @@ class Pace:
     steps: tuple[int, ...]
 
 
-THOROUGH = Pace(3, 4.0, (1_000, 5_000))
+THOROUGH = Pace(3, 3.0, (1_000, 5_000))
 QUICK = Pace(1, 1.0, (500,))
 
 Measure = Callable[[Subject, Target, Pace], Awaitable[Found]]

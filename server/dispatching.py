@@ -25,6 +25,9 @@ from keypool.verdict import Verdict
 from server.wire.errors import Refusal
 
 JSON = Any
+CANCEL = "cancel"  # what workers are asked, with the ids of requests that are to end
+END = "end"  # what they hear of a request of theirs that another gateway wants to end
+HERE_SECONDS = 300.0  # a person who was answered within that time is here
 
 
 class Place(Protocol):
@@ -166,7 +169,7 @@ class Dispatching(Protocol):
         """Tokens that an answer to a person usually has."""
 
     def persons(self) -> frozenset[str]:
-        """Those whose requests wait or are being answered."""
+        """Those whose requests wait or are being answered; where the pool is in another process, those who are here."""
 
     def now(self) -> float:
         """Seconds, monotonic: the clock of all instants here."""

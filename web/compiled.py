@@ -16,6 +16,9 @@ from pathlib import Path
 
 from jinja2.bccache import Bucket, FileSystemBytecodeCache
 
+# A user who can read this module can read the template: an image is built by another user than runs it.
+READERS = Path(__file__).stat().st_mode & 0o666
+
 
 class CompiledTemplates(FileSystemBytecodeCache):
     """Templates by their names, in a folder. What cannot be read or written is compiled anew."""
@@ -38,6 +41,7 @@ class CompiledTemplates(FileSystemBytecodeCache):
         if not sys.dont_write_bytecode:
             with suppress(OSError):
                 super().dump_bytecode(bucket)
+                Path(self._get_cache_filename(bucket)).chmod(READERS)
 
 
 def _digest_of(package: Path) -> bytes:

@@ -37,6 +37,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/me/groups/*/code": (),  # a new join code; the old one ends
     "/me/groups/*/close": (),
     "/me/groups/*/texts": ("person",),  # whose kept texts are read
+    "/me/mails": ("mails",),
     "/me/nickname": ("nickname",),  # empty: off the leaderboard
     "/me/sessions/end": (),  # all but this one
     "/me/sessions/*/end": (),
@@ -90,6 +91,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/limits": ("scope", "subject", "unit", "window", "amount", "models", "since", "until"),
     "/admin/limits/*/raise": ("extra", "until"),
     "/admin/limits/*/remove": (),
+    "/admin/notifications/test": (),
     "/admin/notices": ("kind", "text", "since", "until"),
     "/admin/notices/*/remove": (),
     "/admin/maintenance": ("text", "since", "until"),  # scheduled: all three are needed

@@ -20,6 +20,7 @@ from web.view_admin import (
 )
 from web.view_bill import BillView
 from web.view_me import RequestsView
+from web.view_messages import MessagesView
 from web.view_public import MEASURES
 
 GROUPINGS = ("model", "user", "group", "token", "day", "status")
@@ -71,6 +72,10 @@ def limits_html(view: LimitsView) -> bytes:
 
 def notices_html(view: NoticesView) -> bytes:
     return press.printed("notices.html", view.frame, "admin notices", view=view)
+
+
+def messages_html(view: MessagesView) -> bytes:
+    return press.printed("messages.html", view.frame, "admin notices", view=view)
 
 
 def usage_html(view: AdminUsageView) -> bytes:

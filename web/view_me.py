@@ -295,6 +295,8 @@ class PrivacyView:
     kept: tuple[KeptView, ...]
     nickname: str | None
     confirm: str
+    email: str = ""
+    mails: bool | None = None  # whether they want mails; None where none are sent
     sessions: tuple[LoginSession, ...] = ()
     content_days: int = 0
     content_group: str = ""

@@ -21,4 +21,5 @@ FIELDS = (
     W("text"), W("until"), W("upstream"), W("dollars"), W("valid from"), W("weight"), W("amount"), W("extra"),
 )  # fmt: skip
 KINDS = (W("group"), W("limit"), W("price"), W("notice"), W("alias"), W("token"), W("person"), W("upstream"), W("key"))
+MESSAGES = (W("mail"), W("webhook"), W("sent"), W("skipped"))  # and "waiting" and "failed", as requests
 UNITS = (W("requests"), W("tokens"), W("cost"), W("usd"))

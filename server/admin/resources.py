@@ -15,6 +15,7 @@ from server.config.shapes import Flag, Instant, Many, Maybe, Number, Shape, Text
 from server.config.upstream_kinds import KINDS
 from server.ledger.prices import TOKENS
 from server.policy.groups import READERS
+from server.policy.notifications import Channel, DeliveryState, EventKind
 from server.wire.keepalive import CHOICES
 
 AMOUNT = Whole(0, 10**15)  # micro-USD, tokens or requests
@@ -42,11 +43,12 @@ PERSON = Resource(
         Field("note", NOTE),
         Field("admin", Flag(), page="promote demote"),
         Field("disabled", Flag(), page="disable enable"),
+        Field("mails", Flag()),
     ),
     (
         Verb("create", "POST /people", "/people", "user create", ("name",), ("email", "groups", "note")),
         Verb("change", "PATCH /people/*", "/people/*", "user change", (),
-             ("name", "email", "groups", "note", "admin", "disabled")),
+             ("name", "email", "groups", "note", "admin", "disabled", "mails")),
         Verb("erase", "POST /people/*/erase", "/people/*/erase", "user erase", own=("POST /erase", "/erase")),
         Verb("invite", "POST /people/*/invitation", "/people/*/invitation", "user invite"),
         Verb("withdraw", "DELETE /people/*/invitation", "/people/*/invitation/withdraw", "user withdraw"),
@@ -300,4 +302,21 @@ REQUEST = Resource(
 
 AUDIT = Resource("audit", (), (Verb("undo", "POST /audit/*/undo", "/audit/*/undo", "audit undo"),), {})
 
-RESOURCES = (PERSON, TOKEN, PASS, GROUP, COURSE, LIMIT, PRICE, NOTICE, MAINTENANCE, ALIAS, KEY, REQUEST, AUDIT)
+MESSAGE = Resource(
+    "message",
+    (),
+    (Verb("test", "POST /notifications/test", "/notifications/test", "notify test"),),
+    {
+        "id": Text(),
+        "kind": Word(tuple(map(str, EventKind))),
+        "channel": Word(tuple(map(str, Channel))),
+        "receiver": Text(),
+        "at": Instant(),
+        "state": Word(tuple(map(str, DeliveryState))),
+        "tries": Whole(0, 1_000),
+        "ended_at": WHEN,
+        "failure": Text(200, least=0),
+    },
+)
+
+RESOURCES = (PERSON, TOKEN, PASS, GROUP, COURSE, LIMIT, PRICE, NOTICE, MAINTENANCE, ALIAS, KEY, REQUEST, AUDIT, MESSAGE)

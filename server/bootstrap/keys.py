@@ -11,6 +11,7 @@ from functools import partial
 
 from keypool.pool import Pool
 from server.bootstrap import from_settings as wiring
+from server.cluster.face import Load, Work
 from server.config.settings import Settings
 from server.dispatcher import Dispatcher
 from server.dispatching import Dispatching, LocalPeers, Peers
@@ -20,7 +21,7 @@ from server.keys.prober import Prober, check
 from server.keys.registry import UpstreamRegistry
 from server.keys.running import Heard, RunningKeys
 from server.keys.sync import KeySync
-from server.status.snapshot import Progress
+from server.status.snapshot import Progress, nowhere
 from server.store.base import Store
 from server.upstream import Upstreams
 from server.workers.link import Link
@@ -35,7 +36,7 @@ class OpenPool:
     """What gives requests their keys. `progress`: how many keys have been asked about, and how many are to be.
 
     `sync_keys` asks the store for keys that have come, gone or been paused. `here`: the dispatcher, if its pool is in
-    this process.
+    this process. `elsewhere`: what other gateways have to do, as far as the pool process says it.
     """
 
     dispatcher: Dispatching
@@ -43,6 +44,7 @@ class OpenPool:
     progress: Progress
     sync_keys: Callable[[], Awaitable[None]]
     here: Dispatcher | None = None
+    elsewhere: Callable[[], Load] = nowhere
 
 
 class PoolBuilder:
@@ -98,4 +100,10 @@ class PoolBuilder:
         )
         stack.push_async_callback(remote.close)
         await remote.open(POOL_SECONDS)
-        return OpenPool(remote, remote, lambda: remote.progress, key_sync.sync)
+        return OpenPool(
+            remote,
+            remote,
+            lambda: remote.progress,
+            key_sync.sync,
+            elsewhere=lambda: {model: Work(*work) for model, work in remote.elsewhere.items()},
+        )

@@ -21,9 +21,11 @@ from server.bootstrap import from_settings as wiring
 from server.bootstrap.cluster import RATES, Member, among_others, forget, open_heartbeat
 from server.bootstrap.keys import PoolBuilder
 from server.bootstrap.ownership import confirm
+from server.cluster.face import Face
 from server.cluster.rates import SharedRates
 from server.config.settings import Settings
 from server.config.specs import UpstreamSpec
+from server.dispatching import END
 from server.keys.registry import UpstreamRegistry
 from server.observability.pool_metrics import PoolMetrics
 from server.status.service import Clocks
@@ -67,7 +69,21 @@ async def _join(settings: Settings, store: Store, server: PoolServer, stack: Asy
     clocks = Clocks(time.monotonic, lambda: time.time_ns() // 1_000_000, time.monotonic())
     rates = SharedRates(member.id, lambda *one: server.announce(RATES, [_taking(*one)]), clocks.clock)
     server.hub.hears(RATES, partial(_took, rates))
-    await open_heartbeat(settings, store, member, server.dispatcher, rates, clocks, stack)
+    face = await open_heartbeat(settings, store, member, server.dispatcher, rates, clocks, stack)
+    face.requests.ends_by(lambda request_id: server.announce(END, request_id))
+    server.hub.among(OtherGateways(face))
+
+
+class OtherGateways:
+    """What the workers of this machine see of the other gateways (`hub.Beyond`)."""
+
+    def __init__(self, face: Face) -> None:
+        self._face = face
+        self.known, self.end = face.requests.known, face.requests.end
+
+    def load(self) -> dict[str, list[int]]:
+        """By model."""
+        return {model: list(work) for model, work in self._face.elsewhere().items()}
 
 
 async def serve_pool(settings: Settings, role: Role, control: Control) -> int:

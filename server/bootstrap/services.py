@@ -6,10 +6,10 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import Protocol, TypedDict
+from typing import TypedDict
 
 from server.accounting.assembly import Accounting, open_accounting
 from server.accounting.housekeeping import Housekeeping
@@ -24,6 +24,7 @@ from server.admin.commands.courses import CourseCommands
 from server.admin.commands.guest_passes import GuestPassCommands
 from server.admin.commands.invitations import InvitationCommands
 from server.admin.commands.keys import KeyCommands
+from server.admin.commands.notifications import NotificationCommands
 from server.admin.commands.people import PeopleCommands
 from server.admin.commands.people_import import PeopleTable
 from server.admin.commands.privacy import PrivacyCommands
@@ -45,6 +46,8 @@ from server.bootstrap.cluster import (
 )
 from server.bootstrap.demo import Demo
 from server.bootstrap.keys import OpenPool, PoolBuilder
+from server.bootstrap.notifications import open_messages
+from server.bootstrap.observers import Observe, observers
 from server.bootstrap.ownership import alone, confirm
 from server.cluster.changes import ChangeFollower, Remembered
 from server.cluster.face import Face
@@ -57,7 +60,7 @@ from server.keys.encryption import KeyEncryption
 from server.keys.registry import UpstreamRegistry
 from server.keys.wishes import KeyWishes
 from server.ledger.calendar import Calendar
-from server.ledger.usage import UsageRow
+from server.notifications.notifier import Messages
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
 from server.observability.occupancy_metrics import Occupancy, OccupancyMetrics
@@ -78,8 +81,6 @@ from server.wire.errors import PoolAway
 from server.wire.filters import Origins
 from server.workers.role import Role
 from server.workers.whole_lines import writer_to
-
-Observe = Callable[[UsageRow], None]
 
 
 class CommonParts(TypedDict):
@@ -105,6 +106,7 @@ class CommonParts(TypedDict):
     follower: ChangeFollower
     gateways: Face | None
     refused: RefusedRequests
+    messages: Messages
 
 
 class ServicesBuilder:
@@ -120,18 +122,17 @@ class ServicesBuilder:
         """Everything that serves requests, ready to be listened for."""
         settings, store, stack = self._settings, self._store, self._stack
         accounting, accounts = await self._books()
-        await self._book(accounting)
         upstreams = self._upstreams()
         pool = await self._pool(upstreams, accounting)
         dispatcher, clocks = pool.dispatcher, Clocks(time.monotonic, _wall, time.monotonic())
         history = history_of(settings, store, accounting, dispatcher, clocks, restarts=self._role is None)
         gateways = await self._gateways(accounting, pool.here, clocks)
         occupancy = wiring.occupancy(settings)
-        metrics = self._metrics(dispatcher, accounting, occupancy, gateways)
-        access_log = self._access_log()
-        observe = _observers((history, metrics), (access_log, self._tracing()))
+        metrics, access_log = self._metrics(dispatcher, accounting, occupancy, gateways), self._access_log()
+        messages = open_messages(settings, store, accounting, dispatcher, _wall, stack, watches=self._is_first)
+        observe = observers((history, metrics, messages.budgets), (access_log, self._tracing()))
         pipeline, admission = await self._pipeline(accounting, dispatcher, upstreams, observe, timing, occupancy.spool)
-        face = partial(open_face, settings, store, accounting, dispatcher, pool.progress, gateways)
+        face = partial(open_face, settings, store, accounting, dispatcher, pool.progress, (gateways or pool).elsewhere)
         status_service = await face(history, clocks, stack)
         remembered = Remembered(pool.sync_keys, accounting.book.sync, accounts.forget, status_service.status.forget)
         common = CommonParts(
@@ -155,6 +156,7 @@ class ServicesBuilder:
             follower=await open_follower(store, remembered, stack, others=self._among_others),
             gateways=gateways,
             refused=RefusedRequests(store, accounts.token_check).begun(stack),
+            messages=messages,
         )
         return self._with_commands(common)
 
@@ -181,6 +183,7 @@ class ServicesBuilder:
             tokens=TokenCommands(store, changes, accounts, _wall),
             keys=KeyCommands(key_wishes, settings.key_slots, wiring.trial(settings)),
             privacy=PrivacyCommands(store, changes, accounts, sessions, passes, _wall, parts["refused"].forget),
+            notifications=NotificationCommands(store, changes, parts["messages"].outbox, _wall),
             own_keys=wiring.providers(self._registry.configured) if settings.byo_keys else None,
             origins=Origins.of(settings.blocked_origins),
         )
@@ -201,9 +204,10 @@ class ServicesBuilder:
         accounts = wiring.accounts(settings, store, accounting.guard, self._oidc)
         whose = partial(confirm, store, settings)
         await opening.begin((whose, accounts.prepare, partial(accounting.recover, store)))
-        if self._role is None or self._role.number == 0:
+        if self._is_first:
             housekeeping = Housekeeping(store, accounting.calendar, settings.usage_days, _wall, (accounts.retire,))
             run_until_closed(stack, housekeeping.keep())
+        await self._book(accounting)
         return accounting, accounts
 
     async def _book(self, accounting: Accounting) -> None:
@@ -215,6 +219,11 @@ class ServicesBuilder:
         for spec in self._registry.configured:
             accounting.book.know(spec)
         await accounting.book.start(self._settings.keys_poll_seconds)
+
+    @property
+    def _is_first(self) -> bool:
+        """Whether this process does what one process of a gateway does for all."""
+        return self._role is None or self._role.number == 0
 
     @property
     def _among_others(self) -> bool:
@@ -323,24 +332,6 @@ async def _share_rates(rates: MinuteRates, peers: Peers, workers: int, stack: As
         found = [each for each in await peers.ask(RATES, None) if each]  # one that begins as well has no answer yet
         for each in max(found, key=len, default=()):
             rates.note(*each)
-
-
-class Observer(Protocol):
-    """A listener to every request that has ended."""
-
-    def observe(self, row: UsageRow) -> None: ...
-
-
-def _observers(of_money: Iterable[Observer | None], of_requests: Iterable[Observer | None]) -> Observe:
-    """All of these that there are, as one. An attempt that failed costs money, and is no request."""
-    attempts = tuple(each.observe for each in of_money if each is not None)
-    requests = attempts + tuple(each.observe for each in of_requests if each is not None)
-
-    def observe(row: UsageRow) -> None:
-        for each in attempts if row.is_attempt else requests:
-            each(row)
-
-    return observe
 
 
 def _wall() -> int:

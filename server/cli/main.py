@@ -21,6 +21,7 @@ from server.cli import coming_over as cli_coming_over
 from server.cli import courses as cli_courses
 from server.cli import keys as cli_keys
 from server.cli import ledger as cli_ledger
+from server.cli import notify as cli_notify
 from server.cli import people as cli_people
 from server.cli import queue as cli_queue
 from server.cli import requests as cli_requests
@@ -100,6 +101,7 @@ def _parser(ask_secret: cli_keys.AskSecret) -> argparse.ArgumentParser:
     cli_store.add_verbs(nouns, _in_loop)
     cli_coming_over.add_verbs(nouns, _in_loop)
     cli_requests.add_verbs(Add(nouns.add_parser("request", help="list | explain ID"), _in_loop))
+    cli_notify.add_verbs(Add(nouns.add_parser("notify", help="list | test | new-secret"), _in_loop))
     cli_backup.add_verb(nouns.add_parser("backup", help="FILE: copy the embedded store while the gateway runs"))
     cli_queue.add_verb(nouns.add_parser("queue", help="what runs and waits now at the running gateway"), ask_secret)
     nouns.add_parser("docs", help="rewrite the files that are made from the settings").set_defaults(verb=_docs)

@@ -114,6 +114,7 @@ def _fields(parser: argparse.ArgumentParser, *, changes: bool) -> None:
         parser.add_argument("--name", metavar="NAME", help="another name")
         asks(parser)
         parser.add_argument("--admin", action=argparse.BooleanOptionalAction, help="whether they administer")
+        parser.add_argument("--mails", action=argparse.BooleanOptionalAction, help="whether they get mails")
 
 
 async def _user_create(room: CommandContext, options: argparse.Namespace) -> None:
@@ -123,7 +124,7 @@ async def _user_create(room: CommandContext, options: argparse.Namespace) -> Non
 
 
 async def _user_change(room: CommandContext, options: argparse.Namespace) -> None:
-    said = {name: getattr(options, name) for name in ("name", "email", "groups", "note", "admin")}
+    said = {name: getattr(options, name) for name in ("name", "email", "groups", "note", "admin", "mails")}
     changes = {name: value for name, value in said.items() if value is not None}
     if changes.get("email") == "":
         changes["email"] = None

@@ -25,6 +25,7 @@ FOLDERS = {
     "server/admin": "Floor 4: `server/admin`, what may be changed",
     "server/admin/commands": "Floor 4: `server/admin/commands`, changes by whom they concern",
     "server/status": "Floor 4: `server/status`, the public pages",
+    "server/notifications": "Floor 3: `server/notifications`, messages before something ends",
     "server/accounting": "Floor 3: `server/accounting`, money under way",
     "server/cluster": "Floor 3: `server/cluster`, several gateways on one store",
     "server/keys": "Floor 3: `server/keys`, the upstream keys while it runs",

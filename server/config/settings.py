@@ -20,6 +20,7 @@ from server.config.misspelt import misspelt
 from server.config.parsers import KeyAt
 from server.config.setting import Setting
 from server.config.settings_egress import ALSO_SMALL, EgressRows
+from server.config.settings_notify import contradictions_of_messages
 from server.config.settings_rows import Settings
 from server.config.specs import Secret, UpstreamSpec
 from server.config.upstreams_file import duplicates, read_upstreams
@@ -76,7 +77,7 @@ def load(
     phrases = _phrases(settings, mistakes)
     claim_rules = _claim_rules(settings, mistakes)
     settings = replace(settings, page=_page(settings, mistakes))
-    mistakes += [*_contradictions(settings), *_authorities(settings)]
+    mistakes += [*_contradictions(settings), *_authorities(settings), *contradictions_of_messages(settings)]
     if mistakes:
         raise SettingsError(mistakes)
     theirs = [name for name in said.known if legacy_env.is_theirs(name)]

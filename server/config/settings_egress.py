@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from server.config import parsers
 from server.config.setting import row
-from server.config.settings_models import ModelRows
+from server.config.settings_notify import NotifyRows
 from server.httpclient.proxies import Exemption, Proxy, parse_exemptions
 
 ALSO_SMALL = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")  # programs have always read these in small letters, too
 
 
 @dataclass(frozen=True, kw_only=True)
-class EgressRows(ModelRows):
+class EgressRows(NotifyRows):
     """They hold for models, free checks and logins alike (`docs/upstreams.md`)."""
 
     upstream_proxy: Proxy | None = row(

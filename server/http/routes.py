@@ -16,6 +16,7 @@ from server.http.api import bill as bill_api
 from server.http.api import closing as closing_api
 from server.http.api import contents as contents_api
 from server.http.api import me as my_api
+from server.http.api import notifications as notifications_api
 from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
 from server.http.api import policy as admin_api_book
@@ -62,6 +63,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *admin_api_book.OPERATIONS,
     *closing_api.OPERATIONS,
     *aliases_api.OPERATIONS,
+    *notifications_api.OPERATIONS,
     *repricing_api.OPERATIONS,
     *admin_api_house.OPERATIONS,
     *bill_api.OPERATIONS,

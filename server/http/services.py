@@ -18,6 +18,7 @@ from server.admin.commands.courses import CourseCommands
 from server.admin.commands.guest_passes import GuestPassCommands
 from server.admin.commands.invitations import InvitationCommands
 from server.admin.commands.keys import KeyCommands
+from server.admin.commands.notifications import NotificationCommands
 from server.admin.commands.people import PeopleCommands
 from server.admin.commands.people_import import PeopleTable
 from server.admin.commands.privacy import PrivacyCommands
@@ -32,6 +33,7 @@ from server.config.settings import Settings
 from server.dispatching import Dispatching
 from server.ledger.calendar import Calendar
 from server.ledger.limits import Scope
+from server.notifications.notifier import Messages
 from server.observability.access_log import AccessLog
 from server.observability.metrics import Metrics
 from server.observability.occupancy_metrics import Occupancy
@@ -162,6 +164,7 @@ class ManagementServices(Services):
     tokens: TokenCommands
     keys: KeyCommands
     privacy: PrivacyCommands
+    notifications: NotificationCommands
     gateways: Face | None
 
 
@@ -202,6 +205,7 @@ class GatewayServices(RelayServices, StatusServices, ApiServices, PageServices, 
     """
 
     own_keys: Mapping[str, OwnKeyProvider] | None
+    messages: Messages
     parts: dict[type[Services], Services] = field(default_factory=dict)
 
     def part(self, group: type[S]) -> S:

@@ -26,7 +26,10 @@ SWITCHING = 101
 
 
 class AnswerReader:
-    """The answer that comes. `pieces` holds the body's bytes that have come; its reader empties the list."""
+    """The answer that comes. `pieces` holds the body's bytes that have come; its reader empties the list.
+
+    llhttp appends to this list itself: an upstream sends each event of a stream as a chunk, and a hundred at once.
+    """
 
     __slots__ = (
         "_bodiless",
@@ -39,12 +42,15 @@ class AnswerReader:
         "has_head",
         "headers",
         "keep_alive",
+        "on_body",
         "pieces",
         "size",
         "status",
     )
 
     def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.on_body = self.pieces.append  # the parser looks this up once
         self._parser = HttpResponseParser(self)
         self.begin(bodiless=False)
 
@@ -57,13 +63,16 @@ class AnswerReader:
         self.headers: CIMultiDict[str] = CIMultiDict()
         self.has_head = self.complete = False
         self.keep_alive = False  # after it, the connection may carry another one
-        self.pieces: list[bytes] = []
+        self.pieces.clear()
         self.size = 0  # bytes in `pieces`
 
     def take(self) -> bytes:
         """All that has come of the body since the last time; empty if nothing has."""
-        pieces, self.pieces, self.size = self.pieces, [], 0
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces = self.pieces
+        taken = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self.size = 0
+        return taken
 
     def feed(self, data: bytes) -> None:
         """Bytes have come. Raises MalformedAnswer; the connection cannot be used any more then."""
@@ -71,12 +80,16 @@ class AnswerReader:
             self.keep_alive = False
             return
         self._idle += len(data)
+        before = len(self.pieces)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
             self.keep_alive = False
             if not self.complete:
                 raise MalformedAnswer from None
+        if len(self.pieces) > before:
+            self.size += sum(map(len, self.pieces[before:]))
+            self._idle = 0
         if self._idle > MOST_IDLE_BYTES and not self.complete:
             raise MalformedAnswer
 
@@ -115,11 +128,6 @@ class AnswerReader:
         self._until_end = not coding and "Content-Length" not in self.headers
         self.has_head, self._idle = True, 0
         self.complete = self._bodiless
-
-    def on_body(self, piece: bytes) -> None:
-        self.pieces.append(piece)
-        self.size += len(piece)
-        self._idle = 0
 
     def on_message_complete(self) -> None:
         if self._interim:

@@ -7,9 +7,13 @@ several thresholds that are reached only the highest counts, and none of a budge
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from server.ledger.holds import BudgetStanding
+
+NONE = "none"
+_PERCENT = re.compile("[1-9][0-9]?|100")
 
 
 def reached(standing: BudgetStanding, thresholds: Iterable[int]) -> int | None:
@@ -20,8 +24,10 @@ def reached(standing: BudgetStanding, thresholds: Iterable[int]) -> int | None:
 
 
 def parse_thresholds(text: str) -> Sequence[int]:
-    """Whole percents from "50,80,95,100", in rising order. `ValueError` if they are none."""
+    """Whole percents from "50,80,95,100", in rising order; "none" is none. `ValueError` if it is neither."""
+    if text.strip().lower() == NONE:
+        return ()
     words = [word.strip() for word in text.split(",") if word.strip()]
-    if not all(word.isascii() and word.isdecimal() and len(word) <= 3 and 1 <= int(word) <= 100 for word in words):
-        raise ValueError("expected whole percents from 1 to 100, such as 50,80,95,100")
+    if not words or not all(map(_PERCENT.fullmatch, words)):
+        raise ValueError("expected whole percents from 1 to 100, such as 50,80,95,100, or none")
     return tuple(sorted({int(word) for word in words}))

@@ -17,9 +17,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+
+from server.ledger.limits import Scope
+from server.policy.groups import Group
+from web.wording import Wording
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -77,8 +81,8 @@ class Event:
 class Delivery:
     """One event on its way to one receiver. `receiver` is a person's id, or OPERATOR. Times are UTC milliseconds.
 
-    `due_at` is when it is tried next; `kept_until` when it may be forgotten (None: never); `failure` says in our own
-    words why the last try failed.
+    `due_at` is when it is tried next; `kept_until` when it may be forgotten (None: never); `failure` is why
+    the last try failed (`in_words`).
     """
 
     id: str
@@ -109,13 +113,55 @@ class Ways:
         return self.webhook or self.mail
 
 
+class Cause(StrEnum):
+    """Why a try failed."""
+
+    UNREACHED = "unreached"
+    STATUS = "status"
+    GONE = "gone"
+    UNUSABLE = "unusable"
+    CREDENTIALS = "credentials"
+    ADDRESS_REFUSED = "address refused"
+    NO_ADDRESS = "no address"
+    SWITCHED_OFF = "switched off"
+    NO_WAY = "no way"
+
+
+# Those behind which there is nowhere to send it.
+NOWHERE = frozenset({Cause.NO_ADDRESS, Cause.SWITCHED_OFF, Cause.NO_WAY})
+_CAUSES = {
+    Cause.UNREACHED: Wording("the receiver cannot be reached, or did not answer in time"),
+    Cause.STATUS: Wording("the receiver answered with an error"),
+    Cause.GONE: Wording("the receiver wants no more messages"),
+    Cause.UNUSABLE: Wording("the address cannot be used"),
+    Cause.CREDENTIALS: Wording("the mail server refuses the user and the password of SMTP_URL"),
+    Cause.ADDRESS_REFUSED: Wording("the mail server refuses the address"),
+    Cause.NO_ADDRESS: Wording("the person has no mail address"),
+    Cause.SWITCHED_OFF: Wording("the person wants no mails"),
+    Cause.NO_WAY: Wording("messages of this kind are not configured any more"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a try failed, in our own words. `final`: no other try can help. `nowhere`: there is no address."""
+    """Why a try failed. `status`: of the receiver's answer, 0 if there was none. `final`: no other try can help."""
 
-    words: str
+    cause: Cause
+    status: int = 0
     final: bool = False
-    nowhere: bool = field(default=False)
+
+    def __str__(self) -> str:
+        """As it is kept: "status 503"."""
+        return f"{self.cause} {self.status}" if self.status else str(self.cause)
+
+
+def in_words(failure: str) -> str:
+    """A kept failure for people; as it is where it is none of ours, and empty where there is none."""
+    cause, _, status = failure.rpartition(" ") if failure[-1:].isdecimal() else (failure, "", "")
+    if cause not in frozenset(Cause):
+        return failure
+    words = _CAUSES[Cause(cause)]
+    return Wording("%(reason)s (%(status)s)", reason=words, status=status) if status else words
 
 
 def deliveries_of(event: Event, people: Iterable[str], operator: bool, ways: Ways) -> list[Delivery]:
@@ -131,6 +177,16 @@ def deliveries_of(event: Event, people: Iterable[str], operator: bool, ways: Way
     ]
 
 
+def addressed(event: Event, groups: Mapping[str, Group], ways: Ways) -> list[Delivery]:
+    """The deliveries of an event: what is one person's to them, what a group shares to its teachers and the operator,
+    all else to the operator. The webhook gets each."""
+    facts = event.facts
+    if person := facts.get("person"):
+        return deliveries_of(event, [person], False, ways)
+    group = groups.get(facts.get("subject", "")) if facts.get("scope") == Scope.GROUP else None
+    return deliveries_of(event, group.teachers if group is not None else (), True, ways)
+
+
 def begun(delivery: Delivery, now: int) -> Delivery:
     """The delivery, taken by a gateway that tries it now."""
     return replace(delivery, tries=delivery.tries + 1, due_at=now + LEASE_MS)
@@ -140,11 +196,11 @@ def after(delivery: Delivery, failure: Failure | None, now: int) -> Delivery:
     """The delivery after a try that was begun; `failure` None: it was sent."""
     if failure is None:
         return replace(delivery, state=DeliveryState.SENT, ended_at=now, failure="")
-    if failure.nowhere:
-        return replace(delivery, state=DeliveryState.SKIPPED, ended_at=now, failure=failure.words)
+    if failure.cause in NOWHERE:
+        return replace(delivery, state=DeliveryState.SKIPPED, ended_at=now, failure=str(failure))
     if failure.final or delivery.tries >= MOST_TRIES:
-        return replace(delivery, state=DeliveryState.FAILED, ended_at=now, failure=failure.words)
-    return replace(delivery, due_at=now + PAUSES_MS[delivery.tries - 1], failure=failure.words)
+        return replace(delivery, state=DeliveryState.FAILED, ended_at=now, failure=str(failure))
+    return replace(delivery, due_at=now + PAUSES_MS[delivery.tries - 1], failure=str(failure))
 
 
 def _id(event: Event, channel: Channel, receiver: str) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 from keypool.live import MOST, LiveRequest
 from server.cluster.requests import SharedRequests
-from server.dispatching import JSON, Dispatching, Peers
+from server.dispatching import CANCEL, END, JSON, Dispatching, Peers
 from server.relay.context import RequestTrace, milliseconds
 from server.relay.pipeline import Pipeline
 from server.store.base import Caller
 from server.wire.errors import PoolAway
 
-CANCEL, EXPLAIN = "cancel", "explain"
+EXPLAIN = "explain"
 OURS = re.compile("req_[0-9a-f]{24}")  # the ids that gateways give
 
 
@@ -32,6 +32,7 @@ class Everywhere:
         self._beyond = beyond
         peers.answers(CANCEL, self._cancel)
         peers.answers(EXPLAIN, self._explain)
+        peers.hears(END, self._end)
         if beyond is not None:
             beyond.ends_by(pipeline.cancel)
 
@@ -77,6 +78,9 @@ class Everywhere:
             return await self._peers.ask(what, argument)
         except PoolAway:
             return [await (self._cancel if what == CANCEL else self._explain)(argument)]
+
+    def _end(self, request_id: str) -> None:
+        self._pipeline.cancel(request_id)
 
     async def _cancel(self, request_ids: JSON) -> JSON:
         return sum(self._pipeline.cancel(each) for each in request_ids)

@@ -16,7 +16,7 @@ from datetime import tzinfo
 
 from keypool.health import KeyState
 from keypool.snapshot import PoolSnapshot
-from server.dispatching import Dispatching
+from server.dispatching import HERE_SECONDS, Dispatching
 from server.ledger.calendar import Calendar
 from server.ledger.history import HOUR_MS, HistoryRecorder, HourRow, hour_of, merged
 from server.ledger.summaries import DAYS, Summary, first_hour, summarise
@@ -28,7 +28,7 @@ log = logging.getLogger("fairgate")
 
 LOOK_SECONDS = 5
 WRITE_SECONDS = 60
-ONLINE_MS = 300_000  # who was answered within this time is here
+ONLINE_MS = int(HERE_SECONDS * 1000)
 DAY_MS = 86_400_000
 SERVABLE = frozenset({KeyState.READY, KeyState.UNCHECKED})
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from server.accounting.assembly import Accounting
 from server.accounting.runtime_config import RuntimeConfig
-from server.cluster.face import Face
+from server.cluster.face import Load
 from server.config.settings import Settings
 from server.dispatching import Dispatching
 from server.single_flight import SingleFlight
@@ -17,7 +17,7 @@ from server.status.feed import feed_view
 from server.status.history import History
 from server.status.leaderboard import Leaderboard
 from server.status.live import Live
-from server.status.snapshot import ANYWHERE, Progress, StatusSnapshot, addressed, nowhere
+from server.status.snapshot import ANYWHERE, Progress, StatusSnapshot, addressed
 from server.status.thanks import Thanks
 from server.status.totals import UsageTotals
 from server.status.views import notices
@@ -110,7 +110,7 @@ async def open_face(
     accounting: Accounting,
     dispatcher: Dispatching,
     progress: Progress,
-    gateways: Face | None,
+    elsewhere: Callable[[], Load],
     history: History,
     clocks: Clocks,
     stack: AsyncExitStack,
@@ -123,7 +123,7 @@ async def open_face(
     stack.push_async_callback(usage_totals.close)
     status = StatusSnapshot(
         settings, dispatcher, accounting.book, history, usage_totals, progress, clock, wall, clocks.started,
-        elsewhere=nowhere if gateways is None else gateways.elsewhere,
+        elsewhere=elsewhere,
         thanks=Thanks(store, settings.upstreams, clock),
     )  # fmt: skip
     live = Live(status.event)

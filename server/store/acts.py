@@ -6,7 +6,7 @@ there, or not any more: the change is refused (`Outdated`), unless the act says 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -97,6 +97,11 @@ def forget_key_wish(key_id: str) -> Act:
     return Act("forget_key_wish", (key_id,))
 
 
+def add_deliveries(deliveries: Sequence[Delivery]) -> Act:
+    """Those whose ids are there already stay as they are."""
+    return Act("add_deliveries", (deliveries,))
+
+
 def swap_delivery(before: Delivery, after: Delivery) -> Act:
     return Act("swap_delivery", (before, after))
 
@@ -105,7 +110,7 @@ VERBS = frozenset(
     {
         *("create_person", "update_person", "close_sessions_of", "add_token", "revoke_token", "narrow_token"),
         *("swap_record", "put_record", "remove_record"),
-        "swap_delivery",
+        *("add_deliveries", "swap_delivery"),
         *("add_key", "remove_key", "reencrypt_key", "set_key_terms"),
         *("set_key_paused", "ask_key_recheck", "forget_key_wish"),
     }

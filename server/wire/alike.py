@@ -60,11 +60,10 @@ class Alike:
         if self.end:
             halves = [part.partition(self.after) for part in parts]
             parts = [text for text, _, _ in halves]
-            if not all(middle for _, middle, _ in halves) or not _are_strings([pad for _, _, pad in halves]):
+            if not all(middle for _, middle, _ in halves) or _text([pad for _, _, pad in halves]) is None:
                 return None
-        if not _are_strings(parts):
-            return None
-        return Texts(end + len(last), len(parts) - parts.count(b""), _joined(parts))
+        text = _text(parts)
+        return None if text is None else Texts(end + len(last), len(parts) - parts.count(b""), text)
 
 
 def alike(raw: bytes, text: str) -> Alike | None:
@@ -72,7 +71,7 @@ def alike(raw: bytes, text: str) -> Alike | None:
     if raw.find(b"\n\n") != len(raw) - 2 or b"\r" in raw or raw.startswith(b"\n"):
         return None
     texts, pads = list(_TEXT.finditer(raw)), list(_PADDING.finditer(raw))
-    if len(texts) != 1 or len(pads) > 1 or not _are_strings([texts[0][1]]) or _joined([texts[0][1]]) != text:
+    if len(texts) != 1 or len(pads) > 1 or _text([texts[0][1]]) != text:
         return None
     start, behind = texts[0].span(1)
     if not pads:
@@ -81,18 +80,20 @@ def alike(raw: bytes, text: str) -> Alike | None:
     return Alike(raw[:start], raw[behind:pad], raw[end:]) if pad > behind else None
 
 
-def _joined(parts: list[bytes]) -> str:
-    text: str = orjson.loads(b'"%b"' % b"".join(parts))
+def _text(parts: list[bytes]) -> str | None:
+    """The text that these are together; None if one of them is not the inside of a JSON string by itself."""
+    together = b"".join(parts)
+    plain = _PLAIN.fullmatch(together) is not None
+    if not plain and not all(map(_STRING.fullmatch, parts)):
+        return None
+    if not together.isascii() and not _are_text(parts):
+        return None
+    text: str = together.decode() if plain else orjson.loads(b'"%b"' % together)
     return text
 
 
-def _are_strings(parts: list[bytes]) -> bool:
-    """Whether each is the inside of a JSON string by itself."""
-    together = b"".join(parts)
-    if _PLAIN.fullmatch(together) is None and not all(map(_STRING.fullmatch, parts)):
-        return False
-    if together.isascii():
-        return True
+def _are_text(parts: list[bytes]) -> bool:
+    """Whether each is UTF-8 by itself."""
     try:
         for part in parts:
             part.decode()

@@ -116,7 +116,8 @@ class DeliveryMeter(ABC):
         self._tries = MOST_TRIES
         self._pieces.append(found.text)
         self.output_pieces += found.pieces
-        self._overtaken()
+        if self.usage is not None:
+            self._overtaken()
         return found.end
 
     def answer(self, body: bytes) -> bool:

@@ -46,9 +46,15 @@ class Relay:
         self._left -= len(chunk)
         if self._left < 0:
             raise StreamTooLong
+        end = self._texts(chunk)
+        return chunk if end == len(chunk) else self._mixed(chunk, end)
+
+    def _mixed(self, chunk: bytes, end: int) -> bytes:
+        """The same for a read of which only so many bytes go on with the text at its beginning."""
         written: list[bytes] = []
-        for _ in range(TURNS):
-            end = self._texts(chunk)
+        for turn in range(TURNS):
+            if turn:
+                end = self._texts(chunk)
             if end == len(chunk):
                 return b"".join([*written, chunk])
             more = chunk.find(b"\n\n", end) + 2

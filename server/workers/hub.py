@@ -37,6 +37,8 @@ from keypool.messages import Ask, Decision, Grant, Refuse
 from keypool.pool import Pool
 from keypool.ticket import Ticket
 from server.dispatcher import SUSPICIOUS
+from server.dispatching import CANCEL, HERE_SECONDS
+from server.workers.beyond import Alone, Beyond
 from server.workers.codec import JSON, ask_in, key_out, limits_in, standing_out, verdict_in
 from server.workers.frames import VERSION, FrameError, Message, packed
 
@@ -86,6 +88,12 @@ class Hub:
         self._hears: dict[str, Callable[..., None]] = {}
         self._standings: dict[str, list[JSON]] = {}
         self._pictured = b""
+        self._seen: dict[str, float] = {}  # persons, and when they were answered last
+        self._beyond: Beyond = Alone()
+
+    def among(self, beyond: Beyond) -> None:
+        """There may be other gateways: members see what they do."""
+        self._beyond = beyond
 
     # Members come and go
 
@@ -202,6 +210,7 @@ class Hub:
         if (ticket := _in_flight(member, request_id)) is None:
             return
         self._forget(request_id)
+        self._seen[ticket.person] = now
         if complete:
             self._carry_out(self.pool.finish(ticket, Tokens(*used), now))
         else:
@@ -244,15 +253,17 @@ class Hub:
         member.say("reply", number, self.pool.admission.forecast(ask_in(ask), now))
 
     def _live(self, member: Member, now: float, number: int, most: int) -> None:
-        member.say("reply", number, live(self.pool, now, most))
+        member.say("reply", number, [*live(self.pool, now, most), *self._beyond.known()][:most])
 
     def _ask(self, member: Member, now: float, number: int, what: str, argument: JSON) -> None:
         self._gathered += 1
         asked = {each for each in self.members if each.joined}
-        self._gatherings[self._gathered] = Gathering(member, number, now + GATHER_SECONDS, set(asked))
+        gathering = self._gatherings[self._gathered] = Gathering(member, number, now + GATHER_SECONDS, set(asked))
+        if what == CANCEL:
+            gathering.answers.append(self._beyond.end(argument))
         for each in asked:
             each.say("asked", self._gathered, what, argument)
-        self._conclude(self._gathered, self._gatherings[self._gathered])
+        self._conclude(self._gathered, gathering)
 
     def _answer(self, member: Member, now: float, number: int, value: JSON) -> None:
         gathering = self._gatherings.get(number)
@@ -321,8 +332,9 @@ class Hub:
 
     def picture(self, now: float, progress: tuple[int, int]) -> None:
         """How everything stands, where that has changed. `progress`: keys that were asked about, and are to be."""
-        persons = {ticket.person for ticket in self.pool.tickets.values()}
-        pictured = packed(["snapshot", self.pool.snapshot(now), persons, progress])
+        self._seen = {person: at for person, at in self._seen.items() if at + HERE_SECONDS > now}
+        persons = self._seen.keys() | {ticket.person for ticket in self.pool.tickets.values()}
+        pictured = packed(["snapshot", self.pool.snapshot(now), sorted(persons), progress, self._beyond.load()])
         if pictured != self._pictured:
             self._pictured = pictured
             self._say_to_all(pictured)

@@ -68,6 +68,7 @@ class RemoteDispatcher:
     ) -> None:
         self.keyring, self.now, self.has_secret, self.catch_up = Keyring(()), clock, has_secret, catch_up
         self.progress = (0, 0)
+        self.elsewhere: dict[str, list[int]] = {}  # by model: what other gateways run, let wait, and their slots
         self._who, self._link = who, connection(self._hear, self._greeting, self._lost)
         self._snapshot, self._persons = PoolSnapshot((), ()), frozenset[str]()
         self._lengths = OutputLengths()
@@ -256,7 +257,10 @@ class RemoteDispatcher:
             if (key := self.keyring.keys.get(key_id)) is not None:
                 key.whole = standing_in(*standing)
 
-    def _pictured(self, snapshot: dict[str, JSON], persons: list[str], progress: list[int]) -> None:
+    def _pictured(
+        self, snapshot: dict[str, JSON], persons: list[str], progress: list[int], elsewhere: dict[str, list[int]]
+    ) -> None:
+        self.elsewhere = elsewhere
         self._snapshot, self._persons = snapshot_in(snapshot), frozenset(persons)
         self.progress = progress[0], progress[1]
 

@@ -48,6 +48,9 @@ MORE: Mapping[tuple[str, str], str] = {
     ("line", "user disable"): BY_FIELD,
     ("line", "user enable"): BY_FIELD,
     ("api", "/api/me PUT /nickname"): OF_ONES_OWN,
+    ("api", "/api/me PUT /mails"): OF_ONES_OWN,
+    ("page", "/me/mails"): OF_ONES_OWN,
+    ("line", "notify new-secret"): "a secret is made for a setting: nothing of the gateway changes",
     ("page", "/me/nickname"): OF_ONES_OWN,
     ("api", "/api/me DELETE /sessions/*"): OF_ONES_OWN,
     ("page", "/me/sessions/*/end"): OF_ONES_OWN,
@@ -82,6 +85,7 @@ WITHOUT: Mapping[tuple[str, str, str, str], str] = {
     **{(front, "limit", "set", name): ONCE for front in ("page", "line") for name in ("extra", "extra_until")},
     **{(front, "price", "set", "tiers"): WITH_TIERS for front in ("page", "line")},
     ("page", "person", "change", "admin"): BY_FIELD,
+    ("page", "person", "change", "mails"): "the person has it on their own page",
     ("page", "person", "change", "disabled"): BY_FIELD,
     ("line", "person", "change", "disabled"): BY_FIELD,
 }
@@ -114,7 +118,21 @@ def _children(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.A
 
 LINE = verbs_of(_parser(lambda: ""))
 READING = {"list", "show", "view", "export"}
-NOUNS = {"user", "token", "pass", "group", "course", "limit", "price", "notice", "maintenance", "alias", "key", "audit"}
+NOUNS = {
+    "user",
+    "token",
+    "pass",
+    "group",
+    "course",
+    "limit",
+    "price",
+    "notice",
+    "maintenance",
+    "alias",
+    "key",
+    "audit",
+    "notify",
+}
 
 
 def expected(front: str) -> dict[str, tuple[Resource, Verb]]:
@@ -223,6 +241,7 @@ BESIDES = {
     "/admin/people/*/passes": {"name"},
     "notice set": {"id"},
     "group texts": {"json"},  # a listing
+    "notify test": {"json"},  # likewise
     "limit raise": {"amount"},
 }
 # One field is said by one option or another: when a token ends in days or on a day, how a person is called.

@@ -11,8 +11,10 @@ from server.cluster.rates import UNHEARD_SECONDS
 from server.ledger.limits import LimitWindow, Scope, Unit
 from tests.accounting.books import budget
 from tests.cluster.conftest import Pair
+from tests.faults.stage import until
 from tests.gateways import Running
 from tests.workers.machines import machine
+from web.view import StatusView
 
 
 @pytest.mark.soak
@@ -37,5 +39,14 @@ def test_what_a_gateway_lets_in_the_workers_of_another_machine_count_and_the_oth
             assert await statuses(first, second, first, second) == [200, 200, 429, 429]
             await asyncio.sleep(2 * UNHEARD_SECONDS)
             assert await statuses(pair.one, first, second) == [429] * 3
+            await until(lambda: all(each.services.status_service.status.elsewhere() for each in (pair.one, first)))
+            slots = [sum(one.slots for one in (await shown(each)).models) for each in (pair.one, first)]
+            assert slots[0] == slots[1], "the status page is of all of them, whichever is asked"
 
     io_loop.run_sync(scene)
+
+
+async def shown(gateway: Running) -> StatusView:
+    status = gateway.services.status_service.status
+    status.forget()
+    return await status.view()

@@ -32,13 +32,13 @@ def test_without_thresholds_none_is_reached() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("50,80,95,100", (50, 80, 95, 100)), (" 100 , 5,100 ", (5, 100)), ("", ()), (",", ())],
+    [("50,80,95,100", (50, 80, 95, 100)), (" 100 , 5,100 ", (5, 100)), ("none", ()), (" None ", ())],
 )
 def test_thresholds_are_read_in_rising_order(text: str, expected: tuple[int, ...]) -> None:
     assert parse_thresholds(text) == expected
 
 
-@pytest.mark.parametrize("text", ["0", "101", "50%", "-5", "1.5", "x", "5 0", "٣", "1000"])
+@pytest.mark.parametrize("text", ["", ",", "0", "101", "50%", "-5", "1.5", "x", "5 0", "٣", "1000"])
 def test_what_is_no_percent_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected whole percents"):
         parse_thresholds(text)

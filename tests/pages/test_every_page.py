@@ -15,7 +15,7 @@ from web.forms import FORMS
 MINE = ["/me", "/me/usage", "/me/tokens", "/me/groups", "/me/privacy"]
 OPERATORS = [
     "/admin", "/admin/usage", "/admin/people", "/admin/people/import", "/admin/groups", "/admin/tokens", "/admin/keys",
-    "/admin/limits", "/admin/prices", "/admin/bill", "/admin/notices", "/admin/audit",
+    "/admin/limits", "/admin/prices", "/admin/bill", "/admin/notices", "/admin/notifications", "/admin/audit",
 ]  # fmt: skip
 DOORS = ("/login", "/invitation")  # for strangers
 FILES = ["/me/export", "/admin/people.csv", "/admin/usage.csv"]

@@ -124,7 +124,7 @@ def test_every_form_with_fields_to_type_into_is_tried_above() -> None:
         "/admin/people/import", "/me/groups", "/me/groups/join", "/me/tokens", "/me/nickname", "/me/erase",
         "/admin/bill", "/admin/people/*/raise", "/admin/prices/reprice", "/admin/keys/*/change",
     }  # fmt: skip
-    others = {"/login", "/invitation", "/admin/keys", "/me/passes", "/admin/people/*/passes"}
+    others = {"/me/mails", "/login", "/invitation", "/admin/keys", "/me/passes", "/admin/people/*/passes"}
     others |= {f"/{whose}/groups/*/texts" for whose in ("me", "admin")}
     others |= {f"/{whose}/tokens/*/{verb}" for whose in ("me", "admin") for verb in ("rotate", "narrow")}
     assert {action for action, fields in FORMS.items() if fields} == tried | others

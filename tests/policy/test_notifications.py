@@ -13,8 +13,10 @@ from server.policy.notifications import (
     KEPT_MS,
     LEASE_MS,
     MOST_TRIES,
+    NOWHERE,
     OPERATOR,
     PAUSES_MS,
+    Cause,
     Channel,
     DeliveryState,
     Event,
@@ -24,6 +26,7 @@ from server.policy.notifications import (
     after,
     begun,
     deliveries_of,
+    in_words,
 )
 
 EVENT = Event("budget/ada/50", EventKind.BUDGET, 1_000, {"threshold": 50}, until=5_000)
@@ -74,28 +77,28 @@ def test_a_try_is_counted_before_it_is_made_and_leaves_time_for_it() -> None:
     ("failure", "state"),
     [
         (None, DeliveryState.SENT),
-        (Failure("refused", final=True), DeliveryState.FAILED),
-        (Failure("no address", nowhere=True), DeliveryState.SKIPPED),
+        (Failure(Cause.ADDRESS_REFUSED, 550, final=True), DeliveryState.FAILED),
+        *((Failure(cause), DeliveryState.SKIPPED) for cause in sorted(NOWHERE)),
     ],
 )
 def test_it_ends_when_it_is_sent_or_no_other_try_can_help(failure: Failure | None, state: DeliveryState) -> None:
     ended = after(begun(DELIVERY, 7_000), failure, 8_000)
     assert (ended.state, ended.ended_at) == (state, 8_000)
-    assert ended.failure == ("" if failure is None else failure.words)
+    assert ended.failure == ("" if failure is None else str(failure))
 
 
 def test_it_is_tried_so_often_later_each_time_and_no_more() -> None:
     delivery, now, pauses = DELIVERY, 0, list[int]()
     while delivery.state is DeliveryState.WAITING:
-        delivery = after(begun(delivery, now), Failure("away"), now)
+        delivery = after(begun(delivery, now), Failure(Cause.UNREACHED), now)
         pauses.append(delivery.due_at - now)
         now = delivery.due_at
-    assert (delivery.state, delivery.tries, delivery.failure) == (DeliveryState.FAILED, MOST_TRIES, "away")
+    assert (delivery.state, delivery.tries, delivery.failure) == (DeliveryState.FAILED, MOST_TRIES, "unreached")
     assert pauses[:-1] == list(PAUSES_MS)
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.sampled_from([None, Failure("away"), Failure("no", final=True), Failure("none", nowhere=True)])))
+@given(st.lists(st.sampled_from([None, *(Failure(cause, 0, final) for cause in Cause for final in (True, False))])))
 def test_whatever_answers_come_it_ends_once_and_stays_so(answers: list[Failure | None]) -> None:
     delivery, sent = DELIVERY, 0
     for number, answer in enumerate(answers):
@@ -106,3 +109,10 @@ def test_whatever_answers_come_it_ends_once_and_stays_so(answers: list[Failure |
     assert sent <= 1
     assert delivery.tries <= MOST_TRIES
     assert (delivery.ended_at is None) == (delivery.state is DeliveryState.WAITING)
+
+
+def test_a_failure_is_kept_short_and_read_in_words() -> None:
+    assert str(Failure(Cause.STATUS, 503)) == "status 503"
+    assert in_words("status 503") == "the receiver answered with an error (503)"
+    assert all(in_words(str(Failure(cause))) != str(cause) for cause in Cause)
+    assert (in_words(""), in_words("of a newer fairgate 5"), in_words("5")) == ("", "of a newer fairgate 5", "5")

@@ -38,6 +38,9 @@ async def test_only_what_was_written_while_readers_were_named_is_read_and_its_wr
         for reader in (OPERATORS, TEACHERS):
             with pytest.raises(CommandError):
                 await contents.read("operator", reader, "lab", "ada")
+        for name in ("ada", "none of this name"):
+            with pytest.raises(CommandError, match="no text of this person"):
+                await contents.read("operator", OPERATORS, "lab", name)
 
         await changes.change_group("operator", replace(group, readers=(OPERATORS,)))
         await services.take_effect()

@@ -26,6 +26,8 @@ OPENED = {
     "server/auth/sessions.py": "ADMIN_KEY",
     "server/bootstrap/from_settings.py": "ADMIN_KEY, PROXY_KEY and TOKEN_PEPPER",
     "server/bootstrap/ownership.py": "TOKEN_PEPPER and MASTER_KEYS, for their fingerprints",
+    "server/notifications/mail.py": "the password of SMTP_URL, for the mail server",
+    "server/notifications/webhook.py": "what signs webhooks",
     "server/cli/people.py": "TOKEN_PEPPER and PROXY_KEY",
     "server/cli/running.py": "ADMIN_KEY, to ask the running gateway with",
 }

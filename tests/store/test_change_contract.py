@@ -50,6 +50,7 @@ MADE: dict[str, tuple[Act, ...]] = {
     "a key": (acts.add_key(KEY),),
     "a pause": (acts.set_key_paused("f1", True),),
     "a check": (acts.ask_key_recheck("f1", 5),),
+    "a test message": (acts.add_deliveries([replace(MESSAGE, id="msg_2")]),),
     "a message": (acts.swap_delivery(MESSAGE, begun(MESSAGE, 5)),),
 }
 
@@ -140,6 +141,7 @@ TABLES = {
     "a key": "added_key",
     "a pause": "key_wish",
     "a check": "key_wish",
+    "a test message": "delivery",
     "a message": "delivery",
 }
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from server.ledger.quota import ESCROW
-from server.policy.notifications import Channel, Delivery, DeliveryState, EventKind, Failure, after, begun
+from server.policy.notifications import Cause, Channel, Delivery, DeliveryState, EventKind, Failure, after, begun
 from server.store import acts
 from server.store.acts import Outdated
 from server.store.base import Audit, Store
@@ -62,7 +62,7 @@ async def test_of_several_gateways_one_takes_a_message(fresh: Fresh) -> None:
 @pytest.mark.gen_test
 async def test_an_end_and_its_entry_in_the_audit_log_are_one_step(fresh: Fresh) -> None:
     taken = begun(ONE, 2_000)
-    sent, failed = after(taken, None, 3_000), after(taken, Failure("away"), 3_000)
+    sent, failed = after(taken, None, 3_000), after(taken, Failure(Cause.UNREACHED), 3_000)
     async with fresh() as store:
         await store.add_deliveries([taken])
         await store.change(ENTRY, [acts.swap_delivery(taken, sent)])

@@ -72,6 +72,7 @@ from web.view_me import (
     TokensView,
     TokenView,
 )
+from web.view_messages import MessageRow, MessagesView
 from web.view_models import HomeView, ModelRow, ModelsView
 from web.view_public import DocsView, InvitationView, LeaderboardView, LoginView, MessageView, QueuePlace, Score
 from web.view_texts import TextsView, TextView
@@ -128,6 +129,7 @@ def empty_pages() -> Pages:
     texts = (TextView("req_1", NOW - DAY, "a question", "an answer"),)
     yield "texts", lambda: render_me.texts_html(TextsView(OPERATOR, "lab", True, "ada", texts))
     yield "texts-empty", lambda: render_me.texts_html(TextsView(OPERATOR, "lab", False))
+    yield "messages-empty", lambda: render_admin.messages_html(MessagesView(OPERATOR))
     yield "bill-empty", lambda: render_admin.bill_html(BillView(OPERATOR))
     yield "prices-empty", lambda: render_admin.prices_html(PricesView(OPERATOR, ()))
     yield "limits-empty", lambda: render_admin.limits_html(LimitsView(OPERATOR, ()))
@@ -455,7 +457,9 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
     sessions = (LoginSession("a1", NOW - HOUR, NOW + 11 * HOUR, True), LoginSession("b2", NOW - DAY, NOW + HOUR))
     yield (
         "privacy",
-        lambda: render_me.privacy_html(PrivacyView(ME, kept * many, text("night owl"), text("Ada"), sessions)),
+        lambda: render_me.privacy_html(
+            PrivacyView(ME, kept * many, text("night owl"), text("Ada"), text("ada@example.org"), True, sessions)
+        ),
     )
 
 
@@ -608,6 +612,22 @@ def _admin(text: Callable[[str], str], many: int) -> Pages:
         NoticeRow("n1", NoticeView("announcement", text("gpt-5-mini is for all people now."), NOW - DAY), True),
         NoticeRow("n2", NoticeView("incident", text("The provider is slow."), NOW - 9 * DAY, NOW - 8 * DAY), False),
     )
+    messages = (
+        MessageRow(NOW, Wording("a budget"), 80, "mail", text("Ada Lovelace"), "sent", 1, ""),
+        MessageRow(
+            NOW,
+            Wording("a key is lost"),
+            0,
+            "webhook",
+            Wording("the operator"),
+            "failed",
+            8,
+            Wording("the receiver wants no more messages"),
+        ),
+    )
+    ways = (text("mail.example.org, port 587, STARTTLS"), text("llm@example.org"), text("ops@example.org"))
+    told = MessagesView(OPERATOR, *ways, text("hooks.example.org"), (50, 80, 95, 100), messages * many)
+    yield "messages", lambda: render_admin.messages_html(told)
     yield "notices", lambda: render_admin.notices_html(NoticesView(OPERATOR, notices * many, True))
     sums = tuple(UsageSum(text(name), 4000, 9_000_000, 800_000, 81_000_000) for name in ("gpt-5.2", "o3") * many)
     everyones = RequestsView(

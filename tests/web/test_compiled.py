@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jinja2 import DictLoader, Environment
 
-from web.compiled import CompiledTemplates
+from web.compiled import READERS, CompiledTemplates
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,7 @@ def test_a_template_is_compiled_once_and_anew_when_its_source_has_changed(tmp_pa
     assert shown(tmp_path, "{{ 1 + 2 }}") == ("3", 1)
     (only,) = tmp_path.iterdir()
     assert sys.implementation.cache_tag in only.name
+    assert only.stat().st_mode & 0o777 == READERS, "who reads the module reads the template"
 
 
 def test_what_cannot_be_read_or_written_is_compiled_anew(tmp_path: Path) -> None:

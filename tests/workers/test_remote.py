@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from keypool.estimates import Tokens
 from keypool.keys import Key
 from keypool.limits import LimitMeasure, RateWindow
+from keypool.live import LiveRequest, live
 from keypool.messages import Ask
+from keypool.pool import Pool
 from keypool.verdict import DROPPED, UNREACHABLE
+from server.dispatching import HERE_SECONDS
 from server.wire.errors import BadAnswer, NoKey, PoolAway, QueueFull, QueueTimeout, Refusal, UpstreamUnreachable
 from server.workers.codec import ask_out
 from server.workers.frames import FrameError
@@ -388,6 +392,68 @@ def test_a_lease_is_what_the_gateway_needs() -> None:
     wanted = {name for name in vars(Leasing) if not name.startswith("_")}
     assert wanted <= {*dir(Lease), *Lease.__annotations__}
     assert wanted <= {*dir(RemoteLease), *RemoteLease.__annotations__, "ticket"}
+
+
+class Elsewhere:
+    """Another gateway, which serves one request (`beyond.Beyond`)."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+        there = Pool([a_key("k9")])
+        there.submit(an_ask("r9", "eve"), 0.0)
+        self._live = live(there, 1.0)
+
+    def known(self) -> list[LiveRequest]:
+        return self._live
+
+    def load(self) -> dict[str, list[int]]:
+        return {"m": [1, 0, 3]}
+
+    def end(self, request_ids: Sequence[str]) -> int:
+        found = [each for each in request_ids if each == "r9"]
+        self.ended += found
+        return len(found)
+
+
+@pytest.mark.gen_test
+async def test_workers_see_the_requests_of_other_gateways_and_end_them() -> None:
+    machine, dispatcher, wire = await machine_of()
+    beyond = Elsewhere()
+    machine.hub.among(beyond)
+    await entered(dispatcher, wire, an_ask("r1", "ann"))
+    listing = asyncio.create_task(dispatcher.live())
+    await settled()
+    wire.turn()
+    assert [(each.id, each.person) for each in await listing] == [("r1", "ann"), ("r9", "eve")]
+    machine.hub.picture(1.0, (1, 1))
+    wire.receive()
+    assert dispatcher.elsewhere == {"m": [1, 0, 3]}
+    dispatcher.answers("cancel", none_of_them)
+    asking = asyncio.create_task(dispatcher.ask("cancel", ["r9", "r7"]))
+    await settled()
+    wire.turn()
+    await settled()
+    wire.turn()
+    assert (await asking, beyond.ended) == ([1, 0], ["r9"])
+
+
+@pytest.mark.gen_test
+async def test_a_person_whom_any_worker_has_answered_is_here_for_a_while() -> None:
+    machine, dispatcher, wire = await machine_of()
+    other, other_wire = machine.worker(1)
+    other_wire.start()
+    other_wire.turn()
+    client = await entered(dispatcher, wire, an_ask("r1", "ann"))
+    client.finish()
+    wire.turn()
+    for seconds, here in ((1.0, {"ann"}), (HERE_SECONDS, set())):
+        machine.hub.picture(seconds, (1, 1))
+        other_wire.receive()
+        assert other.persons() == here
+
+
+async def none_of_them(request_ids: object) -> int:
+    return 0
 
 
 @pytest.mark.gen_test

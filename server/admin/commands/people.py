@@ -20,7 +20,7 @@ from server.store import acts
 from server.store.base import Person, Store
 from web.wording import Wording
 
-CHANGEABLE = ("name", "email", "groups", "admin", "disabled", "note")
+CHANGEABLE = ("name", "email", "groups", "admin", "disabled", "note", "mails")
 LONGEST_NOTE = 1000
 _EMAIL = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}", re.ASCII)
 
@@ -75,7 +75,9 @@ class PeopleCommands:
             await self._changes.set_admin(actor, person_id, wishes["admin"])
         if "disabled" in wishes:
             await self._changes.set_disabled(actor, person_id, wishes["disabled"])
-        await self._update(actor, person, {field: wishes[field] for field in ("email", "note") if field in wishes})
+        await self._update(
+            actor, person, {field: wishes[field] for field in ("email", "note", "mails") if field in wishes}
+        )
         return await self.person(person_id)
 
     async def set_nickname(self, person: Person, wanted: str | None) -> str | None:
@@ -91,6 +93,12 @@ class PeopleCommands:
         except ValueError as error:
             raise CommandError(words_of(error)) from None
         return nickname
+
+    async def set_mails(self, person: Person, wanted: bool) -> bool:
+        """Get mails about budgets, or none; returns what holds."""
+        if wanted != person.mails:
+            await self._update(person.id, person, {"mails": wanted})
+        return wanted
 
     async def _update(self, actor: str, person: Person, changes: Mapping[str, Any]) -> None:
         if changes:

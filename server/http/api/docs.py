@@ -15,6 +15,7 @@ from server.http.api import bill as bill_api
 from server.http.api import closing as closing_api
 from server.http.api import contents as contents_api
 from server.http.api import me as my_api
+from server.http.api import notifications as notifications_api
 from server.http.api import operations as admin_api_house
 from server.http.api import people as admin_api_people
 from server.http.api import policy as admin_api_book
@@ -38,6 +39,7 @@ ALL: tuple[Description, ...] = (
             admin_api_book,
             closing_api,
             aliases_api,
+            notifications_api,
             repricing_api,
             admin_api_house,
         )

@@ -53,6 +53,10 @@ async def set_nickname(asking: Asking) -> object:
     return {"nickname": await asking.services.people.set_nickname(await asking.person(), asking.body["nickname"])}
 
 
+async def set_mails(asking: Asking) -> object:
+    return {"mails": await asking.services.people.set_mails(await asking.person(), asking.body["mails"])}
+
+
 async def list_courses(asking: Asking) -> object:
     """Those that one is in, and those that one teaches."""
     person = await asking.person()
@@ -112,6 +116,7 @@ def _describe(method: str, path: str, summary: str, **more: Any) -> Description:
 
 
 JOINED = Thing({"name": Text()})
+MAILS = Thing({"mails": Flag()})
 NICKNAME = Thing({"nickname": Maybe(Text(64))})
 
 OPERATIONS = (
@@ -121,6 +126,9 @@ OPERATIONS = (
     end_session), Operation(
         _describe("PUT", "/nickname", "Stand on the leaderboard, or with null not", body=NICKNAME, answer=NICKNAME),
         set_nickname,
+    ),
+    Operation(
+        _describe("PUT", "/mails", "Get mails about my budgets, or none", body=MAILS, answer=MAILS), set_mails,
     ),
     Operation(_describe("GET", "/courses", "Courses that I am in or teach", answer=list_of(GROUP_SHAPE)), list_courses),
     Operation(

@@ -26,6 +26,7 @@ from server.ledger.when import iso
 from server.policy.aliases import Alias, alias_body
 from server.policy.groups import Group, prices_body
 from server.policy.notices import Notice
+from server.policy.notifications import Delivery
 from server.store.base import DONE, FAILED, PENDING, Audit, Person, Token, TokenTerms
 
 Fields = dict[str, Any]
@@ -85,10 +86,25 @@ def person_json(person: Person) -> Fields:
         "admin": person.admin,
         "disabled": person.disabled,
         "note": person.note,
+        "mails": person.mails,
         "nickname": person.nickname,
         "login": person.login,
         "created_at": iso(person.created_at),
         "last_login_at": when(person.last_login_at),
+    }
+
+
+def message_json(delivery: Delivery) -> Fields:
+    return {
+        "id": delivery.id,
+        "kind": str(delivery.kind),
+        "channel": str(delivery.channel),
+        "receiver": delivery.receiver,
+        "at": iso(delivery.at),
+        "state": str(delivery.state),
+        "tries": delivery.tries,
+        "ended_at": when(delivery.ended_at),
+        "failure": delivery.failure,
     }
 
 

@@ -20,6 +20,7 @@ from web.wording import Wording as W
 from web.wording import Written
 
 PRIVACY = "/me/privacy"
+MOST_COUNTED = 1_000  # messages
 FOR_EVER = W("Until you erase it.")
 ALWAYS = (
     KeptView(
@@ -48,6 +49,8 @@ class PrivacyPage(MemberPage):
             frame=self.frame,
             kept=(*self._about(), *await self._done()),
             nickname=self.me.nickname,
+            email=self.me.email or "",
+            mails=self.me.mails if services.settings.smtp_url is not None else None,
             confirm=self.me.name,
             sessions=tuple(
                 LoginSession(each.id, each.created_at, each.expires_at, this=each.id == here) for each in sessions
@@ -72,6 +75,11 @@ class PrivacyPage(MemberPage):
         wanted = form.text("nickname") or None
         await self.services.people.set_nickname(self.me, wanted)
         return Done("nickname-set" if wanted else "nickname-removed", PRIVACY)
+
+    async def mails(self, form: Form) -> Done:
+        """Get mails about budgets, or none."""
+        wanted = await self.services.people.set_mails(self.me, form.ticked("mails"))
+        return Done("mails-on" if wanted else "mails-off", PRIVACY)
 
     async def end_session(self, _: Form, session_id: str) -> Done:
         """Log out in one browser."""
@@ -112,6 +120,7 @@ class PrivacyPage(MemberPage):
                 W("Tokens may rest when it is long ago."),
             ),
             (W("Nickname"), me.nickname, W("You wanted to be on the leaderboard.")),
+            (W("Mails"), "" if me.mails else W("none"), W("You want none about your budgets.")),
             (W("Note"), me.note, W("An administrator wrote it.")),
         )
         return [KeptView(what, value, why, FOR_EVER) for what, value, why in known if value]
@@ -141,8 +150,15 @@ class PrivacyPage(MemberPage):
                 W("Only where a group wishes it."),
                 W("See above."),
             ),
+            *await self._messages(),
             *ALWAYS,
         ]
+
+    async def _messages(self) -> list[KeptView]:
+        """The messages to the person; an entry only if there are any."""
+        found = await self.services.store.deliveries_before(self.me.id, None, MOST_COUNTED)
+        why, until = W("Mails to you about budgets: which, when, and whether they arrived."), W("For 90 days.")
+        return [KeptView(W("Messages"), Written(words.grouped, len(found)), why, until)] if found else []
 
 
 class ExportFile(BrowserHandler):

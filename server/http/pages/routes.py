@@ -14,6 +14,7 @@ from server.http.pages.admin_import import ImportPage, PeopleFile
 from server.http.pages.admin_keys import KeysPage
 from server.http.pages.admin_limits import LimitsPage
 from server.http.pages.admin_notices import NoticesPage
+from server.http.pages.admin_notifications import NotificationsPage
 from server.http.pages.admin_people import PeoplePage, PersonPage
 from server.http.pages.admin_prices import PricesPage
 from server.http.pages.admin_requests import AdminExplainPage, AdminRequestsPage, RequestsFile
@@ -60,6 +61,7 @@ def _own() -> list[Route[PageServices]]:
         _page(f"/me/groups/{NAME}", CoursePage),
         _page("/me/privacy", PrivacyPage),
         _form("/me/nickname", PrivacyPage, PrivacyPage.nickname),
+        _form("/me/mails", PrivacyPage, PrivacyPage.mails),
         _form("/me/sessions/end", PrivacyPage, PrivacyPage.end_sessions),
         _form(f"/me/sessions/{ID}/end", PrivacyPage, PrivacyPage.end_session),
         _form("/me/erase", PrivacyPage, PrivacyPage.erase),
@@ -122,6 +124,8 @@ def _operators() -> list[Route[PageServices]]:
         _page("/admin/limits", LimitsPage, LimitsPage.set_limit, admin),
         _form(f"/admin/limits/{NAME}/raise", LimitsPage, LimitsPage.increase, admin),
         _form(f"/admin/limits/{NAME}/remove", LimitsPage, LimitsPage.remove, admin),
+        _page("/admin/notifications", NotificationsPage, role=admin),
+        _form("/admin/notifications/test", NotificationsPage, NotificationsPage.test, admin),
         _page("/admin/notices", NoticesPage, NoticesPage.announce, admin),
         _form(f"/admin/notices/{NAME}/remove", NoticesPage, NoticesPage.remove, admin),
         _form("/admin/maintenance", NoticesPage, NoticesPage.schedule, admin),

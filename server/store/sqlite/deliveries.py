@@ -28,7 +28,7 @@ class SqliteDeliveries:
     _reports: Worker
 
     async def add_deliveries(self, deliveries: Sequence[Delivery]) -> int:
-        return await self._writer.do(lambda db: _add(db, deliveries))
+        return await self._writer.do(lambda db: add_deliveries(db, deliveries))
 
     async def due_deliveries(self, now: int, limit: int) -> list[Delivery]:
         return await self._lookups.do(lambda db: _due(db, now, limit))
@@ -46,14 +46,14 @@ class SqliteDeliveries:
         return await self._writer.do(lambda db: _forget(db, now))
 
 
+def add_deliveries(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> int:
+    return sum(db.execute(_ADD, _values(each)).rowcount for each in deliveries)
+
+
 def swap_delivery(db: sqlite3.Connection, before: Delivery, after: Delivery) -> bool:
     values = (after.due_at, str(after.state), after.tries, after.ended_at, after.failure)
     as_read = (before.id, str(before.state), before.tries, before.due_at)
     return db.execute(_SWAP, (*values, *as_read)).rowcount == 1
-
-
-def _add(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> int:
-    return sum(db.execute(_ADD, _values(each)).rowcount for each in deliveries)
 
 
 def _due(db: sqlite3.Connection, now: int, limit: int) -> list[Delivery]:
