@@ -248,6 +248,7 @@ class MemberView:
     tokens: int
     micro_usd: int
     last_day: str | None = None
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

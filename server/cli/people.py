@@ -19,7 +19,7 @@ from server.admin.commands.people_import import PeopleTable
 from server.admin.commands.privacy import PrivacyCommands
 from server.admin.consequences import of_disabling, of_erasure, of_promotion
 from server.admin.makers import THE_OPERATOR
-from server.admin.people_csv import decoded
+from server.admin.people_csv import COLUMNS, decoded
 from server.auth.accounts import Accounts
 from server.auth.guest_passes import Passes
 from server.auth.sessions import Sessions
@@ -99,7 +99,7 @@ def _user_verbs(add: Add) -> None:
     lists(add("list", _user_list, "all people"))
     add("export", _user_export, "all people as a table, on the standard output")
     table_in = add("import", _user_import, "add and change people as a table says: all of them, or with a mistake none")
-    table_in.add_argument("file", metavar="FILE")
+    table_in.add_argument("file", metavar="FILE", help=f"CSV with commas or semicolons; line 1: {', '.join(COLUMNS)}")
     table_in.add_argument("--partial", action="store_true", help="do what has no mistake")
     table_in.add_argument("--invite", action="store_true", help="print an invitation link for each who is added")
     table_in.add_argument("--trial", action="store_true", help="do nothing, and say what would come of it")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from html import unescape
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from server.http.pages.admin_people import within
+from server.ledger.calendar import Calendar
 from server.ledger.limits import parse_limits
 from tests.pages.visitors import ask, is_question, operator_at, secret_on, services, visitor, xsrf
 
@@ -118,3 +121,9 @@ async def test_lists_are_sorted_filtered_and_turned_by_what_stands_in_the_addres
 
 def _names(page: str) -> list[str]:
     return re.findall(r'<th scope="row"><a href="/admin/people/[^"]+"><bdi>([^<]+)</bdi></a>', page)
+
+
+def test_a_day_stands_for_the_same_date_in_the_west_and_never_for_the_future() -> None:
+    berlin, noon = Calendar(ZoneInfo("Europe/Berlin")), 1_796_122_800_000
+    assert within("2026-12-01", berlin, noon + 86_400_000) == noon
+    assert within("2026-12-01", berlin, noon - 1) == noon - 1
