@@ -189,7 +189,10 @@ OF_CODES = {
     "accounting_unavailable": Explanation(
         Wording("The gateway could not reach its ledger, and serves nothing that it cannot account for."), _LATER
     ),
-    "upstream_unreachable": Explanation(Wording("The provider could not be reached."), _LATER),
+    "upstream_unreachable": Explanation(
+        Wording("The provider could not be reached."),
+        Wording("Wait a little, and send it again. If it lasts, tell your operator."),
+    ),
     "upstream_bad_response": Explanation(
         Wording("The provider's answer could not be read."), Wording("Send it again.")
     ),

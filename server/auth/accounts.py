@@ -37,7 +37,7 @@ from server.store.audited import GATEWAY, AuditedStore
 from server.store.base import Caller, NameTaken, Person, Record, Store, StoreError, Token, TokenTerms
 from server.store.breaker import Guarded
 from server.store.token_secret import pepper_for
-from server.wire.errors import AccountingUnavailable, ClientError, InvalidKey, PermissionDenied, RateLimited
+from server.wire.errors import AccountingUnavailable, AdministratorsOnly, ClientError, InvalidKey, RateLimited
 from web.wording import Wording
 
 __all__ = ["AccountError", "Accounts", "Mode", "looks_like_token", "pepper_for"]
@@ -162,7 +162,7 @@ class Accounts:
         presented = presented_credential(authorization, api_key)
         if caller is EVERYONE and presented is not None:
             return self._refusal(presented, address)
-        return PermissionDenied()
+        return AdministratorsOnly()
 
     async def person_named(self, name: str) -> Caller:
         """The person of a name that a trusted proxy sends; a new name makes a new person.

@@ -20,6 +20,7 @@ _DEMO = (
     "To use your own, write OPENAI_KEY=... or ANTHROPIC_KEY=... into a file named .env and start again.\n\n"
 )
 _TOKEN = "Your token, shown only now: {token}\n\n"  # noqa: S105 - a line of text
+_PAGES = "Log in with it at {place}/login. To administer there, too: {how}\n\n"
 _CHAT = """\
 Ask in a shell:
 
@@ -68,10 +69,16 @@ def banner(settings: Settings, url: str, token: str | None, example: Example | N
         (
             f"{settings.title} is ready: {place}/\n\n",
             _DEMO if settings.wants_demo else "",
-            _TOKEN.format(token=token) if token else "",
+            _TOKEN.format(token=token) + _pages(settings, place) if token else "",
             ways,
         )
     )
+
+
+def _pages(settings: Settings, place: str) -> str:
+    """Where the first person logs in, and how an operator comes to the pages for administrators."""
+    make = f"python -m server user change {FIRST_PERSON} --admin --yes"
+    return _PAGES.format(place=place, how="log in with ADMIN_KEY." if settings.admin_key else make)
 
 
 def _ways(place: str, key: str, example: Example) -> str:

@@ -47,6 +47,8 @@ def back_up(settings: Settings, target: Path) -> list[Path]:
         made.append(target.with_name(f"{target.name}.pepper"))
     if taken := [path for path in made if path.exists()]:
         raise StoreError(f"there is a file already: {taken[0]}")
+    if not target.parent.is_dir():
+        raise StoreError(f"there is no folder {target.parent.absolute()}: make it first")
     draft = target.with_name(f"{target.name}.part")
     try:
         copy(database, draft)

@@ -19,7 +19,7 @@ from server.admin.commands.people_import import PeopleTable
 from server.admin.commands.privacy import PrivacyCommands
 from server.admin.consequences import of_disabling, of_erasure, of_promotion
 from server.admin.makers import THE_OPERATOR
-from server.admin.people_csv import decoded
+from server.admin.people_csv import COLUMNS, decoded
 from server.auth.accounts import Accounts
 from server.auth.guest_passes import Passes
 from server.auth.sessions import Sessions
@@ -89,6 +89,7 @@ def _user_verbs(add: Add) -> None:
     more.add_argument(
         "limit", metavar="LIMIT", help='the unit and window of the limit, such as usd/month or "requests/day gpt-4*"'
     )
+    more.add_argument("--group", metavar="NAME", help="of what each member of this group has")
     more.add_argument("--until", required=True, metavar="WHEN", help=A_DAY)
     for name, work, summary in (
         ("invite", _user_invite, "a link for a first login, which works once"),
@@ -98,7 +99,7 @@ def _user_verbs(add: Add) -> None:
     lists(add("list", _user_list, "all people"))
     add("export", _user_export, "all people as a table, on the standard output")
     table_in = add("import", _user_import, "add and change people as a table says: all of them, or with a mistake none")
-    table_in.add_argument("file", metavar="FILE")
+    table_in.add_argument("file", metavar="FILE", help=f"CSV with commas or semicolons; line 1: {', '.join(COLUMNS)}")
     table_in.add_argument("--partial", action="store_true", help="do what has no mistake")
     table_in.add_argument("--invite", action="store_true", help="print an invitation link for each who is added")
     table_in.add_argument("--trial", action="store_true", help="do nothing, and say what would come of it")
@@ -188,7 +189,7 @@ async def _user_withdraw(room: CommandContext, options: argparse.Namespace) -> N
 async def _user_raise(room: CommandContext, options: argparse.Namespace) -> None:
     person = await room.changes.person_named(options.user)
     until = room.ends(options.until)
-    more = read(lambda: more_of(options.amount, options.limit, until))
+    more = replace(read(lambda: more_of(options.amount, options.limit, until)), group=options.group or "")
     found = await allow_more(room.changes, OPERATOR, person, more, room.settings.limits, wall())
     allowed = words(replace(found, amount=found.amount + found.extra))
     print(f"{plain(person.name)} may use {allowed} until {when(more.until)}")

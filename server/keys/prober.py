@@ -41,7 +41,7 @@ PATIENCE_SECONDS = 20.0  # for a whole answer
 NO_ANSWER = "no connection, or not an HTTP answer"  # the reason itself may hold the address
 LARGEST_LIST = 4 << 20  # bytes; OpenRouter's list of some 400 models has 0.5 MB
 CONCURRENCY = 4  # askings at a time
-NO_V1 = "; there is a list below /v1: `base_url` lacks it"
+NO_V1 = "; the list of models stands below /v1: add /v1 to the address (`base_url`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,7 @@ async def check(upstreams: Upstreams, key_id: str, spec: UpstreamSpec) -> Check:
             if status != 404:
                 return found
             below, _ = await _look(upstreams, key_id, spec, "/v1/models", query)
-            return replace(found, hint=found.hint or NO_V1) if below.state == "ready" else found
+            return replace(found, hint=NO_V1) if below.state == "ready" else found
     except TimeoutError:
         return Check("unreachable", "no answer in time")
     except AttemptFailed as failure:
@@ -293,13 +293,19 @@ def _listed(body: bytes, spec: UpstreamSpec) -> Check:
 def _hint(spec: UpstreamSpec, headers: Mapping[str, str], body: bytes) -> str:
     """The kind that fits, if the answer bears the marks of another one than the operator says, or the address shows.
 
-    Many servers say that their models are OpenAI's: that is believed only against a kind that the operator names.
+    Many servers say that their models are OpenAI's, and one that speaks Anthropic's dialect looks like Anthropic: both
+    are believed only against a kind that the operator names.
     """
     try:
         found = recognised(headers, json.loads(body))
     except (ValueError, RecursionError):
         found = recognised(headers, None)
-    if found is None or found is spec.row or spec.kind == GENERIC.name or (found.name == "openai" and not spec.kind):
+    if (
+        found is None
+        or found is spec.row
+        or spec.kind == GENERIC.name
+        or (found.name in {"openai", *spec.dialects} and not spec.kind)
+    ):
         return ""
     return f"; {found.name} answers there: `kind: {found.name}` fits"
 

@@ -228,8 +228,12 @@ class PermissionDenied(ClientError):
     code = "permission_denied"
 
 
+class AdministratorsOnly(PermissionDenied):
+    """This is for administrators. Log in with ADMIN_KEY, or the operator runs `fairgate user change NAME --admin`."""
+
+
 class UnknownModel(ClientError):
-    """The model does not exist or you may not use it."""
+    """The model does not exist or you may not use it. GET /v1/models lists those that you may use."""
 
     status = 404
     anthropic_kind = "not_found_error"

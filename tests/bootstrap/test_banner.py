@@ -76,6 +76,14 @@ def test_without_a_model_that_answers_no_command_is_shown_that_must_fail() -> No
     assert "Your token, shown only now: fg_token\n" in text
 
 
+def test_the_first_start_says_how_its_reader_comes_to_the_pages_of_administrators() -> None:
+    text = banner(Settings(), URL, "fg_token", Example("m"))
+    assert f"{URL}/login" in text and "python -m server user change me --admin --yes" in text
+    text = banner(Settings(admin_key=Secret("0123456789abcdef")), URL, "fg_token", Example("m"))
+    assert "log in with ADMIN_KEY" in text and "0123" not in text and "--admin" not in text
+    assert "/login" not in banner(Settings(), URL, None, Example("m"))
+
+
 def test_a_common_key_is_never_shown() -> None:
     settings = Settings(gatekeeper="shared", proxy_key=Secret("do-not-show-this"))
     text = banner(settings, URL, None, Example("m"))

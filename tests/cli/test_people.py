@@ -33,3 +33,7 @@ def test_links_are_printed_once_and_end(place: Path, capsys: pytest.CaptureFixtu
     said(capsys, "user", "withdraw", "Müller")
     assert "has no invitation" in refused(capsys, "user", "withdraw", "Müller")
     assert "code=" not in said(capsys, "user", "import", "people.csv", "--invite"), "only who is added is invited"
+    (place / "people.csv").write_text("name;groups\nBo;physics\n")
+    assert "line 2: groups: there is no group physics; create it first" in refused(
+        capsys, "user", "import", "people.csv"
+    )

@@ -184,5 +184,5 @@ async def test_the_page_says_what_went_wrong(browser: Browser) -> None:
         with ada.refused(400):
             await ada.page.fill("#code", "AAAA-BBBB-CCCC")
             await ada.page.get_by_role("button", name="Join").click()
-            await expect(ada.page.get_by_role("alert")).to_have_text("This code opens no course.")
+            await expect(ada.page.get_by_role("alert")).to_contain_text("This code opens no course: look for a slip")
         ada.assert_clean(running.url)

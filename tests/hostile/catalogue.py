@@ -54,7 +54,7 @@ KEY = Answer(
 MODEL = Answer(
     404,
     "model_not_found",
-    "The model does not exist or you may not use it.",
+    "The model does not exist or you may not use it. GET /v1/models lists those that you may use.",
     anthropic_kind="not_found_error",
     param="model",
 )

@@ -200,3 +200,12 @@ async def test_a_token_says_when_it_was_used_last(here: Here) -> None:
     assert (await here.ask()).status == 200
     await running.services.pipeline.quiet(5)
     assert "Last used" in (await here.ada.get("/me/tokens")).text
+
+
+@pytest.mark.gen_test
+async def test_a_request_that_was_refused_is_among_the_latest_with_its_reason(here: Here) -> None:
+    answer = await here.ask({**QUESTION, "model": "gpt-of-nobody"})
+    assert answer.status == 404
+    text = (await here.ada.get("/me")).text
+    assert "There is no such model here, or you may not use it." in text
+    assert f"/me/requests/{answer.headers['X-Request-Id']}" in text

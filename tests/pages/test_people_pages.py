@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from html import unescape
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from server.http.pages.admin_people import within
+from server.ledger.calendar import Calendar
 from server.ledger.limits import parse_limits
 from tests.pages.visitors import ask, is_question, operator_at, secret_on, services, visitor, xsrf
 
@@ -34,6 +37,14 @@ async def test_ten_dollars_more_for_one_person_this_month_need_no_typing() -> No
         assert revoke
         assert "By <bdi>ada</bdi>" in tokens
         assert "The pass is revoked." in (await boss.send_and_follow("/admin/tokens", revoke[1])).text
+        await boss.send_and_follow("/admin/groups", "/admin/groups", name="lab")
+        await running.services.store.update_person(person.id, {"groups": ("lab",)})
+        head = {"scope": "member", "subject": "lab", "unit": "usd", "window": "day", "amount": "5", "models": ""}
+        await boss.send_and_follow("/admin/limits", "/admin/limits", **head, since="", until="")
+        assert 'name="group" value="lab"' in (await boss.get(base)).text
+        of_lab = {**said, "window": "day", "group": "lab"}
+        assert "of $15" in (await boss.send_and_follow(base, f"{base}/raise", **of_lab)).text
+        assert "more for <bdi>ada</bdi> alone" in (await boss.get("/admin/limits")).text
         wrong = await boss.send(base, f"{base}/raise", **{**said, "window": "planet"})
         assert (wrong.status, "choose one of the limits" in wrong.text) == (400, True)
         async with visitor(running, running.token) as ada:
@@ -110,3 +121,9 @@ async def test_lists_are_sorted_filtered_and_turned_by_what_stands_in_the_addres
 
 def _names(page: str) -> list[str]:
     return re.findall(r'<th scope="row"><a href="/admin/people/[^"]+"><bdi>([^<]+)</bdi></a>', page)
+
+
+def test_a_day_stands_for_the_same_date_in_the_west_and_never_for_the_future() -> None:
+    berlin, noon = Calendar(ZoneInfo("Europe/Berlin")), 1_796_122_800_000
+    assert within("2026-12-01", berlin, noon + 86_400_000) == noon
+    assert within("2026-12-01", berlin, noon - 1) == noon - 1

@@ -114,6 +114,11 @@ def test_without_a_database_nothing_is_made(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_is_missing_is_named(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"there is no folder .*/nowhere: make it first"):
+        back_up(settings, tmp_path / "nowhere" / "copy.db")
+
+
 def test_mongodb_has_tools_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="mongodump"):
         back_up(Settings(store_url="mongodb://127.0.0.1/fairgate"), tmp_path / "copy.db")

@@ -142,6 +142,7 @@ async def _checks(url: str, seen: list[Any]) -> None:
     assert (await found(spec("a", f"{url}/v1", kind="generic"))).hint == ""
     wrong = await found(spec("a", url, kind="ollama"))
     assert (wrong.state, wrong.hint) == ("unclear", NO_V1)
+    assert (await found(spec("a", url))).hint == NO_V1  # what answers there is seen once the address is right
     seen.clear()
     two = spec("a", f"{url}/v1", headers=(("openai-organization", Secret("org-2")),), names=("ours=m",), kind="ollama")
     assert (await found(two)).models == ("ours",)

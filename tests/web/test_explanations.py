@@ -36,6 +36,12 @@ def test_a_request_that_was_sent_is_explained_by_the_code_that_its_client_receiv
         assert of_ended(status, error) == OF_OUTCOMES[status], "a provider's code is none of ours"
 
 
+def test_what_the_header_says_is_promised_only_where_there_is_one() -> None:
+    promised = {code for code, said in OF_CODES.items() if "Retry-After" in said.advice}
+    have_it = {each.code for each in refusals(Refusal) if each.retry_after is not None}
+    assert promised <= have_it
+
+
 @pytest.mark.parametrize("reason", OF_TOKENS)
 def test_a_token_that_does_not_count_says_why(reason: str) -> None:
     assert of_refusal("invalid_api_key", reason).what == OF_TOKENS[reason]

@@ -352,7 +352,7 @@ def test_a_refusal_is_called_by_its_class_and_names_the_parameter_that_is_wrong(
     assert [str(each("secret")) for each in (InvalidValue, MissingParameter)] == ["InvalidValue", "MissingParameter"]
     assert [each.param for each in (UnknownModel(), InvalidValue("n"), Draining())] == ["model", "n", None]
     assert json.loads(OPENAI.body(UnknownModel(), "r"))["error"] == {
-        "message": "The model does not exist or you may not use it.",
+        "message": "The model does not exist or you may not use it. GET /v1/models lists those that you may use.",
         "type": "invalid_request_error",
         "param": "model",
         "code": "model_not_found",

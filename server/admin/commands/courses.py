@@ -127,7 +127,8 @@ class CourseCommands:
         course = await self._opened_by(code)
         if course is None:
             waits = [wait for name in names if (wait := self._failures.count(name, self._clock())) is not None]
-            raise RateLimited(retry_after=max(waits)) if waits else CourseError(Wording("this code opens no course"))
+            no_course = Wording("this code opens no course: look for a slip, or ask your teacher for the newest one")
+            raise RateLimited(retry_after=max(waits)) if waits else CourseError(no_course)
         await self._changes.put_in_group(person.id, person.id, course.name)
         return course.name
 
@@ -229,6 +230,7 @@ class CourseCommands:
             limit.amount_at(now)
             for limit in await self._changes.limits()
             if (limit.scope, limit.subject, limit.unit, limit.window) == (scope, name, Unit.USD, LimitWindow.TERM)
+            and not limit.person
         ]
         return min(amounts, default=None)
 

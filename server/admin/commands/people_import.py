@@ -93,8 +93,9 @@ class PeopleTable:
         for row in rows:
             try:
                 check(row.name, row.wishes)
-                if not set(row.wishes.get("groups", ())) <= groups:
-                    raise CommandError(Wording("groups: there is none of this name"))
+                if unknown := sorted(set(row.wishes.get("groups", ())) - groups):
+                    said = Wording("groups: there is no group %(group)s; create it first", group=unknown[0])
+                    raise CommandError(said)
                 if row.wishes.get("admin") and not (row.name in known and known[row.name].admin):
                     insist_on_promoting(by)
                 good.append(row)

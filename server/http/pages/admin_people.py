@@ -8,19 +8,14 @@ from typing import Any, NamedTuple
 
 from server.admin.commands.allowances import More, allow_more
 from server.admin.consequences import of_disabling, of_promotion
+from server.admin.request_search import search
 from server.auth.tokens import has_lapsed
 from server.http.pages.admin import AdminPage
 from server.http.pages.forms import Done, Form, FormError, amount_of
-from server.http.pages.me_ledger import (
-    THEIRS,
-    last_used,
-    limit_views,
-    page_of_requests,
-    request_view,
-    token_limits,
-    token_view,
-)
+from server.http.pages.me_ledger import THEIRS, last_used, limit_views, token_limits, token_view
+from server.http.pages.me_requests import either_view
 from server.http.pages.me_tokens import pass_view, wanted, wanted_pass
+from server.ledger.calendar import Calendar
 from server.ledger.limits import LimitWindow, Unit, family_of
 from server.ledger.reports import By, Days, Sum, Which
 from server.policy.groups import LEFT
@@ -35,6 +30,7 @@ from web.wording import Wording
 PAGE = 50  # people
 MOST = 1_000_000  # that are searched
 ROWS = 15  # requests of a person
+NOON_MS = 12 * 3_600_000
 NOTHING = Sum()
 
 
@@ -122,7 +118,7 @@ class PeoplePage(AdminPage):
         now, month = self.services.wall(), figures.used.get(person.id, NOTHING)
         live = [it for it in tokens if it.revoked_at is None and (it.expires_at is None or now < it.expires_at)]
         day = figures.last_day.get(person.id)
-        seen = [person.last_login_at or 0, self.services.calendar.starts(day) if day else 0]
+        seen = [person.last_login_at or 0, within(day, self.services.calendar, now) if day else 0]
         return PersonRow(
             id=person.id,
             name=person.name,
@@ -138,6 +134,11 @@ class PeoplePage(AdminPage):
         )
 
 
+def within(day: str, calendar: Calendar, now: int) -> int:
+    """A moment that stands for a day: noon, or now if it is earlier. The first is yesterday for readers in the west."""
+    return min(now, calendar.starts(day) + NOON_MS)
+
+
 def _is_meant(row: PersonRow, asked: Mapping[str, str]) -> bool:
     group, state = asked["group"], asked["state"]
     return (not group or group in row.groups) and (not state or STATES[state](row))
@@ -150,7 +151,8 @@ class PersonPage(PeoplePage):
         services, person = self.services, await self._person(path[0])
         tokens = await services.store.tokens(person.id)
         limits, used = await token_limits(services, tokens), await last_used(services, tokens)
-        rows, _ = await page_of_requests(services, Which(person_id=person.id), None, ROWS)
+        await services.refused.write()
+        latest = await search(services.store, Which(person_id=person.id), "", ROWS, refused=None)
         figures = await self.figures()
         line = self.row(person, figures, tokens)
         view = PersonView(
@@ -164,7 +166,7 @@ class PersonPage(PeoplePage):
             tokens=tuple(token_view(each, limits.get(each.id), person.name, used) for each in reversed(tokens)),
             limits=await limit_views(services, person, THEIRS),
             groups=tuple(group.name for group in await services.changes.groups()),
-            requests=tuple(map(request_view, rows)),
+            requests=tuple(map(either_view, latest.rows)),
             passes=tuple(map(pass_view, await services.passes.issued(person.id))),
             made=self.made,
             invited_ms=figures.invited.get(person.id),
@@ -218,7 +220,7 @@ class PersonPage(PeoplePage):
         except ValueError:
             raise FormError(Wording("Please choose one of the limits.")) from None
         family = family_of(form.words("models"))
-        more = More(unit, window, amount_of(form, "extra", unit), form.needed_end("until"), family)
+        more = More(unit, window, amount_of(form, "extra", unit), form.needed_end("until"), family, form.text("group"))
         await allow_more(services.changes, self.me.id, person, more, services.settings.limits, services.wall())
         return Done("limit-raised", f"/admin/people/{person_id}")
 

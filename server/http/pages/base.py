@@ -16,7 +16,14 @@ from server.http.redirects import own_path
 from server.http.services import PageServices
 from server.policy.authority import Power
 from server.store.base import Person, StoreError
-from server.wire.errors import AccountingUnavailable, InvalidKey, InvalidValue, PermissionDenied, Refusal
+from server.wire.errors import (
+    AccountingUnavailable,
+    AdministratorsOnly,
+    InvalidKey,
+    InvalidValue,
+    PermissionDenied,
+    Refusal,
+)
 from web import render
 from web.view import Frame, Visitor
 from web.wording import Wording
@@ -56,7 +63,7 @@ class BrowserHandler(PageHandler[PageServices]):
         if visit is None:
             raise InvalidKey
         if not self.services.authority_of_visit(visit).may(power):
-            raise PermissionDenied
+            raise AdministratorsOnly if power is Power.ADMINISTER else PermissionDenied
 
     def turn_away(self, refusal: Refusal) -> None:
         """A form is not sent there: when it came back from the login, it would have lost its fields."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from server.admin.request_search import search
 from server.http.pages.me import MemberPage, caller_of
-from server.http.pages.me_ledger import YOURS, limit_views, page_of_requests, request_view, spent
+from server.http.pages.me_ledger import YOURS, limit_views, spent
+from server.http.pages.me_requests import either_view
 from server.ledger.reports import Days, Which
 from server.store.base import Caller
 from server.wire.openai import OPENAI
@@ -22,7 +24,8 @@ class HomePage(MemberPage):
         services, me = self.services, self.me
         caller, today = await self._caller(), services.calendar.day(services.wall())
         rights = services.book.rights(caller.groups, services.wall())
-        rows, _ = await page_of_requests(services, Which(person_id=me.id), None, ROWS)
+        await services.refused.write()
+        latest = await search(services.store, Which(person_id=me.id), "", ROWS, refused=None)
         names = {token.id: token.name for token in await services.store.tokens(me.id)}
         month = await spent(services, "", Days(person_id=me.id, first=f"{today[:7]}-01", last=today))
         view = HomeView(
@@ -30,7 +33,7 @@ class HomePage(MemberPage):
             groups=rights.groups,
             limits=await limit_views(services, me, YOURS),
             models=await services.status_service.status.rows(services.admission.reached(caller, OPENAI)),
-            requests=tuple(request_view(row, names) for row in rows),
+            requests=tuple(either_view(row, names) for row in latest.rows),
             base_url=self.base_url(),
             micro_usd_month=month.micro_usd,
             content_days=rights.content_days,

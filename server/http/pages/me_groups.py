@@ -119,11 +119,12 @@ class CoursePage(MemberPage):
             last[person or ""] = max(day or "", last.get(person or "", ""))
         return tuple(
             MemberView(
-                f"{member.name} (left)" if member.left else member.name,
+                member.name,
                 member.used.requests,
                 member.used.input + member.used.output,
                 member.used.cost_micro_usd,
                 last.get(member.used.key[0] or "") or None,
+                member.left,
             )
             for member in members
         )
