@@ -56,7 +56,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/admin/people/*/demote": (),
     "/admin/people/*/invitation": (),
     "/admin/people/*/invitation/withdraw": (),
-    "/admin/people/*/raise": ("unit", "window", "models", "extra", "until"),
+    "/admin/people/*/raise": ("unit", "window", "models", "group", "extra", "until"),
     "/admin/people/*/erase": ("confirm",),
     "/admin/people/*/tokens": ("name", "kind", "until", "models", "networks", "addresses", "keepalive", "usd"),
     "/admin/people/*/passes": ("name", "until", "models", "usd", "group"),

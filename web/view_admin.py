@@ -253,6 +253,7 @@ class LimitRow:
     until_ms: int | None = None
     extra: int = 0
     extra_until_ms: int | None = None
+    person: str = ""  # the member of a group for whom alone it is raised
 
 
 @dataclass(frozen=True, slots=True)

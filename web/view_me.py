@@ -43,6 +43,7 @@ class LimitView:
     extra: int = 0  # how much of `most` is a temporary increase
     extra_until_ms: int | None = None
     of_one: bool = False  # whether it is a person's, their own or each person's
+    group: str = ""  # the group whose members have it, each for themselves
     raise_until: str = ""  # the day that stands in the form which raises it for one person; empty: it cannot be
 
 

@@ -84,6 +84,7 @@ def named_target(entry: Audit, names: Names) -> str:
             limit = limit_of(entry.target, entry.after or entry.before or {})
         except ValueError:
             return entry.target
-        whose = Wording("each person") if limit.scope is Scope.EVERYONE else names.get(limit.subject, limit.subject)
+        subject = limit.person or limit.subject
+        whose = Wording("each person") if limit.scope is Scope.EVERYONE else names.get(subject, subject)
         return Wording("%(whose)s: %(limit)s", whose=whose, limit=words(limit))
     return names.get(entry.target, entry.target)

@@ -369,7 +369,8 @@ def joined_id(person_id: str, group: str) -> str:
 
 def purpose(limit: Limit) -> tuple[object, ...]:
     """The fields that a limit shares with one that it replaces: all but the amount."""
-    return (*map(str, (limit.scope, limit.subject, *limit.kind)), limit.since, limit.until)
+    whose = (limit.scope, limit.subject, *([limit.person] if limit.person else ()))
+    return (*map(str, (*whose, *limit.kind)), limit.since, limit.until)
 
 
 def limit_id(limit: Limit) -> str:

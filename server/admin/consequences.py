@@ -96,6 +96,8 @@ async def of_limit_removal(store: Store, changes: Changes, limit_id: str) -> Con
 
 def _meets(limit: Limit, person: Person) -> bool:
     """Of a token's and an upstream's limit it is not known whom they meet."""
+    if limit.person:
+        return limit.person == person.id
     if limit.scope in (Scope.GROUP, Scope.MEMBER):
         return limit.subject in (*person.groups, *person.claimed)
     return limit.scope is Scope.EVERYONE or (limit.scope is Scope.PERSON and limit.subject == person.id)

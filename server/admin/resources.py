@@ -168,6 +168,7 @@ LIMIT = Resource(
         Field("window", Word(("minute", "day", "week", "month", "term", "ever")), option="limit"),
         Field("amount", AMOUNT, option="limit"),
         Field("models", Text(1000), option="limit"),
+        Field("group", NAME, kept=False),
         Field("since", WHEN),
         Field("until", WHEN),
         Field("extra", AMOUNT, option="amount"),
@@ -179,10 +180,10 @@ LIMIT = Resource(
         Verb("raise", "POST /limits/*/raise", "/limits/*/raise", "limit raise", ("extra", "until"),
              shapes={"extra": Whole(1, 10**15), "until": Instant()}),
         Verb("allow", "POST /people/*/raise", "/people/*/raise", "user raise", ("unit", "window", "extra", "until"),
-             ("models",), shapes={"extra": Whole(1, 10**15), "until": Instant()}),
+             ("models", "group"), shapes={"extra": Whole(1, 10**15), "until": Instant()}),
         Verb("remove", "DELETE /limits/*", "/limits/*/remove", "limit remove"),
     ),
-    {"id": Text(1000)},
+    {"id": Text(1000), "person": Maybe(Text())},
 )  # fmt: skip
 
 PRICE = Resource(

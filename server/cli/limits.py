@@ -63,9 +63,15 @@ def add_verbs(add: Add) -> None:
 
 async def _list(room: CommandContext, options: argparse.Namespace) -> None:
     names = {person.id: person.name for person in await room.store.people()}
+
+    def named(subject: str) -> str:
+        return names.get(subject, subject)
+
     columns: Columns[Limit] = {
         "id": lambda each: each.id,
-        "for": lambda each: f"{each.scope} {names.get(each.subject, each.subject)}".strip(),
+        "for": lambda each: (
+            f"{each.scope} {names.get(each.subject, each.subject)} {names.get(each.person, each.person)}".strip()
+        ),
         "limit": _amount_words,
         "since": lambda each: when(each.since),
         "until": lambda each: when(each.until),

@@ -89,6 +89,7 @@ def _user_verbs(add: Add) -> None:
     more.add_argument(
         "limit", metavar="LIMIT", help='the unit and window of the limit, such as usd/month or "requests/day gpt-4*"'
     )
+    more.add_argument("--group", metavar="NAME", help="of what each member of this group has")
     more.add_argument("--until", required=True, metavar="WHEN", help=A_DAY)
     for name, work, summary in (
         ("invite", _user_invite, "a link for a first login, which works once"),
@@ -188,7 +189,7 @@ async def _user_withdraw(room: CommandContext, options: argparse.Namespace) -> N
 async def _user_raise(room: CommandContext, options: argparse.Namespace) -> None:
     person = await room.changes.person_named(options.user)
     until = room.ends(options.until)
-    more = read(lambda: more_of(options.amount, options.limit, until))
+    more = replace(read(lambda: more_of(options.amount, options.limit, until)), group=options.group or "")
     found = await allow_more(room.changes, OPERATOR, person, more, room.settings.limits, wall())
     allowed = words(replace(found, amount=found.amount + found.extra))
     print(f"{plain(person.name)} may use {allowed} until {when(more.until)}")

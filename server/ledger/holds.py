@@ -168,7 +168,7 @@ def applying(limits: LimitSet, who: Who, model: str | None, now_ms: int) -> list
         found += _now(limits.of(Scope.TOKEN, who.token_id), model, now_ms)
     for group in who.groups:
         found += _now(limits.of(Scope.GROUP, group), model, now_ms)
-        found += _now(limits.of(Scope.MEMBER, group), model, now_ms)
+        found += _now(limits.of_member(group, who.person_id, now_ms), model, now_ms)
     return found
 
 

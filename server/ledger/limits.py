@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -69,7 +69,8 @@ class Limit:
 
     `subject` is a person's, token's, group's or upstream's id, and empty for EVERYONE. `amount` and `extra` (on top of
     it until `extra_until`) are micro-USD, tokens or requests. Times are UTC milliseconds; before `since` and from
-    `until` on the limit does not apply, and for a TERM they are the window itself.
+    `until` on the limit does not apply, and for a TERM they are the window itself. Of a MEMBER limit with a `person`
+    (an id) only the increase counts: it is theirs alone, on top of what each member of the group has (`of_member`).
     """
 
     id: str
@@ -83,6 +84,7 @@ class Limit:
     until: int | None = None
     extra: int = 0
     extra_until: int | None = None
+    person: str = ""
 
     def __post_init__(self) -> None:
         _check_whom(self)
@@ -104,8 +106,11 @@ class Limit:
 
     def amount_at(self, now_ms: int) -> int:
         """How much there may be now, temporary increase included."""
-        raised = self.extra_until is None or now_ms < self.extra_until
-        return self.amount + self.extra if raised else self.amount
+        return self.amount + self.extra if self.is_raised(now_ms) else self.amount
+
+    def is_raised(self, now_ms: int) -> bool:
+        """Whether its increase is in force, if it has one."""
+        return bool(self.extra) and (self.extra_until is None or now_ms < self.extra_until)
 
 
 class LimitSet:
@@ -123,6 +128,12 @@ class LimitSet:
     def of(self, scope: Scope, subject: str = "") -> list[Limit]:
         return self._by_subject.get((scope, subject), [])
 
+    def of_member(self, group: str, person: str, now_ms: int) -> list[Limit]:
+        """The limits of one member of a group: those of each member, with the increases that are theirs alone."""
+        found = [limit for limit in self.of(Scope.MEMBER, group) if limit.applies(None, now_ms)]
+        mine = [limit for limit in found if limit.person == person and limit.is_raised(now_ms)]
+        return [_increased(limit, mine, now_ms) for limit in found if not limit.person]
+
     def instants(self) -> Iterator[int]:
         """When a limit begins, ends or loses its increase: UTC milliseconds."""
         return (at for it in self for at in (it.since, it.until, it.extra_until) if at is not None)
@@ -130,6 +141,19 @@ class LimitSet:
     def caps_of(self, model: str, now_ms: int) -> list[Limit]:
         """The caps of whichever upstream that apply to a model."""
         return [limit for limit in self.caps if limit.applies(model, now_ms)]
+
+
+def _increased(limit: Limit, mine: Iterable[Limit], now_ms: int) -> Limit:
+    """A limit with those of a member's increases that are on top of it."""
+    more = [each for each in mine if each.kind == limit.kind and _same_term(each, limit)]
+    if not more:
+        return limit
+    extra, until = sum(each.extra for each in more), min(each.extra_until or _LAST for each in more)
+    return replace(limit, amount=limit.amount_at(now_ms), extra=extra, extra_until=until)
+
+
+def _same_term(one: Limit, other: Limit) -> bool:
+    return one.window is not LimitWindow.TERM or (one.since, one.until) == (other.since, other.until)
 
 
 @lru_cache(maxsize=4096)
@@ -150,6 +174,8 @@ def _check_whom(limit: Limit) -> None:
         raise ValueError("id: expected a name")
     if (limit.scope is Scope.EVERYONE) == bool(limit.subject):
         raise ValueError('subject: expected a subject, and none for the scope "everyone"')
+    if limit.person and limit.scope is not Scope.MEMBER:
+        raise ValueError("person: expected for a member of a group alone")
     if limit.window is LimitWindow.MINUTE and (limit.unit is Unit.USD or limit.scope is Scope.UPSTREAM):
         raise ValueError("window: a minute is for people's requests and tokens, not for money or an upstream")
 
@@ -203,6 +229,7 @@ def limit_of(limit_id: str, body: Mapping[str, Any]) -> Limit:
         until=_time(body, "until"),
         extra=_number(body, "extra") if "extra" in body else 0,
         extra_until=_time(body, "extra_until"),
+        person=_text(body, "person", ""),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
 
 from tests.needs import program
 
@@ -24,6 +24,11 @@ FORMS = [
     pytest.param(390, False, marks=pytest.mark.soak),
     pytest.param(1280, True, marks=pytest.mark.soak),
 ]
+
+# Milliseconds until what a page shall show counts as missing. It is waited for only as long as it is: a busy machine is
+# no failure, and playwright's own five seconds were too few for one.
+PATIENCE = 30_000
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass
@@ -91,7 +96,7 @@ async def tab(
         java_script_enabled=script,
         locale=language,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     try:
         yield Watched(await context.new_page())
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.async_api import Browser
 
-from tests.e2e.chromium import Watched
+from tests.e2e.chromium import PATIENCE, Watched
 
 # What a text could have become, had it been taken for markup. None of these stands on a page of ours.
 FOREIGN = (
@@ -48,7 +48,7 @@ TRANSFERRED = """async () => {
 async def trusting_tab(browser: Browser, url: str) -> AsyncIterator[Watched]:
     """A tab that ignores content security policies: what a page keeps from running, it keeps by itself."""
     context = await browser.new_context(base_url=url, bypass_csp=True)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     try:
         yield Watched(await context.new_page())
     finally:

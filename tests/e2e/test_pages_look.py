@@ -23,7 +23,7 @@ from tests.gateways import Running
 from tests.loops import entered
 from tests.pages.visitors import ADMIN_KEY
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(330)]
 
 PAGES = [
     "/login", "/", "/docs", "/leaderboard", "/me", "/me/usage", "/models", f"/me/requests/{REQUEST}",
@@ -31,7 +31,7 @@ PAGES = [
     "/me/privacy", "/admin", "/admin/usage", "/admin/usage?of=user&by=tokens", "/admin/people",
     "/admin/people/import", f"/admin/people/{PEOPLE[3]}", f"/admin/people/{PEOPLE[0]}", "/admin/groups",
     "/admin/tokens", "/admin/keys", "/admin/limits", "/admin/prices", "/admin/bill",
-    "/admin/notices", "/admin/audit",
+    "/admin/notices", "/admin/notifications", "/admin/audit",
 ]  # fmt: skip
 # By which rules axe looks, and what it leaves out: by all once, at eight rows of a table; in a soak at all rows, and by
 # the rules of the look, too. Colours have a test of their own.
@@ -63,7 +63,7 @@ def running(io_loop: IOLoop) -> Iterator[Running]:
 
 
 @pytest.mark.parametrize(("width", "dark"), FORMS)
-@pytest.mark.gen_test(timeout=150)
+@pytest.mark.gen_test(timeout=300)  # of the wall: it takes one of the processor, which others may have
 async def test_no_page_has_an_error_a_barrier_an_outside_request_or_anything_cut_off(
     width: int, dark: bool, browser: Browser, running: Running
 ) -> None:

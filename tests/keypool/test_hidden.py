@@ -177,11 +177,16 @@ def of_any_size(dice: Random) -> int:
     return int(dice.lognormvariate(6, 1))
 
 
+def soaked(*values: float) -> object:
+    """A case between two others that every run has: each world is half an hour of some thousand requests."""
+    return pytest.param(*values, marks=pytest.mark.soak)
+
+
 # What binds is found, and used
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [1.0, 6.0, 20.0])
+@pytest.mark.parametrize("seconds", [1.0, soaked(6.0), 20.0])
 def test_a_hidden_rate_of_fifty_is_hardly_ever_refused_and_used_to_the_full(seconds: float) -> None:
     world = played(Provider(rpm=50), 30, 64, seconds=seconds)
     assert world.refusals <= 0.02
@@ -189,7 +194,7 @@ def test_a_hidden_rate_of_fifty_is_hardly_ever_refused_and_used_to_the_full(seco
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [1.0, 6.0, 20.0])
+@pytest.mark.parametrize("seconds", [soaked(1.0), 6.0, soaked(20.0)])
 def test_a_hidden_rate_of_three_is_refused_one_time_in_ten_at_most(seconds: float) -> None:
     """In half an hour, on average: it is a hundred requests, of which one more or less is chance."""
     worlds = [played(Provider(rpm=3), 30, 8, seconds=seconds, seed=seed) for seed in range(1, 17)]
@@ -198,7 +203,7 @@ def test_a_hidden_rate_of_three_is_refused_one_time_in_ten_at_most(seconds: floa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("flights", "seconds"), [(8, 6.0), (8, 20.0), (16, 6.0), (16, 20.0)])
+@pytest.mark.parametrize(("flights", "seconds"), [(8, 6.0), soaked(8, 20.0), soaked(16, 6.0), (16, 20.0)])
 def test_a_hidden_limit_in_flight_keeps_its_slots_busy(flights: int, seconds: float) -> None:
     world = played(Provider(flights=flights), 15, 20, seconds=seconds)
     assert world.busy / world.now >= 0.95 * flights
@@ -244,7 +249,9 @@ def test_a_window_by_the_clock_costs_throughput_and_few_refusals() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("before", "after", "within"), [(50, 150, 8), (150, 50, 4), (3, 30, 15), (30, 3, 4)])
+@pytest.mark.parametrize(
+    ("before", "after", "within"), [(50, 150, 8), soaked(150, 50, 4), soaked(3, 30, 15), (30, 3, 4)]
+)
 def test_a_rate_that_is_raised_or_lowered_is_found_within_minutes(before: int, after: int, within: int) -> None:
     provider = Provider(rpm=before)
     world = World([a_key("k1", 64)], provider)

@@ -37,6 +37,14 @@ async def test_ten_dollars_more_for_one_person_this_month_need_no_typing() -> No
         assert revoke
         assert "By <bdi>ada</bdi>" in tokens
         assert "The pass is revoked." in (await boss.send_and_follow("/admin/tokens", revoke[1])).text
+        await boss.send_and_follow("/admin/groups", "/admin/groups", name="lab")
+        await running.services.store.update_person(person.id, {"groups": ("lab",)})
+        head = {"scope": "member", "subject": "lab", "unit": "usd", "window": "day", "amount": "5", "models": ""}
+        await boss.send_and_follow("/admin/limits", "/admin/limits", **head, since="", until="")
+        assert 'name="group" value="lab"' in (await boss.get(base)).text
+        of_lab = {**said, "window": "day", "group": "lab"}
+        assert "of $15" in (await boss.send_and_follow(base, f"{base}/raise", **of_lab)).text
+        assert "more for <bdi>ada</bdi> alone" in (await boss.get("/admin/limits")).text
         wrong = await boss.send(base, f"{base}/raise", **{**said, "window": "planet"})
         assert (wrong.status, "choose one of the limits" in wrong.text) == (400, True)
         async with visitor(running, running.token) as ada:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -106,3 +107,15 @@ async def test_where_each_has_a_token_the_wait_is_that_of_a_newcomer() -> None:
         async with gateway(fake, one) as running:
             shown, _, others = await wait_shown(running, "busy")
             assert shown == pytest.approx(others, rel=0.05)
+
+
+@pytest.mark.gen_test
+async def test_pages_that_are_made_once_for_all_readers_name_the_zone_of_their_times() -> None:
+    async with (
+        FakeUpstream() as fake,
+        gateway(fake, timezone=ZoneInfo("Asia/Tokyo")) as running,
+        aiohttp.ClientSession() as session,
+    ):
+        for path in ("/", "/docs"):
+            async with session.get(running.url + path, headers={"Accept": "text/html"}) as page:
+                assert "Times: Asia/Tokyo" in await page.text(), path

@@ -230,6 +230,7 @@ class CourseCommands:
             limit.amount_at(now)
             for limit in await self._changes.limits()
             if (limit.scope, limit.subject, limit.unit, limit.window) == (scope, name, Unit.USD, LimitWindow.TERM)
+            and not limit.person
         ]
         return min(amounts, default=None)
 

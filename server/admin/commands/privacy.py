@@ -68,7 +68,7 @@ class PrivacyCommands:
         yield b'{"person":' + orjson.dumps(_with_times(asdict(person)))
         yield b',"tokens":' + orjson.dumps([_with_times(asdict(token)) for token in tokens])
         yield b',"passes":' + orjson.dumps([asdict(each) for each in await self._passes.issued(person.id)])
-        limits = [limit for limit in await self._changes.limits() if limit.subject in ids]
+        limits = [limit for limit in await self._changes.limits() if limit.subject in ids or limit.person in ids]
         yield b',"limits":' + orjson.dumps([{"id": limit.id, **limit_body(limit)} for limit in limits])
         invited = [each for each in await self._store.records(INVITATION) if each.body["person"] == person.id]
         yield b',"invitations":' + orjson.dumps([_with_times({"expires_at": it.body["expires_at"]}) for it in invited])
@@ -125,7 +125,7 @@ class PrivacyCommands:
 
     async def _forget_decisions(self, actor: str, person_id: str) -> None:
         for limit in await self._changes.limits():
-            if (limit.scope, limit.subject) == (Scope.PERSON, person_id):
+            if (limit.scope, limit.subject) == (Scope.PERSON, person_id) or limit.person == person_id:
                 await self._changes.remove_limit(actor, limit.id)
         for name in await self._changes.joined(person_id):
             await self._store.remove_record(JOINED, joined_id(person_id, name))

@@ -76,10 +76,12 @@ async def erase_person(asking: Asking) -> None:
 
 
 async def allow_person_more(asking: Asking) -> object:
-    """More for one person, whether the limit is their own or each person's."""
+    """More for one person: of their own limit, of each person's, or of each member's of a group."""
     services, body = asking.services, asking.body
     person, family = await services.people.person(asking.id), family_of(body.get("models", "*").split())
-    more = More(Unit(body["unit"]), LimitWindow(body["window"]), body["extra"], body["until"], family)
+    more = More(
+        Unit(body["unit"]), LimitWindow(body["window"]), body["extra"], body["until"], family, body.get("group", "")
+    )
     limits, now = services.settings.limits, services.wall()
     return limit_json(await allow_more(services.changes, asking.actor, person, more, limits, now))
 

@@ -180,6 +180,7 @@ def limit_json(limit: Limit) -> Fields:
         "until": when(limit.until),
         "extra": limit.extra,
         "extra_until": when(limit.extra_until),
+        "person": limit.person or None,
     }
 
 

@@ -101,4 +101,5 @@ def _row(limit: Limit, names: Mapping[str, str], now: int) -> LimitRow:
         until_ms=last_moment(limit.until),
         extra=limit.extra if raised else 0,
         extra_until_ms=last_moment(limit.extra_until) if raised else None,
+        person=names.get(limit.person, limit.person),
     )

@@ -220,7 +220,7 @@ class PersonPage(PeoplePage):
         except ValueError:
             raise FormError(Wording("Please choose one of the limits.")) from None
         family = family_of(form.words("models"))
-        more = More(unit, window, amount_of(form, "extra", unit), form.needed_end("until"), family)
+        more = More(unit, window, amount_of(form, "extra", unit), form.needed_end("until"), family, form.text("group"))
         await allow_more(services.changes, self.me.id, person, more, services.settings.limits, services.wall())
         return Done("limit-raised", f"/admin/people/{person_id}")
 

@@ -109,7 +109,7 @@ async def limit_views(services: PageServices, person: Person, own: Own) -> tuple
 
 def _raise_until(services: PageServices, limit: LimitView, now: int) -> str:
     """The last day of the increase that a form proposes: the end of the limit's window, or else of this month."""
-    if not limit.of_one:
+    if not (limit.of_one or limit.group):
         return ""
     calendar = services.calendar
     ends = limit.resets_at_ms or calendar.window(LimitWindow.MONTH, now).ends_at or now
@@ -121,7 +121,9 @@ async def group_limits(
 ) -> tuple[LimitView, ...]:
     """The pot of a group, or what one of its members has of it."""
     now = services.wall()
-    limits = [it for scope in scopes for it in services.book.limits.of(scope, group) if it.applies(None, now)]
+    decided = services.book.limits
+    each = {Scope.MEMBER: decided.of_member(group, person_id, now), Scope.GROUP: decided.of(Scope.GROUP, group)}
+    limits = [it for scope in scopes for it in each[scope] if it.applies(None, now)]
     return tuple(limit_view(each, now) for each in await _standings(services, limits, Who(person_id, None, (group,))))
 
 
@@ -158,6 +160,7 @@ def limit_view(standing: BudgetStanding, now: int, own: Own = YOURS) -> LimitVie
         extra=limit.extra if raised else 0,
         extra_until_ms=last_moment(limit.extra_until) if raised else None,
         of_one=limit.scope in OF_ONE,
+        group=limit.subject if limit.scope is Scope.MEMBER else "",
     )
 
 
