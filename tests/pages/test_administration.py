@@ -318,7 +318,7 @@ async def test_a_wrong_key_is_refused_without_being_repeated() -> None:
 @pytest.mark.gen_test
 async def test_without_a_master_key_the_page_says_what_to_do() -> None:
     async with services(master_keys=()) as running, operator_at(running) as operator:
-        assert "Set MASTER_KEYS first" in (await operator.get("/admin/keys")).text
+        assert "fairgate key new-master" in (await operator.get("/admin/keys")).text
 
 
 @pytest.mark.gen_test
