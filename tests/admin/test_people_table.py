@@ -94,7 +94,7 @@ async def test_a_mistake_is_told_by_its_line_and_nothing_is_done(place: Estate) 
     assert (answer.json["done"], answer.json["added"]) == (False, 1)
     assert [each["line"] for each in answer.json["mistakes"]] == [3, 4, 5, 6, 7]
     assert await place.services.store.person_by_name("ola") is None
-    assert "nowhere" not in answer.text
+    assert "no group nowhere; create it first" in answer.text
     partial = await bring(place, text, "?partial=yes")
     assert (partial.json["done"], partial.json["added"], len(partial.json["mistakes"])) == (True, 1, 5)
     assert await place.services.store.person_by_name("ola") is not None

@@ -337,6 +337,9 @@ def limits(text: Callable[[str], str]) -> tuple[LimitView, ...]:
         LimitView(
             text("Shared budget of Physics 101"), "usd", "term", 200_000_000, 200_000_000, resets_at_ms=NOW + 99 * DAY
         ),
+        LimitView(
+            "Yours", "usd", "term", 10_000_000, 4_000_000, of_one=True, raise_until="2026-12-31", group=text("physics")
+        ),
         LimitView("Yours", "requests", "minute", 60, 2, text("gpt-5*")),
     )
 
