@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import sys
+from pathlib import Path
 
 from server.auth.accounts import RESERVED, AccountError, Accounts
 from server.bootstrap.example import Example
@@ -20,6 +23,10 @@ _DEMO = (
     "To use your own, write OPENAI_KEY=... or ANTHROPIC_KEY=... into a file named .env and start again.\n\n"
 )
 _TOKEN = "Your token, shown only now: {token}\n\n"  # noqa: S105 - a line of text
+_TROUBLE = (
+    "The store is in trouble: {trouble}.\nIf this is its first start, make a person and a token when it is well:\n"
+    "{python} -m server user create {person}\n{python} -m server token create {person}\n\n"
+)
 _PAGES = "Log in with it at {place}/login. To administer there, too: {how}\n\n"
 _CHAT = """\
 Ask in a shell:
@@ -45,7 +52,7 @@ print(client.messages.create(model={model}, max_tokens=256, messages=[{message}]
 """
 _NO_EXAMPLE = (
     "There is no chat model to show an example with: no key answers, no model has a price, or a group decides who may "
-    "use it.\nAsk every key with: python -m server key check\n"
+    "use it.\nAsk every key with: {python} -m server key check\n"
 )
 
 
@@ -61,23 +68,43 @@ async def first_token(accounts: Accounts) -> str | None:
     return token
 
 
-def banner(settings: Settings, url: str, token: str | None, example: Example | None) -> str:
-    """The lines to show at a start. `url` is where it listens; `token` is one just made, else None."""
+def banner(
+    settings: Settings,
+    url: str,
+    token: str | None,
+    example: Example | None,
+    *,
+    trouble: str = "",
+    python: str = "python",
+) -> str:
+    """The lines to show at a start. `url` is where it listens; `token` is one just made, else None.
+
+    `trouble`: why no token could be made. `python`: what starts this interpreter in the operator's shell.
+    """
     place = settings.public_url or url
-    ways = _ways(place, token or _placeholder(settings), example) if example else _NO_EXAMPLE
+    known = _ways(place, token or _placeholder(settings), example) if example else _NO_EXAMPLE.format(python=python)
     return "".join(
         (
             f"{settings.title} is ready: {place}/\n\n",
             _DEMO if settings.wants_demo else "",
-            _TOKEN.format(token=token) + _pages(settings, place) if token else "",
-            ways,
+            _TOKEN.format(token=token) + _pages(settings, place, python) if token else "",
+            _TROUBLE.format(trouble=trouble, python=python, person=FIRST_PERSON) if trouble else "",
+            known,
         )
     )
 
 
-def _pages(settings: Settings, place: str) -> str:
+def python_of_the_shell() -> str:
+    """`python` where that starts this interpreter, else its path: `make run` does not activate its environment."""
+    here = Path(sys.executable)
+    if shutil.which("python") == str(here):
+        return "python"
+    return shlex.quote(str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here))
+
+
+def _pages(settings: Settings, place: str, python: str) -> str:
     """Where the first person logs in, and how an operator comes to the pages for administrators."""
-    make = f"python -m server user change {FIRST_PERSON} --admin --yes"
+    make = f"{python} -m server user change {FIRST_PERSON} --admin --yes"
     return _PAGES.format(place=place, how="log in with ADMIN_KEY." if settings.admin_key else make)
 
 

@@ -13,12 +13,12 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from server.bootstrap.banner import FIRST_PERSON, banner, first_token
+from server.bootstrap.banner import FIRST_PERSON, banner, first_token, python_of_the_shell
 from server.bootstrap.example import Example, cheapest
 from server.bootstrap.services import ServicesBuilder
 from server.config.settings import Settings
@@ -68,8 +68,14 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
 
 
 async def first_banner(services: GatewayServices, url: str) -> str:
-    """The banner, at the first start of a store with a token in it."""
-    return banner(services.settings, url, await _first_token(services), example(services))
+    """The banner: at the first start of a store with a token in it, and with the store's trouble, if it has any."""
+    settings, token, trouble = services.settings, None, ""
+    if settings.gatekeeper == "user_token":
+        try:
+            token = await first_token(services.accounts)
+        except StoreError as error:
+            trouble = str(error)
+    return banner(settings, url, token, example(services), trouble=trouble, python=python_of_the_shell())
 
 
 def settle_down(services: GatewayServices) -> None:
@@ -78,15 +84,6 @@ def settle_down(services: GatewayServices) -> None:
     if most < services.settings.max_connections:
         log.warning("%d connections at a time: the system allows no more open files", most)
     _calm_the_collector()
-
-
-async def _first_token(services: GatewayServices) -> str | None:
-    """A token for the operator at the first start; None if callers need none, or while the store is away."""
-    if services.settings.gatekeeper != "user_token":
-        return None
-    with suppress(StoreError):
-        return await first_token(services.accounts)
-    return None
 
 
 def example(services: GatewayServices) -> Example | None:

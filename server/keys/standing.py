@@ -19,6 +19,7 @@ from web.wording import Wording as W
 
 UNHEARD = W("The gateway does not use it yet: it takes up a new key within seconds.")
 SUSPECTED = W("Requests fail with it, perhaps by their own fault: too few people have used it to tell.")
+ACCEPTED = W("The provider accepted it when it was reached last.")
 ELSEWHERE = W("Another gateway found it out.")
 WHOLE: Mapping[KeyState, Phrase] = {
     KeyState.UNCHECKED: W("Nothing is known of it yet."),
@@ -137,7 +138,8 @@ class _Clock:
 
 
 def _why(seen: KeySnapshot, clock: _Clock) -> Iterable[str]:
-    yield WHOLE[seen.state]
+    unreached = seen.state is KeyState.READY and seen.checked is not None and seen.checked.found == "unreachable"
+    yield ACCEPTED if unreached else WHOLE[seen.state]
     trouble = seen.trouble
     if trouble is not None and trouble.explains(seen.state):
         yield from _happened(trouble, clock)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from server.auth.accounts import Accounts, looks_like_token
-from server.bootstrap.banner import banner, first_token
+from server.bootstrap.banner import banner, first_token, python_of_the_shell
 from server.bootstrap.example import Example
 from server.config.settings import Secret, Settings, UpstreamSpec
 from server.store import store_for
@@ -82,6 +83,18 @@ def test_the_first_start_says_how_its_reader_comes_to_the_pages_of_administrator
     text = banner(Settings(admin_key=Secret("0123456789abcdef")), URL, "fg_token", Example("m"))
     assert "log in with ADMIN_KEY" in text and "0123" not in text and "--admin" not in text
     assert "/login" not in banner(Settings(), URL, None, Example("m"))
+
+
+def test_a_first_start_without_a_token_says_why_and_how_to_make_one() -> None:
+    text = banner(Settings(), URL, None, Example("m"), trouble="the database failed: disk full", python=".venv/bin/python")
+    assert "The store is in trouble: the database failed: disk full.\n" in text
+    assert ".venv/bin/python -m server user create me\n.venv/bin/python -m server token create me\n" in text
+    assert "The store" not in banner(Settings(), URL, None, Example("m"))
+
+
+def test_what_it_says_to_type_starts_this_interpreter() -> None:
+    command = shlex.split(python_of_the_shell())
+    assert subprocess.run([*command, "-c", "import server"], check=False).returncode == 0  # noqa: S603 - ourselves
 
 
 def test_a_common_key_is_never_shown() -> None:

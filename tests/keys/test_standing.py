@@ -61,6 +61,11 @@ def test_a_rest_ends_with_a_trial(changed: dict[str, float], next_: str) -> None
     assert said(resting).next[0] == next_
 
 
+def test_a_key_whose_provider_was_not_reached_is_not_said_to_be_accepted_now() -> None:
+    found = said(replace(KEY, checked=KeyCheck(NOW - 7, "unreachable", "")))
+    assert found.why == (standing.ACCEPTED,)
+
+
 def test_a_model_that_rests_is_named_with_its_reason() -> None:
     trouble = Trouble(KeyEvent.NO_SUCH_MODEL, NOW - 5, "gpt-9", 404, words="model_not_found")
     found = said(replace(KEY, resting=(ModelTrouble("gpt-9", KeyState.COOLING, NOW + 3600, trouble),)))
