@@ -37,7 +37,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "/me/groups/*/code": (),  # a new join code; the old one ends
     "/me/groups/*/close": (),
     "/me/groups/*/texts": ("person",),  # whose kept texts are read
-    "/me/mails": ("mails",),
+    "/me/mails": ("mails", "language"),
     "/me/nickname": ("nickname",),  # empty: off the leaderboard
     "/me/sessions/end": (),  # all but this one
     "/me/sessions/*/end": (),

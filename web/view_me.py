@@ -303,6 +303,8 @@ class PrivacyView:
     content_group: str = ""
     content_readers: tuple[str, ...] = ()
     readings: tuple[ReadingView, ...] = ()  # the newest first
+    language: str = "en"  # of mails
+    languages: tuple[str, ...] = ("en",)  # those to choose from
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ PERSON = Resource(
         Verb("withdraw", "DELETE /people/*/invitation", "/people/*/invitation/withdraw", "user withdraw"),
         Verb("import", "POST /people.csv", "/people/import", "user import"),
     ),
-    {"claimed_groups": Many(Text(), 10_000), "nickname": Maybe(Text()), "login": Maybe(Text(2000)), "id": Text(),
+    {"claimed_groups": Many(Text(), 10_000), "nickname": Maybe(Text()), "language": Maybe(Text()),
+     "login": Maybe(Text(2000)), "id": Text(),
      "created_at": Instant(), "last_login_at": WHEN},
 )  # fmt: skip
 

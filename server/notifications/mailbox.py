@@ -37,17 +37,18 @@ class Mailbox:
 
     async def send(self, delivery: Delivery, now: int) -> Failure | None:
         """None if the mail server has it. Raises StoreError."""
-        address = await self._address(delivery.receiver)
-        if isinstance(address, Failure):
-            return address
-        head = self._head
-        text = mail_text(mail_view(delivery, head.title, head.home, head.zone), head.language)
+        receiver, head = await self._receiver(delivery.receiver), self._head
+        if isinstance(receiver, Failure):
+            return receiver
+        address, language = receiver
+        text = mail_text(mail_view(delivery, head.title, head.home, head.zone), language or head.language)
         return await self._sender.send(delivery, address, text)
 
-    async def _address(self, receiver: str) -> str | Failure:
+    async def _receiver(self, receiver: str) -> tuple[str, str] | Failure:
+        """The address, and the language; "" is the installation's first."""
         if receiver == OPERATOR:
-            return self._operator or Failure(Cause.NO_ADDRESS)
+            return (self._operator, "") if self._operator else Failure(Cause.NO_ADDRESS)
         person = await self._store.person(receiver)
         if person is None or person.disabled or not person.email:
             return Failure(Cause.NO_ADDRESS)
-        return person.email if person.mails else Failure(Cause.SWITCHED_OFF)
+        return (person.email, person.language) if person.mails else Failure(Cause.SWITCHED_OFF)

@@ -40,6 +40,7 @@ class Person:
     nickname: str | None = None  # on the leaderboard, if they want to be there; unique
     note: str = ""
     mails: bool = True  # messages about their budgets, where there is an address
+    language: str = ""  # of these; "" is the installation's first
 
 
 # The fields of a person that a remembered caller depends on. A login alone only opens what was at rest.

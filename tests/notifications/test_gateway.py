@@ -141,7 +141,11 @@ async def test_an_administrator_sends_a_test_by_page_and_api_and_reads_how_it_we
             aiohttp.ClientSession(running.url, headers=running.headers) as session,
             session.put("/api/me/mails", json={"mails": True}) as answer,
         ):
-            assert await answer.json() == {"mails": True}
+            assert await answer.json() == {"mails": True, "language": None}
+            async with session.put("/api/me/mails", json={"mails": True, "language": "en"}) as chosen:
+                assert await chosen.json() == {"mails": True, "language": "en"}
+            async with session.put("/api/me/mails", json={"mails": True, "language": "tlh"}) as unknown:
+                assert unknown.status == 400
 
 
 @pytest.mark.gen_test

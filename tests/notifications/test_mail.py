@@ -15,6 +15,7 @@ from server.policy.notifications import Cause, Channel, Delivery, EventKind, Fai
 from server.store.base import Person
 from tests.notifications.mail_server import mail_server
 from tests.notifications.stores import MemoryStore
+from tests.notifications.test_texts import BUDGET
 from tests.upstream.servers import authority
 from web.mails import MailText
 
@@ -86,6 +87,21 @@ def test_an_address_with_a_name_is_that_address() -> None:
 
 
 ADA = Person("usr_ada", "Ada", False, 0, email="ada@example.org")
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(("language", "word"), [("", "used"), ("en", "used"), ("de", "verbraucht")])
+async def test_a_person_reads_mails_in_the_language_that_they_chose(language: str, word: str) -> None:
+    person = Person("usr_ada", "Ada", False, 0, email="ada@example.org", language=language)
+    own = Delivery("msg_1", EventKind.BUDGET, NOW, Channel.MAIL, "usr_ada", BUDGET, NOW, None)
+    async with mail_server() as server:
+        sender = MailSender(SmtpServer("127.0.0.1", server.port, "plain"), SENDER)
+        head = Letterhead("LLM", "https://llm.example.org", UTC, "en")
+        assert await Mailbox(sender, MemoryStore(person), "", head).send(own, NOW) is None
+    (mail,) = server.mails
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert word in body.get_content()
 
 
 @pytest.mark.gen_test

@@ -16,6 +16,7 @@ DIGEST = b"d" * 32
 EVERYTHING = Person(
     "usr_ada", "Ada", True, 1_000, groups=("staff", "phd"), claimed=("physics",), admin=True, login="issuer|ada",
     email="ada@example.org", last_login_at=5_000, nickname="Countess", note="asked for more", mails=False,
+    language="de",
 )  # fmt: skip
 SESSION = Session(b"s" * 32, "usr_ada", 1_000, 9_000, b"\x00sealed")
 

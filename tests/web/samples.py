@@ -461,7 +461,16 @@ def _mine(text: Callable[[str], str], many: int) -> Pages:
     yield (
         "privacy",
         lambda: render_me.privacy_html(
-            PrivacyView(ME, kept * many, text("night owl"), text("Ada"), text("ada@example.org"), True, sessions)
+            PrivacyView(
+                ME,
+                kept * many,
+                text("night owl"),
+                text("Ada"),
+                text("ada@example.org"),
+                True,
+                sessions,
+                languages=("en", "de"),
+            )
         ),
     )
 

@@ -18,6 +18,7 @@ from server.policy.groups import LEFT
 from server.policy.nicknames import nickname_of
 from server.store import acts
 from server.store.base import Person, Store
+from web.languages import NAMES
 from web.wording import Wording
 
 CHANGEABLE = ("name", "email", "groups", "admin", "disabled", "note", "mails")
@@ -94,11 +95,14 @@ class PeopleCommands:
             raise CommandError(words_of(error)) from None
         return nickname
 
-    async def set_mails(self, person: Person, wanted: bool) -> bool:
-        """Get mails about budgets, or none; returns what holds."""
-        if wanted != person.mails:
-            await self._update(person.id, person, {"mails": wanted})
-        return wanted
+    async def set_mails(self, person: Person, wanted: bool, language: str | None = None) -> Person:
+        """Get mails about budgets, or none, in this language (None: as before; "": the installation's first)."""
+        if language and language not in NAMES:
+            raise CommandError(Wording("There are no pages in this language."))
+        wishes = {"mails": wanted} | ({} if language is None else {"language": language})
+        changes = {field: value for field, value in wishes.items() if getattr(person, field) != value}
+        await self._update(person.id, person, changes)
+        return await self.person(person.id)
 
     async def _update(self, actor: str, person: Person, changes: Mapping[str, Any]) -> None:
         if changes:

@@ -37,7 +37,7 @@ CALLED = frozenset({"name", "email", "nickname", "login", "note"})  # of a perso
 ERASED = "***"
 ERASED_FIELDS: Mapping[str, Any] = {
     "disabled": True, "groups": (), "claimed": (), "admin": False, "login": None, "email": None, "last_login_at": None,
-    "nickname": None, "note": "", "mails": False,
+    "nickname": None, "note": "", "mails": False, "language": "",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from server.admin.commands.courses import View
 from server.admin.resources import AMOUNT, COURSE
 from server.config.openapi import JSON, Description
-from server.config.shapes import Anything, Flag, Instant, Many, Maybe, Text, Thing
+from server.config.shapes import Anything, Flag, Instant, Many, Maybe, Text, Thing, Word
 from server.http.api.schemas import (
     GROUP_SHAPE,
     USED,
@@ -19,6 +19,7 @@ from server.http.api.table import Asking, File, NotPossible, Operation
 from server.http.api.tokens import OWN
 from server.ledger.when import iso
 from server.wire.errors import UnknownId
+from web.languages import NAMES
 
 CODE = Text(64)
 SESSION = Thing({"id": Text(64), "created_at": Instant(), "expires_at": Instant()}, name="Session")
@@ -54,7 +55,10 @@ async def set_nickname(asking: Asking) -> object:
 
 
 async def set_mails(asking: Asking) -> object:
-    return {"mails": await asking.services.people.set_mails(await asking.person(), asking.body["mails"])}
+    body = asking.body
+    language = (body["language"] or "") if "language" in body else None
+    person = await asking.services.people.set_mails(await asking.person(), body["mails"], language)
+    return {"mails": person.mails, "language": person.language or None}
 
 
 async def list_courses(asking: Asking) -> object:
@@ -116,7 +120,7 @@ def _describe(method: str, path: str, summary: str, **more: Any) -> Description:
 
 
 JOINED = Thing({"name": Text()})
-MAILS = Thing({"mails": Flag()})
+MAILS = Thing({"mails": Flag()}, {"language": Maybe(Word(tuple(NAMES)))})
 NICKNAME = Thing({"nickname": Maybe(Text(64))})
 
 OPERATIONS = (

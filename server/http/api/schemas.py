@@ -87,6 +87,7 @@ def person_json(person: Person) -> Fields:
         "disabled": person.disabled,
         "note": person.note,
         "mails": person.mails,
+        "language": person.language or None,
         "nickname": person.nickname,
         "login": person.login,
         "created_at": iso(person.created_at),

@@ -13,6 +13,7 @@ from server.ledger.when import iso
 from server.wire.errors import InvalidKey
 from web import formatting as words
 from web import render, render_me
+from web.languages import NAMES
 from web.view_me import KeptView, LoginSession, PrivacyView
 from web.view_public import MessageView
 from web.view_texts import ReadingView
@@ -51,6 +52,8 @@ class PrivacyPage(MemberPage):
             nickname=self.me.nickname,
             email=self.me.email or "",
             mails=self.me.mails if services.settings.smtp_url is not None else None,
+            language=self.me.language or self.languages[0],
+            languages=self.languages,
             confirm=self.me.name,
             sessions=tuple(
                 LoginSession(each.id, each.created_at, each.expires_at, this=each.id == here) for each in sessions
@@ -77,9 +80,9 @@ class PrivacyPage(MemberPage):
         return Done("nickname-set" if wanted else "nickname-removed", PRIVACY)
 
     async def mails(self, form: Form) -> Done:
-        """Get mails about budgets, or none."""
-        wanted = await self.services.people.set_mails(self.me, form.ticked("mails"))
-        return Done("mails-on" if wanted else "mails-off", PRIVACY)
+        """Get mails about budgets, or none, and in which language."""
+        person = await self.services.people.set_mails(self.me, form.ticked("mails"), form.text("language") or None)
+        return Done("mails-on" if person.mails else "mails-off", PRIVACY)
 
     async def end_session(self, _: Form, session_id: str) -> Done:
         """Log out in one browser."""
@@ -121,6 +124,7 @@ class PrivacyPage(MemberPage):
             ),
             (W("Nickname"), me.nickname, W("You wanted to be on the leaderboard.")),
             (W("Mails"), "" if me.mails else W("none"), W("You want none about your budgets.")),
+            (W("Language of mails"), NAMES.get(me.language), W("You chose it.")),
             (W("Note"), me.note, W("An administrator wrote it.")),
         )
         return [KeptView(what, value, why, FOR_EVER) for what, value, why in known if value]

@@ -203,6 +203,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE usage ADD COLUMN error TEXT NOT NULL DEFAULT ''",),
     # Each person's page asks for one action that is about them.
     ("CREATE INDEX audit_target ON audit (target, action, at, id)",),
+    # Of mails to a person.
+    ("ALTER TABLE person ADD COLUMN language TEXT NOT NULL DEFAULT ''",),
 )
 
 
