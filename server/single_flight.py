@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from contextlib import suppress
 from typing import Generic, TypeVar
+
+from server.tasks import end
 
 Name = TypeVar("Name", bound=Hashable)
 T = TypeVar("T")
@@ -86,10 +87,7 @@ class RefreshedValue(Generic[T]):
 
     async def close(self) -> None:
         """Give up a fetch that runs."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     def _begin(self) -> asyncio.Task[None] | None:
         """The fetch that runs, a new one if it is time for one, else None."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
 from server.store.base import Store, StoreError
+from server.tasks import end
 
 log = logging.getLogger("fairgate")
 
@@ -41,10 +41,7 @@ class StoreStartup:
 
     async def close(self) -> None:
         """Try no more, and close the store."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
         await self._store.close()
 
     async def _keep_trying(self, steps: Sequence[Step]) -> None:

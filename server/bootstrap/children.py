@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from contextlib import suppress
 
 from server.bootstrap import from_settings as wiring
 from server.bootstrap.pool_process import serve_pool
@@ -14,6 +13,7 @@ from server.bootstrap.worker import serve_as_worker
 from server.config.settings import Settings, SettingsError
 from server.connection_budget import raise_open_files
 from server.observability import logs
+from server.tasks import end
 from server.workers.channel import Control
 from server.workers.figures import families_of
 from server.workers.role import Role, workers_of
@@ -39,9 +39,7 @@ async def run_child(settings: Settings, role: Role) -> int:
         return 1
     finally:
         control.part()
-        listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await listening
+        await end(listening)
 
 
 async def serve_worker(settings: Settings, role: Role, control: Control) -> int:

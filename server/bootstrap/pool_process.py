@@ -31,6 +31,7 @@ from server.observability.pool_metrics import PoolMetrics
 from server.status.service import Clocks
 from server.store import store_for
 from server.store.base import Store
+from server.tasks import end
 from server.upstream import Upstreams
 from server.workers.channel import Control
 from server.workers.figures import families_of
@@ -105,9 +106,7 @@ async def serve_pool(settings: Settings, role: Role, control: Control) -> int:
         if control.orphaned.is_set():
             await _deserted(server, settings.drain_seconds + LAST_SECONDS)
         control.part()
-        serving.cancel()
-        with suppress(asyncio.CancelledError):
-            await serving
+        await end(serving)
     return 0
 
 

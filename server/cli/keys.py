@@ -143,11 +143,7 @@ def _terms(add: argparse.ArgumentParser) -> argparse.ArgumentParser:
         "--base-url", type=_parsed(parsers.base_url), metavar="URL", help="the provider's own, if not said"
     )
     add.add_argument("--models", type=_parsed(_words), metavar="A,B", help="all that the upstream lists, if not said")
-    add.add_argument("--slots", type=_parsed(parsers.whole(1, 10_000)), metavar="N", help="requests in flight")
-    for limit in LIMITS:
-        add.add_argument(f"--{limit}", type=_parsed(parsers.whole(1, MOST)), metavar="N")
-    add.add_argument("--organisation", metavar="NAME", help="keys of one organisation share limits")
-    add.add_argument("--owner", metavar="NAME", help="whose it is")
+    _bounds(add, _parsed)
     add.add_argument("--group", action="append", dest="groups", metavar="NAME", help="who may use it; all, if not said")
     add.add_argument("--monthly-cap-usd", type=_parsed(_amount), metavar="USD")
     add.add_argument("--kind", choices=KINDS, help="what its upstream is, where the address does not show it")
@@ -163,14 +159,21 @@ def _terms(add: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return add
 
 
+def _bounds(
+    parser: argparse.ArgumentParser, reading: Callable[[Callable[[str], int]], Callable[[str], object]]
+) -> None:
+    """The options that a key has when it is added and when it is changed; `reading` makes the reader of a number."""
+    parser.add_argument("--slots", type=reading(parsers.whole(1, 10_000)), metavar="N", help="requests in flight")
+    for limit in LIMITS:
+        parser.add_argument(f"--{limit}", type=reading(parsers.whole(1, MOST)), metavar="N")
+    parser.add_argument("--organisation", metavar="NAME", help="keys of one organisation share limits")
+    parser.add_argument("--owner", metavar="NAME", help="whose it is")
+
+
 def _changes(change: argparse.ArgumentParser) -> None:
     change.add_argument("key", metavar="FINGERPRINT")
     change.add_argument("--models", type=_parsed(_words), metavar="A,B", help="if its upstream lists none")
-    change.add_argument("--slots", type=_or_none(parsers.whole(1, 10_000)), metavar="N", help="requests in flight")
-    for limit in LIMITS:
-        change.add_argument(f"--{limit}", type=_or_none(parsers.whole(1, MOST)), metavar="N")
-    change.add_argument("--organisation", metavar="NAME", help="keys of one organisation share limits")
-    change.add_argument("--owner", metavar="NAME", help="whose it is")
+    _bounds(change, _or_none)
     change.add_argument("--group", action="append", dest="groups", metavar="NAME", help="who may use it; '' is all")
     cap = "of all keys of its upstream together, at most"
     change.add_argument("--monthly-cap-usd", type=_or_none(_amount), metavar="USD", help=cap)

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import tzinfo
 
 from keypool.health import KeyState
@@ -23,6 +22,7 @@ from server.ledger.summaries import DAYS, Summary, first_hour, summarise
 from server.ledger.usage import UsageRow
 from server.policy.incidents import Incident, IncidentKind, IncidentWatch, ReportedKey, Subject, merged_incidents
 from server.store.base import Store, StoreError
+from server.tasks import end
 
 log = logging.getLogger("fairgate")
 
@@ -77,10 +77,7 @@ class History:
 
     async def close(self) -> None:
         """Write what is not written yet, and that the gateway has stopped."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
         now = self._wall()
         if self._restarts:
             self._note([Incident(_new_id(), IncidentKind.RESTART, "", now, now)])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import suppress
+
+from server.tasks import end
 
 EVERY_SECONDS = 2.0
 MOST = 500  # listeners
@@ -55,9 +56,7 @@ class Live:
         """End the stream of each listener."""
         self._closed = True
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
             self._announce(None)  # a task that has not begun yet ends without a word
 
     async def _tell(self) -> None:

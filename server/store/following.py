@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from server.store.records import StoreError
+from server.tasks import end
 
 log = logging.getLogger("fairgate")
 
@@ -37,10 +37,7 @@ class Following:
 
     async def close(self) -> None:
         """Follow no more. The copy stays."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def sync(self) -> None:
         """Read what has changed since the last time. An outage changes nothing and is logged once."""

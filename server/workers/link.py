@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from server.tasks import end
 from server.workers.frames import FrameError, Frames, Message, frame, packed
 
 log = logging.getLogger("fairgate")
@@ -42,10 +42,7 @@ class Link:
     async def close(self) -> None:
         """Say what is still to be said, and connect no more."""
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(task)
         self._flush()
         if self._transport is not None:
             self._transport.close()

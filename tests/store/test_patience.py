@@ -19,7 +19,7 @@ async def test_an_answer_that_came_while_the_loop_was_busy_is_no_failure_of_the_
     def busy() -> None:
         answered.result()
         while loop.time() < begun + 3 * patience:
-            time.sleep(0)
+            time.sleep(0)  # the loop is held up on purpose; only the thread that answers gets its turn
 
     async def from_the_thread() -> str:
         return await asyncio.wrap_future(answered)
